@@ -1,0 +1,1 @@
+"""Profiles, environment, secrets and places on disk."""

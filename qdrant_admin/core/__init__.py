@@ -1,0 +1,1 @@
+"""What every other part speaks: events, reports, errors, cancellation, words, and the state store."""

@@ -1,0 +1,157 @@
+"""The error tree: what happened, why, and what to do now.
+
+    AdminError                      exit 1
+    ├── Failed                      exit 1  the operation ran and found something wrong
+    │   ├── NotFound                        collection, point, profile, run or container that is not there
+    │   └── RequestRejected                 the server understood and said no
+    ├── BadInput                    exit 2  the command line, a file or a name is wrong
+    ├── Unfit                       exit 3  the environment is not fit
+    │   ├── EngineUnavailable               no container engine answers
+    │   ├── ImageUnavailable                the image cannot be had
+    │   ├── BinaryUnavailable               no native Qdrant binary can be had
+    │   ├── PortTaken                       somebody else listens there
+    │   ├── StorageUnusable                 volume or directory cannot hold a Qdrant
+    │   ├── ServerUnreachable               nothing answers at the address
+    │   ├── ServerNotReady                  it runs, and did not come up in time
+    │   ├── ServerTrouble                   it answers with a fault of its own: disk full, panic, recovery mode
+    │   ├── AccessDenied                    API key missing or wrong
+    │   ├── NotQdrant                       something answers, and it is no Qdrant
+    │   ├── SourceUnreadable                a migration source is missing, locked, damaged or of another kind
+    │   └── Unsupported                     this runtime or this server version cannot do that
+    ├── Refused                     exit 4  refused for safety
+    │   ├── NotOurs                         it does not bear our mark
+    │   └── ConfirmationMissing             it would destroy something and nobody said yes
+    └── Cancelled                   exit 130
+
+Foreign exceptions become these at the border that knows them: `server` for docker, `database` for qdrant_client,
+grpc and httpx, each migration source for its own format.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a script may rely on. The numbers are a contract and never change."""
+
+    OK = 0
+    FOUND_WRONG = 1
+    USAGE = 2
+    UNFIT = 3
+    REFUSED = 4
+    CANCELLED = 130
+
+
+class AdminError(Exception):
+    """Base of every error a user may see.
+
+    Args:
+        what: what happened, naming the object: `port 6333 is taken`.
+        why: the cause in the user's terms, with evidence; may be empty when `what` says it all.
+        fix: what to do now: a command or a key that can be run as it stands.
+    """
+
+    exit_code: ExitCode = ExitCode.FOUND_WRONG
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}" if self.why else self.what
+
+
+class Failed(AdminError):
+    """The operation ran and found something wrong."""
+
+
+class NotFound(Failed):
+    """A named thing is not there."""
+
+
+class RequestRejected(Failed):
+    """The server understood the request and refused it."""
+
+
+class BadInput(AdminError):
+    """The command line, a file or a name is wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+class Unfit(AdminError):
+    """The environment cannot carry the operation."""
+
+    exit_code = ExitCode.UNFIT
+
+
+class EngineUnavailable(Unfit):
+    """No container engine answers."""
+
+
+class ImageUnavailable(Unfit):
+    """The container image is not here and cannot be pulled."""
+
+
+class BinaryUnavailable(Unfit):
+    """No native Qdrant binary can be had on this machine."""
+
+
+class PortTaken(Unfit):
+    """Somebody else listens on a port that the server needs."""
+
+
+class StorageUnusable(Unfit):
+    """A volume or directory cannot hold a Qdrant's storage."""
+
+
+class ServerUnreachable(Unfit):
+    """Nothing answers at the server's address."""
+
+
+class ServerNotReady(Unfit):
+    """The server runs and did not become ready in time."""
+
+
+class ServerTrouble(Unfit):
+    """The server answers with a fault of its own, such as a full disk."""
+
+
+class AccessDenied(Unfit):
+    """The API key is missing, wrong, or may not do this."""
+
+
+class NotQdrant(Unfit):
+    """Something answers at the address, and it is no Qdrant."""
+
+
+class SourceUnreadable(Unfit):
+    """A migration source is missing, locked, damaged or of another kind."""
+
+
+class Unsupported(Unfit):
+    """The runtime or the server version at hand cannot do what was asked."""
+
+
+class Refused(AdminError):
+    """Refused for safety."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class NotOurs(Refused):
+    """The container, process or volume does not bear our mark."""
+
+
+class ConfirmationMissing(Refused):
+    """The step would destroy something, and nobody confirmed it."""
+
+
+class Cancelled(AdminError):
+    """The user asked to stop. What was acknowledged stays."""
+
+    exit_code = ExitCode.CANCELLED
+
+    def __init__(self, what: str = "cancelled", *, why: str = "", fix: str = "") -> None:
+        super().__init__(what, why=why, fix=fix)

@@ -1,0 +1,82 @@
+"""The one vocabulary in which every operation tells what it is doing.
+
+An operation is a generator of these events; its last one is `Finished`. The command line draws them as lines,
+bars or JSON, the TUI as a live screen: neither asks an operation anything else.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field, SerializeAsAny
+
+from qdrant_admin.core.reports import Frozen, Report
+
+Outcome = Literal["ok", "warning", "failed", "skipped"]
+Level = Literal["info", "warning", "error"]
+Unit = Literal["points", "bytes", "collections", "seconds", "steps"]
+
+
+class StepStarted(Frozen):
+    """A named part of the operation has begun."""
+
+    kind: Literal["step_started"] = "step_started"
+    step: str
+    """Stable id, unique within the operation, such as `pull` or `fingerprint_before`."""
+    title: str
+    """The step in words for a person, in the present: `pulling qdrant/qdrant:v1.16.3`."""
+
+
+class StepFinished(Frozen):
+    """A step has ended, well or not."""
+
+    kind: Literal["step_finished"] = "step_finished"
+    step: str
+    outcome: Outcome = "ok"
+    detail: str = ""
+    """What was found or done, with figures: `6 layers, 81 MiB`."""
+
+
+class Progress(Frozen):
+    """How far one step (or one item within it) has come. Emitted by the operation at a bearable pace."""
+
+    kind: Literal["progress"] = "progress"
+    step: str
+    item: str = ""
+    """What within the step this is about: a collection's name, a layer's id; empty for the step as a whole."""
+    done: int
+    total: int | None = None
+    """None while the total is not known."""
+    unit: Unit = "points"
+    rate: float | None = None
+    """Units per second over the last few seconds, None before it can be told."""
+    seconds_left: float | None = None
+    note: str = ""
+    """What is being waited for, where that is the news: `collection debian_memories is loading`."""
+
+
+class Notice(Frozen):
+    """Something that a person should read."""
+
+    kind: Literal["notice"] = "notice"
+    level: Level = "info"
+    text: str
+    fix: str = ""
+    """What to do about it, as a command that can be run; empty when there is nothing to do."""
+
+
+class LogLines(Frozen):
+    """Lines of the server's own log, shown as evidence."""
+
+    kind: Literal["log_lines"] = "log_lines"
+    lines: tuple[str, ...]
+
+
+class Finished(Frozen):
+    """The operation is over; nothing follows."""
+
+    kind: Literal["finished"] = "finished"
+    report: SerializeAsAny[Report]
+
+
+Event = Annotated[StepStarted | StepFinished | Progress | Notice | LogLines | Finished, Field(discriminator="kind")]
+Events = Iterator[StepStarted | StepFinished | Progress | Notice | LogLines | Finished]

@@ -1,0 +1,30 @@
+"""What an operation has to say when it is over.
+
+A report is frozen, JSON-able and complete: `--json` prints it, the history keeps it, the TUI draws it.
+"""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Frozen(BaseModel):
+    """Base of every value that crosses a layer: immutable, and with no field that nobody declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Report(Frozen):
+    """Base of every report. What an operation's last event carries."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is well, 1 when the operation ran and found something wrong (see `core.errors.ExitCode`)."""
+        return 0
+
+    @property
+    def verdict_word(self) -> str:
+        """The key of `core.words.STATES` that sums this report up, such as `healthy` or `persisted`."""
+        return "done"
+
+    def summary(self) -> str:
+        """One line for the history and for a toast, without the verdict itself."""
+        return ""

@@ -1,0 +1,102 @@
+"""The values of the gateway. No type of qdrant-client crosses it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from qdrant_admin.core.reports import Frozen
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+"""A payload value. (pydantic models use `dict[str, Any]`.)"""
+PointId = int | str
+"""Unsigned 64-bit integer, or a UUID in its lower-case form with hyphens."""
+Floats = npt.NDArray[np.float32]
+VectorKind = Literal["dense", "sparse", "multi"]
+Distance = Literal["Cosine", "Dot", "Euclid", "Manhattan"]
+CollectionStatus = Literal["green", "yellow", "grey", "red"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """A sparse vector; indices ascending and unique, as the server returns them."""
+
+    indices: npt.NDArray[np.uint32]
+    values: Floats
+
+
+Vector = Floats | Sparse
+"""Dense: one axis. Multi: two axes (rows, size). Sparse: its own class."""
+
+
+@dataclass(slots=True)
+class Point:
+    """One point whole. The unnamed vector has the name `""`. Not pydantic: millions of them pass through."""
+
+    id: PointId
+    payload: dict[str, Any] = field(default_factory=dict)
+    vectors: dict[str, Vector] = field(default_factory=dict)
+
+
+class VectorSpec(Frozen):
+    """One vector slot of a collection."""
+
+    name: str = ""
+    kind: VectorKind = "dense"
+    size: int | None = None
+    """None for sparse."""
+    distance: Distance | None = None
+    """None for sparse."""
+    datatype: str = "float32"
+    params: dict[str, Any] = {}
+    """Everything else of the server's own vector parameters (on_disk, hnsw_config, modifier, ...), as JSON."""
+
+
+class CollectionSpec(Frozen):
+    """What a collection is to be made with."""
+
+    vectors: tuple[VectorSpec, ...]
+    params: dict[str, Any] = {}
+    """Further top-level fields of the create request (hnsw_config, optimizers_config, metadata, ...), as JSON."""
+    payload_indexes: dict[str, dict[str, Any]] = {}
+    """Field name to index parameters, `{"type": "keyword", "is_tenant": true}`."""
+
+
+class CollectionInfo(Frozen):
+    """What the server says of one collection, and what was counted."""
+
+    name: str
+    status: CollectionStatus
+    optimizer_error: str = ""
+    points: int | None = None
+    """Exact count; None when it could not be counted (see `trouble`)."""
+    points_approximate: int = 0
+    indexed_vectors: int = 0
+    segments: int = 0
+    vectors: tuple[VectorSpec, ...] = ()
+    aliases: tuple[str, ...] = ()
+    payload_schema: dict[str, dict[str, Any]] = {}
+    """Indexed field to what the server says of its index: type, params, points."""
+    metadata: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    """The server's whole `config` object, unchanged."""
+    disk_bytes: int | None = None
+    trouble: str = ""
+    """Why this collection could not be read, in words; empty when it could."""
+
+
+class ServerInfo(Frozen):
+    """Who answers at an endpoint."""
+
+    title: str
+    version: str
+    commit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PointPage:
+    """One page of points in the server's order."""
+
+    points: list[Point]
+    next_offset: PointId | None

@@ -1,0 +1,1 @@
+"""The whole story on a bundled sample: up, migrate, verify by kill."""

@@ -1,0 +1,143 @@
+"""Reports of the life-cycle operations. Field names are a contract with scripts."""
+
+from datetime import datetime
+from typing import Literal
+
+from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.words import counted
+from qdrant_admin.server.runtime import Capabilities, Change, Diagnosis, RuntimeKind, Stats, Storage
+
+CheckStatus = Literal["ok", "warn", "fail"]
+
+
+class Attention(Frozen):
+    """Something that wants a person's eye, the command that mends it, and the TUI's action for it."""
+
+    level: Literal["warn", "fail"]
+    text: str
+    fix: str = ""
+    action: str = ""
+    """Stable id the TUI binds to a key: `up`, `restart`, `apply`, `add_key`, `logs`, `doctor`; may be empty."""
+
+
+class StatusReport(Report):
+    """The state of the server and of what it holds, each field after having looked."""
+
+    profile: str
+    runtime: RuntimeKind
+    state: str
+    """A key of `core.words.STATES`: healthy, loading, degraded, unhealthy, recovery, stopped, absent, ..."""
+    url: str
+    version: str | None = None
+    healthy: bool = False
+    ready: bool = False
+    collections: int | None = None
+    points: int | None = None
+    """Exact; None when not every collection could be counted."""
+    statuses: dict[str, int] = {}
+    """How many collections are green, yellow, grey, red."""
+    storage: Storage
+    restart_policy: str = ""
+    container: str | None = None
+    name: str = ""
+    engine: str = ""
+    image: str = ""
+    ours: bool | None = None
+    grpc: str = ""
+    """gRPC address, with ` closed` in words when it does not answer."""
+    started_at: datetime | None = None
+    restarts: int = 0
+    api_key: bool = False
+    """Whether the server asks for a key."""
+    diagnosis: Diagnosis | None = None
+    changes: tuple[Change, ...] = ()
+    attention: tuple[Attention, ...] = ()
+    capabilities: Capabilities = Capabilities()
+    checked_at: datetime
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.healthy else 1
+
+    @property
+    def verdict_word(self) -> str:
+        return self.state
+
+    def summary(self) -> str:
+        if self.collections is None or self.points is None:
+            return self.url
+        return f"{counted(self.collections, 'collection')}, {counted(self.points, 'point')} at {self.url}"
+
+
+class UpReport(StatusReport):
+    """As `StatusReport`, after `up` or `restart`."""
+
+    started: bool
+    """Whether this call started the server (False: it ran already)."""
+    why: str = ""
+    """Why this runtime was chosen."""
+    seconds: float
+
+
+class DownReport(Report):
+    """What `down` left behind."""
+
+    profile: str
+    runtime: RuntimeKind
+    stopped: bool
+    removed: bool
+    storage: Storage
+    """Where the data still is."""
+
+    @property
+    def verdict_word(self) -> str:
+        return "stopped"
+
+    def summary(self) -> str:
+        return f"data kept in {self.storage.source}" if self.storage.source else ""
+
+
+class Check(Frozen):
+    """One thing the doctor looked at."""
+
+    name: str
+    status: CheckStatus
+    detail: str
+    """The evidence."""
+    fix: str = ""
+
+
+class DoctorReport(Report):
+    """Every check, in the order it was made."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if any(check.status == "fail" for check in self.checks) else 0
+
+    @property
+    def verdict_word(self) -> str:
+        worst = {check.status for check in self.checks}
+        return "fail" if "fail" in worst else "warn" if "warn" in worst else "ok"
+
+    def summary(self) -> str:
+        faults = sum(check.status == "fail" for check in self.checks)
+        warnings = sum(check.status == "warn" for check in self.checks)
+        return f"{counted(len(self.checks), 'check')}, {counted(faults, 'fault')}, {counted(warnings, 'warning')}"
+
+
+class StatsReport(Report):
+    """What the server costs, flat, as the contract has it."""
+
+    cpu_percent: float | None
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    disk_bytes: int | None
+    disk_free_bytes: int | None
+    at: datetime
+
+    @classmethod
+    def of(cls, stats: Stats, at: datetime) -> "StatsReport":
+        """The report of one sample."""
+        return cls(**stats.model_dump(), at=at)

@@ -1,0 +1,1 @@
+"""Moving vectors into a Qdrant: plan, stream, checkpoint, verify."""

@@ -1,0 +1,140 @@
+"""The plan and the report of a migration. Field names are a contract with scripts."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.words import counted, duration, number
+from qdrant_admin.database.models import CollectionSpec, VectorSpec
+
+ConflictPolicy = Literal["fail", "skip", "overwrite", "rename"]
+Verdict = Literal["verified", "differs", "unverified", "failed", "cancelled", "skipped"]
+
+
+class Problem(Frozen):
+    """Something about a source or a target that a person should know before anything is written."""
+
+    level: Literal["warning", "refused"]
+    """`refused`: the migration does not start while this stands."""
+    collection: str = ""
+    text: str
+    fix: str = ""
+
+
+class CollectionPlan(Frozen):
+    """What becomes of one source collection."""
+
+    source: str
+    target: str
+    count: int
+    """Points in the source."""
+    count_exact: bool = True
+    vectors: tuple[VectorSpec, ...]
+    """As the source has them."""
+    spec: CollectionSpec
+    """What the target is made with, when it is made."""
+    target_exists: bool = False
+    target_points: int = 0
+    action: Literal["create", "append", "replace", "skip"] = "create"
+    ids: str = ""
+    """How ids are mapped, in words: `kept`, `UUIDv5 of the source id, original in payload field source_id`."""
+    payload: str = ""
+    """How payload is mapped, in words."""
+    aliases: tuple[str, ...] = ()
+    estimated_bytes: int = 0
+
+
+class PlanReport(Report):
+    """A migration before its first write."""
+
+    run: str
+    """Id of the run; a resumed run keeps it."""
+    source: str
+    """The source's URI without any secret."""
+    source_kind: str
+    """In words: `Chroma directory, format of chromadb 1.5`."""
+    target: str
+    """URL of the server."""
+    on_conflict: ConflictPolicy = "fail"
+    batch_size: int = 256
+    collections: tuple[CollectionPlan, ...]
+    problems: tuple[Problem, ...] = ()
+    resumes: bool = False
+    """Whether a checkpoint of an earlier, unfinished run is taken up."""
+    already_written: int = 0
+    created_at: datetime
+    source_options: dict[str, Any] = {}
+
+    @property
+    def exit_code(self) -> int:
+        return 4 if any(problem.level == "refused" for problem in self.problems) else 0
+
+    @property
+    def verdict_word(self) -> str:
+        return "refused" if self.exit_code else "planned"
+
+    def summary(self) -> str:
+        total = sum(plan.count for plan in self.collections)
+        return f"{counted(total, 'point')} in {counted(len(self.collections), 'collection')}"
+
+
+class Reject(Frozen):
+    """One record that cannot be stored as it is."""
+
+    collection: str
+    id: str
+    reason: str
+
+
+class CollectionResult(Frozen):
+    """What became of one source collection, after having looked."""
+
+    source: str
+    target: str
+    read: int = 0
+    written: int = 0
+    skipped: int = 0
+    rejected: int = 0
+    verified: int = 0
+    """Points compared with the source, content and all, and found equal."""
+    verdict: Verdict = "unverified"
+    missing: tuple[str, ...] = ()
+    """Ids in the source and not in the target; at most the first hundred."""
+    different: tuple[str, ...] = ()
+    """Ids whose content differs; at most the first hundred."""
+    extra: int = 0
+    """Points of the target that are not of this source."""
+    note: str = ""
+
+
+class MigrationReport(Report):
+    """What a migration did."""
+
+    run: str
+    source: str
+    source_kind: str
+    target: str
+    collections: tuple[CollectionResult, ...]
+    rejects: tuple[Reject, ...] = ()
+    """The first hundred; the rest is in `reject_file`."""
+    reject_file: str | None = None
+    verdict: Verdict
+    seconds: float
+    resumed: bool = False
+    checks: str = ""
+    """What the verdict rests on, in words: `exact counts and every vector and payload compared`."""
+
+    @property
+    def exit_code(self) -> int:
+        if self.verdict == "cancelled":
+            return 130
+        return 0 if self.verdict in {"verified", "skipped"} else 1
+
+    @property
+    def verdict_word(self) -> str:
+        return self.verdict
+
+    def summary(self) -> str:
+        read = sum(result.read for result in self.collections)
+        verified = sum(result.verified for result in self.collections)
+        return f"{number(verified)} of {counted(read, 'point')} verified in {duration(self.seconds)}"

@@ -1,0 +1,1 @@
+"""Restart and verify: the proof that nothing was lost."""

@@ -1,0 +1,94 @@
+"""The report of a restart-and-verify. Field names are a contract with scripts."""
+
+from datetime import datetime
+from typing import Literal
+
+from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.words import counted, duration
+
+VerifyHow = Literal["graceful", "kill", "recreate", "none"]
+Verdict = Literal["persisted", "lost", "changed", "inconclusive"]
+CollectionVerdict = Literal["same", "lost", "changed", "extra", "inconclusive"]
+
+
+class Side(Frozen):
+    """One collection at one moment."""
+
+    points: int
+    digest: str
+    """Hex; covers id, every vector's bytes and the payload of every point, independent of their order."""
+
+
+class PointDifference(Frozen):
+    """One point that is not what it was."""
+
+    id: str
+    what: Literal["missing", "extra", "changed"]
+    detail: str = ""
+    """What of it changed, in words: `vector ""`, `payload field title`."""
+
+
+class CollectionCheck(Frozen):
+    """One collection before and after."""
+
+    name: str
+    verdict: CollectionVerdict
+    before: Side | None = None
+    """None: it was not there."""
+    after: Side | None = None
+    missing: int = 0
+    changed: int = 0
+    extra: int = 0
+    points: tuple[PointDifference, ...] = ()
+    """At most the first hundred of each kind."""
+    settings: tuple[str, ...] = ()
+    """Configuration, payload indexes and aliases that differ, in words: `alias memories is gone`."""
+
+
+class Phase(Frozen):
+    """One timed part of the check."""
+
+    name: str
+    at: datetime
+    seconds: float
+
+
+class VerifyReport(Report):
+    """What a restart did to what the server holds."""
+
+    profile: str
+    how: VerifyHow
+    verdict: Verdict
+    reason: str = ""
+    """Why it is inconclusive, or what was lost, in one sentence."""
+    collections: tuple[CollectionCheck, ...]
+    aliases: tuple[str, ...] = ()
+    """Differences of the alias map, in words."""
+    phases: tuple[Phase, ...] = ()
+    ready_seconds: float | None = None
+    """From the stop to truly ready."""
+    checks: str = ""
+    """What the verdict rests on, in words."""
+    cause: str = ""
+    """Likely cause of a loss, where one was found."""
+    fix: str = ""
+    server_version: str = ""
+    storage: str = ""
+    at: datetime
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.verdict == "persisted" else 1
+
+    @property
+    def verdict_word(self) -> str:
+        return self.verdict
+
+    def summary(self) -> str:
+        points = sum(check.after.points for check in self.collections if check.after)
+        text = f"{counted(len(self.collections), 'collection')}, {counted(points, 'point')}"
+        if self.how == "none" or self.ready_seconds is None:
+            return text
+        done = {"kill": "killed", "graceful": "restarted", "recreate": "recreated"}[self.how]
+        return f"{text}, {done} and back in {duration(self.ready_seconds)}"

@@ -1,0 +1,1 @@
+"""The terminal interface: draws the same events as a live screen."""

@@ -1,0 +1,51 @@
+"""Fixtures for every test: an isolated home, and real servers."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.real import Server
+
+_OWN_VARIABLES = ("QDRANT_ADMIN_TEST_",)
+
+
+@pytest.fixture(autouse=True)
+def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees the developer's own profiles, keyring, colours or Qdrant variables."""
+    for name in list(os.environ):
+        if name.startswith("QDRANT_") and not name.startswith(_OWN_VARIABLES):
+            monkeypatch.delenv(name)
+    for name in ("NO_COLOR", "FORCE_COLOR", "TEXTUAL_THEME", "DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / "qdrant-admin-home"
+    monkeypatch.setenv("QDRANT_ADMIN_HOME", str(home))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    return home
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real server for all tests of a worker; use it through `server`, which empties it."""
+    server = Server(tmp_path_factory.mktemp("qdrant")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    """A running, empty real server. Tests must not stop it: those that do, make one of their own."""
+    with httpx.Client(base_url=shared_server.url, timeout=30) as http:
+        for collection in http.get("/collections").json()["result"]["collections"]:
+            http.delete(f"/collections/{collection['name']}").raise_for_status()
+    return shared_server
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A running, empty real server of this test alone: to be stopped, killed and started again."""
+    server = Server(tmp_path / "qdrant").start()
+    yield server
+    server.kill()

@@ -1,0 +1,105 @@
+"""Real parts for the tests: a native Qdrant server and a Docker engine, brought by `setup_scripts/test.sh`."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from qdrant_admin.config.endpoint import Endpoint
+
+REQUIRED = os.environ.get("QDRANT_ADMIN_TEST_REQUIRED") == "1"
+IMAGE = os.environ.get("QDRANT_ADMIN_TEST_IMAGE", "qdrant/qdrant:v1.16.3")
+CACHE = Path(os.environ.get("QDRANT_ADMIN_TEST_CACHE", Path.home() / ".cache" / "qdrant-admin-tests"))
+
+
+def missing(what: str) -> None:
+    """Skip the test; under the test set-up script, where nothing may be missing, fail it."""
+    message = f"{what} (setup_scripts/test.sh brings it)"
+    if REQUIRED:
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def binary() -> Path:
+    """The real Qdrant server binary."""
+    path = Path(os.environ.get("QDRANT_ADMIN_TEST_BINARY", CACHE / "qdrant-1.16.3"))
+    if not path.exists():
+        missing(f"no Qdrant server binary at {path}")
+    return path
+
+
+@dataclass
+class Server:
+    """A real Qdrant as a child of the test run, with nothing of the product in between."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    grpc_port: int = field(default_factory=free_port)
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it answers."""
+        return Endpoint(url=f"http://127.0.0.1:{self.port}", grpc_port=self.grpc_port)
+
+    @property
+    def url(self) -> str:
+        """REST base."""
+        return self.endpoint.url
+
+    def start(self) -> "Server":
+        """Start and wait until it is ready."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "QDRANT__SERVICE__HOST": "127.0.0.1",
+            "QDRANT__SERVICE__HTTP_PORT": str(self.port),
+            "QDRANT__SERVICE__GRPC_PORT": str(self.grpc_port),
+            "QDRANT__STORAGE__STORAGE_PATH": str(self.folder / "storage"),
+            "QDRANT__STORAGE__SNAPSHOTS_PATH": str(self.folder / "snapshots"),
+            "QDRANT__TELEMETRY_DISABLED": "true",
+        } | self.environment
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(binary())], cwd=self.folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=1).status_code == 200:
+                    return self
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.02)
+        raise AssertionError(f"the test server did not come up:\n{(self.folder / 'log').read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """SIGTERM, then wait."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+        self.process = None
