@@ -1,0 +1,154 @@
+"""One profile as it holds now: flags over environment over file over defaults, with the origin of every value."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from qdrant_admin.config import file
+from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.environment import is_loopback, parse_url, read_environment
+from qdrant_admin.config.places import config_file, data_dir
+from qdrant_admin.config.profile import DEFAULT_PROFILE, Profile
+from qdrant_admin.config.secrets import read_key
+from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.reports import Frozen
+
+
+class Settings(Frozen):
+    """A profile's values after everything that may change them, and where each came from."""
+
+    name: str
+    profile: Profile
+    origins: dict[str, str] = {}
+    """Every key of the profile to words: `default`, `file …`, `environment QDRANT_PORT`, `flag --port`."""
+    api_key: SecretStr | None = None
+    api_key_origin: str = "none"
+    notices: tuple[str, ...] = ()
+    """What a person should know of how these values came about."""
+
+    @property
+    def container_name(self) -> str:
+        """Name of this profile's container."""
+        return self.profile.container or f"qdrant-admin-{self.name}"
+
+    @property
+    def volume_name(self) -> str:
+        """Name of this profile's volume."""
+        return self.profile.volume or f"qdrant_admin_{self.name}"
+
+    @property
+    def native_folder(self) -> Path:
+        """Where a native server's process id, lock and log lie."""
+        return data_dir() / "native" / self.name
+
+    @property
+    def native_storage(self) -> Path:
+        """Where a native server's data lies."""
+        return self.profile.storage or self.native_folder / "storage"
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The server's addresses as seen from this machine."""
+        profile = self.profile
+        if profile.runtime == "remote" and profile.url:
+            address = parse_url(profile.url, "the profile's url", profile.port)
+            return Endpoint(
+                url=address.url,
+                grpc_host=address.host,
+                grpc_port=profile.grpc_port,
+                tls=address.tls,
+                api_key=self.api_key,
+                timeout=profile.timeout,
+            )
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}.get(profile.host, profile.host)  # noqa: S104 # not bound: called
+        bracketed = f"[{host}]" if ":" in host else host
+        return Endpoint(
+            url=f"http://{bracketed}:{profile.port}",
+            grpc_host=host,
+            grpc_port=profile.grpc_port,
+            api_key=self.api_key,
+            timeout=profile.timeout,
+        )
+
+    @property
+    def published_openly(self) -> bool:
+        """Whether the server is to be reachable from other machines."""
+        return self.profile.runtime != "remote" and (
+            self.profile.host in {"0.0.0.0", "::"} or not is_loopback(self.profile.host)  # noqa: S104 # not bound: compared
+        )
+
+
+def load_settings(profile: str | None = None, flags: Mapping[str, object] | None = None) -> Settings:
+    """The settings of a profile, the default one when none is named.
+
+    Args:
+        profile: its name.
+        flags: profile keys given on the command line; None means not given.
+
+    Raises:
+        BadInput: the file, a variable or a flag is wrong.
+        NotFound: there is no such profile.
+    """
+    profiles = file.read_profiles()
+    name = profile or file.default_profile()
+    if name not in profiles and name != DEFAULT_PROFILE:
+        raise file.unknown_profile(name, profiles)
+    base = profiles.get(name, Profile())
+    values: dict[str, Any] = base.model_dump(exclude_unset=True)
+    origins = dict.fromkeys(Profile.model_fields, "default") | dict.fromkeys(values, f"file {config_file()}")
+
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    environment = read_environment(local_port=int(str(given.get("port", base.port))))
+    overlay = dict(environment.values)
+    if overlay.pop("runtime_not_native", False) and base.runtime == "native":
+        overlay["runtime"] = "auto"
+        environment.variables["runtime"] = "QDRANT_SERVER_MODE"
+    _lay(values, origins, overlay, {key: f"environment {environment.variables[key]}" for key in overlay})
+    _lay(values, origins, given, {key: f"flag --{key.replace('_', '-')}" for key in given})
+    key = read_key(name)
+    return Settings(
+        name=name,
+        profile=_validated(values, origins),
+        origins=origins,
+        api_key=key.value if key else None,
+        api_key_origin=key.where if key else "none",
+        notices=environment.notices,
+    )
+
+
+def _lay(values: dict[str, Any], origins: dict[str, str], over: Mapping[str, object], words: Mapping[str, str]) -> None:
+    """Put a layer over the values below it. Volume and storage exclude each other, so the upper one wins."""
+    for key, other in (("volume", "storage"), ("storage", "volume")):
+        if key in over and other not in over and values.pop(other, None) is not None:
+            origins[other] = "default"
+    values.update(over)
+    origins.update(words)
+
+
+def _validated(values: Mapping[str, object], origins: Mapping[str, str]) -> Profile:
+    try:
+        profile = Profile.model_validate(values)
+    except ValidationError as error:
+        problems = [(str(problem["loc"][0]), problem["msg"]) for problem in error.errors()]
+        raise BadInput(
+            "the settings do not hold together",
+            why="\n".join(f"{key} (from {origins.get(key, 'flag')}): {message}" for key, message in problems),
+            fix="qdrant-admin config show",
+        ) from error
+    if profile.volume and profile.storage:
+        raise BadInput(
+            "a volume and a storage folder are both asked for",
+            why=f"volume from {origins['volume']}, storage from {origins['storage']}; data can only lie in one",
+            fix="qdrant-admin up --help",
+        )
+    if profile.runtime == "remote":
+        if not profile.url:
+            raise BadInput(
+                "a remote profile needs the server's address",
+                why=f"runtime is remote (from {origins['runtime']}) and there is no url",
+                fix="export QDRANT_URL=http://127.0.0.1:6333",
+            )
+        parse_url(profile.url, f"url (from {origins['url']})", profile.port)
+    return profile

@@ -1,0 +1,57 @@
+"""The tables of the state store, as named steps in the order they are applied. Append; never edit a released one."""
+
+from typing import NamedTuple
+
+
+class SchemaStep(NamedTuple):
+    """One change of the schema, applied in one transaction and remembered by its name."""
+
+    name: str
+    statements: tuple[str, ...]
+
+
+STEPS: tuple[SchemaStep, ...] = (
+    SchemaStep(
+        "0001 history",
+        (
+            """CREATE TABLE history (
+                id INTEGER PRIMARY KEY AUTOINCREMENT,
+                operation TEXT NOT NULL,
+                profile TEXT NOT NULL,
+                verdict TEXT NOT NULL,
+                summary TEXT NOT NULL,
+                started_at TEXT NOT NULL,
+                seconds REAL NOT NULL,
+                exit_code INTEGER NOT NULL,
+                report TEXT NOT NULL
+            )""",
+            "CREATE INDEX history_by_operation ON history (operation, profile, id)",
+        ),
+    ),
+    SchemaStep(
+        "0002 migration checkpoints",
+        (
+            """CREATE TABLE migration_runs (
+                run TEXT PRIMARY KEY,
+                source TEXT NOT NULL,
+                target TEXT NOT NULL,
+                plan TEXT NOT NULL,
+                state TEXT NOT NULL,
+                created_at TEXT NOT NULL,
+                updated_at TEXT NOT NULL
+            )""",
+            """CREATE TABLE migration_checkpoints (
+                run TEXT NOT NULL REFERENCES migration_runs (run) ON DELETE CASCADE,
+                collection TEXT NOT NULL,
+                cursor TEXT,
+                read INTEGER NOT NULL DEFAULT 0,
+                written INTEGER NOT NULL DEFAULT 0,
+                skipped INTEGER NOT NULL DEFAULT 0,
+                rejected INTEGER NOT NULL DEFAULT 0,
+                done INTEGER NOT NULL DEFAULT 0,
+                updated_at TEXT NOT NULL,
+                PRIMARY KEY (run, collection)
+            )""",
+        ),
+    ),
+)
