@@ -1,0 +1,68 @@
+"""Rules that nobody should have to remember: start-up cost, layers, sizes, and what the tree may speak of."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "qdrant_admin"
+HEAVY = ("qdrant_client", "docker", "textual", "grpc", "numpy")
+
+
+def modules_after(code: str) -> set[str]:
+    """The heavy modules that a fresh interpreter has loaded after running `code`."""
+    probe = f"import sys\n{code}\nprint(','.join(name for name in {HEAVY!r} if name in sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60)
+    return set(filter(None, shown.stdout.strip().splitlines()[-1].split(","))) if shown.stdout.strip() else set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["completion", "bash"], ["migrate", "--help"]])
+def test_a_light_command_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "from qdrant_admin.cli.main import main\n"
+        f"sys.argv = ['qdrant-admin', *{arguments!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass"
+    )
+    assert modules_after(code) == set()
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert modules_after("import qdrant_admin") == set()
+
+
+def sources() -> Iterator[Path]:
+    """Every module of the product."""
+    return PACKAGE.rglob("*.py")
+
+
+def test_no_module_has_grown_past_what_one_can_hold_in_mind() -> None:
+    too_long = {
+        str(path.relative_to(ROOT)): lines
+        for path in sources()
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert too_long == {}
+
+
+def test_every_function_fits_on_a_screen() -> None:
+    too_long = []
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > 60:
+                    too_long.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {lines} lines")
+    assert too_long == []
+
+
+def test_the_docker_host_of_the_process_is_never_rewritten() -> None:
+    writers = [
+        str(path.relative_to(ROOT))
+        for path in sources()
+        if 'environ["DOCKER' in path.read_text(encoding="utf-8")
+    ]
+    assert writers == []
