@@ -61,8 +61,6 @@ def test_every_function_fits_on_a_screen() -> None:
 
 def test_the_docker_host_of_the_process_is_never_rewritten() -> None:
     writers = [
-        str(path.relative_to(ROOT))
-        for path in sources()
-        if 'environ["DOCKER' in path.read_text(encoding="utf-8")
+        str(path.relative_to(ROOT)) for path in sources() if 'environ["DOCKER' in path.read_text(encoding="utf-8")
     ]
     assert writers == []
