@@ -1,0 +1,45 @@
+"""Take over a Qdrant that somebody else set up, because a person said so in so many words."""
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import NotQdrant, ServerUnreachable, Unsupported
+from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
+from qdrant_admin.core.history import recorded
+from qdrant_admin.lifecycle.commands import command
+from qdrant_admin.lifecycle.status import status
+from qdrant_admin.workspace import Workspace
+
+
+def adopt(ws: Workspace, *, cancel: CancelToken) -> Events:
+    """Put our mark on the server at this profile's address, after having looked that it is a Qdrant.
+
+    Raises:
+        NotQdrant: what answers there is something else.
+        ServerUnreachable: nothing answers there, so nobody can tell what it is.
+        Unsupported: the runtime has nothing that could bear a mark.
+    """
+    return recorded(ws.store, "adopt", ws.settings.name, _adopt(ws, cancel))
+
+
+def _adopt(ws: Workspace, cancel: CancelToken) -> Events:
+    from qdrant_admin.server.health import probe
+
+    runtime, url = ws.runtime, ws.settings.endpoint.url
+    if runtime.kind == "remote":
+        raise Unsupported("a remote server cannot be adopted", why="; ".join(runtime.capabilities.cannot))
+    if runtime.inspect().ours:
+        yield Notice(text="this server is ours already")
+        yield Finished(report=status(ws))
+        return
+    yield StepStarted(step="identify", title=f"looking at who answers at {url}")
+    found = probe(runtime.endpoint)
+    if not found.answers:
+        raise ServerUnreachable(
+            f"nothing answers at {url}",
+            why="a server is adopted only after having looked that it is a Qdrant",
+            fix=command(ws.settings, "doctor"),
+        )
+    if not found.is_qdrant:
+        raise NotQdrant(f"what answers at {url} is no Qdrant", fix=command(ws.settings, "up --port 6343"))
+    yield StepFinished(step="identify", detail=f"Qdrant {found.version}")
+    yield from runtime.adopt(cancel)
+    yield Finished(report=status(ws))

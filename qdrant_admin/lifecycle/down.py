@@ -1,0 +1,53 @@
+"""Stop the server. Its data stays where it is, whatever is asked for."""
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import NotOurs, Unsupported
+from qdrant_admin.core.events import Events, Finished, Notice
+from qdrant_admin.core.history import recorded
+from qdrant_admin.lifecycle.commands import command
+from qdrant_admin.lifecycle.reports import DownReport
+from qdrant_admin.server.runtime import RuntimeState
+from qdrant_admin.workspace import Workspace
+
+
+def down(ws: Workspace, *, remove: bool = False, cancel: CancelToken) -> Events:
+    """Stop the server; with `remove` also remove its container or process record, never its data.
+
+    Raises:
+        NotOurs: it does not bear our mark.
+        Unsupported: the runtime cannot stop a server.
+    """
+    return recorded(ws.store, "down", ws.settings.name, _down(ws, remove=remove, cancel=cancel))
+
+
+def _down(ws: Workspace, *, remove: bool, cancel: CancelToken) -> Events:
+    runtime = ws.runtime
+    if not runtime.capabilities.stop:
+        raise Unsupported("the server cannot be stopped from here", why="; ".join(runtime.capabilities.cannot))
+    before = runtime.inspect()
+    refuse_foreign(ws, before, "stopped")
+    stopped = before.state in {"running", "paused", "restarting"}
+    if stopped:
+        yield from runtime.stop(cancel)
+    elif before.state == "absent":
+        yield Notice(text=f"there is no server of profile {ws.settings.name}", fix=command(ws.settings, "up"))
+    else:
+        yield Notice(text=f"{before.name or 'the server'} is stopped already")
+    removed = remove and before.state != "absent"
+    if removed:
+        yield from runtime.remove(cancel)
+    yield Finished(
+        report=DownReport(
+            profile=ws.settings.name, runtime=runtime.kind, stopped=stopped, removed=removed, storage=before.storage
+        )
+    )
+
+
+def refuse_foreign(ws: Workspace, state: RuntimeState, what: str) -> None:
+    """Raise unless the server is ours, or there is none."""
+    if state.ours is False:
+        raise NotOurs(
+            f"{state.name} was not {what}",
+            why="it does not bear our mark, so somebody else made it",
+            fix=command(ws.settings, "adopt"),
+        )

@@ -1,0 +1,41 @@
+"""Stop and start again, in the way that was asked for, and wait until it can be worked with."""
+
+import time
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import NotFound, Unsupported
+from qdrant_admin.core.events import Events, Finished
+from qdrant_admin.core.history import recorded
+from qdrant_admin.lifecycle.commands import command
+from qdrant_admin.lifecycle.down import refuse_foreign
+from qdrant_admin.lifecycle.ready import wait_ready
+from qdrant_admin.lifecycle.up import report_up
+from qdrant_admin.server.runtime import RestartHow
+from qdrant_admin.workspace import Workspace
+
+
+def restart(ws: Workspace, how: RestartHow = "graceful", *, cancel: CancelToken) -> Events:
+    """Restart the server. Ends with an `UpReport`.
+
+    Raises:
+        NotFound: there is none.
+        NotOurs: it does not bear our mark.
+        Unsupported: this runtime cannot do it that way.
+        ServerNotReady: it did not come back in time.
+    """
+    return recorded(ws.store, "restart", ws.settings.name, _restart(ws, how, cancel))
+
+
+def _restart(ws: Workspace, how: RestartHow, cancel: CancelToken) -> Events:
+    begun = time.monotonic()
+    runtime = ws.runtime
+    if how not in runtime.capabilities.restart:
+        why = "; ".join(runtime.capabilities.cannot) or f"the {runtime.kind} runtime has no such way"
+        raise Unsupported(f"the server cannot be restarted by {how}", why=why)
+    before = runtime.inspect()
+    refuse_foreign(ws, before, "restarted")
+    if before.state == "absent":
+        raise NotFound(f"there is no server of profile {ws.settings.name}", fix=command(ws.settings, "up"))
+    yield from runtime.restart(how, cancel)
+    yield from wait_ready(ws, cancel=cancel)
+    yield Finished(report=report_up(ws, started=True, begun=begun))

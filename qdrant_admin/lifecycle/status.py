@@ -1,0 +1,84 @@
+"""How the server is. Health means looked at: process, identity, readiness, gRPC, and every collection."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.lifecycle.attention import attention
+from qdrant_admin.lifecycle.observe import Observation, observe
+from qdrant_admin.lifecycle.reports import Attention, StatusReport
+from qdrant_admin.server.runtime import RuntimeState, Storage
+from qdrant_admin.workspace import Workspace
+
+HARMLESS = frozenset({"add_key", "apply"})
+"""Advice that does not touch whether the server does its work now."""
+
+
+def status(ws: Workspace) -> StatusReport:
+    """Look at everything and report it. A server that is down is a state, not an error."""
+    return report_of(ws.settings, observe(ws))
+
+
+def report_of(settings: Settings, seen: Observation) -> StatusReport:
+    """The report of what was seen."""
+    items = attention(settings, seen)
+    word = _state(seen, items)
+    state = seen.state or RuntimeState(runtime=seen.kind, state="unknown", storage=Storage())
+    probe, found = seen.probe, seen.collections
+    counts = [one.points for one in found or ()]
+    return StatusReport(
+        profile=settings.name,
+        runtime=seen.kind,
+        state=word,
+        url=seen.endpoint.url,
+        version=probe.version or None if probe is not None and probe.is_qdrant else None,
+        healthy=word in {"healthy", "degraded"},
+        ready=word in {"healthy", "degraded", "unhealthy"} and found is not None and bool(probe and probe.readyz),
+        collections=None if found is None else len(found),
+        points=None if found is None or None in counts else sum(count or 0 for count in counts),
+        statuses=dict(Counter(one.status for one in found or ())),
+        storage=state.storage,
+        restart_policy=state.restart_policy,
+        container=state.name or None if seen.kind == "docker" else None,
+        name=state.name,
+        engine=state.engine,
+        image=state.image,
+        ours=False if seen.foreign else state.ours,
+        grpc=_grpc(seen),
+        started_at=state.started_at,
+        restarts=state.restarts,
+        api_key=seen.asks_for_key,
+        diagnosis=state.diagnosis,
+        changes=seen.changes,
+        attention=items,
+        capabilities=seen.capabilities,
+        checked_at=datetime.now(UTC),
+    )
+
+
+def _grpc(seen: Observation) -> str:
+    if seen.endpoint.grpc_port is None:
+        return ""
+    address = f"{seen.endpoint.grpc_host}:{seen.endpoint.grpc_port}"
+    return address if seen.probe is not None and seen.probe.grpc else f"{address} closed"
+
+
+def _state(seen: Observation, items: tuple[Attention, ...]) -> str:
+    """A key of `core.words.STATES`."""
+    if seen.foreign:
+        return "foreign"
+    state, probe = seen.state, seen.probe
+    if state is not None and state.state in {"absent", "stopped", "paused", "restarting"}:
+        return state.state
+    if probe is None or not probe.is_qdrant:
+        return "unreachable"
+    if probe.recovery_mode:
+        return "recovery"
+    if not probe.readyz:
+        return "loading"
+    if seen.collections is None or state is None:
+        return "unknown"
+    weighty = [item for item in items if item.action not in HARMLESS]
+    if any(item.level == "fail" for item in weighty):
+        return "unhealthy"
+    return "degraded" if weighty else "healthy"
