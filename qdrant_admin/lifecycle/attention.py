@@ -81,12 +81,12 @@ def _answers(settings: Settings, seen: Observation) -> Iterator[Attention]:
     if not probe.is_qdrant:
         yield Attention(level="fail", text=_impostor(settings, seen), fix=command(settings, "doctor"), action="doctor")
         return
-    if not probe.readyz:
+    if not probe.ready:
         yield Attention(level="fail", text="/readyz does not say ready", fix=command(settings, "logs"), action="logs")
     if probe.recovery_mode:
         text = "recovery mode: collections are listed, and cannot be read until it is started without it"
         yield Attention(level="fail", text=text, fix=command(settings, "logs --tail 200"), action="logs")
-    if seen.endpoint.grpc_port is not None and not probe.grpc:
+    if seen.endpoint.grpc_port is not None and probe.grpc_open is False:
         text = f"gRPC does not answer at {seen.endpoint.grpc_host}:{seen.endpoint.grpc_port}"
         yield Attention(level="warn", text=text, fix=command(settings, "restart"), action="restart")
 
@@ -135,7 +135,7 @@ def _safety(settings: Settings, seen: Observation) -> Iterator[Attention]:
         differing = ", ".join(f"{change.setting} {change.current} → {change.wanted}" for change in seen.changes)
         text = f"it runs with other settings than the profile asks for: {differing}"
         yield Attention(level="warn", text=text, fix=command(settings, "up --apply"), action="apply")
-    if seen.answers_as_qdrant and not seen.asks_for_key:
+    if seen.probe is not None and seen.probe.key_wanted is False:
         yield no_key(settings)
     if seen.kind == "docker" and seen.state.restart_policy in {"no", "on-failure"}:
         text = f"restart policy {seen.state.restart_policy}: it does not come back with the machine"

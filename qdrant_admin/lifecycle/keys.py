@@ -10,7 +10,7 @@ from qdrant_admin.workspace import Workspace
 
 
 def ensure(ws: Workspace) -> Workspace:
-    """This workspace with the key it has, or with a new one."""
+    """The workspace with the key it has, or with a new one."""
     return ws if ws.settings.api_key is not None else add_key(ws)
 
 

@@ -26,7 +26,6 @@ class Observation:
     state: RuntimeState | None = None
     changes: tuple[Change, ...] = ()
     probe: "Probe | None" = None
-    asks_for_key: bool = False
     collections: "tuple[CollectionInfo, ...] | None" = None
     troubles: dict[str, AdminError] = field(default_factory=dict)
     """Part (`runtime`, `changes`, `collections`) to why it could not be looked at."""
@@ -69,7 +68,6 @@ def observe(ws: Workspace) -> Observation:
         return seen
     seen.probe = seen.look("probe", lambda: probe(seen.endpoint))
     if seen.answers_as_qdrant:
-        seen.asks_for_key = _asks_for_key(seen.endpoint)
         if not (seen.probe and seen.probe.recovery_mode):
             seen.collections = seen.look("collections", lambda: _collections(seen.endpoint))
     return seen
@@ -80,14 +78,3 @@ def _collections(endpoint: Endpoint) -> "tuple[CollectionInfo, ...]":
 
     with Database(endpoint) as database:
         return tuple(database.collections())
-
-
-def _asks_for_key(endpoint: Endpoint) -> bool:
-    """Whether the list of collections is closed to those who send no key."""
-    import httpx
-
-    try:
-        answer = httpx.get(f"{endpoint.url}/collections", timeout=min(endpoint.timeout, 5.0))
-    except httpx.HTTPError:
-        return False
-    return answer.status_code in {401, 403}

@@ -5,7 +5,7 @@ from typing import Literal
 
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.core.words import counted
-from qdrant_admin.server.runtime import Capabilities, Change, Diagnosis, RuntimeKind, Stats, Storage
+from qdrant_admin.server.runtime import Capabilities, Change, Diagnosis, RuntimeKind, Stats, Storage, StorageKind
 
 CheckStatus = Literal["ok", "warn", "fail"]
 
@@ -125,6 +125,38 @@ class DoctorReport(Report):
         faults = sum(check.status == "fail" for check in self.checks)
         warnings = sum(check.status == "warn" for check in self.checks)
         return f"{counted(len(self.checks), 'check')}, {counted(faults, 'fault')}, {counted(warnings, 'warning')}"
+
+
+class SurveyReport(Report):
+    """What the first run finds on a machine, before anything is made."""
+
+    engine: str = ""
+    """The container engine that answers, in words; empty when none does."""
+    engine_trouble: str = ""
+    engine_fix: str = ""
+    image: str
+    native: str = ""
+    """The native binary that is here already; empty when it has to be fetched."""
+    native_possible: bool
+    recommended: RuntimeKind
+    host: str
+    port: int
+    port_free: bool
+    port_holder: str = ""
+    """Who listens there, in words."""
+    next_port: int
+    """The port itself when it is free, else the next one that is."""
+    grpc_port: int
+    grpc_port_free: bool
+    next_grpc_port: int
+    storage_kind: StorageKind
+    storage: str
+    free_bytes: int | None = None
+    server: str
+    """State of this profile's server: a key of `core.words.STATES`."""
+
+    def summary(self) -> str:
+        return f"{self.engine or 'no container engine'}, {self.recommended} recommended"
 
 
 class StatsReport(Report):

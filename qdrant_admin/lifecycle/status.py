@@ -33,7 +33,7 @@ def report_of(settings: Settings, seen: Observation) -> StatusReport:
         url=seen.endpoint.url,
         version=probe.version or None if probe is not None and probe.is_qdrant else None,
         healthy=word in {"healthy", "degraded"},
-        ready=word in {"healthy", "degraded", "unhealthy"} and found is not None and bool(probe and probe.readyz),
+        ready=word in {"healthy", "degraded", "unhealthy"} and found is not None and bool(probe and probe.ready),
         collections=None if found is None else len(found),
         points=None if found is None or None in counts else sum(count or 0 for count in counts),
         statuses=dict(Counter(one.status for one in found or ())),
@@ -47,7 +47,7 @@ def report_of(settings: Settings, seen: Observation) -> StatusReport:
         grpc=_grpc(seen),
         started_at=state.started_at,
         restarts=state.restarts,
-        api_key=seen.asks_for_key,
+        api_key=bool(probe and probe.key_wanted),
         diagnosis=state.diagnosis,
         changes=seen.changes,
         attention=items,
@@ -60,23 +60,33 @@ def _grpc(seen: Observation) -> str:
     if seen.endpoint.grpc_port is None:
         return ""
     address = f"{seen.endpoint.grpc_host}:{seen.endpoint.grpc_port}"
-    return address if seen.probe is not None and seen.probe.grpc else f"{address} closed"
+    return address if seen.probe is not None and seen.probe.grpc_open else f"{address} closed"
 
 
 def _state(seen: Observation, items: tuple[Attention, ...]) -> str:
     """A key of `core.words.STATES`."""
     if seen.foreign:
         return "foreign"
-    state, probe = seen.state, seen.probe
+    state = seen.state
     if state is not None and state.state in {"absent", "stopped", "paused", "restarting"}:
         return state.state
+    return _answering(seen) or _weighed(seen, items)
+
+
+def _answering(seen: Observation) -> str | None:
+    """What keeps the server from being judged by its data; None when nothing does."""
+    probe = seen.probe
     if probe is None or not probe.is_qdrant:
         return "unreachable"
     if probe.recovery_mode:
         return "recovery"
-    if not probe.readyz:
+    if not probe.ready:
         return "loading"
-    if seen.collections is None or state is None:
+    return None
+
+
+def _weighed(seen: Observation, items: tuple[Attention, ...]) -> str:
+    if seen.collections is None or seen.state is None:
         return "unknown"
     weighty = [item for item in items if item.action not in HARMLESS]
     if any(item.level == "fail" for item in weighty):
