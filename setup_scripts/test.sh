@@ -124,6 +124,7 @@ checks() {
   mypy
   lint-imports
   shellcheck setup_scripts/*.sh setup_scripts/*.command
+  blinter setup_scripts/setup_windows.bat --no-config --fail-on error >"$CACHE/blinter.log" 2>&1 || { cat "$CACHE/blinter.log" >&2; return 1; }
 }
 
 system_packages
