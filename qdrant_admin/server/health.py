@@ -1,0 +1,273 @@
+"""Whether a Qdrant answers at an address, told by looking: identity, readiness, gRPC, key, recovery mode.
+
+A liveness page says little: `/readyz` of a single node is 200 as soon as REST listens, and any program can answer
+it. So identity comes from `GET /`, and gRPC counts as open only when HTTP/2 is spoken on its port.
+"""
+
+import contextlib
+import ipaddress
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError, NotQdrant, ServerNotReady
+from qdrant_admin.core.events import Events, LogLines, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.text import plain
+from qdrant_admin.core.words import duration
+from qdrant_admin.server.decode import decode_log, strip_colours
+from qdrant_admin.server.ports import listener
+from qdrant_admin.server.runtime import Diagnosis, RuntimeState, ServerRuntime
+
+if TYPE_CHECKING:
+    import httpx
+
+STEP = "answer"
+LOOK_EVERY_SECONDS = 0.2
+INSPECT_EVERY_SECONDS = 1.0
+GRPC_GRACE_SECONDS = 5.0
+"""How much later than REST gRPC may come up; it is a matter of milliseconds on a sound server."""
+LOG_LINES = 40
+_REQUEST_SECONDS = 5.0
+_MAX_UNASKED_RESTARTS = 2
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""What an HTTP/2 client says first: the preface and an empty SETTINGS frame (RFC 9113, section 3.4)."""
+_FRAME_HEADER_BYTES = 9
+_SETTINGS_FRAME = 4
+
+
+class Probe(Frozen):
+    """What was seen at an address, at one moment."""
+
+    url: str
+    answers: bool = False
+    """Whether anything there speaks HTTP."""
+    is_qdrant: bool = False
+    title: str = ""
+    version: str | None = None
+    commit: str | None = None
+    ready: bool = False
+    live: bool = False
+    grpc_open: bool | None = None
+    """Whether HTTP/2 is spoken on the gRPC port; None when there is no such port to ask."""
+    key_wanted: bool | None = None
+    """Whether the server refuses those who send no key; None when nobody could tell."""
+    key_accepted: bool | None = None
+    """Whether it takes the key we have; None without a key, or when it wants none."""
+    recovery_mode: bool | None = None
+    """None when nobody could tell, for want of a key."""
+    latency: float | None = None
+    """Seconds until `GET /` was answered."""
+    error: str = ""
+    """Why it does not count as a Qdrant that is ready, in words."""
+
+
+def probe(endpoint: Endpoint) -> Probe:
+    """Look once. Never raises for a server that is down, slow, foreign or broken: the probe says so."""
+    import httpx
+
+    timeout = min(endpoint.timeout, _REQUEST_SECONDS)
+    try:
+        # A proxy from the environment must not stand between us and this machine.
+        with httpx.Client(base_url=endpoint.url, timeout=timeout, trust_env=not _is_local(endpoint.url)) as http:
+            seen = _identity(http, endpoint)
+            if seen["is_qdrant"]:
+                seen |= _condition(http, endpoint)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        return Probe(url=endpoint.url, error=_in_words(error))
+    if seen["is_qdrant"]:
+        seen["grpc_open"] = _speaks_http2(endpoint, timeout)
+    return Probe(url=endpoint.url, **seen)
+
+
+def wait_answering(runtime: ServerRuntime, cancel: CancelToken, timeout: float) -> Events:
+    """Wait until the server answers as a ready Qdrant, over REST and gRPC.
+
+    A server that answers REST and not gRPC is let through with a warning: it can be used.
+
+    Args:
+        runtime: looked at all the while, so that a server that ended is noticed at once.
+        cancel: stops the waiting.
+        timeout: seconds.
+
+    Raises:
+        ServerNotReady: it ended, or did not answer in time; the last lines of its log come before.
+        NotQdrant: another program answers there.
+    """
+    yield StepStarted(step=STEP, title=f"waiting for {runtime.endpoint.url}")
+    started = time.monotonic()
+    state = runtime.inspect()
+    restarts, inspected, rest_since = state.restarts, started, None
+    while True:
+        cancel.check()
+        seen, now = probe(runtime.endpoint), time.monotonic()
+        if seen.answers and not seen.is_qdrant:
+            raise _foreign(runtime.endpoint, seen)
+        if seen.ready:
+            rest_since = rest_since if rest_since is not None else now
+            if seen.grpc_open is not False or now - rest_since > GRPC_GRACE_SECONDS:
+                break
+        if now - inspected >= INSPECT_EVERY_SECONDS or state.state != "running":
+            state, inspected = runtime.inspect(), now
+            if _is_over(state, restarts):
+                yield from _give_up(runtime, state, f"the server ended before it was ready ({state.state})")
+        if now - started > timeout:
+            yield from _give_up(runtime, state, f"the server was not ready within {duration(timeout)}", seen)
+        yield Progress(
+            step=STEP, done=int(now - started), total=max(1, round(timeout)), unit="seconds", note=_waits_for(seen)
+        )
+        cancel.wait(LOOK_EVERY_SECONDS)
+    yield from _arrived(runtime.endpoint, seen, time.monotonic() - started)
+
+
+def _arrived(endpoint: Endpoint, seen: Probe, seconds: float) -> Events:
+    if seen.grpc_open is False:
+        yield Notice(
+            level="warning",
+            text=f"REST answers, and nothing speaks gRPC on port {endpoint.grpc_port}: bulk work will be slower",
+            fix="qdrant-admin doctor",
+        )
+    yield StepFinished(
+        step=STEP,
+        outcome="warning" if seen.grpc_open is False else "ok",
+        detail=f"Qdrant {plain(seen.version)} after {duration(seconds)}",
+    )
+
+
+def _is_over(state: RuntimeState, restarts_before: int) -> bool:
+    if state.state in {"stopped", "absent"}:
+        return True
+    return state.restarts - restarts_before >= _MAX_UNASKED_RESTARTS
+
+
+def _give_up(runtime: ServerRuntime, state: RuntimeState, what: str, seen: Probe | None = None) -> Events:
+    lines: list[str] = []
+    with contextlib.suppress(AdminError):
+        for batch in runtime.logs(tail=LOG_LINES, follow=False, cancel=CancelToken()):
+            lines.extend(strip_colours(line) for line in batch)
+    if lines:
+        yield LogLines(lines=tuple(lines))
+    found = state.diagnosis or next((item for item in decode_log(lines) if item.severe), None) or Diagnosis(what="")
+    cause = f"{found.what}: {found.why}" if found.what else (seen.error or _waits_for(seen) if seen else "")
+    yield StepFinished(step=STEP, outcome="failed", detail=found.what or what)
+    raise ServerNotReady(what, why=cause, fix=found.fix or "qdrant-admin logs --tail 100")
+
+
+def _foreign(endpoint: Endpoint, seen: Probe) -> NotQdrant:
+    parts = urlsplit(endpoint.url)
+    owner = listener(parts.hostname or "", parts.port or 0) if _is_local(endpoint.url) else ""
+    return NotQdrant(
+        f"what answers at {endpoint.url} is no Qdrant",
+        why=f"{seen.error}; {owner} listens there" if owner else seen.error,
+        fix="qdrant-admin up --port 16333 --grpc-port 16334",
+    )
+
+
+def _waits_for(seen: Probe) -> str:
+    if not seen.answers:
+        return f"REST does not answer yet ({seen.error})" if seen.error else "REST does not answer yet"
+    if not seen.ready:
+        return "it answers, and is not ready yet"
+    return "REST is ready, gRPC does not answer yet"
+
+
+def _identity(http: "httpx.Client", endpoint: Endpoint) -> dict[str, Any]:
+    """`GET /`, which a Qdrant answers without a key: title, version, commit."""
+    began = time.perf_counter()
+    answer = http.get("/")
+    latency = time.perf_counter() - began
+    body = _json_object(answer)
+    title, version = str(body.get("title", "")), body.get("version")
+    is_qdrant = "qdrant" in title.lower() and isinstance(version, str)
+    seen: dict[str, Any] = {"answers": True, "is_qdrant": is_qdrant, "title": plain(title), "latency": latency}
+    if is_qdrant:
+        return seen | {"version": version, "commit": body.get("commit") and str(body["commit"])}
+    server = answer.headers.get("server", "")
+    said = f"GET {endpoint.url}/ gave HTTP {answer.status_code}" + (f" from {plain(server)}" if server else "")
+    return seen | {"error": f"{said} without Qdrant's title and version"}
+
+
+def _condition(http: "httpx.Client", endpoint: Endpoint) -> dict[str, Any]:
+    seen: dict[str, Any] = {"live": http.get("/livez").status_code == 200}
+    ready = http.get("/readyz")
+    seen["ready"] = ready.status_code == 200
+    if not seen["ready"]:
+        seen["error"] = f"/readyz gave HTTP {ready.status_code}"
+    open_to_all = http.get("/collections").status_code
+    if open_to_all in {401, 403}:
+        seen["key_wanted"] = True
+    elif open_to_all == 200:
+        seen["key_wanted"] = False
+    headers = {"api-key": endpoint.api_key.get_secret_value()} if endpoint.api_key else {}
+    if seen.get("key_wanted") and headers:
+        seen["key_accepted"] = http.get("/collections", headers=headers).status_code == 200
+    if seen.get("key_wanted") is False or seen.get("key_accepted"):
+        seen["recovery_mode"] = _recovery_mode(http, headers)
+    return seen
+
+
+def _recovery_mode(http: "httpx.Client", headers: dict[str, str]) -> bool | None:
+    """`app.features` is left out of the telemetry below level 1; a read-only key is enough."""
+    answer = http.get("/telemetry", params={"details_level": 1}, headers=headers)
+    value: Any = _json_object(answer)
+    for key in ("result", "app", "features", "recovery_mode"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, bool) else None
+
+
+def _json_object(answer: "httpx.Response") -> dict[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _speaks_http2(endpoint: Endpoint, timeout: float) -> bool | None:
+    """Whether the first thing that comes back is a SETTINGS frame, as HTTP/2 demands of a server."""
+    if endpoint.grpc_port is None:
+        return None
+    try:
+        with contextlib.ExitStack() as stack:
+            plain_socket = socket.create_connection((endpoint.grpc_host, endpoint.grpc_port), timeout=timeout)
+            channel: socket.socket = stack.enter_context(plain_socket)
+            if endpoint.tls:
+                context = ssl.create_default_context()
+                context.set_alpn_protocols(["h2"])
+                channel = stack.enter_context(context.wrap_socket(channel, server_hostname=endpoint.grpc_host))
+            channel.sendall(_PREFACE)
+            header = b""
+            while len(header) < _FRAME_HEADER_BYTES:
+                received = channel.recv(_FRAME_HEADER_BYTES - len(header))
+                if not received:
+                    return False
+                header += received
+    except (OSError, ValueError):
+        return False
+    return header[3] == _SETTINGS_FRAME
+
+
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _in_words(error: Exception) -> str:
+    import httpx
+
+    if isinstance(error, httpx.ConnectTimeout):
+        return "nobody takes the connection"
+    if isinstance(error, httpx.TimeoutException):
+        return "the connection is taken, and no answer comes"
+    if isinstance(error, httpx.ConnectError):
+        return "nothing listens there" if "refused" in str(error).lower() else plain(error)
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "what listens there does not speak HTTP, or not yet"
+    return plain(error) or type(error).__name__
