@@ -69,7 +69,7 @@ goto finish
 if not defined LOCALAPPDATA set "LOCALAPPDATA=%USERPROFILE%\AppData\Local"
 set "BASE=%LOCALAPPDATA%\qdrant-admin"
 set "APP=%BASE%\app"
-set "COMMAND=%APP%\Scripts\qdrant-admin.exe"
+set "COMMAND=%APP%\Scripts\qdrant-admin"
 set "LOG=%BASE%\setup.log"
 for %%I in ("%~dp0..") do set "ROOT=%%~fI"
 if "%UNINSTALL%"=="yes" goto uninstall

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.startup [RUNS]
 
-Each pair is measured in turn, A B A B, in one run; the figure to quote is the median of the ratios. "First paint" is the
+Each pair is measured in turn, A B A B, in one run; quote the median of the ratios. "First paint" is the
 moment at which a word of the screen has arrived at the terminal, a real pseudo-terminal of 120x40.
 """
 
