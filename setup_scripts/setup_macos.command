@@ -122,10 +122,12 @@ install_with_uv() {
 
 install_with_venv() {
   quietly "$PYTHON" -m venv --upgrade-deps "$APP" || quietly "$PYTHON" -m venv --clear "$APP" || die "no virtual environment could be made in $APP" "tail -n 20 '$LOG'"
-  set -- "$APP/bin/python" -m pip install --upgrade --force-reinstall --no-deps "$PACKAGE"
-  constrained=${CONSTRAINTS:+--constraint=$CONSTRAINTS}
-  quietly "$APP/bin/python" -m pip install --upgrade ${constrained:+"$constrained"} keyring "$PACKAGE" && quietly "$@" ||
-    die "pip could not install qdrant-admin" "tail -n 20 '$LOG'"
+  set -- "$APP/bin/python" -m pip install --upgrade
+  [ -z "$CONSTRAINTS" ] || set -- "$@" --constraint "$CONSTRAINTS"
+  quietly "$@" keyring "$PACKAGE" || die "pip could not install qdrant-admin" "tail -n 20 '$LOG'"
+  # The same version from a checkout that has moved on counts as installed: put it in once more.
+  quietly "$APP/bin/python" -m pip install --force-reinstall --no-deps "$PACKAGE" ||
+    die "pip could not renew qdrant-admin" "tail -n 20 '$LOG'"
   BIN=$HOME/.local/bin
   quietly mkdir -p "$BIN"
   quietly ln -sf "$APP/bin/qdrant-admin" "$BIN/qdrant-admin"
