@@ -1,252 +1,177 @@
 #!/bin/sh
-# One command to a Qdrant that survives: bash setup_scripts/setup_linux.sh (--help says more). Needs no administrator.
+# One click: installs qdrant-admin for this user alone, finds or starts a container engine (else runs Qdrant natively), brings the
+# server up, and opens qdrant-admin. Without a terminal it runs the demo instead and prints the status. Needs no admin rights.
+# Works on Linux and, called by setup_macos.command, on macOS. Plain sh: macOS has an old bash, Debian's sh is dash.
 set -eu
 
-platform() {
-  DATA=${XDG_DATA_HOME:-$HOME/.local/share}/qdrant-admin
-  STATE=${XDG_STATE_HOME:-$HOME/.local/state}/qdrant-admin
-  CONFIG=${XDG_CONFIG_HOME:-$HOME/.config}/qdrant-admin
-  LAUNCHER=${XDG_DATA_HOME:-$HOME/.local/share}/applications/qdrant-admin.desktop
-}
-
-start_engine() {
-  if docker desktop version >/dev/null 2>&1; then
-    say "starting Docker Desktop"
-    quietly docker desktop start --detach
-  elif command -v colima >/dev/null 2>&1; then
-    say "starting Colima"
-    quietly colima start
-  elif command -v systemctl >/dev/null 2>&1 && systemctl --user cat docker.service >/dev/null 2>&1; then
-    say "starting the rootless Docker of this user"
-    quietly systemctl --user start docker
-  else
-    return 1
-  fi
-}
-
-add_launcher() {
-  [ "$DRY" = 0 ] || { say "would write: $LAUNCHER"; return 0; }
-  mkdir -p "$(dirname -- "$LAUNCHER")"
-  cat >"$LAUNCHER" <<DESKTOP
-[Desktop Entry]
-Type=Application
-Name=qdrant-admin
-Comment=Your vectors are there, and here is the proof
-Exec="$ADMIN"
-Terminal=true
-Categories=Development;Database;
-DESKTOP
-}
-
-remove_launcher() { quietly rm -f -- "$LAUNCHER"; }
-
-# ---- shared with the other platform's script: a test holds the two to that ----
 usage() {
-  cat <<TEXT
-Sets up qdrant-admin and a Qdrant on this computer, for this user alone. Run it again to repair or upgrade.
+  cat <<'TEXT'
+Usage: setup_linux.sh [options]
 
-  --runtime X   auto (default: a container engine when one answers, else a native server), docker, native
-  --yes         ask nothing
-  --no-tui      do not open the interface at the end; run the demonstration instead
-  --dry-run     say what would be done, and touch nothing
-  --uninstall   stop the server and remove the program; data and volumes stay, and you are told where
+  --runtime auto|docker|native   how Qdrant is to run (default: auto)
+  --no-api-key                   leave the server open to every program and web page on this computer
+  --no-open                      do not open qdrant-admin at the end, even in a terminal
+  --yes                          never ask
+  --dry-run                      say what would be done, and do nothing
+  --uninstall                    remove qdrant-admin; your data stays where it is
+  --help                         this text
+
+Run it again at any time: that repairs the installation and changes nothing that works.
 TEXT
 }
 
-say() { printf '%s\n' "$*"; [ "$DRY" = 1 ] || printf '%s\n' "$*" >>"$LOG"; }
-die() { say "error: $1"; [ -z "${2:-}" ] || say "  do this: $2"; [ "$DRY" = 1 ] || say "  log: $LOG"; exit 3; }
-would() { printf 'would run:'; for word in "$@"; do printf " '%s'" "$word"; done; printf '\n'; }
-# With its output in the log.
-quietly() { if [ "$DRY" = 1 ]; then would "$@"; else "$@" >>"$LOG" 2>&1; fi; }
-# With its output on the screen.
-openly() { if [ "$DRY" = 1 ]; then would "$@"; else "$@"; fi; }
-interactive() { [ "$TUI" = 1 ] && [ -t 0 ] && [ -t 1 ]; }
-
-options() {
-  DRY=0 YES=0 TUI=1 UNINSTALL=0 RUNTIME=auto
-  while [ $# -gt 0 ]; do
-    case $1 in
-      --dry-run) DRY=1 ;;
-      --yes | -y) YES=1 ;;
-      --no-tui) TUI=0 ;;
-      --uninstall) UNINSTALL=1 ;;
-      --runtime) RUNTIME=${2:-}; [ $# -lt 2 ] || shift ;;
-      --runtime=*) RUNTIME=${1#*=} ;;
-      --help | -h) usage; exit 0 ;;
-      *) printf 'error: unknown option %s\n' "$1" >&2; usage >&2; exit 2 ;;
-    esac
-    shift
-  done
-  case $RUNTIME in
-    auto | docker | native) ;;
-    *) printf 'error: --runtime takes auto, docker or native\n' >&2; exit 2 ;;
+RUNTIME=auto API_KEY=auto OPEN=yes DRY=no UNINSTALL=no
+while [ $# -gt 0 ]; do
+  case $1 in
+    --runtime) [ $# -ge 2 ] || { usage >&2; exit 2; }; RUNTIME=$2; shift ;;
+    --runtime=*) RUNTIME=${1#*=} ;;
+    --no-api-key) API_KEY=none ;;
+    --no-open) OPEN=no ;;
+    --yes) ;; # nothing here asks; kept so that scripts may say it
+    --dry-run) DRY=yes ;;
+    --uninstall) UNINSTALL=yes ;;
+    --help | -h) usage; exit 0 ;;
+    *) printf 'error: unknown option %s\n\n' "$1" >&2; usage >&2; exit 2 ;;
   esac
+  shift
+done
+case $RUNTIME in auto | docker | native) ;; *) printf 'error: --runtime takes auto, docker or native\n' >&2; exit 2 ;; esac
+
+HERE=$(cd "$(dirname "$0")" && pwd)
+ROOT=$(dirname "$HERE")
+[ -n "${HOME:-}" ] || { printf 'error: HOME is not set, so there is no place to install to\n' >&2; exit 3; }
+case $(uname -s) in
+  Darwin) APP="$HOME/Library/Application Support/qdrant-admin/app" ;;
+  *) APP=${XDG_DATA_HOME:-$HOME/.local/share}/qdrant-admin/app ;;
+esac
+BIN=$HOME/.local/bin
+LOG=$(dirname "$APP")/setup.log
+COMMAND=$BIN/qdrant-admin
+
+say() { printf '%s\n' "==> $*"; [ "$DRY" = yes ] || printf '%s %s\n' "$(date '+%Y-%m-%d %H:%M:%S')" "$*" >>"$LOG"; }
+note() { printf '    %s\n' "$*"; }
+die() { printf 'error: %s\n' "$1" >&2; shift; for line in "$@"; do printf '       %s\n' "$line" >&2; done; exit 3; }
+run() { # a step that changes something: told in a dry run, done and logged otherwise
+  if [ "$DRY" = yes ]; then note "would run: $*"; return; fi
+  "$@" >>"$LOG" 2>&1 || die "this failed: $*" "why: see the end of $LOG" "do now: mend that, then run this script again"
 }
 
 find_uv() {
-  UV=$(command -v uv 2>/dev/null) && return 0
-  for candidate in "$HOME/.local/bin/uv" "$HOME/.cargo/bin/uv" /opt/homebrew/bin/uv /usr/local/bin/uv; do
-    [ -x "$candidate" ] && { UV=$candidate; return 0; }
+  for candidate in "$(command -v uv || true)" "$HOME/.local/bin/uv" "$HOME/.cargo/bin/uv" /opt/homebrew/bin/uv /usr/local/bin/uv; do
+    if [ -n "$candidate" ] && [ -x "$candidate" ]; then printf '%s' "$candidate"; return; fi
   done
-  UV=
-  return 1
 }
 
 find_python() {
   for candidate in python3.13 python3.12 python3.11 python3 python; do
-    PYTHON=$(command -v "$candidate" 2>/dev/null) || continue
-    "$PYTHON" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && return 0
+    if command -v "$candidate" >/dev/null 2>&1 &&
+      "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then
+      command -v "$candidate"
+      return
+    fi
   done
-  PYTHON=
-  return 1
 }
 
-# The checkout this script lies in, else the published package.
-find_package() {
-  PACKAGE=qdrant-admin CONSTRAINTS=
-  here=$(CDPATH='' cd -- "$(dirname -- "$0")/.." 2>/dev/null && pwd) || return 0
-  if grep -qs '^name = "qdrant-admin"' "$here/pyproject.toml"; then
-    PACKAGE=$here
-    [ -f "$here/constraints.txt" ] && CONSTRAINTS=$here/constraints.txt
-  fi
-  return 0
-}
+# What to install: the checkout this script lies in, or the released package when it was downloaded alone.
+if [ -f "$ROOT/pyproject.toml" ] && [ -d "$ROOT/qdrant_admin" ]; then
+  PACKAGE="${ROOT}[keyring]"
+else
+  PACKAGE="qdrant-admin[keyring]"
+fi
+CONSTRAINTS=$ROOT/constraints.txt
 
-install_with_uv() {
-  set -- "$UV" tool install --force --python '>=3.11,<3.14' --reinstall-package qdrant-admin --with keyring
-  [ -z "$CONSTRAINTS" ] || set -- "$@" --constraints "$CONSTRAINTS"
-  set -- "$@" "$PACKAGE"
-  # A second time with the system's certificates: uv brings its own, which an inspecting proxy does not satisfy.
-  quietly "$@" || UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true quietly "$@" || die "uv could not install qdrant-admin" "tail -n 20 '$LOG'"
-  BIN=$("$UV" tool dir --bin 2>/dev/null) || BIN=$HOME/.local/bin
-}
-
-install_with_venv() {
-  quietly "$PYTHON" -m venv --upgrade-deps "$APP" || quietly "$PYTHON" -m venv --clear "$APP" || die "no virtual environment could be made in $APP" "tail -n 20 '$LOG'"
-  set -- "$APP/bin/python" -m pip install --upgrade
-  [ -z "$CONSTRAINTS" ] || set -- "$@" --constraint "$CONSTRAINTS"
-  quietly "$@" keyring "$PACKAGE" || die "pip could not install qdrant-admin" "tail -n 20 '$LOG'"
-  # The same version from a checkout that has moved on counts as installed: put it in once more.
-  quietly "$APP/bin/python" -m pip install --force-reinstall --no-deps "$PACKAGE" ||
-    die "pip could not renew qdrant-admin" "tail -n 20 '$LOG'"
-  BIN=$HOME/.local/bin
-  quietly mkdir -p "$BIN"
-  quietly ln -sf "$APP/bin/qdrant-admin" "$BIN/qdrant-admin"
-}
-
-install_program() {
-  find_package
-  say "installing qdrant-admin from $PACKAGE"
-  if find_uv; then
-    install_with_uv
-  elif find_python; then
-    install_with_venv
+install_app() {
+  UV=$(find_uv)
+  if [ -n "$UV" ]; then
+    say "installing qdrant-admin with uv ($UV)"
+    run "$UV" venv --quiet --allow-existing --python '>=3.11,<3.14' "$APP"
+    if [ -f "$CONSTRAINTS" ]; then
+      run "$UV" pip install --quiet --python "$APP/bin/python" --constraint "$CONSTRAINTS" --reinstall-package qdrant-admin "$PACKAGE"
+    else
+      run "$UV" pip install --quiet --python "$APP/bin/python" --upgrade "$PACKAGE"
+    fi
   else
-    die "neither uv nor a Python from 3.11 to 3.13 with venv is here" "curl -LsSf https://astral.sh/uv/install.sh | sh"
+    PYTHON=$(find_python)
+    [ -n "$PYTHON" ] || die "neither uv nor a Python 3.11, 3.12 or 3.13 with venv was found" \
+      "do now: curl -LsSf https://astral.sh/uv/install.sh | sh      (installs uv for you alone, it brings its own Python)" \
+      "   or:  sudo apt-get install python3 python3-venv            (Debian, Ubuntu)" \
+      "then run this script again"
+    say "installing qdrant-admin with $PYTHON"
+    run "$PYTHON" -m venv "$APP"
+    if [ -f "$CONSTRAINTS" ]; then
+      run "$APP/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$CONSTRAINTS" "$PACKAGE"
+      run "$APP/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$PACKAGE"
+    else
+      run "$APP/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "$PACKAGE"
+    fi
   fi
-  ADMIN=$BIN/qdrant-admin
+  run mkdir -p "$BIN"
+  run ln -sf "$APP/bin/qdrant-admin" "$COMMAND"
   case ":$PATH:" in
     *":$BIN:"*) ;;
-    *) say "to have it at hand in every terminal, add this line to your shell's start-up file:"; say "  export PATH=\"$BIN:\$PATH\"" ;;
+    *) note "to have the command in every terminal, add this line to your shell's profile:"
+       note "    export PATH=\"$BIN:\$PATH\"" ;;
   esac
 }
 
-engine_answers() {
-  docker info --format '{{.ServerVersion}}' >/dev/null 2>&1 &
-  asked=$! ticks=0
-  while kill -0 "$asked" 2>/dev/null; do
-    [ "$ticks" -ge 10 ] && { kill "$asked" 2>/dev/null; wait "$asked" 2>/dev/null; return 1; }
-    sleep 1
-    ticks=$((ticks + 1))
-  done
-  wait "$asked"
+engine_answers() { docker info >/dev/null 2>&1; }
+
+# An engine that is installed and asleep is woken; nothing is ever installed.
+wake_engine() {
+  if docker desktop version >/dev/null 2>&1; then docker desktop start --detach
+  elif [ "$(uname -s)" = Darwin ] && command -v colima >/dev/null 2>&1; then colima start
+  elif [ "$(uname -s)" = Darwin ] && command -v orb >/dev/null 2>&1; then orb start
+  elif [ "$(uname -s)" = Darwin ] && [ -d /Applications/Docker.app ]; then open -ga Docker
+  elif systemctl --user cat docker.service >/dev/null 2>&1; then systemctl --user start docker
+  elif [ "$(id -u)" = 0 ] && command -v service >/dev/null 2>&1; then service docker start
+  else return 1
+  fi
 }
 
-# An engine that is installed and down is started; none is ever installed without being asked for.
-prepare_engine() {
-  [ "$RUNTIME" != native ] || return 0
-  if ! command -v docker >/dev/null 2>&1; then
-    say "no docker command is here: qdrant-admin looks for other engines, and runs a native server if there is none"
-    return 0
-  fi
-  engine_answers && { say "the container engine answers"; return 0; }
-  if [ -n "${DOCKER_HOST:-}" ]; then
-    say "DOCKER_HOST=$DOCKER_HOST does not answer, and is not ours to start"
-    return 0
-  fi
-  start_engine || { say "no engine here can be started without administrator rights"; return 0; }
-  [ "$DRY" = 0 ] || return 0
+engine() {
+  if [ "$RUNTIME" = native ]; then say "engine: not looked for, Qdrant is to run natively"; return; fi
+  if ! command -v docker >/dev/null 2>&1; then say "engine: no docker command; qdrant-admin looks for others, and can do without"; return; fi
+  if engine_answers; then say "engine: Docker answers"; return; fi
+  if [ -n "${DOCKER_HOST:-}" ]; then say "engine: nothing answers at DOCKER_HOST=$DOCKER_HOST"; return; fi
+  if [ "$DRY" = yes ]; then note "would start the container engine and wait for it, 90 seconds at most"; return; fi
+  if ! wake_engine >>"$LOG" 2>&1; then say "engine: installed, not running, and not startable without admin rights"; return; fi
   waited=0
   while [ "$waited" -lt 90 ]; do
-    engine_answers && { printf '\n'; say "the container engine answers"; return 0; }
-    waited=$((waited + 2))
-    printf '\rwaiting for the container engine: %s s of 90' "$waited"
+    if engine_answers; then say "engine: Docker answers after $waited s"; return; fi
+    waited=$((waited + 1))
+    if [ -t 1 ]; then printf '\r    waiting for Docker, %2d s ' "$waited"; fi
     sleep 1
   done
-  printf '\n'
-  say "the container engine is installed and did not come up"
+  say "engine: Docker was started and is not ready after 90 s"
 }
 
-bring_up() {
-  say "bringing the server up"
-  openly "$ADMIN" up --runtime "$RUNTIME" || {
-    code=$?
-    say "the server did not come up; to see why: '$ADMIN' doctor"
-    exit "$code"
-  }
+uninstall() {
+  say "removing qdrant-admin from $APP"
+  if [ -x "$COMMAND" ] && [ "$DRY" = no ]; then
+    "$COMMAND" status 2>/dev/null | sed 's/^/    /' || true
+  fi
+  if [ "$(readlink "$COMMAND" 2>/dev/null)" = "$APP/bin/qdrant-admin" ]; then run rm -f "$COMMAND"; fi
+  if [ -f "$APP/pyvenv.cfg" ]; then run rm -rf "$APP"; fi
+  say "done. Your data was not touched:"
+  note "containers and volumes   docker ps -a --filter label=dev.qdrant-admin.managed; docker volume ls"
+  note "native storage, history  $(dirname "$APP") and ${XDG_STATE_HOME:-$HOME/.local/state}/qdrant-admin"
+  note "a server that runs goes on running; install again to stop it with: qdrant-admin down"
 }
 
-remove_program() {
-  ADMIN=$(command -v qdrant-admin 2>/dev/null) || ADMIN=$HOME/.local/bin/qdrant-admin
-  if [ -x "$ADMIN" ]; then
-    openly "$ADMIN" down --remove || say "the server could not be stopped; it is left as it is"
-  fi
-  if find_uv && "$UV" tool list 2>/dev/null | grep -q '^qdrant-admin '; then
-    quietly "$UV" tool uninstall qdrant-admin || die "uv could not remove qdrant-admin" "'$UV' tool uninstall qdrant-admin"
-  fi
-  if [ -d "$APP" ]; then
-    quietly rm -rf -- "$APP"
-    quietly rm -f -- "$HOME/.local/bin/qdrant-admin"
-  fi
-  remove_launcher
-  say "removed. Your data was not touched:"
-  say "  native servers: $DATA/native"
-  say "  containers: the volumes listed by: docker volume ls --filter name=qdrant_admin"
-  say "  settings and API keys: $CONFIG"
-}
+if [ "$DRY" = no ]; then mkdir -p "$(dirname "$LOG")"; fi
+if [ "$UNINSTALL" = yes ]; then uninstall; exit 0; fi
 
-confirm() {
-  [ "$YES" = 0 ] && [ "$DRY" = 0 ] && interactive || return 0
-  printf '%s [Y/n] ' "$1"
-  read -r answer || answer=n
-  case $answer in
-    '' | y | Y | yes) ;;
-    *) say "nothing was done"; exit 0 ;;
-  esac
-}
-
-main() {
-  options "$@"
-  platform
-  APP=$DATA/app LOG=$STATE/setup.log
-  [ "$DRY" = 1 ] || mkdir -p "$STATE" "$DATA" || { printf 'error: %s is not writable\n' "$STATE" >&2; exit 3; }
-  if [ "$UNINSTALL" = 1 ]; then
-    confirm "Stop the server and remove the program (data stays)?"
-    remove_program
-    return 0
-  fi
-  confirm "Install qdrant-admin for this user and start a Qdrant on this computer?"
-  install_program
-  add_launcher
-  prepare_engine
-  bring_up
-  if interactive && [ "$DRY" = 0 ]; then
-    say "next time: '$ADMIN'"
-    exec "$ADMIN"
-  fi
-  openly "$ADMIN" demo --runtime "$RUNTIME" || die "the demonstration did not succeed" "'$ADMIN' demo"
-  openly "$ADMIN" status || say "the server wants attention: '$ADMIN' doctor"
-  say "next: '$ADMIN'"
-}
-
-main "$@"
+install_app
+engine
+if [ "$DRY" = yes ]; then
+  note "would run: qdrant-admin up --runtime $RUNTIME --api-key $API_KEY"
+  note "then open qdrant-admin, or without a terminal run: qdrant-admin demo, qdrant-admin status"
+  exit 0
+fi
+say "bringing the server up"
+"$COMMAND" up --runtime "$RUNTIME" --api-key "$API_KEY"
+if [ -t 0 ] && [ -t 1 ] && [ "$OPEN" = yes ]; then exec "$COMMAND"; fi
+say "the whole story on a small sample, in a server of its own that is removed afterwards"
+"$COMMAND" demo --runtime "$RUNTIME"
+"$COMMAND" status
+say "done. Next: $COMMAND"

@@ -1,236 +1,216 @@
 @echo off
-rem Double-click, or: setup_windows.bat (--help says more). Needs no administrator, and no PowerShell.
 setlocal EnableExtensions DisableDelayedExpansion
+rem One click: installs qdrant-admin for this user alone, finds or starts Docker (else looks for a native server), brings the
+rem server up and opens qdrant-admin. Needs no admin rights and no PowerShell. Plain ASCII, CRLF line ends.
 
-set "DRY=0"
-set "YES=0"
-set "TUI=1"
-set "UNINSTALL=0"
 set "RUNTIME=auto"
-set "RESULT=0"
-set "PACKAGE=qdrant-admin"
-set "CONSTRAINTS="
-set "UV="
-set "PY="
+set "KEY_MODE=auto"
+set "DRY=no"
+set "UNINSTALL=no"
+set "OPEN=yes"
+set "EXITCODE=0"
 
 :options
-if "%~1"=="" goto ready
-if /i "%~1"=="--dry-run" set "DRY=1" & shift & goto options
-if /i "%~1"=="--yes" set "YES=1" & shift & goto options
-if /i "%~1"=="--no-tui" set "TUI=0" & shift & goto options
-if /i "%~1"=="--uninstall" set "UNINSTALL=1" & shift & goto options
-if /i "%~1"=="--runtime" set "RUNTIME=%~2" & shift & shift & goto options
+if "%~1"=="" goto options_done
+if /i "%~1"=="--runtime" goto option_runtime
+if /i "%~1"=="--no-api-key" goto option_no_key
+if /i "%~1"=="--no-open" goto option_no_open
+if /i "%~1"=="--yes" goto option_yes
+if /i "%~1"=="--dry-run" goto option_dry
+if /i "%~1"=="--uninstall" goto option_uninstall
 if /i "%~1"=="--help" goto usage
-echo error: unknown option %1
-exit /b 2
+echo error: unknown option "%~1"
+set "EXITCODE=2"
+goto usage
+:option_runtime
+if "%~2"=="" goto runtime_missing
+set "RUNTIME=%~2"
+shift
+shift
+goto options
+:runtime_missing
+echo error: --runtime takes auto, docker or native
+set "EXITCODE=2"
+goto finish
+:option_no_key
+set "KEY_MODE=none"
+shift
+goto options
+:option_no_open
+set "OPEN=no"
+shift
+goto options
+:option_yes
+shift
+goto options
+:option_dry
+set "DRY=yes"
+shift
+goto options
+:option_uninstall
+set "UNINSTALL=yes"
+shift
+goto options
 
 :usage
-echo Sets up qdrant-admin and a Qdrant on this computer, for this user alone.
-echo Run it again to repair or upgrade.
-echo   --runtime X   auto (default), docker, native
-echo   --yes         ask nothing
-echo   --no-tui      run the demonstration instead of opening the interface
-echo   --dry-run     say what would be done, and touch nothing
-echo   --uninstall   stop the server and remove the program; data and volumes stay
-exit /b 0
+echo Usage: setup_windows.bat [options]
+echo.
+echo   --runtime auto^|docker^|native   how Qdrant is to run, auto by default
+echo   --no-api-key                   leave the server open to every program and web page on this computer
+echo   --no-open                      do not open qdrant-admin at the end
+echo   --yes                          never ask
+echo   --dry-run                      say what would be done, and do nothing
+echo   --uninstall                    remove qdrant-admin; your data stays where it is
+echo.
+echo Run it again at any time: that repairs the installation and changes nothing that works.
+goto finish
 
-:ready
-if /i "%RUNTIME%"=="auto" goto places
-if /i "%RUNTIME%"=="docker" goto places
-if /i "%RUNTIME%"=="native" goto places
-echo error: --runtime takes auto, docker or native
-exit /b 2
-
-:places
+:options_done
 if not defined LOCALAPPDATA set "LOCALAPPDATA=%USERPROFILE%\AppData\Local"
-rem Never beside this script: Desktop and Documents may be synchronised by OneDrive, which breaks hard links.
-set "DATA=%LOCALAPPDATA%\qdrant-admin"
-set "APP=%DATA%\app"
-set "LOG=%DATA%\setup.log"
-set "BIN=%USERPROFILE%\.local\bin"
+set "BASE=%LOCALAPPDATA%\qdrant-admin"
+set "APP=%BASE%\app"
+set "COMMAND=%APP%\Scripts\qdrant-admin"
+set "LOG=%BASE%\setup.log"
+for %%I in ("%~dp0..") do set "ROOT=%%~fI"
+if "%UNINSTALL%"=="yes" goto uninstall
+
+rem What to install: the checkout this script lies in, or the released package when it was downloaded alone.
+set "PACKAGE=qdrant-admin[keyring]"
+set "CONSTRAINTS="
+if not exist "%ROOT%\pyproject.toml" goto package_known
+if not exist "%ROOT%\qdrant_admin\__init__.py" goto package_known
+set "PACKAGE=%ROOT%[keyring]"
+if exist "%ROOT%\constraints.txt" set "CONSTRAINTS=--constraint "%ROOT%\constraints.txt""
+:package_known
+
+rem uv cannot make hard links into OneDrive folders, and roots of a company's proxy are in the system's store.
 set "UV_LINK_MODE=copy"
-if not defined UV_PYTHON_INSTALL_DIR set "UV_PYTHON_INSTALL_DIR=%LOCALAPPDATA%\uv\python"
-rem gRPC has no build for Windows on ARM; the x86-64 Python runs there.
-set "WANTED=3.12"
-if /i "%PROCESSOR_ARCHITECTURE%"=="ARM64" set "WANTED=cpython-3.12-windows-x86_64"
-if "%DRY%"=="1" set "LOG=nul"
-if "%DRY%"=="0" if not exist "%DATA%\" mkdir "%DATA%"
-if exist "%~dp0..\pyproject.toml" set "PACKAGE=%~dp0.."
-if exist "%~dp0..\constraints.txt" if exist "%~dp0..\pyproject.toml" set "CONSTRAINTS=%~dp0..\constraints.txt"
+set "UV_PYTHON_INSTALL_DIR=%LOCALAPPDATA%\uv\python"
+if "%PROCESSOR_ARCHITECTURE%"=="ARM64" set "UV_PYTHON=cpython-3.12-windows-x86_64-none"
+
+if "%DRY%"=="no" if not exist "%BASE%" mkdir "%BASE%"
 call :find_uv
+if defined UV goto install_with_uv
 call :find_python
-if "%UNINSTALL%"=="1" goto uninstall
-
-echo installing qdrant-admin from "%PACKAGE%"
-if defined UV goto with_uv
-if defined PY goto with_venv
-echo error: neither uv nor a Python 3.11 or newer is here
-echo   do this: winget install --id=astral-sh.uv -e
-set "RESULT=3"
+if defined PYTHON goto install_with_python
+echo error: neither uv nor a Python 3.11, 3.12 or 3.13 was found
+echo        do now: winget install --id astral-sh.uv
+echo        then open a new window and run this script again
+set "EXITCODE=3"
 goto finish
 
-:with_uv
-set "ADMIN=%BIN%\qdrant-admin.exe"
-if "%DRY%"=="1" echo would run: "%UV%" tool install "%PACKAGE%"& goto engine
-call :uv_install
-if not errorlevel 1 goto installed_uv
-rem A second time with the system's certificates: uv brings its own, which an inspecting proxy does not satisfy.
+:install_with_uv
+echo -- installing qdrant-admin with uv
+if "%DRY%"=="yes" goto dry_run
+call "%UV%" venv --quiet --allow-existing --python 3.12 "%APP%" >>"%LOG%" 2>&1
+if errorlevel 1 goto install_failed
+call "%UV%" pip install --quiet --python "%APP%\Scripts\python.exe" %CONSTRAINTS% --reinstall-package qdrant-admin "%PACKAGE%" >>"%LOG%" 2>&1
+if not errorlevel 1 goto engine
+rem Once more with the certificates of this computer: behind a company's proxy uv's own do not suffice.
 set "UV_SYSTEM_CERTS=true"
-set "UV_NATIVE_TLS=true"
-call :uv_install
-if not errorlevel 1 goto installed_uv
-echo error: uv could not install qdrant-admin
-echo   log: "%LOG%"
-set "RESULT=3"
+call "%UV%" pip install --quiet --python "%APP%\Scripts\python.exe" %CONSTRAINTS% --reinstall-package qdrant-admin "%PACKAGE%" >>"%LOG%" 2>&1
+if errorlevel 1 goto install_failed
+goto engine
+
+:install_with_python
+echo -- installing qdrant-admin with %PYTHON%
+if "%DRY%"=="yes" goto dry_run
+call %PYTHON% -m venv "%APP%" >>"%LOG%" 2>&1
+if errorlevel 1 goto install_failed
+call "%APP%\Scripts\python.exe" -m pip install --quiet --disable-pip-version-check --upgrade %CONSTRAINTS% "%PACKAGE%" >>"%LOG%" 2>&1
+if errorlevel 1 goto install_failed
+goto engine
+
+:install_failed
+echo error: the installation failed
+echo        why: see the end of %LOG%
+echo        do now: mend that, then run this script again
+set "EXITCODE=3"
 goto finish
 
-:installed_uv
-for /f "usebackq delims=" %%I in (`call "%UV%" tool dir --bin 2^>nul`) do set "BIN=%%I"
-call :find_admin
-goto engine
-
-:with_venv
-set "ADMIN=%APP%\Scripts\qdrant-admin.exe"
-if "%DRY%"=="1" echo would run: %PY% -m venv "%APP%"& goto engine
-%PY% -m venv "%APP%" >>"%LOG%" 2>&1
-if errorlevel 1 goto venv_failed
-set "CONSTRAIN="
-if defined CONSTRAINTS set CONSTRAIN=--constraint "%CONSTRAINTS%"
-"%APP%\Scripts\python.exe" -m pip install --upgrade %CONSTRAIN% keyring "%PACKAGE%" >>"%LOG%" 2>&1
-if errorlevel 1 goto venv_failed
-"%APP%\Scripts\python.exe" -m pip install --force-reinstall --no-deps "%PACKAGE%" >>"%LOG%" 2>&1
-if errorlevel 1 goto venv_failed
-set "BIN=%APP%\Scripts"
-goto engine
-
-:venv_failed
-echo error: pip could not install qdrant-admin
-echo   log: "%LOG%"
-set "RESULT=3"
+:dry_run
+echo     would install %PACKAGE% into %APP%
+echo     would look for Docker, and start Docker Desktop when it is installed and asleep
+echo     would run: qdrant-admin up --runtime %RUNTIME% --api-key %KEY_MODE%
 goto finish
 
 :engine
-echo to have it at hand everywhere, add this folder to PATH: "%BIN%"
-if /i "%RUNTIME%"=="native" goto bring_up
+if /i "%RUNTIME%"=="native" goto up
+set "DOCKER="
 call :find_docker
-if not defined DOCKER echo no docker command is here: Docker Desktop is at https://docs.docker.com/desktop/& goto bring_up
-call :docker_answers
-if not errorlevel 1 echo the container engine answers& goto bring_up
-if "%DRY%"=="1" echo would run: "%DOCKER%" desktop start --detach& goto bring_up
-if defined DOCKER_HOST echo DOCKER_HOST does not answer, and is not ours to start& goto bring_up
-echo starting Docker Desktop
+if not defined DOCKER echo -- engine: no docker command; see https://docs.docker.com/desktop/
+if not defined DOCKER goto up
+call "%DOCKER%" info >nul 2>&1
+if not errorlevel 1 goto engine_ready
+echo -- engine: Docker is installed and asleep, starting it
 call "%DOCKER%" desktop start --detach >>"%LOG%" 2>&1
 set /a WAITED=0
-
-:wait_engine
-call :docker_answers
-if not errorlevel 1 echo the container engine answers& goto bring_up
-if %WAITED% geq 90 echo Docker is installed and did not come up& goto bring_up
+:engine_wait
+call "%DOCKER%" info >nul 2>&1
+if not errorlevel 1 goto engine_ready
 set /a WAITED+=2
-echo waiting for the container engine: %WAITED% s of 90
-rem "timeout" fails when standard input is redirected.
-ping -n 3 127.0.0.1 >nul
-goto wait_engine
+if %WAITED% GEQ 90 goto engine_late
+echo     waiting for Docker, %WAITED% s
+ping -n 3 127.0.0.1 >nul 2>&1
+goto engine_wait
+:engine_late
+echo -- engine: Docker was started and is not ready after 90 s; run this script again when it is
+goto up
+:engine_ready
+echo -- engine: Docker answers
 
-:bring_up
-if "%DRY%"=="1" echo would run: "%ADMIN%" up --runtime %RUNTIME%& goto would_show
-echo bringing the server up
-call "%ADMIN%" up --runtime %RUNTIME%
+:up
+echo -- bringing the server up
+call "%COMMAND%" up --runtime "%RUNTIME%" --api-key "%KEY_MODE%"
 if errorlevel 1 goto up_failed
-if "%TUI%"=="0" goto demonstrate
-rem Without a terminal there is nothing to open; where PowerShell cannot tell, the interface itself will.
-powershell -NoProfile -NonInteractive -Command "exit [int]([Console]::IsInputRedirected -or [Console]::IsOutputRedirected)" >nul 2>&1
-if "%ERRORLEVEL%"=="1" goto demonstrate
-call "%ADMIN%"
-set "RESULT=%ERRORLEVEL%"
+if "%OPEN%"=="no" goto story
+if defined CI goto story
+call "%COMMAND%"
 goto finish
-
+:story
+call "%COMMAND%" demo --runtime "%RUNTIME%"
+if errorlevel 1 goto up_failed
+call "%COMMAND%" status
+echo -- done. Next: "%COMMAND%"
+goto finish
 :up_failed
-set "RESULT=3"
-echo the server did not come up; to see why: "%ADMIN%" doctor
-goto finish
-
-:demonstrate
-call "%ADMIN%" demo --runtime %RUNTIME%
-if errorlevel 1 goto demo_failed
-call "%ADMIN%" status
-if errorlevel 1 echo the server wants attention: "%ADMIN%" doctor
-echo next: "%ADMIN%"
-goto finish
-
-:demo_failed
-set "RESULT=3"
-echo error: the demonstration did not succeed; again: "%ADMIN%" demo
-goto finish
-
-:would_show
-echo would run: "%ADMIN%"
+set "EXITCODE=3"
 goto finish
 
 :uninstall
-call :find_admin
-if "%DRY%"=="1" echo would run: "%ADMIN%" down --remove& goto data_stays
-if exist "%ADMIN%" call "%ADMIN%" down --remove
-if defined UV call "%UV%" tool uninstall qdrant-admin >>"%LOG%" 2>&1
-if exist "%APP%\" rmdir /s /q "%APP%"
-
-:data_stays
-echo removed. Your data was not touched:
-echo   native servers, settings and API keys: "%DATA%"
-echo   containers: the volumes listed by: docker volume ls --filter name=qdrant_admin
+echo -- removing qdrant-admin from %APP%
+if "%DRY%"=="yes" goto uninstall_said
+if exist "%APP%\pyvenv.cfg" rmdir /s /q "%APP%"
+:uninstall_said
+echo -- done. Your data was not touched:
+echo     containers and volumes   docker ps -a, docker volume ls
+echo     native storage, history  %BASE%
 goto finish
 
-:finish
-if "%YES%"=="1" exit /b %RESULT%
-if defined QA_NO_PAUSE exit /b %RESULT%
-rem Only a double click would take the window away with the last lines in it.
-set "LINE=%CMDCMDLINE:"=%"
-if not "%LINE:/c =%"=="%LINE%" pause
-exit /b %RESULT%
-
-:uv_install
-if defined CONSTRAINTS goto uv_constrained
-call "%UV%" tool install --force --python %WANTED% --reinstall-package qdrant-admin --with keyring "%PACKAGE%" >>"%LOG%" 2>&1
-exit /b %ERRORLEVEL%
-
-:uv_constrained
-call "%UV%" tool install --force --python %WANTED% --reinstall-package qdrant-admin --with keyring --constraints "%CONSTRAINTS%" "%PACKAGE%" >>"%LOG%" 2>&1
-exit /b %ERRORLEVEL%
-
-:find_admin
-set "ADMIN=%APP%\Scripts\qdrant-admin.exe"
-if exist "%BIN%\qdrant-admin.cmd" set "ADMIN=%BIN%\qdrant-admin.cmd"
-if exist "%BIN%\qdrant-admin.exe" set "ADMIN=%BIN%\qdrant-admin.exe"
-exit /b 0
-
 :find_uv
-for %%I in (uv.exe) do if not "%%~$PATH:I"=="" set "UV=%%~$PATH:I"
-if not defined UV for %%I in (uv.cmd) do if not "%%~$PATH:I"=="" set "UV=%%~$PATH:I"
+set "UV="
+for %%I in (uv.exe uv.cmd) do if not defined UV if not "%%~$PATH:I"=="" set "UV=%%~$PATH:I"
 if not defined UV if exist "%USERPROFILE%\.local\bin\uv.exe" set "UV=%USERPROFILE%\.local\bin\uv.exe"
-if not defined UV if exist "%USERPROFILE%\.cargo\bin\uv.exe" set "UV=%USERPROFILE%\.cargo\bin\uv.exe"
 exit /b 0
 
 :find_python
-rem The python.exe of the Microsoft Store is an empty file that opens a shop, so only the launcher counts.
-for %%V in (3.11 3.12 3.13) do call :try_python %%V
+rem `py` first: `python` may be the empty alias of the Microsoft Store.
+set "PYTHON="
+for %%V in (3.13 3.12 3.11) do call :try_python %%V
 exit /b 0
 
 :try_python
-set "LAUNCHER="
-for %%I in (py.exe) do if not "%%~$PATH:I"=="" set "LAUNCHER=%%~$PATH:I"
-if not defined LAUNCHER exit /b 0
-"%LAUNCHER%" -%1 -c "import venv, ensurepip" >nul 2>&1
-if errorlevel 1 exit /b 0
-set PY="%LAUNCHER%" -%1
+if defined PYTHON exit /b 0
+call py -%1 -c "import venv, ensurepip" >nul 2>&1
+if not errorlevel 1 set "PYTHON=py -%1"
 exit /b 0
 
 :find_docker
-set "DOCKER="
-for %%I in (docker.exe) do if not "%%~$PATH:I"=="" set "DOCKER=%%~$PATH:I"
-if not defined DOCKER for %%I in (docker.cmd) do if not "%%~$PATH:I"=="" set "DOCKER=%%~$PATH:I"
-if not defined DOCKER if exist "%ProgramFiles%\Docker\Docker\resources\bin\docker.exe" set "DOCKER=%ProgramFiles%\Docker\Docker\resources\bin\docker.exe"
+for %%I in (docker.exe docker.cmd) do if not defined DOCKER if not "%%~$PATH:I"=="" set "DOCKER=%%~$PATH:I"
 exit /b 0
 
-:docker_answers
-call "%DOCKER%" info >nul 2>&1
-exit /b %ERRORLEVEL%
+:finish
+if defined QA_NO_PAUSE goto leave
+if not "%EXITCODE%"=="0" pause
+:leave
+exit /b %EXITCODE%
