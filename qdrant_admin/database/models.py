@@ -100,3 +100,11 @@ class PointPage:
 
     points: list[Point]
     next_offset: PointId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A point that a search found."""
+
+    point: Point
+    score: float

@@ -1,0 +1,162 @@
+"""Bulk reads and writes by the fastest way that answers: gRPC with compression off, else REST.
+
+One decision for the life of a gateway: asked once, kept, and told in words.
+"""
+
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.core.errors import AccessDenied, AdminError
+from qdrant_admin.database import versions
+from qdrant_admin.database.models import Point, PointId, PointPage, ServerInfo
+from qdrant_admin.database.rest_points import Kinds, RestPoints, check_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qdrant_admin.database.grpc_points import GrpcPoints
+
+MAX_BATCH_POINTS = 1000
+_PROBE_SECONDS = 3.0
+_Item = TypeVar("_Item")
+
+
+class Bulk:
+    """Pages, points by id and upserts of one server.
+
+    Args:
+        endpoint: where it answers.
+        rest: the way that is always open.
+        ask: who answers over REST, and its collections; asked once, to be sure that both ports are one server.
+        timeout: seconds for one bulk request.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        rest: RestPoints,
+        ask: "Callable[[], tuple[ServerInfo, frozenset[str]]]",
+        timeout: float,
+    ) -> None:
+        self._endpoint = endpoint
+        self._rest = rest
+        self._ask = ask
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._grpc: GrpcPoints | None = None
+        self._decided = ""
+
+    def close(self) -> None:
+        """Close the channel, if there is one."""
+        with self._lock:
+            if self._grpc is not None:
+                self._grpc.close()
+                self._grpc = None
+                self._decided = ""
+
+    @property
+    def transport(self) -> str:
+        """Which way bulk data goes, and why, in words."""
+        self._way()
+        return self._decided
+
+    def page(
+        self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None, payload: bool, vectors: bool
+    ) -> PointPage:
+        """One page in the server's order, from `offset` on."""
+        way = self._way()
+        if way is None:
+            return self._rest.page(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
+        from qdrant_admin.database.grpc_points import NotCarried
+
+        try:
+            page = way.page(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
+        except NotCarried:
+            return self._rest.page(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
+        return PointPage(self._true(name, page.points, kinds), page.next_offset)
+
+    def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool) -> list[Point]:
+        """The points of these ids that exist, in the order asked for."""
+        found: dict[PointId, Point] = {}
+        for part in _parts(ids):
+            found |= {point.id: point for point in self._retrieve(name, part, kinds, vectors=vectors)}
+        return [found[one] for one in dict.fromkeys(ids) if one in found]
+
+    def _retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool) -> list[Point]:
+        way = self._way()
+        if way is not None:
+            from qdrant_admin.database.grpc_points import NotCarried
+
+            try:
+                return self._true(name, way.retrieve(name, ids, kinds, payload=True, vectors=vectors), kinds)
+            except NotCarried:
+                pass
+        return self._rest.retrieve(name, ids, kinds, payload=True, vectors=vectors)
+
+    def upsert(self, name: str, points: Sequence[Point], *, wait: bool) -> None:
+        """Write the points, in their order, cut to what a server takes; nothing at all for no points."""
+        for point in points:
+            check_payload(point.payload)
+        way = self._way()
+        for part in _parts(points):
+            if way is None:
+                self._rest.upsert(name, part, wait=wait)
+                continue
+            from qdrant_admin.database.grpc_points import carries
+
+            # Runs, not two heaps: of two points with one id the last must win.
+            for carried, run in itertools.groupby(part, key=lambda point: carries(point.payload)):
+                (way if carried else self._rest).upsert(name, list(run), wait=wait)
+
+    def _true(self, name: str, points: list[Point], kinds: Kinds) -> list[Point]:
+        """The points, with every payload read again that gRPC may have rounded (integers above 2^63-1)."""
+        from qdrant_admin.database.grpc_points import suspicious
+
+        doubtful = [point.id for point in points if suspicious(point.payload)]
+        if not doubtful:
+            return points
+        again = self._rest.retrieve(name, doubtful, kinds, payload=True, vectors=False)
+        payloads = {point.id: point.payload for point in again}
+        for point in points:
+            point.payload = payloads.get(point.id, point.payload)
+        return points
+
+    def _way(self) -> "GrpcPoints | None":
+        with self._lock:
+            if not self._decided:
+                self._decided = self._decide()
+            return self._grpc
+
+    def _decide(self) -> str:
+        port = self._endpoint.grpc_port
+        if port is None:
+            return "REST (gRPC is closed)"
+        info, names = self._ask()
+        if not versions.has(info.version, versions.Feature.GRPC_VECTORS):
+            return (
+                f"REST (the server is {info.version or 'of an unknown version'}, too old for typed vectors over gRPC)"
+            )
+        from qdrant_admin.database.grpc_points import open_points
+
+        way = open_points(self._endpoint, self._timeout)
+        try:
+            version, commit, listed = way.identity(_PROBE_SECONDS)
+        except AccessDenied:
+            way.close()
+            raise
+        except AdminError as error:
+            way.close()
+            return f"REST (gRPC port {port} does not answer: {error.why or error.what})"
+        if version != info.version or (commit and info.commit and commit != info.commit) or listed != names:
+            way.close()
+            return f"REST (another server answers at gRPC port {port})"
+        self._grpc = way
+        return f"gRPC (port {port})"
+
+
+def _parts(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    for start in range(0, len(items), MAX_BATCH_POINTS):
+        yield items[start : start + MAX_BATCH_POINTS]

@@ -1,0 +1,108 @@
+"""One form of a point, whatever transport, key order or segment it came from, and its digest.
+
+Two readings of a stored point give the same bytes, and any difference in it gives other ones: payload keys are sorted
+at every level (their order over gRPC differs from read to read), integers and floats are kept apart, vectors are the
+little-endian float32 that the server stores, bit by bit.
+"""
+
+import json
+import uuid
+import zlib
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qdrant_admin.database.models import Floats, Point, PointId, Sparse, Vector, VectorKind
+
+SUM_MODULUS = 1 << 256
+_NAN = np.float32(np.nan)
+_SCALARS = (str, int, float, bool, type(None))
+_encode_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+Kinds = Mapping[str, VectorKind]
+
+
+class PointHash(NamedTuple):
+    """The digest of a point, and short ones of its parts that can say what of it changed."""
+
+    whole: bytes
+    """blake2b-256; decides."""
+    payload: int
+    """CRC-32 of the canonical payload."""
+    vectors: tuple[tuple[str, int], ...]
+    """Name and CRC-32 of every vector, by name. A CRC-32 finds every change of up to 32 bits in a row."""
+    non_finite: bool
+    """Whether a vector holds NaN or an infinity."""
+
+
+def hash_point(point: Point, kinds: Kinds) -> PointHash:
+    """The digest of everything that a point holds.
+
+    Args:
+        point: as read from a server.
+        kinds: kind of each vector name from the collection's configuration: over gRPC a multivector of one row looks
+            like a dense one (seen on 1.16.3).
+    """
+    payload = payload_bytes(point.payload)
+    hasher = blake2b(b"P1" + _id_bytes(point.id) + len(payload).to_bytes(8, "little"), digest_size=32)
+    hasher.update(payload)
+    parts: list[tuple[str, int]] = []
+    finite = True
+    for name in sorted(point.vectors):
+        encoded, is_finite = vector_bytes(point.vectors[name], kinds.get(name))
+        label = name.encode("utf-8", "surrogatepass")
+        hasher.update(len(label).to_bytes(4, "little") + label + len(encoded).to_bytes(8, "little"))
+        hasher.update(encoded)
+        parts.append((name, zlib.crc32(encoded)))
+        finite = finite and is_finite
+    return PointHash(hasher.digest(), zlib.crc32(payload), tuple(parts), not finite)
+
+
+def payload_bytes(payload: Mapping[str, Any]) -> bytes:
+    """Canonical JSON of a payload."""
+    return _encode_json(payload).encode("utf-8", "surrogatepass")
+
+
+def vector_bytes(vector: Vector, kind: VectorKind | None) -> tuple[bytes, bool]:
+    """Kind, shape and components of a vector, and whether all of them are finite."""
+    if isinstance(vector, Sparse):
+        order = np.argsort(vector.indices, kind="stable")
+        values, finite = _float_bytes(np.asarray(vector.values)[order])
+        indices = np.asarray(vector.indices)[order].astype("<u4").tobytes()
+        return b"S" + len(order).to_bytes(4, "little") + indices + values, finite
+    encoded, finite = _float_bytes(vector)
+    if kind == "multi" or (kind is None and vector.ndim == 2):
+        rows, size = vector.shape if vector.ndim == 2 else (1, vector.shape[0])
+        return b"M" + rows.to_bytes(4, "little") + size.to_bytes(4, "little") + encoded, finite
+    return b"D" + vector.size.to_bytes(4, "little") + encoded, finite
+
+
+def field_digest(value: Any) -> int:
+    """16 bits of one payload value: enough to name the field, once the whole is known to differ."""
+    text = f"{type(value).__name__}:{value}" if isinstance(value, _SCALARS) else _encode_json(value)
+    return zlib.crc32(text.encode("utf-8", "surrogatepass")) & 0xFFFF
+
+
+def id_key(point_id: PointId) -> bytes:
+    """17 bytes in the server's own order: integers ascending, then UUIDs."""
+    if isinstance(point_id, int):
+        return b"\0" + point_id.to_bytes(16, "big")
+    return b"\1" + uuid.UUID(point_id).bytes
+
+
+def id_of_key(key: bytes) -> PointId:
+    """The id that `id_key` was made from."""
+    return int.from_bytes(key[1:], "big") if key[0] == 0 else str(uuid.UUID(bytes=key[1:]))
+
+
+def _id_bytes(point_id: PointId) -> bytes:
+    return b"n%d" % point_id if isinstance(point_id, int) else b"u" + point_id.lower().encode()
+
+
+def _float_bytes(values: Floats) -> tuple[bytes, bool]:
+    """Little-endian float32; every NaN has the same bits, since REST can only say `null`."""
+    array = np.ascontiguousarray(values, dtype="<f4")
+    if np.isfinite(array).all():
+        return array.tobytes(), True
+    return np.where(np.isnan(array), _NAN, array).astype("<f4").tobytes(), False

@@ -1,0 +1,182 @@
+"""Foreign faults become the project's own errors here: REST answers, httpx, gRPC and qdrant-client.
+
+The same fault comes out as the same class, whichever way the request went.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from qdrant_admin.core.errors import (
+    AccessDenied,
+    AdminError,
+    BadInput,
+    NotFound,
+    NotQdrant,
+    RequestRejected,
+    ServerTrouble,
+    ServerUnreachable,
+    Unsupported,
+)
+from qdrant_admin.core.text import plain
+
+_LONGEST = 600
+_TROUBLES: tuple[tuple[re.Pattern[str], str, str], ...] = (
+    (
+        re.compile(r"no space left|not enough space|disk (is )?full|exceeds available disk|out of disk", re.IGNORECASE),
+        "the server's disk is full",
+        "free some disk space: the server refuses writes and deletes while less than about 64 MB is left",
+    ),
+    (
+        re.compile(r"recovery mode", re.IGNORECASE),
+        "the server runs in recovery mode",
+        "delete what made it run out of memory, or give it more memory, then: qdrant-admin restart",
+    ),
+    (re.compile(r"panic", re.IGNORECASE), "the server panicked", "qdrant-admin logs --tail 100"),
+)
+_GONE = re.compile(
+    r"connect|socket|reset|closed|recvmsg|goaway|ping timeout|dns|resolution|handshak|end of tcp|broken pipe|http2",
+    re.IGNORECASE,
+)
+_REJECTED = "the server refused the request"
+_KEY_FIX = "qdrant-admin up --api-key auto, or put the server's key into QDRANT_API_KEY"
+
+_BY_GRPC_CODE: dict[str, type[AdminError]] = {
+    "CANCELLED": ServerUnreachable,
+    "UNKNOWN": ServerTrouble,
+    "INVALID_ARGUMENT": RequestRejected,
+    "DEADLINE_EXCEEDED": ServerUnreachable,
+    "NOT_FOUND": NotFound,
+    "ALREADY_EXISTS": RequestRejected,
+    "PERMISSION_DENIED": AccessDenied,
+    "UNAUTHENTICATED": AccessDenied,
+    "RESOURCE_EXHAUSTED": RequestRejected,
+    "FAILED_PRECONDITION": ServerTrouble,
+    "ABORTED": ServerTrouble,
+    "OUT_OF_RANGE": RequestRejected,
+    "UNIMPLEMENTED": Unsupported,
+    "INTERNAL": ServerTrouble,
+    "UNAVAILABLE": ServerUnreachable,
+    "DATA_LOSS": ServerTrouble,
+}
+
+
+def from_answer(status: int, text: str, *, json_error: str | None, where: str) -> AdminError:
+    """The error for a REST answer that is no success.
+
+    Args:
+        status: HTTP status.
+        text: the whole body.
+        json_error: `status.error` of Qdrant's own error body; None when the body is not of that form.
+        where: the address, for the words.
+    """
+    if status in {401, 403}:
+        return make(AccessDenied, json_error or text, where)
+    if json_error is None:
+        if status == 404 and not text.strip():
+            return make(Unsupported, "the server does not know this request", where)
+        if status not in {413, 429, 500, 502, 503, 504}:
+            return make(NotQdrant, f"HTTP {status}: {text}", where)
+    return make(_class_of_status(status), json_error or text or f"HTTP {status}", where)
+
+
+def _class_of_status(status: int) -> type[AdminError]:
+    if status == 404:
+        return NotFound
+    if status in {408, 504}:
+        return ServerUnreachable
+    if status == 501:
+        return Unsupported
+    return RequestRejected if status < 500 else ServerTrouble
+
+
+def from_httpx(
+    error: httpx.HTTPError | httpx.InvalidURL | httpx.StreamError | httpx.CookieConflict, where: str
+) -> AdminError:
+    """The error for a fault of the HTTP client."""
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return BadInput(f"{where} is no address", why=str(error), fix="write it as http://127.0.0.1:6333")
+    if isinstance(error, httpx.RemoteProtocolError) and "illegal" in str(error).lower():
+        return make(NotQdrant, str(error), where)
+    if isinstance(error, httpx.DecodingError | httpx.TooManyRedirects):
+        return make(NotQdrant, str(error), where)
+    if isinstance(error, httpx.HTTPStatusError):
+        return from_answer(error.response.status_code, error.response.text, json_error=None, where=where)
+    words = str(error) or type(error).__name__
+    if isinstance(error, httpx.TimeoutException):
+        words = "it did not answer in time"
+    return make(ServerUnreachable, words, where)
+
+
+def from_grpc(error: Any, where: str) -> AdminError:
+    """The error for a `grpc.RpcError`."""
+    code = getattr(error, "code", lambda: None)()
+    details = str(getattr(error, "details", lambda: "")() or "")
+    name = getattr(code, "name", "UNKNOWN")
+    kind = _BY_GRPC_CODE.get(name, ServerTrouble)
+    if name == "UNAVAILABLE" and details and not _GONE.search(details):
+        kind = ServerTrouble  # said by the server itself, as REST says 503
+    if name == "DEADLINE_EXCEEDED":
+        details = "it did not answer in time"
+    return make(kind, details or name, where)
+
+
+def from_client(error: Exception, where: str) -> AdminError:
+    """The error for an exception of qdrant-client."""
+    from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+    from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+    if isinstance(error, UnexpectedResponse):
+        text = error.content.decode(errors="replace")
+        return from_answer(error.status_code or 500, text, json_error=text, where=where)
+    if isinstance(error, ResourceExhaustedResponse):
+        return make(RequestRejected, str(error), where)
+    if isinstance(error, ResponseHandlingException):
+        source = error.source
+        if isinstance(source, httpx.HTTPError):
+            return from_httpx(source, where)
+        return make(NotQdrant, str(source), where)
+    return make(ServerTrouble, str(error), where)
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Whatever gRPC or httpx raises within comes out as one of the project's errors."""
+    import grpc
+
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise from_grpc(error, where) from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise from_httpx(error, where) from error
+
+
+def make(kind: type[AdminError], detail: str, where: str) -> AdminError:
+    """The error of that class with its words; a full disk, a panic and recovery mode are named as such."""
+    said = plain(detail.strip())
+    said = said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
+    if issubclass(kind, ServerTrouble | RequestRejected):
+        for pattern, what, fix in _TROUBLES:
+            if pattern.search(detail):
+                return ServerTrouble(what, why=said, fix=fix)
+    what, fix = {
+        AccessDenied: (f"{where} wants another API key", _KEY_FIX),
+        NotFound: ("not found", "qdrant-admin collections list"),
+        NotQdrant: (f"what answers at {where} is no Qdrant", "qdrant-admin doctor"),
+        RequestRejected: (_REJECTED, ""),
+        ServerTrouble: (f"the server at {where} has a fault", "qdrant-admin logs --tail 100"),
+        ServerUnreachable: (f"no answer from {where}", "qdrant-admin status"),
+        Unsupported: (f"the server at {where} cannot do that", "qdrant-admin status"),
+    }[kind]
+    if kind is NotFound:
+        return NotFound(_not_found(said), fix=fix)
+    return kind(what, why=said, fix=fix)
+
+
+def _not_found(said: str) -> str:
+    match = re.search(r"Collection `(.*)` doesn't exist", said)
+    return f"there is no collection “{match[1]}”" if match else said.removeprefix("Not found: ") or "not found"

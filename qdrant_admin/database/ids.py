@@ -1,0 +1,55 @@
+"""Point ids: an unsigned integer of 64 bits, or a UUID in its lower-case form with hyphens."""
+
+import operator
+import uuid
+from typing import Any
+
+from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import PointId
+
+MAX_INTEGER = 2**64 - 1
+
+
+def point_id(value: Any) -> PointId:
+    """The id as the server keeps it; takes numpy's integers and every spelling of a UUID.
+
+    Raises:
+        BadInput: neither an unsigned integer of 64 bits nor a UUID.
+    """
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, str):
+        try:
+            return str(uuid.UUID(value))
+        except ValueError:
+            raise _refusal(value) from None
+    if isinstance(value, bool):
+        raise _refusal(value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise _refusal(value) from None
+    if not 0 <= number <= MAX_INTEGER:
+        raise _refusal(value)
+    return number
+
+
+def parse_id(text: str) -> PointId:
+    """An id that a person typed: `42` is the integer, a UUID is a UUID.
+
+    Raises:
+        BadInput: neither of them.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit() and len(text) <= 20:
+        return point_id(int(text))
+    return point_id(text)
+
+
+def _refusal(value: object) -> BadInput:
+    return BadInput(
+        f"“{plain(value)[:80]}” is no point id",
+        why="an id is an integer from 0 to 18446744073709551615, or a UUID",
+        fix="such as 42 or 5c56c793-69f3-4fbf-87e6-c4bf54c28c26",
+    )

@@ -1,0 +1,125 @@
+"""Collection names: which may be sent to a server, which may be made, and how text becomes one.
+
+Qdrant 1.16.3 lets `.` and `..` through and deletes its own storage folder (GHSA-jwrp-6pff-wg9c); on Windows names
+made of dots, names that end in a dot or a space, and device names end up in other folders than their own
+(https://github.com/qdrant/qdrant/issues/10418). The limits below were found by trying every code point from 0 to 127.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.text import plain
+
+MAX_LENGTH = 255
+"""Characters, and bytes of UTF-8 as well: the server makes a folder of that name."""
+MAX_NEW_LENGTH = 200
+
+_FORBIDDEN = frozenset('\x00\x1f"*/:<>?\\|')
+_NEW = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_NEW_LENGTH - 1}}}")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?", re.IGNORECASE | re.DOTALL)
+_HOW_TO_NAME = "use letters, digits, _ and -, such as my_memories"
+
+
+def check_collection_name(name: str) -> None:
+    """Refuse a name that no request may carry, not even one that reads. Called before every request.
+
+    Raises:
+        BadInput: the name would destroy a server's storage, or no server can hold it.
+    """
+    reason = _unsendable(name)
+    if reason:
+        raise _refusal(name, reason)
+
+
+def check_stored_name(name: str) -> None:
+    """Refuse a name that must neither be created nor deleted: on some file system it is another folder than its own.
+
+    Such a collection may exist on a Linux server and can be read.
+
+    Raises:
+        BadInput: as `check_collection_name`, and for names that Windows folds into another one.
+    """
+    check_collection_name(name)
+    if name[-1] in ". ":
+        raise _refusal(name, "a name that ends in a dot or a space is another folder on Windows")
+    if _DEVICE.fullmatch(name.rstrip()):
+        raise _refusal(name, "it is the name of a device on Windows")
+
+
+def check_new_name(name: str) -> None:
+    """Refuse a name that this product would not give a collection of its own.
+
+    Raises:
+        BadInput: not letters, digits, `_`, `.` and `-`, or as `check_stored_name`.
+    """
+    check_stored_name(name)
+    if not _NEW.fullmatch(name):
+        reason = f"a new name starts with a letter or digit, then letters, digits, _ . - (up to {MAX_NEW_LENGTH})"
+        raise _refusal(name, reason)
+
+
+def safe_name(text: str) -> str:
+    """The nearest name that `check_new_name` accepts; one that it accepts already stays as it is."""
+    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", folded)
+    name = name.lstrip("_.-")[:MAX_NEW_LENGTH].rstrip(".")
+    if name != text:
+        name = name.rstrip("_-.")
+    if not name:
+        return "collection"
+    return f"c_{name}"[:MAX_NEW_LENGTH].rstrip(".") if _DEVICE.fullmatch(name) else name
+
+
+def same_folder(left: str, right: str) -> bool:
+    """Whether two names meet in one folder on a file system that is blind to case or to Unicode's forms."""
+    return _folded(left) == _folded(right)
+
+
+def clash(name: str, taken: Iterable[str]) -> str | None:
+    """The first of the names taken that `name` would meet on some file system; None when it is free."""
+    return next((other for other in taken if same_folder(name, other)), None)
+
+
+def unique_name(name: str, taken: Iterable[str]) -> str:
+    """The name itself, or with the first free number: `notes`, `notes_2`, `notes_3`."""
+    folded = {_folded(other) for other in taken}
+    candidate, number = name, 1
+    while _folded(candidate) in folded:
+        number += 1
+        ending = f"_{number}"
+        candidate = name[: MAX_NEW_LENGTH - len(ending)] + ending
+    return candidate
+
+
+def quoted(name: str) -> str:
+    """The name as one segment of a REST path: `a#b` becomes `a%23b`."""
+    return quote(name, safe="")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _unsendable(name: str) -> str:
+    if not name:
+        return "it is empty"
+    if name in {".", ".."}:
+        return "a request about it would destroy the server's storage folder"
+    found = sorted(_FORBIDDEN.intersection(name))
+    if found:
+        return f"the server takes no {plain(found[0])!r} in a name"
+    if len(name) > MAX_LENGTH:
+        return f"it has {len(name)} characters, and a server takes {MAX_LENGTH}"
+    try:
+        octets = len(name.encode())
+    except UnicodeEncodeError:
+        return "it is no valid Unicode text (a lone surrogate)"
+    return f"it has {octets} bytes, and a server takes {MAX_LENGTH}" if octets > MAX_LENGTH else ""
+
+
+def _refusal(name: str, reason: str) -> BadInput:
+    shown = plain(name if len(name) <= 60 else name[:59] + "…")
+    return BadInput(f"the collection name “{shown}” is refused", why=reason, fix=_HOW_TO_NAME)

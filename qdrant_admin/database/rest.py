@@ -1,0 +1,133 @@
+"""Plain REST: JSON out, JSON in, nothing renamed and nothing lost on the way."""
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.core.errors import BadInput, NotQdrant
+from qdrant_admin.core.text import plain
+from qdrant_admin.database import faults
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class Rest:
+    """One pool of connections to one server. Safe to use from several threads.
+
+    Bodies travel uncompressed: compression halves the speed of bulk reads on one machine.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.where = endpoint.url
+        address = urlsplit(endpoint.url)
+        headers = {"Accept-Encoding": "identity", "User-Agent": "qdrant-admin"}
+        if endpoint.api_key is not None and endpoint.api_key.get_secret_value():
+            headers["api-key"] = endpoint.api_key.get_secret_value()
+        try:
+            self._http = httpx.Client(
+                base_url=endpoint.url,
+                headers=headers,
+                timeout=endpoint.timeout,
+                verify=address.scheme == "https",
+                trust_env=address.hostname not in _LOOPBACK,  # a proxy has no business with this machine
+            )
+        except (httpx.InvalidURL, UnicodeEncodeError) as error:
+            why = (
+                "the API key has characters that no header can carry" if isinstance(error, UnicodeError) else str(error)
+            )
+            raise BadInput(f"cannot talk to {endpoint.url}", why=why, fix="qdrant-admin config show") from None
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        timeout: float | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> Any:
+        """The `result` of one request.
+
+        Args:
+            method: HTTP method.
+            path: already quoted.
+            body: sent as JSON; None for no body. Bytes are sent as they are.
+            timeout: seconds; None for the endpoint's own.
+            params: of the query string.
+
+        Raises:
+            AdminError: see `faults`.
+        """
+        answer = self.raw(method, path, body, timeout=timeout, params=params)
+        if isinstance(answer, dict) and "result" in answer:
+            return answer["result"]
+        raise NotQdrant(
+            f"what answers at {self.where} is no Qdrant", why="its answer has no result", fix="qdrant-admin doctor"
+        )
+
+    def raw(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        timeout: float | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> Any:
+        """The whole JSON of one answer; for the few requests whose answer has no `result`."""
+        content = body if isinstance(body, bytes) else None if body is None else encode(body)
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        try:
+            answer = self._http.request(
+                method,
+                path,
+                content=content,
+                headers=headers,
+                params=params,
+                timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise faults.from_httpx(error, self.where) from error
+        parsed = _parsed(answer)
+        if not answer.is_success:
+            raise faults.from_answer(answer.status_code, answer.text, json_error=_said(parsed), where=self.where)
+        if parsed is None:
+            raise NotQdrant(
+                f"what answers at {self.where} is no Qdrant", why=plain(answer.text[:200]), fix="qdrant-admin doctor"
+            )
+        return parsed
+
+
+def encode(body: Any) -> bytes:
+    """JSON as the server takes it.
+
+    Raises:
+        BadInput: a value that JSON cannot carry (NaN, infinity, a lone surrogate, bytes).
+    """
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadInput("a value cannot be sent to the server", why=plain(error), fix="") from error
+
+
+def _parsed(answer: httpx.Response) -> Any:
+    try:
+        return json.loads(answer.content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _said(parsed: Any) -> str | None:
+    if not isinstance(parsed, dict):
+        return None
+    status = parsed.get("status")
+    if isinstance(status, dict) and isinstance(status.get("error"), str):
+        return str(status["error"])
+    return None

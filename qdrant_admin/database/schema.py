@@ -1,0 +1,141 @@
+"""What the server says of a collection, as the project's own values; and what it is told when one is made."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from qdrant_admin.database.models import (
+    CollectionInfo,
+    CollectionSpec,
+    CollectionStatus,
+    Distance,
+    VectorKind,
+    VectorSpec,
+)
+
+_OWN_FIELDS = {"size", "distance", "datatype"}
+_IN_CONFIG = {"optimizers_config": "optimizer_config"}
+"""Fields that have one name in a request and another in the server's answer."""
+_STATUSES: dict[str, CollectionStatus] = {"green": "green", "yellow": "yellow", "grey": "grey", "red": "red"}
+_TOP_LEVEL = {"hnsw_config", "optimizer_config", "wal_config", "quantization_config", "strict_mode_config", "metadata"}
+
+
+def vector_specs(config: Mapping[str, Any]) -> tuple[VectorSpec, ...]:
+    """Every vector slot of a collection, from its `config`."""
+    params = config.get("params") or {}
+    dense = params.get("vectors") or {}
+    named = {"": dense} if isinstance(dense.get("size"), int) else dense
+    specs = [_dense_spec(name, slot) for name, slot in named.items()]
+    specs += [_sparse_spec(name, slot) for name, slot in (params.get("sparse_vectors") or {}).items()]
+    return tuple(specs)
+
+
+def _dense_spec(name: str, slot: Mapping[str, Any]) -> VectorSpec:
+    distance = slot.get("distance")
+    return VectorSpec(
+        name=name,
+        kind="multi" if slot.get("multivector_config") else "dense",
+        size=slot["size"],
+        distance=distance if distance in get_args(Distance) else None,
+        datatype=slot.get("datatype") or "float32",
+        params={key: value for key, value in slot.items() if key not in _OWN_FIELDS},
+    )
+
+
+def _sparse_spec(name: str, slot: Mapping[str, Any]) -> VectorSpec:
+    datatype = (slot.get("index") or {}).get("datatype") or "float32"
+    return VectorSpec(name=name, kind="sparse", datatype=datatype, params=dict(slot))
+
+
+def kinds(specs: tuple[VectorSpec, ...]) -> dict[str, VectorKind]:
+    """Vector name to kind: what an answer over gRPC does not tell for sure."""
+    return {spec.name: spec.kind for spec in specs}
+
+
+def collection_info(
+    name: str, result: Mapping[str, Any], *, points: int | None, aliases: tuple[str, ...], trouble: str
+) -> CollectionInfo:
+    """The server's answer to `GET /collections/NAME` with what was counted and looked up beside it."""
+    config = result.get("config") or {}
+    optimizer = result.get("optimizer_status")
+    return CollectionInfo(
+        name=name,
+        status=_STATUSES.get(str(result.get("status")), "red"),
+        optimizer_error=str(optimizer.get("error", "")) if isinstance(optimizer, dict) else "",
+        points=points,
+        points_approximate=result.get("points_count") or 0,
+        indexed_vectors=result.get("indexed_vectors_count") or 0,
+        segments=result.get("segments_count") or 0,
+        vectors=vector_specs(config),
+        aliases=aliases,
+        payload_schema=result.get("payload_schema") or {},
+        metadata=config.get("metadata") or {},
+        config=config,
+        trouble=trouble,
+    )
+
+
+def create_body(spec: CollectionSpec) -> dict[str, Any]:
+    """The body of `PUT /collections/NAME`."""
+    dense = {slot.name: _dense_body(slot) for slot in spec.vectors if slot.kind != "sparse"}
+    sparse = {slot.name: _sparse_body(slot) for slot in spec.vectors if slot.kind == "sparse"}
+    body: dict[str, Any] = {"vectors": dense[""] if set(dense) == {""} else dense}
+    if sparse:
+        body["sparse_vectors"] = sparse
+    return body | spec.params
+
+
+def _dense_body(slot: VectorSpec) -> dict[str, Any]:
+    body: dict[str, Any] = {"size": slot.size, "distance": slot.distance} | slot.params
+    if slot.datatype != "float32":
+        body["datatype"] = slot.datatype
+    if slot.kind == "multi":
+        body.setdefault("multivector_config", {"comparator": "max_sim"})
+    return body
+
+
+def _sparse_body(slot: VectorSpec) -> dict[str, Any]:
+    body = dict(slot.params)
+    if slot.datatype != "float32":
+        body["index"] = {**(body.get("index") or {}), "datatype": slot.datatype}
+    return body
+
+
+def ignored_fields(body: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """The fields of a create request that the server's answer does not bear: `hnsw_config.m`."""
+    return [path for key, value in body.items() for path in _missing(key, value, _kept(key, config))]
+
+
+def _kept(key: str, config: Mapping[str, Any]) -> Any:
+    key = _IN_CONFIG.get(key, key)
+    return config.get(key) if key in _TOP_LEVEL else (config.get("params") or {}).get(key)
+
+
+def _missing(path: str, asked: Any, kept: Any) -> Iterator[str]:
+    if asked is None or asked == {}:
+        return
+    if isinstance(asked, dict):
+        if not isinstance(kept, dict):
+            yield path
+            return
+        for key, value in asked.items():
+            yield from _missing(f"{path}.{key}" if key else path, value, kept.get(key))
+    elif not _equal(asked, kept):
+        yield path
+
+
+def _equal(asked: Any, kept: Any) -> bool:
+    if isinstance(asked, float) and isinstance(kept, int | float):
+        return math.isclose(asked, kept, rel_tol=1e-6)  # the server keeps some settings as float32
+    return bool(asked == kept)
+
+
+def ignored_index_fields(params: Mapping[str, Any], kept: Mapping[str, Any] | None) -> list[str]:
+    """The parameters of a payload index that the server's schema does not bear."""
+    if kept is None:
+        return ["the index"]
+    if params.get("type") != kept.get("data_type"):
+        return ["type"]
+    wanted = {key: value for key, value in params.items() if key != "type"}
+    known = kept.get("params") or {}
+    return [path for key, value in wanted.items() for path in _missing(key, value, known.get(key))]
