@@ -1,0 +1,164 @@
+"""Commands that look at collections and points."""
+
+import json
+from typing import Any
+
+import rich_click as click
+
+from qdrant_admin.cli.call import Call, common
+from qdrant_admin.cli.group import HelpfulGroup
+from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.text import plain
+
+FILTER = click.option("--filter", "condition", metavar="JSON", help="Qdrant's filter, as JSON.")
+
+
+@click.group(cls=HelpfulGroup)
+def collections() -> None:
+    """What the server holds.
+
+    Examples:
+      qdrant-admin collections list
+      qdrant-admin collections show memories
+    """
+
+
+@collections.command("list")
+@common
+def collections_list(call: Call) -> None:
+    """List every collection with its exact number of points.
+
+    Examples:
+      qdrant-admin collections list --json
+    """
+    from qdrant_admin.collections.browse import list_collections
+
+    call.finish(list_collections(call.workspace()))
+
+
+@collections.command("show")
+@click.argument("name")
+@common
+def collections_show(call: Call, name: str) -> None:
+    """Show one collection: vectors, counts, indexes, aliases, settings.
+
+    Examples:
+      qdrant-admin collections show memories
+    """
+    from qdrant_admin.collections.browse import show_collection
+
+    call.finish(show_collection(call.workspace(), name))
+
+
+@click.group(cls=HelpfulGroup)
+def points() -> None:
+    """Look at points.
+
+    Examples:
+      qdrant-admin points list memories --limit 5
+      qdrant-admin points show memories 42
+      qdrant-admin points search memories --like 42
+    """
+
+
+@points.command("list")
+@click.argument("name")
+@FILTER
+@click.option("--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="Points on the page.")
+@click.option("--offset", metavar="ID", help="Start at this point; `next_offset` of the page before.")
+@click.option("--with-vectors", is_flag=True, help="Show vectors as well.")
+@common
+def points_list(
+    call: Call, name: str, condition: str | None, limit: int, offset: str | None, with_vectors: bool
+) -> None:
+    """List points, a page at a time.
+
+    Examples:
+      qdrant-admin points list memories
+      qdrant-admin points list memories --filter '{"must":[{"key":"lang","match":{"value":"en"}}]}'
+    """
+    from qdrant_admin.collections.browse import list_points
+
+    where = read_filter(condition)
+    start = None if offset is None else point_id(offset)
+    call.finish(list_points(call.workspace(), name, filter=where, limit=limit, offset=start, with_vectors=with_vectors))
+
+
+@points.command("show")
+@click.argument("name")
+@click.argument("point")
+@common
+def points_show(call: Call, name: str, point: str) -> None:
+    """Show one point whole: payload and vectors.
+
+    Examples:
+      qdrant-admin points show memories 42
+    """
+    from qdrant_admin.collections.browse import show_point
+
+    call.finish(show_point(call.workspace(), name, point_id(point)))
+
+
+@points.command("search")
+@click.argument("name")
+@click.option("--like", metavar="ID", help="Points near this one.")
+@click.option("--vector", metavar="JSON", help="Points near this vector: a JSON list of numbers.")
+@click.option("--using", default="", metavar="NAME", help="Which named vector.")
+@FILTER
+@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many.")
+@common
+def points_search(call: Call, name: str, like: str | None, vector: str | None, **others: Any) -> None:
+    """Search by a point or by a vector.
+
+    Examples:
+      qdrant-admin points search memories --like 42
+      qdrant-admin points search memories --vector '[0.1, 0.2, 0.3]' --limit 3
+    """
+    from qdrant_admin.collections.browse import search_points
+
+    if (like is None) == (vector is None):
+        raise click.UsageError("give either --like ID or --vector JSON")
+    where = read_filter(others.pop("condition"))
+    target: dict[str, Any] = {"point": point_id(like)} if like is not None else {"vector": read_vector(vector or "")}
+    call.finish(search_points(call.workspace(), name, filter=where, **target, **others))
+
+
+def point_id(text: str) -> int | str:
+    """An id as Qdrant has it: digits are a number, everything else is taken for a UUID."""
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
+def read_filter(text: str | None) -> dict[str, Any] | None:
+    """A filter from the command line.
+
+    Raises:
+        BadInput: it is no JSON object.
+    """
+    if text is None:
+        return None
+    value = _json(text, "--filter")
+    if not isinstance(value, dict):
+        raise BadInput("--filter is not a JSON object", why=f"it says {plain(text)}", fix=_EXAMPLE)
+    return value
+
+
+def read_vector(text: str) -> list[float]:
+    """A dense vector from the command line.
+
+    Raises:
+        BadInput: it is no JSON list of numbers.
+    """
+    value = _json(text, "--vector")
+    if not isinstance(value, list) or not value or not all(type(one) in {int, float} for one in value):
+        raise BadInput("--vector is not a list of numbers", fix="qdrant-admin points search --help")
+    return [float(one) for one in value]
+
+
+_EXAMPLE = """qdrant-admin points list NAME --filter '{"must":[{"key":"lang","match":{"value":"en"}}]}'"""
+
+
+def _json(text: str, option: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"{option} is not JSON", why=plain(error), fix=_EXAMPLE) from error

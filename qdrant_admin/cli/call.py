@@ -1,0 +1,163 @@
+"""One invocation: its common options, its workspace, and how an operation is run and its report shown."""
+
+import functools
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+from click.exceptions import Exit
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from qdrant_admin.core.cancel import CancelToken
+    from qdrant_admin.core.events import Events
+    from qdrant_admin.core.reports import Report
+    from qdrant_admin.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Call:
+    """What every command is given first."""
+
+    profile: str | None
+    as_json: bool
+    events: bool
+    debug: bool
+
+    def workspace(self, flags: Mapping[str, object] | None = None, *, silent: bool = False) -> "Workspace":
+        """The profile, opened, with these flags over it.
+
+        Args:
+            flags: profile keys from the command line.
+            silent: the operation itself tells what is to be known of the settings.
+        """
+        from qdrant_admin.config.places import state_file
+        from qdrant_admin.config.settings import load_settings
+        from qdrant_admin.core.store import StateStore
+        from qdrant_admin.workspace import Workspace
+
+        settings = load_settings(self.profile, flags)
+        for text in () if silent else settings.notices:
+            self.say(text)
+        return Workspace(settings, StateStore(state_file()))
+
+    def run(self, operation: "Callable[[CancelToken], Events]") -> "Report":
+        """Run an operation to its end, drawing its events; returns its report, not yet shown.
+
+        Args:
+            operation: makes the generator from a token.
+        """
+        from qdrant_admin.cli.render import Renderer
+        from qdrant_admin.core.events import Finished
+
+        report: Report | None = None
+        with Renderer(quiet=self.events) as renderer, interruptible(renderer.say) as cancel:
+            for event in operation(cancel):
+                if self.events:
+                    write(event.model_dump_json())
+                renderer.handle(event)
+                if isinstance(event, Finished):
+                    report = event.report
+        if report is None:
+            raise RuntimeError("the operation ended without a report")
+        return report
+
+    def finish(self, report: "Report") -> None:
+        """Show a report (unless its event said it all) and leave with its exit code."""
+        if not self.events:
+            self.show(report)
+        raise Exit(int(report.exit_code))
+
+    def show(self, value: "BaseModel", **also: Any) -> None:
+        """A report as JSON or as a picture, on standard output."""
+        if self.as_json or self.events:
+            write(json.dumps({**value.model_dump(mode="json"), **also}, ensure_ascii=False, indent=2))
+            return
+        from qdrant_admin.cli.console import data, is_ascii
+        from qdrant_admin.cli.tables import picture
+
+        console = data()
+        console.print(picture(value, ascii_only=is_ascii(console)))
+
+    def say(self, text: str) -> None:
+        """A remark on standard error."""
+        from qdrant_admin.cli.console import is_ascii, messages
+        from qdrant_admin.cli.drawing import cell
+
+        console = messages()
+        console.print(cell(text, is_ascii(console), "yellow"))
+
+
+def write(text: str) -> None:
+    """A line on standard output, whatever the terminal's encoding can carry."""
+    stream = sys.stdout
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()
+
+
+@contextmanager
+def interruptible(say: Callable[[str], None]) -> "Iterator[CancelToken]":
+    """A token that the first Ctrl-C cancels; the second ends at once."""
+    from qdrant_admin.core.cancel import CancelToken
+
+    token = CancelToken()
+
+    def interrupted(_number: int, _frame: FrameType | None) -> None:
+        if token.cancelled:
+            raise KeyboardInterrupt
+        token.cancel()
+        say("stopping; what was acknowledged stays. Ctrl-C again ends at once.")
+
+    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield token
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def common(function: Callable[..., None]) -> Callable[..., None]:
+    """Add `--profile --json --events --debug`; the command gets a `Call` first. They may stand before it as well."""
+
+    @click.option("--profile", metavar="NAME", help="Which server; see `qdrant-admin profiles list`.")
+    @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+    @click.option("--events", is_flag=True, help="Every event as a line of JSON on standard output.")
+    @click.option("--debug", is_flag=True, help="Show tracebacks.")
+    @functools.wraps(function)
+    def command(*args: Any, profile: str | None, as_json: bool, events: bool, debug: bool, **others: Any) -> None:
+        context = click.get_current_context()
+        early = (context.find_root().obj if context else None) or {}
+        call = Call(
+            profile=profile or early.get("profile"),
+            as_json=as_json or bool(early.get("as_json")),
+            events=events or bool(early.get("events")),
+            debug=debug or bool(early.get("debug")),
+        )
+        function(call, *args, **others)
+
+    return command
+
+
+def confirm(yes: bool, what: str, again: str) -> None:
+    """Go on only with `--yes`.
+
+    Args:
+        yes: whether it was given.
+        what: what would be done, in words.
+        again: the command that does it.
+
+    Raises:
+        ConfirmationMissing: it was not.
+    """
+    if not yes:
+        from qdrant_admin.core.errors import ConfirmationMissing
+
+        raise ConfirmationMissing(what, why="this needs a clear yes", fix=again)

@@ -1,0 +1,65 @@
+"""The pieces that every picture on the command line is made of."""
+
+from rich.table import Table
+from rich.text import Text
+
+from qdrant_admin.core import words
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.text import plain
+
+TONES = {"good": "green", "busy": "cyan", "warn": "yellow", "bad": "red", "idle": "dim"}
+_ASCII = str.maketrans({"…": ".", "“": '"', "”": '"', "—": "-", "–": "-", "→": ">", "·": "-", "’": "'", "━": "="})
+
+
+def fit(text: str, ascii_only: bool) -> str:
+    """The text in what the terminal can show."""
+    return text.translate(_ASCII).encode("ascii", "replace").decode() if ascii_only else text
+
+
+def state(key: str, *, ascii_only: bool, bold: bool = False) -> Text:
+    """Symbol, word and colour of a state."""
+    look = words.state(key)
+    return Text(
+        fit(plain(look.text(ascii_only=ascii_only)), ascii_only), f"{'bold ' if bold else ''}{TONES[look.tone]}"
+    )
+
+
+def lines(text: str) -> list[str]:
+    """Lines of our own words, each made safe."""
+    return [plain(line) for line in text.splitlines()]
+
+
+def failure(error: AdminError, *, ascii_only: bool) -> Text:
+    """What, why, and what to do now."""
+    cancelled = error.exit_code == 130
+    result = Text()
+    symbol = words.state("cancelled" if cancelled else "failed")
+    result.append(f"{symbol.ascii if ascii_only else symbol.symbol} ", "bold yellow" if cancelled else "bold red")
+    result.append("\n  ".join(lines(error.what)), "bold")
+    for line in lines(error.why):
+        result.append(f"\n  {line}")
+    if error.fix:
+        result.append("\n  do now: ", "dim")
+        result.append("\n          ".join(lines(error.fix)), "cyan")
+    return Text(fit(result.plain, True)) if ascii_only else result
+
+
+def facts() -> Table:
+    """A grid of label and value."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def listing(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """A table without a frame: dim headings, numbers to the right."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def cell(value: object, ascii_only: bool, style: str = "") -> Text:
+    """A value from outside as one safe line."""
+    return Text(fit(plain(value), ascii_only), style)

@@ -1,0 +1,112 @@
+"""Commands about what is kept: the history, and the settings."""
+
+import json
+
+import rich_click as click
+
+from qdrant_admin.cli.call import Call, common, write
+from qdrant_admin.cli.group import HelpfulGroup
+
+
+@click.group(cls=HelpfulGroup)
+def history() -> None:
+    """Earlier operations and their reports.
+
+    Examples:
+      qdrant-admin history list --operation verify
+      qdrant-admin history show 12
+    """
+
+
+@history.command("list")
+@click.option("--operation", metavar="NAME", help="Only this one: up, migrate, verify, ...")
+@click.option("--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="How many.")
+@common
+def history_list(call: Call, operation: str | None, limit: int) -> None:
+    """List operations, newest first.
+
+    Examples:
+      qdrant-admin history list --limit 5
+    """
+    from qdrant_admin.config.places import state_file
+    from qdrant_admin.core.store import StateStore
+
+    entries = StateStore(state_file()).history(limit, operation)
+    if call.as_json or call.events:
+        rows = [entry.model_dump(mode="json") for entry in entries]
+        write(json.dumps({"history": rows}, ensure_ascii=False, indent=2))
+        return
+    from qdrant_admin.cli.console import data, is_ascii
+    from qdrant_admin.cli.tables import entries as picture
+
+    console = data()
+    console.print(picture(entries, ascii_only=is_ascii(console)))
+
+
+@history.command("show")
+@click.argument("entry", type=int)
+@common
+def history_show(call: Call, entry: int) -> None:  # noqa: ARG001 # a report has one form: JSON
+    """Print one report as JSON, as it was.
+
+    Examples:
+      qdrant-admin history show 12
+    """
+    from qdrant_admin.config.places import state_file
+    from qdrant_admin.core.store import StateStore
+
+    report = json.loads(StateStore(state_file()).report_json(entry))
+    write(json.dumps(report, ensure_ascii=False, indent=2))
+
+
+@click.group(cls=HelpfulGroup)
+def config() -> None:
+    """Where every setting comes from.
+
+    Examples:
+      qdrant-admin config show
+      qdrant-admin config path
+    """
+
+
+@config.command("show")
+@common
+def config_show(call: Call) -> None:
+    """Show every value of the profile and where it came from. The API key itself is never shown.
+
+    Examples:
+      qdrant-admin config show --profile work
+    """
+    from qdrant_admin.config.places import config_file, data_dir, state_file
+
+    settings = call.workspace().settings
+    values = settings.profile.model_dump(mode="json")
+    places = {"configuration": config_file(), "state": state_file(), "data": data_dir()}
+    if call.as_json or call.events:
+        document = {
+            "profile": settings.name,
+            "values": {key: {"value": value, "from": settings.origins[key]} for key, value in values.items()},
+            "api_key": {"set": settings.api_key is not None, "from": settings.api_key_origin},
+            "places": {key: str(path) for key, path in places.items()},
+        }
+        write(json.dumps(document, ensure_ascii=False, indent=2))
+        return
+    from qdrant_admin.cli.console import data, is_ascii
+    from qdrant_admin.cli.tables import settings as picture
+
+    console = data()
+    console.print(picture(settings, {key: str(path) for key, path in places.items()}, ascii_only=is_ascii(console)))
+
+
+@config.command("path")
+@common
+def config_path(call: Call) -> None:
+    """Print the path of the configuration file.
+
+    Examples:
+      "${EDITOR:-vi}" "$(qdrant-admin config path)"
+    """
+    from qdrant_admin.config.places import config_file
+
+    path = str(config_file())
+    write(json.dumps({"path": path}, ensure_ascii=False) if call.as_json else path)

@@ -1,0 +1,176 @@
+"""Commands that move data, and that prove it is there."""
+
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from qdrant_admin.cli.call import Call, common, confirm, write
+from qdrant_admin.cli.group import HelpfulCommand
+
+if TYPE_CHECKING:
+    from qdrant_admin.migration.reports import PlanReport
+    from qdrant_admin.workspace import Workspace
+
+LATEST = "latest"
+
+
+@click.command(cls=HelpfulCommand)
+@click.argument("source", required=False)
+@click.option("--to", metavar="NAME", help="Name of the target collection; the source's own by default.")
+@click.option(
+    "--collection", "collections", multiple=True, metavar="NAME", help="Only this source collection; may be repeated."
+)
+@click.option("--plan-only", is_flag=True, help="Show what would be made and stop.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=LATEST,
+    metavar="[RUN]",
+    help="Take up an unfinished run, the latest by default.",
+)
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["fail", "skip", "overwrite", "rename"]),
+    default="fail",
+    show_default=True,
+    help="When the target collection is there already.",
+)
+@click.option("--batch-size", type=click.IntRange(1, 10000), default=256, show_default=True, help="Points a request.")
+@click.option("--yes", is_flag=True, help="Yes, replace what is there.")
+@common
+def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_only: bool, **options: Any) -> None:
+    """Move collections into the server, then compare every point with its source.
+
+    SOURCE is a URI: chroma:PATH, chroma+http://HOST:PORT, qdrant-local:PATH, qdrant+http://HOST:PORT. The word `runs`
+    lists unfinished runs instead.
+
+    Examples:
+      qdrant-admin migrate chroma:./chroma --plan-only
+      qdrant-admin migrate chroma:./chroma --to memories
+      qdrant-admin migrate --resume
+      qdrant-admin migrate runs
+    """
+    ws = call.workspace()
+    if source == "runs":
+        _runs(call, ws)
+        return
+    if resume is not None and ":" in resume and source is None:  # `--resume SOURCE`
+        source, resume = resume, LATEST
+    if resume is not None:
+        _resume(call, ws, source, resume)
+        return
+    if source is None:
+        raise click.UsageError("which SOURCE? For instance chroma:./chroma")
+    plan = _plan(call, ws, source, options)
+    if plan_only or plan.exit_code:
+        call.finish(plan)
+    replaced = [one.target for one in plan.collections if one.action == "replace"]
+    if replaced:
+        from qdrant_admin.core.text import plain
+
+        names = ", ".join(plain(name) for name in replaced)
+        confirm(yes, f"this would replace what is in {names}", f"{_again(source, options)} --yes")
+    from qdrant_admin.migration.run import migrate as operation
+
+    call.finish(call.run(lambda cancel: operation(ws, plan, cancel=cancel)))
+
+
+def _plan(call: Call, ws: "Workspace", source: str, options: dict[str, Any]) -> "PlanReport":
+    from qdrant_admin.migration.plan import PlanOptions
+    from qdrant_admin.migration.plan import plan as operation
+    from qdrant_admin.migration.reports import PlanReport
+
+    chosen = PlanOptions(**options)
+    plan = call.run(lambda cancel: operation(ws, source, chosen, cancel=cancel))
+    if not isinstance(plan, PlanReport):
+        raise TypeError(f"a plan ends with a PlanReport, not {type(plan).__name__}")
+    return plan
+
+
+def _again(source: str, options: dict[str, Any]) -> str:
+    import shlex
+
+    to = f" --to {shlex.quote(options['to'])}" if options["to"] else ""
+    return f"qdrant-admin migrate {shlex.quote(source)}{to} --on-conflict {options['on_conflict']}"
+
+
+def _runs(call: Call, ws: "Workspace") -> None:
+    import json
+
+    from qdrant_admin.migration.checkpoint import unfinished
+
+    found = unfinished(ws.store)
+    if call.as_json or call.events:
+        rows = [run.model_dump(mode="json") for run in found]
+        write(json.dumps({"runs": rows}, ensure_ascii=False, indent=2))
+        return
+    from qdrant_admin.cli.console import data, is_ascii
+    from qdrant_admin.cli.tables import runs
+
+    console = data()
+    console.print(runs(found, ascii_only=is_ascii(console)))
+
+
+def _resume(call: Call, ws: "Workspace", source: str | None, run: str) -> None:
+    from qdrant_admin.core.errors import NotFound
+    from qdrant_admin.migration.checkpoint import unfinished
+    from qdrant_admin.migration.run import resume as operation
+
+    found = unfinished(ws.store)
+    fitting = [one for one in found if (source is None or one.source == source) and run in {LATEST, one.run}]
+    if not fitting:
+        raise NotFound(
+            "there is no unfinished run to resume" if run == LATEST else f"there is no unfinished run {run}",
+            why=f"unfinished runs: {', '.join(one.run for one in found) or 'none'}",
+            fix="qdrant-admin migrate runs",
+        )
+    latest = max(fitting, key=lambda one: one.updated_at)
+    call.finish(call.run(lambda cancel: operation(ws, latest.run, cancel=cancel)))
+
+
+@click.command(cls=HelpfulCommand)
+@click.option(
+    "--how",
+    type=click.Choice(["graceful", "kill", "recreate", "none"]),
+    default="graceful",
+    show_default=True,
+    help="kill: as a crash would; recreate: a new container on the same data; none: only read twice.",
+)
+@click.option(
+    "--collection", "collections", multiple=True, metavar="NAME", help="Only this collection; may be repeated."
+)
+@common
+def verify(call: Call, how: Any, collections: tuple[str, ...]) -> None:
+    """Fingerprint every point, restart the server, fingerprint again, and compare.
+
+    Exit code 0 means persisted: nothing is missing, nothing has changed.
+
+    Examples:
+      qdrant-admin verify --how kill
+      qdrant-admin verify --collection memories --json
+    """
+    from qdrant_admin.persistence.verify import VerifyOptions
+    from qdrant_admin.persistence.verify import verify as operation
+
+    ws = call.workspace()
+    if how != "none":
+        call.say(f"The server at {ws.settings.endpoint.url} is interrupted for a moment; applications have to wait.")
+    options = VerifyOptions(how=how, collections=collections)
+    call.finish(call.run(lambda cancel: operation(ws, options, cancel=cancel)))
+
+
+@click.command(cls=HelpfulCommand)
+@click.option("--runtime", type=click.Choice(["auto", "docker", "native"]), default="auto", show_default=True,
+              help="Where the demonstration's server runs.")  # fmt: skip
+@click.option("--keep", is_flag=True, help="Keep the demonstration's profile, server and data.")
+@common
+def demo(call: Call, runtime: Any, keep: bool) -> None:
+    """Show the whole story on a small sample: up, migrate, crash, prove. Your own servers are not touched.
+
+    Examples:
+      qdrant-admin demo
+      qdrant-admin demo --runtime native --keep
+    """
+    from qdrant_admin.demo.story import demo as operation
+
+    call.finish(call.run(lambda cancel: operation(runtime=runtime, keep=keep, cancel=cancel)))

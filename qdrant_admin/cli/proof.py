@@ -1,0 +1,94 @@
+"""The picture of a proof: the verdict first, large and plain, then what it rests on."""
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from qdrant_admin.cli.drawing import cell, fit, listing, state
+from qdrant_admin.core import words
+from qdrant_admin.core.text import plain
+
+if TYPE_CHECKING:
+    from qdrant_admin.persistence.reports import CollectionCheck, Side, VerifyReport
+
+_PLAIN = {
+    "persisted": "Everything is there. Nothing is missing, nothing has changed.",
+    "lost": "Data was lost.",
+    "changed": "Data is not what it was.",
+    "inconclusive": "This could not be decided.",
+}
+_MARKS = {"missing": "-", "extra": "+", "changed": "~"}
+
+
+def verification(report: "VerifyReport", ascii_only: bool) -> RenderableType:
+    """Verdict, collections before and after, differences, and what to do."""
+    head = state(report.verdict, ascii_only=ascii_only, bold=True)
+    head = Text(head.plain.upper(), head.style)
+    head.append(f"   {plain(report.reason) or _PLAIN[report.verdict]}", "bold")
+    parts: list[RenderableType] = [_fitted(head, ascii_only), cell(f"  {report.summary()}", ascii_only, "dim"), Text()]
+    table = listing("collection", "before", "after", "content", "verdict", right=("before", "after"))
+    for one in report.collections:
+        table.add_row(
+            cell(one.name, ascii_only, "bold"),
+            _points(one.before),
+            _points(one.after),
+            cell(_content(one), ascii_only, "dim"),
+            state(one.verdict, ascii_only=ascii_only),
+        )
+    parts.append(table)
+    for one in report.collections:
+        parts += _differences(one, ascii_only)
+    parts += [cell(f"  {words_}", ascii_only, "red") for words_ in report.aliases]
+    if report.cause:
+        parts.append(cell(f"  likely cause: {report.cause}", ascii_only))
+    if report.checks:
+        parts.append(cell(f"  checked: {report.checks}", ascii_only, "dim"))
+    if report.fix:
+        parts.append(Text.assemble(("  do now: ", "dim"), cell(report.fix, ascii_only, "cyan")))
+    return Group(*parts)
+
+
+def demo_story(report: Any, ascii_only: bool) -> RenderableType:
+    """Every chapter of the demonstration in its own picture."""
+    from pydantic import BaseModel
+
+    from qdrant_admin.cli.tables import picture
+
+    chapters = [(name, getattr(report, name)) for name in type(report).model_fields]
+    parts: list[RenderableType] = []
+    for name, chapter in chapters:
+        if isinstance(chapter, BaseModel):
+            parts += [cell(name, ascii_only, "bold cyan"), picture(chapter, ascii_only=ascii_only), Text()]
+    parts.append(state(report.verdict_word, ascii_only=ascii_only, bold=True).append(f"   {report.summary()}"))
+    return Group(*parts)
+
+
+def _fitted(text: Text, ascii_only: bool) -> Text:
+    return Text(fit(text.plain, True), text.style) if ascii_only else text
+
+
+def _points(side: "Side | None") -> str:
+    return "absent" if side is None else words.number(side.points)
+
+
+def _content(check: "CollectionCheck") -> str:
+    if check.before and check.after and check.before.digest == check.after.digest:
+        return words.short_digest(check.before.digest)
+    shown = [words.short_digest(side.digest) if side else "" for side in (check.before, check.after)]
+    return " → ".join(part for part in shown if part)
+
+
+def _differences(check: "CollectionCheck", ascii_only: bool) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    counts = [(check.missing, "missing"), (check.changed, "changed"), (check.extra, "extra")]
+    told = ", ".join(f"{words.number(count)} {word}" for count, word in counts if count)
+    if told:
+        parts.append(cell(f"\n  {check.name}: {told}".lstrip("\n"), ascii_only, "bold"))
+    for point in check.points[:20]:
+        detail = f"  {point.detail}" if point.detail else ""
+        parts.append(cell(f"    {_MARKS[point.what]} {point.id}  {point.what}{detail}", ascii_only))
+    if len(check.points) > 20:
+        parts.append(cell(f"    and {words.number(len(check.points) - 20)} more; --json has them", ascii_only, "dim"))
+    parts += [cell(f"    {setting}", ascii_only) for setting in check.settings]
+    return parts

@@ -1,0 +1,161 @@
+"""Draws the events of an operation on standard error: a living picture on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from qdrant_admin.cli.console import is_ascii, messages
+from qdrant_admin.cli.drawing import TONES, fit
+from qdrant_admin.core import words
+from qdrant_admin.core.events import Finished, LogLines, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.core.text import plain
+
+AnyEvent = StepStarted | StepFinished | Progress | Notice | LogLines | Finished
+PLAIN_EVERY_SECONDS = 3.0
+"""Without a terminal, progress is a line in somebody's log: often enough to see life, not to fill a disk."""
+BAR = 24
+_OUTCOMES = {"ok": "done", "warning": "warning", "failed": "failed", "skipped": "skipped"}
+_LEVELS = {"info": ("·", "-", "dim"), "warning": ("▲", "!", "yellow"), "error": ("✕", "X", "red")}
+
+
+class Renderer:
+    """Takes events one by one. Use it as a context manager, so that the terminal is left as it was.
+
+    Args:
+        console: where to draw; standard error by default.
+        quiet: draw nothing (`--events` writes them itself).
+        clock: monotonic seconds; injected by tests.
+    """
+
+    def __init__(
+        self, console: Console | None = None, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console or messages()
+        self._ascii = is_ascii(self._console)
+        self._quiet = quiet
+        self._clock = clock
+        self._titles: dict[str, str] = {}
+        self._bars: dict[tuple[str, str], Progress] = {}
+        self._told: dict[tuple[str, str], float] = {}
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        """Start the living part, on a terminal."""
+        if self._console.is_terminal and not self._quiet:
+            self._live = Live(console=self._console, refresh_per_second=8, transient=True, redirect_stdout=False)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the living part away; what was printed stays."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def handle(self, event: AnyEvent) -> None:
+        """Draw one event."""
+        if self._quiet:
+            return
+        self._take(event)
+        if self._live:
+            self._live.update(self._picture())
+
+    def _take(self, event: AnyEvent) -> None:
+        match event:
+            case StepStarted():
+                self._titles[event.step] = event.title
+                if self._live is None:
+                    self._print(self._line("running", event.title))
+            case StepFinished():
+                self._finish(event)
+            case Progress():
+                self._progress(event)
+            case Notice():
+                self._print(self._notice(event))
+            case LogLines():
+                for line in event.lines:
+                    self._print(Text(fit(f"    {plain(line)}", self._ascii), "dim"))
+            case Finished():
+                self._titles.clear()
+                self._bars.clear()
+
+    def say(self, text: str) -> None:
+        """A remark of the command line itself, also where events are not drawn."""
+        self._print(Text(fit(text, self._ascii), "yellow"))
+
+    def _print(self, text: Text) -> None:
+        (self._live.console if self._live else self._console).print(text)
+
+    def _finish(self, event: StepFinished) -> None:
+        title = self._titles.pop(event.step, event.step)
+        for key in [key for key in self._bars if key[0] == event.step]:
+            del self._bars[key]
+        self._print(self._line(_OUTCOMES[event.outcome], title, event.detail))
+
+    def _progress(self, event: Progress) -> None:
+        key = (event.step, event.item)
+        self._bars[key] = event
+        if self._live:
+            return
+        now = self._clock()
+        finished = event.total is not None and event.done >= event.total
+        told = self._told.get(key)
+        if told is None or finished or now - told >= PLAIN_EVERY_SECONDS:
+            if finished and told == float("inf"):
+                return
+            self._told[key] = float("inf") if finished else now
+            self._print(Text("    ").append_text(self._figures(event)))
+
+    def _line(self, key: str, title: str, detail: str = "") -> Text:
+        look = words.state(key)
+        text = Text(fit(f"{look.ascii if self._ascii else look.symbol} ", self._ascii), TONES[look.tone])
+        text.append(fit(plain(title), self._ascii), "")
+        if detail:
+            text.append(fit(f"  {plain(detail)}", self._ascii), "dim")
+        return text
+
+    def _notice(self, event: Notice) -> Text:
+        symbol, letter, style = _LEVELS[event.level]
+        text = Text(f"{letter if self._ascii else symbol} ", style)
+        text.append(fit(plain(event.text), self._ascii))
+        if event.fix:
+            text.append("\n  do now: ", "dim").append(fit(plain(event.fix), self._ascii), "cyan")
+        return text
+
+    def _picture(self) -> Group:
+        rows: list[Text] = []
+        for step, title in self._titles.items():
+            rows.append(self._line("running", title))
+            for key, event in self._bars.items():
+                if key[0] == step:
+                    rows.append(Text("  ").append_text(self._bar(event)).append_text(self._figures(event)))
+        return Group(*rows)
+
+    def _bar(self, event: Progress) -> Text:
+        if event.total is None:
+            return Text("")
+        share = 1.0 if event.total == 0 else min(1.0, event.done / event.total)
+        full = int(share * BAR)
+        stroke, rest = ("#", "-") if self._ascii else ("━", "━")
+        return Text(stroke * full, "green").append(rest * (BAR - full), "dim").append("  ")
+
+    def _figures(self, event: Progress) -> Text:
+        amount = words.size if event.unit == "bytes" else words.number
+        done = amount(event.done) if event.total is None else f"{amount(event.done)} of {amount(event.total)}"
+        unit = "" if event.unit == "bytes" else f" {event.unit}"
+        parts = [
+            words.shorten(plain(event.item), 28),
+            words.percent(event.done, event.total),
+            done + unit,
+            words.rate(event.rate, event.unit),
+            words.left(event.seconds_left),
+            plain(event.note),
+        ]
+        return Text(fit("  ".join(part for part in parts if part), self._ascii))

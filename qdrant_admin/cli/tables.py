@@ -1,0 +1,306 @@
+"""Reports as pictures for people: calm, 80 columns wide, numbers to the right, one look for all."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from qdrant_admin.cli.drawing import cell, facts, fit, listing, state
+from qdrant_admin.cli.proof import demo_story, verification
+from qdrant_admin.core import words
+from qdrant_admin.core.text import plain
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from qdrant_admin.collections.reports import CollectionsReport, PointsReport
+    from qdrant_admin.config.settings import Settings
+    from qdrant_admin.core.store import HistoryEntry
+    from qdrant_admin.database.models import VectorSpec
+    from qdrant_admin.lifecycle.reports import DoctorReport, DownReport, StatsReport, StatusReport
+    from qdrant_admin.migration.reports import MigrationReport, PlanReport
+
+
+def picture(report: "BaseModel", *, ascii_only: bool = False) -> RenderableType:
+    """The picture of any report; one without a picture of its own is shown field by field."""
+    for kind in type(report).__mro__:
+        draw = _PICTURES.get(kind.__name__)
+        if draw is not None:
+            drawn: RenderableType = draw(report, ascii_only)
+            return drawn
+    return fields(report.model_dump(mode="json"), ascii_only)
+
+
+def fields(values: Mapping[str, Any], ascii_only: bool) -> RenderableType:
+    """Any mapping as label and value."""
+    grid = facts()
+    for key, value in values.items():
+        grid.add_row(cell(key.replace("_", " "), ascii_only, "dim"), cell(_brief(value), ascii_only))
+    return grid
+
+
+def status_card(report: "StatusReport", ascii_only: bool) -> RenderableType:
+    """How the server is, what it holds, and what wants attention."""
+    head = state(report.state, ascii_only=ascii_only, bold=True)
+    head.append(fit(f"   {plain(report.profile)} · {report.runtime}", ascii_only), "dim")
+    grid = facts()
+    engine = f"   {plain(report.engine)}" if report.engine else ""
+    held = "unknown"
+    if report.collections is not None:
+        points = "points unknown" if report.points is None else words.counted(report.points, "point")
+        held = f"{words.counted(report.collections, 'collection')}, {points}"
+    rows = {
+        "address": report.url + (f"   gRPC {report.grpc}" if report.grpc else ""),
+        "version": report.version or "",
+        "holds": held,
+        "runs as": f"{plain(report.name)}{engine}".strip(),
+        "storage": " ".join(part for part in (report.storage.kind, report.storage.source) if part),
+        "restarts": report.restart_policy,
+        "since": words.ago(report.started_at) if report.started_at else "",
+    }
+    for label, value in rows.items():
+        if value:
+            grid.add_row(cell(label, ascii_only, "dim"), cell(value, ascii_only))
+    parts: list[RenderableType] = [head, Text(), grid]
+    if report.changes:
+        parts += [Text(), *(_change(one.setting, one.current, one.wanted, ascii_only) for one in report.changes)]
+    if report.attention:
+        parts.append(Text())
+        parts += [remark(one.level, one.text, one.fix, ascii_only) for one in report.attention]
+    return Group(*parts)
+
+
+def remark(level: str, text: str, fix: str, ascii_only: bool) -> Text:
+    """Something that wants a person's eye, and what to do about it."""
+    look = words.state(level)
+    style = {"good": "green", "busy": "cyan", "warn": "yellow", "bad": "red", "idle": "dim"}[look.tone]
+    line = Text(f"{look.ascii if ascii_only else look.symbol} ", style)
+    line.append(fit(plain(text), ascii_only))
+    if fix:
+        line.append("\n  do now: ", "dim").append(fit(plain(fix), ascii_only), "cyan")
+    return line
+
+
+def down_card(report: "DownReport", ascii_only: bool) -> RenderableType:
+    """That it is down, and where the data is."""
+    head = state("stopped", ascii_only=ascii_only, bold=True)
+    head.append("   container removed" if report.removed else "" if report.stopped else "   it did not run", "dim")
+    where = f"{report.storage.kind} {report.storage.source}".strip()
+    return Group(head, cell(f"  your data is kept: {where}", ascii_only))
+
+
+def doctor_list(report: "DoctorReport", ascii_only: bool) -> RenderableType:
+    """Every check with its evidence."""
+    parts: list[RenderableType] = []
+    for check in report.checks:
+        line = remark(check.status, "", check.fix, ascii_only)
+        head = Text.assemble(line[:2], (fit(plain(check.name), ascii_only), "bold"))
+        if check.detail:
+            head.append(fit(f"  {plain(check.detail)}", ascii_only), "dim")
+        if check.fix:
+            head.append("\n  do now: ", "dim").append(fit(plain(check.fix), ascii_only), "cyan")
+        parts.append(head)
+    verdict = state(report.verdict_word, ascii_only=ascii_only, bold=True).append(f"   {report.summary()}", "dim")
+    return Group(*parts, Text(), verdict)
+
+
+def stats_card(report: "StatsReport", ascii_only: bool) -> RenderableType:
+    """What the server costs."""
+    grid = facts()
+    of = f" of {words.size(report.memory_limit_bytes)}" if report.memory_limit_bytes else ""
+    free = f"   {words.size(report.disk_free_bytes)} free" if report.disk_free_bytes is not None else ""
+    cpu = "unknown" if report.cpu_percent is None else f"{report.cpu_percent:.0f} %"
+    for label, value in (
+        ("processor", cpu),
+        ("memory", words.size(report.memory_bytes) + of),
+        ("disk", words.size(report.disk_bytes) + free),
+    ):
+        grid.add_row(cell(label, ascii_only, "dim"), cell(value, ascii_only))
+    return grid
+
+
+def collections_table(report: "CollectionsReport", ascii_only: bool) -> RenderableType:
+    """Every collection on a line."""
+    if not report.collections:
+        return Text("no collections yet\n  do now: qdrant-admin migrate chroma:PATH --plan-only")
+    table = listing("collection", "status", "points", "indexed", "vectors", "aliases", right=("points", "indexed"))
+    for one in report.collections:
+        table.add_row(
+            cell(one.name, ascii_only, "bold"),
+            state(one.status, ascii_only=ascii_only),
+            "unknown" if one.points is None else words.number(one.points),
+            words.number(one.indexed_vectors),
+            cell(vectors(one.vectors), ascii_only),
+            cell(", ".join(one.aliases), ascii_only),
+        )
+    troubles = [
+        remark("fail", f"{one.name}: {one.trouble}", "", ascii_only) for one in report.collections if one.trouble
+    ]
+    return Group(table, *troubles)
+
+
+def vectors(specs: "Sequence[VectorSpec]") -> str:
+    """`384 Cosine`, `title 384 Cosine, text sparse`."""
+    shown = []
+    for spec in specs:
+        size = str(spec.size) if spec.size is not None else ""
+        kind = "" if spec.kind == "dense" else spec.kind
+        shown.append(" ".join(part for part in (spec.name, size, kind, spec.distance or "") if part))
+    return ", ".join(shown)
+
+
+def points_list(report: "PointsReport", ascii_only: bool) -> RenderableType:
+    """Points as id and payload, and how to go on."""
+    if not report.points:
+        return cell(f"no points in {report.collection}", ascii_only)
+    scored = any(getattr(point, "score", None) is not None for point in report.points)
+    table = listing("id", *(["score"] if scored else []), "payload", right=("score",))
+    table.columns[0].no_wrap = True
+    for point in report.points:
+        score = getattr(point, "score", None)
+        between = ["" if score is None else f"{score:.4f}"] if scored else []
+        table.add_row(cell(point.id, ascii_only), *between, cell(words.shorten(_brief(point.payload), 300), ascii_only))
+    if report.next_offset is None:
+        return table
+    more = f"qdrant-admin points list {report.collection} --offset {report.next_offset}"
+    return Group(table, Text.assemble(("\n  next page: ", "dim"), cell(more, ascii_only, "cyan")))
+
+
+def plan_picture(report: "PlanReport", ascii_only: bool) -> RenderableType:
+    """What would be made, and what stands in the way."""
+    head = state(report.verdict_word, ascii_only=ascii_only, bold=True)
+    head.append(fit(f"   {report.summary()}", ascii_only))
+    about = cell(f"  {report.source_kind} → {report.target}", ascii_only, "dim")
+    table = listing("source", "target", "points", "vectors", "what", right=("points",))
+    for one in report.collections:
+        count = ("" if one.count_exact else "about ") + words.number(one.count)
+        table.add_row(
+            cell(one.source, ascii_only, "bold"),
+            cell(one.target, ascii_only),
+            count,
+            cell(vectors(one.vectors), ascii_only),
+            one.action,
+        )
+    notes = [cell(f"  {one.source}: ids {one.ids}", ascii_only, "dim") for one in report.collections if one.ids]
+    problems = [
+        remark(
+            "warn" if problem.level == "warning" else "fail",
+            f"{problem.collection}: {problem.text}" if problem.collection else problem.text,
+            problem.fix,
+            ascii_only,
+        )
+        for problem in report.problems
+    ]
+    return Group(head, about, Text(), table, *notes, *([Text(), *problems] if problems else []))
+
+
+def migration_picture(report: "MigrationReport", ascii_only: bool) -> RenderableType:
+    """What became of it: verdict first."""
+    head = state(report.verdict, ascii_only=ascii_only, bold=True)
+    head.append(fit(f"   {report.summary()}", ascii_only))
+    figures = ("read", "written", "skipped", "rejected", "verified")
+    table = listing("collection", *figures, "verdict", right=figures)
+    for one in report.collections:
+        name = one.target if one.source == one.target else f"{one.source} → {one.target}"
+        numbers = [words.number(getattr(one, figure)) for figure in figures]
+        table.add_row(cell(name, ascii_only, "bold"), *numbers, state(one.verdict, ascii_only=ascii_only))
+    parts: list[RenderableType] = [head, Text(), table]
+    for one in report.collections:
+        if one.note:
+            parts.append(cell(f"  {one.target}: {one.note}", ascii_only, "dim"))
+        for label, ids in (("missing", one.missing), ("different", one.different)):
+            if ids:
+                shown = words.shorten(", ".join(ids), 300)
+                parts.append(remark("fail", f"{one.target}: {label}: {shown}", "", ascii_only))
+    parts += [remark("fail", f"{one.collection} {one.id}: {one.reason}", "", ascii_only) for one in report.rejects[:10]]
+    if report.reject_file:
+        parts.append(cell(f"  all rejected records: {report.reject_file}", ascii_only))
+    if report.checks:
+        parts.append(cell(f"  {report.checks}", ascii_only, "dim"))
+    following = (
+        "qdrant-admin verify --how kill" if report.exit_code == 0 else f"qdrant-admin migrate --resume {report.run}"
+    )
+    if report.exit_code == 0 or report.verdict in {"cancelled", "failed"}:
+        parts.append(Text.assemble(("  next: ", "dim"), cell(following, ascii_only, "cyan")))
+    return Group(*parts)
+
+
+def entries(found: "Sequence[HistoryEntry]", *, ascii_only: bool) -> RenderableType:
+    """The history, newest first."""
+    if not found:
+        return Text("nothing has been done yet\n  do now: qdrant-admin up")
+    table = listing("id", "when", "operation", "profile", "verdict", "took", "result", right=("id", "took"))
+    for one in found:
+        table.add_row(
+            str(one.id),
+            words.clock(one.started_at),
+            cell(one.operation, ascii_only, "bold"),
+            cell(one.profile, ascii_only),
+            state(one.verdict, ascii_only=ascii_only),
+            words.duration(one.seconds),
+            cell(one.summary, ascii_only, "dim"),
+        )
+    return table
+
+
+def settings(found: "Settings", places: Mapping[str, str], *, ascii_only: bool) -> RenderableType:
+    """Every value and where it came from."""
+    table = listing("setting", "value", "from")
+    for key, value in found.profile.model_dump(mode="json").items():
+        origin = found.origins[key]
+        style = "dim" if origin == "default" else ""
+        shown = "" if value is None else value
+        table.add_row(cell(key, ascii_only, style), cell(shown, ascii_only, style), cell(origin, ascii_only, style))
+    key_text = "set" if found.api_key else "none"
+    table.add_row(cell("api_key", ascii_only), cell(key_text, ascii_only), cell(found.api_key_origin, ascii_only))
+    grid = facts()
+    for label, path in places.items():
+        grid.add_row(cell(label, ascii_only, "dim"), cell(path, ascii_only))
+    return Group(cell(f"profile {found.name}", ascii_only, "bold"), Text(), table, Text(), grid)
+
+
+def profiles(rows: Sequence[Mapping[str, Any]], *, ascii_only: bool) -> RenderableType:
+    """Every profile on a line."""
+    table = listing("profile", "runtime", "address", "")
+    for row in rows:
+        address = row["url"] or f"port {row['port']}"
+        mark = "default" if row["default"] else ""
+        table.add_row(cell(row["name"], ascii_only, "bold"), row["runtime"], cell(address, ascii_only), mark)
+    return table
+
+
+def runs(found: Sequence[Any], *, ascii_only: bool) -> RenderableType:
+    """Unfinished migrations."""
+    if not found:
+        return Text("no unfinished migrations")
+    table = listing("run", "source", "state", "begun")
+    for one in found:
+        values = (one.run, one.source, getattr(one, "state", ""), getattr(one, "created_at", ""))
+        table.add_row(*(cell(value, ascii_only) for value in values))
+    return Group(table, Text.assemble(("\n  next: ", "dim"), ("qdrant-admin migrate --resume", "cyan")))
+
+
+def _change(setting: str, current: str, wanted: str, ascii_only: bool) -> Text:
+    return cell(f"  {setting}: {current} → {wanted}", ascii_only, "yellow")
+
+
+def _brief(value: object) -> str:
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+_PICTURES: dict[str, Callable[[Any, bool], RenderableType]] = {
+    "StatusReport": status_card,
+    "DownReport": down_card,
+    "DoctorReport": doctor_list,
+    "StatsReport": stats_card,
+    "CollectionsReport": collections_table,
+    "PointsReport": points_list,
+    "PlanReport": plan_picture,
+    "MigrationReport": migration_picture,
+    "VerifyReport": verification,
+    "DemoReport": demo_story,
+}
+"""By class name, so that drawing a status does not import the reports of everything else."""
