@@ -67,9 +67,8 @@ def observe(ws: Workspace) -> Observation:
     if seen.state is not None and seen.state.state in {"paused", "restarting"}:
         return seen
     seen.probe = seen.look("probe", lambda: probe(seen.endpoint))
-    if seen.answers_as_qdrant:
-        if not (seen.probe and seen.probe.recovery_mode):
-            seen.collections = seen.look("collections", lambda: _collections(seen.endpoint))
+    if seen.answers_as_qdrant and not (seen.probe and seen.probe.recovery_mode):
+        seen.collections = seen.look("collections", lambda: _collections(seen.endpoint))
     return seen
 
 
