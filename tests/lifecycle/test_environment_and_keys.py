@@ -21,7 +21,7 @@ def with_key(ws: Workspace, key: str) -> Workspace:
 
 
 def pasted(ws: Workspace, syntax: Shell, *, reveal: bool = True) -> list[str]:
-    return lines(ws, **{"shell": syntax}, reveal=reveal)
+    return lines(ws, shell=syntax, reveal=reveal)
 
 
 def test_a_posix_shell_gives_every_value_back(opens: Opens) -> None:
