@@ -3,6 +3,7 @@
 from typing import Any
 
 from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import CollectionInfo, PointId
 
@@ -33,6 +34,28 @@ class ShownPoint(Frozen):
     id: PointId
     payload: dict[str, Any]
     vectors: tuple[ShownVector, ...] = ()
+    score: float | None = None
+    """How near it is; only in the answer to a search."""
+
+
+class CollectionReport(Report):
+    """One collection whole."""
+
+    collection: CollectionInfo
+
+    def summary(self) -> str:
+        points = self.collection.points
+        return f"{plain(self.collection.name)}: {'not counted' if points is None else counted(points, 'point')}"
+
+
+class PointReport(Report):
+    """One point whole, with its vectors."""
+
+    collection: str
+    point: ShownPoint
+
+    def summary(self) -> str:
+        return f"point {self.point.id} of {plain(self.collection)}"
 
 
 class PointsReport(Report):
@@ -43,4 +66,4 @@ class PointsReport(Report):
     next_offset: PointId | None = None
 
     def summary(self) -> str:
-        return f"{counted(len(self.points), 'point')} of {self.collection}"
+        return f"{counted(len(self.points), 'point')} of {plain(self.collection)}"

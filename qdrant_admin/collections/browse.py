@@ -1,0 +1,208 @@
+"""Looking at collections and points. Reads only."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from qdrant_admin.collections.reports import (
+    CollectionReport,
+    CollectionsReport,
+    PointReport,
+    PointsReport,
+    ShownPoint,
+    ShownVector,
+)
+from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.text import plain
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.models import Floats, Point, PointId, Sparse, Vector
+    from qdrant_admin.workspace import Workspace
+
+_CLAUSES = ("must", "should", "must_not", "min_should")
+_FILTER_FIX = """such as --filter '{"must": [{"key": "lang", "match": {"value": "en"}}]}'"""
+_VECTOR_FIX = """such as --vector '[0.1, 0.2]', or '{"indices": [1, 7], "values": [0.5, 0.25]}' for a sparse one"""
+
+
+def list_collections(ws: "Workspace") -> CollectionsReport:
+    """Every collection of the profile's server."""
+    with ws.database() as database:
+        return CollectionsReport(collections=tuple(database.collections()))
+
+
+def show_collection(ws: "Workspace", name: str) -> CollectionReport:
+    """One collection, by its name or an alias.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with ws.database() as database:
+        return CollectionReport(collection=database.collection(name))
+
+
+def list_points(
+    ws: "Workspace",
+    name: str,
+    *,
+    filter: Mapping[str, Any] | str | None = None,  # noqa: A002 - Qdrant's own word
+    limit: int = 20,
+    offset: "PointId | None" = None,
+    with_vectors: bool = False,
+) -> PointsReport:
+    """One page of points in the server's order.
+
+    Args:
+        ws: the open profile.
+        name: collection or alias.
+        filter: Qdrant's payload filter, as an object or as its JSON text.
+        limit: points on the page.
+        offset: the id to start at: `next_offset` of the page before.
+        with_vectors: whether to show vectors.
+
+    Raises:
+        BadInput: the filter is none, or the offset is no point id.
+        NotFound: there is no such collection.
+    """
+    where = read_filter(filter)
+    with ws.database() as database:
+        page = database.page(name, limit=limit, offset=_id(offset), filter=where, with_vectors=with_vectors)
+    return PointsReport(
+        collection=name, points=tuple(shown_point(point) for point in page.points), next_offset=page.next_offset
+    )
+
+
+def show_point(ws: "Workspace", name: str, id: "PointId") -> PointReport:  # noqa: A002 - Qdrant's own word
+    """One point whole.
+
+    Raises:
+        BadInput: neither an unsigned integer nor a UUID.
+        NotFound: no such collection or point.
+    """
+    wanted = _id(id)
+    with ws.database() as database:
+        return PointReport(collection=name, point=shown_point(database.point(name, wanted)))
+
+
+def search_points(
+    ws: "Workspace",
+    name: str,
+    *,
+    point: "PointId | None" = None,
+    vector: Any = None,
+    using: str = "",
+    limit: int = 10,
+    filter: Mapping[str, Any] | str | None = None,  # noqa: A002 - Qdrant's own word
+) -> PointsReport:
+    """The nearest points to one that is there, or to a vector, nearest first.
+
+    Args:
+        ws: the open profile.
+        name: collection or alias.
+        point: id of the point to compare with; it is not among those found.
+        vector: list of numbers, list of rows, or `{"indices": ..., "values": ...}`; may be JSON text.
+        using: name of the vector to search by; empty for the unnamed one.
+        limit: how many at most.
+        filter: as in `list_points`.
+
+    Raises:
+        BadInput: not exactly one of point and vector, or one that cannot be read.
+        NotFound: no such collection or point.
+        RequestRejected: the vector does not fit the collection.
+    """
+    if (point is None) == (vector is None):
+        raise BadInput("a search needs a point or a vector, and not both", fix="qdrant-admin points search --help")
+    where = read_filter(filter)
+    query = None if vector is None else read_vector(vector)
+    wanted = _id(point)
+    with ws.database() as database:
+        hits = database.search(name, vector=query, id=wanted, using=using, limit=limit, filter=where)
+    return PointsReport(collection=name, points=tuple(shown_point(hit.point, score=hit.score) for hit in hits))
+
+
+def read_filter(given: Mapping[str, Any] | str | None) -> dict[str, Any] | None:
+    """A payload filter, checked as far as it can be without the server.
+
+    Raises:
+        BadInput: no JSON object, or one without any of a filter's clauses (the server ignores unknown ones and would
+            answer with every point).
+    """
+    if given is None or given == "":
+        return None
+    value = _json(given, "the filter", _FILTER_FIX) if isinstance(given, str) else given
+    if not isinstance(value, Mapping):
+        raise BadInput("the filter is no JSON object", why=plain(given)[:120], fix=_FILTER_FIX)
+    unknown = [key for key in value if key not in _CLAUSES]
+    if unknown:
+        why = f"it has “{plain(unknown[0])[:60]}”, and its clauses are {', '.join(_CLAUSES)}"
+        raise BadInput("the filter is not one of Qdrant's", why=why, fix=_FILTER_FIX)
+    return dict(value)
+
+
+def read_vector(given: Any) -> "Floats | Sparse":
+    """A query vector: dense, multi or sparse.
+
+    Raises:
+        BadInput: not numbers in one of these shapes, or a number that float32 cannot hold.
+    """
+    import numpy as np
+
+    from qdrant_admin.database.models import Sparse
+
+    value = _json(given, "the vector", _VECTOR_FIX) if isinstance(given, str) else given
+    if isinstance(value, Mapping):
+        indices, values = value.get("indices"), value.get("values")
+        if not isinstance(indices, list) or not all(type(one) is int and 0 <= one < 2**32 for one in indices):
+            raise BadInput("the sparse vector has no indices", why="they are integers from 0 up", fix=_VECTOR_FIX)
+        if len(set(indices)) != len(indices) or not isinstance(values, list) or len(values) != len(indices):
+            raise BadInput("the sparse vector has not one value for each index", fix=_VECTOR_FIX)
+        return Sparse(np.array(indices, dtype=np.uint32), _floats(values))
+    return _floats(value)
+
+
+def _floats(value: Any) -> "Floats":
+    import numpy as np
+
+    rows = value if isinstance(value, list) and value and all(isinstance(row, list) for row in value) else [value]
+    numbers = all(isinstance(row, list) and row and all(type(one) in {int, float} for one in row) for row in rows)
+    if not numbers or len({len(row) for row in rows}) != 1:
+        raise BadInput("the vector is no list of numbers", why=plain(value)[:120], fix=_VECTOR_FIX)
+    largest = float(np.finfo(np.float32).max)
+    if not all(abs(one) <= largest for row in rows for one in row):  # NaN is in no order
+        raise BadInput("the vector has a component that float32 cannot hold", fix=_VECTOR_FIX)
+    return np.array(value, dtype=np.float32)
+
+
+def shown_point(point: "Point", *, score: float | None = None) -> ShownPoint:
+    """A point as JSON, its vectors by name."""
+    vectors = tuple(shown_vector(name, point.vectors[name]) for name in sorted(point.vectors))
+    return ShownPoint(id=point.id, payload=point.payload, vectors=vectors, score=score)
+
+
+def shown_vector(name: str, vector: "Vector") -> ShownVector:
+    """A vector as JSON. Its size is the number of dimensions, for a sparse one that of its entries."""
+    from qdrant_admin.database.models import Sparse
+
+    if isinstance(vector, Sparse):
+        values = {"indices": vector.indices.tolist(), "values": vector.values.tolist()}
+        zero = vector.values.size > 0 and not vector.values.any()
+        return ShownVector(name=name, kind="sparse", size=len(vector.indices), values=values, zero=zero)
+    kind = "multi" if vector.ndim == 2 else "dense"
+    size = int(vector.shape[-1])
+    return ShownVector(
+        name=name, kind=kind, size=size, values=vector.tolist(), zero=vector.size > 0 and not vector.any()
+    )
+
+
+def _id(given: Any) -> Any:
+    from qdrant_admin.database.ids import parse_id, point_id
+
+    if given is None:
+        return None
+    return parse_id(given) if isinstance(given, str) else point_id(given)
+
+
+def _json(text: str, what: str, fix: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{what} is no JSON", why=plain(error), fix=fix) from error
