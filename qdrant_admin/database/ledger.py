@@ -17,15 +17,10 @@ MEMORY_BYTES = 32 * 1024 * 1024
 """Beyond this a ledger lies on the disk (some 700,000 points)."""
 MAX_FIELDS = 64
 MAX_SHAPES = 4096
-"""Different sets of payload fields told apart. Past either bound a changed payload is told without its fields."""
+"""Different sets of names told apart. Past either bound a change is told without the name of its field."""
 _HEAD = struct.Struct("<17s16sHHI")
-_NO_FIELDS = 0xFFFF
-
-
-class Shape(NamedTuple):
-    """Names that many points have in common, so that a record need not repeat them."""
-
-    names: tuple[str, ...]
+_NO_NAMES = 0xFFFF
+"""Stands for a set of names that is not kept."""
 
 
 class Record(NamedTuple):
@@ -44,7 +39,7 @@ class Ledger:
     """Written once by a scan, then read any number of times. Close it: it may hold a temporary file."""
 
     file: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(MEMORY_BYTES))  # noqa: SIM115 # closed by `close`
-    shapes: list[Shape] = field(default_factory=list)
+    shapes: list[tuple[str, ...]] = field(default_factory=list)
     _numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
     _last: bytes = b""
     _sorted: bool = True
@@ -55,14 +50,14 @@ class Ledger:
         self._sorted = self._sorted and key > self._last
         self._last = key
         vectors = self._shape(tuple(name for name, _ in hashed.vectors))
+        parts = [] if vectors == _NO_NAMES else [digest for _, digest in hashed.vectors]
         names = sorted(payload)
-        fields = self._shape(tuple(names)) if len(names) <= MAX_FIELDS else _NO_FIELDS
-        digests = [] if fields == _NO_FIELDS else [field_digest(payload[name]) for name in names]
+        fields = self._shape(tuple(names)) if len(names) <= MAX_FIELDS else _NO_NAMES
+        digests = [] if fields == _NO_NAMES else [field_digest(payload[name]) for name in names]
         self.file.write(
             _HEAD.pack(key, hashed.whole[:16], vectors, fields, hashed.payload)
-            + struct.pack(
-                f"<{len(hashed.vectors)}I{len(digests)}H", *(digest for _, digest in hashed.vectors), *digests
-            )
+            + struct.pack(f"<{len(parts)}I{len(digests)}H", *parts, *digests)
+        )
         )
 
     def finish(self) -> None:
@@ -86,13 +81,13 @@ class Ledger:
         number = self._numbers.get(names)
         if number is None:
             if len(self.shapes) >= MAX_SHAPES:
-                return _NO_FIELDS
+                return _NO_NAMES
             number = self._numbers[names] = len(self.shapes)
-            self.shapes.append(Shape(names))
+            self.shapes.append(names)
         return number
 
     def _names(self, number: int) -> tuple[str, ...]:
-        return () if number == _NO_FIELDS else self.shapes[number].names
+        return () if number == _NO_NAMES else self.shapes[number]
 
     def _raw(self) -> Iterator[tuple[bytes, bytes]]:
         self.file.seek(0)
@@ -106,7 +101,7 @@ class Ledger:
         vector_names, field_names = self._names(vectors), self._names(fields)
         digests = struct.unpack_from(f"<{len(vector_names)}I{len(field_names)}H", raw, _HEAD.size)
         cut = len(vector_names)
-        kept = None if fields == _NO_FIELDS else dict(zip(field_names, digests[cut:], strict=True))
+        kept = None if fields == _NO_NAMES else dict(zip(field_names, digests[cut:], strict=True))
         return Record(key, whole, payload, dict(zip(vector_names, digests[:cut], strict=True)), kept)
 
 

@@ -1,0 +1,258 @@
+"""The content fingerprint: what a collection holds, point by point, and how it is set up.
+
+The digest of a collection is the sum of its points' digests modulo 2^256 (not their XOR, in which pairs cancel), so it
+does not depend on order, segments or transport. Memory stays flat: points pass by, a few bytes of each are kept.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
+from qdrant_admin.database.canonical import SUM_MODULUS, PointHash, hash_point, id_of_key
+from qdrant_admin.database.ledger import Ledger, what_changed
+from qdrant_admin.database.models import CollectionInfo, PointId, VectorKind
+from qdrant_admin.database.probes import Probe, ProbeFinder
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.gateway import Database
+
+__all__ = ["Comparison", "Fingerprint", "PointHash", "compare", "fingerprint", "hash_point"]
+
+What = Literal["missing", "extra", "changed"]
+SHOWN = 100
+"""Points of each kind of difference that are named one by one."""
+_NOT_A_SETTING = ("points",)
+"""What the server says of a payload index that is a count and not a setting; it lags behind while optimizing."""
+
+
+@dataclass
+class Fingerprint:
+    """One collection at one moment. A context manager: the ledger may hold a temporary file."""
+
+    name: str
+    points: int
+    """Points that were read."""
+    counted: int | None
+    """The server's own exact count, taken after reading."""
+    digest: str
+    ledger: Ledger
+    config: Mapping[str, Any] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    payload_schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    filtered: Mapping[Probe, int] = field(default_factory=dict)
+    """Exact counts by filter on every indexed field."""
+    non_finite: int = 0
+    """Points with NaN or an infinity in a vector."""
+
+    def __enter__(self) -> "Fingerprint":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the ledger's temporary file back."""
+        self.ledger.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One point that is not what it was."""
+
+    id: PointId
+    what: What
+    parts: tuple[str, ...] = ()
+    """What of a changed point differs, in words: `vector ""`, `payload field title`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How two fingerprints of one collection differ."""
+
+    missing: int = 0
+    extra: int = 0
+    changed: int = 0
+    points: tuple[Difference, ...] = ()
+    """The first hundred of each kind."""
+    settings: tuple[str, ...] = ()
+    """Configuration, payload indexes and counts that differ, in words."""
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.missing or self.extra or self.changed or self.settings)
+
+
+def fingerprint(
+    database: "Database",
+    name: str,
+    *,
+    cancel: CancelToken,
+    on_points: Callable[[int], None] = lambda _: None,
+    probes: Sequence[Probe] | None = None,
+) -> Fingerprint:
+    """Read a whole collection and take its fingerprint.
+
+    Args:
+        database: an open gateway.
+        name: the collection.
+        cancel: looked at between pages.
+        on_points: called with the number of points of each page.
+        probes: the filters to count; None to take some from the points. A second fingerprint asks those of the first.
+
+    Raises:
+        ServerTrouble: the collection is there and cannot be read.
+        AdminError: as the gateway.
+    """
+    reading = Reading(database, name, probes)
+    try:
+        for seen in reading.pages(cancel):
+            on_points(seen)
+        return reading.finish()
+    except BaseException:
+        reading.ledger.close()
+        raise
+
+
+class Reading:
+    """A fingerprint in the making, for callers that have something to do between two pages."""
+
+    def __init__(self, database: "Database", name: str, probes: Sequence[Probe] | None = None) -> None:
+        self._database, self._name, self._probes = database, name, probes
+        self.info: CollectionInfo = database.collection(name)
+        self.ledger = Ledger()
+        self._sum = self._points = self._non_finite = 0
+        if self.info.trouble:
+            self.ledger.close()
+            raise ServerTrouble(f"collection {name} cannot be read", why=self.info.trouble)
+
+    def pages(self, cancel: CancelToken) -> Iterator[int]:
+        """Read on; yields the number of points after each page."""
+        kinds: dict[str, VectorKind] = {spec.name: spec.kind for spec in self.info.vectors}
+        finder = ProbeFinder(self.info.payload_schema) if self._probes is None else None
+        add = self.ledger.add
+        for page in self._database.scan(self._name):
+            cancel.check()
+            for point in page:
+                hashed = hash_point(point, kinds)
+                self._sum += int.from_bytes(hashed.whole, "little")
+                self._non_finite += hashed.non_finite
+                add(point.id, point.payload, hashed)
+            self._sum %= SUM_MODULUS
+            self._points += len(page)
+            if finder is not None:
+                finder.look(page)
+            yield len(page)
+        if finder is not None:
+            self._probes = finder.probes()
+
+    def finish(self) -> Fingerprint:
+        """Count by filter, and put everything together."""
+        self.ledger.finish()
+        filtered = {}
+        for probe in self._probes or ():
+            try:
+                filtered[probe] = self._database.count(self._name, filter=probe.filter)
+            except (RequestRejected, BadInput):  # the index was dropped under strict mode: the schema tells of it
+                continue
+        return Fingerprint(
+            name=self._name,
+            points=self._points,
+            counted=self._database.count(self._name),
+            digest=f"{self._sum:064x}",
+            ledger=self.ledger,
+            config=self.info.config,
+            aliases=self.info.aliases,
+            payload_schema=self.info.payload_schema,
+            filtered=filtered,
+            non_finite=self._non_finite,
+        )
+
+
+def compare(before: Fingerprint, after: Fingerprint) -> Comparison:
+    """Name every difference between two fingerprints; the ledgers are only read when something differs."""
+    settings = tuple(_settings(before, after))
+    if before.digest == after.digest and before.points == after.points:
+        return Comparison(settings=settings)
+    counts: Counter[What] = Counter()
+    named: list[Difference] = []
+    for difference in differences(before.ledger, after.ledger):
+        counts[difference.what] += 1
+        if counts[difference.what] <= SHOWN:
+            named.append(difference)
+    return Comparison(counts["missing"], counts["extra"], counts["changed"], tuple(named), settings)
+
+
+def differences(before: Ledger, after: Ledger) -> Iterator[Difference]:
+    """Every point in which two ledgers differ, by id."""
+    left, right = iter(before), iter(after)
+    old, new = next(left, None), next(right, None)
+    while old is not None or new is not None:
+        if old is not None and (new is None or old.key < new.key):
+            yield Difference(id_of_key(old.key), "missing")
+            old = next(left, None)
+        elif new is not None and (old is None or new.key < old.key):
+            yield Difference(id_of_key(new.key), "extra")
+            new = next(right, None)
+        elif old is not None and new is not None:
+            if old.whole != new.whole:
+                yield Difference(id_of_key(old.key), "changed", what_changed(old, new))
+            old, new = next(left, None), next(right, None)
+
+
+def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[str]:
+    yield from _config_words(dict(_flat(before.config)), dict(_flat(after.config)))
+    changed = set()
+    for name in sorted(before.payload_schema.keys() | after.payload_schema.keys()):
+        words = _index_words(name, before.payload_schema.get(name), after.payload_schema.get(name))
+        if words:
+            changed.add(name)
+            yield words
+    if not _content_differs(before, after):  # other points have other counts, which would say nothing new
+        yield from _count_words(before, after, changed)
+
+
+def _config_words(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for path in sorted(old.keys() | new.keys()):
+        if path not in new:
+            yield f"setting {path} is gone, was {old[path]}"
+        elif path not in old:
+            yield f"setting {path} is new: {new[path]}"
+        elif type(old[path]) is not type(new[path]) or old[path] != new[path]:
+            yield f"setting {path} is {new[path]}, was {old[path]}"
+
+
+def _count_words(before: Fingerprint, after: Fingerprint, changed: set[str]) -> Iterator[str]:
+    for probe, count in before.filtered.items():
+        now = after.filtered.get(probe)
+        if now is not None and now != count and probe.path not in changed:
+            yield f"payload index {probe.path} counts {now} points for “{probe.words}”, was {count}"
+    if after.counted != after.points and before.counted == before.points:
+        yield f"the server counts {after.counted} points and gives {after.points}"
+
+
+def _content_differs(before: Fingerprint, after: Fingerprint) -> bool:
+    return before.digest != after.digest or before.points != after.points
+
+
+def _index_words(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str:
+    if old is None:
+        return f"payload index {name} is new"
+    if new is None:
+        return f"payload index {name} is gone"
+    was, now = (({k: v for k, v in index.items() if k not in _NOT_A_SETTING}) for index in (old, new))
+    return "" if was == now else f"payload index {name} is {now}, was {was}"
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key in value:
+            yield from _flat(value[key], f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value
