@@ -58,7 +58,6 @@ class Ledger:
             _HEAD.pack(key, hashed.whole[:16], vectors, fields, hashed.payload)
             + struct.pack(f"<{len(parts)}I{len(digests)}H", *parts, *digests)
         )
-        )
 
     def finish(self) -> None:
         """Bring the records into order, should the server have given them in another one."""
