@@ -1,0 +1,174 @@
+"""Flags over environment over file over defaults, and every value says where it came from."""
+
+import pytest
+
+from qdrant_admin.config.file import write_profile
+from qdrant_admin.config.settings import load_settings
+from qdrant_admin.core.errors import BadInput, NotFound
+
+Env = pytest.MonkeyPatch
+
+
+def test_the_layers_and_their_origins(monkeypatch: Env) -> None:
+    write_profile("local", {"port": 7001, "grpc_port": 7002, "timeout": 3.0, "image": "a:1"})
+    monkeypatch.setenv("QDRANT_GRPC_PORT", "8002")
+    monkeypatch.setenv("QDRANT_TIMEOUT", "5.5")
+    settings = load_settings(flags={"timeout": 7.0, "image": None})
+    profile = settings.profile
+    assert (profile.port, profile.grpc_port, profile.timeout, profile.image) == (7001, 8002, 7.0, "a:1")
+    assert settings.origins["port"].startswith("file ")
+    assert settings.origins["grpc_port"] == "environment QDRANT_GRPC_PORT"
+    assert settings.origins["timeout"] == "flag --timeout"
+    assert settings.origins["host"] == "default"
+    assert settings.endpoint.url == "http://127.0.0.1:7001"
+    assert settings.endpoint.grpc_port == 8002
+
+
+def test_the_whole_environment_contract(monkeypatch: Env) -> None:
+    for name, value in {
+        "QDRANT_PORT": "7001",
+        "QDRANT_COLLECTION_PREFIX": "app_",
+        "QDRANT_DEFAULT_VECTOR_SIZE": "384",
+        "QDRANT_ADMIN_IMAGE": "other:1",
+        "QDRANT_ADMIN_BINARY": "/opt/qdrant",
+        "QDRANT_API_KEY": "secret-key",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    profile = settings.profile
+    assert (profile.port, profile.collection_prefix, profile.default_vector_size) == (7001, "app_", 384)
+    assert (profile.image, str(profile.binary)) == ("other:1", "/opt/qdrant")
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "secret-key"
+    assert settings.api_key_origin == "environment QDRANT_API_KEY"
+    assert "secret-key" not in repr(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("QDRANT_PORT", "http"),
+        ("QDRANT_PORT", "0"),
+        ("QDRANT_PORT", "70000"),
+        ("QDRANT_PORT", "٣"),
+        ("QDRANT_GRPC_PORT", "-1"),
+        ("QDRANT_TIMEOUT", "soon"),
+        ("QDRANT_TIMEOUT", "0"),
+        ("QDRANT_TIMEOUT", "nan"),
+        ("QDRANT_DEFAULT_VECTOR_SIZE", "0"),
+        ("QDRANT_SERVER_MODE", "perhaps"),
+        ("QDRANT_URL", "localhost:6333"),
+        ("QDRANT_URL", "ftp://a"),
+        ("QDRANT_URL", "http://"),
+        ("QDRANT_URL", "http://a:99999"),
+        ("QDRANT_URL", "http://user:pass@a:6333"),
+        ("QDRANT_HOST", "http://far.example"),
+    ],
+)
+def test_a_malformed_variable_is_named(monkeypatch: Env, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadInput) as caught:
+        load_settings()
+    assert name in caught.value.what
+    assert "pass" not in str(caught.value).replace("password", "")
+
+
+@pytest.mark.parametrize(
+    ("variables", "url", "tls"),
+    [
+        ({"QDRANT_URL": "https://far.example:6333/"}, "https://far.example:6333", True),
+        ({"QDRANT_URL": "http://far.example"}, "http://far.example:6333", False),
+        ({"QDRANT_URL": "http://far.example/qdrant/"}, "http://far.example:6333/qdrant", False),
+        ({"QDRANT_URL": "http://127.0.0.1:9999"}, "http://127.0.0.1:9999", False),
+        ({"QDRANT_HOST": "10.1.2.3", "QDRANT_PORT": "7000"}, "http://10.1.2.3:7000", False),
+        ({"QDRANT_HOST": "fd00::1"}, "http://[fd00::1]:6333", False),
+    ],
+)
+def test_an_address_elsewhere_is_a_remote_server(
+    monkeypatch: Env, variables: dict[str, str], url: str, tls: bool
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.profile.runtime == "remote"
+    assert settings.endpoint.url == url
+    assert settings.endpoint.tls is tls
+    assert not settings.published_openly
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"QDRANT_HOST": "localhost"},
+        {"QDRANT_HOST": "127.0.0.1"},
+        {"QDRANT_HOST": "0.0.0.0"},  # noqa: S104 # an address to call
+        {"QDRANT_URL": "http://localhost:6333"},
+        {"QDRANT_URL": "http://127.0.0.1:7000", "QDRANT_PORT": "7000"},
+        {"QDRANT_URL": "", "QDRANT_HOST": " "},
+    ],
+)
+def test_this_machine_is_no_remote_server(monkeypatch: Env, variables: dict[str, str]) -> None:
+    """The lines of `qdrant-admin env`, loaded into the shell, must leave the server restartable."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.profile.runtime == "auto"
+    assert settings.profile.host == "127.0.0.1"
+
+
+def test_server_mode_false_is_native_even_with_an_address(monkeypatch: Env) -> None:
+    monkeypatch.setenv("QDRANT_SERVER_MODE", "False")
+    monkeypatch.setenv("QDRANT_URL", "http://far.example:6333")
+    settings = load_settings()
+    assert (settings.profile.runtime, settings.profile.url) == ("native", None)
+    assert settings.origins["runtime"] == "environment QDRANT_SERVER_MODE"
+
+
+def test_server_mode_true_lifts_a_native_file_only(monkeypatch: Env) -> None:
+    monkeypatch.setenv("QDRANT_SERVER_MODE", "1")
+    assert load_settings().profile.runtime == "auto"
+    write_profile("local", {"runtime": "native"})
+    assert load_settings().profile.runtime == "auto"
+    assert load_settings(flags={"runtime": "native"}).profile.runtime == "native"
+    write_profile("local", {"runtime": "docker"})
+    assert load_settings().profile.runtime == "docker"
+
+
+def test_an_upper_layer_of_volume_and_storage_wins() -> None:
+    write_profile("local", {"storage": "/data"})
+    settings = load_settings(flags={"volume": "v"})
+    assert (settings.profile.volume, settings.profile.storage) == ("v", None)
+    with pytest.raises(BadInput):
+        load_settings(flags={"volume": "v", "storage": "/data"})
+
+
+def test_a_flag_that_cannot_be_says_which() -> None:
+    with pytest.raises(BadInput) as caught:
+        load_settings(flags={"port": 99999})
+    assert "flag --port" in caught.value.why
+
+
+def test_an_empty_key_is_none_and_told(monkeypatch: Env) -> None:
+    monkeypatch.setenv("QDRANT_API_KEY", "  ")
+    settings = load_settings()
+    assert settings.api_key is None
+    assert any("QDRANT_API_KEY" in notice for notice in settings.notices)
+
+
+def test_a_profile_that_is_not_there_lists_those_that_are() -> None:
+    write_profile("work", {"port": 7000})
+    with pytest.raises(NotFound) as caught:
+        load_settings("wrk")
+    assert "local, work" in caught.value.why
+    assert "did you mean work?" in caught.value.why
+    assert caught.value.fix == "qdrant-admin profiles add wrk"
+    assert load_settings("local").name == "local"
+
+
+def test_names_and_places_follow_the_profile() -> None:
+    write_profile("work", {"host": "0.0.0.0"})  # noqa: S104 # written, not bound
+    settings = load_settings("work")
+    assert (settings.container_name, settings.volume_name) == ("qdrant-admin-work", "qdrant_admin_work")
+    assert settings.native_storage == settings.native_folder / "storage"
+    assert settings.endpoint.url == "http://127.0.0.1:6333"
+    assert settings.published_openly
