@@ -1,0 +1,162 @@
+"""Which runtime a profile gets, and why. Data that exists decides before anything else does."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qdrant_admin.config.places import state_dir
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.errors import AdminError, EngineUnavailable
+from qdrant_admin.server.native.folder import holds_data
+from qdrant_admin.server.native.record import Files
+from qdrant_admin.server.native.runtime import NativeRuntime
+from qdrant_admin.server.remote import RemoteRuntime
+from qdrant_admin.server.runtime import ServerRuntime
+
+if TYPE_CHECKING:
+    from qdrant_admin.server.docker.engine import Engine
+    from qdrant_admin.server.docker.runtime import DockerRuntime
+
+REGISTRY_SECONDS = 8
+"""How long the engine may take to ask the registry for an image; a machine that is offline answers sooner."""
+_ALIVE = {"running", "paused", "restarting"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A runtime, why it is that one, and what else was seen on the way."""
+
+    runtime: ServerRuntime
+    why: str
+    notes: tuple[str, ...] = ()
+
+
+def choose_runtime(settings: Settings) -> Choice:
+    """The runtime of a profile.
+
+    What the profile says, holds. `auto` takes what exists already for this profile, so that data is never left
+    behind in silence; else Docker, when an engine answers and its image can be had; else the native binary.
+
+    Raises:
+        EngineUnavailable: the profile wants Docker, or has its data there, and no engine answers.
+    """
+    asked = settings.profile.runtime
+    origin = settings.origins.get("runtime", "the profile")
+    if asked == "remote":
+        return Choice(RemoteRuntime(settings), f"the profile names a remote server ({origin})")
+    if asked == "native":
+        return Choice(NativeRuntime(settings), f"native was asked for ({origin})")
+    from qdrant_admin.server.docker.engine import find_engine
+
+    if asked == "docker":
+        from qdrant_admin.server.docker.runtime import DockerRuntime
+
+        engine = find_engine(settings.profile.docker_host)
+        return Choice(DockerRuntime(settings, engine), f"Docker was asked for ({origin}); {engine.why}")
+    try:
+        engine = find_engine(settings.profile.docker_host)
+    except EngineUnavailable as error:
+        return _without_engine(settings, error)
+    return _with_engine(settings, engine)
+
+
+def _without_engine(settings: Settings, error: EngineUnavailable) -> Choice:
+    if _Memory(settings.name).says_docker():
+        raise EngineUnavailable(
+            error.what,
+            why=f"the data of profile {settings.name} lies in a Docker volume, so a native server would begin empty; "
+            f"{error.why}",
+            fix=error.fix,
+        ) from error
+    why = f"no container engine answers ({error.why or error.what})"
+    if _native_exists(settings):
+        why = f"this profile has a native server already, and {why}"
+    return Choice(NativeRuntime(settings), f"{why}, so the server runs natively")
+
+
+def _with_engine(settings: Settings, engine: "Engine") -> Choice:
+    from qdrant_admin.server.docker.runtime import DockerRuntime
+
+    docker, native = DockerRuntime(settings, engine), NativeRuntime(settings)
+    in_docker, natively = _docker_exists(settings, engine, docker), _native_exists(settings)
+    _Memory(settings.name).keep(docker=bool(in_docker))
+    if in_docker and natively:
+        return _of_both(docker, native, in_docker, natively)
+    if in_docker:
+        return Choice(docker, f"this profile has {in_docker} already")
+    if natively:
+        return Choice(native, f"this profile has {natively} already")
+    trouble = _image_trouble(settings.profile.image, engine)
+    if trouble:
+        return Choice(native, f"{engine.words} answers, and {trouble}, so the server runs natively")
+    return Choice(docker, f"{engine.words} answers and has or can have {settings.profile.image}")
+
+
+def _of_both(docker: "DockerRuntime", native: NativeRuntime, in_docker: str, natively: str) -> Choice:
+    """Two sets of data: the one whose server runs, else that in Docker; the other is named."""
+    native_runs = native.inspect().state in _ALIVE and docker.inspect().state not in _ALIVE
+    chosen: ServerRuntime = native if native_runs else docker
+    seen, other = (natively, in_docker) if native_runs else (in_docker, natively)
+    reason = "whose server runs" if native_runs else "which comes first"
+    return Choice(
+        chosen,
+        f"this profile has {seen} already, {reason}",
+        (f"this profile has {other} as well: data there is not shown; `--runtime` chooses it",),
+    )
+
+
+def _native_exists(settings: Settings) -> str:
+    """What there is of a native server, in words; empty when there is nothing."""
+    if Files(settings.native_folder).read_record() is not None:
+        return "a native server"
+    default = settings.native_folder / "storage"
+    return f"native data in {default}" if holds_data(default) else ""
+
+
+def _docker_exists(settings: Settings, engine: "Engine", docker: "DockerRuntime") -> str:
+    """What there is of a container of ours, in words; empty when there is nothing."""
+    state = docker.inspect()
+    if state.state != "absent" and state.ours:
+        return f"the container {settings.container_name}"
+    if settings.profile.storage is None and _has_volume(settings, engine):
+        return f"data in the volume {settings.volume_name}"
+    return ""
+
+
+def _has_volume(settings: Settings, engine: "Engine") -> bool:
+    with engine.client("look for the volume") as client:
+        volumes = client.volumes(filters={"name": settings.volume_name})["Volumes"] or []
+    return any(volume["Name"] == settings.volume_name for volume in volumes)
+
+
+def _image_trouble(image: str, engine: "Engine") -> str:
+    """Why the image cannot be had, in words; empty when it is here or its registry has it."""
+    from qdrant_admin.server.docker.pull import has_image
+
+    try:
+        if has_image(engine, image):
+            return ""
+        with engine.client(f"ask for {image}", timeout=REGISTRY_SECONDS) as client:
+            client.inspect_distribution(image)
+    except AdminError as error:
+        return f"{image} cannot be had ({error.why or error.what})"
+    return ""
+
+
+class _Memory:
+    """That a profile's data was seen in Docker, for the time when no engine answers."""
+
+    def __init__(self, profile: str) -> None:
+        self._mark: Path = state_dir() / "in-docker" / profile
+
+    def says_docker(self) -> bool:
+        return self._mark.exists()
+
+    def keep(self, *, docker: bool) -> None:
+        with contextlib.suppress(OSError):  # a state folder that cannot be written is no reason not to look
+            if docker:
+                self._mark.parent.mkdir(parents=True, exist_ok=True)
+                self._mark.touch()
+            else:
+                self._mark.unlink(missing_ok=True)

@@ -1,0 +1,182 @@
+"""Whether a folder can hold the storage of a native Qdrant: looked at before anything is started on it."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import portalocker
+import psutil
+
+from qdrant_admin.core.errors import StorageUnusable
+from qdrant_admin.core.events import Notice
+
+_SUSPECT = {
+    "nfs": "a network file system",
+    "nfs4": "a network file system",
+    "cifs": "a Windows share",
+    "smb3": "a Windows share",
+    "smbfs": "a Windows share",
+    "9p": "a folder shared with a virtual machine",
+    "drvfs": "a Windows drive seen from WSL",
+    "virtiofs": "a folder shared with a virtual machine",
+    "vboxsf": "a folder shared with a virtual machine",
+    "fuseblk": "a FUSE file system",
+    "tmpfs": "memory, empty after the next boot",
+    "overlay": "the inside of a container",
+}
+_OURS = {"aliases", "collections", "raft_state.json", ".qdrant_fs_check", ".deleted", "tmp", "jwt"}
+_BLOCK_BYTES = 512
+"""The unit of `st_blocks`, on every system that has it."""
+
+
+def prepare(storage: Path) -> list[Notice]:
+    """Make the folder when it is not there, and look at it.
+
+    Returns:
+        What a person should know of it.
+
+    Raises:
+        StorageUnusable: it cannot be written, is in use, or holds something else.
+    """
+    _refuse_other_contents(storage)
+    _refuse_unwritable(storage)
+    user = _user_of(storage)
+    if user:
+        raise StorageUnusable(
+            f"another Qdrant runs on {storage}",
+            why=f"{user}; two servers on one folder destroy each other's data",
+            fix="qdrant-admin status",
+        )
+    return list(_warnings(storage))
+
+
+def filesystem(storage: Path) -> str:
+    """The file system's kind under a folder: `ext4`; empty when nobody can tell."""
+    best, kind = -1, ""
+    resolved = storage.resolve()
+    for partition in psutil.disk_partitions(all=True):
+        mount = Path(partition.mountpoint)
+        if (resolved == mount or mount in resolved.parents) and len(mount.parts) >= best:
+            best, kind = len(mount.parts), partition.fstype
+    return kind
+
+
+def suspicion(storage: Path) -> str:
+    """What speaks against the file system of a folder, in words; empty when nothing does."""
+    kind = filesystem(storage).lower()
+    words = _SUSPECT.get(kind) or ("a FUSE file system" if kind.startswith("fuse") else "")
+    if words:
+        return f"{storage} lies on {kind}: {words}"
+    if any(part.lower().startswith("onedrive") for part in storage.parts):
+        return f"{storage} is synchronised by OneDrive, which touches files under a running server"
+    return ""
+
+
+def bytes_on_disk(storage: Path) -> int:
+    """What the folder really occupies: Qdrant preallocates sparse files, whose apparent size says nothing."""
+    total = 0
+    for parent, _, names in os.walk(storage):
+        for name in names:
+            with contextlib.suppress(OSError):
+                status = (Path(parent) / name).lstat()
+                blocks: int | None = getattr(status, "st_blocks", None)
+                total += status.st_size if blocks is None else blocks * _BLOCK_BYTES
+    return total
+
+
+def free_bytes(storage: Path) -> int | None:
+    """Free space under the folder, or under the nearest parent that exists."""
+    for folder in (storage, *storage.parents):
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(folder).free
+    return None
+
+
+def holds_data(storage: Path) -> bool:
+    """Whether a Qdrant has collections there."""
+    try:
+        return any(entry.is_dir() for entry in (storage / "collections").iterdir())
+    except OSError:
+        return False
+
+
+def _refuse_other_contents(storage: Path) -> None:
+    if storage.exists() and not storage.is_dir():
+        raise StorageUnusable(
+            f"{storage} is not a folder", why="a Qdrant keeps its data in one", fix="qdrant-admin up --storage ./qdrant"
+        )
+    if (storage / "chroma.sqlite3").exists():
+        raise StorageUnusable(
+            f"{storage} belongs to Chroma",
+            why="it holds chroma.sqlite3; a Qdrant would write its own files in between",
+            fix=f'qdrant-admin migrate "chroma:{storage}"',
+        )
+    if (storage / "meta.json").exists() and (storage / "collection").is_dir():
+        raise StorageUnusable(
+            f"{storage} belongs to the embedded mode of qdrant-client",
+            why="it holds meta.json and collection/; a server cannot read that form",
+            fix=f'qdrant-admin migrate "qdrant-local:{storage}"',
+        )
+
+
+def _refuse_unwritable(storage: Path) -> None:
+    try:
+        storage.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=storage) as probe:
+            probe.write(b"qdrant-admin")
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise StorageUnusable(
+            f"{storage} cannot be written", why=error.strerror or str(error), fix=f'ls -ld "{storage}"'
+        ) from error
+
+
+def _user_of(storage: Path) -> str:
+    """Who uses the folder, in words: first by Qdrant's own lock, then by asking the processes of this user."""
+    for process in _servers_on(storage):
+        return f"{process.name()} (pid {process.pid}) has it"
+    # Qdrant locks the write-ahead log of every shard; an empty storage has none yet.
+    for wal in storage.glob("collections/*/*/wal/.wal"):
+        if _locked(wal):
+            return f"{wal} is locked"
+    return ""
+
+
+def _servers_on(storage: Path) -> Iterator[psutil.Process]:
+    wanted = storage.resolve()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if "qdrant" not in process.name().lower() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            given = process.environ().get("QDRANT__STORAGE__STORAGE_PATH", "./storage")
+            if (Path(process.cwd()) / given).resolve() == wanted:
+                yield process
+
+
+def _locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            portalocker.lock(file, portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING)
+            portalocker.unlock(file)
+    except portalocker.LockException:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _warnings(storage: Path) -> Iterator[Notice]:
+    suspect = suspicion(storage)
+    if suspect:
+        yield Notice(
+            level="warning",
+            text=f"{suspect}; Qdrant is known to lose data on such",
+            fix="qdrant-admin up --runtime docker",
+        )
+    strangers = sorted(entry.name for entry in storage.iterdir() if entry.name not in _OURS)
+    if strangers and not (storage / "raft_state.json").exists():
+        yield Notice(level="warning", text=f"{storage} holds other things already, such as {strangers[0]}")

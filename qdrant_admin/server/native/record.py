@@ -1,0 +1,169 @@
+"""What is known of a native server between two runs of ours: the launch order, the process record, and whose pid it is.
+
+A pid alone proves nothing: it is given to another program once the first has ended. A process counts as ours only
+when its executable is the recorded one and it was created when the record says, or works in our own folder.
+"""
+
+import contextlib
+import os
+import signal
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import psutil
+from pydantic import ValidationError
+
+from qdrant_admin.core.reports import Frozen
+
+SUPERVISOR_MODULE = "qdrant_admin.server.native.supervisor"
+_CREATED_WITHIN_SECONDS = 2.0
+_Model = TypeVar("_Model", bound=Frozen)
+
+
+class Launch(Frozen):
+    """What the supervisor is to run. Everything but the key, which travels through the environment only."""
+
+    binary: Path
+    version: str
+    host: str
+    port: int
+    grpc_port: int
+    storage: Path
+    api_key: bool
+    """Whether there is one; never the key itself."""
+
+
+class Process(Frozen):
+    """One process, so described that a recycled pid is told apart."""
+
+    pid: int
+    created: float
+    executable: str
+
+    @classmethod
+    def of(cls, pid: int) -> "Process":
+        """Describe a running process.
+
+        Raises:
+            psutil.Error: it has ended, or is not ours to see.
+        """
+        process = psutil.Process(pid)
+        return cls(pid=pid, created=process.create_time(), executable=process.exe())
+
+
+Phase = Literal["running", "restarting", "stopped", "crashed"]
+
+
+class Record(Frozen):
+    """The process record that the supervisor writes."""
+
+    launch: Launch
+    phase: Phase
+    supervisor: Process
+    server: Process | None = None
+    started_at: datetime | None = None
+    restarts: int = 0
+    """How often it was started again without anyone asking."""
+    exit_code: int | None = None
+    """Of the last process that ended; negative: the signal that ended it."""
+
+
+class Files:
+    """The files of one native server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.launch = folder / "launch.json"
+        self.record = folder / "process.json"
+        self.lock = folder / "lock"
+        self.stop = folder / "stop-requested"
+        self.again = folder / "restart-requested"
+        self.log = folder / "qdrant.log"
+        self.older_log = folder / "qdrant.log.1"
+        self.supervisor_log = folder / "supervisor.log"
+        self.snapshots = folder / "snapshots"
+
+    def read_record(self) -> Record | None:
+        """The record; None when there is none, or none that can be read."""
+        return _read(self.record, Record)
+
+    def read_launch(self) -> Launch | None:
+        """The launch order; None when there is none."""
+        return _read(self.launch, Launch)
+
+
+def write(path: Path, value: Frozen) -> None:
+    """Put a value in place as a whole: a reader sees the old one or the new one, never half of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(value.model_dump_json(indent=2))
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _read(path: Path, model: type[_Model]) -> _Model | None:
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def find_server(record: Record, folder: Path) -> psutil.Process | None:
+    """The server's process, when it lives and is the recorded one."""
+    if record.server is None:
+        return None
+    process = _living(record.server.pid)
+    if process is None:
+        return None
+    with contextlib.suppress(psutil.Error):
+        if not _same_file(process.exe(), record.server.executable):
+            return None
+        # A stepped clock (a laptop or WSL after sleep) moves creation times; the working folder stays.
+        same_time = abs(process.create_time() - record.server.created) <= _CREATED_WITHIN_SECONDS
+        if same_time or Path(process.cwd()) == folder.resolve():
+            return process
+    return None
+
+
+def find_supervisor(record: Record, folder: Path) -> psutil.Process | None:
+    """The supervisor's process, when it lives and is that of this folder."""
+    process = _living(record.supervisor.pid)
+    if process is None:
+        return None
+    with contextlib.suppress(psutil.Error):
+        arguments = process.cmdline()
+        if SUPERVISOR_MODULE in arguments and arguments[-1] == str(folder):
+            return process
+    return None
+
+
+def send_kill(process: psutil.Process) -> None:
+    """End a process at once; nothing happens when it has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
+def send_term(process: psutil.Process) -> None:
+    """Ask a process to end (on Windows there is no asking); nothing happens when it has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if process.status() == psutil.STATUS_STOPPED and hasattr(signal, "SIGCONT"):
+            process.resume()  # a halted process would take the request only once it goes on
+        process.terminate()
+
+
+def _living(pid: int) -> psutil.Process | None:
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
+    except psutil.Error:
+        return None
+
+
+def _same_file(left: str, right: str) -> bool:
+    # Linux marks the executable of a running process whose file was replaced.
+    return left.removesuffix(" (deleted)") == right.removesuffix(" (deleted)")

@@ -1,0 +1,359 @@
+"""The native runtime: a Qdrant binary under our supervisor, behind the protocol of `server.runtime`."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from qdrant_admin.config.profile import DEFAULT_PROFILE
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import NotFound, PortTaken, Refused, StorageUnusable, Unsupported
+from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
+from qdrant_admin.core.words import counted
+from qdrant_admin.server import ports
+from qdrant_admin.server.decode import decode_exit, decode_log
+from qdrant_admin.server.native import folder, launcher
+from qdrant_admin.server.native.binary import Binary, find_binary, wanted_version
+from qdrant_admin.server.native.record import Files, Launch, Record, find_server, find_supervisor, send_kill
+from qdrant_admin.server.native.tail import end_of, follow, last_lines
+from qdrant_admin.server.runtime import (
+    Capabilities,
+    Change,
+    Diagnosis,
+    ProcessState,
+    RestartHow,
+    RuntimeKind,
+    RuntimeState,
+    Stats,
+    Storage,
+)
+
+_ADOPT = "adopt a native process: it keeps running on its own terms, and has no place for our mark"
+_HARD_STOP = "ask the server to end on Windows: it is terminated, which acknowledged writes survive"
+_SAMPLE_SECONDS = 0.5
+_LOG_LOOK_LINES = 2000
+_FIRST_LINES = 60
+_BANNER = "Version: "
+
+
+class NativeRuntime:
+    """One native server of one profile. See `server.runtime.ServerRuntime`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.kind: RuntimeKind = "native"
+        self.endpoint = settings.endpoint
+        self.capabilities = Capabilities(cannot=(_ADOPT, _HARD_STOP) if sys.platform == "win32" else (_ADOPT,))
+        self.files = Files(settings.native_folder)
+
+    def inspect(self) -> RuntimeState:
+        """Look at the record and at the processes that it names."""
+        record = self.files.read_record()
+        if record is None:
+            return RuntimeState(runtime="native", state="absent", storage=self._storage(self.settings.native_storage))
+        server = find_server(record, self.files.folder)
+        supervised = find_supervisor(record, self.files.folder) is not None
+        state = _state(server, supervised=supervised)
+        alive = server is not None and record.server is not None
+        return RuntimeState(
+            runtime="native",
+            state=state,
+            name=f"pid {record.server.pid}" if alive and record.server else "native server",
+            ours=True,
+            engine="native process",
+            image=f"qdrant {record.launch.version}",
+            pid=record.server.pid if alive and record.server else None,
+            started_at=record.started_at,
+            restarts=record.restarts,
+            restart_policy="restarted after a crash" if supervised else "not restarted: its supervisor is gone",
+            exit_code=None if alive else record.exit_code,
+            diagnosis=self._diagnose(record, state),
+            storage=self._storage(record.launch.storage),
+            published=(
+                f"{record.launch.host}:{record.launch.port}",
+                f"{record.launch.host}:{record.launch.grpc_port}",
+            )
+            if alive
+            else (),
+        )
+
+    def differences(self) -> list[Change]:
+        """What the recorded server was started with, against what the profile asks for."""
+        record = self.files.read_record()
+        if record is None:
+            return []
+        now, profile = record.launch, self.settings.profile
+        key = {True: "set", False: "none"}
+        pairs = (
+            ("version", now.version, now.version if profile.binary else wanted_version(self.settings)),
+            ("host", now.host, self._host()),
+            ("port", str(now.port), str(profile.port)),
+            ("gRPC port", str(now.grpc_port), str(profile.grpc_port)),
+            ("storage", str(now.storage), str(self._storage_path())),
+            ("API key", key[now.api_key], key[self._has_key()]),
+        )
+        return [
+            Change(setting=name, current=current, wanted=wanted) for name, current, wanted in pairs if current != wanted
+        ]
+
+    def start(self, cancel: CancelToken) -> Events:
+        """Make sure that it runs. Does not wait for readiness."""
+        self._refuse_open_without_key()
+        state = self.inspect()
+        if state.state in {"running", "restarting", "paused"}:
+            yield Notice(text=f"the native server runs already ({state.name})")
+            if state.diagnosis is not None and state.restart_policy.startswith("not"):
+                yield Notice(level="warning", text=state.diagnosis.what, fix=state.diagnosis.fix)
+            return
+        binary = yield from find_binary(self.settings, cancel)
+        yield StepStarted(step="start", title=f"starting Qdrant {binary.version} ({binary.where})")
+        self.files.folder.mkdir(parents=True, exist_ok=True)
+        self._refuse_taken_ports()
+        self._refuse_newer_data(binary)
+        yield from folder.prepare(self._storage_path())
+        record = launcher.launch(self.files, self._order(binary), self.settings.api_key, cancel)
+        yield StepFinished(step="start", detail=f"pid {record.server.pid}" if record.server else "")
+
+    def apply(self, cancel: CancelToken) -> Events:
+        """Stop it, and start it anew as the profile asks."""
+        yield from self.restart("recreate", cancel)
+
+    def stop(self, cancel: CancelToken) -> Events:
+        """Ask it to end and wait for its flush."""
+        record, state = self.files.read_record(), self.inspect().state
+        if record is None or state in {"absent", "stopped"}:
+            yield Notice(text="the native server is not running")
+            return
+        yield StepStarted(step="stop", title="stopping the native server")
+        launcher.end(self.files, record, cancel)
+        yield StepFinished(step="stop", detail="it ended in order" if self._ended_well() else "")
+
+    def restart(self, how: RestartHow, cancel: CancelToken) -> Events:
+        """Restart in the given way.
+
+        Raises:
+            NotFound: it was never started.
+        """
+        record = self.files.read_record()
+        if record is None:
+            raise NotFound(
+                f"there is no native server of profile {self.settings.name}", fix=self._command("up --runtime native")
+            )
+        if how == "recreate":
+            yield from self.stop(cancel)
+            yield from self.start(cancel)
+            return
+        titles = {"kill": "killing the server (SIGKILL)", "graceful": "restarting the server"}
+        yield StepStarted(step="restart", title=titles[how])
+        renewed = launcher.cycle(self.files, record, kill=how == "kill", cancel=cancel)
+        if renewed is not None and renewed.server is not None:
+            yield StepFinished(step="restart", detail=f"pid {renewed.server.pid}")
+            return
+        yield StepFinished(step="restart", outcome="skipped", detail="nobody supervises it: it is stopped and started")
+        server = find_server(record, self.files.folder)
+        if server is not None and how == "kill":
+            send_kill(server)
+        yield from self.stop(cancel)
+        yield from self.start(cancel)
+
+    def remove(self, cancel: CancelToken) -> Events:
+        """Stop it and forget the process. Log and data stay."""
+        yield from self.stop(cancel)
+        yield StepStarted(step="remove", title="forgetting the native process")
+        for path in (self.files.record, self.files.launch, self.files.stop, self.files.again):
+            path.unlink(missing_ok=True)
+        yield StepFinished(step="remove", detail=f"its data stays in {self._storage_path()}")
+
+    def adopt(self, cancel: CancelToken) -> Events:  # noqa: ARG002 # the protocol's form
+        """Never possible.
+
+        Raises:
+            Unsupported: always.
+        """
+        owner = ports.listener(self._host(), self.settings.profile.port)
+        raise Unsupported(
+            "a native process cannot be adopted",
+            why=f"{owner or 'it'} was started by somebody else, who alone can restart it with its settings",
+            fix=f"qdrant-admin status --url {self.endpoint.url}",
+        )
+
+    def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
+        """Batches of log lines, through rotation."""
+        return self._logs(tail, cancel, follow=follow)
+
+    def stats(self) -> Stats:
+        """Processor, memory and disk of the server's process; only the disk when it does not run."""
+        storage = self._recorded_storage()
+        disk, free = folder.bytes_on_disk(storage), folder.free_bytes(storage)
+        record = self.files.read_record()
+        server = find_server(record, self.files.folder) if record else None
+        if server is None:
+            return Stats(disk_bytes=disk, disk_free_bytes=free)
+        try:
+            return Stats(
+                cpu_percent=server.cpu_percent(interval=_SAMPLE_SECONDS),
+                memory_bytes=server.memory_info().rss,
+                disk_bytes=disk,
+                disk_free_bytes=free,
+            )
+        except psutil.Error:  # it ended while it was looked at
+            return Stats(disk_bytes=disk, disk_free_bytes=free)
+
+    def _logs(self, tail: int, cancel: CancelToken, *, follow: bool) -> Iterator[list[str]]:
+        end = end_of(self.files.log) if follow else None
+        lines = last_lines(self.files.log, tail, end)
+        if len(lines) < tail:
+            lines = last_lines(self.files.older_log, tail - len(lines)) + lines
+        if lines:
+            yield lines
+        if end is not None:
+            yield from _follow(self.files, end, cancel)
+
+    def _diagnose(self, record: Record, state: ProcessState) -> Diagnosis | None:
+        up = self._command("up")
+        log = last_lines(self.files.log, _LOG_LOOK_LINES)
+        if state in {"running", "paused"}:
+            if find_supervisor(record, self.files.folder) is None:
+                return Diagnosis(
+                    what="nobody restarts the server after a crash",
+                    why="its supervisor is gone",
+                    fix=self._command("restart --how recreate"),
+                )
+            return next(iter(decode_log(_since_start(log)[:_FIRST_LINES])), None)
+        if record.phase == "stopped":
+            return None
+        since = _since_start(log)
+        found = decode_exit(record.exit_code, log=since)
+        if record.phase == "crashed":
+            found = found or Diagnosis(what="the server ends by itself", fix=up, severe=True)
+            tries = f"it was given up after {counted(record.restarts + 1, 'start')}"
+            return found.model_copy(update={"why": "; ".join(filter(None, (found.why, tries)))})
+        if state == "restarting":
+            return found
+        return Diagnosis(
+            what="the server ended together with its supervisor",
+            why="the machine was restarted, or both were killed; acknowledged data survives that",
+            fix=up,
+        )
+
+    def _order(self, binary: Binary) -> Launch:
+        profile = self.settings.profile
+        return Launch(
+            binary=binary.path,
+            version=binary.version,
+            host=self._host(),
+            port=profile.port,
+            grpc_port=profile.grpc_port,
+            storage=self._storage_path(),
+            api_key=self._has_key(),
+        )
+
+    def _refuse_open_without_key(self) -> None:
+        if self.settings.published_openly and not self._has_key():
+            raise Refused(
+                f"{self.settings.profile.host} is open to other machines, and there is no API key",
+                why="anybody in the network could read and delete everything",
+                fix=self._command("up --host 127.0.0.1"),
+            )
+
+    def _refuse_taken_ports(self) -> None:
+        host, profile = self._host(), self.settings.profile
+        if profile.port == profile.grpc_port:
+            raise PortTaken(
+                f"port {profile.port} is asked for twice",
+                why="REST and gRPC need a port each",
+                fix=self._command(f"up --grpc-port {profile.port + 1}"),
+            )
+        wanted = {"--port": profile.port, "--grpc-port": profile.grpc_port}
+        taken = {flag: port for flag, port in wanted.items() if not ports.is_free(host, port)}
+        if not taken:
+            return
+        free = dict(wanted)
+        for flag in taken:
+            candidate = ports.next_free(host, wanted[flag])
+            while candidate in free.values():
+                candidate = ports.next_free(host, candidate)
+            free[flag] = candidate
+        raise PortTaken(
+            " and ".join(f"port {port} is taken" for port in taken.values()),
+            why="; ".join(
+                f"{ports.listener(host, port) or 'another program'} listens on {port}" for port in taken.values()
+            ),
+            fix=self._command("up " + " ".join(f"{flag} {port}" for flag, port in free.items())),
+        )
+
+    def _refuse_newer_data(self, binary: Binary) -> None:
+        """A Qdrant must never start on data of a later version; the record knows which one wrote last."""
+        record = self.files.read_record()
+        if (
+            record is None
+            or record.launch.storage != self._storage_path()
+            or not folder.holds_data(record.launch.storage)
+        ):
+            return
+        if _numbers(binary.version) < _numbers(record.launch.version):
+            raise StorageUnusable(
+                f"the data was last used by Qdrant {record.launch.version}, newer than {binary.version}",
+                why="a server cannot be trusted with data of a later version",
+                fix=self._command(f"up --image qdrant/qdrant:v{record.launch.version}"),
+            )
+
+    def _storage(self, path: Path) -> Storage:
+        kind, suspect = folder.filesystem(path), folder.suspicion(path)
+        return Storage(
+            kind="directory",
+            source=str(path),
+            sound=False if suspect else (True if kind else None),
+            detail=suspect or kind,
+            free_bytes=folder.free_bytes(path),
+        )
+
+    def _ended_well(self) -> bool:
+        record = self.files.read_record()
+        return record is not None and record.phase == "stopped" and record.exit_code == 0
+
+    def _storage_path(self) -> Path:
+        return self.settings.native_storage.expanduser().absolute()
+
+    def _recorded_storage(self) -> Path:
+        record = self.files.read_record()
+        return record.launch.storage if record else self._storage_path()
+
+    def _host(self) -> str:
+        # The gRPC side of the server takes an address, not a name.
+        host = self.settings.profile.host
+        return "127.0.0.1" if host == "localhost" else host
+
+    def _has_key(self) -> bool:
+        return self.settings.api_key is not None and bool(self.settings.api_key.get_secret_value())
+
+    def _command(self, words: str) -> str:
+        name = self.settings.name
+        return f"qdrant-admin {words}" + ("" if name == DEFAULT_PROFILE else f" --profile {name}")
+
+
+def _follow(files: Files, position: int, cancel: CancelToken) -> Iterator[list[str]]:
+    return follow(files.log, position, cancel)
+
+
+def _state(server: psutil.Process | None, *, supervised: bool) -> ProcessState:
+    if server is None:
+        return "restarting" if supervised else "stopped"
+    try:
+        return "paused" if server.status() == psutil.STATUS_STOPPED else "running"
+    except psutil.Error:
+        return "restarting" if supervised else "stopped"
+
+
+def _since_start(lines: list[str]) -> list[str]:
+    """The lines of the last start: those after its banner; none when it lies too far back."""
+    for index in range(len(lines) - 1, -1, -1):
+        if lines[index].startswith(_BANNER):
+            return lines[index + 1 :]
+    return []
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

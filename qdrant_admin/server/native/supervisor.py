@@ -1,0 +1,214 @@
+"""Keeps one native Qdrant running after the terminal is gone: `python -m qdrant_admin.server.native.supervisor FOLDER`.
+
+It holds the folder's lock as long as it lives, writes the process record, sends the server's output to a log file
+(a pipe would block a server that nobody reads), starts a crashed server again a few times, and ends it when asked:
+by SIGTERM, or by the file `stop-requested`. The API key comes in the environment and goes out in the environment.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import portalocker
+import psutil
+
+from qdrant_admin.server.native.record import Files, Launch, Phase, Process, Record, write
+
+BACK_OFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
+"""Waits before a crashed server is started again; one more crash in a row, and it is left alone."""
+SOUND_AFTER_SECONDS = 60.0
+"""A server that ran this long is sound: its next crash is the first one again."""
+LOOK_EVERY_SECONDS = 0.5
+STOP_SECONDS = 60.0
+"""How long Qdrant may take to flush before it is killed; it took 0.2 to 0.6 s when measured, also while indexing."""
+LOG_BYTES = 16 * 1024 * 1024
+DISK_FULL = {-7, 135} if sys.platform == "linux" else {135}
+"""SIGBUS: the server died for want of disk space, and would again and again (observed)."""
+KEY_VARIABLE = "QDRANT__SERVICE__API_KEY"
+EXIT_LOCKED = 75
+CANNOT_RUN = 126
+"""What a shell says of a program that it cannot start."""
+
+
+class Supervisor:
+    """One server, from its first start to its end."""
+
+    def __init__(self, folder: Path, launch: Launch) -> None:
+        self.files = Files(folder)
+        self.launch = launch
+        self.me = Process.of(os.getpid())
+        self.stopping = False
+        self.wake = threading.Event()
+        self.restarts = 0
+        self.crashes_in_a_row = 0
+        self.server: Process | None = None
+        self.started_at: datetime | None = None
+        self.exit_code: int | None = None
+
+    def ask_to_stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+        """Signal handler."""
+        self.stopping = True
+        self.wake.set()
+
+    def run(self) -> int:
+        """Until the server was stopped (0) or crashes again and again (1)."""
+        while True:
+            self.exit_code = self._run_once()
+            if self._stop_wanted():
+                self._tell("stopped")
+                return 0
+            if self.files.again.exists():
+                self.files.again.unlink(missing_ok=True)
+                self.crashes_in_a_row = 0
+                continue
+            if self.crashes_in_a_row >= len(BACK_OFF_SECONDS) or self.exit_code in DISK_FULL:
+                self._tell("crashed")
+                return 1
+            self._tell("restarting")
+            if self._rest(BACK_OFF_SECONDS[self.crashes_in_a_row]):
+                self._tell("stopped")
+                return 0
+            self.crashes_in_a_row += 1
+            self.restarts += 1
+
+    def _run_once(self) -> int:
+        """Start the server, and stay until it has ended. Returns its exit code."""
+        self._rotate()
+        began = time.monotonic()
+        with self.files.log.open("ab") as log:
+            try:
+                child = self._start(log)
+            except OSError as error:
+                log.write(f"{self.launch.binary} cannot be started: {error}\n".encode())
+                return CANNOT_RUN
+        ended = threading.Event()
+        threading.Thread(target=self._await, args=(child, ended), daemon=True).start()
+        while not ended.is_set():
+            if self._stop_wanted():
+                self._end(child, ended)
+            self.wake.wait(LOOK_EVERY_SECONDS)
+            self.wake.clear()
+            self._rotate()
+        if time.monotonic() - began >= SOUND_AFTER_SECONDS:
+            self.crashes_in_a_row = 0
+        return child.wait()
+
+    def _start(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(
+            [str(self.launch.binary), "--disable-telemetry"],
+            cwd=self.files.folder,
+            env=server_environment(self.launch, self.files),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        self.started_at = datetime.now(UTC)
+        self.server = None
+        with contextlib.suppress(psutil.Error):  # it may have ended already
+            self.server = Process.of(child.pid)
+        self._tell("running")
+        return child
+
+    def _await(self, child: subprocess.Popen[bytes], ended: threading.Event) -> None:
+        child.wait()
+        ended.set()
+        self.wake.set()
+
+    def _end(self, child: subprocess.Popen[bytes], ended: threading.Event) -> None:
+        child.terminate()
+        if not ended.wait(STOP_SECONDS):
+            child.kill()
+            ended.wait()
+
+    def _stop_wanted(self) -> bool:
+        return self.stopping or self.files.stop.exists()
+
+    def _rest(self, seconds: float) -> bool:
+        """Wait before the next start. Returns whether somebody asked to stop meanwhile."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._stop_wanted():
+            self.wake.wait(min(left, LOOK_EVERY_SECONDS))
+            self.wake.clear()
+        return self._stop_wanted()
+
+    def _rotate(self) -> None:
+        """Move a long log away by copying: the server holds it open in append mode, and goes on at its new end."""
+        with contextlib.suppress(OSError):
+            if self.files.log.stat().st_size > LOG_BYTES:
+                shutil.copyfile(self.files.log, self.files.older_log)
+                os.truncate(self.files.log, 0)
+
+    def _tell(self, phase: Phase) -> None:
+        record = Record(
+            launch=self.launch,
+            phase=phase,
+            supervisor=self.me,
+            server=self.server,
+            started_at=self.started_at,
+            restarts=self.restarts,
+            exit_code=self.exit_code,
+        )
+        with contextlib.suppress(OSError):  # a full disk must not end the supervisor
+            write(self.files.record, record)
+
+
+def server_environment(launch: Launch, files: Files) -> dict[str, str]:
+    """The server's whole configuration: loopback unless asked for, no CORS, no telemetry, the key when there is one."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("QDRANT_")}
+    key = os.environ.get(KEY_VARIABLE, "")
+    if key:  # an empty value would turn authentication on with an empty key
+        environment[KEY_VARIABLE] = key
+    return environment | {
+        "QDRANT__SERVICE__HOST": launch.host,
+        "QDRANT__SERVICE__HTTP_PORT": str(launch.port),
+        "QDRANT__SERVICE__GRPC_PORT": str(launch.grpc_port),
+        "QDRANT__SERVICE__ENABLE_CORS": "false",
+        "QDRANT__STORAGE__STORAGE_PATH": str(launch.storage),
+        "QDRANT__STORAGE__SNAPSHOTS_PATH": str(files.snapshots),
+        "QDRANT__TELEMETRY_DISABLED": "true",
+    }
+
+
+def _raise_file_limit() -> None:
+    """Qdrant keeps many files open; the soft limit of a login shell, often 1024, is soon reached."""
+    if sys.platform != "win32":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main(arguments: list[str]) -> int:
+    """Supervise the server of one folder. 75 when another supervisor holds it."""
+    folder = Path(arguments[-1])
+    files = Files(folder)
+    launch = files.read_launch()
+    if launch is None:
+        sys.stderr.write(f"there is no launch order in {folder}\n")
+        return 2
+    with files.lock.open("ab") as lock:
+        try:
+            portalocker.lock(lock, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+        except portalocker.LockException:
+            return EXIT_LOCKED
+        files.stop.unlink(missing_ok=True)
+        files.again.unlink(missing_ok=True)
+        _raise_file_limit()
+        supervisor = Supervisor(folder, launch)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, supervisor.ask_to_stop)
+        return supervisor.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

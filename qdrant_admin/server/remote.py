@@ -1,0 +1,84 @@
+"""The remote runtime: a server that somebody else runs. It can be used, and neither started nor looked into."""
+
+# ruff: noqa: ARG002 # the protocol gives the arguments, and there is nothing to do with them
+
+from collections.abc import Iterator
+
+from qdrant_admin.config.profile import DEFAULT_PROFILE
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import Unsupported
+from qdrant_admin.core.events import Events
+from qdrant_admin.server.runtime import Capabilities, Change, RestartHow, RuntimeKind, RuntimeState, Stats, Storage
+
+_CANNOT = (
+    "start, stop or restart a remote server: whoever runs it must do that",
+    "read the log of a remote server: it lies on its own machine",
+    "tell what a remote server costs: its processor, memory and disk are out of sight",
+)
+
+
+class RemoteRuntime:
+    """A server known by its address alone. See `server.runtime.ServerRuntime`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.kind: RuntimeKind = "remote"
+        self.endpoint = settings.endpoint
+        self.capabilities = Capabilities(
+            start=False, stop=False, restart=frozenset(), logs=False, stats=False, cannot=_CANNOT
+        )
+
+    def inspect(self) -> RuntimeState:
+        """What is known without asking the server: its address."""
+        return RuntimeState(
+            runtime="remote",
+            state="unknown",
+            name=self.endpoint.url,
+            storage=Storage(detail="on another machine, out of sight"),
+            published=(self.endpoint.url,),
+        )
+
+    def differences(self) -> list[Change]:
+        """None: nothing of a remote server is ours to ask for."""
+        return []
+
+    def start(self, cancel: CancelToken) -> Events:
+        """Not possible: `Unsupported`."""
+        raise self._unsupported("started", "status")
+
+    def apply(self, cancel: CancelToken) -> Events:
+        """Not possible: `Unsupported`."""
+        raise self._unsupported("changed", "status")
+
+    def stop(self, cancel: CancelToken) -> Events:
+        """Not possible: `Unsupported`."""
+        raise self._unsupported("stopped", "status")
+
+    def restart(self, how: RestartHow, cancel: CancelToken) -> Events:
+        """Not possible: `Unsupported`."""
+        raise self._unsupported("restarted", "verify --how none")
+
+    def remove(self, cancel: CancelToken) -> Events:
+        """Not possible: `Unsupported`."""
+        raise self._unsupported("removed", "status")
+
+    def adopt(self, cancel: CancelToken) -> Events:
+        """Not possible: `Unsupported`."""
+        raise self._unsupported("adopted", "status")
+
+    def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
+        """Not possible: `Unsupported`."""
+        raise self._unsupported("asked for its log", "status")
+
+    def stats(self) -> Stats:
+        """Not possible: `Unsupported`."""
+        raise self._unsupported("measured", "status")
+
+    def _unsupported(self, done: str, instead: str) -> Unsupported:
+        profile = "" if self.settings.name == DEFAULT_PROFILE else f" --profile {self.settings.name}"
+        return Unsupported(
+            f"the server at {self.endpoint.url} cannot be {done} from here",
+            why="it is a remote one: only its address is known",
+            fix=f"qdrant-admin {instead}{profile}",
+        )
