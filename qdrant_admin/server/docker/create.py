@@ -1,0 +1,156 @@
+"""Making a profile's container for the first time, and cleaning up when that fails."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.errors import AdminError, PortTaken
+from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
+from qdrant_admin.server import ports
+from qdrant_admin.server.docker.engine import Engine
+from qdrant_admin.server.docker.errors import translate
+from qdrant_admin.server.docker.spec import Spec
+from qdrant_admin.server.docker.storage import check_folder
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+class Creation:
+    """One attempt."""
+
+    def __init__(self, engine: Engine, settings: Settings, spec: Spec) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._spec = spec
+
+    def check_storage(self) -> Events:
+        """Look at a folder before a server writes to it.
+
+        Raises:
+            StorageUnusable: it cannot hold a Qdrant's storage.
+        """
+        folder = self._settings.profile.storage
+        if folder is None:
+            return
+        if self._engine.local:
+            yield from check_folder(folder)
+            return
+        yield Notice(
+            level="warning", text=f"{folder} is a folder of the engine's machine, which cannot be seen from here"
+        )
+
+    def run(self) -> Events:
+        """Create and start; on failure remove what was made here, and nothing else."""
+        name = self._spec.name
+        with self._engine.client(f"create container {name}") as api:
+            yield StepStarted(step="create", title=f"creating container {name}")
+            container, volumes = self._create(api)
+            words = ", ".join(str(mount["Source"]) for mount in self._spec.mounts)
+            yield StepFinished(step="create", detail=f"on {words}")
+            yield StepStarted(step="start", title=f"starting {name}")
+            self._start(api, container, volumes)
+            yield StepFinished(step="start")
+
+    def _create(self, api: "APIClient") -> tuple[str, list[str]]:
+        made: list[str] = []
+        try:
+            for mount in self._spec.mounts:
+                if mount["Type"] == "volume" and not _volume_exists(api, mount["Source"]):
+                    api.create_volume(mount["Source"], labels=self._spec.labels)
+                    made.append(mount["Source"])
+            return str(api.create_container_from_config(self._spec.body(), self._spec.name)["Id"]), made
+        except BaseException:
+            _remove(api, "", made)
+            raise
+
+    def _start(self, api: "APIClient", container: str, volumes: list[str]) -> None:
+        import docker.errors
+
+        try:
+            api.start(container)
+        except docker.errors.APIError as error:
+            told = port_taken(api, error, self._engine, container, f"start container {self._spec.name}")
+            # A failed start leaves a container in state `created`. It never ran, so its new volumes are empty.
+            _remove(api, container, volumes)
+            raise told from error
+        except BaseException:
+            _remove(api, container, volumes)
+            raise
+
+
+def check_ports(api: "APIClient", engine: Engine, host: str, wanted: Iterable[int]) -> None:
+    """Look whether the ports are free, before anything is pulled or stopped.
+
+    Raises:
+        PortTaken: by whom, and which port is free instead.
+    """
+    if not engine.local:
+        return
+    for port in wanted:
+        if not ports.is_free(host, port):
+            raise _taken(host, port, port_holder(api, host, port))
+
+
+def port_holder(api: "APIClient", host: str, port: int) -> str:
+    """Who has the port: a container by its name, or a program. The engine's proxy stands for a container."""
+    for container in api.containers():
+        for published in container.get("Ports") or ():
+            if published.get("PublicPort") == port:
+                return f"container {str(container['Names'][0]).lstrip('/')}"
+    return ports.listener(host, port) or "another program"
+
+
+def port_taken(api: "APIClient", error: Exception, engine: Engine, container: str, doing: str) -> AdminError:
+    """The error of a failed start, with the port's holder by name when it was about a port."""
+    told = translate(error, doing)
+    if not isinstance(told, PortTaken) or not engine.local:
+        return told
+    for host, port in _bindings(api.inspect_container(container)):
+        if str(port) in re.findall(r"\d+", told.why):
+            return _taken(host, port, port_holder(api, host, port))
+    return told
+
+
+def _bindings(attributes: Mapping[str, Any]) -> list[tuple[str, int]]:
+    bindings = attributes["HostConfig"].get("PortBindings") or {}
+    return [
+        (str(entry.get("HostIp") or "0.0.0.0"), int(entry["HostPort"]))  # noqa: S104 # what docker means by none
+        for entries in bindings.values()
+        for entry in entries or ()
+        if str(entry.get("HostPort")).isdigit()
+    ]
+
+
+def _taken(host: str, port: int, holder: str) -> PortTaken:
+    rest = ports.next_free(host, port)
+    return PortTaken(
+        f"port {port} is taken",
+        why=f"{holder} listens on {host}:{port}",
+        fix=f"qdrant-admin up --port {rest} --grpc-port {ports.next_free(host, rest)}",
+    )
+
+
+def _volume_exists(api: "APIClient", name: str) -> bool:
+    import docker.errors
+
+    try:
+        api.inspect_volume(name)
+    except docker.errors.NotFound:
+        return False
+    return True
+
+
+def _remove(api: "APIClient", container: str, volumes: list[str]) -> None:
+    """Take back what this attempt made. What cannot be taken back is left: the first error is the one to tell."""
+    import docker.errors
+    import requests
+
+    try:
+        if container:
+            api.remove_container(container, force=True)
+        for volume in volumes:
+            api.remove_volume(volume)
+    except (docker.errors.DockerException, requests.RequestException):
+        return

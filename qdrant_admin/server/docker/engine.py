@@ -1,0 +1,257 @@
+"""Finding the container engine as people have it, and saying which one it is and why it was chosen."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qdrant_admin.core.errors import AdminError, EngineUnavailable
+from qdrant_admin.server.docker.errors import translated
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+PING_SECONDS = 4
+"""A live engine answers in milliseconds; a hung one must not hold up the screen."""
+CALL_SECONDS = 60
+_NATIVE = "qdrant-admin up --runtime native"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answered."""
+
+    address: str
+    product: str
+    """`Docker Desktop 4.43.1`, `Podman 5.2.0`, `Docker Engine 20.10.24`."""
+    why: str
+    """Why it is this one: `DOCKER_HOST`, `context desktop-linux`, `OrbStack's socket`."""
+    api_version: str
+    notes: tuple[str, ...] = ()
+    """What was asked for and could not be had, such as a context that does not exist."""
+    rootless: bool = False
+    tls: Any = field(default=None, repr=False)
+
+    @property
+    def words(self) -> str:
+        """`Docker Engine 20.10.24 (the default socket)`."""
+        return f"{self.product} ({self.why})"
+
+    @property
+    def local(self) -> bool:
+        """Whether its ports and folders are those of this machine (or of a VM that forwards them)."""
+        return self.address.startswith(("unix://", "http+unix://", "npipe://"))
+
+    @contextmanager
+    def client(self, doing: str = "talk to the engine", timeout: int = CALL_SECONDS) -> "Iterator[APIClient]":
+        """A connection for one piece of work; what goes wrong in it is raised as an `AdminError`."""
+        from docker import APIClient
+
+        with (
+            translated(doing),
+            APIClient(
+                self.address, version=self.api_version, timeout=timeout, **({"tls": self.tls} if self.tls else {})
+            ) as api,
+        ):
+            yield api
+
+
+class _Place(NamedTuple):
+    """Somewhere an engine may be."""
+
+    address: str
+    why: str
+    tls: Any = None
+
+
+class _Choice(NamedTuple):
+    """What the user asked for, and what is to be said about it."""
+
+    places: list[_Place]
+    final: bool
+    """Explicitly asked for: no other engine may be taken instead."""
+    notes: list[str]
+
+
+def find_engine(docker_host: str | None = None) -> Engine:
+    """The engine that the `docker` command would use, or else one that lies in a known place.
+
+    Args:
+        docker_host: the profile's own address, which wins over everything.
+
+    Raises:
+        EngineUnavailable: nothing answers; lists where it looked and what each place said.
+    """
+    choice = _asked_for(docker_host, os.environ)
+    places = choice.places
+    if not choice.final:
+        known = {place.address for place in places}
+        places = places + [place for place in known_places() if place.address not in known]
+    notes = list(choice.notes)
+    said: list[str] = []
+    for place in places:
+        try:
+            return _connect(place, notes)
+        except EngineUnavailable as error:
+            said.append(f"{place.why} ({place.address}): {error.why}")
+            if place in choice.places:
+                notes.append(f"{place.why} was asked for and does not answer: {error.why}")
+    raise _nothing_found([*choice.notes, *said], final=choice.final)
+
+
+def _asked_for(docker_host: str | None, environment: Mapping[str, str]) -> _Choice:
+    """What the profile, the environment and docker's own configuration name, in the order of the docker command."""
+    from docker.utils import kwargs_from_env
+
+    if docker_host:
+        return _Choice([_Place(docker_host, "the profile's docker_host")], final=True, notes=[])
+    if environment.get("DOCKER_HOST"):
+        with translated("read DOCKER_HOST and its certificates"):
+            values = kwargs_from_env(environment=dict(environment))
+        return _Choice([_Place(values["base_url"], "DOCKER_HOST", values.get("tls"))], final=True, notes=[])
+    return _context(environment)
+
+
+def _context(environment: Mapping[str, str]) -> _Choice:
+    """The current context of the docker command; docker-py falls back in silence when it is dangling, we say so."""
+    from docker.context import ContextAPI
+    from docker.context.config import get_current_context_name
+
+    by_variable = environment.get("DOCKER_CONTEXT")
+    name = by_variable or get_current_context_name()
+    if not name or name == "default":
+        return _Choice([], final=bool(by_variable) and name != "default", notes=[])
+    try:
+        with translated(f"read docker context {name}"):
+            context: Any = ContextAPI.get_context(name)
+    except (AdminError, ValueError, KeyError) as error:
+        reason = error.why if isinstance(error, AdminError) else str(error)
+        return _Choice([], final=bool(by_variable), notes=[f"docker context {name} cannot be read: {reason}"])
+    if context is None or not context.Host:
+        origin = "DOCKER_CONTEXT" if by_variable else "docker's configuration (currentContext)"
+        return _Choice([], final=bool(by_variable), notes=[f"{origin} names context {name}, which does not exist"])
+    return _Choice([_Place(context.Host, f"context {name}", context.TLSConfig)], final=bool(by_variable), notes=[])
+
+
+def known_places() -> list[_Place]:
+    """Where the engines of workstations put their sockets, the most usual first."""
+    if sys.platform == "win32":
+        pipes = {
+            "docker_engine": "the default pipe",
+            "dockerDesktopLinuxEngine": "Docker Desktop's pipe",
+            "podman-machine-default": "Podman machine's pipe",
+        }
+        return [_Place(f"npipe:////./pipe/{name}", why) for name, why in pipes.items()]
+    home = Path.home()
+    sockets = [
+        (Path("/var/run/docker.sock"), "the default socket"),
+        (home / ".docker/run/docker.sock", "Docker Desktop's socket"),
+        (home / ".docker/desktop/docker.sock", "Docker Desktop's socket"),
+        (home / ".orbstack/run/docker.sock", "OrbStack's socket"),
+        (home / ".rd/docker.sock", "Rancher Desktop's socket"),
+        (home / ".colima/default/docker.sock", "Colima's socket"),
+        (home / ".lima/default/sock/docker.sock", "Lima's socket"),
+        (home / ".local/share/containers/podman/machine/podman.sock", "Podman machine's socket"),
+    ]
+    if runtime_dir := os.environ.get("XDG_RUNTIME_DIR"):
+        sockets += [
+            (Path(runtime_dir) / "docker.sock", "the rootless Docker socket"),
+            (Path(runtime_dir) / "podman/podman.sock", "the rootless Podman socket"),
+        ]
+    sockets.append((Path("/run/podman/podman.sock"), "the Podman socket"))
+    return [_Place(f"unix://{path}", why) for path, why in sockets]
+
+
+def _connect(place: _Place, notes: list[str]) -> Engine:
+    """Ask the engine at this place who it is.
+
+    Raises:
+        EngineUnavailable: with the reason in `why`.
+    """
+    from docker import APIClient
+
+    _check_reachable(place)
+    try:
+        with (
+            translated("ask the engine for its version"),
+            APIClient(
+                place.address, version="auto", timeout=PING_SECONDS, **({"tls": place.tls} if place.tls else {})
+            ) as api,
+        ):
+            version, info, negotiated = api.version(), api.info(), api.api_version
+    except EngineUnavailable:
+        raise
+    except AdminError as error:
+        raise EngineUnavailable(error.what, why=error.why or error.what, fix=error.fix) from error
+    return Engine(
+        address=place.address,
+        product=product(version, info),
+        why=place.why,
+        api_version=negotiated,
+        notes=tuple(notes),
+        rootless=any("rootless" in str(option) for option in info.get("SecurityOptions") or ()),
+        tls=place.tls,
+    )
+
+
+def _check_reachable(place: _Place) -> None:
+    """Say in plain words what docker-py would say in riddles, or only after a long wait."""
+    from importlib.util import find_spec
+
+    if place.address.startswith("ssh://") and find_spec("paramiko") is None:
+        raise EngineUnavailable(
+            "an engine over ssh needs one more package",
+            why="paramiko is not installed; it comes with the extra qdrant-admin[ssh]",
+            fix="pip install 'qdrant-admin[ssh]'",
+        )
+    path = place.address.removeprefix("unix://")
+    if path != place.address and not _exists(Path(path)):
+        raise EngineUnavailable("no engine", why="there is no such socket")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return True  # in a folder that is closed to us: let the connection say so
+
+
+def product(version: Mapping[str, Any], info: Mapping[str, Any]) -> str:
+    """Which engine this is, from what it says of itself."""
+    number = str(version.get("Version", "")).partition("+")[0]
+    platform = str((version.get("Platform") or {}).get("Name", ""))
+    system = str(info.get("OperatingSystem", ""))
+    components = " ".join(str(part.get("Name", "")) for part in version.get("Components") or ())
+    if "podman" in components.lower():
+        return f"Podman {number}"
+    if platform.startswith("Docker Desktop"):
+        return platform.partition(" (")[0]
+    host = str(info.get("Name", "")).lower()
+    hosts = {"colima": "Colima", "lima-rancher-desktop": "Rancher Desktop", "orbstack": "OrbStack"}
+    for mark, name in (*hosts.items(), ("docker desktop", "Docker Desktop"), ("rancher desktop", "Rancher Desktop")):
+        if mark in system.lower() or host.startswith(mark):
+            return f"{name} (Docker Engine {number})"
+    return f"Docker Engine {number}"
+
+
+def _nothing_found(said: list[str], *, final: bool) -> EngineUnavailable:
+    denied = any("permission denied" in line for line in said)
+    if any("paramiko" in line for line in said):
+        fix = "pip install 'qdrant-admin[ssh]'"
+    elif denied and sys.platform == "linux":
+        fix = "sudo usermod -aG docker $USER && newgrp docker"
+    elif final:
+        fix = "docker context ls"
+    elif sys.platform == "darwin":
+        fix = "open -ga Docker"
+    elif sys.platform == "win32":
+        fix = "docker desktop start"
+    else:
+        fix = "sudo systemctl start docker"
+    looked = "\n".join(said) or "no place is known where an engine could be"
+    return EngineUnavailable(
+        "no container engine answers", why=f"looked here:\n{looked}\nwithout an engine: {_NATIVE}", fix=fix
+    )

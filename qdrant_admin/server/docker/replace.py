@@ -1,0 +1,167 @@
+"""Making a container anew on the same data, with a way back."""
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError, Failed
+from qdrant_admin.server.decode import decode_exit
+from qdrant_admin.server.docker.errors import translate
+from qdrant_admin.server.docker.spec import STOP_SECONDS
+from qdrant_admin.server.docker.watch import last_lines
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_PROBATION_SECONDS = 1.5
+"""A server that cannot load its data, or write its folder, is gone within a second (measured: 0.1 to 0.4 s)."""
+_LOOK_SECONDS = 0.15
+
+
+def same_again(api: "APIClient", attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The request that makes an identical container: same settings, and above all the same data.
+
+    What Docker made up for this one container (host name, anonymous volumes) is either left out or, where data may
+    lie on it, named: a second container from the same request would get a new, empty anonymous volume.
+    """
+    body: dict[str, Any] = copy.deepcopy(dict(attributes["Config"]))
+    host: dict[str, Any] = copy.deepcopy(dict(attributes["HostConfig"]))
+    mode = str(host.get("NetworkMode") or "default")
+    if body.get("Hostname") == attributes["Id"][:12] or mode == "host" or mode.startswith("container:"):
+        body.pop("Hostname", None)
+    body.pop("MacAddress", None)
+    if _moved(api, str(body["Image"]), str(attributes["Image"])):
+        body["Image"] = attributes["Image"]
+    host["Mounts"] = _mounts(host, attributes)
+    body["HostConfig"] = host
+    networks = attributes["NetworkSettings"].get("Networks") or {}
+    if mode in networks:  # engines before API 1.44 take one network; `connect_others` joins the rest
+        body["NetworkingConfig"] = {"EndpointsConfig": {mode: _endpoint(networks[mode], attributes["Id"])}}
+    return body
+
+
+def _moved(api: "APIClient", name: str, image_id: str) -> bool:
+    import docker.errors
+
+    try:
+        return bool(api.inspect_image(name)["Id"] != image_id)
+    except docker.errors.NotFound:
+        return True
+
+
+def _mounts(host: Mapping[str, Any], attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The request's mounts, and those volumes that stand in no request: named by what they really are."""
+    actual = {str(mount["Destination"]): mount for mount in attributes.get("Mounts") or ()}
+    mounts = [dict(mount) for mount in host.get("Mounts") or ()]
+    for mount in mounts:
+        if mount.get("Type") == "volume" and not mount.get("Source") and mount.get("Target") in actual:
+            mount["Source"] = actual[mount["Target"]]["Name"]
+    named = {mount.get("Target") for mount in mounts} | {
+        part for bind in host.get("Binds") or () for part in str(bind).split(":")
+    }
+    for destination, mount in actual.items():
+        if mount.get("Type") == "volume" and destination not in named:
+            read_only = mount.get("RW") is False
+            mounts.append({"Type": "volume", "Source": mount["Name"], "Target": destination, "ReadOnly": read_only})
+    return mounts
+
+
+def _endpoint(network: Mapping[str, Any], container_id: str) -> dict[str, Any]:
+    aliases = [alias for alias in network.get("Aliases") or () if alias != container_id[:12]]
+    return {"Aliases": aliases or None, "IPAMConfig": network.get("IPAMConfig"), "Links": network.get("Links")}
+
+
+def _connect_others(api: "APIClient", attributes: Mapping[str, Any], container: str) -> None:
+    """Join the networks beyond the first."""
+    mode = str(attributes["HostConfig"].get("NetworkMode") or "default")
+    networks = attributes["NetworkSettings"].get("Networks") or {}
+    for name, network in networks.items():
+        if name != mode and mode not in {"default", "host", "none"}:
+            api.connect_container_to_network(container, name, aliases=_endpoint(network, attributes["Id"])["Aliases"])
+
+
+def replace(
+    api: "APIClient", old: Mapping[str, Any], body: Mapping[str, Any], name: str, *, same_networks: bool = False
+) -> str:
+    """Stop the old container, make and start the new one, remove the old one. Returns the new id.
+
+    The old one stays, renamed, until the new one has been seen to run; on any failure it gets its name and its state
+    back. Cannot be cancelled midway on purpose: half of this is a server that is gone.
+
+    Raises:
+        AdminError: the new one could not be made or does not stay up; the old one is as it was.
+    """
+    aside = f"{name}-old-{old['Id'][:8]}"
+    was_running = bool(old["State"].get("Running"))
+    new = ""
+    stop(api, old)
+    try:
+        api.rename(old["Id"], aside)
+        new = str(api.create_container_from_config(body, name)["Id"])
+        if same_networks:
+            _connect_others(api, old, new)
+        api.start(new)
+        check_stays_up(api, new)
+    except BaseException as error:
+        back = _roll_back(api, old["Id"], new, name, start=was_running)
+        if isinstance(error, Exception):
+            raise _with_way_back(error, name, back) from error
+        raise
+    api.remove_container(old["Id"])
+    return new
+
+
+def stop(api: "APIClient", attributes: Mapping[str, Any]) -> None:
+    """Stop it with the time that Qdrant needs; a paused container would not hear the signal."""
+    if attributes["State"].get("Paused"):
+        api.unpause(attributes["Id"])
+    seconds = max(STOP_SECONDS, int(attributes["Config"].get("StopTimeout") or 0))
+    api.stop(attributes["Id"], timeout=seconds)
+
+
+def check_stays_up(api: "APIClient", container: str) -> None:
+    """Look at a container that was just started, until it has survived its first moments.
+
+    Raises:
+        Failed: it ended at once; says why.
+    """
+    patience = CancelToken()
+    for _ in range(round(_PROBATION_SECONDS / _LOOK_SECONDS)):
+        patience.wait(_LOOK_SECONDS)
+        seen = api.inspect_container(container)
+        if seen["State"].get("Running") and not seen["State"].get("Restarting") and not seen.get("RestartCount"):
+            continue
+        cause = decode_exit(seen["State"].get("ExitCode"), log=last_lines(api, container))
+        raise Failed(
+            "the server ended as soon as it was started",
+            why=f"{cause.what}: {cause.why}" if cause else "it ended in order, and nobody had asked it to",
+            fix=(cause.fix if cause else "") or "qdrant-admin logs --tail 50",
+        )
+
+
+def _roll_back(api: "APIClient", old: str, new: str, name: str, *, start: bool) -> bool:
+    """Give the old container its name and its state back. Whether that worked."""
+    import docker.errors
+    import requests
+
+    try:
+        if new:
+            api.remove_container(new, force=True)
+        if str(api.inspect_container(old)["Name"]).lstrip("/") != name:
+            api.rename(old, name)
+        if start:
+            api.start(old)
+    except (docker.errors.DockerException, requests.RequestException):
+        return False
+    return True
+
+
+def _with_way_back(error: Exception, name: str, back: bool) -> AdminError:
+    told = error if isinstance(error, AdminError) else translate(error, f"make {name} anew")
+    after = (
+        "the server that was there before is back as it was"
+        if back
+        else "the server that was there before could not be brought back, and is still there: docker ps -a"
+    )
+    return type(told)(told.what, why=f"{told.why}\n{after}".strip(), fix=told.fix)

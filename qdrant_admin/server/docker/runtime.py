@@ -1,0 +1,376 @@
+"""`ServerRuntime` on a container engine."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import NotFound, NotOurs, Refused
+from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
+from qdrant_admin.server.decode import decode_exit
+from qdrant_admin.server.docker import adoption, watch
+from qdrant_admin.server.docker.create import Creation, check_ports, port_taken
+from qdrant_admin.server.docker.engine import Engine
+from qdrant_admin.server.docker.identity import check_adoptable
+from qdrant_admin.server.docker.pull import has_image, pull
+from qdrant_admin.server.docker.replace import replace, same_again, stop
+from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE, STOP_SECONDS, Spec
+from qdrant_admin.server.docker.state import CLEAN, moment, process_state, read_state
+from qdrant_admin.server.docker.storage import data_mount, other_users, refuse_sharing, storage_path
+from qdrant_admin.server.runtime import Capabilities, Change, RestartHow, RuntimeKind, RuntimeState, Stats, Storage
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_STOP_CALL_SECONDS = STOP_SECONDS + 60
+
+
+class DockerRuntime:
+    """The container of one profile. Touches nothing that does not bear our mark and was not adopted."""
+
+    kind: RuntimeKind = "docker"
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._spec = Spec(settings, rootless=engine.rootless)
+        self._name = settings.container_name
+        self._first_lines: dict[tuple[str, str], list[str]] = {}
+        self.capabilities = Capabilities()
+        self.endpoint = settings.endpoint
+
+    def inspect(self) -> RuntimeState:
+        """Look at the container. Changes nothing."""
+        with self._engine.client(f"look at container {self._name}") as api:
+            found = self._find(api)
+            if found is None:
+                return RuntimeState(
+                    runtime="docker", state="absent", name=self._name, engine=self._engine.words, storage=Storage()
+                )
+            return read_state(
+                found,
+                engine=self._engine.words,
+                ours=self._is_ours(found),
+                first_lines=self._beginning(api, found),
+                last_lines=() if process_state(found) == "running" else watch.last_lines(api, found["Id"]),
+            )
+
+    def differences(self) -> list[Change]:
+        """In which settings the container differs from the profile."""
+        with self._engine.client(f"compare container {self._name} with the profile") as api:
+            found = self._find(api)
+            return [] if found is None else self._changes(api, found)
+
+    def start(self, cancel: CancelToken) -> Events:
+        """Make sure that the container runs."""
+        with self._engine.client(f"start container {self._name}") as api:
+            found = self._find(api)
+            if found is not None:
+                yield from self._start_existing(api, found)
+                return
+        yield from self._start_new(cancel)
+
+    def _start_existing(self, api: "APIClient", found: Mapping[str, Any]) -> Events:
+        self._require_ours(found)
+        state = process_state(found)
+        if state == "running":
+            yield StepStarted(step="start", title=f"starting {self._name}")
+            yield StepFinished(step="start", outcome="skipped", detail="it runs already")
+            return
+        if state == "restarting":
+            yield Notice(
+                level="warning", text=f"{self._name} restarts again and again", fix="qdrant-admin logs --tail 50"
+            )
+            return
+        yield StepStarted(step="start", title=f"starting {self._name}")
+        if state == "paused":
+            api.unpause(found["Id"])
+            yield StepFinished(step="start", detail="it was paused, and goes on")
+            return
+        self._refuse_sharing(api, _as_request(found), found["Id"])
+        self._start(api, found["Id"])
+        yield StepFinished(step="start", detail="it was stopped")
+
+    def _start_new(self, cancel: CancelToken) -> Events:
+        spec = self._spec
+        spec.check_published()
+        creation = Creation(self._engine, self._settings, spec)
+        with self._engine.client(f"prepare container {self._name}") as api:
+            self._refuse_sharing(api, spec.mounts, "")
+            check_ports(api, self._engine, spec.host, spec.ports.values())
+        yield from creation.check_storage()
+        if not has_image(self._engine, spec.image):
+            yield from pull(self._engine, spec.image, cancel)
+        cancel.check()
+        yield from creation.run()
+
+    def apply(self, cancel: CancelToken) -> Events:
+        """Make the existing container as the profile asks, on the same data."""
+        with self._engine.client(f"compare container {self._name} with the profile") as api:
+            found = self._find(api)
+            if found is not None:
+                self._require_ours(found)
+                changes = self._changes(api, found)
+        if found is None:
+            yield from self._start_new(cancel)
+            return
+        if [change.setting for change in changes] == ["restart policy"]:
+            yield from self._change_policy(found)
+            yield from self.start(cancel)
+            return
+        if not changes:
+            yield from self.start(cancel)
+            return
+        self._check_applicable(found, changes)
+        yield from self._apply_anew(found, cancel)
+
+    def _apply_anew(self, found: Mapping[str, Any], cancel: CancelToken) -> Events:
+        if not has_image(self._engine, self._spec.image):
+            yield from pull(self._engine, self._spec.image, cancel)
+        with self._engine.client(f"prepare container {self._name}") as api:
+            self._refuse_sharing(api, self._spec.mounts, found["Id"])
+            held = _held_ports(found)
+            ports = [port for port in self._spec.ports.values() if f"{self._spec.host}:{port}" not in held]
+            check_ports(api, self._engine, self._spec.host, ports)
+        cancel.check()
+        yield from self._replace(found, self._spec.body(), same_networks=False)
+
+    def stop(self, cancel: CancelToken) -> Events:
+        """Stop it with the time that Qdrant needs."""
+        cancel.check()
+        with self._engine.client(f"stop container {self._name}", _STOP_CALL_SECONDS) as api:
+            found = self._find(api)
+            yield StepStarted(step="stop", title=f"stopping {self._name}")
+            if found is None or process_state(found) == "stopped":
+                yield StepFinished(step="stop", outcome="skipped", detail="it does not run")
+                return
+            self._require_ours(found)
+            stop(api, found)
+            yield self._stopped(api, found["Id"])
+
+    def _stopped(self, api: "APIClient", container: str) -> StepFinished:
+        code = api.inspect_container(container)["State"].get("ExitCode")
+        if code in CLEAN:
+            return StepFinished(step="stop", detail=f"ended in order (code {code})")
+        cause = decode_exit(code, log=watch.last_lines(api, container))
+        return StepFinished(step="stop", outcome="warning", detail=cause.what if cause else f"ended with code {code}")
+
+    def restart(self, how: RestartHow, cancel: CancelToken) -> Events:
+        """Stop and start it again in the given way."""
+        cancel.check()
+        with self._engine.client(f"restart container {self._name}", _STOP_CALL_SECONDS) as api:
+            found = self._existing(api)
+            if how == "recreate":
+                self._require_mount(found)
+                body = same_again(api, found)
+            elif how == "kill":
+                yield from self._kill(api, found)
+            elif process_state(found) != "stopped":
+                yield StepStarted(step="stop", title=f"stopping {self._name}")
+                stop(api, found)
+                yield self._stopped(api, found["Id"])
+            if how != "recreate":
+                # From here on it is down: a cancel is heard when it is up again.
+                yield StepStarted(step="start", title=f"starting {self._name}")
+                self._start(api, found["Id"])
+                yield StepFinished(step="start")
+                return
+        yield from self._replace(found, body, same_networks=True)
+
+    def _kill(self, api: "APIClient", found: Mapping[str, Any]) -> Events:
+        """SIGKILL. Docker takes that for the user's wish and starts nothing again: whoever kills, starts."""
+        state = process_state(found)
+        if state == "stopped":
+            return
+        yield StepStarted(step="stop", title=f"killing {self._name}")
+        if state == "paused":
+            api.unpause(found["Id"])
+        api.kill(found["Id"], "SIGKILL")
+        code = api.wait(found["Id"], timeout=30)["StatusCode"]
+        yield StepFinished(step="stop", detail=f"killed (code {code})")
+
+    def remove(self, cancel: CancelToken) -> Events:
+        """Remove the container. Its volumes stay."""
+        cancel.check()
+        with self._engine.client(f"remove container {self._name}", _STOP_CALL_SECONDS) as api:
+            found = self._find(api)
+            yield StepStarted(step="remove", title=f"removing container {self._name}")
+            if found is None:
+                yield StepFinished(step="remove", outcome="skipped", detail="there is none")
+                return
+            self._require_ours(found)
+            self._require_mount(found)
+            if process_state(found) != "stopped":
+                stop(api, found)
+            api.remove_container(found["Id"], v=False)
+            adoption.forget(found["Id"])
+            mount = data_mount(found) or {}
+            yield StepFinished(step="remove", detail=f"the data stays in {mount.get('Name') or mount.get('Source')}")
+
+    def adopt(self, cancel: CancelToken) -> Events:
+        """Take a container into our care that somebody else has made; its settings stay as they are."""
+        cancel.check()
+        with self._engine.client(f"look at container {self._name}") as api:
+            found = self._find(api)
+            if found is None:
+                raise NotFound(f"there is no container {self._name}", fix="docker ps -a")
+            yield StepStarted(step="adopt", title=f"adopting container {self._name}")
+            if self._is_ours(found):
+                yield StepFinished(step="adopt", outcome="skipped", detail="it is ours already")
+                return
+            check_adoptable(found)
+            adoption.remember(found["Id"], self._settings.name)
+        yield StepFinished(step="adopt", detail=f"from now on {self._name} is started, stopped and restarted from here")
+
+    def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
+        """Batches of log lines, oldest first; with `follow` until cancelled."""
+        with self._engine.client(f"read the log of {self._name}") as api:
+            found = self._find(api)
+            if found is None:
+                raise NotFound(f"there is no container {self._name}", fix="qdrant-admin up")
+            if follow:
+                yield from watch.follow(api, found["Id"], tail=tail, cancel=cancel)
+            elif lines := watch.last_lines(api, found["Id"], tail):
+                yield lines
+
+    def stats(self) -> Stats:
+        """A sample of what it costs; empty when it does not run."""
+        with self._engine.client(f"measure container {self._name}") as api:
+            found = self._find(api)
+            if found is None or process_state(found) != "running":
+                return Stats()
+            mount = data_mount(found) or {}
+            source = str(mount.get("Source") or "") if self._engine.local else ""
+            return watch.read_stats(api, found, storage_path(found), source)
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    def _find(self, api: "APIClient") -> dict[str, Any] | None:
+        """The container of exactly that name; Docker would also take the beginning of an id."""
+        import docker.errors
+
+        try:
+            found: dict[str, Any] = api.inspect_container(self._name)
+        except docker.errors.NotFound:
+            return None
+        return found if found["Name"] == f"/{self._name}" or found["Name"] == self._name else None
+
+    def _existing(self, api: "APIClient") -> dict[str, Any]:
+        found = self._find(api)
+        if found is None:
+            raise NotFound(f"there is no container {self._name}", fix="qdrant-admin up")
+        self._require_ours(found)
+        return found
+
+    def _is_ours(self, found: Mapping[str, Any]) -> bool:
+        labels = found["Config"].get("Labels") or {}
+        if labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == self._settings.name:
+            return True
+        return adoption.is_adopted(str(found["Id"]), self._settings.name)
+
+    def _require_ours(self, found: Mapping[str, Any]) -> None:
+        if self._is_ours(found):
+            return
+        other = (found["Config"].get("Labels") or {}).get(LABEL_PROFILE)
+        raise NotOurs(
+            f"container {self._name} is not ours",
+            why=f"it belongs to profile {other}" if other else "somebody else made it: it does not bear our mark",
+            fix="qdrant-admin adopt",
+        )
+
+    def _require_mount(self, found: Mapping[str, Any]) -> None:
+        """Refuse what would take the data along.
+
+        Raises:
+            Refused: the data lies inside the container, or on a volume that goes with it.
+        """
+        if data_mount(found) is None:
+            raise Refused(
+                f"the data of {self._name} lies inside the container",
+                why=f"nothing is mounted at {storage_path(found)}: whoever removes the container removes the data",
+                fix=f"docker cp {self._name}:{storage_path(found)} ./qdrant-storage",
+            )
+
+    def _check_applicable(self, found: Mapping[str, Any], changes: list[Change]) -> None:
+        self._spec.check_published()
+        self._require_mount(found)
+        moved = next((change for change in changes if change.setting == "storage"), None)
+        if moved is not None:
+            raise Refused(
+                f"the data of {self._name} lies in another place than the profile asks for",
+                why=f"now: {moved.current}; asked for: {moved.wanted}. Made anew, the server would start empty there",
+                fix="qdrant-admin up --volume " + moved.current.removeprefix("volume ")
+                if moved.current.startswith("volume ")
+                else "qdrant-admin up --storage " + moved.current.removeprefix("folder "),
+            )
+        if adoption.is_adopted(str(found["Id"]), self._settings.name):
+            raise Refused(
+                f"{self._name} was adopted: its settings are left as they are",
+                why="differs in " + ", ".join(change.setting for change in changes),
+                fix="qdrant-admin restart --how recreate",
+            )
+
+    def _changes(self, api: "APIClient", found: Mapping[str, Any]) -> list[Change]:
+        import docker.errors
+
+        try:
+            image_id = str(api.inspect_image(self._spec.image)["Id"])
+        except docker.errors.NotFound:
+            image_id = None
+        return self._spec.changes(found, image_id)
+
+    def _beginning(self, api: "APIClient", found: Mapping[str, Any]) -> list[str] | None:
+        """The first lines since its last start, kept: they do not change any more after ten seconds."""
+        started = moment(found["State"].get("StartedAt"))
+        if started is None:
+            return None
+        key = (str(found["Id"]), str(found["State"]["StartedAt"]))
+        if key not in self._first_lines or len(self._first_lines[key]) < 1:
+            self._first_lines = {key: watch.first_lines(api, found["Id"], started.timestamp())}
+        return self._first_lines[key] or None
+
+    # -- doing ---------------------------------------------------------------------------------------------------
+
+    def _refuse_sharing(self, api: "APIClient", mounts: list[dict[str, Any]], own: str) -> None:
+        refuse_sharing(other_users(api.containers(all=True), mounts, own), self._name)
+
+    def _start(self, api: "APIClient", container: str) -> None:
+        import docker.errors
+
+        try:
+            api.start(container)
+        except docker.errors.APIError as error:
+            raise port_taken(api, error, self._engine, container, f"start container {self._name}") from error
+
+    def _change_policy(self, found: Mapping[str, Any]) -> Events:
+        policy = self._settings.profile.restart_policy
+        yield StepStarted(step="apply", title=f"setting the restart policy of {self._name} to {policy}")
+        with self._engine.client(f"change container {self._name}") as api:
+            api.update_container(found["Id"], restart_policy={"Name": policy})  # type: ignore[arg-type] # the stubs know two of the four
+        yield StepFinished(step="apply", detail="without a restart")
+
+    def _replace(self, found: Mapping[str, Any], body: Mapping[str, Any], *, same_networks: bool) -> Events:
+        yield StepStarted(step="recreate", title=f"making {self._name} anew on the same data")
+        adopted = adoption.is_adopted(str(found["Id"]), self._settings.name)
+        with self._engine.client(f"make container {self._name} anew", _STOP_CALL_SECONDS) as api:
+            new = replace(api, found, body, self._name, same_networks=same_networks)
+        if adopted:
+            adoption.remember(new, self._settings.name, instead_of=str(found["Id"]))
+        yield StepFinished(step="recreate", detail=f"container {new[:12]}")
+
+
+def _as_request(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The mounts of an existing container in the form of a request."""
+    return [
+        {"Type": mount.get("Type"), "Source": mount.get("Name") or mount.get("Source"), "Target": mount["Destination"]}
+        for mount in found.get("Mounts") or ()
+        if mount.get("Type") in {"volume", "bind"} and mount.get("RW") is not False
+    ]
+
+
+def _held_ports(found: Mapping[str, Any]) -> set[str]:
+    """Addresses that become free when this container stops."""
+    bindings = found["HostConfig"].get("PortBindings") or {}
+    return {
+        f"{entry.get('HostIp')}:{entry.get('HostPort')}" for entries in bindings.values() for entry in entries or ()
+    }

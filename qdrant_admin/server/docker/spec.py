@@ -1,0 +1,207 @@
+"""What a profile's container is to look like, and in what an existing one differs from it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.errors import Refused
+from qdrant_admin.server.runtime import Change
+
+LABEL_MANAGED = "dev.qdrant-admin.managed"
+LABEL_PROFILE = "dev.qdrant-admin.profile"
+LABEL_VERSION = "dev.qdrant-admin.version"
+STORAGE = "/qdrant/storage"
+SNAPSHOTS = "/qdrant/snapshots"
+REST, GRPC = "6333/tcp", "6334/tcp"
+KEY_VARIABLE = "QDRANT__SERVICE__API_KEY"
+STOP_SECONDS = 60
+"""Qdrant flushes when it is stopped; Docker's default of 10 s can cut a large one short."""
+OPEN_FILES = 65535
+"""Every segment holds files open; engines with a soft limit of 1024 make a middling collection fail."""
+_PLAIN = {
+    # CORS is on by default and reflects any origin: any web page could read and delete what lies on 127.0.0.1.
+    "QDRANT__SERVICE__ENABLE_CORS": "false",
+    "QDRANT__TELEMETRY_DISABLED": "true",
+}
+
+
+class Spec:
+    """The container that a profile asks for. Holds the API key only inside its `SecretStr`."""
+
+    def __init__(self, settings: Settings, *, rootless: bool = False) -> None:
+        self._settings = settings
+        self._rootless = rootless
+        self.image = settings.profile.image
+        self.name = settings.container_name
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Our mark."""
+        from qdrant_admin import __version__
+
+        return {LABEL_MANAGED: "true", LABEL_PROFILE: self._settings.name, LABEL_VERSION: __version__}
+
+    @property
+    def host(self) -> str:
+        """The address it is published on."""
+        host = self._settings.profile.host
+        return "127.0.0.1" if host == "localhost" else host
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Container port to host port."""
+        return {REST: self._settings.profile.port, GRPC: self._settings.profile.grpc_port}
+
+    @property
+    def mounts(self) -> list[dict[str, Any]]:
+        """Storage, and the snapshots beside it.
+
+        Only the Mount API: the older `volumes=` makes a missing source in silence, as an empty folder of root's.
+
+        Snapshots lie outside the storage path, so with one mount alone they would die with the container. They get a
+        volume of their own instead of a subfolder of the storage: a backup that lies within what it backs up goes
+        when that goes, and the storage folder stays as Qdrant wrote it.
+        """
+        folder = self._settings.profile.storage
+        storage = (
+            {"Type": "bind", "Source": str(folder.expanduser().absolute()), "Target": STORAGE}
+            if folder
+            else self._volume(self._settings.volume_name, STORAGE)
+        )
+        return [storage, self._volume(f"{self._settings.volume_name}_snapshots", SNAPSHOTS)]
+
+    def _volume(self, name: str, target: str) -> dict[str, Any]:
+        return {"Type": "volume", "Source": name, "Target": target, "VolumeOptions": {"Labels": self.labels}}
+
+    @property
+    def has_key(self) -> bool:
+        """An empty key counts as none: Qdrant takes `API_KEY=""` for authentication with an empty key."""
+        return self._settings.api_key is not None and bool(self._settings.api_key.get_secret_value())
+
+    def key_equals(self, value: str | None) -> bool:
+        """Whether this is the profile's key. The key itself never leaves."""
+        wanted = self._settings.api_key.get_secret_value() if self._settings.api_key else ""
+        return wanted == (value or "")
+
+    def body(self) -> dict[str, Any]:
+        """The request that creates it. Holds the key in the clear: never log, keep or show it."""
+        environment = dict(_PLAIN)
+        if self.has_key and self._settings.api_key is not None:
+            environment[KEY_VARIABLE] = self._settings.api_key.get_secret_value()
+        limits = [] if self._rootless else [{"Name": "nofile", "Soft": OPEN_FILES, "Hard": OPEN_FILES}]
+        return {
+            "Image": self.image,
+            "Env": [f"{key}={value}" for key, value in environment.items()],
+            "Labels": self.labels,
+            "StopTimeout": STOP_SECONDS,
+            "ExposedPorts": {port: {} for port in self.ports},
+            "HostConfig": {
+                "Mounts": self.mounts,
+                "PortBindings": {
+                    port: [{"HostIp": self.host, "HostPort": str(number)}] for port, number in self.ports.items()
+                },
+                "RestartPolicy": {"Name": self._settings.profile.restart_policy},
+                # A rootless engine may not raise the limit above that of its user, and fails when asked to.
+                "Ulimits": limits,
+            },
+        }
+
+    def check_published(self) -> None:
+        """Refuse to open a server without a key to other machines.
+
+        Raises:
+            Refused: Qdrant has no authentication of its own accord.
+        """
+        if self._settings.published_openly and not self.has_key:
+            raise Refused(
+                f"publishing on {self.host} without an API key",
+                why="Qdrant lets everybody in who reaches the port, and this address is reachable from other machines",
+                fix="qdrant-admin up --generate-key",
+            )
+
+    def changes(self, attributes: Mapping[str, Any], image_id: str | None) -> list[Change]:
+        """In what the container differs from this.
+
+        Args:
+            attributes: what the engine says of the container.
+            image_id: what the wanted image's name stands for now; None when it is not here.
+        """
+        found = [
+            _change("image", self._current_image(attributes, image_id), self.image),
+            _change("restart policy", restart_policy(attributes), self._settings.profile.restart_policy),
+            _change("REST address", published_on(attributes, REST), f"{self.host}:{self.ports[REST]}"),
+            _change("gRPC address", published_on(attributes, GRPC), f"{self.host}:{self.ports[GRPC]}"),
+            *self._mount_changes(attributes),
+            self._key_change(attributes),
+            *(_change(name, environment(attributes).get(name, "not set"), value) for name, value in _PLAIN.items()),
+            _change("stop timeout", _seconds(attributes["Config"].get("StopTimeout")), f"{STOP_SECONDS} s"),
+        ]
+        if not self._rootless:
+            found.append(_change("open files", _open_files(attributes), str(OPEN_FILES)))
+        return [change for change in found if change is not None]
+
+    def _current_image(self, attributes: Mapping[str, Any], image_id: str | None) -> str:
+        """A tag may have moved: same name, other image."""
+        name = str(attributes["Config"]["Image"])
+        moved = name == self.image and image_id is not None and image_id != attributes.get("Image")
+        return f"{name} as it was before its tag moved" if moved else name
+
+    def _mount_changes(self, attributes: Mapping[str, Any]) -> list[Change | None]:
+        current = {mount.get("Destination"): mount for mount in attributes.get("Mounts") or ()}
+        return [
+            _change(setting, mount_words(current.get(wanted["Target"])), mount_words(wanted))
+            for setting, wanted in zip(("storage", "snapshots"), self.mounts, strict=True)
+        ]
+
+    def _key_change(self, attributes: Mapping[str, Any]) -> Change | None:
+        current = environment(attributes).get(KEY_VARIABLE)
+        if current is None:
+            return Change(setting="API key", current="none", wanted="the profile's") if self.has_key else None
+        if not self.has_key:
+            return Change(setting="API key", current="set", wanted="none")
+        return (
+            None if self.key_equals(current) else Change(setting="API key", current="another", wanted="the profile's")
+        )
+
+
+def environment(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """The container's environment. Holds the API key: for comparing only."""
+    pairs = (str(entry).partition("=") for entry in attributes["Config"].get("Env") or ())
+    return {name: value for name, _, value in pairs}
+
+
+def restart_policy(attributes: Mapping[str, Any]) -> str:
+    """`unless-stopped`; Docker says an empty name for `no`."""
+    return str((attributes["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no")
+
+
+def published_on(attributes: Mapping[str, Any], port: str) -> str:
+    """`127.0.0.1:6333`, several with commas, or `not published`."""
+    bindings = (attributes["HostConfig"].get("PortBindings") or {}).get(port) or []
+    addresses = [f"{entry.get('HostIp') or '0.0.0.0'}:{entry.get('HostPort')}" for entry in bindings]  # noqa: S104 # what docker means
+    return ", ".join(addresses) or "not published"
+
+
+def mount_words(mount: Mapping[str, Any] | None) -> str:
+    """`volume qdrant_admin_local`, `folder /srv/qdrant`, or `inside the container`; of a request or of an answer."""
+    if mount is None:
+        return "inside the container"
+    if mount.get("Type") == "volume":
+        return f"volume {mount.get('Name') or mount.get('Source')}"
+    if mount.get("Type") == "bind":
+        return f"folder {mount.get('Source')}"
+    return str(mount.get("Type"))
+
+
+def _change(setting: str, current: str, wanted: str) -> Change | None:
+    return None if current == wanted else Change(setting=setting, current=current, wanted=wanted)
+
+
+def _seconds(value: object) -> str:
+    return "the engine's default" if value is None else f"{value} s"
+
+
+def _open_files(attributes: Mapping[str, Any]) -> str:
+    limits: Callable[[Any], bool] = lambda limit: limit.get("Name") == "nofile"  # noqa: E731
+    found = next(filter(limits, attributes["HostConfig"].get("Ulimits") or ()), None)
+    return str(found["Soft"]) if found else "the engine's default"

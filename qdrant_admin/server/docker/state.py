@@ -1,0 +1,116 @@
+"""What the engine says of a container, as a `RuntimeState`."""
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from qdrant_admin.server.decode import decode_exit, decode_log
+from qdrant_admin.server.docker.spec import restart_policy
+from qdrant_admin.server.docker.storage import read_storage
+from qdrant_admin.server.runtime import Diagnosis, ProcessState, RuntimeState
+
+_STATES: dict[str, ProcessState] = {
+    "running": "running",
+    "paused": "paused",
+    "restarting": "restarting",
+    "created": "stopped",
+    "exited": "stopped",
+    "dead": "stopped",
+    "removing": "stopped",
+}
+CLEAN = {0, 143}
+"""The server itself ends with 0 on SIGTERM, and with 143 under the entrypoint of the published image."""
+
+
+def process_state(attributes: Mapping[str, Any]) -> ProcessState:
+    """Ours for docker's."""
+    return _STATES.get(str(attributes["State"].get("Status")), "unknown")
+
+
+def read_state(
+    attributes: Mapping[str, Any],
+    *,
+    engine: str,
+    ours: bool,
+    first_lines: Sequence[str] | None,
+    last_lines: Sequence[str],
+) -> RuntimeState:
+    """The state of an existing container.
+
+    Args:
+        attributes: what the engine says of it.
+        engine: which engine, in words.
+        ours: whether it bears our mark.
+        first_lines: of its log since it was last started; None when they could not be read.
+        last_lines: of its log, to tell why it ended.
+    """
+    state = process_state(attributes)
+    code = attributes["State"].get("ExitCode") if state in {"stopped", "restarting"} else None
+    return RuntimeState(
+        runtime="docker",
+        state=state,
+        name=str(attributes["Name"]).lstrip("/"),
+        ours=ours,
+        engine=engine,
+        image=str(attributes["Config"]["Image"]),
+        pid=_own_pid(attributes),
+        started_at=moment(attributes["State"].get("StartedAt")),
+        restarts=int(attributes.get("RestartCount") or 0),
+        restart_policy=restart_policy(attributes),
+        exit_code=code,
+        diagnosis=_diagnosis(attributes, state, code, first_lines, last_lines),
+        storage=read_storage(attributes, first_lines),
+        published=published(attributes),
+    )
+
+
+def _diagnosis(
+    attributes: Mapping[str, Any],
+    state: ProcessState,
+    code: int | None,
+    first_lines: Sequence[str] | None,
+    last_lines: Sequence[str],
+) -> Diagnosis | None:
+    if code is None:
+        found = decode_log(first_lines or ())
+        return next((item for item in found if item.severe), found[0] if found else None)
+    # OOMKilled stays true while a restarted container runs: believe it only of one that has ended.
+    oom = bool(attributes["State"].get("OOMKilled")) and state == "stopped"
+    return decode_exit(code, oom_killed=oom, stopped_by_us=code in CLEAN, log=last_lines)
+
+
+def published(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where the server can be reached right now: `127.0.0.1:6333`."""
+    ports = attributes["NetworkSettings"].get("Ports") or {}
+    found = (
+        f"[{entry['HostIp']}]:{entry['HostPort']}"
+        if ":" in entry["HostIp"]
+        else f"{entry['HostIp']}:{entry['HostPort']}"
+        for _, entries in sorted(ports.items())
+        for entry in entries or ()
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def moment(text: object) -> datetime | None:
+    """Docker's time, of nanoseconds and with year 1 for never."""
+    match = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,6})?", str(text or ""))
+    if match is None or match[1].startswith("0001"):
+        return None
+    return datetime.fromisoformat(match[1] + (match[2] or "").ljust(7, "0") * bool(match[2])).replace(tzinfo=UTC)
+
+
+def _own_pid(attributes: Mapping[str, Any]) -> int | None:
+    """The server's process on this machine; None when the number is that of a virtual machine or of another host."""
+    import psutil
+
+    pid = int(attributes["State"].get("Pid") or 0)
+    if not pid or not sys.platform.startswith("linux"):
+        return None
+    try:
+        command = psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return None
+    return pid if str(attributes.get("Path")) in command else None
