@@ -1,0 +1,206 @@
+"""From two surveys to a verdict, and the words for it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.words import counted
+from qdrant_admin.database.fingerprint import Comparison, Fingerprint, compare
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import PointId
+from qdrant_admin.persistence.reports import (
+    CollectionCheck,
+    CollectionVerdict,
+    PointDifference,
+    Side,
+    Verdict,
+    VerifyHow,
+)
+from qdrant_admin.persistence.survey import Survey
+from qdrant_admin.server.runtime import Diagnosis, Storage
+
+Zeroed = Mapping[PointId, frozenset[str]]
+
+
+class Judgement(NamedTuple):
+    """What the comparison came to."""
+
+    verdict: Verdict
+    reason: str
+    collections: tuple[CollectionCheck, ...]
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AliasChange:
+    """One alias that is not what it was."""
+
+    words: str
+    collections: frozenset[str]
+
+
+def judge(
+    before: Survey, after: Survey, database: Database, how: VerifyHow, written_between: Sequence[str]
+) -> Judgement:
+    """Compare everything and give a verdict.
+
+    Args:
+        before: the survey before the restart.
+        after: the one after it.
+        database: asked for the changed points, to tell zeroed vectors.
+        how: of the restart.
+        written_between: writing endpoints that were asked after the restart and before the second survey.
+    """
+    aliases = list(_alias_changes(before.aliases, after.aliases))
+    names = sorted({*before.fingerprints, *before.unreadable, *after.fingerprints, *after.unreadable})
+    checks = tuple(_check(name, before, after, database, aliases) for name in names)
+    words = tuple(change.words for change in aliases)
+    verdict = _verdict(checks, words)
+    if verdict in {"lost", "changed"} and after.writers():
+        reason = f"something wrote to the server while it was read ({', '.join(after.writers())})"
+        return Judgement("inconclusive", reason, checks, words)
+    reason = _reason(verdict, checks, words, how)
+    if verdict in {"lost", "changed"} and written_between:
+        reason += "; the server was written to before it was read again, so another program may have done this"
+    return Judgement(verdict, reason, checks, words)
+
+
+def without_after(before: Survey) -> tuple[CollectionCheck, ...]:
+    """The collections of a check that ended before there was anything to compare."""
+    return tuple(
+        CollectionCheck(name=name, verdict="inconclusive", before=_side(print_))
+        for name, print_ in sorted(before.fingerprints.items())
+    )
+
+
+def likely_cause(storage: Storage, how: VerifyHow, findings: Sequence[Diagnosis]) -> tuple[str, str]:
+    """Likely cause of a loss and what to do about it, from what was seen; empty when nothing was."""
+    severe = next((finding for finding in findings if finding.severe), None)
+    if severe is not None:
+        return f"{severe.what}: {severe.why}" if severe.why else severe.what, severe.fix
+    if storage.sound is False:
+        fix = "qdrant-admin up --volume qdrant_admin_local" if storage.kind in {"bind", "container"} else ""
+        return storage.detail or f"the storage in {storage.source} is not sound", fix
+    if storage.kind == "container" and how == "recreate":
+        return "the data lay inside the container", "qdrant-admin up --volume qdrant_admin_local"
+    return "", "qdrant-admin logs --tail 200"
+
+
+def _check(
+    name: str, before: Survey, after: Survey, database: Database, aliases: Sequence[AliasChange]
+) -> CollectionCheck:
+    old, new = before.fingerprints.get(name), after.fingerprints.get(name)
+    words = tuple(change.words for change in aliases if name in change.collections)
+    if name in before.unreadable:
+        told = (f"could not be read before: {before.unreadable[name]}", *words)
+        return CollectionCheck(name=name, verdict="inconclusive", after=_side(new), settings=told)
+    if old is None:
+        extra = new.points if new else 0
+        told = ("the collection was not there before", *words)
+        return CollectionCheck(name=name, verdict="extra", after=_side(new), extra=extra, settings=told)
+    if new is None:
+        why = after.unreadable.get(name)
+        told = (f"the collection cannot be read any more: {why}" if why else "the collection is gone", *words)
+        return CollectionCheck(name=name, verdict="lost", before=_side(old), missing=old.points, settings=told)
+    found = compare(old, new)
+    return CollectionCheck(
+        name=name,
+        verdict=_collection_verdict(found, words),
+        before=_side(old),
+        after=_side(new),
+        missing=found.missing,
+        changed=found.changed,
+        extra=found.extra,
+        points=tuple(_named_points(found, _zeroed(database, name, found))),
+        settings=(*found.settings, *words),
+    )
+
+
+def _collection_verdict(found: Comparison, aliases: Sequence[str]) -> CollectionVerdict:
+    if found.missing:
+        return "lost"
+    if found.changed or found.settings or aliases:
+        return "changed"
+    return "extra" if found.extra else "same"
+
+
+def _verdict(checks: Sequence[CollectionCheck], aliases: Sequence[str]) -> Verdict:
+    seen = {check.verdict for check in checks}
+    if "lost" in seen:
+        return "lost"
+    if aliases or seen & {"changed", "extra"}:
+        return "changed"
+    return "inconclusive" if "inconclusive" in seen else "persisted"
+
+
+def _reason(verdict: Verdict, checks: Sequence[CollectionCheck], aliases: Sequence[str], how: VerifyHow) -> str:
+    if verdict == "persisted":
+        if not checks:
+            return "nothing is stored yet, so there was nothing to prove"
+        as_it_was = "every point, setting and alias is as it was"
+        return f"{as_it_was}; the server was not restarted" if how == "none" else as_it_was
+    if verdict == "inconclusive":
+        names = ", ".join(check.name for check in checks if check.verdict == "inconclusive")
+        return f"could not be read before the restart: {names}"
+    parts = list(_loss_words(checks))
+    untold = [words for words in aliases if not any(words in check.settings for check in checks)]
+    return "; ".join((*parts, *untold))
+
+
+def _loss_words(checks: Sequence[CollectionCheck]) -> Iterator[str]:
+    for check in checks:
+        if check.verdict == "same":
+            continue
+        counts = [
+            counted(value, "point") + f" {what}"
+            for value, what in ((check.missing, "missing"), (check.changed, "changed"), (check.extra, "extra"))
+            if value
+        ]
+        yield f"{check.name}: {', '.join((*counts, *check.settings))}"
+
+
+def _alias_changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[AliasChange]:
+    for alias in sorted(before.keys() | after.keys()):
+        old, new = before.get(alias), after.get(alias)
+        if old == new:
+            continue
+        if new is None:
+            words = f"alias {alias} is gone"
+        elif old is None:
+            words = f"alias {alias} is new"
+        else:
+            words = f"alias {alias} leads to {new}, was {old}"
+        yield AliasChange(words, frozenset(name for name in (old, new) if name is not None))
+
+
+def _named_points(found: Comparison, zeroed: Zeroed) -> Iterator[PointDifference]:
+    for difference in found.points:
+        zero = zeroed.get(difference.id, frozenset())
+        parts = [f"{part}, all zeros now" if part in zero else part for part in difference.parts]
+        yield PointDifference(id=str(difference.id), what=difference.what, detail="; ".join(parts))
+
+
+def _zeroed(database: Database, name: str, found: Comparison) -> Zeroed:
+    """Which changed vectors are nothing but zeros: the mark of a bind mount that loses what is mapped into memory."""
+    ids = [one.id for one in found.points if any(part.startswith("vector ") for part in one.parts)]
+    if not ids:
+        return {}
+    try:
+        points = database.retrieve(name, ids)
+    except AdminError:
+        return {}  # only a detail: that they changed is known already
+    return {
+        point.id: frozenset(
+            f'vector "{slot}"'
+            for slot, vector in point.vectors.items()
+            if isinstance(vector, np.ndarray) and not vector.any()
+        )
+        for point in points
+    }
+
+
+def _side(print_: Fingerprint | None) -> Side | None:
+    return None if print_ is None else Side(points=print_.points, digest=print_.digest)

@@ -1,0 +1,13 @@
+"""What a restart-and-verify is asked to do."""
+
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.persistence.reports import VerifyHow
+
+
+class VerifyOptions(Frozen):
+    """How the server is restarted, and what is looked at."""
+
+    how: VerifyHow = "kill"
+    """`none`: two fingerprints and nothing in between."""
+    collections: tuple[str, ...] = ()
+    """Names; empty for all of them."""

@@ -1,0 +1,89 @@
+"""Whether a server may be restarted to prove something, looked at before anything is touched."""
+
+from qdrant_admin.core.errors import NotFound, Refused, ServerTrouble, ServerUnreachable, Unsupported
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.lifecycle.commands import command
+from qdrant_admin.lifecycle.down import refuse_foreign
+from qdrant_admin.persistence.options import VerifyOptions
+from qdrant_admin.server.health import probe
+from qdrant_admin.server.runtime import RuntimeState
+from qdrant_admin.workspace import Workspace
+
+
+def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:
+    """Look at process and health.
+
+    Raises:
+        Unsupported: this runtime cannot restart the server in that way.
+        NotOurs: it does not bear our mark.
+        Refused: a recreate would throw the data away.
+        ServerUnreachable, ServerTrouble: there is nothing sound to compare with.
+    """
+    runtime = ws.runtime
+    if options.how != "none" and options.how not in runtime.capabilities.restart:
+        raise Unsupported(
+            f"the server at {runtime.endpoint.url} cannot be restarted by {options.how} from here",
+            why="; ".join(runtime.capabilities.cannot) or f"the {runtime.kind} runtime has no such way",
+            fix=command(ws.settings, "verify --how none"),
+        )
+    state = runtime.inspect()
+    if options.how != "none":
+        refuse_foreign(ws, state, "restarted")
+        _refuse_loss(ws, state, options)
+    if state.state not in {"running", "unknown"}:
+        raise ServerUnreachable(
+            f"the server is not running ({state.state})",
+            why="there is nothing to compare with: its content has to be read before the restart",
+            fix=command(ws.settings, "up"),
+        )
+    check_health(ws)
+    return state
+
+
+def check_names(database: Database, options: VerifyOptions) -> list[str]:
+    """The collections to look at.
+
+    Raises:
+        NotFound: one that was asked for is not there.
+    """
+    names = database.names()
+    for wanted in options.collections:
+        if wanted not in names:
+            raise NotFound(
+                f"there is no collection “{wanted}”",
+                why=f"there are: {', '.join(names)}" if names else "nothing is stored yet",
+                fix="qdrant-admin collections list",
+            )
+    return [name for name in names if not options.collections or name in options.collections]
+
+
+def _refuse_loss(ws: Workspace, state: RuntimeState, options: VerifyOptions) -> None:
+    if options.how == "recreate" and state.storage.kind == "container":
+        raise Refused(
+            f"{state.name} keeps its data inside the container",
+            why=f"nothing is mounted where it stores ({state.storage.destination}), so recreating it loses everything",
+            fix=command(ws.settings, "verify --how kill"),
+        )
+
+
+def check_health(ws: Workspace) -> None:
+    """Look whether it answers as a Qdrant that can be read.
+
+    Raises:
+        ServerUnreachable: it does not.
+        ServerTrouble: it runs in recovery mode.
+    """
+    endpoint = ws.runtime.endpoint
+    seen = probe(endpoint)
+    if not seen.is_qdrant or not seen.ready:
+        raise ServerUnreachable(
+            f"the server at {endpoint.url} is not ready",
+            why=seen.error or "it does not say that it is",
+            fix=command(ws.settings, "doctor"),
+        )
+    if seen.recovery_mode:
+        raise ServerTrouble(
+            "the server runs in recovery mode",
+            why="collections cannot be read in it, so nothing could be compared",
+            fix=command(ws.settings, "logs --tail 200"),
+        )

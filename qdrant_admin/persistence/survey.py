@@ -1,0 +1,134 @@
+"""Everything a server holds at one moment: a fingerprint of every collection, aliases, and who wrote meanwhile."""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AccessDenied, AdminError, Cancelled, ServerUnreachable
+from qdrant_admin.core.events import Event, Notice, StepFinished, StepStarted
+from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.words import counted
+from qdrant_admin.database.fingerprint import Fingerprint, Reading
+from qdrant_admin.database.gateway import Database
+
+Counters = Mapping[str, int]
+
+
+@dataclass
+class Survey:
+    """A context manager: fingerprints may hold temporary files."""
+
+    fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Collections that are there and could not be read, and why."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    counters_before: Counters | None = None
+    """How often every writing endpoint was asked; None when the server does not tell."""
+    counters_after: Counters | None = None
+
+    @property
+    def points(self) -> int:
+        """Points read in all."""
+        return sum(print_.points for print_ in self.fingerprints.values())
+
+    def writers(self) -> tuple[str, ...]:
+        """Writing endpoints that were asked while the collections were read."""
+        return moved(self.counters_before, self.counters_after)
+
+    def close(self) -> None:
+        """Give temporary files back."""
+        with ExitStack() as stack:
+            for print_ in self.fingerprints.values():
+                stack.callback(print_.close)
+
+
+def moved(before: Counters | None, after: Counters | None) -> tuple[str, ...]:
+    """The endpoints that were asked between two readings of the counters."""
+    if before is None or after is None:
+        return ()
+    return tuple(sorted(name for name, count in after.items() if count > before.get(name, 0)))
+
+
+def read_counters(database: Database) -> Counters | None:
+    """How often every writing endpoint was asked; None when the server does not tell (a key without that right)."""
+    try:
+        return database.write_counters()
+    except ServerUnreachable:
+        raise
+    except AdminError:
+        return None
+
+
+def take(
+    survey: Survey,
+    database: Database,
+    names: Sequence[str],
+    step: str,
+    *,
+    cancel: CancelToken,
+    earlier: Survey | None = None,
+) -> Generator[Event, None, None]:
+    """Fill a survey.
+
+    Args:
+        survey: to be filled; it is the caller's to close.
+        database: an open gateway.
+        names: the collections to read.
+        step: id of the step in the events.
+        cancel: looked at between pages.
+        earlier: the survey that this one will be compared with: the same filters are counted.
+    """
+    yield StepStarted(step=step, title=f"fingerprinting {counted(len(names), 'collection')}")
+    survey.counters_before = read_counters(database)
+    survey.aliases = database.aliases()
+    for name in names:
+        cancel.check()
+        try:
+            yield from _one(survey, database, name, step, cancel, earlier)
+        except (Cancelled, ServerUnreachable, AccessDenied):
+            raise
+        except AdminError as error:
+            survey.unreadable[name] = str(error)
+            yield Notice(level="error", text=f"collection {name} cannot be read: {error}", fix=error.fix)
+    survey.counters_after = read_counters(database)
+    text = f"{counted(survey.points, 'point')} in {counted(len(survey.fingerprints), 'collection')}"
+    bad = len(survey.unreadable)
+    yield StepFinished(
+        step=step, outcome="failed" if bad else "ok", detail=f"{text}, {bad} cannot be read" if bad else text
+    )
+
+
+def _one(
+    survey: Survey, database: Database, name: str, step: str, cancel: CancelToken, earlier: Survey | None
+) -> Generator[Event, None, None]:
+    known = earlier.fingerprints.get(name) if earlier else None
+    reading = Reading(database, name, None if known is None else tuple(known.filtered))
+    try:
+        pace = Pace(step, reading.info.points, item=name)
+        yield pace.event()
+        for seen in reading.pages(cancel):
+            if event := pace.advance(seen):
+                yield event
+        survey.fingerprints[name] = reading.finish()
+        yield pace.event()
+    except BaseException:
+        reading.ledger.close()
+        raise
+
+
+def barrier(database: Database, step: str) -> Generator[Event, None, None]:
+    """Make every acknowledged write of every collection durable: a stop is not a flush."""
+    names = database.names()
+    yield StepStarted(step=step, title="making every acknowledged write durable")
+    failed = []
+    for name in names:
+        try:
+            database.barrier(name)
+        except ServerUnreachable:
+            raise
+        except AdminError as error:
+            failed.append(name)
+            yield Notice(level="warning", text=f"collection {name} could not be made durable first: {error}")
+    done = len(names) - len(failed)
+    yield StepFinished(step=step, outcome="warning" if failed else "ok", detail=counted(done, "collection"))

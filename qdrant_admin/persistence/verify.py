@@ -1,0 +1,234 @@
+"""Restart and verify: read everything, restart the server, read everything again, and say what came of it."""
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError, Cancelled
+from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
+from qdrant_admin.core.history import recorded
+from qdrant_admin.core.words import counted
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.lifecycle.commands import command
+from qdrant_admin.lifecycle.ready import wait_ready
+from qdrant_admin.persistence.judge import Judgement, judge, likely_cause, without_after
+from qdrant_admin.persistence.options import VerifyOptions
+from qdrant_admin.persistence.preconditions import check_health, check_names, check_server
+from qdrant_admin.persistence.reports import Phase, VerifyHow, VerifyReport
+from qdrant_admin.persistence.survey import Survey, barrier, moved, read_counters, take
+from qdrant_admin.server.decode import decode_log
+from qdrant_admin.server.runtime import Diagnosis, RestartHow, RuntimeState
+from qdrant_admin.workspace import Workspace
+
+__all__ = ["VerifyOptions", "verify"]
+
+WATCH_SECONDS = 1.0
+"""At least this long the write counters are watched: a program that writes now and then shall not go unseen."""
+_DOING: dict[VerifyHow, str] = {
+    "graceful": "stopped in order and started again",
+    "kill": "killed (SIGKILL) and started again",
+    "recreate": "removed and made anew on the same data",
+    "none": "",
+}
+_LOG_LINES = 400
+_BANNER = "Version: "
+"""Begins the part of the log that the latest start has written."""
+
+
+def verify(ws: Workspace, options: VerifyOptions, *, cancel: CancelToken) -> Events:
+    """Prove that what the server holds survives a restart. Ends with a `VerifyReport`.
+
+    Cancelling before the restart leaves everything as it was; during the restart it is heard once the server runs
+    again.
+
+    Raises:
+        Unsupported, NotOurs, Refused, ServerUnreachable, ServerTrouble: before anything was touched.
+        NotFound: a collection that was asked for is not there.
+    """
+    return recorded(ws.store, "verify", ws.settings.name, _Check(ws, options, cancel).run())
+
+
+class _Check:
+    """One run: what it has seen so far."""
+
+    def __init__(self, ws: Workspace, options: VerifyOptions, cancel: CancelToken) -> None:
+        self._ws, self._options, self._cancel = ws, options, cancel
+        self._at, self._begun = datetime.now(UTC), time.monotonic()
+        self._phases: list[Phase] = []
+        self._before, self._after = Survey(), Survey()
+        self._phase_begun = self._begun
+        self._ready_seconds: float | None = None
+        self._version = ""
+        self._written_between: tuple[str, ...] = ()
+
+    def run(self) -> Events:
+        """The whole story."""
+        yield StepStarted(step="check", title="looking at the server")
+        state = check_server(self._ws, self._options)
+        yield StepFinished(step="check", detail=f"{state.name}, {state.state}")
+        with closing(self._before), closing(self._after):
+            yield from self._look_before(state)
+            writers = self._before.writers()
+            if writers:
+                reason = f"something writes to the server ({', '.join(writers)}); it was not restarted"
+                fix = "stop the program that writes, then: " + self._again()
+                judgement = Judgement("inconclusive", reason, without_after(self._before))
+                yield Finished(report=self._report(state, judgement, fix=fix))
+                return
+            try:
+                if self._options.how != "none":
+                    yield from self._restart(self._options.how)
+                yield from self._look_after()
+                yield from self._compare(state)
+            except Cancelled:
+                raise
+            except AdminError as error:
+                yield from self._gave_out(state, error)
+
+    # -- before ---------------------------------------------------------------------------------------------------
+
+    def _look_before(self, state: RuntimeState) -> Generator[Event, None, None]:
+        with self._ws.database() as database:
+            names = check_names(database, self._options)
+            self._version = database.server().version
+            if self._options.how != "none":
+                yield self._announcement(database, state)
+                with self._phase("barrier"):
+                    yield from barrier(database, "barrier")
+            with self._phase("fingerprint_before"):
+                yield from take(self._before, database, names, "fingerprint_before", cancel=self._cancel)
+                yield from self._watch(database, self._before)
+
+    def _announcement(self, database: Database, state: RuntimeState) -> Notice:
+        held = counted(len(database.names()), "collection")
+        text = f"{state.name} will be {_DOING[self._options.how]}: {held} cannot be reached meanwhile"
+        if state.storage.kind == "container":
+            text += "; its data lies inside the container and would not survive a recreate"
+        return Notice(level="warning", text=text)
+
+    def _watch(self, database: Database, survey: Survey) -> Generator[Event, None, None]:
+        """Look at the write counters for a while longer, where reading took but a moment."""
+        left = WATCH_SECONDS - self._seconds_of_phase()
+        if left > 0 and survey.counters_before is not None and not survey.writers():
+            yield StepStarted(step="watch", title="looking whether anybody writes")
+            self._cancel.wait(left)
+            survey.counters_after = read_counters(database)
+            seen = survey.writers()
+            yield StepFinished(
+                step="watch", outcome="warning" if seen else "ok", detail=", ".join(seen) or "nobody does"
+            )
+
+    # -- the restart ----------------------------------------------------------------------------------------------
+
+    def _restart(self, how: RestartHow) -> Generator[Event, None, None]:
+        self._cancel.check()
+        begun = time.monotonic()
+        with self._phase("restart"):
+            yield from self._to_the_end(self._ws.runtime.restart(how, CancelToken()))
+        with self._phase("ready"):
+            yield from wait_ready(self._ws, cancel=self._cancel)
+            check_health(self._ws)
+        self._ready_seconds = time.monotonic() - begun
+
+    def _to_the_end(self, events: Events) -> Generator[Event, None, None]:
+        """Pass events through; whoever stops listening, and whatever fails, the server is brought back first."""
+        try:
+            for event in events:  # noqa: UP028 # `yield from` would end the restart half-way with its listener
+                yield event
+        except GeneratorExit:
+            for _ in events:
+                pass
+            raise
+        except AdminError:
+            if self._ws.runtime.inspect().state == "stopped":
+                yield from self._ws.runtime.start(CancelToken())
+            raise
+
+    # -- after ----------------------------------------------------------------------------------------------------
+
+    def _look_after(self) -> Generator[Event, None, None]:
+        with self._ws.database() as database:
+            listed = database.names()
+            chosen = self._options.collections
+            names = [name for name in listed if not chosen or name in chosen]
+            start = self._before.counters_after if self._options.how == "none" else {}
+            self._written_between = moved(start, read_counters(database))
+            with self._phase("fingerprint_after"):
+                yield from take(
+                    self._after, database, names, "fingerprint_after", cancel=self._cancel, earlier=self._before
+                )
+
+    def _compare(self, state: RuntimeState) -> Events:
+        yield StepStarted(step="compare", title="comparing")
+        with self._phase("compare"), self._ws.database() as database:
+            judgement = judge(self._before, self._after, database, self._options.how, self._written_between)
+            if judgement.verdict in {"lost", "changed"} and self._options.how != "none":
+                yield from self._watch(database, self._after)
+                judgement = judge(self._before, self._after, database, self._options.how, self._written_between)
+        good = judgement.verdict == "persisted"
+        yield StepFinished(step="compare", outcome="ok" if good else "failed", detail=judgement.reason)
+        cause, fix = "", ""
+        if judgement.verdict in {"lost", "changed"}:
+            cause, fix = likely_cause(state.storage, self._options.how, self._findings())
+        elif judgement.verdict == "inconclusive":
+            fix = self._again()
+        yield Finished(report=self._report(state, judgement, cause=cause, fix=fix))
+
+    def _gave_out(self, state: RuntimeState, error: AdminError) -> Events:
+        """The server did not come back, or could not be read: nothing was lost that anybody has seen."""
+        yield Notice(level="error", text=str(error), fix=error.fix)
+        reason = f"the content could not be compared: {error}"
+        judgement = Judgement("inconclusive", reason, without_after(self._before))
+        cause, _ = likely_cause(state.storage, self._options.how, self._findings())
+        yield Finished(report=self._report(state, judgement, cause=cause, fix=error.fix or self._again()))
+
+    def _findings(self) -> Sequence[Diagnosis]:
+        """What the server's log says of its latest start."""
+        if not self._ws.runtime.capabilities.logs:
+            return ()
+        lines: list[str] = []
+        try:
+            for batch in self._ws.runtime.logs(tail=_LOG_LINES, follow=False, cancel=self._cancel):
+                lines += batch
+        except AdminError:
+            return ()  # the log is only a help
+        starts = [index for index, line in enumerate(lines) if _BANNER in line]
+        return decode_log(lines[starts[-1] :] if starts else lines)
+
+    def _report(self, state: RuntimeState, judgement: Judgement, *, cause: str = "", fix: str = "") -> VerifyReport:
+        filters = sum(len(print_.filtered) for print_ in self._before.fingerprints.values())
+        return VerifyReport(
+            profile=self._ws.settings.name,
+            how=self._options.how,
+            verdict=judgement.verdict,
+            reason=judgement.reason,
+            collections=judgement.collections,
+            aliases=judgement.aliases,
+            phases=tuple(self._phases),
+            ready_seconds=self._ready_seconds,
+            checks="id, payload and every vector's bytes of every point, exact counts, "
+            f"{counted(filters, 'filtered count')}, configuration, payload indexes, aliases",
+            cause=cause,
+            fix=fix,
+            server_version=self._version,
+            storage=f"{state.storage.kind} {state.storage.source}".strip(),
+            at=self._at,
+            seconds=time.monotonic() - self._begun,
+        )
+
+    def _again(self) -> str:
+        return command(self._ws.settings, f"verify --how {self._options.how}")
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        at, begun = datetime.now(UTC), time.monotonic()
+        self._phase_begun = begun
+        try:
+            yield
+        finally:
+            self._phases.append(Phase(name=name, at=at, seconds=time.monotonic() - begun))
+
+    def _seconds_of_phase(self) -> float:
+        return time.monotonic() - self._phase_begun
