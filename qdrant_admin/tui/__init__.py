@@ -1,1 +1,1 @@
-"""The terminal interface: draws the same events as a live screen."""
+"""The terminal application: the second face of every operation. Start with the module docstring of `tui.app`."""

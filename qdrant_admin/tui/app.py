@@ -1,0 +1,328 @@
+"""The terminal application: its shell. Screens live in `tui/screens/`, shared widgets in `tui/widgets/`.
+
+How to add a screen
+-------------------
+1. `screens/NAME.py`: a `BaseScreen` with `SECTION` (its mode), `HELP_TEXT`, `BINDINGS` (each with a stable `id` and a
+   `tooltip`), `compose_body()`, and `look_again()`, which loads what it shows. Its look goes into `styles/NAME.tcss`
+   (every file there is loaded; use theme variables only: `$accent`, `$line`, `$text-muted`, `$text-success`, ...).
+2. An area with a number key also goes into `widgets.bars.SECTIONS` and into `MODES` here, imported lazily.
+3. Anything that may block: `self.ask(call, then, failed)` for a short question, `self.run_job(kind, title, events)` for
+   an operation. Both answer on the app's own thread. Ask `self.services` only, never a client. Tests give the app a
+   `Services` of their own with frozen reports (`tests/tui/canned.py`).
+4. A job outlives its screen. `job_changed(view, events)` is called while the screen is in front; when it comes back it
+   reads `self.admin.jobs.latest("migrate")`. A `JobView` is frozen and holds all: steps, progress by (step, item),
+   notices, report, failure. A screen that draws the end of a job itself names the kind in `DRAWS_JOBS`, so that the app
+   does not show a toast as well. Pause, resume and stop: `self.admin.jobs.pause(view.id)`, `.resume`, `.cancel`.
+5. Text: `look.text/line/lines/state/key/bar/spark` make `Content` for `Plain` (our Static); `look.cell/state_cell` make
+   rich Text for DataTable and Tree. Never hand a `str` from outside to a widget: it would be parsed as markup.
+   Figures and states come from `core.words` only.
+6. Designed states: `widgets.states.loading/empty/failure` into a `StatePanel`. Questions: `screens.dialogs.ConfirmDialog`
+   (with `typed=NAME` where something would be destroyed) through `self.app.push_screen(dialog, callback)`.
+7. A snapshot for each designed state with the `snap` fixture (`tests/tui/conftest.py`), at 80x24 and 120x40, and a look
+   at the picture (`python tests/tui/make_pictures.py --snapshots`).
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from qdrant_admin.core import words
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.events import Events
+from qdrant_admin.core.text import plain
+from qdrant_admin.tui import look
+from qdrant_admin.tui.jobs import Jobs, JobStirred, JobView
+from qdrant_admin.tui.preferences import Preferences, read_preferences, write_preferences
+from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.server_watch import ServerWatch
+from qdrant_admin.tui.services import Services
+from qdrant_admin.tui.theme import DARK, LIGHT, ThemeChoice, theme_name
+from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip
+
+STYLES = Path(__file__).parent / "styles"
+DRAW_EVERY_SECONDS = 0.066
+"""At most some 15 looks into a job's mailbox a second."""
+
+
+def _home() -> Screen[None]:
+    from qdrant_admin.tui.screens.home import HomeScreen
+
+    return HomeScreen()
+
+
+def _collections() -> Screen[None]:
+    from qdrant_admin.tui.screens.collections import CollectionsScreen
+
+    return CollectionsScreen()
+
+
+def _migrate() -> Screen[None]:
+    from qdrant_admin.tui.screens.migrate import MigrateScreen
+
+    return MigrateScreen()
+
+
+def _verify() -> Screen[None]:
+    from qdrant_admin.tui.screens.verify import VerifyScreen
+
+    return VerifyScreen()
+
+
+def _logs() -> Screen[None]:
+    from qdrant_admin.tui.screens.logs import LogsScreen
+
+    return LogsScreen()
+
+
+def _settings() -> Screen[None]:
+    from qdrant_admin.tui.screens.settings import SettingsScreen
+
+    return SettingsScreen()
+
+
+class AdminApp(App[int]):
+    """The shell: areas, jobs, the watch on the server, themes, and the way out.
+
+    Args:
+        services: the operations; tests pass canned ones.
+        watch: whether to look at the server again and again (tests look once).
+        start: the area to begin with.
+        draw_every: seconds between two looks into a job's mailbox.
+        preferences: as read from disk when None.
+    """
+
+    TITLE = "qdrant-admin"
+    CSS_PATH: ClassVar[list[str | Path]] = sorted(STYLES.glob("*.tcss"))  # type: ignore[assignment]  # a list is fine
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
+        "home": _home,
+        "collections": _collections,
+        "migrate": _migrate,
+        "verify": _verify,
+        "logs": _logs,
+        "settings": _settings,
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"go('{mode}')", mode, id=f"app.go.{mode}", tooltip=f"go to {mode}", show=False)
+            for number, mode in enumerate(MODES, 1)
+        ),
+        Binding("question_mark", "show_help", "help", id="app.help", tooltip="keys of this screen", show=False),
+        Binding("w", "show_jobs", "jobs", id="app.jobs", tooltip="running and finished jobs", show=False),
+        Binding("escape", "back", "back", id="app.back", tooltip="back", show=False),
+        Binding("q", "leave", "quit", id="app.leave", tooltip="quit", show=False),
+        Binding("ctrl+q", "leave", "quit", id="app.quit", tooltip="quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        watch: bool = True,
+        start: str = "home",
+        draw_every: float = DRAW_EVERY_SECONDS,
+        preferences: Preferences | None = None,
+    ) -> None:
+        super().__init__()
+        self.services = services
+        self.jobs = Jobs(self.post_message)
+        self.watch_server = watch
+        self.server = ServerWatch(self)
+        self.preferences = preferences or read_preferences()
+        self._start, self._draw_every = start, draw_every
+        self._drawn_at: dict[int, float] = {}
+        self._leaving = False
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        self.theme = theme_name(self.preferences.theme)
+
+    def on_mount(self) -> None:
+        """Show the first area and start looking at the server."""
+        self.set_class(look.ascii_only(), "-ascii")
+        self.switch_mode(self._start)
+        self.server.begin()
+
+    # areas
+
+    def action_go(self, mode: str) -> None:
+        """Show an area."""
+        if mode != self.current_mode:
+            self.switch_mode(mode)
+
+    def action_back(self) -> None:
+        """Leave what lies over the area; in an area, nothing."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def action_show_help(self) -> None:
+        """The keys of the screen in front."""
+        from qdrant_admin.tui.screens.help import HelpDialog
+
+        self.push_screen(HelpDialog(self.screen))
+
+    def action_show_jobs(self) -> None:
+        """Running and finished jobs with their steps."""
+        from qdrant_admin.tui.screens.job_list import JobsDialog
+
+        self.push_screen(JobsDialog())
+
+    def base_screens(self) -> list[BaseScreen]:
+        """The screens of ours in the area in front, below any dialog."""
+        return [screen for screen in self.screen_stack if isinstance(screen, BaseScreen)] if self.current_mode else []
+
+    def show_frame(self, screen: BaseScreen) -> None:
+        """Bring header and strip of a screen up to date."""
+        header = screen.query_one(HeaderBar)
+        header.profile, header.state, header.detail = self.server.headline()
+        screen.query_one(JobStrip).show(self.jobs.running())
+
+    def server_changed(self) -> None:
+        """The watch has seen something new."""
+        for screen in self.base_screens():
+            self.show_frame(screen)
+            screen.server_changed()
+
+    # jobs
+
+    def start_job(
+        self,
+        kind: str,
+        title: str,
+        events: Callable[[CancelToken], Events],
+        *,
+        touches: str = "",
+        can_pause: bool = False,
+    ) -> JobView | None:
+        """Start a job, or say in a toast why not. See `Jobs.start`."""
+        try:
+            view = self.jobs.start(kind, title, events, touches=touches, can_pause=can_pause)
+        except AdminError as error:
+            self.toast_error(error)
+            return None
+        self._tell(view, ())
+        return view
+
+    def on_job_stirred(self, message: JobStirred) -> None:
+        """Look into the mailbox now, or when the screen has had time to breathe."""
+        wait = self._drawn_at.get(message.job, 0.0) + self._draw_every - time.monotonic()
+        if wait > 0:
+            self.set_timer(wait, partial(self._collect, message.job))
+        else:
+            self._collect(message.job)
+
+    def _collect(self, number: int) -> None:
+        self._drawn_at[number] = time.monotonic()
+        was_running = self.jobs.view(number).running
+        view, events = self.jobs.collect(number)
+        self._tell(view, events)
+        if was_running and not view.running:
+            self._ended(view)
+
+    def _tell(self, view: JobView, events: tuple[object, ...]) -> None:
+        running = self.jobs.running()
+        for screen in self.base_screens():
+            screen.query_one(JobStrip).show(running)
+            screen.job_changed(view, events)  # type: ignore[arg-type]  # events come from the job as they are
+
+    def _ended(self, view: JobView) -> None:
+        if self._leaving:
+            if not self.jobs.running():
+                self.exit(0)
+            return
+        self.server.look()
+        drawn = any(view.kind in screen.DRAWS_JOBS for screen in self.base_screens())
+        if view.failure is not None and view.failure.unexpected:
+            from qdrant_admin.tui.screens.dialogs import ErrorDialog
+
+            self.push_screen(ErrorDialog(view.title, view.failure))
+        elif not drawn:
+            self._toast_end(view)
+
+    def _toast_end(self, view: JobView) -> None:
+        if view.failure is not None and not view.failure.cancelled:
+            self.toast_error(AdminError(view.failure.what, why=view.failure.why, fix=view.failure.fix))
+            return
+        state = words.state("cancelled" if view.failure else view.verdict)
+        said = view.report.summary() if view.report else ""
+        shown = f"{state.text(ascii_only=look.ascii_only())}  {said}".strip()
+        bad = state.tone in {"warn", "bad"}
+        self.notify(plain(shown), title=view.title, severity="warning" if bad else "information", markup=False)
+
+    def toast_error(self, error: AdminError) -> None:
+        """A failure in brief: what, why, and what to do now."""
+        rows = [plain(error.what), plain(error.why), f"try  {plain(error.fix)}" if error.fix else ""]
+        self.notify("\n".join(row for row in rows if row), severity="error", timeout=10, markup=False)
+
+    def show_unexpected(self, error: Exception) -> None:
+        """A fault of ours outside a job: a dialog with what to copy; the app stays alive."""
+        import traceback
+
+        from qdrant_admin.tui.jobs import JobFailure
+        from qdrant_admin.tui.screens.dialogs import ErrorDialog
+
+        details = "".join(traceback.format_exception(error))
+        self.push_screen(ErrorDialog("", JobFailure(f"{type(error).__name__}: {error}", details=details)))
+
+    # preferences and profiles
+
+    def choose_theme(self, choice: ThemeChoice) -> None:
+        """Use a theme now and from now on."""
+        self.theme = theme_name(choice)
+        self.keep(self.preferences.model_copy(update={"theme": choice}))
+
+    def keep(self, preferences: Preferences) -> None:
+        """Remember preferences; say so when that fails."""
+        self.preferences = preferences
+        try:
+            write_preferences(preferences)
+        except OSError as error:
+            self.notify(plain(f"not remembered: {error}"), severity="warning", markup=False)
+
+    def profile_changed(self) -> None:
+        """Another profile, or another setting of this one: look at everything anew."""
+        self.server.forget()
+        self.server_changed()
+        self.server.look()
+        for screen in self.base_screens():
+            screen.look_again()
+
+    # the way out
+
+    def action_leave(self) -> None:
+        """Quit; with running jobs, ask first, then stop them cleanly. A second time quits at once."""
+        if self._leaving or not self.jobs.running():
+            self.exit(0)
+            return
+        from qdrant_admin.tui.screens.dialogs import QuitDialog
+
+        if not isinstance(self.screen, QuitDialog):
+            self.push_screen(QuitDialog(self.jobs.running()), self._leave)
+
+    async def action_quit(self) -> None:
+        """As `leave`: the framework's own name for it."""
+        self.action_leave()
+
+    def _leave(self, sure: bool | None) -> None:
+        if not sure:
+            return
+        self._leaving = True
+        self.jobs.cancel_all()
+        if not self.jobs.running():
+            self.exit(0)
+            return
+        self.notify("stopping… what was acknowledged stays. Press q again to leave at once.", timeout=60, markup=False)
+        for screen in self.base_screens():
+            screen.query_one(JobStrip).show(self.jobs.running())
+
+
+def run(profile: str | None) -> int:
+    """Open the TUI; returns the exit code."""
+    return AdminApp(Services(profile)).run() or 0

@@ -1,0 +1,291 @@
+"""Jobs: operations that run while a person looks at something else. They belong to the app, not to a screen.
+
+A job's thread only appends events to a mailbox and posts `JobStirred`; the app empties the mailbox some 15 times a
+second, folds what it found into a new frozen `JobView` and tells the screen. So a flood of events costs the screen
+nothing, nothing is lost, and no thread ever shares a changing object with it.
+"""
+
+import itertools
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from textual.message import Message
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError, Cancelled
+from qdrant_admin.core.events import (
+    Event,
+    Events,
+    Finished,
+    LogLines,
+    Notice,
+    Outcome,
+    Progress,
+    StepFinished,
+    StepStarted,
+)
+from qdrant_admin.core.reports import Report
+
+JobState = Literal["running", "paused", "stopping", "done", "failed", "cancelled"]
+NOTICES_KEPT = 200
+LOG_LINES_KEPT = 400
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step of a job as it stands now."""
+
+    step: str
+    title: str
+    outcome: Outcome | None = None
+    """None while it runs."""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class JobFailure:
+    """Why a job ended without a report."""
+
+    what: str
+    why: str = ""
+    fix: str = ""
+    details: str = ""
+    """A traceback, only for what nobody expected."""
+    cancelled: bool = False
+
+    @property
+    def unexpected(self) -> bool:
+        """Whether this is a fault of the product rather than of its surroundings."""
+        return bool(self.details)
+
+
+@dataclass(frozen=True)
+class JobView:
+    """Everything a screen may want to know of a job. Frozen: a new one is made for every change."""
+
+    id: int
+    kind: str
+    """Which operation: `up`, `migrate`, `verify`, ..."""
+    title: str
+    state: JobState = "running"
+    steps: tuple[StepView, ...] = ()
+    progress: Mapping[tuple[str, str], Progress] = field(default_factory=dict)
+    """The latest `Progress` of each (step, item), in the order in which they first came."""
+    latest: Progress | None = None
+    notices: tuple[Notice, ...] = ()
+    log: tuple[str, ...] = ()
+    report: Report | None = None
+    failure: JobFailure | None = None
+    seconds: float = 0.0
+    """How long it has run."""
+    can_pause: bool = False
+
+    @property
+    def running(self) -> bool:
+        """Whether its thread is still at work (held and stopping count)."""
+        return self.state in {"running", "paused", "stopping"}
+
+    @property
+    def current_step(self) -> StepView | None:
+        """The step at work, the last one begun."""
+        return next((step for step in reversed(self.steps) if step.outcome is None), None)
+
+    @property
+    def verdict(self) -> str:
+        """A key of `core.words.STATES` for the job as a whole."""
+        if self.report is not None:
+            return self.report.verdict_word
+        return {"running": "running", "paused": "paused", "stopping": "running"}.get(self.state, self.state)
+
+
+def folded(view: JobView, event: Event) -> JobView:
+    """The view after one more event."""
+    match event:
+        case StepStarted():
+            others = tuple(step for step in view.steps if step.step != event.step)
+            return replace(view, steps=(*others, StepView(event.step, event.title)))
+        case StepFinished():
+            steps = tuple(
+                replace(step, outcome=event.outcome, detail=event.detail) if step.step == event.step else step
+                for step in view.steps
+            )
+            return replace(view, steps=steps)
+        case Progress():
+            return replace(view, progress={**view.progress, (event.step, event.item): event}, latest=event)
+        case Notice():
+            return replace(view, notices=(*view.notices, event)[-NOTICES_KEPT:])
+        case LogLines():
+            return replace(view, log=(*view.log, *event.lines)[-LOG_LINES_KEPT:])
+        case Finished():
+            return replace(view, report=event.report)
+
+
+class JobStirred(Message):
+    """There is something in a job's mailbox. Sent by its thread, at most once until the app has looked."""
+
+    def __init__(self, job: int) -> None:
+        super().__init__()
+        self.job = job
+
+
+class Job:
+    """One running operation: its thread, its token and its mailbox. Screens see `JobView` only."""
+
+    def __init__(self, number: int, events: Callable[[CancelToken], Events], post: Callable[[Message], object]) -> None:
+        self.id = number
+        self.cancel = CancelToken()
+        self.started = time.monotonic()
+        self._events, self._post = events, post
+        self._lock = threading.Lock()
+        self._mail: list[Event] = []
+        self._held: dict[tuple[str, str], Progress] = {}
+        self._ended: JobFailure | Literal["running", "over"] = "running"
+        self._announced = False
+        self.thread = threading.Thread(target=self._run, name=f"job-{number}", daemon=True)
+
+    def _run(self) -> None:
+        outcome: JobFailure | Literal["over"] = "over"
+        try:
+            for event in self._events(self.cancel):
+                self._put(event)
+        except Cancelled as error:
+            outcome = JobFailure(error.what, error.why, error.fix, cancelled=True)
+        except AdminError as error:
+            outcome = JobFailure(error.what, error.why, error.fix)
+        except Exception as error:  # noqa: BLE001 - the job boundary: a fault of one operation must not end the app
+            outcome = JobFailure(f"{type(error).__name__}: {error}", details=traceback.format_exc())
+        with self._lock:
+            self._ended = outcome
+        self._announce()
+
+    def _put(self, event: Event) -> None:
+        with self._lock:
+            if isinstance(event, Progress):  # only the newest of each bar is worth drawing
+                self._held[event.step, event.item] = event
+            else:
+                self._mail.extend(self._held.values())
+                self._held.clear()
+                self._mail.append(event)
+        self._announce()
+
+    def _announce(self) -> None:
+        with self._lock:
+            if self._announced:
+                return
+            self._announced = True
+        self._post(JobStirred(self.id))
+
+    def collect(self) -> tuple[tuple[Event, ...], JobFailure | Literal["running", "over"]]:
+        """Empty the mailbox: the events since the last time, and whether that was all."""
+        with self._lock:
+            events = (*self._mail, *self._held.values())
+            self._mail.clear()
+            self._held.clear()
+            self._announced = False
+            return events, self._ended
+
+
+class Jobs:
+    """The app's registry of jobs. Used from the app's own thread only.
+
+    Args:
+        post: posts a message to the app from any thread.
+    """
+
+    def __init__(self, post: Callable[[Message], object]) -> None:
+        self._post = post
+        self._numbers = itertools.count(1)
+        self._jobs: dict[int, Job] = {}
+        self._views: dict[int, JobView] = {}
+        self._touching: dict[int, str] = {}
+
+    def start(
+        self,
+        kind: str,
+        title: str,
+        events: Callable[[CancelToken], Events],
+        *,
+        touches: str = "",
+        can_pause: bool = False,
+    ) -> JobView:
+        """Run an operation in a thread of its own.
+
+        Args:
+            kind: the operation's name, by which screens find their jobs again (`latest`).
+            title: in words for a person: `restart and verify`.
+            touches: what it changes; two jobs that touch the same thing do not run at once.
+
+        Raises:
+            AdminError: another job that touches the same thing is running.
+        """
+        busy = next((view for view in self.running() if touches and self._touching[view.id] == touches), None)
+        if busy is not None:
+            raise AdminError(
+                f"“{busy.title}” is still running",
+                why="both would change the same server",
+                fix="press w to see it, and to stop it",
+            )
+        job = Job(next(self._numbers), events, self._post)
+        self._jobs[job.id], self._touching[job.id] = job, touches
+        view = self._views[job.id] = JobView(job.id, kind, title, can_pause=can_pause)
+        job.thread.start()
+        return view
+
+    def collect(self, number: int) -> tuple[JobView, tuple[Event, ...]]:
+        """Fold what a job said since the last time into its view."""
+        job, view = self._jobs[number], self._views[number]
+        events, ended = job.collect()
+        for event in events:
+            view = folded(view, event)
+        if view.running:
+            view = replace(view, seconds=time.monotonic() - job.started, state=self._state(job))
+            if ended == "over":
+                view = replace(view, state="done")
+            elif ended != "running":
+                view = replace(view, state="cancelled" if ended.cancelled else "failed", failure=ended)
+        self._views[number] = view
+        return view, events
+
+    @staticmethod
+    def _state(job: Job) -> JobState:
+        return "stopping" if job.cancel.cancelled else "paused" if job.cancel.paused else "running"
+
+    def view(self, number: int) -> JobView:
+        """A job as it stands now."""
+        return self._views[number]
+
+    def all(self) -> list[JobView]:
+        """Every job since the app started, newest first."""
+        return [self._views[number] for number in sorted(self._views, reverse=True)]
+
+    def running(self) -> list[JobView]:
+        """Those whose thread is still at work."""
+        return [view for view in self.all() if view.running]
+
+    def latest(self, *kinds: str) -> JobView | None:
+        """The newest job of these kinds, running or over."""
+        return next((view for view in self.all() if view.kind in kinds), None)
+
+    def pause(self, number: int) -> JobView:
+        """Hold it at its next safe point."""
+        self._jobs[number].cancel.pause()
+        return self.collect(number)[0]
+
+    def resume(self, number: int) -> JobView:
+        """Let it go on."""
+        self._jobs[number].cancel.resume()
+        return self.collect(number)[0]
+
+    def cancel(self, number: int) -> JobView:
+        """Ask it to stop. What was acknowledged stays."""
+        self._jobs[number].cancel.cancel()
+        return self.collect(number)[0]
+
+    def cancel_all(self) -> None:
+        """Ask every running job to stop."""
+        for view in self.running():
+            self.cancel(view.id)

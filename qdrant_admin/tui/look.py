@@ -1,0 +1,172 @@
+"""How things look: states, figures, sparklines and hostile text, as values that no widget parses as markup.
+
+A `str` handed to most Textual widgets is parsed as markup, and a collection called `[/oops]` then kills the app. So:
+`Content` (from here) for Static-like widgets, `cell()` (rich Text) for DataTable and Tree, and never an f-string.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from rich.text import Text
+from textual.content import Content
+from textual.style import Style
+
+from qdrant_admin.core import words
+from qdrant_admin.core.text import plain
+from qdrant_admin.core.words import Tone
+
+TONE_STYLES: dict[Tone, str] = {
+    "good": "$text-success",
+    "busy": "$text-accent",
+    "warn": "$text-warning",
+    "bad": "$text-error",
+    "idle": "$text-muted",
+}
+MUTED = "$text-muted"
+KEY = "bold $text-accent"
+
+_BARS = "▁▂▃▄▅▆▇█"
+_ASCII_BARS = "_.:-=+*#"
+_ASCII = str.maketrans(
+    {"…": "~", "·": ".", "→": ">", "←": "<", "↑": "^", "↓": "v", "▾": "v", "▸": ">", "—": "-", "–": "-", "━": "=", "─": "-",
+     "›": ">", "“": '"', "”": '"', "’": "'", "⏎": "~", "⇥": "~", "␍": "~", "␀": "~", "␛": "~", "\ufffd": "?", "✓": "*"}
+)  # fmt: skip
+
+
+def ascii_only() -> bool:
+    """Whether symbols must be plain ASCII: asked for, or the terminal's encoding has nothing else."""
+    if os.environ.get("QDRANT_ADMIN_ASCII", "") not in {"", "0"}:
+        return True
+    encoding = getattr(sys.__stdout__, "encoding", None) or ""
+    return bool(encoding) and not encoding.lower().replace("-", "").startswith(("utf", "cp65001"))
+
+
+def glyphs(text: str) -> str:
+    """Our own typographic characters, or their ASCII stand-ins where the terminal has nothing else."""
+    return text.translate(_ASCII) if ascii_only() else text
+
+
+def text(value: object, style: str | Style = "") -> Content:
+    """Anything as one printable line, taken as it is."""
+    return Content.styled(glyphs(plain(value)), style)
+
+
+def muted(value: object) -> Content:
+    """Text of lesser weight."""
+    return text(value, MUTED)
+
+
+def line(*parts: Content | tuple[object, str] | object) -> Content:
+    """Parts behind one another; a part is content, `(value, style)`, or a value."""
+    return Content("").join([_part(part) for part in parts])
+
+
+def _part(part: Content | tuple[object, str] | object) -> Content:
+    if isinstance(part, Content):
+        return part
+    if isinstance(part, tuple):
+        return text(*part)
+    return text(part)
+
+
+def lines(*rows: Content) -> Content:
+    """Rows below one another."""
+    return Content("\n").join(rows)
+
+
+def state(key: str, word: str = "") -> Content:
+    """Symbol, word and colour of a state; `word` says it differently where the sentence asks for it."""
+    known = words.state(key)
+    shown = known._replace(word=plain(word or known.word))
+    return Content.styled(glyphs(shown.text(ascii_only=ascii_only())), TONE_STYLES[known.tone])
+
+
+def symbol(key: str) -> Content:
+    """Only the symbol of a state, in its colour: for places where the word stands beside it anyway."""
+    known = words.state(key)
+    return Content.styled(known.ascii if ascii_only() else known.symbol, TONE_STYLES[known.tone])
+
+
+def key(name: str, says: str, action: str = "") -> Content:
+    """A key and what it does, `r refresh`; a click runs `action` where one is given."""
+    shown = Content.assemble((glyphs(name), KEY), (f" {says}", MUTED))
+    return shown.stylize(Style.from_meta({"@click": action})) if action else shown
+
+
+def keys(*pairs: tuple[str, str, str]) -> Content:
+    """Several `(key, what it does, action)` in a row."""
+    return Content("   ").join([key(*pair) for pair in pairs])
+
+
+def fit(content: Content, width: int, *, right: bool = False) -> Content:
+    """Exactly `width` cells: cut with an ellipsis, or filled with blanks."""
+    missing = width - content.cell_length
+    if missing < 0:
+        return content.truncate(width, ellipsis=not ascii_only())
+    return content.pad_left(missing) if right else content.pad_right(missing)
+
+
+def spark(values: Sequence[float], width: int, *, top: float | None = None, style: str = "$accent") -> Content:
+    """The last `width` values as small bars from zero to `top` (their own maximum by default); blank on the left."""
+    bars = _ASCII_BARS if ascii_only() else _BARS
+    shown = list(values)[-width:]
+    highest = max(top or 0.0, max(shown, default=0.0)) or 1.0
+    drawn = "".join(bars[min(len(bars) - 1, int(value / highest * (len(bars) - 1) + 0.5))] for value in shown)
+    return Content.assemble((bars[0] * (width - len(drawn)), "$line"), (drawn, style))
+
+
+def bar(done: int, total: int | None, width: int, *, style: str = "$accent") -> Content:
+    """A progress bar of thin blocks; only the empty track while the total is not known."""
+    full, empty = ("#", "-") if ascii_only() else ("━", "─")
+    if total is None:
+        return Content.styled(empty * width, "$line")
+    share = 1.0 if total == 0 else min(1.0, done / total)
+    filled = width if share >= 1.0 else min(width - 1, int(width * share))
+    return Content.assemble((full * filled, style), (empty * (width - filled), "$line"))
+
+
+def cell(value: object, style: str = "", variables: Mapping[str, str] | None = None, *, right: bool = False) -> Text:
+    """A cell of a DataTable or a label of a Tree.
+
+    Args:
+        style: a rich style, in which `$name` is looked up in `variables` (`self.app.theme_variables`).
+        right: for figures.
+    """
+    for name, colour in (variables or {}).items():
+        if f"${name}" == style:
+            style = colour
+    shown = "" if style.startswith("$") else style
+    return Text(
+        glyphs(plain(value)), style=shown, justify="right" if right else "left", no_wrap=True, overflow="ellipsis"
+    )
+
+
+def state_cell(key_: str, variables: Mapping[str, str], word: str = "") -> Text:
+    """Symbol, word and colour of a state for a DataTable."""
+    known = words.state(key_)
+    shown = known._replace(word=plain(word or known.word))
+    return cell(shown.text(ascii_only=ascii_only()), TONE_STYLES[known.tone], variables)
+
+
+def beside(columns: Sequence[Sequence[Content]], widths: Sequence[int], gap: int = 4) -> list[Content]:
+    """Columns of rows next to one another, each cut or filled to its width."""
+    height = max((len(column) for column in columns), default=0)
+    rows = []
+    for index in range(height):
+        parts = [
+            fit(column[index] if index < len(column) else Content(""), width)
+            for column, width in zip(columns, widths, strict=True)
+        ]
+        rows.append(Content(" " * gap).join(parts))
+    return rows
+
+
+def fields(pairs: Sequence[tuple[str, Content]], width: int = 13) -> list[Content]:
+    """Labels of lesser weight on the left, values behind them."""
+    return [line(fit(muted(label), width), value) for label, value in pairs]
+
+
+def title(words_: str) -> Content:
+    """The head of a group."""
+    return text(words_, "bold $text-accent")

@@ -1,0 +1,144 @@
+"""What every screen of the app has in common: the frame, asking in a thread, jobs, and showing failures."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.geometry import Size
+from textual.screen import Screen
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.events import Event, Events
+from qdrant_admin.tui.background import off_thread
+from qdrant_admin.tui.jobs import JobView
+from qdrant_admin.tui.services import Services
+from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip, KeyBar, NavBar
+from qdrant_admin.tui.widgets.states import TooSmall
+
+if TYPE_CHECKING:
+    from qdrant_admin.tui.app import AdminApp
+
+T = TypeVar("T")
+SMALLEST = Size(60, 15)
+
+
+class BaseScreen(Screen[None]):
+    """A screen of one area. Subclasses give `SECTION`, `HELP_TEXT`, bindings, and `compose_body`."""
+
+    SECTION: ClassVar[str] = ""
+    """Its mode, a key of `widgets.bars.SECTIONS`."""
+    HELP_TEXT: ClassVar[str] = ""
+    """One or two sentences for the help screen: the question this screen answers."""
+    DRAWS_JOBS: ClassVar[frozenset[str]] = frozenset()
+    """Kinds of jobs whose end this screen draws itself, so that no toast is needed."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "refresh_now", "refresh", id="screen.refresh", tooltip="look again"),
+        Binding("j", "cursor('down')", "down", id="screen.down", show=False),
+        Binding("k", "cursor('up')", "up", id="screen.up", show=False),
+        Binding("g", "cursor('home')", "top", id="screen.top", show=False),
+        Binding("G", "cursor('end')", "bottom", id="screen.bottom", show=False),
+    ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]
+
+    @property
+    def admin(self) -> "AdminApp":
+        """The app, typed."""
+        return cast("AdminApp", self.app)
+
+    @property
+    def services(self) -> Services:
+        """The operations of the profile in use."""
+        return self.admin.services
+
+    def compose(self) -> ComposeResult:
+        """The frame around `compose_body`."""
+        yield HeaderBar(id="header")
+        with Container(id="body"):
+            yield from self.compose_body()
+        with Vertical(id="foot"):
+            yield JobStrip(id="jobs")
+            yield KeyBar(id="keys")
+            yield NavBar(id="nav")
+        yield TooSmall(id="too-small")
+
+    def compose_body(self) -> ComposeResult:
+        """The screen's own widgets."""
+        raise NotImplementedError
+
+    def look_again(self) -> None:
+        """Start loading what the screen shows. Called when it is first shown, shown again, and by `r`."""
+
+    def server_changed(self) -> None:
+        """The watch has seen something new (`admin.server`)."""
+
+    def job_changed(self, view: JobView, events: tuple[Event, ...]) -> None:
+        """A job said something. Only the screen in front is told; others see `admin.jobs` when they come back."""
+
+    def on_mount(self) -> None:
+        """Fill the frame."""
+        self.query_one(NavBar).here = self.SECTION
+
+    def on_screen_resume(self) -> None:
+        """Be up to date whenever it comes to the front."""
+        self.admin.show_frame(self)
+        self.look_again()
+
+    def on_resize(self) -> None:
+        """Below a readable size, say so calmly instead of drawing ruins."""
+        small = self.size.width < SMALLEST.width or self.size.height < SMALLEST.height
+        self.set_class(small, "-too-small")
+
+    def action_refresh_now(self) -> None:
+        """Look again."""
+        self.look_again()
+
+    def action_cursor(self, where: str) -> None:
+        """Let j, k, g and G do what the arrows, home and end do in the focused widget."""
+        names = {"down": ("cursor_down", "scroll_down"), "up": ("cursor_up", "scroll_up")}
+        names |= {"home": ("scroll_top", "first", "scroll_home"), "end": ("scroll_bottom", "last", "scroll_end")}
+        for name in names[where]:
+            action = getattr(self.focused, f"action_{name}", None)
+            if action is not None:
+                action()
+                return
+
+    def ask(
+        self,
+        call: Callable[[], T],
+        then: Callable[[T], object],
+        failed: Callable[[AdminError], object] | None = None,
+        *,
+        group: str = "ask",
+    ) -> None:
+        """Run a blocking call in a thread and hand its result to `then`, here.
+
+        A new call of the same group replaces the old one. A failure goes to `failed`, or becomes a toast.
+        """
+
+        async def work() -> None:
+            try:
+                result = await off_thread(call)
+            except AdminError as error:
+                (failed or self.admin.toast_error)(error)
+            except Exception as error:  # noqa: BLE001 - the boundary to the operations: the app stays alive
+                self.admin.show_unexpected(error)
+            else:
+                then(result)
+
+        self.run_worker(work, group=group, exclusive=True, description=group, exit_on_error=False)
+
+    def run_job(
+        self,
+        kind: str,
+        title: str,
+        events: Callable[[CancelToken], Events],
+        *,
+        touches: str = "server",
+        can_pause: bool = False,
+    ) -> JobView | None:
+        """Start a job, or say in a toast why not. See `Jobs.start`."""
+        return self.admin.start_job(kind, title, events, touches=touches, can_pause=can_pause)

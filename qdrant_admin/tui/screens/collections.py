@@ -1,0 +1,208 @@
+"""Collections: what is in there, and is it all right? A table, and the one under the cursor in full beside it."""
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import DataTable
+
+from qdrant_admin.collections.reports import CollectionsReport
+from qdrant_admin.core import words
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.database.models import CollectionInfo, VectorSpec
+from qdrant_admin.tui import look
+from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.screens.points import PointsScreen
+from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.states import StatePanel, empty, failure, loading
+
+
+def vector_words(spec: VectorSpec) -> str:
+    """`384 Cosine`, `sparse`, `128 × n Dot`."""
+    if spec.kind == "sparse":
+        return "sparse"
+    rows = " × n" if spec.kind == "multi" else ""
+    datatype = "" if spec.datatype == "float32" else f" {spec.datatype}"
+    return f"{spec.size}{rows} {spec.distance}{datatype}"
+
+
+def vectors_words(info: CollectionInfo) -> str:
+    """All vector slots in a few words, the first one spelled out."""
+    if not info.vectors:
+        return "no vectors"
+    first = info.vectors[0]
+    shown = f"{first.name} {vector_words(first)}" if first.name else vector_words(first)
+    return shown if len(info.vectors) == 1 else f"{shown} and {len(info.vectors) - 1} more"
+
+
+class CollectionsScreen(BaseScreen):
+    """The table of collections."""
+
+    SECTION = "collections"
+    HELP_TEXT = "What the server holds: every collection with its status and its exact count. Enter opens its points."
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open points", id="collections.open", priority=True),
+        Binding("c", "copy_name", "copy name", id="collections.copy"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._report: CollectionsReport | None = None
+
+    def compose_body(self) -> ComposeResult:
+        """A state panel, or the table with its detail."""
+        yield StatePanel(loading(), id="collections-state")
+        with Horizontal(id="collections-split"):
+            yield DataTable[object](id="collections-table", cursor_type="row", zebra_stripes=False)
+            with VerticalScroll(id="collections-side", can_focus=False):
+                yield Plain(id="collections-detail")
+
+    def look_again(self) -> None:
+        """Ask for every collection."""
+        self.ask(self.services.collections, self._show, self._failed, group="collections")
+
+    def _failed(self, error: AdminError) -> None:
+        self.add_class("-stated")
+        hints = [("r", "look again", "screen.refresh_now"), ("1", "Home", "app.go('home')")]
+        self.query_one("#collections-state", StatePanel).update(failure(error, *hints))
+        self._report = None
+        self.refresh_bindings()
+
+    def _show(self, report: CollectionsReport) -> None:
+        self._report = report
+        self.set_class(not report.collections, "-stated")
+        if not report.collections:
+            nothing = empty(
+                "Nothing stored yet.",
+                "Bring your vectors in from Chroma, from an embedded Qdrant, or from another server.",
+                ("3", "migrate", "app.go('migrate')"),
+            )
+            self.query_one("#collections-state", StatePanel).update(nothing)
+        else:
+            self._fill(report)
+        self.refresh_bindings()
+
+    def _fill(self, report: CollectionsReport) -> None:
+        table = self.query_one(DataTable)
+        row, variables = table.cursor_row, self.app.theme_variables
+        wide = self.size.width >= 150
+        table.clear(columns=True)
+        table.add_column(look.cell("collection"), key="name")
+        table.add_column(look.cell("status"), key="status")
+        table.add_column(look.cell("points", right=True), key="points")
+        table.add_column(look.cell("vectors"), key="vectors")
+        if wide:
+            table.add_column(look.cell("indexed", right=True), key="indexed")
+            table.add_column(look.cell("on disk", right=True), key="disk")
+        for info in report.collections:
+            cells: list[object] = [
+                look.cell(words.shorten(info.name, 60 if wide else 34), "bold"),
+                look.state_cell("red" if info.trouble else info.status, variables),
+                look.cell("unknown" if info.points is None else words.number(info.points), right=True),
+                look.cell(vectors_words(info), look.MUTED, variables),
+            ]
+            if wide:
+                cells.append(look.cell(words.number(info.indexed_vectors), look.MUTED, variables, right=True))
+                cells.append(look.cell(words.size(info.disk_bytes), look.MUTED, variables, right=True))
+            table.add_row(*cells, key=info.name)
+        table.move_cursor(row=min(row, len(report.collections) - 1))
+        if self.focused is None:
+            table.focus()
+        self._detail()
+
+    @property
+    def _selected(self) -> CollectionInfo | None:
+        table = self.query_one(DataTable)
+        if self._report is None or not 0 <= table.cursor_row < len(self._report.collections):
+            return None
+        return self._report.collections[table.cursor_row]
+
+    @on(DataTable.RowHighlighted)
+    def _detail(self) -> None:
+        info = self._selected
+        self.query_one("#collections-detail", Plain).update(detail(info) if info else Content(""))
+
+    @on(DataTable.RowSelected)
+    def _row_selected(self) -> None:
+        self.action_open()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing can be opened while there is nothing."""
+        if action in {"open", "copy_name"}:
+            return self._report is not None and bool(self._report.collections)
+        return super().check_action(action, parameters)
+
+    def action_open(self) -> None:
+        """Show the points of the collection under the cursor."""
+        info = self._selected
+        if info is not None:
+            self.app.push_screen(PointsScreen(info.name))
+
+    def action_copy_name(self) -> None:
+        """Put its name on the clipboard."""
+        info = self._selected
+        if info is not None:
+            self.app.copy_to_clipboard(info.name)
+            self.notify("name copied", markup=False)
+
+
+def detail(info: CollectionInfo) -> Content:
+    """One collection in full, in groups with air between them."""
+    groups = [_head(info), _figures(info), _vectors(info), _aliases(info), _indexes(info), _metadata(info)]
+    return Content("\n\n").join([look.lines(*group) for group in groups if group])
+
+
+def _pair(name: str, value: Content | str) -> Content:
+    return look.line((f"{name:<10} ", look.MUTED), value)
+
+
+def _head(info: CollectionInfo) -> list[Content]:
+    rows = [look.text(info.name, "bold"), look.state("red" if info.trouble else info.status)]
+    if info.trouble or info.optimizer_error:
+        rows.append(look.text(info.trouble or info.optimizer_error, "$text-error"))
+    if info.status == "grey":
+        rows.append(look.muted("optimizations are possible and wait for the next write"))
+    return rows
+
+
+def _figures(info: CollectionInfo) -> list[Content]:
+    exact = "could not be counted" if info.points is None else f"{words.number(info.points)} exact"
+    rows = [_pair("points", exact)]
+    if info.points_approximate != info.points:
+        rows.append(_pair("", look.muted(f"{words.number(info.points_approximate)} by the server's estimate")))
+    rows.append(_pair("indexed", words.counted(info.indexed_vectors, "vector")))
+    rows.append(_pair("segments", words.number(info.segments)))
+    rows.append(_pair("on disk", words.size(info.disk_bytes)))
+    return rows
+
+
+def _vectors(info: CollectionInfo) -> list[Content]:
+    rows = []
+    for index, spec in enumerate(info.vectors):
+        shown = (
+            look.line((f"{spec.name}  ", "bold"), vector_words(spec)) if spec.name else look.text(vector_words(spec))
+        )
+        rows.append(_pair("vectors" if index == 0 else "", shown))
+    return rows
+
+
+def _aliases(info: CollectionInfo) -> list[Content]:
+    return [_pair("aliases" if index == 0 else "", alias) for index, alias in enumerate(info.aliases)]
+
+
+def _indexes(info: CollectionInfo) -> list[Content]:
+    rows = []
+    for index, (field, schema) in enumerate(sorted(info.payload_schema.items())):
+        kind = schema.get("data_type", schema.get("type", ""))
+        rows.append(_pair("indexes" if index == 0 else "", look.line(field, (f"  {kind}", look.MUTED))))
+    return rows
+
+
+def _metadata(info: CollectionInfo) -> list[Content]:
+    return [
+        _pair("metadata" if index == 0 else "", look.line((f"{name}  ", look.MUTED), value))
+        for index, (name, value) in enumerate(sorted(info.metadata.items()))
+    ]

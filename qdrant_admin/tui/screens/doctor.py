@@ -1,0 +1,49 @@
+"""What the doctor found: faults first, each with its evidence and its fix."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+
+from qdrant_admin.lifecycle.reports import Check, DoctorReport
+from qdrant_admin.tui import look
+from qdrant_admin.tui.widgets.bars import Plain
+
+ORDER = {"fail": 0, "warn": 1, "ok": 2}
+
+
+class DoctorDialog(ModalScreen[None]):
+    """Every check, what is wrong first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "dismiss(None)", "close", id="doctor.close", tooltip="close")
+    ]
+
+    def __init__(self, report: DoctorReport) -> None:
+        super().__init__()
+        self._report = report
+
+    def compose(self) -> ComposeResult:
+        """Summary, checks, keys."""
+        with Vertical(classes="dialog -large"):
+            head = look.line(look.state(self._report.verdict_word), "  ", look.muted(self._report.summary()))
+            yield Plain(head, classes="dialog-title")
+            with VerticalScroll(classes="details"):
+                checks = sorted(self._report.checks, key=lambda check: ORDER[check.status])
+                for check in checks:
+                    yield Plain(check_rows(check))
+            yield Plain(look.keys(("esc", "close", "screen.dismiss(None)")), classes="dialog-keys")
+
+
+def check_rows(check: Check) -> Content:
+    """One check: state and name, evidence, fix."""
+    row = look.line(look.symbol(check.status), " ", (check.name, "bold" if check.status != "ok" else ""))
+    if check.status == "ok":
+        return look.line(row, "  ", look.muted(check.detail))
+    rows = [row, look.line("  ", check.detail)]
+    if check.fix:
+        rows.append(look.line(("  try  ", look.MUTED), (check.fix, "$text-accent")))
+    return look.lines(*rows)

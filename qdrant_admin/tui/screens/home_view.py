@@ -1,0 +1,235 @@
+"""Home as rows of text: pure functions of what is known and how much room there is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from textual.content import Content
+
+from qdrant_admin.core import words
+from qdrant_admin.core.store import HistoryEntry
+from qdrant_admin.lifecycle.reports import StatsReport, StatusReport
+from qdrant_admin.tui import look
+from qdrant_admin.tui.jobs import JobView
+from qdrant_admin.tui.screens.job_list import step_row
+
+WIDE, NORMAL = 140, 96
+ACTION_KEYS: dict[str, tuple[str, str]] = {
+    "up": ("s", "start"),
+    "restart": ("a", "restart"),
+    "apply": ("p", "apply"),
+    "add_key": ("u", "add a key"),
+    "logs": ("l", "logs"),
+    "doctor": ("d", "doctor"),
+    "adopt": ("o", "adopt"),
+}
+"""The key on Home for the action of an attention item. `HomeScreen` binds the same keys."""
+
+
+@dataclass(frozen=True)
+class HomeModel:
+    """Everything that Home shows."""
+
+    status: StatusReport
+    now: datetime
+    samples: tuple[StatsReport, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
+    job: JobView | None = None
+    """A running operation on the server, whose steps are the news."""
+
+
+def home(model: HomeModel, width: int) -> Content:
+    """The whole of Home for this many cells."""
+    if width >= WIDE:
+        third = (width - 8) // 3
+        top = look.beside([server(model, third), data(model), cost(model, third)], [third] * 3)
+        half = (width - 6) // 2
+        below = look.beside([news(model, half), recent(model, half)], [half, half], gap=6)
+    elif width >= NORMAL:
+        left = (width - 4) * 11 // 20
+        top = look.beside([[*server(model, left), *costs(model, left)], data(model)], [left, width - 4 - left])
+        below = [*news(model, width), Content(""), *recent(model, width)]
+    else:
+        top = [*server(model, width), *costs(model, width), Content(""), *data_briefly(model)]
+        below = [*news(model, width), Content(""), *recent(model, width)]
+    return look.lines(*top, Content(""), *below)
+
+
+def server(model: HomeModel, width: int) -> list[Content]:
+    """How it runs."""
+    status = model.status
+    runtime = {"docker": "Docker", "native": "native process", "remote": "remote"}[status.runtime]
+    where = f"container {status.container}" if status.container else status.name if status.runtime == "native" else ""
+    pairs = [("runtime", _facts(runtime, where))]
+    if status.started_at is not None:
+        pairs.append(
+            ("started", _facts(words.ago(status.started_at, model.now), words.counted(status.restarts, "restart")))
+        )
+    if status.restart_policy:
+        pairs.append(("restarts", look.text(status.restart_policy)))
+    pairs.append(("storage", _storage(status)))
+    pairs.append(("access", look.text("with an API key") if status.api_key else look.text("without an API key")))
+    return [look.title("Server"), *[row.truncate(width, ellipsis=True) for row in look.fields(pairs, 11)]]
+
+
+def _storage(status: StatusReport) -> Content:
+    storage = status.storage
+    if not storage.source:
+        return look.muted("unknown") if storage.kind == "unknown" else look.text("inside the container")
+    kind = {"volume": "volume", "bind": "folder", "directory": "folder"}.get(storage.kind, "")
+    sound = {True: look.muted(" · sound"), False: look.line(" ", look.state("warn", "not sound")), None: Content("")}[
+        storage.sound
+    ]
+    return look.line(f"{kind} {storage.source}".strip(), sound)
+
+
+def _facts(*facts: str) -> Content:
+    known = [fact for fact in facts if fact]
+    return look.line(known[0], *[look.muted(f" · {fact}") for fact in known[1:]]) if known else look.muted("unknown")
+
+
+def data(model: HomeModel) -> list[Content]:
+    """What it holds."""
+    status = model.status
+    proof = last_proof(model)
+    pairs = [
+        ("collections", _collections(status)),
+        ("points", _points(model)),
+        ("on disk", _disk(model)),
+        (
+            "last proof",
+            proof or look.line(look.state("unknown", "never"), "  ", look.key("4", "prove it", "app.go('verify')")),
+        ),
+    ]
+    return [look.title("Data"), *look.fields(pairs, 13)]
+
+
+def data_briefly(model: HomeModel) -> list[Content]:
+    """What it holds, in two lines for a narrow screen."""
+    status = model.status
+    dot = look.muted(" · ")
+    counts = look.line(
+        _collections(status), look.muted(" collections"), dot, _points(model), look.muted(" points"), dot, _disk(model)
+    )
+    proof = last_proof(model) or look.line(
+        look.state("unknown", "never"), "  ", look.key("4", "prove it", "app.go('verify')")
+    )
+    return [look.title("Data"), counts, look.line(look.muted("last proof "), proof)]
+
+
+def _collections(status: StatusReport) -> Content:
+    if status.collections is None:
+        return look.muted("unknown")
+    return look.line((words.number(status.collections), "bold"), _colours(status))
+
+
+def _colours(status: StatusReport) -> Content:
+    troubled = [(key, count) for key, count in status.statuses.items() if count and key != "green"]
+    if not status.collections:
+        return Content("")
+    if not troubled:
+        return look.line("  ", look.state("green", "all green"))
+    return look.line(
+        "  ", Content("  ").join([look.state(key, f"{words.number(count)} {key}") for key, count in troubled])
+    )
+
+
+def _points(model: HomeModel) -> Content:
+    if model.status.points is None:
+        return look.muted("unknown")
+    age = words.ago(model.status.checked_at, model.now)
+    return look.line((words.number(model.status.points), "bold"), look.muted(f"  exact, {age}"))
+
+
+def _disk(model: HomeModel) -> Content:
+    newest = model.samples[-1] if model.samples else None
+    if newest is None or newest.disk_bytes is None:
+        return look.muted("size unknown")
+    free = (
+        look.muted(f"  {words.size(newest.disk_free_bytes)} free")
+        if newest.disk_free_bytes is not None
+        else Content("")
+    )
+    return look.line(words.size(newest.disk_bytes), free)
+
+
+def last_proof(model: HomeModel) -> Content | None:
+    """The verdict of the newest restart-and-verify, and when that was."""
+    entry = next((entry for entry in model.history if entry.operation == "verify"), None)
+    if entry is None:
+        return None
+    return look.line(look.state(entry.verdict), look.muted(f"  {words.ago(entry.started_at, model.now)}"))
+
+
+def costs(model: HomeModel, width: int) -> list[Content]:
+    """CPU and memory in one line."""
+    if not model.samples:
+        return []
+    room = max(8, min(24, (width - 36) // 2))
+    cpu, memory = _series(model.samples)
+    newest = model.samples[-1]
+    return [look.line(look.fit(look.muted("cpu"), 11), look.spark(cpu, room, top=10.0), " ", _percent(newest), look.muted("   memory  "),
+                      look.spark(memory, room), " ", words.size(newest.memory_bytes))]  # fmt: skip
+
+
+def cost(model: HomeModel, width: int) -> list[Content]:
+    """CPU, memory and disk as a column of their own, for a wide screen."""
+    if not model.samples:
+        return [look.title("Cost"), look.muted("not measured")]
+    cpu, memory = _series(model.samples)
+    newest, room = model.samples[-1], max(10, width - 24)
+    limit = f" of {words.size(newest.memory_limit_bytes)}" if newest.memory_limit_bytes else ""
+    pairs = [
+        ("cpu", look.line(look.spark(cpu, room, top=10.0), "  ", _percent(newest))),
+        ("", look.muted(f"peak {max(cpu, default=0.0):.0f} %")),
+        ("memory", look.line(look.spark(memory, room), "  ", words.size(newest.memory_bytes))),
+        ("", look.muted(f"peak {words.size(round(max(memory, default=0.0)))}{limit}")),
+    ]
+    return [look.title("Cost"), *look.fields(pairs, 9)]
+
+
+def _series(samples: Sequence[StatsReport]) -> tuple[list[float], list[float]]:
+    cpu = [sample.cpu_percent for sample in samples if sample.cpu_percent is not None]
+    return cpu, [float(sample.memory_bytes) for sample in samples if sample.memory_bytes is not None]
+
+
+def _percent(sample: StatsReport) -> str:
+    return "unknown" if sample.cpu_percent is None else f"{sample.cpu_percent:.0f} %"
+
+
+def news(model: HomeModel, width: int) -> list[Content]:
+    """Running work on the server with its steps, else what needs attention, else that nothing does."""
+    if model.job is not None:
+        steps = [step_row(step.title, step.outcome, step.detail) for step in model.job.steps]
+        progress = model.job.latest
+        bar = []
+        if progress is not None and progress.total:
+            figures = look.muted(
+                f"  {words.percent(progress.done, progress.total)}  {words.left(progress.seconds_left)}"
+            )
+            bar = [look.line("    ", look.bar(progress.done, progress.total, min(40, width // 2)), figures)]
+        return [look.title(f"Now: {model.job.title}"), *[step.truncate(width, ellipsis=True) for step in steps], *bar]
+    items = model.status.attention
+    if not items:
+        return [look.title("Needs attention"), look.line("  ", look.state("ok", "nothing"))]
+    rows = [look.title("Needs attention")]
+    for item in items:
+        key, says = ACTION_KEYS.get(item.action, ("", ""))
+        hint = look.key(key, says, f"screen.attend('{item.action}')") if key else Content("")
+        room = width - hint.cell_length - 6
+        folded = look.text(item.text).wrap(max(20, room)) if room > 0 else []
+        for index, part in enumerate(folded):
+            mark = look.symbol(item.level) if index == 0 else Content(" ")
+            rows.append(look.line(mark, " ", look.fit(part, room), "    ", hint if index == 0 else Content("")))
+    return rows
+
+
+def recent(model: HomeModel, width: int) -> list[Content]:
+    """The newest finished operations."""
+    rows = [look.title("Recent")]
+    for entry in model.history[:8]:
+        when = look.fit(look.muted(words.clock(entry.started_at, model.now)), 13)
+        verdict = look.fit(look.state(entry.verdict), 18)
+        row = look.line(when, look.fit(look.text(entry.operation), 9), verdict, look.muted(entry.summary))
+        rows.append(row.truncate(width, ellipsis=True))
+    return rows if model.history else [*rows, look.muted("nothing yet: what you do here is kept, with its report")]

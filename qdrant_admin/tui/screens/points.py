@@ -1,0 +1,211 @@
+"""Points of one collection: a page at a time in the server's order, filtered by payload, one of them whole."""
+
+import json
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import DataTable, Input
+
+from qdrant_admin.collections.reports import PointReport, PointsReport, ShownPoint
+from qdrant_admin.core import words
+from qdrant_admin.core.errors import AdminError, BadInput
+from qdrant_admin.database.models import PointId
+from qdrant_admin.tui import look
+from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.payload import PayloadTree
+from qdrant_admin.tui.widgets.states import StatePanel, empty, failure, loading
+
+PAGE = 50
+PREVIEW = 160
+EXAMPLE = '{"must": [{"key": "section", "match": {"value": "admin"}}]}   or   section = admin'
+
+
+def parse_filter(text: str) -> dict[str, Any] | None:
+    """What a person typed as a filter: Qdrant's JSON, or the short form `key = value`.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    if text.startswith("{"):
+        try:
+            parsed: dict[str, Any] = json.loads(text)
+        except ValueError as error:
+            raise BadInput("the filter is not JSON", why=str(error), fix=EXAMPLE) from error
+        return parsed
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise BadInput("the filter is neither JSON nor `key = value`", fix=EXAMPLE)
+    return {"must": [{"key": key.strip(), "match": {"value": _scalar(value.strip())}}]}
+
+
+def _scalar(text: str) -> bool | int | str:
+    if text in {"true", "false"}:
+        return text == "true"
+    return int(text) if text.lstrip("-").isdigit() else text.strip('"')
+
+
+def preview(point: ShownPoint) -> str:
+    """The payload in one line, the long texts last."""
+    pairs = sorted(point.payload.items(), key=lambda pair: len(str(pair[1])))
+    return words.shorten("  ".join(f"{key}={value}" for key, value in pairs), PREVIEW)
+
+
+class PointsScreen(BaseScreen):
+    """One collection's points."""
+
+    SECTION = "collections"
+    HELP_TEXT = (
+        "The points of one collection, a page at a time. / filters by payload, n and p turn pages, y copies a point."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back", id="points.back"),
+        Binding("slash", "filter", "filter", id="points.filter", key_display="/"),
+        Binding("n", "next_page", "next page", id="points.next"),
+        Binding("p", "previous_page", "previous page", id="points.previous"),
+        Binding("y", "copy_point", "copy JSON", id="points.copy"),
+    ]
+
+    def __init__(self, collection: str) -> None:
+        super().__init__()
+        self.collection = collection
+        self._filter: dict[str, Any] | None = None
+        self._pages: list[PointId | None] = [None]
+        """Offsets of the pages up to this one, so that one can turn back."""
+        self._report: PointsReport | None = None
+
+    def compose_body(self) -> ComposeResult:
+        """The title, the filter, and the points with the one under the cursor."""
+        yield Plain(id="points-title")
+        yield Input(placeholder=EXAMPLE, id="points-filter")
+        yield StatePanel(loading(), id="points-state")
+        with Horizontal(id="points-split"):
+            yield DataTable[object](id="points-table", cursor_type="row")
+            yield PayloadTree(id="points-payload")
+
+    def on_mount(self) -> None:
+        """The filter is there when asked for."""
+        super().on_mount()
+        self.query_one(Input).display = False
+
+    def look_again(self) -> None:
+        """Ask for this page."""
+        name, wanted, offset = self.collection, self._filter, self._pages[-1]
+        self.ask(
+            lambda: self.services.points(name, filter=wanted, limit=PAGE, offset=offset),
+            self._show,
+            self._failed,
+            group="points",
+        )
+
+    def _failed(self, error: AdminError) -> None:
+        self._report = None
+        self.add_class("-stated")
+        hints = [("r", "look again", "screen.refresh_now"), ("esc", "back", "screen.back")]
+        self.query_one("#points-state", StatePanel).update(failure(error, *hints))
+        self.refresh_bindings()
+
+    def _show(self, report: PointsReport) -> None:
+        self._report = report
+        self.set_class(not report.points, "-stated")
+        self._title(report)
+        if not report.points:
+            what = "No point matches this filter." if self._filter else "This collection is empty."
+            self.query_one("#points-state", StatePanel).update(empty(what, "", ("esc", "back", "screen.back")))
+        else:
+            self._fill(report)
+        self.refresh_bindings()
+
+    def _title(self, report: PointsReport) -> None:
+        first = (len(self._pages) - 1) * PAGE
+        span = (
+            f"points {words.number(first + 1)} to {words.number(first + len(report.points))}" if report.points else ""
+        )
+        more = "" if report.next_offset is None else "more follow"
+        shown = json.dumps(self._filter, ensure_ascii=False) if self._filter else ""
+        parts = [look.text(self.collection, "bold"), look.muted(span), look.muted(more)]
+        parts += [look.line(("filter ", look.MUTED), (shown, "$text-accent"))] if shown else []
+        self.query_one("#points-title", Plain).update(look.line(*[look.line(part, "   ") for part in parts if part]))
+
+    def _fill(self, report: PointsReport) -> None:
+        table, variables = self.query_one(DataTable), self.app.theme_variables
+        table.clear(columns=True)
+        table.add_column(look.cell("id"), key="id")
+        table.add_column(look.cell("payload"), key="payload")
+        for point in report.points:
+            table.add_row(look.cell(point.id), look.cell(preview(point), look.MUTED, variables), key=str(point.id))
+        if not self.query_one(Input).has_focus:
+            table.focus()
+
+    @on(DataTable.RowHighlighted)
+    def _highlighted(self, event: DataTable.RowHighlighted) -> None:
+        if self._report is None or not 0 <= event.cursor_row < len(self._report.points):
+            return
+        point = self._report.points[event.cursor_row]
+        self.query_one(PayloadTree).show(point)
+        name = self.collection
+        self.ask(lambda: self.services.point(name, point.id), self._whole, group="point")
+
+    def _whole(self, report: PointReport) -> None:
+        """The page has no vectors; they come with the one point that is looked at."""
+        self.query_one(PayloadTree).show(report.point)
+
+    @on(Input.Submitted)
+    def _filtered(self, event: Input.Submitted) -> None:
+        try:
+            self._filter = parse_filter(event.value)
+        except BadInput as error:
+            self.admin.toast_error(error)
+            return
+        self._pages = [None]
+        event.input.display = self._filter is not None
+        self.query_one(DataTable).focus()
+        self.look_again()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Pages can be turned where there are pages."""
+        if action == "next_page":
+            return self._report is not None and self._report.next_offset is not None
+        if action == "previous_page":
+            return len(self._pages) > 1
+        if action == "copy_point":
+            return self._report is not None and bool(self._report.points)
+        return super().check_action(action, parameters)
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        field = self.query_one(Input)
+        field.display = True
+        field.focus()
+
+    def action_next_page(self) -> None:
+        """The points after these."""
+        if self._report is not None:
+            self._pages.append(self._report.next_offset)
+            self.look_again()
+
+    def action_previous_page(self) -> None:
+        """The points before these."""
+        self._pages.pop()
+        self.look_again()
+
+    def action_copy_point(self) -> None:
+        """Put the point under the cursor on the clipboard, as JSON."""
+        self.app.copy_to_clipboard(self.query_one(PayloadTree).as_json())
+        self.notify("point copied as JSON", markup=False)
+
+    def action_back(self) -> None:
+        """Leave the filter first, then the screen."""
+        field = self.query_one(Input)
+        if field.display:
+            field.display, field.value, self._filter, self._pages = False, "", None, [None]
+            self.query_one(DataTable).focus()
+            self.look_again()
+        else:
+            self.dismiss()

@@ -1,0 +1,78 @@
+"""The app's eye on the server: one watcher for all screens, which looks, tells, and only then sets its next alarm."""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.tui.background import off_thread
+
+if TYPE_CHECKING:
+    from qdrant_admin.lifecycle.reports import StatsReport, StatusReport
+    from qdrant_admin.tui.app import AdminApp
+
+STATUS_EVERY_SECONDS = 5.0
+STATS_EVERY_SECONDS = 2.0
+SAMPLES = 240
+
+
+class ServerWatch:
+    """What was last seen of the server, and a short past of what it costs. Lives on the app's own thread."""
+
+    def __init__(self, app: "AdminApp") -> None:
+        self._app = app
+        self.status: StatusReport | None = None
+        self.failure: AdminError | None = None
+        """Why the last look failed; the status then is an older one, or None."""
+        self.samples: deque[StatsReport] = deque(maxlen=SAMPLES)
+
+    def begin(self) -> None:
+        """Look for the first time, and from then on again and again."""
+        self.look()
+        self._app.run_worker(self._measure, group="stats", exclusive=True, description="stats", exit_on_error=False)
+
+    def look(self) -> None:
+        """Look now; a look already under way is dropped."""
+        self._app.run_worker(self._look, group="status", exclusive=True, description="status", exit_on_error=False)
+
+    def forget(self) -> None:
+        """Know nothing, as at the start."""
+        self.status = self.failure = None
+        self.samples.clear()
+
+    def headline(self) -> tuple[str, str, tuple[str, ...]]:
+        """Profile, state and details for the header."""
+        try:
+            profile = self._app.services.profile
+        except AdminError:  # the configuration is broken; Home says how to mend it
+            profile = ""
+        if self.failure is not None:
+            return profile, "unknown", ()
+        if self.status is None:
+            return profile, "", ()
+        address = self.status.url.removeprefix("http://")
+        return profile, self.status.state, tuple(part for part in (self.status.version or "", address) if part)
+
+    async def _look(self) -> None:
+        try:
+            self.status = await off_thread(self._app.services.status)
+            self.failure = None
+        except AdminError as error:
+            self.failure = error
+        except Exception as error:  # noqa: BLE001 - the boundary to the operations: the watch goes on
+            self.failure = AdminError("the server could not be looked at", why=f"{type(error).__name__}: {error}")
+        self._app.server_changed()
+        if self._app.watch_server:
+            self._app.set_timer(STATUS_EVERY_SECONDS, self.look)
+
+    async def _measure(self) -> None:
+        try:
+            self.samples.append(await off_thread(self._app.services.stats))
+        except Exception:  # noqa: BLE001, S110 - a sample that cannot be had is a gap; the status says what is wrong
+            pass
+        else:
+            self._app.server_changed()
+        if self._app.watch_server:
+            self._app.set_timer(STATS_EVERY_SECONDS, self._measure_again)
+
+    def _measure_again(self) -> None:
+        self._app.run_worker(self._measure, group="stats", exclusive=True, description="stats", exit_on_error=False)

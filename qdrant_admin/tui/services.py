@@ -1,0 +1,245 @@
+"""What screens may ask of the operations. Tests give the app another one with canned, frozen reports.
+
+Every method may block and is called in a thread (`BaseScreen.ask`, or a job): heavy imports happen here, inside.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from qdrant_admin.config.file import default_profile
+from qdrant_admin.config.settings import Settings, load_settings
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.events import Events
+from qdrant_admin.core.store import HistoryEntry, StateStore
+from qdrant_admin.workspace import Workspace
+
+if TYPE_CHECKING:
+    from qdrant_admin.collections.reports import CollectionReport, CollectionsReport, PointReport, PointsReport
+    from qdrant_admin.config.profile import Profile
+    from qdrant_admin.database.models import PointId
+    from qdrant_admin.lifecycle.reports import StatsReport, StatusReport, SurveyReport
+    from qdrant_admin.migration.checkpoint import UnfinishedRun
+    from qdrant_admin.migration.plan import PlanOptions
+    from qdrant_admin.migration.reports import PlanReport
+    from qdrant_admin.persistence.verify import VerifyOptions
+    from qdrant_admin.server.runtime import RestartHow
+
+
+class Services:
+    """The operations of one profile. Opened cheaply; `use_profile` opens another one.
+
+    Args:
+        profile: name of the profile; the default one when None.
+    """
+
+    def __init__(self, profile: str | None = None) -> None:
+        self._asked = profile
+        self._workspace: Workspace | None = None
+
+    @property
+    def profile(self) -> str:
+        """Name of the profile in use. Reads at most the configuration file."""
+        if self._workspace is not None:
+            return self._workspace.settings.name
+        return self._asked or default_profile()
+
+    @property
+    def workspace(self) -> Workspace:
+        """The opened profile.
+
+        Raises:
+            AdminError: the configuration cannot be read.
+        """
+        if self._workspace is None:
+            from qdrant_admin.config.places import state_file
+
+            self._workspace = Workspace(load_settings(self._asked), StateStore(state_file()))
+        return self._workspace
+
+    def now(self) -> datetime:
+        """The clock of every age that is shown."""
+        return datetime.now(UTC)
+
+    # profiles
+
+    def settings(self) -> Settings:
+        """The profile's values and where each came from."""
+        return self.workspace.settings
+
+    def profiles(self) -> "dict[str, Profile]":
+        """Every profile of the file, and the one in use even if the file does not name it."""
+        from qdrant_admin.config.file import read_profiles
+
+        return {self.profile: self.settings().profile} | read_profiles()
+
+    def use_profile(self, name: str) -> None:
+        """Open another profile."""
+        opened = load_settings(name)
+        self._asked, self._workspace = name, Workspace(opened, self.workspace.store)
+
+    def reload(self) -> None:
+        """Forget what was found of the profile: settings are read and the runtime is chosen again."""
+        self._workspace = None
+
+    def save_profile(self, name: str, changes: Mapping[str, object]) -> None:
+        """Create or change a profile in the file."""
+        from qdrant_admin.config.file import write_profile
+
+        write_profile(name, changes)
+        if name == self.profile:
+            self.reload()
+
+    def remove_profile(self, name: str) -> None:
+        """Remove a profile from the file. Its server and data are not touched."""
+        from qdrant_admin.config.file import delete_profile
+
+        delete_profile(name)
+
+    def make_default(self, name: str) -> None:
+        """Mean this profile when none is named."""
+        from qdrant_admin.config.file import set_default_profile
+
+        set_default_profile(name)
+
+    # the server
+
+    def survey(self) -> "SurveyReport":
+        """What a first run would find and recommend."""
+        from qdrant_admin.lifecycle.first_run import survey
+
+        return survey(self.settings())
+
+    def status(self) -> "StatusReport":
+        """The server and what it holds, after having looked."""
+        from qdrant_admin.lifecycle.status import status
+
+        return status(self.workspace)
+
+    def stats(self) -> "StatsReport":
+        """One sample of what the server costs."""
+        from qdrant_admin.lifecycle.watch import stats
+
+        return stats(self.workspace)
+
+    def history(self, limit: int = 50) -> list[HistoryEntry]:
+        """Finished operations, newest first."""
+        return self.workspace.store.history(limit=limit)
+
+    def report_json(self, entry: int) -> str:
+        """The report of one finished operation."""
+        return self.workspace.store.report_json(entry)
+
+    def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
+        """Batches of the server's log lines; with `follow` until cancelled."""
+        from qdrant_admin.lifecycle.watch import logs
+
+        return logs(self.workspace, tail=tail, follow=follow, cancel=cancel)
+
+    def up(self, cancel: CancelToken, *, apply: bool = False) -> Events:
+        """Set up and start; with `apply` also make a running server as the profile asks."""
+        from qdrant_admin.lifecycle.up import up
+
+        return up(self.workspace, apply=apply, cancel=cancel)
+
+    def down(self, cancel: CancelToken) -> Events:
+        """Stop. Nothing is removed."""
+        from qdrant_admin.lifecycle.down import down
+
+        return down(self.workspace, cancel=cancel)
+
+    def restart(self, how: "RestartHow", cancel: CancelToken) -> Events:
+        """Restart in the given way and wait until ready."""
+        from qdrant_admin.lifecycle.restart import restart
+
+        return restart(self.workspace, how, cancel=cancel)
+
+    def doctor(self, cancel: CancelToken) -> Events:
+        """Every check, with evidence and fix."""
+        from qdrant_admin.lifecycle.doctor import doctor
+
+        return doctor(self.workspace, cancel=cancel)
+
+    def adopt(self, cancel: CancelToken) -> Events:
+        """Put our mark on a server that was made by others."""
+        from qdrant_admin.lifecycle.adopt import adopt
+
+        return adopt(self.workspace, cancel=cancel)
+
+    def add_key(self) -> str:
+        """Generate and store an API key for the profile; returns where it lies, in words."""
+        from qdrant_admin.lifecycle.keys import add_key
+
+        self._workspace = add_key(self.workspace)
+        return self._workspace.settings.api_key_origin
+
+    def environment(self) -> list[str]:
+        """Lines for an application's environment, with the key."""
+        from qdrant_admin.lifecycle.environment import lines
+
+        return lines(self.workspace, reveal=True)
+
+    # what it holds
+
+    def collections(self) -> "CollectionsReport":
+        """Every collection."""
+        from qdrant_admin.collections.browse import list_collections
+
+        return list_collections(self.workspace)
+
+    def collection(self, name: str) -> "CollectionReport":
+        """One collection whole."""
+        from qdrant_admin.collections.browse import show_collection
+
+        return show_collection(self.workspace, name)
+
+    def points(
+        self,
+        name: str,
+        *,
+        filter: "dict[str, Any] | None" = None,  # noqa: A002 - Qdrant's own word
+        limit: int = 50,
+        offset: "PointId | None" = None,
+    ) -> "PointsReport":
+        """One page of points."""
+        from qdrant_admin.collections.browse import list_points
+
+        return list_points(self.workspace, name, filter=filter, limit=limit, offset=offset)
+
+    def point(self, name: str, point: "PointId") -> "PointReport":
+        """One point whole."""
+        from qdrant_admin.collections.browse import show_point
+
+        return show_point(self.workspace, name, point)
+
+    # moving and proving
+
+    def plan(self, source: str, options: "PlanOptions", cancel: CancelToken) -> Events:
+        """What a migration would do."""
+        from qdrant_admin.migration.plan import plan
+
+        return plan(self.workspace, source, options, cancel=cancel)
+
+    def migrate(self, plan: "PlanReport", cancel: CancelToken) -> Events:
+        """Do what was planned."""
+        from qdrant_admin.migration.run import migrate
+
+        return migrate(self.workspace, plan, cancel=cancel)
+
+    def unfinished(self) -> "list[UnfinishedRun]":
+        """Migrations that were interrupted and can go on."""
+        from qdrant_admin.migration.checkpoint import unfinished
+
+        return unfinished(self.workspace.store)
+
+    def resume(self, run: "UnfinishedRun", cancel: CancelToken) -> Events:
+        """Go on with an interrupted migration."""
+        from qdrant_admin.migration.run import resume
+
+        return resume(self.workspace, run, cancel=cancel)
+
+    def verify(self, options: "VerifyOptions", cancel: CancelToken) -> Events:
+        """Restart and prove that everything is still there."""
+        from qdrant_admin.persistence.verify import verify
+
+        return verify(self.workspace, options, cancel=cancel)

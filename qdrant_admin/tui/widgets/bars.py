@@ -1,0 +1,171 @@
+"""The frame around every screen: header, strip of jobs, the screen's keys, and the way to the other screens."""
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.containers import Vertical
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Static
+
+from qdrant_admin.core import words
+from qdrant_admin.tui import look
+from qdrant_admin.tui.jobs import JobView
+
+SECTIONS: tuple[tuple[str, str], ...] = (
+    ("home", "Home"),
+    ("collections", "Collections"),
+    ("migrate", "Migrate"),
+    ("verify", "Verify"),
+    ("logs", "Logs"),
+    ("settings", "Settings"),
+)
+"""The areas in the order of their number keys."""
+
+
+class Plain(Static):
+    """A Static that takes text as it is. The only kind of Static in this app."""
+
+    ALLOW_SELECT = True
+
+    def __init__(self, content: Content | str = "", *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(
+            content if isinstance(content, Content) else look.text(content), id=id, classes=classes, markup=False
+        )
+
+
+class Row(Widget):
+    """One line that is laid out anew for its width."""
+
+    def draw(self, width: int) -> Content:
+        """The line for this many cells."""
+        raise NotImplementedError
+
+    def render(self) -> Content:
+        """As `draw` has it."""
+        return self.draw(self.content_size.width)
+
+
+class HeaderBar(Row):
+    """Who, which profile, and whether the server is all right, on every screen."""
+
+    profile: reactive[str] = reactive("")
+    state: reactive[str] = reactive("")
+    detail: reactive[tuple[str, ...]] = reactive(())
+
+    def draw(self, width: int) -> Content:
+        """Name and profile on the left, the server on the right; details go first when there is no room."""
+        left = look.line(("qdrant-admin", "bold $text-accent"), "   ", (words.shorten(self.profile, 24), "bold"))
+        parts = [look.muted(part) for part in self.detail]
+        while True:
+            known = [look.state(self.state)] if self.state else [look.muted("looking…")]
+            right = Content("   ").join([*known, *parts])
+            gap = width - left.cell_length - right.cell_length
+            if gap >= 2 or not parts:
+                return left + Content(" " * max(1, gap)) + right
+            parts.pop()
+
+
+class KeyBar(Row):
+    """The keys that do something on this screen right now, most important first."""
+
+    def on_mount(self) -> None:
+        """Follow what is possible."""
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
+
+    def draw(self, width: int) -> Content:
+        """As many keys as fit; each can be clicked."""
+        shown = Content("")
+        for namespace, binding, enabled, _ in self.screen.active_bindings.values():
+            if not binding.show or not enabled:
+                continue
+            display = binding.key_display or self.app.get_key_display(binding)
+            prefix = "app" if namespace is self.app else "screen" if namespace is self.screen else "focused"
+            part = look.key(
+                display,
+                binding.description,
+                f"{prefix}.{binding.action}" if "." not in binding.action else binding.action,
+            )
+            joined = part if not shown else shown + Content("   ") + part
+            if joined.cell_length > width:
+                break
+            shown = joined
+        return shown
+
+
+class NavBar(Row):
+    """The number keys of the areas, and the keys that work everywhere."""
+
+    here: reactive[str] = reactive("")
+
+    def draw(self, width: int) -> Content:
+        """All areas; the words shrink to what fits."""
+        everywhere = [
+            ("ctrl+p", "commands", "app.command_palette"),
+            ("?", "help", "app.show_help"),
+            ("q", "quit", "app.leave"),
+        ]
+        for gap, extras in ((3, everywhere), (2, everywhere[1:]), (1, everywhere[1:2]), (1, [])):
+            left = Content(" " * gap).join(
+                [self._area(number, mode, name) for number, (mode, name) in enumerate(SECTIONS, 1)]
+            )
+            right = Content("  ").join([look.key(*extra) for extra in extras])
+            room = width - left.cell_length - right.cell_length
+            if room >= 2 or not extras:
+                break
+        return left + Content(" " * max(0, room)) + right
+
+    def _area(self, number: int, mode: str, name: str) -> Content:
+        if mode == self.here:
+            return look.line((f" {number} {name} ", "bold $text on $block-cursor-background"))
+        return look.key(f" {number}", f"{name} ", f"app.go('{mode}')")
+
+
+class JobLine(Row):
+    """One running job in one line."""
+
+    view: reactive[JobView | None] = reactive(None)
+
+    def draw(self, width: int) -> Content:
+        """State, title, bar, figures and the step at work."""
+        view = self.view
+        if view is None:
+            return Content("")
+        word = {"paused": "paused", "stopping": "stopping…"}.get(view.state, view.title)
+        left = look.state("paused" if view.state == "paused" else "running", word)
+        if view.state != "running":
+            left = look.line(left, "  ", view.title)
+        progress, step = view.latest, view.current_step
+        figures = Content("")
+        if progress is not None and progress.total:
+            parts = (
+                words.percent(progress.done, progress.total),
+                words.rate(progress.rate, progress.unit),
+                words.left(progress.seconds_left),
+            )
+            figures = look.muted("  ".join(part for part in parts if part))
+        told = look.muted(progress.note if progress and progress.note else step.title if step else "")
+        bar = (
+            look.bar(progress.done, progress.total, max(8, min(30, width // 5)))
+            if progress and progress.total
+            else Content("")
+        )
+        shown = Content("  ").join([part for part in (left, bar, figures, told) if part])
+        return shown.truncate(width, ellipsis=True)
+
+
+class JobStrip(Vertical):
+    """Running jobs, at most three lines, on every screen; nothing at all when nothing runs."""
+
+    def compose(self) -> ComposeResult:
+        """Three lines, hidden until needed."""
+        for _ in range(3):
+            yield JobLine(classes="-empty")
+
+    def show(self, views: list[JobView]) -> None:
+        """Draw these jobs, oldest first."""
+        shown = sorted(views, key=lambda view: view.id)[:3]
+        self.set_class(bool(shown), "-busy")
+        for index, row in enumerate(self.query(JobLine)):
+            row.set_class(index >= len(shown), "-empty")
+            if index < len(shown):
+                row.view = shown[index]

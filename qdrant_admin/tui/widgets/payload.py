@@ -1,0 +1,89 @@
+"""A payload as a tree: as deep as it is, opened as far as fits, copied as JSON."""
+
+import json
+from typing import Any
+
+from rich.text import Text
+from textual.widgets import Tree
+from textual.widgets.tree import TreeNode
+
+from qdrant_admin.collections.reports import ShownPoint, ShownVector
+from qdrant_admin.core import words
+from qdrant_admin.tui import look
+
+LEVELS_OPEN = 2
+CHILDREN_SHOWN = 200
+"""A node with ten thousand keys would hold up the screen; the rest is counted, and copied with `y`."""
+COMPONENTS_SHOWN = 6
+
+
+class PayloadTree(Tree[None]):
+    """One point: its id, its vectors, its payload. Text is taken as it is, never parsed."""
+
+    show_root = False
+    guide_depth = 2
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
+        super().__init__("", id=id)
+        self.point: ShownPoint | None = None
+
+    def show(self, point: ShownPoint | None) -> None:
+        """Draw this point, or nothing."""
+        if point is not None and point == self.point:
+            return
+        self.point = point
+        self.clear()
+        if point is None:
+            return
+        self.root.add_leaf(self._label("id", point.id))
+        for vector in point.vectors:
+            self.root.add_leaf(self._vector(vector))
+        payload = self.root.add(self._title("payload", len(point.payload), "key"), expand=True)
+        self._fill(payload, point.payload, level=1)
+
+    def as_json(self) -> str:
+        """The whole point, for the clipboard."""
+        return json.dumps(self.point.model_dump(mode="json"), ensure_ascii=False, indent=2) if self.point else ""
+
+    def _fill(self, node: TreeNode[None], value: dict[str, Any] | list[Any], level: int) -> None:
+        pairs = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+        for name, inner in pairs[:CHILDREN_SHOWN]:
+            if isinstance(inner, dict | list) and inner:
+                noun = "key" if isinstance(inner, dict) else "value"
+                child = node.add(self._title(name, len(inner), noun), expand=level < LEVELS_OPEN)
+                self._fill(child, inner, level + 1)
+            else:
+                node.add_leaf(self._label(name, inner))
+        if len(pairs) > CHILDREN_SHOWN:
+            node.add_leaf(self._styled(f"… and {words.number(len(pairs) - CHILDREN_SHOWN)} more", look.MUTED))
+
+    def _styled(self, value: object, style: str = "") -> Text:
+        return look.cell(value, style, self.app.theme_variables)
+
+    def _title(self, name: object, count: int, noun: str) -> Text:
+        return self._styled(name, "bold").append_text(self._styled(f"  {words.counted(count, noun)}", look.MUTED))
+
+    def _label(self, name: object, value: object) -> Text:
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        style = "" if isinstance(value, str) else "$text-accent"
+        return self._styled(f"{name}  ", look.MUTED).append_text(self._styled(shown, style))
+
+    def _vector(self, vector: ShownVector) -> Text:
+        name = f"vector {vector.name}" if vector.name else "vector"
+        label = self._styled(f"{name}  ", look.MUTED)
+        label.append_text(self._styled(f"{vector.kind}, {words.number(vector.size)}  ", "$text-accent"))
+        if vector.zero:
+            return label.append_text(look.state_cell("warning", self.app.theme_variables, "all zero"))
+        return label.append_text(self._styled(components(vector.values), look.MUTED))
+
+
+def components(values: object) -> str:
+    """The first few numbers of a vector: `0.0371 −0.0120 …`."""
+    if isinstance(values, dict):
+        values = values.get("values", [])
+    if not isinstance(values, list):
+        return ""
+    if values and isinstance(values[0], list):
+        values = values[0]
+    shown = " ".join(f"{value:.4f}" if isinstance(value, float) else str(value) for value in values[:COMPONENTS_SHOWN])
+    return f"{shown} …" if len(values) > COMPONENTS_SHOWN else shown

@@ -1,0 +1,70 @@
+"""The snapshot fixture, and what keeps pictures the same on every run."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from qdrant_admin.tui.app import AdminApp
+from qdrant_admin.tui.preferences import Preferences
+from qdrant_admin.tui.services import Services
+from tests.tui.canned import samples
+
+Before = Callable[[Pilot[int]], Awaitable[None]]
+SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+
+
+@pytest.fixture(autouse=True)
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same clock zone, no blinking cursor, Unicode symbols whatever the runner's locale."""
+    import time
+
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
+    monkeypatch.delenv("QDRANT_ADMIN_ASCII", raising=False)
+    monkeypatch.setattr("qdrant_admin.core.words.clock", lambda moment, now=None: moment.strftime("%H:%M"))
+
+
+def make_app(services: Services, *, start: str = "home", theme: str = "dark") -> AdminApp:
+    """An app that looks at its server once and draws every event at once."""
+    app = AdminApp(services, watch=False, start=start, draw_every=0.0, preferences=Preferences(theme=theme))
+    app.animation_level = "none"
+    app.server.samples.extend(samples(59))
+    return app
+
+
+async def settle(pilot: Pilot[int]) -> None:
+    """Until nothing is being asked for any more."""
+    for _ in range(3):
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+
+
+@pytest.fixture
+def snap(snap_compare: Callable[..., bool]) -> Callable[..., bool]:
+    """Compare the app with its picture; a crash inside the app fails the test (the plugin alone would let it pass)."""
+
+    def check(app: AdminApp, *, size: str = "80x24", before: Before | None = None) -> bool:
+        async def guarded(pilot: Pilot[int]) -> None:
+            await settle(pilot)
+            if before is not None:
+                await before(pilot)
+                await settle(pilot)
+            _raise(app)
+
+        same = snap_compare(app, terminal_size=SIZES[size], run_before=guarded)
+        _raise(app)
+        return same
+
+    return check
+
+
+def _raise(app: AdminApp) -> None:
+    if app._exception is not None:
+        raise app._exception
+
+
+SNAPSHOTS = Path(__file__).parent / "__snapshots__"
