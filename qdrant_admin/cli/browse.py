@@ -1,14 +1,11 @@
 """Commands that look at collections and points."""
 
-import json
 from typing import Any
 
 import rich_click as click
 
 from qdrant_admin.cli.call import Call, common
 from qdrant_admin.cli.group import HelpfulGroup
-from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.text import plain
 
 FILTER = click.option("--filter", "condition", metavar="JSON", help="Qdrant's filter, as JSON.")
 
@@ -47,7 +44,8 @@ def collections_show(call: Call, name: str) -> None:
     """
     from qdrant_admin.collections.browse import show_collection
 
-    call.finish(show_collection(call.workspace(), name))
+    report = show_collection(call.workspace(), name)
+    call.finish(report, collections=[report.collection.model_dump(mode="json")])
 
 
 @click.group(cls=HelpfulGroup)
@@ -79,9 +77,9 @@ def points_list(
     """
     from qdrant_admin.collections.browse import list_points
 
-    where = read_filter(condition)
-    start = None if offset is None else point_id(offset)
-    call.finish(list_points(call.workspace(), name, filter=where, limit=limit, offset=start, with_vectors=with_vectors))
+    call.finish(
+        list_points(call.workspace(), name, filter=condition, limit=limit, offset=offset, with_vectors=with_vectors)
+    )
 
 
 @points.command("show")
@@ -96,7 +94,8 @@ def points_show(call: Call, name: str, point: str) -> None:
     """
     from qdrant_admin.collections.browse import show_point
 
-    call.finish(show_point(call.workspace(), name, point_id(point)))
+    report = show_point(call.workspace(), name, point)
+    call.finish(report, points=[report.point.model_dump(mode="json")], next_offset=None)
 
 
 @points.command("search")
@@ -118,47 +117,5 @@ def points_search(call: Call, name: str, like: str | None, vector: str | None, *
 
     if (like is None) == (vector is None):
         raise click.UsageError("give either --like ID or --vector JSON")
-    where = read_filter(others.pop("condition"))
-    target: dict[str, Any] = {"point": point_id(like)} if like is not None else {"vector": read_vector(vector or "")}
-    call.finish(search_points(call.workspace(), name, filter=where, **target, **others))
-
-
-def point_id(text: str) -> int | str:
-    """An id as Qdrant has it: digits are a number, everything else is taken for a UUID."""
-    return int(text) if text.isascii() and text.isdigit() else text
-
-
-def read_filter(text: str | None) -> dict[str, Any] | None:
-    """A filter from the command line.
-
-    Raises:
-        BadInput: it is no JSON object.
-    """
-    if text is None:
-        return None
-    value = _json(text, "--filter")
-    if not isinstance(value, dict):
-        raise BadInput("--filter is not a JSON object", why=f"it says {plain(text)}", fix=_EXAMPLE)
-    return value
-
-
-def read_vector(text: str) -> list[float]:
-    """A dense vector from the command line.
-
-    Raises:
-        BadInput: it is no JSON list of numbers.
-    """
-    value = _json(text, "--vector")
-    if not isinstance(value, list) or not value or not all(type(one) in {int, float} for one in value):
-        raise BadInput("--vector is not a list of numbers", fix="qdrant-admin points search --help")
-    return [float(one) for one in value]
-
-
-_EXAMPLE = """qdrant-admin points list NAME --filter '{"must":[{"key":"lang","match":{"value":"en"}}]}'"""
-
-
-def _json(text: str, option: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise BadInput(f"{option} is not JSON", why=plain(error), fix=_EXAMPLE) from error
+    where = others.pop("condition")
+    call.finish(search_points(call.workspace(), name, point=like, vector=vector, filter=where, **others))

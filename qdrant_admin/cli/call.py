@@ -48,17 +48,18 @@ class Call:
             self.say(text)
         return Workspace(settings, StateStore(state_file()))
 
-    def run(self, operation: "Callable[[CancelToken], Events]") -> "Report":
+    def run(self, operation: "Callable[[CancelToken], Events]", *, brief: bool = False) -> "Report":
         """Run an operation to its end, drawing its events; returns its report, not yet shown.
 
         Args:
             operation: makes the generator from a token.
+            brief: its report tells of every step again, so do not leave a line for each.
         """
         from qdrant_admin.cli.render import Renderer
         from qdrant_admin.core.events import Finished
 
         report: Report | None = None
-        with Renderer(quiet=self.events) as renderer, interruptible(renderer.say) as cancel:
+        with Renderer(quiet=self.events, brief=brief) as renderer, interruptible(renderer.say) as cancel:
             for event in operation(cancel):
                 if self.events:
                     write(event.model_dump_json())
@@ -69,22 +70,40 @@ class Call:
             raise RuntimeError("the operation ended without a report")
         return report
 
-    def finish(self, report: "Report") -> None:
-        """Show a report (unless its event said it all) and leave with its exit code."""
-        if not self.events:
-            self.show(report)
+    def conclude(self, report: "Report") -> None:
+        """Show the report of an operation, unless its last event was just written, and leave with its exit code."""
+        if self.events:
+            raise Exit(int(report.exit_code))
+        self.finish(report)
+
+    def finish(self, report: "Report", **also: Any) -> None:
+        """Show a report and leave with its exit code.
+
+        Args:
+            report: what was found.
+            also: further keys of its JSON.
+        """
+        self.show(report, **also)
         raise Exit(int(report.exit_code))
 
     def show(self, value: "BaseModel", **also: Any) -> None:
         """A report as JSON or as a picture, on standard output."""
-        if self.as_json or self.events:
+        if self.events and not self.as_json:
+            write(json.dumps({"kind": "finished", "report": {**value.model_dump(mode="json"), **also}}))
+            return
+        if self.as_json:
             write(json.dumps({**value.model_dump(mode="json"), **also}, ensure_ascii=False, indent=2))
             return
         from qdrant_admin.cli.console import data, is_ascii
+        from qdrant_admin.cli.drawing import advice
+        from qdrant_admin.cli.following import following
         from qdrant_admin.cli.tables import picture
 
         console = data()
         console.print(picture(value, ascii_only=is_ascii(console)))
+        word, command = following(value, self.profile)
+        if command:
+            console.print(advice(word, command, ascii_only=is_ascii(console)))
 
     def say(self, text: str) -> None:
         """A remark on standard error."""

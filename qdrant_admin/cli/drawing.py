@@ -46,7 +46,7 @@ def failure(error: AdminError, *, ascii_only: bool) -> Text:
 
 def facts() -> Table:
     """A grid of label and value."""
-    grid = Table.grid(padding=(0, 2))
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     return grid
@@ -63,3 +63,8 @@ def listing(*columns: str, right: tuple[str, ...] = ()) -> Table:
 def cell(value: object, ascii_only: bool, style: str = "") -> Text:
     """A value from outside as one safe line."""
     return Text(fit(plain(value), ascii_only), style)
+
+
+def advice(word: str, command: str, *, ascii_only: bool) -> Text:
+    """`  do now: qdrant-admin up`."""
+    return Text.assemble((f"  {word}: ", "dim"), (fit(plain(command), ascii_only), "cyan"))

@@ -17,9 +17,7 @@ LATEST = "latest"
 @click.command(cls=HelpfulCommand)
 @click.argument("source", required=False)
 @click.option("--to", metavar="NAME", help="Name of the target collection; the source's own by default.")
-@click.option(
-    "--collection", "collections", multiple=True, metavar="NAME", help="Only this source collection; may be repeated."
-)
+@click.option("--collection", metavar="NAME", help="Only this collection of the source.")
 @click.option("--plan-only", is_flag=True, help="Show what would be made and stop.")
 @click.option(
     "--resume",
@@ -61,9 +59,10 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
         return
     if source is None:
         raise click.UsageError("which SOURCE? For instance chroma:./chroma")
+    source = _narrowed(source, options.pop("collection"))
     plan = _plan(call, ws, source, options)
     if plan_only or plan.exit_code:
-        call.finish(plan)
+        call.conclude(plan)
     replaced = [one.target for one in plan.collections if one.action == "replace"]
     if replaced:
         from qdrant_admin.core.text import plain
@@ -72,7 +71,15 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
         confirm(yes, f"this would replace what is in {names}", f"{_again(source, options)} --yes")
     from qdrant_admin.migration.run import migrate as operation
 
-    call.finish(call.run(lambda cancel: operation(ws, plan, cancel=cancel)))
+    call.conclude(call.run(lambda cancel: operation(ws, plan, cancel=cancel)))
+
+
+def _narrowed(source: str, collection: str | None) -> str:
+    if collection is None:
+        return source
+    from urllib.parse import quote
+
+    return f"{source}{'&' if '?' in source else '?'}collection={quote(collection, safe='')}"
 
 
 def _plan(call: Call, ws: "Workspace", source: str, options: dict[str, Any]) -> "PlanReport":
@@ -125,7 +132,7 @@ def _resume(call: Call, ws: "Workspace", source: str | None, run: str) -> None:
             fix="qdrant-admin migrate runs",
         )
     latest = max(fitting, key=lambda one: one.updated_at)
-    call.finish(call.run(lambda cancel: operation(ws, latest.run, cancel=cancel)))
+    call.conclude(call.run(lambda cancel: operation(ws, latest, cancel=cancel)))
 
 
 @click.command(cls=HelpfulCommand)
@@ -156,7 +163,7 @@ def verify(call: Call, how: Any, collections: tuple[str, ...]) -> None:
     if how != "none":
         call.say(f"The server at {ws.settings.endpoint.url} is interrupted for a moment; applications have to wait.")
     options = VerifyOptions(how=how, collections=collections)
-    call.finish(call.run(lambda cancel: operation(ws, options, cancel=cancel)))
+    call.conclude(call.run(lambda cancel: operation(ws, options, cancel=cancel)))
 
 
 @click.command(cls=HelpfulCommand)
@@ -173,4 +180,4 @@ def demo(call: Call, runtime: Any, keep: bool) -> None:
     """
     from qdrant_admin.demo.story import demo as operation
 
-    call.finish(call.run(lambda cancel: operation(runtime=runtime, keep=keep, cancel=cancel)))
+    call.conclude(call.run(lambda cancel: operation(runtime=runtime, keep=keep, cancel=cancel)))

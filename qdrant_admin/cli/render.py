@@ -29,15 +29,22 @@ class Renderer:
     Args:
         console: where to draw; standard error by default.
         quiet: draw nothing (`--events` writes them itself).
+        brief: leave no line for a finished step, because the report tells of every step again.
         clock: monotonic seconds; injected by tests.
     """
 
     def __init__(
-        self, console: Console | None = None, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console | None = None,
+        *,
+        quiet: bool = False,
+        brief: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console or messages()
         self._ascii = is_ascii(self._console)
         self._quiet = quiet
+        self._brief = brief
         self._clock = clock
         self._titles: dict[str, str] = {}
         self._bars: dict[tuple[str, str], Progress] = {}
@@ -71,7 +78,7 @@ class Renderer:
         match event:
             case StepStarted():
                 self._titles[event.step] = event.title
-                if self._live is None:
+                if self._live is None and not self._brief:
                     self._print(self._line("running", event.title))
             case StepFinished():
                 self._finish(event)
@@ -97,7 +104,8 @@ class Renderer:
         title = self._titles.pop(event.step, event.step)
         for key in [key for key in self._bars if key[0] == event.step]:
             del self._bars[key]
-        self._print(self._line(_OUTCOMES[event.outcome], title, event.detail))
+        if not self._brief:
+            self._print(self._line(_OUTCOMES[event.outcome], title, event.detail))
 
     def _progress(self, event: Progress) -> None:
         key = (event.step, event.item)

@@ -55,7 +55,7 @@ def up(call: Call, apply: bool, api_key: str | None, **flags: Any) -> None:
         _keep(call, ws.settings.name, flags)  # it may run by now, and must be found again
         raise
     _keep(call, ws.settings.name, flags)
-    call.finish(report)
+    call.conclude(report)
 
 
 def _keep(call: Call, name: str, flags: dict[str, Any]) -> None:
@@ -88,7 +88,7 @@ def down(call: Call, remove: bool) -> None:
     from qdrant_admin.lifecycle.down import down as operation
 
     ws = call.workspace()
-    call.finish(call.run(lambda cancel: operation(ws, remove=remove, cancel=cancel)))
+    call.conclude(call.run(lambda cancel: operation(ws, remove=remove, cancel=cancel)))
 
 
 @click.command(cls=HelpfulCommand)
@@ -105,7 +105,7 @@ def restart(call: Call, how: Any) -> None:
     from qdrant_admin.lifecycle.restart import restart as operation
 
     ws = call.workspace()
-    call.finish(call.run(lambda cancel: operation(ws, how, cancel=cancel)))
+    call.conclude(call.run(lambda cancel: operation(ws, how, cancel=cancel)))
 
 
 @click.command(cls=HelpfulCommand)
@@ -134,7 +134,7 @@ def doctor(call: Call) -> None:
     from qdrant_admin.lifecycle.doctor import doctor as operation
 
     ws = call.workspace()
-    call.finish(call.run(lambda cancel: operation(ws, cancel=cancel)))
+    call.conclude(call.run(lambda cancel: operation(ws, cancel=cancel), brief=True))
 
 
 @click.command(cls=HelpfulCommand)
@@ -154,7 +154,7 @@ def adopt(call: Call, yes: bool) -> None:
         f"{ws.settings.container_name} would become ours to stop, change and remove",
         f"qdrant-admin adopt --yes --profile {ws.settings.name}",
     )
-    call.finish(call.run(lambda cancel: operation(ws, cancel=cancel)))
+    call.conclude(call.run(lambda cancel: operation(ws, cancel=cancel)))
 
 
 @click.command(cls=HelpfulCommand)

@@ -14,11 +14,12 @@ from qdrant_admin.core.text import plain
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from qdrant_admin.collections.reports import CollectionsReport, PointsReport
+    from qdrant_admin.collections.reports import CollectionReport, CollectionsReport, PointReport, PointsReport
     from qdrant_admin.config.settings import Settings
     from qdrant_admin.core.store import HistoryEntry
     from qdrant_admin.database.models import VectorSpec
     from qdrant_admin.lifecycle.reports import DoctorReport, DownReport, StatsReport, StatusReport
+    from qdrant_admin.migration.checkpoint import UnfinishedRun
     from qdrant_admin.migration.reports import MigrationReport, PlanReport
 
 
@@ -123,7 +124,7 @@ def stats_card(report: "StatsReport", ascii_only: bool) -> RenderableType:
 def collections_table(report: "CollectionsReport", ascii_only: bool) -> RenderableType:
     """Every collection on a line."""
     if not report.collections:
-        return Text("no collections yet\n  do now: qdrant-admin migrate chroma:PATH --plan-only")
+        return Text("no collections yet")
     table = listing("collection", "status", "points", "indexed", "vectors", "aliases", right=("points", "indexed"))
     for one in report.collections:
         table.add_row(
@@ -154,17 +155,52 @@ def points_list(report: "PointsReport", ascii_only: bool) -> RenderableType:
     """Points as id and payload, and how to go on."""
     if not report.points:
         return cell(f"no points in {report.collection}", ascii_only)
-    scored = any(getattr(point, "score", None) is not None for point in report.points)
+    scored = any(point.score is not None for point in report.points)
     table = listing("id", *(["score"] if scored else []), "payload", right=("score",))
     table.columns[0].no_wrap = True
     for point in report.points:
-        score = getattr(point, "score", None)
-        between = ["" if score is None else f"{score:.4f}"] if scored else []
+        between = ["" if point.score is None else f"{point.score:.4f}"] if scored else []
         table.add_row(cell(point.id, ascii_only), *between, cell(words.shorten(_brief(point.payload), 300), ascii_only))
-    if report.next_offset is None:
-        return table
-    more = f"qdrant-admin points list {report.collection} --offset {report.next_offset}"
-    return Group(table, Text.assemble(("\n  next page: ", "dim"), cell(more, ascii_only, "cyan")))
+    return table
+
+
+def collection_card(report: "CollectionReport", ascii_only: bool) -> RenderableType:
+    """One collection whole."""
+    one = report.collection
+    head = state(one.status, ascii_only=ascii_only, bold=True)
+    head.append(fit(f"   {plain(one.name)}", ascii_only), "bold")
+    points = f"about {words.number(one.points_approximate)}" if one.points is None else words.number(one.points)
+    grid = facts()
+    rows = {
+        "points": points,
+        "indexed": f"{words.number(one.indexed_vectors)} vectors in {words.counted(one.segments, 'segment')}",
+        "vectors": vectors(one.vectors),
+        "aliases": ", ".join(one.aliases),
+        "on disk": words.size(one.disk_bytes) if one.disk_bytes is not None else "",
+        "indexes": ", ".join(f"{field} {kind.get('type', '')}".strip() for field, kind in one.payload_schema.items()),
+        "metadata": _brief(one.metadata) if one.metadata else "",
+        "optimizer": one.optimizer_error,
+    }
+    for label, value in rows.items():
+        if value:
+            grid.add_row(cell(label, ascii_only, "dim"), cell(value, ascii_only))
+    trouble = [remark("fail", one.trouble, "", ascii_only)] if one.trouble else []
+    return Group(head, Text(), grid, *trouble)
+
+
+def point_card(report: "PointReport", ascii_only: bool) -> RenderableType:
+    """One point whole; of long vectors the first components."""
+    point = report.point
+    grid = facts()
+    for key, value in point.payload.items():
+        grid.add_row(cell(key, ascii_only, "dim"), cell(_brief(value), ascii_only))
+    parts: list[RenderableType] = [cell(f"{point.id}   {report.collection}", ascii_only, "bold"), Text(), grid]
+    for vector in point.vectors:
+        name = " ".join(part for part in ("vector", vector.name) if part)
+        zero = "   all zero" if vector.zero else ""
+        shown = words.shorten(_brief(vector.values), 60)
+        parts.append(cell(f"{name}  {vector.kind} {vector.size}{zero}  {shown}", ascii_only, "dim"))
+    return Group(*parts)
 
 
 def plan_picture(report: "PlanReport", ascii_only: bool) -> RenderableType:
@@ -218,11 +254,6 @@ def migration_picture(report: "MigrationReport", ascii_only: bool) -> Renderable
         parts.append(cell(f"  all rejected records: {report.reject_file}", ascii_only))
     if report.checks:
         parts.append(cell(f"  {report.checks}", ascii_only, "dim"))
-    following = (
-        "qdrant-admin verify --how kill" if report.exit_code == 0 else f"qdrant-admin migrate --resume {report.run}"
-    )
-    if report.exit_code == 0 or report.verdict in {"cancelled", "failed"}:
-        parts.append(Text.assemble(("  next: ", "dim"), cell(following, ascii_only, "cyan")))
     return Group(*parts)
 
 
@@ -270,14 +301,20 @@ def profiles(rows: Sequence[Mapping[str, Any]], *, ascii_only: bool) -> Renderab
     return table
 
 
-def runs(found: Sequence[Any], *, ascii_only: bool) -> RenderableType:
+def runs(found: "Sequence[UnfinishedRun]", *, ascii_only: bool) -> RenderableType:
     """Unfinished migrations."""
     if not found:
         return Text("no unfinished migrations")
-    table = listing("run", "source", "state", "begun")
+    table = listing("run", "source", "handled", "of", "last", right=("handled", "of"))
     for one in found:
-        values = (one.run, one.source, getattr(one, "state", ""), getattr(one, "created_at", ""))
-        table.add_row(*(cell(value, ascii_only) for value in values))
+        total = sum(plan.count for plan in one.plan.collections)
+        table.add_row(
+            cell(one.run, ascii_only, "bold"),
+            cell(one.source, ascii_only),
+            words.number(one.done),
+            words.number(total),
+            words.ago(one.updated_at),
+        )
     return Group(table, Text.assemble(("\n  next: ", "dim"), ("qdrant-admin migrate --resume", "cyan")))
 
 
@@ -297,7 +334,9 @@ _PICTURES: dict[str, Callable[[Any, bool], RenderableType]] = {
     "DoctorReport": doctor_list,
     "StatsReport": stats_card,
     "CollectionsReport": collections_table,
+    "CollectionReport": collection_card,
     "PointsReport": points_list,
+    "PointReport": point_card,
     "PlanReport": plan_picture,
     "MigrationReport": migration_picture,
     "VerifyReport": verification,
