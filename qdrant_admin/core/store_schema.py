@@ -54,4 +54,8 @@ STEPS: tuple[SchemaStep, ...] = (
             )""",
         ),
     ),
+    SchemaStep(
+        "0003 migration reject files",
+        ("ALTER TABLE migration_checkpoints ADD COLUMN reject_bytes INTEGER NOT NULL DEFAULT 0",),
+    ),
 )

@@ -1,0 +1,160 @@
+"""Whether a record can be stored as it is. Looked at before it is sent: a batch is not atomic, and gRPC stores NaN.
+
+What the server would change in silence is rejected with its reason; what is odd and kept is counted.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
+from qdrant_admin.migration.ids import canonical_uuid, keep_original, map_id
+from qdrant_admin.migration.sources.base import Record
+
+MAX_PAYLOAD_BYTES = 30 * 1024 * 1024
+"""Below the server's limit of 32 MiB a REST request, with room for the vector."""
+MAX_DEPTH = 50
+"""A gRPC message nests no deeper than some 60 levels of payload."""
+_INT64 = range(-(1 << 63), 1 << 63)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that is not sent, and why."""
+
+    record: Record
+    reason: str
+
+
+@dataclass(slots=True)
+class Checked:
+    """What became of a batch: points to send, and what is left out."""
+
+    points: list[Point] = field(default_factory=list)
+    originals: dict[int | str, Record] = field(default_factory=dict)
+    """Id in the target to the record it was."""
+    refusals: list[Refusal] = field(default_factory=list)
+    zero_vectors: int = 0
+
+
+class Checker:
+    """Turns the records of one collection into points.
+
+    Args:
+        slots: the vectors of the target.
+        vectorless: whether a record without any vector is a point all the same.
+        folds_uuids: see `ids.map_id`.
+    """
+
+    def __init__(self, slots: Mapping[str, VectorSpec], *, vectorless: bool, folds_uuids: bool) -> None:
+        self._slots, self._vectorless, self._folds = slots, vectorless, folds_uuids
+
+    def check(self, records: list[Record]) -> Checked:
+        """Points of these records, and the records that cannot be points."""
+        checked = Checked()
+        for record in records:
+            reason = record.trouble or self._vectors_reason(record.vectors, checked)
+            point = None
+            if not reason:
+                try:
+                    point = self._point(record)
+                except UnicodeEncodeError:
+                    reason = "its id holds half of a surrogate pair, which is no text"
+            reason = reason or (payload_reason(point.payload) if point else "")
+            if reason or point is None:
+                checked.refusals.append(Refusal(record, reason))
+            else:
+                checked.points.append(point)
+                checked.originals[point.id] = record
+        return checked
+
+    def _point(self, record: Record) -> Point:
+        identity = map_id(record.id, folds_uuids=self._folds)
+        folded = self._folds and isinstance(record.id, str) and identity == canonical_uuid(record.id)
+        kept = identity == record.id or folded
+        return Point(identity, record.payload if kept else keep_original(record.payload, record.id), record.vectors)
+
+    def _vectors_reason(self, vectors: Mapping[str, Vector], checked: Checked) -> str:
+        if not vectors and not self._vectorless:
+            return "it has no vector"
+        for name, vector in vectors.items():
+            slot = self._slots.get(name)
+            words = f"vector {name}" if name else "its vector"
+            if slot is None:
+                return f"the target has no vector called {name!r}"
+            reason = _sparse_reason(vector) if isinstance(vector, Sparse) else _dense_reason(vector, slot)
+            if reason:
+                return f"{words} {reason}"
+            if slot.distance == "Cosine" and not isinstance(vector, Sparse) and not np.any(vector):
+                checked.zero_vectors += 1
+        return ""
+
+
+def _dense_reason(vector: Floats, slot: VectorSpec) -> str:
+    if slot.kind == "sparse":
+        return "is dense, and the target wants it sparse"
+    if vector.ndim != (2 if slot.kind == "multi" else 1):
+        return f"has the wrong shape {vector.shape}"
+    if vector.shape[-1] != slot.size:
+        return f"has {vector.shape[-1]} components, the collection takes {slot.size}"
+    if not np.isfinite(vector).all():
+        return "holds NaN or infinity"
+    return _length_reason(vector) if slot.distance == "Cosine" else ""
+
+
+def _length_reason(vector: Floats) -> str:
+    with np.errstate(over="ignore", under="ignore"):
+        squares = np.square(vector).sum(axis=-1, dtype=np.float32)
+    if not np.isfinite(squares).all():
+        return "is too long to be normalised: its length is infinite in 32 bits"
+    too_short = bool(((squares == 0) & np.any(vector, axis=-1)).any())
+    return "is too short to be normalised: the server would make it zero" if too_short else ""
+
+
+def _sparse_reason(vector: Sparse) -> str:
+    if len(vector.indices) != len(vector.values):
+        return "has another number of indices than of values"
+    if not np.isfinite(vector.values).all():
+        return "holds NaN or infinity"
+    return "names an index twice" if len(np.unique(vector.indices)) != len(vector.indices) else ""
+
+
+def payload_reason(payload: Mapping[str, Any]) -> str:
+    """Why this payload would not come back as it is; empty when it would."""
+    reason = _value_reason(payload, 0)
+    if reason:
+        return reason
+    try:
+        octets = len(json.dumps(payload, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        return "its payload holds half of a surrogate pair, which is no text"
+    return f"its payload has {octets} bytes, more than a request may carry" if octets > MAX_PAYLOAD_BYTES else ""
+
+
+def _value_reason(value: Any, depth: int) -> str:
+    if value is None or isinstance(value, str | bool):
+        return ""
+    if isinstance(value, int | float):
+        return _number_reason(value)
+    if depth >= MAX_DEPTH:
+        return f"its payload nests deeper than {MAX_DEPTH} levels"
+    items: Iterable[Any]
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            return "its payload has a key that is no text"
+        items = value.values()
+    elif isinstance(value, list):
+        items = value
+    else:
+        return f"its payload holds a {type(value).__name__}, which JSON cannot say"
+    return next(filter(None, (_value_reason(item, depth + 1) for item in items)), "")
+
+
+def _number_reason(value: float) -> str:
+    if isinstance(value, int):
+        return "" if value in _INT64 else f"its payload holds {value}, which would lose digits"
+    return "" if math.isfinite(value) else f"its payload holds {value}, which JSON cannot say"

@@ -1,0 +1,49 @@
+"""How ids of a source become ids that Qdrant takes: integers and canonical UUIDs stay, everything else is hashed."""
+
+import re
+import uuid
+from typing import Any
+
+from qdrant_admin.database.models import PointId
+
+NAMESPACE = uuid.UUID("7f1d2a53-64c8-5d0b-9d5e-2f7c1b0f4a11")
+"""Of our UUIDv5. Never changes: a second migration of the same source has to find the same points."""
+SOURCE_ID = "source_id"
+WORDS_MIXED = f"integers and UUIDs kept; anything else: UUIDv5 of it, the original in payload field {SOURCE_ID}"
+WORDS_FOLDING = "kept"
+_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_SPELLINGS = re.compile(
+    r"(?:urn:uuid:)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+    r"|\{[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}|[0-9a-f]{32}",
+    re.IGNORECASE,
+)
+
+
+def canonical_uuid(text: str) -> str | None:
+    """The lower-case form with hyphens of any spelling of a UUID that a server takes; None for other text."""
+    return str(uuid.UUID(text)) if _SPELLINGS.fullmatch(text) else None
+
+
+def map_id(record: int | str, *, folds_uuids: bool) -> PointId:
+    """The id in the target.
+
+    Args:
+        record: the id at the source.
+        folds_uuids: whether all spellings of a UUID are the same point at the source, as they are at the target.
+
+    Raises:
+        UnicodeEncodeError: the id holds half of a surrogate pair.
+    """
+    if isinstance(record, int):
+        return record if 0 <= record < 1 << 64 else str(uuid.uuid5(NAMESPACE, str(record)))
+    if _CANONICAL.fullmatch(record):
+        return record
+    return (canonical_uuid(record) if folds_uuids else None) or str(uuid.uuid5(NAMESPACE, record))
+
+
+def keep_original(payload: dict[str, Any], record: int | str) -> dict[str, Any]:
+    """The payload with the source's own id in it, under a name that the payload does not use yet."""
+    name = SOURCE_ID
+    while name in payload:
+        name += "_"
+    return {**payload, name: record}

@@ -1,0 +1,247 @@
+"""A migration before its first write: what would be made of what, and every reason not to begin."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError, BadInput
+from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.text import plain
+from qdrant_admin.core.words import counted, size
+from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorSpec
+from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
+from qdrant_admin.migration import checkpoint, ids
+from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy, PlanReport, Problem
+from qdrant_admin.migration.sources.base import Source, SourceCollection, open_source
+from qdrant_admin.migration.uri import SourceUri, parse
+from qdrant_admin.workspace import Workspace
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.gateway import Database
+
+DEFAULT_BATCH = 256
+MAX_BATCH = 10_000
+_PAYLOAD_GUESS = 1024
+"""Bytes a point, for the estimate of space: text and metadata of a short memory, and the graph."""
+
+
+class PlanOptions(Frozen):
+    """What a person may choose."""
+
+    to: str | None = None
+    """Name of the target, when the source is one collection; the source's own name otherwise."""
+    on_conflict: ConflictPolicy = "fail"
+    """What happens when a target holds points already. fail: nothing is written; skip: that collection is left as it
+    is; overwrite: points are written over those of the same id, others stay; rename: a new name is taken."""
+    batch_size: int = DEFAULT_BATCH
+
+
+def plan(ws: Workspace, source: str, options: PlanOptions, *, cancel: CancelToken) -> Events:
+    """Look at source and target, and say what a migration would do. Writes nothing.
+
+    Yields:
+        Events; the last carries a `PlanReport`. One with problems of level `refused` is not run.
+
+    Raises:
+        BadInput: the source's URI, the name or the batch size is wrong.
+        SourceUnreadable, ServerUnreachable: one of the two cannot be looked at.
+    """
+    uri = parse(source)
+    if not 1 <= options.batch_size <= MAX_BATCH:
+        raise BadInput(
+            f"a batch of {options.batch_size} points is refused",
+            why=f"1 to {MAX_BATCH} are possible",
+            fix="--batch-size 256",
+        )
+    yield StepStarted(step="source", title=f"reading {plain(uri)}")
+    opened = open_source(uri)
+    try:
+        found = opened.collections()
+        total = sum(collection.count for collection in found)
+        yield StepFinished(
+            step="source", detail=f"{opened.kind}: {counted(total, 'point')} in {counted(len(found), 'collection')}"
+        )
+        cancel.check()
+        yield StepStarted(step="target", title=f"looking at {ws.runtime.endpoint.url}")
+        with ws.database() as database:
+            report = _Planner(ws, uri, opened, options).report(database, found)
+        yield StepFinished(step="target", outcome="failed" if report.exit_code else "ok")
+    finally:
+        opened.close()
+    yield from _earlier(ws, report)
+    yield Finished(report=report)
+
+
+def _earlier(ws: Workspace, report: PlanReport) -> Events:
+    for run in checkpoint.unfinished(ws.store):
+        if (run.source, run.target) == (report.source, report.target):
+            yield Notice(
+                level="warning",
+                text=f"an earlier run of this migration stopped after {counted(run.done, 'point')}",
+                fix=f'qdrant-admin migrate "{run.source}" --resume',
+            )
+            return
+
+
+class _Planner:
+    """Gathers plans and problems; nothing here writes."""
+
+    def __init__(self, ws: Workspace, uri: SourceUri, source: Source, options: PlanOptions) -> None:
+        self._ws, self._uri, self._source, self._options = ws, uri, source, options
+        self._problems: list[Problem] = []
+        self._taken: dict[str, str] = {}
+
+    def report(self, database: "Database", found: list[SourceCollection]) -> PlanReport:
+        if self._options.to is not None and len(found) != 1:
+            raise BadInput(
+                "one target name cannot take several collections",
+                why=f"the source has {counted(len(found), 'collection')}",
+                fix=f'qdrant-admin migrate "{self._uri}?collection=NAME" --to NAME',
+            )
+        existing = {info.name: info for info in database.collections()}
+        aliases = database.aliases()
+        plans = tuple(self._collection(collection, existing, aliases) for collection in found)
+        if not found:
+            self._problem("warning", "", "the source has no collection")
+        self._space(sum(planned.estimated_bytes for planned in plans))
+        return PlanReport(
+            run=uuid.uuid4().hex[:12],
+            source=str(self._uri),
+            source_kind=self._source.kind,
+            target=self._ws.runtime.endpoint.url,
+            on_conflict=self._options.on_conflict,
+            batch_size=self._options.batch_size,
+            collections=plans,
+            problems=tuple(self._problems),
+            created_at=datetime.now(UTC),
+        )
+
+    def _collection(
+        self, found: SourceCollection, existing: dict[str, CollectionInfo], aliases: dict[str, str]
+    ) -> CollectionPlan:
+        target = self._name(found.name, {*existing, *aliases})
+        info = existing.get(target)
+        spec = found.spec or CollectionSpec(vectors=())
+        for warning in found.warnings:
+            self._problem("warning", found.name, warning)
+        for alias in found.aliases:
+            if alias in existing or aliases.get(alias, target) != target:
+                self._problem(
+                    "warning", found.name, f"the alias {plain(alias)} is taken in the target and stays as it is there"
+                )
+        if found.colliding_ids:
+            shown = ", ".join(plain(record) for record in found.colliding_ids[:5])
+            words = (
+                f"{counted(len(found.colliding_ids), 'id')} spell the same UUIDs and would become fewer points: {shown}"
+            )
+            self._problem("refused", found.name, words, "give those points ids of their own at the source")
+        if target in aliases:
+            self._problem("refused", found.name, f"{plain(target)} is an alias in the target", f"--to {target}_2")
+        elif self._is_itself(found.name, target):
+            self._problem("refused", found.name, "source and target are the same collection", "--on-conflict rename")
+        return CollectionPlan(
+            source=found.name,
+            target=target,
+            count=found.count,
+            vectors=spec.vectors,
+            spec=spec,
+            target_exists=info is not None,
+            target_points=(info.points or 0) if info else 0,
+            action=self._action(found, info),
+            ids=ids.WORDS_FOLDING if self._source.folds_uuids else ids.WORDS_MIXED,
+            payload=found.payload,
+            aliases=found.aliases,
+            estimated_bytes=found.count * (_PAYLOAD_GUESS + 4 * sum(slot.size or 64 for slot in spec.vectors)),
+        )
+
+    def _name(self, source: str, there: set[str]) -> str:
+        prefix = self._ws.settings.profile.collection_prefix
+        if self._options.to is not None:
+            check_stored_name(self._options.to)
+        wanted = source if self._options.to is None else self._options.to
+        wanted = wanted if wanted.startswith(prefix) else prefix + wanted
+        try:
+            check_stored_name(wanted)
+        except BadInput as error:
+            name = safe_name(wanted)
+            self._problem(
+                "warning", source, f"no collection may be called {plain(wanted)}, so it becomes {name}: {error.why}"
+            )
+            wanted = name
+        taken: set[str] = set(self._taken)
+        if self._options.on_conflict == "rename":
+            taken |= there
+        name = unique_name(wanted, taken)
+        if name != wanted:
+            self._problem("warning", source, f"{plain(wanted)} is taken, so it becomes {plain(name)}")
+        self._taken[name] = source
+        return name
+
+    def _action(self, found: SourceCollection, info: CollectionInfo | None) -> Literal["create", "append", "skip"]:
+        if found.spec is None:
+            level: Literal["warning", "refused"] = "refused" if found.count else "warning"
+            self._problem(level, found.name, "it holds no vector yet, so its dimension is not known; it is left out")
+            return "skip"
+        if info is None:
+            return "create"
+        if self._options.on_conflict == "skip" and info.points != 0:
+            words = f"{plain(info.name)} holds {counted(info.points or 0, 'point')} already and is left as it is"
+            self._problem("warning", found.name, words)
+            return "skip"
+        if info.trouble:
+            self._problem(
+                "refused",
+                found.name,
+                f"{plain(info.name)} in the target cannot be read: {info.trouble}",
+                "qdrant-admin doctor",
+            )
+        for misfit in misfits(found.spec.vectors, info.vectors):
+            self._problem(
+                "refused",
+                found.name,
+                f"{plain(info.name)} in the target does not fit: {misfit}",
+                "--on-conflict rename",
+            )
+        if info.points != 0 and self._options.on_conflict == "fail":
+            words = f"{plain(info.name)} holds {counted(info.points or 0, 'point')} already"
+            self._problem("refused", found.name, words, "--on-conflict skip, overwrite or rename")
+        return "append"
+
+    def _is_itself(self, source: str, target: str) -> bool:
+        return bool(self._uri.url) and source == target and _same_server(self._uri.url, self._ws.runtime.endpoint.url)
+
+    def _space(self, needed: int) -> None:
+        try:
+            free = self._ws.runtime.inspect().storage.free_bytes
+        except AdminError:
+            return  # nobody can look: the server will say so itself
+        if free is not None and needed > free:
+            words = f"some {size(needed)} are needed, and {size(free)} are free where the server keeps its data"
+            self._problem("refused", "", words, "free some space, then plan again")
+
+    def _problem(self, level: Literal["warning", "refused"], collection: str, text: str, fix: str = "") -> None:
+        self._problems.append(Problem(level=level, collection=collection, text=text, fix=fix))
+
+
+def misfits(wanted: tuple[VectorSpec, ...], there: tuple[VectorSpec, ...]) -> Iterator[str]:
+    """In what an existing collection cannot take these vectors, in words."""
+    slots = {slot.name: slot for slot in there}
+    for slot in wanted:
+        own = slots.get(slot.name)
+        words = f"vector {plain(slot.name)}" if slot.name else "the vector"
+        if own is None:
+            names = ", ".join(plain(name) or "the unnamed one" for name in slots)
+            yield f"it has no {words.removeprefix('the ')} (it has {names or 'none'})"
+        elif own.kind != slot.kind:
+            yield f"{words} is {own.kind} there, {slot.kind} at the source"
+        elif own.size != slot.size:
+            yield f"{words} has {own.size} components there, {slot.size} at the source"
+        elif own.distance != slot.distance:
+            yield f"{words} is compared by {own.distance} there, by {slot.distance} at the source"
+
+
+def _same_server(left: str, right: str) -> bool:
+    return left.replace("//localhost:", "//127.0.0.1:").lower() == right.replace("//localhost:", "//127.0.0.1:").lower()

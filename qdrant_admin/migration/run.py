@@ -1,0 +1,250 @@
+"""Running a plan: make the targets, copy, put back aliases, verify, and only then say how it went."""
+
+import contextlib
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qdrant_admin.config.places import state_dir
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError, Cancelled, Failed, Refused
+from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
+from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.text import plain
+from qdrant_admin.core.words import counted
+from qdrant_admin.database.models import VectorSpec
+from qdrant_admin.migration import checkpoint, compare
+from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
+from qdrant_admin.migration.plan import misfits
+from qdrant_admin.migration.rejects import RejectFile
+from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, MigrationReport, PlanReport, Verdict
+from qdrant_admin.migration.sources.base import Source, open_source
+from qdrant_admin.migration.stream import Copier
+from qdrant_admin.migration.uri import parse
+from qdrant_admin.migration.verify import Verifier
+from qdrant_admin.migration.weather import Weather
+from qdrant_admin.workspace import Workspace
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.gateway import Database
+
+_WORST: tuple[Verdict, ...] = ("failed", "cancelled", "differs", "unverified", "verified", "skipped")
+
+
+def migrate(ws: Workspace, plan: PlanReport, *, cancel: CancelToken) -> Events:
+    """Do what a plan says. What was acknowledged stays, whatever happens; a run that is known goes on where it was.
+
+    Yields:
+        Events; the last carries a `MigrationReport`, also after a cancel.
+
+    Raises:
+        Refused: the plan holds a problem that stands in the way, or another process runs it.
+        SourceUnreadable, ServerUnreachable, ServerTrouble: with the command that goes on from here.
+    """
+    refused = [problem for problem in plan.problems if problem.level == "refused"]
+    if refused:
+        why = "\n".join(f"{plain(problem.collection)}: {problem.text}".removeprefix(": ") for problem in refused)
+        raise Refused("the migration does not start", why=why, fix=refused[0].fix or "qdrant-admin migrate --help")
+    with _alone(plan), contextlib.closing(open_source(parse(plan.source))) as source, ws.database() as database:
+        run = _Run(ws, plan, source, database, cancel)
+        try:
+            yield from run.events()
+        except Cancelled:
+            yield Finished(report=run.report(cancelled=True))
+        except AdminError as error:
+            error.fix = error.fix or run.how_to_resume
+            raise
+
+
+def resume(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events:
+    """Go on with a run that was stopped or killed.
+
+    Raises:
+        Refused: its target is another server than that of this profile.
+    """
+    here = ws.runtime.endpoint.url
+    if run.target != here:
+        raise Refused(
+            f"run {run.run} wrote to {run.target}",
+            why=f"this profile's server is {here}; half of the data would be in each",
+            fix="qdrant-admin profiles list",
+        )
+    yield from migrate(ws, run.plan.model_copy(update={"resumes": True, "already_written": run.done}), cancel=cancel)
+
+
+@contextlib.contextmanager
+def _alone(plan: PlanReport) -> Iterator[None]:
+    """No two processes run the same run. Other runs are free to go at the same time."""
+    import portalocker
+
+    path: Path = state_dir() / "runs" / f"{plan.run}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with path.open("w") as file:
+        try:
+            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+        except portalocker.LockException as error:
+            raise Refused(f"run {plan.run} is going on in another process", fix="qdrant-admin history list") from error
+        try:
+            yield
+        finally:
+            portalocker.unlock(file)
+
+
+class _Run:
+    """One run, from its checkpoints to its report."""
+
+    def __init__(
+        self, ws: Workspace, plan: PlanReport, source: Source, database: "Database", cancel: CancelToken
+    ) -> None:
+        self._store, self._plan, self._source, self._database, self._cancel = ws.store, plan, source, database, cancel
+        self._rejects = RejectFile(plan.run)
+        self._start = time.monotonic()
+        self._checkpoints: dict[str, Checkpoint] = {}
+        self._results: dict[str, CollectionResult] = {}
+        self._resumed = False
+        self.how_to_resume = f'qdrant-admin migrate "{plan.source}" --resume'
+        self._weather = Weather(cancel, fix=self.how_to_resume)
+
+    def events(self) -> Events:
+        checkpoint.begin(self._store, self._plan)
+        self._checkpoints = checkpoint.checkpoints(self._store, self._plan.run)
+        self._resumed = bool(self._checkpoints)
+        if self._resumed:
+            done = sum(found.read for found in self._checkpoints.values())
+            yield Notice(text=f"going on behind {counted(done, 'point')} that an earlier run has handled")
+        self._rejects.cut(max((found.reject_bytes for found in self._checkpoints.values()), default=0))
+        wanted = [planned for planned in self._plan.collections if planned.action != "skip"]
+        slots = {}
+        for planned in wanted:
+            self._cancel.check()
+            slots[planned.source] = yield from self._target(planned)
+        yield from self._copy(wanted, slots)
+        yield from self._aliases(wanted)
+        yield from self._verify(wanted, slots)
+        checkpoint.finish(self._store, self._plan.run)
+        yield Finished(report=self.report())
+
+    def report(self, *, cancelled: bool = False) -> MigrationReport:
+        """What can be said now; of a collection that was not verified, that it was not."""
+        results = tuple(self._result(planned, cancelled=cancelled) for planned in self._plan.collections)
+        verdicts = {result.verdict for result in results} or {"verified"}
+        rejects = self._rejects.first()
+        return MigrationReport(
+            run=self._plan.run,
+            source=self._plan.source,
+            source_kind=self._plan.source_kind,
+            target=self._plan.target,
+            collections=results,
+            rejects=rejects,
+            reject_file=str(self._rejects.path) if rejects else None,
+            verdict="cancelled" if cancelled else next(word for word in _WORST if word in verdicts),
+            seconds=time.monotonic() - self._start,
+            resumed=self._resumed,
+            checks="" if cancelled else compare.WORDS,
+        )
+
+    def _result(self, planned: CollectionPlan, *, cancelled: bool) -> CollectionResult:
+        if planned.source in self._results:
+            return self._results[planned.source]
+        at = self._checkpoints.get(planned.source, Checkpoint(collection=planned.source))
+        if planned.action == "skip":
+            left = "left as it is" if planned.target_exists else "left out: it holds no vector"
+            return CollectionResult(
+                source=planned.source, target=planned.target, skipped=planned.count, verdict="skipped", note=left
+            )
+        return CollectionResult(
+            source=planned.source,
+            target=planned.target,
+            read=at.read,
+            written=at.written,
+            rejected=at.rejected,
+            verdict="cancelled" if cancelled else "unverified",
+            note=self.how_to_resume,
+        )
+
+    def _target(self, planned: CollectionPlan) -> Generator[StepStarted | StepFinished, None, dict[str, VectorSpec]]:
+        """Make the target, or look once more whether the one that is there fits."""
+        step = f"target:{planned.target}"
+        yield StepStarted(step=step, title=f"preparing {plain(planned.target)}")
+        known = planned.source in self._checkpoints
+        there = self._database.exists(planned.target)
+        if not there:
+            if known and self._checkpoints[planned.source].read:
+                raise self._gone(planned)
+            self._database.create_collection(planned.target, planned.spec)
+        info = self._database.collection(planned.target)
+        if there and planned.action == "create" and not known and info.points != 0:
+            raise Refused(
+                f"{plain(planned.target)} has appeared in the target since the plan",
+                why=f"it holds {counted(info.points or 0, 'point')} that this migration did not write",
+                fix=f'qdrant-admin migrate "{self._plan.source}" --plan-only',
+            )
+        for misfit in misfits(planned.spec.vectors, info.vectors):
+            raise Refused(f"{plain(planned.target)} in the target does not fit", why=misfit, fix="--on-conflict rename")
+        if not known:
+            self._save(Checkpoint(collection=planned.source))
+        yield StepFinished(step=step, detail="was there" if there else "made")
+        return {slot.name: slot for slot in info.vectors}
+
+    def _gone(self, planned: CollectionPlan) -> Failed:
+        return Failed(
+            f"{plain(planned.target)} is gone from the target",
+            why="an earlier run has written to it, and somebody has deleted it since",
+            fix=f'qdrant-admin migrate "{self._plan.source}"',
+        )
+
+    def _save(self, moved: Checkpoint) -> None:
+        self._checkpoints[moved.collection] = moved
+        checkpoint.save(self._store, self._plan.run, moved)
+
+    def _copy(self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]) -> Events:
+        yield StepStarted(step="copy", title=f"copying into {self._plan.target}")
+        total, done = sum(planned.count for planned in wanted), sum(at.read for at in self._checkpoints.values())
+        whole = Pace("copy", total, done=done)
+        for planned in wanted:
+            copier = Copier(
+                source=self._source,
+                database=self._database,
+                plan=planned,
+                slots=slots[planned.source],
+                rejects=self._rejects,
+                save=self._save,
+                batch_size=self._plan.batch_size,
+                weather=self._weather,
+                whole=whole,
+                checkpoint=self._checkpoints[planned.source],
+                cancel=self._cancel,
+            )
+            yield from copier.run()
+        yield whole.event()
+        rejected = sum(at.rejected for at in self._checkpoints.values())
+        outcome = f"{counted(rejected, 'record')} rejected" if rejected else ""
+        yield StepFinished(step="copy", outcome="warning" if rejected else "ok", detail=outcome)
+
+    def _aliases(self, wanted: list[CollectionPlan]) -> Events:
+        """Put back the aliases that are free; the plan has told about the others."""
+        taken = self._database.aliases()
+        names = set(self._database.names())
+        for planned in wanted:
+            for alias in planned.aliases:
+                if alias in taken or alias in names:
+                    continue
+                try:
+                    self._database.set_alias(alias, planned.target)
+                except AdminError as error:
+                    yield Notice(level="warning", text=f"alias {plain(alias)} was not made: {error}", fix=error.fix)
+
+    def _verify(self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]) -> Events:
+        yield StepStarted(step="verify", title="comparing every point with the source")
+        for planned in wanted:
+            verifier = Verifier(
+                self._source, self._database, planned, slots[planned.source], self._weather, self._cancel
+            )
+            yield from verifier.run()
+            self._results[planned.source] = verifier.result(self._checkpoints[planned.source])
+        sound = all(result.verdict == "verified" for result in self._results.values())
+        verified = sum(result.verified for result in self._results.values())
+        yield StepFinished(
+            step="verify", outcome="ok" if sound else "failed", detail=f"{counted(verified, 'point')} equal"
+        )

@@ -1,0 +1,112 @@
+"""The protocol of a migration source, and the table of known ones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from qdrant_admin.core.errors import AdminError, BadInput
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.database.models import CollectionSpec, Vector
+from qdrant_admin.migration.uri import SourceUri
+
+Cursor = int | str | None
+"""Where to go on. Only the source that gave it can read it; None is the beginning."""
+
+
+class SourceCollection(Frozen):
+    """One collection of a source, looked at and counted."""
+
+    name: str
+    count: int
+    spec: CollectionSpec | None
+    """What an equal collection is made with; None when the source itself does not know a dimension yet."""
+    payload: str = "kept as it is"
+    """How payload is laid out, in words."""
+    aliases: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    colliding_ids: tuple[str, ...] = ()
+    """Ids of the source that would become one point."""
+
+
+@dataclass(slots=True)
+class Record:
+    """One record as the source has it, with its payload already laid out for Qdrant."""
+
+    id: int | str
+    payload: dict[str, Any] = field(default_factory=dict)
+    vectors: dict[str, Vector] = field(default_factory=dict)
+    trouble: str = ""
+    """Why the record could not be read whole; it is then rejected with this reason."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some records in the source's stable order, and where to go on behind them."""
+
+    records: list[Record]
+    cursor: Cursor
+
+
+class Source(Protocol):
+    """Something that holds vectors. Read-only by contract: nothing in it changes, no file appears in it."""
+
+    kind: str
+    """In words: `Chroma directory, format of chromadb 1.x`."""
+    vectorless: bool
+    """Whether a record without any vector is something ordinary there."""
+    folds_uuids: bool
+    """Whether every spelling of a UUID means the same point there, as in Qdrant itself."""
+
+    def collections(self) -> list[SourceCollection]:
+        """Every collection the URI covers, with exact counts."""
+        ...
+
+    def batches(self, name: str, *, size: int, after: Cursor = None) -> Iterator[Batch]:
+        """Records of one collection behind a cursor, at most `size` at a time, in an order that does not change.
+
+        Raises:
+            SourceUnreadable: damaged, or changed while it was read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back files and connections."""
+        ...
+
+
+def open_source(uri: SourceUri) -> Source:
+    """Open the source that a URI names.
+
+    Raises:
+        SourceUnreadable, ServerUnreachable, AccessDenied: it cannot be read.
+        BadInput: its scheme belongs to nobody.
+    """
+    match uri.scheme:
+        case "chroma":
+            from qdrant_admin.migration.sources.chroma_directory import ChromaDirectory
+
+            return ChromaDirectory(uri)
+        case "chroma+http" | "chroma+https":
+            from qdrant_admin.migration.sources.chroma_server import ChromaServer
+
+            return ChromaServer(uri)
+        case "qdrant-local":
+            from qdrant_admin.migration.sources.qdrant_local import QdrantLocal
+
+            return QdrantLocal(uri)
+        case "qdrant+http" | "qdrant+https":
+            from qdrant_admin.migration.sources.qdrant_server import QdrantServer
+
+            return QdrantServer(uri)
+    raise BadInput(f"no source is called {uri.scheme}:", fix="qdrant-admin migrate --help")
+
+
+def no_such_collection(name: str, known: list[str]) -> AdminError:
+    """The error for a URI that narrows to a collection that is not there."""
+    from qdrant_admin.core.errors import NotFound
+    from qdrant_admin.core.text import plain
+
+    shown = ", ".join(plain(other) for other in known[:10]) or "none at all"
+    return NotFound(
+        f"the source has no collection {plain(name)}", why=f"it has {shown}", fix="qdrant-admin migrate --help"
+    )

@@ -1,0 +1,311 @@
+"""Chroma's persistent directory, read without chromadb and without changing a byte of it.
+
+A newer chromadb rewrites an older directory when it opens it, so it is not opened with it. `embeddings` and
+`embedding_metadata` hold ids and metadata; vectors are in the HNSW files up to some operation of `embeddings_queue`,
+and in that queue from there on. Formats of chromadb 0.4 to 1.5.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.core.words import counted
+from qdrant_admin.database.models import CollectionSpec, Floats, VectorSpec
+from qdrant_admin.migration.detect import chroma_format, wrong_kind
+from qdrant_admin.migration.sources import chroma_payload
+from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, no_such_collection
+from qdrant_admin.migration.sources.chroma_hnsw import HnswSegment, as_seq_id
+from qdrant_admin.migration.sources.files import ReadOnlyDatabase, changed, signature
+from qdrant_admin.migration.uri import SourceUri
+
+_UPDATE, _DELETE = 1, 3
+"""Operations of the queue; 0 adds and 2 upserts."""
+_ENCODINGS = {"FLOAT32": "<f4", "INT32": "<i4"}
+_DOCUMENT_KEY = "chroma:document"
+
+
+@dataclass(frozen=True)
+class _Collection:
+    """One row of `collections`, and its two segments."""
+
+    id: str
+    name: str
+    dimension: int | None
+    space: str
+    vectors: str | None
+    metadata: str
+
+
+class ChromaDirectory:
+    """A `Source` over one directory."""
+
+    vectorless = False
+    folds_uuids = False
+
+    def __init__(self, uri: SourceUri) -> None:
+        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+        self.path: Path = uri.path
+        self._uri = uri
+        file = self.path / "chroma.sqlite3"
+        if not file.is_file():
+            raise wrong_kind(self.path, "a Chroma directory")
+        self._files = [file, file.with_name("chroma.sqlite3-wal"), file.with_name("chroma.sqlite3-journal")]
+        self._signature = signature(self._files)
+        self._database = ReadOnlyDatabase(file)
+        self.kind = f"Chroma directory, format of chromadb {chroma_format(self._database.connection)}"
+        if not {"id", "name", "dimension"} <= self._database.columns("collections"):
+            self._database.close()
+            raise wrong_kind(self.path, "a Chroma directory of version 0.4 or newer")
+        self._has_arrays = bool(self._database.columns("embedding_metadata_array"))
+        self._has_bools = "bool_value" in self._database.columns("embedding_metadata")
+        self._known = {collection.name: collection for collection in self._list()}
+        self._segments: dict[str, _Vectors] = {}
+        if uri.collection is not None and uri.collection not in self._known:
+            self._database.close()
+            raise no_such_collection(uri.collection, sorted(self._known))
+
+    def collections(self) -> list[SourceCollection]:
+        """Every collection with its exact count; opens the vector files, so damage shows here."""
+        wanted = [name for name in sorted(self._known) if self._uri.collection in (None, name)]
+        return [self._describe(self._known[name]) for name in wanted]
+
+    def batches(self, name: str, *, size: int, after: Cursor = None) -> Iterator[Batch]:
+        """Records in the order in which Chroma got them."""
+        collection = self._known[name]
+        vectors = self._vectors(collection)
+        last = int(after or 0)
+        while True:
+            rows = self._database.rows(
+                "SELECT id, embedding_id FROM embeddings WHERE segment_id = ? AND id > ? ORDER BY id LIMIT ?",
+                (collection.metadata, last, size),
+            )
+            if not rows:
+                break
+            last = int(rows[-1][0])
+            payloads = self._payloads([int(row[0]) for row in rows])
+            found = vectors.read([str(row[1]) for row in rows])
+            records = [_record(str(record), payloads.get(int(row), {}), found) for row, record in rows]
+            self._check_unchanged(vectors)
+            yield Batch(records, last)
+        self._check_unchanged(vectors)
+
+    def close(self) -> None:
+        """Close the database and let go of the files."""
+        self._segments.clear()
+        self._database.close()
+
+    def _check_unchanged(self, vectors: "_Vectors") -> None:
+        if signature(self._files) != self._signature or vectors.segment_changed():
+            raise changed(self.path)
+
+    def _list(self) -> list[_Collection]:
+        columns = self._database.columns("collections")
+        optional = [name if name in columns else "NULL" for name in ("schema_str", "config_json_str", "database_id")]
+        rows = self._database.rows(f"SELECT id, name, dimension, {', '.join(optional)} FROM collections")  # noqa: S608 # names from a constant
+        places = self._places()
+        wanted = [row for row in rows if self._in_scope(places.get(str(row[5]), ("", "")))]
+        names = [str(row[1]) for row in wanted]
+        return [
+            _Collection(
+                id=str(row[0]),
+                name=str(row[1]) if names.count(str(row[1])) == 1 else f"{places[str(row[5])][1]}/{row[1]}",
+                dimension=row[2],
+                space=self._space(str(row[0]), row[3], row[4]),
+                vectors=self._segment(str(row[0]), "VECTOR"),
+                metadata=self._segment(str(row[0]), "METADATA") or "",
+            )
+            for row in wanted
+        ]
+
+    def _places(self) -> dict[str, tuple[str, str]]:
+        """Id of a database to its tenant and name."""
+        if not self._database.columns("databases"):
+            return {}
+        return {
+            str(row[0]): (str(row[1]), str(row[2]))
+            for row in self._database.rows("SELECT id, tenant_id, name FROM databases")
+        }
+
+    def _in_scope(self, place: tuple[str, str]) -> bool:
+        tenant, database = self._uri.options.get("tenant"), self._uri.options.get("database")
+        return (tenant is None or place[0] == tenant) and (database is None or place[1] == database)
+
+    def _segment(self, collection: str, scope: str) -> str | None:
+        rows = self._database.rows("SELECT id FROM segments WHERE collection = ? AND scope = ?", (collection, scope))
+        return str(rows[0][0]) if rows else None
+
+    def _space(self, collection: str, *configurations: str | None) -> str:
+        for text in configurations:
+            space = chroma_payload.space_of(_json(text))
+            if space:
+                return space
+        rows = self._database.rows(
+            "SELECT str_value FROM collection_metadata WHERE collection_id = ? AND key = 'hnsw:space'", (collection,)
+        )
+        return str(rows[0][0]) if rows and rows[0][0] else "l2"
+
+    def _describe(self, collection: _Collection) -> SourceCollection:
+        if collection.space not in chroma_payload.DISTANCES:
+            raise SourceUnreadable(
+                f"collection {plain(collection.name)} uses the distance {plain(collection.space)}",
+                why=f"known are {', '.join(chroma_payload.DISTANCES)}",
+            )
+        vectors = self._vectors(collection)
+        count = int(
+            self._database.rows("SELECT count(*) FROM embeddings WHERE segment_id = ?", (collection.metadata,))[0][0]
+        )
+        spec = None
+        if collection.dimension:
+            distance = chroma_payload.DISTANCES[collection.space]
+            spec = CollectionSpec(vectors=(VectorSpec(size=collection.dimension, distance=distance),))
+        return SourceCollection(
+            name=collection.name,
+            count=count,
+            spec=spec,
+            payload=chroma_payload.WORDS,
+            warnings=tuple(self._warnings(collection, vectors)),
+        )
+
+    def _warnings(self, collection: _Collection, vectors: "_Vectors") -> Iterator[str]:
+        bools = "AND bool_value IS NULL" if self._has_bools else ""
+        empty = self._database.rows(
+            "SELECT count(*) FROM embedding_metadata WHERE string_value IS NULL AND int_value IS NULL"
+            f" AND float_value IS NULL {bools} AND id IN (SELECT id FROM embeddings WHERE segment_id = ?)",  # noqa: S608 # a constant
+            (collection.metadata,),
+        )[0][0]
+        if empty:
+            values = counted(int(empty), "metadata value")
+            yield f"{values} cannot be had any more: Chroma stored NaN as nothing; they become null"
+        applied = self._max_seq_id(collection.metadata)
+        if applied is not None and vectors.newest > applied:
+            yield (
+                f"Chroma's queue is ahead of its metadata ({vectors.newest} against {applied}): what it has not applied"
+                " is not migrated; open and close the directory with the program that wrote it first"
+            )
+
+    def _vectors(self, collection: _Collection) -> "_Vectors":
+        if collection.id not in self._segments:
+            folder = self.path / (collection.vectors or "no-segment")
+            cosine = collection.space == "cosine"
+            segment = HnswSegment(folder, dimension=collection.dimension, cosine=cosine)
+            applied = [seq for seq in (segment.max_seq_id, self._max_seq_id(collection.vectors)) if seq is not None]
+            # The smaller one: replaying an operation twice changes nothing, leaving one out does.
+            start = min(applied) if applied and segment.synced else 0
+            self._segments[collection.id] = _Vectors(self._database, collection.id, segment, start)
+        return self._segments[collection.id]
+
+    def _max_seq_id(self, segment: str | None) -> int | None:
+        rows = self._database.rows("SELECT seq_id FROM max_seq_id WHERE segment_id = ?", (segment,))
+        return as_seq_id(rows[0][0]) if rows and rows[0][0] is not None else None
+
+    def _payloads(self, rows: list[int]) -> dict[int, dict[str, Any]]:
+        marks = ",".join("?" * len(rows))
+        bools = "bool_value" if self._has_bools else "NULL"
+        columns = f"id, key, string_value, int_value, float_value, {bools}"
+        payloads: dict[int, dict[str, Any]] = {row: {} for row in rows}
+        query = f"SELECT {columns} FROM embedding_metadata WHERE id IN ({marks})"  # noqa: S608 # names and marks only
+        for row, key, *values in self._database.rows(query, tuple(rows)):
+            payloads[row][key] = _value(values)
+        if self._has_arrays:
+            query = f"SELECT {columns} FROM embedding_metadata_array WHERE id IN ({marks}) ORDER BY rowid"  # noqa: S608 # names and marks only
+            for row, key, *values in self._database.rows(query, tuple(rows)):
+                payloads[row].setdefault(key, []).append(_value(values))
+        return payloads
+
+
+class _Vectors:
+    """The vectors of one collection as they are now: HNSW files, with the newer operations of the queue over them."""
+
+    def __init__(self, database: ReadOnlyDatabase, collection: str, segment: HnswSegment, start: int) -> None:
+        self._database = database
+        self._segment = segment
+        self._signature = segment.signature()
+        self._queued: dict[str, int | None] = {}
+        """Id to the operation that holds its vector; None where it was deleted."""
+        self.newest = 0
+        self._replay(collection, start)
+
+    def segment_changed(self) -> bool:
+        """Whether somebody wrote to the vector files since they were opened."""
+        return self._segment.signature() != self._signature
+
+    def read(self, ids: list[str]) -> dict[str, Floats | str]:
+        """The vectors of these ids, or why there is none."""
+        queued = {self._queued[record]: record for record in ids if self._queued.get(record) is not None}
+        found: dict[str, Floats | str] = {}
+        if queued:
+            marks = ",".join("?" * len(queued))
+            query = f"SELECT seq_id, vector, encoding FROM embeddings_queue WHERE seq_id IN ({marks})"  # noqa: S608 # marks only
+            for seq, blob, encoding in self._database.rows(query, tuple(queued)):
+                found[queued[seq]] = _decode(blob, encoding)
+        for record in ids:
+            if record not in self._queued:
+                vector = self._segment.vector(record)
+                if vector is not None:
+                    found[record] = vector
+        return found
+
+    def _replay(self, collection: str, start: int) -> None:
+        topics = [
+            topic
+            for (topic,) in self._database.rows("SELECT DISTINCT topic FROM embeddings_queue")
+            if topic.endswith(collection)
+        ]
+        for topic in topics:
+            rows = self._database.rows(
+                "SELECT seq_id, operation, id, vector IS NOT NULL FROM embeddings_queue"
+                " WHERE topic = ? AND seq_id > ? ORDER BY seq_id",
+                (topic, start),
+            )
+            for seq, operation, record, has_vector in rows:
+                self.newest = max(self.newest, seq)
+                self._apply(seq, operation, record, has_vector=bool(has_vector))
+
+    def _apply(self, seq: int, operation: int, record: str, *, has_vector: bool) -> None:
+        there = self._queued[record] is not None if record in self._queued else record in self._segment.labels
+        if operation == _DELETE:
+            self._queued[record] = None
+        elif not has_vector or (operation == 0 and there) or (operation == _UPDATE and not there):
+            return  # adding what is there, and updating what is not, change nothing in Chroma
+        else:
+            self._queued[record] = seq
+
+
+def _record(record: str, payload: dict[str, Any], found: dict[str, Floats | str]) -> Record:
+    document = payload.pop(_DOCUMENT_KEY, None)
+    laid_out = chroma_payload.payload_of(payload, document)
+    vector = found.get(record)
+    if isinstance(vector, str):
+        return Record(record, laid_out, trouble=vector)
+    return Record(record, laid_out, {} if vector is None else {"": vector})
+
+
+def _decode(blob: bytes, encoding: str | None) -> Floats | str:
+    kind = _ENCODINGS.get(encoding or "FLOAT32")
+    if kind is None:
+        return f"its vector is stored as {plain(encoding)}, which is not known here"
+    if len(blob) % 4:
+        return f"its vector is cut short: {len(blob)} bytes"
+    vector: Floats = np.frombuffer(blob, dtype=kind).astype(np.float32)
+    return vector
+
+
+def _value(values: list[Any]) -> Any:
+    """The one of string, integer, float and boolean that is set."""
+    string, integer, real, boolean = values
+    if boolean is not None:
+        return bool(boolean)
+    return next((value for value in (string, integer, real) if value is not None), None)
+
+
+def _json(text: str | None) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,152 @@
+"""Opening the files of others without leaving a trace: SQLite read-only, pickles without what makes them dangerous."""
+
+import contextlib
+import io
+import pickle
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.text import plain
+
+LOCK_SECONDS = 5.0
+_WAL_MODE = 2
+"""Bytes 18 and 19 of a SQLite file: 1 for a rollback journal, 2 for a write-ahead log."""
+
+
+class ReadOnlyDatabase:
+    """A SQLite file of somebody else. Never writes beside it: where SQLite would, a private copy is read instead.
+
+    Raises:
+        SourceUnreadable: damaged, locked, or no SQLite file at all.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stack = contextlib.ExitStack()
+        try:
+            uri = f"{self._where().as_uri()}?mode=ro"
+            self.connection = sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, check_same_thread=False)
+            self._stack.callback(self.connection.close)
+            self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except (sqlite3.Error, OSError) as error:
+            self._stack.close()
+            raise unreadable(path, error) from error
+
+    def rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        try:
+            return self.connection.execute(sql, parameters).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise unreadable(self.path, error) from error
+
+    def columns(self, table: str) -> set[str]:
+        """Names of a table's columns; empty when there is no such table."""
+        return {str(row[1]) for row in self.rows(f"PRAGMA table_info({table})")}
+
+    def close(self) -> None:
+        """Close it and remove the private copy."""
+        self._stack.close()
+
+    def _where(self) -> Path:
+        """The file itself, or a private copy where reading it needs a journal replayed or an index file made."""
+        companions = [self.path.with_name(self.path.name + suffix) for suffix in ("-wal", "-journal")]
+        with self.path.open("rb") as file:
+            mode = file.read(20)[18:20]
+        left_over = any(path.exists() and path.stat().st_size for path in companions)
+        if not left_over and mode != bytes([_WAL_MODE, _WAL_MODE]):
+            return self.path.absolute()
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="qdrant-admin-")))
+        for _ in range(3):
+            before = signature([self.path, *companions])
+            for path in (self.path, *companions):
+                if path.exists():
+                    shutil.copyfile(path, folder / path.name)
+            if signature([self.path, *companions]) == before:
+                return self._settled(folder / self.path.name)
+        raise sqlite3.OperationalError("database is locked: it changes faster than it can be copied")
+
+    @staticmethod
+    def _settled(copy: Path) -> Path:
+        """Replay the journal into our copy, so that it can be opened read-only from here on."""
+        with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+        return copy
+
+
+def signature(paths: list[Path]) -> tuple[tuple[int, int] | None, ...]:
+    """Size and time of change of each file, None for one that is not there: equal means nobody wrote meanwhile."""
+    result: list[tuple[int, int] | None] = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            result.append(None)
+        else:
+            result.append((status.st_size, status.st_mtime_ns))
+    return tuple(result)
+
+
+def changed(path: Path) -> SourceUnreadable:
+    """The error for a source that somebody writes to while we read."""
+    return SourceUnreadable(
+        f"{plain(path)} changed while it was read",
+        why="another program writes to it, and what was read may be half old and half new",
+        fix="stop that program, then: qdrant-admin migrate --resume",
+    )
+
+
+def unreadable(path: Path, error: Exception) -> SourceUnreadable:
+    """A file fault in the user's terms."""
+    if isinstance(error, PermissionError):
+        return SourceUnreadable(f"{plain(path)} may not be read", why=str(error.strerror), fix=f'ls -l "{path}"')
+    if "locked" in str(error) or "busy" in str(error):
+        return SourceUnreadable(
+            f"{plain(path)} is locked",
+            why="another program is writing to it",
+            fix=f'lsof "{path}"  # then stop that program',
+        )
+    return SourceUnreadable(
+        f"{plain(path)} cannot be read", why=f"it is damaged or no database ({error})", fix=f'ls -l "{path}"'
+    )
+
+
+class RestrictedUnpickler(pickle.Unpickler):
+    """Builds plain data, and instances of the few harmless classes it is given. Anything else ends the reading.
+
+    A pickle is a program: one that names `os.system` would run it. Here a name that is not in the table raises
+    before anything is called.
+    """
+
+    def __init__(self, data: bytes, allowed: Mapping[tuple[str, str], Any]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._allowed = allowed
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Only what is in the table."""
+        try:
+            return self._allowed[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which data never needs") from None
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Nothing outside of the pickle belongs to it."""
+        raise pickle.UnpicklingError(f"it refers to something outside ({plain(pid)})")
+
+
+UNPICKLE_ERRORS = (
+    pickle.UnpicklingError,
+    EOFError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+)
+"""What a damaged or hostile pickle raises (the module's documentation: `other exceptions may also be raised`)."""

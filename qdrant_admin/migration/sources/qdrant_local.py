@@ -1,0 +1,262 @@
+"""qdrant-client's embedded folder, read without qdrant-client: its points are pickles, and it runs them.
+
+Cosine vectors may lie there as they were given: embedded mode normalises in memory only. A server normalises them
+when they arrive; verification compares directions.
+"""
+
+import base64
+import binascii
+import contextlib
+import datetime as dt
+import decimal
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import CollectionSpec, Sparse, Vector, VectorSpec
+from qdrant_admin.migration.detect import wrong_kind
+from qdrant_admin.migration.ids import canonical_uuid
+from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, no_such_collection
+from qdrant_admin.migration.sources.files import (
+    UNPICKLE_ERRORS,
+    ReadOnlyDatabase,
+    RestrictedUnpickler,
+    changed,
+    signature,
+)
+from qdrant_admin.migration.uri import SourceUri
+
+
+class _Model:
+    """Stands in for `PointStruct`, `SparseVector` and the like: keeps the fields, does nothing."""
+
+    fields: dict[str, Any] = {}
+
+    def __setstate__(self, state: object) -> None:
+        values = state.get("__dict__", state) if isinstance(state, dict) else {}
+        self.fields = values if isinstance(values, dict) else {}
+
+
+_MODULES = ("qdrant_client.http.models.models", "qdrant_client.models", "qdrant_client.conversions.common_types")
+_ALLOWED: dict[tuple[str, str], Any] = {
+    (module, name): _Model for module in _MODULES for name in ("PointStruct", "SparseVector", "Record")
+} | {
+    ("builtins", "set"): set,
+    ("builtins", "frozenset"): frozenset,
+    ("uuid", "UUID"): uuid.UUID,
+    ("datetime", "datetime"): dt.datetime,
+    ("datetime", "date"): dt.date,
+    ("datetime", "time"): dt.time,
+    ("datetime", "timedelta"): dt.timedelta,
+    ("datetime", "timezone"): dt.timezone,
+    ("decimal", "Decimal"): decimal.Decimal,
+}
+_VECTOR_FIELDS = {"size", "distance", "datatype"}
+_NOT_OF_A_SERVER = {"vectors", "sparse_vectors", "payload", "id_tracker"}
+
+
+class QdrantLocal:
+    """A `Source` over one embedded folder."""
+
+    kind = "folder of qdrant-client's embedded mode"
+    vectorless = True
+    folds_uuids = True
+
+    def __init__(self, uri: SourceUri) -> None:
+        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+        self.path: Path = uri.path
+        meta = self.path / "meta.json"
+        if not meta.is_file():
+            raise wrong_kind(self.path, "a folder of qdrant-client's embedded mode")
+        try:
+            content = json.loads(meta.read_bytes())
+            self._configs: dict[str, dict[str, Any]] = dict(content["collections"])
+            self._aliases: dict[str, str] = dict(content.get("aliases") or {})
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise wrong_kind(self.path, "a whole folder of qdrant-client's embedded mode") from error
+        _refuse_locked(self.path)
+        if uri.collection is not None and uri.collection not in self._configs:
+            raise no_such_collection(uri.collection, sorted(self._configs))
+        self._names = [name for name in sorted(self._configs) if uri.collection in (None, name)]
+        self._open: dict[str, _Points] = {}
+
+    def collections(self) -> list[SourceCollection]:
+        """Every collection; ids are all decoded, points are not."""
+        return [self._describe(name) for name in self._names]
+
+    def batches(self, name: str, *, size: int, after: Cursor = None) -> Iterator[Batch]:
+        """Points in the order in which they lie in the file."""
+        return self._points(name).batches(size, int(after or 0), self.path)
+
+    def close(self) -> None:
+        """Close every database that was opened."""
+        for points in self._open.values():
+            points.close()
+        self._open.clear()
+
+    def _describe(self, name: str) -> SourceCollection:
+        points = self._points(name)
+        folded = Counter(_folded(record) for record in points.live.values())
+        colliding = [str(record) for record in points.live.values() if folded[_folded(record)] > 1]
+        return SourceCollection(
+            name=name,
+            count=len(points.live),
+            spec=_spec(self._configs[name], self.path),
+            aliases=tuple(sorted(alias for alias, target in self._aliases.items() if target == name)),
+            colliding_ids=tuple(colliding),
+        )
+
+    def _points(self, name: str) -> "_Points":
+        if name not in self._open:
+            file = self.path / "collection" / name / "storage.sqlite"
+            if not file.resolve().is_relative_to(self.path.resolve()):
+                raise SourceUnreadable(f"collection {plain(name)} lies outside of {plain(self.path)}")
+            self._open[name] = _Points(file if file.exists() else None)
+        return self._open[name]
+
+
+class _Points:
+    """The one table of one collection. Older clients could leave several rows for a point: the last one is it."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._signature = signature([file] if file else [])
+        self._database = ReadOnlyDatabase(file) if file else None
+        self.live: dict[int, int | str] = {}
+        rows = self._database.rows("SELECT rowid, id FROM points ORDER BY rowid") if self._database else []
+        last: dict[int | str, int] = {}
+        for row, key in rows:
+            last[self._decode_id(key)] = int(row)
+        self.live = {row: record for record, row in sorted(last.items(), key=lambda item: item[1])}
+
+    def close(self) -> None:
+        if self._database:
+            self._database.close()
+
+    def batches(self, size: int, after: int, folder: Path) -> Iterator[Batch]:
+        while self._database:
+            rows = self._database.rows(
+                "SELECT rowid, point FROM points WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, size)
+            )
+            if signature([self._file] if self._file else []) != self._signature:
+                raise changed(folder)
+            if not rows:
+                return
+            after = int(rows[-1][0])
+            yield Batch([self._record(int(row), blob) for row, blob in rows if row in self.live], after)
+
+    def _record(self, row: int, blob: bytes) -> Record:
+        try:
+            fields = RestrictedUnpickler(blob, _ALLOWED).load().fields
+            vectors = _vectors(fields.get("vector"))
+            payload = fields.get("payload") or {}
+        except UNPICKLE_ERRORS as error:
+            raise _hostile(self._file, f"row {row}: {error}") from error
+        return Record(self.live[row], {str(key): _plain(value) for key, value in payload.items()}, vectors)
+
+    def _decode_id(self, key: str) -> int | str:
+        try:
+            decoded = RestrictedUnpickler(base64.b64decode(key, validate=True), _ALLOWED).load()
+        except (binascii.Error, *UNPICKLE_ERRORS) as error:
+            raise _hostile(self._file, f"id {plain(key)}: {error}") from error
+        return decoded if isinstance(decoded, int) else str(decoded)
+
+
+def _folded(record: int | str) -> int | str:
+    return record if isinstance(record, int) else canonical_uuid(record) or record
+
+
+def _vectors(value: Any) -> dict[str, Vector]:
+    if value is None:
+        return {}
+    named = value if isinstance(value, dict) else {"": value}
+    return {str(name): _vector(vector) for name, vector in named.items()}
+
+
+def _vector(value: Any) -> Vector:
+    if isinstance(value, _Model):
+        indices = np.asarray(value.fields["indices"], dtype=np.uint32)
+        order = np.argsort(indices, kind="stable")
+        return Sparse(indices[order], np.asarray(value.fields["values"], dtype=np.float32)[order])
+    return np.asarray(value, dtype=np.float32)
+
+
+def _plain(value: Any) -> Any:
+    """Payload as the client would have sent it to a server: dates and the like as text, sets as lists."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, uuid.UUID | decimal.Decimal | dt.timedelta):
+        return str(value)
+    return value
+
+
+def _spec(config: dict[str, Any], folder: Path) -> CollectionSpec:
+    try:
+        vectors = config.get("vectors") or {}
+        named = {"": vectors} if "size" in vectors else vectors
+        slots = [_dense(name, params) for name, params in named.items()]
+        for name, params in (config.get("sparse_vectors") or {}).items():
+            given = _without_nulls(params or {})
+            slots.append(VectorSpec(name=name, kind="sparse", params=given))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SourceUnreadable(f"{plain(folder)}/meta.json cannot be read", why=f"it is damaged ({error!r})") from error
+    rest = {key: value for key, value in config.items() if key not in _NOT_OF_A_SERVER}
+    return CollectionSpec(vectors=tuple(slots), params=_without_nulls(rest))
+
+
+def _dense(name: str, params: dict[str, Any]) -> VectorSpec:
+    rest = _without_nulls({key: value for key, value in params.items() if key not in {*_VECTOR_FIELDS, "memory"}})
+    return VectorSpec(
+        name=name,
+        kind="multi" if params.get("multivector_config") else "dense",
+        size=params["size"],
+        distance=params["distance"],
+        datatype=params.get("datatype") or "float32",
+        params=rest,
+    )
+
+
+def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_nulls(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def _refuse_locked(folder: Path) -> None:
+    """The client holds an exclusive lock on `.lock` as long as it is open."""
+    lock = folder / ".lock"
+    if not lock.exists():
+        return
+    import portalocker
+
+    with contextlib.suppress(PermissionError), lock.open("rb") as file:
+        try:
+            portalocker.lock(file, portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING)
+            portalocker.unlock(file)
+        except portalocker.LockException as error:
+            raise SourceUnreadable(
+                f"{plain(folder)} is in use",
+                why="a program has opened it with qdrant-client's embedded mode and may be writing to it",
+                fix=f'lsof "{lock}"  # then stop that program',
+            ) from error
+
+
+def _hostile(file: Path | None, why: str) -> SourceUnreadable:
+    return SourceUnreadable(
+        f"{plain(file)} cannot be read",
+        why=f"it is damaged, or made to harm: {why}. Nothing in it was run",
+        fix="restore the folder from a copy, and migrate that",
+    )

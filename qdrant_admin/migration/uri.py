@@ -1,0 +1,143 @@
+"""A migration source as people write it: `chroma:./memory`, `qdrant+http://127.0.0.1:6333?collection=notes`."""
+
+import os
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.request import url2pathname
+
+from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.text import plain
+
+KEY_VARIABLE = "QDRANT_ADMIN_SOURCE_API_KEY"
+"""The only place a source's secret comes from: a URI is shown, stored, and seen by everybody who lists processes."""
+FOLDER_SCHEMES = ("chroma", "qdrant-local")
+SERVER_SCHEMES = ("chroma+http", "chroma+https", "qdrant+http", "qdrant+https")
+FORMS = (
+    "chroma:PATH",
+    "chroma+http://HOST:PORT[/?tenant=T&database=D]",
+    "qdrant-local:PATH",
+    "qdrant+http://HOST:PORT",
+)
+
+
+class SourceUri(Frozen):
+    """A parsed source. `str()` gives it back without any secret."""
+
+    scheme: str
+    path: Path | None = None
+    """Absolute; None for a server."""
+    url: str = ""
+    """Base URL of a server, without a trailing slash."""
+    collection: str | None = None
+    """The one collection it is narrowed to."""
+    options: dict[str, str] = {}
+
+    def __str__(self) -> str:
+        query = dict(self.options) | ({"collection": self.collection} if self.collection is not None else {})
+        tail = f"?{urlencode(query, quote_via=quote)}" if query else ""
+        if self.path is not None:
+            return f"{self.scheme}:{_escaped(str(self.path))}{tail}"
+        return f"{self.scheme.split('+')[0]}+{self.url}{tail}"
+
+
+def parse(text: str) -> SourceUri:
+    """Take a source apart.
+
+    Raises:
+        BadInput: unknown scheme, a bare path (the error says which URI to use), or a part that makes no sense.
+    """
+    scheme, colon, rest = text.strip().partition(":")
+    scheme = scheme.lower()
+    known = scheme in FOLDER_SCHEMES or scheme in SERVER_SCHEMES
+    if not known and (not colon or len(scheme) == 1 or "/" in scheme or "\\" in scheme or Path(text).exists()):
+        raise _bare_path(text.strip())
+    if scheme in FOLDER_SCHEMES:
+        return _folder(scheme, rest)
+    if scheme in SERVER_SCHEMES:
+        return _server(text.strip())
+    raise BadInput(f"no source is called {plain(scheme)}:", why=f"known are {', '.join(FORMS)}", fix=_help())
+
+
+def source_key() -> str | None:
+    """The secret of a source that is a server, from the environment; None when there is none."""
+    return os.environ.get(KEY_VARIABLE, "").strip() or None
+
+
+def _folder(scheme: str, rest: str) -> SourceUri:
+    name, query = _split_query(rest)
+    name = name.removeprefix("//")
+    if not name:
+        raise BadInput(f"{scheme}: names no folder", fix=f"qdrant-admin migrate {scheme}:PATH")
+    path = Path(_unescaped(name)).expanduser().absolute()
+    collection = query.pop("collection", None)
+    _known_options(scheme, query, {"tenant", "database"} if scheme == "chroma" else set())
+    return SourceUri(scheme=scheme, path=path, collection=collection, options=query)
+
+
+def _server(text: str) -> SourceUri:
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise BadInput(f"{plain(text)} is not an address", why=str(error), fix=_help()) from error
+    scheme = parts.scheme.lower()
+    product, transport = scheme.split("+")
+    if not host:
+        raise BadInput(
+            f"{plain(text)} names no host", fix=f"qdrant-admin migrate {scheme}://127.0.0.1:{_port(product)}"
+        )
+    if parts.username or parts.password:
+        raise BadInput(
+            "a source's address must not hold a secret",
+            why="it would be stored with the run and is seen by everybody who lists processes",
+            fix=f"export {KEY_VARIABLE}=...",
+        )
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    collection = query.pop("collection", None)
+    _known_options(scheme, query, {"tenant", "database"} if product == "chroma" else {"grpc_port"})
+    shown = f"[{host}]" if ":" in host else host
+    path = parts.path.rstrip("/")
+    url = f"{transport}://{shown}:{port or _port(product)}{path}"
+    return SourceUri(scheme=scheme, url=url, collection=collection, options=query)
+
+
+def _split_query(rest: str) -> tuple[str, dict[str, str]]:
+    """A `?` may be part of a folder's name: the query is what follows the last one, when it looks like one."""
+    name, mark, query = rest.rpartition("?")
+    if not mark or "=" not in query or Path(rest).exists():
+        return rest, {}
+    return name, dict(parse_qsl(query, keep_blank_values=True))
+
+
+def _known_options(scheme: str, query: dict[str, str], allowed: set[str]) -> None:
+    for name in query:
+        if name not in allowed:
+            known = ", ".join(sorted({"collection", *allowed}))
+            raise BadInput(f"{scheme}: knows no option {plain(name)}", why=f"it knows {known}", fix=_help())
+
+
+def _bare_path(text: str) -> BadInput:
+    from qdrant_admin.migration.detect import detect, detect_scheme
+
+    path = Path(text).expanduser().absolute()
+    scheme = detect_scheme(path)
+    fix = f'qdrant-admin migrate "{scheme}:{text}"' if scheme else _help()
+    return BadInput(f"{plain(text)} is not a source", why=f"it is {detect(path)}", fix=fix)
+
+
+def _port(product: str) -> int:
+    return 8000 if product == "chroma" else 6333
+
+
+def _escaped(path: str) -> str:
+    """A folder whose name holds something that would be read as a query, or as an escape, has it escaped."""
+    return path.replace("%", "%25").replace("?", "%3F") if "?" in path or "%" in path else path
+
+
+def _unescaped(name: str) -> str:
+    return name if Path(name).expanduser().exists() else url2pathname(name) if "%" in name else name
+
+
+def _help() -> str:
+    return "qdrant-admin migrate --help"

@@ -1,0 +1,58 @@
+"""What the migration tests share: a workspace over a test server, running to the end, unpacked stores."""
+
+import hashlib
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from qdrant_admin.config.places import state_file
+from qdrant_admin.config.profile import Profile
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.events import Events, Finished
+from qdrant_admin.core.store import StateStore
+from qdrant_admin.migration.plan import PlanOptions, plan
+from qdrant_admin.migration.reports import MigrationReport, PlanReport
+from qdrant_admin.migration.run import migrate
+from qdrant_admin.workspace import Workspace
+from tests.support.real import Server
+
+DATA = Path(__file__).parent / "data"
+
+
+def workspace(server: Server, *, prefix: str = "") -> Workspace:
+    """A remote profile on this server, with the state of the isolated home."""
+    profile = Profile(runtime="remote", url=server.url, grpc_port=server.grpc_port, collection_prefix=prefix)
+    return Workspace(Settings(name="test", profile=profile), StateStore(state_file()))
+
+
+def last(events: Events) -> Any:
+    """The report at the end."""
+    *_, final = events
+    assert isinstance(final, Finished)
+    return final.report
+
+
+def planned(ws: Workspace, source: str, **options: Any) -> PlanReport:
+    """A plan."""
+    report: PlanReport = last(plan(ws, source, PlanOptions(**options), cancel=CancelToken()))
+    return report
+
+
+def moved(ws: Workspace, source: str, **options: Any) -> MigrationReport:
+    """Plan and run."""
+    report: MigrationReport = last(migrate(ws, planned(ws, source, **options), cancel=CancelToken()))
+    return report
+
+
+def unpacked(name: str, into: Path) -> Path:
+    """A store of the fixtures, as a folder of its own."""
+    with tarfile.open(DATA / f"{name}.tar.xz") as archive:
+        archive.extractall(into, filter="data")
+    return into / name
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Every file of a folder to its hash."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
