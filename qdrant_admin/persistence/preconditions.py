@@ -40,8 +40,8 @@ def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:
     return state
 
 
-def check_names(database: Database, options: VerifyOptions) -> list[str]:
-    """The collections to look at.
+def check_names(database: Database, options: VerifyOptions) -> None:
+    """Whether every collection that was asked for is there.
 
     Raises:
         NotFound: one that was asked for is not there.
@@ -54,7 +54,6 @@ def check_names(database: Database, options: VerifyOptions) -> list[str]:
                 why=f"there are: {', '.join(names)}" if names else "nothing is stored yet",
                 fix="qdrant-admin collections list",
             )
-    return [name for name in names if not options.collections or name in options.collections]
 
 
 def _refuse_loss(ws: Workspace, state: RuntimeState, options: VerifyOptions) -> None:

@@ -1,11 +1,11 @@
 """Everything a server holds at one moment: a fingerprint of every collection, aliases, and who wrote meanwhile."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AccessDenied, AdminError, Cancelled, ServerUnreachable
+from qdrant_admin.core.errors import AccessDenied, AdminError, Cancelled, NotFound, ServerUnreachable
 from qdrant_admin.core.events import Event, Notice, StepFinished, StepStarted
 from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.words import counted
@@ -63,7 +63,7 @@ def read_counters(database: Database) -> Counters | None:
 def take(
     survey: Survey,
     database: Database,
-    names: Sequence[str],
+    chosen: Collection[str],
     step: str,
     *,
     cancel: CancelToken,
@@ -74,20 +74,24 @@ def take(
     Args:
         survey: to be filled; it is the caller's to close.
         database: an open gateway.
-        names: the collections to read.
+        chosen: names of the collections to read; empty for all that are there.
         step: id of the step in the events.
         cancel: looked at between pages.
         earlier: the survey that this one will be compared with: the same filters are counted.
     """
-    yield StepStarted(step=step, title=f"fingerprinting {counted(len(names), 'collection')}")
+    yield StepStarted(step=step, title="taking the fingerprint of every point")
     survey.counters_before = read_counters(database)
     survey.aliases = database.aliases()
-    for name in names:
+    for name in database.names():
+        if chosen and name not in chosen:
+            continue
         cancel.check()
         try:
             yield from _one(survey, database, name, step, cancel, earlier)
         except (Cancelled, ServerUnreachable, AccessDenied):
             raise
+        except NotFound:
+            continue  # deleted between the list and the look
         except AdminError as error:
             survey.unreadable[name] = str(error)
             yield Notice(level="error", text=f"collection {name} cannot be read: {error}", fix=error.fix)

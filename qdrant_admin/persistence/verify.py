@@ -91,14 +91,15 @@ class _Check:
 
     def _look_before(self, state: RuntimeState) -> Generator[Event, None, None]:
         with self._ws.database() as database:
-            names = check_names(database, self._options)
+            check_names(database, self._options)
             self._version = database.server().version
             if self._options.how != "none":
                 yield self._announcement(database, state)
                 with self._phase("barrier"):
                     yield from barrier(database, "barrier")
             with self._phase("fingerprint_before"):
-                yield from take(self._before, database, names, "fingerprint_before", cancel=self._cancel)
+                chosen = self._options.collections
+                yield from take(self._before, database, chosen, "fingerprint_before", cancel=self._cancel)
                 yield from self._watch(database, self._before)
 
     def _announcement(self, database: Database, state: RuntimeState) -> Notice:
@@ -150,15 +151,14 @@ class _Check:
 
     def _look_after(self) -> Generator[Event, None, None]:
         with self._ws.database() as database:
-            listed = database.names()
             chosen = self._options.collections
-            names = [name for name in listed if not chosen or name in chosen]
-            start = self._before.counters_after if self._options.how == "none" else {}
-            self._written_between = moved(start, read_counters(database))
             with self._phase("fingerprint_after"):
                 yield from take(
-                    self._after, database, names, "fingerprint_after", cancel=self._cancel, earlier=self._before
+                    self._after, database, chosen, "fingerprint_after", cancel=self._cancel, earlier=self._before
                 )
+        # Counters begin at nothing when a server starts.
+        start = self._before.counters_after if self._options.how == "none" else {}
+        self._written_between = moved(start, self._after.counters_before)
 
     def _compare(self, state: RuntimeState) -> Events:
         yield StepStarted(step="compare", title="comparing")

@@ -1,0 +1,96 @@
+"""A native server under our own runtime, shared by the tests of a module, and its workspace."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qdrant_admin.config.profile import Profile
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.events import Event, Events, Finished, StepStarted
+from qdrant_admin.core.store import StateStore
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import CollectionSpec, Floats, Point, Vector, VectorSpec
+from qdrant_admin.lifecycle.up import up
+from qdrant_admin.persistence import verify as verify_module
+from qdrant_admin.persistence.options import VerifyOptions
+from qdrant_admin.persistence.reports import VerifyHow, VerifyReport
+from qdrant_admin.persistence.verify import verify
+from qdrant_admin.workspace import Workspace
+from tests.support.real import binary, free_port
+
+SIZE = 8
+Mutation = Callable[[Database], None]
+
+
+def native_workspace(folder: Path) -> Workspace:
+    """A profile of its own; nothing runs yet."""
+    profile = Profile(
+        runtime="native",
+        port=free_port(),
+        grpc_port=free_port(),
+        binary=binary(),
+        storage=folder / "storage",
+    )
+    return Workspace(Settings(name="proof", profile=profile), StateStore(folder / "state.sqlite3"))
+
+
+@pytest.fixture(scope="module")
+def shared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    folder = tmp_path_factory.mktemp("proof")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QDRANT_ADMIN_HOME", str(folder / "home"))
+        ws = native_workspace(folder)
+        drain(up(ws, cancel=CancelToken()))
+    yield ws
+    drain(ws.runtime.stop(CancelToken()))
+
+
+@pytest.fixture
+def ws(shared_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A running, empty server. The watch for writers is cut short: a test knows who writes."""
+    monkeypatch.setattr(verify_module, "WATCH_SECONDS", 0.0)
+    with shared_workspace.database() as database:
+        for name in database.names():
+            database.delete_collection(name)
+    return shared_workspace
+
+
+def drain(events: Events) -> list[Event]:
+    return list(events)
+
+
+def prove(ws: Workspace, how: VerifyHow = "none", mutate: Mutation | None = None, **options: object) -> VerifyReport:
+    """Run a whole check; `mutate` is called between the two fingerprints, when the restarted server is up."""
+    chosen = VerifyOptions.model_validate({"how": how, **options})
+    report = None
+    for event in verify(ws, chosen, cancel=CancelToken()):
+        if isinstance(event, StepStarted) and event.step == "fingerprint_after" and mutate is not None:
+            with ws.database() as database:
+                mutate(database)
+        if isinstance(event, Finished):
+            report = event.report
+    assert isinstance(report, VerifyReport)
+    return report
+
+
+def vector(seed: int, size: int = SIZE) -> Floats:
+    return np.random.default_rng(seed).normal(size=size).astype(np.float32)
+
+
+def point(number: int, **payload: object) -> Point:
+    vectors: dict[str, Vector] = {"": vector(number)}
+    fields: dict[str, object] = {"n": number, "word": f"w{number % 3}", "nested": {"list": [1, {"deep": number}]}}
+    return Point(id=number, payload=fields | payload, vectors=vectors)
+
+
+def fill(ws: Workspace, name: str = "memories", count: int = 20) -> None:
+    """A collection whose vectors are stored as they are given, with a payload index and an alias."""
+    spec = CollectionSpec(
+        vectors=(VectorSpec(size=SIZE, distance="Dot"),), payload_indexes={"word": {"type": "keyword"}}
+    )
+    with ws.database() as database:
+        database.create_collection(name, spec)
+        database.upsert(name, [point(number) for number in range(count)])
