@@ -5,12 +5,14 @@ Every method may block and is called in a thread (`BaseScreen.ask`, or a job): h
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.config.file import default_profile
 from qdrant_admin.config.settings import Settings, load_settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events
+from qdrant_admin.core.reports import Report
 from qdrant_admin.core.store import HistoryEntry, StateStore
 from qdrant_admin.workspace import Workspace
 
@@ -243,3 +245,25 @@ class Services:
         from qdrant_admin.persistence.verify import verify
 
         return verify(self.workspace, options, cancel=cancel)
+
+    def source_uri(self, folder: Path) -> str:
+        """The URI that reads a folder, as far as its content tells."""
+        from qdrant_admin.migration.detect import detect_scheme
+
+        return f"{detect_scheme(folder) or 'chroma'}:{folder}"
+
+    def export(self, report: Report, name: str) -> Path:
+        """Write a report as JSON into the folder the app was started in; returns the file.
+
+        Raises:
+            BadInput: the folder cannot be written to.
+        """
+        from qdrant_admin.core.errors import BadInput
+
+        path = Path.cwd() / f"qdrant-admin-{name}.json"
+        try:
+            path.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            fix = "start qdrant-admin in a folder of your own"
+            raise BadInput(f"{path} cannot be written", why=str(error), fix=fix) from error
+        return path

@@ -37,8 +37,8 @@ class VerifyScreen(BaseScreen):
 
     SECTION = "verify"
     HELP_TEXT = (
-        "Proves that what is stored survives: reads every point, restarts the server, reads every point again and compares "
-        "ids, payloads and vectors byte by byte."
+        "Proves that what is stored survives: reads every point, restarts the server, reads every point again and "
+        "compares ids, payloads and vectors byte by byte."
     )
     DRAWS_JOBS = frozenset({"verify"})
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -140,7 +140,7 @@ class VerifyScreen(BaseScreen):
             rows.append(look.line(("last proof ", look.MUTED), look.muted("none yet")))
         self.query_one("#verify-before", Plain).update(look.lines(*rows))
 
-    def job_changed(self, view: JobView, events: tuple[Event, ...]) -> None:
+    def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
         """Follow the check."""
         if view.kind != "verify":
             return

@@ -1,4 +1,4 @@
-"""A running operation as rows: its steps, and a bar for each thing it works on. For screens that show one job in full."""
+"""A running operation as rows: its steps, and a bar for each thing it works on."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,7 +26,7 @@ def by_item(progress: Mapping[tuple[str, str], Progress]) -> dict[str, Progress]
 
 def whole(progress: Mapping[tuple[str, str], Progress]) -> Progress | None:
     """The newest progress of an operation as a whole: the one that names no item."""
-    return next((shown for (_, item), shown in reversed(progress.items()) if not item), None)
+    return next((shown for (_, item), shown in reversed(list(progress.items())) if not item), None)
 
 
 def bars(progress: Mapping[str, Progress], width: int, *, order: Sequence[str] = ()) -> list[Content]:
