@@ -3,11 +3,11 @@
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import portalocker
 import psutil
 
 from qdrant_admin.core.errors import StorageUnusable
@@ -140,7 +140,7 @@ def _user_of(storage: Path) -> str:
     for process in _servers_on(storage):
         return f"{process.name()} (pid {process.pid}) has it"
     # Qdrant locks the write-ahead log of every shard; an empty storage has none yet.
-    for wal in storage.glob("collections/*/*/wal/.wal"):
+    for wal in storage.glob("collections/*/*/wal"):
         if _locked(wal):
             return f"{wal} is locked"
     return ""
@@ -157,15 +157,24 @@ def _servers_on(storage: Path) -> Iterator[psutil.Process]:
                 yield process
 
 
-def _locked(path: Path) -> bool:
+def _locked(wal: Path) -> bool:
+    """Whether somebody holds the lock that Qdrant takes on the folder of a write-ahead log (seen in /proc/locks)."""
+    if sys.platform == "win32":
+        return False  # folders cannot be locked there; the processes were asked
+    import fcntl
+
     try:
-        with path.open("rb") as file:
-            portalocker.lock(file, portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING)
-            portalocker.unlock(file)
-    except portalocker.LockException:
-        return True
+        handle = os.open(wal, os.O_RDONLY)
     except OSError:
         return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(handle)
     return False
 
 
