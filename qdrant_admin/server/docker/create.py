@@ -10,7 +10,7 @@ from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server import ports
 from qdrant_admin.server.docker.engine import Engine
 from qdrant_admin.server.docker.errors import translate
-from qdrant_admin.server.docker.spec import Spec
+from qdrant_admin.server.docker.spec import LIMIT_NOTICE, Spec, limit_refused
 from qdrant_admin.server.docker.storage import check_folder
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Creation:
         self._engine = engine
         self._settings = settings
         self._spec = spec
+        self._new_volumes: list[str] = []
 
     def check_storage(self) -> Events:
         """Look at a folder before a server writes to it.
@@ -46,38 +47,61 @@ class Creation:
         name = self._spec.name
         with self._engine.client(f"create container {name}") as api:
             yield StepStarted(step="create", title=f"creating container {name}")
-            container, volumes = self._create(api)
+            container = self._create(api, raise_limit=True)
             words = ", ".join(str(mount["Source"]) for mount in self._spec.mounts)
             yield StepFinished(step="create", detail=f"on {words}")
             yield StepStarted(step="start", title=f"starting {name}")
-            self._start(api, container, volumes)
+            try:
+                self._start(api, container)
+            except AdminError as error:
+                if not limit_refused(error):
+                    raise
+                yield LIMIT_NOTICE
+                self._start(api, self._create(api, raise_limit=False))
             yield StepFinished(step="start")
 
-    def _create(self, api: "APIClient") -> tuple[str, list[str]]:
-        made: list[str] = []
+    def _create(self, api: "APIClient", *, raise_limit: bool) -> str:
         try:
             for mount in self._spec.mounts:
                 if mount["Type"] == "volume" and not _volume_exists(api, mount["Source"]):
                     api.create_volume(mount["Source"], labels=self._spec.labels)
-                    made.append(mount["Source"])
-            return str(api.create_container_from_config(self._spec.body(), self._spec.name)["Id"]), made
+                    self._new_volumes.append(mount["Source"])
+            body = self._spec.body(raise_limit=raise_limit)
+            return str(api.create_container_from_config(body, self._spec.name)["Id"])
         except BaseException:
-            _remove(api, "", made)
+            self._take_back(api, "")
             raise
 
-    def _start(self, api: "APIClient", container: str, volumes: list[str]) -> None:
+    def _start(self, api: "APIClient", container: str) -> None:
         import docker.errors
 
         try:
             api.start(container)
         except docker.errors.APIError as error:
             told = port_taken(api, error, self._engine, container, f"start container {self._spec.name}")
-            # A failed start leaves a container in state `created`. It never ran, so its new volumes are empty.
-            _remove(api, container, volumes)
+            self._take_back(api, container)
             raise told from error
         except BaseException:
-            _remove(api, container, volumes)
+            self._take_back(api, container)
             raise
+
+    def _take_back(self, api: "APIClient", container: str) -> None:
+        """Remove what this attempt made: a failed start leaves a container in state `created`.
+
+        It never ran, so the volumes made for it are empty. What cannot be removed is left: the first error is the
+        one to tell.
+        """
+        import docker.errors
+        import requests
+
+        volumes, self._new_volumes = self._new_volumes, []
+        try:
+            if container:
+                api.remove_container(container, force=True)
+            for volume in volumes:
+                api.remove_volume(volume)
+        except (docker.errors.DockerException, requests.RequestException):
+            return
 
 
 def check_ports(api: "APIClient", engine: Engine, host: str, wanted: Iterable[int]) -> None:
@@ -140,17 +164,3 @@ def _volume_exists(api: "APIClient", name: str) -> bool:
     except docker.errors.NotFound:
         return False
     return True
-
-
-def _remove(api: "APIClient", container: str, volumes: list[str]) -> None:
-    """Take back what this attempt made. What cannot be taken back is left: the first error is the one to tell."""
-    import docker.errors
-    import requests
-
-    try:
-        if container:
-            api.remove_container(container, force=True)
-        for volume in volumes:
-            api.remove_volume(volume)
-    except (docker.errors.DockerException, requests.RequestException):
-        return

@@ -1,6 +1,7 @@
 """Finding the container engine as people have it, and saying which one it is and why it was chosen."""
 
 import os
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qdrant_admin.core.errors import AdminError, EngineUnavailable
-from qdrant_admin.server.docker.errors import translated
+from qdrant_admin.server.docker.errors import root_cause, translated
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -32,7 +33,6 @@ class Engine:
     api_version: str
     notes: tuple[str, ...] = ()
     """What was asked for and could not be had, such as a context that does not exist."""
-    rootless: bool = False
     tls: Any = field(default=None, repr=False)
 
     @property
@@ -48,14 +48,8 @@ class Engine:
     @contextmanager
     def client(self, doing: str = "talk to the engine", timeout: int = CALL_SECONDS) -> "Iterator[APIClient]":
         """A connection for one piece of work; what goes wrong in it is raised as an `AdminError`."""
-        from docker import APIClient
-
-        with (
-            translated(doing),
-            APIClient(
-                self.address, version=self.api_version, timeout=timeout, **({"tls": self.tls} if self.tls else {})
-            ) as api,
-        ):
+        place = _Place(self.address, self.why, self.tls)
+        with translated(doing), _client(place, self.api_version, timeout) as api:
             yield api
 
 
@@ -171,17 +165,19 @@ def _connect(place: _Place, notes: list[str]) -> Engine:
     Raises:
         EngineUnavailable: with the reason in `why`.
     """
-    from docker import APIClient
+    from docker.constants import MINIMUM_DOCKER_API_VERSION
 
     _check_reachable(place)
     try:
-        with (
-            translated("ask the engine for its version"),
-            APIClient(
-                place.address, version="auto", timeout=PING_SECONDS, **({"tls": place.tls} if place.tls else {})
-            ) as api,
-        ):
-            version, info, negotiated = api.version(), api.info(), api.api_version
+        with translated("ask the engine for its version"):
+            # Not `version="auto"`: docker-py then asks in the constructor, and leaks its connection when that fails.
+            with _client(place, MINIMUM_DOCKER_API_VERSION) as api:
+                version = api.version(api_version=False)
+            negotiated = str(version["ApiVersion"])
+            with _client(place, negotiated) as api:
+                info = api.info()
+    except (TypeError, KeyError) as error:
+        raise EngineUnavailable("no engine", why="what answers there is no container engine") from error
     except EngineUnavailable:
         raise
     except AdminError as error:
@@ -192,9 +188,15 @@ def _connect(place: _Place, notes: list[str]) -> Engine:
         why=place.why,
         api_version=negotiated,
         notes=tuple(notes),
-        rootless=any("rootless" in str(option) for option in info.get("SecurityOptions") or ()),
         tls=place.tls,
     )
+
+
+def _client(place: _Place, version: str, timeout: int | None = None) -> "APIClient":
+    from docker import APIClient
+
+    tls = {"tls": place.tls} if place.tls else {}
+    return APIClient(place.address, version=version, timeout=timeout or PING_SECONDS, **tls)
 
 
 def _check_reachable(place: _Place) -> None:
@@ -208,15 +210,14 @@ def _check_reachable(place: _Place) -> None:
             fix="pip install 'qdrant-admin[ssh]'",
         )
     path = place.address.removeprefix("unix://")
-    if path != place.address and not _exists(Path(path)):
-        raise EngineUnavailable("no engine", why="there is no such socket")
-
-
-def _exists(path: Path) -> bool:
+    if path == place.address or not hasattr(socket, "AF_UNIX"):
+        return
     try:
-        return path.exists()
-    except PermissionError:
-        return True  # in a folder that is closed to us: let the connection say so
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(PING_SECONDS)
+            probe.connect(path)
+    except OSError as error:
+        raise EngineUnavailable("no engine", why=root_cause(error)) from error
 
 
 def product(version: Mapping[str, Any], info: Mapping[str, Any]) -> str:

@@ -1,11 +1,12 @@
 """`ServerRuntime` on a container engine."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import NotFound, NotOurs, Refused
+from qdrant_admin.core.errors import AdminError, NotFound, NotOurs, Refused
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server.decode import decode_exit
 from qdrant_admin.server.docker import adoption, watch
@@ -14,7 +15,15 @@ from qdrant_admin.server.docker.engine import Engine
 from qdrant_admin.server.docker.identity import check_adoptable
 from qdrant_admin.server.docker.pull import has_image, pull
 from qdrant_admin.server.docker.replace import replace, same_again, stop
-from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE, STOP_SECONDS, Spec
+from qdrant_admin.server.docker.spec import (
+    LABEL_MANAGED,
+    LABEL_PROFILE,
+    LIMIT_NOTICE,
+    STOP_SECONDS,
+    Spec,
+    limit_refused,
+    may_raise_limit,
+)
 from qdrant_admin.server.docker.state import CLEAN, moment, process_state, read_state
 from qdrant_admin.server.docker.storage import data_mount, other_users, refuse_sharing, storage_path
 from qdrant_admin.server.runtime import Capabilities, Change, RestartHow, RuntimeKind, RuntimeState, Stats, Storage
@@ -33,7 +42,7 @@ class DockerRuntime:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._settings = settings
         self._engine = engine
-        self._spec = Spec(settings, rootless=engine.rootless)
+        self._spec = Spec(settings)
         self._name = settings.container_name
         self._first_lines: dict[tuple[str, str], list[str]] = {}
         self.capabilities = Capabilities()
@@ -133,7 +142,14 @@ class DockerRuntime:
             ports = [port for port in self._spec.ports.values() if f"{self._spec.host}:{port}" not in held]
             check_ports(api, self._engine, self._spec.host, ports)
         cancel.check()
-        yield from self._replace(found, self._spec.body(), same_networks=False)
+        raise_limit = may_raise_limit(found)
+        try:
+            yield from self._replace(found, self._spec.body(raise_limit=raise_limit), same_networks=False)
+        except AdminError as error:
+            if not (raise_limit and limit_refused(error)):
+                raise
+            yield LIMIT_NOTICE
+            yield from self._replace(found, self._spec.body(raise_limit=False), same_networks=False)
 
     def stop(self, cancel: CancelToken) -> Events:
         """Stop it with the time that Qdrant needs."""
@@ -320,14 +336,17 @@ class DockerRuntime:
         return self._spec.changes(found, image_id)
 
     def _beginning(self, api: "APIClient", found: Mapping[str, Any]) -> list[str] | None:
-        """The first lines since its last start, kept: they do not change any more after ten seconds."""
+        """The first lines since its last start, kept: they do not change any more once they are said."""
         started = moment(found["State"].get("StartedAt"))
         if started is None:
             return None
         key = (str(found["Id"]), str(found["State"]["StartedAt"]))
-        if key not in self._first_lines or len(self._first_lines[key]) < 1:
-            self._first_lines = {key: watch.first_lines(api, found["Id"], started.timestamp())}
-        return self._first_lines[key] or None
+        if key in self._first_lines:
+            return self._first_lines[key] or None
+        lines = watch.first_lines(api, found["Id"], started.timestamp())
+        if (datetime.now(UTC) - started).total_seconds() > 2 * watch.FIRST_SECONDS:
+            self._first_lines = {key: lines}
+        return lines or None
 
     # -- doing ---------------------------------------------------------------------------------------------------
 

@@ -1,15 +1,18 @@
 """What a profile's container is to look like, and in what an existing one differs from it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from qdrant_admin.config.settings import Settings
-from qdrant_admin.core.errors import Refused
+from qdrant_admin.core.errors import AdminError, Refused
+from qdrant_admin.core.events import Notice
 from qdrant_admin.server.runtime import Change
 
 LABEL_MANAGED = "dev.qdrant-admin.managed"
 LABEL_PROFILE = "dev.qdrant-admin.profile"
 LABEL_VERSION = "dev.qdrant-admin.version"
+LABEL_OPEN_FILES = "dev.qdrant-admin.open-files"
+"""Set to `engine` where the engine may not raise the limit: the container then has the engine's own."""
 STORAGE = "/qdrant/storage"
 SNAPSHOTS = "/qdrant/snapshots"
 REST, GRPC = "6333/tcp", "6334/tcp"
@@ -28,9 +31,8 @@ _PLAIN = {
 class Spec:
     """The container that a profile asks for. Holds the API key only inside its `SecretStr`."""
 
-    def __init__(self, settings: Settings, *, rootless: bool = False) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._rootless = rootless
         self.image = settings.profile.image
         self.name = settings.container_name
 
@@ -83,16 +85,20 @@ class Spec:
         wanted = self._settings.api_key.get_secret_value() if self._settings.api_key else ""
         return wanted == (value or "")
 
-    def body(self) -> dict[str, Any]:
-        """The request that creates it. Holds the key in the clear: never log, keep or show it."""
+    def body(self, *, raise_limit: bool = True) -> dict[str, Any]:
+        """The request that creates it. Holds the key in the clear: never log, keep or show it.
+
+        Args:
+            raise_limit: of open files; a rootless or confined engine may not, and then fails to start the container.
+        """
         environment = dict(_PLAIN)
         if self.has_key and self._settings.api_key is not None:
             environment[KEY_VARIABLE] = self._settings.api_key.get_secret_value()
-        limits = [] if self._rootless else [{"Name": "nofile", "Soft": OPEN_FILES, "Hard": OPEN_FILES}]
+        limits = [{"Name": "nofile", "Soft": OPEN_FILES, "Hard": OPEN_FILES}] if raise_limit else []
         return {
             "Image": self.image,
             "Env": [f"{key}={value}" for key, value in environment.items()],
-            "Labels": self.labels,
+            "Labels": self.labels | ({} if raise_limit else {LABEL_OPEN_FILES: "engine"}),
             "StopTimeout": STOP_SECONDS,
             "ExposedPorts": {port: {} for port in self.ports},
             "HostConfig": {
@@ -101,7 +107,6 @@ class Spec:
                     port: [{"HostIp": self.host, "HostPort": str(number)}] for port, number in self.ports.items()
                 },
                 "RestartPolicy": {"Name": self._settings.profile.restart_policy},
-                # A rootless engine may not raise the limit above that of its user, and fails when asked to.
                 "Ulimits": limits,
             },
         }
@@ -116,7 +121,7 @@ class Spec:
             raise Refused(
                 f"publishing on {self.host} without an API key",
                 why="Qdrant lets everybody in who reaches the port, and this address is reachable from other machines",
-                fix="qdrant-admin up --generate-key",
+                fix="qdrant-admin up --api-key auto",
             )
 
     def changes(self, attributes: Mapping[str, Any], image_id: str | None) -> list[Change]:
@@ -136,7 +141,7 @@ class Spec:
             *(_change(name, environment(attributes).get(name, "not set"), value) for name, value in _PLAIN.items()),
             _change("stop timeout", _seconds(attributes["Config"].get("StopTimeout")), f"{STOP_SECONDS} s"),
         ]
-        if not self._rootless:
+        if may_raise_limit(attributes):
             found.append(_change("open files", _open_files(attributes), str(OPEN_FILES)))
         return [change for change in found if change is not None]
 
@@ -162,6 +167,23 @@ class Spec:
         return (
             None if self.key_equals(current) else Change(setting="API key", current="another", wanted="the profile's")
         )
+
+
+def may_raise_limit(attributes: Mapping[str, Any]) -> bool:
+    """Whether the engine had nothing against raising the limit of open files when it made this container."""
+    return LABEL_OPEN_FILES not in (attributes["Config"].get("Labels") or {})
+
+
+def limit_refused(error: AdminError) -> bool:
+    """Whether a container could not start for that reason."""
+    return "rlimit" in error.why
+
+
+LIMIT_NOTICE = Notice(
+    level="warning",
+    text=f"the engine may not raise the limit of open files to {OPEN_FILES}; its own limit holds",
+    fix="qdrant-admin doctor",
+)
 
 
 def environment(attributes: Mapping[str, Any]) -> dict[str, str]:
@@ -202,6 +224,6 @@ def _seconds(value: object) -> str:
 
 
 def _open_files(attributes: Mapping[str, Any]) -> str:
-    limits: Callable[[Any], bool] = lambda limit: limit.get("Name") == "nofile"  # noqa: E731
-    found = next(filter(limits, attributes["HostConfig"].get("Ulimits") or ()), None)
+    limits = attributes["HostConfig"].get("Ulimits") or ()
+    found = next((limit for limit in limits if limit.get("Name") == "nofile"), None)
     return str(found["Soft"]) if found else "the engine's default"

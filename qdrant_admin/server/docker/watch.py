@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 _EVIDENCE_LINES = 60
-_FIRST_SECONDS = 10
+FIRST_SECONDS = 10
 
 
 def last_lines(api: "APIClient", container: str, tail: int = _EVIDENCE_LINES) -> list[str]:
@@ -30,7 +30,7 @@ def first_lines(api: "APIClient", container: str, started: float) -> list[str]:
 
     `started` is when it was last started, in seconds since the epoch.
     """
-    return _text(api.logs(container, since=int(started), until=int(started) + _FIRST_SECONDS)).splitlines()
+    return _text(api.logs(container, since=int(started), until=int(started) + FIRST_SECONDS)).splitlines()
 
 
 def follow(api: "APIClient", container: str, *, tail: int, cancel: CancelToken) -> Iterator[list[str]]:

@@ -1,0 +1,159 @@
+"""Start, stop, restart, remove: on the real engine, with the data looked at each time."""
+
+from collections.abc import Callable
+
+import pytest
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import Refused
+from qdrant_admin.core.events import Events
+from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE
+from qdrant_admin.server.runtime import RestartHow
+from tests.server_docker.conftest import Bench, run
+
+pytestmark = pytest.mark.docker
+
+
+def test_nothing_there_is_said_as_absent(bench: Bench) -> None:
+    runtime = bench.runtime()
+    state = runtime.inspect()
+    assert (state.state, state.ours, state.name) == ("absent", None, bench.mark)
+    assert runtime.differences() == []
+    assert run(runtime.stop(CancelToken()))[-1].outcome == "skipped"
+    assert run(runtime.remove(CancelToken()))[-1].outcome == "skipped"
+
+
+def test_start_makes_a_container_that_protects_its_data(bench: Bench) -> None:
+    runtime = bench.started()
+    found = bench.attributes()
+    assert found["Config"]["Labels"] | {LABEL_MANAGED: "true", LABEL_PROFILE: bench.mark} == found["Config"]["Labels"]
+    assert found["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    assert found["Config"]["StopTimeout"] >= 30
+    assert {entry["HostIp"] for entries in found["NetworkSettings"]["Ports"].values() for entry in entries} == {
+        "127.0.0.1"
+    }
+    assert {(mount["Destination"], mount["Name"]) for mount in found["Mounts"]} == {
+        ("/qdrant/storage", bench.mark),
+        ("/qdrant/snapshots", f"{bench.mark}_snapshots"),
+    }
+    assert not any("API_KEY" in entry for entry in found["Config"]["Env"])
+    assert bench.api.inspect_volume(bench.mark)["Labels"][LABEL_PROFILE] == bench.mark
+    assert "access-control-allow-origin" not in bench.get("/").headers
+
+    state = runtime.inspect()
+    assert (state.state, state.ours, state.restarts, state.exit_code) == ("running", True, 0, None)
+    assert (state.storage.kind, state.storage.source, state.storage.sound) == ("volume", bench.mark, True)
+    assert set(state.published) == {f"127.0.0.1:{port}" for port in bench.ports}
+    assert state.started_at is not None
+    assert state.diagnosis is None
+    assert runtime.differences() == []
+
+
+def test_start_again_changes_nothing(bench: Bench) -> None:
+    runtime = bench.started()
+    before = bench.attributes()
+    assert run(runtime.start(CancelToken()))[-1].outcome == "skipped"
+    run(runtime.apply(CancelToken()))
+    after = bench.attributes()
+    assert (before["Id"], before["State"]["StartedAt"]) == (after["Id"], after["State"]["StartedAt"])
+
+
+def test_stop_is_clean_and_start_goes_on(bench: Bench) -> None:
+    runtime = bench.started()
+    bench.remember()
+    assert run(runtime.stop(CancelToken()))[-1].outcome == "ok"
+    state = runtime.inspect()
+    assert (state.state, state.diagnosis) == ("stopped", None)
+    run(runtime.start(CancelToken()))
+    assert bench.names() == ["proof"]
+
+
+def test_a_paused_server_goes_on_and_can_be_stopped(bench: Bench) -> None:
+    runtime = bench.started()
+    bench.api.pause(bench.mark)
+    assert runtime.inspect().state == "paused"
+    run(runtime.start(CancelToken()))
+    assert runtime.inspect().state == "running"
+    bench.api.pause(bench.mark)
+    run(runtime.stop(CancelToken()))
+    assert runtime.inspect().state == "stopped"
+
+
+@pytest.mark.parametrize("how", ["graceful", "kill", "recreate"])
+def test_data_survives_every_restart(bench: Bench, how: RestartHow) -> None:
+    runtime = bench.started()
+    bench.remember()
+    before = bench.attributes()
+    run(runtime.restart(how, CancelToken()))
+    assert bench.names() == ["proof"]
+    after = bench.attributes()
+    assert before["State"]["StartedAt"] != after["State"]["StartedAt"]
+    assert (before["Id"] == after["Id"]) is (how != "recreate")
+    assert runtime.inspect().ours is True
+    assert runtime.differences() == []
+    assert [c["Names"] for c in bench.api.containers(all=True) if bench.mark in c["Names"][0]] == [[f"/{bench.mark}"]]
+
+
+def test_remove_keeps_the_data(bench: Bench) -> None:
+    runtime = bench.started()
+    bench.remember()
+    run(runtime.remove(CancelToken()))
+    assert runtime.inspect().state == "absent"
+    run(runtime.start(CancelToken()))
+    assert bench.names() == ["proof"]
+
+
+def test_recreate_keeps_an_anonymous_volume(bench: Bench) -> None:
+    """A second container from the same request would get a new, empty one."""
+    bench.foreign(
+        start=True,
+        Volumes={"/qdrant/storage": {}},
+        HostConfig={"PortBindings": {"6333/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(bench.ports[0])}]}},
+    )
+    bench.wait_ready()
+    bench.remember()
+    volume = bench.attributes()["Mounts"][0]["Name"]
+    runtime = bench.runtime()
+    run(runtime.adopt(CancelToken()))
+    run(runtime.restart("recreate", CancelToken()))
+    assert bench.names() == ["proof"]
+    assert bench.attributes()["Mounts"][0]["Name"] == volume
+    assert runtime.inspect().ours is True
+
+
+def test_data_inside_the_container_is_never_thrown_away(bench: Bench) -> None:
+    bench.foreign(start=True, HostConfig={"Mounts": [{"Type": "volume", "Source": bench.mark, "Target": "/data"}]})
+    runtime = bench.runtime()
+    run(runtime.adopt(CancelToken()))
+    bench.until(lambda: runtime.inspect().diagnosis is not None)
+    state = runtime.inspect()
+    assert (state.storage.kind, state.storage.sound) == ("container", False)
+    before = bench.attributes()["Id"]
+    attempts: tuple[Callable[[], Events], ...] = (
+        lambda: runtime.restart("recreate", CancelToken()),
+        lambda: runtime.remove(CancelToken()),
+        lambda: runtime.apply(CancelToken()),
+    )
+    for attempt in attempts:
+        with pytest.raises(Refused) as refused:
+            run(attempt())
+        assert "inside the container" in refused.value.what
+    assert bench.attributes()["Id"] == before
+    assert bench.attributes()["State"]["Running"]
+
+
+def test_a_crash_at_start_is_explained(bench: Bench, tmp_path: object) -> None:
+    bench.foreign(
+        Labels={LABEL_MANAGED: "true", LABEL_PROFILE: bench.mark},
+        HostConfig={
+            "Mounts": [{"Type": "volume", "Source": bench.mark, "Target": "/qdrant/storage", "ReadOnly": True}],
+            "RestartPolicy": {"Name": "no"},
+        },
+    )
+    runtime = bench.runtime()
+    run(runtime.start(CancelToken()))
+    bench.until(lambda: runtime.inspect().state == "stopped")
+    state = runtime.inspect()
+    assert state.exit_code in {1, 101}
+    assert state.diagnosis is not None
+    assert "read-only" in state.diagnosis.what

@@ -1,0 +1,86 @@
+"""Pulling from a real registry."""
+
+import contextlib
+from collections.abc import Iterator
+
+import docker
+import docker.errors
+import pytest
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import Cancelled, ImageUnavailable
+from qdrant_admin.core.events import Progress, StepFinished
+from qdrant_admin.server.docker.engine import Engine
+from qdrant_admin.server.docker.pull import has_image, pull, unavailable
+from tests.server_docker.conftest import run
+from tests.support.real import IMAGE
+
+
+@pytest.fixture
+def image(registry: str, api: docker.APIClient) -> Iterator[str]:
+    """An image that lies in the registry and not in the engine."""
+    name = f"{registry}/{IMAGE}"
+    forget(api, name)
+    yield name
+    forget(api, name)
+
+
+def forget(api: docker.APIClient, name: str) -> None:
+    with contextlib.suppress(docker.errors.NotFound):
+        api.remove_image(name)
+
+
+@pytest.mark.docker
+def test_pull_tells_how_far_it_is(engine: Engine, image: str) -> None:
+    assert not has_image(engine, image)
+    events = run(pull(engine, image, CancelToken()))
+    assert has_image(engine, image)
+    assert isinstance(events[-1], StepFinished)
+    assert "layer" in events[-1].detail
+    for event in events:
+        if isinstance(event, Progress):
+            assert event.unit == "bytes"
+            assert event.total is None or event.done <= event.total
+
+
+@pytest.mark.docker
+def test_unknown_tag(engine: Engine, registry: str) -> None:
+    with pytest.raises(ImageUnavailable) as missing:
+        run(pull(engine, f"{registry}/qdrant/qdrant:v0.0.1", CancelToken()))
+    assert "no such version" in missing.value.why
+
+
+@pytest.mark.docker
+def test_registry_gone(engine: Engine) -> None:
+    with pytest.raises(ImageUnavailable) as missing:
+        run(pull(engine, "127.0.0.1:1/qdrant/qdrant:v1.16.3", CancelToken()))
+    assert "cannot be reached" in missing.value.why
+
+
+@pytest.mark.docker
+def test_cancel(engine: Engine, image: str) -> None:
+    token = CancelToken()
+    events = pull(engine, image, token)
+    next(events)
+    token.cancel()
+    with pytest.raises(Cancelled):
+        run(events)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("pull access denied for x, repository does not exist or may require 'docker login'", "login"),
+        ("toomanyrequests: You have reached your pull rate limit", "no more downloads"),
+        ("no matching manifest for linux/arm/v7 in the manifest list entries", "processor"),
+        ("write /var/lib/docker/tmp/x: no space left on device", "disk is full"),
+        ("Get https://r/v2/: dial tcp: lookup r: no such host", "offline"),
+        ("failed to resolve reference r/x:v9: r/x:v9: not found", "no such version"),
+        ("a riddle", "could not fetch"),
+    ],
+)
+def test_reasons(said: str, words: str) -> None:
+    told = unavailable("r/x:v9", said)
+    assert words in told.why
+    assert said in told.why
+    assert "{" not in told.fix
