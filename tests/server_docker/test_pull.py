@@ -1,6 +1,10 @@
 """Pulling from a real registry."""
 
 import contextlib
+import io
+import os
+import tarfile
+import uuid
 from collections.abc import Iterator
 
 import docker
@@ -30,17 +34,49 @@ def forget(api: docker.APIClient, name: str) -> None:
         api.remove_image(name)
 
 
+@pytest.fixture
+def fresh_image(registry: str, api: docker.APIClient) -> Iterator[str]:
+    """An image of 16 MiB of which the engine holds no layer."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        entry = tarfile.TarInfo("noise")
+        entry.size = 16 * 2**20
+        archive.addfile(entry, io.BytesIO(os.urandom(entry.size)))
+    name = f"{registry}/qa-test-{uuid.uuid4().hex[:10]}"
+    api.import_image_from_data(packed.getvalue(), repository=name, tag="v1")
+    pushed = [line for line in api.push(name, tag="v1", stream=True, decode=True) if "error" in line]
+    assert pushed == []
+    forget(api, f"{name}:v1")
+    yield f"{name}:v1"
+    forget(api, f"{name}:v1")
+
+
 @pytest.mark.docker
-def test_pull_tells_how_far_it_is(engine: Engine, image: str) -> None:
+def test_pull_tells_how_far_it_is(engine: Engine, fresh_image: str) -> None:
+    assert not has_image(engine, fresh_image)
+    events = run(pull(engine, fresh_image, CancelToken()))
+    assert has_image(engine, fresh_image)
+    assert isinstance(events[-1], StepFinished)
+    assert events[-1].detail == "1 layer, 16 MiB"
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert {event.unit for event in progress} == {"bytes"}
+    assert all(event.total is None or event.done <= event.total for event in progress)
+    layers = [event for event in progress if event.item]
+    assert layers
+    assert layers[-1].done == layers[-1].total
+    assert layers[-1].total is not None
+    assert layers[-1].total >= 16 * 2**20
+    whole = [event.done for event in progress if not event.item]
+    assert whole == sorted(whole)
+    assert whole[-1] == layers[-1].done
+
+
+@pytest.mark.docker
+def test_layers_that_are_here_are_not_fetched_again(engine: Engine, image: str) -> None:
     assert not has_image(engine, image)
     events = run(pull(engine, image, CancelToken()))
     assert has_image(engine, image)
-    assert isinstance(events[-1], StepFinished)
-    assert "layer" in events[-1].detail
-    for event in events:
-        if isinstance(event, Progress):
-            assert event.unit == "bytes"
-            assert event.total is None or event.done <= event.total
+    assert events[-1].detail == "every layer was here already"
 
 
 @pytest.mark.docker
@@ -58,9 +94,9 @@ def test_registry_gone(engine: Engine) -> None:
 
 
 @pytest.mark.docker
-def test_cancel(engine: Engine, image: str) -> None:
+def test_cancel_before_anything_is_fetched(engine: Engine, fresh_image: str) -> None:
     token = CancelToken()
-    events = pull(engine, image, token)
+    events = pull(engine, fresh_image, token)
     next(events)
     token.cancel()
     with pytest.raises(Cancelled):

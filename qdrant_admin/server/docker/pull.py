@@ -83,6 +83,7 @@ class Layers:
         elif status in {"Download complete", "Pull complete"} and pace.total is not None and pace.done < pace.total:
             yield from self._advance(pace, pace.total - pace.done)
             yield pace.event()
+            yield self._whole.event()
 
     def _advance(self, pace: Pace, by: int) -> Iterator[Progress]:
         totals = [layer.total for layer in self._paces.values()]
@@ -94,6 +95,8 @@ class Layers:
 
     def summary(self) -> str:
         """`6 layers, 81 MiB`."""
+        if not self._paces:
+            return "every layer was here already"
         kept = f", {counted(self._kept, 'layer')} here already" if self._kept else ""
         return f"{counted(len(self._paces), 'layer')}, {size(self._whole.done)}{kept}"
 
