@@ -11,6 +11,7 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import EngineUnavailable
 from qdrant_admin.server.choose import Choice, choose_runtime
+from qdrant_admin.server.health import wait_answering
 from qdrant_admin.server.native.record import Files, Launch, Process, Record, write
 from tests.support.real import IMAGE, REQUIRED, free_port, missing
 
@@ -40,6 +41,8 @@ def in_docker(engine: None, profile_name: str) -> Iterator[Settings]:
     runtime = choose_runtime(make(profile_name, runtime="docker", image=IMAGE, **_ports(settings))).runtime
     try:
         list(runtime.start(CancelToken()))
+        # As process 1 it ignores a stop until it has come up, and the stop would take its whole time.
+        list(wait_answering(runtime, CancelToken(), 60))
         yield settings
     finally:
         if runtime.inspect().state != "absent":
@@ -56,7 +59,8 @@ def _remove_volume(settings: Settings) -> None:
     from qdrant_admin.server.docker.engine import find_engine
 
     with find_engine().client() as client:
-        client.remove_volume(settings.volume_name)
+        for name in (settings.volume_name, f"{settings.volume_name}_snapshots"):
+            client.remove_volume(name)
 
 
 def make(name: str = "p", **profile: object) -> Settings:
