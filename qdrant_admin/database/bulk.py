@@ -12,7 +12,7 @@ from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import AccessDenied, AdminError
 from qdrant_admin.database import versions
 from qdrant_admin.database.models import Point, PointId, PointPage, ServerInfo
-from qdrant_admin.database.rest_points import Kinds, RestPoints, check_payload
+from qdrant_admin.database.rest_points import Kinds, RestPoints, check_point
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,7 @@ class Bulk:
     def upsert(self, name: str, points: Sequence[Point], *, wait: bool) -> None:
         """Write the points, in their order, cut to what a server takes; nothing at all for no points."""
         for point in points:
-            check_payload(point.payload)
+            check_point(point)
         way = self._way()
         for part in _parts(points):
             if way is None:

@@ -41,10 +41,12 @@ _GONE = re.compile(
     r"connect|socket|reset|closed|recvmsg|goaway|ping timeout|dns|resolution|handshak|end of tcp|broken pipe|http2",
     re.IGNORECASE,
 )
+HTTPX_FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
+"""The roots of everything that httpx raises."""
 _REJECTED = "the server refused the request"
 _KEY_FIX = "qdrant-admin up --api-key auto, or put the server's key into QDRANT_API_KEY"
 
-_BY_GRPC_CODE: dict[str, type[AdminError]] = {
+BY_GRPC_CODE: dict[str, type[AdminError]] = {
     "CANCELLED": ServerUnreachable,
     "UNKNOWN": ServerTrouble,
     "INVALID_ARGUMENT": RequestRejected,
@@ -93,9 +95,7 @@ def _class_of_status(status: int) -> type[AdminError]:
     return RequestRejected if status < 500 else ServerTrouble
 
 
-def from_httpx(
-    error: httpx.HTTPError | httpx.InvalidURL | httpx.StreamError | httpx.CookieConflict, where: str
-) -> AdminError:
+def from_httpx(error: Exception, where: str) -> AdminError:
     """The error for a fault of the HTTP client."""
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return BadInput(f"{where} is no address", why=str(error), fix="write it as http://127.0.0.1:6333")
@@ -116,7 +116,7 @@ def from_grpc(error: Any, where: str) -> AdminError:
     code = getattr(error, "code", lambda: None)()
     details = str(getattr(error, "details", lambda: "")() or "")
     name = getattr(code, "name", "UNKNOWN")
-    kind = _BY_GRPC_CODE.get(name, ServerTrouble)
+    kind = BY_GRPC_CODE.get(name, ServerTrouble)
     if name == "UNAVAILABLE" and details and not _GONE.search(details):
         kind = ServerTrouble  # said by the server itself, as REST says 503
     if name == "DEADLINE_EXCEEDED":
@@ -144,15 +144,19 @@ def from_client(error: Exception, where: str) -> AdminError:
 
 @contextmanager
 def translated(where: str) -> Iterator[None]:
-    """Whatever gRPC or httpx raises within comes out as one of the project's errors."""
+    """Whatever gRPC, httpx or qdrant-client raises within comes out as one of the project's errors."""
     import grpc
+    from qdrant_client.common.client_exceptions import QdrantException
+    from qdrant_client.http.exceptions import ApiException
 
     try:
         yield
     except grpc.RpcError as error:
         raise from_grpc(error, where) from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except HTTPX_FAULTS as error:
         raise from_httpx(error, where) from error
+    except (QdrantException, ApiException) as error:
+        raise from_client(error, where) from error
 
 
 def make(kind: type[AdminError], detail: str, where: str) -> AdminError:

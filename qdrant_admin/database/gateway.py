@@ -89,7 +89,8 @@ class Database:
 
     def recovery_mode(self) -> bool:
         """Whether the server runs in recovery mode: collections are listed and cannot be read."""
-        return telemetry.recovery_mode(self._rest.call("GET", "/telemetry"))
+        # The features are told from the first level of detail on.
+        return telemetry.recovery_mode(self._rest.call("GET", "/telemetry", params={"details_level": 1}))
 
     def write_counters(self) -> dict[str, int]:
         """How often each writing endpoint was asked since the server started; `barrier` and `nudge` count as well."""
@@ -295,11 +296,9 @@ class Database:
         """Write points, in their order, in requests cut to size. Not atomic: after an error, read back what is there.
 
         Raises:
-            BadInput: an id or a payload that the server would refuse or change; nothing was sent.
+            BadInput: an id, payload or vector that a server would refuse or change in silence; nothing was sent.
         """
         check_collection_name(name)
-        for point in points:
-            point_id(point.id)
         if points:
             self._bulk.upsert(name, points, wait=wait)
 

@@ -21,6 +21,7 @@ from qdrant_admin.database.rest_points import MAX_BATCH_BYTES, Kinds
 MAX_INTEGER = 2**63 - 1
 MAX_DEPTH = 24
 """Nested lists and objects; protobuf stops at 100 messages, and each level takes up to three."""
+_RECONNECT_SECONDS = 2.0
 _OPTIONS = [
     ("grpc.compression_enabled_algorithms_bitset", 1),  # identity only
     ("grpc.max_send_message_length", -1),
@@ -115,12 +116,45 @@ class GrpcPoints:
 
     def _call(self, method: Any, request: Any) -> Any:
         try:
-            return method(request, **self._options)
+            return self._patiently(method, request)
         except grpc.RpcError as error:
-            details = str(getattr(error, "details", lambda: "")() or "")
-            if "deserializing response" in details:
+            if "deserializing response" in _details(error):
                 raise NotCarried from error
             raise faults.from_grpc(error, self._where) from error
+
+    def _patiently(self, method: Any, request: Any) -> Any:
+        """One request; once more when the connection was lost, as the channel may not have seen the server come back.
+
+        Every request here can be repeated: reads, and upserts of whole points.
+        """
+        try:
+            return method(request, **self._options)
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+            lost = error
+        try:
+            _connected(self._channel)
+        except grpc.FutureTimeoutError:
+            raise lost from None
+        return method(request, **self._options)
+
+
+def _connected(channel: grpc.Channel) -> None:
+    """Wait a moment for a lost connection.
+
+    Raises:
+        grpc.FutureTimeoutError: nobody listens.
+    """
+    ready = grpc.channel_ready_future(channel)
+    try:
+        ready.result(timeout=_RECONNECT_SECONDS)
+    finally:
+        ready.cancel()
+
+
+def _details(error: grpc.RpcError) -> str:
+    return str(getattr(error, "details", lambda: "")() or "")
 
 
 def _stub(name: str, channel: grpc.Channel) -> Any:

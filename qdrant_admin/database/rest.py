@@ -22,7 +22,10 @@ class Rest:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.where = endpoint.url
-        address = urlsplit(endpoint.url)
+        try:
+            address = urlsplit(endpoint.url)
+        except ValueError as error:
+            raise faults.from_httpx(httpx.InvalidURL(str(error)), endpoint.url) from error
         headers = {"Accept-Encoding": "identity", "User-Agent": "qdrant-admin"}
         if endpoint.api_key is not None and endpoint.api_key.get_secret_value():
             headers["api-key"] = endpoint.api_key.get_secret_value()
@@ -93,7 +96,7 @@ class Rest:
                 params=params,
                 timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
             )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except faults.HTTPX_FAULTS as error:
             raise faults.from_httpx(error, self.where) from error
         parsed = _parsed(answer)
         if not answer.is_success:

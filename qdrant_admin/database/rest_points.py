@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.text import plain
 from qdrant_admin.database.ids import point_id
 from qdrant_admin.database.models import Floats, Point, PointId, PointPage, Sparse, Vector, VectorKind
 from qdrant_admin.database.names import quoted
@@ -33,7 +34,6 @@ def vector_from_json(value: Any, kind: VectorKind) -> Vector:
 
 def _floats(values: Sequence[float | None]) -> Floats:
     try:
-        # Through float64 first, as C does: decimal text of a float32 is exact that way, and 1e39 becomes infinity.
         return np.array(values, dtype=np.float32)
     except TypeError:
         return np.array([math.nan if value is None else value for value in values], dtype=np.float32)
@@ -78,10 +78,11 @@ def check_payload(value: Any, where: str = "payload") -> None:
         path, item = stack.pop()
         reason = _unfit(item)
         if reason:
-            raise BadInput(f"{path[:200]!a} cannot be stored unchanged", why=reason, fix="store it as text")
+            raise BadInput(f"{plain(path[:200])} cannot be stored unchanged", why=reason, fix="store it as text")
         if isinstance(item, dict):
             stack += [(f"{path}.{key}", child) for key, child in item.items()]
-            stack += [(f"a key of {path}", key) for key in item]
+            keys = [key if isinstance(key, str) else b"" for key in item]
+            stack += [(f"a key of {path}", key) for key in keys]
         elif isinstance(item, list | tuple):
             stack += [(f"{path}[{index}]", child) for index, child in enumerate(item)]
 
@@ -104,6 +105,23 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def check_point(point: Point) -> None:
+    """Refuse a point that a server would refuse, or change in silence, before any of its batch is stored.
+
+    gRPC stores NaN and infinity in a vector without a word, and REST then reads them as `null`.
+
+    Raises:
+        BadInput: its id, payload or a vector; the words name the point.
+    """
+    where = f"point {point_id(point.id)}"
+    check_payload(point.payload, where)
+    for name, vector in point.vectors.items():
+        numbers = vector.values if isinstance(vector, Sparse) else vector
+        if not np.isfinite(numbers).all():
+            slot = f"vector “{plain(name)}”" if name else "the vector"
+            raise BadInput(f"{slot} of {where} holds NaN or infinity", why="no distance to it can be told")
 
 
 class RestPoints:

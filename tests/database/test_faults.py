@@ -1,0 +1,219 @@
+"""One error tree: no foreign exception goes unmapped, and a fault is the same by REST and by gRPC."""
+
+import inspect
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+from pydantic import SecretStr
+from qdrant_client.common import client_exceptions
+from qdrant_client.http import exceptions as http_exceptions
+
+from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.core import errors
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.database import faults
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
+from tests.support.real import Server, free_port
+
+WHERE = "http://127.0.0.1:6333"
+SPEC = CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),))
+
+
+class GrpcFault(grpc.RpcError):
+    """A fault as the channel raises it."""
+
+    def __init__(self, status: grpc.StatusCode, words: str) -> None:
+        self.status, self.words = status, words
+
+    def code(self) -> grpc.StatusCode:
+        return self.status
+
+    def details(self) -> str:
+        return self.words
+
+
+def exceptions_of(module: object) -> list[type[Exception]]:
+    return [one for _, one in inspect.getmembers(module, inspect.isclass) if issubclass(one, Exception)]
+
+
+@pytest.mark.parametrize("kind", exceptions_of(httpx), ids=lambda kind: kind.__name__)
+def test_every_exception_of_httpx_has_a_class(kind: type[Exception]) -> None:
+    request = httpx.Request("GET", WHERE)
+    if kind is httpx.HTTPStatusError:
+        error: Exception = httpx.HTTPStatusError("no", request=request, response=httpx.Response(500, request=request))
+    elif kind.__name__ in {"RequestNotRead", "ResponseNotRead", "StreamClosed", "StreamConsumed"}:
+        error = kind()
+    else:
+        error = kind("words")
+    with pytest.raises(AdminError) as caught, faults.translated(WHERE):
+        raise error
+    assert type(caught.value) not in {AdminError, errors.Failed, errors.Unfit}
+
+
+@pytest.mark.parametrize("status", list(grpc.StatusCode), ids=lambda status: status.name)
+def test_every_status_of_grpc_has_a_class(status: grpc.StatusCode) -> None:
+    if status is grpc.StatusCode.OK:
+        return  # no fault
+    assert status.name in faults.BY_GRPC_CODE
+    with pytest.raises(AdminError) as caught, faults.translated(WHERE):
+        raise GrpcFault(status, "words")
+    assert caught.value.what
+
+
+@pytest.mark.parametrize(
+    "kind", [*exceptions_of(http_exceptions), *exceptions_of(client_exceptions)], ids=lambda kind: kind.__name__
+)
+def test_every_exception_of_qdrant_client_has_a_class(kind: type[Exception]) -> None:
+    made: dict[str, Callable[[], Exception]] = {
+        "UnexpectedResponse": lambda: http_exceptions.UnexpectedResponse(404, "no", b"Not found", httpx.Headers()),
+        "ResponseHandlingException": lambda: http_exceptions.ResponseHandlingException(httpx.ConnectError("refused")),
+        "ResourceExhaustedResponse": lambda: client_exceptions.ResourceExhaustedResponse("slow down", 3),
+    }
+    expected = {
+        "UnexpectedResponse": errors.NotFound,
+        "ResponseHandlingException": errors.ServerUnreachable,
+        "ResourceExhaustedResponse": errors.RequestRejected,
+    }
+    error = made.get(kind.__name__, kind)()
+    with pytest.raises(expected.get(kind.__name__, errors.ServerTrouble)), faults.translated(WHERE):
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "Service internal error: No space left on device: WAL buffer size exceeds available disk space",
+            "disk is full",
+        ),
+        ("Not enough space available for optimization, needed 12", "disk is full"),
+        ("Service internal error: task 12 panicked with message", "panicked"),
+        ("Qdrant is running in recovery mode", "recovery mode"),
+    ],
+)
+def test_a_known_trouble_has_its_name_on_both_transports(text: str, words: str) -> None:
+    by_rest = faults.from_answer(500, "{}", json_error=text, where=WHERE)
+    by_grpc = faults.from_grpc(GrpcFault(grpc.StatusCode.INTERNAL, text), WHERE)
+    assert type(by_rest) is type(by_grpc) is errors.ServerTrouble
+    assert words in by_rest.what
+    assert by_rest.what == by_grpc.what
+    assert by_rest.fix
+
+
+@pytest.mark.server
+def test_a_refusal_is_the_same_by_rest_and_by_grpc(database: Database) -> None:
+    database.create_collection("c", SPEC)
+    with pytest.raises(errors.NotFound, match="none"):
+        database.upsert("none", [Point(1, {}, {"": np.ones(2, np.float32)})])
+    with pytest.raises(errors.NotFound):
+        list(database.scan("none"))
+    with pytest.raises(errors.NotFound, match="99"):
+        database.point("c", 99)
+    with pytest.raises(errors.RequestRejected, match="expected dim: 2, got 3"):
+        database.upsert("c", [Point(1, {}, {"": np.ones(3, np.float32)})])
+    with pytest.raises(errors.RequestRejected, match="vector name"):
+        database.upsert("c", [Point(1, {}, {"other": np.ones(2, np.float32)})])
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("grpc_open", [True, False])
+def test_a_server_that_went_away_is_unreachable(own_server: Server, grpc_open: bool) -> None:
+    endpoint = own_server.endpoint if grpc_open else own_server.endpoint.model_copy(update={"grpc_port": None})
+    with Database(endpoint) as database:
+        database.create_collection("c", SPEC)
+        database.upsert("c", [Point(one, {}, {"": np.ones(2, np.float32)}) for one in range(4)])
+        pages = database.scan("c", page_size=1)
+        next(pages)
+        own_server.kill()
+        with pytest.raises(errors.ServerUnreachable):
+            list(pages)
+        with pytest.raises(errors.ServerUnreachable):
+            database.upsert("c", [Point(9, {}, {"": np.ones(2, np.float32)})])
+        with pytest.raises(errors.ServerUnreachable):
+            database.collections()
+        own_server.start()
+        assert database.count("c") == 4
+        assert sum(len(page) for page in database.scan("c")) == 4
+
+
+@pytest.mark.server
+def test_a_key_is_asked_for_and_never_shown(own_server: Server) -> None:
+    own_server.stop()
+    own_server.environment = {"QDRANT__SERVICE__API_KEY": "right-key"}
+    own_server.start()
+    for key in (None, SecretStr("wrong-key")):
+        with Database(own_server.endpoint.model_copy(update={"api_key": key})) as database:
+            with pytest.raises(errors.AccessDenied) as caught:
+                database.names()
+            with pytest.raises(errors.AccessDenied):
+                _ = database.transport
+        assert "wrong-key" not in repr(vars(caught.value))
+    for changes in ({}, {"grpc_port": None}):
+        endpoint = own_server.endpoint.model_copy(update={"api_key": SecretStr("right-key"), **changes})
+        with Database(endpoint) as database:
+            database.create_collection("c", SPEC)
+            database.upsert("c", [Point(1, {}, {"": np.ones(2, np.float32)})])
+            assert [point.id for page in database.scan("c") for point in page] == [1]
+            database.delete_collection("c")
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[Endpoint]:
+    """Something that gives every connection the same bytes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield Endpoint(url=f"http://127.0.0.1:{listener.getsockname()[1]}", grpc_port=None, timeout=2)
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\nConnection: close\r\n\r\n<html></html>",
+        b"220 mail is ready\r\n\r\n",
+    ],
+)
+def test_something_else_on_the_port_is_no_qdrant(answer: bytes) -> None:
+    with answering(answer) as endpoint, Database(endpoint) as database:
+        with pytest.raises(errors.NotQdrant):
+            database.server()
+        with pytest.raises(errors.NotQdrant):
+            database.names()
+
+
+def test_nobody_on_the_port_is_unreachable() -> None:
+    with Database(Endpoint(url=f"http://127.0.0.1:{free_port()}")) as database:
+        with pytest.raises(errors.ServerUnreachable) as caught:
+            database.server()
+        assert caught.value.fix
+
+
+@pytest.mark.parametrize("url", ["http://[", "ftp://127.0.0.1", "127.0.0.1:6333"])
+def test_an_address_that_is_none_is_bad_input(url: str) -> None:
+    with pytest.raises(errors.BadInput), Database(Endpoint(url=url, grpc_port=None)) as database:
+        database.server()

@@ -1,0 +1,91 @@
+"""Bulk data goes over gRPC when that is surely the same server, else over REST, and says so."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.core.errors import Unsupported
+from qdrant_admin.database import versions
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
+from tests.support.real import Server, free_port
+
+SPEC = CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),))
+
+
+def round_trip(endpoint: Endpoint) -> str:
+    with Database(endpoint) as database:
+        database.create_collection("c", SPEC)
+        database.upsert("c", [Point(1, {"a": 2**64 - 1}, {"": np.ones(2, np.float32)})])
+        assert next(database.scan("c"))[0].payload == {"a": 2**64 - 1}
+        return database.transport
+
+
+@pytest.mark.server
+def test_an_open_grpc_port_is_used(server: Server) -> None:
+    assert round_trip(server.endpoint) == f"gRPC (port {server.grpc_port})"
+
+
+@pytest.mark.server
+def test_a_grpc_port_known_to_be_closed_is_not_asked(server: Server) -> None:
+    assert round_trip(server.endpoint.model_copy(update={"grpc_port": None})) == "REST (gRPC is closed)"
+
+
+@pytest.mark.server
+def test_a_dead_grpc_port_falls_back_and_says_so(server: Server) -> None:
+    port = free_port()
+    words = round_trip(server.endpoint.model_copy(update={"grpc_port": port}))
+    assert words.startswith(f"REST (gRPC port {port} does not answer: ")
+
+
+@pytest.mark.server
+def test_a_rest_port_given_as_grpc_port_falls_back(server: Server) -> None:
+    words = round_trip(server.endpoint.model_copy(update={"grpc_port": server.port}))
+    assert words.startswith("REST (")
+
+
+@pytest.mark.server
+def test_another_server_at_the_grpc_port_is_never_written_to(server: Server, own_server: Server) -> None:
+    with Database(own_server.endpoint) as other:
+        other.create_collection("c", SPEC)
+        other.create_collection("theirs", SPEC)
+    words = round_trip(server.endpoint.model_copy(update={"grpc_port": own_server.grpc_port}))
+    assert words == f"REST (another server answers at gRPC port {own_server.grpc_port})"
+    with Database(own_server.endpoint) as other:
+        assert other.count("c") == 0
+
+
+@pytest.mark.server
+def test_nothing_is_said_on_standard_error_and_nothing_heavy_is_loaded_early(server: Server, tmp_path: Path) -> None:
+    script = f"""
+import sys
+from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.database.gateway import Database
+heavy = {{"qdrant_client", "grpc", "docker", "textual"}}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+with Database(Endpoint(url={server.url!r}, grpc_port={server.grpc_port})) as database:
+    database.collections()
+    assert not heavy & set(sys.modules), heavy & set(sys.modules)
+    print(database.transport)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("gRPC")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1.16.3", (1, 16, 3)), ("v1.9", (1, 9, 0)), ("1.17.0-dev", (1, 17, 0)), ("", (0, 0, 0)), ("dev", (0, 0, 0))],
+)
+def test_versions_are_compared_as_numbers(text: str, expected: tuple[int, int, int]) -> None:
+    assert versions.parse(text) == expected
+
+
+def test_a_feature_that_a_server_lacks_is_named_with_its_version() -> None:
+    versions.require("1.16.0", versions.Feature.METADATA)
+    with pytest.raises(Unsupported, match=r"1\.9\.2.*1\.16"):
+        versions.require("1.9.2", versions.Feature.METADATA)
