@@ -41,3 +41,5 @@ class Profile(BaseModel):
     ready_timeout: float = Field(default=120.0, gt=0)
     collection_prefix: str = ""
     default_vector_size: int | None = Field(default=None, ge=1, le=65536)
+    ephemeral: bool = False
+    """Made to be thrown away, data and all, by the operation that made it (`demo`). Nothing else sets it."""

@@ -144,6 +144,11 @@ def _image_trouble(image: str, engine: "Engine") -> str:
     return ""
 
 
+def forget_docker(profile: str) -> None:
+    """Forget that a profile's data was seen in Docker: it was removed there."""
+    _Memory(profile).keep(docker=False)
+
+
 class _Memory:
     """That a profile's data was seen in Docker, for the time when no engine answers."""
 

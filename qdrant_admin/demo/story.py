@@ -1,0 +1,175 @@
+"""The whole story on a bundled sample: up, migrate, verify by kill; and everything it made is gone again."""
+
+import tempfile
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+from qdrant_admin.config.places import state_file
+from qdrant_admin.config.profile import RuntimeChoice
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError, Failed, Refused
+from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
+from qdrant_admin.core.history import recorded
+from qdrant_admin.core.reports import Report
+from qdrant_admin.core.store import StateStore
+from qdrant_admin.demo import profile, sample
+from qdrant_admin.demo.reports import DemoReport
+from qdrant_admin.lifecycle.reports import UpReport
+from qdrant_admin.lifecycle.up import up
+from qdrant_admin.migration.plan import PlanOptions, plan
+from qdrant_admin.migration.reports import MigrationReport, PlanReport
+from qdrant_admin.migration.run import migrate
+from qdrant_admin.persistence.reports import VerifyReport
+from qdrant_admin.persistence.verify import VerifyOptions, verify
+from qdrant_admin.server.discard import discard
+from qdrant_admin.workspace import Workspace
+
+__all__ = ["DemoReport", "demo"]
+
+
+def demo(*, runtime: RuntimeChoice = "auto", keep: bool = False, cancel: CancelToken) -> Events:
+    """Tell the whole story in a profile of its own. Ends with a `DemoReport`.
+
+    Nothing that is on the machine is touched: name, ports, key and data are the demo's own, and are removed at the
+    end, also when something fails or is cancelled.
+
+    Args:
+        runtime: as in a profile, without `remote`.
+        keep: leave the server with its data as a profile like any other.
+        cancel: as in the operations that it consists of.
+
+    Raises:
+        Refused: another demo runs.
+        AdminError: as `up`, `migrate` and `verify`, after the cleaning up.
+    """
+    return recorded(StateStore(state_file()), "demo", profile.NAME, _alone(runtime, keep, cancel))
+
+
+def _alone(runtime: RuntimeChoice, keep: bool, cancel: CancelToken) -> Events:
+    with profile.alone(), tempfile.TemporaryDirectory(prefix="qdrant-admin-demo-") as folder:
+        for name in profile.leftovers():
+            yield Notice(text=f"an earlier demo was ended before it could clean up: removing profile {name}")
+            yield from _Made(profile.settings_of(name), Path(folder), keep=False).clean()
+        yield from _Story(runtime, Path(folder), keep=keep, cancel=cancel).events()
+
+
+class _Made:
+    """What a demo has made, and how it goes away again."""
+
+    def __init__(self, settings: Settings, folder: Path, *, keep: bool) -> None:
+        # Operations of a demo that leaves nothing behind are not in the history either; the demo itself is.
+        store = StateStore(state_file() if keep else folder / f"{settings.name}.sqlite3")
+        self.ws = Workspace(settings, store)
+        self.removed: list[str] = []
+        self.left: list[str] = []
+
+    def check_new(self) -> None:
+        """Choose the runtime, and make sure that nothing of this name is there: all of it will be thrown away.
+
+        Raises:
+            Refused: something is.
+            AdminError: no runtime can be had.
+        """
+        state = self.ws.runtime.inspect()
+        if state.state != "absent":
+            raise Refused(
+                f"{state.name} is there already", why="a demo uses only what it makes itself", fix="qdrant-admin demo"
+            )
+
+    def clean(self) -> Generator[Event, None, None]:
+        """Remove server, data, profile and key. What cannot be removed is told, and its profile stays with it."""
+        settings = self.ws.settings
+        try:
+            runtime = self.ws.runtime
+            for event in discard(settings, runtime, CancelToken()):
+                yield _within("clean", event)
+                if isinstance(event, StepFinished) and event.step == "discard" and event.outcome == "ok":
+                    self.removed.append(f"{runtime.kind} server and its data ({event.detail})")
+            profile.forget(settings.name)
+            self.removed.append(f"profile {settings.name}")
+        except AdminError as error:
+            self.left.append(str(error))
+            yield Notice(level="error", text=f"the demo could not be cleaned up: {error}", fix=error.fix)
+
+
+class _Story:
+    """One demo."""
+
+    def __init__(self, runtime: RuntimeChoice, folder: Path, *, keep: bool, cancel: CancelToken) -> None:
+        self._runtime, self._folder, self._keep, self._cancel = runtime, folder, keep, cancel
+        self._begun = time.monotonic()
+        self._reports: dict[type[Report], Report] = {}
+
+    def events(self) -> Events:
+        """Tell it, and clean up whatever happens."""
+        made = _Made(profile.make(self._runtime), self._folder, keep=self._keep)
+        try:
+            made.check_new()
+        except BaseException:
+            profile.forget(made.ws.settings.name)
+            raise
+        try:
+            yield from self._tell(made.ws)
+        except GeneratorExit:
+            for _ in made.clean():
+                pass  # nobody listens any more
+            raise
+        except BaseException:
+            yield from made.clean()
+            raise
+        if self._keep:
+            where = profile.keep(made.ws.settings)
+            fix = f"qdrant-admin status --profile {made.ws.settings.name}"
+            yield Notice(text=f"kept as profile {made.ws.settings.name}; its API key is in {where}", fix=fix)
+        else:
+            yield from made.clean()
+        yield Finished(report=self._report(made))
+
+    def _tell(self, ws: Workspace) -> Generator[Event, None, None]:
+        yield StepStarted(step="unpack", title="unpacking the sample")
+        source = f"chroma:{sample.unpack(self._folder)}"
+        yield StepFinished(step="unpack", detail=f"{sample.POINTS} real records in a Chroma directory")
+        yield Notice(text="1 of 3: a server of its own")
+        yield from self._part("up", up(ws, cancel=self._cancel))
+        yield Notice(text="2 of 3: moving the records into it")
+        yield from self._part("plan", plan(ws, source, PlanOptions(), cancel=self._cancel))
+        planned = self._reports[PlanReport]
+        assert isinstance(planned, PlanReport)  # noqa: S101 # what `plan` ends with
+        yield from self._part("migrate", migrate(ws, planned, cancel=self._cancel))
+        self._cancel.check()
+        yield Notice(text="3 of 3: killing the server, and proving that everything is still there")
+        yield from self._part("verify", verify(ws, VerifyOptions(how="kill"), cancel=self._cancel))
+
+    def _part(self, name: str, events: Events) -> Generator[Event, None, None]:
+        """One operation within the whole: its report is kept, its steps get ids of their own."""
+        for event in events:
+            if isinstance(event, Finished):
+                self._reports[type(event.report)] = event.report
+            else:
+                yield _within(name, event)
+
+    def _report(self, made: _Made) -> DemoReport:
+        parts = [self._reports.get(kind) for kind in (UpReport, MigrationReport, VerifyReport)]
+        first, second, third = parts
+        if not (
+            isinstance(first, UpReport) and isinstance(second, MigrationReport) and isinstance(third, VerifyReport)
+        ):
+            raise Failed("the demo ended without a report of every part", fix="qdrant-admin demo --debug")
+        return DemoReport(
+            profile=made.ws.settings.name,
+            up=first,
+            migration=second,
+            verify=third,
+            kept=self._keep,
+            removed=tuple(made.removed),
+            left=tuple(made.left),
+            seconds=time.monotonic() - self._begun,
+        )
+
+
+def _within(part: str, event: Event) -> Event:
+    """The event with its step's id made unique within the whole."""
+    step = getattr(event, "step", None)
+    return event if step is None else event.model_copy(update={"step": f"{part}.{step}"})

@@ -1,0 +1,107 @@
+"""Throw away a server together with its data: the single place where that happens, and only what we made for it.
+
+A profile has to be marked as ephemeral, its storage has to lie in the default place under the profile's own name, and
+in Docker every volume has to bear our mark with that name.
+"""
+
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from qdrant_admin.config.places import data_dir
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import NotOurs, Refused, StorageUnusable
+from qdrant_admin.core.events import Events, StepFinished, StepStarted
+from qdrant_admin.server.runtime import ServerRuntime
+
+STEP = "discard"
+
+
+def discard(settings: Settings, runtime: ServerRuntime, cancel: CancelToken) -> Events:
+    """Stop and remove the server of an ephemeral profile, then its data.
+
+    Raises:
+        Refused: the profile is not ephemeral, or its data lies where somebody put it.
+        NotOurs: container or volume does not bear our mark; nothing was removed.
+        StorageUnusable: the data could not be removed.
+    """
+    check_discardable(settings, runtime)
+    if runtime.inspect().state != "absent":
+        yield from runtime.remove(cancel)
+    yield StepStarted(step=STEP, title=f"removing the data of profile {settings.name}")
+    gone = _remove_volumes(settings) if runtime.kind == "docker" else _remove_folder(settings)
+    yield StepFinished(step=STEP, detail=gone or "there was none")
+
+
+def check_discardable(settings: Settings, runtime: ServerRuntime) -> None:
+    """Look at everything before anything is touched.
+
+    Raises:
+        Refused, NotOurs: as `discard`.
+    """
+    profile = settings.profile
+    if not profile.ephemeral or profile.storage is not None or profile.volume is not None or runtime.kind == "remote":
+        raise Refused(
+            f"the data of profile {settings.name} is not thrown away",
+            why="only what a demo made for itself, in a place of its own, is",
+            fix=f"qdrant-admin down --profile {settings.name}",
+        )
+    state = runtime.inspect()
+    if state.ours is False:
+        raise NotOurs(f"{state.name} was not removed", why="it does not bear our mark", fix="docker ps -a")
+    if runtime.kind == "docker":
+        _own_volumes(settings)
+
+
+def _remove_volumes(settings: Settings) -> str:
+    names = _own_volumes(settings)
+    with _engine(settings).client(f"remove the volumes of profile {settings.name}") as api:
+        for name in names:
+            api.remove_volume(name)
+    return ", ".join(names)
+
+
+def _own_volumes(settings: Settings) -> list[str]:
+    """The volumes of this profile that exist.
+
+    Raises:
+        NotOurs: one of them does not bear our mark, or that of another profile.
+    """
+    wanted = {settings.volume_name, f"{settings.volume_name}_snapshots"}
+    with _engine(settings).client(f"look at the volumes of profile {settings.name}") as api:
+        listed: list[Mapping[str, Any]] = api.volumes(filters={"name": settings.volume_name})["Volumes"] or []
+    found = [volume for volume in listed if volume["Name"] in wanted]
+    for volume in found:
+        if not _is_marked(volume.get("Labels") or {}, settings.name):
+            raise NotOurs(
+                f"volume {volume['Name']} was not removed",
+                why="it does not bear our mark, so somebody else made it",
+                fix=f"docker volume inspect {volume['Name']}",
+            )
+    return sorted(str(volume["Name"]) for volume in found)
+
+
+def _is_marked(labels: Mapping[str, str], profile: str) -> bool:
+    from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE
+
+    return labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == profile
+
+
+def _engine(settings: Settings) -> Any:
+    from qdrant_admin.server.docker.engine import find_engine
+
+    return find_engine(settings.profile.docker_host)
+
+
+def _remove_folder(settings: Settings) -> str:
+    folder = settings.native_folder
+    if folder.parent != data_dir() / "native" or folder.is_symlink():
+        raise Refused(f"{folder} is not removed", why="it is no folder of ours", fix=f'ls -ld "{folder}"')
+    if not folder.exists():
+        return ""
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise StorageUnusable(f"{folder} could not be removed", why=str(error), fix=f'ls -l "{folder}"') from error
+    return str(folder)
