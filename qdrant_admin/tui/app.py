@@ -16,7 +16,7 @@ How to add a screen
 5. Text: `look.text/line/lines/state/key/bar/spark` make `Content` for `Plain` (our Static); `look.cell/state_cell` make
    rich Text for DataTable and Tree. Never hand a `str` from outside to a widget: it would be parsed as markup.
    Figures and states come from `core.words` only.
-6. Designed states: `widgets.states.loading/empty/failure` into a `StatePanel`. Questions: `screens.dialogs.ConfirmDialog`
+6. Designed states: `widgets.states.loading/empty/failure` into a `StatePanel`. Questions: `dialogs.ConfirmDialog`
    (with `typed=NAME` where something would be destroyed) through `self.app.push_screen(dialog, callback)`.
 7. A snapshot for each designed state with the `snap` fixture (`tests/tui/conftest.py`), at 80x24 and 120x40, and a look
    at the picture (`python tests/tui/make_pictures.py --snapshots`).
@@ -38,6 +38,7 @@ from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.text import plain
 from qdrant_admin.tui import look
+from qdrant_admin.tui.commands import AdminCommands
 from qdrant_admin.tui.jobs import Jobs, JobStirred, JobView
 from qdrant_admin.tui.preferences import Preferences, read_preferences, write_preferences
 from qdrant_admin.tui.screens.base import BaseScreen
@@ -49,6 +50,7 @@ from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip
 STYLES = Path(__file__).parent / "styles"
 DRAW_EVERY_SECONDS = 0.066
 """At most some 15 looks into a job's mailbox a second."""
+KEY_NAMES = {"enter": "enter", "escape": "esc", "space": "space", "question_mark": "?", "slash": "/"}
 
 
 def _home() -> Screen[None]:
@@ -102,6 +104,7 @@ class AdminApp(App[int]):
     CSS_PATH: ClassVar[list[str | Path]] = sorted(STYLES.glob("*.tcss"))  # type: ignore[assignment]  # a list is fine
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
+    COMMANDS = {AdminCommands}
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
         "home": _home,
         "collections": _collections,
@@ -150,6 +153,10 @@ class AdminApp(App[int]):
         self.switch_mode(self._start)
         self.server.begin()
 
+    def get_key_display(self, binding: Binding) -> str:
+        """Keys by their names, as people say them and as an ASCII terminal can show them."""
+        return KEY_NAMES.get(binding.key.split(",")[0]) or look.glyphs(super().get_key_display(binding))
+
     # areas
 
     def action_go(self, mode: str) -> None:
@@ -157,10 +164,17 @@ class AdminApp(App[int]):
         if mode != self.current_mode:
             self.switch_mode(mode)
 
-    def action_back(self) -> None:
+    def open_collection(self, name: str) -> None:
+        """Show one collection (from the palette, or from a migration that has just ended)."""
+        from qdrant_admin.tui.screens.points import PointsScreen
+
+        self.action_go("collections")
+        self.push_screen(PointsScreen(name))
+
+    async def action_back(self) -> None:
         """Leave what lies over the area; in an area, nothing."""
         if len(self.screen_stack) > 1:
-            self.pop_screen()
+            await self.pop_screen()
 
     def action_show_help(self) -> None:
         """The keys of the screen in front."""
@@ -175,8 +189,8 @@ class AdminApp(App[int]):
         self.push_screen(JobsDialog())
 
     def base_screens(self) -> list[BaseScreen]:
-        """The screens of ours in the area in front, below any dialog."""
-        return [screen for screen in self.screen_stack if isinstance(screen, BaseScreen)] if self.current_mode else []
+        """The screens of ours in the area in front, below any dialog; not those that are still being composed."""
+        return [screen for screen in self.screen_stack if isinstance(screen, BaseScreen) and screen.is_mounted]
 
     def show_frame(self, screen: BaseScreen) -> None:
         """Bring header and strip of a screen up to date."""

@@ -1,6 +1,6 @@
 """A blocking call awaited without holding up the screen, in a daemon thread of its own.
 
-Not asyncio's default pool: that has a handful of threads, which a few slow calls fill, and quitting would wait for them.
+Not asyncio's default pool: a few slow calls fill its handful of threads, and quitting would wait for them.
 """
 
 import asyncio

@@ -217,7 +217,9 @@ class Jobs:
         Args:
             kind: the operation's name, by which screens find their jobs again (`latest`).
             title: in words for a person: `restart and verify`.
+            events: the operation; called in the thread.
             touches: what it changes; two jobs that touch the same thing do not run at once.
+            can_pause: whether it can be held half-way.
 
         Raises:
             AdminError: another job that touches the same thing is running.

@@ -25,13 +25,12 @@ TONE_STYLES: dict[Tone, str] = {
 }
 MUTED = "$text-muted"
 KEY = "bold $text-accent"
+RUN = "run_action"
+"""Meta of a span: the action that a click on it runs (in `Plain` and `Row`). Not `@click`: that looks like a link."""
 
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = "_.:-=+*#"
-_ASCII = str.maketrans(
-    {"…": "~", "·": ".", "→": ">", "←": "<", "↑": "^", "↓": "v", "▾": "v", "▸": ">", "—": "-", "–": "-", "━": "=", "─": "-",
-     "›": ">", "“": '"', "”": '"', "’": "'", "⏎": "~", "⇥": "~", "␍": "~", "␀": "~", "␛": "~", "\ufffd": "?", "✓": "*"}
-)  # fmt: skip
+_ASCII = str.maketrans("…·→←↑↓▾▸—–━─›“”’⏎⇥␍␀␛\ufffd✓•", '~.><^vv>--=->""\'~~~~~?**')
 
 
 def ascii_only() -> bool:
@@ -91,7 +90,7 @@ def symbol(key: str) -> Content:
 def key(name: str, says: str, action: str = "") -> Content:
     """A key and what it does, `r refresh`; a click runs `action` where one is given."""
     shown = Content.assemble((glyphs(name), KEY), (f" {says}", MUTED))
-    return shown.stylize(Style.from_meta({"@click": action})) if action else shown
+    return shown.stylize(Style.from_meta({RUN: action})) if action else shown
 
 
 def keys(*pairs: tuple[str, str, str]) -> Content:
@@ -116,6 +115,23 @@ def spark(values: Sequence[float], width: int, *, top: float | None = None, styl
     return Content.assemble((bars[0] * (width - len(drawn)), "$line"), (drawn, style))
 
 
+def chart(
+    values: Sequence[float], width: int, rows: int, *, top: float | None = None, style: str = "$accent"
+) -> list[Content]:
+    """As `spark`, but several rows high, the uppermost row first."""
+    bars = _ASCII_BARS if ascii_only() else _BARS
+    shown = list(values)[-width:]
+    highest = max(top or 0.0, max(shown, default=0.0)) or 1.0
+    eighths = [max(1, round(value / highest * rows * len(bars))) for value in shown]
+    drawn = []
+    for row in reversed(range(rows)):
+        levels = [min(len(bars), level - row * len(bars)) for level in eighths]
+        text_ = "".join(bars[level - 1] if level > 0 else " " for level in levels)
+        floor = (bars[0] if row == 0 else " ") * (width - len(text_))
+        drawn.append(Content.assemble((floor, "$line"), (text_, style)))
+    return drawn
+
+
 def bar(done: int, total: int | None, width: int, *, style: str = "$accent") -> Content:
     """A progress bar of thin blocks; only the empty track while the total is not known."""
     full, empty = ("#", "-") if ascii_only() else ("━", "─")
@@ -130,7 +146,9 @@ def cell(value: object, style: str = "", variables: Mapping[str, str] | None = N
     """A cell of a DataTable or a label of a Tree.
 
     Args:
-        style: a rich style, in which `$name` is looked up in `variables` (`self.app.theme_variables`).
+        value: anything; shown as one line, as it is.
+        style: a rich style, or `$name`, which is looked up in `variables`.
+        variables: `self.app.theme_variables`.
         right: for figures.
     """
     for name, colour in (variables or {}).items():

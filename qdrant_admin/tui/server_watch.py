@@ -3,6 +3,8 @@
 from collections import deque
 from typing import TYPE_CHECKING
 
+from textual.worker import WorkType
+
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.tui.background import off_thread
 
@@ -28,11 +30,11 @@ class ServerWatch:
     def begin(self) -> None:
         """Look for the first time, and from then on again and again."""
         self.look()
-        self._app.run_worker(self._measure, group="stats", exclusive=True, description="stats", exit_on_error=False)
+        self._work(self._measure, "stats")
 
     def look(self) -> None:
         """Look now; a look already under way is dropped."""
-        self._app.run_worker(self._look, group="status", exclusive=True, description="status", exit_on_error=False)
+        self._work(self._look, "status")
 
     def forget(self) -> None:
         """Know nothing, as at the start."""
@@ -51,6 +53,9 @@ class ServerWatch:
             return profile, "", ()
         address = self.status.url.removeprefix("http://")
         return profile, self.status.state, tuple(part for part in (self.status.version or "", address) if part)
+
+    def _work(self, work: WorkType[None], group: str) -> None:
+        self._app.run_worker(work, group=group, exclusive=True, description=group)
 
     async def _look(self) -> None:
         try:
@@ -75,4 +80,4 @@ class ServerWatch:
             self._app.set_timer(STATS_EVERY_SECONDS, self._measure_again)
 
     def _measure_again(self) -> None:
-        self._app.run_worker(self._measure, group="stats", exclusive=True, description="stats", exit_on_error=False)
+        self._work(self._measure, "stats")

@@ -98,6 +98,20 @@ class Services:
 
         delete_profile(name)
 
+    def default_name(self) -> str:
+        """The profile that is meant when none is named."""
+        return default_profile()
+
+    def store_key(self, key: str) -> str:
+        """Keep an API key for the profile; returns where it lies, in words."""
+        from pydantic import SecretStr
+
+        from qdrant_admin.config.secrets import store_key
+
+        where = store_key(self.profile, SecretStr(key))
+        self.reload()
+        return where
+
     def make_default(self, name: str) -> None:
         """Mean this profile when none is named."""
         from qdrant_admin.config.file import set_default_profile

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from qdrant_admin.config.settings import Settings
 from qdrant_admin.config.profile import Profile
+from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event, Events
@@ -217,6 +217,12 @@ class Canned(Services):
 
     def profiles(self) -> dict[str, Profile]:
         return {"local": Profile(), "staging": Profile(runtime="remote", url="http://127.0.0.1:7333")}
+
+    def default_name(self) -> str:
+        return "local"
+
+    def use_profile(self, name: str) -> None:
+        self._asked = name
 
     def save_profile(self, name: str, changes: "object") -> None:
         self.saved.append((name, dict(changes)))  # type: ignore[call-overload]  # a mapping, as the screens give it

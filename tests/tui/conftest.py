@@ -1,7 +1,6 @@
 """The snapshot fixture, and what keeps pictures the same on every run."""
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
@@ -10,6 +9,7 @@ from textual.widgets import Input
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.preferences import Preferences
 from qdrant_admin.tui.services import Services
+from qdrant_admin.tui.theme import ThemeChoice
 from tests.tui.canned import samples
 
 Before = Callable[[Pilot[int]], Awaitable[None]]
@@ -23,12 +23,11 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
+    monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)
     monkeypatch.delenv("QDRANT_ADMIN_ASCII", raising=False)
-    monkeypatch.setattr("qdrant_admin.core.words.clock", lambda moment, now=None: moment.strftime("%H:%M"))
 
 
-def make_app(services: Services, *, start: str = "home", theme: str = "dark") -> AdminApp:
+def make_app(services: Services, *, start: str = "home", theme: ThemeChoice = "dark") -> AdminApp:
     """An app that looks at its server once and draws every event at once."""
     app = AdminApp(services, watch=False, start=start, draw_every=0.0, preferences=Preferences(theme=theme))
     app.animation_level = "none"
@@ -65,6 +64,3 @@ def snap(snap_compare: Callable[..., bool]) -> Callable[..., bool]:
 def _raise(app: AdminApp) -> None:
     if app._exception is not None:
         raise app._exception
-
-
-SNAPSHOTS = Path(__file__).parent / "__snapshots__"

@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.geometry import Size
 from textual.screen import Screen
+from textual.worker import WorkType
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
@@ -75,7 +76,7 @@ class BaseScreen(Screen[None]):
     def server_changed(self) -> None:
         """The watch has seen something new (`admin.server`)."""
 
-    def job_changed(self, view: JobView, events: tuple[Event, ...]) -> None:
+    def job_changed(self, view: JobView, events: tuple[Event, ...], /) -> None:
         """A job said something. Only the screen in front is told; others see `admin.jobs` when they come back."""
 
     def on_mount(self) -> None:
@@ -98,7 +99,7 @@ class BaseScreen(Screen[None]):
 
     def action_cursor(self, where: str) -> None:
         """Let j, k, g and G do what the arrows, home and end do in the focused widget."""
-        names = {"down": ("cursor_down", "scroll_down"), "up": ("cursor_up", "scroll_up")}
+        names: dict[str, tuple[str, ...]] = {"down": ("cursor_down", "scroll_down"), "up": ("cursor_up", "scroll_up")}
         names |= {"home": ("scroll_top", "first", "scroll_home"), "end": ("scroll_bottom", "last", "scroll_end")}
         for name in names[where]:
             action = getattr(self.focused, f"action_{name}", None)
@@ -129,7 +130,8 @@ class BaseScreen(Screen[None]):
             else:
                 then(result)
 
-        self.run_worker(work, group=group, exclusive=True, description=group, exit_on_error=False)
+        running: WorkType[None] = work
+        self.run_worker(running, group=group, exclusive=True, description=group)
 
     def run_job(
         self,

@@ -1,5 +1,6 @@
 """Questions and bad news that lie over a screen."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -145,3 +146,47 @@ class ErrorDialog(ModalScreen[None]):
         """Put the report on the clipboard."""
         self.app.copy_to_clipboard(self.report())
         self.app.notify("error report copied", markup=False)
+
+
+class InputDialog(ModalScreen[str | None]):
+    """One line to type. `check` says what is wrong with a value, or nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "cancel", id="input.cancel", tooltip="leave it")
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        body: str,
+        *,
+        value: str = "",
+        check: Callable[[str], str] | None = None,
+        password: bool = False,
+    ) -> None:
+        super().__init__()
+        self._title, self._body, self._value, self._password = title, body, value, password
+        self._check = check or (lambda _: "")
+
+    def compose(self) -> ComposeResult:
+        """Question, field, what is wrong with it, keys."""
+        with Vertical(classes="dialog"):
+            yield Plain(look.text(self._title, "bold"), classes="dialog-title")
+            yield Plain(look.muted(self._body), classes="dialog-body")
+            yield Input(self._value, id="value", password=self._password, compact=True)
+            yield Plain(id="trouble")
+            yield Plain(
+                look.keys(("enter", "use it", ""), ("esc", "cancel", "screen.dismiss(None)")), classes="dialog-keys"
+            )
+
+    def on_mount(self) -> None:
+        """Straight into the field."""
+        self.query_one(Input).focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Close with the value, unless something is wrong with it."""
+        trouble = self._check(event.value)
+        if trouble:
+            self.query_one("#trouble", Plain).update(look.state("warn", trouble))
+        else:
+            self.dismiss(event.value)

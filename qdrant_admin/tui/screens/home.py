@@ -1,5 +1,6 @@
-"""Home: is my Qdrant all right?"""
+"""Home. It answers: is my Qdrant all right."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -8,7 +9,7 @@ from textual.containers import VerticalScroll
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.events import Event
+from qdrant_admin.core.events import Event, Events
 from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
@@ -99,7 +100,7 @@ class HomeScreen(BaseScreen):
             self._welcomed = True
             self.action_set_up()
 
-    def job_changed(self, view: JobView, events: tuple[Event, ...]) -> None:
+    def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
         """Show steps while the server is worked on; show what the doctor found."""
         self._draw_page()
         self.refresh_bindings()
@@ -139,7 +140,8 @@ class HomeScreen(BaseScreen):
             )
         else:
             samples = tuple(server.samples)
-            page.update(home(HomeModel(server.status, self.services.now(), samples, self._history, running), width))
+            model = HomeModel(server.status, self.services.now(), samples, self._history, running)
+            page.update(home(model, width, tall=self.size.height >= 45))
 
     # what the keys do
 
@@ -184,13 +186,9 @@ class HomeScreen(BaseScreen):
             case "apply":
                 self._ask_apply()
             case "adopt":
-                self.app.push_screen(
-                    ConfirmDialog(
-                        "Adopt this server?",
-                        "It was not made by qdrant-admin. After this, qdrant-admin may stop, restart and recreate it. Its data stays.",
-                        yes="Adopt",
-                    ),
-                    lambda sure: self.run_job("adopt", "adopt the server", services.adopt) if sure else None,
+                body = "It was made by others. From now on it may be stopped and made anew here. Its data stays."
+                self._confirm(
+                    ConfirmDialog("Adopt this server?", body, yes="Adopt"), "adopt", "adopt the server", services.adopt
                 )
             case "add_key":
                 self.ask(services.add_key, self._key_added, group="key")
@@ -201,23 +199,22 @@ class HomeScreen(BaseScreen):
 
     def _ask_apply(self) -> None:
         status, services = self.admin.server.status, self.services
-        rows = (
-            [
-                look.line(f"{change.setting}: ", look.muted(change.current), f" → {change.wanted}")
-                for change in status.changes
-            ]
-            if status
-            else []
-        )
-
-        def apply(cancel: CancelToken) -> "object":
-            return services.up(cancel, apply=True)
-
+        changes = status.changes if status is not None else ()
+        rows = [
+            look.line(f"{change.setting}: ", look.muted(change.current), f" → {change.wanted}") for change in changes
+        ]
         body = look.lines(*rows, look.muted("The server is stopped and made anew on the same data."))
-        self.app.push_screen(
-            ConfirmDialog("Make the server as the profile asks?", body, yes="Apply"),
-            lambda sure: self.run_job("apply", "apply the profile", apply) if sure else None,  # type: ignore[arg-type]  # events
-        )
+        dialog = ConfirmDialog("Make the server as the profile asks?", body, yes="Apply")
+        self._confirm(dialog, "apply", "apply the profile", lambda cancel: services.up(cancel, apply=True))
+
+    def _confirm(self, dialog: ConfirmDialog, kind: str, title: str, events: Callable[[CancelToken], Events]) -> None:
+        """Run a job once the dialog has been said yes to."""
+
+        def answered(sure: bool | None) -> None:
+            if sure:
+                self.run_job(kind, title, events)
+
+        self.app.push_screen(dialog, answered)
 
     def _key_added(self, where: str) -> None:
         self.notify(f"a key was generated and is kept in {where}; press p to apply it", markup=False)
@@ -225,11 +222,9 @@ class HomeScreen(BaseScreen):
 
     def action_stop(self) -> None:
         """Stop, after a question."""
-        services = self.services
-        body = "Applications that use it will fail until it is started again. Nothing is removed: container, volume and data stay."
-        self.app.push_screen(
-            ConfirmDialog("Stop the server?", body, yes="Stop"),
-            lambda sure: self.run_job("down", "stop the server", services.down) if sure else None,
+        body = "Applications that use it fail until it is started again. Nothing is removed: container and data stay."
+        self._confirm(
+            ConfirmDialog("Stop the server?", body, yes="Stop"), "down", "stop the server", self.services.down
         )
 
     def action_environment(self) -> None:

@@ -38,37 +38,38 @@ class HomeModel:
     """A running operation on the server, whose steps are the news."""
 
 
-def home(model: HomeModel, width: int) -> Content:
+def home(model: HomeModel, width: int, *, tall: bool = False) -> Content:
     """The whole of Home for this many cells."""
     if width >= WIDE:
         third = (width - 8) // 3
-        top = look.beside([server(model, third), data(model), cost(model, third)], [third] * 3)
+        top = look.beside([server(model, third), data(model), cost(model, third, tall=tall)], [third] * 3)
         half = (width - 6) // 2
-        below = look.beside([news(model, half), recent(model, half)], [half, half], gap=6)
+        below = look.beside([news(model, half), recent(model, half, most=20)], [half, half], gap=6)
     elif width >= NORMAL:
         left = (width - 4) * 11 // 20
         top = look.beside([[*server(model, left), *costs(model, left)], data(model)], [left, width - 4 - left])
         below = [*news(model, width), Content(""), *recent(model, width)]
     else:
-        top = [*server(model, width), *costs(model, width), Content(""), *data_briefly(model)]
+        top = [*server(model, width, brief=True), *costs(model, width), Content(""), *data_briefly(model)]
         below = [*news(model, width), Content(""), *recent(model, width)]
     return look.lines(*top, Content(""), *below)
 
 
-def server(model: HomeModel, width: int) -> list[Content]:
+def server(model: HomeModel, width: int, *, brief: bool = False) -> list[Content]:
     """How it runs."""
     status = model.status
     runtime = {"docker": "Docker", "native": "native process", "remote": "remote"}[status.runtime]
     where = f"container {status.container}" if status.container else status.name if status.runtime == "native" else ""
     pairs = [("runtime", _facts(runtime, where))]
     if status.started_at is not None:
-        pairs.append(
-            ("started", _facts(words.ago(status.started_at, model.now), words.counted(status.restarts, "restart")))
-        )
-    if status.restart_policy:
+        policy = status.restart_policy if brief else ""
+        restarts = words.counted(status.restarts, "restart")
+        pairs.append(("started", _facts(words.ago(status.started_at, model.now), restarts, policy)))
+    if status.restart_policy and not brief:
         pairs.append(("restarts", look.text(status.restart_policy)))
     pairs.append(("storage", _storage(status)))
-    pairs.append(("access", look.text("with an API key") if status.api_key else look.text("without an API key")))
+    if not brief:
+        pairs.append(("access", look.text("with an API key" if status.api_key else "without an API key")))
     return [look.title("Server"), *[row.truncate(width, ellipsis=True) for row in look.fields(pairs, 11)]]
 
 
@@ -91,30 +92,33 @@ def _facts(*facts: str) -> Content:
 def data(model: HomeModel) -> list[Content]:
     """What it holds."""
     status = model.status
-    proof = last_proof(model)
     pairs = [
         ("collections", _collections(status)),
         ("points", _points(model)),
         ("on disk", _disk(model)),
         (
             "last proof",
-            proof or look.line(look.state("unknown", "never"), "  ", look.key("4", "prove it", "app.go('verify')")),
+            last_proof(model) or _never_proved(),
         ),
     ]
     return [look.title("Data"), *look.fields(pairs, 13)]
 
 
 def data_briefly(model: HomeModel) -> list[Content]:
-    """What it holds, in two lines for a narrow screen."""
+    """What it holds, in few lines for a narrow screen."""
     status = model.status
-    dot = look.muted(" · ")
-    counts = look.line(
-        _collections(status), look.muted(" collections"), dot, _points(model), look.muted(" points"), dot, _disk(model)
-    )
-    proof = last_proof(model) or look.line(
-        look.state("unknown", "never"), "  ", look.key("4", "prove it", "app.go('verify')")
-    )
-    return [look.title("Data"), counts, look.line(look.muted("last proof "), proof)]
+    counts: list[Content] = []
+    if status.collections is not None:
+        counts.append(look.line((words.counted(status.collections, "collection"), "bold"), _colours(status)))
+    if status.points is not None:
+        counts.append(look.line((words.counted(status.points, "point"), "bold")))
+    shown = look.muted("   ·   ").join(counts) if counts else look.muted("what it holds is unknown")
+    pairs = [("on disk", _disk(model)), ("last proof", last_proof(model) or _never_proved())]
+    return [look.title("Data"), shown, *look.fields(pairs, 11)]
+
+
+def _never_proved() -> Content:
+    return look.line(look.state("unknown", "never"), "  ", look.key("4", "prove it", "app.go('verify')"))
 
 
 def _collections(status: StatusReport) -> Content:
@@ -168,24 +172,38 @@ def costs(model: HomeModel, width: int) -> list[Content]:
     room = max(8, min(24, (width - 36) // 2))
     cpu, memory = _series(model.samples)
     newest = model.samples[-1]
-    return [look.line(look.fit(look.muted("cpu"), 11), look.spark(cpu, room, top=10.0), " ", _percent(newest), look.muted("   memory  "),
-                      look.spark(memory, room), " ", words.size(newest.memory_bytes))]  # fmt: skip
+    used = look.spark(memory, room, top=_calm(memory), style="$secondary")
+    shown = look.line(look.spark(cpu, room, top=10.0), " ", _percent(newest), look.muted("   memory  "), used)
+    return [look.line(look.fit(look.muted("cpu"), 11), shown, " ", words.size(newest.memory_bytes))]
 
 
-def cost(model: HomeModel, width: int) -> list[Content]:
-    """CPU, memory and disk as a column of their own, for a wide screen."""
+def cost(model: HomeModel, width: int, *, tall: bool = False) -> list[Content]:
+    """CPU and memory as a column of its own, for a wide screen; on a tall one with room for their shape."""
     if not model.samples:
         return [look.title("Cost"), look.muted("not measured")]
     cpu, memory = _series(model.samples)
-    newest, room = model.samples[-1], max(10, width - 24)
+    newest, room, rows = model.samples[-1], max(10, width - 9), 4 if tall else 1
     limit = f" of {words.size(newest.memory_limit_bytes)}" if newest.memory_limit_bytes else ""
-    pairs = [
-        ("cpu", look.line(look.spark(cpu, room, top=10.0), "  ", _percent(newest))),
-        ("", look.muted(f"peak {max(cpu, default=0.0):.0f} %")),
-        ("memory", look.line(look.spark(memory, room), "  ", words.size(newest.memory_bytes))),
-        ("", look.muted(f"peak {words.size(round(max(memory, default=0.0)))}{limit}")),
-    ]
-    return [look.title("Cost"), *look.fields(pairs, 9)]
+    lines = [look.title("Cost")]
+    for label, values, top, style, now, peak in (
+        ("cpu", cpu, 10.0, "$accent", _percent(newest), f"peak {max(cpu, default=0.0):.0f} %"),
+        (
+            "memory",
+            memory,
+            _calm(memory),
+            "$secondary",
+            words.size(newest.memory_bytes),
+            f"peak {words.size(round(max(memory, default=0.0)))}{limit}",
+        ),
+    ):
+        lines.append(look.line(look.fit(look.muted(label), 9), (now, "bold"), look.muted(f"   {peak}")))
+        lines += [look.line(" " * 9, row) for row in look.chart(values, room, rows, top=top, style=style)]
+    return lines
+
+
+def _calm(memory: Sequence[float]) -> float:
+    """The top of the memory's scale: what is used stands at half height, so that growth has room to be seen."""
+    return 2 * max(memory, default=0.0)
 
 
 def _series(samples: Sequence[StatsReport]) -> tuple[list[float], list[float]]:
@@ -224,12 +242,12 @@ def news(model: HomeModel, width: int) -> list[Content]:
     return rows
 
 
-def recent(model: HomeModel, width: int) -> list[Content]:
+def recent(model: HomeModel, width: int, *, most: int = 8) -> list[Content]:
     """The newest finished operations."""
     rows = [look.title("Recent")]
-    for entry in model.history[:8]:
+    for entry in model.history[:most]:
         when = look.fit(look.muted(words.clock(entry.started_at, model.now)), 13)
-        verdict = look.fit(look.state(entry.verdict), 18)
+        verdict = look.fit(look.state(entry.verdict), 16)
         row = look.line(when, look.fit(look.text(entry.operation), 9), verdict, look.muted(entry.summary))
         rows.append(row.truncate(width, ellipsis=True))
     return rows if model.history else [*rows, look.muted("nothing yet: what you do here is kept, with its report")]

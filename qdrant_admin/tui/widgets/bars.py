@@ -1,8 +1,9 @@
 """The frame around every screen: header, strip of jobs, the screen's keys, and the way to the other screens."""
 
 from textual.app import ComposeResult
-from textual.content import Content
 from textual.containers import Vertical
+from textual.content import Content
+from textual.events import Click
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
@@ -22,6 +23,14 @@ SECTIONS: tuple[tuple[str, str], ...] = (
 """The areas in the order of their number keys."""
 
 
+async def run_clicked(widget: Widget, event: Click) -> None:
+    """Run the action of the span that was clicked, if it has one."""
+    action = event.style.meta.get(look.RUN)
+    if isinstance(action, str):
+        event.stop()
+        await widget.app.run_action(action, default_namespace=widget.screen)
+
+
 class Plain(Static):
     """A Static that takes text as it is. The only kind of Static in this app."""
 
@@ -39,6 +48,10 @@ class Row(Widget):
     def draw(self, width: int) -> Content:
         """The line for this many cells."""
         raise NotImplementedError
+
+    async def on_click(self, event: Click) -> None:
+        """Keys that are shown can be clicked."""
+        await run_clicked(self, event)
 
     def render(self) -> Content:
         """As `draw` has it."""
@@ -75,7 +88,10 @@ class KeyBar(Row):
     def draw(self, width: int) -> Content:
         """As many keys as fit; each can be clicked."""
         shown = Content("")
-        for namespace, binding, enabled, _ in self.screen.active_bindings.values():
+        ordered = sorted(
+            self.screen.active_bindings.values(), key=lambda active: (active.binding.id or "").startswith("screen.")
+        )
+        for namespace, binding, enabled, _ in ordered:
             if not binding.show or not enabled:
                 continue
             display = binding.key_display or self.app.get_key_display(binding)

@@ -1,0 +1,264 @@
+"""Logs. They answer: what does the server itself say."""
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input, RichLog
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError, Cancelled
+from qdrant_admin.tui import look
+from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.states import StatePanel, empty, failure
+
+KEPT = 5000
+TAIL = 500
+DRAW_EVERY_SECONDS = 0.1
+LEVELS = {
+    "ERROR": "text-error",
+    "WARN": "text-warning",
+    "INFO": "text-muted",
+    "DEBUG": "text-disabled",
+    "TRACE": "text-disabled",
+}
+
+
+class LogTap:
+    """A thread that reads the log into a mailbox, which the screen empties at its own pace."""
+
+    def __init__(self, batches: "Iterable[list[str]]", cancel: CancelToken) -> None:
+        self.cancel = cancel
+        self.failure: Exception | None = None
+        self.over = False
+        self._batches = batches
+        self._lock = threading.Lock()
+        self._mail: deque[str] = deque(maxlen=KEPT)
+        threading.Thread(target=self._run, name="logs", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            for batch in self._batches:
+                with self._lock:
+                    self._mail.extend(batch)
+        except Cancelled:
+            pass
+        except Exception as error:  # noqa: BLE001 - shown on the screen; a log that cannot be read must not end the app
+            self.failure = error
+        self.over = True
+
+    def collect(self) -> list[str]:
+        """The lines since the last time; the oldest are gone when there were more than anybody could read."""
+        with self._lock:
+            lines = list(self._mail)
+            self._mail.clear()
+        return lines
+
+
+class LogsScreen(BaseScreen):
+    """The server's log: followed, held, filtered, wrapped; levels in words and colours."""
+
+    SECTION = "logs"
+    HELP_TEXT = "What does the server itself say? Follows the log; / shows only lines that contain a text."
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "follow", "follow or hold", id="logs.follow", tooltip="follow the log, or hold it still to read"),
+        Binding("slash", "find", "filter", id="logs.filter", tooltip="only lines that contain a text"),
+        Binding("v", "level", "level", id="logs.level", tooltip="all lines, warnings and errors, errors only"),
+        Binding("z", "wrap", "wrap", id="logs.wrap", tooltip="wrap long lines, or cut them"),
+        Binding("y", "copy", "copy", id="logs.copy", tooltip="copy the lines that are shown"),
+        Binding("escape", "clear_filter", "all lines", id="logs.clear", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tap: LogTap | None = None
+        self._lines: deque[str] = deque(maxlen=KEPT)
+        self._following = True
+        self._least = 0
+        self._filter = ""
+        self._state = ""
+
+    def compose_body(self) -> ComposeResult:
+        """State line, filter, log."""
+        yield Plain(id="logs-head")
+        yield Input(placeholder="only lines that contain…", id="logs-filter", compact=True)
+        yield StatePanel(id="logs-state")
+        yield RichLog(id="log", max_lines=KEPT, markup=False, highlight=False, auto_scroll=True, wrap=False)
+
+    def on_mount(self) -> None:
+        """Draw new lines a few times a second, in batches."""
+        log = self.query_one(RichLog)
+        log.wrap = self.admin.preferences.wrap_logs
+        log.focus()
+        self.set_interval(DRAW_EVERY_SECONDS, self._drain)
+
+    def look_again(self) -> None:
+        """Open the tap, if it is not open."""
+        if self._tap is None or self._tap.over:
+            self._lines.clear()
+            self._redraw()
+            cancel = CancelToken()
+            self._tap = LogTap(self._batches(cancel), cancel)
+
+    def server_changed(self) -> None:
+        """A log that ended goes on when the server runs again."""
+        status = self.admin.server.status
+        state = status.state if status is not None else ""
+        before, self._state = self._state, state
+        if (
+            self._tap is not None
+            and self._tap.over
+            and before not in {"", state}
+            and state not in {"stopped", "absent"}
+        ):
+            self.look_again()
+
+    def _batches(self, cancel: CancelToken) -> "Iterable[list[str]]":
+        yield from self.services.logs(tail=TAIL, follow=True, cancel=cancel)
+
+    def action_refresh_now(self) -> None:
+        """Read the log anew."""
+        self._close()
+        self.look_again()
+
+    def _close(self) -> None:
+        if self._tap is not None:
+            self._tap.cancel.cancel()
+            self._tap = None
+
+    def on_unmount(self) -> None:
+        """Close the tap."""
+        self._close()
+
+    def _drain(self) -> None:
+        tap = self._tap
+        if tap is None or not self._following:
+            return
+        new = tap.collect()
+        if new:
+            self._lines.extend(new)
+            self._write(new)
+        self._head()
+
+    # drawing
+
+    def _shown(self, line: str) -> bool:
+        if self._filter and self._filter.lower() not in line.lower():
+            return False
+        level = level_of(line)
+        return self._least == 0 or level == "ERROR" or (self._least == 1 and level == "WARN")
+
+    def _write(self, lines: "Iterable[str]") -> None:
+        wanted = [line for line in lines if self._shown(line)]
+        if wanted:
+            colours = self.app.theme_variables
+            body = Text("\n").join(log_line(line, colours, self._filter) for line in wanted)
+            self.query_one(RichLog).write(body, expand=True)
+
+    def _redraw(self) -> None:
+        self.query_one(RichLog).clear()
+        self._write(self._lines)
+        self._head()
+
+    def _head(self) -> None:
+        tap = self._tap
+        nothing = not self._lines
+        panel, log = self.query_one(StatePanel), self.query_one(RichLog)
+        trouble = tap.failure if tap is not None else None
+        panel.display = nothing
+        log.display = not nothing
+        if nothing and trouble is not None:
+            error = (
+                trouble
+                if isinstance(trouble, AdminError)
+                else AdminError("the log cannot be read", why=f"{type(trouble).__name__}: {trouble}")
+            )
+            panel.update(failure(error, ("r", "try again", "screen.refresh_now")))
+        elif nothing:
+            panel.update(empty("No log lines yet.", "They appear here as soon as the server says something."))
+        following = look.state("running", "following") if self._following else look.state("paused", "held")
+        if tap is not None and tap.over:
+            following = look.state("stopped", "the log has ended")
+        parts = [following, look.muted(("all lines", "warnings and errors", "errors")[self._least])]
+        if self._filter:
+            parts.append(look.line(look.muted("only "), (self._filter, "bold")))
+        self.query_one("#logs-head", Plain).update(look.muted("   ").join(parts))
+
+    # keys
+
+    def action_follow(self) -> None:
+        """Hold the log still, or follow it again."""
+        self._following = not self._following
+        self.query_one(RichLog).auto_scroll = self._following
+        self._head()
+
+    def action_find(self) -> None:
+        """Open the filter."""
+        field = self.query_one("#logs-filter", Input)
+        field.add_class("-open")
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while typing."""
+        self._filter = event.value
+        self._redraw()
+
+    def on_input_submitted(self) -> None:
+        """Back to the log with the filter kept."""
+        self.query_one(RichLog).focus()
+        self.query_one("#logs-filter").set_class(bool(self._filter), "-open")
+
+    def action_clear_filter(self) -> None:
+        """All lines again."""
+        field = self.query_one("#logs-filter", Input)
+        field.value = ""
+        field.remove_class("-open")
+        self.query_one(RichLog).focus()
+
+    def action_level(self) -> None:
+        """All lines, warnings and errors, errors only."""
+        self._least = (self._least + 1) % 3
+        self._redraw()
+
+    def action_wrap(self) -> None:
+        """Wrap long lines, or cut them; remembered."""
+        log = self.query_one(RichLog)
+        log.wrap = not log.wrap
+        self.admin.keep(self.admin.preferences.model_copy(update={"wrap_logs": log.wrap}))
+        self._redraw()
+
+    def action_copy(self) -> None:
+        """Copy what is shown."""
+        shown = [line for line in self._lines if self._shown(line)]
+        self.app.copy_to_clipboard("\n".join(shown) + "\n")
+        self.notify(f"{len(shown)} lines copied", markup=False)
+
+
+def level_of(line: str) -> str:
+    """The level that a line of Qdrant's log carries; empty for lines without one."""
+    head = line[:48]
+    return next((level for level in LEVELS if f" {level} " in head), "")
+
+
+def log_line(line: str, colours: "dict[str, str]", wanted: str = "") -> Text:
+    """One line, taken as it is: muted time, level in its colour, the filter's text marked."""
+    shown = look.cell(line)
+    shown.no_wrap, shown.overflow = None, None
+    level = level_of(line)
+    if level:
+        start = shown.plain.index(f" {level} ")
+        shown.stylize(colours["text-disabled"], 0, start)
+        tone = colours[LEVELS[level]]
+        shown.stylize(f"bold {tone}" if level in {"ERROR", "WARN"} else tone, start, start + len(level) + 1)
+        if level == "ERROR":
+            shown.stylize(tone, start + len(level) + 2)
+    if wanted:
+        place = shown.plain.lower().find(wanted.lower())
+        if place >= 0:
+            shown.stylize(f"bold {colours['text-accent']}", place, place + len(wanted))
+    return shown

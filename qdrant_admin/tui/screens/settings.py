@@ -1,0 +1,280 @@
+"""Settings. They answer: which Qdrant, with which values, and where does each come from."""
+
+from typing import ClassVar, get_args
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import DataTable
+
+from qdrant_admin.config.profile import Profile, RuntimeChoice
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.tui import look
+from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.screens.dialogs import ConfirmDialog, InputDialog
+from qdrant_admin.tui.theme import CHOICES
+from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.states import StatePanel, failure, loading
+
+Answer = tuple[dict[str, Profile], Settings, str]
+
+
+class SettingsScreen(BaseScreen):
+    """Profiles on the left, the values of the one in use on the right, the theme below."""
+
+    SECTION = "settings"
+    HELP_TEXT = "Which Qdrant am I working with, with which values, and where does each of them come from?"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "use",
+            "use or edit",
+            id="settings.use",
+            tooltip="use this profile, or change this value",
+            show=True,
+        ),
+        Binding("n", "add", "new profile", id="settings.add", tooltip="add a profile"),
+        Binding("e", "edit", "edit value", id="settings.edit", tooltip="change the value under the cursor"),
+        Binding(
+            "m", "make_default", "make default", id="settings.default", tooltip="mean this profile when none is named"
+        ),
+        Binding(
+            "x", "remove", "remove", id="settings.remove", tooltip="remove the profile from the file; its data stays"
+        ),
+        Binding("t", "theme", "theme", id="settings.theme", tooltip="dark, light, or as the terminal is"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._profiles: dict[str, Profile] = {}
+        self._settings: Settings | None = None
+
+    def compose_body(self) -> ComposeResult:
+        """Two tables and a line."""
+        yield StatePanel(loading("reading the settings…"), id="settings-state")
+        with Horizontal(id="settings-columns"):
+            with Vertical(id="settings-profiles"):
+                yield Plain(look.title("Profiles"))
+                profiles: DataTable[object] = DataTable(id="profiles", cursor_type="row", show_header=False)
+                yield profiles
+            with Vertical(id="settings-values"):
+                yield Plain(id="values-title")
+                values: DataTable[object] = DataTable(id="values", cursor_type="row", zebra_stripes=False)
+                yield values
+        with VerticalScroll(id="settings-foot"):
+            yield Plain(id="settings-theme")
+
+    def on_mount(self) -> None:
+        """Columns once."""
+        self.query_one("#profiles", DataTable).add_columns(look.cell("profile"), look.cell("where"))
+        self.query_one("#values", DataTable).add_columns(look.cell("setting"), look.cell("value"), look.cell("from"))
+        self.query_one("#settings-columns").display = False
+        self._draw_theme()
+
+    def look_again(self) -> None:
+        """Read the file."""
+        self.ask(self._read, self._got, self._failed, group="settings")
+
+    def _read(self) -> Answer:
+        return self.services.profiles(), self.services.settings(), self.services.default_name()
+
+    def _failed(self, error: AdminError) -> None:
+        self.query_one("#settings-columns").display = False
+        panel = self.query_one(StatePanel)
+        panel.display = True
+        panel.update(failure(error, ("r", "read again", "screen.refresh_now")))
+
+    def _got(self, answer: Answer) -> None:
+        self._profiles, self._settings, default = answer
+        self.query_one(StatePanel).display = False
+        self.query_one("#settings-columns").display = True
+        colours = self.app.theme_variables
+        table = self.query_one("#profiles", DataTable)
+        row, first = table.cursor_row, not table.row_count
+        table.clear()
+        for name, profile in sorted(self._profiles.items()):
+            here = name == self.services.profile
+            shown = look.state_cell("ok", colours, name) if here else look.cell(f"  {name}")
+            note = f"{profile.url or f'port {profile.port}'}{'  · default' if name == default else ''}"
+            table.add_row(shown, look.cell(note, "$text-muted", colours), key=name)
+        table.move_cursor(row=row)
+        self._draw_values()
+        if first:
+            table.focus()
+
+    def _draw_values(self) -> None:
+        settings = self._settings
+        if settings is None:
+            return
+        self.query_one("#values-title", Plain).update(
+            look.line(look.title("Values of "), (settings.name, "bold $text-accent"))
+        )
+        table, colours = self.query_one("#values", DataTable), self.app.theme_variables
+        row = table.cursor_row
+        table.clear()
+        for key, value in settings.profile.model_dump(mode="json").items():
+            origin = settings.origins.get(key, "default")
+            strength = "$text-muted" if origin == "default" else ""
+            shown = "" if value is None else value
+            table.add_row(
+                look.cell(key.replace("_", " "), strength, colours),
+                look.cell(shown, strength, colours),
+                look.cell(origin, "$text-muted", colours),
+                key=key,
+            )
+        kept = "kept, not shown" if settings.api_key is not None else ""
+        table.add_row(
+            look.cell("API key"),
+            look.cell(kept),
+            look.cell(settings.api_key_origin, "$text-muted", colours),
+            key="api_key",
+        )
+        table.move_cursor(row=row)
+
+    def _draw_theme(self) -> None:
+        chosen = self.admin.preferences.theme
+        parts = [look.text(choice, "bold $text-accent" if choice == chosen else look.MUTED) for choice in CHOICES]
+        shown = look.line(look.key("t", "theme", "screen.theme"), "   ", Content("  ").join(parts))
+        self.query_one("#settings-theme", Plain).update(shown)
+
+    # keys
+
+    def _profile_here(self) -> str:
+        table = self.query_one("#profiles", DataTable)
+        if not table.row_count:
+            return ""
+        return str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value)
+
+    def _value_here(self) -> str:
+        table = self.query_one("#values", DataTable)
+        return str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value) if table.row_count else ""
+
+    def on_data_table_row_selected(self, event: "DataTable.RowSelected") -> None:
+        """Enter or a click: use the profile, or change the value."""
+        if event.data_table.id == "profiles":
+            self._use(self._profile_here())
+        else:
+            self.action_edit()
+
+    def action_use(self) -> None:
+        """As enter in the table that has the focus."""
+        if self.focused is self.query_one("#values"):
+            self.action_edit()
+        else:
+            self._use(self._profile_here())
+
+    def _use(self, name: str) -> None:
+        if name and name != self.services.profile:
+            self.ask(lambda: self.services.use_profile(name), lambda _: self.admin.profile_changed(), group="profile")
+
+    def action_theme(self) -> None:
+        """The next theme."""
+        chosen = CHOICES.index(self.admin.preferences.theme)
+        self.admin.choose_theme(CHOICES[(chosen + 1) % len(CHOICES)])
+        self._draw_theme()
+        if self._settings is not None:
+            self.look_again()
+
+    def action_add(self) -> None:
+        """Name and address of a new profile."""
+        known = set(self._profiles)
+
+        def trouble(value: str) -> str:
+            return "there is a profile of this name" if value in known else "" if value else "a name, please"
+
+        def named(name: str | None) -> None:
+            if name:
+                body = "The address of a server that runs already, or nothing for one that qdrant-admin runs here."
+                self.app.push_screen(InputDialog(f"Where is {name}?", body), lambda url: self._added(name, url))
+
+        body = "Lower-case letters, digits, - and _."
+        self.app.push_screen(InputDialog("The name of the new profile", body, check=trouble), named)
+
+    def _added(self, name: str, url: str | None) -> None:
+        if url is None:
+            return
+        changes: dict[str, object] = {"runtime": "remote", "url": url.strip()} if url.strip() else {"runtime": "auto"}
+        self._save(name, changes)
+
+    def _save(self, name: str, changes: dict[str, object]) -> None:
+        services = self.services
+        self.ask(lambda: services.save_profile(name, changes), lambda _: self.admin.profile_changed(), group="save")
+
+    def action_edit(self) -> None:
+        """Change the value under the cursor; empty takes it out of the file."""
+        settings, key = self._settings, self._value_here()
+        if settings is None or not key:
+            return
+        if key == "api_key":
+            body = "Its text is kept in the keyring or a file of mode 0600, never in the configuration."
+            dialog = InputDialog("The API key of this profile", body, password=True)
+            self.app.push_screen(dialog, self._keep_key)
+            return
+        origin = settings.origins.get(key, "default")
+        value = settings.profile.model_dump(mode="json")[key]
+        body = f"{_meaning(key)} Now from: {origin}. Nothing typed: the default again."
+        dialog = InputDialog(key.replace("_", " "), body, value="" if value is None else str(value))
+        self.app.push_screen(dialog, lambda typed: self._typed(settings.name, key, typed))
+
+    def _typed(self, name: str, key: str, typed: str | None) -> None:
+        if typed is not None:
+            self._save(name, {key: typed_value(key, typed.strip())})
+
+    def _keep_key(self, typed: str | None) -> None:
+        if not typed:
+            return
+        services = self.services
+
+        def kept(where: str) -> None:
+            self.notify(f"kept in {where}", markup=False)
+            self.admin.profile_changed()
+
+        self.ask(lambda: services.store_key(typed), kept, group="key")
+
+    def action_make_default(self) -> None:
+        """Mean this profile when none is named."""
+        name = self._profile_here()
+        if name:
+            self.ask(lambda: self.services.make_default(name), lambda _: self.look_again(), group="default")
+
+    def action_remove(self) -> None:
+        """Take a profile out of the file, after its name has been typed."""
+        name = self._profile_here()
+        if not name:
+            return
+        if name == self.services.profile:
+            self.notify("this profile is in use; use another one first", severity="warning", markup=False)
+            return
+        body = "It is taken out of the configuration file. Its server and its data are not touched."
+        dialog = ConfirmDialog(f"Remove the profile {name}?", body, yes="Remove", typed=name)
+        services = self.services
+        self.app.push_screen(
+            dialog,
+            lambda sure: (
+                self.ask(lambda: services.remove_profile(name), lambda _: self.look_again(), group="remove")
+                if sure
+                else None
+            ),
+        )
+
+
+def _meaning(key: str) -> str:
+    if key == "runtime":
+        return f"One of {', '.join(get_args(RuntimeChoice))}."
+    kind = {"port": "A port.", "grpc_port": "A port.", "timeout": "Seconds.", "ready_timeout": "Seconds."}
+    return kind.get(key, "")
+
+
+def typed_value(key: str, typed: str) -> object:
+    """What was typed, as the configuration file has it: a number where the setting is one, None for nothing."""
+    if not typed:
+        return None
+    kind = str(Profile.model_fields[key].annotation)
+    try:
+        if "int" in kind and "str" not in kind:
+            return int(typed)
+        return float(typed) if "float" in kind else typed
+    except ValueError:
+        return typed  # the profile's own check then says what is wrong with it
