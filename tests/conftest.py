@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -39,7 +40,7 @@ def server(shared_server: Server) -> Server:
     """A running, empty real server. Tests must not stop it: those that do, make one of their own."""
     with httpx.Client(base_url=shared_server.url, timeout=30) as http:
         for collection in http.get("/collections").json()["result"]["collections"]:
-            http.delete(f"/collections/{collection['name']}").raise_for_status()
+            http.delete(f"/collections/{quote(collection['name'], safe='')}").raise_for_status()
     return shared_server
 
 
