@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, Cancelled, Failed, Refused
+from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, Failed, Refused, RequestRejected
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.text import plain
@@ -23,7 +23,7 @@ from qdrant_admin.migration.sources.base import Source, open_source
 from qdrant_admin.migration.stream import Copier
 from qdrant_admin.migration.uri import parse
 from qdrant_admin.migration.verify import Verifier
-from qdrant_admin.migration.weather import Weather
+from qdrant_admin.migration.weather import PASSING, Weather
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -224,6 +224,16 @@ class _Run:
 
     def _aliases(self, wanted: list[CollectionPlan]) -> Events:
         """Put back the aliases that are free; the plan has told about the others."""
+        while any(planned.aliases for planned in wanted):
+            try:
+                yield from self._put_back(wanted)
+            except PASSING as error:
+                yield from self._weather.wait(error)
+            else:
+                yield from self._weather.fair()
+                return
+
+    def _put_back(self, wanted: list[CollectionPlan]) -> Events:
         taken = self._database.aliases()
         names = set(self._database.names())
         for planned in wanted:
@@ -232,7 +242,7 @@ class _Run:
                     continue
                 try:
                     self._database.set_alias(alias, planned.target)
-                except AdminError as error:
+                except (RequestRejected, BadInput) as error:
                     yield Notice(level="warning", text=f"alias {plain(alias)} was not made: {error}", fix=error.fix)
 
     def _verify(self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]) -> Events:

@@ -1,6 +1,11 @@
 """What the migration tests share: a workspace over a test server, running to the end, unpacked stores."""
 
+import base64
+import contextlib
 import hashlib
+import json
+import pickle
+import sqlite3
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -56,3 +61,31 @@ def hashes(folder: Path) -> dict[str, str]:
     """Every file of a folder to its hash."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+DENSE = {"vectors": {"size": 4, "distance": "Dot"}}
+
+
+def local_store(folder: Path, collections: dict[str, list[dict[str, Any]]], config: dict[str, Any] = DENSE) -> Path:
+    """An embedded folder with these points, written as qdrant-client writes it, whatever it would say to the points."""
+    from qdrant_client import models
+
+    folder.mkdir(parents=True, exist_ok=True)
+    meta = {"collections": dict.fromkeys(collections, config), "aliases": {}}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    for name, points in collections.items():
+        (folder / "collection" / name).mkdir(parents=True)
+        with contextlib.closing(sqlite3.connect(folder / "collection" / name / "storage.sqlite")) as database:
+            database.execute("CREATE TABLE points (id TEXT PRIMARY KEY, point BLOB)")
+            for point in points:
+                key = base64.b64encode(pickle.dumps(point["id"])).decode()
+                database.execute(
+                    "INSERT INTO points VALUES (?, ?)", (key, pickle.dumps(models.PointStruct.model_construct(**point)))
+                )
+            database.commit()
+    return folder
+
+
+def numbered(count: int) -> list[dict[str, Any]]:
+    """Points 0 to count - 1."""
+    return [{"id": n, "vector": [float(n), 1.0, 2.0, 3.0], "payload": {"n": n}} for n in range(count)]

@@ -174,11 +174,9 @@ class ChromaDirectory:
 
     def _warnings(self, collection: _Collection, vectors: "_Vectors") -> Iterator[str]:
         bools = "AND bool_value IS NULL" if self._has_bools else ""
-        empty = self._database.rows(
-            "SELECT count(*) FROM embedding_metadata WHERE string_value IS NULL AND int_value IS NULL"
-            f" AND float_value IS NULL {bools} AND id IN (SELECT id FROM embeddings WHERE segment_id = ?)",  # noqa: S608 # a constant
-            (collection.metadata,),
-        )[0][0]
+        nothing = f"string_value IS NULL AND int_value IS NULL AND float_value IS NULL {bools}"
+        query = f"SELECT count(*) FROM embedding_metadata JOIN embeddings USING (id) WHERE segment_id = ? AND {nothing}"  # noqa: S608 # constants
+        empty = self._database.rows(query, (collection.metadata,))[0][0]
         if empty:
             values = counted(int(empty), "metadata value")
             yield f"{values} cannot be had any more: Chroma stored NaN as nothing; they become null"

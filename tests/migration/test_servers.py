@@ -1,0 +1,102 @@
+"""Sources that are servers: a real Qdrant, a real Chroma."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from qdrant_admin.core.errors import NotFound, ServerUnreachable, SourceUnreadable
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.migration.sources.chroma_server import ChromaServer
+from qdrant_admin.migration.uri import parse
+from tests.migration.support import moved, planned, workspace
+from tests.support.real import CACHE, Server, free_port, missing
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def chroma_url(chroma: Path) -> Iterator[str]:
+    """A Chroma server over the current store."""
+    program = Path(os.environ.get("QDRANT_ADMIN_TEST_CHROMA", CACHE / "venv-chroma" / "bin" / "chroma"))
+    if not program.exists():
+        missing(f"no Chroma at {program}")
+    port = free_port()
+    command = [str(program), "run", "--path", str(chroma), "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            _answers(f"http://127.0.0.1:{port}", process)
+            yield f"chroma+http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _answers(url: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/api/v2/heartbeat", timeout=1).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.05)
+    raise AssertionError("Chroma did not come up")
+
+
+def test_a_chroma_server_arrives_whole(server: Server, chroma_url: str) -> None:
+    ws = workspace(server)
+    plan = planned(ws, chroma_url)
+    kinds = {one.source: one.vectors[0].distance for one in plan.collections if one.vectors}
+    assert kinds == {"debian_memories": "Cosine", "typed": "Euclid", "dotted.name-1": "Dot"}
+    report = moved(ws, chroma_url, batch_size=40)
+    assert report.verdict == "verified"
+    assert {one.source: one.verified for one in report.collections} == {
+        "debian_memories": 149,
+        "dotted.name-1": 2,
+        "empty": 0,
+        "typed": 4,
+    }
+    with Database(server.endpoint) as database:
+        found = {point.payload.get("source_id") or point.id: point for point in database.page("typed", limit=9).points}
+    assert found["11111111-1111-4111-8111-111111111111"].payload["tags"] == ["b", "a", "b"]
+
+
+def test_a_typo_makes_no_collection_in_chroma(chroma_url: str) -> None:
+    with pytest.raises(NotFound):
+        ChromaServer(parse(f"{chroma_url}?collection=tped"))
+    base = chroma_url.removeprefix("chroma+")
+    listed = httpx.get(f"{base}/api/v2/tenants/default_tenant/databases/default_database/collections").json()
+    assert "tped" not in {one["name"] for one in listed}
+
+
+def test_no_chroma_there(server: Server) -> None:
+    with pytest.raises(ServerUnreachable, match="no Chroma"):
+        ChromaServer(parse(f"chroma+http://127.0.0.1:{free_port()}"))
+    with pytest.raises(SourceUnreadable, match="404"):
+        ChromaServer(parse(f"chroma+{server.url}"))
+
+
+def test_a_qdrant_server_arrives_with_its_configuration(server: Server, own_server: Server, local: Path) -> None:
+    assert moved(workspace(own_server), f"qdrant-local:{local}").verdict == "verified"
+    with httpx.Client(base_url=own_server.url) as http:
+        body: dict[str, Any] = {"hnsw_config": {"m": 24}, "optimizers_config": {"indexing_threshold": 5000}}
+        body |= {"quantization_config": {"scalar": {"type": "int8"}}, "metadata": {"owner": "me"}}
+        http.patch("/collections/debian_memories", json=body).raise_for_status()
+        index: dict[str, Any] = {
+            "field_name": "metadata.section",
+            "field_schema": {"type": "keyword", "is_tenant": True},
+        }
+        http.put("/collections/debian_memories/index?wait=true", json=index).raise_for_status()
+    report = moved(workspace(server), f"qdrant+{own_server.url}?grpc_port={own_server.grpc_port}")
+    assert (report.verdict, [one.verified for one in report.collections]) == ("verified", [100, 3])
+    with Database(own_server.endpoint) as source, Database(server.endpoint) as target:
+        for name in source.names():
+            left, right = source.collection(name), target.collection(name)
+            assert left.config == right.config
+            assert left.payload_schema == right.payload_schema
+        assert source.aliases() == target.aliases()
