@@ -18,6 +18,7 @@ from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.points import PointsScreen
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.states import StatePanel, empty, failure, loading
+from qdrant_admin.tui.widgets.table import fill
 
 
 def vector_words(spec: VectorSpec) -> str:
@@ -86,20 +87,15 @@ class CollectionsScreen(BaseScreen):
         self.refresh_bindings()
 
     def _fill(self, report: CollectionsReport) -> None:
-        table = self.query_one(DataTable)
-        row, variables = table.cursor_row, self.app.theme_variables
+        table, variables = self.query_one(DataTable), self.app.theme_variables
         wide = self.size.width >= 150
-        table.clear(columns=True)
-        table.add_column(look.cell("collection"), key="name")
-        table.add_column(look.cell("status"), key="status")
-        table.add_column(look.cell("points", right=True), key="points")
-        table.add_column(look.cell("vectors"), key="vectors")
+        titles = [("collection", False), ("status", False), ("points", True), ("vectors", False)]
         if wide:
-            table.add_column(look.cell("indexed", right=True), key="indexed")
-            table.add_column(look.cell("on disk", right=True), key="disk")
+            titles += [("indexed", True), ("on disk", True)]
+        rows = []
         for info in report.collections:
-            cells: list[object] = [
-                look.cell(words.shorten(info.name, 60 if wide else 34), "bold"),
+            cells = [
+                look.cell(words.shorten(info.name, 60 if wide else 30), "bold"),
                 look.state_cell("red" if info.trouble else info.status, variables),
                 look.cell("unknown" if info.points is None else words.number(info.points), right=True),
                 look.cell(vectors_words(info), look.MUTED, variables),
@@ -107,8 +103,8 @@ class CollectionsScreen(BaseScreen):
             if wide:
                 cells.append(look.cell(words.number(info.indexed_vectors), look.MUTED, variables, right=True))
                 cells.append(look.cell(words.size(info.disk_bytes), look.MUTED, variables, right=True))
-            table.add_row(*cells, key=info.name)
-        table.move_cursor(row=min(row, len(report.collections) - 1))
+            rows.append((info.name, cells))
+        fill(table, titles, rows)
         if self.focused is None:
             table.focus()
         self._detail()

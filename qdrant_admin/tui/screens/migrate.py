@@ -54,12 +54,12 @@ class MigrateScreen(BaseScreen):
 
     SECTION = "migrate"
     HELP_TEXT = (
-        "Moves vectors in from elsewhere. The plan comes first; after the copy every point is compared with its source, "
-        "and only then is it called verified. The source is never written to."
+        "Moves vectors in from elsewhere. The plan comes first; after the copy every point is compared with its "
+        "source, and only then is it called verified. The source is never written to."
     )
     DRAWS_JOBS = frozenset({"plan", "migrate"})
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("b", "browse", "browse folders", id="migrate.browse", tooltip="choose a folder"),
+        Binding("ctrl+o", "browse", "browse folders", id="migrate.browse", tooltip="choose a folder", priority=True),
         Binding("s", "start", "start", id="migrate.start", tooltip="do what the plan says"),
         Binding(
             "o", "policy", "conflict policy", id="migrate.policy", tooltip="what happens when a target holds points"
@@ -94,6 +94,10 @@ class MigrateScreen(BaseScreen):
                 yield Input(placeholder="chroma:~/memories/chroma", id="migrate-source")
                 kinds = [look.line((f"{uri:<26}", "$text-accent"), look.muted(says)) for uri, says in KINDS]
                 yield Plain(look.lines(*kinds), id="migrate-kinds")
+                yield Plain(
+                    look.keys(("enter", "make a plan", ""), ("ctrl+o", "browse folders", "screen.browse")),
+                    id="migrate-keys",
+                )
                 yield Plain(id="migrate-said")
                 yield OptionList(id="migrate-runs", markup=False)
             with Vertical(id="migrate-plan"):

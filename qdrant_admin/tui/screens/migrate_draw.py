@@ -9,6 +9,7 @@ from qdrant_admin.core import words
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport, PlanReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.collections import vector_words
+from qdrant_admin.tui.widgets.table import fill
 
 NAME_WIDTH = 32
 IDS_SHOWN = 20
@@ -18,20 +19,20 @@ ACTIONS = {"create": "is made", "append": "is written to", "replace": "is made a
 def plan_table(table: DataTable[object], plan: PlanReport, variables: Mapping[str, str]) -> None:
     """One row a collection: from, how many, what vectors, to, and what happens there."""
     table.display = bool(plan.collections)
-    table.clear(columns=True)
-    for title, right in (("from", False), ("points", True), ("vectors", False), ("to", False), ("which", False)):
-        table.add_column(look.cell(title, right=right), key=title)
+    titles = [("from", False), ("points", True), ("vectors", False), ("to", False), ("which", False)]
+    rows = []
     for one in plan.collections:
         vectors = ", ".join(vector_words(spec) for spec in one.vectors) or "none"
-        there = f" ({words.counted(one.target_points, 'point')} there)" if one.target_exists else ""
-        table.add_row(
+        there = f", {words.number(one.target_points)} there" if one.target_exists else ""
+        cells = [
             look.cell(words.shorten(one.source, NAME_WIDTH), "bold"),
             look.cell(words.number(one.count) if one.count_exact else f"about {words.number(one.count)}", right=True),
             look.cell(vectors, look.MUTED, variables),
             look.cell(words.shorten(one.target, NAME_WIDTH), "bold"),
             look.cell(f"{ACTIONS[one.action]}{there}", look.MUTED, variables),
-            key=one.source,
-        )
+        ]
+        rows.append((one.source, cells))
+    fill(table, titles, rows)
 
 
 def plan_details(plan: PlanReport) -> Content:
@@ -89,17 +90,13 @@ def result_sentence(report: MigrationReport) -> str:
 
 def result_table(table: DataTable[object], report: MigrationReport, variables: Mapping[str, str]) -> None:
     """One row a collection: figures and verdict."""
-    table.clear(columns=True)
-    for title in ("collection", "read", "written", "skipped", "rejected", "verified", "verdict"):
-        table.add_column(look.cell(title, right=title not in {"collection", "verdict"}), key=title)
+    figures = ("read", "written", "skipped", "rejected", "verified")
+    rows = []
     for one in report.collections:
-        figures = (one.read, one.written, one.skipped, one.rejected, one.verified)
-        table.add_row(
-            look.cell(words.shorten(one.target, NAME_WIDTH), "bold"),
-            *(look.cell(words.number(figure), right=True) for figure in figures),
-            look.state_cell(one.verdict, variables),
-            key=one.target,
-        )
+        cells = [look.cell(words.shorten(one.target, NAME_WIDTH), "bold")]
+        cells += [look.cell(words.number(getattr(one, figure)), right=True) for figure in figures]
+        rows.append((one.target, [*cells, look.state_cell(one.verdict, variables)]))
+    fill(table, [("collection", False), *((figure, True) for figure in figures), ("verdict", False)], rows)
 
 
 def result_details(report: MigrationReport) -> Content:

@@ -18,6 +18,7 @@ from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.payload import PayloadTree
 from qdrant_admin.tui.widgets.states import StatePanel, empty, failure, loading
+from qdrant_admin.tui.widgets.table import fill
 
 PAGE = 50
 PREVIEW = 160
@@ -64,6 +65,7 @@ class PointsScreen(BaseScreen):
     HELP_TEXT = (
         "The points of one collection, a page at a time. / filters by payload, n and p turn pages, y copies a point."
     )
+    AUTO_FOCUS = "#points-table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", id="points.back"),
         Binding("slash", "filter", "filter", id="points.filter", key_display="/"),
@@ -135,11 +137,12 @@ class PointsScreen(BaseScreen):
 
     def _fill(self, report: PointsReport) -> None:
         table, variables = self.query_one(DataTable), self.app.theme_variables
-        table.clear(columns=True)
-        table.add_column(look.cell("id"), key="id")
-        table.add_column(look.cell("payload"), key="payload")
-        for point in report.points:
-            table.add_row(look.cell(point.id), look.cell(preview(point), look.MUTED, variables), key=str(point.id))
+        rows = [
+            (str(point.id), [look.cell(point.id), look.cell(preview(point), look.MUTED, variables)])
+            for point in report.points
+        ]
+        room = self.size.width - 6 if self.has_class("-narrow") else self.size.width // 2 - 4
+        fill(table, [("id", False), ("payload", False)], rows, width=room)
         if not self.query_one(Input).has_focus:
             table.focus()
 

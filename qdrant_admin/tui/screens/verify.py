@@ -20,10 +20,11 @@ from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.widgets import running
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.states import StatePanel, empty, failure
+from qdrant_admin.tui.widgets.table import fill
 from qdrant_admin.tui.widgets.verdict import Verdict
 
 HOWS: tuple[tuple[VerifyHow, str, str], ...] = (
-    ("kill", "Kill it", "SIGKILL, as a crash or a flat battery would; then start again. The hardest proof."),
+    ("kill", "Kill it", "SIGKILL, as in a crash or with a flat battery. The hardest proof."),
     ("graceful", "Restart it", "Stop with the time Qdrant needs, then start again."),
     ("recreate", "Make it anew", "Remove the container, keep the data, make it again: what an upgrade does."),
     ("none", "Look only", "No restart: read everything twice and compare."),
@@ -118,9 +119,7 @@ class VerifyScreen(BaseScreen):
         status = self.admin.server.status
         if status is not None and status.collections is not None and status.points is not None:
             held = f"{words.counted(status.collections, 'collection')}, {words.counted(status.points, 'point')}"
-            rows.append(
-                look.line(("reads      ", look.MUTED), held, look.muted(", every vector and payload, before and after"))
-            )
+            rows.append(look.line(("reads      ", look.MUTED), held, look.muted(", all of it, before and after")))
             rows.append(
                 look.line(("interrupts ", look.MUTED), status.name or status.url, look.muted(", for a few seconds"))
             )
@@ -209,26 +208,28 @@ class VerifyScreen(BaseScreen):
         self.query_one(Verdict).tell(report.verdict, sentence(report), *_evidence(report))
         table, variables = self.query_one("#verify-table", DataTable), self.app.theme_variables
         table.display = bool(report.collections)
-        table.clear(columns=True)
-        for title, right in (
-            ("collection", False),
-            ("before", True),
-            ("after", True),
-            ("content", False),
-            ("verdict", False),
-        ):
-            table.add_column(look.cell(title, right=right), key=title)
-        for check in sorted(report.collections, key=lambda one: one.verdict == "same"):
-            table.add_row(
-                look.cell(words.shorten(check.name, 40), "bold"),
-                look.cell(_points(check, "before"), right=True),
-                look.cell(_points(check, "after"), right=True),
-                look.cell(digests(check), look.MUTED, variables),
-                look.state_cell(check.verdict, variables),
-                key=check.name,
+        titles = [("collection", False), ("before", True), ("after", True), ("content", False), ("verdict", False)]
+        rows = [
+            (
+                check.name,
+                [
+                    look.cell(words.shorten(check.name, 40), "bold"),
+                    look.cell(_points(check, "before"), right=True),
+                    look.cell(_points(check, "after"), right=True),
+                    look.cell(digests(check), look.MUTED, variables),
+                    look.state_cell(check.verdict, variables),
+                ],
             )
+            for check in self._checks
+        ]
+        fill(table, titles, rows)
         self._front("result", "#verify-table" if report.collections else "#verify-more")
         self._details()
+
+    @property
+    def _checks(self) -> list[CollectionCheck]:
+        """Collections of the report in front, those with something to say first."""
+        return sorted(self._report.collections, key=lambda one: one.verdict == "same") if self._report else []
 
     @on(DataTable.RowHighlighted, "#verify-table")
     def _details(self) -> None:
@@ -236,7 +237,7 @@ class VerifyScreen(BaseScreen):
         if report is None:
             return
         row = self.query_one("#verify-table", DataTable).cursor_row
-        checks = sorted(report.collections, key=lambda one: one.verdict == "same")
+        checks = self._checks
         groups = [differences(checks[row]) if 0 <= row < len(checks) else [], list(map(look.text, report.aliases))]
         groups.append(_advice(report))
         self.query_one("#verify-details", Plain).update(
@@ -255,14 +256,11 @@ class VerifyScreen(BaseScreen):
                 "No check has been made yet.", "The first one takes a few seconds.", ("a", "choose how", "screen.again")
             )
         )
-        table.clear(columns=True)
-        for title in ("when", "verdict", "what"):
-            table.add_column(look.cell(title), key=title)
+        rows = []
         for entry in self._history:
-            when = words.clock(entry.started_at, self.services.now())
-            table.add_row(
-                look.cell(when), look.state_cell(entry.verdict, variables), look.cell(entry.summary), key=str(entry.id)
-            )
+            when = look.cell(words.clock(entry.started_at, self.services.now()))
+            rows.append((str(entry.id), [when, look.state_cell(entry.verdict, variables), look.cell(entry.summary)]))
+        fill(table, [("when", False), ("verdict", False), ("what", False)], rows, width=self.size.width - 5)
 
     @on(DataTable.RowSelected, "#verify-past")
     def _reopen(self, event: DataTable.RowSelected) -> None:

@@ -1,0 +1,315 @@
+"""Frozen reports about collections, points, migrations and proofs, hostile names among them."""
+
+from datetime import timedelta
+from typing import Any
+
+from qdrant_admin.collections.reports import (
+    CollectionReport,
+    CollectionsReport,
+    PointReport,
+    PointsReport,
+    ShownPoint,
+    ShownVector,
+)
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.events import Event, Events, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.database.models import CollectionInfo, CollectionSpec, PointId, VectorSpec
+from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
+from qdrant_admin.migration.plan import PlanOptions
+from qdrant_admin.migration.reports import (
+    CollectionPlan,
+    CollectionResult,
+    MigrationReport,
+    PlanReport,
+    Problem,
+    Reject,
+)
+from qdrant_admin.persistence.reports import CollectionCheck, Phase, PointDifference, Side, VerifyReport
+from qdrant_admin.persistence.verify import VerifyOptions
+from tests.tui.canned import HOSTILE, NOW, Canned
+
+DENSE = VectorSpec(size=384, distance="Cosine")
+
+
+def info(name: str, points: int | None, **more: Any) -> CollectionInfo:
+    """A collection of memories."""
+    values: dict[str, Any] = {
+        "name": name,
+        "status": "green",
+        "points": points,
+        "points_approximate": points or 0,
+        "indexed_vectors": points or 0,
+        "segments": 4,
+        "vectors": (DENSE,),
+        "disk_bytes": (points or 0) * 5600,
+    }
+    return CollectionInfo(**(values | more))
+
+
+COLLECTIONS = CollectionsReport(
+    collections=(
+        info("[/oops]", None, status="red", trouble="0 of 0 read operations failed", segments=0),
+        info("[red]x[/red]", 12, status="yellow", points_approximate=14),
+        info("chat_history", 12_040, status="grey", vectors=(DENSE, VectorSpec(name="bm25", kind="sparse"))),
+        info(
+            "debian_memories",
+            3_763,
+            aliases=("memories", "memories_of_today"),
+            payload_schema={
+                "section": {"data_type": "keyword", "points": 3_763},
+                "installed_size": {"data_type": "integer", "points": 3_763},
+            },
+            metadata={"owner": "demo", "embedding": "all-MiniLM-L6-v2"},
+        ),
+        info("images", 812, vectors=(VectorSpec(name="clip", size=512, distance="Dot", datatype="float16"),)),
+        info("late_interaction", 31_584, vectors=(VectorSpec(size=128, distance="Dot", kind="multi"),)),
+    )
+)
+
+
+def point(number: int) -> ShownPoint:
+    """A record as a migration from Chroma leaves it."""
+    texts = (
+        "collection of Debian's command line tools",
+        "a small, fast HTTP server",
+        "bindings for the GNOME platform",
+    )
+    return ShownPoint(
+        id=f"{number:08x}-ceea-467e-a1b2-0c9d7e3f5a11",
+        payload={
+            "source_id": f"deb:package-{number}",
+            "document": f"{texts[number % 3]}\n\nThe long description of it.",
+            "metadata": {
+                "section": ("admin", "httpd", "gnome")[number % 3],
+                "installed_size": 1024 * (number + 1),
+                "essential": number % 7 == 0,
+                "homepage": None,
+                "tags": ["role::program", "[/oops]"],
+            },
+        },
+    )
+
+
+VECTOR = ShownVector(name="", kind="dense", size=384, values=[0.0371, -0.0120, 0.0983, 0.0044, -0.0611, 0.0207, 0.0153])
+
+PLAN = PlanReport(
+    run="a1b2c3d4e5f6",
+    source="chroma:~/memories/chroma",
+    source_kind="Chroma directory, format of chromadb 1.5",
+    target="http://127.0.0.1:6333",
+    collections=(
+        CollectionPlan(
+            source="debian_memories",
+            target="debian_memories",
+            count=3_763,
+            vectors=(DENSE,),
+            spec=CollectionSpec(vectors=(DENSE,)),
+            ids="UUIDv5 of the source id, original in payload field source_id",
+            payload="document and metadata, each under its own key",
+            estimated_bytes=10 * 2**20,
+        ),
+        CollectionPlan(
+            source="project notes",
+            target="project_notes",
+            count=812,
+            vectors=(DENSE,),
+            spec=CollectionSpec(vectors=(DENSE,)),
+            target_exists=True,
+            target_points=0,
+            action="append",
+            ids="UUIDv5 of the source id, original in payload field source_id",
+        ),
+    ),
+    problems=(Problem(level="warning", collection="project notes", text="the name becomes project_notes"),),
+    created_at=NOW,
+)
+REFUSED = PLAN.model_copy(
+    update={
+        "problems": (
+            Problem(
+                level="refused",
+                collection="debian_memories",
+                text="debian_memories in the target does not fit: 768 components there, 384 at the source",
+                fix="--on-conflict rename",
+            ),
+            Problem(level="warning", collection=HOSTILE[0], text=f"no collection may be called {HOSTILE[0]}"),
+        )
+    }
+)
+RUN = UnfinishedRun(
+    run="a1b2c3d4e5f6",
+    source=PLAN.source,
+    target=PLAN.target,
+    plan=PLAN,
+    checkpoints=(Checkpoint(collection="debian_memories", read=2_048, written=2_048),),
+    updated_at=NOW - timedelta(minutes=12),
+)
+COPYING: tuple[Event, ...] = (
+    StepStarted(step="target:debian_memories", title="preparing debian_memories"),
+    StepFinished(step="target:debian_memories", detail="made"),
+    StepStarted(step="copy", title="copying into http://127.0.0.1:6333"),
+    Progress(step="copy", done=3_726, total=4_575, rate=4_120, seconds_left=0.4),
+    Progress(step="copy", item="project_notes", done=812, total=812, rate=5_010),
+    Progress(step="copy", item="debian_memories", done=2_914, total=3_763, rate=4_120, seconds_left=0.2),
+    Notice(level="warning", text="3 records of project notes have no document"),
+)
+VERIFIED = MigrationReport(
+    run=PLAN.run,
+    source=PLAN.source,
+    source_kind=PLAN.source_kind,
+    target=PLAN.target,
+    collections=(
+        CollectionResult(
+            source="debian_memories",
+            target="debian_memories",
+            read=3_763,
+            written=3_763,
+            verified=3_763,
+            verdict="verified",
+        ),
+        CollectionResult(
+            source="project notes", target="project_notes", read=812, written=812, verified=812, verdict="verified"
+        ),
+    ),
+    verdict="verified",
+    seconds=0.9,
+    checks="exact counts and every vector and payload compared",
+)
+DIFFERS = VERIFIED.model_copy(
+    update={
+        "collections": (
+            VERIFIED.collections[0].model_copy(
+                update={
+                    "written": 3_761,
+                    "rejected": 2,
+                    "verified": 3_760,
+                    "verdict": "differs",
+                    "different": ("8f14e45f-ceea-467e-a1b2-0c9d7e3f5a11",),
+                }
+            ),
+            VERIFIED.collections[1],
+        ),
+        "rejects": (
+            Reject(collection="debian_memories", id="deb:[/oops]", reason="component 17 is not a finite number"),
+            Reject(collection="debian_memories", id="deb:zzuf", reason="the vector has 383 components, not 384"),
+        ),
+        "reject_file": "~/.local/state/qdrant-admin/rejects/a1b2c3d4e5f6.jsonl",
+        "verdict": "differs",
+    }
+)
+
+
+def check(name: str, points: int) -> CollectionCheck:
+    """A collection that came back as it was."""
+    digest = f"{points:04x}" * 16
+    side = Side(points=points, digest=digest)
+    return CollectionCheck(name=name, verdict="same", before=side, after=side)
+
+
+PERSISTED = VerifyReport(
+    profile="local",
+    how="kill",
+    verdict="persisted",
+    collections=(check("debian_memories", 3_763), check("client_7_work_items", 12_040), check(HOSTILE[0], 12)),
+    phases=(Phase(name="restart", at=NOW, seconds=1.9),),
+    ready_seconds=1.9,
+    checks="every vector and payload, aliases, indexes and configuration compared",
+    server_version="1.16.3",
+    storage="volume qdrant_admin_local",
+    at=NOW,
+    seconds=4.2,
+)
+LOST = PERSISTED.model_copy(
+    update={
+        "verdict": "lost",
+        "reason": "3 points of client_7_work_items are gone, and 1 vector changed",
+        "collections": (
+            PERSISTED.collections[0],
+            CollectionCheck(
+                name="client_7_work_items",
+                verdict="lost",
+                before=Side(points=12_040, digest="03aa" * 16),
+                after=Side(points=12_037, digest="7f12" * 16),
+                missing=3,
+                changed=1,
+                points=(
+                    PointDifference(id="8f14e45f-ceea-467e-a1b2-0c9d7e3f5a11", what="missing"),
+                    PointDifference(id="1fe0d3b2-1111-467e-a1b2-0c9d7e3f5a11", what="missing"),
+                    PointDifference(id="99", what="missing"),
+                    PointDifference(id="112", what="changed", detail='vector ""'),
+                ),
+                settings=("alias work_items is gone",),
+            ),
+            PERSISTED.collections[2],
+        ),
+        "cause": "the storage is a Windows folder shared into WSL2 (bind mount)",
+        "fix": "qdrant-admin doctor",
+        "storage": r"folder C:\Users\dev\qdrant_data",
+    }
+)
+VERIFYING: tuple[Event, ...] = (
+    StepStarted(step="check", title="looking at the server"),
+    StepFinished(step="check", detail="qdrant-admin-local, running"),
+    StepStarted(step="barrier", title="making every acknowledged write durable"),
+    StepFinished(step="barrier", detail="12 collections"),
+    StepStarted(step="before", title="taking the fingerprint of every point"),
+    Progress(step="before", item="chat_history", done=12_040, total=12_040, rate=41_800),
+    Progress(step="before", item="debian_memories", done=1_900, total=3_763, rate=40_100, seconds_left=0.05),
+)
+
+
+class CannedData(Canned):
+    """Answers about data; `failing` is raised instead where it is given."""
+
+    def __init__(self, *, empty: bool = False, failing: AdminError | None = None, runs: bool = False) -> None:
+        super().__init__()
+        self.empty, self.failing, self.runs = empty, failing, runs
+        self.asked: list[object] = []
+
+    def collections(self) -> CollectionsReport:
+        if self.failing:
+            raise self.failing
+        return CollectionsReport(collections=()) if self.empty else COLLECTIONS
+
+    def collection(self, name: str) -> CollectionReport:
+        return CollectionReport(collection=next(one for one in COLLECTIONS.collections if one.name == name))
+
+    def points(
+        self,
+        name: str,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - Qdrant's own word
+        limit: int = 50,
+        offset: PointId | None = None,
+    ) -> PointsReport:
+        self.asked.append((name, filter, offset))
+        if self.failing:
+            raise self.failing
+        first = 0 if offset is None else 50
+        shown = () if self.empty else tuple(point(number) for number in range(first, first + limit))
+        return PointsReport(collection=name, points=shown, next_offset=None if offset or self.empty else "page-two")
+
+    def point(self, name: str, point_id: PointId) -> PointReport:
+        number = int(str(point_id).partition("-")[0], 16)
+        return PointReport(collection=name, point=point(number).model_copy(update={"vectors": (VECTOR,)}))
+
+    def unfinished(self) -> list[UnfinishedRun]:
+        return [RUN] if self.runs else []
+
+    def plan(self, source: str, options: PlanOptions, cancel: CancelToken) -> Events:
+        self.asked.append((source, options.on_conflict))
+        return self.scripts["plan"](cancel)
+
+    def migrate(self, plan: PlanReport, cancel: CancelToken) -> Events:
+        return self.scripts["migrate"](cancel)
+
+    def resume(self, run: UnfinishedRun, cancel: CancelToken) -> Events:
+        return self.scripts["migrate"](cancel)
+
+    def verify(self, options: VerifyOptions, cancel: CancelToken) -> Events:
+        self.asked.append(options.how)
+        return self.scripts["verify"](cancel)
+
+    def report_json(self, entry: int) -> str:
+        return LOST.model_dump_json()
