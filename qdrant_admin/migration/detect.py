@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import sqlite3
 import tarfile
 from pathlib import Path
@@ -40,7 +41,7 @@ def detect_scheme(path: Path | str) -> str | None:
 def wrong_kind(path: Path, wanted: str) -> SourceUnreadable:
     """The error for a path that is missing, or holds something else than what was asked for."""
     scheme, words = _look(path)
-    fix = f'qdrant-admin migrate "{scheme}:{path}"' if scheme else "qdrant-admin migrate --help"
+    fix = shlex.join(["qdrant-admin", "migrate", f"{scheme}:{path}"]) if scheme else "qdrant-admin migrate --help"
     if not path.exists():
         return SourceUnreadable(f"there is nothing at {plain(path)}", fix=f'ls "{path.parent}"')
     return SourceUnreadable(f"{plain(path)} is not {wanted}", why=f"it is {words}", fix=fix)

@@ -16,7 +16,7 @@ from qdrant_admin.database.names import check_stored_name, safe_name, unique_nam
 from qdrant_admin.migration import checkpoint, ids
 from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy, PlanReport, Problem
 from qdrant_admin.migration.sources.base import Source, SourceCollection, open_source
-from qdrant_admin.migration.uri import SourceUri, parse
+from qdrant_admin.migration.uri import SourceUri, command, parse
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def plan(ws: Workspace, source: str, options: PlanOptions, *, cancel: CancelToke
         raise BadInput(
             f"a batch of {options.batch_size} points is refused",
             why=f"1 to {MAX_BATCH} are possible",
-            fix="--batch-size 256",
+            fix=command(uri, "--batch-size", str(DEFAULT_BATCH)),
         )
     yield StepStarted(step="source", title=f"reading {plain(uri)}")
     opened = open_source(uri)
@@ -81,7 +81,7 @@ def _earlier(ws: Workspace, report: PlanReport) -> Events:
             yield Notice(
                 level="warning",
                 text=f"an earlier run of this migration stopped after {counted(run.done, 'point')}",
-                fix=f'qdrant-admin migrate "{run.source}" --resume',
+                fix=command(run.source, "--resume"),
             )
             return
 
@@ -99,7 +99,7 @@ class _Planner:
             raise BadInput(
                 "one target name cannot take several collections",
                 why=f"the source has {counted(len(found), 'collection')}",
-                fix=f'qdrant-admin migrate "{self._uri}?collection=NAME" --to NAME',
+                fix=command(self._uri, "--collection", "NAME", "--to", "NAME"),
             )
         existing = {info.name: info for info in database.collections()}
         aliases = database.aliases()
@@ -137,11 +137,21 @@ class _Planner:
             words = (
                 f"{counted(len(found.colliding_ids), 'id')} spell the same UUIDs and would become fewer points: {shown}"
             )
-            self._problem("refused", found.name, words, "give those points ids of their own at the source")
+            self._problem("refused", found.name, words, "")
         if target in aliases:
-            self._problem("refused", found.name, f"{plain(target)} is an alias in the target", f"--to {target}_2")
+            self._problem(
+                "refused",
+                found.name,
+                f"{plain(target)} is an alias in the target",
+                self._again("--on-conflict", "rename"),
+            )
         elif self._is_itself(found.name, target):
-            self._problem("refused", found.name, "source and target are the same collection", "--on-conflict rename")
+            self._problem(
+                "refused",
+                found.name,
+                "source and target are the same collection",
+                self._again("--on-conflict", "rename"),
+            )
         return CollectionPlan(
             source=found.name,
             target=target,
@@ -203,11 +213,11 @@ class _Planner:
                 "refused",
                 found.name,
                 f"{plain(info.name)} in the target does not fit: {misfit}",
-                "--on-conflict rename",
+                self._again("--on-conflict", "rename"),
             )
         if info.points != 0 and self._options.on_conflict == "fail":
-            words = f"{plain(info.name)} holds {counted(info.points or 0, 'point')} already"
-            self._problem("refused", found.name, words, "--on-conflict skip, overwrite or rename")
+            words = f"{plain(info.name)} holds {counted(info.points or 0, 'point')} already; overwrite, skip or rename?"
+            self._problem("refused", found.name, words, self._again("--on-conflict", "rename"))
         return "append"
 
     def _is_itself(self, source: str, target: str) -> bool:
@@ -220,7 +230,11 @@ class _Planner:
             return  # nobody can look: the server will say so itself
         if free is not None and needed > free:
             words = f"some {size(needed)} are needed, and {size(free)} are free where the server keeps its data"
-            self._problem("refused", "", words, "free some space, then plan again")
+            self._problem("refused", "", words)
+
+    def _again(self, option: str, value: str) -> str:
+        """The command that goes round a problem."""
+        return command(self._uri, option, value)
 
     def _problem(self, level: Literal["warning", "refused"], collection: str, text: str, fix: str = "") -> None:
         self._problems.append(Problem(level=level, collection=collection, text=text, fix=fix))

@@ -21,7 +21,7 @@ from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, MigrationReport, PlanReport, Verdict
 from qdrant_admin.migration.sources.base import Source, open_source
 from qdrant_admin.migration.stream import Copier
-from qdrant_admin.migration.uri import parse
+from qdrant_admin.migration.uri import command, parse
 from qdrant_admin.migration.verify import Verifier
 from qdrant_admin.migration.weather import PASSING, Weather
 from qdrant_admin.workspace import Workspace
@@ -103,7 +103,7 @@ class _Run:
         self._checkpoints: dict[str, Checkpoint] = {}
         self._results: dict[str, CollectionResult] = {}
         self._resumed = False
-        self.how_to_resume = f'qdrant-admin migrate "{plan.source}" --resume'
+        self.how_to_resume = command(plan.source, "--resume")
         self._weather = Weather(cancel, fix=self.how_to_resume)
 
     def events(self) -> Events:
@@ -178,10 +178,14 @@ class _Run:
             raise Refused(
                 f"{plain(planned.target)} has appeared in the target since the plan",
                 why=f"it holds {counted(info.points or 0, 'point')} that this migration did not write",
-                fix=f'qdrant-admin migrate "{self._plan.source}" --plan-only',
+                fix=command(self._plan.source, "--plan-only"),
             )
         for misfit in misfits(planned.spec.vectors, info.vectors):
-            raise Refused(f"{plain(planned.target)} in the target does not fit", why=misfit, fix="--on-conflict rename")
+            raise Refused(
+                f"{plain(planned.target)} in the target does not fit",
+                why=misfit,
+                fix=command(self._plan.source, "--on-conflict", "rename"),
+            )
         if not known:
             self._save(Checkpoint(collection=planned.source))
         yield StepFinished(step=step, detail="was there" if there else "made")
@@ -191,7 +195,7 @@ class _Run:
         return Failed(
             f"{plain(planned.target)} is gone from the target",
             why="an earlier run has written to it, and somebody has deleted it since",
-            fix=f'qdrant-admin migrate "{self._plan.source}"',
+            fix=command(self._plan.source),
         )
 
     def _save(self, moved: Checkpoint) -> None:

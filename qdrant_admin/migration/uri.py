@@ -1,6 +1,7 @@
 """A migration source as people write it: `chroma:./memory`, `qdrant+http://127.0.0.1:6333?collection=notes`."""
 
 import os
+import shlex
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from urllib.request import url2pathname
@@ -57,6 +58,11 @@ def parse(text: str) -> SourceUri:
     if scheme in SERVER_SCHEMES:
         return _server(text.strip())
     raise BadInput(f"no source is called {plain(scheme)}:", why=f"known are {', '.join(FORMS)}", fix=_help())
+
+
+def command(source: object, *more: str) -> str:
+    """The command that migrates a source, as it can be pasted into a shell."""
+    return shlex.join(["qdrant-admin", "migrate", str(source), *more])
 
 
 def source_key() -> str | None:
@@ -122,7 +128,7 @@ def _bare_path(text: str) -> BadInput:
 
     path = Path(text).expanduser().absolute()
     scheme = detect_scheme(path)
-    fix = f'qdrant-admin migrate "{scheme}:{text}"' if scheme else _help()
+    fix = command(f"{scheme}:{text}") if scheme else _help()
     return BadInput(f"{plain(text)} is not a source", why=f"it is {detect(path)}", fix=fix)
 
 

@@ -58,7 +58,7 @@ def test_a_bare_path_is_looked_at_and_the_right_uri_named(chroma: Path, local: P
     for path, scheme, words in ((chroma, "chroma", "format of chromadb 1.x"), (local, "qdrant-local", "embedded mode")):
         with pytest.raises(BadInput) as caught:
             parse(str(path))
-        assert caught.value.fix == f'qdrant-admin migrate "{scheme}:{path}"'
+        assert caught.value.fix == f"qdrant-admin migrate {scheme}:{path}"
         assert words in caught.value.why
 
 
