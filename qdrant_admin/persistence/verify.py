@@ -124,14 +124,16 @@ class _Check:
     # -- the restart ----------------------------------------------------------------------------------------------
 
     def _restart(self, how: RestartHow) -> Generator[Event, None, None]:
+        """From here on a cancel is only heard once the server can be used again, as it was found."""
         self._cancel.check()
-        begun = time.monotonic()
+        begun, unheard = time.monotonic(), CancelToken()
         with self._phase("restart"):
-            yield from self._to_the_end(self._ws.runtime.restart(how, CancelToken()))
+            yield from self._to_the_end(self._ws.runtime.restart(how, unheard))
         with self._phase("ready"):
-            yield from wait_ready(self._ws, cancel=self._cancel)
+            yield from wait_ready(self._ws, cancel=unheard)
             check_health(self._ws)
         self._ready_seconds = time.monotonic() - begun
+        self._cancel.check()
 
     def _to_the_end(self, events: Events) -> Generator[Event, None, None]:
         """Pass events through; whoever stops listening, and whatever fails, the server is brought back first."""

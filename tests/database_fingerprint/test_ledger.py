@@ -1,0 +1,79 @@
+"""A few bytes a point are enough to name it, and what of it changed."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pytest
+
+from qdrant_admin.database import ledger as ledger_module
+from qdrant_admin.database.canonical import hash_point
+from qdrant_admin.database.fingerprint import Difference, differences
+from qdrant_admin.database.ledger import MAX_FIELDS, Ledger
+from qdrant_admin.database.models import Point
+
+
+def point(number: int | str, **payload: object) -> Point:
+    return Point(number, {"title": "a"} | payload, {"": np.ones(2, dtype=np.float32)})
+
+
+@pytest.fixture
+def ledgers() -> Iterator[list[Ledger]]:
+    made: list[Ledger] = []
+    yield made
+    for one in made:
+        one.close()
+
+
+def keep(ledgers: list[Ledger], points: Iterable[Point]) -> Ledger:
+    made = Ledger()
+    ledgers.append(made)
+    for one in points:
+        made.add(one.id, one.payload, hash_point(one, {"": "dense"}))
+    made.finish()
+    return made
+
+
+def test_missing_extra_and_changed_are_named_in_order(ledgers: list[Ledger]) -> None:
+    before = keep(ledgers, [point(number) for number in range(1, 7)])
+    after = keep(ledgers, [point(0), *(point(n) for n in (2, 3)), point(4, title="b"), point(6), point(9)])
+    assert list(differences(before, after)) == [
+        Difference(0, "extra"),
+        Difference(1, "missing"),
+        Difference(4, "changed", ("payload field title",)),
+        Difference(5, "missing"),
+        Difference(9, "extra"),
+    ]
+
+
+def test_an_order_that_is_not_the_servers_changes_nothing(ledgers: list[Ledger]) -> None:
+    points = [point(number) for number in (3, 1, 2)]
+    for order in itertools.permutations(points):
+        before, after = keep(ledgers, points), keep(ledgers, order)
+        assert list(differences(before, after)) == []
+
+
+def test_points_of_different_shapes_are_kept_apart(ledgers: list[Ledger]) -> None:
+    plain, bare = point(1), Point(2, {}, {})
+    many = point(3, **{f"field{number}": number for number in range(MAX_FIELDS + 1)})
+    changed = point(3, **(many.payload | {"field7": 8}))
+    before, after = keep(ledgers, [plain, bare, many]), keep(ledgers, [plain, bare, changed])
+    assert list(differences(before, after)) == [Difference(3, "changed", ("payload",))]
+
+
+def test_past_the_bound_of_shapes_a_change_is_still_found(
+    ledgers: list[Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "MAX_SHAPES", 3)
+    points = [point(number, **{f"own{number}": number}) for number in range(10)]
+    changed = [*points[:8], point(8, own8="other"), points[9]]
+    found = list(differences(keep(ledgers, points), keep(ledgers, changed)))
+    assert found == [Difference(8, "changed", ("payload",))]
+
+
+def test_a_ledger_that_outgrows_memory_goes_to_the_disk(ledgers: list[Ledger], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "MEMORY_BYTES", 1000)
+    points = [point(number) for number in range(500)]
+    before, after = keep(ledgers, points), keep(ledgers, points[:-1])
+    assert getattr(before.file, "_rolled", False)
+    assert list(differences(before, after)) == [Difference(499, "missing")]
