@@ -97,6 +97,7 @@ class AdminApp(App[int]):
         watch: whether to look at the server again and again (tests look once).
         start: the area to begin with.
         draw_every: seconds between two looks into a job's mailbox.
+        clock: monotonic seconds, for the duration of jobs.
         preferences: as read from disk when None.
     """
 
@@ -132,11 +133,12 @@ class AdminApp(App[int]):
         watch: bool = True,
         start: str = "home",
         draw_every: float = DRAW_EVERY_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
         preferences: Preferences | None = None,
     ) -> None:
         super().__init__()
         self.services = services
-        self.jobs = Jobs(self.post_message)
+        self.jobs = Jobs(self.post_message, clock)
         self.watch_server = watch
         self.server = ServerWatch(self)
         self.preferences = preferences or read_preferences()

@@ -138,7 +138,7 @@ class Job:
     def __init__(self, number: int, events: Callable[[CancelToken], Events], post: Callable[[Message], object]) -> None:
         self.id = number
         self.cancel = CancelToken()
-        self.started = time.monotonic()
+        self.started = 0.0
         self._events, self._post = events, post
         self._lock = threading.Lock()
         self._mail: list[Event] = []
@@ -194,10 +194,11 @@ class Jobs:
 
     Args:
         post: posts a message to the app from any thread.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, post: Callable[[Message], object]) -> None:
-        self._post = post
+    def __init__(self, post: Callable[[Message], object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._post, self._clock = post, clock
         self._numbers = itertools.count(1)
         self._jobs: dict[int, Job] = {}
         self._views: dict[int, JobView] = {}
@@ -232,6 +233,7 @@ class Jobs:
                 fix="press w to see it, and to stop it",
             )
         job = Job(next(self._numbers), events, self._post)
+        job.started = self._clock()
         self._jobs[job.id], self._touching[job.id] = job, touches
         view = self._views[job.id] = JobView(job.id, kind, title, can_pause=can_pause)
         job.thread.start()
@@ -244,7 +246,7 @@ class Jobs:
         for event in events:
             view = folded(view, event)
         if view.running:
-            view = replace(view, seconds=time.monotonic() - job.started, state=self._state(job))
+            view = replace(view, seconds=self._clock() - job.started, state=self._state(job))
             if ended == "over":
                 view = replace(view, state="done")
             elif ended != "running":

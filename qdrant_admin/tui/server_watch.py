@@ -1,8 +1,10 @@
 """The app's eye on the server: one watcher for all screens, which looks, tells, and only then sets its next alarm."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from textual.timer import Timer
 from textual.worker import WorkType
 
 from qdrant_admin.core.errors import AdminError
@@ -26,6 +28,7 @@ class ServerWatch:
         self.failure: AdminError | None = None
         """Why the last look failed; the status then is an older one, or None."""
         self.samples: deque[StatsReport] = deque(maxlen=SAMPLES)
+        self._alarms: dict[str, Timer] = {}
 
     def begin(self) -> None:
         """Look for the first time, and from then on again and again."""
@@ -54,6 +57,14 @@ class ServerWatch:
         address = self.status.url.removeprefix("http://")
         return profile, self.status.state, tuple(part for part in (self.status.version or "", address) if part)
 
+    def _again(self, group: str, seconds: float, call: Callable[[], object]) -> None:
+        """Set the next alarm of a group, in place of an earlier one: looks on request must not add up."""
+        earlier = self._alarms.pop(group, None)
+        if earlier is not None:
+            earlier.stop()
+        if self._app.watch_server:
+            self._alarms[group] = self._app.set_timer(seconds, call)
+
     def _work(self, work: WorkType[None], group: str) -> None:
         self._app.run_worker(work, group=group, exclusive=True, description=group)
 
@@ -66,8 +77,7 @@ class ServerWatch:
         except Exception as error:  # noqa: BLE001 - the boundary to the operations: the watch goes on
             self.failure = AdminError("the server could not be looked at", why=f"{type(error).__name__}: {error}")
         self._app.server_changed()
-        if self._app.watch_server:
-            self._app.set_timer(STATUS_EVERY_SECONDS, self.look)
+        self._again("status", STATUS_EVERY_SECONDS, self.look)
 
     async def _measure(self) -> None:
         try:
@@ -76,8 +86,7 @@ class ServerWatch:
             pass
         else:
             self._app.server_changed()
-        if self._app.watch_server:
-            self._app.set_timer(STATS_EVERY_SECONDS, self._measure_again)
+        self._again("stats", STATS_EVERY_SECONDS, self._measure_again)
 
     def _measure_again(self) -> None:
         self._work(self._measure, "stats")

@@ -1,6 +1,7 @@
 """The snapshot fixture, and what keeps pictures the same on every run."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import pytest
 from textual.pilot import Pilot
@@ -13,7 +14,13 @@ from qdrant_admin.tui.theme import ThemeChoice
 from tests.tui.canned import samples
 
 Before = Callable[[Pilot[int]], Awaitable[None]]
-SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+SIZES = {"50x12": (50, 12), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+
+
+class Snap(Protocol):
+    """Compares an app with its picture."""
+
+    def __call__(self, app: AdminApp, *, size: str = "80x24", before: Before | None = None) -> bool: ...
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +36,7 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make_app(services: Services, *, start: str = "home", theme: ThemeChoice = "dark") -> AdminApp:
     """An app that looks at its server once and draws every event at once."""
-    app = AdminApp(services, watch=False, start=start, draw_every=0.0, preferences=Preferences(theme=theme))
+    app = AdminApp(services, watch=False, start=start, draw_every=0.0, clock=lambda: 1.5, preferences=Preferences(theme=theme))
     app.animation_level = "none"
     app.server.samples.extend(samples(59))
     return app
@@ -42,8 +49,19 @@ async def settle(pilot: Pilot[int]) -> None:
         await pilot.pause()
 
 
+def press(*keys: str) -> Before:
+    """Press keys one by one, and let the app come to rest after each."""
+
+    async def pressed(pilot: Pilot[int]) -> None:
+        for key in keys:
+            await pilot.press(key)
+            await settle(pilot)
+
+    return pressed
+
+
 @pytest.fixture
-def snap(snap_compare: Callable[..., bool]) -> Callable[..., bool]:
+def snap(snap_compare: Callable[..., bool]) -> Snap:
     """Compare the app with its picture; a crash inside the app fails the test (the plugin alone would let it pass)."""
 
     def check(app: AdminApp, *, size: str = "80x24", before: Before | None = None) -> bool:
@@ -55,6 +73,7 @@ def snap(snap_compare: Callable[..., bool]) -> Callable[..., bool]:
             _raise(app)
 
         same = snap_compare(app, terminal_size=SIZES[size], run_before=guarded)
+        app.jobs.cancel_all()
         _raise(app)
         return same
 

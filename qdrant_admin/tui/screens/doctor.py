@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 
@@ -34,16 +34,17 @@ class DoctorDialog(ModalScreen[None]):
             with VerticalScroll(classes="details"):
                 checks = sorted(self._report.checks, key=lambda check: ORDER[check.status])
                 for check in checks:
-                    yield Plain(check_rows(check))
+                    with Horizontal(classes="check"):
+                        yield Plain(look.line(look.symbol(check.status), " ", check.name), classes="check-name")
+                        yield Plain(found(check))
             yield Plain(look.keys(("esc", "close", "screen.dismiss(None)")), classes="dialog-keys")
 
 
-def check_rows(check: Check) -> Content:
-    """One check: state and name, evidence, fix."""
-    row = look.line(look.symbol(check.status), " ", (check.name, "bold" if check.status != "ok" else ""))
+def found(check: Check) -> Content:
+    """The evidence of one check, and its fix."""
     if check.status == "ok":
-        return look.line(row, "  ", look.muted(check.detail))
-    rows = [row, look.line("  ", check.detail)]
+        return look.muted(check.detail)
+    rows = [look.text(check.detail)]
     if check.fix:
-        rows.append(look.line(("  try  ", look.MUTED), (check.fix, "$text-accent")))
+        rows.append(look.line(("try  ", look.MUTED), (check.fix, "$text-accent")))
     return look.lines(*rows)

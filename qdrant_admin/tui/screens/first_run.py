@@ -58,7 +58,9 @@ class FirstRunScreen(BaseScreen):
     HELP_TEXT = "Set up a Qdrant that survives: each choice has a good default, enter starts it."
     DRAWS_JOBS = frozenset({"up"})
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "start", "start it", id="first.start", tooltip="set up as shown and start"),
+        Binding(
+            "enter", "start", "start it, go on", id="first.start", tooltip="set up as shown and start; then go Home"
+        ),
         Binding("down,j", "move(1)", "next", id="first.down", show=False),
         Binding("up,k", "move(-1)", "previous", id="first.up", show=False),
         Binding(
@@ -102,6 +104,7 @@ class FirstRunScreen(BaseScreen):
     def _surveyed(self, survey: SurveyReport) -> None:
         self._choices = Choices.recommended(survey)
         self._draw_page()
+        self.refresh_bindings()
 
     def _view(self) -> JobView | None:
         return None if self._job is None else self.admin.jobs.view(self._job)
@@ -335,6 +338,6 @@ def ready(view: JobView, key_where: str) -> list[Content]:
         look.line(look.state(view.verdict, "Your Qdrant is ready."), "  ", view.report.summary() if view.report else "")
     ]
     if key_where:
-        rows.append(look.muted(f"  Its API key is kept in {key_where}."))
+        rows.append(look.muted(f"Its API key is kept in {key_where}."))
     next_keys = look.keys(("enter", "home", "screen.start"), ("3", "bring your data", "app.go('migrate')"))
     return [*rows, Content(""), next_keys]

@@ -165,9 +165,15 @@ def last_proof(model: HomeModel) -> Content | None:
     return look.line(look.state(entry.verdict), look.muted(f"  {words.ago(entry.started_at, model.now)}"))
 
 
+def measured(model: HomeModel) -> bool:
+    """Whether the server's own cost is known: it is not for a remote or a stopped one."""
+    newest = model.samples[-1] if model.samples else None
+    return newest is not None and newest.memory_bytes is not None
+
+
 def costs(model: HomeModel, width: int) -> list[Content]:
     """CPU and memory in one line."""
-    if not model.samples:
+    if not measured(model):
         return []
     room = max(8, min(24, (width - 36) // 2))
     cpu, memory = _series(model.samples)
@@ -179,8 +185,8 @@ def costs(model: HomeModel, width: int) -> list[Content]:
 
 def cost(model: HomeModel, width: int, *, tall: bool = False) -> list[Content]:
     """CPU and memory as a column of its own, for a wide screen; on a tall one with room for their shape."""
-    if not model.samples:
-        return [look.title("Cost"), look.muted("not measured")]
+    if not measured(model):
+        return [look.title("Cost"), look.muted("not known while it does not run here")]
     cpu, memory = _series(model.samples)
     newest, room, rows = model.samples[-1], max(10, width - 9), 4 if tall else 1
     limit = f" of {words.size(newest.memory_limit_bytes)}" if newest.memory_limit_bytes else ""
@@ -202,8 +208,8 @@ def cost(model: HomeModel, width: int, *, tall: bool = False) -> list[Content]:
 
 
 def _calm(memory: Sequence[float]) -> float:
-    """The top of the memory's scale: what is used stands at half height, so that growth has room to be seen."""
-    return 2 * max(memory, default=0.0)
+    """The top of the memory's scale: above what is used, so that growth has room to be seen."""
+    return 1.5 * max(memory, default=0.0)
 
 
 def _series(samples: Sequence[StatsReport]) -> tuple[list[float], list[float]]:
@@ -229,7 +235,7 @@ def news(model: HomeModel, width: int) -> list[Content]:
         return [look.title(f"Now: {model.job.title}"), *[step.truncate(width, ellipsis=True) for step in steps], *bar]
     items = model.status.attention
     if not items:
-        return [look.title("Needs attention"), look.line("  ", look.state("ok", "nothing"))]
+        return [look.title("Needs attention"), look.state("ok", "nothing")]
     rows = [look.title("Needs attention")]
     for item in items:
         key, says = ACTION_KEYS.get(item.action, ("", ""))

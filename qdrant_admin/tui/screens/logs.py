@@ -1,5 +1,6 @@
 """Logs. They answer: what does the server itself say."""
 
+import re
 import threading
 from collections import deque
 from collections.abc import Iterable
@@ -8,6 +9,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.widgets import Input, RichLog
 
 from qdrant_admin.core.cancel import CancelToken
@@ -20,6 +22,13 @@ from qdrant_admin.tui.widgets.states import StatePanel, empty, failure
 KEPT = 5000
 TAIL = 500
 DRAW_EVERY_SECONDS = 0.1
+SHOWS = ("without requests", "all lines", "warnings and errors", "errors")
+"""What `v` goes through. Requests that went well are left out at first: looking at a server fills its log."""
+REQUEST = re.compile(r'actix_web::middleware::logger: .*" [23]\d\d ')
+LINE = re.compile(
+    r"\d{4}-\d\d-\d\dT(?P<time>\d\d:\d\d:\d\d)\.\d+Z\s+(?P<level>[A-Z]+) "
+    r"(?:[\w:]*::)?(?P<part>\w+): (?P<said>.*)"
+)
 LEVELS = {
     "ERROR": "text-error",
     "WARN": "text-warning",
@@ -68,7 +77,13 @@ class LogsScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "follow", "follow or hold", id="logs.follow", tooltip="follow the log, or hold it still to read"),
         Binding("slash", "find", "filter", id="logs.filter", tooltip="only lines that contain a text"),
-        Binding("v", "level", "level", id="logs.level", tooltip="all lines, warnings and errors, errors only"),
+        Binding(
+            "v",
+            "level",
+            "level",
+            id="logs.level",
+            tooltip="without requests, all lines, warnings and errors, errors only",
+        ),
         Binding("z", "wrap", "wrap", id="logs.wrap", tooltip="wrap long lines, or cut them"),
         Binding("y", "copy", "copy", id="logs.copy", tooltip="copy the lines that are shown"),
         Binding("escape", "clear_filter", "all lines", id="logs.clear", show=False),
@@ -150,8 +165,10 @@ class LogsScreen(BaseScreen):
     def _shown(self, line: str) -> bool:
         if self._filter and self._filter.lower() not in line.lower():
             return False
+        if self._least <= 1:
+            return self._least == 1 or not REQUEST.search(line)
         level = level_of(line)
-        return self._least == 0 or level == "ERROR" or (self._least == 1 and level == "WARN")
+        return level == "ERROR" or (self._least == 2 and level == "WARN")
 
     def _write(self, lines: "Iterable[str]") -> None:
         wanted = [line for line in lines if self._shown(line)]
@@ -180,14 +197,17 @@ class LogsScreen(BaseScreen):
             )
             panel.update(failure(error, ("r", "try again", "screen.refresh_now")))
         elif nothing:
-            panel.update(empty("No log lines yet.", "They appear here as soon as the server says something."))
+            panel.update(self._silence())
         following = look.state("running", "following") if self._following else look.state("paused", "held")
         if tap is not None and tap.over:
             following = look.state("stopped", "the log has ended")
-        parts = [following, look.muted(("all lines", "warnings and errors", "errors")[self._least])]
+        parts = [following, look.muted(SHOWS[self._least])]
         if self._filter:
             parts.append(look.line(look.muted("only "), (self._filter, "bold")))
         self.query_one("#logs-head", Plain).update(look.muted("   ").join(parts))
+
+    def _silence(self) -> Content:
+        return empty("No log lines yet.", "They appear here as soon as the server says something.")
 
     # keys
 
@@ -221,8 +241,8 @@ class LogsScreen(BaseScreen):
         self.query_one(RichLog).focus()
 
     def action_level(self) -> None:
-        """All lines, warnings and errors, errors only."""
-        self._least = (self._least + 1) % 3
+        """Without requests, all lines, warnings and errors, errors only."""
+        self._least = (self._least + 1) % len(SHOWS)
         self._redraw()
 
     def action_wrap(self) -> None:
@@ -246,19 +266,19 @@ def level_of(line: str) -> str:
 
 
 def log_line(line: str, colours: "dict[str, str]", wanted: str = "") -> Text:
-    """One line, taken as it is: muted time, level in its colour, the filter's text marked."""
-    shown = look.cell(line)
+    """One line, taken as it is: time, level in its colour, part of the server, what it said; the filter's text marked."""
+    known = LINE.match(line)
+    shown = look.cell("" if known else line)
+    if known:
+        level = known["level"]
+        tone = colours[LEVELS.get(level, "text-muted")]
+        loud = level in {"ERROR", "WARN"}
+        shown.append(f"{known['time']}  ", colours["text-disabled"])
+        shown.append(f"{level:<6}", f"bold {tone}" if loud else tone)
+        shown.append_text(look.cell(f"{known['part']}  ", colours["text-muted"]))
+        shown.append_text(look.cell(known["said"], tone if level == "ERROR" else ""))
     shown.no_wrap, shown.overflow = None, None
-    level = level_of(line)
-    if level:
-        start = shown.plain.index(f" {level} ")
-        shown.stylize(colours["text-disabled"], 0, start)
-        tone = colours[LEVELS[level]]
-        shown.stylize(f"bold {tone}" if level in {"ERROR", "WARN"} else tone, start, start + len(level) + 1)
-        if level == "ERROR":
-            shown.stylize(tone, start + len(level) + 2)
-    if wanted:
-        place = shown.plain.lower().find(wanted.lower())
-        if place >= 0:
-            shown.stylize(f"bold {colours['text-accent']}", place, place + len(wanted))
+    place = shown.plain.lower().find(wanted.lower()) if wanted else -1
+    if place >= 0:
+        shown.stylize(f"bold underline {colours['text-accent']}", place, place + len(wanted))
     return shown

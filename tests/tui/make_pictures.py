@@ -1,0 +1,48 @@
+"""Make PNGs of the terminal app: `python tests/tui/make_pictures.py [FOLDER]`.
+
+The README's pictures (into `assets/` by default) are the snapshots named in `README_PICTURES`; with `--snapshots`, every
+snapshot becomes a PNG, to be looked at before it is accepted. Needs `resvg_py` and the font Fira Code.
+"""
+
+import argparse
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import resvg_py
+
+SNAPSHOTS = Path(__file__).parent / "__snapshots__"
+ASSETS = Path(__file__).parents[2] / "assets"
+SCALE = 1.6
+README_PICTURES = {
+    "home.png": "test_shell_pictures/test_home_healthy[120x40].svg",
+    "home-light.png": "test_shell_pictures/test_home_light.svg",
+    "first-run.png": "test_shell_pictures/test_first_run[120x40].svg",
+    "logs.png": "test_shell_pictures/test_logs[120x40].svg",
+}
+
+
+def picture(svg: Path, png: Path) -> None:
+    """Render one snapshot."""
+    drawing = svg.read_text(encoding="utf-8")
+    width = float(ElementTree.fromstring(drawing).attrib["viewBox"].split()[2])
+    png.parent.mkdir(parents=True, exist_ok=True)
+    rendered = resvg_py.svg_to_bytes(svg_string=drawing, width=round(width * SCALE), monospace_family="Fira Code")
+    png.write_bytes(bytes(rendered))
+
+
+def main() -> None:
+    """Make the pictures asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=ASSETS)
+    parser.add_argument("--snapshots", action="store_true", help="every snapshot instead of the README's pictures")
+    asked = parser.parse_args()
+    if asked.snapshots:
+        wanted = {f"{svg.stem}.png": svg for svg in sorted(SNAPSHOTS.rglob("*.svg"))}
+    else:
+        wanted = {name: SNAPSHOTS / svg for name, svg in README_PICTURES.items()}
+    for name, svg in wanted.items():
+        picture(svg, asked.folder / name)
+
+
+if __name__ == "__main__":
+    main()
