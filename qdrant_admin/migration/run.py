@@ -10,6 +10,7 @@ from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, Failed, Refused, RequestRejected
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
+from qdrant_admin.core.history import recorded
 from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
@@ -42,6 +43,10 @@ def migrate(ws: Workspace, plan: PlanReport, *, cancel: CancelToken) -> Events:
         Refused: the plan holds a problem that stands in the way, or another process runs it.
         SourceUnreadable, ServerUnreachable, ServerTrouble: with the command that goes on from here.
     """
+    return recorded(ws.store, "migrate", ws.settings.name, _migrate(ws, plan, cancel))
+
+
+def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
     refused = [problem for problem in plan.problems if problem.level == "refused"]
     if refused:
         why = "\n".join(f"{plain(problem.collection)}: {problem.text}".removeprefix(": ") for problem in refused)

@@ -247,3 +247,11 @@ def test_a_source_cut_short_meanwhile_is_no_finished_migration(server: Server, c
     with pytest.raises(SourceUnreadable):
         last(migrate(ws, plan, cancel=CancelToken()))
     assert len(unfinished(ws.store)) == 1
+
+
+def test_a_finished_migration_is_kept_in_the_history(server: Server, tmp_path: Path) -> None:
+    ws = workspace(server)
+    report = moved(ws, f"qdrant-local:{local_store(tmp_path / 's', {'c': numbered(5)})}")
+    kept = ws.store.history(operation="migrate")
+    assert [(entry.verdict, entry.exit_code) for entry in kept] == [("verified", 0)]
+    assert report.run in ws.store.report_json(kept[0].id)

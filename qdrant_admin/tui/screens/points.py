@@ -22,6 +22,8 @@ from qdrant_admin.tui.widgets.table import fill
 
 PAGE = 50
 PREVIEW = 160
+ID_WIDTH = 20
+TELLING = ("title", "name", "document", "page_content", "text", "content", "data", "source_id")
 EXAMPLE = '{"must": [{"key": "section", "match": {"value": "admin"}}]}   or   section = admin'
 
 
@@ -53,9 +55,16 @@ def _scalar(text: str) -> bool | int | str:
 
 
 def preview(point: ShownPoint) -> str:
-    """The payload in one line, the long texts last."""
-    pairs = sorted(point.payload.items(), key=lambda pair: len(str(pair[1])))
-    return words.shorten("  ".join(f"{key}={value}" for key, value in pairs), PREVIEW)
+    """The payload in one line, what tells most first: texts that people give their records, then the rest."""
+    telling = [key for key in TELLING if isinstance(point.payload.get(key), str)]
+    rest = sorted(key for key in point.payload if key not in telling)
+    shown = [str(point.payload[key]) for key in telling] + [f"{key}={point.payload[key]}" for key in rest]
+    return words.shorten("  ".join(shown), PREVIEW)
+
+
+def short_id(point: ShownPoint) -> str:
+    """The first half of a UUID tells points apart in a table; the whole one stands beside it."""
+    return words.shorten(str(point.id), ID_WIDTH)
 
 
 class PointsScreen(BaseScreen):
@@ -138,7 +147,7 @@ class PointsScreen(BaseScreen):
     def _fill(self, report: PointsReport) -> None:
         table, variables = self.query_one(DataTable), self.app.theme_variables
         rows = [
-            (str(point.id), [look.cell(point.id), look.cell(preview(point), look.MUTED, variables)])
+            (str(point.id), [look.cell(short_id(point)), look.cell(preview(point), look.MUTED, variables)])
             for point in report.points
         ]
         room = self.size.width - 6 if self.has_class("-narrow") else self.size.width // 2 - 4

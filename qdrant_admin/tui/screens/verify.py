@@ -325,7 +325,7 @@ class VerifyScreen(BaseScreen):
 
 def sentence(report: VerifyReport) -> str:
     """The verdict in one plain sentence."""
-    if report.verdict == "persisted" and not report.reason:
+    if report.verdict == "persisted" and report.collections:
         points = sum(check.after.points for check in report.collections if check.after)
         held = f"{words.counted(len(report.collections), 'collection')} and {words.counted(points, 'point')}"
         if report.how == "none":
