@@ -6,6 +6,7 @@ little-endian float32 that the server stores, bit by bit.
 """
 
 import json
+import math
 import uuid
 import zlib
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from qdrant_admin.database.models import Floats, Point, PointId, Sparse, Vector,
 
 SUM_MODULUS = 1 << 256
 _NAN = np.float32(np.nan)
-_SCALARS = (str, int, float, bool, type(None))
+_SCALARS = (int, float, bool, type(None))
 _encode_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 Kinds = Mapping[str, VectorKind]
 
@@ -80,6 +81,8 @@ def vector_bytes(vector: Vector, kind: VectorKind | None) -> tuple[bytes, bool]:
 
 def field_digest(value: Any) -> int:
     """16 bits of one payload value: enough to name the field, once the whole is known to differ."""
+    if isinstance(value, str):
+        return zlib.crc32(value.encode("utf-8", "surrogatepass"), 1) & 0xFFFF
     text = f"{type(value).__name__}:{value}" if isinstance(value, _SCALARS) else _encode_json(value)
     return zlib.crc32(text.encode("utf-8", "surrogatepass")) & 0xFFFF
 
@@ -103,6 +106,7 @@ def _id_bytes(point_id: PointId) -> bytes:
 def _float_bytes(values: Floats) -> tuple[bytes, bool]:
     """Little-endian float32; every NaN has the same bits, since REST can only say `null`."""
     array = np.ascontiguousarray(values, dtype="<f4")
-    if np.isfinite(array).all():
+    # A sum of squares is finite only when everything in it is; should it overflow, the slower way is right as well.
+    if math.isfinite(np.vdot(array, array)):
         return array.tobytes(), True
-    return np.where(np.isnan(array), _NAN, array).astype("<f4").tobytes(), False
+    return np.where(np.isnan(array), _NAN, array).astype("<f4").tobytes(), bool(np.isfinite(array).all())

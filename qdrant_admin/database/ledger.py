@@ -4,6 +4,7 @@ Records stand in the server's own order of ids in one temporary file, which stay
 ledgers are compared by reading both from front to back, so memory does not grow with the collection.
 """
 
+import functools
 import struct
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -56,7 +57,7 @@ class Ledger:
         digests = [] if fields == _NO_NAMES else [field_digest(payload[name]) for name in names]
         self.file.write(
             _HEAD.pack(key, hashed.whole[:16], vectors, fields, hashed.payload)
-            + struct.pack(f"<{len(parts)}I{len(digests)}H", *parts, *digests)
+            + _tail(len(parts), len(digests)).pack(*parts, *digests)
         )
 
     def finish(self) -> None:
@@ -98,10 +99,15 @@ class Ledger:
     def _decode(self, raw: bytes) -> Record:
         key, whole, vectors, fields, payload = _HEAD.unpack_from(raw)
         vector_names, field_names = self._names(vectors), self._names(fields)
-        digests = struct.unpack_from(f"<{len(vector_names)}I{len(field_names)}H", raw, _HEAD.size)
+        digests = _tail(len(vector_names), len(field_names)).unpack_from(raw, _HEAD.size)
         cut = len(vector_names)
         kept = None if fields == _NO_NAMES else dict(zip(field_names, digests[cut:], strict=True))
         return Record(key, whole, payload, dict(zip(vector_names, digests[:cut], strict=True)), kept)
+
+
+@functools.cache
+def _tail(vectors: int, fields: int) -> struct.Struct:
+    return struct.Struct(f"<{vectors}I{fields}H")
 
 
 def what_changed(before: Record, after: Record) -> tuple[str, ...]:

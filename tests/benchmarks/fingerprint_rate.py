@@ -1,0 +1,91 @@
+"""How fast a fingerprint is taken, against a bare scan of the same points through the same gateway.
+
+    python -m tests.benchmarks.fingerprint_rate [POINTS] [SIZE] [ROUNDS]
+
+Both are measured in turn, A B A B, in one run; quote the median of the ratios.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.database.fingerprint import fingerprint
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
+from tests.support.real import Server
+
+NAME = "bench"
+
+
+def fill(database: Database, points: int, size: int) -> None:
+    """Random vectors, and the payload of a short memory."""
+    spec = CollectionSpec(
+        vectors=(VectorSpec(size=size, distance="Cosine"),), payload_indexes={"kind": {"type": "keyword"}}
+    )
+    database.create_collection(NAME, spec)
+    rng = np.random.default_rng(1)
+    for start in range(0, points, 1000):
+        vectors = rng.normal(size=(min(1000, points - start), size)).astype(np.float32)
+        batch = [
+            Point(
+                start + number,
+                {"kind": f"k{number % 7}", "n": number, "score": number / 8, "text": "something to remember " * 8},
+                {"": vector},
+            )
+            for number, vector in enumerate(vectors)
+        ]
+        database.upsert(NAME, batch)
+
+
+def scan(database: Database) -> float:
+    """Points a second of a bare scan."""
+    began = time.perf_counter()
+    seen = sum(len(page) for page in database.scan(NAME))
+    return seen / (time.perf_counter() - began)
+
+
+def take(database: Database) -> float:
+    """Points a second of a fingerprint."""
+    began = time.perf_counter()
+    with fingerprint(database, NAME, cancel=CancelToken()) as taken:
+        return taken.points / (time.perf_counter() - began)
+
+
+def peak(database: Database) -> int:
+    """The most memory that Python held while a fingerprint was taken, in bytes."""
+    tracemalloc.start()
+    with fingerprint(database, NAME, cancel=CancelToken()):
+        _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
+def main() -> None:
+    """Measure and print."""
+    points, size, rounds = (int(word) for word in (*sys.argv[1:4], *("20000", "384", "7")[len(sys.argv) - 1 :]))
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder)).start()
+        try:
+            with Database(server.endpoint) as database:
+                fill(database, points, size)
+                scan(database)
+                measured = [(scan(database), take(database)) for _ in range(rounds)]
+                most = peak(database)
+                transport = database.transport
+        finally:
+            server.kill()
+    print(f"{points} x {size}, {rounds} rounds, {transport}")
+    print(f"scan         {statistics.median(bare for bare, _ in measured):10,.0f} points/s")
+    print(f"fingerprint  {statistics.median(own for _, own in measured):10,.0f} points/s")
+    print(f"ratio        {statistics.median(own / bare for bare, own in measured):10.2f}")
+    print(f"peak memory  {most / 2**20:10.1f} MiB")
+
+
+if __name__ == "__main__":
+    main()
