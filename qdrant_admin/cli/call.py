@@ -2,8 +2,10 @@
 
 import functools
 import json
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,11 +58,13 @@ class Call:
             brief: its report tells of every step again, so do not leave a line for each.
         """
         from qdrant_admin.cli.render import Renderer
+        from qdrant_admin.core.commands import naming
         from qdrant_admin.core.events import Finished
 
         report: Report | None = None
         with Renderer(quiet=self.events, brief=brief) as renderer, interruptible(renderer.say) as cancel:
-            for event in operation(cancel):
+            for found in operation(cancel):
+                event = naming(found, self.profile)
                 if self.events:
                     write(event.model_dump_json())
                 renderer.handle(event)
@@ -88,6 +92,9 @@ class Call:
 
     def show(self, value: "BaseModel", **also: Any) -> None:
         """A report as JSON or as a picture, on standard output."""
+        from qdrant_admin.core.commands import naming
+
+        value = naming(value, self.profile)
         if self.events and not self.as_json:
             write(json.dumps({"kind": "finished", "report": {**value.model_dump(mode="json"), **also}}))
             return
@@ -124,23 +131,39 @@ def write(text: str) -> None:
 
 @contextmanager
 def interruptible(say: Callable[[str], None]) -> "Iterator[CancelToken]":
-    """A token that the first Ctrl-C cancels; the second ends at once."""
+    """A token that the first Ctrl-C cancels; the second ends at once.
+
+    The handler itself takes no lock, because the main thread may hold it at that very moment: it writes a byte, and a
+    thread of its own does the rest.
+    """
     from qdrant_admin.core.cancel import CancelToken
 
     token = CancelToken()
+    asked: list[int] = []
+    reader, writer = os.pipe()
 
-    def interrupted(_number: int, _frame: FrameType | None) -> None:
-        if token.cancelled:
+    def watch() -> None:
+        if os.read(reader, 1) == b"!":
+            token.cancel()
+            say("stopping; what was acknowledged stays. Ctrl-C again ends at once.")
+
+    def interrupted(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        if len(asked) > 1:
             raise KeyboardInterrupt
-        token.cancel()
-        say("stopping; what was acknowledged stays. Ctrl-C again ends at once.")
+        os.write(writer, b"!")
 
+    watcher = threading.Thread(target=watch, name="interrupt", daemon=True)
+    watcher.start()
     before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield token
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        os.close(writer)
+        watcher.join(5)
+        os.close(reader)
 
 
 def common(function: Callable[..., None]) -> Callable[..., None]:

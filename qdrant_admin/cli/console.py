@@ -1,13 +1,19 @@
 """Two consoles: data goes to standard output, everything said goes to standard error."""
 
+import os
 import sys
 
 from rich.console import Console
 
+PIPE_WIDTH = 160
+"""A pipe has no width; wide enough that a table keeps its lines, and grep finds them."""
+
 
 def data() -> Console:
     """Standard output, for what was asked for. No markup is ever read: names from a database are hostile."""
-    return Console(markup=False, emoji=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+    plain = not sys.stdout.isatty()
+    width = PIPE_WIDTH if plain and "COLUMNS" not in os.environ else None
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=plain, width=width)
 
 
 def messages() -> Console:

@@ -1,5 +1,7 @@
 """The pieces that every picture on the command line is made of."""
 
+from typing import Literal
+
 from rich.table import Table
 from rich.text import Text
 
@@ -52,11 +54,13 @@ def facts() -> Table:
     return grid
 
 
-def listing(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """A table without a frame: dim headings, numbers to the right."""
+def listing(*columns: str, right: tuple[str, ...] = (), cut: tuple[str, ...] = ()) -> Table:
+    """A table without a frame: dim headings, numbers to the right; what is too long goes on below, or is cut."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        short = column in cut
+        table.add_column(column, justify=justify, overflow="ellipsis" if short else "fold", no_wrap=short)
     return table
 
 

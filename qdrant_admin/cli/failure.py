@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from qdrant_admin.cli.call import write
+from qdrant_admin.core.commands import on_profile
 from qdrant_admin.core.errors import AdminError, Cancelled, ExitCode
 from qdrant_admin.core.text import plain
 
@@ -26,12 +27,23 @@ def explain(error: BaseException, arguments: Sequence[str]) -> int:
     if "--debug" in arguments:
         traceback.print_exception(error)
     shown = _as_admin_error(error)
+    shown.fix = on_profile(shown.fix, _named(arguments))
     if "--json" in arguments:
         write(json.dumps(_parts(shown), ensure_ascii=False, indent=2))
     elif "--events" in arguments:
         write(json.dumps({"kind": "failed", **_parts(shown)}, ensure_ascii=False))
     _print_words(shown)
     return int(shown.exit_code)
+
+
+def _named(arguments: Sequence[str]) -> str | None:
+    """The profile that the command line names."""
+    for at, word in enumerate(arguments):
+        if word == "--profile" and at + 1 < len(arguments):
+            return arguments[at + 1]
+        if word.startswith("--profile="):
+            return word.partition("=")[2]
+    return None
 
 
 def _as_admin_error(error: BaseException) -> AdminError:

@@ -33,7 +33,10 @@ def _points(report: Any) -> tuple[str, list[str]]:
 
 
 def _plan(report: Any) -> tuple[str, list[str]]:
-    return "next", [] if report.exit_code else ["migrate", report.source, "--on-conflict", report.on_conflict]
+    if report.exit_code:
+        return "", []
+    conflict = [] if report.on_conflict == "fail" else ["--on-conflict", report.on_conflict]
+    return "next", ["migrate", report.source, *conflict]
 
 
 def _migration(report: Any) -> tuple[str, list[str]]:

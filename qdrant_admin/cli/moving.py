@@ -160,8 +160,6 @@ def verify(call: Call, how: Any, collections: tuple[str, ...]) -> None:
     from qdrant_admin.persistence.verify import verify as operation
 
     ws = call.workspace()
-    if how != "none":
-        call.say(f"The server at {ws.settings.endpoint.url} is interrupted for a moment; applications have to wait.")
     options = VerifyOptions(how=how, collections=collections)
     call.conclude(call.run(lambda cancel: operation(ws, options, cancel=cancel)))
 

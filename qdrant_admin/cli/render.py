@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from qdrant_admin.cli.console import is_ascii, messages
@@ -18,7 +19,8 @@ from qdrant_admin.core.text import plain
 AnyEvent = StepStarted | StepFinished | Progress | Notice | LogLines | Finished
 PLAIN_EVERY_SECONDS = 3.0
 """Without a terminal, progress is a line in somebody's log: often enough to see life, not to fill a disk."""
-BAR = 24
+BAR = 16
+_JUSTIFIED: tuple[Literal["left", "right"], ...] = ("left", "left", "right", "right", "right", "right", "left")
 _OUTCOMES = {"ok": "done", "warning": "warning", "failed": "failed", "skipped": "skipped"}
 _LEVELS = {"info": ("·", "-", "dim"), "warning": ("▲", "!", "yellow"), "error": ("✕", "X", "red")}
 
@@ -98,12 +100,15 @@ class Renderer:
         self._print(Text(fit(text, self._ascii), "yellow"))
 
     def _print(self, text: Text) -> None:
-        (self._live.console if self._live else self._console).print(text)
+        if self._live:
+            self._live.update(self._picture(), refresh=True)  # printing draws the living part again, as it is by now
+        self._console.print(text)
 
     def _finish(self, event: StepFinished) -> None:
         title = self._titles.pop(event.step, event.step)
         for key in [key for key in self._bars if key[0] == event.step]:
             del self._bars[key]
+            self._told.pop(key, None)
         if not self._brief:
             self._print(self._line(_OUTCOMES[event.outcome], title, event.detail))
 
@@ -113,12 +118,8 @@ class Renderer:
         if self._live:
             return
         now = self._clock()
-        finished = event.total is not None and event.done >= event.total
-        told = self._told.get(key)
-        if told is None or finished or now - told >= PLAIN_EVERY_SECONDS:
-            if finished and told == float("inf"):
-                return
-            self._told[key] = float("inf") if finished else now
+        if now - self._told.setdefault(key, now) >= PLAIN_EVERY_SECONDS:
+            self._told[key] = now
             self._print(Text("    ").append_text(self._figures(event)))
 
     def _line(self, key: str, title: str, detail: str = "") -> Text:
@@ -138,32 +139,42 @@ class Renderer:
         return text
 
     def _picture(self) -> Group:
-        rows: list[Text] = []
+        rows: list[RenderableType] = []
         for step, title in self._titles.items():
             rows.append(self._line("running", title))
-            for key, event in self._bars.items():
-                if key[0] == step:
-                    rows.append(Text("  ").append_text(self._bar(event)).append_text(self._figures(event)))
+            bars = [event for key, event in self._bars.items() if key[0] == step]
+            if bars:
+                rows.append(self._table(bars))
         return Group(*rows)
+
+    def _table(self, bars: list[Progress]) -> Table:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for justify in _JUSTIFIED:
+            table.add_column(justify=justify, no_wrap=True, overflow="ellipsis")
+        for event in bars:
+            table.add_row(Text("  ").append_text(self._bar(event)), *self._cells(event))
+        return table
 
     def _bar(self, event: Progress) -> Text:
         if event.total is None:
             return Text("")
         share = 1.0 if event.total == 0 else min(1.0, event.done / event.total)
         full = int(share * BAR)
-        stroke, rest = ("#", "-") if self._ascii else ("━", "━")
-        return Text(stroke * full, "green").append(rest * (BAR - full), "dim").append("  ")
+        stroke, rest = ("#", "-") if self._ascii else ("━", "─")
+        return Text.assemble((stroke * full, "green"), (rest * (BAR - full), "dim"))
 
-    def _figures(self, event: Progress) -> Text:
+    def _cells(self, event: Progress) -> list[Text]:
         amount = words.size if event.unit == "bytes" else words.number
         done = amount(event.done) if event.total is None else f"{amount(event.done)} of {amount(event.total)}"
-        unit = "" if event.unit == "bytes" else f" {event.unit}"
         parts = [
-            words.shorten(plain(event.item), 28),
+            words.shorten(plain(event.item), 24),
             words.percent(event.done, event.total),
-            done + unit,
+            done,
             words.rate(event.rate, event.unit),
-            words.left(event.seconds_left),
+            "" if event.done == event.total else words.left(event.seconds_left),
             plain(event.note),
         ]
-        return Text(fit("  ".join(part for part in parts if part), self._ascii))
+        return [Text(fit(part, self._ascii)) for part in parts]
+
+    def _figures(self, event: Progress) -> Text:
+        return Text("  ").join(cell for cell in self._cells(event) if cell)

@@ -261,7 +261,9 @@ def entries(found: "Sequence[HistoryEntry]", *, ascii_only: bool) -> RenderableT
     """The history, newest first."""
     if not found:
         return Text("nothing has been done yet\n  do now: qdrant-admin up")
-    table = listing("id", "when", "operation", "profile", "verdict", "took", "result", right=("id", "took"))
+    table = listing(
+        "id", "when", "operation", "profile", "verdict", "took", "result", right=("id", "took"), cut=("result",)
+    )
     for one in found:
         table.add_row(
             str(one.id),

@@ -1,0 +1,1 @@
+"""Tests of qdrant_admin.cli."""

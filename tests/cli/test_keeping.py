@@ -1,0 +1,87 @@
+"""Profiles, settings and history on the command line."""
+
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import SecretStr
+
+from qdrant_admin.config.file import read_profiles
+from qdrant_admin.config.places import config_file, state_file
+from qdrant_admin.config.secrets import read_key, store_key
+from qdrant_admin.core.store import StateStore
+from qdrant_admin.lifecycle.reports import DoctorReport
+from tests.cli.conftest import Run
+
+
+def test_a_profile_from_its_making_to_its_end(run: Run) -> None:
+    assert run("profiles", "add", "work", "url=http://10.0.0.5:6333", "timeout=3").code == 0
+    assert run("profiles", "use", "work").code == 0
+    rows = run("profiles", "list", "--json").json["profiles"]
+    assert [(row["name"], row["default"], row["runtime"]) for row in rows] == [
+        ("local", False, "auto"),
+        ("work", True, "remote"),
+    ]
+    assert run("profiles", "set", "work", "timeout=", "grpc-port=7334").code == 0
+    shown = run("profiles", "show", "--json").json
+    assert (shown["name"], shown["timeout"], shown["grpc_port"]) == ("work", 10.0, 7334)
+    store_key("work", SecretStr("k1"))
+    assert run("profiles", "remove", "work", "--yes").code == 0
+    assert read_profiles() == {}
+    assert read_key("work") is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["add", "UP"], 2),
+        (["add", "../up"], 2),
+        (["add", "work", "port=70000"], 2),
+        (["add", "work", "prot=7000"], 2),
+        (["add", "work", "runtime=remote"], 2),
+        (["set", "local"], 2),
+        (["set", "gone", "port=1"], 1),
+        (["use", "gone"], 1),
+        (["show", "gone"], 1),
+        (["remove", "gone", "--yes"], 1),
+    ],
+)
+def test_what_cannot_be_is_refused_and_writes_nothing(run: Run, arguments: list[str], code: int) -> None:
+    assert run("profiles", *arguments).code == code
+    assert not config_file().exists()
+
+
+def test_config_show_names_every_origin_and_no_secret(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("profiles", "set", "local", "port=7001")
+    monkeypatch.setenv("QDRANT_GRPC_PORT", "7002")
+    monkeypatch.setenv("QDRANT_API_KEY", "very-secret")
+    shown = run("config", "show", "--json")
+    values = shown.json["values"]
+    assert values["port"] == {"value": 7001, "from": f"file {config_file()}"}
+    assert values["grpc_port"]["from"] == "environment QDRANT_GRPC_PORT"
+    assert values["host"]["from"] == "default"
+    assert shown.json["api_key"] == {"set": True, "from": "environment QDRANT_API_KEY"}
+    table = run("config", "show")
+    assert "very-secret" not in shown.out + shown.err + table.out + table.err
+    assert "environment QDRANT_GRPC_PORT" in table.out
+    assert run("config", "path").out.strip() == str(config_file())
+
+
+def test_an_empty_key_is_told_on_the_way(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QDRANT_API_KEY", "")
+    ran = run("config", "show", "--json")
+    assert "QDRANT_API_KEY" in ran.err
+    assert ran.json["api_key"]["set"] is False
+
+
+def test_the_history(run: Run) -> None:
+    assert run("history", "list", "--json").json == {"history": []}
+    report = DoctorReport(checks=())
+    entry = StateStore(state_file()).record(
+        operation="doctor", profile="local", report=report, started_at=datetime.now(UTC), seconds=0.5
+    )
+    (row,) = run("history", "list", "--json").json["history"]
+    assert (row["id"], row["operation"], row["verdict"]) == (entry, "doctor", "ok")
+    assert run("history", "show", str(entry)).json == {"checks": []}
+    assert "doctor" in run("history", "list").out
+    assert run("history", "list", "--operation", "up", "--json").json == {"history": []}
+    assert run("history", "show", "99").code == 1

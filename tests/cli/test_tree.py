@@ -1,0 +1,74 @@
+"""Every command is documented, takes the common options, and shows examples that its own parser accepts."""
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from qdrant_admin.cli.main import COMMANDS, cli
+from tests.cli.conftest import Run
+
+
+def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from walk(found, (*path, name))
+
+
+TREE = list(walk(cli))
+LEAVES = [(path, command) for path, command in TREE if path and not isinstance(command, click.Group)]
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), TREE, ids=lambda value: "-".join(value) if isinstance(value, tuple) else ""
+)
+def test_every_command_is_documented(path: tuple[str, ...], command: click.Command) -> None:
+    assert command.help
+    assert command.help.splitlines()[0].endswith(".")
+    assert "Examples:" in command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert parameter.help.endswith("."), parameter.name
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), LEAVES, ids=lambda value: "-".join(value) if isinstance(value, tuple) else ""
+)
+def test_every_command_takes_the_common_options(path: tuple[str, ...], command: click.Command) -> None:
+    options = {name for parameter in command.params for name in parameter.opts}
+    assert {"--profile", "--json", "--events", "--debug"} <= options
+
+
+EXAMPLES = [
+    line
+    for _, command in TREE
+    for line in re.findall(r"qdrant-admin [^\n]+", (command.help or "").split("Examples:")[-1])
+]
+
+
+@pytest.mark.parametrize("line", sorted(set(EXAMPLES)))
+def test_every_example_is_one_that_the_parser_takes(line: str) -> None:
+    words = shlex.split(re.split(r"  +|\)|>", line)[0])[1:]
+    command: click.Command = cli
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), words.pop(0))
+        assert found is not None, line
+        command = found
+    with command.make_context("example", words):
+        pass
+
+
+def test_the_description_holds_every_command(run: Run) -> None:
+    ran = run("spec")
+    assert [one["name"] for one in ran.json["commands"]] == list(COMMANDS)
+
+
+def test_what_is_not_built_is_not_offered() -> None:
+    assert not {"bench", "tenants", "snapshots", "reindex"} & set(COMMANDS)
