@@ -34,7 +34,7 @@ LATEST = "latest"
     help="When the target collection is there already.",
 )
 @click.option("--batch-size", type=click.IntRange(1, 10000), default=256, show_default=True, help="Points a request.")
-@click.option("--yes", is_flag=True, help="Yes, replace what is there.")
+@click.option("--yes", is_flag=True, help="Yes, write over what is there.")
 @common
 def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_only: bool, **options: Any) -> None:
     """Move collections into the server, then compare every point with its source.
@@ -63,12 +63,13 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
     plan = _plan(call, ws, source, options)
     if plan_only or plan.exit_code:
         call.conclude(plan)
-    replaced = [one.target for one in plan.collections if one.action == "replace"]
+    overwrites = options["on_conflict"] == "overwrite"
+    replaced = [one.target for one in plan.collections if overwrites and one.target_points and one.action != "skip"]
     if replaced:
         from qdrant_admin.core.text import plain
 
         names = ", ".join(plain(name) for name in replaced)
-        confirm(yes, f"this would replace what is in {names}", f"{_again(source, options)} --yes")
+        confirm(yes, f"this would write over points in {names}", f"{_again(source, options)} --yes")
     from qdrant_admin.migration.run import migrate as operation
 
     call.conclude(call.run(lambda cancel: operation(ws, plan, cancel=cancel)))

@@ -1,6 +1,6 @@
 """The picture of a proof: the verdict first, large and plain, then what it rests on."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -10,6 +10,7 @@ from qdrant_admin.core import words
 from qdrant_admin.core.text import plain
 
 if TYPE_CHECKING:
+    from qdrant_admin.demo.reports import DemoReport
     from qdrant_admin.persistence.reports import CollectionCheck, Side, VerifyReport
 
 _PLAIN = {
@@ -49,18 +50,18 @@ def verification(report: "VerifyReport", ascii_only: bool) -> RenderableType:
     return Group(*parts)
 
 
-def demo_story(report: Any, ascii_only: bool) -> RenderableType:
-    """Every chapter of the demonstration in its own picture."""
-    from pydantic import BaseModel
-
+def demo_story(report: "DemoReport", ascii_only: bool) -> RenderableType:
+    """The demonstration's chapters, and what is left of it."""
     from qdrant_admin.cli.tables import picture
 
-    chapters = [(name, getattr(report, name)) for name in type(report).model_fields]
     parts: list[RenderableType] = []
-    for name, chapter in chapters:
-        if isinstance(chapter, BaseModel):
-            parts += [cell(name, ascii_only, "bold cyan"), picture(chapter, ascii_only=ascii_only), Text()]
-    parts.append(state(report.verdict_word, ascii_only=ascii_only, bold=True).append(f"   {report.summary()}"))
+    chapters = {"the server": report.up, "the migration": report.migration, "the proof": report.verify}
+    for title, chapter in chapters.items():
+        parts += [cell(title, ascii_only, "bold cyan"), picture(chapter, ascii_only=ascii_only), Text()]
+    head = state(report.verdict_word, ascii_only=ascii_only, bold=True)
+    parts.append(head.append(fit(f"   {plain(report.summary())}", ascii_only)))
+    parts += [cell(f"  gone again: {thing}", ascii_only, "dim") for thing in report.removed]
+    parts += [cell(f"  still there: {thing}", ascii_only, "yellow") for thing in report.left]
     return Group(*parts)
 
 
