@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from qdrant_admin.database.decimals import stored_float
 from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
 
 COSINE_TOLERANCE = 1e-6
@@ -14,7 +15,8 @@ HALF_TOLERANCE = 1e-3
 """The same where the server stores 16 bits: 11 bits of mantissa."""
 WORDS = (
     "exact counts, and every id, vector and payload read again at the source and compared: vectors bit for bit, "
-    f"under Cosine (where the server normalises) as unit vectors within {COSINE_TOLERANCE:g}"
+    f"under Cosine (where the server normalises) as unit vectors within {COSINE_TOLERANCE:g}; "
+    "payload exactly, floats of 16 digits and more as the server's number parser reads them"
 )
 
 
@@ -24,12 +26,24 @@ def same(wanted: Point, found: Point, slots: Mapping[str, VectorSpec]) -> bool:
         return False
     if not all(_same_vector(vector, found.vectors[name], slots[name]) for name, vector in wanted.vectors.items()):
         return False
-    return canonical(wanted.payload) == canonical(found.payload)
+    return canonical(wanted.payload) == canonical(found.payload) or _same_value(wanted.payload, found.payload)
 
 
 def canonical(payload: Mapping[str, Any]) -> str:
     """A payload as text: keys sorted at every level, 1 and 1.0 and true told apart."""
     return json.dumps(payload, sort_keys=True, ensure_ascii=False)
+
+
+def _same_value(wanted: Any, found: Any) -> bool:
+    """As `canonical` compares, save that a float of many digits is what the server's number parser makes of it."""
+    if isinstance(wanted, float) and isinstance(found, float):
+        once = stored_float(wanted)
+        return repr(found) in {repr(wanted), repr(once), repr(stored_float(once))}
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return wanted.keys() == found.keys() and all(_same_value(value, found[key]) for key, value in wanted.items())
+    if isinstance(wanted, list | tuple) and isinstance(found, list):
+        return len(wanted) == len(found) and all(map(_same_value, wanted, found))
+    return type(wanted) is type(found) and bool(wanted == found)
 
 
 def _same_vector(wanted: Vector, found: Vector, slot: VectorSpec) -> bool:

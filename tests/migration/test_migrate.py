@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -255,3 +256,12 @@ def test_a_finished_migration_is_kept_in_the_history(server: Server, tmp_path: P
     kept = ws.store.history(operation="migrate")
     assert [(entry.verdict, entry.exit_code) for entry in kept] == [("verified", 0)]
     assert report.run in ws.store.report_json(kept[0].id)
+
+
+def test_floats_that_the_server_reads_a_digit_off_are_no_false_alarm(server: Server, tmp_path: Path) -> None:
+    random = Random(7)  # noqa: S311 - the same numbers on every run
+    points = numbered(200)
+    for point in points:
+        point["payload"] = {"score": random.uniform(0, 1e6), "deep": [{"er": random.random()}], "whole": 1.0}
+    report = moved(workspace(server), f"qdrant-local:{local_store(tmp_path / 's', {'c': points})}")
+    assert (report.verdict, report.collections[0].verified) == ("verified", 200)
