@@ -1,0 +1,44 @@
+"""Commands within words: what is offered has to run as it stands, so it names the profile that it was found on."""
+
+import re
+import shlex
+from typing import TypeVar
+
+_WORDS = "up|down|restart|status|doctor|logs|stats|env|adopt|migrate|verify|collections|points"
+_ON_A_PROFILE = re.compile(rf"(?<![\w-])qdrant-admin (?=(?:{_WORDS})\b)")
+_FIELDS = {"fix", "note"}
+"""Fields of events and reports that may hold a command."""
+_T = TypeVar("_T")
+
+
+def on_profile(words: str, profile: str | None) -> str:
+    """The same words, with every command in them on this profile.
+
+    Args:
+        words: a command, or a sentence with commands in it.
+        profile: its name; None leaves the words as they are.
+    """
+    if profile is None or "--profile" in words:
+        return words
+    named = f"qdrant-admin --profile {shlex.quote(profile)} "
+    return _ON_A_PROFILE.sub(lambda _: named, words)
+
+
+def naming(value: _T, profile: str | None) -> _T:
+    """An event or a report, with every command that it offers on this profile."""
+    from pydantic import BaseModel  # not above: an error's words must not cost a start of pydantic
+
+    if profile is None:
+        return value
+    if isinstance(value, tuple):
+        parts = tuple(naming(part, profile) for part in value)
+        return value if parts == value else parts  # type: ignore[return-value] # a tuple of the same types
+    if not isinstance(value, BaseModel):
+        return value
+    changes = {}
+    for name in type(value).model_fields:
+        before = getattr(value, name)
+        after = on_profile(before, profile) if name in _FIELDS and isinstance(before, str) else naming(before, profile)
+        if after is not before:
+            changes[name] = after
+    return value.model_copy(update=changes) if changes else value

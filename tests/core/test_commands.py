@@ -1,0 +1,47 @@
+"""Commands that are offered name the profile they were found on."""
+
+import pytest
+
+from qdrant_admin.core.commands import naming, on_profile
+from qdrant_admin.core.events import Finished, Notice
+from qdrant_admin.core.reports import Report
+
+
+class Inner(Report):
+    fix: str
+    text: str = "qdrant-admin up"
+
+
+class Outer(Report):
+    parts: tuple[Inner, ...]
+    fix: str = ""
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("qdrant-admin up --apply", "qdrant-admin --profile work up --apply"),
+        ("stop that program, then: qdrant-admin migrate --resume", None),
+        ("qdrant-admin up --profile other", "qdrant-admin up --profile other"),
+        ("qdrant-admin profiles list", "qdrant-admin profiles list"),
+        ("docker stop qdrant-admin-up", "docker stop qdrant-admin-up"),
+        ("", ""),
+    ],
+)
+def test_a_command_names_its_profile_once(words: str, named: str | None) -> None:
+    expected = words.replace("qdrant-admin ", "qdrant-admin --profile work ") if named is None else named
+    assert on_profile(words, "work") == expected
+    assert on_profile(words, None) == words
+
+
+def test_a_name_cannot_become_a_command_of_its_own() -> None:
+    assert on_profile("qdrant-admin up", "x; rm -rf") == "qdrant-admin --profile 'x; rm -rf' up"
+
+
+def test_reports_within_events_are_reached_and_nothing_else_changes() -> None:
+    event = Finished(report=Outer(parts=(Inner(fix="qdrant-admin status"),)))
+    found = naming(event, "work").report
+    assert isinstance(found, Outer)
+    assert (found.parts[0].fix, found.parts[0].text) == ("qdrant-admin --profile work status", "qdrant-admin up")
+    untouched = Notice(text="qdrant-admin up", fix="")
+    assert naming(untouched, "work") is untouched
