@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from qdrant_admin.workspace import Workspace
 
 _CLAUSES = ("must", "should", "must_not", "min_should")
-_FILTER_FIX = """such as --filter '{"must": [{"key": "lang", "match": {"value": "en"}}]}'"""
-_VECTOR_FIX = """such as --vector '[0.1, 0.2]', or '{"indices": [1, 7], "values": [0.5, 0.25]}' for a sparse one"""
+_FILTER_FIX = """qdrant-admin points list memories --filter '{"must": [{"key": "lang", "match": {"value": "en"}}]}'"""
+_VECTOR_FIX = "qdrant-admin points search memories --vector '[0.1, 0.2, 0.3]'"
+_SPARSE_FIX = """qdrant-admin points search memories --vector '{"indices": [1, 7], "values": [0.5, 0.25]}'"""
 
 
 def list_collections(ws: "Workspace") -> CollectionsReport:
@@ -152,9 +153,9 @@ def read_vector(given: Any) -> "Floats | Sparse":
     if isinstance(value, Mapping):
         indices, values = value.get("indices"), value.get("values")
         if not isinstance(indices, list) or not all(type(one) is int and 0 <= one < 2**32 for one in indices):
-            raise BadInput("the sparse vector has no indices", why="they are integers from 0 up", fix=_VECTOR_FIX)
+            raise BadInput("the sparse vector has no indices", why="they are integers from 0 up", fix=_SPARSE_FIX)
         if len(set(indices)) != len(indices) or not isinstance(values, list) or len(values) != len(indices):
-            raise BadInput("the sparse vector has not one value for each index", fix=_VECTOR_FIX)
+            raise BadInput("the sparse vector has not one value for each index", fix=_SPARSE_FIX)
         return Sparse(np.array(indices, dtype=np.uint32), _floats(values))
     return _floats(value)
 
