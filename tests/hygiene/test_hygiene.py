@@ -15,9 +15,11 @@ HEAVY = ("qdrant_client", "docker", "textual", "grpc", "numpy")
 
 def modules_after(code: str) -> set[str]:
     """The heavy modules that a fresh interpreter has loaded after running `code`."""
-    probe = f"import sys\n{code}\nprint(','.join(name for name in {HEAVY!r} if name in sys.modules))"
+    probe = f"import sys\n{code}\nprint('loaded', *(name for name in {HEAVY!r} if name in sys.modules))"
     shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60)
-    return set(filter(None, shown.stdout.strip().splitlines()[-1].split(","))) if shown.stdout.strip() else set()
+    first, *found = shown.stdout.splitlines()[-1].split()
+    assert first == "loaded"
+    return set(found)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["completion", "bash"], ["migrate", "--help"]])
