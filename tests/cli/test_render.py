@@ -91,7 +91,7 @@ def test_a_finished_step_is_not_drawn_as_running_again() -> None:
 
 
 def test_bars_of_long_names_stay_on_their_line() -> None:
-    events = [
+    events: list[AnyEvent] = [
         StepStarted(step="copy", title="copying"),
         Progress(
             step="copy", item="a" * 60, done=12345678, total=123456789, rate=123456.0, seconds_left=86399, note="n" * 90
