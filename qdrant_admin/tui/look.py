@@ -98,11 +98,18 @@ def keys(*pairs: tuple[str, str, str]) -> Content:
     return Content("   ").join([key(*pair) for pair in pairs])
 
 
+def cut(content: Content, width: int) -> Content:
+    """At most `width` cells, with an ellipsis where something was left out."""
+    if content.cell_length <= width:
+        return content
+    return content.truncate(max(0, width - 1)) + text("…", MUTED)
+
+
 def fit(content: Content, width: int, *, right: bool = False) -> Content:
     """Exactly `width` cells: cut with an ellipsis, or filled with blanks."""
     missing = width - content.cell_length
     if missing < 0:
-        return content.truncate(width, ellipsis=not ascii_only())
+        return cut(content, width)
     return content.pad_left(missing) if right else content.pad_right(missing)
 
 

@@ -149,6 +149,20 @@ def test_verify_lost_light(snap: Snap) -> None:
     assert snap(app, size="120x40", before=pressing("s"))
 
 
+@ALL
+def test_migrate_running(snap: Snap, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qdrant_admin.core.words.duration", lambda _: "1.2 s")
+    app = make_app(scripted(plan=PLAN, migrate=COPYING), start="migrate")
+    assert snap(app, size=size, before=typing("chroma:~/memories/chroma", "s"))
+
+
+@BOTH
+def test_verify_running(snap: Snap, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qdrant_admin.core.words.duration", lambda _: "1.2 s")
+    app = make_app(scripted(verify=VERIFYING), start="verify")
+    assert snap(app, size=size, before=pressing("s"))
+
+
 @BOTH
 def test_verify_history(snap: Snap, size: str) -> None:
     assert snap(make_app(CannedData(), start="verify"), size=size, before=pressing("h"))

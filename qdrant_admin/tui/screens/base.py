@@ -86,6 +86,7 @@ class BaseScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Be up to date whenever it comes to the front."""
         self.admin.show_frame(self)
+        self.server_changed()
         self.look_again()
 
     def on_resize(self) -> None:

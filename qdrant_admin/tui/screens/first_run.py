@@ -59,7 +59,7 @@ class FirstRunScreen(BaseScreen):
     DRAWS_JOBS = frozenset({"up"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "enter", "start", "start it, go on", id="first.start", tooltip="set up as shown and start; then go Home"
+            "enter", "start", "go on", id="first.start", tooltip="set up as shown and start; then go Home"
         ),
         Binding("down,j", "move(1)", "next", id="first.down", show=False),
         Binding("up,k", "move(-1)", "previous", id="first.up", show=False),
@@ -67,7 +67,7 @@ class FirstRunScreen(BaseScreen):
             "space,right,left", "other", "another choice", id="first.other", tooltip="the other choice of this line"
         ),
         Binding("e", "edit", "change", id="first.edit", tooltip="type a folder or other ports"),
-        Binding("escape", "leave_it", "not now", id="first.leave", tooltip="back to Home; s brings you here again"),
+        Binding("escape", "leave_it", "back", id="first.leave", tooltip="to the choices, or to Home; s brings you here again"),
     ]
 
     def __init__(self) -> None:
@@ -193,8 +193,14 @@ class FirstRunScreen(BaseScreen):
             self._draw_page()
 
     def action_leave_it(self) -> None:
-        """Back to Home. A start that is under way goes on."""
-        self.app.pop_screen()
+        """After a failure back to the choices, else back to Home. A start that is under way goes on."""
+        view = self._view()
+        if view is not None and view.failure is not None:
+            self._job = None
+            self._draw_page()
+            self.refresh_bindings()
+        else:
+            self.app.pop_screen()
 
     def action_start(self) -> None:
         """Write the profile, make the key, start the server; once it is ready, go Home."""
@@ -245,7 +251,7 @@ def choosing(choices: Choices, row: int, width: int) -> Content:
         value, detail = lines[name]
         marker = look.text("› " if chosen else "  ", look.KEY)
         head = look.fit(look.text(heads[name], "bold" if chosen else look.MUTED), 12)
-        rows.append(look.line(marker, head, value).truncate(width, ellipsis=True))
+        rows.append(look.cut(look.line(marker, head, value), width))
         rows += [look.line(" " * 14, part) for part in detail.wrap(max(20, width - 14))]
         rows.append(Content(""))
     return look.lines(*rows)
@@ -305,7 +311,7 @@ def starting(view: JobView, key_where: str, width: int) -> Content:
         look.title("Starting" if view.running else "Started" if view.state == "done" else "Not started"),
         Content(""),
     ]
-    rows += [step_row(step.title, step.outcome, step.detail).truncate(width, ellipsis=True) for step in view.steps]
+    rows += [look.cut(step_row(step.title, step.outcome, step.detail), width) for step in view.steps]
     progress = view.latest
     if view.running and progress is not None:
         if progress.total:
@@ -318,10 +324,7 @@ def starting(view: JobView, key_where: str, width: int) -> Content:
             rows.append(look.line("    ", bar, "  ", look.muted("  ".join(part for part in figures if part))))
         if progress.note:
             rows.append(look.line("    ", look.muted(progress.note)))
-    rows += [
-        look.line("  ", look.symbol("warn" if n.level != "info" else "ok"), " ", n.text).truncate(width, ellipsis=True)
-        for n in view.notices
-    ]
+    rows += [look.line("  ", look.symbol("warn" if n.level != "info" else "ok"), " ", n.text) for n in view.notices]
     if view.failure is not None:
         rows += [
             Content(""),

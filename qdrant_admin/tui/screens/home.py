@@ -153,7 +153,7 @@ class HomeScreen(BaseScreen):
         can = status.capabilities if status else None
         match action, parameters:
             case "attend", ("up",):
-                return not up and (can is None or can.start)
+                return not up and can is not None and can.start
             case "attend", ("restart",):
                 return up and can is not None and "graceful" in can.restart
             case "attend", ("add_key",):

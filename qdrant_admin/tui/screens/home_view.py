@@ -70,7 +70,7 @@ def server(model: HomeModel, width: int, *, brief: bool = False) -> list[Content
     pairs.append(("storage", _storage(status)))
     if not brief:
         pairs.append(("access", look.text("with an API key" if status.api_key else "without an API key")))
-    return [look.title("Server"), *[row.truncate(width, ellipsis=True) for row in look.fields(pairs, 11)]]
+    return [look.title("Server"), *[look.cut(row, width) for row in look.fields(pairs, 11)]]
 
 
 def _storage(status: StatusReport) -> Content:
@@ -232,7 +232,7 @@ def news(model: HomeModel, width: int) -> list[Content]:
                 f"  {words.percent(progress.done, progress.total)}  {words.left(progress.seconds_left)}"
             )
             bar = [look.line("    ", look.bar(progress.done, progress.total, min(40, width // 2)), figures)]
-        return [look.title(f"Now: {model.job.title}"), *[step.truncate(width, ellipsis=True) for step in steps], *bar]
+        return [look.title(f"Now: {model.job.title}"), *[look.cut(step, width) for step in steps], *bar]
     items = model.status.attention
     if not items:
         return [look.title("Needs attention"), look.state("ok", "nothing")]
@@ -255,5 +255,5 @@ def recent(model: HomeModel, width: int, *, most: int = 8) -> list[Content]:
         when = look.fit(look.muted(words.clock(entry.started_at, model.now)), 13)
         verdict = look.fit(look.state(entry.verdict), 16)
         row = look.line(when, look.fit(look.text(entry.operation), 9), verdict, look.muted(entry.summary))
-        rows.append(row.truncate(width, ellipsis=True))
+        rows.append(look.cut(row, width))
     return rows if model.history else [*rows, look.muted("nothing yet: what you do here is kept, with its report")]

@@ -266,7 +266,7 @@ def level_of(line: str) -> str:
 
 
 def log_line(line: str, colours: "dict[str, str]", wanted: str = "") -> Text:
-    """One line, taken as it is: time, level in its colour, part of the server, what it said; the filter's text marked."""
+    """One line, taken as it is: time, level in its colour, part, what it said; the filter's text marked."""
     known = LINE.match(line)
     shown = look.cell("" if known else line)
     if known:
@@ -275,7 +275,7 @@ def log_line(line: str, colours: "dict[str, str]", wanted: str = "") -> Text:
         loud = level in {"ERROR", "WARN"}
         shown.append(f"{known['time']}  ", colours["text-disabled"])
         shown.append(f"{level:<6}", f"bold {tone}" if loud else tone)
-        shown.append_text(look.cell(f"{known['part']}  ", colours["text-muted"]))
+        shown.append_text(look.cell(f"{known['part']:<9} ", colours["text-muted"]))
         shown.append_text(look.cell(known["said"], tone if level == "ERROR" else ""))
     shown.no_wrap, shown.overflow = None, None
     place = shown.plain.lower().find(wanted.lower()) if wanted else -1

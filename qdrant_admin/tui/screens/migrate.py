@@ -258,27 +258,28 @@ class MigrateScreen(BaseScreen):
     def _draw_running(self, view: JobView) -> None:
         if self.pane != "running":
             self._front("running", "#migrate-running")
-        width = max(40, self.query_one("#migrate-running").size.width)
+        width = max(40, self.size.width - 6)
         order = [one.target for one in self._plan.collections if one.action != "skip"] if self._plan else []
         items = running.by_item(view.progress)
         if not set(order) & set(items):
             order = []
         word = {"paused": "paused", "stopping": "running"}.get(view.state, "running")
         head = look.line(look.symbol(word), " ", (view.title, "bold"), "   ", look.muted(words.duration(view.seconds)))
-        groups = [[head], running.bars(items, width, order=order), self._whole(view, width), running.steps(view)]
+        label = running.label_width([*order, *items, "points/s"], width)
+        groups = [[head], running.bars(items, width, order=order), self._whole(view, width, label), running.steps(view)]
         groups.append(running.notices(view))
         shown = Content("\n\n").join([look.lines(*group) for group in groups if group])
         self.query_one("#migrate-progress", Plain).update(shown)
 
-    def _whole(self, view: JobView, width: int) -> list[Content]:
+    def _whole(self, view: JobView, width: int, label: int) -> list[Content]:
         shown = running.whole(view.progress)
         if shown is None:
             return []
-        rows = [running.bar_row("all", shown, 12, width)]
+        rows = [running.bar_row("all", shown, label, width)]
         if self._rates:
             plot = look.spark(list(self._rates), min(SAMPLES, max(12, width - 40)))
             told = f"  {words.rate(self._rates[-1])} now   {words.rate(max(self._rates))} peak"
-            rows.append(look.line(("points/s      ", look.MUTED), plot, look.muted(told)))
+            rows.append(look.line(look.fit(look.muted("points/s"), label + 2), plot, look.muted(told)))
         return rows
 
     # the result

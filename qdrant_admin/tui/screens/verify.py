@@ -166,7 +166,7 @@ class VerifyScreen(BaseScreen):
     def _draw_running(self, view: JobView) -> None:
         if self.pane != "running":
             self._front("running", "#verify-running")
-        width = max(40, self.query_one("#verify-running").size.width)
+        width = max(40, self.size.width - 6)
         head = look.line((view.title, "bold"), "   ", look.muted(words.duration(view.seconds)))
         bars = running.bars(running.by_item(view.progress), width)
         groups = [[head], running.steps(view), bars, self._whole(view), running.notices(view)]

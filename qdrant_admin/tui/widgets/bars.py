@@ -166,7 +166,7 @@ class JobLine(Row):
             else Content("")
         )
         shown = Content("  ").join([part for part in (left, bar, figures, told) if part])
-        return shown.truncate(width, ellipsis=True)
+        return look.cut(shown, width)
 
 
 class JobStrip(Vertical):

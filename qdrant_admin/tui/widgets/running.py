@@ -1,6 +1,6 @@
 """A running operation as rows: its steps, and a bar for each thing it works on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from textual.content import Content
 
@@ -29,12 +29,17 @@ def whole(progress: Mapping[tuple[str, str], Progress]) -> Progress | None:
     return next((shown for (_, item), shown in reversed(list(progress.items())) if not item), None)
 
 
+def label_width(names: Iterable[str], width: int) -> int:
+    """Cells for the names in front of bars."""
+    return min(max([3, *map(len, names)]), max(12, width // 4))
+
+
 def bars(progress: Mapping[str, Progress], width: int, *, order: Sequence[str] = ()) -> list[Content]:
     """One row an item: name, bar, figures. Items of `order` that have not begun are waiting."""
     names = list(dict.fromkeys([*order, *progress]))
     if not names:
         return []
-    label = min(max(len(name) for name in names), max(12, width // 4))
+    label = label_width(names, width)
     return [bar_row(name, progress.get(name), label, width) for name in names]
 
 
