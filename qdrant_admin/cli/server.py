@@ -21,7 +21,11 @@ POLICIES = click.Choice(["no", "on-failure", "always", "unless-stopped"])
 @click.option("--volume", metavar="NAME", help="Named volume that holds the data.")
 @click.option("--storage", metavar="DIR", type=click.Path(path_type=Path), help="Folder that holds the data instead.")
 @click.option("--restart-policy", type=POLICIES, help="When the engine starts it again.")
-@click.option("--api-key", type=click.Choice(["auto", "none"]), help="auto: make and keep a key when there is none.")
+@click.option(
+    "--api-key",
+    type=click.Choice(["auto", "none"]),
+    help="auto: make and keep a key when there is none; none: without, this time.",
+)
 @click.option("--apply", is_flag=True, help="Apply settings that need the container made anew; the data stays.")
 @click.option(
     "--ready-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="How long to wait."

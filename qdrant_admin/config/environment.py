@@ -70,11 +70,12 @@ def parse_url(url: str, where: str, default_port: int = 6333) -> Address:
     return Address(clean, parts.hostname, port, parts.scheme == "https")
 
 
-def read_environment(*, local_port: int) -> FromEnvironment:
+def read_environment(*, local_port: int, remote: bool = False) -> FromEnvironment:
     """Read the variables of the contract.
 
     Args:
         local_port: the REST port the profile has without them.
+        remote: whether the profile is of a remote server without them: then any address replaces its own.
 
     Raises:
         BadInput: a value is malformed; the variable is named.
@@ -95,7 +96,7 @@ def read_environment(*, local_port: int) -> FromEnvironment:
     take("QDRANT_DEFAULT_VECTOR_SIZE", "default_vector_size", _vector_size)
     take("QDRANT_ADMIN_IMAGE", "image", _text)
     take("QDRANT_ADMIN_BINARY", "binary", _text)
-    _where(values, variables, values.get("port", local_port))
+    _where(values, variables, values.get("port", local_port), remote)
     take("QDRANT_SERVER_MODE", "server_mode", _boolean)
     if "server_mode" in values:
         variable = variables.pop("server_mode")
@@ -109,15 +110,15 @@ def read_environment(*, local_port: int) -> FromEnvironment:
     return FromEnvironment(values, variables, tuple(notices))
 
 
-def _where(values: dict[str, Any], variables: dict[str, str], local_port: int) -> None:
+def _where(values: dict[str, Any], variables: dict[str, str], local_port: int, remote: bool) -> None:
     """Decide whether `QDRANT_URL` and `QDRANT_HOST` mean a server elsewhere."""
     url, host = os.environ.get("QDRANT_URL", "").strip(), os.environ.get("QDRANT_HOST", "").strip()
     if url:
         variable = "QDRANT_URL"
         address = parse_url(url, variable, local_port)
-        if is_loopback(address.host) and address.port == local_port and not address.tls:
+        if is_loopback(address.host) and address.port == local_port and not address.tls and not remote:
             return
-    elif host and not is_loopback(host):
+    elif host and (remote or not is_loopback(host)):
         variable = "QDRANT_HOST"
         if "/" in host or " " in host:
             raise BadInput(f"QDRANT_HOST is not a host name: “{plain(host)}”", fix="set QDRANT_URL to the whole URL")

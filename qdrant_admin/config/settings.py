@@ -100,7 +100,8 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
     origins = dict.fromkeys(Profile.model_fields, "default") | dict.fromkeys(values, f"file {config_file()}")
 
     given = {key: value for key, value in (flags or {}).items() if value is not None}
-    environment = read_environment(local_port=int(str(given.get("port", base.port))))
+    remote = given.get("runtime", base.runtime) == "remote"
+    environment = read_environment(local_port=_port(given.get("port"), base.port), remote=remote)
     overlay = dict(environment.values)
     if overlay.pop("runtime_not_native", False) and base.runtime == "native":
         overlay["runtime"] = "auto"
@@ -116,6 +117,11 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
         api_key_origin=key.where if key else "none",
         notices=environment.notices,
     )
+
+
+def _port(given: object, otherwise: int) -> int:
+    """A port from a flag, when it looks like one; whether it may be one is found out with all other values."""
+    return int(str(given)) if str(given).isdecimal() else otherwise
 
 
 def _lay(values: dict[str, Any], origins: dict[str, str], over: Mapping[str, object], words: Mapping[str, str]) -> None:

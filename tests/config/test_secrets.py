@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 import sys
 import types
 
@@ -121,3 +122,20 @@ def test_a_keyring_that_never_answers_counts_as_none(keyring: Memory, monkeypatc
 def test_a_keyring_that_forgets_counts_as_none(keyring: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["keyring"], "set_password", lambda *_: None)
     assert "file" in secrets.store_key("local", SecretStr("k5"))
+
+
+@pytest.mark.parametrize("backend", ["keyring.backends.null.Keyring", "keyring.backends.fail.Keyring"])
+def test_a_backend_that_keeps_nothing_counts_as_none(backend: str) -> None:
+    """The real package, in a process of its own, because it chooses its backend once."""
+    pytest.importorskip("keyring")
+    script = (
+        "from pydantic import SecretStr\n"
+        "from qdrant_admin.config import secrets\n"
+        "print(secrets.store_key('local', SecretStr('k6')))\n"
+        "print(secrets.read_key('local').where)\n"
+    )
+    environment = {**os.environ, "PYTHON_KEYRING_BACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert all("file " in line for line in done.stdout.splitlines())

@@ -116,6 +116,29 @@ def test_this_machine_is_no_remote_server(monkeypatch: Env, variables: dict[str,
     assert settings.profile.host == "127.0.0.1"
 
 
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        ({"QDRANT_URL": "http://127.0.0.1:6333"}, "http://127.0.0.1:6333"),
+        ({"QDRANT_HOST": "localhost", "QDRANT_PORT": "7000"}, "http://localhost:7000"),
+        ({}, "https://far.example:6333"),
+    ],
+)
+def test_any_address_replaces_that_of_a_remote_profile(monkeypatch: Env, variables: dict[str, str], url: str) -> None:
+    write_profile("local", {"runtime": "remote", "url": "https://far.example"})
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert (settings.profile.runtime, settings.endpoint.url) == ("remote", url)
+
+
+def test_a_flag_wins_over_an_address(monkeypatch: Env) -> None:
+    monkeypatch.setenv("QDRANT_URL", "http://far.example:6333")
+    settings = load_settings(flags={"runtime": "native"})
+    assert settings.profile.runtime == "native"
+    assert settings.endpoint.url == "http://127.0.0.1:6333"
+
+
 def test_server_mode_false_is_native_even_with_an_address(monkeypatch: Env) -> None:
     monkeypatch.setenv("QDRANT_SERVER_MODE", "False")
     monkeypatch.setenv("QDRANT_URL", "http://far.example:6333")
@@ -146,6 +169,8 @@ def test_a_flag_that_cannot_be_says_which() -> None:
     with pytest.raises(BadInput) as caught:
         load_settings(flags={"port": 99999})
     assert "flag --port" in caught.value.why
+    with pytest.raises(BadInput):
+        load_settings(flags={"port": "many"})
 
 
 def test_an_empty_key_is_none_and_told(monkeypatch: Env) -> None:
