@@ -101,16 +101,15 @@ class Call:
         if self.as_json:
             write(json.dumps({**value.model_dump(mode="json"), **also}, ensure_ascii=False, indent=2))
             return
-        from qdrant_admin.cli.console import data, is_ascii
+        from qdrant_admin.cli.console import put
         from qdrant_admin.cli.drawing import advice
         from qdrant_admin.cli.following import following
         from qdrant_admin.cli.tables import picture
 
-        console = data()
-        console.print(picture(value, ascii_only=is_ascii(console)))
+        put(lambda ascii_only: picture(value, ascii_only=ascii_only))
         word, command = following(value, self.profile)
         if command:
-            console.print(advice(word, command, ascii_only=is_ascii(console)))
+            put(lambda ascii_only: advice(word, command, ascii_only=ascii_only))
 
     def say(self, text: str) -> None:
         """A remark on standard error."""

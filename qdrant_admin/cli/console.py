@@ -2,8 +2,9 @@
 
 import os
 import sys
+from collections.abc import Callable
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 PIPE_WIDTH = 160
 """A pipe has no width; wide enough that a table keeps its lines, and grep finds them."""
@@ -19,6 +20,24 @@ def data() -> Console:
 def messages() -> Console:
     """Standard error, for everything else."""
     return Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def put(draw: Callable[[bool], RenderableType]) -> None:
+    """Print a picture on standard output; in a pipe without the spaces that fill its columns.
+
+    Args:
+        draw: makes the picture, told whether only ASCII can be shown.
+    """
+    console = data()
+    picture = draw(is_ascii(console))
+    if console.is_terminal:
+        console.print(picture)
+        return
+    with console.capture() as captured:
+        console.print(picture)
+    for line in captured.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
+    sys.stdout.flush()
 
 
 def is_ascii(console: Console) -> bool:

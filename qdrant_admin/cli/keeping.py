@@ -36,11 +36,10 @@ def history_list(call: Call, operation: str | None, limit: int) -> None:
         rows = [entry.model_dump(mode="json") for entry in entries]
         write(json.dumps({"history": rows}, ensure_ascii=False, indent=2))
         return
-    from qdrant_admin.cli.console import data, is_ascii
+    from qdrant_admin.cli.console import put
     from qdrant_admin.cli.tables import entries as picture
 
-    console = data()
-    console.print(picture(entries, ascii_only=is_ascii(console)))
+    put(lambda ascii_only: picture(entries, ascii_only=ascii_only))
 
 
 @history.command("show")
@@ -91,11 +90,10 @@ def config_show(call: Call) -> None:
         }
         write(json.dumps(document, ensure_ascii=False, indent=2))
         return
-    from qdrant_admin.cli.console import data, is_ascii
+    from qdrant_admin.cli.console import put
     from qdrant_admin.cli.tables import settings as picture
 
-    console = data()
-    console.print(picture(settings, {key: str(path) for key, path in places.items()}, ascii_only=is_ascii(console)))
+    put(lambda ascii_only: picture(settings, {key: str(path) for key, path in places.items()}, ascii_only=ascii_only))
 
 
 @config.command("path")

@@ -112,11 +112,10 @@ def _runs(call: Call, ws: "Workspace") -> None:
         rows = [run.model_dump(mode="json") for run in found]
         write(json.dumps({"runs": rows}, ensure_ascii=False, indent=2))
         return
-    from qdrant_admin.cli.console import data, is_ascii
+    from qdrant_admin.cli.console import put
     from qdrant_admin.cli.tables import runs
 
-    console = data()
-    console.print(runs(found, ascii_only=is_ascii(console)))
+    put(lambda ascii_only: runs(found, ascii_only=ascii_only))
 
 
 def _resume(call: Call, ws: "Workspace", source: str | None, run: str) -> None:

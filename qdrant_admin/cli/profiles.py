@@ -43,11 +43,10 @@ def profiles_list(call: Call) -> None:
     if call.as_json or call.events:
         write(json.dumps({"profiles": rows}, ensure_ascii=False, indent=2))
         return
-    from qdrant_admin.cli.console import data, is_ascii
+    from qdrant_admin.cli.console import put
     from qdrant_admin.cli.tables import profiles as picture
 
-    console = data()
-    console.print(picture(rows, ascii_only=is_ascii(console)))
+    put(lambda ascii_only: picture(rows, ascii_only=ascii_only))
 
 
 @profiles.command("show")

@@ -27,7 +27,7 @@ def verification(report: "VerifyReport", ascii_only: bool) -> RenderableType:
     head = state(report.verdict, ascii_only=ascii_only, bold=True)
     head = Text(head.plain.upper(), head.style)
     head.append(f"   {plain(report.reason) or _PLAIN[report.verdict]}", "bold")
-    parts: list[RenderableType] = [_fitted(head, ascii_only), cell(f"  {report.summary()}", ascii_only, "dim"), Text()]
+    parts: list[RenderableType] = [_fitted(head, ascii_only), cell(f"  {report.summary()}", ascii_only, "dim")]
     table = listing("collection", "before", "after", "content", "verdict", right=("before", "after"))
     for one in report.collections:
         table.add_row(
@@ -37,7 +37,8 @@ def verification(report: "VerifyReport", ascii_only: bool) -> RenderableType:
             cell(_content(one), ascii_only, "dim"),
             state(one.verdict, ascii_only=ascii_only),
         )
-    parts.append(table)
+    if report.collections:
+        parts += [Text(), table]
     for one in report.collections:
         parts += _differences(one, ascii_only)
     parts += [cell(f"  {words_}", ascii_only, "red") for words_ in report.aliases]

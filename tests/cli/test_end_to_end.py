@@ -110,6 +110,7 @@ def test_the_pictures_of_hostile_data_are_harmless(run: Run, filled: str, argume
     ran = fine(run(*arguments, *extra.get("-".join(arguments), [])))
     assert "\x1b" not in ran.out
     assert ran.out
+    assert not [line for line in ran.out.splitlines() if line != line.rstrip()], "no spaces at the ends in a pipe"
 
 
 @pytest.mark.parametrize(
