@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import docker
-import docker.errors
 import pytest
 
 from tests.migration.support import unpacked
-from tests.support.real import IMAGE, binary, free_port, missing
+from tests.support.containers import need_engine, sweep
+from tests.support.real import IMAGE, binary, free_port
 
 RUNTIMES = [pytest.param("native", marks=pytest.mark.server), pytest.param("docker", marks=pytest.mark.docker)]
 HELD = ("QDRANT_", "DOCKER_", "TEXTUAL_", "NO_COLOR", "FORCE_COLOR")
@@ -100,26 +99,11 @@ class Tool:
             sweep(self.profile)
 
 
-def sweep(mark: str) -> None:
-    """Remove every container and volume that bears this name."""
-    with docker.APIClient(version="auto") as api:
-        for container in api.containers(all=True):
-            if any(mark in name for name in container["Names"]):
-                api.remove_container(container["Id"], force=True, v=True)
-        for volume in api.volumes()["Volumes"] or ():
-            if mark in volume["Name"]:
-                api.remove_volume(volume["Name"], force=True)
-
-
 def need(runtime: str) -> dict[str, str]:
     """Skip without the real parts of a runtime; the variables that name them."""
     if runtime == "native":
         return {"QDRANT_ADMIN_BINARY": str(binary())}
-    try:
-        with docker.APIClient(version="auto", timeout=5) as api:
-            api.ping()
-    except docker.errors.DockerException as error:
-        missing(f"no Docker engine: {error}")
+    need_engine()
     return {}
 
 
