@@ -191,7 +191,9 @@ class AdminApp(App[int]):
         self.push_screen(JobsDialog())
 
     def base_screens(self) -> list[BaseScreen]:
-        """The screens of ours in the area in front, below any dialog; not those that are still being composed."""
+        """The screens of ours in the area in front, below any dialog; none that is being composed or taken down."""
+        if not self.is_running:
+            return []
         return [screen for screen in self.screen_stack if isinstance(screen, BaseScreen) and screen.is_mounted]
 
     def show_frame(self, screen: BaseScreen) -> None:

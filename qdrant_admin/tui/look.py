@@ -89,7 +89,7 @@ def symbol(key: str) -> Content:
 
 def key(name: str, says: str, action: str = "") -> Content:
     """A key and what it does, `r refresh`; a click runs `action` where one is given."""
-    shown = Content.assemble((glyphs(name), KEY), (f" {says}", MUTED))
+    shown = Content.assemble((glyphs(name), KEY), (glyphs(f" {says}"), MUTED))
     return shown.stylize(Style.from_meta({RUN: action})) if action else shown
 
 

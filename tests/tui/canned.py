@@ -10,7 +10,7 @@ from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event, Events
 from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.lifecycle.reports import Attention, StatsReport, StatusReport, SurveyReport
-from qdrant_admin.server.runtime import Storage
+from qdrant_admin.server.runtime import Capabilities, Storage
 from qdrant_admin.tui.services import Services
 
 NOW = datetime(2026, 11, 20, 9, 20, tzinfo=UTC)
@@ -79,6 +79,7 @@ UNREACHABLE = STOPPED.model_copy(
         "container": None,
         "restart_policy": "",
         "storage": Storage(),
+        "capabilities": Capabilities(start=False, stop=False, restart=frozenset(), logs=False, stats=False),
         "state": "unreachable",
         "url": "http://127.0.0.1:7333",
         "attention": (

@@ -1,5 +1,7 @@
 """The snapshot fixture, and what keeps pictures the same on every run."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -26,8 +28,6 @@ class Snap(Protocol):
 @pytest.fixture(autouse=True)
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same clock zone, no blinking cursor, Unicode symbols whatever the runner's locale."""
-    import time
-
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)
@@ -36,7 +36,8 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make_app(services: Services, *, start: str = "home", theme: ThemeChoice = "dark") -> AdminApp:
     """An app that looks at its server once and draws every event at once."""
-    app = AdminApp(services, watch=False, start=start, draw_every=0.0, clock=lambda: 1.5, preferences=Preferences(theme=theme))
+    chosen = Preferences(theme=theme)
+    app = AdminApp(services, watch=False, start=start, draw_every=0.0, clock=lambda: 1.5, preferences=chosen)
     app.animation_level = "none"
     app.server.samples.extend(samples(59))
     return app
@@ -47,6 +48,14 @@ async def settle(pilot: Pilot[int]) -> None:
     for _ in range(3):
         await pilot.app.workers.wait_for_complete()
         await pilot.pause()
+
+
+async def until(pilot: Pilot[int], reached: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Let the app run until something is so."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, "it never came to that"
+        await asyncio.sleep(0.002)
 
 
 def press(*keys: str) -> Before:

@@ -1,11 +1,11 @@
 """Make PNGs of the terminal app: `python tests/tui/make_pictures.py [FOLDER]`.
 
-The README's pictures (into `assets/` by default) are the snapshots named in `README_PICTURES`; with `--snapshots`, every
-snapshot becomes a PNG, to be looked at before it is accepted. Needs `resvg_py` and the font Fira Code.
+The README's pictures (into `assets/` by default) are the snapshots named in `README_PICTURES`; with `--snapshots`,
+every snapshot becomes a PNG, to be looked at before it is accepted. Needs `resvg_py` and the font Fira Code.
 """
 
 import argparse
-import xml.etree.ElementTree as ElementTree
+import re
 from pathlib import Path
 
 import resvg_py
@@ -18,16 +18,25 @@ README_PICTURES = {
     "home-light.png": "test_shell_pictures/test_home_light.svg",
     "first-run.png": "test_shell_pictures/test_first_run[120x40].svg",
     "logs.png": "test_shell_pictures/test_logs[120x40].svg",
+    "collections.png": "test_data_screens/test_collections[120x40].svg",
+    "migrate.png": "test_data_screens/test_migrate_running[120x40].svg",
+    "verify.png": "test_data_screens/test_verify_result[120x40-persisted].svg",
+    "lost.png": "test_data_screens/test_verify_result[120x40-lost].svg",
 }
 
 
 def picture(svg: Path, png: Path) -> None:
     """Render one snapshot."""
     drawing = svg.read_text(encoding="utf-8")
-    width = float(ElementTree.fromstring(drawing).attrib["viewBox"].split()[2])
+    box = re.search(r'viewBox="0 0 ([\d.]+) ', drawing)
+    width = float(box[1]) if box else 1000.0
     png.parent.mkdir(parents=True, exist_ok=True)
     rendered = resvg_py.svg_to_bytes(svg_string=drawing, width=round(width * SCALE), monospace_family="Fira Code")
     png.write_bytes(bytes(rendered))
+
+
+def _file_name(svg: Path) -> str:
+    return svg.stem.translate(str.maketrans("[]", "__"))
 
 
 def main() -> None:
@@ -37,7 +46,7 @@ def main() -> None:
     parser.add_argument("--snapshots", action="store_true", help="every snapshot instead of the README's pictures")
     asked = parser.parse_args()
     if asked.snapshots:
-        wanted = {f"{svg.stem}.png": svg for svg in sorted(SNAPSHOTS.rglob("*.svg"))}
+        wanted = {f"{_file_name(svg)}.png": svg for svg in sorted(SNAPSHOTS.rglob("*.svg"))}
     else:
         wanted = {name: SNAPSHOTS / svg for name, svg in README_PICTURES.items()}
     for name, svg in wanted.items():

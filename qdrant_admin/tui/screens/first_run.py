@@ -58,16 +58,14 @@ class FirstRunScreen(BaseScreen):
     HELP_TEXT = "Set up a Qdrant that survives: each choice has a good default, enter starts it."
     DRAWS_JOBS = frozenset({"up"})
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter", "start", "go on", id="first.start", tooltip="set up as shown and start; then go Home"
-        ),
+        Binding("enter", "start", "go on", id="first.start", tooltip="set up as shown and start; then go Home"),
         Binding("down,j", "move(1)", "next", id="first.down", show=False),
         Binding("up,k", "move(-1)", "previous", id="first.up", show=False),
         Binding(
             "space,right,left", "other", "another choice", id="first.other", tooltip="the other choice of this line"
         ),
         Binding("e", "edit", "change", id="first.edit", tooltip="type a folder or other ports"),
-        Binding("escape", "leave_it", "back", id="first.leave", tooltip="to the choices, or to Home; s brings you here again"),
+        Binding("escape", "leave_it", "back", id="first.leave", tooltip="to the choices, or to Home"),
     ]
 
     def __init__(self) -> None:

@@ -22,6 +22,8 @@ from qdrant_admin.tui.widgets.states import StatePanel, empty, failure
 KEPT = 5000
 TAIL = 500
 DRAW_EVERY_SECONDS = 0.1
+DRAWN_AT_ONCE = 150
+"""Lines drawn in one go: some 20 ms, so that a flood of them never holds up a key."""
 SHOWS = ("without requests", "all lines", "warnings and errors", "errors")
 """What `v` goes through. Requests that went well are left out at first: looking at a server fills its log."""
 REQUEST = re.compile(r'actix_web::middleware::logger: .*" [23]\d\d ')
@@ -93,6 +95,7 @@ class LogsScreen(BaseScreen):
         super().__init__()
         self._tap: LogTap | None = None
         self._lines: deque[str] = deque(maxlen=KEPT)
+        self._undrawn: deque[str] = deque(maxlen=KEPT)
         self._following = True
         self._least = 0
         self._filter = ""
@@ -152,12 +155,11 @@ class LogsScreen(BaseScreen):
 
     def _drain(self) -> None:
         tap = self._tap
-        if tap is None or not self._following:
-            return
-        new = tap.collect()
-        if new:
+        if tap is not None and self._following:
+            new = tap.collect()
             self._lines.extend(new)
-            self._write(new)
+            self._undrawn.extend(line for line in new if self._shown(line))
+        self._write()
         self._head()
 
     # drawing
@@ -170,16 +172,19 @@ class LogsScreen(BaseScreen):
         level = level_of(line)
         return level == "ERROR" or (self._least == 2 and level == "WARN")
 
-    def _write(self, lines: "Iterable[str]") -> None:
-        wanted = [line for line in lines if self._shown(line)]
-        if wanted:
+    def _write(self) -> None:
+        """Draw the next few lines."""
+        lines = [self._undrawn.popleft() for _ in range(min(DRAWN_AT_ONCE, len(self._undrawn)))]
+        if lines:
             colours = self.app.theme_variables
-            body = Text("\n").join(log_line(line, colours, self._filter) for line in wanted)
+            body = Text("\n").join(log_line(line, colours, self._filter) for line in lines)
             self.query_one(RichLog).write(body, expand=True)
 
     def _redraw(self) -> None:
+        """Draw everything that is wanted anew, over the next moments."""
         self.query_one(RichLog).clear()
-        self._write(self._lines)
+        self._undrawn = deque((line for line in self._lines if self._shown(line)), maxlen=KEPT)
+        self._write()
         self._head()
 
     def _head(self) -> None:
