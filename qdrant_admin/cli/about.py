@@ -72,7 +72,10 @@ def completion(call: Call, shell: str) -> None:
         raise click.UsageError(f"no completion for {shell}")
     maker = found(cli, {}, "qdrant-admin", VARIABLE)
     script = maker.source_template % maker.source_vars()
-    write(json.dumps({"shell": shell, "script": script}) if call.as_json else script)
+    if call.as_json:
+        write(json.dumps({"shell": shell, "script": script}))
+    else:
+        write(script)
 
 
 @click.command(cls=HelpfulCommand)
@@ -85,7 +88,7 @@ def spec(call: Call) -> None:  # noqa: ARG001 # it has one form: JSON
     """
     from qdrant_admin.cli.main import cli
 
-    write(json.dumps(describe(cli, "qdrant-admin"), ensure_ascii=False, indent=2))
+    write(json.dumps(describe(cli, "qdrant-admin"), indent=2))
 
 
 def describe(command: click.Command, name: str) -> dict[str, Any]:

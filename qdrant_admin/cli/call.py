@@ -1,7 +1,6 @@
 """One invocation: its common options, its workspace, and how an operation is run and its report shown."""
 
 import functools
-import json
 import os
 import signal
 import sys
@@ -66,7 +65,7 @@ class Call:
             for found in operation(cancel):
                 event = naming(found, self.profile)
                 if self.events:
-                    write(event.model_dump_json())
+                    write_line(event)
                 renderer.handle(event)
                 if isinstance(event, Finished):
                     report = event.report
@@ -96,10 +95,10 @@ class Call:
 
         value = naming(value, self.profile)
         if self.events and not self.as_json:
-            write(json.dumps({"kind": "finished", "report": {**value.model_dump(mode="json"), **also}}))
+            write_line({"kind": "finished", "report": {**value.model_dump(), **also}})
             return
         if self.as_json:
-            write(json.dumps({**value.model_dump(mode="json"), **also}, ensure_ascii=False, indent=2))
+            write_json({**value.model_dump(), **also})
             return
         from qdrant_admin.cli.console import put
         from qdrant_admin.cli.drawing import advice
@@ -126,6 +125,24 @@ def write(text: str) -> None:
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     stream.flush()
+
+
+def write_json(value: object) -> None:
+    """One JSON document on standard output."""
+    from qdrant_admin.core.jsonable import to_json
+
+    write(to_json(value, indent=2, ascii_only=not _speaks_utf8()))
+
+
+def write_line(value: object) -> None:
+    """One line of JSON on standard output."""
+    from qdrant_admin.core.jsonable import to_json
+
+    write(to_json(value, ascii_only=not _speaks_utf8()))
+
+
+def _speaks_utf8() -> bool:
+    return (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
 
 
 @contextmanager

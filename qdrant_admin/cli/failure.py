@@ -1,6 +1,5 @@
 """How an error looks on the command line: what, why, and what to do now. Never a traceback, unless asked for."""
 
-import json
 import sys
 import traceback
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from qdrant_admin.cli.call import write
+from qdrant_admin.cli.call import write_json, write_line
 from qdrant_admin.core.commands import on_profile
 from qdrant_admin.core.errors import AdminError, Cancelled, ExitCode
 from qdrant_admin.core.text import plain
@@ -29,9 +28,9 @@ def explain(error: BaseException, arguments: Sequence[str]) -> int:
     shown = _as_admin_error(error)
     shown.fix = on_profile(shown.fix, _named(arguments))
     if "--json" in arguments:
-        write(json.dumps(_parts(shown), ensure_ascii=False, indent=2))
+        write_json(_parts(shown))
     elif "--events" in arguments:
-        write(json.dumps({"kind": "failed", **_parts(shown)}, ensure_ascii=False))
+        write_line({"kind": "failed", **_parts(shown)})
     _print_words(shown)
     return int(shown.exit_code)
 

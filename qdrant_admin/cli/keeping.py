@@ -1,10 +1,8 @@
 """Commands about what is kept: the history, and the settings."""
 
-import json
-
 import rich_click as click
 
-from qdrant_admin.cli.call import Call, common, write
+from qdrant_admin.cli.call import Call, common, write, write_json
 from qdrant_admin.cli.group import HelpfulGroup
 
 
@@ -34,7 +32,7 @@ def history_list(call: Call, operation: str | None, limit: int) -> None:
     entries = StateStore(state_file()).history(limit, operation)
     if call.as_json or call.events:
         rows = [entry.model_dump(mode="json") for entry in entries]
-        write(json.dumps({"history": rows}, ensure_ascii=False, indent=2))
+        write_json({"history": rows})
         return
     from qdrant_admin.cli.console import put
     from qdrant_admin.cli.tables import entries as picture
@@ -51,11 +49,13 @@ def history_show(call: Call, entry: int) -> None:  # noqa: ARG001 # a report has
     Examples:
       qdrant-admin history show 12
     """
+    import json
+
     from qdrant_admin.config.places import state_file
     from qdrant_admin.core.store import StateStore
 
     report = json.loads(StateStore(state_file()).report_json(entry))
-    write(json.dumps(report, ensure_ascii=False, indent=2))
+    write_json(report)
 
 
 @click.group(cls=HelpfulGroup)
@@ -88,7 +88,7 @@ def config_show(call: Call) -> None:
             "api_key": {"set": settings.api_key is not None, "from": settings.api_key_origin},
             "places": {key: str(path) for key, path in places.items()},
         }
-        write(json.dumps(document, ensure_ascii=False, indent=2))
+        write_json(document)
         return
     from qdrant_admin.cli.console import put
     from qdrant_admin.cli.tables import settings as picture
@@ -107,4 +107,7 @@ def config_path(call: Call) -> None:
     from qdrant_admin.config.places import config_file
 
     path = str(config_file())
-    write(json.dumps({"path": path}, ensure_ascii=False) if call.as_json else path)
+    if call.as_json:
+        write_json({"path": path})
+    else:
+        write(path)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from qdrant_admin.cli.call import Call, common, confirm, write
+from qdrant_admin.cli.call import Call, common, confirm, write_json
 from qdrant_admin.cli.group import HelpfulCommand
 
 if TYPE_CHECKING:
@@ -103,14 +103,13 @@ def _again(source: str, options: dict[str, Any]) -> str:
 
 
 def _runs(call: Call, ws: "Workspace") -> None:
-    import json
 
     from qdrant_admin.migration.checkpoint import unfinished
 
     found = unfinished(ws.store)
     if call.as_json or call.events:
         rows = [run.model_dump(mode="json") for run in found]
-        write(json.dumps({"runs": rows}, ensure_ascii=False, indent=2))
+        write_json({"runs": rows})
         return
     from qdrant_admin.cli.console import put
     from qdrant_admin.cli.tables import runs

@@ -5,7 +5,7 @@ from typing import Any
 
 import rich_click as click
 
-from qdrant_admin.cli.call import Call, common, confirm, write
+from qdrant_admin.cli.call import Call, common, confirm, write, write_json
 from qdrant_admin.cli.group import HelpfulGroup
 from qdrant_admin.core.text import plain
 
@@ -41,7 +41,7 @@ def profiles_list(call: Call) -> None:
         for name, one in sorted(known.items())
     ]
     if call.as_json or call.events:
-        write(json.dumps({"profiles": rows}, ensure_ascii=False, indent=2))
+        write_json({"profiles": rows})
         return
     from qdrant_admin.cli.console import put
     from qdrant_admin.cli.tables import profiles as picture
@@ -67,7 +67,7 @@ def profiles_show(call: Call, name: str | None) -> None:
         raise unknown_profile(wanted, known)
     values = known[wanted].model_dump(mode="json")
     if call.as_json or call.events:
-        write(json.dumps({"name": wanted, **values}, ensure_ascii=False, indent=2))
+        write_json({"name": wanted, **values})
     else:
         write("\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()))
 
@@ -158,7 +158,7 @@ def profiles_remove(call: Call, name: str, yes: bool) -> None:
 
 def _done(call: Call, name: str, words: str) -> None:
     if call.as_json or call.events:
-        write(json.dumps({"profile": name, "done": words}, ensure_ascii=False))
+        write_json({"profile": name, "done": words})
     else:
         call.say(words)
 

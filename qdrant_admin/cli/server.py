@@ -5,7 +5,7 @@ from typing import Any
 
 import rich_click as click
 
-from qdrant_admin.cli.call import Call, common, confirm, interruptible, write
+from qdrant_admin.cli.call import Call, common, confirm, interruptible, write, write_json, write_line
 from qdrant_admin.cli.group import HelpfulCommand
 
 RUNTIMES = click.Choice(["auto", "docker", "native", "remote"])
@@ -172,8 +172,6 @@ def logs(call: Call, follow: bool, tail: int) -> None:
       qdrant-admin logs --tail 50
       qdrant-admin logs -f
     """
-    import json
-
     from qdrant_admin.core.text import plain
     from qdrant_admin.lifecycle.watch import logs as operation
 
@@ -183,13 +181,13 @@ def logs(call: Call, follow: bool, tail: int) -> None:
         for batch in operation(ws, tail=tail, follow=follow, cancel=cancel):
             for line in batch:
                 if call.events:
-                    write(json.dumps({"kind": "log_lines", "lines": [line]}, ensure_ascii=False))
+                    write_line({"kind": "log_lines", "lines": [line]})
                 elif call.as_json:
                     kept.append(line)
                 else:
                     write(plain(line))
     if call.as_json:
-        write(json.dumps({"lines": kept}, ensure_ascii=False, indent=2))
+        write_json({"lines": kept})
 
 
 @click.command(cls=HelpfulCommand)
@@ -217,9 +215,10 @@ def env(call: Call, shell: Any, reveal: bool) -> None:
       eval "$(qdrant-admin env --reveal)"
       qdrant-admin env --shell dotenv >> .env
     """
-    import json
-
     from qdrant_admin.lifecycle.environment import lines
 
     result = lines(call.workspace(), shell=shell, reveal=reveal)
-    write(json.dumps({"lines": result}, ensure_ascii=False, indent=2) if call.as_json else "\n".join(result))
+    if call.as_json:
+        write_json({"lines": result})
+    else:
+        write("\n".join(result))

@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from qdrant_admin.core.errors import NotFound, StorageUnusable, Unsupported
+from qdrant_admin.core.jsonable import to_json
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.core.store_schema import STEPS, SchemaStep
+from qdrant_admin.core.text import plain
 
 BUSY_SECONDS = 15.0
 _COLUMNS = "id, operation, profile, verdict, summary, started_at, seconds, exit_code"
@@ -72,11 +74,11 @@ class StateStore:
             operation,
             profile,
             report.verdict_word,
-            report.summary(),
+            plain(report.summary()),
             started_at.astimezone(UTC).isoformat(),
             seconds,
             int(report.exit_code),
-            report.model_dump_json(),
+            to_json(report),
         )
         with self.connection() as connection:
             cursor = connection.execute(

@@ -158,3 +158,13 @@ def test_the_lines_of_env_leave_the_server_ours(process: Run, native: list[str])
     wrong = process("collections", "list", "--json", QDRANT_API_KEY="wrong")
     assert wrong.code == 3
     assert variables["QDRANT_API_KEY"] not in wrong.out + wrong.err
+
+
+def test_a_pipe_without_unicode_still_gets_json(process: Run, filled: str, server: Server) -> None:
+    with httpx.Client(base_url=f"{server.url}/collections/%5Bred%5Dx", timeout=30) as http:
+        point = {"id": 9, "vector": [0, 0, 1], "payload": {"t": "é€😀"}}
+        http.put("/points", params={"wait": "true"}, json={"points": [point]}).raise_for_status()
+    ran = fine(process("points", "show", filled, "9", "--json", PYTHONIOENCODING="ascii", PYTHONUTF8="0"))
+    assert ran.out.isascii()
+    assert ran.json["points"][0]["payload"]["t"] == "é€😀"
+    assert fine(process("points", "show", filled, "9", PYTHONIOENCODING="ascii", PYTHONUTF8="0")).out.isascii()
