@@ -21,6 +21,7 @@ from qdrant_admin.demo import profile, sample
 from qdrant_admin.demo.reports import DemoReport
 from qdrant_admin.demo.story import demo
 from qdrant_admin.server.discard import discard
+from qdrant_admin.server.health import wait_answering
 from qdrant_admin.server.native.runtime import NativeRuntime
 from tests.support.real import binary
 
@@ -139,6 +140,7 @@ def killed_demo() -> Iterator[str]:
     settings = profile.make("native")
     runtime = NativeRuntime(settings)
     list(runtime.start(CancelToken()))
+    list(wait_answering(runtime, CancelToken(), 60))
     yield settings.name
     with contextlib.suppress(Exception):
         list(runtime.remove(CancelToken()))

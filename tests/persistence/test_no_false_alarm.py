@@ -1,5 +1,6 @@
 """Every kind of collection, through every kind of restart, with the optimizer at work: the same fingerprint."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -156,3 +157,15 @@ def test_indexed_fields_of_every_kind_are_asked_for_counts(filled: Workspace) ->
         assert asked == {"kind", "n", "price", "at", "open", "place", "text"}
         by_words = {probe.words: count for probe, count in taken.filtered.items()}
         assert by_words["open = True"] + by_words["open = False"] == taken.points == taken.counted
+
+
+def test_a_payload_index_that_answers_otherwise_is_found_though_every_point_is_the_same(filled: Workspace) -> None:
+    with filled.database() as database, fingerprint(database, "named", cancel=CancelToken()) as taken:
+        probe = next(probe for probe in taken.filtered if probe.words == "kind = k0")
+        was = taken.filtered[probe]
+        damaged = replace(taken, filtered=dict(taken.filtered) | {probe: 0})
+        assert compare(taken, damaged).settings == (f"payload index kind counts 0 points for “kind = k0”, was {was}",)
+        short = replace(taken, counted=taken.points - 1)
+        assert compare(taken, short).settings == (
+            f"the server counts {taken.points - 1} points and gives {taken.points}",
+        )

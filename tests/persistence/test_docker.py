@@ -1,0 +1,54 @@
+"""The same proof on a container: its volume carries everything through every kind of restart."""
+
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qdrant_admin.config.profile import Profile
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.store import StateStore
+from qdrant_admin.lifecycle.up import up
+from qdrant_admin.persistence import verify as verify_module
+from qdrant_admin.persistence.reports import VerifyHow
+from qdrant_admin.workspace import Workspace
+from tests.persistence.conftest import fill, prove
+from tests.support.real import IMAGE, free_port
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+
+@pytest.fixture
+def contained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """A running container of this test alone."""
+    monkeypatch.setattr(verify_module, "WATCH_SECONDS", 0.0)
+    profile = Profile(runtime="docker", image=IMAGE, port=free_port(), grpc_port=free_port(), restart_policy="no")
+    settings = Settings(name=f"proof-{uuid.uuid4().hex[:8]}", profile=profile)
+    try:
+        ws = Workspace(settings, StateStore(tmp_path / "state.sqlite3"))
+        list(up(ws, cancel=CancelToken()))
+        yield ws
+    finally:
+        subprocess.run(["docker", "rm", "-f", settings.container_name], capture_output=True, check=False, timeout=60)
+        names = [settings.volume_name, f"{settings.volume_name}_snapshots"]
+        subprocess.run(["docker", "volume", "rm", "-f", *names], capture_output=True, check=False, timeout=60)
+
+
+def test_nothing_is_lost_and_a_point_that_is_gone_is_named(contained: Workspace) -> None:
+    fill(contained)
+    with contained.database() as database:
+        database.set_alias("mind", "memories")
+    hows: tuple[VerifyHow, ...] = ("kill", "graceful", "recreate")
+    digests: set[str] = set()
+    for how in hows:
+        report = prove(contained, how)
+        assert (report.verdict, report.reason) == ("persisted", "every point, setting and alias is as it was")
+        digests.update(check.after.digest for check in report.collections if check.after)
+    assert len(digests) == 1
+    lost = prove(contained, "recreate", lambda database: database.delete_points("memories", [7]))
+    assert lost.verdict == "lost"
+    assert [(one.id, one.what) for one in lost.collections[0].points] == [("7", "missing")]
+    assert lost.storage == f"volume {contained.settings.volume_name}"
