@@ -76,17 +76,14 @@ def without_after(before: Survey) -> tuple[CollectionCheck, ...]:
     )
 
 
-def likely_cause(storage: Storage, how: VerifyHow, findings: Sequence[Diagnosis]) -> tuple[str, str]:
-    """Likely cause of a loss and what to do about it, from what was seen; empty when nothing was."""
+def likely_cause(storage: Storage, findings: Sequence[Diagnosis]) -> str:
+    """Likely cause of a loss, from what the log and the storage show; empty when they show nothing."""
     severe = next((finding for finding in findings if finding.severe), None)
     if severe is not None:
-        return f"{severe.what}: {severe.why}" if severe.why else severe.what, severe.fix
+        return f"{severe.what}: {severe.why}" if severe.why else severe.what
     if storage.sound is False:
-        fix = "qdrant-admin up --volume qdrant_admin_local" if storage.kind in {"bind", "container"} else ""
-        return storage.detail or f"the storage in {storage.source} is not sound", fix
-    if storage.kind == "container" and how == "recreate":
-        return "the data lay inside the container", "qdrant-admin up --volume qdrant_admin_local"
-    return "", "qdrant-admin logs --tail 200"
+        return storage.detail or f"the storage in {storage.source} is not sound"
+    return ""
 
 
 def _check(

@@ -1,6 +1,7 @@
 """Whether a server may be restarted to prove something, looked at before anything is touched."""
 
 from qdrant_admin.core.errors import NotFound, Refused, ServerTrouble, ServerUnreachable, Unsupported
+from qdrant_admin.core.text import plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
@@ -40,7 +41,7 @@ def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:
     return state
 
 
-def check_names(database: Database, options: VerifyOptions) -> None:
+def check_names(ws: Workspace, database: Database, options: VerifyOptions) -> None:
     """Whether every collection that was asked for is there.
 
     Raises:
@@ -50,9 +51,9 @@ def check_names(database: Database, options: VerifyOptions) -> None:
     for wanted in options.collections:
         if wanted not in names:
             raise NotFound(
-                f"there is no collection “{wanted}”",
-                why=f"there are: {', '.join(names)}" if names else "nothing is stored yet",
-                fix="qdrant-admin collections list",
+                f"there is no collection “{plain(wanted)}”",
+                why=f"there are: {plain(', '.join(names))}" if names else "nothing is stored yet",
+                fix=command(ws.settings, "collections list"),
             )
 
 

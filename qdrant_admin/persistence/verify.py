@@ -91,7 +91,7 @@ class _Check:
 
     def _look_before(self, state: RuntimeState) -> Generator[Event, None, None]:
         with self._ws.database() as database:
-            check_names(database, self._options)
+            check_names(self._ws, database, self._options)
             self._version = database.server().version
             if self._options.how != "none":
                 yield self._announcement(database, state)
@@ -173,7 +173,8 @@ class _Check:
         yield StepFinished(step="compare", outcome="ok" if good else "failed", detail=judgement.reason)
         cause, fix = "", ""
         if judgement.verdict in {"lost", "changed"}:
-            cause, fix = likely_cause(state.storage, self._options.how, self._findings())
+            cause = likely_cause(state.storage, self._findings())
+            fix = command(self._ws.settings, "doctor" if state.storage.sound is False else "logs --tail 200")
         elif judgement.verdict == "inconclusive":
             fix = self._again()
         yield Finished(report=self._report(state, judgement, cause=cause, fix=fix))
@@ -183,7 +184,7 @@ class _Check:
         yield Notice(level="error", text=str(error), fix=error.fix)
         reason = f"the content could not be compared: {error}"
         judgement = Judgement("inconclusive", reason, without_after(self._before))
-        cause, _ = likely_cause(state.storage, self._options.how, self._findings())
+        cause = likely_cause(state.storage, self._findings())
         yield Finished(report=self._report(state, judgement, cause=cause, fix=error.fix or self._again()))
 
     def _findings(self) -> Sequence[Diagnosis]:

@@ -21,12 +21,13 @@ from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, Ste
 from qdrant_admin.core.store import StateStore
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence import verify as verify_module
+from qdrant_admin.persistence.judge import likely_cause
 from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.persistence.preconditions import check_server
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.server.native.runtime import NativeRuntime
-from qdrant_admin.server.runtime import RestartHow, RuntimeState, Storage
+from qdrant_admin.server.runtime import Diagnosis, RestartHow, RuntimeState, Storage
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill, point, prove
 from tests.support.real import free_port
@@ -254,3 +255,11 @@ def test_the_last_event_is_the_report(ws: Workspace) -> None:
     events = list(verify(ws, VerifyOptions(how="none"), cancel=CancelToken()))
     assert [isinstance(event, Finished) for event in events].count(True) == 1
     assert isinstance(events[-1], Finished)
+
+
+def test_a_cause_is_only_named_where_something_was_seen() -> None:
+    panic = Diagnosis(what="a shard cannot be loaded", why="its files are damaged", severe=True)
+    share = Storage(kind="bind", source="/mnt/c/q", sound=False, detail="/mnt/c/q lies on 9p")
+    assert likely_cause(share, [panic]) == "a shard cannot be loaded: its files are damaged"
+    assert likely_cause(share, []) == "/mnt/c/q lies on 9p"
+    assert likely_cause(Storage(kind="volume", source="q", sound=True), []) == ""
