@@ -8,33 +8,18 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from qdrant_admin.config import places
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.words import counted, number, size
-from qdrant_admin.lifecycle.commands import command
+from qdrant_admin.lifecycle.checks_data import leftovers, sharing
+from qdrant_admin.lifecycle.facts import Facts
 from qdrant_admin.lifecycle.first_run import free_bytes
-from qdrant_admin.lifecycle.observe import Observation
-from qdrant_admin.lifecycle.reports import Check, CheckStatus, StatusReport
-from qdrant_admin.workspace import Workspace
+from qdrant_admin.lifecycle.reports import Check, CheckStatus
 
 _CLOUD = re.compile(r"onedrive|dropbox|icloud|google ?drive|mobile documents", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What every check may look at."""
-
-    ws: Workspace
-    seen: Observation
-    status: StatusReport
-
-    def fix(self, words: str) -> str:
-        """A command for this profile."""
-        return command(self.ws.settings, words)
 
 
 def python(facts: Facts) -> Check:  # noqa: ARG001 # one signature for all checks
@@ -114,7 +99,8 @@ def engine(facts: Facts) -> Check:
         status: CheckStatus = "fail" if needed else "ok"
         detail = str(error) if needed else f"none answers, and this profile runs {facts.seen.kind}"
         return Check(name="engine", status=status, detail=detail, fix=error.fix if needed else "")
-    return Check(name="engine", status="ok", detail=f"{found.words}: {found.why}")
+    where = "" if found.why in found.words else f": {found.why}"
+    return Check(name="engine", status="ok", detail=found.words + where)
 
 
 def server(facts: Facts) -> Check:
@@ -300,6 +286,8 @@ CHECKS: dict[str, Callable[[Facts], Check]] = {
     "image": image,
     "open files": open_files,
     "storage": storage,
+    "sharing": sharing,
+    "leftovers": leftovers,
     "disk": disk,
     "log": log,
     "reachable": reachable,
