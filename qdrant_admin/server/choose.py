@@ -69,7 +69,7 @@ def _without_engine(settings: Settings, error: EngineUnavailable) -> Choice:
             f"{error.why}",
             fix=error.fix,
         ) from error
-    why = f"no container engine answers ({error.why or error.what})"
+    why = "no container engine answers"
     if _native_exists(settings):
         why = f"this profile has a native server already, and {why}"
     return Choice(NativeRuntime(settings), f"{why}, so the server runs natively")

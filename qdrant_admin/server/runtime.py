@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal, Protocol
 
+from pydantic import field_serializer
+
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events
@@ -95,6 +97,11 @@ class Capabilities(Frozen):
     logs: bool = True
     stats: bool = True
     cannot: tuple[str, ...] = ()
+
+    @field_serializer("restart")
+    def _in_order(self, ways: frozenset[RestartHow]) -> list[RestartHow]:
+        """The same report is the same JSON, every time."""
+        return sorted(ways)
 
 
 class ServerRuntime(Protocol):
