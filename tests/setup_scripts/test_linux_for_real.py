@@ -1,4 +1,4 @@
-"""The Linux script from a clean clone in a bare home, with nothing held back: install, up, demo, and all of it again."""
+"""The Linux script from a clean clone in a bare home, nothing held back: install, up, demo, and all of it again."""
 
 import json
 import os
