@@ -65,10 +65,11 @@ def up(call: Call, apply: bool, api_key: str | None, **flags: Any) -> None:
 def _keep(call: Call, name: str, flags: dict[str, Any]) -> None:
     """Write what was given to `up` into the profile: the next `status` must look for this server, not for another."""
     from qdrant_admin.config.file import read_profiles, write_profile
+    from qdrant_admin.config.profile import Profile
 
     given = {key: flags[key] for key in _KEPT if flags[key] is not None}
-    now = read_profiles().get(name)
-    new = {key: value for key, value in given.items() if now is None or getattr(now, key) != value}
+    now = read_profiles().get(name, Profile())
+    new = {key: value for key, value in given.items() if getattr(now, key) != value}
     if not new:
         return
     for key, other in (("volume", "storage"), ("storage", "volume")):

@@ -86,7 +86,8 @@ def remark(level: str, text: str, fix: str, ascii_only: bool) -> Text:
 def down_card(report: "DownReport", ascii_only: bool) -> RenderableType:
     """That it is down, and where the data is."""
     head = state("stopped", ascii_only=ascii_only, bold=True)
-    head.append("   container removed" if report.removed else "" if report.stopped else "   it did not run", "dim")
+    gone = "   container removed" if report.runtime == "docker" else "   process forgotten"
+    head.append(gone if report.removed else "" if report.stopped else "   it did not run", "dim")
     where = f"{report.storage.kind} {report.storage.source}".strip()
     return Group(head, cell(f"  your data is kept: {where}", ascii_only))
 

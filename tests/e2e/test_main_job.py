@@ -24,7 +24,9 @@ def test_the_main_job(runtime: str, makes: Makes, chroma: Path) -> None:
     assert (up["healthy"], up["ready"], up["started"]) == (True, True, True)
     assert up["storage"]["kind"] == {"native": "directory", "docker": "volume"}[runtime]
     assert up["container"] == {"native": None, "docker": f"qdrant-admin-{tool.profile}"}[runtime]
-    assert tool.json("up")["started"] is False
+    again = tool.on("up", "--runtime", runtime, "--port", str(tool.port), "--json")
+    assert again.report["started"] is False
+    assert "kept in profile" not in again.err
 
     moved = tool.json("migrate", f"chroma:{chroma}", "--collection", "debian_memories", "--to", "memories")
     assert moved["verdict"] == "verified"
@@ -50,8 +52,8 @@ def test_the_main_job(runtime: str, makes: Makes, chroma: Path) -> None:
     assert tool.json("status", code=1)["state"] == "stopped"
     assert tool.json("down", "--remove")["removed"] is True
     assert tool.json("status", code=1)["state"] == "absent"
-    again = tool.json("up")
-    assert (again["started"], again["collections"], again["points"]) == (True, 1, COUNT)
+    back = tool.json("up")
+    assert (back["started"], back["collections"], back["points"]) == (True, 1, COUNT)
     assert digests(tool.json("verify", "--how", "none"), "after") == digests(proofs[0], "before")
 
 
