@@ -173,7 +173,9 @@ def test_a_download_that_breaks_off_leaves_nothing(releases: Releases) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", [archive(script("1.2.3")), archive(b"\x00"), archive(script(VERSION), "../../qdrant"), b"no archive"]
+    "file",
+    [archive(script("1.2.3")), archive(b"\x00"), archive(script(VERSION), "../../qdrant"), b"no archive"],
+    ids=["another version", "no program", "outside", "no archive"],
 )
 def test_what_is_not_the_wanted_server_is_refused(releases: Releases, file: bytes) -> None:
     releases.give(file)
