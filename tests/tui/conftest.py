@@ -1,8 +1,8 @@
 """The snapshot fixture, and what keeps pictures the same on every run."""
 
 import asyncio
-import time
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 

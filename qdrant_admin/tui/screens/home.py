@@ -118,7 +118,7 @@ class HomeScreen(BaseScreen):
         if not self.is_mounted:
             return
         server, page = self.admin.server, self.query_one("#home", Plain)
-        width = page.size.width or self.size.width - 4
+        width = (page.size.width or self.size.width - 4) - 1
         job = self.admin.jobs.latest(*SERVER_JOBS)
         running = job if job is not None and job.running else None
         if server.failure is not None:

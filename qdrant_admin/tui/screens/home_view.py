@@ -62,11 +62,11 @@ def server(model: HomeModel, width: int, *, brief: bool = False) -> list[Content
     where = f"container {status.container}" if status.container else status.name if status.runtime == "native" else ""
     pairs = [("runtime", _facts(runtime, where))]
     if status.started_at is not None:
-        policy = status.restart_policy if brief else ""
+        policy = f"policy {status.restart_policy}" if brief and status.restart_policy else ""
         restarts = words.counted(status.restarts, "restart")
         pairs.append(("started", _facts(words.ago(status.started_at, model.now), restarts, policy)))
     if status.restart_policy and not brief:
-        pairs.append(("restarts", look.text(status.restart_policy)))
+        pairs.append(("policy", look.text(status.restart_policy)))
     pairs.append(("storage", _storage(status)))
     if not brief:
         pairs.append(("access", look.text("with an API key" if status.api_key else "without an API key")))
@@ -130,7 +130,7 @@ def _collections(status: StatusReport) -> Content:
 def _colours(status: StatusReport) -> Content:
     troubled = [(key, count) for key, count in status.statuses.items() if count and key != "green"]
     if not status.collections:
-        return Content("")
+        return look.line("  ", look.key("3", "bring your data in", "app.go('migrate')"))
     if not troubled:
         return look.line("  ", look.state("green", "all green"))
     return look.line(

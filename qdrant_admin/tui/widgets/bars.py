@@ -120,20 +120,25 @@ class NavBar(Row):
             ("?", "help", "app.show_help"),
             ("q", "quit", "app.leave"),
         ]
-        for gap, extras in ((3, everywhere), (2, everywhere[1:]), (1, everywhere[1:2]), (1, [])):
-            left = Content(" " * gap).join(
-                [self._area(number, mode, name) for number, (mode, name) in enumerate(SECTIONS, 1)]
-            )
+        for gap, pad, extras in (
+            (3, " ", everywhere),
+            (2, " ", everywhere[1:]),
+            (1, " ", everywhere[1:2]),
+            (1, " ", []),
+            (1, "", []),
+        ):
+            areas = [self._area(f"{pad}{number}", mode, name + pad) for number, (mode, name) in enumerate(SECTIONS, 1)]
+            left = Content(" " * gap).join(areas)
             right = Content("  ").join([look.key(*extra) for extra in extras])
             room = width - left.cell_length - right.cell_length
-            if room >= 2 or not extras:
+            if room >= (2 if extras else 0):
                 break
         return left + Content(" " * max(0, room)) + right
 
-    def _area(self, number: int, mode: str, name: str) -> Content:
+    def _area(self, number: str, mode: str, name: str) -> Content:
         if mode == self.here:
-            return look.line((f" {number} {name} ", "bold $text on $block-cursor-background"))
-        return look.key(f" {number}", f"{name} ", f"app.go('{mode}')")
+            return look.line((f"{number} {name}", "bold $text on $block-cursor-background"))
+        return look.key(number, name, f"app.go('{mode}')")
 
 
 class JobLine(Row):

@@ -1,0 +1,209 @@
+"""Getting around: keys, mouse, resize, profiles, themes, names typed before anything is destroyed, secrets kept."""
+
+import pytest
+from pydantic import SecretStr
+from textual.widgets import DataTable, Input
+
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.errors import AccessDenied
+from qdrant_admin.tui.app import AdminApp
+from qdrant_admin.tui.jobs import JobFailure
+from qdrant_admin.tui.preferences import read_preferences
+from qdrant_admin.tui.screens.dialogs import ConfirmDialog, ErrorDialog
+from qdrant_admin.tui.screens.environment import EnvironmentDialog
+from qdrant_admin.tui.screens.help import HelpDialog
+from qdrant_admin.tui.screens.settings import typed_value
+from qdrant_admin.tui.widgets.bars import HeaderBar, KeyBar, NavBar, Plain
+from tests.tui.canned import ATTENTION, STATUS, STOPPED, Canned
+from tests.tui.conftest import make_app, settle, until
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+class WithKey(Canned):
+    """A profile that has an API key."""
+
+    def settings(self) -> Settings:
+        return super().settings().model_copy(update={"api_key": SecretStr(SECRET)})
+
+
+def keys_offered(app: AdminApp) -> str:
+    return app.screen.query_one(KeyBar).draw(200).plain
+
+
+async def test_number_keys_and_clicks_lead_to_every_area() -> None:
+    app = make_app(Canned())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        for number, mode in enumerate(app.MODES, 1):
+            await pilot.press(str(number))
+            await settle(pilot)
+            assert app.current_mode == mode
+            app.screen.set_focus(None)  # a field to type in takes digits as text
+        line = app.screen.query_one(NavBar).draw(120).plain
+        await pilot.click(NavBar, offset=(line.index("Logs") + 1, 0))
+        await settle(pilot)
+        assert app.current_mode == "logs"
+
+
+async def test_a_click_on_a_key_does_what_the_key_does() -> None:
+    app = make_app(Canned(ATTENTION))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        bar = app.screen.query_one(KeyBar)
+        await pilot.click(KeyBar, offset=(bar.draw(116).plain.index("environment") + 2, 0))
+        await until(pilot, lambda: isinstance(app.screen, EnvironmentDialog))
+
+
+async def test_the_environment_hides_the_key_until_asked() -> None:
+    app = make_app(Canned())
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, EnvironmentDialog))
+        lines = app.screen.query_one("#env-lines", Plain)
+        assert "0123456789abcdef" not in str(lines.render())
+        await pilot.press("v")
+        await pilot.pause()
+        assert "0123456789abcdef" in str(lines.render())
+        await pilot.press("c")
+        assert "QDRANT_API_KEY=0123456789abcdef" in app.clipboard
+
+
+async def test_only_keys_that_make_sense_are_offered() -> None:
+    for status, offered, missing in ((STOPPED, "s start", "t stop"), (STATUS, "t stop", "s start")):
+        app = make_app(Canned(status))
+        async with app.run_test() as pilot:
+            await settle(pilot)
+            assert offered in keys_offered(app)
+            assert missing not in keys_offered(app)
+
+
+async def test_resizing_never_breaks_a_screen() -> None:
+    app = make_app(Canned(ATTENTION))
+    async with app.run_test(size=(200, 60)) as pilot:
+        for key in "156":
+            await pilot.press(key)
+            await settle(pilot)
+            for width, height in ((80, 24), (60, 15), (30, 5), (120, 40), (200, 60)):
+                await pilot.resize_terminal(width, height)
+                await pilot.pause()
+                small = app.screen.has_class("-too-small")
+                assert small == (width < 60 or height < 15)
+                assert app.screen.query_one(KeyBar).draw(width).cell_length <= width
+                if width >= 60:
+                    assert app.screen.query_one(NavBar).draw(width - 2).cell_length <= width - 2
+
+
+async def test_the_theme_is_remembered() -> None:
+    app = make_app(Canned(), start="settings")
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await pilot.press("t")
+        await settle(pilot)
+        assert app.theme == "qdrant-admin-light"
+        assert read_preferences().theme == "light"
+
+
+async def test_another_profile_is_used_everywhere() -> None:
+    app = make_app(Canned(), start="settings")
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        app.screen.query_one("#profiles", DataTable).focus()
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        assert app.services.profile == "staging"
+        assert app.screen.query_one(HeaderBar).profile == "staging"
+
+
+async def test_a_profile_goes_only_after_its_name_was_typed() -> None:
+    removed: list[str] = []
+
+    class Removing(Canned):
+        def remove_profile(self, name: str) -> None:
+            removed.append(name)
+
+    app = make_app(Removing(), start="settings")
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await pilot.press("j", "x")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        await pilot.press(*"stagin", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, ConfirmDialog)
+        await pilot.press("g", "enter")
+        await settle(pilot)
+        assert removed == ["staging"]
+
+
+async def test_a_value_is_changed_with_what_was_typed() -> None:
+    services = Canned()
+    app = make_app(services, start="settings")
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await pilot.press("tab", "down", "down", "down", "enter")
+        await until(pilot, lambda: len(app.screen_stack) == 2)
+        app.screen.query_one(Input).value = "7000"
+        await pilot.press("enter")
+        await until(pilot, lambda: services.saved == [("local", {"port": 7000})])
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "value"),
+    [
+        ("port", "6400", 6400),
+        ("port", "many", "many"),
+        ("port", "", None),
+        ("timeout", "2.5", 2.5),
+        ("default_vector_size", "384", 384),
+        ("image", "qdrant/qdrant:v1.16.3", "qdrant/qdrant:v1.16.3"),
+    ],
+)
+def test_typed_values(key: str, typed: str, value: object) -> None:
+    assert typed_value(key, typed) == value
+
+
+async def test_a_copied_error_report_holds_no_key() -> None:
+    app = make_app(WithKey())
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        app.push_screen(ErrorDialog("up", JobFailure("ValueError", details=f"headers: api-key={SECRET}")))
+        await settle(pilot)
+        await pilot.press("c")
+        assert "api-key=…" in app.clipboard
+        assert SECRET not in app.clipboard
+
+
+async def test_a_fault_while_asking_is_shown_and_the_app_goes_on() -> None:
+    class Broken(Canned):
+        def environment(self) -> list[str]:
+            raise RuntimeError("[/oops]")
+
+    app = make_app(Broken())
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, ErrorDialog))
+        await pilot.press("escape", "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpDialog))
+
+
+async def test_an_expected_failure_while_asking_becomes_words() -> None:
+    class Denied(Canned):
+        def environment(self) -> list[str]:
+            raise AccessDenied("the server refuses [/oops]", fix="qdrant-admin doctor")
+
+    app = make_app(Denied())
+    async with app.run_test(notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: len(app._notifications) > 0)
+        assert "refuses [/oops]" in next(iter(app._notifications)).message
+
+
+async def test_q_leaves() -> None:
+    app = make_app(Canned())
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await pilot.press("q")
+        await until(pilot, lambda: app.return_value == 0)
