@@ -21,6 +21,7 @@ PLAIN_EVERY_SECONDS = 3.0
 """Without a terminal, progress is a line in somebody's log: often enough to see life, not to fill a disk."""
 BAR = 16
 _JUSTIFIED: tuple[Literal["left", "right"], ...] = ("left", "left", "right", "right", "right", "right", "left")
+_AMOUNTS: dict[str, Callable[[int], str]] = {"bytes": words.size, "seconds": words.duration}
 _OUTCOMES = {"ok": "done", "warning": "warning", "failed": "failed", "skipped": "skipped"}
 _LEVELS = {"info": ("·", "-", "dim"), "warning": ("▲", "!", "yellow"), "error": ("✕", "X", "red")}
 
@@ -164,13 +165,14 @@ class Renderer:
         return Text.assemble((stroke * full, "green"), (rest * (BAR - full), "dim"))
 
     def _cells(self, event: Progress) -> list[Text]:
-        amount = words.size if event.unit == "bytes" else words.number
+        amount = _AMOUNTS.get(event.unit, words.number)
         done = amount(event.done) if event.total is None else f"{amount(event.done)} of {amount(event.total)}"
+        waiting = event.unit == "seconds"  # time passes at one second per second, which is no news
         parts = [
             words.shorten(plain(event.item), 24),
-            words.percent(event.done, event.total),
+            "" if waiting else words.percent(event.done, event.total),
             done,
-            words.rate(event.rate, event.unit),
+            "" if waiting else words.rate(event.rate, event.unit),
             "" if event.done == event.total else words.left(event.seconds_left),
             plain(event.note),
         ]

@@ -129,3 +129,11 @@ def test_no_colour_still_tells_full_from_empty(monkeypatch: pytest.MonkeyPatch) 
     assert "━━━━━━━━" in shown
     assert "────────" in shown
     assert "\x1b[32m" not in shown
+
+
+def test_waiting_is_told_in_seconds() -> None:
+    events = [
+        Progress(step="w", done=n, total=120, unit="seconds", rate=1.0, note="REST does not answer yet")
+        for n in range(40)
+    ]
+    assert draw(events).splitlines()[0] == "    30.0 s of 2 min 00 s  REST does not answer yet"
