@@ -31,6 +31,8 @@ LOOK_EVERY_SECONDS = 0.5
 STOP_SECONDS = 60.0
 """How long Qdrant may take to flush before it is killed; it took 0.2 to 0.6 s when measured, also while indexing."""
 LOG_BYTES = 16 * 1024 * 1024
+ASK_AGAIN_SECONDS = 5.0
+"""A Qdrant that is still starting does not hear SIGTERM (observed): it is asked again until it does."""
 DISK_FULL = {-7, 135} if sys.platform == "linux" else {135}
 """SIGBUS: the server died for want of disk space, and would again and again (observed)."""
 KEY_VARIABLE = "QDRANT__SERVICE__API_KEY"
@@ -124,10 +126,12 @@ class Supervisor:
         self.wake.set()
 
     def _end(self, child: subprocess.Popen[bytes], ended: threading.Event) -> None:
-        child.terminate()
-        if not ended.wait(STOP_SECONDS):
-            child.kill()
-            ended.wait()
+        for _ in range(int(STOP_SECONDS / ASK_AGAIN_SECONDS)):
+            child.terminate()
+            if ended.wait(ASK_AGAIN_SECONDS):
+                return
+        child.kill()
+        ended.wait()
 
     def _stop_wanted(self) -> bool:
         return self.stopping or self.files.stop.exists()
