@@ -18,7 +18,7 @@ from qdrant_admin.tui.theme import ThemeChoice
 from tests.tui.canned import samples
 
 Before = Callable[[Pilot[int]], Awaitable[None]]
-SIZES = {"50x12": (50, 12), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+SIZES = {"50x12": (50, 12), "80x24": (80, 24), "110x28": (110, 28), "120x40": (120, 40), "200x60": (200, 60)}
 
 
 class Snap(Protocol):

@@ -14,10 +14,10 @@ SNAPSHOTS = Path(__file__).parent / "__snapshots__"
 ASSETS = Path(__file__).parents[2] / "assets"
 SCALE = 1.6
 README_PICTURES = {
-    "home.png": "test_shell_pictures/test_home_healthy[120x40].svg",
+    "home.png": "test_shell_pictures/test_home_healthy[110x28].svg",
     "home-light.png": "test_shell_pictures/test_home_light.svg",
-    "first-run.png": "test_shell_pictures/test_first_run[120x40].svg",
-    "logs.png": "test_shell_pictures/test_logs[120x40].svg",
+    "first-run.png": "test_shell_pictures/test_first_run[110x28].svg",
+    "logs.png": "test_shell_pictures/test_logs[110x28].svg",
     "collections.png": "test_data_screens/test_collections[120x40].svg",
     "migrate.png": "test_data_screens/test_migrate_running[120x40].svg",
     "verify.png": "test_data_screens/test_verify_result[120x40-persisted].svg",

@@ -63,13 +63,13 @@ def test_home_needs_attention(snap: Snap, size: str) -> None:
     assert snap(make_app(Canned(ATTENTION)), size=size)
 
 
-@pytest.mark.parametrize("size", ["80x24", "120x40"])
+@pytest.mark.parametrize("size", ["80x24", "110x28", "120x40"])
 def test_home_healthy(snap: Snap, size: str) -> None:
     assert snap(make_app(Canned()), size=size)
 
 
 def test_home_light(snap: Snap) -> None:
-    assert snap(make_app(Canned(ATTENTION), theme="light"), size="120x40")
+    assert snap(make_app(Canned(ATTENTION), theme="light"), size="110x28")
 
 
 @pytest.mark.parametrize("status", [STOPPED, UNREACHABLE, WRONG_KEY], ids=["stopped", "unreachable", "wrong_key"])
@@ -93,7 +93,7 @@ def test_home_while_the_server_is_started(snap: Snap) -> None:
     assert snap(make_app(services), before=press("s"))
 
 
-@pytest.mark.parametrize("size", ["80x24", "120x40"])
+@pytest.mark.parametrize("size", ["80x24", "110x28"])
 def test_first_run(snap: Snap, size: str) -> None:
     assert snap(make_app(Canned(ABSENT)), size=size)
 
@@ -144,7 +144,7 @@ async def read_log(pilot: Pilot[int]) -> None:
     await pilot.pause()
 
 
-@pytest.mark.parametrize("size", ["80x24", "120x40"])
+@pytest.mark.parametrize("size", ["80x24", "110x28"])
 def test_logs(snap: Snap, size: str) -> None:
     assert snap(make_app(Canned(), start="logs"), size=size, before=read_log)
 

@@ -252,7 +252,7 @@ def recent(model: HomeModel, width: int, *, most: int = 8) -> list[Content]:
     """The newest finished operations."""
     rows = [look.title("Recent")]
     for entry in model.history[:most]:
-        when = look.fit(look.muted(words.clock(entry.started_at, model.now)), 13)
+        when = look.fit(look.muted(words.clock(entry.started_at, model.now)), 14)
         verdict = look.fit(look.state(entry.verdict), 16)
         row = look.line(when, look.fit(look.text(entry.operation), 9), verdict, look.muted(entry.summary))
         rows.append(look.cut(row, width))
