@@ -3,7 +3,7 @@
 import time
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import PortTaken
+from qdrant_admin.core.errors import PortTaken, Refused
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.history import recorded
 from qdrant_admin.lifecycle.attention import no_key
@@ -12,7 +12,7 @@ from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.reports import StatusReport, UpReport
 from qdrant_admin.lifecycle.status import status
-from qdrant_admin.server.runtime import RuntimeState
+from qdrant_admin.server.runtime import Change, RuntimeState
 from qdrant_admin.workspace import Workspace
 
 
@@ -26,6 +26,7 @@ def up(ws: Workspace, *, apply: bool = False, cancel: CancelToken) -> Events:
         cancel: stops between two steps; what was started stays.
 
     Raises:
+        Refused: it runs at another address than the profile says, and `apply` was not given.
         NotOurs, PortTaken, ImageUnavailable, BinaryUnavailable, EngineUnavailable, StorageUnusable, ServerNotReady.
     """
     return recorded(ws.store, "up", ws.settings.name, _up(ws, apply=apply, cancel=cancel))
@@ -64,8 +65,22 @@ def _make_it_run(ws: Workspace, before: RuntimeState, apply: bool, cancel: Cance
     for change in changes:
         text = f"{change.setting} is {change.current}, and the profile asks for {change.wanted}"
         yield Notice(level="warning", text=text, fix=command(ws.settings, "up --apply"))
+    if any(change.moves for change in changes):
+        _refuse_elsewhere(ws, changes)
     if before.state != "running":
         yield from runtime.start(cancel)
+
+
+def _refuse_elsewhere(ws: Workspace, changes: list[Change]) -> None:
+    """Nobody can wait for a server at an address on which it does not run."""
+    moved = [change for change in changes if change.moves]
+    profile = ws.settings.profile
+    raise Refused(
+        "the server answers at another address than the one asked for",
+        why=", ".join(f"{change.setting} is {change.current}, not {change.wanted}" for change in moved)
+        + "; moving it means making it anew on the same data, which interrupts it",
+        fix=command(ws.settings, f"up --port {profile.port} --grpc-port {profile.grpc_port} --apply"),
+    )
 
 
 def _refuse_taken_ports(ws: Workspace) -> None:

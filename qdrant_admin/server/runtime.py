@@ -74,6 +74,8 @@ class Change(Frozen):
     setting: str
     current: str
     wanted: str
+    moves: bool = False
+    """Whether the server answers elsewhere than the profile says as long as this is not applied."""
 
 
 class Stats(Frozen):

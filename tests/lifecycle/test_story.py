@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import NotOurs, PortTaken
+from qdrant_admin.core.errors import NotOurs, PortTaken, Refused
 from qdrant_admin.core.events import Events, Finished, Notice
 from qdrant_admin.core.reports import Report
 from qdrant_admin.lifecycle.doctor import doctor
@@ -116,6 +116,15 @@ def test_differences_are_shown_and_applied_only_on_request(ws: Workspace, proces
     assert process.changes
     ended(up(ws, apply=True, cancel=CancelToken()))
     assert not process.changes
+
+
+def test_a_server_at_another_address_is_not_waited_for(ws: Workspace, process: Process) -> None:
+    process.server.start()
+    process.changes = [Change(setting="port", current="6333", wanted="6343", moves=True)]
+    with pytest.raises(Refused) as refused:
+        ended(up(ws, cancel=CancelToken()))
+    assert "port is 6333, not 6343" in refused.value.why
+    assert refused.value.fix.endswith("--apply")
 
 
 def test_down_stops_it_and_says_so(ws: Workspace, process: Process) -> None:

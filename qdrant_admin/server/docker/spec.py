@@ -134,8 +134,8 @@ class Spec:
         found = [
             _change("image", self._current_image(attributes, image_id), self.image),
             _change("restart policy", restart_policy(attributes), self._settings.profile.restart_policy),
-            _change("REST address", published_on(attributes, REST), f"{self.host}:{self.ports[REST]}"),
-            _change("gRPC address", published_on(attributes, GRPC), f"{self.host}:{self.ports[GRPC]}"),
+            _change("REST address", published_on(attributes, REST), f"{self.host}:{self.ports[REST]}", moves=True),
+            _change("gRPC address", published_on(attributes, GRPC), f"{self.host}:{self.ports[GRPC]}", moves=True),
             *self._mount_changes(attributes),
             self._key_change(attributes),
             *(_change(name, environment(attributes).get(name, "not set"), value) for name, value in _PLAIN.items()),
@@ -215,8 +215,8 @@ def mount_words(mount: Mapping[str, Any] | None) -> str:
     return str(mount.get("Type"))
 
 
-def _change(setting: str, current: str, wanted: str) -> Change | None:
-    return None if current == wanted else Change(setting=setting, current=current, wanted=wanted)
+def _change(setting: str, current: str, wanted: str, *, moves: bool = False) -> Change | None:
+    return None if current == wanted else Change(setting=setting, current=current, wanted=wanted, moves=moves)
 
 
 def _seconds(value: object) -> str:

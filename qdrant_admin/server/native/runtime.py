@@ -65,7 +65,7 @@ class NativeRuntime:
             engine="native process",
             image=f"qdrant {record.launch.version}",
             pid=record.server.pid if alive and record.server else None,
-            started_at=record.started_at,
+            started_at=record.started_at if alive else None,
             restarts=record.restarts,
             restart_policy="restarted after a crash" if supervised else "not restarted: its supervisor is gone",
             exit_code=None if alive else record.exit_code,
@@ -95,7 +95,9 @@ class NativeRuntime:
             ("API key", key[now.api_key], key[self._has_key()]),
         )
         return [
-            Change(setting=name, current=current, wanted=wanted) for name, current, wanted in pairs if current != wanted
+            Change(setting=name, current=current, wanted=wanted, moves=name in {"host", "port", "gRPC port"})
+            for name, current, wanted in pairs
+            if current != wanted
         ]
 
     def start(self, cancel: CancelToken) -> Events:
