@@ -18,10 +18,10 @@ README_PICTURES = {
     "home-light.png": "test_shell_pictures/test_home_light.svg",
     "first-run.png": "test_shell_pictures/test_first_run[110x28].svg",
     "logs.png": "test_shell_pictures/test_logs[110x28].svg",
-    "collections.png": "test_data_screens/test_collections[120x40].svg",
-    "migrate.png": "test_data_screens/test_migrate_running[120x40].svg",
-    "verify.png": "test_data_screens/test_verify_result[120x40-persisted].svg",
-    "lost.png": "test_data_screens/test_verify_result[120x40-lost].svg",
+    "collections.png": "test_data_screens/test_collections[110x28].svg",
+    "migrate.png": "test_data_screens/test_migrate_running[110x28].svg",
+    "verify.png": "test_data_screens/test_verify_result[110x28-persisted].svg",
+    "lost.png": "test_data_screens/test_verify_result[110x28-lost].svg",
 }
 
 

@@ -30,6 +30,8 @@ Snap = Callable[..., bool]
 GONE = ServerUnreachable("nothing answers at http://127.0.0.1:6333", why="connection refused", fix="qdrant-admin up")
 BOTH = pytest.mark.parametrize("size", ["80x24", "120x40"])
 ALL = pytest.mark.parametrize("size", ["80x24", "120x40", "200x60"])
+README = pytest.mark.parametrize("size", ["80x24", "110x28", "120x40", "200x60"])
+"""The states that the README shows as well."""
 
 
 def scripted(**scripts: tuple[Event, ...] | Report) -> CannedData:
@@ -71,7 +73,7 @@ def typing(text: str, *keys: str) -> Before:
 # pictures
 
 
-@ALL
+@README
 def test_collections(snap: Snap, size: str) -> None:
     assert snap(make_app(CannedData(), start="collections"), size=size, before=pressing("down", "down", "down"))
 
@@ -138,7 +140,7 @@ def test_verify_choose(snap: Snap, size: str) -> None:
 
 
 @pytest.mark.parametrize("report", [PERSISTED, LOST], ids=["persisted", "lost"])
-@ALL
+@README
 def test_verify_result(snap: Snap, size: str, report: Report) -> None:
     app = make_app(scripted(verify=report), start="verify")
     assert snap(app, size=size, before=pressing("s"))
@@ -149,7 +151,7 @@ def test_verify_lost_light(snap: Snap) -> None:
     assert snap(app, size="120x40", before=pressing("s"))
 
 
-@ALL
+@README
 def test_migrate_running(snap: Snap, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qdrant_admin.core.words.duration", lambda _: "1.2 s")
     app = make_app(scripted(plan=PLAN, migrate=COPYING), start="migrate")
