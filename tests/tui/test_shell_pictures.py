@@ -79,6 +79,16 @@ def test_home_not_well(snap: Snap, status: StatusReport) -> None:
     assert snap(app)
 
 
+def test_home_loading(snap: Snap) -> None:
+    app = make_app(Canned())
+
+    async def nothing_known_yet(_: Pilot[int]) -> None:
+        app.server.forget()
+        app.server_changed()
+
+    assert snap(app, before=nothing_known_yet)
+
+
 def test_home_broken_configuration(snap: Snap) -> None:
     assert snap(make_app(Canned(BROKEN)))
 

@@ -186,19 +186,20 @@ def _vectors(info: CollectionInfo) -> list[Content]:
 
 
 def _aliases(info: CollectionInfo) -> list[Content]:
-    return [_pair("aliases" if index == 0 else "", alias) for index, alias in enumerate(info.aliases)]
+    return _listed("aliases", [look.text(alias) for alias in info.aliases])
 
 
 def _indexes(info: CollectionInfo) -> list[Content]:
     rows = []
-    for index, (field, schema) in enumerate(sorted(info.payload_schema.items())):
-        kind = schema.get("data_type", schema.get("type", ""))
-        rows.append(_pair("indexes" if index == 0 else "", look.line(field, (f"  {kind}", look.MUTED))))
-    return rows
+    for field, schema in sorted(info.payload_schema.items()):
+        rows.append(look.line(field, (f"  {schema.get('data_type', schema.get('type', ''))}", look.MUTED)))
+    return _listed("payload indexes", rows)
 
 
 def _metadata(info: CollectionInfo) -> list[Content]:
-    return [
-        _pair("metadata" if index == 0 else "", look.line((f"{name}  ", look.MUTED), value))
-        for index, (name, value) in enumerate(sorted(info.metadata.items()))
-    ]
+    rows = [look.line((f"{name}  ", look.MUTED), value) for name, value in sorted(info.metadata.items())]
+    return _listed("metadata", rows)
+
+
+def _listed(title: str, rows: list[Content]) -> list[Content]:
+    return [look.muted(title), *(look.line("  ", row) for row in rows)] if rows else []
