@@ -15,7 +15,8 @@ from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorS
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, ids
 from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy, PlanReport, Problem
-from qdrant_admin.migration.sources.base import Source, SourceCollection, open_source
+from qdrant_admin.migration.sources.base import Source, SourceCollection
+from qdrant_admin.migration.sources.registry import open_source
 from qdrant_admin.migration.uri import SourceUri, command, parse
 from qdrant_admin.workspace import Workspace
 

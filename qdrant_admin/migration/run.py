@@ -20,7 +20,8 @@ from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
 from qdrant_admin.migration.plan import misfits
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, MigrationReport, PlanReport, Verdict
-from qdrant_admin.migration.sources.base import Source, open_source
+from qdrant_admin.migration.sources.base import Source
+from qdrant_admin.migration.sources.registry import open_source
 from qdrant_admin.migration.stream import Copier
 from qdrant_admin.migration.uri import command, parse
 from qdrant_admin.migration.verify import Verifier

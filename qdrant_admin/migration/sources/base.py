@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from qdrant_admin.core.errors import AdminError, BadInput
+from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.database.models import CollectionSpec, Vector
-from qdrant_admin.migration.uri import SourceUri
 
 Cursor = int | str | None
 """Where to go on. Only the source that gave it can read it; None is the beginning."""
@@ -72,33 +71,6 @@ class Source(Protocol):
     def close(self) -> None:
         """Give back files and connections."""
         ...
-
-
-def open_source(uri: SourceUri) -> Source:
-    """Open the source that a URI names.
-
-    Raises:
-        SourceUnreadable, ServerUnreachable, AccessDenied: it cannot be read.
-        BadInput: its scheme belongs to nobody.
-    """
-    match uri.scheme:
-        case "chroma":
-            from qdrant_admin.migration.sources.chroma_directory import ChromaDirectory
-
-            return ChromaDirectory(uri)
-        case "chroma+http" | "chroma+https":
-            from qdrant_admin.migration.sources.chroma_server import ChromaServer
-
-            return ChromaServer(uri)
-        case "qdrant-local":
-            from qdrant_admin.migration.sources.qdrant_local import QdrantLocal
-
-            return QdrantLocal(uri)
-        case "qdrant+http" | "qdrant+https":
-            from qdrant_admin.migration.sources.qdrant_server import QdrantServer
-
-            return QdrantServer(uri)
-    raise BadInput(f"no source is called {uri.scheme}:", fix="qdrant-admin migrate --help")
 
 
 def no_such_collection(name: str, known: list[str]) -> AdminError:
