@@ -1,5 +1,6 @@
 """The app's eye on the server: one watcher for all screens, which looks, tells, and only then sets its next alarm."""
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 STATUS_EVERY_SECONDS = 5.0
 STATS_EVERY_SECONDS = 2.0
+REST = 10
+"""A look counts every point exactly; where that takes long, the server rests ten times as long in between."""
 SAMPLES = 240
 
 
@@ -69,6 +72,7 @@ class ServerWatch:
         self._app.run_worker(work, group=group, exclusive=True, description=group)
 
     async def _look(self) -> None:
+        begun = time.monotonic()
         try:
             self.status = await off_thread(self._app.services.status)
             self.failure = None
@@ -77,7 +81,8 @@ class ServerWatch:
         except Exception as error:  # noqa: BLE001 - the boundary to the operations: the watch goes on
             self.failure = AdminError("the server could not be looked at", why=f"{type(error).__name__}: {error}")
         self._app.server_changed()
-        self._again("status", STATUS_EVERY_SECONDS, self.look)
+        took = time.monotonic() - begun
+        self._again("status", max(STATUS_EVERY_SECONDS, REST * took), self.look)
 
     async def _measure(self) -> None:
         try:

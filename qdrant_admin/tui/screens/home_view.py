@@ -13,7 +13,7 @@ from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.job_list import step_row
 
-WIDE, NORMAL = 140, 96
+WIDE, NORMAL = 140, 92
 ACTION_KEYS: dict[str, tuple[str, str]] = {
     "up": ("s", "start"),
     "restart": ("a", "restart"),
@@ -61,7 +61,7 @@ def server(model: HomeModel, width: int, *, brief: bool = False) -> list[Content
     runtime = {"docker": "Docker", "native": "native process", "remote": "remote"}[status.runtime]
     where = f"container {status.container}" if status.container else status.name if status.runtime == "native" else ""
     pairs = [("runtime", _facts(runtime, where))]
-    if status.started_at is not None:
+    if status.started_at is not None and status.state not in {"stopped", "absent"}:
         policy = f"policy {status.restart_policy}" if brief and status.restart_policy else ""
         restarts = words.counted(status.restarts, "restart")
         pairs.append(("started", _facts(words.ago(status.started_at, model.now), restarts, policy)))

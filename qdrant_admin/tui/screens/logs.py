@@ -25,8 +25,11 @@ DRAW_EVERY_SECONDS = 0.1
 DRAWN_AT_ONCE = 150
 """Lines drawn in one go: some 20 ms, so that a flood of them never holds up a key."""
 SHOWS = ("without requests", "all lines", "warnings and errors", "errors")
-"""What `v` goes through. Requests that went well are left out at first: looking at a server fills its log."""
-REQUEST = re.compile(r'actix_web::middleware::logger: .*" [23]\d\d ')
+"""What `v` goes through. Requests that went well are left out at first, as is our own look whether a key is asked for:
+looking at a server fills its log."""
+REQUEST = re.compile(
+    r'actix_web::middleware::logger: .*(?:" [23]\d\d |"GET /collections HTTP/1.1" 401 .*"python-httpx)'
+)
 LINE = re.compile(
     r"\d{4}-\d\d-\d\dT(?P<time>\d\d:\d\d:\d\d)\.\d+Z\s+(?P<level>[A-Z]+) "
     r"(?:[\w:]*::)?(?P<part>\w+): (?P<said>.*)"
@@ -280,7 +283,7 @@ def log_line(line: str, colours: "dict[str, str]", wanted: str = "") -> Text:
         loud = level in {"ERROR", "WARN"}
         shown.append(f"{known['time']}  ", colours["text-disabled"])
         shown.append(f"{level:<6}", f"bold {tone}" if loud else tone)
-        shown.append_text(look.cell(f"{known['part']:<9} ", colours["text-muted"]))
+        shown.append_text(look.cell(f"{known['part']:<10} ", colours["text-muted"]))
         shown.append_text(look.cell(known["said"], tone if level == "ERROR" else ""))
     shown.no_wrap, shown.overflow = None, None
     place = shown.plain.lower().find(wanted.lower()) if wanted else -1
