@@ -43,7 +43,7 @@ class BaseScreen(Screen[None]):
         Binding("G", "cursor('end')", "bottom", id="screen.bottom", show=False),
     ]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (28, "-tall")]
 
     @property
     def admin(self) -> "AdminApp":
