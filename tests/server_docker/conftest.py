@@ -57,7 +57,8 @@ class Bench:
     engine: Engine
     api: docker.APIClient
     mark: str = field(default_factory=lambda: f"qa-test-{uuid.uuid4().hex[:10]}")
-    extra: list[str] = field(default_factory=list)
+    anonymous: list[str] = field(default_factory=list)
+    """Volumes without our name that have to go as well."""
     ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
 
     def settings(self, *, key: str | None = None, **profile: Any) -> Settings:
@@ -114,7 +115,6 @@ class Bench:
     def foreign(self, suffix: str = "", *, start: bool = False, **body: Any) -> str:
         """A container that somebody else has made."""
         name = self.mark + suffix
-        self.extra.append(name)
         self.api.create_container_from_config({"Image": IMAGE, **body}, name)
         if start:
             self.api.start(name)
@@ -131,7 +131,7 @@ class Bench:
             if any(self.mark in name for name in container["Names"]):
                 self.api.remove_container(container["Id"], force=True, v=True)
         for volume in self.api.volumes()["Volumes"] or ():
-            if self.mark in volume["Name"]:
+            if self.mark in volume["Name"] or volume["Name"] in self.anonymous:
                 self.api.remove_volume(volume["Name"], force=True)
 
 

@@ -113,6 +113,7 @@ def test_recreate_keeps_an_anonymous_volume(bench: Bench) -> None:
     bench.wait_ready()
     bench.remember()
     volume = bench.attributes()["Mounts"][0]["Name"]
+    bench.anonymous.append(volume)
     runtime = bench.runtime()
     run(runtime.adopt(CancelToken()))
     run(runtime.restart("recreate", CancelToken()))
