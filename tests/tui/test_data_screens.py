@@ -294,3 +294,13 @@ def test_a_filter_is_json_or_short(text: str, expected: object) -> None:
 def test_a_filter_that_is_neither_says_so(text: str) -> None:
     with pytest.raises(BadInput):
         parse_filter(text)
+
+
+async def test_escape_leaves_the_source_field_so_that_number_keys_go_to_other_areas() -> None:
+    app = make_app(CannedData(), start="migrate")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pressing("2")(pilot)
+        assert app.screen.query_one(Input).value == "2"
+        await pressing("escape", "2")(pilot)
+        assert app.current_mode == "collections"

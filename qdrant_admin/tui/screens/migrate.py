@@ -327,7 +327,7 @@ class MigrateScreen(BaseScreen):
             "verify": self.pane == "result" and self._report is not None,
             "again": self.pane == "result",
             "export": self.pane == "result" and self._report is not None,
-            "leave": self.pane in {"plan", "result"},
+            "leave": self.pane in {"plan", "result"} or isinstance(self.focused, Input),
         }
         return possible.get(action, super().check_action(action, parameters))
 
@@ -355,8 +355,11 @@ class MigrateScreen(BaseScreen):
         self.look_again()
 
     def action_leave(self) -> None:
-        """Back to the choice."""
-        self.action_again()
+        """Out of the field, so that the number keys are keys again; elsewhere back to the choice."""
+        if self.pane == "choose":
+            self.set_focus(None)
+        else:
+            self.action_again()
 
     def action_export(self) -> None:
         """Write the report to a file."""
