@@ -103,7 +103,6 @@ def _again(source: str, options: dict[str, Any]) -> str:
 
 
 def _runs(call: Call, ws: "Workspace") -> None:
-
     from qdrant_admin.migration.checkpoint import unfinished
 
     found = unfinished(ws.store)
@@ -112,9 +111,14 @@ def _runs(call: Call, ws: "Workspace") -> None:
         write_json({"runs": rows})
         return
     from qdrant_admin.cli.console import put
+    from qdrant_admin.cli.drawing import advice
     from qdrant_admin.cli.tables import runs
+    from qdrant_admin.core.commands import on_profile
 
     put(lambda ascii_only: runs(found, ascii_only=ascii_only))
+    if found:
+        again = on_profile("qdrant-admin migrate --resume", call.profile)
+        put(lambda ascii_only: advice("next", again, ascii_only=ascii_only))
 
 
 def _resume(call: Call, ws: "Workspace", source: str | None, run: str) -> None:

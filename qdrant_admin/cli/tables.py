@@ -318,7 +318,7 @@ def runs(found: "Sequence[UnfinishedRun]", *, ascii_only: bool) -> RenderableTyp
             words.number(total),
             words.ago(one.updated_at),
         )
-    return Group(table, Text.assemble(("\n  next: ", "dim"), ("qdrant-admin migrate --resume", "cyan")))
+    return table
 
 
 def _change(setting: str, current: str, wanted: str, ascii_only: bool) -> Text:

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 _WORDS = "up|down|restart|status|doctor|logs|stats|env|adopt|migrate|verify|collections|points"
 _ON_A_PROFILE = re.compile(rf"(?<![\w-])qdrant-admin (?=(?:{_WORDS})\b)")
+_ALONE = re.compile(rf"qdrant-admin (?:{_WORDS})\b[^&;|#,\n]*")
+"""One command and nothing else, so that a profile can stand at its end."""
 _FIELDS = {"fix", "note"}
 """Fields of events and reports that may hold a command."""
 _T = TypeVar("_T")
@@ -20,8 +22,10 @@ def on_profile(words: str, profile: str | None) -> str:
     """
     if profile is None or "--profile" in words:
         return words
-    named = f"qdrant-admin --profile {shlex.quote(profile)} "
-    return _ON_A_PROFILE.sub(lambda _: named, words)
+    named = f"--profile {shlex.quote(profile)}"
+    if _ALONE.fullmatch(words):
+        return f"{words} {named}"
+    return _ON_A_PROFILE.sub(lambda _: f"qdrant-admin {named} ", words)
 
 
 def naming(value: _T, profile: str | None) -> _T:

@@ -20,28 +20,28 @@ class Outer(Report):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ("qdrant-admin up --apply", "qdrant-admin --profile work up --apply"),
-        ("stop that program, then: qdrant-admin migrate --resume", None),
+        ("qdrant-admin up --apply", "qdrant-admin up --apply --profile work"),
+        ("then: qdrant-admin migrate --resume", "then: qdrant-admin --profile work migrate --resume"),
+        ("unset KEY && qdrant-admin up", "unset KEY && qdrant-admin --profile work up"),
         ("qdrant-admin up --profile other", "qdrant-admin up --profile other"),
         ("qdrant-admin profiles list", "qdrant-admin profiles list"),
         ("docker stop qdrant-admin-up", "docker stop qdrant-admin-up"),
         ("", ""),
     ],
 )
-def test_a_command_names_its_profile_once(words: str, named: str | None) -> None:
-    expected = words.replace("qdrant-admin ", "qdrant-admin --profile work ") if named is None else named
-    assert on_profile(words, "work") == expected
+def test_a_command_names_its_profile_once(words: str, named: str) -> None:
+    assert on_profile(words, "work") == named
     assert on_profile(words, None) == words
 
 
 def test_a_name_cannot_become_a_command_of_its_own() -> None:
-    assert on_profile("qdrant-admin up", "x; rm -rf") == "qdrant-admin --profile 'x; rm -rf' up"
+    assert on_profile("qdrant-admin up", "x; rm -rf") == "qdrant-admin up --profile 'x; rm -rf'"
 
 
 def test_reports_within_events_are_reached_and_nothing_else_changes() -> None:
     event = Finished(report=Outer(parts=(Inner(fix="qdrant-admin status"),)))
     found = naming(event, "work").report
     assert isinstance(found, Outer)
-    assert (found.parts[0].fix, found.parts[0].text) == ("qdrant-admin --profile work status", "qdrant-admin up")
+    assert (found.parts[0].fix, found.parts[0].text) == ("qdrant-admin status --profile work", "qdrant-admin up")
     untouched = Notice(text="qdrant-admin up", fix="")
     assert naming(untouched, "work") is untouched
