@@ -56,7 +56,8 @@ class PowerShellComplete(ShellComplete):
 @click.command(cls=HelpfulCommand)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish", "powershell"]))
 @common
-def completion(call: Call, shell: str) -> None:
+@click.pass_context
+def completion(context: click.Context, call: Call, shell: str) -> None:
     """Print a script that completes commands in your shell.
 
     Examples:
@@ -65,12 +66,10 @@ def completion(call: Call, shell: str) -> None:
       qdrant-admin completion fish > ~/.config/fish/completions/qdrant-admin.fish
       qdrant-admin completion powershell >> $PROFILE
     """
-    from qdrant_admin.cli.main import cli
-
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"no completion for {shell}")
-    maker = found(cli, {}, "qdrant-admin", VARIABLE)
+    maker = found(context.find_root().command, {}, "qdrant-admin", VARIABLE)
     script = maker.source_template % maker.source_vars()
     if call.as_json:
         write(json.dumps({"shell": shell, "script": script}))
@@ -80,15 +79,14 @@ def completion(call: Call, shell: str) -> None:
 
 @click.command(cls=HelpfulCommand)
 @common
-def spec(call: Call) -> None:  # noqa: ARG001 # it has one form: JSON
+@click.pass_context
+def spec(context: click.Context, call: Call) -> None:  # noqa: ARG001 # it has one form: JSON
     """Print this command line as JSON: every command with its help, arguments and options.
 
     Examples:
       qdrant-admin spec
     """
-    from qdrant_admin.cli.main import cli
-
-    write(json.dumps(describe(cli, "qdrant-admin"), indent=2))
+    write(json.dumps(describe(context.find_root().command, "qdrant-admin"), indent=2))
 
 
 def describe(command: click.Command, name: str) -> dict[str, Any]:

@@ -192,7 +192,7 @@ def common(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(*args: Any, profile: str | None, as_json: bool, events: bool, debug: bool, **others: Any) -> None:
         context = click.get_current_context()
-        early = (context.find_root().obj if context else None) or {}
+        early = (context.obj if context else None) or {}
         call = Call(
             profile=profile or early.get("profile"),
             as_json=as_json or bool(early.get("as_json")),

@@ -1,19 +1,27 @@
 """Commands about what is kept: the history, and the settings."""
 
+from dataclasses import asdict
+
 import rich_click as click
 
 from qdrant_admin.cli.call import Call, common, write, write_json
 from qdrant_admin.cli.group import HelpfulGroup
 
 
-@click.group(cls=HelpfulGroup)
-def history() -> None:
-    """Earlier operations and their reports.
+@click.group(cls=HelpfulGroup, invoke_without_command=True)
+@common
+@click.pass_context
+def history(context: click.Context, call: Call) -> None:
+    """Earlier operations and their reports; without a command, the newest twenty.
 
     Examples:
+      qdrant-admin history
       qdrant-admin history list --operation verify
       qdrant-admin history show 12
     """
+    context.obj = asdict(call)
+    if context.invoked_subcommand is None:
+        context.invoke(history_list)
 
 
 @history.command("list")

@@ -10,6 +10,10 @@ from qdrant_admin.core import words
 from qdrant_admin.core.text import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import BaseModel
+
     from qdrant_admin.demo.reports import DemoReport
     from qdrant_admin.persistence.reports import CollectionCheck, Side, VerifyReport
 
@@ -51,14 +55,14 @@ def verification(report: "VerifyReport", ascii_only: bool) -> RenderableType:
     return Group(*parts)
 
 
-def demo_story(report: "DemoReport", ascii_only: bool) -> RenderableType:
-    """The demonstration's chapters, and what is left of it."""
-    from qdrant_admin.cli.tables import picture
-
+def demo_story(
+    report: "DemoReport", ascii_only: bool, picture: "Callable[[BaseModel], RenderableType]"
+) -> RenderableType:
+    """The demonstration's chapters, each as its own report is drawn, and what is left of it."""
     parts: list[RenderableType] = []
     chapters = {"the server": report.up, "the migration": report.migration, "the proof": report.verify}
     for title, chapter in chapters.items():
-        parts += [cell(title, ascii_only, "bold cyan"), picture(chapter, ascii_only=ascii_only), Text()]
+        parts += [cell(title, ascii_only, "bold cyan"), picture(chapter), Text()]
     head = state(report.verdict_word, ascii_only=ascii_only, bold=True)
     parts.append(head.append(fit(f"   {plain(report.summary())}", ascii_only)))
     parts += [cell(f"  gone again: {thing}", ascii_only, "dim") for thing in report.removed]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qdrant_admin.config.settings import Settings
     from qdrant_admin.core.store import HistoryEntry
     from qdrant_admin.database.models import VectorSpec
+    from qdrant_admin.demo.reports import DemoReport
     from qdrant_admin.lifecycle.reports import DoctorReport, DownReport, StatsReport, StatusReport
     from qdrant_admin.migration.checkpoint import UnfinishedRun
     from qdrant_admin.migration.reports import MigrationReport, PlanReport
@@ -331,6 +332,10 @@ def _brief(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
+def _demo(report: "DemoReport", ascii_only: bool) -> RenderableType:
+    return demo_story(report, ascii_only, lambda chapter: picture(chapter, ascii_only=ascii_only))
+
+
 _PICTURES: dict[str, Callable[[Any, bool], RenderableType]] = {
     "StatusReport": status_card,
     "DownReport": down_card,
@@ -343,6 +348,6 @@ _PICTURES: dict[str, Callable[[Any, bool], RenderableType]] = {
     "PlanReport": plan_picture,
     "MigrationReport": migration_picture,
     "VerifyReport": verification,
-    "DemoReport": demo_story,
+    "DemoReport": _demo,
 }
 """By class name, so that drawing a status does not import the reports of everything else."""

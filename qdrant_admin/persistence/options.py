@@ -7,7 +7,7 @@ from qdrant_admin.persistence.reports import VerifyHow
 class VerifyOptions(Frozen):
     """How the server is restarted, and what is looked at."""
 
-    how: VerifyHow = "kill"
+    how: VerifyHow
     """`none`: two fingerprints and nothing in between."""
     collections: tuple[str, ...] = ()
     """Names; empty for all of them."""

@@ -57,10 +57,11 @@ EXAMPLES = [
 def test_every_example_is_one_that_the_parser_takes(line: str) -> None:
     words = shlex.split(re.split(r"  +|\)|>", line)[0])[1:]
     command: click.Command = cli
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and words:
         found = command.get_command(click.Context(command), words.pop(0))
         assert found is not None, line
         command = found
+    assert not isinstance(command, click.Group) or command.invoke_without_command, line
     with command.make_context("example", words):
         pass
 
