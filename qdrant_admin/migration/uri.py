@@ -9,17 +9,10 @@ from urllib.request import url2pathname
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.text import plain
+from qdrant_admin.migration.sources.kinds import SourceKind, forms, kind_of
 
 KEY_VARIABLE = "QDRANT_ADMIN_SOURCE_API_KEY"
 """The only place a source's secret comes from: a URI is shown, stored, and seen by everybody who lists processes."""
-FOLDER_SCHEMES = ("chroma", "qdrant-local")
-SERVER_SCHEMES = ("chroma+http", "chroma+https", "qdrant+http", "qdrant+https")
-FORMS = (
-    "chroma:PATH",
-    "chroma+http://HOST:PORT[/?tenant=T&database=D]",
-    "qdrant-local:PATH",
-    "qdrant+http://HOST:PORT",
-)
 
 
 class SourceUri(Frozen):
@@ -39,7 +32,8 @@ class SourceUri(Frozen):
         tail = f"?{urlencode(query, quote_via=quote)}" if query else ""
         if self.path is not None:
             return f"{self.scheme}:{_escaped(str(self.path))}{tail}"
-        return f"{self.scheme.split('+')[0]}+{self.url}{tail}"
+        product, plus, _ = self.scheme.partition("+")
+        return f"{product}{plus}{self.url}{tail}" if plus else f"{self.url}{tail}"
 
 
 def parse(text: str) -> SourceUri:
@@ -48,16 +42,16 @@ def parse(text: str) -> SourceUri:
     Raises:
         BadInput: unknown scheme, a bare path (the error says which URI to use), or a part that makes no sense.
     """
-    scheme, colon, rest = text.strip().partition(":")
+    text = text.strip()
+    scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()
-    known = scheme in FOLDER_SCHEMES or scheme in SERVER_SCHEMES
-    if not known and (not colon or len(scheme) == 1 or "/" in scheme or "\\" in scheme or Path(text).exists()):
-        raise _bare_path(text.strip())
-    if scheme in FOLDER_SCHEMES:
-        return _folder(scheme, rest)
-    if scheme in SERVER_SCHEMES:
-        return _server(text.strip())
-    raise BadInput(f"no source is called {plain(scheme)}:", why=f"known are {', '.join(FORMS)}", fix=_help())
+    # On Windows a single letter is a drive; and a scheme never has a slash in it.
+    kind = kind_of(scheme) if len(scheme) > 1 and colon else None
+    if kind is None:
+        if not colon or len(scheme) == 1 or "/" in scheme or "\\" in scheme or Path(text).exists():
+            raise _bare_path(text)
+        raise BadInput(f"no source is called {plain(scheme)}:", why=f"known are {', '.join(forms())}", fix=_help())
+    return _folder(kind, rest) if kind.address == "path" else _server(kind, text)
 
 
 def command(source: object, *more: str) -> str:
@@ -70,30 +64,27 @@ def source_key() -> str | None:
     return os.environ.get(KEY_VARIABLE, "").strip() or None
 
 
-def _folder(scheme: str, rest: str) -> SourceUri:
+def _folder(kind: SourceKind, rest: str) -> SourceUri:
     name, query = _split_query(rest)
     name = name.removeprefix("//")
     if not name:
-        raise BadInput(f"{scheme}: names no folder", fix=f"qdrant-admin migrate {scheme}:PATH")
+        raise BadInput(f"{kind.scheme}: names no file or folder", fix=f"qdrant-admin migrate {kind.form}")
     path = Path(_unescaped(name)).expanduser().absolute()
     collection = query.pop("collection", None)
-    _known_options(scheme, query, {"tenant", "database"} if scheme == "chroma" else set())
-    return SourceUri(scheme=scheme, path=path, collection=collection, options=query)
+    _known_options(kind, query)
+    return SourceUri(scheme=kind.scheme, path=path, collection=collection, options=query)
 
 
-def _server(text: str) -> SourceUri:
+def _server(kind: SourceKind, text: str) -> SourceUri:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise BadInput(f"{plain(text)} is not an address", why=str(error), fix=_help()) from error
     scheme = parts.scheme.lower()
-    product, transport = scheme.split("+")
     if not host:
-        raise BadInput(
-            f"{plain(text)} names no host", fix=f"qdrant-admin migrate {scheme}://127.0.0.1:{_port(product)}"
-        )
-    if parts.username or parts.password:
+        raise BadInput(f"{plain(text)} names no host", fix=f"qdrant-admin migrate {kind.form}")
+    if parts.password or (parts.username and kind.address == "server"):
         raise BadInput(
             "a source's address must not hold a secret",
             why="it would be stored with the run and is seen by everybody who lists processes",
@@ -101,11 +92,14 @@ def _server(text: str) -> SourceUri:
         )
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     collection = query.pop("collection", None)
-    _known_options(scheme, query, {"tenant", "database"} if product == "chroma" else {"grpc_port"})
-    shown = f"[{host}]" if ":" in host else host
-    path = parts.path.rstrip("/")
-    url = f"{transport}://{shown}:{port or _port(product)}{path}"
-    return SourceUri(scheme=scheme, url=url, collection=collection, options=query)
+    _known_options(kind, query)
+    place = f"[{host}]" if ":" in host else host
+    place += f":{port or kind.port}" if port or kind.port else ""
+    user = f"{parts.username}@" if parts.username else ""
+    transport = scheme.partition("+")[2] or scheme
+    return SourceUri(
+        scheme=scheme, url=f"{transport}://{user}{place}{parts.path.rstrip('/')}", collection=collection, options=query
+    )
 
 
 def _split_query(rest: str) -> tuple[str, dict[str, str]]:
@@ -116,11 +110,11 @@ def _split_query(rest: str) -> tuple[str, dict[str, str]]:
     return name, dict(parse_qsl(query, keep_blank_values=True))
 
 
-def _known_options(scheme: str, query: dict[str, str], allowed: set[str]) -> None:
+def _known_options(kind: SourceKind, query: dict[str, str]) -> None:
     for name in query:
-        if name not in allowed:
-            known = ", ".join(sorted({"collection", *allowed}))
-            raise BadInput(f"{scheme}: knows no option {plain(name)}", why=f"it knows {known}", fix=_help())
+        if name not in kind.options:
+            known = ", ".join(sorted({"collection", *kind.options}))
+            raise BadInput(f"{kind.scheme}: knows no option {plain(name)}", why=f"it knows {known}", fix=_help())
 
 
 def _bare_path(text: str) -> BadInput:
@@ -130,10 +124,6 @@ def _bare_path(text: str) -> BadInput:
     scheme = detect_scheme(path)
     fix = command(f"{scheme}:{text}") if scheme else _help()
     return BadInput(f"{plain(text)} is not a source", why=f"it is {detect(path)}", fix=fix)
-
-
-def _port(product: str) -> int:
-    return 8000 if product == "chroma" else 6333
 
 
 def _escaped(path: str) -> str:

@@ -148,9 +148,9 @@ def test_any_json_comes_back_unchanged_on_both_transports(server: Server) -> Non
         fast.create_collection("p", PLAIN)
 
         @settings(max_examples=40, deadline=None)
-        @example({"": 5.960464477539063e-08}, by_grpc=False)
-        @example({"": 5.960464477539063e-08}, by_grpc=True)
-        @given(st.dictionaries(st.text("ab🦀", max_size=3), JSON_VALUES, max_size=4), st.booleans())
+        @example(payload={"": 5.960464477539063e-08}, by_grpc=False)
+        @example(payload={"": 5.960464477539063e-08}, by_grpc=True)
+        @given(payload=st.dictionaries(st.text("ab🦀", max_size=3), JSON_VALUES, max_size=4), by_grpc=st.booleans())
         def check(payload: dict[str, Any], by_grpc: bool) -> None:
             (fast if by_grpc else slow).upsert("p", [Point(1, payload, {})])
             once = stored_payload(payload)  # read from the text that is stored; over REST the request is read as well

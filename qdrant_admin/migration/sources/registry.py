@@ -1,7 +1,12 @@
-"""Which module reads which scheme. Each is imported only when its scheme is asked for."""
+"""From a source's URI to the reader that opens it. A reader is imported only when its kind is asked for."""
+
+import importlib
+from typing import cast
 
 from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.text import plain
 from qdrant_admin.migration.sources.base import Source
+from qdrant_admin.migration.sources.kinds import check_installed, kind_of
 from qdrant_admin.migration.uri import SourceUri
 
 
@@ -10,23 +15,11 @@ def open_source(uri: SourceUri) -> Source:
 
     Raises:
         SourceUnreadable, ServerUnreachable, AccessDenied: it cannot be read.
-        BadInput: its scheme belongs to nobody.
+        BadInput: its scheme belongs to nobody, or a package that it needs is not installed.
     """
-    match uri.scheme:
-        case "chroma":
-            from qdrant_admin.migration.sources.chroma_directory import ChromaDirectory
-
-            return ChromaDirectory(uri)
-        case "chroma+http" | "chroma+https":
-            from qdrant_admin.migration.sources.chroma_server import ChromaServer
-
-            return ChromaServer(uri)
-        case "qdrant-local":
-            from qdrant_admin.migration.sources.qdrant_local import QdrantLocal
-
-            return QdrantLocal(uri)
-        case "qdrant+http" | "qdrant+https":
-            from qdrant_admin.migration.sources.qdrant_server import QdrantServer
-
-            return QdrantServer(uri)
-    raise BadInput(f"no source is called {uri.scheme}:", fix="qdrant-admin migrate --help")
+    kind = kind_of(uri.scheme)
+    if kind is None:
+        raise BadInput(f"no source is called {plain(uri.scheme)}:", fix="qdrant-admin migrate --help")
+    check_installed(kind)
+    module, _, name = kind.reader.partition(":")
+    return cast("Source", getattr(importlib.import_module(module), name)(uri))

@@ -1,0 +1,128 @@
+"""Every kind of source by its scheme: how its address looks, what it needs, and who reads it.
+
+Light on purpose: nothing is imported before a kind is opened. Packages of others add kinds through entry points in
+the group `qdrant_admin.sources`, each of them a `SourceKind`; see CONTRIBUTING.md.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from qdrant_admin.core.errors import AdminError, BadInput
+
+ENTRY_POINTS = "qdrant_admin.sources"
+Address = Literal["path", "server", "database"]
+"""`path`: `scheme:PATH`. `server`: `scheme+http://HOST:PORT`, https as well. `database`: `scheme://USER@HOST:PORT/NAME`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKind:
+    """One kind of source."""
+
+    scheme: str
+    """As people write it, without `+http`: `parquet`, `qdrant`, `postgresql`."""
+    title: str
+    """What it is, for people: `Parquet file or folder`."""
+    address: Address
+    reader: str
+    """Where its class is, `module:Class`; it is made with a `SourceUri` and fulfils `Source`."""
+    options: frozenset[str] = frozenset()
+    """Query parameters of its URI besides `collection`."""
+    port: int | None = None
+    """Default port of a server or database."""
+    extra: str = ""
+    """The extra of qdrant-admin that brings its packages; empty when it needs none."""
+    packages: tuple[str, ...] = ()
+    """Modules that must be there to read it."""
+    tested: bool = True
+    """False when it has only been run against recorded answers, never against a live server."""
+
+    @property
+    def form(self) -> str:
+        """How its URI is written."""
+        if self.address == "path":
+            return f"{self.scheme}:PATH"
+        return f"{self.scheme}+http://HOST:PORT" if self.address == "server" else f"{self.scheme}://HOST:PORT/NAME"
+
+
+_HERE = "qdrant_admin.migration.sources"
+BUILT_IN: tuple[SourceKind, ...] = (
+    SourceKind(
+        "chroma",
+        "Chroma directory",
+        "path",
+        f"{_HERE}.chroma_directory:ChromaDirectory",
+        options=frozenset({"tenant", "database"}),
+    ),
+    SourceKind(
+        "chroma",
+        "Chroma server",
+        "server",
+        f"{_HERE}.chroma_server:ChromaServer",
+        options=frozenset({"tenant", "database"}),
+        port=8000,
+    ),
+    SourceKind("qdrant-local", "embedded Qdrant folder", "path", f"{_HERE}.qdrant_local:QdrantLocal"),
+    SourceKind(
+        "qdrant",
+        "Qdrant server",
+        "server",
+        f"{_HERE}.qdrant_server:QdrantServer",
+        options=frozenset({"grpc_port"}),
+        port=6333,
+    ),
+)
+
+
+@cache
+def kinds() -> tuple[SourceKind, ...]:
+    """Ours, and those of installed packages; one of ours is never replaced."""
+    from importlib.metadata import entry_points
+
+    known = {(kind.scheme, kind.address) for kind in BUILT_IN}
+    found = []
+    for entry in entry_points(group=ENTRY_POINTS):
+        kind = entry.load()
+        if isinstance(kind, SourceKind) and (kind.scheme, kind.address) not in known:
+            found.append(kind)
+    return (*BUILT_IN, *found)
+
+
+def kind_of(scheme: str) -> SourceKind | None:
+    """The kind that a written scheme names: `qdrant+https` is the server, `chroma` the directory."""
+    product, plus, transport = scheme.partition("+")
+    addresses = {"server"} if plus and transport in {"http", "https"} else {"path", "database"}
+    wanted = product if plus else scheme
+    for pool in (BUILT_IN, kinds()):  # entry points are only asked when nothing of ours fits: that is quicker
+        for kind in pool:
+            if kind.scheme == wanted and kind.address in addresses:
+                return kind
+    return None
+
+
+def forms() -> Iterator[str]:
+    """How every kind is written, for help and for errors."""
+    return (kind.form for kind in kinds())
+
+
+def check_installed(kind: SourceKind) -> None:
+    """Whether the packages of a kind are there.
+
+    Raises:
+        BadInput: one is not, with the command that installs it.
+    """
+    from importlib.util import find_spec
+
+    missing = [name for name in kind.packages if find_spec(name.partition(".")[0]) is None]
+    if missing:
+        raise _not_installed(kind, missing)
+
+
+def _not_installed(kind: SourceKind, missing: list[str]) -> AdminError:
+    package = f"qdrant-admin[{kind.extra}]" if kind.extra else " ".join(missing)
+    return BadInput(
+        f"reading a {kind.title} needs {', '.join(missing)}, which is not installed",
+        why="every such source has an extra of its own, so that nobody carries what is not used",
+        fix=f"pip install '{package}'",
+    )
