@@ -77,7 +77,7 @@ async def test_a_flood_of_log_lines_does_not_hold_up_keys() -> None:
     assert statistics.median(waits) < ANSWER_SECONDS, waits
 
 
-async def _help_opens(app: AdminApp, pilot: Pilot[None]) -> float:
+async def _help_opens(app: AdminApp, pilot: Pilot[int]) -> float:
     """Seconds from the key to the help on the screen; closes it again."""
     start = time.perf_counter()
     app.simulate_key("question_mark")

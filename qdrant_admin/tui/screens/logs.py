@@ -79,6 +79,7 @@ class LogsScreen(BaseScreen):
 
     SECTION = "logs"
     HELP_TEXT = "What does the server itself say? Follows the log; / shows only lines that contain a text."
+    AUTO_FOCUS = "#log"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "follow", "follow or hold", id="logs.follow", tooltip="follow the log, or hold it still to read"),
         Binding("slash", "find", "filter", id="logs.filter", tooltip="only lines that contain a text"),
@@ -197,6 +198,8 @@ class LogsScreen(BaseScreen):
         trouble = tap.failure if tap is not None else None
         panel.display = nothing
         log.display = not nothing
+        if log.display and self.focused is None:  # it lost the focus while there was nothing to show
+            log.focus()
         if nothing and trouble is not None:
             error = (
                 trouble
