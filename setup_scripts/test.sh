@@ -49,7 +49,7 @@ python_environment() {
   if [ "$(cat "$venv/.installed" 2>/dev/null)" != "$wanted" ]; then
     say "installing the Python packages into $venv"
     "$venv/bin/python" -m pip install --quiet --upgrade 'pip>=25.1'
-    "$venv/bin/python" -m pip install --quiet --constraint constraints.txt --group dev --editable '.[keyring]'
+    "$venv/bin/python" -m pip install --quiet --constraint constraints.txt --group dev --editable '.[keyring,sources]'
     printf '%s\n' "$wanted" >"$venv/.installed"
   fi
   export PATH="$venv/bin:$PATH"

@@ -12,6 +12,19 @@ Cursor = int | str | None
 """Where to go on. Only the source that gave it can read it; None is the beginning."""
 
 
+class Span(Frozen):
+    """One part of a collection, frozen in a plan, so that parts can be read side by side and resumed apart."""
+
+    after: Cursor = None
+    """Begins behind this cursor; None: with the first record."""
+    until: Cursor = None
+    """Ends with this cursor, which is part of it; None: with the last record."""
+
+
+WHOLE = (Span(),)
+"""What a source that cannot be read in parts answers."""
+
+
 class SourceCollection(Frozen):
     """One collection of a source, looked at and counted."""
 
@@ -60,8 +73,21 @@ class Source(Protocol):
         """Every collection the URI covers, with exact counts."""
         ...
 
-    def batches(self, name: str, *, size: int, after: Cursor = None) -> Iterator[Batch]:
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        """Cut a collection into at most so many spans of about the same size, which together are all of it.
+
+        Safe to ask for again: what it answered once stays readable, whatever it answers next time.
+        """
+        ...
+
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Records of one collection behind a cursor, at most `size` at a time, in an order that does not change.
+
+        Args:
+            name: the collection.
+            size: records a batch, at most.
+            after: a cursor of an earlier batch, or the start of a span.
+            until: the end of a span; only cursors that `spans` gave out are asked for.
 
         Raises:
             SourceUnreadable: damaged, or changed while it was read.

@@ -19,7 +19,7 @@ from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import CollectionSpec, Floats, VectorSpec
 from qdrant_admin.migration.detect import chroma_format, wrong_kind
 from qdrant_admin.migration.sources import chroma_payload
-from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, no_such_collection
+from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
 from qdrant_admin.migration.sources.chroma_hnsw import HnswSegment, as_seq_id
 from qdrant_admin.migration.sources.files import ReadOnlyDatabase, changed, signature
 from qdrant_admin.migration.uri import SourceUri
@@ -75,7 +75,18 @@ class ChromaDirectory:
         wanted = [name for name in sorted(self._known) if self._uri.collection in (None, name)]
         return [self._describe(self._known[name]) for name in wanted]
 
-    def batches(self, name: str, *, size: int, after: Cursor = None) -> Iterator[Batch]:
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
+        """One: the whole."""
+        return WHOLE
+
+    def batches(
+        self,
+        name: str,
+        *,
+        size: int,
+        after: Cursor = None,
+        until: Cursor = None,  # noqa: ARG002 # it has but one span
+    ) -> Iterator[Batch]:
         """Records in the order in which Chroma got them."""
         collection = self._known[name]
         vectors = self._vectors(collection)

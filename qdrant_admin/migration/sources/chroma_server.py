@@ -11,7 +11,7 @@ from qdrant_admin.core.errors import AccessDenied, AdminError, ServerUnreachable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.migration.sources import chroma_payload
-from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, no_such_collection
+from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
 from qdrant_admin.migration.uri import KEY_VARIABLE, SourceUri, source_key
 
 _PAGE = 500
@@ -45,7 +45,18 @@ class ChromaServer:
         """Every collection; the ids are fetched, so the count is that of what will be read."""
         return [self._describe(name) for name in sorted(self._known) if self._uri.collection in (None, name)]
 
-    def batches(self, name: str, *, size: int, after: Cursor = None) -> Iterator[Batch]:
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
+        """One: the whole."""
+        return WHOLE
+
+    def batches(
+        self,
+        name: str,
+        *,
+        size: int,
+        after: Cursor = None,
+        until: Cursor = None,  # noqa: ARG002 # it has but one span
+    ) -> Iterator[Batch]:
         """Records by id. Paging by offset would leave some out as soon as somebody deletes others."""
         ids = self._all_ids(name)
         start = 0 if after is None else bisect.bisect_right(ids, str(after))

@@ -23,7 +23,7 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Sparse, Vector, VectorSpec
 from qdrant_admin.migration.detect import wrong_kind
 from qdrant_admin.migration.ids import canonical_uuid
-from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, no_such_collection
+from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
 from qdrant_admin.migration.sources.files import (
     UNPICKLE_ERRORS,
     ReadOnlyDatabase,
@@ -91,7 +91,18 @@ class QdrantLocal:
         """Every collection; ids are all decoded, points are not."""
         return [self._describe(name) for name in self._names]
 
-    def batches(self, name: str, *, size: int, after: Cursor = None) -> Iterator[Batch]:
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
+        """One: the whole."""
+        return WHOLE
+
+    def batches(
+        self,
+        name: str,
+        *,
+        size: int,
+        after: Cursor = None,
+        until: Cursor = None,  # noqa: ARG002 # it has but one span
+    ) -> Iterator[Batch]:
         """Points in the order in which they lie in the file."""
         return self._points(name).batches(size, int(after or 0), self.path)
 

@@ -11,7 +11,7 @@ from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
-from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, no_such_collection
+from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
 from qdrant_admin.migration.uri import SourceUri, source_key
 
 _TOP_LEVEL = ("hnsw_config", "wal_config", "quantization_config", "strict_mode_config", "metadata")
@@ -42,7 +42,18 @@ class QdrantServer:
         """Every collection with its exact count."""
         return [self._describe(name) for name in self._names if self._uri.collection in (None, name)]
 
-    def batches(self, name: str, *, size: int, after: Cursor = None) -> Iterator[Batch]:
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
+        """One: the whole."""
+        return WHOLE
+
+    def batches(
+        self,
+        name: str,
+        *,
+        size: int,
+        after: Cursor = None,
+        until: Cursor = None,  # noqa: ARG002 # it has but one span
+    ) -> Iterator[Batch]:
         """Points in the server's own order."""
         for points in self._database.scan(name, page_size=size, after=after):
             yield Batch([Record(point.id, point.payload, point.vectors) for point in points], points[-1].id)
