@@ -1,5 +1,6 @@
 """Real parts for the tests: a native Qdrant server and a Docker engine, brought by `setup_scripts/test.sh`."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -99,7 +100,11 @@ class Server:
         self._end(signal.SIGTERM)
 
     def _end(self, how: signal.Signals) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(how)
-            self.process.wait(30)
-        self.process = None
+        process, self.process = self.process, None
+        for _ in range(12):
+            if process is None or process.poll() is not None:
+                return
+            process.send_signal(how)  # again and again: a server that is still starting does not hear the first
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+        raise AssertionError(f"the test server does not end:\n{(self.folder / 'log').read_text()[-2000:]}")
