@@ -1,6 +1,6 @@
 """Commands that move data, and that prove it is there."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import rich_click as click
 
@@ -12,12 +12,18 @@ if TYPE_CHECKING:
     from qdrant_admin.workspace import Workspace
 
 LATEST = "latest"
+COMMON = {"profile", "as_json", "events", "debug"}
+"""What every command takes: the border adds a profile to a command by itself."""
 
 
 @click.command(cls=HelpfulCommand)
 @click.argument("source", required=False)
 @click.option("--to", metavar="NAME", help="Name of the target collection; the source's own by default.")
+@click.option("--rename", "names", metavar="OLD=NEW", multiple=True, help="A target name of its own; may be repeated.")
 @click.option("--collection", metavar="NAME", help="Only this collection of the source.")
+@click.option(
+    "--exclude", "skip_collections", metavar="NAME", multiple=True, help="Not this collection; may be repeated."
+)
 @click.option("--plan-only", is_flag=True, help="Show what would be made and stop.")
 @click.option(
     "--resume",
@@ -32,6 +38,13 @@ LATEST = "latest"
     default="fail",
     show_default=True,
     help="When the target collection is there already.",
+)
+@click.option(
+    "--on-conflict-of",
+    "conflicts",
+    metavar="NAME=POLICY",
+    multiple=True,
+    help="Another policy for this collection; may be repeated.",
 )
 @click.option("--batch-size", type=click.IntRange(1, 10000), default=256, show_default=True, help="Points a request.")
 @click.option("--yes", is_flag=True, help="Yes, write over what is there.")
@@ -60,16 +73,16 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
     if source is None:
         raise click.UsageError("which SOURCE? For instance chroma:./chroma")
     source = _narrowed(source, options.pop("collection"))
+    options["names"] = _pairs(options["names"], "--rename", "OLD=NEW")
+    options["conflicts"] = _pairs(options["conflicts"], "--on-conflict-of", "NAME=POLICY")
     plan = _plan(call, ws, source, options)
     if plan_only or plan.exit_code:
         call.conclude(plan)
-    overwrites = options["on_conflict"] == "overwrite"
-    replaced = [one.target for one in plan.collections if overwrites and one.target_points and one.action != "skip"]
-    if replaced:
+    if plan.overwrites:
         from qdrant_admin.core.text import plain
 
-        names = ", ".join(plain(name) for name in replaced)
-        confirm(yes, f"this would write over points in {names}", f"{_again(source, options)} --yes")
+        names = ", ".join(plain(name) for name in plan.overwrites)
+        confirm(yes, f"this would write over points in {names}", _same_command("--yes"))
     from qdrant_admin.migration.run import migrate as operation
 
     call.conclude(call.run(lambda cancel: operation(ws, plan, cancel=cancel)))
@@ -86,20 +99,43 @@ def _narrowed(source: str, collection: str | None) -> str:
 def _plan(call: Call, ws: "Workspace", source: str, options: dict[str, Any]) -> "PlanReport":
     from qdrant_admin.migration.plan import PlanOptions
     from qdrant_admin.migration.plan import plan as operation
-    from qdrant_admin.migration.reports import PlanReport
+    from qdrant_admin.migration.reports import ConflictPolicy, PlanReport
 
-    chosen = PlanOptions(**options)
+    try:
+        chosen = PlanOptions(**options)
+    except ValueError as error:  # pydantic's own: only the policies of single collections are not checked before
+        raise click.UsageError(f"--on-conflict-of knows {', '.join(get_args(ConflictPolicy))}") from error
     plan = call.run(lambda cancel: operation(ws, source, chosen, cancel=cancel))
     if not isinstance(plan, PlanReport):
         raise TypeError(f"a plan ends with a PlanReport, not {type(plan).__name__}")
     return plan
 
 
-def _again(source: str, options: dict[str, Any]) -> str:
+def _pairs(given: tuple[str, ...], option: str, form: str) -> dict[str, str]:
+    """`OLD=NEW` as a mapping; a name may hold equals signs of its own, a new one or a policy does not."""
+    pairs = [one.rpartition("=") for one in given]
+    if not all(left and right for left, _, right in pairs):
+        raise click.UsageError(f"{option} takes {form}")
+    return {left: right for left, _, right in pairs}
+
+
+def _same_command(*more: str) -> str:
+    """The command as it was given, with something added."""
     import shlex
 
-    to = f" --to {shlex.quote(options['to'])}" if options["to"] else ""
-    return f"qdrant-admin migrate {shlex.quote(source)}{to} --on-conflict {options['on_conflict']}"
+    from click import get_current_context
+    from click.core import ParameterSource
+
+    context = get_current_context()
+    words = []
+    for parameter in context.command.params:
+        name, value = parameter.name or "", context.params.get(parameter.name or "")
+        if name in COMMON or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        option = [] if isinstance(parameter, click.Argument) else [parameter.opts[-1]]
+        for one in value if isinstance(value, tuple) else (value,):
+            words += option if one is True else [*option, str(one)]
+    return shlex.join(["qdrant-admin", "migrate", *words, *more])
 
 
 def _runs(call: Call, ws: "Workspace") -> None:

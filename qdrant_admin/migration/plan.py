@@ -15,7 +15,7 @@ from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorS
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, ids
 from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy, PlanReport, Problem
-from qdrant_admin.migration.sources.base import Source, SourceCollection
+from qdrant_admin.migration.sources.base import Source, SourceCollection, no_such_collection
 from qdrant_admin.migration.sources.registry import open_source
 from qdrant_admin.migration.uri import SourceUri, command, parse
 from qdrant_admin.workspace import Workspace
@@ -38,6 +38,12 @@ class PlanOptions(Frozen):
     """What happens when a target holds points already. fail: nothing is written; skip: that collection is left as it
     is; overwrite: points are written over those of the same id, others stay; rename: a new name is taken."""
     batch_size: int = DEFAULT_BATCH
+    names: dict[str, str] = {}
+    """Target names by source name, where they are not the same."""
+    conflicts: dict[str, ConflictPolicy] = {}
+    """Conflict policies by source name, where one of its own is wanted."""
+    skip_collections: tuple[str, ...] = ()
+    """Source names that are left out."""
 
 
 def plan(ws: Workspace, source: str, options: PlanOptions, *, cancel: CancelToken) -> Events:
@@ -102,12 +108,13 @@ class _Planner:
                 why=f"the source has {counted(len(found), 'collection')}",
                 fix=command(self._uri, "--collection", "NAME", "--to", "NAME"),
             )
+        self._known({collection.name for collection in found})
         existing = {info.name: info for info in database.collections()}
         aliases = database.aliases()
         plans = tuple(self._collection(collection, existing, aliases) for collection in found)
         if not found:
             self._problem("warning", "", "the source has no collection")
-        self._space(sum(planned.estimated_bytes for planned in plans))
+        self._space(sum(planned.estimated_bytes for planned in plans if planned.action != "skip"))
         return PlanReport(
             run=uuid.uuid4().hex[:12],
             source=str(self._uri),
@@ -120,9 +127,35 @@ class _Planner:
             created_at=datetime.now(UTC),
         )
 
+    def _known(self, names: set[str]) -> None:
+        """Whatever is asked for by name is there: a slip of the pen must not leave out, or take, the wrong one."""
+        options = self._options
+        for asked in (*options.names, *options.conflicts, *options.skip_collections):
+            if asked not in names:
+                raise no_such_collection(asked, sorted(names))
+
+    def _policy(self, source: str) -> ConflictPolicy:
+        return self._options.conflicts.get(source, self._options.on_conflict)
+
+    def _left_out(self, found: SourceCollection) -> CollectionPlan:
+        """A collection that nobody wants: nothing about it is looked at."""
+        spec = found.spec or CollectionSpec(vectors=())
+        return CollectionPlan(
+            source=found.name,
+            target=self._options.names.get(found.name, found.name),
+            count=found.count,
+            vectors=spec.vectors,
+            spec=spec,
+            action="skip",
+            on_conflict=self._policy(found.name),
+            left_out="left out, as asked",
+        )
+
     def _collection(
         self, found: SourceCollection, existing: dict[str, CollectionInfo], aliases: dict[str, str]
     ) -> CollectionPlan:
+        if found.name in self._options.skip_collections:
+            return self._left_out(found)
         target = self._name(found.name, {*existing, *aliases})
         info = existing.get(target)
         spec = found.spec or CollectionSpec(vectors=())
@@ -162,6 +195,7 @@ class _Planner:
             target_exists=info is not None,
             target_points=(info.points or 0) if info else 0,
             action=self._action(found, info),
+            on_conflict=self._policy(found.name),
             ids=ids.WORDS_FOLDING if self._source.folds_uuids else ids.WORDS_MIXED,
             payload=found.payload,
             aliases=found.aliases,
@@ -170,9 +204,10 @@ class _Planner:
 
     def _name(self, source: str, there: set[str]) -> str:
         prefix = self._ws.settings.profile.collection_prefix
-        if self._options.to is not None:
-            check_stored_name(self._options.to)
-        wanted = source if self._options.to is None else self._options.to
+        chosen = self._options.names.get(source, self._options.to)
+        if chosen is not None:
+            check_stored_name(chosen)
+        wanted = source if chosen is None else chosen
         wanted = wanted if wanted.startswith(prefix) else prefix + wanted
         try:
             check_stored_name(wanted)
@@ -182,8 +217,13 @@ class _Planner:
                 "warning", source, f"no collection may be called {plain(wanted)}, so it becomes {name}: {error.why}"
             )
             wanted = name
+        other = self._taken.get(wanted)
+        if other is not None and {source, other} & self._options.names.keys():
+            words = f"{plain(other)} and {plain(source)} would both become {plain(wanted)}"
+            self._problem("refused", source, words, self._again("--rename", f"{source}=NAME"))
+            return wanted
         taken: set[str] = set(self._taken)
-        if self._options.on_conflict == "rename":
+        if self._policy(source) == "rename":
             taken |= there
         name = unique_name(wanted, taken)
         if name != wanted:
@@ -198,7 +238,7 @@ class _Planner:
             return "skip"
         if info is None:
             return "create"
-        if self._options.on_conflict == "skip" and info.points != 0:
+        if self._policy(found.name) == "skip" and info.points != 0:
             words = f"{plain(info.name)} holds {counted(info.points or 0, 'point')} already and is left as it is"
             self._problem("warning", found.name, words)
             return "skip"
@@ -216,7 +256,7 @@ class _Planner:
                 f"{plain(info.name)} in the target does not fit: {misfit}",
                 self._again("--on-conflict", "rename"),
             )
-        if info.points != 0 and self._options.on_conflict == "fail":
+        if info.points != 0 and self._policy(found.name) == "fail":
             words = f"{plain(info.name)} holds {counted(info.points or 0, 'point')} already; overwrite, skip or rename?"
             self._problem("refused", found.name, words, self._again("--on-conflict", "rename"))
         return "append"

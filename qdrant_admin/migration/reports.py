@@ -42,6 +42,10 @@ class CollectionPlan(Frozen):
     """How payload is mapped, in words."""
     aliases: tuple[str, ...] = ()
     estimated_bytes: int = 0
+    on_conflict: ConflictPolicy = "fail"
+    """What was asked for, should the target hold points."""
+    left_out: str = ""
+    """Why nothing of it is copied, in words, when somebody wanted it so."""
 
 
 class PlanReport(Report):
@@ -66,6 +70,15 @@ class PlanReport(Report):
     source_options: dict[str, Any] = {}
 
     @property
+    def overwrites(self) -> tuple[str, ...]:
+        """Targets whose points would be written over."""
+        return tuple(
+            plan.target
+            for plan in self.collections
+            if plan.on_conflict == "overwrite" and plan.target_points and plan.action != "skip"
+        )
+
+    @property
     def exit_code(self) -> int:
         return 4 if any(problem.level == "refused" for problem in self.problems) else 0
 
@@ -74,8 +87,10 @@ class PlanReport(Report):
         return "refused" if self.exit_code else "planned"
 
     def summary(self) -> str:
-        total = sum(plan.count for plan in self.collections)
-        return f"{counted(total, 'point')} in {counted(len(self.collections), 'collection')}"
+        taken = [plan for plan in self.collections if plan.action != "skip"]
+        told = f"{counted(sum(plan.count for plan in taken), 'point')} in {counted(len(taken), 'collection')}"
+        left = len(self.collections) - len(taken)
+        return f"{told}, {number(left)} left out" if left else told
 
 
 class Reject(Frozen):

@@ -155,7 +155,7 @@ class _Run:
             return self._results[planned.source]
         at = self._checkpoints.get(planned.source, Checkpoint(collection=planned.source))
         if planned.action == "skip":
-            left = "left as it is" if planned.target_exists else "left out: it holds no vector"
+            left = planned.left_out or ("left as it is" if planned.target_exists else "left out: it holds no vector")
             return CollectionResult(
                 source=planned.source, target=planned.target, skipped=planned.count, verdict="skipped", note=left
             )
