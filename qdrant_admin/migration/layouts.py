@@ -1,0 +1,167 @@
+"""How text and metadata lie in a payload, so that the program that wrote them elsewhere finds them again in Qdrant.
+
+LangChain reads `page_content` and a nested `metadata`; LlamaIndex rebuilds its nodes from `_node_content`, the text
+inside; Mem0 reads `data` and its own fields flat. Anything else is flat metadata with the text beside it.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
+
+Layout = Literal["plain", "langchain", "llamaindex", "mem0"]
+OPTIONS = frozenset({"layout", "distance"})
+"""Options of a source's URI that `layout_option` and `distance_option` read."""
+SAMPLE = 16
+"""Records looked at to recognise a layout. All of them have to agree."""
+DOCUMENT = "document"
+"""Where the text is in a plain payload."""
+LANGCHAIN_COLLECTION = "langchain"
+"""What LangChain calls a collection when it is not told otherwise: where it leaves no other trace, this is one."""
+
+_WORDS: dict[Layout, str] = {
+    "plain": f"metadata flat, the text in payload field {DOCUMENT}",
+    "langchain": "as LangChain reads it: the text in page_content, metadata nested in metadata",
+    "llamaindex": "as LlamaIndex reads it: metadata flat, the node with its text in _node_content",
+    "mem0": "as Mem0 reads it: the text in data, hash, user_id and the rest flat beside it",
+}
+_MEM0_FIELDS = ("user_id", "agent_id", "run_id", "actor_id")
+"""The fields of which Mem0 itself makes keyword indexes."""
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_DISTANCES: dict[str, Distance] = {name.lower(): name for name in get_args(Distance)}
+
+
+def layout_option(options: Mapping[str, str]) -> Layout | None:
+    """The layout that a URI asks for with `?layout=`; None when it leaves it to what the records hold.
+
+    Raises:
+        BadInput: there is no such layout.
+    """
+    wanted = options.get("layout")
+    if wanted is None:
+        return None
+    for layout in get_args(Layout):
+        if wanted.lower() == layout:
+            return layout  # type: ignore[no-any-return]
+    raise BadInput(
+        f"there is no layout {plain(wanted)}",
+        why=f"there are {', '.join(get_args(Layout))}",
+        fix="qdrant-admin migrate --help",
+    )
+
+
+def distance_option(options: Mapping[str, str]) -> Distance | None:
+    """The distance that a URI asks for with `?distance=`; None when it does not.
+
+    Raises:
+        BadInput: Qdrant has no such distance.
+    """
+    wanted = options.get("distance")
+    if wanted is None:
+        return None
+    if wanted.lower() not in _DISTANCES:
+        raise BadInput(
+            f"there is no distance {plain(wanted)}",
+            why=f"Qdrant has {', '.join(_DISTANCES.values())}",
+            fix="qdrant-admin migrate --help",
+        )
+    return _DISTANCES[wanted.lower()]
+
+
+def recognised(records: Sequence[Mapping[str, Any]]) -> Layout:
+    """The layout that these records (metadata or payloads) were written in; plain when they do not agree on one."""
+    for layout, told in (("llamaindex", _is_llamaindex), ("mem0", _is_mem0), ("langchain", _is_langchain)):
+        if records and all(told(record) for record in records):
+            return layout  # type: ignore[return-value] # the three are layouts
+    return "plain"
+
+
+def words(layout: Layout) -> str:
+    """Where things are in the payload, for the plan."""
+    return _WORDS[layout]
+
+
+def words_kept(payloads: Sequence[Mapping[str, Any]]) -> str:
+    """For a source whose payload is copied as it is: whose it is, as far as these payloads tell."""
+    layout = recognised(payloads)
+    return "kept as it is" if layout == "plain" else f"kept as it is, {_WORDS[layout]}"
+
+
+def lay_out(layout: Layout, metadata: Mapping[str, Any], text: str | None, *, field: str = DOCUMENT) -> dict[str, Any]:
+    """One record as a payload. Nothing is lost: where a field is taken, the text gets one of its own.
+
+    Args:
+        layout: how.
+        metadata: of the record; not changed.
+        text: of the record; None when it has none.
+        field: where a plain text goes.
+    """
+    if layout == "langchain":
+        return {"metadata": dict(metadata)} | ({} if text is None else {"page_content": text})
+    if layout == "llamaindex":
+        return _llamaindex(metadata, text, field)
+    if layout == "mem0" and (not text or metadata.get("data") in {None, text}):
+        return dict(metadata) | ({"data": text} if text else {})
+    return _beside(metadata, text, field)
+
+
+def payload_indexes(layout: Layout) -> dict[str, dict[str, Any]]:
+    """The payload indexes that the program makes for itself in Qdrant."""
+    return {field: {"type": "keyword"} for field in _MEM0_FIELDS} if layout == "mem0" else {}
+
+
+def fitted(spec: CollectionSpec, layout: Layout, distance: Distance | None = None) -> CollectionSpec:
+    """A collection as the program of this layout makes it: its payload indexes, its slots, the distance asked for."""
+    vectors = spec.vectors
+    if distance is not None:
+        vectors = tuple(slot if slot.kind == "sparse" else slot.model_copy(update={"distance": distance})
+                        for slot in vectors)  # fmt: skip
+    if layout == "mem0" and all(slot.kind != "sparse" for slot in vectors):
+        # Without this slot Mem0 searches by meaning only, for as long as the collection lives.
+        vectors = (*vectors, VectorSpec(name="bm25", kind="sparse", params={"modifier": "idf"}))
+    indexes = payload_indexes(layout) | spec.payload_indexes
+    return spec.model_copy(update={"vectors": vectors, "payload_indexes": indexes})
+
+
+def _beside(metadata: Mapping[str, Any], text: str | None, field: str) -> dict[str, Any]:
+    payload = dict(metadata)
+    if text is not None:
+        while field in payload:
+            field += "_"
+        payload[field] = text
+    return payload
+
+
+def _llamaindex(metadata: Mapping[str, Any], text: str | None, field: str) -> dict[str, Any]:
+    """Other stores keep the text beside the node; in Qdrant LlamaIndex looks for it inside."""
+    if text is None:
+        return dict(metadata)
+    try:
+        node = json.loads(metadata["_node_content"])
+    except (KeyError, TypeError, ValueError):
+        return _beside(metadata, text, field)
+    if not isinstance(node, dict):
+        return _beside(metadata, text, field)
+    if metadata.get("_node_type") == "Node":
+        node["text_resource"] = {"text": text}
+    else:
+        node["text"] = text
+    return {**metadata, "_node_content": json.dumps(node, ensure_ascii=False)}
+
+
+def _is_llamaindex(record: Mapping[str, Any]) -> bool:
+    return isinstance(record.get("_node_content"), str) and isinstance(record.get("_node_type"), str)
+
+
+def _is_mem0(record: Mapping[str, Any]) -> bool:
+    hashed = record.get("hash")
+    owned = any(field in record for field in _MEM0_FIELDS)
+    return owned and isinstance(record.get("data"), str) and isinstance(hashed, str) and bool(_MD5.fullmatch(hashed))
+
+
+def _is_langchain(record: Mapping[str, Any]) -> bool:
+    return isinstance(record.get("page_content"), str) and isinstance(record.get("metadata"), dict)
