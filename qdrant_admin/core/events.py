@@ -49,7 +49,10 @@ class Progress(Frozen):
     unit: Unit = "points"
     rate: float | None = None
     """Units per second over the last few seconds, None before it can be told."""
+    octet_rate: float | None = None
+    """Bytes per second over the last few seconds, where they are counted besides the units."""
     seconds_left: float | None = None
+    """None while nobody can tell."""
     note: str = ""
     """What is being waited for, where that is the news: `collection debian_memories is loading`."""
 
@@ -62,6 +65,9 @@ class Notice(Frozen):
     text: str
     fix: str = ""
     """What to do about it, as a command that can be run; empty when there is nothing to do."""
+    topic: Literal["", "reject", "retry"] = ""
+    """What kind of thing it tells of, for a face that gathers them: a record that was not stored, a fault that is
+    waited for."""
 
 
 class LogLines(Frozen):
