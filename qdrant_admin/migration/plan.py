@@ -14,7 +14,7 @@ from qdrant_admin.core.words import counted, size
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorSpec
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, ids
-from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy, PlanReport, Problem
+from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy, PlanReport, Problem, RejectPolicy
 from qdrant_admin.migration.sources.base import Source, SourceCollection, no_such_collection
 from qdrant_admin.migration.sources.registry import open_source
 from qdrant_admin.migration.uri import SourceUri, command, parse
@@ -38,6 +38,9 @@ class PlanOptions(Frozen):
     """What happens when a target holds points already. fail: nothing is written; skip: that collection is left as it
     is; overwrite: points are written over those of the same id, others stay; rename: a new name is taken."""
     batch_size: int = DEFAULT_BATCH
+    on_reject: RejectPolicy = "continue"
+    """What happens when a record cannot be stored as it is. continue: it goes to the reject file; fail: there as well,
+    and the run stops."""
     names: dict[str, str] = {}
     """Target names by source name, where they are not the same."""
     conflicts: dict[str, ConflictPolicy] = {}
@@ -121,6 +124,7 @@ class _Planner:
             source_kind=self._source.kind,
             target=self._ws.runtime.endpoint.url,
             on_conflict=self._options.on_conflict,
+            on_reject=self._options.on_reject,
             batch_size=self._options.batch_size,
             collections=plans,
             problems=tuple(self._problems),

@@ -1,22 +1,32 @@
-"""The reject file of a run: one JSON line a record that was not stored, with its reason and all of its content."""
+"""The reject file of a run: one JSON line a record that was not stored, with its reason and all of its content.
+
+It can be mended by hand and moved again: `sources/rejects.py` reads it.
+"""
 
 import contextlib
 import json
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from qdrant_admin.config.places import state_dir
+from qdrant_admin.core.errors import Failed
+from qdrant_admin.core.text import plain
+from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import Sparse, Vector
 from qdrant_admin.migration.checks import Refusal
-from qdrant_admin.migration.reports import Reject
+from qdrant_admin.migration.ids import WORDS_FOLDING, canonical_uuid
+from qdrant_admin.migration.reports import PlanReport, Reject
 
 
 class RejectFile:
     """Appended to as records are refused; made with the first of them."""
 
-    def __init__(self, run: str) -> None:
-        self.path = state_dir() / "rejects" / f"{run}.jsonl"
+    def __init__(self, plan: PlanReport) -> None:
+        self.path = state_dir() / "rejects" / f"{plan.run}.jsonl"
+        self._stops = plan.on_reject == "fail"
+        self._plans = {planned.source: planned for planned in plan.collections}
 
     def cut(self, octets: int) -> None:
         """Forget what was written behind the last checkpoint: those records come again."""
@@ -24,14 +34,20 @@ class RejectFile:
             os.truncate(self.path, octets)
 
     def append(self, collection: str, refusals: Iterable[Refusal]) -> int:
-        """Write them down durably; returns the length of the file."""
-        lines = [json.dumps(_line(collection, refusal), default=str) + "\n" for refusal in refusals]
+        """Write them down durably; returns the length of the file.
+
+        Raises:
+            Failed: the plan says that one record refused is one too many.
+        """
+        lines = [self._line(collection, refusal) for refusal in refusals]
         if lines:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self.path.open("a", encoding="ascii") as file:
-                file.writelines(lines)
+                file.writelines(json.dumps(line, default=str) + "\n" for line in lines)
                 file.flush()
                 os.fsync(file.fileno())
+            if self._stops:
+                raise self._stop(lines)
         return self.path.stat().st_size if self.path.exists() else 0
 
     def first(self, limit: int = 100) -> tuple[Reject, ...]:
@@ -46,16 +62,27 @@ class RejectFile:
             for line in file:
                 yield json.loads(line)
 
+    def _line(self, collection: str, refusal: Refusal) -> dict[str, Any]:
+        record, planned = refusal.record, self._plans[collection]
+        folds = planned.ids == WORDS_FOLDING and isinstance(record.id, str)
+        line = {
+            "collection": collection,
+            "target": planned.target,
+            # Where all spellings of a UUID are one point, the spelling is settled here: who reads this need not know.
+            "id": (canonical_uuid(str(record.id)) if folds else None) or record.id,
+            "reason": refusal.reason,
+            "payload": record.payload,
+            "vectors": {name: _vector(vector) for name, vector in record.vectors.items()},
+        }
+        return line | ({"unread": record.unread} if record.unread else {})
 
-def _line(collection: str, refusal: Refusal) -> dict[str, Any]:
-    record = refusal.record
-    return {
-        "collection": collection,
-        "id": record.id,
-        "reason": refusal.reason,
-        "payload": record.payload,
-        "vectors": {name: _vector(vector) for name, vector in record.vectors.items()},
-    }
+    def _stop(self, lines: list[dict[str, Any]]) -> Failed:
+        first = lines[0]
+        return Failed(
+            f"{counted(len(lines), 'record')} cannot be stored as they are, and the plan says to stop then",
+            why=f"{plain(first['id'])} of {plain(first['collection'])}: {first['reason']}; all of it is in {self.path}",
+            fix=f"less {shlex.quote(str(self.path))}",
+        )
 
 
 def _vector(vector: Vector) -> Any:

@@ -8,6 +8,7 @@ from qdrant_admin.core.words import counted, duration, number
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 
 ConflictPolicy = Literal["fail", "skip", "overwrite", "rename"]
+RejectPolicy = Literal["continue", "fail"]
 Verdict = Literal["verified", "differs", "unverified", "failed", "cancelled", "skipped"]
 
 
@@ -60,6 +61,7 @@ class PlanReport(Report):
     target: str
     """URL of the server."""
     on_conflict: ConflictPolicy = "fail"
+    on_reject: RejectPolicy = "continue"
     batch_size: int = 256
     collections: tuple[CollectionPlan, ...]
     problems: tuple[Problem, ...] = ()

@@ -104,7 +104,7 @@ class _Run:
         self, ws: Workspace, plan: PlanReport, source: Source, database: "Database", cancel: CancelToken
     ) -> None:
         self._store, self._plan, self._source, self._database, self._cancel = ws.store, plan, source, database, cancel
-        self._rejects = RejectFile(plan.run)
+        self._rejects = RejectFile(plan)
         self._start = time.monotonic()
         self._checkpoints: dict[str, Checkpoint] = {}
         self._results: dict[str, CollectionResult] = {}

@@ -49,6 +49,8 @@ class Record:
     vectors: dict[str, Vector] = field(default_factory=dict)
     trouble: str = ""
     """Why the record could not be read whole; it is then rejected with this reason."""
+    unread: dict[str, Any] = field(default_factory=dict)
+    """What could not be read, as it was, by vector name or by a word for it: the reject file keeps it."""
 
 
 @dataclass(slots=True)
