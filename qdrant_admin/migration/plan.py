@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
@@ -15,7 +17,7 @@ from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorS
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, ids
 from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy, PlanReport, Problem, RejectPolicy
-from qdrant_admin.migration.sources.base import Source, SourceCollection, no_such_collection
+from qdrant_admin.migration.sources.base import WHOLE, Source, SourceCollection, Span, mark_of, no_such_collection
 from qdrant_admin.migration.sources.registry import open_source
 from qdrant_admin.migration.uri import SourceUri, command, parse
 from qdrant_admin.workspace import Workspace
@@ -25,8 +27,17 @@ if TYPE_CHECKING:
 
 DEFAULT_BATCH = 256
 MAX_BATCH = 10_000
+WORKERS = 4
+"""Measured on two cores: with fewer the server waits for us, with more we wait for Python's lock."""
+MAX_WORKERS = 32
 _PAYLOAD_GUESS = 1024
 """Bytes a point, for the estimate of space: text and metadata of a short memory, and the graph."""
+
+_BYTES_A_SECOND = 20e6
+"""For the estimate of time: what two shared cores copied, the server on the same machine."""
+_SPANS_A_WORKER = 4
+_SPAN_POINTS = 256
+"""A span of fewer points costs more than it brings."""
 
 
 class PlanOptions(Frozen):
@@ -47,6 +58,8 @@ class PlanOptions(Frozen):
     """Conflict policies by source name, where one of its own is wanted."""
     skip_collections: tuple[str, ...] = ()
     """Source names that are left out."""
+    workers: int = Field(default=0, ge=0, le=MAX_WORKERS)
+    """Requests under way at the same time; 0: as many as do some good on one machine."""
 
 
 def plan(ws: Workspace, source: str, options: PlanOptions, *, cancel: CancelToken) -> Events:
@@ -103,6 +116,7 @@ class _Planner:
         self._ws, self._uri, self._source, self._options = ws, uri, source, options
         self._problems: list[Problem] = []
         self._taken: dict[str, str] = {}
+        self._workers = options.workers or WORKERS
 
     def report(self, database: "Database", found: list[SourceCollection]) -> PlanReport:
         if self._options.to is not None and len(found) != 1:
@@ -126,6 +140,7 @@ class _Planner:
             on_conflict=self._options.on_conflict,
             on_reject=self._options.on_reject,
             batch_size=self._options.batch_size,
+            workers=self._workers,
             collections=plans,
             problems=tuple(self._problems),
             created_at=datetime.now(UTC),
@@ -163,6 +178,7 @@ class _Planner:
         target = self._name(found.name, {*existing, *aliases})
         info = existing.get(target)
         spec = found.spec or CollectionSpec(vectors=())
+        octets = found.count * (_PAYLOAD_GUESS + 4 * sum(slot.size or 64 for slot in spec.vectors))
         for warning in found.warnings:
             self._problem("warning", found.name, warning)
         for alias in found.aliases:
@@ -190,6 +206,10 @@ class _Planner:
                 "source and target are the same collection",
                 self._again("--on-conflict", "rename"),
             )
+        if found.duplicate_ids:
+            again = f"{counted(found.duplicate_ids, 'record')} whose id comes again: the last one of each is kept"
+            self._problem("warning", found.name, again)
+        action = self._action(found, info)
         return CollectionPlan(
             source=found.name,
             target=target,
@@ -198,13 +218,23 @@ class _Planner:
             spec=spec,
             target_exists=info is not None,
             target_points=(info.points or 0) if info else 0,
-            action=self._action(found, info),
+            action=action,
             on_conflict=self._policy(found.name),
             ids=ids.WORDS_FOLDING if self._source.folds_uuids else ids.WORDS_MIXED,
             payload=found.payload,
             aliases=found.aliases,
-            estimated_bytes=found.count * (_PAYLOAD_GUESS + 4 * sum(slot.size or 64 for slot in spec.vectors)),
+            estimated_bytes=octets,
+            estimated_seconds=octets / _BYTES_A_SECOND,
+            spans=self._spans(found) if action != "skip" else WHOLE,
+            in_order=found.duplicate_ids != 0,
+            source_mark=mark_of(self._source, found.name),
         )
+
+    def _spans(self, found: SourceCollection) -> tuple[Span, ...]:
+        """The parts it is read in: enough to keep every worker busy to the end, none of them tiny."""
+        if found.duplicate_ids != 0:
+            return WHOLE
+        return self._source.spans(found.name, max(1, min(_SPANS_A_WORKER * self._workers, found.count // _SPAN_POINTS)))
 
     def _name(self, source: str, there: set[str]) -> str:
         prefix = self._ws.settings.profile.collection_prefix

@@ -6,9 +6,11 @@ from typing import Any, Literal
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.core.words import counted, duration, number
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
+from qdrant_admin.migration.sources.base import WHOLE, Span
 
 ConflictPolicy = Literal["fail", "skip", "overwrite", "rename"]
 RejectPolicy = Literal["continue", "fail"]
+Method = Literal["stream", "snapshot"]
 Verdict = Literal["verified", "differs", "unverified", "failed", "cancelled", "skipped"]
 
 
@@ -47,6 +49,19 @@ class CollectionPlan(Frozen):
     """What was asked for, should the target hold points."""
     left_out: str = ""
     """Why nothing of it is copied, in words, when somebody wanted it so."""
+    spans: tuple[Span, ...] = WHOLE
+    """The parts it is read in, side by side and each with a checkpoint of its own. Frozen: a resumed run reads the same
+    ones, whatever the source would answer then."""
+    in_order: bool = False
+    """Whether batches are written one after another, because ids come again and the last one has to win."""
+    source_mark: str = ""
+    """A sign of the source's content when it was planned; a run refuses when it is another. Empty: none is given."""
+    method: Method = "stream"
+    """How it is copied. stream: point by point; snapshot: the server's own files, whole."""
+    method_why: str = ""
+    """Why in this way, in words."""
+    estimated_seconds: float | None = None
+    """A guess at how long the copy takes; None when there is nothing to guess from."""
 
 
 class PlanReport(Report):
@@ -63,6 +78,9 @@ class PlanReport(Report):
     on_conflict: ConflictPolicy = "fail"
     on_reject: RejectPolicy = "continue"
     batch_size: int = 256
+    """Points a request, at most; fewer when they are large, or the target slow."""
+    workers: int = 1
+    """Requests under way at the same time, at most."""
     collections: tuple[CollectionPlan, ...]
     problems: tuple[Problem, ...] = ()
     resumes: bool = False
@@ -122,6 +140,11 @@ class CollectionResult(Frozen):
     extra: int = 0
     """Points of the target that are not of this source."""
     note: str = ""
+    method: Method = "stream"
+    retries: int = 0
+    """How often the copy had to begin anew behind its checkpoint, because somebody did not answer."""
+    bytes: int = 0
+    """What was sent to the target, in this run of the program."""
 
 
 class MigrationReport(Report):

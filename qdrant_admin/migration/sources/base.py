@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.reports import Frozen
@@ -38,6 +38,9 @@ class SourceCollection(Frozen):
     warnings: tuple[str, ...] = ()
     colliding_ids: tuple[str, ...] = ()
     """Ids of the source that would become one point."""
+    duplicate_ids: int | None = 0
+    """Records whose id comes again behind them, so that a later one wins. None: nobody has looked. Unless it is 0, the
+    records are read in one part and written in their order, since the last has to be written last."""
 
 
 @dataclass(slots=True)
@@ -62,7 +65,11 @@ class Batch:
 
 
 class Source(Protocol):
-    """Something that holds vectors. Read-only by contract: nothing in it changes, no file appears in it."""
+    """Something that holds vectors. Read-only by contract: nothing in it changes, no file appears in it.
+
+    Opened in one thread and read in others: its batches in one at a time, and in several at the same time when `spans`
+    answers more than one.
+    """
 
     kind: str
     """In words: `Chroma directory, format of chromadb 1.x`."""
@@ -99,6 +106,20 @@ class Source(Protocol):
     def close(self) -> None:
         """Give back files and connections."""
         ...
+
+
+@runtime_checkable
+class Marked(Protocol):
+    """What a `Source` may do besides: tell that it is no longer what it was."""
+
+    def mark(self, name: str) -> str:
+        """A sign of what a collection holds, cheap to take; another one means that it has changed."""
+        ...
+
+
+def mark_of(source: Source, name: str) -> str:
+    """The sign of a source that gives one; empty otherwise."""
+    return source.mark(name) if isinstance(source, Marked) else ""
 
 
 def no_such_collection(name: str, known: list[str]) -> AdminError:
