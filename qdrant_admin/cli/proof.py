@@ -43,6 +43,8 @@ def verification(report: "VerifyReport", ascii_only: bool) -> RenderableType:
         )
     if report.collections:
         parts += [Text(), table]
+    if report.how == "all":
+        parts += [Text(), _rounds(report, ascii_only)]
     for one in report.collections:
         parts += _differences(one, ascii_only)
     parts += [cell(f"  {words_}", ascii_only, "red") for words_ in report.aliases]
@@ -53,6 +55,14 @@ def verification(report: "VerifyReport", ascii_only: bool) -> RenderableType:
     if report.fix:
         parts.append(Text.assemble(("  do now: ", "dim"), cell(report.fix, ascii_only, "cyan")))
     return Group(*parts)
+
+
+def _rounds(report: "VerifyReport", ascii_only: bool) -> RenderableType:
+    table = listing("restart", "back in", "verdict", right=("back in",))
+    for one in report.rounds:
+        back = "" if one.ready_seconds is None else words.duration(one.ready_seconds)
+        table.add_row(cell(one.how, ascii_only, "bold"), back, state(one.verdict, ascii_only=ascii_only))
+    return table
 
 
 def demo_story(

@@ -17,7 +17,7 @@ from qdrant_admin.persistence.reports import (
     PointDifference,
     Side,
     Verdict,
-    VerifyHow,
+    Way,
 )
 from qdrant_admin.persistence.survey import Survey
 from qdrant_admin.server.runtime import Diagnosis, Storage
@@ -42,9 +42,7 @@ class AliasChange:
     collections: frozenset[str]
 
 
-def judge(
-    before: Survey, after: Survey, database: Database, how: VerifyHow, written_between: Sequence[str]
-) -> Judgement:
+def judge(before: Survey, after: Survey, database: Database, how: Way, written_between: Sequence[str]) -> Judgement:
     """Compare everything and give a verdict.
 
     Args:
@@ -133,7 +131,7 @@ def _verdict(checks: Sequence[CollectionCheck], aliases: Sequence[str]) -> Verdi
     return "inconclusive" if "inconclusive" in seen else "persisted"
 
 
-def _reason(verdict: Verdict, checks: Sequence[CollectionCheck], aliases: Sequence[str], how: VerifyHow) -> str:
+def _reason(verdict: Verdict, checks: Sequence[CollectionCheck], aliases: Sequence[str], how: Way) -> str:
     if verdict == "persisted":
         if not checks:
             return "nothing is stored yet, so there was nothing to prove"

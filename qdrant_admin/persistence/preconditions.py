@@ -21,7 +21,10 @@ def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:
         ServerUnreachable, ServerTrouble: there is nothing sound to compare with.
     """
     runtime = ws.runtime
-    if options.how != "none" and options.how not in runtime.capabilities.restart:
+    possible = (
+        bool(runtime.capabilities.restart) if options.how == "all" else options.how in runtime.capabilities.restart
+    )
+    if options.how != "none" and not possible:
         raise Unsupported(
             f"the server at {runtime.endpoint.url} cannot be restarted by {options.how} from here",
             why="; ".join(runtime.capabilities.cannot) or f"the {runtime.kind} runtime has no such way",

@@ -6,7 +6,9 @@ from typing import Literal
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.core.words import counted, duration
 
-VerifyHow = Literal["graceful", "kill", "recreate", "none"]
+VerifyHow = Literal["graceful", "kill", "recreate", "pause", "all", "none"]
+"""`all`: every way that this server can be restarted in, one after the other, until something is not as it was."""
+Way = Literal["graceful", "kill", "recreate", "pause", "none"]
 Verdict = Literal["persisted", "lost", "changed", "inconclusive"]
 CollectionVerdict = Literal["same", "lost", "changed", "extra", "inconclusive"]
 
@@ -53,6 +55,15 @@ class Phase(Frozen):
     seconds: float
 
 
+class Round(Frozen):
+    """One restart of the check, and what was found behind it."""
+
+    how: Way
+    verdict: Verdict
+    ready_seconds: float | None = None
+    """From the stop to truly ready; None without a restart, or when it did not come back."""
+
+
 class VerifyReport(Report):
     """What a restart did to what the server holds."""
 
@@ -65,8 +76,10 @@ class VerifyReport(Report):
     aliases: tuple[str, ...] = ()
     """Differences of the alias map, in words."""
     phases: tuple[Phase, ...] = ()
+    rounds: tuple[Round, ...] = ()
+    """In their order; `verdict` and `collections` are those of the last, which is the first that is not persisted."""
     ready_seconds: float | None = None
-    """From the stop to truly ready."""
+    """From the stop to truly ready, of the slowest round."""
     checks: str = ""
     """What the verdict rests on, in words."""
     cause: str = ""
@@ -90,5 +103,8 @@ class VerifyReport(Report):
         text = f"{counted(len(self.collections), 'collection')}, {counted(points, 'point')}"
         if self.how == "none" or self.ready_seconds is None:
             return text
-        done = {"kill": "killed", "graceful": "restarted", "recreate": "recreated"}[self.how]
-        return f"{text}, {done} and back in {duration(self.ready_seconds)}"
+        done = {"kill": "killed", "graceful": "restarted", "recreate": "recreated", "pause": "frozen"}
+        if self.how == "all":
+            ways = ", ".join(done[round_.how] for round_ in self.rounds if round_.how != "none")
+            return f"{text}, {ways}, and back in at most {duration(self.ready_seconds)}"
+        return f"{text}, {done[self.how]} and back in {duration(self.ready_seconds)}"

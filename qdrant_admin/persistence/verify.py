@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, Cancelled
+from qdrant_admin.core.errors import AdminError, Cancelled, Refused
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.history import recorded
 from qdrant_admin.core.words import counted
@@ -16,7 +16,7 @@ from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence.judge import Judgement, judge, likely_cause, without_after
 from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.persistence.preconditions import check_health, check_names, check_server
-from qdrant_admin.persistence.reports import Phase, VerifyHow, VerifyReport
+from qdrant_admin.persistence.reports import Phase, Round, VerifyReport, Way
 from qdrant_admin.persistence.survey import Survey, barrier, moved, read_counters, take
 from qdrant_admin.server.decode import decode_log
 from qdrant_admin.server.runtime import Diagnosis, RestartHow, RuntimeState
@@ -26,12 +26,13 @@ __all__ = ["VerifyOptions", "verify"]
 
 WATCH_SECONDS = 1.0
 """At least this long the write counters are watched: a program that writes now and then shall not go unseen."""
-_DOING: dict[VerifyHow, str] = {
+_DOING: dict[RestartHow, str] = {
     "graceful": "stopped in order and started again",
     "kill": "killed (SIGKILL) and started again",
+    "pause": "frozen and thawed",
     "recreate": "removed and made anew on the same data",
-    "none": "",
 }
+"""In the order in which `all` takes them: the harshest to the storage last."""
 _LOG_LINES = 400
 _BANNER = "Version: "
 """Begins the part of the log that the latest start has written."""
@@ -59,7 +60,7 @@ class _Check:
         self._phases: list[Phase] = []
         self._before, self._after = Survey(), Survey()
         self._phase_begun = self._begun
-        self._ready_seconds: float | None = None
+        self._rounds: list[Round] = []
         self._version = ""
         self._written_between: tuple[str, ...] = ()
 
@@ -68,7 +69,7 @@ class _Check:
         yield StepStarted(step="check", title="looking at the server")
         state = check_server(self._ws, self._options)
         yield StepFinished(step="check", detail=f"{state.name}, {state.state}")
-        with closing(self._before), closing(self._after):
+        with closing(self._before), closing(self):
             yield from self._look_before(state)
             writers = self._before.writers()
             if writers:
@@ -77,15 +78,55 @@ class _Check:
                 judgement = Judgement("inconclusive", reason, without_after(self._before))
                 yield Finished(report=self._report(state, judgement, fix=fix))
                 return
-            try:
-                if self._options.how != "none":
-                    yield from self._restart(self._options.how)
-                yield from self._look_after()
-                yield from self._compare(state)
-            except Cancelled:
-                raise
-            except AdminError as error:
-                yield from self._gave_out(state, error)
+            for how in self._ways(state):
+                try:
+                    judgement = yield from self._round(how)
+                except Cancelled:
+                    raise
+                except AdminError as error:
+                    self._rounds.append(Round(how=how, verdict="inconclusive"))
+                    yield from self._gave_out(state, error)
+                    return
+                if judgement.verdict != "persisted":
+                    break
+            yield from self._conclude(state, judgement)
+
+    def _ways(self, state: RuntimeState) -> tuple[Way, ...]:
+        """The restarts to make, one after the other."""
+        if self._options.how != "all":
+            return (self._options.how,)
+        possible = self._ws.runtime.capabilities.restart
+        without_loss = (how for how in _DOING if how != "recreate" or state.storage.kind != "container")
+        return tuple(how for how in without_loss if how in possible)
+
+    def _round(self, how: Way) -> Generator[Event, None, Judgement]:
+        """One restart, and what is there behind it."""
+        ready = None
+        if self._rounds:
+            yield from self._settle()
+        if how != "none":
+            ready = yield from self._restart(how)
+        self._after.close()
+        self._after = Survey()
+        yield from self._look_after(how)
+        judgement = yield from self._compare(how)
+        self._rounds.append(Round(how=how, verdict=judgement.verdict, ready_seconds=ready))
+        return judgement
+
+    def _settle(self) -> Generator[Event, None, None]:
+        """Between two restarts: nobody may have written, and what is acknowledged is made durable."""
+        with self._ws.database() as database:
+            written = moved(self._after.counters_after, read_counters(database))
+            if written:
+                raise Refused(
+                    f"something wrote to the server between two restarts ({', '.join(written)})",
+                    fix="stop the program that writes, then: " + self._again(),
+                )
+            yield from barrier(database, "barrier")
+
+    def close(self) -> None:
+        """Give the latest survey's files back."""
+        self._after.close()
 
     # -- before ---------------------------------------------------------------------------------------------------
 
@@ -93,8 +134,9 @@ class _Check:
         with self._ws.database() as database:
             check_names(self._ws, database, self._options)
             self._version = database.server().version
-            if self._options.how != "none":
-                yield self._announcement(database, state)
+            ways = [how for how in self._ways(state) if how != "none"]
+            if ways:
+                yield self._announcement(database, state, ways)
                 with self._phase("barrier"):
                     yield from barrier(database, "barrier")
             with self._phase("fingerprint_before"):
@@ -102,9 +144,11 @@ class _Check:
                 yield from take(self._before, database, chosen, "fingerprint_before", cancel=self._cancel)
                 yield from self._watch(database, self._before)
 
-    def _announcement(self, database: Database, state: RuntimeState) -> Notice:
+    @staticmethod
+    def _announcement(database: Database, state: RuntimeState, ways: Sequence[RestartHow]) -> Notice:
         held = counted(len(database.names()), "collection")
-        text = f"{state.name} will be {_DOING[self._options.how]}: {held} cannot be reached meanwhile"
+        doing = ", then ".join(_DOING[how] for how in ways)
+        text = f"{state.name} will be {doing}: {held} cannot be reached meanwhile"
         if state.storage.kind == "container":
             text += "; its data lies inside the container and would not survive a recreate"
         return Notice(level="warning", text=text)
@@ -123,8 +167,12 @@ class _Check:
 
     # -- the restart ----------------------------------------------------------------------------------------------
 
-    def _restart(self, how: RestartHow) -> Generator[Event, None, None]:
-        """From here on a cancel is only heard once the server can be used again, as it was found."""
+    def _restart(self, how: RestartHow) -> Generator[Event, None, float]:
+        """From here on a cancel is only heard once the server can be used again, as it was found.
+
+        Returns:
+            seconds from the stop to truly ready.
+        """
         self._cancel.check()
         begun, unheard = time.monotonic(), CancelToken()
         with self._phase("restart"):
@@ -132,8 +180,9 @@ class _Check:
         with self._phase("ready"):
             yield from wait_ready(self._ws, cancel=unheard)
             check_health(self._ws)
-        self._ready_seconds = time.monotonic() - begun
+        ready = time.monotonic() - begun
         self._cancel.check()
+        return ready
 
     def _to_the_end(self, events: Events) -> Generator[Event, None, None]:
         """Pass events through; whoever stops listening, and whatever fails, the server is brought back first."""
@@ -151,26 +200,29 @@ class _Check:
 
     # -- after ----------------------------------------------------------------------------------------------------
 
-    def _look_after(self) -> Generator[Event, None, None]:
+    def _look_after(self, how: Way) -> Generator[Event, None, None]:
         with self._ws.database() as database:
             chosen = self._options.collections
             with self._phase("fingerprint_after"):
                 yield from take(
                     self._after, database, chosen, "fingerprint_after", cancel=self._cancel, earlier=self._before
                 )
-        # Counters begin at nothing when a server starts.
-        start = self._before.counters_after if self._options.how == "none" else {}
+        # Counters begin at nothing when a server starts; a process that was not ended goes on counting.
+        start = self._before.counters_after if how in {"none", "pause"} else {}
         self._written_between = moved(start, self._after.counters_before)
 
-    def _compare(self, state: RuntimeState) -> Events:
+    def _compare(self, how: Way) -> Generator[Event, None, Judgement]:
         yield StepStarted(step="compare", title="comparing")
         with self._phase("compare"), self._ws.database() as database:
-            judgement = judge(self._before, self._after, database, self._options.how, self._written_between)
-            if judgement.verdict in {"lost", "changed"} and self._options.how != "none":
+            judgement = judge(self._before, self._after, database, how, self._written_between)
+            if judgement.verdict in {"lost", "changed"} and how != "none":
                 yield from self._watch(database, self._after)
-                judgement = judge(self._before, self._after, database, self._options.how, self._written_between)
+                judgement = judge(self._before, self._after, database, how, self._written_between)
         good = judgement.verdict == "persisted"
         yield StepFinished(step="compare", outcome="ok" if good else "failed", detail=judgement.reason)
+        return judgement
+
+    def _conclude(self, state: RuntimeState, judgement: Judgement) -> Events:
         cause, fix = "", ""
         if judgement.verdict in {"lost", "changed"}:
             cause = likely_cause(state.storage, self._findings())
@@ -210,7 +262,8 @@ class _Check:
             collections=judgement.collections,
             aliases=judgement.aliases,
             phases=tuple(self._phases),
-            ready_seconds=self._ready_seconds,
+            rounds=tuple(self._rounds),
+            ready_seconds=max((one.ready_seconds for one in self._rounds if one.ready_seconds), default=None),
             checks="id, payload and every vector's bytes of every point, exact counts, "
             f"{counted(filters, 'filtered count')}, configuration, payload indexes, aliases",
             cause=cause,

@@ -12,7 +12,10 @@ from qdrant_admin.core.events import Events
 from qdrant_admin.core.reports import Frozen
 
 RuntimeKind = Literal["docker", "native", "remote"]
-RestartHow = Literal["graceful", "kill", "recreate"]
+RestartHow = Literal["graceful", "kill", "recreate", "pause"]
+"""`pause`: frozen for a while and thawed, as a laptop that sleeps; the process stays the same."""
+FROZEN_SECONDS = 2.0
+"""How long a pause lasts: longer than a client that retries, shorter than one that gives up."""
 ProcessState = Literal["running", "paused", "restarting", "stopped", "absent", "unknown"]
 """`stopped` covers created and exited; `absent`: there is no container or process of this profile at all;
 `unknown`: nobody can look (a remote server)."""
@@ -95,7 +98,7 @@ class Capabilities(Frozen):
 
     start: bool = True
     stop: bool = True
-    restart: frozenset[RestartHow] = frozenset({"graceful", "kill", "recreate"})
+    restart: frozenset[RestartHow] = frozenset({"graceful", "kill", "recreate", "pause"})
     logs: bool = True
     stats: bool = True
     cannot: tuple[str, ...] = ()

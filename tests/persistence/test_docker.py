@@ -41,7 +41,7 @@ def test_nothing_is_lost_and_a_point_that_is_gone_is_named(contained: Workspace)
     fill(contained)
     with contained.database() as database:
         database.set_alias("mind", "memories")
-    hows: tuple[VerifyHow, ...] = ("kill", "graceful", "recreate")
+    hows: tuple[VerifyHow, ...] = ("kill", "graceful", "pause", "recreate")
     digests: set[str] = set()
     for how in hows:
         report = prove(contained, how)

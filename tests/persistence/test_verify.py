@@ -19,6 +19,7 @@ from qdrant_admin.core.errors import (
 )
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.store import StateStore
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.persistence.judge import likely_cause
@@ -118,6 +119,64 @@ def test_somebody_who_writes_meanwhile_makes_it_inconclusive_and_nothing_is_rest
     assert ws.runtime.inspect().pid == pid
 
 
+def test_a_frozen_server_goes_on_as_the_same_process_and_nothing_is_lost(ws: Workspace) -> None:
+    fill(ws)
+    pid = ws.runtime.inspect().pid
+    report = prove(ws, "pause")
+    assert report.verdict == "persisted"
+    assert ws.runtime.inspect().pid == pid
+    assert "frozen" in report.summary()
+
+
+def test_a_write_behind_a_pause_is_not_blamed_on_the_server_alone(ws: Workspace) -> None:
+    fill(ws)
+    report = prove(ws, "pause", lambda database: database.delete_points("memories", [3]))
+    assert report.verdict == "lost"
+    assert "written to" in report.reason
+
+
+def test_all_ways_are_taken_one_after_the_other(ws: Workspace) -> None:
+    fill(ws)
+    report = prove(ws, "all")
+    assert report.verdict == "persisted"
+    assert [one.how for one in report.rounds] == ["graceful", "kill", "pause", "recreate"]
+    assert {one.verdict for one in report.rounds} == {"persisted"}
+    assert report.ready_seconds == max(one.ready_seconds or 0 for one in report.rounds)
+
+
+def test_all_stops_at_the_first_loss(ws: Workspace) -> None:
+    fill(ws)
+    rounds = 0
+
+    def lose_in_the_second(database: Database) -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 2:
+            database.delete_points("memories", [7])
+
+    report = prove(ws, "all", lose_in_the_second)
+    assert [(one.how, one.verdict) for one in report.rounds] == [("graceful", "persisted"), ("kill", "lost")]
+    assert (report.verdict, report.collections[0].missing) == ("lost", 1)
+    assert answers(ws)
+
+
+def test_a_write_between_two_restarts_is_told_and_nothing_is_blamed(ws: Workspace) -> None:
+    fill(ws)
+    events = verify(ws, VerifyOptions(how="all"), cancel=CancelToken())
+    compared, report = 0, None
+    for event in events:
+        if isinstance(event, StepFinished) and event.step == "compare":
+            compared += 1
+            if compared == 1:
+                with ws.database() as database:
+                    database.upsert("memories", [point(99)])
+        if isinstance(event, Finished):
+            report = event.report
+    assert isinstance(report, VerifyReport)
+    assert (report.verdict, compared) == ("inconclusive", 1)
+    assert "wrote to the server" in report.reason
+
+
 def test_a_cancel_before_the_restart_leaves_everything_as_it_was(ws: Workspace) -> None:
     fill(ws)
     pid = ws.runtime.inspect().pid
@@ -134,7 +193,7 @@ def test_a_cancel_before_the_restart_leaves_everything_as_it_was(ws: Workspace) 
     assert answers(ws)
 
 
-@pytest.mark.parametrize("how", ["kill", "graceful", "recreate"])
+@pytest.mark.parametrize("how", ["kill", "graceful", "recreate", "pause"])
 def test_a_cancel_during_the_restart_brings_the_server_back(ws: Workspace, how: RestartHow) -> None:
     fill(ws)
     cancel = CancelToken()

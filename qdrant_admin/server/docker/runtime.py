@@ -8,6 +8,7 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotFound, NotOurs, Refused
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
+from qdrant_admin.core.words import duration
 from qdrant_admin.server.decode import decode_exit
 from qdrant_admin.server.docker import adoption, watch
 from qdrant_admin.server.docker.create import Creation, check_ports, port_taken
@@ -26,7 +27,16 @@ from qdrant_admin.server.docker.spec import (
 )
 from qdrant_admin.server.docker.state import CLEAN, moment, process_state, read_state
 from qdrant_admin.server.docker.storage import data_mount, other_users, refuse_sharing, storage_path
-from qdrant_admin.server.runtime import Capabilities, Change, RestartHow, RuntimeKind, RuntimeState, Stats, Storage
+from qdrant_admin.server.runtime import (
+    FROZEN_SECONDS,
+    Capabilities,
+    Change,
+    RestartHow,
+    RuntimeKind,
+    RuntimeState,
+    Stats,
+    Storage,
+)
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -176,6 +186,9 @@ class DockerRuntime:
         cancel.check()
         with self._engine.client(f"restart container {self._name}", _STOP_CALL_SECONDS) as api:
             found = self._existing(api)
+            if how == "pause":
+                yield from self._freeze(api, found, cancel)
+                return
             if how == "recreate":
                 self._require_mount(found)
                 body = same_again(api, found)
@@ -204,6 +217,18 @@ class DockerRuntime:
         api.kill(found["Id"], "SIGKILL")
         code = api.wait(found["Id"], timeout=30)["StatusCode"]
         yield StepFinished(step="stop", detail=f"killed (code {code})")
+
+    def _freeze(self, api: "APIClient", found: Mapping[str, Any], cancel: CancelToken) -> Events:
+        """Freeze all of its processes and thaw them again, whatever happens in between."""
+        if process_state(found) != "running":
+            raise Refused(f"{self._name} does not run, so it cannot be frozen", fix="qdrant-admin up")
+        yield StepStarted(step="restart", title=f"freezing {self._name} for {duration(FROZEN_SECONDS)}")
+        api.pause(found["Id"])
+        try:
+            cancel.wait(FROZEN_SECONDS)
+        finally:
+            api.unpause(found["Id"])
+        yield StepFinished(step="restart", detail="it goes on")
 
     def remove(self, cancel: CancelToken) -> Events:
         """Remove the container. Its volumes stay."""

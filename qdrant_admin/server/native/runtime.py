@@ -11,7 +11,7 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotFound, PortTaken, Refused, StorageUnusable, Unsupported
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
-from qdrant_admin.core.words import counted
+from qdrant_admin.core.words import counted, duration
 from qdrant_admin.server import ports
 from qdrant_admin.server.decode import decode_exit, decode_log
 from qdrant_admin.server.native import folder, launcher
@@ -19,6 +19,7 @@ from qdrant_admin.server.native.binary import Binary, find_binary, wanted_versio
 from qdrant_admin.server.native.record import Files, Launch, Record, find_server, find_supervisor, send_kill
 from qdrant_admin.server.native.tail import end_of, follow, last_lines
 from qdrant_admin.server.runtime import (
+    FROZEN_SECONDS,
     Capabilities,
     Change,
     Diagnosis,
@@ -143,6 +144,9 @@ class NativeRuntime:
             raise NotFound(
                 f"there is no native server of profile {self.settings.name}", fix=self._command("up --runtime native")
             )
+        if how == "pause":
+            yield from self._freeze(record, cancel)
+            return
         if how == "recreate":
             yield from self.stop(cancel)
             yield from self.start(cancel)
@@ -159,6 +163,19 @@ class NativeRuntime:
             send_kill(server)
         yield from self.stop(cancel)
         yield from self.start(cancel)
+
+    def _freeze(self, record: Record, cancel: CancelToken) -> Events:
+        """Halt the server's process and let it go on, whatever happens in between."""
+        server = find_server(record, self.files.folder)
+        if server is None:
+            raise Refused("the native server does not run, so it cannot be frozen", fix=self._command("up"))
+        yield StepStarted(step="restart", title=f"freezing the server for {duration(FROZEN_SECONDS)}")
+        server.suspend()
+        try:
+            cancel.wait(FROZEN_SECONDS)
+        finally:
+            server.resume()
+        yield StepFinished(step="restart", detail="it goes on")
 
     def remove(self, cancel: CancelToken) -> Events:
         """Stop it and forget the process. Log and data stay."""

@@ -27,9 +27,18 @@ HOWS: tuple[tuple[VerifyHow, str, str], ...] = (
     ("kill", "Kill it", "SIGKILL, as in a crash or with a flat battery. The hardest proof."),
     ("graceful", "Restart it", "Stop with the time Qdrant needs, then start again."),
     ("recreate", "Make it anew", "Remove the container, keep the data, make it again: what an upgrade does."),
+    ("pause", "Freeze it", "Frozen for two seconds and thawed, as on a laptop that sleeps."),
+    ("all", "All of it", "Each of these in turn, until something is not as it was."),
     ("none", "Look only", "No restart: read everything twice and compare."),
 )
-DONE_WORDS = {"kill": "killed", "graceful": "restarted", "recreate": "made anew", "none": "left running"}
+DONE_WORDS = {
+    "kill": "killed",
+    "graceful": "restarted",
+    "recreate": "made anew",
+    "pause": "frozen",
+    "all": "restarted in every way",
+    "none": "left running",
+}
 DIFFERENCES_SHOWN = 100
 
 
@@ -335,7 +344,8 @@ def sentence(report: VerifyReport) -> str:
 
 
 def _evidence(report: VerifyReport) -> list[Content]:
-    back = f"back in {words.duration(report.ready_seconds)}" if report.ready_seconds is not None else ""
+    most = "at most " if report.how == "all" else ""
+    back = f"back in {most}{words.duration(report.ready_seconds)}" if report.ready_seconds is not None else ""
     parts = [back, report.checks, f"Qdrant {report.server_version}" if report.server_version else "", report.storage]
     return [look.muted(" · ".join(part for part in parts if part))]
 
