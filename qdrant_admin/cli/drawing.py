@@ -1,6 +1,7 @@
 """The pieces that every picture on the command line is made of."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 from rich.text import Text
@@ -8,6 +9,9 @@ from rich.text import Text
 from qdrant_admin.core import words
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.text import plain
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.models import VectorSpec
 
 TONES = {"good": "green", "busy": "cyan", "warn": "yellow", "bad": "red", "idle": "dim"}
 _ASCII = str.maketrans({"…": ".", "“": '"', "”": '"', "—": "-", "–": "-", "→": ">", "·": "-", "’": "'", "━": "="})
@@ -72,3 +76,23 @@ def cell(value: object, ascii_only: bool, style: str = "") -> Text:
 def advice(word: str, command: str, *, ascii_only: bool) -> Text:
     """`  do now: qdrant-admin up`."""
     return Text.assemble((f"  {word}: ", "dim"), (fit(plain(command), ascii_only), "cyan"))
+
+
+def remark(level: str, text: str, fix: str, ascii_only: bool) -> Text:
+    """Something that wants a person's eye, and what to do about it."""
+    look = words.state(level)
+    line = Text(f"{look.ascii if ascii_only else look.symbol} ", TONES[look.tone])
+    line.append(fit(plain(text), ascii_only))
+    if fix:
+        line.append("\n  do now: ", "dim").append(fit(plain(fix), ascii_only), "cyan")
+    return line
+
+
+def vectors(specs: "Sequence[VectorSpec]") -> str:
+    """`384 Cosine`, `title 384 Cosine, text sparse`."""
+    shown = []
+    for spec in specs:
+        size = str(spec.size) if spec.size is not None else ""
+        kind = "" if spec.kind == "dense" else spec.kind
+        shown.append(" ".join(part for part in (spec.name, size, kind, spec.distance or "") if part))
+    return ", ".join(shown)

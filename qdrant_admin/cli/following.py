@@ -33,16 +33,16 @@ def _points(report: Any) -> tuple[str, list[str]]:
 
 
 def _plan(report: Any) -> tuple[str, list[str]]:
-    if report.exit_code:
-        return "", []
-    conflict = [] if report.on_conflict == "fail" else ["--on-conflict", report.on_conflict]
-    return "next", ["migrate", report.source, *conflict]
+    from qdrant_admin.migration.tell import command
+
+    return "next", [] if report.exit_code else command(report)[1:]
 
 
 def _migration(report: Any) -> tuple[str, list[str]]:
-    if report.exit_code == 0:
-        return "next", ["verify", "--how", "kill"]
-    return "next", ["migrate", "--resume", report.run] if report.verdict in {"cancelled", "failed"} else []
+    from qdrant_admin.migration.tell import next_steps
+
+    step = next(iter(next_steps(report)), None)
+    return (step.says, shlex.split(step.command)[1:]) if step else ("", [])
 
 
 _NEXT = {

@@ -1,11 +1,15 @@
 """Commands about what is kept: the history, and the settings."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from qdrant_admin.cli.call import Call, common, write, write_json
 from qdrant_admin.cli.group import HelpfulGroup
+
+if TYPE_CHECKING:
+    from qdrant_admin.core.store import HistoryEntry
 
 
 @click.group(cls=HelpfulGroup, invoke_without_command=True)
@@ -50,20 +54,47 @@ def history_list(call: Call, operation: str | None, limit: int) -> None:
 
 @history.command("show")
 @click.argument("entry", type=int)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "markdown"]),
+    default="json",
+    show_default=True,
+    help="markdown: for an issue or a wiki; of a migration only.",
+)
 @common
-def history_show(call: Call, entry: int) -> None:  # noqa: ARG001 # a report has one form: JSON
-    """Print one report as JSON, as it was.
+def history_show(call: Call, entry: int, form: str) -> None:
+    """Print one report as it was.
 
     Examples:
       qdrant-admin history show 12
+      qdrant-admin history show 12 --format markdown > migration.md
     """
     import json
 
     from qdrant_admin.config.places import state_file
     from qdrant_admin.core.store import StateStore
 
-    report = json.loads(StateStore(state_file()).report_json(entry))
-    write_json(report)
+    store = StateStore(state_file())
+    report = store.report_json(entry)
+    if form == "json" or call.as_json or call.events:
+        write_json(json.loads(report))
+    else:
+        write(_markdown(store.entry(entry), report))
+
+
+def _markdown(entry: "HistoryEntry", report: str) -> str:
+    from qdrant_admin.core.errors import BadInput
+    from qdrant_admin.migration.markdown import markdown
+    from qdrant_admin.migration.reports import MigrationReport
+
+    if entry.operation != "migrate":
+        raise BadInput(
+            f"entry {entry.id} is no migration",
+            why=f"it is the report of `{entry.operation}`, which has one form: JSON",
+            fix=f"qdrant-admin history show {entry.id}",
+        )
+    return markdown(MigrationReport.model_validate_json(report), when=entry.started_at).rstrip("\n")
 
 
 @click.group(cls=HelpfulGroup)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from qdrant_admin.cli.drawing import cell, facts, fit, listing, state
+from qdrant_admin.cli import moves
+from qdrant_admin.cli.drawing import cell, facts, fit, listing, remark, state, vectors
 from qdrant_admin.cli.proof import demo_story, verification
 from qdrant_admin.core import words
 from qdrant_admin.core.text import plain
@@ -17,11 +18,8 @@ if TYPE_CHECKING:
     from qdrant_admin.collections.reports import CollectionReport, CollectionsReport, PointReport, PointsReport
     from qdrant_admin.config.settings import Settings
     from qdrant_admin.core.store import HistoryEntry
-    from qdrant_admin.database.models import VectorSpec
     from qdrant_admin.demo.reports import DemoReport
     from qdrant_admin.lifecycle.reports import DoctorReport, DownReport, StatsReport, StatusReport
-    from qdrant_admin.migration.checkpoint import UnfinishedRun
-    from qdrant_admin.migration.reports import MigrationReport, PlanReport
 
 
 def picture(report: "BaseModel", *, ascii_only: bool = False) -> RenderableType:
@@ -71,17 +69,6 @@ def status_card(report: "StatusReport", ascii_only: bool) -> RenderableType:
         parts.append(Text())
         parts += [remark(one.level, one.text, one.fix, ascii_only) for one in report.attention]
     return Group(*parts)
-
-
-def remark(level: str, text: str, fix: str, ascii_only: bool) -> Text:
-    """Something that wants a person's eye, and what to do about it."""
-    look = words.state(level)
-    style = {"good": "green", "busy": "cyan", "warn": "yellow", "bad": "red", "idle": "dim"}[look.tone]
-    line = Text(f"{look.ascii if ascii_only else look.symbol} ", style)
-    line.append(fit(plain(text), ascii_only))
-    if fix:
-        line.append("\n  do now: ", "dim").append(fit(plain(fix), ascii_only), "cyan")
-    return line
 
 
 def down_card(report: "DownReport", ascii_only: bool) -> RenderableType:
@@ -143,16 +130,6 @@ def collections_table(report: "CollectionsReport", ascii_only: bool) -> Renderab
     return Group(table, *troubles)
 
 
-def vectors(specs: "Sequence[VectorSpec]") -> str:
-    """`384 Cosine`, `title 384 Cosine, text sparse`."""
-    shown = []
-    for spec in specs:
-        size = str(spec.size) if spec.size is not None else ""
-        kind = "" if spec.kind == "dense" else spec.kind
-        shown.append(" ".join(part for part in (spec.name, size, kind, spec.distance or "") if part))
-    return ", ".join(shown)
-
-
 def points_list(report: "PointsReport", ascii_only: bool) -> RenderableType:
     """Points as id and payload, and how to go on."""
     if not report.points:
@@ -205,60 +182,6 @@ def point_card(report: "PointReport", ascii_only: bool) -> RenderableType:
     return Group(*parts)
 
 
-def plan_picture(report: "PlanReport", ascii_only: bool) -> RenderableType:
-    """What would be made, and what stands in the way."""
-    head = state(report.verdict_word, ascii_only=ascii_only, bold=True)
-    head.append(fit(f"   {report.summary()}", ascii_only))
-    about = cell(f"  {report.source_kind} → {report.target}", ascii_only, "dim")
-    table = listing("source", "target", "points", "vectors", "what", right=("points",))
-    for one in report.collections:
-        count = ("" if one.count_exact else "about ") + words.number(one.count)
-        table.add_row(
-            cell(one.source, ascii_only, "bold"),
-            cell(one.target, ascii_only),
-            count,
-            cell(vectors(one.vectors), ascii_only),
-            one.action,
-        )
-    notes = [cell(f"  {one.source}: ids {one.ids}", ascii_only, "dim") for one in report.collections if one.ids]
-    problems = [
-        remark(
-            "warn" if problem.level == "warning" else "fail",
-            f"{problem.collection}: {problem.text}" if problem.collection else problem.text,
-            problem.fix,
-            ascii_only,
-        )
-        for problem in report.problems
-    ]
-    return Group(head, about, Text(), table, *notes, *([Text(), *problems] if problems else []))
-
-
-def migration_picture(report: "MigrationReport", ascii_only: bool) -> RenderableType:
-    """What became of it: verdict first."""
-    head = state(report.verdict, ascii_only=ascii_only, bold=True)
-    head.append(fit(f"   {report.summary()}", ascii_only))
-    figures = ("read", "written", "skipped", "rejected", "verified")
-    table = listing("collection", *figures, "verdict", right=figures)
-    for one in report.collections:
-        name = one.target if one.source == one.target else f"{one.source} → {one.target}"
-        numbers = [words.number(getattr(one, figure)) for figure in figures]
-        table.add_row(cell(name, ascii_only, "bold"), *numbers, state(one.verdict, ascii_only=ascii_only))
-    parts: list[RenderableType] = [head, Text(), table]
-    for one in report.collections:
-        if one.note:
-            parts.append(cell(f"  {one.target}: {one.note}", ascii_only, "dim"))
-        for label, ids in (("missing", one.missing), ("different", one.different)):
-            if ids:
-                shown = words.shorten(", ".join(ids), 300)
-                parts.append(remark("fail", f"{one.target}: {label}: {shown}", "", ascii_only))
-    parts += [remark("fail", f"{one.collection} {one.id}: {one.reason}", "", ascii_only) for one in report.rejects[:10]]
-    if report.reject_file:
-        parts.append(cell(f"  all rejected records: {report.reject_file}", ascii_only))
-    if report.checks:
-        parts.append(cell(f"  {report.checks}", ascii_only, "dim"))
-    return Group(*parts)
-
-
 def entries(found: "Sequence[HistoryEntry]", *, ascii_only: bool) -> RenderableType:
     """The history, newest first."""
     if not found:
@@ -305,23 +228,6 @@ def profiles(rows: Sequence[Mapping[str, Any]], *, ascii_only: bool) -> Renderab
     return table
 
 
-def runs(found: "Sequence[UnfinishedRun]", *, ascii_only: bool) -> RenderableType:
-    """Unfinished migrations."""
-    if not found:
-        return Text("no unfinished migrations")
-    table = listing("run", "source", "handled", "of", "last", right=("handled", "of"))
-    for one in found:
-        total = sum(plan.count for plan in one.plan.collections)
-        table.add_row(
-            cell(one.run, ascii_only, "bold"),
-            cell(one.source, ascii_only),
-            words.number(one.done),
-            words.number(total),
-            words.ago(one.updated_at),
-        )
-    return table
-
-
 def _change(setting: str, current: str, wanted: str, ascii_only: bool) -> Text:
     return cell(f"  {setting}: {current} → {wanted}", ascii_only, "yellow")
 
@@ -345,8 +251,8 @@ _PICTURES: dict[str, Callable[[Any, bool], RenderableType]] = {
     "CollectionReport": collection_card,
     "PointsReport": points_list,
     "PointReport": point_card,
-    "PlanReport": plan_picture,
-    "MigrationReport": migration_picture,
+    "PlanReport": moves.plan_picture,
+    "MigrationReport": moves.migration_picture,
     "VerifyReport": verification,
     "DemoReport": _demo,
 }

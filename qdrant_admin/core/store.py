@@ -106,6 +106,27 @@ class StateStore:
             ).fetchone()
         return _entry(row) if row else None
 
+    def entry(self, entry: int) -> HistoryEntry:
+        """One entry.
+
+        Raises:
+            NotFound: there is no such entry.
+        """
+        with self.connection() as connection:
+            row = connection.execute(f"SELECT {_COLUMNS} FROM history WHERE id = ?", (entry,)).fetchone()  # noqa: S608 # a constant
+        if row is None:
+            raise _no_entry(entry)
+        return _entry(row)
+
+    def reports(self, operation: str, profile: str, limit: int) -> list[tuple[HistoryEntry, str]]:
+        """The latest operations of one name on one profile with their reports as JSON, newest first."""
+        with self.connection() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS}, report FROM history WHERE operation = ? AND profile = ? ORDER BY id DESC LIMIT ?",  # noqa: S608 # a constant
+                (operation, profile, limit),
+            ).fetchall()
+        return [(_entry(row), str(row["report"])) for row in rows]
+
     def report_json(self, entry: int) -> str:
         """The whole report of one entry, as it was printed then.
 
@@ -115,7 +136,7 @@ class StateStore:
         with self.connection() as connection:
             row = connection.execute("SELECT report FROM history WHERE id = ?", (entry,)).fetchone()
         if row is None:
-            raise NotFound(f"the history has no entry {entry}", fix="qdrant-admin history list")
+            raise _no_entry(entry)
         return str(row["report"])
 
     def _open(self) -> sqlite3.Connection:
@@ -193,4 +214,8 @@ def _unusable(path: Path, error: Exception) -> StorageUnusable:
 
 
 def _entry(row: sqlite3.Row) -> HistoryEntry:
-    return HistoryEntry.model_validate(dict(row))
+    return HistoryEntry.model_validate({name: row[name] for name in HistoryEntry.model_fields})
+
+
+def _no_entry(entry: int) -> NotFound:
+    return NotFound(f"the history has no entry {entry}", fix="qdrant-admin history list")

@@ -11,6 +11,7 @@ from qdrant_admin.config.secrets import read_key, store_key
 from qdrant_admin.core.store import StateStore
 from qdrant_admin.lifecycle.reports import DoctorReport
 from tests.cli.conftest import Run
+from tests.tui.canned_data import VERIFIED
 
 
 def test_a_profile_from_its_making_to_its_end(run: Run) -> None:
@@ -87,3 +88,17 @@ def test_the_history(run: Run) -> None:
     assert run("history", "--json", "show", str(entry)).json == {"checks": []}
     assert run("history", "list", "--operation", "up", "--json").json == {"history": []}
     assert run("history", "show", "99").code == 1
+
+
+def test_a_migration_as_markdown(run: Run) -> None:
+    store = StateStore(state_file())
+    when = datetime.now(UTC)
+    entry = store.record(operation="migrate", profile="local", report=VERIFIED, started_at=when, seconds=0.5)
+    other = store.record(
+        operation="doctor", profile="local", report=DoctorReport(checks=()), started_at=when, seconds=1
+    )
+    written = run("history", "show", str(entry), "--format", "markdown")
+    assert written.out.startswith("# Migration: ● verified\n")
+    assert run("history", "show", str(entry)).json["run"] == VERIFIED.run
+    assert run("history", "show", str(other), "--format", "markdown").code == 2
+    assert run("history", "show", "99", "--format", "markdown").code == 1

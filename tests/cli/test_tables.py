@@ -194,9 +194,12 @@ def migration(**changes: Any) -> MigrationReport:
 def test_the_migration_verdict_first() -> None:
     assert show(picture(migration())) == (
         "● verified   3 763 of 3 763 points verified in 1.5 s\n"
+        "  All 3 763 points arrived, and every one is what it was at the source.\n"
         "\n"
         "collection   read  written  skipped  rejected  verified  verdict\n"
-        "a → b       3 763    3 763        0         0     3 763  ● verified"
+        "a → b       3 763    3 763        0         0     3 763  ● verified\n"
+        "  point your application at it: qdrant-admin env\n"
+        "  the source was not touched; remove it yourself once nobody needs it: chroma:x"
     )
     bad = migration(verdict="differs", rejects=(Reject(collection="a", id=EVIL, reason="NaN in the vector"),))
     shown = show(picture(bad))
@@ -210,7 +213,7 @@ def test_the_migration_verdict_first() -> None:
         (migration(), "qdrant-admin verify --how kill --profile work"),
         (migration(verdict="cancelled"), "qdrant-admin migrate --resume r1 --profile work"),
         (migration(verdict="differs"), ""),
-        (plan(), "qdrant-admin migrate 'chroma:./my data' --profile work"),
+        (plan(), "qdrant-admin migrate 'chroma:./my data' --rename a=b --profile work"),
         (plan(Problem(level="refused", text="no")), ""),
         (PointsReport(collection="[a] b", points=(), next_offset=7),
          "qdrant-admin points list '[a] b' --offset 7 --profile work"),

@@ -93,10 +93,10 @@ class Clock:
 def test_pace_tells_rate_and_time_left() -> None:
     clock = Clock()
     pace = Pace("copy", 1000, item="a", clock=clock)
-    clock.now += 1
-    event = pace.advance(100)
+    clock.now += 2
+    event = pace.advance(200)
     assert event is not None
-    assert (event.done, event.total, event.rate, event.seconds_left, event.item) == (100, 1000, 100.0, 9.0, "a")
+    assert (event.done, event.total, event.rate, event.seconds_left, event.item) == (200, 1000, 100.0, 8.0, "a")
 
 
 def test_pace_tells_at_most_fifteen_times_a_second() -> None:

@@ -1,0 +1,114 @@
+"""A migration in words: what both faces, and its written report, say of a plan and of a result."""
+
+import shlex
+from typing import NamedTuple
+
+from qdrant_admin.core import words
+from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, MigrationReport, PlanReport
+
+POLICIES = {
+    "fail": "a target that holds points stops the migration before it begins",
+    "skip": "a collection whose target holds points is left out",
+    "overwrite": "points of the same id are written over, others stay",
+    "rename": "a target that exists stays as it is; a new name is taken",
+}
+ACTIONS = {"create": "is made", "append": "is written to", "replace": "is made anew", "skip": "is left out"}
+_STAYS = "What was acknowledged stays"
+
+
+class Step(NamedTuple):
+    """Something to do next."""
+
+    says: str
+    command: str = ""
+    """Runs as it stands; empty where a person has to do it elsewhere."""
+
+
+def sentence(report: MigrationReport) -> str:
+    """What the verdict means, in one plain sentence."""
+    read = sum(one.read for one in report.collections)
+    match report.verdict:
+        case "verified":
+            return f"All {words.counted(read, 'point')} arrived, and every one is what it was at the source."
+        case "differs":
+            return f"The target is not what the source is: {_differences(report) or 'see below'}."
+        case "unverified":
+            return "It was copied and could not be compared with its source, so nothing is claimed."
+        case "skipped":
+            return "Nothing was copied: every collection was left out."
+        case "cancelled":
+            return f"Stopped. {_STAYS}; it can be taken up again where it was."
+        case _:
+            return f"The migration could not be finished. {_STAYS}."
+
+
+def _differences(report: MigrationReport) -> str:
+    counts = (
+        (sum(len(one.missing) for one in report.collections), "missing"),
+        (sum(len(one.different) for one in report.collections), "different"),
+        (sum(one.rejected for one in report.collections), "rejected"),
+    )
+    return ", ".join(f"{words.number(count)} {word}" for count, word in counts if count)
+
+
+def next_steps(report: MigrationReport) -> list[Step]:
+    """What to do about it now, the most important first."""
+    resume = f"qdrant-admin migrate --resume {report.run}"
+    if report.verdict in {"cancelled", "failed", "unverified"}:
+        return [Step("take it up again where it was", resume)]
+    steps = []
+    if report.reject_file:
+        steps.append(Step("mend what was rejected and send it again", replay(report)))
+    if any(one.missing or one.different for one in report.collections):
+        again = shlex.join(["qdrant-admin", "migrate", report.source, "--on-conflict", "overwrite"])
+        steps.append(Step("copy again over what differs", again))
+    if report.verdict == "verified":
+        steps.append(Step("prove that it survives a crash", "qdrant-admin verify --how kill"))
+        steps.append(Step("point your application at it", "qdrant-admin env"))
+        steps.append(Step(f"the source was not touched; remove it yourself once nobody needs it: {report.source}"))
+    return steps
+
+
+def replay(report: MigrationReport) -> str:
+    """The command that sends the mended rejects again; empty when there are none."""
+    file = report.reject_file
+    return shlex.join(["qdrant-admin", "migrate", "--replay-rejects", file]) if file else ""
+
+
+def command(plan: PlanReport) -> list[str]:
+    """The words of the command that does what a plan says."""
+    given = ["qdrant-admin", "migrate", plan.source]
+    if plan.on_conflict != "fail":
+        given += ["--on-conflict", plan.on_conflict]
+    for one in plan.collections:
+        if one.left_out:
+            given += ["--exclude", one.source]
+        elif one.target != one.source and one.on_conflict != "rename":
+            given += ["--rename", f"{one.source}={one.target}"]
+        if one.on_conflict != plan.on_conflict:
+            given += ["--on-conflict-of", f"{one.source}={one.on_conflict}"]
+    return given
+
+
+def action(one: CollectionPlan) -> str:
+    """What happens in the target: `is made`, `is written to, 12 there`."""
+    there = f", {words.number(one.target_points)} there" if one.target_exists else ""
+    return f"{ACTIONS[one.action]}{there}"
+
+
+def how(plan: PlanReport) -> list[tuple[str, str]]:
+    """How it would be done, as label and words."""
+    taken = [one for one in plan.collections if one.action != "skip"]
+    needed = sum(one.estimated_bytes for one in taken)
+    rows = [
+        ("conflicts", f"{plan.on_conflict}: {POLICIES[plan.on_conflict]}"),
+        *[("ids", text) for text in dict.fromkeys(one.ids for one in taken if one.ids)],
+        *[("payload", text) for text in dict.fromkeys(one.payload for one in taken if one.payload)],
+        ("space", f"about {words.size(needed)}" if needed else ""),
+    ]
+    return [(label, text) for label, text in rows if text]
+
+
+def asides(one: CollectionResult) -> list[str]:
+    """What is to be said of one collection besides its figures."""
+    return [one.note] if one.note else []
