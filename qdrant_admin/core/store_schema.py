@@ -58,4 +58,28 @@ STEPS: tuple[SchemaStep, ...] = (
         "0003 migration reject files",
         ("ALTER TABLE migration_checkpoints ADD COLUMN reject_bytes INTEGER NOT NULL DEFAULT 0",),
     ),
+    SchemaStep(
+        "0004 migration spans",
+        (
+            """CREATE TABLE migration_spans (
+                run TEXT NOT NULL REFERENCES migration_runs (run) ON DELETE CASCADE,
+                collection TEXT NOT NULL,
+                span INTEGER NOT NULL,
+                cursor TEXT,
+                read INTEGER NOT NULL DEFAULT 0,
+                written INTEGER NOT NULL DEFAULT 0,
+                skipped INTEGER NOT NULL DEFAULT 0,
+                rejected INTEGER NOT NULL DEFAULT 0,
+                reject_bytes INTEGER NOT NULL DEFAULT 0,
+                done INTEGER NOT NULL DEFAULT 0,
+                updated_at TEXT NOT NULL,
+                PRIMARY KEY (run, collection, span)
+            )""",
+            # A run of before had one span, the whole.
+            """INSERT INTO migration_spans
+                SELECT run, collection, 0, cursor, read, written, skipped, rejected, reject_bytes, done, updated_at
+                FROM migration_checkpoints""",
+            "DROP TABLE migration_checkpoints",
+        ),
+    ),
 )

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from qdrant_admin.core.reports import Frozen
@@ -11,10 +12,12 @@ from qdrant_admin.migration.sources.base import Cursor
 
 
 class Checkpoint(Frozen):
-    """One collection of one run. It moves only behind what the server has acknowledged."""
+    """One span of one collection of one run. It moves only behind what the server has acknowledged."""
 
     collection: str
     """Name at the source."""
+    span: int = 0
+    """Its place among the spans of the plan."""
     cursor: Cursor = None
     read: int = 0
     written: int = 0
@@ -42,6 +45,20 @@ class UnfinishedRun(Frozen):
         return sum(checkpoint.read for checkpoint in self.checkpoints)
 
 
+def total(collection: str, spans: Iterable[Checkpoint]) -> Checkpoint:
+    """All spans of one collection in one: figures added up, done when every span is."""
+    found = list(spans)
+    return Checkpoint(
+        collection=collection,
+        read=sum(one.read for one in found),
+        written=sum(one.written for one in found),
+        skipped=sum(one.skipped for one in found),
+        rejected=sum(one.rejected for one in found),
+        reject_bytes=max((one.reject_bytes for one in found), default=0),
+        done=bool(found) and all(one.done for one in found),
+    )
+
+
 def begin(store: StateStore, plan: PlanReport) -> None:
     """Remember a run before its first write; a run that is known stays as it is."""
     now = _now()
@@ -53,29 +70,19 @@ def begin(store: StateStore, plan: PlanReport) -> None:
         )
 
 
-def save(store: StateStore, run: str, checkpoint: Checkpoint) -> None:
-    """Move the checkpoint of one collection."""
+def save(store: StateStore, run: str, moved: Sequence[Checkpoint]) -> None:
+    """Move checkpoints, all of them in one transaction: together they say what the reject file holds."""
     now = _now()
+    columns = ("cursor", "read", "written", "skipped", "rejected", "reject_bytes", "done")
+    rows = [{"run": run, "now": now, **one.model_dump(), "cursor": json.dumps(one.cursor)} for one in moved]
+    new = ", ".join(f"{column} = excluded.{column}" for column in columns)
     with store.connection() as connection:
-        connection.execute(
-            "INSERT INTO migration_checkpoints"
-            " (run, collection, cursor, read, written, skipped, rejected, reject_bytes, done, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, collection) DO UPDATE SET"
-            " cursor = excluded.cursor, read = excluded.read, written = excluded.written, skipped = excluded.skipped,"
-            " rejected = excluded.rejected, reject_bytes = excluded.reject_bytes, done = excluded.done,"
-            " updated_at = excluded.updated_at",
-            (
-                run,
-                checkpoint.collection,
-                json.dumps(checkpoint.cursor),
-                checkpoint.read,
-                checkpoint.written,
-                checkpoint.skipped,
-                checkpoint.rejected,
-                checkpoint.reject_bytes,
-                checkpoint.done,
-                now,
-            ),
+        connection.executemany(
+            "INSERT INTO migration_spans"  # noqa: S608 # names from a constant
+            f" (run, collection, span, {', '.join(columns)}, updated_at)"
+            f" VALUES (:run, :collection, :span, {', '.join(f':{column}' for column in columns)}, :now)"
+            f" ON CONFLICT (run, collection, span) DO UPDATE SET {new}, updated_at = excluded.updated_at",
+            rows,
         )
         connection.execute("UPDATE migration_runs SET updated_at = ? WHERE run = ?", (now, run))
 
@@ -86,10 +93,13 @@ def finish(store: StateStore, run: str) -> None:
         connection.execute("UPDATE migration_runs SET state = 'finished', updated_at = ? WHERE run = ?", (_now(), run))
 
 
-def checkpoints(store: StateStore, run: str) -> dict[str, Checkpoint]:
-    """Every checkpoint of a run, by collection."""
+def checkpoints(store: StateStore, run: str) -> dict[str, list[Checkpoint]]:
+    """The checkpoints of a run: collection to its spans, in their order."""
+    found: dict[str, list[Checkpoint]] = {}
     with store.connection() as connection:
-        return {found.collection: found for found in _of(connection, run)}
+        for one in _of(connection, run):
+            found.setdefault(one.collection, []).append(one)
+    return found
 
 
 def unfinished(store: StateStore) -> list[UnfinishedRun]:
@@ -114,8 +124,8 @@ def unfinished(store: StateStore) -> list[UnfinishedRun]:
 
 def _of(connection: sqlite3.Connection, run: str) -> list[Checkpoint]:
     rows = connection.execute(
-        "SELECT collection, cursor, read, written, skipped, rejected, reject_bytes, done FROM migration_checkpoints"
-        " WHERE run = ? ORDER BY collection",
+        "SELECT collection, span, cursor, read, written, skipped, rejected, reject_bytes, done FROM migration_spans"
+        " WHERE run = ? ORDER BY collection, span",
         (run,),
     ).fetchall()
     return [Checkpoint.model_validate({**dict(row), "cursor": json.loads(row["cursor"])}) for row in rows]

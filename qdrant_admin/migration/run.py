@@ -1,8 +1,9 @@
 """Running a plan: make the targets, copy, put back aliases, verify, and only then say how it went."""
 
 import contextlib
+import itertools
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,18 @@ from qdrant_admin.migration import checkpoint, compare
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
 from qdrant_admin.migration.plan import misfits
 from qdrant_admin.migration.rejects import RejectFile
-from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, MigrationReport, PlanReport, Verdict
+from qdrant_admin.migration.reports import (
+    CollectionPlan,
+    CollectionResult,
+    Method,
+    MigrationReport,
+    PlanReport,
+    Verdict,
+)
 from qdrant_admin.migration.sources.base import Source
 from qdrant_admin.migration.sources.registry import open_source
 from qdrant_admin.migration.stream import Copier
+from qdrant_admin.migration.task import Task
 from qdrant_admin.migration.uri import command, parse
 from qdrant_admin.migration.verify import Verifier
 from qdrant_admin.migration.weather import PASSING, Weather
@@ -31,6 +40,8 @@ from qdrant_admin.workspace import Workspace
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
+_COPY: dict[Method, Callable[[Task], Events]] = {"stream": lambda task: Copier(task).run()}
+"""How each way of copying is done."""
 _WORST: tuple[Verdict, ...] = ("failed", "cancelled", "differs", "unverified", "verified", "skipped")
 
 
@@ -106,7 +117,8 @@ class _Run:
         self._store, self._plan, self._source, self._database, self._cancel = ws.store, plan, source, database, cancel
         self._rejects = RejectFile(plan)
         self._start = time.monotonic()
-        self._checkpoints: dict[str, Checkpoint] = {}
+        self._checkpoints: dict[str, list[Checkpoint]] = {}
+        self._tasks: dict[str, Task] = {}
         self._results: dict[str, CollectionResult] = {}
         self._resumed = False
         self.how_to_resume = command(plan.source, "--resume")
@@ -117,9 +129,9 @@ class _Run:
         self._checkpoints = checkpoint.checkpoints(self._store, self._plan.run)
         self._resumed = bool(self._checkpoints)
         if self._resumed:
-            done = sum(found.read for found in self._checkpoints.values())
+            done = sum(found.read for found in self._all())
             yield Notice(text=f"going on behind {counted(done, 'point')} that an earlier run has handled")
-        self._rejects.cut(max((found.reject_bytes for found in self._checkpoints.values()), default=0))
+        self._rejects.cut(max((found.reject_bytes for found in self._all()), default=0))
         wanted = [planned for planned in self._plan.collections if planned.action != "skip"]
         slots = {}
         for planned in wanted:
@@ -153,7 +165,7 @@ class _Run:
     def _result(self, planned: CollectionPlan, *, cancelled: bool) -> CollectionResult:
         if planned.source in self._results:
             return self._results[planned.source]
-        at = self._checkpoints.get(planned.source, Checkpoint(collection=planned.source))
+        at = self._total(planned)
         if planned.action == "skip":
             left = planned.left_out or ("left as it is" if planned.target_exists else "left out: it holds no vector")
             return CollectionResult(
@@ -176,7 +188,7 @@ class _Run:
         known = planned.source in self._checkpoints
         there = self._database.exists(planned.target)
         if not there:
-            if known and self._checkpoints[planned.source].read:
+            if known and self._total(planned).read:
                 raise self._gone(planned)
             self._database.create_collection(planned.target, planned.spec)
         info = self._database.collection(planned.target)
@@ -193,7 +205,7 @@ class _Run:
                 fix=command(self._plan.source, "--on-conflict", "rename"),
             )
         if not known:
-            self._save(Checkpoint(collection=planned.source))
+            self._save([Checkpoint(collection=planned.source, span=number) for number in range(len(planned.spans))])
         yield StepFinished(step=step, detail="was there" if there else "made")
         return {slot.name: slot for slot in info.vectors}
 
@@ -204,31 +216,41 @@ class _Run:
             fix=command(self._plan.source),
         )
 
-    def _save(self, moved: Checkpoint) -> None:
-        self._checkpoints[moved.collection] = moved
+    def _save(self, moved: Sequence[Checkpoint]) -> None:
+        for one in moved:
+            spans = self._checkpoints.setdefault(one.collection, [])
+            spans[one.span : one.span + 1] = [one]
         checkpoint.save(self._store, self._plan.run, moved)
+
+    def _all(self) -> Iterator[Checkpoint]:
+        return itertools.chain.from_iterable(self._checkpoints.values())
+
+    def _total(self, planned: CollectionPlan) -> Checkpoint:
+        return checkpoint.total(planned.source, self._checkpoints.get(planned.source, ()))
 
     def _copy(self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]) -> Events:
         yield StepStarted(step="copy", title=f"copying into {self._plan.target}")
-        total, done = sum(planned.count for planned in wanted), sum(at.read for at in self._checkpoints.values())
+        total, done = sum(planned.count for planned in wanted), sum(at.read for at in self._all())
         whole = Pace("copy", total, done=done)
         for planned in wanted:
-            copier = Copier(
+            task = Task(
+                plan=planned,
                 source=self._source,
                 database=self._database,
-                plan=planned,
                 slots=slots[planned.source],
+                batch_size=self._plan.batch_size,
+                workers=self._plan.workers,
                 rejects=self._rejects,
                 save=self._save,
-                batch_size=self._plan.batch_size,
                 weather=self._weather,
                 whole=whole,
-                checkpoint=self._checkpoints[planned.source],
                 cancel=self._cancel,
+                checkpoints=list(self._checkpoints[planned.source]),
             )
-            yield from copier.run()
+            self._tasks[planned.source] = task
+            yield from _COPY[planned.method](task)
         yield whole.event()
-        rejected = sum(at.rejected for at in self._checkpoints.values())
+        rejected = sum(at.rejected for at in self._all())
         outcome = f"{counted(rejected, 'record')} rejected" if rejected else ""
         yield StepFinished(step="copy", outcome="warning" if rejected else "ok", detail=outcome)
 
@@ -262,7 +284,7 @@ class _Run:
                 self._source, self._database, planned, slots[planned.source], self._weather, self._cancel
             )
             yield from verifier.run()
-            self._results[planned.source] = verifier.result(self._checkpoints[planned.source])
+            self._results[planned.source] = verifier.result(self._total(planned))
         sound = all(result.verdict == "verified" for result in self._results.values())
         verified = sum(result.verified for result in self._results.values())
         yield StepFinished(

@@ -1,111 +1,153 @@
-"""Copying one collection: read, check, write, and only then move the checkpoint."""
+"""Copying one collection point by point: read, check, write, and only then move the checkpoints."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 
-from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
-from qdrant_admin.database.models import Point, VectorSpec
-from qdrant_admin.migration.checkpoint import Checkpoint
+from qdrant_admin.database.models import Point
 from qdrant_admin.migration.checks import Checked, Checker, Refusal
-from qdrant_admin.migration.rejects import RejectFile
-from qdrant_admin.migration.reports import CollectionPlan
-from qdrant_admin.migration.sources.base import Batch, Source
-from qdrant_admin.migration.weather import PASSING, Weather
-
-if TYPE_CHECKING:
-    from qdrant_admin.database.gateway import Database
+from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
+from qdrant_admin.migration.sources.base import Batch
+from qdrant_admin.migration.task import Task
+from qdrant_admin.migration.weather import PASSING
 
 _SAVE_EVERY_SECONDS = 0.25
-"""Writing a batch again changes nothing, so a checkpoint may lag that far behind: each one is a sync of the disk."""
+"""Writing a batch again changes nothing, so checkpoints may lag that far behind: each time is a sync of the disk."""
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of one batch."""
+
+    read: int
+    refusals: list[Refusal]
+    zero_vectors: int
+
+
 class Copier:
-    """Copies one collection, from its checkpoint on."""
+    """Copies one collection, from its checkpoints on."""
 
-    source: Source
-    database: "Database"
-    plan: CollectionPlan
-    slots: Mapping[str, VectorSpec]
-    rejects: RejectFile
-    save: Callable[[Checkpoint], None]
-    batch_size: int
-    weather: Weather
-    whole: Pace
-    checkpoint: Checkpoint
-    cancel: CancelToken
-    _saved_at: float = field(default=0.0, init=False)
-    _zero_vectors: int = field(default=0, init=False)
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._at = task.checkpoints
+        self._moved: set[int] = set()
+        self._saved_at = 0.0
+        self._reject_bytes = max(one.reject_bytes for one in self._at)
+        self._zero_vectors = 0
+        source = task.source
+        self._checker = Checker(task.slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
 
     def run(self) -> Events:
         """Copy until the source has no more.
 
         Raises:
-            Cancelled: between two batches; the checkpoint is kept.
-            SourceUnreadable, ServerUnreachable: and the checkpoint is kept as well.
+            Cancelled: between two batches; the checkpoints are kept.
+            SourceUnreadable, ServerUnreachable: and the checkpoints are kept as well.
         """
-        pace = Pace("copy", self.plan.count, item=self.plan.target, done=self.checkpoint.read)
+        task = self._task
+        pace = Pace("copy", task.plan.count, item=task.plan.target, done=sum(one.read for one in self._at))
         yield pace.event()
         try:
-            while not self.checkpoint.done:
+            while not all(one.done for one in self._at):
                 try:
                     yield from self._pass(pace)
                 except PASSING as error:
+                    task.retries += 1
                     yield pace.event(note=error.what)
-                    yield from self.weather.wait(error)
+                    yield from task.weather.wait(error)
         finally:
-            self.save(self.checkpoint)
+            self._save()
         if self._zero_vectors:
             zeros = counted(self._zero_vectors, "vector")
-            words = f"{zeros} of {plain(self.plan.source)} all zero: no search by Cosine finds such a point"
+            words = f"{zeros} of {plain(task.plan.source)} all zero: no search by Cosine finds such a point"
             yield Notice(level="warning", text=words)
         yield pace.event()
 
     def _pass(self, pace: Pace) -> Events:
-        checker = Checker(self.slots, vectorless=self.source.vectorless, folds_uuids=self.source.folds_uuids)
-        for batch in self.source.batches(self.plan.source, size=self.batch_size, after=self.checkpoint.cursor):
-            self.cancel.check()
-            checked = checker.check(batch.records)
-            refused = [*checked.refusals, *self._write(checked.points, checked)]
-            self._advance(batch, checked, refused)
-            yield from self.weather.fair()
-            for moved in (pace.advance(len(batch.records)), self.whole.advance(len(batch.records))):
-                if moved:
-                    yield moved
-        self.checkpoint = self.checkpoint.model_copy(update={"done": True})
+        """Until everything is copied or somebody fails; what was acknowledged by then is settled either way."""
+        task = self._task
+        spans = [one.span for one in self._at if not one.done]
+        writers = 1 if task.plan.in_order else task.workers
+        with Pipeline(spans, read=self._read, write=self._write, writers=writers) as pipeline:
+            try:
+                for told in pipeline.news():
+                    task.cancel.check()
+                    if told is None:
+                        continue
+                    handled = self._settle(told)
+                    yield from task.weather.fair()
+                    for moved in (pace.advance(handled), task.whole.advance(handled)):
+                        if moved:
+                            yield moved
+            finally:
+                pipeline.stop()
+                for told in pipeline.rest():
+                    handled = self._settle(told)
+                    pace.done, task.whole.done = pace.done + handled, task.whole.done + handled
 
-    def _write(self, points: list[Point], checked: Checked) -> list[Refusal]:
+    def _read(self, span: int) -> Iterator[Batch]:
+        planned = self._task.plan.spans[span]
+        after = self._at[span].cursor
+        return self._task.source.batches(
+            self._task.plan.source,
+            size=self._task.batch_size,
+            after=planned.after if after is None else after,
+            until=planned.until,
+        )
+
+    def _write(self, batch: Batch) -> Written:
+        checked = self._checker.check(batch.records)
+        refused = self._upsert(checked.points, checked)
+        return Written(len(batch.records), list(chain(checked.refusals, refused)), checked.zero_vectors)
+
+    def _upsert(self, points: list[Point], checked: Checked) -> list[Refusal]:
         """Write them; what the server refuses is found by halving, and everything else is written."""
         if not points:
             return []
         try:
-            self.database.upsert(self.plan.target, points, wait=True)
+            self._task.database.upsert(self._task.plan.target, points, wait=True)
         except (RequestRejected, BadInput) as error:
             if len(points) == 1:
                 return [Refusal(checked.originals[points[0].id], f"the server refused it: {error}")]
             middle = len(points) // 2
-            return self._write(points[:middle], checked) + self._write(points[middle:], checked)
+            return self._upsert(points[:middle], checked) + self._upsert(points[middle:], checked)
         return []
 
-    def _advance(self, batch: Batch, checked: Checked, refused: list[Refusal]) -> None:
-        now = self.checkpoint
-        self._zero_vectors += checked.zero_vectors
-        self.checkpoint = now.model_copy(
+    def _settle(self, told: Settled[Written] | Ended) -> int:
+        """Move the checkpoint of a span; how many records that was."""
+        now = self._at[told.span]
+        self._moved.add(told.span)
+        if isinstance(told, Ended):
+            self._at[told.span] = now.model_copy(update={"done": True})
+            return 0
+        done = told.outcome
+        self._zero_vectors += done.zero_vectors
+        if done.refusals:
+            self._reject_bytes = self._task.rejects.append(self._task.plan.source, done.refusals)
+        self._at[told.span] = now.model_copy(
             update={
-                "cursor": batch.cursor,
-                "read": now.read + len(batch.records),
-                "written": now.written + len(batch.records) - len(refused),
-                "rejected": now.rejected + len(refused),
-                "reject_bytes": self.rejects.append(self.plan.source, refused) if refused else now.reject_bytes,
+                "cursor": told.cursor,
+                "read": now.read + done.read,
+                "written": now.written + done.read - len(done.refusals),
+                "rejected": now.rejected + len(done.refusals),
             }
         )
         if time.monotonic() - self._saved_at >= _SAVE_EVERY_SECONDS:
-            self.save(self.checkpoint)
-            self._saved_at = time.monotonic()
+            self._save()
+        return done.read
+
+    def _save(self) -> None:
+        """Keep every checkpoint that moved, all at once: together they say what the reject file holds."""
+        moved = [self._at[span].model_copy(update={"reject_bytes": self._reject_bytes}) for span in sorted(self._moved)]
+        if moved:
+            self._task.save(moved)
+            for one in moved:
+                self._at[one.span] = one
+        self._moved.clear()
+        self._saved_at = time.monotonic()

@@ -84,16 +84,26 @@ def test_checkpoints_go_with_their_run(store: StateStore) -> None:
     with store.connection() as connection:
         connection.execute("INSERT INTO migration_runs VALUES ('r', 's', 't', '{}', 'running', 'now', 'now')")
         connection.execute(
-            "INSERT INTO migration_checkpoints (run, collection, cursor, updated_at) VALUES ('r', 'c', '7', 'now')"
+            "INSERT INTO migration_spans (run, collection, span, cursor, updated_at) VALUES ('r', 'c', 0, '7', 'now')"
         )
     with store.connection() as connection:
-        assert tuple(connection.execute("SELECT read, written, done FROM migration_checkpoints").fetchone()) == (
-            0,
-            0,
-            0,
-        )
+        assert tuple(connection.execute("SELECT read, written, done FROM migration_spans").fetchone()) == (0, 0, 0)
         connection.execute("DELETE FROM migration_runs")
-        assert connection.execute("SELECT count(*) FROM migration_checkpoints").fetchone()[0] == 0
+        assert connection.execute("SELECT count(*) FROM migration_spans").fetchone()[0] == 0
+
+
+def test_checkpoints_of_before_there_were_spans_are_kept_as_one_span(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite3"
+    with StateStore(path, steps=STEPS[:3]).connection() as connection:
+        connection.execute("INSERT INTO migration_runs VALUES ('r', 's', 't', '{}', 'running', 'now', 'now')")
+        connection.execute(
+            "INSERT INTO migration_checkpoints (run, collection, cursor, read, written, rejected, updated_at)"
+            " VALUES ('r', 'c', '7', 9, 8, 1, 'now')"
+        )
+    with StateStore(path).connection() as connection:
+        columns = "collection, span, cursor, read, written, rejected, done"
+        rows = connection.execute(f"SELECT {columns} FROM migration_spans").fetchall()  # noqa: S608 # a constant
+    assert [tuple(row) for row in rows] == [("c", 0, "7", 9, 8, 1, 0)]
 
 
 def test_an_older_file_is_brought_up_to_date_and_keeps_its_rows(tmp_path: Path) -> None:

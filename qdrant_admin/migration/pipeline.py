@@ -1,0 +1,211 @@
+"""Reading and writing at the same time: readers fetch batches of spans, writers send them, acknowledgements come back.
+
+Batches leave in the order in which they were read, and what was sent is always waited for. So of every span that is
+stopped, whatever was written is one piece from its beginning: no batch lies behind a hole, and none is lost from sight.
+"""
+
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, Protocol, TypeVar
+
+from qdrant_admin.migration.sources.base import Cursor
+
+_LOOK_SECONDS = 0.1
+"""How long whoever watches the pipeline waits before looking around."""
+_AHEAD = 2
+"""Batches a writer that may be read and not yet acknowledged."""
+
+
+class Piece(Protocol):
+    """What travels: some records, and where to go on behind them."""
+
+    @property
+    def cursor(self) -> Cursor:
+        """Behind the last of them."""
+        ...
+
+
+Batch_ = TypeVar("Batch_", bound=Piece)
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled(Generic[Outcome]):
+    """One batch that was acknowledged, and every one before it in its span."""
+
+    span: int
+    cursor: Cursor
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A span of which everything was acknowledged."""
+
+    span: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent(Generic[Outcome]):
+    span: int
+    number: int
+    cursor: Cursor
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A span that was read to its end."""
+
+    span: int
+    batches: int
+
+
+class Pipeline(Generic[Batch_, Outcome]):
+    """One pass over some spans. A context manager: leaving it stops and joins every thread.
+
+    Args:
+        spans: numbers of the spans to read.
+        read: the batches of a span; called in a reader's thread.
+        write: sends one batch and waits until it is acknowledged; called in a writer's thread.
+        writers: threads that write, and at most as many that read.
+    """
+
+    def __init__(
+        self,
+        spans: Sequence[int],
+        *,
+        read: Callable[[int], Iterator[Batch_]],
+        write: Callable[[Batch_], Outcome],
+        writers: int,
+    ) -> None:
+        self._read, self._write = read, write
+        self._todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for span in spans:
+            self._todo.put(span)
+        self._open = len(spans)
+        self._room = threading.Semaphore(writers * _AHEAD)
+        self._work: queue.SimpleQueue[tuple[int, int, Batch_] | None] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[_Sent[Outcome] | _Read | BaseException] = queue.SimpleQueue()
+        self._taking = threading.Lock()
+        self._stop = threading.Event()
+        self._ahead: dict[tuple[int, int], _Sent[Outcome]] = {}
+        self._next: Counter[int] = Counter()
+        self._whole: dict[int, int] = {}
+        self._writers = writers
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
+            for work, name, many in (
+                (self._reader, "migration-read", min(writers, len(spans))),
+                (self._writer, "migration-write", writers),
+            )
+            for _ in range(many)
+        ]
+
+    def __enter__(self) -> "Pipeline[Batch_, Outcome]":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def news(self) -> Iterator[Settled[Outcome] | Ended | None]:
+        """What has come back, in the order of each span; None now and then when nothing has.
+
+        Nothing more is read until it is asked for again, save what was read ahead.
+
+        Raises:
+            BaseException: whatever reading or writing raised.
+        """
+        while self._open:
+            try:
+                told = self._news.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                yield None
+                continue
+            if isinstance(told, BaseException):
+                raise told
+            yield from self._settled(told)
+
+    def stop(self) -> None:
+        """Read nothing more, send nothing more, and wait for what is under way."""
+        self._stop.set()
+        for _ in range(self._writers):
+            self._work.put(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def rest(self) -> Iterator[Settled[Outcome] | Ended]:
+        """After `stop`: what was acknowledged meanwhile."""
+        while True:
+            try:
+                told = self._news.get_nowait()
+            except queue.Empty:
+                return
+            if not isinstance(told, BaseException):
+                yield from self._settled(told)
+
+    def _settled(self, told: _Sent[Outcome] | _Read) -> Iterator[Settled[Outcome] | Ended]:
+        if isinstance(told, _Read):
+            self._whole[told.span] = told.batches
+        else:
+            self._ahead[told.span, told.number] = told
+        while (found := self._ahead.pop((told.span, self._next[told.span]), None)) is not None:
+            self._next[told.span] += 1
+            self._room.release()
+            yield Settled(found.span, found.cursor, found.outcome)
+        if self._whole.get(told.span) == self._next[told.span]:
+            del self._whole[told.span]
+            self._open -= 1
+            yield Ended(told.span)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 # it is raised where the news are read
+            self._stop.set()
+            self._news.put(error)
+
+    def _reader(self) -> None:
+        while True:
+            try:
+                span = self._todo.get_nowait()
+            except queue.Empty:
+                return
+            number = 0
+            for number, batch in enumerate(self._admitted(self._read(span)), start=1):
+                self._work.put((span, number - 1, batch))
+            if self._stop.is_set():
+                return
+            self._news.put(_Read(span, number))
+
+    def _admitted(self, batches: Iterator[Batch_]) -> Iterator[Batch_]:
+        """Batches, each read only when there is room for it."""
+        while True:
+            while not self._room.acquire(timeout=_LOOK_SECONDS):
+                if self._stop.is_set():
+                    return
+            batch = None if self._stop.is_set() else next(batches, None)
+            if batch is None:
+                self._room.release()
+                return
+            yield batch
+
+    def _writer(self) -> None:
+        while (item := self._taken()) is not None:
+            span, number, batch = item
+            self._news.put(_Sent(span, number, batch.cursor, self._write(batch)))
+
+    def _taken(self) -> tuple[int, int, Batch_] | None:
+        """The next batch to send. One writer at a time decides: none overtakes another that then gives up."""
+        with self._taking:
+            item = self._work.get()
+            return None if self._stop.is_set() else item

@@ -1,0 +1,44 @@
+"""One collection on its way: all that a way of copying is given, and what it gives back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.pace import Pace
+from qdrant_admin.database.models import VectorSpec
+from qdrant_admin.migration.checkpoint import Checkpoint
+from qdrant_admin.migration.rejects import RejectFile
+from qdrant_admin.migration.reports import CollectionPlan
+from qdrant_admin.migration.sources.base import Source
+from qdrant_admin.migration.weather import Weather
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.gateway import Database
+
+
+@dataclass
+class Task:
+    """A collection to be copied, from its checkpoints on."""
+
+    plan: CollectionPlan
+    source: Source
+    database: "Database"
+    slots: Mapping[str, VectorSpec]
+    """The vectors of the target, by name."""
+    batch_size: int
+    """Points a request, at most."""
+    workers: int
+    """Requests under way at the same time, at most."""
+    rejects: RejectFile
+    save: Callable[[Sequence[Checkpoint]], None]
+    """Keeps checkpoints, all of them or none."""
+    weather: Weather
+    whole: Pace
+    """Of all collections together."""
+    cancel: CancelToken
+    checkpoints: list[Checkpoint]
+    """One a span, in the order of the plan."""
+    retries: int = field(default=0, init=False)
+    octets: int = field(default=0, init=False)
+    """Bytes sent."""
