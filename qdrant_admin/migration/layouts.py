@@ -6,16 +6,16 @@ inside; Mem0 reads `data` and its own fields flat. Anything else is flat metadat
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
+
+import numpy as np
 
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.text import plain
-from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
 
 Layout = Literal["plain", "langchain", "llamaindex", "mem0"]
-OPTIONS = frozenset({"layout", "distance"})
-"""Options of a source's URI that `layout_option` and `distance_option` read."""
 SAMPLE = 16
 """Records looked at to recognise a layout. All of them have to agree."""
 DOCUMENT = "document"
@@ -29,6 +29,7 @@ _WORDS: dict[Layout, str] = {
     "llamaindex": "as LlamaIndex reads it: metadata flat, the node with its text in _node_content",
     "mem0": "as Mem0 reads it: the text in data, hash, user_id and the rest flat beside it",
 }
+_TITLES: dict[Layout, str] = {"langchain": "LangChain", "llamaindex": "LlamaIndex", "mem0": "Mem0"}
 _MEM0_FIELDS = ("user_id", "agent_id", "run_id", "actor_id")
 """The fields of which Mem0 itself makes keyword indexes."""
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -80,9 +81,15 @@ def recognised(records: Sequence[Mapping[str, Any]]) -> Layout:
     return "plain"
 
 
-def words(layout: Layout) -> str:
-    """Where things are in the payload, for the plan."""
-    return _WORDS[layout]
+def words(layout: Layout, *, by: str = "") -> str:
+    """Where things are in the payload, for the plan.
+
+    Args:
+        layout: how.
+        by: what it was recognised by, when nobody asked for it: `what its records hold`.
+    """
+    recognised_by = f" (recognised by {by}; ?layout=plain leaves it alone)" if by and layout != "plain" else ""
+    return _WORDS[layout] + recognised_by
 
 
 def words_kept(payloads: Sequence[Mapping[str, Any]]) -> str:
@@ -125,6 +132,32 @@ def fitted(spec: CollectionSpec, layout: Layout, distance: Distance | None = Non
         vectors = (*vectors, VectorSpec(name="bm25", kind="sparse", params={"modifier": "idf"}))
     indexes = payload_indexes(layout) | spec.payload_indexes
     return spec.model_copy(update={"vectors": vectors, "payload_indexes": indexes})
+
+
+def unit_length(vectors: Sequence[Floats]) -> bool:
+    """Whether all of these vectors have length one, as most models make them."""
+    return bool(vectors) and all(abs(float(np.linalg.norm(vector)) - 1) < 1e-4 for vector in vectors)
+
+
+def distance_notes(own: Distance, asked: Distance | None, *, unit: bool, layout: Layout = "plain") -> Iterator[str]:
+    """What a person should know of the distance of the target.
+
+    Args:
+        own: the source's.
+        asked: what the URI asks for.
+        unit: whether the vectors looked at have length one.
+        layout: whose the records are.
+    """
+    if asked in {None, own}:
+        if own != "Cosine" and layout in _TITLES:
+            order = "in the same order" if unit else "and other points, as these do not all have length one"
+            yield f"{_TITLES[layout]} compares by Cosine in Qdrant: ?distance=Cosine asks for it, {order}"
+        elif own == "Euclid" and unit:
+            yield "its vectors have length one: Cosine finds the same in the same order, ?distance=Cosine asks for it"
+        return
+    same = unit and "Manhattan" not in {own, asked}
+    order = "length one: the order of what is found stays" if same else "what is found, and its order, may change"
+    yield f"compared by {own} at the source and by {asked} in the target, as asked ({order})"
 
 
 def _beside(metadata: Mapping[str, Any], text: str | None, field: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def records(source: ChromaDirectory, name: str, size: int = 7) -> dict[Any, Reco
     return {record.id: record for record in found}
 
 
-@pytest.mark.parametrize(("store", "version"), [("chroma-1.5", "1.x"), ("chroma-0.4", "0.4")])
+@pytest.mark.parametrize(("store", "version"), [("chroma-1.5", "1.x"), ("chroma-0.5", "0.5"), ("chroma-0.4", "0.4")])
 def test_reads_what_chroma_itself_reads_and_changes_nothing(store: str, version: str, tmp_path: Path) -> None:
     folder = unpacked(store, tmp_path)
     expected = json.loads((tmp_path / f"{store}.expected.json").read_text())

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
-from qdrant_admin.database.models import CollectionSpec, Floats, VectorSpec
+from qdrant_admin.database.models import Floats
 from qdrant_admin.migration.detect import chroma_format, wrong_kind
+from qdrant_admin.migration.layouts import SAMPLE
 from qdrant_admin.migration.sources import chroma_payload
 from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
 from qdrant_admin.migration.sources.chroma_hnsw import HnswSegment, as_seq_id
@@ -38,6 +38,8 @@ class _Collection:
     name: str
     dimension: int | None
     space: str
+    said: str | None
+    """The distance that its metadata speaks of."""
     vectors: str | None
     metadata: str
 
@@ -66,6 +68,7 @@ class ChromaDirectory:
         self._has_bools = "bool_value" in self._database.columns("embedding_metadata")
         self._known = {collection.name: collection for collection in self._list()}
         self._segments: dict[str, _Vectors] = {}
+        self._shapes: dict[str, chroma_payload.Shape] = {}
         if uri.collection is not None and uri.collection not in self._known:
             self._database.close()
             raise no_such_collection(uri.collection, sorted(self._known))
@@ -89,19 +92,13 @@ class ChromaDirectory:
     ) -> Iterator[Batch]:
         """Records in the order in which Chroma got them."""
         collection = self._known[name]
-        vectors = self._vectors(collection)
+        vectors, shape = self._vectors(collection), self._shape(collection)
         last = int(after or 0)
-        while True:
-            rows = self._database.rows(
-                "SELECT id, embedding_id FROM embeddings WHERE segment_id = ? AND id > ? ORDER BY id LIMIT ?",
-                (collection.metadata, last, size),
-            )
-            if not rows:
-                break
-            last = int(rows[-1][0])
-            payloads = self._payloads([int(row[0]) for row in rows])
-            found = vectors.read([str(row[1]) for row in rows])
-            records = [_record(str(record), payloads.get(int(row), {}), found) for row, record in rows]
+        while rows := self._rows(collection, last, size):
+            last = rows[-1][0]
+            payloads = self._payloads([row for row, _ in rows])
+            found = vectors.read([record for _, record in rows])
+            records = [_record(record, payloads[row], found, shape) for row, record in rows]
             self._check_unchanged(vectors)
             yield Batch(records, last)
         self._check_unchanged(vectors)
@@ -127,11 +124,14 @@ class ChromaDirectory:
                 id=str(row[0]),
                 name=str(row[1]) if names.count(str(row[1])) == 1 else f"{places[str(row[5])][1]}/{row[1]}",
                 dimension=row[2],
-                space=self._space(str(row[0]), row[3], row[4]),
-                vectors=self._segment(str(row[0]), "VECTOR"),
+                space=chroma_payload.space_of(*map(_json, row[3:5]), metadata=said),
+                said=said,
+                vectors=vectors,
                 metadata=self._segment(str(row[0]), "METADATA") or "",
             )
             for row in wanted
+            for vectors in [self._segment(str(row[0]), "VECTOR")]
+            for said in [self._said(str(row[0]), vectors)]
         ]
 
     def _places(self) -> dict[str, tuple[str, str]]:
@@ -151,37 +151,56 @@ class ChromaDirectory:
         rows = self._database.rows("SELECT id FROM segments WHERE collection = ? AND scope = ?", (collection, scope))
         return str(rows[0][0]) if rows else None
 
-    def _space(self, collection: str, *configurations: str | None) -> str:
-        for text in configurations:
-            space = chroma_payload.space_of(_json(text))
-            if space:
-                return space
+    def _said(self, collection: str, segment: str | None) -> str | None:
+        # The segment's own first: changing a collection's metadata replaces all of it, and the distance stays.
         rows = self._database.rows(
+            "SELECT str_value FROM segment_metadata WHERE segment_id = ? AND key = 'hnsw:space'", (segment,)
+        ) + self._database.rows(
             "SELECT str_value FROM collection_metadata WHERE collection_id = ? AND key = 'hnsw:space'", (collection,)
         )
-        return str(rows[0][0]) if rows and rows[0][0] else "l2"
+        return next((str(row[0]) for row in rows if row[0]), None)
 
     def _describe(self, collection: _Collection) -> SourceCollection:
-        if collection.space not in chroma_payload.DISTANCES:
-            raise SourceUnreadable(
-                f"collection {plain(collection.name)} uses the distance {plain(collection.space)}",
-                why=f"known are {', '.join(chroma_payload.DISTANCES)}",
-            )
-        vectors = self._vectors(collection)
+        shape = self._shape(collection)
         count = int(
             self._database.rows("SELECT count(*) FROM embeddings WHERE segment_id = ?", (collection.metadata,))[0][0]
         )
-        spec = None
-        if collection.dimension:
-            distance = chroma_payload.DISTANCES[collection.space]
-            spec = CollectionSpec(vectors=(VectorSpec(size=collection.dimension, distance=distance),))
         return SourceCollection(
             name=collection.name,
             count=count,
-            spec=spec,
-            payload=chroma_payload.WORDS,
-            warnings=tuple(self._warnings(collection, vectors)),
+            spec=shape.spec,
+            payload=shape.words,
+            warnings=(*self._warnings(collection, self._vectors(collection)), *shape.warnings),
         )
+
+    def _shape(self, collection: _Collection) -> chroma_payload.Shape:
+        """What it becomes, looked at once: the plan, the copy and the verification have to agree on it."""
+        if collection.id not in self._shapes:
+            rows = self._rows(collection, 0, SAMPLE)
+            payloads = self._payloads([row for row, _ in rows])
+            found = self._vectors(collection).read([record for _, record in rows])
+            sample = chroma_payload.Sample(
+                documents=[payload.pop(_DOCUMENT_KEY, None) for payload in payloads.values()],
+                metadatas=list(payloads.values()),
+                vectors=[vector for vector in found.values() if not isinstance(vector, str)],
+            )
+            self._shapes[collection.id] = chroma_payload.shape(
+                collection.name,
+                space=collection.space,
+                said=collection.said,
+                dimension=collection.dimension,
+                sample=sample,
+                options=self._uri.options,
+            )
+        return self._shapes[collection.id]
+
+    def _rows(self, collection: _Collection, last: int, size: int) -> list[tuple[int, str]]:
+        """Row and id of the next records."""
+        rows = self._database.rows(
+            "SELECT id, embedding_id FROM embeddings WHERE segment_id = ? AND id > ? ORDER BY id LIMIT ?",
+            (collection.metadata, last, size),
+        )
+        return [(int(row), str(record)) for row, record in rows]
 
     def _warnings(self, collection: _Collection, vectors: "_Vectors") -> Iterator[str]:
         bools = "AND bool_value IS NULL" if self._has_bools else ""
@@ -286,9 +305,11 @@ class _Vectors:
             self._queued[record] = seq
 
 
-def _record(record: str, payload: dict[str, Any], found: dict[str, Floats | str]) -> Record:
+def _record(
+    record: str, payload: dict[str, Any], found: dict[str, Floats | str], shape: chroma_payload.Shape
+) -> Record:
     document = payload.pop(_DOCUMENT_KEY, None)
-    laid_out = chroma_payload.payload_of(payload, document)
+    laid_out = shape.payload(payload, document)
     vector = found.get(record)
     if isinstance(vector, str):
         return Record(record, laid_out, trouble=vector)

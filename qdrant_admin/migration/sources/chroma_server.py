@@ -1,5 +1,6 @@
-"""A Chroma server over its REST interface (`/api/v2`, chromadb 0.6 and newer), without chromadb."""
+"""A Chroma server over its REST interface (`/api/v2`, and `/api/v1` of chromadb 0.4 and 0.5), without chromadb."""
 
+import base64
 import bisect
 from collections.abc import Iterator
 from typing import Any
@@ -7,14 +8,16 @@ from typing import Any
 import httpx
 import numpy as np
 
-from qdrant_admin.core.errors import AccessDenied, AdminError, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, ServerUnreachable, SourceUnreadable
 from qdrant_admin.core.text import plain
-from qdrant_admin.database.models import CollectionSpec, VectorSpec
+from qdrant_admin.database.models import Floats
+from qdrant_admin.migration.layouts import SAMPLE
 from qdrant_admin.migration.sources import chroma_payload
 from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
 from qdrant_admin.migration.uri import KEY_VARIABLE, SourceUri, source_key
 
 _PAGE = 500
+_LISTED = 100
 _TIMEOUT = 60.0
 
 
@@ -26,13 +29,10 @@ class ChromaServer:
 
     def __init__(self, uri: SourceUri) -> None:
         self._uri = uri
-        key = source_key()
-        headers = {"Authorization": f"Bearer {key}", "X-Chroma-Token": key} if key else {}
-        self._http = httpx.Client(base_url=uri.url, headers=headers, timeout=_TIMEOUT)
-        tenant, database = uri.options.get("tenant", "default_tenant"), uri.options.get("database", "default_database")
-        self._base = f"/api/v2/tenants/{_quoted(tenant)}/databases/{_quoted(database)}/collections"
+        self._http = httpx.Client(base_url=uri.url, headers=_credentials(uri), timeout=_TIMEOUT)
         try:
-            self.kind = f"Chroma server {plain(self._ask('GET', '/api/v2/version'))}"
+            self._place, version = self._find_api()
+            self.kind = f"Chroma server {plain(version)}"
             self._known = {str(found["name"]): found for found in self._list()}
             if uri.collection is not None and uri.collection not in self._known:
                 raise no_such_collection(uri.collection, sorted(self._known))
@@ -40,6 +40,7 @@ class ChromaServer:
             self._http.close()
             raise
         self._ids: dict[str, list[str]] = {}
+        self._shapes: dict[str, chroma_payload.Shape] = {}
 
     def collections(self) -> list[SourceCollection]:
         """Every collection; the ids are fetched, so the count is that of what will be read."""
@@ -68,24 +69,53 @@ class ChromaServer:
         """Close the connection."""
         self._http.close()
 
+    def _find_api(self) -> tuple[dict[str, str], str]:
+        """The query that names the database, and the server's version; sets where collections are asked for."""
+        tenant = self._uri.options.get("tenant", "default_tenant")
+        database = self._uri.options.get("database", "default_database")
+        answer = self._send("GET", "/api/v2/version")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            older = self._send("GET", "/api/v1/version")
+            if older.is_success:
+                self._base = "/api/v1/collections"
+                return {"tenant": tenant, "database": database}, self._json(older)
+        self._base = f"/api/v2/tenants/{_quoted(tenant)}/databases/{_quoted(database)}/collections"
+        return {}, self._json(answer)
+
     def _describe(self, name: str) -> SourceCollection:
-        found = self._known[name]
-        dimension = found.get("dimension")
-        space = chroma_payload.space_of(found.get("configuration_json")) or chroma_payload.space_of(found.get("schema"))
-        space = space or (found.get("metadata") or {}).get("hnsw:space") or "l2"
-        if space not in chroma_payload.DISTANCES:
-            raise SourceUnreadable(f"collection {plain(name)} uses the distance {plain(space)}, which is not known")
-        spec = None
-        if dimension:
-            spec = CollectionSpec(vectors=(VectorSpec(size=dimension, distance=chroma_payload.DISTANCES[space]),))
+        shape = self._shape(name)
         count = len(self._all_ids(name))
-        return SourceCollection(name=name, count=count, spec=spec, payload=chroma_payload.WORDS)
+        return SourceCollection(name=name, count=count, spec=shape.spec, payload=shape.words, warnings=shape.warnings)
+
+    def _shape(self, name: str) -> chroma_payload.Shape:
+        """What it becomes, looked at once: the plan, the copy and the verification have to agree on it."""
+        if name not in self._shapes:
+            found = self._known[name]
+            answers = list(self._answers(name, self._all_ids(name)[:SAMPLE]))
+            vectors = [_vector(vector) for answer in answers for vector in answer["embeddings"] if vector is not None]
+            said = (found.get("metadata") or {}).get("hnsw:space")
+            self._shapes[name] = chroma_payload.shape(
+                name,
+                space=chroma_payload.space_of(found.get("configuration_json"), found.get("schema"), metadata=said),
+                said=said,
+                dimension=found.get("dimension") or (len(vectors[0]) if vectors else None),  # 0.4 does not tell
+                sample=chroma_payload.Sample(
+                    metadatas=[metadata or {} for answer in answers for metadata in answer["metadatas"]],
+                    documents=[document for answer in answers for document in answer["documents"]],
+                    vectors=vectors,
+                ),
+                options=self._uri.options,
+            )
+        return self._shapes[name]
 
     def _list(self) -> Iterator[dict[str, Any]]:
         offset = 0
-        while page := self._ask("GET", self._base, params={"limit": 100, "offset": offset}):
+        while True:
+            page = self._ask("GET", self._base, params={**self._place, "limit": _LISTED, "offset": offset})
             yield from page
             offset += len(page)
+            if len(page) < _LISTED:
+                return
 
     def _all_ids(self, name: str) -> list[str]:
         if name not in self._ids:
@@ -94,13 +124,12 @@ class ChromaServer:
         return self._ids[name]
 
     def _records(self, name: str, ids: list[str]) -> list[Record]:
-        path = f"{self._base}/{self._known[name]['id']}/get"
-        records: dict[str, Record] = {}
-        for at in range(0, len(ids), _PAGE):
-            body = {"ids": ids[at : at + _PAGE], "include": ["embeddings", "documents", "metadatas"]}
-            answer = self._ask("POST", path, json=body)
-            for position, record in enumerate(answer["ids"]):
-                records[record] = _record(answer, position)
+        shape = self._shape(name)
+        records = {
+            answer["ids"][position]: _record(answer, position, shape)
+            for answer in self._answers(name, ids)
+            for position in range(len(answer["ids"]))
+        }
         missing = [record for record in ids if record not in records]
         if missing:
             raise SourceUnreadable(
@@ -110,18 +139,29 @@ class ChromaServer:
             )
         return [records[record] for record in ids]
 
+    def _answers(self, name: str, ids: list[str]) -> Iterator[dict[str, Any]]:
+        path = f"{self._base}/{self._known[name]['id']}/get"
+        for at in range(0, len(ids), _PAGE):
+            body = {"ids": ids[at : at + _PAGE], "include": ["embeddings", "documents", "metadatas"]}
+            yield self._ask("POST", path, json=body)
+
     def _ask(self, method: str, path: str, **arguments: Any) -> Any:
+        return self._json(self._send(method, path, **arguments))
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, **arguments)
-            answer.raise_for_status()
-            return answer.json()
-        except httpx.HTTPStatusError as error:
-            raise self._refused(error.response) from error
+            return self._http.request(method, path, **arguments)
         except httpx.HTTPError as error:
             why = f"{type(error).__name__}: {error}"
             raise ServerUnreachable(
                 f"no Chroma answers at {self._uri.url}", why=why, fix=f"curl {self._uri.url}/api/v2/heartbeat"
             ) from error
+
+    def _json(self, answer: httpx.Response) -> Any:
+        if not answer.is_success:
+            raise self._refused(answer)
+        try:
+            return answer.json()
         except ValueError as error:
             raise SourceUnreadable(
                 f"what answers at {self._uri.url} is no Chroma server", why="it does not answer in JSON"
@@ -129,24 +169,45 @@ class ChromaServer:
 
     def _refused(self, answer: httpx.Response) -> AdminError:
         if answer.status_code in {401, 403}:
-            return AccessDenied(
-                f"{self._uri.url} wants a key", why=f"HTTP {answer.status_code}", fix=f"export {KEY_VARIABLE}=..."
-            )
+            return self._no_access(answer)
         return SourceUnreadable(
             f"what answers at {self._uri.url} gave no collections",
             why=f"HTTP {answer.status_code}: {plain(answer.text[:200])}",
             fix="qdrant-admin migrate --help",
         )
 
+    def _no_access(self, answer: httpx.Response) -> AccessDenied:
+        why, key = f"HTTP {answer.status_code}", source_key()
+        if key is None:
+            return AccessDenied(f"{self._uri.url} wants a key", why=why, fix=f"export {KEY_VARIABLE}=...")
+        if ":" in key and self._uri.options.get("auth") != "basic":
+            why += "; the key has the form of USER:PASSWORD, which is sent as such with ?auth=basic"
+        return AccessDenied(f"{self._uri.url} does not take the key", why=why, fix=f"export {KEY_VARIABLE}=...")
 
-def _record(answer: dict[str, Any], position: int) -> Record:
-    metadata, document = answer["metadatas"][position] or {}, answer["documents"][position]
-    payload = chroma_payload.payload_of(metadata, document)
+
+def _credentials(uri: SourceUri) -> dict[str, str]:
+    """A token in both headers that Chroma may be told to look at, or user and password."""
+    key, auth = source_key(), uri.options.get("auth", "token")
+    if auth not in {"token", "basic"}:
+        raise BadInput(
+            f"auth={plain(auth)} is not known", why="there are token and basic", fix="qdrant-admin migrate --help"
+        )
+    if key is None:
+        return {}
+    if auth == "basic":
+        return {"Authorization": f"Basic {base64.b64encode(key.encode()).decode()}"}
+    return {"Authorization": f"Bearer {key}", "X-Chroma-Token": key}
+
+
+def _record(answer: dict[str, Any], position: int, shape: chroma_payload.Shape) -> Record:
+    payload = shape.payload(answer["metadatas"][position] or {}, answer["documents"][position])
     embedding = answer["embeddings"][position]
-    if embedding is None:
-        return Record(answer["ids"][position], payload)
-    vector = np.asarray(embedding, dtype=np.float32)
-    return Record(answer["ids"][position], payload, {"": vector})
+    return Record(answer["ids"][position], payload, {} if embedding is None else {"": _vector(embedding)})
+
+
+def _vector(embedding: list[float]) -> Floats:
+    vector: Floats = np.asarray(embedding, dtype=np.float32)
+    return vector
 
 
 def _quoted(part: str) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Sparse, Vector, VectorSpec
+from qdrant_admin.migration import layouts
 from qdrant_admin.migration.detect import wrong_kind
 from qdrant_admin.migration.ids import canonical_uuid
 from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
@@ -116,10 +117,15 @@ class QdrantLocal:
         points = self._points(name)
         folded = Counter(_folded(record) for record in points.live.values())
         colliding = [str(record) for record in points.live.values() if folded[_folded(record)] > 1]
+        first = next(points.batches(layouts.SAMPLE, 0, self.path), Batch([], None))
+        payloads = [record.payload for record in first.records]
+        spec = _spec(self._configs[name], self.path)
+        indexes = layouts.payload_indexes(layouts.recognised(payloads))  # embedded mode keeps none
         return SourceCollection(
             name=name,
             count=len(points.live),
-            spec=_spec(self._configs[name], self.path),
+            spec=spec.model_copy(update={"payload_indexes": indexes}),
+            payload=layouts.words_kept(payloads),
             aliases=tuple(sorted(alias for alias, target in self._aliases.items() if target == name)),
             colliding_ids=tuple(colliding),
         )

@@ -11,6 +11,7 @@ from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
+from qdrant_admin.migration import layouts
 from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
 from qdrant_admin.migration.uri import SourceUri, source_key
 
@@ -70,7 +71,9 @@ class QdrantServer:
                 why=info.trouble,
                 fix="qdrant-admin migrate --help",
             )
-        return SourceCollection(name=name, count=info.points, spec=spec_of(info), aliases=info.aliases)
+        first = next(self._database.scan(name, page_size=layouts.SAMPLE), [])
+        words = layouts.words_kept([point.payload for point in first])
+        return SourceCollection(name=name, count=info.points, spec=spec_of(info), payload=words, aliases=info.aliases)
 
 
 def spec_of(info: CollectionInfo) -> CollectionSpec:
