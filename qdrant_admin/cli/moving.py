@@ -47,6 +47,13 @@ COMMON = {"profile", "as_json", "events", "debug"}
     help="Another policy for this collection; may be repeated.",
 )
 @click.option("--batch-size", type=click.IntRange(1, 10000), default=256, show_default=True, help="Points a request.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 32),
+    default=0,
+    metavar="N",
+    help="Requests at the same time; 0: as many as help.",
+)
 @click.option("--yes", is_flag=True, help="Yes, write over what is there.")
 @common
 def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_only: bool, **options: Any) -> None:
