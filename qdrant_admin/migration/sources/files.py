@@ -1,11 +1,14 @@
 """Opening the files of others without leaving a trace: SQLite read-only, pickles without what makes them dangerous."""
 
 import contextlib
+import datetime as dt
+import decimal
 import io
 import pickle
 import shutil
 import sqlite3
 import tempfile
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,6 +116,30 @@ def unreadable(path: Path, error: Exception) -> SourceUnreadable:
     return SourceUnreadable(
         f"{plain(path)} cannot be read", why=f"it is damaged or no database ({error})", fix=f'ls -l "{path}"'
     )
+
+
+class StandIn:
+    """Stands in for a class of others: keeps the fields of its instances, and does nothing."""
+
+    fields: dict[str, Any] = {}
+
+    def __setstate__(self, state: object) -> None:
+        values = state.get("__dict__", state) if isinstance(state, dict) else {}
+        self.fields = values if isinstance(values, dict) else {}
+
+
+HARMLESS: dict[tuple[str, str], Any] = {
+    ("builtins", "set"): set,
+    ("builtins", "frozenset"): frozenset,
+    ("uuid", "UUID"): uuid.UUID,
+    ("datetime", "datetime"): dt.datetime,
+    ("datetime", "date"): dt.date,
+    ("datetime", "time"): dt.time,
+    ("datetime", "timedelta"): dt.timedelta,
+    ("datetime", "timezone"): dt.timezone,
+    ("decimal", "Decimal"): decimal.Decimal,
+}
+"""Classes of plain values, which a payload may well hold."""
 
 
 class RestrictedUnpickler(pickle.Unpickler):

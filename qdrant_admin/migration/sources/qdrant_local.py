@@ -26,39 +26,20 @@ from qdrant_admin.migration.detect import wrong_kind
 from qdrant_admin.migration.ids import canonical_uuid
 from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
 from qdrant_admin.migration.sources.files import (
+    HARMLESS,
     UNPICKLE_ERRORS,
     ReadOnlyDatabase,
     RestrictedUnpickler,
+    StandIn,
     changed,
     signature,
 )
 from qdrant_admin.migration.uri import SourceUri
 
-
-class _Model:
-    """Stands in for `PointStruct`, `SparseVector` and the like: keeps the fields, does nothing."""
-
-    fields: dict[str, Any] = {}
-
-    def __setstate__(self, state: object) -> None:
-        values = state.get("__dict__", state) if isinstance(state, dict) else {}
-        self.fields = values if isinstance(values, dict) else {}
-
-
 _MODULES = ("qdrant_client.http.models.models", "qdrant_client.models", "qdrant_client.conversions.common_types")
 _ALLOWED: dict[tuple[str, str], Any] = {
-    (module, name): _Model for module in _MODULES for name in ("PointStruct", "SparseVector", "Record")
-} | {
-    ("builtins", "set"): set,
-    ("builtins", "frozenset"): frozenset,
-    ("uuid", "UUID"): uuid.UUID,
-    ("datetime", "datetime"): dt.datetime,
-    ("datetime", "date"): dt.date,
-    ("datetime", "time"): dt.time,
-    ("datetime", "timedelta"): dt.timedelta,
-    ("datetime", "timezone"): dt.timezone,
-    ("decimal", "Decimal"): decimal.Decimal,
-}
+    (module, name): StandIn for module in _MODULES for name in ("PointStruct", "SparseVector", "Record")
+} | HARMLESS
 _VECTOR_FIELDS = {"size", "distance", "datatype"}
 _NOT_OF_A_SERVER = {"vectors", "sparse_vectors", "payload", "id_tracker"}
 
@@ -198,7 +179,7 @@ def _vectors(value: Any) -> dict[str, Vector]:
 
 
 def _vector(value: Any) -> Vector:
-    if isinstance(value, _Model):
+    if isinstance(value, StandIn):
         indices = np.asarray(value.fields["indices"], dtype=np.uint32)
         order = np.argsort(indices, kind="stable")
         return Sparse(indices[order], np.asarray(value.fields["values"], dtype=np.float32)[order])
