@@ -1,27 +1,35 @@
 """Commands that prove something: that what is there survives, and the whole story on a sample."""
 
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from qdrant_admin.cli.call import Call, common
 from qdrant_admin.cli.group import HelpfulCommand
 
+if TYPE_CHECKING:
+    from qdrant_admin.core.reports import Report
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
 
 @click.command(cls=HelpfulCommand)
 @click.option(
     "--how",
     type=click.Choice(["graceful", "kill", "pause", "recreate", "all", "none"]),
-    default="graceful",
-    show_default=True,
-    help="kill: as a crash would; pause: frozen and thawed; recreate: a new container on the same data; "
-    "all: each in turn; none: only read twice.",
+    help="graceful is the default, none with --baseline. kill: as a crash would; pause: frozen and thawed; "
+    "recreate: a new container on the same data; all: each in turn; none: only read twice.",
 )
 @click.option(
     "--collection", "collections", multiple=True, metavar="NAME", help="Only this collection; may be repeated."
 )
+@click.option("--baseline", type=FILE, help="An earlier report of `verify --json`: is everything still as it was then?")
+@click.option("--report", "files", type=FILE, multiple=True,
+              help="Write the certificate here: .md, .html or .json by its name; may be repeated.")  # fmt: skip
 @common
-def verify(call: Call, how: Any, collections: tuple[str, ...]) -> None:
+def verify(call: Call, how: Any, collections: tuple[str, ...], baseline: Path | None, files: tuple[Path, ...]) -> None:
     """Fingerprint every point, restart the server, fingerprint again, and compare.
 
     Exit code 0 means persisted: nothing is missing, nothing has changed.
@@ -29,13 +37,51 @@ def verify(call: Call, how: Any, collections: tuple[str, ...]) -> None:
     Examples:
       qdrant-admin verify --how kill
       qdrant-admin verify --collection memories --json
+      qdrant-admin verify --how all --report proof.html
+      qdrant-admin verify --baseline monday.json
     """
+    from qdrant_admin.persistence.baseline import load
     from qdrant_admin.persistence.verify import VerifyOptions
     from qdrant_admin.persistence.verify import verify as operation
 
+    writers = [(path, _form(path)) for path in files]
     ws = call.workspace()
-    options = VerifyOptions(how=how, collections=collections)
-    call.conclude(call.run(lambda cancel: operation(ws, options, cancel=cancel)))
+    options = VerifyOptions(
+        how=how or ("none" if baseline else "graceful"),
+        collections=collections,
+        baseline=load(baseline) if baseline else None,
+    )
+    report = call.run(lambda cancel: operation(ws, options, cancel=cancel))
+    for path, write in writers:
+        _write(path, write(report))
+        call.say(f"written to {path}")
+    call.conclude(report)
+
+
+def _form(path: Path) -> "Callable[[Report], str]":
+    from qdrant_admin.core.document import to_html, to_markdown
+    from qdrant_admin.core.jsonable import to_json
+    from qdrant_admin.persistence.certificate import certificate
+
+    forms: dict[str, Callable[[Any], str]] = {
+        ".md": lambda report: to_markdown(certificate(report)),
+        ".html": lambda report: to_html(certificate(report)),
+        ".json": lambda report: to_json(report, indent=2) + "\n",
+    }
+    if path.suffix.lower() not in forms:
+        raise click.BadParameter(f"{path.name} ends in none of {', '.join(forms)}", param_hint="--report")
+    return forms[path.suffix.lower()]
+
+
+def _write(path: Path, text: str) -> None:
+    from qdrant_admin.core.errors import BadInput
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be written", why=error.strerror or str(error), fix=f'ls -l "{path.parent}"'
+        ) from error
 
 
 @click.command(cls=HelpfulCommand)

@@ -26,7 +26,7 @@ __all__ = ["Comparison", "Fingerprint", "PointHash", "compare", "fingerprint", "
 What = Literal["missing", "extra", "changed"]
 SHOWN = 100
 """Points of each kind of difference that are named one by one."""
-_NOT_A_SETTING = ("points",)
+NOT_A_SETTING = ("points",)
 """What the server says of a payload index that is a count and not a setting; it lags behind while optimizing."""
 
 
@@ -256,7 +256,7 @@ def _index_words(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any
         return f"payload index {name} is new"
     if new is None:
         return f"payload index {name} is gone"
-    was, now = (({k: v for k, v in index.items() if k not in _NOT_A_SETTING}) for index in (old, new))
+    was, now = (({k: v for k, v in index.items() if k not in NOT_A_SETTING}) for index in (old, new))
     return "" if was == now else f"payload index {name} is {now}, was {was}"
 
 

@@ -1,14 +1,17 @@
 """From two surveys to a verdict, and the words for it."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
 
 from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.jsonable import jsonable
 from qdrant_admin.core.words import counted
-from qdrant_admin.database.fingerprint import Comparison, Fingerprint, compare
+from qdrant_admin.database.fingerprint import NOT_A_SETTING, Comparison, Fingerprint, compare
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import PointId
 from qdrant_admin.persistence.reports import (
@@ -72,6 +75,16 @@ def without_after(before: Survey) -> tuple[CollectionCheck, ...]:
         CollectionCheck(name=name, verdict="inconclusive", before=_side(print_))
         for name, print_ in sorted(before.fingerprints.items())
     )
+
+
+def settings_digest(print_: Fingerprint) -> str:
+    """Of configuration, payload indexes and aliases, whatever the order in which the server tells them."""
+    indexes = {
+        field: {key: value for key, value in known.items() if key not in NOT_A_SETTING}
+        for field, known in print_.payload_schema.items()
+    }
+    told = jsonable({"config": print_.config, "indexes": indexes, "aliases": sorted(print_.aliases)})
+    return blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def likely_cause(storage: Storage, findings: Sequence[Diagnosis]) -> str:
@@ -198,4 +211,6 @@ def _zeroed(database: Database, name: str, found: Comparison) -> Zeroed:
 
 
 def _side(print_: Fingerprint | None) -> Side | None:
-    return None if print_ is None else Side(points=print_.points, digest=print_.digest)
+    if print_ is None:
+        return None
+    return Side(points=print_.points, digest=print_.digest, settings=settings_digest(print_))

@@ -1,7 +1,7 @@
 """What a restart-and-verify is asked to do."""
 
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.persistence.reports import VerifyHow
+from qdrant_admin.persistence.reports import VerifyHow, VerifyReport
 
 
 class VerifyOptions(Frozen):
@@ -11,3 +11,5 @@ class VerifyOptions(Frozen):
     """`none`: two fingerprints and nothing in between."""
     collections: tuple[str, ...] = ()
     """Names; empty for all of them."""
+    baseline: VerifyReport | None = None
+    """An earlier report to compare with as well."""

@@ -19,6 +19,8 @@ class Side(Frozen):
     points: int
     digest: str
     """Hex; covers id, every vector's bytes and the payload of every point, independent of their order."""
+    settings: str = ""
+    """Hex; covers configuration, payload indexes and aliases. Empty in reports of earlier versions."""
 
 
 class PointDifference(Frozen):
@@ -64,6 +66,18 @@ class Round(Frozen):
     """From the stop to truly ready; None without a restart, or when it did not come back."""
 
 
+class BaselineCheck(Frozen):
+    """What is there now against what an earlier check has read."""
+
+    at: datetime
+    """When that check was made."""
+    server_version: str = ""
+    verdict: Verdict
+    reason: str = ""
+    collections: tuple[CollectionCheck, ...]
+    """`before` is what was there then, `after` what is there now."""
+
+
 class VerifyReport(Report):
     """What a restart did to what the server holds."""
 
@@ -73,6 +87,10 @@ class VerifyReport(Report):
     reason: str = ""
     """Why it is inconclusive, or what was lost, in one sentence."""
     collections: tuple[CollectionCheck, ...]
+    chosen: tuple[str, ...] = ()
+    """Names of the collections that were asked for; empty: all."""
+    baseline: BaselineCheck | None = None
+    """Against an earlier report; a difference counts in `verdict`."""
     aliases: tuple[str, ...] = ()
     """Differences of the alias map, in words."""
     phases: tuple[Phase, ...] = ()

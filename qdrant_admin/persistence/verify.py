@@ -13,6 +13,7 @@ from qdrant_admin.core.words import counted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.ready import wait_ready
+from qdrant_admin.persistence.baseline import against, with_baseline, worse
 from qdrant_admin.persistence.judge import Judgement, judge, likely_cause, without_after
 from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.persistence.preconditions import check_health, check_names, check_server
@@ -253,13 +254,21 @@ class _Check:
         return decode_log(lines[starts[-1] :] if starts else lines)
 
     def _report(self, state: RuntimeState, judgement: Judgement, *, cause: str = "", fix: str = "") -> VerifyReport:
+        verdict, reason, baseline = judgement.verdict, judgement.reason, None
+        if self._options.baseline is not None:
+            chosen = self._options.collections
+            baseline = against(self._options.baseline, judgement.collections, chosen)
+            verdict = worse(verdict, baseline.verdict)
+            reason = with_baseline(reason, judgement.verdict, baseline)
         filters = sum(len(print_.filtered) for print_ in self._before.fingerprints.values())
         return VerifyReport(
             profile=self._ws.settings.name,
             how=self._options.how,
-            verdict=judgement.verdict,
-            reason=judgement.reason,
+            verdict=verdict,
+            reason=reason,
             collections=judgement.collections,
+            chosen=self._options.collections,
+            baseline=baseline,
             aliases=judgement.aliases,
             phases=tuple(self._phases),
             rounds=tuple(self._rounds),

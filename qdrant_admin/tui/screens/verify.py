@@ -14,6 +14,7 @@ from qdrant_admin.core import words
 from qdrant_admin.core.events import Event
 from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.persistence.reports import CollectionCheck, VerifyHow, VerifyReport
+from qdrant_admin.persistence.tell import sentence
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
@@ -31,14 +32,6 @@ HOWS: tuple[tuple[VerifyHow, str, str], ...] = (
     ("all", "All of it", "Each of these in turn, until something is not as it was."),
     ("none", "Look only", "No restart: read everything twice and compare."),
 )
-DONE_WORDS = {
-    "kill": "killed",
-    "graceful": "restarted",
-    "recreate": "made anew",
-    "pause": "frozen",
-    "all": "restarted in every way",
-    "none": "left running",
-}
 DIFFERENCES_SHOWN = 100
 
 
@@ -330,17 +323,6 @@ class VerifyScreen(BaseScreen):
 
     def _exported(self, path: object) -> None:
         self.notify(f"written to {path}", markup=False)
-
-
-def sentence(report: VerifyReport) -> str:
-    """The verdict in one plain sentence."""
-    if report.verdict == "persisted" and report.collections:
-        points = sum(check.after.points for check in report.collections if check.after)
-        held = f"{words.counted(len(report.collections), 'collection')} and {words.counted(points, 'point')}"
-        if report.how == "none":
-            return f"{held} were read twice and are exactly the same. The server was not restarted."
-        return f"{held} are exactly what they were before the server was {DONE_WORDS[report.how]}."
-    return report.reason or report.summary()
 
 
 def _evidence(report: VerifyReport) -> list[Content]:

@@ -1,0 +1,99 @@
+"""The report of a check as a document to keep or to hand on: the verdict first, then what it rests on."""
+
+from qdrant_admin.core import words
+from qdrant_admin.core.document import Block, Document, Facts, Heading, Items, Paragraph, Table
+from qdrant_admin.persistence.reports import CollectionCheck, Side, VerifyReport
+from qdrant_admin.persistence.tell import DONE, sentence
+
+
+def certificate(report: VerifyReport) -> Document:
+    """Everything that a report says, for people."""
+    verdict = words.state(report.verdict)
+    blocks: list[Block] = [Paragraph(sentence(report)), _facts(report)]
+    blocks += _rounds(report)
+    blocks += [Heading("Collections"), _collections(report.collections)] if report.collections else []
+    for check in report.collections:
+        blocks += _differences(check)
+    blocks += _baseline(report)
+    blocks += [Heading("Aliases"), Items(report.aliases)] if report.aliases else []
+    blocks += _phases(report)
+    return Document(title=f"{verdict.symbol} {verdict.word}", tone=verdict.tone, blocks=tuple(blocks))
+
+
+def _facts(report: VerifyReport) -> Facts:
+    back = words.duration(report.ready_seconds) if report.ready_seconds is not None else ""
+    rows = {
+        "when": report.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
+        "server": f"Qdrant {report.server_version}" if report.server_version else "",
+        "profile": report.profile,
+        "storage": report.storage,
+        "server was": DONE[report.how],
+        "ready again after": back,
+        "checked": report.checks,
+        "likely cause": report.cause,
+        "do now": report.fix,
+        "took": words.duration(report.seconds),
+    }
+    return Facts(tuple((label, value) for label, value in rows.items() if value))
+
+
+def _rounds(report: VerifyReport) -> list[Block]:
+    if report.how != "all":
+        return []
+    rows = tuple(
+        (
+            DONE[one.how],
+            "" if one.ready_seconds is None else words.duration(one.ready_seconds),
+            words.state(one.verdict).text(),
+        )
+        for one in report.rounds
+    )
+    return [Heading("Restarts"), Table(("the server was", "ready after", "verdict"), rows, frozenset({"ready after"}))]
+
+
+def _baseline(report: VerifyReport) -> list[Block]:
+    found = report.baseline
+    if found is None:
+        return []
+    when = f"{found.at.astimezone():%Y-%m-%d %H:%M}"
+    told = f"{words.state(found.verdict).text()}: {found.reason or 'everything is as it was then'}"
+    return [Heading(f"Since {when}"), Paragraph(told), _collections(found.collections, "then", "now")]
+
+
+def _collections(checks: tuple[CollectionCheck, ...], before: str = "before", after: str = "after") -> Table:
+    rows = tuple(
+        (
+            check.name,
+            _points(check.before),
+            _points(check.after),
+            words.state(check.verdict).text(),
+            " → ".join(dict.fromkeys(side.digest for side in (check.before, check.after) if side)),
+        )
+        for check in checks
+    )
+    return Table(("collection", before, after, "verdict", "content"), rows, frozenset({before, after}))
+
+
+def _differences(check: CollectionCheck) -> list[Block]:
+    if not (check.settings or check.points):
+        return []
+    rows = tuple((one.id, words.state(one.what).text(), one.detail) for one in check.points)
+    blocks: list[Block] = [Heading(check.name)]
+    blocks += [Items(check.settings)] if check.settings else []
+    blocks += [Table(("point", "is", "what of it"), rows)] if rows else []
+    left = check.missing + check.changed + check.extra - len(rows)
+    return [*blocks, Paragraph(f"{words.counted(left, 'point')} more differ.")] if rows and left > 0 else blocks
+
+
+def _phases(report: VerifyReport) -> list[Block]:
+    if not report.phases:
+        return []
+    rows = tuple(
+        (one.name.replace("_", " "), one.at.astimezone().strftime("%H:%M:%S"), words.duration(one.seconds))
+        for one in report.phases
+    )
+    return [Heading("How it went"), Table(("step", "began", "took"), rows, frozenset({"took"}))]
+
+
+def _points(side: Side | None) -> str:
+    return "absent" if side is None else words.number(side.points)

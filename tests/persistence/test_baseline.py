@@ -1,0 +1,125 @@
+"""Is everything still as it was then? And the certificate that is kept of a check."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from qdrant_admin.core.document import to_html, to_markdown
+from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.jsonable import to_json
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.persistence import baseline
+from qdrant_admin.persistence.certificate import certificate
+from qdrant_admin.persistence.reports import VerifyReport
+from qdrant_admin.workspace import Workspace
+from tests.persistence.conftest import Mutation, fill, point, prove
+
+pytestmark = pytest.mark.server
+
+
+def then(ws: Workspace, path: Path) -> VerifyReport:
+    """A check of today, kept as `verify --json` prints it and read again."""
+    path.write_text(to_json(prove(ws), indent=2))
+    return baseline.load(path)
+
+
+def test_nothing_has_changed_since(ws: Workspace, tmp_path: Path) -> None:
+    fill(ws)
+    earlier = then(ws, tmp_path / "monday.json")
+    report = prove(ws, "none", baseline=earlier)
+    assert (report.verdict, report.exit_code) == ("persisted", 0)
+    assert "as it was at" in report.reason
+    assert report.baseline is not None
+    assert [check.verdict for check in report.baseline.collections] == ["same"]
+
+
+def delete_one(database: Database) -> None:
+    database.delete_points("memories", [3])
+
+
+def change_one(database: Database) -> None:
+    database.upsert("memories", [point(3, word="other")])
+
+
+def add_one(database: Database) -> None:
+    database.upsert("memories", [point(999)])
+
+
+def drop_the_index(database: Database) -> None:
+    database.delete_payload_index("memories", "word")
+
+
+def add_an_alias(database: Database) -> None:
+    database.set_alias("again", "memories")
+
+
+def drop_all(database: Database) -> None:
+    database.delete_collection("memories")
+
+
+@pytest.mark.parametrize(
+    ("mutate", "verdict", "words"),
+    [
+        (delete_one, "lost", "1 point fewer"),
+        (change_one, "changed", "other content"),
+        (add_one, "changed", "1 point more"),
+        (drop_the_index, "changed", "payload indexes"),
+        (add_an_alias, "changed", "aliases"),
+        (drop_all, "lost", "not there any more"),
+    ],
+)
+def test_what_has_changed_since_is_told(
+    ws: Workspace, tmp_path: Path, mutate: Mutation, verdict: str, words: str
+) -> None:
+    fill(ws)
+    earlier = then(ws, tmp_path / "monday.json")
+    with ws.database() as database:
+        mutate(database)
+    report = prove(ws, "none", baseline=earlier)
+    assert (report.verdict, report.exit_code) == (verdict, 1)
+    assert words in report.reason
+    assert "since" in report.reason
+
+
+def test_a_collection_that_is_new_since_is_a_change_unless_only_others_were_asked_for(
+    ws: Workspace, tmp_path: Path
+) -> None:
+    fill(ws)
+    earlier = then(ws, tmp_path / "all.json")
+    fill(ws, "more", 3)
+    assert "was not there then" in prove(ws, "none", baseline=earlier).reason
+    assert prove(ws, "none", baseline=earlier, collections=("memories",)).verdict == "persisted"
+    few = prove(ws, "none", collections=("memories",))
+    assert prove(ws, "none", baseline=few).verdict == "persisted"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"verdict": "persisted"}', "not JSON"])
+def test_something_else_is_no_baseline(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(BadInput) as caught:
+        baseline.load(path)
+    assert "--json" in caught.value.fix
+    with pytest.raises(BadInput, match="cannot be read"):
+        baseline.load(tmp_path / "absent.json")
+
+
+def test_the_certificate_tells_everything_and_takes_no_name_for_markup(ws: Workspace) -> None:
+    name = "[red]<b>a|b</b>"
+    fill(ws)
+    report = prove(ws, "none", lambda database: database.delete_points("memories", [3]))
+    hostile = report.model_copy(
+        update={"collections": tuple(one.model_copy(update={"name": name}) for one in report.collections)}
+    )
+    page, text = to_html(certificate(hostile)), to_markdown(certificate(hostile))
+    assert "<b>" not in page
+    assert "&lt;b&gt;a|b&lt;/b&gt;" in page
+    assert "\\<b\\>a\\|b" in text
+    for shown in (page, text):
+        assert "lost" in shown
+        assert report.server_version in shown
+        assert report.collections[0].before is not None
+        assert report.collections[0].before.digest in shown
+    assert "http" not in page.replace(report.fix, ""), "the page fetches nothing"
+    assert json.loads(to_json(report))["collections"][0]["missing"] == 1
