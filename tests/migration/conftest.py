@@ -1,10 +1,16 @@
 """The stores, unpacked for one test each."""
 
+import os
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.migration.support import unpacked
+from tests.support.real import CACHE, free_port, missing
 
 
 @pytest.fixture
@@ -17,3 +23,31 @@ def chroma(tmp_path: Path) -> Path:
 def local(tmp_path: Path) -> Path:
     """A folder of qdrant-client's embedded mode."""
     return unpacked("qdrant-local", tmp_path)
+
+
+@pytest.fixture
+def chroma_url(chroma: Path) -> Iterator[str]:
+    """A Chroma server over the current store."""
+    program = Path(os.environ.get("QDRANT_ADMIN_TEST_CHROMA", CACHE / "venv-chroma" / "bin" / "chroma"))
+    if not program.exists():
+        missing(f"no Chroma at {program}")
+    port = free_port()
+    command = [str(program), "run", "--path", str(chroma), "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            _answers(f"http://127.0.0.1:{port}", process)
+            yield f"chroma+http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _answers(url: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/api/v2/heartbeat", timeout=1).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.05)
+    raise AssertionError("Chroma did not come up")

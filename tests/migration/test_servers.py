@@ -1,9 +1,5 @@
 """Sources that are servers: a real Qdrant, a real Chroma."""
 
-import os
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +11,9 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.migration.sources.chroma_server import ChromaServer
 from qdrant_admin.migration.uri import parse
 from tests.migration.support import moved, planned, workspace
-from tests.support.real import CACHE, Server, free_port, missing
+from tests.support.real import Server, free_port
 
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture
-def chroma_url(chroma: Path) -> Iterator[str]:
-    """A Chroma server over the current store."""
-    program = Path(os.environ.get("QDRANT_ADMIN_TEST_CHROMA", CACHE / "venv-chroma" / "bin" / "chroma"))
-    if not program.exists():
-        missing(f"no Chroma at {program}")
-    port = free_port()
-    command = [str(program), "run", "--path", str(chroma), "--host", "127.0.0.1", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            _answers(f"http://127.0.0.1:{port}", process)
-            yield f"chroma+http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def _answers(url: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/api/v2/heartbeat", timeout=1).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.05)
-    raise AssertionError("Chroma did not come up")
 
 
 def test_a_chroma_server_arrives_whole(server: Server, chroma_url: str) -> None:
