@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import Floats
 from qdrant_admin.migration.detect import chroma_format, wrong_kind
@@ -21,12 +18,10 @@ from qdrant_admin.migration.layouts import SAMPLE
 from qdrant_admin.migration.sources import chroma_payload
 from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
 from qdrant_admin.migration.sources.chroma_hnsw import HnswSegment, as_seq_id
+from qdrant_admin.migration.sources.chroma_queue import ChromaVectors
 from qdrant_admin.migration.sources.files import ReadOnlyDatabase, changed, signature
 from qdrant_admin.migration.uri import SourceUri
 
-_UPDATE, _DELETE = 1, 3
-"""Operations of the queue; 0 adds and 2 upserts."""
-_ENCODINGS = {"FLOAT32": "<f4", "INT32": "<i4"}
 _DOCUMENT_KEY = "chroma:document"
 
 
@@ -67,7 +62,7 @@ class ChromaDirectory:
         self._has_arrays = bool(self._database.columns("embedding_metadata_array"))
         self._has_bools = "bool_value" in self._database.columns("embedding_metadata")
         self._known = {collection.name: collection for collection in self._list()}
-        self._segments: dict[str, _Vectors] = {}
+        self._segments: dict[str, ChromaVectors] = {}
         self._shapes: dict[str, chroma_payload.Shape] = {}
         if uri.collection is not None and uri.collection not in self._known:
             self._database.close()
@@ -108,7 +103,7 @@ class ChromaDirectory:
         self._segments.clear()
         self._database.close()
 
-    def _check_unchanged(self, vectors: "_Vectors") -> None:
+    def _check_unchanged(self, vectors: ChromaVectors) -> None:
         if signature(self._files) != self._signature or vectors.segment_changed():
             raise changed(self.path)
 
@@ -120,19 +115,23 @@ class ChromaDirectory:
         wanted = [row for row in rows if self._in_scope(places.get(str(row[5]), ("", "")))]
         names = [str(row[1]) for row in wanted]
         return [
-            _Collection(
-                id=str(row[0]),
-                name=str(row[1]) if names.count(str(row[1])) == 1 else f"{places[str(row[5])][1]}/{row[1]}",
-                dimension=row[2],
-                space=chroma_payload.space_of(*map(_json, row[3:5]), metadata=said),
-                said=said,
-                vectors=vectors,
-                metadata=self._segment(str(row[0]), "METADATA") or "",
-            )
+            self._look(row, str(row[1]) if names.count(str(row[1])) == 1 else f"{places[str(row[5])][1]}/{row[1]}")
             for row in wanted
-            for vectors in [self._segment(str(row[0]), "VECTOR")]
-            for said in [self._said(str(row[0]), vectors)]
         ]
+
+    def _look(self, row: tuple[Any, ...], name: str) -> _Collection:
+        identity = str(row[0])
+        segment = self._segment(identity, "VECTOR")
+        said = self._said(identity, segment)
+        return _Collection(
+            id=identity,
+            name=name,
+            dimension=row[2],
+            space=chroma_payload.space_of(*map(_json, row[3:5]), metadata=said),
+            said=said,
+            vectors=segment,
+            metadata=self._segment(identity, "METADATA") or "",
+        )
 
     def _places(self) -> dict[str, tuple[str, str]]:
         """Id of a database to its tenant and name."""
@@ -202,7 +201,7 @@ class ChromaDirectory:
         )
         return [(int(row), str(record)) for row, record in rows]
 
-    def _warnings(self, collection: _Collection, vectors: "_Vectors") -> Iterator[str]:
+    def _warnings(self, collection: _Collection, vectors: ChromaVectors) -> Iterator[str]:
         bools = "AND bool_value IS NULL" if self._has_bools else ""
         nothing = f"string_value IS NULL AND int_value IS NULL AND float_value IS NULL {bools}"
         query = f"SELECT count(*) FROM embedding_metadata JOIN embeddings USING (id) WHERE segment_id = ? AND {nothing}"  # noqa: S608 # constants
@@ -217,7 +216,7 @@ class ChromaDirectory:
                 " is not migrated; open and close the directory with the program that wrote it first"
             )
 
-    def _vectors(self, collection: _Collection) -> "_Vectors":
+    def _vectors(self, collection: _Collection) -> ChromaVectors:
         if collection.id not in self._segments:
             folder = self.path / (collection.vectors or "no-segment")
             cosine = collection.space == "cosine"
@@ -225,7 +224,7 @@ class ChromaDirectory:
             applied = [seq for seq in (segment.max_seq_id, self._max_seq_id(collection.vectors)) if seq is not None]
             # The smaller one: replaying an operation twice changes nothing, leaving one out does.
             start = min(applied) if applied and segment.synced else 0
-            self._segments[collection.id] = _Vectors(self._database, collection.id, segment, start)
+            self._segments[collection.id] = ChromaVectors(self._database, collection.id, segment, start)
         return self._segments[collection.id]
 
     def _max_seq_id(self, segment: str | None) -> int | None:
@@ -247,64 +246,6 @@ class ChromaDirectory:
         return payloads
 
 
-class _Vectors:
-    """The vectors of one collection as they are now: HNSW files, with the newer operations of the queue over them."""
-
-    def __init__(self, database: ReadOnlyDatabase, collection: str, segment: HnswSegment, start: int) -> None:
-        self._database = database
-        self._segment = segment
-        self._signature = segment.signature()
-        self._queued: dict[str, int | None] = {}
-        """Id to the operation that holds its vector; None where it was deleted."""
-        self.newest = 0
-        self._replay(collection, start)
-
-    def segment_changed(self) -> bool:
-        """Whether somebody wrote to the vector files since they were opened."""
-        return self._segment.signature() != self._signature
-
-    def read(self, ids: list[str]) -> dict[str, Floats | str]:
-        """The vectors of these ids, or why there is none."""
-        queued = {self._queued[record]: record for record in ids if self._queued.get(record) is not None}
-        found: dict[str, Floats | str] = {}
-        if queued:
-            marks = ",".join("?" * len(queued))
-            query = f"SELECT seq_id, vector, encoding FROM embeddings_queue WHERE seq_id IN ({marks})"  # noqa: S608 # marks only
-            for seq, blob, encoding in self._database.rows(query, tuple(queued)):
-                found[queued[seq]] = _decode(blob, encoding)
-        for record in ids:
-            if record not in self._queued:
-                vector = self._segment.vector(record)
-                if vector is not None:
-                    found[record] = vector
-        return found
-
-    def _replay(self, collection: str, start: int) -> None:
-        topics = [
-            topic
-            for (topic,) in self._database.rows("SELECT DISTINCT topic FROM embeddings_queue")
-            if topic.endswith(collection)
-        ]
-        for topic in topics:
-            rows = self._database.rows(
-                "SELECT seq_id, operation, id, vector IS NOT NULL FROM embeddings_queue"
-                " WHERE topic = ? AND seq_id > ? ORDER BY seq_id",
-                (topic, start),
-            )
-            for seq, operation, record, has_vector in rows:
-                self.newest = max(self.newest, seq)
-                self._apply(seq, operation, record, has_vector=bool(has_vector))
-
-    def _apply(self, seq: int, operation: int, record: str, *, has_vector: bool) -> None:
-        there = self._queued[record] is not None if record in self._queued else record in self._segment.labels
-        if operation == _DELETE:
-            self._queued[record] = None
-        elif not has_vector or (operation == 0 and there) or (operation == _UPDATE and not there):
-            return  # adding what is there, and updating what is not, change nothing in Chroma
-        else:
-            self._queued[record] = seq
-
-
 def _record(
     record: str, payload: dict[str, Any], found: dict[str, Floats | str], shape: chroma_payload.Shape
 ) -> Record:
@@ -314,16 +255,6 @@ def _record(
     if isinstance(vector, str):
         return Record(record, laid_out, trouble=vector)
     return Record(record, laid_out, {} if vector is None else {"": vector})
-
-
-def _decode(blob: bytes, encoding: str | None) -> Floats | str:
-    kind = _ENCODINGS.get(encoding or "FLOAT32")
-    if kind is None:
-        return f"its vector is stored as {plain(encoding)}, which is not known here"
-    if len(blob) % 4:
-        return f"its vector is cut short: {len(blob)} bytes"
-    vector: Floats = np.frombuffer(blob, dtype=kind).astype(np.float32)
-    return vector
 
 
 def _value(values: list[Any]) -> Any:
