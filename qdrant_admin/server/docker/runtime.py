@@ -8,11 +8,10 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotFound, NotOurs, Refused
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
-from qdrant_admin.core.words import duration
-from qdrant_admin.server.decode import decode_exit
 from qdrant_admin.server.docker import adoption, watch
 from qdrant_admin.server.docker.create import Creation, check_ports, port_taken
 from qdrant_admin.server.docker.engine import Engine
+from qdrant_admin.server.docker.halt import ended, freeze, kill
 from qdrant_admin.server.docker.identity import check_adoptable
 from qdrant_admin.server.docker.pull import has_image, pull
 from qdrant_admin.server.docker.replace import replace, same_again, stop
@@ -25,10 +24,9 @@ from qdrant_admin.server.docker.spec import (
     limit_refused,
     may_raise_limit,
 )
-from qdrant_admin.server.docker.state import CLEAN, moment, process_state, read_state
+from qdrant_admin.server.docker.state import moment, process_state, read_state
 from qdrant_admin.server.docker.storage import data_mount, other_users, refuse_sharing, storage_path
 from qdrant_admin.server.runtime import (
-    FROZEN_SECONDS,
     Capabilities,
     Change,
     RestartHow,
@@ -172,14 +170,7 @@ class DockerRuntime:
                 return
             self._require_ours(found)
             stop(api, found)
-            yield self._stopped(api, found["Id"])
-
-    def _stopped(self, api: "APIClient", container: str) -> StepFinished:
-        code = api.inspect_container(container)["State"].get("ExitCode")
-        if code in CLEAN:
-            return StepFinished(step="stop", detail=f"ended in order (code {code})")
-        cause = decode_exit(code, log=watch.last_lines(api, container))
-        return StepFinished(step="stop", outcome="warning", detail=cause.what if cause else f"ended with code {code}")
+            yield ended(api, found["Id"])
 
     def restart(self, how: RestartHow, cancel: CancelToken) -> Events:
         """Stop and start it again in the given way."""
@@ -187,17 +178,17 @@ class DockerRuntime:
         with self._engine.client(f"restart container {self._name}", _STOP_CALL_SECONDS) as api:
             found = self._existing(api)
             if how == "pause":
-                yield from self._freeze(api, found, cancel)
+                yield from freeze(api, found, self._name, cancel)
                 return
             if how == "recreate":
                 self._require_mount(found)
                 body = same_again(api, found)
             elif how == "kill":
-                yield from self._kill(api, found)
+                yield from kill(api, found, self._name)
             elif process_state(found) != "stopped":
                 yield StepStarted(step="stop", title=f"stopping {self._name}")
                 stop(api, found)
-                yield self._stopped(api, found["Id"])
+                yield ended(api, found["Id"])
             if how != "recreate":
                 # From here on it is down: a cancel is heard when it is up again.
                 yield StepStarted(step="start", title=f"starting {self._name}")
@@ -205,30 +196,6 @@ class DockerRuntime:
                 yield StepFinished(step="start")
                 return
         yield from self._replace(found, body, same_networks=True)
-
-    def _kill(self, api: "APIClient", found: Mapping[str, Any]) -> Events:
-        """SIGKILL. Docker takes that for the user's wish and starts nothing again: whoever kills, starts."""
-        state = process_state(found)
-        if state == "stopped":
-            return
-        yield StepStarted(step="stop", title=f"killing {self._name}")
-        if state == "paused":
-            api.unpause(found["Id"])
-        api.kill(found["Id"], "SIGKILL")
-        code = api.wait(found["Id"], timeout=30)["StatusCode"]
-        yield StepFinished(step="stop", detail=f"killed (code {code})")
-
-    def _freeze(self, api: "APIClient", found: Mapping[str, Any], cancel: CancelToken) -> Events:
-        """Freeze all of its processes and thaw them again, whatever happens in between."""
-        if process_state(found) != "running":
-            raise Refused(f"{self._name} does not run, so it cannot be frozen", fix="qdrant-admin up")
-        yield StepStarted(step="restart", title=f"freezing {self._name} for {duration(FROZEN_SECONDS)}")
-        api.pause(found["Id"])
-        try:
-            cancel.wait(FROZEN_SECONDS)
-        finally:
-            api.unpause(found["Id"])
-        yield StepFinished(step="restart", detail="it goes on")
 
     def remove(self, cancel: CancelToken) -> Events:
         """Remove the container. Its volumes stay."""
