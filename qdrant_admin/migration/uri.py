@@ -13,6 +13,8 @@ from qdrant_admin.migration.sources.kinds import SourceKind, forms, kind_of
 
 KEY_VARIABLE = "QDRANT_ADMIN_SOURCE_API_KEY"
 """The only place a source's secret comes from: a URI is shown, stored, and seen by everybody who lists processes."""
+_ALIASES = {"postgres": "postgresql"}
+"""Other spellings of a scheme that people know."""
 
 
 class SourceUri(Frozen):
@@ -44,14 +46,14 @@ def parse(text: str) -> SourceUri:
     """
     text = text.strip()
     scheme, colon, rest = text.partition(":")
-    scheme = scheme.lower()
+    scheme = _ALIASES.get(scheme.lower(), scheme.lower())
     # On Windows a single letter is a drive; and a scheme never has a slash in it.
     kind = kind_of(scheme) if len(scheme) > 1 and colon else None
     if kind is None:
         if not colon or len(scheme) == 1 or "/" in scheme or "\\" in scheme or Path(text).exists():
             raise _bare_path(text)
         raise BadInput(f"no source is called {plain(scheme)}:", why=f"known are {', '.join(forms())}", fix=_help())
-    return _folder(kind, rest) if kind.address == "path" else _server(kind, text)
+    return _folder(kind, rest) if kind.address == "path" else _server(kind, f"{scheme}:{rest}")
 
 
 def command(source: object, *more: str) -> str:
@@ -82,8 +84,6 @@ def _server(kind: SourceKind, text: str) -> SourceUri:
     except ValueError as error:
         raise BadInput(f"{plain(text)} is not an address", why=str(error), fix=_help()) from error
     scheme = parts.scheme.lower()
-    if not host:
-        raise BadInput(f"{plain(text)} names no host", fix=f"qdrant-admin migrate {kind.form}")
     if parts.password or (parts.username and kind.address == "server"):
         raise BadInput(
             "a source's address must not hold a secret",
@@ -93,8 +93,11 @@ def _server(kind: SourceKind, text: str) -> SourceUri:
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     collection = query.pop("collection", None)
     _known_options(kind, query)
-    place = f"[{host}]" if ":" in host else host
-    place += f":{port or kind.port}" if port or kind.port else ""
+    if not host and "host" not in query:  # a database may be reached through a socket, whose folder is an option
+        raise BadInput(f"{plain(text)} names no host", fix=f"qdrant-admin migrate {kind.form}")
+    place = f"[{host}]" if host and ":" in host else host or ""
+    port = port or (kind.port if host else None)
+    place += f":{port}" if port else ""
     user = f"{parts.username}@" if parts.username else ""
     transport = scheme.partition("+")[2] or scheme
     return SourceUri(
@@ -118,12 +121,12 @@ def _known_options(kind: SourceKind, query: dict[str, str]) -> None:
 
 
 def _bare_path(text: str) -> BadInput:
-    from qdrant_admin.migration.detect import detect, detect_scheme
+    from qdrant_admin.migration.detect import look
 
-    path = Path(text).expanduser().absolute()
-    scheme = detect_scheme(path)
-    fix = command(f"{scheme}:{text}") if scheme else _help()
-    return BadInput(f"{plain(text)} is not a source", why=f"it is {detect(path)}", fix=fix)
+    found = look(Path(text).expanduser().absolute())
+    place = text if found.place is None else str(found.place)
+    fix = command(f"{found.scheme}:{place}") if found.scheme else _help()
+    return BadInput(f"{plain(text)} is not a source", why=f"it is {found.words}", fix=fix)
 
 
 def _escaped(path: str) -> str:

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from qdrant_admin.core.errors import BadInput
-from qdrant_admin.migration.detect import detect
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
+from qdrant_admin.migration.detect import detect, detect_scheme
+from qdrant_admin.migration.sources.chroma_directory import ChromaDirectory
 from qdrant_admin.migration.uri import parse
 
 
@@ -60,6 +61,17 @@ def test_a_bare_path_is_looked_at_and_the_right_uri_named(chroma: Path, local: P
             parse(str(path))
         assert caught.value.fix == f"qdrant-admin migrate {scheme}:{path}"
         assert words in caught.value.why
+
+
+def test_a_path_one_level_too_high_or_too_low_is_put_right(chroma: Path) -> None:
+    for path in (chroma.parent, chroma / "chroma.sqlite3"):
+        with pytest.raises(BadInput) as caught:
+            parse(str(path))
+        assert caught.value.fix == f"qdrant-admin migrate chroma:{chroma}"
+        with pytest.raises(SourceUnreadable) as unreadable:
+            ChromaDirectory(parse(f"chroma:{path}"))
+        assert unreadable.value.fix == f"qdrant-admin migrate chroma:{chroma}"
+        assert detect_scheme(path) is None
 
 
 def test_what_lies_at_a_path_is_told(tmp_path: Path, chroma: Path) -> None:
