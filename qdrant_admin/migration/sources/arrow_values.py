@@ -1,0 +1,270 @@
+"""Arrow's columns as records: vectors a column at a time where that is possible, everything else value by value."""
+
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.database.models import Vector, VectorKind
+from qdrant_admin.migration.sources.columns import Column, Layout, Slot, sniff
+from qdrant_admin.migration.sources.tables import Place, Row, Tally, damaged, refuse_vector
+from qdrant_admin.migration.sources.values import Unfit, identity, narrow, read_json, said, vector_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    Read = Vector | Unfit | None
+
+
+@contextlib.contextmanager
+def arrow_faults(path: Path) -> Iterator[None]:
+    """What Arrow raises for a damaged file, in the user's terms."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except SourceUnreadable:
+        raise
+    except (pa.ArrowException, OSError, EOFError, ValueError) as error:
+        raise damaged(path, error) from error
+
+
+def columns_of(schema: "pa.Schema", head: "pa.RecordBatch | None", asked: Collection[str]) -> list[Column]:
+    """The columns that could be vectors, by their types; text is looked into."""
+    import pyarrow as pa
+
+    found = []
+    for field in schema:
+        column = _column(field.name, _storage(field.type))
+        if column is not None and (column.form is not bytes or column.called or field.name in asked):
+            found.append(column)
+        elif head is not None and (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
+            values = head.column(field.name).to_pylist()
+            found += sniff([{field.name: value} for value in values], asked)
+    return found
+
+
+def rows_of(batch: "pa.RecordBatch", layout: Layout, first: int) -> list[Row]:
+    """The rows of a batch as records.
+
+    Args:
+        batch: with all columns.
+        layout: where id, vectors and payload are.
+        first: number of its first row.
+    """
+    rows = [Row(number, Place(number + 1)) for number in range(first, first + batch.num_rows)]
+    if layout.id:
+        _put_ids(rows, values_of(batch.column(layout.id)), layout)
+    for slot in layout.slots:
+        _put_vectors(rows, batch, slot, layout)
+    taken = layout.taken
+    names = [name for name in batch.schema.names if name not in taken]
+    if layout.own:
+        for row, text in zip(rows, batch.column(str(layout.payload)).to_pylist(), strict=True):
+            row.payload = read_json(text)
+        return rows
+    columns = [values_of(batch.column(name)) for name in names]
+    for row, *cells in zip(rows, *columns, strict=True) if columns else ():
+        row.payload = dict(zip(names, cells, strict=True))
+        strange = [cell for cell in cells if isinstance(cell, Unfit)]
+        if strange:
+            row.trouble = row.trouble or f"its payload {strange[0]}"
+            row.payload = {name: str(cell) if isinstance(cell, Unfit) else cell for name, cell in row.payload.items()}
+        if layout.payload and isinstance(row.payload[layout.payload], dict):
+            row.payload = row.payload[layout.payload]
+    return rows
+
+
+def tally_batch(tally: Tally, batch: "pa.RecordBatch", layout: Layout) -> None:
+    """Count ids, and the dimensions of vectors whose type does not say them; the batch has no other columns."""
+    ids = values_of(batch.column(layout.id)) if layout.id else [None] * batch.num_rows
+    for value in ids:
+        try:
+            tally.add(identity(value))
+        except Unfit:
+            tally.add(None)
+    for slot in layout.slots:
+        if slot.column.name in batch.schema.names and slot.column.kind != "sparse":
+            for vector in vectors_of(batch.column(slot.column.name), slot.column.kind or "dense", layout.octets):
+                if isinstance(vector, np.ndarray):
+                    tally.saw(slot.name, vector.shape[-1])
+
+
+def columns_to_count(layout: Layout) -> list[str]:
+    """The columns that a survey has to read."""
+    unknown = [slot.column.name for slot in layout.slots if slot.column.size is None and slot.column.kind != "sparse"]
+    return unknown + ([layout.id] if layout.id else [])
+
+
+def vectors_of(array: "pa.Array", kind: VectorKind, octets: str) -> "list[Read]":
+    """The vectors of a column: None for null, `Unfit` for what is none."""
+    if _storage(array.type) is not array.type:
+        array = array.storage
+    quick = _quick(array) if kind == "dense" else None
+    return quick if quick is not None else [_read(value, kind, octets) for value in array.to_pylist()]
+
+
+def values_of(array: "pa.Array") -> list[Any]:
+    """The values of a column as JSON can say them; `Unfit` for one that cannot be had at all."""
+    import pyarrow as pa
+
+    kind = array.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return _moments(array)
+    if pa.types.is_map(kind):
+        return [_mapping(pairs) for pairs in array.to_pylist()]
+    try:
+        values: list[Any] = array.to_pylist()
+    except (ValueError, OverflowError, pa.ArrowException):  # nanoseconds, years beyond 9999: one at a time
+        return [_one(array, index) for index in range(len(array))]
+    return values if _simple(kind) else [said(value) for value in values]
+
+
+def _one(array: "pa.Array", index: int) -> Any:
+    import pyarrow as pa
+
+    try:
+        return said(array[index].as_py())
+    except (ValueError, OverflowError, pa.ArrowException) as error:
+        return Unfit(f"holds a {array.type} that cannot be read ({error})")
+
+
+def _moments(array: "pa.Array") -> list[str | None]:
+    """Dates and moments as text, of any year and with every digit."""
+    import pyarrow as pa
+
+    unit = "D" if pa.types.is_date32(array.type) else "ms" if pa.types.is_date64(array.type) else array.type.unit
+    wide = pa.int32() if unit == "D" else pa.int64()
+    numbers = array.cast(wide).fill_null(0).to_numpy(zero_copy_only=False)
+    texts = np.datetime_as_string(numbers.astype(np.int64).astype(f"datetime64[{unit}]")).tolist()
+    if pa.types.is_date(array.type):
+        texts = [text[: text.find("T", 4)] if "T" in text else text for text in texts]
+    else:
+        texts = [f"{text.rstrip('0').rstrip('.') if '.' in text else text}Z" for text in texts]
+    return [text if valid else None for text, valid in zip(texts, array.is_valid().to_pylist(), strict=True)]
+
+
+def _mapping(pairs: Sequence[tuple[Any, Any]] | None) -> Any:
+    if pairs is None:
+        return None
+    keyed = dict(pairs) if all(isinstance(key, str) for key, _ in pairs) else {}
+    return said(keyed if len(keyed) == len(pairs) else pairs)
+
+
+def _simple(kind: "pa.DataType") -> bool:
+    """Whether Python's own value of it is what JSON says."""
+    import pyarrow.types as t
+
+    if t.is_list(kind) or t.is_large_list(kind):
+        kind = kind.value_type
+    return bool(
+        t.is_string(kind) or t.is_large_string(kind) or t.is_integer(kind) or t.is_boolean(kind) or t.is_null(kind)
+        or t.is_float32(kind) or t.is_float64(kind)
+    )  # fmt: skip
+
+
+def _column(name: str, kind: "pa.DataType") -> Column | None:
+    import pyarrow.types as t
+
+    if t.is_struct(kind):
+        inner = {kind.field(index).name: kind.field(index).type for index in range(kind.num_fields)}
+        sparse = inner.keys() == {"indices", "values"} and all(_is_list(one) for one in inner.values())
+        return Column(name, kind="sparse", form=dict, certain=True) if sparse else None
+    if t.is_binary(kind) or t.is_large_binary(kind) or t.is_fixed_size_binary(kind):
+        return Column(name, kind="dense", form=bytes)
+    if not _is_list(kind):
+        return None
+    item = _storage(kind.value_type)
+    if _is_list(item):
+        number = item.value_type
+        size = item.list_size if t.is_fixed_size_list(item) else None
+        return Column(name, kind="multi", size=size, certain=t.is_floating(number)) if _is_number(number) else None
+    fixed = t.is_fixed_size_list(kind)
+    size = kind.list_size if fixed else None
+    column = Column(name, kind="dense", size=size, certain=fixed and t.is_floating(item))
+    return column if t.is_floating(item) or (_is_number(item) and column.called) else None
+
+
+def _is_list(kind: "pa.DataType") -> bool:
+    import pyarrow.types as t
+
+    return bool(t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind))
+
+
+def _is_number(kind: "pa.DataType") -> bool:
+    import pyarrow.types as t
+
+    return bool(t.is_floating(kind) or t.is_integer(kind))
+
+
+def _storage(kind: "pa.DataType") -> "pa.DataType":
+    import pyarrow as pa
+
+    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _put_ids(rows: list[Row], values: list[Any], layout: Layout) -> None:
+    for row, value in zip(rows, values, strict=True):
+        try:
+            if isinstance(value, Unfit):
+                raise value  # found where the column was read
+            own_number = layout.own and isinstance(value, str) and value.isdigit()
+            row.id = int(value) if own_number else identity(value)
+        except Unfit as error:
+            row.trouble = f"its id {error}"
+            row.unread["id"] = str(value)
+
+
+def _put_vectors(rows: list[Row], batch: "pa.RecordBatch", slot: Slot, layout: Layout) -> None:
+    kind = slot.column.kind or "dense"
+    if slot.parts:
+        cells = zip(*(batch.column(part).to_pylist() for part in slot.parts), strict=True)
+        read = [None if all(cell is None for cell in row) else _read(list(row), kind, layout.octets) for row in cells]
+        array = None
+    else:
+        array = batch.column(slot.column.name)
+        read = vectors_of(array, kind, layout.octets)
+    for index, (row, vector) in enumerate(zip(rows, read, strict=True)):
+        if isinstance(vector, Unfit):
+            cell = [batch.column(part)[index].as_py() for part in slot.parts] if array is None else array[index].as_py()
+            refuse_vector(row, slot.name, said(cell), str(vector))
+        elif vector is not None:
+            row.vectors[slot.name] = vector
+
+
+def _quick(array: "pa.Array") -> "list[Read] | None":
+    """All vectors of a column at once; None when something in it needs a closer look."""
+    valid = array.is_valid().to_numpy(zero_copy_only=False)
+    matrix = _matrix(array, int(valid.sum()))
+    if matrix is None:
+        return None
+    try:
+        narrowed = narrow(matrix)
+    except Unfit:
+        return None
+    if matrix.dtype == np.float64 and not narrowed.any(axis=1).all():
+        return None  # a row may have become zero
+    rows = iter(narrowed)
+    return [next(rows) if there else None for there in valid]
+
+
+def _matrix(array: "pa.Array", count: int) -> Any:
+    """The numbers of `count` lists of one length; None when they are of several, or one of them is null."""
+    if not count or not _is_list(array.type) or not _is_number(array.type.value_type):
+        return None
+    flat = array.flatten()  # leaves out what lies under a list that is null
+    size, rest = divmod(len(flat), count)
+    if flat.null_count or rest:
+        return None
+    lengths = array.value_lengths().drop_null().to_numpy(zero_copy_only=False)
+    return flat.to_numpy(zero_copy_only=False).reshape(count, size) if (lengths == size).all() else None
+
+
+def _read(value: Any, kind: VectorKind, octets: str) -> "Read":
+    try:
+        return None if value is None else vector_of(value, kind, octets)
+    except Unfit as error:
+        return error

@@ -1,0 +1,185 @@
+"""Values out of files, one at a time: what is an id, what is a vector, and what JSON can say of the rest."""
+
+import base64
+import datetime as dt
+import uuid
+from collections.abc import Callable, Mapping
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qdrant_admin.database.models import Floats, Sparse, Vector, VectorKind
+
+BYTES = {"float32": "<f4", "float64": "<f8", "float16": "<f2", "int8": "|i1", "uint8": "|u1"}
+"""What the numbers of a vector may be that lies in a file as bytes."""
+WORDS = "dates as RFC 3339 text (those without a zone as UTC), decimals as text, bytes as base64"
+_NUMBERS = {int, float}
+_UINT32 = 1 << 32
+
+
+class Unfit(ValueError):
+    """A value that is no vector, or no id. Its text goes on where `its vector` ends: `holds a value that is null`."""
+
+
+def read_json(text: bytes | str) -> Any:
+    """JSON with every number exact and NaN allowed; the fast parser first, the tolerant one for what it refuses.
+
+    Raises:
+        ValueError, RecursionError: this is no JSON.
+    """
+    import json
+
+    from pydantic_core import from_json
+
+    try:
+        return from_json(text)
+    except ValueError:  # half of a surrogate pair, or nested deeper than 200 levels: the check of the payload says so
+        return json.loads(text)
+
+
+def vector_of(value: Any, kind: VectorKind, octets: str = "<f4") -> Vector:
+    """A vector from a value as JSON, CSV or Arrow give it.
+
+    Args:
+        value: numbers, rows of numbers, indices and values, JSON text of any of these, or bytes.
+        kind: what it has to be.
+        octets: NumPy's name for the numbers in bytes.
+
+    Raises:
+        Unfit: it is no such vector, or 32 bits cannot hold it.
+    """
+    if isinstance(value, str):
+        try:
+            value = read_json(value)
+        except (ValueError, RecursionError):
+            raise Unfit("is text, and not the JSON of a vector") from None
+    if isinstance(value, bytes):
+        width = int(octets[-1])
+        if kind != "dense" or len(value) % width:
+            raise Unfit(f"has {len(value)} bytes, which are no whole number of components of {width} bytes")
+        return narrow(np.frombuffer(value, dtype=octets))
+    if kind == "sparse":
+        return _sparse(value)
+    return _multi(value) if kind == "multi" else _dense(value)
+
+
+def narrow(numbers: npt.NDArray[Any]) -> Floats:
+    """Any numbers in 32 bits.
+
+    Raises:
+        Unfit: one of them is finite and would not be, or all of them would become zero.
+    """
+    if numbers.dtype == np.float32:
+        return np.ascontiguousarray(numbers)
+    with np.errstate(over="ignore", under="ignore"):
+        narrowed = numbers.astype(np.float32)
+    if not np.isfinite(narrowed).all() and np.isfinite(numbers).all():
+        raise Unfit("holds a number that is infinite in 32 bits")
+    if not narrowed.any() and numbers.any():
+        raise Unfit("is so small that it would be all zero in 32 bits")
+    return narrowed
+
+
+def _dense(value: Any) -> Floats:
+    if isinstance(value, np.ndarray):
+        return narrow(value)
+    if not isinstance(value, list):
+        raise Unfit(f"is {_word(value)}, not a list of numbers")
+    _only_numbers(value)
+    return narrow(_wide(value))
+
+
+def _multi(value: Any) -> Floats:
+    if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
+        raise Unfit(f"is {_word(value)}, not a list of rows of numbers")
+    if not value:
+        raise Unfit("has no row")
+    if len({len(row) for row in value}) > 1:
+        raise Unfit("has rows of different lengths")
+    _only_numbers(chain.from_iterable(value))
+    return narrow(_wide(value))
+
+
+def _sparse(value: Any) -> Sparse:
+    if not isinstance(value, Mapping) or value.keys() != {"indices", "values"}:
+        raise Unfit(f"is {_word(value)}, not indices and values")
+    indices, values = value["indices"], value["values"]
+    if not isinstance(indices, list) or not all(type(index) is int and 0 <= index < _UINT32 for index in indices):
+        raise Unfit("has an index that is no unsigned integer of 32 bits")
+    if not isinstance(values, list) or len(values) != len(indices):
+        raise Unfit("has another number of indices than of values")
+    _only_numbers(values)
+    order = np.argsort(np.asarray(indices, dtype=np.uint32), kind="stable")
+    return Sparse(np.asarray(indices, dtype=np.uint32)[order], narrow(_wide(values))[order])
+
+
+def _only_numbers(values: Any) -> None:
+    strange = set(map(type, values)) - _NUMBERS
+    if strange:
+        kind = "null" if type(None) in strange else f"a {next(iter(strange)).__name__}"
+        raise Unfit(f"holds {kind} where a number belongs")
+
+
+def _wide(values: list[Any]) -> npt.NDArray[np.float64]:
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError:
+        raise Unfit("holds a number that is infinite in 32 bits") from None
+
+
+def _word(value: Any) -> str:
+    return {dict: "an object", list: "a list", str: "text", bool: "a truth value", type(None): "null"}.get(
+        type(value), "a number" if isinstance(value, int | float) else f"a {type(value).__name__}"
+    )
+
+
+def identity(value: Any) -> int | str | None:
+    """A value as an id; None when there is none in it.
+
+    Raises:
+        Unfit: a list or an object.
+    """
+    if value is None or value == "" or (isinstance(value, float) and value != value):  # noqa: PLR0124 # NaN: a gap
+        return None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
+        return int(value)  # integers beside gaps become floats in many a program
+    if isinstance(value, bool | list | Mapping):
+        raise Unfit(f"is {_word(value)}, which is no id")
+    if isinstance(value, int | str):
+        return value
+    if isinstance(value, bytes):
+        return str(uuid.UUID(bytes=value)) if len(value) == 16 else _text(value)
+    return str(said(value))
+
+
+def said(value: Any) -> Any:
+    """A value as JSON can say it: see `WORDS`."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): said(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [said(item) for item in value]
+    return next((say(value) for kind, say in _SAYINGS if isinstance(value, kind)), str(value))
+
+
+def _moment(value: dt.datetime) -> str:
+    return value.isoformat().replace("+00:00", "Z") if value.tzinfo else f"{value.isoformat()}Z"
+
+
+_SAYINGS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    (bytes, lambda value: base64.b64encode(value).decode("ascii")),
+    (dt.datetime, _moment),
+    ((dt.date, dt.time), lambda value: value.isoformat()),
+    (np.generic, lambda value: said(value.item())),
+)
+"""How other kinds are said; a datetime is a date as well, so it stands before it. Anything else is `str` of it."""
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.hex()
