@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import rich_click as click
 
 from qdrant_admin.cli.call import Call, common, confirm, write_json
-from qdrant_admin.cli.group import HelpfulCommand
+from qdrant_admin.cli.source_help import SourcesCommand
 
 if TYPE_CHECKING:
     from qdrant_admin.migration.reports import PlanReport
@@ -16,7 +16,7 @@ COMMON = {"profile", "as_json", "events", "debug"}
 """What every command takes: the border adds a profile to a command by itself."""
 
 
-@click.command(cls=HelpfulCommand)
+@click.command(cls=SourcesCommand)
 @click.argument("source", required=False)
 @click.option("--to", metavar="NAME", help="Name of the target collection; the source's own by default.")
 @click.option("--rename", "names", metavar="OLD=NEW", multiple=True, help="A target name of its own; may be repeated.")
@@ -59,8 +59,8 @@ COMMON = {"profile", "as_json", "events", "debug"}
 def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_only: bool, **options: Any) -> None:
     """Move collections into the server, then compare every point with its source.
 
-    SOURCE is a URI: chroma:PATH, chroma+http://HOST:PORT, qdrant-local:PATH, qdrant+http://HOST:PORT. The word `runs`
-    lists unfinished runs instead.
+    SOURCE is the address of one of the sources below; ?collection=NAME at its end narrows it, https works where http
+    does. The word `runs` lists unfinished runs instead.
 
     Examples:
       qdrant-admin migrate chroma:./chroma --plan-only

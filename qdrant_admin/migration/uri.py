@@ -9,7 +9,7 @@ from urllib.request import url2pathname
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.text import plain
-from qdrant_admin.migration.sources.kinds import SourceKind, forms, kind_of
+from qdrant_admin.migration.sources.kinds import SourceKind, forms, kind_of, trouble
 
 KEY_VARIABLE = "QDRANT_ADMIN_SOURCE_API_KEY"
 """The only place a source's secret comes from: a URI is shown, stored, and seen by everybody who lists processes."""
@@ -52,7 +52,8 @@ def parse(text: str) -> SourceUri:
     if kind is None:
         if not colon or len(scheme) == 1 or "/" in scheme or "\\" in scheme or Path(text).exists():
             raise _bare_path(text)
-        raise BadInput(f"no source is called {plain(scheme)}:", why=f"known are {', '.join(forms())}", fix=_help())
+        why = plain(trouble(scheme)) or f"known are {', '.join(forms())}"
+        raise BadInput(f"no source is called {plain(scheme)}:", why=why, fix=_help())
     return _folder(kind, rest) if kind.address == "path" else _server(kind, f"{scheme}:{rest}")
 
 
@@ -93,7 +94,7 @@ def _server(kind: SourceKind, text: str) -> SourceUri:
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     collection = query.pop("collection", None)
     _known_options(kind, query)
-    if not host and "host" not in query:  # a database may be reached through a socket, whose folder is an option
+    if not host and not {"host", "service"} & query.keys():  # a database may have its place in an option
         raise BadInput(f"{plain(text)} names no host", fix=f"qdrant-admin migrate {kind.form}")
     place = f"[{host}]" if host and ":" in host else host or ""
     port = port or (kind.port if host else None)

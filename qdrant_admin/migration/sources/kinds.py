@@ -12,6 +12,8 @@ from typing import Literal
 from qdrant_admin.core.errors import AdminError, BadInput
 
 ENTRY_POINTS = "qdrant_admin.sources"
+UNTESTED = "not tested against a live server"
+"""Said wherever a kind that is not `tested` is listed or used."""
 Address = Literal["path", "server", "database"]
 """`path`: `scheme:PATH`. `server`: `scheme+http://HOST:PORT`, https as well. `database`: `scheme://USER@HOST:PORT/NAME`."""
 
@@ -37,16 +39,22 @@ class SourceKind:
     """Modules that must be there to read it."""
     tested: bool = True
     """False when it has only been run against recorded answers, never against a live server."""
+    written: str = ""
+    """How its URI is written, where that is not what `address` says: `pinecone+https://INDEX-HOST`."""
 
     @property
     def form(self) -> str:
         """How its URI is written."""
+        if self.written:
+            return self.written
         if self.address == "path":
             return f"{self.scheme}:PATH"
         return f"{self.scheme}+http://HOST:PORT" if self.address == "server" else f"{self.scheme}://HOST:PORT/NAME"
 
 
 _HERE = "qdrant_admin.migration.sources"
+_COLUMNS = frozenset({"id", "vector", "distance", "datatype", "bytes"})
+"""What every file of rows takes: which columns are what, and what the file cannot say."""
 BUILT_IN: tuple[SourceKind, ...] = (
     SourceKind(
         "chroma",
@@ -72,21 +80,85 @@ BUILT_IN: tuple[SourceKind, ...] = (
         options=frozenset({"grpc_port"}),
         port=6333,
     ),
+    SourceKind(
+        "postgresql",
+        "PostgreSQL with pgvector",
+        "database",
+        f"{_HERE}.postgres:Postgres",
+        options=frozenset({"table", "id", "vector", "layout", "distance", "host", "sslmode", "sslrootcert", "service"}),
+        port=5432,
+        extra="pgvector",
+        packages=("psycopg",),
+    ),
+    SourceKind(
+        "faiss",
+        "FAISS index",
+        "path",
+        f"{_HERE}.faiss_index:FaissIndex",
+        options=frozenset({"payload", "lossy", "distance"}),
+        extra="faiss",
+        packages=("faiss",),
+    ),
+    SourceKind(
+        "parquet",
+        "Parquet file or folder",
+        "path",
+        f"{_HERE}.parquet:ParquetFiles",
+        options=_COLUMNS,
+        extra="files",
+        packages=("pyarrow",),
+    ),
+    SourceKind(
+        "arrow",
+        "Arrow file, stream, Feather, or Hugging Face data set",
+        "path",
+        f"{_HERE}.arrow_files:ArrowFiles",
+        options=_COLUMNS,
+        extra="files",
+        packages=("pyarrow",),
+    ),
+    SourceKind("jsonl", "file or folder of JSON lines", "path", f"{_HERE}.jsonl:JsonLines", options=_COLUMNS),
+    SourceKind(
+        "csv",
+        "CSV file or folder",
+        "path",
+        f"{_HERE}.csv_files:CsvFiles",
+        options=_COLUMNS | {"delimiter", "encoding"},
+    ),
+    SourceKind("npy", "NumPy array or folder", "path", f"{_HERE}.npy:NumpyFiles", options=_COLUMNS | {"payload"}),
 )
 
 
-@cache
 def kinds() -> tuple[SourceKind, ...]:
     """Ours, and those of installed packages; one of ours is never replaced."""
+    return (*BUILT_IN, *_installed()[0])
+
+
+def trouble(scheme: str) -> str:
+    """Why the package that should read this scheme could not be loaded; empty when there is none such."""
+    return _installed()[1].get(scheme.partition("+")[0], "")
+
+
+@cache
+def _installed() -> tuple[tuple[SourceKind, ...], dict[str, str]]:
+    """The kinds of installed packages, and entry point to what is wrong with it."""
     from importlib.metadata import entry_points
 
     known = {(kind.scheme, kind.address) for kind in BUILT_IN}
-    found = []
+    found: list[SourceKind] = []
+    broken: dict[str, str] = {}
     for entry in entry_points(group=ENTRY_POINTS):
-        kind = entry.load()
-        if isinstance(kind, SourceKind) and (kind.scheme, kind.address) not in known:
+        try:
+            kind = entry.load()
+        except Exception as error:  # noqa: BLE001 # code of others, which must not take ours down, whatever it raises
+            broken[entry.name] = f"{entry.value} could not be loaded ({type(error).__name__}: {error})"
+            continue
+        if not isinstance(kind, SourceKind):
+            broken[entry.name] = f"{entry.value} is a {type(kind).__name__}, and no SourceKind"
+        elif (kind.scheme, kind.address) not in known:
+            known.add((kind.scheme, kind.address))
             found.append(kind)
-    return (*BUILT_IN, *found)
+    return tuple(found), broken
 
 
 def kind_of(scheme: str) -> SourceKind | None:
@@ -106,15 +178,20 @@ def forms() -> Iterator[str]:
     return (kind.form for kind in kinds())
 
 
+def missing_packages(kind: SourceKind) -> list[str]:
+    """Modules that a kind needs and that are not there. Imports none of them."""
+    from importlib.util import find_spec
+
+    return [name for name in kind.packages if find_spec(name.partition(".")[0]) is None]
+
+
 def check_installed(kind: SourceKind) -> None:
     """Whether the packages of a kind are there.
 
     Raises:
         BadInput: one is not, with the command that installs it.
     """
-    from importlib.util import find_spec
-
-    missing = [name for name in kind.packages if find_spec(name.partition(".")[0]) is None]
+    missing = missing_packages(kind)
     if missing:
         raise _not_installed(kind, missing)
 
