@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from qdrant_admin.config.endpoint import Endpoint
-from qdrant_admin.core.errors import AccessDenied, AdminError
+from qdrant_admin.core.errors import AccessDenied, AdminError, Unsupported
 from qdrant_admin.database import versions
 from qdrant_admin.database.models import Point, PointId, PointPage, ServerInfo
 from qdrant_admin.database.rest_points import Kinds, RestPoints, check_point
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qdrant_admin.database.grpc_points import GrpcPoints
+    from qdrant_admin.database.wire import WirePage
 
 MAX_BATCH_POINTS = 1000
 _PROBE_SECONDS = 3.0
@@ -73,10 +74,11 @@ class Bulk:
         from qdrant_admin.database.grpc_points import NotCarried
 
         try:
-            page = way.page(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
+            page, doubtful = way.page(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
         except NotCarried:
             return self._rest.page(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
-        return PointPage(self._true(name, page.points, kinds), page.next_offset)
+        self._mend(name, page.points, doubtful, kinds)
+        return page
 
     def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool) -> list[Point]:
         """The points of these ids that exist, in the order asked for."""
@@ -91,38 +93,56 @@ class Bulk:
             from qdrant_admin.database.grpc_points import NotCarried
 
             try:
-                return self._true(name, way.retrieve(name, ids, kinds, payload=True, vectors=vectors), kinds)
+                points, doubtful = way.retrieve(name, ids, kinds, payload=True, vectors=vectors)
             except NotCarried:
                 pass
+            else:
+                self._mend(name, points, doubtful, kinds)
+                return points
         return self._rest.retrieve(name, ids, kinds, payload=True, vectors=vectors)
 
-    def upsert(self, name: str, points: Sequence[Point], *, wait: bool) -> None:
+    @property
+    def carries_wire(self) -> bool:
+        """Whether points can pass as the bytes that they are."""
+        return self._way() is not None
+
+    def wire_page(self, name: str, *, limit: int, offset: PointId | None) -> "WirePage":
+        """One page in the server's order, from `offset` on, left as it came. Only where `carries_wire`."""
+        return self._wire_way().wire_page(name, limit=limit, offset=offset)
+
+    def upsert_wire(self, name: str, page: "WirePage", *, wait: bool) -> None:
+        """Write a page of another server. Only where `carries_wire`."""
+        self._wire_way().upsert_wire(name, page, wait=wait)
+
+    def _wire_way(self) -> "GrpcPoints":
+        way = self._way()
+        if way is None:
+            raise Unsupported("points cannot pass as they are", why=f"they go over {self._decided}")
+        return way
+
+    def upsert(self, name: str, points: Sequence[Point], *, wait: bool, checked: bool) -> None:
         """Write the points, in their order, cut to what a server takes; nothing at all for no points."""
-        for point in points:
+        for point in () if checked else points:
             check_point(point)
         way = self._way()
         for part in _parts(points):
             if way is None:
                 self._rest.upsert(name, part, wait=wait)
                 continue
-            from qdrant_admin.database.grpc_points import carries
+            from qdrant_admin.database.grpc_writing import carries
 
             # Runs, not two heaps: of two points with one id the last must win.
             for carried, run in itertools.groupby(part, key=lambda point: carries(point.payload)):
                 (way if carried else self._rest).upsert(name, list(run), wait=wait)
 
-    def _true(self, name: str, points: list[Point], kinds: Kinds) -> list[Point]:
-        """The points, with every payload read again that gRPC may have rounded (integers above 2^63-1)."""
-        from qdrant_admin.database.grpc_points import suspicious
-
-        doubtful = [point.id for point in points if suspicious(point.payload)]
+    def _mend(self, name: str, points: list[Point], doubtful: Sequence[PointId], kinds: Kinds) -> None:
+        """Read every payload again that gRPC may have rounded (integers above 2^63-1)."""
         if not doubtful:
-            return points
+            return
         again = self._rest.retrieve(name, doubtful, kinds, payload=True, vectors=False)
         payloads = {point.id: point.payload for point in again}
         for point in points:
             point.payload = payloads.get(point.id, point.payload)
-        return points
 
     def _way(self) -> "GrpcPoints | None":
         with self._lock:

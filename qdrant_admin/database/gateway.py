@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import (
@@ -17,6 +17,7 @@ from qdrant_admin.core.errors import (
 from qdrant_admin.core.text import plain
 from qdrant_admin.database import schema, telemetry, versions
 from qdrant_admin.database.bulk import Bulk
+from qdrant_admin.database.canonical import id_key
 from qdrant_admin.database.ids import point_id
 from qdrant_admin.database.models import (
     CollectionInfo,
@@ -33,6 +34,9 @@ from qdrant_admin.database.models import (
 from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
 from qdrant_admin.database.rest import Rest
 from qdrant_admin.database.rest_points import RestPoints, point_from_json, vector_to_json
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.wire import WirePage
 
 Filter = Mapping[str, Any]
 _WAIT = {"wait": "true"}
@@ -292,22 +296,80 @@ class Database:
                 return
             offset, behind = page.next_offset, None
 
-    def upsert(self, name: str, points: Sequence[Point], *, wait: bool = True) -> None:
+    def upsert(self, name: str, points: Sequence[Point], *, wait: bool = True, checked: bool = False) -> None:
         """Write points, in their order, in requests cut to size. Not atomic: after an error, read back what is there.
+
+        Args:
+            name: the collection.
+            points: whole.
+            wait: whether to wait until they are applied and durable.
+            checked: that the caller has looked at every vector and payload, so that it need not be done again.
 
         Raises:
             BadInput: an id, payload or vector that a server would refuse or change in silence; nothing was sent.
         """
         check_collection_name(name)
         if points:
-            self._bulk.upsert(name, points, wait=wait)
+            self._bulk.upsert(name, points, wait=wait, checked=checked)
 
-    def delete_points(self, name: str, ids: Iterable[PointId]) -> None:
+    @property
+    def carries_wire(self) -> bool:
+        """Whether points can pass from and to this server as the bytes that they are on the wire."""
+        return self._bulk.carries_wire
+
+    def wire_pages(
+        self, name: str, *, page_size: int, after: PointId | None = None, until: PointId | None = None
+    ) -> Iterator["WirePage"]:
+        """Every point of a span, a page at a time, in the server's order, left as it came; never an empty page.
+
+        Args:
+            name: collection or alias.
+            page_size: points a request.
+            after: go on behind this id; it need not exist any more.
+            until: the last id that belongs to it; it need not exist either.
+
+        Raises:
+            Unsupported: `carries_wire` says no.
+        """
+        check_collection_name(name)
+        offset, behind = after, after
+        while True:
+            page = self._bulk.wire_page(name, limit=page_size, offset=offset)
+            following = page.next_offset
+            if behind is not None and len(page) and page.ids()[0] == behind:
+                page.drop(first=1)
+            if until is not None and len(page) and id_key(page.last()) >= id_key(until):
+                page.drop(last=sum(id_key(one) > id_key(until) for one in page.ids()))
+                following = None
+            if len(page):
+                yield page
+            if following is None:
+                return
+            offset, behind = following, None
+
+    def upsert_wire(self, name: str, page: "WirePage", *, wait: bool = True) -> None:
+        """Write a page of another server as it came. Nothing in it is looked at; see `WirePage.look`."""
+        check_collection_name(name)
+        self._bulk.upsert_wire(name, page, wait=wait)
+
+    def sample_ids(self, name: str, count: int) -> list[PointId]:
+        """Ids of points taken at random, at most so many, in the server's own order."""
+        versions.require(self.server().version, versions.Feature.QUERY)
+        body = {"query": {"sample": "random"}, "limit": count, "with_payload": False, "with_vector": False}
+        found = self._rest.call("POST", f"{self._path(name)}/points/query", body, timeout=self._slow)["points"]
+        return sorted({point_id(one["id"]) for one in found}, key=id_key)
+
+    def delete_points(self, name: str, ids: Iterable[PointId], *, wait: bool = True) -> None:
         """Delete points by id; ids that are not there are no error."""
         wanted = [point_id(one) for one in ids]
         for start in range(0, len(wanted), 1000):
             body: dict[str, Any] = {"points": wanted[start : start + 1000]}
-            self._rest.call("POST", f"{self._path(name)}/points/delete", body, timeout=self._slow, params=_WAIT)
+            self._rest.call("POST", f"{self._path(name)}/points/delete", body, timeout=self._slow, params=_wait(wait))
+
+    def set_payload(self, name: str, ids: Iterable[PointId], payload: Mapping[str, Any], *, wait: bool = True) -> None:
+        """Write these fields into the payload of points that are there; others of their fields stay."""
+        body = {"payload": dict(payload), "points": [point_id(one) for one in ids]}
+        self._rest.call("POST", f"{self._path(name)}/points/payload", body, timeout=self._slow, params=_wait(wait))
 
     def search(
         self,
@@ -348,6 +410,10 @@ class Database:
     def _path(self, name: str) -> str:
         check_collection_name(name)
         return f"/collections/{quoted(name)}"
+
+
+def _wait(wait: bool) -> dict[str, str]:  # the flag itself is the word
+    return {"wait": str(wait).lower()}
 
 
 def _alias_name(entry: Mapping[str, Any]) -> str:

@@ -1,0 +1,170 @@
+"""Points on their way from one server to another, as the bytes that they are on the wire.
+
+A point that is found and a point that is sent differ in the numbers of two fields only. So points are taken apart no
+further than that: ids, entries of the payload and components of vectors stay bytes, and nothing of them is turned into
+Python and back. Vectors are looked at all the same, as one array a page.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from qdrant_admin.database.models import PointId, VectorSpec
+
+_ROUNDED = re.compile(rb"\x09\x11(?:.{6}[\xe0-\xff]\x43|.{7}[\x44-\x7f])", re.DOTALL)
+"""A number of 2^63 or more as a double: an integer beyond 2^63-1 comes over gRPC like that. It is a message of its own,
+so its length (9) stands before it."""
+_SCHEMA: dict[str, tuple[tuple[str, int, str, bool], ...]] = {
+    "Dense": (("data", 1, "bytes", False),),
+    "Sparse": (("values", 1, "bytes", False), ("indices", 2, "bytes", False)),
+    "Multi": (("vectors", 1, "Dense", True),),
+    "Vector": (
+        ("data", 1, "bytes", False),
+        ("indices", 2, "bytes", False),
+        ("vectors_count", 3, "uint32", False),
+        ("dense", 101, "Dense", False),
+        ("sparse", 102, "Sparse", False),
+        ("multi", 103, "Multi", False),
+    ),
+    "Named": (("name", 1, "string", False), ("vector", 2, "Vector", False)),
+    "NamedVectors": (("vectors", 1, "Named", True),),
+    "Vectors": (("vector", 1, "Vector", False), ("vectors", 2, "NamedVectors", False)),
+    "Id": (("num", 1, "uint64", False), ("uuid", 2, "string", False)),
+    "Found": (("id", 1, "bytes", False), ("payload", 2, "bytes", True), ("vectors", 4, "Vectors", False)),
+    "Sent": (("id", 1, "bytes", False), ("payload", 3, "bytes", True), ("vectors", 4, "Vectors", False)),
+    "Page": (("next", 1, "bytes", False), ("points", 2, "Found", True)),
+    "Upsert": (("collection", 1, "string", False), ("wait", 2, "bool", False), ("points", 3, "Sent", True)),
+}
+"""Qdrant's own messages (`points.proto`), with bytes for whatever is not looked into: message, field, number, type,
+whether repeated."""
+
+
+_DOUBLE = b"\x09\x11"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at a page has shown."""
+
+    doubtful: bool = False
+    """Something in it needs a closer look, point by point: a vector that is not all finite or that no slot takes, or a
+    payload that gRPC may have rounded."""
+    zero_vectors: int = 0
+    """Vectors without a direction where only the direction counts."""
+
+
+class WirePage:
+    """Some points of one collection, in the server's order, and where the next page begins.
+
+    Args:
+        answer: a `ScrollResponse` as it came.
+    """
+
+    def __init__(self, answer: bytes) -> None:
+        page = _messages()["Page"].FromString(answer)
+        self._points = page.points
+        self.octets = len(answer)
+        self.next_offset: PointId | None = _id(page.next) if page.next else None
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def ids(self) -> list[PointId]:
+        """Of its points, in their order."""
+        return [_id(point.id) for point in self._points]
+
+    def last(self) -> PointId:
+        """The id of the last point."""
+        return _id(self._points[-1].id)
+
+    def drop(self, *, first: int = 0, last: int = 0) -> None:
+        """Leave out so many points at its beginning and at its end."""
+        del self._points[len(self._points) - last :]
+        del self._points[:first]
+
+    def request(self, collection: str, *, wait: bool) -> bytes:
+        """An `UpsertPoints` that stores these points."""
+        made = _messages()["Upsert"](collection=collection, wait=wait)
+        add = made.points.add
+        for point in self._points:
+            sent = add(id=point.id, payload=point.payload, vectors=point.vectors)
+            if not point.HasField("vectors"):
+                sent.vectors.vectors.SetInParent()
+        return bytes(made.SerializeToString())
+
+    def look(self, slots: Mapping[str, VectorSpec]) -> Look:
+        """What can be told of these points for a target with these slots."""
+        floats: dict[str, list[bytes]] = {}
+        for point in self._points:
+            for name, vector in _named(point.vectors):
+                floats.setdefault(name, []).append(_components(vector))
+        if not all(name in slots and _finite(parts) for name, parts in floats.items()):
+            return Look(doubtful=True)
+        if any(_ROUNDED.search(entry) for point in self._points for entry in point.payload if _DOUBLE in entry):
+            return Look(doubtful=True)
+        cosine = (parts for name, parts in floats.items() if slots[name].distance == "Cosine")
+        return Look(zero_vectors=sum(_zeros(parts) for parts in cosine))
+
+
+def _named(vectors: Any) -> Iterable[tuple[str, Any]]:
+    if vectors.HasField("vector"):
+        return (("", vectors.vector),)
+    return [(one.name, one.vector) for one in vectors.vectors.vectors]
+
+
+def _components(vector: Any) -> bytes:
+    """The floats of a vector, in whichever of its forms it came."""
+    if vector.HasField("dense"):
+        return bytes(vector.dense.data)
+    if vector.HasField("sparse"):
+        return bytes(vector.sparse.values)
+    return b"".join(row.data for row in vector.multi.vectors) if vector.HasField("multi") else bytes(vector.data)
+
+
+def _finite(vectors: list[bytes]) -> bool:
+    # A sum of squares is finite only when everything in it is; should it overflow, the closer look finds nothing.
+    array = np.frombuffer(b"".join(vectors), dtype="<f4")
+    return math.isfinite(np.vdot(array, array))
+
+
+def _zeros(vectors: list[bytes]) -> int:
+    """How many are all zero. Looks at the first components, and further only where those are."""
+    return sum(not vector[:8].strip(b"\0") and not vector.strip(b"\0") for vector in vectors)
+
+
+def _id(raw: bytes) -> PointId:
+    found = _messages()["Id"].FromString(raw)
+    return str(found.uuid) if found.uuid else int(found.num)
+
+
+@cache
+def _messages() -> Mapping[str, Any]:
+    """The messages of `_SCHEMA`, by name."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    field_type = descriptor_pb2.FieldDescriptorProto
+    scalars = {
+        "bytes": field_type.TYPE_BYTES,
+        "string": field_type.TYPE_STRING,
+        "uint32": field_type.TYPE_UINT32,
+        "uint64": field_type.TYPE_UINT64,
+        "bool": field_type.TYPE_BOOL,
+    }
+    package = "qdrant_admin.wire"
+    file = descriptor_pb2.FileDescriptorProto(name="qdrant_admin/wire.proto", package=package, syntax="proto3")
+    for name, fields in _SCHEMA.items():
+        message = file.message_type.add(name=name)
+        for field, number, kind, repeated in fields:
+            label = field_type.LABEL_REPEATED if repeated else field_type.LABEL_OPTIONAL
+            made = message.field.add(name=field, number=number, label=label)
+            made.type = scalars.get(kind, field_type.TYPE_MESSAGE)
+            if kind not in scalars:
+                made.type_name = f".{package}.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in _SCHEMA}
