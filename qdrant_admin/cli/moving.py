@@ -46,6 +46,13 @@ COMMON = {"profile", "as_json", "events", "debug"}
     multiple=True,
     help="Another policy for this collection; may be repeated.",
 )
+@click.option(
+    "--on-reject",
+    type=click.Choice(["continue", "fail"]),
+    default="continue",
+    show_default=True,
+    help="When a record cannot be stored as it is: go on without it, or stop. It is kept in a file either way.",
+)
 @click.option("--batch-size", type=click.IntRange(1, 10000), default=256, show_default=True, help="Points a request.")
 @click.option(
     "--workers",

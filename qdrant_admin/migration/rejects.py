@@ -26,6 +26,7 @@ class RejectFile:
     def __init__(self, plan: PlanReport) -> None:
         self.path = state_dir() / "rejects" / f"{plan.run}.jsonl"
         self._stops = plan.on_reject == "fail"
+        self._latest: list[dict[str, Any]] = []
         self._plans = {planned.source: planned for planned in plan.collections}
 
     def cut(self, octets: int) -> None:
@@ -34,11 +35,7 @@ class RejectFile:
             os.truncate(self.path, octets)
 
     def append(self, collection: str, refusals: Iterable[Refusal]) -> int:
-        """Write them down durably; returns the length of the file.
-
-        Raises:
-            Failed: the plan says that one record refused is one too many.
-        """
+        """Write them down durably; returns the length of the file."""
         lines = [self._line(collection, refusal) for refusal in refusals]
         if lines:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -46,9 +43,17 @@ class RejectFile:
                 file.writelines(json.dumps(line, default=str) + "\n" for line in lines)
                 file.flush()
                 os.fsync(file.fileno())
-            if self._stops:
-                raise self._stop(lines)
+            self._latest = lines
         return self.path.stat().st_size if self.path.exists() else 0
+
+    def check(self) -> None:
+        """Whether to go on, asked when the checkpoint is behind what was refused.
+
+        Raises:
+            Failed: the plan says that one record refused is one too many.
+        """
+        if self._stops and self._latest:
+            raise self._stop(self._latest)
 
     def first(self, limit: int = 100) -> tuple[Reject, ...]:
         """The first records refused, for the report."""

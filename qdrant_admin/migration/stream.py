@@ -81,6 +81,7 @@ class Copier:
                     if told is None:
                         continue
                     handled = self._settle(told)
+                    task.rejects.check()
                     yield from task.weather.fair()
                     for moved in (pace.advance(handled), task.whole.advance(handled)):
                         if moved:
