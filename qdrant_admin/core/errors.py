@@ -14,6 +14,7 @@
     │   ├── ServerUnreachable               nothing answers at the address
     │   ├── ServerNotReady                  it runs, and did not come up in time
     │   ├── ServerTrouble                   it answers with a fault of its own: disk full, panic, recovery mode
+    │   │   └── RateLimited                 it wants to be asked less often
     │   ├── AccessDenied                    API key missing or wrong
     │   ├── NotQdrant                       something answers, and it is no Qdrant
     │   ├── SourceUnreadable                a migration source is missing, locked, damaged or of another kind
@@ -116,6 +117,15 @@ class ServerNotReady(Unfit):
 
 class ServerTrouble(Unfit):
     """The server answers with a fault of its own, such as a full disk."""
+
+
+class RateLimited(ServerTrouble):
+    """The server wants to be asked less often."""
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", seconds: float | None = None) -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.seconds = seconds
+        """How long it wants to be left alone; None when it does not say."""
 
 
 class AccessDenied(Unfit):

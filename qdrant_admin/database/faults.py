@@ -16,6 +16,7 @@ from qdrant_admin.core.errors import (
     BadInput,
     NotFound,
     NotQdrant,
+    RateLimited,
     RequestRejected,
     ServerTrouble,
     ServerUnreachable,
@@ -41,6 +42,9 @@ _GONE = re.compile(
     r"connect|socket|reset|closed|recvmsg|goaway|ping timeout|dns|resolution|handshak|end of tcp|broken pipe|http2",
     re.IGNORECASE,
 )
+_TOO_MUCH = re.compile(r"larger than rate limiter capacity", re.IGNORECASE)
+"""Waiting is no use then: what was asked is by itself more than the limit allows."""
+_RATE = re.compile(r"rate limit", re.IGNORECASE)
 HTTPX_FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
 """The roots of everything that httpx raises."""
 _REJECTED = "the server refused the request"
@@ -66,7 +70,9 @@ BY_GRPC_CODE: dict[str, type[AdminError]] = {
 }
 
 
-def from_answer(status: int, text: str, *, json_error: str | None, where: str) -> AdminError:
+def from_answer(
+    status: int, text: str, *, json_error: str | None, where: str, retry_after: str | None = None
+) -> AdminError:
     """The error for a REST answer that is no success.
 
     Args:
@@ -74,7 +80,10 @@ def from_answer(status: int, text: str, *, json_error: str | None, where: str) -
         text: the whole body.
         json_error: `status.error` of Qdrant's own error body; None when the body is not of that form.
         where: the address, for the words.
+        retry_after: the header of that name.
     """
+    if (status == 429 and not _TOO_MUCH.search(json_error or text)) or (status == 503 and retry_after):
+        return _limited(json_error or text, where, retry_after)
     if status in {401, 403}:
         return make(AccessDenied, json_error or text, where)
     if json_error is None:
@@ -83,6 +92,13 @@ def from_answer(status: int, text: str, *, json_error: str | None, where: str) -
         if status not in {413, 429, 500, 502, 503, 504}:
             return make(NotQdrant, f"HTTP {status}: {text}", where)
     return make(_class_of_status(status), json_error or text or f"HTTP {status}", where)
+
+
+def _limited(said: str, where: str, retry_after: str | None) -> RateLimited:
+    seconds = float(retry_after) if retry_after and re.fullmatch(r"\d+(\.\d+)?", retry_after) else None
+    return RateLimited(
+        f"{where} wants to be asked less often", why=plain(said.strip())[:_LONGEST], fix="try again", seconds=seconds
+    )
 
 
 def _class_of_status(status: int) -> type[AdminError]:
@@ -119,6 +135,10 @@ def from_grpc(error: Any, where: str) -> AdminError:
     kind = BY_GRPC_CODE.get(name, ServerTrouble)
     if name == "UNAVAILABLE" and details and not _GONE.search(details):
         kind = ServerTrouble  # said by the server itself, as REST says 503
+    if name == "RESOURCE_EXHAUSTED" and not _TOO_MUCH.search(details):
+        told = dict(getattr(error, "trailing_metadata", lambda: None)() or ())
+        if "retry-after" in told or _RATE.search(details):
+            return _limited(details, where, told.get("retry-after"))
     if name == "DEADLINE_EXCEEDED":
         details = "it did not answer in time"
     return make(kind, details or name, where)

@@ -34,6 +34,7 @@ from qdrant_admin.database.models import (
 from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
 from qdrant_admin.database.rest import Rest
 from qdrant_admin.database.rest_points import RestPoints, point_from_json, vector_to_json
+from qdrant_admin.database.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from qdrant_admin.database.wire import WirePage
@@ -49,6 +50,8 @@ class Database:
         self._rest = Rest(endpoint)
         self._slow = max(60.0, 6 * endpoint.timeout)
         self._server: ServerInfo | None = None
+        self.snapshots = Snapshots(self._rest)
+        """Of its collections, as files."""
         self._rest_points = RestPoints(self._rest, self._slow)
         self._bulk = Bulk(endpoint, self._rest_points, self._who, self._slow)
 

@@ -1,6 +1,11 @@
 """Plain REST: JSON out, JSON in, nothing renamed and nothing lost on the way."""
 
+import itertools
 import json
+import secrets
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +17,8 @@ from qdrant_admin.core.errors import BadInput, NotQdrant
 from qdrant_admin.core.text import plain
 from qdrant_admin.database import faults
 
+PIECE_BYTES = 1024 * 1024
+"""Of a file on its way."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -99,9 +106,71 @@ class Rest:
             )
         except faults.HTTPX_FAULTS as error:
             raise faults.from_httpx(error, self.where) from error
+        return self._understood(answer)
+
+    def clock(self) -> datetime:
+        """What time it is there, to the second: what the server names after the time bears this one, not ours."""
+        try:
+            said = self._http.get("/").headers.get("date", "")
+        except faults.HTTPX_FAULTS as error:
+            raise faults.from_httpx(error, self.where) from error
+        try:
+            return parsedate_to_datetime(said).astimezone(UTC)
+        except ValueError:
+            return datetime.now(UTC)
+
+    def download(self, path: str, *, timeout: float) -> Iterator[bytes]:
+        """A body piece by piece, never whole in memory. Closing the iterator closes the connection."""
+        try:
+            with self._http.stream("GET", path, timeout=timeout) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    self._understood(answer)
+                yield from answer.iter_bytes(PIECE_BYTES)
+        except faults.HTTPX_FAULTS as error:
+            raise faults.from_httpx(error, self.where) from error
+
+    def upload(
+        self, path: str, file: str, pieces: Iterable[bytes], size: int, *, params: dict[str, str], timeout: float
+    ) -> Any:
+        """Send a file piece by piece, as the field `snapshot` of a form; the `result` of the answer.
+
+        Args:
+            path: already quoted.
+            file: what the file is called on the way: letters, digits, `-` and `.` alone.
+            pieces: its content; what they raise comes out here, and the request is broken off.
+            size: bytes of all pieces together.
+            params: of the query string.
+            timeout: seconds the server may be silent.
+        """
+        boundary = secrets.token_hex(16)
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="snapshot"; filename="{file}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        ).encode()
+        tail = f"\r\n--{boundary}--\r\n".encode()
+        headers = {
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+            "Content-Length": str(len(head) + size + len(tail)),
+        }
+        body = itertools.chain([head], pieces, [tail])
+        try:
+            answer = self._http.post(path, content=body, headers=headers, params=params, timeout=timeout)
+        except faults.HTTPX_FAULTS as error:
+            raise faults.from_httpx(error, self.where) from error
+        return self._understood(answer)["result"]
+
+    def _understood(self, answer: httpx.Response) -> Any:
+        """The JSON of an answer; the fault that it tells of is raised."""
         parsed = _parsed(answer)
         if not answer.is_success:
-            raise self._fault(answer, parsed)
+            raise faults.from_answer(
+                answer.status_code,
+                answer.text,
+                json_error=_said(parsed),
+                where=self.where,
+                retry_after=answer.headers.get("retry-after"),
+            )
         if parsed is None:
             raise NotQdrant(
                 f"what answers at {self.where} is no Qdrant", why=plain(answer.text[:200]), fix="qdrant-admin doctor"

@@ -16,7 +16,7 @@ from qdrant_client.http import exceptions as http_exceptions
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core import errors
-from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.errors import AdminError, RateLimited, RequestRejected
 from qdrant_admin.database import faults
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
@@ -217,3 +217,21 @@ def test_nobody_on_the_port_is_unreachable() -> None:
 def test_an_address_that_is_none_is_bad_input(url: str) -> None:
     with pytest.raises(errors.BadInput), Database(Endpoint(url=url, grpc_port=None)) as database:
         database.server()
+
+
+@pytest.mark.server
+def test_being_asked_less_often_is_told_apart_from_a_refusal(server: Server) -> None:
+    limit = {"enabled": True, "write_rate_limit": 20}
+    with httpx.Client(base_url=server.url) as http:
+        body = {"vectors": {"size": 2, "distance": "Dot"}, "strict_mode_config": limit}
+        http.put("/collections/c", json=body).raise_for_status()
+    points = [Point(one, {}, {"": np.ones(2, np.float32)}) for one in range(30)]
+    for endpoint in (server.endpoint, server.endpoint.model_copy(update={"grpc_port": None})):
+        with Database(endpoint) as database:
+            with pytest.raises(RequestRejected, match="larger than"):
+                database.upsert("c", points)  # no waiting would help
+            with pytest.raises(RateLimited) as caught:
+                for _ in range(3):
+                    database.upsert("c", points[:15])
+        assert caught.value.seconds
+        assert 0 < caught.value.seconds <= 60

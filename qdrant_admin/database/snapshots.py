@@ -1,0 +1,110 @@
+"""Snapshots of collections: made, listed, read and taken in, never whole in memory."""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from qdrant_admin.core.errors import NotQdrant
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
+from qdrant_admin.database.rest import Rest
+
+SILENT_SECONDS = 3600.0
+"""How long a server may work on one snapshot without a word: it answers when all of it is written, or taken in."""
+_NAME = re.compile(r"[^/\\\x00-\x1f]+\.snapshot")
+
+
+class Snapshot(Frozen):
+    """One snapshot of a collection, as the server lists it."""
+
+    name: str
+    size: int
+    """Bytes."""
+    checksum: str = ""
+    """SHA-256 of the file; empty when the server keeps none."""
+
+
+class Snapshots:
+    """The snapshots of one server's collections."""
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+    def clock(self) -> datetime:
+        """The server's own time, which it names its snapshots after."""
+        return self._rest.clock()
+
+    def peers(self) -> int:
+        """Servers that hold the data together; 1 where there is no cluster."""
+        cluster = self._rest.call("GET", "/cluster")
+        return len(cluster.get("peers") or {}) or 1
+
+    def listed(self, collection: str) -> list[Snapshot]:
+        """Every snapshot of a collection.
+
+        Raises:
+            NotFound: there is no such collection.
+        """
+        return [_snapshot(raw) for raw in self._rest.call("GET", _path(collection))]
+
+    def create(self, collection: str) -> Snapshot:
+        """Let the server write a snapshot; answers when it is whole. Two within one second are one file."""
+        return _snapshot(self._rest.call("POST", _path(collection), timeout=SILENT_SECONDS))
+
+    def delete(self, collection: str, snapshot: str) -> None:
+        """Delete one snapshot.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        self._rest.call("DELETE", _path(collection, snapshot), timeout=SILENT_SECONDS)
+
+    def read(self, collection: str, snapshot: str) -> Iterator[bytes]:
+        """The file, piece by piece."""
+        return self._rest.download(_path(collection, snapshot), timeout=SILENT_SECONDS)
+
+    def restore(self, collection: str, file: str, pieces: Iterable[bytes], size: int, checksum: str) -> None:
+        """Make a collection out of a snapshot, or put one in its place; answers when it can be read.
+
+        The server keeps the file it was sent among the snapshots of that collection, under the name `file`.
+
+        Args:
+            collection: name of the target.
+            file: what the file is called, `NAME.snapshot`.
+            pieces: its content.
+            size: bytes of all pieces together.
+            checksum: its SHA-256; the server looks at it before it changes anything.
+
+        Raises:
+            RequestRejected: the checksum is another, or the file is no snapshot that this server reads.
+        """
+        check_stored_name(collection)
+        _check(file)
+        params = {"priority": "snapshot", "wait": "true", "checksum": checksum}
+        self._rest.upload(f"{_path(collection)}/upload", file, pieces, size, params=params, timeout=SILENT_SECONDS)
+
+
+def _snapshot(raw: dict[str, object]) -> Snapshot:
+    name = str(raw.get("name"))
+    _check(name)
+    return Snapshot(name=name, size=int(str(raw.get("size") or 0)), checksum=str(raw.get("checksum") or ""))
+
+
+def _check(name: str) -> None:
+    """A name goes into a path: `..` in it would be another request."""
+    if not _NAME.fullmatch(name):
+        raise NotQdrant(
+            f"a snapshot called “{plain(name)[:80]}” is refused",
+            why="the name is none that a server gives",
+            fix="qdrant-admin doctor",
+        )
+
+
+def _path(collection: str, snapshot: str = "") -> str:
+    check_collection_name(collection)
+    path = f"/collections/{quoted(collection)}/snapshots"
+    if not snapshot:
+        return path
+    _check(snapshot)
+    return f"{path}/{quoted(snapshot)}"
