@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, ServerNotReady, ServerTrouble, ServerUnreachable
+from qdrant_admin.core.errors import AdminError, RateLimited, ServerNotReady, ServerTrouble, ServerUnreachable
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.words import duration
 
@@ -12,6 +12,8 @@ PASSING = (ServerUnreachable, ServerNotReady, ServerTrouble)
 """Faults that may go away by themselves."""
 PATIENCE_SECONDS = 120.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 8.0
+_LONGEST_REST = 3600.0
+"""A server that wants to be left alone for longer than this is gone, for our purpose."""
 
 
 class Weather:
@@ -33,6 +35,7 @@ class Weather:
         self._cancel, self._fix, self._patience, self._clock = cancel, fix, patience, clock
         self._since: float | None = None
         self._pause = _FIRST_WAIT
+        self._rested = False
 
     def fair(self) -> Events:
         """Work went on; says so once when it had not."""
@@ -47,6 +50,9 @@ class Weather:
             AdminError: the same fault, with how to go on later, when the outage has lasted too long.
             Cancelled: somebody asked to stop meanwhile.
         """
+        if isinstance(error, RateLimited) and error.seconds is not None and error.seconds <= _LONGEST_REST:
+            yield from self._rest(error, error.seconds)
+            return
         now = self._clock()
         if self._since is None:
             self._since = now
@@ -57,3 +63,11 @@ class Weather:
             ) from error
         self._cancel.wait(self._pause)
         self._pause = min(2 * self._pause, _LONGEST_WAIT)
+
+    def _rest(self, error: RateLimited, seconds: float) -> Events:
+        """As long as the server said. That is no outage: it answers, and what it asks for may come again and again."""
+        if not self._rested:
+            text = f"{error.what}: waiting {duration(seconds)} as it says, each time that it does"
+            yield Notice(level="warning", text=text, topic="retry")
+        self._rested = True
+        self._cancel.wait(seconds)

@@ -4,7 +4,7 @@ import inspect
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import grpc
 import httpx
@@ -230,8 +230,9 @@ def test_being_asked_less_often_is_told_apart_from_a_refusal(server: Server) -> 
         with Database(endpoint) as database:
             with pytest.raises(RequestRejected, match="larger than"):
                 database.upsert("c", points)  # no waiting would help
+            with suppress(RateLimited):
+                database.upsert("c", points[:15])
             with pytest.raises(RateLimited) as caught:
-                for _ in range(3):
-                    database.upsert("c", points[:15])
+                database.upsert("c", points[:15])
         assert caught.value.seconds
         assert 0 < caught.value.seconds <= 60
