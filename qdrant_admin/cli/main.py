@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "adopt": "server",
     "migrate": "moving",
     "verify": "proving",
+    "crash-test": "proving",
     "demo": "proving",
     "collections": "browse",
     "points": "browse",
@@ -48,7 +49,8 @@ class Root(HelpfulGroup):
         """The command itself, None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"qdrant_admin.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        module = importlib.import_module(f"qdrant_admin.cli.{COMMANDS[cmd_name]}")
+        command = getattr(module, cmd_name.replace("-", "_"))
         return command if isinstance(command, click.Command) else None
 
 

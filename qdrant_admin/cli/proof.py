@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from qdrant_admin.cli.drawing import cell, fit, listing, state
+from qdrant_admin.cli.drawing import cell, facts, fit, listing, state
 from qdrant_admin.core import words
 from qdrant_admin.core.text import plain
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from qdrant_admin.demo.reports import DemoReport
-    from qdrant_admin.persistence.reports import CollectionCheck, Side, VerifyReport
+    from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, Side, VerifyReport
 
 _PLAIN = {
     "persisted": "Everything is there. Nothing is missing, nothing has changed.",
@@ -23,6 +23,7 @@ _PLAIN = {
     "changed": "Data is not what it was.",
     "inconclusive": "This could not be decided.",
 }
+_LOSSES_SHOWN = 20
 _MARKS = {"missing": "-", "extra": "+", "changed": "~"}
 
 
@@ -63,6 +64,42 @@ def _rounds(report: "VerifyReport", ascii_only: bool) -> RenderableType:
         back = "" if one.ready_seconds is None else words.duration(one.ready_seconds)
         table.add_row(cell(one.how, ascii_only, "bold"), back, state(one.verdict, ascii_only=ascii_only))
     return table
+
+
+def crash(report: "CrashReport", ascii_only: bool) -> RenderableType:
+    """The verdict of a crash test, what was lost, and how long the server took to come back."""
+    head = state(report.verdict, ascii_only=ascii_only, bold=True)
+    head = Text(head.plain.upper(), head.style)
+    kept = "Everything acknowledged was there after every crash." if report.verdict == "persisted" else report.reason
+    head.append(f"   {plain(kept) or 'Something acknowledged is gone.'}", "bold")
+    parts: list[RenderableType] = [_fitted(head, ascii_only), cell(f"  {report.summary()}", ascii_only, "dim")]
+    grid = facts()
+    rows = {
+        "unanswered": f"{words.counted(report.unanswered, 'change')} under way at a crash, which may be there or not",
+        "back in": _recovery(report),
+        "writes": "acknowledged once applied and logged" if report.wait else "acknowledged once taken (wait=false)",
+        "storage": report.storage,
+    }
+    for label, value in rows.items():
+        if value:
+            grid.add_row(cell(label, ascii_only, "dim"), cell(value, ascii_only))
+    parts += [Text(), grid]
+    for one in report.losses[:_LOSSES_SHOWN]:
+        found = f"  {one.what}: acknowledged {one.acknowledged}, found {one.found}"
+        parts.append(cell(found, ascii_only, "red"))
+    if report.lost > _LOSSES_SHOWN:
+        parts.append(cell(f"  … and {words.number(report.lost - _LOSSES_SHOWN)} more", ascii_only, "red"))
+    parts += [cell(f"  still there: {name}", ascii_only, "yellow") for name in report.left]
+    if report.fix:
+        parts.append(Text.assemble(("  do now: ", "dim"), cell(report.fix, ascii_only, "cyan")))
+    return Group(*parts)
+
+
+def _recovery(report: "CrashReport") -> str:
+    if report.recovery_median_seconds is None or report.recovery_max_seconds is None:
+        return ""
+    typical, most = words.duration(report.recovery_median_seconds), words.duration(report.recovery_max_seconds)
+    return f"{typical} as a rule, {most} at most"
 
 
 def demo_story(

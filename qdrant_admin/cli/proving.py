@@ -25,7 +25,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--collection", "collections", multiple=True, metavar="NAME", help="Only this collection; may be repeated."
 )
-@click.option("--baseline", type=FILE, help="An earlier report of `verify --json`: is everything still as it was then?")
+@click.option(
+    "--baseline", type=FILE, help="An earlier report of `verify --json`; whatever is not as it was then is told."
+)
 @click.option("--report", "files", type=FILE, multiple=True,
               help="Write the certificate here: .md, .html or .json by its name; may be repeated.")  # fmt: skip
 @common
@@ -82,6 +84,32 @@ def _write(path: Path, text: str) -> None:
         raise BadInput(
             f"{path} cannot be written", why=error.strerror or str(error), fix=f'ls -l "{path.parent}"'
         ) from error
+
+
+@click.command("crash-test", cls=HelpfulCommand)
+@click.option("--cycles", type=click.IntRange(1, 1000), default=10, show_default=True, help="How often it is killed.")
+@click.option(
+    "--writers", type=click.IntRange(1, 32), default=4, show_default=True, help="Programs that write at once."
+)
+@click.option("--no-wait", is_flag=True, help="Write without waiting, to see what that costs on your own disk.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the moments and the changes.")
+@common
+def crash_test(call: Call, cycles: int, writers: int, no_wait: bool, seed: int) -> None:
+    """Write into collections of its own, kill the server in the middle, and look for every acknowledged change.
+
+    Your collections are not touched, but cannot be reached while the server starts again. Exit code 0: nothing that was
+    acknowledged is lost.
+
+    Examples:
+      qdrant-admin crash-test
+      qdrant-admin crash-test --cycles 100 --json
+    """
+    from qdrant_admin.persistence.crash import crash_test as operation
+    from qdrant_admin.persistence.options import CrashOptions
+
+    ws = call.workspace()
+    options = CrashOptions(cycles=cycles, writers=writers, wait=not no_wait, seed=seed)
+    call.conclude(call.run(lambda cancel: operation(ws, options, cancel=cancel)))
 
 
 @click.command(cls=HelpfulCommand)

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from qdrant_admin.cli import moves
 from qdrant_admin.cli.drawing import cell, facts, fit, listing, remark, state, vectors
-from qdrant_admin.cli.proof import demo_story, verification
+from qdrant_admin.cli.found import found_picture
+from qdrant_admin.cli.proof import crash, demo_story, verification
 from qdrant_admin.core import words
 from qdrant_admin.core.text import plain
 
@@ -254,6 +255,8 @@ _PICTURES: dict[str, Callable[[Any, bool], RenderableType]] = {
     "PlanReport": moves.plan_picture,
     "MigrationReport": moves.migration_picture,
     "VerifyReport": verification,
+    "CrashReport": crash,
     "DemoReport": _demo,
+    "WhatReport": found_picture,
 }
 """By class name, so that drawing a status does not import the reports of everything else."""

@@ -82,4 +82,15 @@ STEPS: tuple[SchemaStep, ...] = (
             "DROP TABLE migration_checkpoints",
         ),
     ),
+    SchemaStep(
+        "0005 canaries of crash tests",
+        (
+            """CREATE TABLE canaries (
+                url TEXT NOT NULL,
+                name TEXT NOT NULL,
+                created_at TEXT NOT NULL,
+                PRIMARY KEY (url, name)
+            )""",
+        ),
+    ),
 )

@@ -1,5 +1,7 @@
 """What a restart-and-verify is asked to do."""
 
+from pydantic import Field
+
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.persistence.reports import VerifyHow, VerifyReport
 
@@ -13,3 +15,15 @@ class VerifyOptions(Frozen):
     """Names; empty for all of them."""
     baseline: VerifyReport | None = None
     """An earlier report to compare with as well."""
+
+
+class CrashOptions(Frozen):
+    """How often the server is killed, and under what load."""
+
+    cycles: int = Field(default=10, ge=1, le=1000)
+    writers: int = Field(default=4, ge=1, le=32)
+    """Writers of points; one more makes and deletes collections."""
+    wait: bool = True
+    """Whether a write is acknowledged once it is applied and logged, or (False) once it is taken."""
+    seed: int = 0
+    """Of the moments and the changes. The server's own pace is not seeded: two runs are alike, not the same."""

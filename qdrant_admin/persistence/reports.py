@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from qdrant_admin.core.reports import Frozen, Report
-from qdrant_admin.core.words import counted, duration
+from qdrant_admin.core.words import counted, duration, number
 
 VerifyHow = Literal["graceful", "kill", "recreate", "pause", "all", "none"]
 """`all`: every way that this server can be restarted in, one after the other, until something is not as it was."""
@@ -126,3 +126,62 @@ class VerifyReport(Report):
             ways = ", ".join(done[round_.how] for round_ in self.rounds if round_.how != "none")
             return f"{text}, {ways}, and back in at most {duration(self.ready_seconds)}"
         return f"{text}, {done[self.how]} and back in {duration(self.ready_seconds)}"
+
+
+class Cycle(Frozen):
+    """One restart under load."""
+
+    how: Way
+    acknowledged: int
+    """Changes that the server has acknowledged since the restart before."""
+    unanswered: int
+    """Changes that were under way at the crash: they may be there or not."""
+    lost: int
+    recovery_seconds: float
+    """From the kill to truly ready."""
+
+
+class CrashLoss(Frozen):
+    """Something acknowledged that is not so after a restart."""
+
+    what: str
+    acknowledged: str
+    found: str
+
+
+class CrashReport(Report):
+    """What a server kept of what it had acknowledged when it was killed."""
+
+    profile: str
+    verdict: Verdict
+    reason: str = ""
+    wait: bool
+    seed: int
+    cycles: tuple[Cycle, ...]
+    """The last one is an orderly restart."""
+    acknowledged: int
+    unanswered: int
+    lost: int
+    losses: tuple[CrashLoss, ...] = ()
+    """The first hundred."""
+    recovery_median_seconds: float | None = None
+    recovery_max_seconds: float | None = None
+    left: tuple[str, ...] = ()
+    """Canary collections that could not be removed."""
+    fix: str = ""
+    server_version: str = ""
+    storage: str = ""
+    at: datetime
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.verdict == "persisted" else 1
+
+    @property
+    def verdict_word(self) -> str:
+        return self.verdict
+
+    def summary(self) -> str:
+        kills = counted(sum(one.how == "kill" for one in self.cycles), "kill")
+        return f"{kills}, {counted(self.acknowledged, 'change')} acknowledged, {number(self.lost)} lost"

@@ -274,7 +274,8 @@ class _Check:
             rounds=tuple(self._rounds),
             ready_seconds=max((one.ready_seconds for one in self._rounds if one.ready_seconds), default=None),
             checks="id, payload and every vector's bytes of every point, exact counts, "
-            f"{counted(filters, 'filtered count')}, configuration, payload indexes, aliases",
+            + (f"{counted(filters, 'filtered count')}, " if filters else "")
+            + "configuration, payload indexes, aliases",
             cause=cause,
             fix=fix,
             server_version=self._version,

@@ -1,0 +1,213 @@
+"""The crash test: write, kill the server in the middle of it, and look whether everything acknowledged is there.
+
+It works in collections of its own, whose exact names are remembered before they are made, so that those of a test that
+was itself killed are removed by the next one. What belongs to the user is only read: before the first kill every
+acknowledged write of it is made durable.
+"""
+
+import contextlib
+import random
+import secrets
+import statistics
+import time
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError, Cancelled
+from qdrant_admin.core.events import Event, Events, Finished, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.core.history import recorded
+from qdrant_admin.core.words import counted, duration
+from qdrant_admin.lifecycle.commands import command
+from qdrant_admin.lifecycle.ready import wait_ready
+from qdrant_admin.persistence import canaries
+from qdrant_admin.persistence.options import CrashOptions, VerifyOptions
+from qdrant_admin.persistence.oracle import SPEC, Crowd, Loss, NameWriter, PointWriter, Writer, names_of
+from qdrant_admin.persistence.preconditions import check_health, check_server
+from qdrant_admin.persistence.reports import CrashLoss, CrashReport, Cycle
+from qdrant_admin.persistence.survey import barrier
+from qdrant_admin.server.runtime import RestartHow
+from qdrant_admin.workspace import Workspace
+
+STEP = "crash"
+WRITES_FOR = (0.1, 1.5)
+"""Seconds of writing before a kill: from hardly begun to several segments."""
+_SHOWN = 100
+
+
+def crash_test(ws: Workspace, options: CrashOptions, *, cancel: CancelToken) -> Events:
+    """Kill the server under load, again and again. Ends with a `CrashReport`.
+
+    A cancel is heard between two kills, with the server up again and the canaries removed.
+
+    Raises:
+        Unsupported, NotOurs, ServerUnreachable, ServerTrouble: before anything was touched.
+    """
+    return recorded(ws.store, "crash-test", ws.settings.name, _Test(ws, options, cancel).run())
+
+
+class _Test:
+    """One run: its writers, and what it has seen so far."""
+
+    def __init__(self, ws: Workspace, options: CrashOptions, cancel: CancelToken) -> None:
+        self._ws, self._options, self._cancel = ws, options, cancel
+        self._at, self._begun = datetime.now(UTC), time.monotonic()
+        self._rng = random.Random(options.seed)  # noqa: S311 # moments and choices, no secret
+        self._prefix = f"qdrant-admin-canary-{secrets.token_hex(4)}"
+        self._names = names_of(self._prefix)
+        self._writers: list[Writer] = [
+            PointWriter(number, self._prefix, random.Random(self._rng.random()), wait=options.wait)  # noqa: S311
+            for number in range(options.writers)
+        ]
+        self._writers.append(NameWriter(self._names, random.Random(self._rng.random())))  # noqa: S311
+        self._cycles: list[Cycle] = []
+        self._losses: list[Loss] = []
+        self._lost = 0
+        self._version = ""
+
+    def run(self) -> Events:
+        """The whole story."""
+        yield StepStarted(step="check", title="looking at the server")
+        state = check_server(self._ws, VerifyOptions(how="kill"))
+        yield StepFinished(step="check", detail=f"{state.name}, {state.state}")
+        text = f"{state.name} will be killed {counted(self._options.cycles, 'time')}: nobody can reach it meanwhile"
+        yield Notice(level="warning", text=text)
+        trouble: AdminError | None = None
+        try:
+            yield from self._prepare()
+            yield from self._all_cycles()
+        except Cancelled:
+            raise
+        except AdminError as error:
+            if not self._cycles:
+                raise
+            trouble = error
+            self._bring_back()
+        finally:
+            left = self._clean()
+        if trouble is not None:
+            yield Notice(level="error", text=str(trouble), fix=trouble.fix)
+        if left:
+            text = f"canary collections are left: {', '.join(left)}; the next test removes them"
+            yield Notice(level="warning", text=text)
+        yield Finished(report=self._report(trouble, left, f"{state.storage.kind} {state.storage.source}".strip()))
+
+    def _prepare(self) -> Generator[Event, None, None]:
+        with self._ws.database() as database:
+            self._version = database.server().version
+            yield from barrier(database, "barrier")
+            canaries.remove(self._ws.store, database, self._url)
+            canaries.remember(self._ws.store, self._url, (self._prefix, *self._names))
+            database.create_collection(self._prefix, SPEC)
+
+    def _all_cycles(self) -> Generator[Event, None, None]:
+        yield StepStarted(step=STEP, title="writing, killing, and looking")
+        for number in range(self._options.cycles):
+            self._cancel.check()
+            self._cycle("kill")
+            note = f"back in {duration(self._cycles[-1].recovery_seconds)}"
+            yield Progress(step=STEP, done=number + 1, total=self._options.cycles, unit="steps", note=note)
+        self._cycle("graceful")  # what survived a crash must survive an orderly stop as well
+        yield StepFinished(step=STEP, outcome="failed" if self._lost else "ok", detail=self._words())
+
+    def _cycle(self, how: RestartHow) -> None:
+        unheard = CancelToken()
+        acknowledged, unanswered = self._counts()
+        crowd = Crowd(self._writers, self._ws.database)
+        try:
+            unheard.wait(self._rng.uniform(*WRITES_FOR))
+            if how == "graceful":  # a server that is asked to end waits half a minute for whoever goes on writing
+                crowd.end()
+            begun = time.monotonic()
+            _drain(self._ws.runtime.restart(how, unheard))
+        finally:
+            crowd.end()
+        _drain(wait_ready(self._ws, cancel=unheard))
+        check_health(self._ws)
+        recovery = time.monotonic() - begun
+        lost = self._look()
+        now_acknowledged, now_unanswered = self._counts()
+        self._cycles.append(
+            Cycle(
+                how=how,
+                acknowledged=now_acknowledged - acknowledged,
+                unanswered=now_unanswered - unanswered,
+                lost=lost,
+                recovery_seconds=recovery,
+            )
+        )
+
+    def _look(self) -> int:
+        """How much is not as it was acknowledged."""
+        found: list[Loss] = []
+        with self._ws.database() as database:
+            there = self._prefix in database.names()
+            if not there:
+                found.append(Loss(f"collection {self._prefix}", "there", "absent"))
+            for writer in self._writers:
+                found += writer.losses(database) if there or isinstance(writer, NameWriter) else ()
+            if not there:
+                database.create_collection(self._prefix, SPEC)
+        self._losses += found[: _SHOWN - len(self._losses)]
+        self._lost += len(found)
+        return len(found)
+
+    def _counts(self) -> tuple[int, int]:
+        return (
+            sum(writer.counts.acknowledged for writer in self._writers),
+            sum(writer.counts.unanswered for writer in self._writers),
+        )
+
+    def _bring_back(self) -> None:
+        """Whatever went wrong, the server runs again as it was found, if it can."""
+        with contextlib.suppress(AdminError):
+            if self._ws.runtime.inspect().state == "stopped":
+                _drain(self._ws.runtime.start(CancelToken()))
+
+    def _clean(self) -> list[str]:
+        """Remove the canaries; returns those that could not be."""
+        try:
+            with self._ws.database() as database:
+                return canaries.remove(self._ws.store, database, self._url)
+        except AdminError:
+            return [self._prefix]
+
+    @property
+    def _url(self) -> str:
+        return self._ws.runtime.endpoint.url
+
+    def _words(self) -> str:
+        acknowledged, unanswered = self._counts()
+        return (
+            f"{counted(acknowledged, 'change')} acknowledged, {self._lost} lost, {unanswered} unanswered at the crash"
+        )
+
+    def _report(self, trouble: AdminError | None, left: list[str], storage: str) -> CrashReport:
+        acknowledged, unanswered = self._counts()
+        recoveries = [one.recovery_seconds for one in self._cycles]
+        fix = command(self._ws.settings, "logs --tail 200") if trouble or self._lost else ""
+        return CrashReport(
+            profile=self._ws.settings.name,
+            verdict="lost" if self._lost else "inconclusive" if trouble else "persisted",
+            reason=str(trouble) if trouble else "",
+            wait=self._options.wait,
+            seed=self._options.seed,
+            cycles=tuple(self._cycles),
+            acknowledged=acknowledged,
+            unanswered=unanswered,
+            lost=self._lost,
+            losses=tuple(CrashLoss(what=w, acknowledged=a, found=f) for w, a, f in self._losses),
+            recovery_median_seconds=statistics.median(recoveries) if recoveries else None,
+            recovery_max_seconds=max(recoveries, default=None),
+            left=tuple(left),
+            fix=(trouble.fix if trouble and trouble.fix else fix),
+            server_version=self._version,
+            storage=storage,
+            at=self._at,
+            seconds=time.monotonic() - self._begun,
+        )
+
+
+def _drain(events: Iterator[Event]) -> None:
+    for _ in events:
+        pass
