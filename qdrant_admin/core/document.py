@@ -59,6 +59,8 @@ Block = Heading | Paragraph | Facts | Items | Table
 class Document:
     """A title that is the answer, how good that is, and what it rests on."""
 
+    subject: str
+    """What the answer is about, in a few words."""
     title: str
     tone: Tone
     blocks: tuple[Block, ...]
@@ -66,7 +68,7 @@ class Document:
 
 def to_markdown(document: Document) -> str:
     """As Markdown with tables, as most places that show Markdown read it."""
-    parts = [f"# {text(document.title)}", *(_markdown(block) for block in document.blocks)]
+    parts = [f"# {text(document.title)}", text(document.subject), *(_markdown(block) for block in document.blocks)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -98,7 +100,8 @@ def text(value: str) -> str:
 def to_html(document: Document) -> str:
     """As one page that needs nothing else."""
     body = "\n".join(_html(block) for block in document.blocks)
-    return _PAGE.format(title=_safe(document.title), tone=document.tone, body=body, style=_STYLE)
+    subject, title = _safe(document.subject), _safe(document.title)
+    return _PAGE.format(subject=subject, title=title, tone=document.tone, body=body, style=_STYLE)
 
 
 def _html(block: Block) -> str:
@@ -132,11 +135,12 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{title}</title>
+<title>{title}: {subject}</title>
 <style>{style}</style>
 </head>
 <body>
 <main class="{tone}">
+<p class="subject">{subject}</p>
 <h1>{title}</h1>
 {body}
 </main>
@@ -162,8 +166,9 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 table { width: 100%; border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th { color: var(--soft); font-weight: 500; text-align: left; }
 th, td { padding: .4rem .75rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td { overflow-wrap: anywhere; }
-th.right, td.right { text-align: right; }
+td:last-child { overflow-wrap: anywhere; }
+th.right, td.right { text-align: right; white-space: nowrap; }
+.subject { margin: 0 0 .5rem; color: var(--soft); }
 ul { padding-left: 1.2rem; }
 @media print {
   body { background: none; font-size: 11pt; }

@@ -17,7 +17,8 @@ def certificate(report: VerifyReport) -> Document:
     blocks += _baseline(report)
     blocks += [Heading("Aliases"), Items(report.aliases)] if report.aliases else []
     blocks += _phases(report)
-    return Document(title=f"{verdict.symbol} {verdict.word}", tone=verdict.tone, blocks=tuple(blocks))
+    subject = f"restart and verify, profile {report.profile}"
+    return Document(subject=subject, title=f"{verdict.symbol} {verdict.word}", tone=verdict.tone, blocks=tuple(blocks))
 
 
 def _facts(report: VerifyReport) -> Facts:
@@ -66,7 +67,7 @@ def _collections(checks: tuple[CollectionCheck, ...], before: str = "before", af
             check.name,
             _points(check.before),
             _points(check.after),
-            words.state(check.verdict).text(),
+            words.state(check.verdict).text().replace(" ", "\u00a0"),
             " → ".join(dict.fromkeys(side.digest for side in (check.before, check.after) if side)),
         )
         for check in checks
