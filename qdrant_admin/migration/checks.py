@@ -20,6 +20,9 @@ MAX_PAYLOAD_BYTES = 30 * 1024 * 1024
 MAX_DEPTH = 50
 """A gRPC message nests no deeper than some 60 levels of payload."""
 _INT64 = range(-(1 << 63), 1 << 63)
+_FEW, _MODERATE = 32, 100_000
+_TOO_DEEP = f"its payload nests deeper than {MAX_DEPTH} levels"
+_SURROGATE = "its payload holds half of a surrogate pair, which is no text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,9 @@ class Checker:
     def check(self, records: list[Record]) -> Checked:
         """Points of these records, and the records that cannot be points."""
         checked = Checked()
+        sound = self._all_sound(records)
         for record in records:
-            reason = record.trouble or self._vectors_reason(record.vectors, checked)
+            reason = record.trouble or ("" if sound else self._vectors_reason(record.vectors, checked))
             point = None
             if not reason:
                 try:
@@ -71,6 +75,23 @@ class Checker:
                 checked.points.append(point)
                 checked.originals[point.id] = record
         return checked
+
+    def _all_sound(self, records: list[Record]) -> bool:
+        """Whether all of them have one ordinary vector each, of the right size, finite and far from zero.
+
+        One look at all of them at once; where it says no, each is looked at by itself.
+        """
+        name, slot = next(iter(self._slots.items()), ("", None))
+        if slot is None or slot.kind != "dense":
+            return False
+        vectors = [record.vectors.get(name) for record in records if len(record.vectors) == 1]
+        plain = [one for one in vectors if isinstance(one, np.ndarray) and one.shape == (slot.size,)]
+        if not plain or len(plain) < len(records):
+            return False
+        rows = np.stack(plain)
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = np.einsum("ij,ij->i", rows, rows)
+        return bool(np.isfinite(squares).all() and (slot.distance != "Cosine" or squares.min() > 0))
 
     def _point(self, record: Record) -> Point:
         identity = map_id(record.id, folds_uuids=self._folds)
@@ -126,32 +147,51 @@ def _sparse_reason(vector: Sparse) -> str:
 def payload_reason(payload: Mapping[str, Any]) -> str:
     """Why this payload would not come back as it is; empty when it would."""
     reason = _value_reason(payload, 0)
-    if reason:
+    if reason or _surely_small(payload):
         return reason
-    try:
-        octets = len(json.dumps(payload, ensure_ascii=False).encode())
-    except UnicodeEncodeError:
-        return "its payload holds half of a surrogate pair, which is no text"
+    octets = len(json.dumps(payload, ensure_ascii=False).encode())
     return f"its payload has {octets} bytes, more than a request may carry" if octets > MAX_PAYLOAD_BYTES else ""
 
 
+def _surely_small(payload: Mapping[str, Any]) -> bool:
+    """Whether nothing in it can be large: a few fields, each of them a number or a text of moderate length."""
+    return len(payload) < _FEW and not any(
+        isinstance(value, list | Mapping) or (isinstance(value, str) and len(value) > _MODERATE)
+        for value in payload.values()
+    )
+
+
 def _value_reason(value: Any, depth: int) -> str:
-    if value is None or isinstance(value, str | bool):
+    if isinstance(value, str):
+        return "" if value.isascii() or _encodable(value) else _SURROGATE
+    if value is None or value is True or value is False:
         return ""
     if isinstance(value, int | float):
         return _number_reason(value)
-    if depth >= MAX_DEPTH:
-        return f"its payload nests deeper than {MAX_DEPTH} levels"
+    return _inner_reason(value, depth) if depth < MAX_DEPTH else _TOO_DEEP
+
+
+def _inner_reason(value: Any, depth: int) -> str:
     items: Iterable[Any]
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             return "its payload has a key that is no text"
+        if not all(key.isascii() or _encodable(key) for key in value):
+            return _SURROGATE
         items = value.values()
     elif isinstance(value, list):
         items = value
     else:
         return f"its payload holds a {type(value).__name__}, which JSON cannot say"
     return next(filter(None, (_value_reason(item, depth + 1) for item in items)), "")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _number_reason(value: float) -> str:

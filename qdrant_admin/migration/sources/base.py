@@ -1,12 +1,16 @@
 """The protocol of a migration source, and the table of known ones."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.database.models import CollectionSpec, Vector
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.wire import WirePage
 
 Cursor = int | str | None
 """Where to go on. Only the source that gave it can read it; None is the beginning."""
@@ -41,6 +45,17 @@ class SourceCollection(Frozen):
     duplicate_ids: int | None = 0
     """Records whose id comes again behind them, so that a later one wins. None: nobody has looked. Unless it is 0, the
     records are read in one part and written in their order, since the last has to be written last."""
+
+
+def between(edges: Sequence[Cursor]) -> tuple[Span, ...]:
+    """Spans with these cursors as inner edges: one ends with it, the next begins behind it."""
+    return tuple(Span(after=left, until=right) for left, right in pairwise([None, *edges, None]))
+
+
+def cut(cursors: Sequence[Cursor], parts: int) -> tuple[Span, ...]:
+    """At most so many spans with about as many of these cursors each; they stand in the order of the collection."""
+    wanted = min(parts, len(cursors))
+    return between([cursors[len(cursors) * part // wanted - 1] for part in range(1, wanted)])
 
 
 @dataclass(slots=True)
@@ -105,6 +120,38 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give back files and connections."""
+        ...
+
+
+class WireBatch(Protocol):
+    """Points that are in a Qdrant already, as the bytes that they are on the wire."""
+
+    @property
+    def cursor(self) -> Cursor:
+        """Behind the last of them."""
+        ...
+
+    @property
+    def page(self) -> "WirePage":
+        """The points."""
+        ...
+
+    def records(self) -> list[Record]:
+        """The same, read once more and taken apart."""
+        ...
+
+
+@runtime_checkable
+class CarriesWire(Protocol):
+    """What a `Source` may do besides: give points as they are, so that nobody takes them apart and together again."""
+
+    @property
+    def carries_wire(self) -> bool:
+        """Whether it can, here and now."""
+        ...
+
+    def wire_batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[WireBatch]:
+        """As `Source.batches`."""
         ...
 
 

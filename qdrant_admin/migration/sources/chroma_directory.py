@@ -16,7 +16,7 @@ from qdrant_admin.database.models import Floats
 from qdrant_admin.migration.detect import chroma_format, wrong_kind
 from qdrant_admin.migration.layouts import SAMPLE
 from qdrant_admin.migration.sources import chroma_payload
-from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
+from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
 from qdrant_admin.migration.sources.chroma_hnsw import HnswSegment, as_seq_id
 from qdrant_admin.migration.sources.chroma_queue import ChromaVectors
 from qdrant_admin.migration.sources.files import ReadOnlyDatabase, changed, signature
@@ -73,23 +73,16 @@ class ChromaDirectory:
         wanted = [name for name in sorted(self._known) if self._uri.collection in (None, name)]
         return [self._describe(self._known[name]) for name in wanted]
 
-    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
-        """One: the whole."""
-        return WHOLE
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        """Cut at rows of `embeddings`."""
+        return cut([row for row, _ in self._rows(self._known[name], 0, None, -1)], parts)
 
-    def batches(
-        self,
-        name: str,
-        *,
-        size: int,
-        after: Cursor = None,
-        until: Cursor = None,  # noqa: ARG002 # it has but one span
-    ) -> Iterator[Batch]:
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Records in the order in which Chroma got them."""
         collection = self._known[name]
         vectors, shape = self._vectors(collection), self._shape(collection)
         last = int(after or 0)
-        while rows := self._rows(collection, last, size):
+        while rows := self._rows(collection, last, until, size):
             last = rows[-1][0]
             payloads = self._payloads([row for row, _ in rows])
             found = vectors.read([record for _, record in rows])
@@ -97,6 +90,10 @@ class ChromaDirectory:
             self._check_unchanged(vectors)
             yield Batch(records, last)
         self._check_unchanged(vectors)
+
+    def mark(self, name: str) -> str:
+        """Size and time of change of the database and of the vector files."""
+        return f"{self._signature} {self._vectors(self._known[name]).signature}"
 
     def close(self) -> None:
         """Close the database and let go of the files."""
@@ -175,7 +172,7 @@ class ChromaDirectory:
     def _shape(self, collection: _Collection) -> chroma_payload.Shape:
         """What it becomes, looked at once: the plan, the copy and the verification have to agree on it."""
         if collection.id not in self._shapes:
-            rows = self._rows(collection, 0, SAMPLE)
+            rows = self._rows(collection, 0, None, SAMPLE)
             payloads = self._payloads([row for row, _ in rows])
             found = self._vectors(collection).read([record for _, record in rows])
             sample = chroma_payload.Sample(
@@ -193,11 +190,12 @@ class ChromaDirectory:
             )
         return self._shapes[collection.id]
 
-    def _rows(self, collection: _Collection, last: int, size: int) -> list[tuple[int, str]]:
-        """Row and id of the next records."""
+    def _rows(self, collection: _Collection, last: int, until: Cursor, size: int) -> list[tuple[int, str]]:
+        """Row and id of the next records; all of them for a size of -1."""
         rows = self._database.rows(
-            "SELECT id, embedding_id FROM embeddings WHERE segment_id = ? AND id > ? ORDER BY id LIMIT ?",
-            (collection.metadata, last, size),
+            "SELECT id, embedding_id FROM embeddings WHERE segment_id = ?1 AND id > ?2 AND (?3 IS NULL OR id <= ?3)"
+            " ORDER BY id LIMIT ?4",
+            (collection.metadata, last, until, size),
         )
         return [(int(row), str(record)) for row, record in rows]
 

@@ -18,7 +18,7 @@ class ChromaVectors:
     def __init__(self, database: ReadOnlyDatabase, collection: str, segment: HnswSegment, start: int) -> None:
         self._database = database
         self._segment = segment
-        self._signature = segment.signature()
+        self.signature = segment.signature()
         self._queued: dict[str, int | None] = {}
         """Id to the operation that holds its vector; None where it was deleted."""
         self.newest = 0
@@ -26,7 +26,7 @@ class ChromaVectors:
 
     def segment_changed(self) -> bool:
         """Whether somebody wrote to the vector files since they were opened."""
-        return self._segment.signature() != self._signature
+        return self._segment.signature() != self.signature
 
     def read(self, ids: list[str]) -> dict[str, Floats | str]:
         """The vectors of these ids, or why there is none."""

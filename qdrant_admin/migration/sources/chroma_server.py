@@ -2,6 +2,7 @@
 
 import base64
 import bisect
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Floats
 from qdrant_admin.migration.layouts import SAMPLE
 from qdrant_admin.migration.sources import chroma_payload
-from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
+from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
 from qdrant_admin.migration.uri import KEY_VARIABLE, SourceUri, source_key
 
 _PAGE = 500
@@ -46,24 +47,23 @@ class ChromaServer:
         """Every collection; the ids are fetched, so the count is that of what will be read."""
         return [self._describe(name) for name in sorted(self._known) if self._uri.collection in (None, name)]
 
-    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
-        """One: the whole."""
-        return WHOLE
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        """Cut at ids."""
+        return cut(self._all_ids(name), parts)
 
-    def batches(
-        self,
-        name: str,
-        *,
-        size: int,
-        after: Cursor = None,
-        until: Cursor = None,  # noqa: ARG002 # it has but one span
-    ) -> Iterator[Batch]:
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Records by id. Paging by offset would leave some out as soon as somebody deletes others."""
         ids = self._all_ids(name)
         start = 0 if after is None else bisect.bisect_right(ids, str(after))
-        for at in range(start, len(ids), size):
-            wanted = ids[at : at + size]
+        end = len(ids) if until is None else bisect.bisect_right(ids, str(until))
+        for at in range(start, end, size):
+            wanted = ids[at : min(at + size, end)]
             yield Batch(self._records(name, wanted), wanted[-1])
+
+    def mark(self, name: str) -> str:
+        """A sum over its ids, and how many there are."""
+        ids = self._all_ids(name)
+        return f"{len(ids)} records, {zlib.crc32(chr(0).join(ids).encode('utf-8', 'surrogatepass')):08x}"
 
     def close(self) -> None:
         """Close the connection."""

@@ -8,6 +8,7 @@ import pickle
 import shutil
 import sqlite3
 import tempfile
+import threading
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ _WAL_MODE = 2
 class ReadOnlyDatabase:
     """A SQLite file of somebody else. Never writes beside it: where SQLite would, a private copy is read instead.
 
+    Safe to read from several threads.
+
     Raises:
         SourceUnreadable: damaged, locked, or no SQLite file at all.
     """
@@ -31,6 +34,7 @@ class ReadOnlyDatabase:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._stack = contextlib.ExitStack()
+        self._lock = threading.Lock()
         try:
             uri = f"{self._where().as_uri()}?mode=ro"
             self.connection = sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, check_same_thread=False)
@@ -43,7 +47,8 @@ class ReadOnlyDatabase:
     def rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         try:
-            return self.connection.execute(sql, parameters).fetchall()
+            with self._lock:
+                return self.connection.execute(sql, parameters).fetchall()
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise unreadable(self.path, error) from error
 
@@ -116,6 +121,33 @@ def unreadable(path: Path, error: Exception) -> SourceUnreadable:
     return SourceUnreadable(
         f"{plain(path)} cannot be read", why=f"it is damaged or no database ({error})", fix=f'ls -l "{path}"'
     )
+
+
+def refuse_locked(lock: Path, folder: Path, program: str) -> None:
+    """Refuse a folder while a program that locks it has it open. Takes no lock of its own, and makes no file.
+
+    Args:
+        lock: the file that the program locks.
+        folder: the folder, for people.
+        program: what has it open, for people.
+
+    Raises:
+        SourceUnreadable: it is locked.
+    """
+    if not lock.exists():
+        return
+    import portalocker
+
+    with contextlib.suppress(PermissionError), lock.open("rb") as file:
+        try:
+            portalocker.lock(file, portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING)
+            portalocker.unlock(file)
+        except portalocker.LockException as error:
+            raise SourceUnreadable(
+                f"{plain(folder)} is in use",
+                why=f"a program has opened it with {program} and may be writing to it",
+                fix=f'lsof "{lock}"  # then stop that program',
+            ) from error
 
 
 class StandIn:

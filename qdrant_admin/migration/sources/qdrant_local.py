@@ -6,7 +6,6 @@ when they arrive; verification compares directions.
 
 import base64
 import binascii
-import contextlib
 import datetime as dt
 import decimal
 import json
@@ -24,7 +23,7 @@ from qdrant_admin.database.models import CollectionSpec, Sparse, Vector, VectorS
 from qdrant_admin.migration import layouts
 from qdrant_admin.migration.detect import wrong_kind
 from qdrant_admin.migration.ids import canonical_uuid
-from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
+from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
 from qdrant_admin.migration.sources.files import (
     HARMLESS,
     UNPICKLE_ERRORS,
@@ -32,6 +31,7 @@ from qdrant_admin.migration.sources.files import (
     RestrictedUnpickler,
     StandIn,
     changed,
+    refuse_locked,
     signature,
 )
 from qdrant_admin.migration.uri import SourceUri
@@ -63,7 +63,7 @@ class QdrantLocal:
             self._aliases: dict[str, str] = dict(content.get("aliases") or {})
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise wrong_kind(self.path, "a whole folder of qdrant-client's embedded mode") from error
-        _refuse_locked(self.path)
+        refuse_locked(self.path / ".lock", self.path, "qdrant-client's embedded mode")
         if uri.collection is not None and uri.collection not in self._configs:
             raise no_such_collection(uri.collection, sorted(self._configs))
         self._names = [name for name in sorted(self._configs) if uri.collection in (None, name)]
@@ -73,20 +73,17 @@ class QdrantLocal:
         """Every collection; ids are all decoded, points are not."""
         return [self._describe(name) for name in self._names]
 
-    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
-        """One: the whole."""
-        return WHOLE
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        """Cut at rows."""
+        return cut(list(self._points(name).live), parts)
 
-    def batches(
-        self,
-        name: str,
-        *,
-        size: int,
-        after: Cursor = None,
-        until: Cursor = None,  # noqa: ARG002 # it has but one span
-    ) -> Iterator[Batch]:
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Points in the order in which they lie in the file."""
-        return self._points(name).batches(size, int(after or 0), self.path)
+        return self._points(name).batches(size, int(after or 0), until, self.path)
+
+    def mark(self, name: str) -> str:
+        """Size and time of change of the file."""
+        return str(self._points(name).signature)
 
     def close(self) -> None:
         """Close every database that was opened."""
@@ -98,7 +95,7 @@ class QdrantLocal:
         points = self._points(name)
         folded = Counter(_folded(record) for record in points.live.values())
         colliding = [str(record) for record in points.live.values() if folded[_folded(record)] > 1]
-        first = next(points.batches(layouts.SAMPLE, 0, self.path), Batch([], None))
+        first = next(points.batches(layouts.SAMPLE, 0, None, self.path), Batch([], None))
         payloads = [record.payload for record in first.records]
         spec = _spec(self._configs[name], self.path)
         indexes = layouts.payload_indexes(layouts.recognised(payloads))  # embedded mode keeps none
@@ -125,7 +122,7 @@ class _Points:
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
-        self._signature = signature([file] if file else [])
+        self.signature = signature([file] if file else [])
         self._database = ReadOnlyDatabase(file) if file else None
         self.live: dict[int, int | str] = {}
         rows = self._database.rows("SELECT rowid, id FROM points ORDER BY rowid") if self._database else []
@@ -138,12 +135,14 @@ class _Points:
         if self._database:
             self._database.close()
 
-    def batches(self, size: int, after: int, folder: Path) -> Iterator[Batch]:
+    def batches(self, size: int, after: int, until: Cursor, folder: Path) -> Iterator[Batch]:
         while self._database:
             rows = self._database.rows(
-                "SELECT rowid, point FROM points WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, size)
+                "SELECT rowid, point FROM points WHERE rowid > ?1 AND (?2 IS NULL OR rowid <= ?2)"
+                " ORDER BY rowid LIMIT ?3",
+                (after, until, size),
             )
-            if signature([self._file] if self._file else []) != self._signature:
+            if signature([self._file] if self._file else []) != self.signature:
                 raise changed(folder)
             if not rows:
                 return
@@ -231,25 +230,6 @@ def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
         for key, value in values.items()
         if value is not None
     }
-
-
-def _refuse_locked(folder: Path) -> None:
-    """The client holds an exclusive lock on `.lock` as long as it is open."""
-    lock = folder / ".lock"
-    if not lock.exists():
-        return
-    import portalocker
-
-    with contextlib.suppress(PermissionError), lock.open("rb") as file:
-        try:
-            portalocker.lock(file, portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING)
-            portalocker.unlock(file)
-        except portalocker.LockException as error:
-            raise SourceUnreadable(
-                f"{plain(folder)} is in use",
-                why="a program has opened it with qdrant-client's embedded mode and may be writing to it",
-                fix=f'lsof "{lock}"  # then stop that program',
-            ) from error
 
 
 def _hostile(file: Path | None, why: str) -> SourceUnreadable:

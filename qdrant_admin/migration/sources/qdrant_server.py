@@ -1,20 +1,36 @@
 """Another Qdrant server, through the same gateway as the target; its configuration is copied whole."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from qdrant_admin.config.endpoint import Endpoint
-from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
+from qdrant_admin.core.errors import AdminError, BadInput, RequestRejected, SourceUnreadable, Unsupported
 from qdrant_admin.core.text import plain
+from qdrant_admin.database.canonical import id_key
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.migration import layouts
-from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
+from qdrant_admin.migration.sources.base import (
+    WHOLE,
+    Batch,
+    Cursor,
+    Record,
+    SourceCollection,
+    Span,
+    WireBatch,
+    cut,
+    no_such_collection,
+)
 from qdrant_admin.migration.uri import SourceUri, source_key
 
+if TYPE_CHECKING:
+    from qdrant_admin.database.wire import WirePage
+
+_SAMPLED_A_PART = 32
+"""Ids looked at for each span: its size is then right to about a fifth."""
 _TOP_LEVEL = ("hnsw_config", "wal_config", "quantization_config", "strict_mode_config", "metadata")
 _NOT_COPIED = {"vectors", "sparse_vectors", "sharding_method"}
 """Shards by key belong to a cluster; the points of all of them are copied."""
@@ -43,21 +59,37 @@ class QdrantServer:
         """Every collection with its exact count."""
         return [self._describe(name) for name in self._names if self._uri.collection in (None, name)]
 
-    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
-        """One: the whole."""
-        return WHOLE
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        """Cut at ids taken at random: nothing else tells cheaply how integers and UUIDs are spread."""
+        if parts == 1:
+            return WHOLE
+        try:
+            return cut(self._database.sample_ids(name, _SAMPLED_A_PART * parts), parts)
+        except (Unsupported, RequestRejected):
+            return WHOLE  # an older server, or one that is strict
 
-    def batches(
-        self,
-        name: str,
-        *,
-        size: int,
-        after: Cursor = None,
-        until: Cursor = None,  # noqa: ARG002 # it has but one span
-    ) -> Iterator[Batch]:
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Points in the server's own order."""
         for points in self._database.scan(name, page_size=size, after=after):
-            yield Batch([Record(point.id, point.payload, point.vectors) for point in points], points[-1].id)
+            within = points if until is None else [one for one in points if id_key(one.id) <= id_key(until)]
+            if within:
+                yield Batch([Record(point.id, point.payload, point.vectors) for point in within], within[-1].id)
+            if len(within) < len(points):
+                return
+
+    @property
+    def carries_wire(self) -> bool:
+        """Whether gRPC answers."""
+        return self._database.carries_wire
+
+    def wire_batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[WireBatch]:
+        """The same points, left as they came."""
+        for page in self._database.wire_pages(name, page_size=size, after=after, until=until):
+            yield _Carried(self._database, name, page)
+
+    def mark(self, name: str) -> str:
+        """The exact count: what is cheap to ask for. A server is there to be written to."""
+        return f"{self._database.count(name)} points"
 
     def close(self) -> None:
         """Close the connections."""
@@ -74,6 +106,21 @@ class QdrantServer:
         first = next(self._database.scan(name, page_size=layouts.SAMPLE), [])
         words = layouts.words_kept([point.payload for point in first])
         return SourceCollection(name=name, count=info.points, spec=spec_of(info), payload=words, aliases=info.aliases)
+
+
+class _Carried:
+    """One page of a server."""
+
+    def __init__(self, database: Database, name: str, page: "WirePage") -> None:
+        self._database, self._name, self.page = database, name, page
+        self.cursor: Cursor = page.last()
+
+    def records(self) -> list[Record]:
+        """Asked for again: what gRPC cannot carry comes over REST then."""
+        return [
+            Record(point.id, point.payload, point.vectors)
+            for point in self._database.retrieve(self._name, self.page.ids())
+        ]
 
 
 def spec_of(info: CollectionInfo) -> CollectionSpec:
