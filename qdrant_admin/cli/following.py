@@ -45,9 +45,15 @@ def _migration(report: Any) -> tuple[str, list[str]]:
     return (step.says, shlex.split(step.command)[1:]) if step else ("", [])
 
 
+def _what(report: Any) -> tuple[str, list[str]]:
+    program, *arguments = shlex.split(report.command) or [""]
+    return "bring it into a server", arguments if program == "qdrant-admin" else []
+
+
 _NEXT = {
     "CollectionsReport": _collections,
     "PointsReport": _points,
     "PlanReport": _plan,
     "MigrationReport": _migration,
+    "WhatReport": _what,
 }

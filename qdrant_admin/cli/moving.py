@@ -53,6 +53,12 @@ COMMON = {"profile", "as_json", "events", "debug"}
     show_default=True,
     help="When a record cannot be stored as it is: go on without it, or stop. It is kept in a file either way.",
 )
+@click.option(
+    "--replay-rejects",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Move the records of a reject file again, mended, to where they were going.",
+)
 @click.option("--batch-size", type=click.IntRange(1, 10000), default=256, show_default=True, help="Points a request.")
 @click.option(
     "--workers",
@@ -60,6 +66,9 @@ COMMON = {"profile", "as_json", "events", "debug"}
     default=0,
     metavar="N",
     help="Requests at the same time; 0: as many as help.",
+)
+@click.option(
+    "--what", metavar="PATH", help="Only tell what a file or folder is, who has it open, and what imports it."
 )
 @click.option("--yes", is_flag=True, help="Yes, write over what is there.")
 @common
@@ -74,7 +83,12 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
       qdrant-admin migrate chroma:./chroma --to memories
       qdrant-admin migrate --resume
       qdrant-admin migrate runs
+      qdrant-admin migrate --what ~/unknown
     """
+    place = options.pop("what")
+    if place is not None:
+        _what(call, place)
+        return
     ws = call.workspace()
     if source == "runs":
         _runs(call, ws)
@@ -84,6 +98,10 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
     if resume is not None:
         _resume(call, ws, source, resume)
         return
+    replayed = options.pop("replay_rejects")
+    if replayed is not None:
+        source, yes = _rejects(source, replayed), True  # what was rejected is not there yet, so nothing is written over
+        options["on_conflict"] = "overwrite"
     if source is None:
         raise click.UsageError("which SOURCE? For instance chroma:./chroma")
     source = _narrowed(source, options.pop("collection"))
@@ -100,6 +118,24 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
     from qdrant_admin.migration.run import migrate as operation
 
     call.conclude(call.run(lambda cancel: operation(ws, plan, cancel=cancel)))
+
+
+def _rejects(source: str | None, file: str) -> str:
+    from pathlib import Path
+
+    from qdrant_admin.migration.uri import SourceUri
+
+    if source is not None:
+        raise click.UsageError("--replay-rejects FILE is a source of its own")
+    return str(SourceUri(scheme="rejects", path=Path(file).absolute()))
+
+
+def _what(call: Call, place: str) -> None:
+    from pathlib import Path
+
+    from qdrant_admin.migration.what import what
+
+    call.conclude(call.run(lambda cancel: what(Path(place), cancel=cancel), brief=True))
 
 
 def _narrowed(source: str, collection: str | None) -> str:
