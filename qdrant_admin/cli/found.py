@@ -21,9 +21,9 @@ def found_picture(report: "WhatReport", ascii_only: bool) -> RenderableType:
     head = Text.assemble(symbol, (fit(plain(report.what), ascii_only), "bold"))
     grid = facts()
     users = []
-    for one in report.holders:
-        ports = f" on port {', '.join(map(str, one.ports))}" if one.ports else ""
-        users.append(f"{plain(one.program)} (pid {one.pid}){ports}")
+    for holder in report.holders:
+        ports = f" on port {', '.join(map(str, holder.ports))}" if holder.ports else ""
+        users.append(f"{plain(holder.program)} (pid {holder.pid}){ports}")
     unseen = (
         f" ({words.counted(report.unseen, 'process', 'processes')} of others not looked into)" if report.unseen else ""
     )
