@@ -1,6 +1,7 @@
 """The reject file of a run: one JSON line a record that was not stored, with its reason and all of its content.
 
-It can be mended by hand and moved again: `sources/rejects.py` reads it.
+Its first line says what the collections are made with. So it can be mended by hand and moved again, wherever it is
+then: `sources/reject_file.py` reads it.
 """
 
 import contextlib
@@ -19,6 +20,9 @@ from qdrant_admin.migration.checks import Refusal
 from qdrant_admin.migration.ids import WORDS_FOLDING, canonical_uuid
 from qdrant_admin.migration.reports import PlanReport, Reject
 
+HEAD = "qdrant_admin_rejects"
+"""The key by which the first line is told from a record."""
+
 
 class RejectFile:
     """Appended to as records are refused; made with the first of them."""
@@ -27,6 +31,7 @@ class RejectFile:
         self.path = state_dir() / "rejects" / f"{plan.run}.jsonl"
         self._stops = plan.on_reject == "fail"
         self._latest: list[dict[str, Any]] = []
+        self._plan = plan
         self._plans = {planned.source: planned for planned in plan.collections}
 
     def cut(self, octets: int) -> None:
@@ -40,7 +45,8 @@ class RejectFile:
         if lines:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self.path.open("a", encoding="ascii") as file:
-                file.writelines(json.dumps(line, default=str) + "\n" for line in lines)
+                begun = [] if file.tell() else [self._head()]
+                file.writelines(json.dumps(line, default=str) + "\n" for line in [*begun, *lines])
                 file.flush()
                 os.fsync(file.fileno())
             self._latest = lines
@@ -64,8 +70,11 @@ class RejectFile:
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         with contextlib.suppress(FileNotFoundError), self.path.open(encoding="ascii") as file:
-            for line in file:
-                yield json.loads(line)
+            yield from (line for line in map(json.loads, file) if HEAD not in line)
+
+    def _head(self) -> dict[str, Any]:
+        made = {planned.target: planned.spec.model_dump(mode="json") for planned in self._plan.collections}
+        return {HEAD: 1, "run": self._plan.run, "source": self._plan.source, "collections": made}
 
     def _line(self, collection: str, refusal: Refusal) -> dict[str, Any]:
         record, planned = refusal.record, self._plans[collection]

@@ -78,6 +78,10 @@ class FileSource(ABC):
         edges: list[Cursor] = [None, *cursors, None]
         return tuple(Span(after=left, until=right) for left, right in pairwise(edges))
 
+    def mark(self, name: str) -> str:
+        """Names, sizes and times of its files."""
+        return self._digest(self._groups[name])
+
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Rows in the order of the files' names and of the rows in them. Of rows with one id, only the last comes."""
         group, survey = self._groups[name], self._survey(name)

@@ -126,6 +126,7 @@ BUILT_IN: tuple[SourceKind, ...] = (
         options=_COLUMNS | {"delimiter", "encoding"},
     ),
     SourceKind("npy", "NumPy array or folder", "path", f"{_HERE}.npy:NumpyFiles", options=_COLUMNS | {"payload"}),
+    SourceKind("rejects", "reject file of an earlier run", "path", f"{_HERE}.reject_file:RejectedRecords"),
 )
 
 
