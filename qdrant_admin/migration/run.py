@@ -28,7 +28,7 @@ from qdrant_admin.migration.reports import (
     PlanReport,
     Verdict,
 )
-from qdrant_admin.migration.sources.base import Source
+from qdrant_admin.migration.sources.base import Source, mark_of
 from qdrant_admin.migration.sources.registry import open_source
 from qdrant_admin.migration.stream import Copier
 from qdrant_admin.migration.task import Task
@@ -185,6 +185,7 @@ class _Run:
         """Make the target, or look once more whether the one that is there fits."""
         step = f"target:{planned.target}"
         yield StepStarted(step=step, title=f"preparing {plain(planned.target)}")
+        self._check_unchanged(planned)
         known = planned.source in self._checkpoints
         there = self._database.exists(planned.target)
         if not there:
@@ -208,6 +209,14 @@ class _Run:
             self._save([Checkpoint(collection=planned.source, span=number) for number in range(len(planned.spans))])
         yield StepFinished(step=step, detail="was there" if there else "made")
         return {slot.name: slot for slot in info.vectors}
+
+    def _check_unchanged(self, planned: CollectionPlan) -> None:
+        if planned.source_mark and mark_of(self._source, planned.source) != planned.source_mark:
+            raise Refused(
+                f"{plain(planned.source)} has changed since the migration was planned",
+                why="what the plan says of it is no longer true, and half of it may have been copied before",
+                fix=command(self._plan.source),
+            )
 
     def _gone(self, planned: CollectionPlan) -> Failed:
         return Failed(
@@ -284,7 +293,9 @@ class _Run:
                 self._source, self._database, planned, slots[planned.source], self._weather, self._cancel
             )
             yield from verifier.run()
-            self._results[planned.source] = verifier.result(self._total(planned))
+            task = self._tasks[planned.source]
+            told = {"method": planned.method, "retries": task.retries, "bytes": task.octets}
+            self._results[planned.source] = verifier.result(self._total(planned)).model_copy(update=told)
         sound = all(result.verdict == "verified" for result in self._results.values())
         verified = sum(result.verified for result in self._results.values())
         yield StepFinished(

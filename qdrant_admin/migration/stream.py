@@ -3,20 +3,21 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 from qdrant_admin.core.errors import BadInput, RequestRejected
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
-from qdrant_admin.database.models import Point
+from qdrant_admin.database.models import Point, Sparse
 from qdrant_admin.migration.checks import Checked, Checker, Refusal
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
-from qdrant_admin.migration.sources.base import Batch
+from qdrant_admin.migration.sources.base import Batch, CarriesWire, Record, WireBatch
 from qdrant_admin.migration.task import Task
 from qdrant_admin.migration.weather import PASSING
 
+_FIELD_GUESS = 16
+"""Bytes of a payload value that is no text."""
 _SAVE_EVERY_SECONDS = 0.25
 """Writing a batch again changes nothing, so checkpoints may lag that far behind: each time is a sync of the disk."""
 
@@ -28,6 +29,7 @@ class Written:
     read: int
     refusals: list[Refusal]
     zero_vectors: int
+    octets: int
 
 
 class Copier:
@@ -41,6 +43,7 @@ class Copier:
         self._reject_bytes = max(one.reject_bytes for one in self._at)
         self._zero_vectors = 0
         source = task.source
+        self._carry = isinstance(source, CarriesWire) and source.carries_wire and task.database.carries_wire
         self._checker = Checker(task.slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
 
     def run(self) -> Events:
@@ -80,39 +83,51 @@ class Copier:
                     task.cancel.check()
                     if told is None:
                         continue
-                    handled = self._settle(told)
+                    handled, octets = self._settle(told)
                     task.rejects.check()
                     yield from task.weather.fair()
-                    for moved in (pace.advance(handled), task.whole.advance(handled)):
+                    for moved in (pace.advance(handled, octets), task.whole.advance(handled, octets)):
                         if moved:
                             yield moved
             finally:
                 pipeline.stop()
                 for told in pipeline.rest():
-                    handled = self._settle(told)
-                    pace.done, task.whole.done = pace.done + handled, task.whole.done + handled
+                    handled, octets = self._settle(told)
+                    pace.advance(handled, octets)
+                    task.whole.advance(handled, octets)
 
-    def _read(self, span: int) -> Iterator[Batch]:
-        planned = self._task.plan.spans[span]
+    def _read(self, span: int) -> Iterator[Batch | WireBatch]:
+        source, planned = self._task.source, self._task.plan.spans[span]
         after = self._at[span].cursor
-        return self._task.source.batches(
-            self._task.plan.source,
-            size=self._task.batch_size,
-            after=planned.after if after is None else after,
-            until=planned.until,
-        )
+        after, size = planned.after if after is None else after, self._task.batch_size
+        if self._carry and isinstance(source, CarriesWire):
+            return source.wire_batches(self._task.plan.source, size=size, after=after, until=planned.until)
+        return source.batches(self._task.plan.source, size=size, after=after, until=planned.until)
 
-    def _write(self, batch: Batch) -> Written:
-        checked = self._checker.check(batch.records)
+    def _write(self, batch: Batch | WireBatch) -> Written:
+        if isinstance(batch, Batch):
+            return self._write_records(batch.records)
+        look = batch.page.look(self._task.slots)
+        if look.doubtful:
+            return self._write_records(batch.records())
+        try:
+            self._task.database.upsert_wire(self._task.plan.target, batch.page)
+        except (RequestRejected, BadInput):
+            return self._write_records(batch.records())
+        return Written(len(batch.page), [], look.zero_vectors, batch.page.octets)
+
+    def _write_records(self, records: list[Record]) -> Written:
+        checked = self._checker.check(records)
         refused = self._upsert(checked.points, checked)
-        return Written(len(batch.records), list(chain(checked.refusals, refused)), checked.zero_vectors)
+        octets = sum(_octets(point) for point in checked.points)
+        return Written(len(records), [*checked.refusals, *refused], checked.zero_vectors, octets)
 
     def _upsert(self, points: list[Point], checked: Checked) -> list[Refusal]:
         """Write them; what the server refuses is found by halving, and everything else is written."""
         if not points:
             return []
         try:
-            self._task.database.upsert(self._task.plan.target, points, wait=True)
+            self._task.database.upsert(self._task.plan.target, points, checked=True)
         except (RequestRejected, BadInput) as error:
             if len(points) == 1:
                 return [Refusal(checked.originals[points[0].id], f"the server refused it: {error}")]
@@ -120,15 +135,16 @@ class Copier:
             return self._upsert(points[:middle], checked) + self._upsert(points[middle:], checked)
         return []
 
-    def _settle(self, told: Settled[Written] | Ended) -> int:
-        """Move the checkpoint of a span; how many records that was."""
+    def _settle(self, told: Settled[Written] | Ended) -> tuple[int, int]:
+        """Move the checkpoint of a span; how many records and bytes that was."""
         now = self._at[told.span]
         self._moved.add(told.span)
         if isinstance(told, Ended):
             self._at[told.span] = now.model_copy(update={"done": True})
-            return 0
+            return 0, 0
         done = told.outcome
         self._zero_vectors += done.zero_vectors
+        self._task.octets += done.octets
         if done.refusals:
             self._reject_bytes = self._task.rejects.append(self._task.plan.source, done.refusals)
         self._at[told.span] = now.model_copy(
@@ -141,7 +157,7 @@ class Copier:
         )
         if time.monotonic() - self._saved_at >= _SAVE_EVERY_SECONDS:
             self._save()
-        return done.read
+        return done.read, done.octets
 
     def _save(self) -> None:
         """Keep every checkpoint that moved, all at once: together they say what the reject file holds."""
@@ -152,3 +168,9 @@ class Copier:
                 self._at[one.span] = one
         self._moved.clear()
         self._saved_at = time.monotonic()
+
+
+def _octets(point: Point) -> int:
+    """About how much of it goes over the wire."""
+    vectors = sum(one.values.nbytes * 2 if isinstance(one, Sparse) else one.nbytes for one in point.vectors.values())
+    return vectors + sum(len(value) if isinstance(value, str) else _FIELD_GUESS for value in point.payload.values())
