@@ -59,12 +59,6 @@ COMMON = {"profile", "as_json", "events", "debug"}
     metavar="FILE",
     help="Move the records of a reject file again, mended, to where they were going.",
 )
-@click.option(
-    "--replay-rejects",
-    type=click.Path(exists=True, dir_okay=False),
-    metavar="FILE",
-    help="Move the records of a reject file again, mended, to where they were going.",
-)
 @click.option("--batch-size", type=click.IntRange(1, 10000), default=256, show_default=True, help="Points a request.")
 @click.option(
     "--workers",
@@ -108,10 +102,6 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
     if replayed is not None:
         source, yes = _rejects(source, replayed), True  # what was rejected is not there yet, so nothing is written over
         options["on_conflict"] = "overwrite"
-    replayed = options.pop("replay_rejects")
-    if replayed is not None:
-        source, yes = _rejects(source, replayed), True  # what was rejected is not there yet, so nothing is written over
-        options["on_conflict"] = "overwrite"
     if source is None:
         raise click.UsageError("which SOURCE? For instance chroma:./chroma")
     source = _narrowed(source, options.pop("collection"))
@@ -146,16 +136,6 @@ def _what(call: Call, place: str) -> None:
     from qdrant_admin.migration.what import what
 
     call.conclude(call.run(lambda cancel: what(Path(place), cancel=cancel), brief=True))
-
-
-def _rejects(source: str | None, file: str) -> str:
-    from pathlib import Path
-
-    from qdrant_admin.migration.uri import SourceUri
-
-    if source is not None:
-        raise click.UsageError("--replay-rejects FILE is a source of its own")
-    return str(SourceUri(scheme="rejects", path=Path(file).absolute()))
 
 
 def _narrowed(source: str, collection: str | None) -> str:
