@@ -10,11 +10,10 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
 from qdrant_admin.migration import layouts
 from qdrant_admin.migration.detect import wrong_kind
-from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, no_such_collection
+from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
 from qdrant_admin.migration.sources.faiss_rows import open_rows
 from qdrant_admin.migration.sources.faiss_sidecar import find_sidecar, open_sidecar
 from qdrant_admin.migration.sources.files import changed, signature
-from qdrant_admin.migration.sources.spans import cut
 from qdrant_admin.migration.uri import SourceUri
 
 
@@ -69,7 +68,7 @@ class FaissIndex:
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # it has but one collection
         """Rows, cut evenly."""
-        return cut(self._rows.count, parts)
+        return cut(range(1, self._rows.count + 1), parts)
 
     def batches(
         self,

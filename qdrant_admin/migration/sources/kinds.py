@@ -91,13 +91,6 @@ BUILT_IN: tuple[SourceKind, ...] = (
         packages=("psycopg",),
     ),
     SourceKind(
-        "sqlite-vec",
-        "SQLite database with vectors of sqlite-vec",
-        "path",
-        f"{_HERE}.sqlite_vec:SqliteVec",
-        options=frozenset({"table", "payload", "on", "layout", "distance"}),
-    ),
-    SourceKind(
         "faiss",
         "FAISS index",
         "path",
