@@ -3,15 +3,18 @@
 One decision for the life of a gateway: asked once, kept, and told in words.
 """
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import AccessDenied, AdminError, Unsupported
 from qdrant_admin.database import versions
-from qdrant_admin.database.models import Point, PointId, PointPage, ServerInfo
+from qdrant_admin.database.models import Point, PointId, ServerInfo, UnreadPage
 from qdrant_admin.database.rest_points import Kinds, RestPoints, check_point
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_BATCH_POINTS = 1000
 _PROBE_SECONDS = 3.0
+_SCANS = 16
+"""Scans that can read ahead at the same time; more of them wait for each other."""
 _Item = TypeVar("_Item")
 
 
@@ -49,9 +54,11 @@ class Bulk:
         self._lock = threading.Lock()
         self._grpc: GrpcPoints | None = None
         self._decided = ""
+        self._readers = ThreadPoolExecutor(_SCANS, thread_name_prefix="read-ahead")
 
     def close(self) -> None:
         """Close the channel, if there is one."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             if self._grpc is not None:
                 self._grpc.close()
@@ -64,21 +71,37 @@ class Bulk:
         self._way()
         return self._decided
 
-    def page(
+    def pages(
         self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None, payload: bool, vectors: bool
-    ) -> PointPage:
-        """One page in the server's order, from `offset` on."""
-        way = self._way()
-        if way is None:
-            return self._rest.page(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
-        from qdrant_admin.database.grpc_points import NotCarried
-
+    ) -> Iterator[list[Point]]:
+        """Pages in the server's order, from `offset` on. From the second one on, the next is on its way meanwhile."""
+        ask = partial(self._page, name, kinds, limit=limit, payload=payload, vectors=vectors)
+        coming: Future[UnreadPage] | None = None
+        page = ask(offset=offset)
         try:
-            page, doubtful = way.page(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
-        except NotCarried:
-            return self._rest.page(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
-        self._mend(name, page.points, doubtful, kinds)
-        return page
+            while True:
+                points, doubtful = page.read()
+                self._mend(name, points, doubtful, kinds)
+                yield points
+                if page.next_offset is None:
+                    return
+                page = coming.result() if coming is not None else ask(offset=page.next_offset)
+                following = page.next_offset
+                coming = None if following is None else self._readers.submit(ask, offset=following)
+        finally:
+            if coming is not None:
+                coming.cancel()
+
+    def _page(
+        self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None, payload: bool, vectors: bool
+    ) -> UnreadPage:
+        way = self._way()
+        if way is not None:
+            from qdrant_admin.database.grpc_points import NotCarried
+
+            with contextlib.suppress(NotCarried):
+                return way.page(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
+        return self._rest.unread(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
 
     def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool) -> list[Point]:
         """The points of these ids that exist, in the order asked for."""

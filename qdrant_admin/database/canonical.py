@@ -18,6 +18,7 @@ import numpy as np
 from qdrant_admin.database.models import Floats, Point, PointId, Sparse, Vector, VectorKind
 
 SUM_MODULUS = 1 << 256
+_FLOAT = np.dtype("<f4")
 _NAN = np.float32(np.nan)
 _SCALARS = (int, float, bool, type(None))
 _encode_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
@@ -46,16 +47,17 @@ def hash_point(point: Point, kinds: Kinds) -> PointHash:
             like a dense one (seen on 1.16.3).
     """
     payload = payload_bytes(point.payload)
-    hasher = blake2b(b"P1" + _id_bytes(point.id) + len(payload).to_bytes(8, "little"), digest_size=32)
-    hasher.update(payload)
+    hasher = blake2b(b"P1" + _id_bytes(point.id) + len(payload).to_bytes(8, "little") + payload, digest_size=32)
     parts: list[tuple[str, int]] = []
     finite = True
-    for name in sorted(point.vectors):
-        encoded, is_finite = vector_bytes(point.vectors[name], kinds.get(name))
+    vectors = point.vectors
+    for name in sorted(vectors) if len(vectors) > 1 else vectors:
+        head, floats, is_finite = vector_parts(vectors[name], kinds.get(name))
         label = name.encode("utf-8", "surrogatepass")
-        hasher.update(len(label).to_bytes(4, "little") + label + len(encoded).to_bytes(8, "little"))
-        hasher.update(encoded)
-        parts.append((name, zlib.crc32(encoded)))
+        octets = len(head) + len(floats)
+        hasher.update(len(label).to_bytes(4, "little") + label + octets.to_bytes(8, "little") + head)
+        hasher.update(floats)
+        parts.append((name, zlib.crc32(floats, zlib.crc32(head))))
         finite = finite and is_finite
     return PointHash(hasher.digest(), zlib.crc32(payload), tuple(parts), not finite)
 
@@ -65,18 +67,18 @@ def payload_bytes(payload: Mapping[str, Any]) -> bytes:
     return _encode_json(payload).encode("utf-8", "surrogatepass")
 
 
-def vector_bytes(vector: Vector, kind: VectorKind | None) -> tuple[bytes, bool]:
-    """Kind, shape and components of a vector, and whether all of them are finite."""
+def vector_parts(vector: Vector, kind: VectorKind | None) -> tuple[bytes, bytes, bool]:
+    """Kind and shape of a vector, its components, and whether all of them are finite."""
     if isinstance(vector, Sparse):
         order = np.argsort(vector.indices, kind="stable")
-        values, finite = _float_bytes(np.asarray(vector.values)[order])
+        floats, finite = _plain(np.asarray(vector.values)[order])
         indices = np.asarray(vector.indices)[order].astype("<u4").tobytes()
-        return b"S" + len(order).to_bytes(4, "little") + indices + values, finite
-    encoded, finite = _float_bytes(vector)
+        return b"S" + len(order).to_bytes(4, "little") + indices, floats, finite
+    floats, finite = _plain(vector)
     if kind == "multi" or (kind is None and vector.ndim == 2):
         rows, size = vector.shape if vector.ndim == 2 else (1, vector.shape[0])
-        return b"M" + rows.to_bytes(4, "little") + size.to_bytes(4, "little") + encoded, finite
-    return b"D" + vector.size.to_bytes(4, "little") + encoded, finite
+        return b"M" + rows.to_bytes(4, "little") + size.to_bytes(4, "little"), floats, finite
+    return b"D" + vector.size.to_bytes(4, "little"), floats, finite
 
 
 def field_digest(value: Any) -> int:
@@ -103,10 +105,10 @@ def _id_bytes(point_id: PointId) -> bytes:
     return b"n%d" % point_id if isinstance(point_id, int) else b"u" + point_id.lower().encode()
 
 
-def _float_bytes(values: Floats) -> tuple[bytes, bool]:
+def _plain(values: Floats) -> tuple[bytes, bool]:
     """Little-endian float32; every NaN has the same bits, since REST can only say `null`."""
-    array = np.ascontiguousarray(values, dtype="<f4")
+    array = np.ascontiguousarray(values, _FLOAT)
     # A sum of squares is finite only when everything in it is; should it overflow, the slower way is right as well.
     if math.isfinite(np.vdot(array, array)):
         return array.tobytes(), True
-    return np.where(np.isnan(array), _NAN, array).astype("<f4").tobytes(), bool(np.isfinite(array).all())
+    return np.where(np.isnan(array), _NAN, array).astype(_FLOAT).tobytes(), bool(np.isfinite(array).all())

@@ -6,7 +6,6 @@ does not depend on order, segments or transport. Memory stays flat: points pass 
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +14,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.database.canonical import SUM_MODULUS, PointHash, hash_point, id_of_key
 from qdrant_admin.database.ledger import Ledger, what_changed
-from qdrant_admin.database.models import CollectionInfo, Point, PointId, VectorKind
+from qdrant_admin.database.models import CollectionInfo, PointId, VectorKind
 from qdrant_admin.database.probes import Probe, ProbeFinder
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ class Reading:
         kinds: dict[str, VectorKind] = {spec.name: spec.kind for spec in self.info.vectors}
         finder = ProbeFinder(self.info.payload_schema) if self._probes is None else None
         add = self.ledger.add
-        for page in _ahead(self._database.scan(self._name)):
+        for page in self._database.scan(self._name):
             cancel.check()
             for point in page:
                 hashed = hash_point(point, kinds)
@@ -174,15 +173,6 @@ class Reading:
             filtered=filtered,
             non_finite=self._non_finite,
         )
-
-
-def _ahead(pages: Iterator[list[Point]]) -> Iterator[list[Point]]:
-    """The same pages; the next one is on its way while the caller works on this one."""
-    with ThreadPoolExecutor(1, thread_name_prefix="fingerprint") as reader:
-        coming = reader.submit(next, pages, None)
-        while (page := coming.result()) is not None:
-            coming = reader.submit(next, pages, None)
-            yield page
 
 
 def compare(before: Fingerprint, after: Fingerprint) -> Comparison:

@@ -47,6 +47,8 @@ class Database:
     """What one server holds. Cheap to make: nothing is contacted before it is needed. Safe to use from threads."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        self.url = endpoint.url
+        """Base of its REST interface."""
         self._rest = Rest(endpoint)
         self._slow = max(60.0, 6 * endpoint.timeout)
         self._server: ServerInfo | None = None
@@ -289,15 +291,11 @@ class Database:
         """
         kinds = self._kinds(name)
         behind = None if after is None else point_id(after)
-        offset = behind
-        while True:
-            page = self._bulk.page(name, kinds, limit=page_size, offset=offset, payload=payload, vectors=vectors)
-            points = [point for point in page.points if point.id != behind] if behind is not None else page.points
+        for page in self._bulk.pages(name, kinds, limit=page_size, offset=behind, payload=payload, vectors=vectors):
+            points = [point for point in page if point.id != behind] if behind is not None else page
+            behind = None
             if points:
                 yield points
-            if page.next_offset is None:
-                return
-            offset, behind = page.next_offset, None
 
     def upsert(self, name: str, points: Sequence[Point], *, wait: bool = True, checked: bool = False) -> None:
         """Write points, in their order, in requests cut to size. Not atomic: after an error, read back what is there.

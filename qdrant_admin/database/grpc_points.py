@@ -14,7 +14,7 @@ from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.database import faults
 from qdrant_admin.database.grpc_reading import id_in, points_in
 from qdrant_admin.database.grpc_writing import id_out, requests
-from qdrant_admin.database.models import Point, PointId, PointPage
+from qdrant_admin.database.models import Point, PointId, UnreadPage
 from qdrant_admin.database.rest_points import Kinds
 from qdrant_admin.database.wire import WirePage
 
@@ -81,8 +81,8 @@ class GrpcPoints:
 
     def page(
         self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None, payload: bool, vectors: bool
-    ) -> tuple[PointPage, list[PointId]]:
-        """One page in the server's order, from `offset` on, and the ids of points whose payload may be rounded.
+    ) -> UnreadPage:
+        """One page in the server's order, from `offset` on.
 
         Raises:
             NotCarried: a point of this page is nested too deeply for protobuf.
@@ -96,8 +96,7 @@ class GrpcPoints:
         )
         answer = self._call(self._points.Scroll, request)
         following = id_in(answer.next_page_offset) if answer.HasField("next_page_offset") else None
-        points, doubtful = points_in(answer.result, kinds)
-        return PointPage(points, following), doubtful
+        return UnreadPage(following, lambda: points_in(answer.result, kinds))
 
     def retrieve(
         self, name: str, ids: Sequence[PointId], kinds: Kinds, *, payload: bool, vectors: bool

@@ -19,7 +19,8 @@ MEMORY_BYTES = 32 * 1024 * 1024
 MAX_FIELDS = 64
 MAX_SHAPES = 4096
 """Different sets of names told apart. Past either bound a change is told without the name of its field."""
-_HEAD = struct.Struct("<17s16sHHI")
+_LAYOUT = "<17s16sHHI"
+_HEAD = struct.Struct(_LAYOUT)
 _NO_NAMES = 0xFFFF
 """Stands for a set of names that is not kept."""
 
@@ -50,15 +51,15 @@ class Ledger:
         key = id_key(point_id)
         self._sorted = self._sorted and key > self._last
         self._last = key
-        vectors = self._shape(tuple(name for name, _ in hashed.vectors))
-        parts = [] if vectors == _NO_NAMES else [digest for _, digest in hashed.vectors]
+        vectors = self._shape(tuple([name for name, _ in hashed.vectors]))
+        digests = [] if vectors == _NO_NAMES else [digest for _, digest in hashed.vectors]
+        parts = len(digests)
         names = sorted(payload)
         fields = self._shape(tuple(names)) if len(names) <= MAX_FIELDS else _NO_NAMES
-        digests = [] if fields == _NO_NAMES else [field_digest(payload[name]) for name in names]
-        self.file.write(
-            _HEAD.pack(key, hashed.whole[:16], vectors, fields, hashed.payload)
-            + _tail(len(parts), len(digests)).pack(*parts, *digests)
-        )
+        if fields != _NO_NAMES:
+            digests += [field_digest(payload[name]) for name in names]
+        record = _record(parts, len(digests) - parts)
+        self.file.write(record.pack(key, hashed.whole[:16], vectors, fields, hashed.payload, *digests))
 
     def finish(self) -> None:
         """Bring the records into order, should the server have given them in another one."""
@@ -97,17 +98,17 @@ class Ledger:
             yield head[:17], head + rest
 
     def _decode(self, raw: bytes) -> Record:
-        key, whole, vectors, fields, payload = _HEAD.unpack_from(raw)
+        _, _, vectors, fields, _ = _HEAD.unpack_from(raw)
         vector_names, field_names = self._names(vectors), self._names(fields)
-        digests = _tail(len(vector_names), len(field_names)).unpack_from(raw, _HEAD.size)
+        key, whole, _, _, payload, *digests = _record(len(vector_names), len(field_names)).unpack(raw)
         cut = len(vector_names)
         kept = None if fields == _NO_NAMES else dict(zip(field_names, digests[cut:], strict=True))
         return Record(key, whole, payload, dict(zip(vector_names, digests[:cut], strict=True)), kept)
 
 
 @functools.cache
-def _tail(vectors: int, fields: int) -> struct.Struct:
-    return struct.Struct(f"<{vectors}I{fields}H")
+def _record(vectors: int, fields: int) -> struct.Struct:
+    return struct.Struct(f"{_LAYOUT}{vectors}I{fields}H")
 
 
 def what_changed(before: Record, after: Record) -> tuple[str, ...]:

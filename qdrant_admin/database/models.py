@@ -1,5 +1,6 @@
 """The values of the gateway. No type of qdrant-client crosses it."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -100,6 +101,15 @@ class PointPage:
 
     points: list[Point]
     next_offset: PointId | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadPage:
+    """A page that has arrived, and of which no point was made yet: the next one can be asked for first."""
+
+    next_offset: PointId | None
+    read: Callable[[], tuple[list[Point], Sequence[PointId]]]
+    """The points, and the ids of those whose payload may have been rounded on the way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,14 +81,15 @@ def test_a_vector_is_no_copy_that_could_be_written_to() -> None:
 
 
 def _value(value: Any) -> Any:
+    made: Any = wire.Value
     for kind, field in ((bool, "bool_value"), (int, "integer_value"), (float, "double_value"), (str, "string_value")):
         if isinstance(value, kind):
-            return wire.Value(**{field: value})
+            return made(**{field: value})
     if isinstance(value, list):
-        return wire.Value(list_value=wire.ListValue(values=[_value(child) for child in value]))
+        return made(list_value=wire.ListValue(values=[_value(child) for child in value]))
     if isinstance(value, dict):
-        return wire.Value(struct_value=wire.Struct(fields={key: _value(child) for key, child in value.items()}))
-    return wire.Value(null_value=0)
+        return made(struct_value=wire.Struct(fields={key: _value(child) for key, child in value.items()}))
+    return made(null_value=0)
 
 
 def _sorted(value: Any) -> Any:

@@ -73,6 +73,24 @@ def test_every_bit_of_a_vector_counts(component: int, bit: int) -> None:
     assert whole(vector=vector) != whole(vector=flipped)
 
 
+def test_the_digest_of_yesterday_is_that_of_today() -> None:
+    """Certificates keep it: content that did not change must give the same one for ever."""
+    rich = {"a": 1, "z": {"q": [1, 2.5, None, True, "ü"]}, "b": "x"}
+    sparse = Sparse(np.array([5, 1], dtype=np.uint32), np.array([1, 2], dtype=np.float32))
+    rows = np.arange(12, dtype=np.float32).reshape(3, 4)
+    odd = np.array([np.nan, np.inf], dtype=np.float32)
+    points = [
+        Point(1, rich, {"": np.arange(8, dtype=np.float32) / np.float32(3)}),
+        Point(UUID, {}, {"s": sparse, "m": rows, "d": odd}),
+        Point(2**64 - 1, {"x": 1e300}, {}),
+    ]
+    assert [hash_point(point, {"m": "multi", "s": "sparse"}).whole.hex() for point in points] == [
+        "a5351176e1bd233cdfbe6bbf989830906b86be39cc4c820db9c723656b085e72",
+        "a236da588aec783a9896e68f4bc495411bd61e6263cc576c1cb5de55f2aba8a7",
+        "0124097bb1e6e544628941f002130c19f336e005491733c52e7f42b1a73401ea",
+    ]
+
+
 def test_every_nan_is_the_same_and_is_told() -> None:
     quiet, other = np.array([0x7FC00000, 0x7FC00001], dtype=np.uint32).view(np.float32)
     one = hash_point(Point(1, {}, {"": np.array([quiet, 1], dtype=np.float32)}), DENSE)
