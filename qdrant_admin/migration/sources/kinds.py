@@ -91,6 +91,22 @@ BUILT_IN: tuple[SourceKind, ...] = (
         packages=("psycopg",),
     ),
     SourceKind(
+        "sqlite-vec",
+        "SQLite database with vectors of sqlite-vec",
+        "path",
+        f"{_HERE}.sqlite_vec:SqliteVec",
+        options=frozenset({"table", "payload", "on", "layout", "distance"}),
+    ),
+    SourceKind(
+        "milvus-lite",
+        "Milvus Lite folder",
+        "path",
+        f"{_HERE}.milvus_lite:MilvusLite",
+        options=frozenset({"database", "layout", "distance"}),
+        extra="files",
+        packages=("pyarrow",),
+    ),
+    SourceKind(
         "faiss",
         "FAISS index",
         "path",
