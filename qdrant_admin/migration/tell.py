@@ -12,7 +12,12 @@ POLICIES = {
     "overwrite": "points of the same id are written over, others stay",
     "rename": "a target that exists stays as it is; a new name is taken",
 }
-ACTIONS = {"create": "is made", "append": "is written to", "replace": "is made anew", "skip": "is left out"}
+ACTIONS = {"create": "is made", "append": "is added to", "replace": "is made anew", "skip": "is left out"}
+REJECT_POLICIES = {
+    "continue": "a record that cannot be stored goes to the reject file, the others go on",
+    "fail": "the first record that cannot be stored stops the migration",
+}
+WORKERS = "Requests under way at the same time; 0: as many as do some good here."
 _STAYS = "What was acknowledged stays"
 
 
@@ -91,8 +96,10 @@ def command(plan: PlanReport) -> list[str]:
 
 
 def action(one: CollectionPlan) -> str:
-    """What happens in the target: `is made`, `is written to, 12 there`."""
-    there = f", {words.number(one.target_points)} there" if one.target_exists else ""
+    """What happens in the target: `is made`, `is added to, 12 there`."""
+    there = (
+        f", {words.number(one.target_points)} there" if one.target_points else ", empty" if one.target_exists else ""
+    )
     return f"{ACTIONS[one.action]}{there}"
 
 
@@ -102,11 +109,18 @@ def how(plan: PlanReport) -> list[tuple[str, str]]:
     needed = sum(one.estimated_bytes for one in taken)
     rows = [
         ("conflicts", f"{plan.on_conflict}: {POLICIES[plan.on_conflict]}"),
+        ("copy", _copy(plan)),
+        ("rejects", f"{plan.on_reject}: {REJECT_POLICIES[plan.on_reject]}"),
         *[("ids", text) for text in dict.fromkeys(one.ids for one in taken if one.ids)],
         *[("payload", text) for text in dict.fromkeys(one.payload for one in taken if one.payload)],
         ("space", f"about {words.size(needed)}" if needed else ""),
     ]
     return [(label, text) for label, text in rows if text]
+
+
+def _copy(plan: PlanReport) -> str:
+    batches = f"at most {words.counted(plan.batch_size, 'point')} a request, {words.counted(plan.workers, 'request')}"
+    return f"{batches} at a time"
 
 
 def asides(one: CollectionResult) -> list[str]:

@@ -36,6 +36,7 @@ from qdrant_admin.core import words
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
+from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.core.text import plain
 from qdrant_admin.tui import look
 from qdrant_admin.tui.commands import AdminCommands
@@ -145,6 +146,7 @@ class AdminApp(App[int]):
         self._start, self._draw_every = start, draw_every
         self._drawn_at: dict[int, float] = {}
         self._leaving = False
+        self._entry: HistoryEntry | None = None
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme = theme_name(self.preferences.theme)
@@ -172,6 +174,19 @@ class AdminApp(App[int]):
 
         self.action_go("collections")
         self.push_screen(PointsScreen(name))
+
+    def open_entry(self, entry: HistoryEntry) -> None:
+        """Show the report of a finished operation in the area of the same name."""
+        self._entry = entry
+        self.action_go(entry.operation)
+
+    def take_entry(self, operation: str) -> HistoryEntry | None:
+        """The entry that is to be shown by this area, once."""
+        entry = self._entry
+        if entry is None or entry.operation != operation:
+            return None
+        self._entry = None
+        return entry
 
     async def action_back(self) -> None:
         """Leave what lies over the area; in an area, nothing."""

@@ -32,6 +32,10 @@ from qdrant_admin.core.reports import Report
 
 JobState = Literal["running", "paused", "stopping", "done", "failed", "cancelled"]
 NOTICES_KEPT = 200
+REJECTS_KEPT = 100
+RATES_KEPT = 300
+"""One a second: the last five minutes."""
+RATE_EVERY_SECONDS = 1.0
 LOG_LINES_KEPT = 400
 
 
@@ -44,6 +48,18 @@ class StepView:
     outcome: Outcome | None = None
     """None while it runs."""
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How fast a job was at one moment."""
+
+    second: float
+    """Since its beginning."""
+    units: float
+    """A second, of whatever it counts."""
+    octets: float | None = None
+    """Bytes a second, where they are counted too."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +93,10 @@ class JobView:
     """The latest `Progress` of each (step, item), in the order in which they first came."""
     latest: Progress | None = None
     notices: tuple[Notice, ...] = ()
+    """The last ones, without those that tell of a single record."""
+    rejects: tuple[Notice, ...] = ()
+    """The first notices of records that were not stored."""
+    rates: tuple[Rate, ...] = ()
     log: tuple[str, ...] = ()
     report: Report | None = None
     failure: JobFailure | None = None
@@ -88,6 +108,12 @@ class JobView:
     def running(self) -> bool:
         """Whether its thread is still at work (held and stopping count)."""
         return self.state in {"running", "paused", "stopping"}
+
+    @property
+    def overall(self) -> Progress | None:
+        """How far the step at work has come as a whole; else whatever was told last."""
+        step = self.latest.step if self.latest is not None else ""
+        return self.progress.get((step, ""), self.latest)
 
     @property
     def current_step(self) -> StepView | None:
@@ -117,11 +143,31 @@ def folded(view: JobView, event: Event) -> JobView:
         case Progress():
             return replace(view, progress={**view.progress, (event.step, event.item): event}, latest=event)
         case Notice():
-            return replace(view, notices=(*view.notices, event)[-NOTICES_KEPT:])
+            return _noticed(view, event)
         case LogLines():
             return replace(view, log=(*view.log, *event.lines)[-LOG_LINES_KEPT:])
         case Finished():
             return replace(view, report=event.report)
+
+
+def _noticed(view: JobView, event: Notice) -> JobView:
+    if event.topic == "reject":
+        return replace(view, rejects=(*view.rejects, event)[:REJECTS_KEPT])
+    return replace(view, notices=(*view.notices, event)[-NOTICES_KEPT:])
+
+
+def with_rate(view: JobView) -> JobView:
+    """The view with how fast it is now, at most once a second."""
+    if view.rates and view.seconds - view.rates[-1].second < RATE_EVERY_SECONDS:
+        return view
+    step = view.latest.step if view.latest is not None else ""
+    here = [shown for (of, _), shown in view.progress.items() if of == step and shown.done != shown.total]
+    told = [shown for shown in here if not shown.item] or here
+    if not any(shown.rate for shown in told):
+        return view
+    octets = [shown.octet_rate for shown in told if shown.octet_rate is not None]
+    rate = Rate(view.seconds, sum(shown.rate or 0.0 for shown in told), sum(octets) if octets else None)
+    return replace(view, rates=(*view.rates, rate)[-RATES_KEPT:])
 
 
 class JobStirred(Message):
@@ -246,7 +292,7 @@ class Jobs:
         for event in events:
             view = folded(view, event)
         if view.running:
-            view = replace(view, seconds=self._clock() - job.started, state=self._state(job))
+            view = with_rate(replace(view, seconds=self._clock() - job.started, state=self._state(job)))
             if ended == "over":
                 view = replace(view, state="done")
             elif ended != "running":

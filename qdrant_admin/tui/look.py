@@ -90,7 +90,12 @@ def symbol(key: str) -> Content:
 def key(name: str, says: str, action: str = "") -> Content:
     """A key and what it does, `r refresh`; a click runs `action` where one is given."""
     shown = Content.assemble((glyphs(name), KEY), (glyphs(f" {says}"), MUTED))
-    return shown.stylize(Style.from_meta({RUN: action})) if action else shown
+    return linked(shown, action) if action else shown
+
+
+def linked(content: Content, action: str) -> Content:
+    """Content that runs an action when it is clicked."""
+    return content.stylize(Style.from_meta({RUN: action}))
 
 
 def keys(*pairs: tuple[str, str, str]) -> Content:
@@ -174,6 +179,12 @@ def state_cell(key_: str, variables: Mapping[str, str], word: str = "") -> Text:
     return cell(shown.text(ascii_only=ascii_only()), TONE_STYLES[known.tone], variables)
 
 
+def symbol_cell(key_: str, variables: Mapping[str, str]) -> Text:
+    """Only the symbol of a state, where a word in the same row says it too."""
+    known = words.state(key_)
+    return cell(known.ascii if ascii_only() else known.symbol, TONE_STYLES[known.tone], variables)
+
+
 def beside(columns: Sequence[Sequence[Content]], widths: Sequence[int], gap: int = 4) -> list[Content]:
     """Columns of rows next to one another, each cut or filled to its width."""
     height = max((len(column) for column in columns), default=0)
@@ -190,6 +201,13 @@ def beside(columns: Sequence[Sequence[Content]], widths: Sequence[int], gap: int
 def fields(pairs: Sequence[tuple[str, Content]], width: int = 13) -> list[Content]:
     """Labels of lesser weight on the left, values behind them."""
     return [line(fit(muted(label), width), value) for label, value in pairs]
+
+
+def hanging(label: Content, value: Content, width: int) -> list[Content]:
+    """A label and its value in `width` cells; what does not fit goes on below, under the value."""
+    rows = value.wrap(max(20, width - label.cell_length)) or [value]
+    blank = Content(" " * label.cell_length)
+    return [line(blank if index else label, row) for index, row in enumerate(rows)]
 
 
 def title(words_: str) -> Content:

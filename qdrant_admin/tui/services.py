@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from qdrant_admin.lifecycle.reports import StatsReport, StatusReport, SurveyReport
     from qdrant_admin.migration.checkpoint import UnfinishedRun
     from qdrant_admin.migration.plan import PlanOptions
-    from qdrant_admin.migration.reports import PlanReport
+    from qdrant_admin.migration.reports import MigrationReport, PlanReport
     from qdrant_admin.persistence.verify import VerifyOptions
     from qdrant_admin.server.runtime import RestartHow
 
@@ -266,18 +266,42 @@ class Services:
 
         return f"{detect_scheme(folder) or 'chroma'}:{folder}"
 
+    def migrations(self, limit: int) -> "list[tuple[HistoryEntry, MigrationReport]]":
+        """Migrations of this profile that came to an end, newest first, each with its report."""
+        from qdrant_admin.migration.reports import MigrationReport
+
+        found = self.workspace.store.reports("migrate", self.profile, limit)
+        return [(entry, MigrationReport.model_validate_json(report)) for entry, report in found]
+
+    def save_migration(self, report: "MigrationReport") -> list[Path]:
+        """Write the report of a migration as Markdown and as JSON beside it; returns both files.
+
+        Raises:
+            BadInput: the folder cannot be written to.
+        """
+        from qdrant_admin.migration.markdown import markdown
+
+        name = f"migration-{report.run}"
+        return [_write(f"qdrant-admin-{name}.md", markdown(report)), self.export(report, name)]
+
     def export(self, report: Report, name: str) -> Path:
         """Write a report as JSON into the folder the app was started in; returns the file.
 
         Raises:
             BadInput: the folder cannot be written to.
         """
-        from qdrant_admin.core.errors import BadInput
+        from qdrant_admin.core.jsonable import to_json
 
-        path = Path.cwd() / f"qdrant-admin-{name}.json"
-        try:
-            path.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            fix = "start qdrant-admin in a folder of your own"
-            raise BadInput(f"{path} cannot be written", why=str(error), fix=fix) from error
-        return path
+        return _write(f"qdrant-admin-{name}.json", to_json(report, indent=2) + "\n")
+
+
+def _write(name: str, text: str) -> Path:
+    from qdrant_admin.core.errors import BadInput
+
+    path = Path.cwd() / name
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fix = "start qdrant-admin in a folder of your own"
+        raise BadInput(f"{path} cannot be written", why=str(error), fix=fix) from error
+    return path

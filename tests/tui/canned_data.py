@@ -1,6 +1,8 @@
 """Frozen reports about collections, points, migrations and proofs, hostile names among them."""
 
+import math
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from qdrant_admin.collections.reports import (
@@ -14,6 +16,7 @@ from qdrant_admin.collections.reports import (
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event, Events, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, PointId, VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
 from qdrant_admin.migration.plan import PlanOptions
@@ -25,8 +28,10 @@ from qdrant_admin.migration.reports import (
     Problem,
     Reject,
 )
+from qdrant_admin.migration.sources.kinds import SourceKind
 from qdrant_admin.persistence.reports import CollectionCheck, Phase, PointDifference, Side, VerifyReport
 from qdrant_admin.persistence.verify import VerifyOptions
+from qdrant_admin.tui.jobs import Rate
 from tests.tui.canned import HOSTILE, NOW, Canned
 
 DENSE = VectorSpec(size=384, distance="Cosine")
@@ -122,6 +127,7 @@ PLAN = PlanReport(
         ),
     ),
     problems=(Problem(level="warning", collection="project notes", text="the name becomes project_notes"),),
+    workers=4,
     created_at=NOW,
 )
 REFUSED = PLAN.model_copy(
@@ -149,10 +155,45 @@ COPYING: tuple[Event, ...] = (
     StepStarted(step="target:debian_memories", title="preparing debian_memories"),
     StepFinished(step="target:debian_memories", detail="made"),
     StepStarted(step="copy", title="copying into http://127.0.0.1:6333"),
-    Progress(step="copy", done=3_726, total=4_575, rate=4_120, seconds_left=0.4),
+    Progress(step="copy", done=3_726, total=4_575, rate=4_120, octet_rate=6.6e6, seconds_left=7),
     Progress(step="copy", item="project_notes", done=812, total=812, rate=5_010),
-    Progress(step="copy", item="debian_memories", done=2_914, total=3_763, rate=4_120, seconds_left=0.2),
+    Progress(step="copy", item="debian_memories", done=2_914, total=3_763, rate=4_120, seconds_left=7),
     Notice(level="warning", text="3 records of project notes have no document"),
+)
+REJECTED = tuple(
+    Notice(level="warning", topic="reject", text=f"{record}: {reason}")
+    for record, reason in (
+        ("deb:[/oops]", "component 17 is not a finite number"),
+        ("deb:zzuf", "the vector has 383 components, not 384"),
+        ("deb:a2ps", "the payload has an integer that would lose digits"),
+        ("deb:abook", "the vector has 383 components, not 384"),
+    )
+)
+COPYING = (*COPYING, *REJECTED)
+WAITING: tuple[Event, ...] = (
+    *COPYING,
+    Progress(step="copy", done=3_726, total=4_575, note="nothing answers at http://127.0.0.1:6333"),
+    Progress(step="copy", item="debian_memories", done=2_914, total=3_763, note="waiting"),
+    Notice(
+        level="warning",
+        topic="retry",
+        text="nothing answers at http://127.0.0.1:6333; waiting up to 2 min 00 s for it",
+    ),
+)
+RATES = tuple(
+    Rate(
+        float(second), 4_120.0 + 900 * math.sin(second / 7) - (2_000 if 40 <= second < 46 else 0), 6.6e6 + 1e5 * second
+    )
+    for second in range(1, 98)
+)
+"""Half a minute more than a narrow plot can show one by one, with a dip."""
+KINDS = (
+    SourceKind("chroma", "Chroma directory", "path", "x:X"),
+    SourceKind("qdrant-local", "embedded Qdrant folder", "path", "x:X"),
+    SourceKind("parquet", "Parquet file or folder", "path", "x:X", extra="parquet", packages=("no_such_package",)),
+    SourceKind("qdrant", "Qdrant server", "server", "x:X"),
+    SourceKind("weaviate", "Weaviate server", "server", "x:X", extra="weaviate", tested=False),
+    SourceKind("postgresql", "PostgreSQL with pgvector", "database", "x:X", extra="pgvector"),
 )
 VERIFIED = MigrationReport(
     run=PLAN.run,
@@ -194,7 +235,7 @@ DIFFERS = VERIFIED.model_copy(
             Reject(collection="debian_memories", id="deb:[/oops]", reason="component 17 is not a finite number"),
             Reject(collection="debian_memories", id="deb:zzuf", reason="the vector has 383 components, not 384"),
         ),
-        "reject_file": "~/.local/state/qdrant-admin/rejects/a1b2c3d4e5f6.jsonl",
+        "reject_file": "/home/me/.local/state/qdrant-admin/rejects/a1b2c3d4e5f6.jsonl",
         "verdict": "differs",
     }
 )
@@ -259,6 +300,30 @@ VERIFYING: tuple[Event, ...] = (
 )
 
 
+def _past(number: int, minutes: int, report: MigrationReport) -> tuple[HistoryEntry, MigrationReport]:
+    entry = HistoryEntry(
+        id=number,
+        operation="migrate",
+        profile="local",
+        verdict=report.verdict,
+        summary=report.summary(),
+        started_at=NOW - timedelta(minutes=minutes),
+        seconds=report.seconds,
+        exit_code=report.exit_code,
+    )
+    return entry, report
+
+
+PAST = [
+    _past(9, 18, VERIFIED),
+    _past(7, 190, DIFFERS),
+    _past(5, 26 * 60, VERIFIED.model_copy(update={"source": "postgresql://me@db.example:5432/app", "seconds": 312.0})),
+    _past(
+        2, 4000, VERIFIED.model_copy(update={"source": f"parquet:/data/{HOSTILE[0]}.parquet", "verdict": "cancelled"})
+    ),
+]
+
+
 class CannedData(Canned):
     """Answers about data; `failing` is raised instead where it is given."""
 
@@ -298,7 +363,7 @@ class CannedData(Canned):
         return [RUN] if self.runs else []
 
     def plan(self, source: str, options: PlanOptions, cancel: CancelToken) -> Events:
-        self.asked.append((source, options.on_conflict))
+        self.asked.append((source, options))
         return self.scripts["plan"](cancel)
 
     def migrate(self, plan: PlanReport, cancel: CancelToken) -> Events:
@@ -307,9 +372,16 @@ class CannedData(Canned):
     def resume(self, run: UnfinishedRun, cancel: CancelToken) -> Events:
         return self.scripts["migrate"](cancel)
 
+    def migrations(self, limit: int) -> list[tuple[HistoryEntry, MigrationReport]]:
+        return [] if self.empty else PAST[:limit]
+
+    def save_migration(self, report: MigrationReport) -> list[Path]:
+        return [Path(f"/work/qdrant-admin-migration-{report.run}.{ending}") for ending in ("md", "json")]
+
     def verify(self, options: VerifyOptions, cancel: CancelToken) -> Events:
         self.asked.append(options.how)
         return self.scripts["verify"](cancel)
 
     def report_json(self, entry: int) -> str:
-        return LOST.model_dump_json()
+        operation = next((one.operation for one in self._entries if one.id == entry), "verify")
+        return (VERIFIED if operation == "migrate" else LOST).model_dump_json()

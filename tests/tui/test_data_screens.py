@@ -1,30 +1,22 @@
-"""Collections, points, migration and proof: each designed state as a picture, and what the keys do."""
+"""Collections, points and proof: each designed state as a picture, and what the keys do."""
 
 from collections.abc import Callable
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
 
-from qdrant_admin.core.errors import BadInput, NotFound, ServerUnreachable, SourceUnreadable
-from qdrant_admin.core.events import Event, Finished
+from qdrant_admin.core.errors import BadInput, NotFound, ServerUnreachable
 from qdrant_admin.core.reports import Report
-from qdrant_admin.tui.screens.migrate import MigrateScreen
 from qdrant_admin.tui.screens.points import PointsScreen, parse_filter
 from qdrant_admin.tui.screens.verify import VerifyScreen
-from tests.tui.canned import held, told
+from tests.tui.acting import pressing, scripted
 from tests.tui.canned_data import (
-    COPYING,
-    DIFFERS,
     LOST,
     PERSISTED,
-    PLAN,
-    REFUSED,
-    VERIFIED,
     VERIFYING,
     CannedData,
 )
-from tests.tui.conftest import Before, make_app, settle
+from tests.tui.conftest import make_app, settle
 
 Snap = Callable[..., bool]
 GONE = ServerUnreachable("nothing answers at http://127.0.0.1:6333", why="connection refused", fix="qdrant-admin up")
@@ -32,42 +24,6 @@ BOTH = pytest.mark.parametrize("size", ["80x24", "120x40"])
 ALL = pytest.mark.parametrize("size", ["80x24", "120x40", "200x60"])
 README = pytest.mark.parametrize("size", ["80x24", "110x28", "120x40", "200x60"])
 """The states that the README shows as well."""
-
-
-def scripted(**scripts: tuple[Event, ...] | Report) -> CannedData:
-    """Operations that end at once with a report, or hang after some events."""
-    services = CannedData()
-    for name, script in scripts.items():
-        services.scripts[name] = told(Finished(report=script)) if isinstance(script, Report) else held(*script)
-    return services
-
-
-def pressing(*keys: str) -> Before:
-    """Press these keys, waiting after each."""
-
-    async def press(pilot: Pilot[int]) -> None:
-        for key in keys:
-            await pilot.press(key)
-            await pilot.pause()
-            await _quiet(pilot)
-
-    return press
-
-
-async def _quiet(pilot: Pilot[int]) -> None:
-    for _ in range(3):
-        await pilot.pause()
-    await settle(pilot)
-
-
-def typing(text: str, *keys: str) -> Before:
-    """Type a source, then press keys."""
-
-    async def act(pilot: Pilot[int]) -> None:
-        pilot.app.screen.query_one(Input).value = text
-        await pressing("enter", *keys)(pilot)
-
-    return act
 
 
 # pictures
@@ -100,41 +56,6 @@ def test_points(snap: Snap, size: str) -> None:
 
 
 @ALL
-def test_migrate_choose(snap: Snap, size: str) -> None:
-    services = CannedData(runs=True)
-    assert snap(make_app(services, start="migrate"), size=size)
-
-
-@BOTH
-def test_migrate_source_of_another_kind(snap: Snap, size: str) -> None:
-    services = CannedData()
-    error = SourceUnreadable(
-        "~/notes is not a Chroma directory",
-        why="it is an embedded Qdrant (qdrant-client 1.20)",
-        fix="qdrant-local:~/notes",
-    )
-    services.scripts["plan"] = told(then=error)
-    assert snap(make_app(services, start="migrate"), size=size, before=typing("chroma:~/notes"))
-
-
-@BOTH
-def test_migrate_plan(snap: Snap, size: str) -> None:
-    assert snap(make_app(scripted(plan=PLAN), start="migrate"), size=size, before=typing("chroma:~/memories/chroma"))
-
-
-@BOTH
-def test_migrate_plan_refused(snap: Snap, size: str) -> None:
-    assert snap(make_app(scripted(plan=REFUSED), start="migrate"), size=size, before=typing("chroma:~/memories/chroma"))
-
-
-@pytest.mark.parametrize("report", [VERIFIED, DIFFERS], ids=["verified", "differs"])
-@BOTH
-def test_migrate_result(snap: Snap, size: str, report: Report) -> None:
-    app = make_app(scripted(plan=PLAN, migrate=report), start="migrate")
-    assert snap(app, size=size, before=typing("chroma:~/memories/chroma", "s"))
-
-
-@ALL
 def test_verify_choose(snap: Snap, size: str) -> None:
     assert snap(make_app(CannedData(), start="verify"), size=size)
 
@@ -151,13 +72,6 @@ def test_verify_lost_light(snap: Snap) -> None:
     assert snap(app, size="120x40", before=pressing("s"))
 
 
-@README
-def test_migrate_running(snap: Snap, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qdrant_admin.core.words.duration", lambda _: "1.2 s")
-    app = make_app(scripted(plan=PLAN, migrate=COPYING), start="migrate")
-    assert snap(app, size=size, before=typing("chroma:~/memories/chroma", "s"))
-
-
 @BOTH
 def test_verify_running(snap: Snap, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qdrant_admin.core.words.duration", lambda _: "1.2 s")
@@ -171,53 +85,6 @@ def test_verify_history(snap: Snap, size: str) -> None:
 
 
 # what the keys do
-
-
-async def test_a_running_migration_shows_its_bars_can_be_held_and_outlives_its_screen() -> None:
-    services = scripted(plan=PLAN, migrate=COPYING)
-    app = make_app(services, start="migrate")
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        await typing("chroma:~/memories/chroma", "s")(pilot)
-        screen = app.screen
-        assert isinstance(screen, MigrateScreen)
-        assert screen.pane == "running"
-        shown = str(screen.query_one("#migrate-progress").render())
-        assert "2 914 / 3 763" in shown
-        await pilot.press("p")
-        await pilot.pause()
-        assert app.jobs.latest("migrate").state == "paused"  # type: ignore[union-attr]  # it was started above
-        await pressing("1", "3")(pilot)
-        assert app.jobs.running()
-        assert isinstance(app.screen, MigrateScreen)
-        assert app.screen.pane == "running"
-        await pilot.press("x")
-        while app.jobs.running():
-            await pilot.pause()
-        assert app.screen.pane == "result"
-
-
-async def test_a_refused_plan_cannot_be_started_and_another_policy_plans_anew() -> None:
-    services = scripted(plan=REFUSED)
-    app = make_app(services, start="migrate")
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        await typing("chroma:~/memories/chroma", "s")(pilot)
-        assert app.jobs.latest("migrate") is None
-        await pressing("o")(pilot)
-        assert services.asked == [("chroma:~/memories/chroma", "fail"), ("chroma:~/memories/chroma", "skip")]
-
-
-async def test_an_interrupted_run_is_offered_and_taken_up_again() -> None:
-    services = scripted(migrate=VERIFIED)
-    services.runs = True
-    app = make_app(services, start="migrate")
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        app.screen.query_one("#migrate-runs").focus()
-        await pressing("down", "enter")(pilot)
-        assert isinstance(app.screen, MigrateScreen)
-        assert app.screen.pane == "result"
 
 
 async def test_a_running_check_shows_its_steps_and_is_stopped_by_a_key() -> None:

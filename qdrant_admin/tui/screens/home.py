@@ -19,6 +19,7 @@ from qdrant_admin.tui.screens.home_view import HomeModel, home
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.states import empty, failure, loading
 
+HISTORY_READ = 200
 SERVER_JOBS = ("up", "down", "restart", "apply", "adopt")
 RUNNING_STATES = {"healthy", "loading", "starting", "degraded", "unhealthy", "recovery", "paused", "restarting"}
 
@@ -52,6 +53,7 @@ class HomeScreen(BaseScreen):
         Binding(
             "e", "environment", "environment", id="home.environment", tooltip="lines for your application's environment"
         ),
+        Binding("h", "history", "history", id="home.history", tooltip="open the report of what was done"),
         Binding("l", "attend('logs')", "logs", id="home.logs", tooltip="the server's log", show=False),
     ]
 
@@ -73,7 +75,7 @@ class HomeScreen(BaseScreen):
     def look_again(self) -> None:
         """Ask for the history; the server is watched by the app."""
         self._draw_page()
-        self.ask(lambda: self.services.history(20), self._got_history, lambda _: None, group="history")
+        self.ask(lambda: self.services.history(HISTORY_READ), self._got_history, lambda _: None, group="history")
 
     def action_refresh_now(self) -> None:
         """Look at the server now."""
@@ -236,6 +238,30 @@ class HomeScreen(BaseScreen):
             lambda lines: self.app.push_screen(EnvironmentDialog(lines)),
             self._cannot,
             group="env",
+        )
+
+    def action_history(self) -> None:
+        """Choose one of the finished operations and open its report."""
+        from qdrant_admin.tui.screens.past import PastDialog
+
+        self.app.push_screen(PastDialog(self._history, self.services.now()), self._open)
+
+    def action_open(self, number: int) -> None:
+        """Open the report of one finished operation."""
+        self._open(next((entry for entry in self._history if entry.id == number), None))
+
+    def _open(self, entry: HistoryEntry | None) -> None:
+        if entry is None:
+            return
+        if entry.operation in {"migrate", "verify"}:
+            self.admin.open_entry(entry)
+            return
+        from qdrant_admin.tui.screens.past import ReportDialog
+
+        self.ask(
+            lambda: self.services.report_json(entry.id),
+            lambda report: self.app.push_screen(ReportDialog(entry, report)),
+            group="report",
         )
 
     def _cannot(self, error: AdminError) -> None:

@@ -255,5 +255,5 @@ def recent(model: HomeModel, width: int, *, most: int = 8) -> list[Content]:
         when = look.fit(look.muted(words.clock(entry.started_at, model.now)), 14)
         verdict = look.fit(look.state(entry.verdict), 16)
         row = look.line(when, look.fit(look.text(entry.operation), 9), verdict, look.muted(entry.summary))
-        rows.append(look.cut(row, width))
+        rows.append(look.linked(look.cut(row, width), f"screen.open({entry.id})"))
     return rows if model.history else [*rows, look.muted("nothing yet: what you do here is kept, with its report")]

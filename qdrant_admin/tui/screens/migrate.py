@@ -1,6 +1,6 @@
-"""Migrate: how far, how fast, can I trust it? Choose a source, read the plan, watch the run, read the verdict."""
+"""Migrate: how far, how fast, can I trust it? Choose a source, change the plan, watch the run, read the verdict."""
 
-from collections import deque
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -8,326 +8,351 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import ContentSwitcher, DataTable, Input, OptionList
-from textual.widgets.option_list import Option
 
 from qdrant_admin.core import words
-from qdrant_admin.core.events import Event, Progress
-from qdrant_admin.migration.reports import ConflictPolicy, MigrationReport, PlanReport
-from qdrant_admin.tui import look
+from qdrant_admin.core.events import Event
+from qdrant_admin.core.store import HistoryEntry
+from qdrant_admin.migration import tell
+from qdrant_admin.migration.reports import MigrationReport, PlanReport, Reject
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
-from qdrant_admin.tui.screens.migrate_draw import (
-    plan_details,
-    plan_table,
-    result_details,
-    result_sentence,
-    result_table,
-)
-from qdrant_admin.tui.widgets import running
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.screens.dialogs import ConfirmDialog
+from qdrant_admin.tui.screens.migrate_choose import ChoosePane
+from qdrant_admin.tui.screens.migrate_past import PastPane, PastRun
+from qdrant_admin.tui.screens.migrate_plan import PlanPane
+from qdrant_admin.tui.screens.migrate_result import RejectsDialog, ResultPane
+from qdrant_admin.tui.screens.migrate_run import RunPane
 from qdrant_admin.tui.widgets.states import failure, loading
-from qdrant_admin.tui.widgets.verdict import Verdict
 
 if TYPE_CHECKING:
-    from qdrant_admin.migration.checkpoint import UnfinishedRun
+    from qdrant_admin.migration.plan import PlanOptions
 
-KINDS = (
-    ("chroma:FOLDER", "a Chroma directory, 0.4 to 1.5"),
-    ("chroma+http://HOST:PORT", "a Chroma server"),
-    ("qdrant-local:FOLDER", "an embedded Qdrant, QdrantClient(path=...)"),
-    ("qdrant+http://HOST:PORT", "another Qdrant server"),
-)
-POLICIES: tuple[tuple[ConflictPolicy, str], ...] = (
-    ("fail", "a target that holds points stops the migration before it begins"),
-    ("skip", "a collection whose target holds points is left out"),
-    ("overwrite", "points of the same id are written over, others stay"),
-    ("rename", "a target that exists stays as it is; a new name is taken"),
-)
-SAMPLES = 60
+RUNS_LISTED = 500
+FOCUS = {
+    "choose": "#migrate-source",
+    "plan": "#plan-table",
+    "running": "#migrate-running",
+    "result": "#result-table",
+    "past": "#past-table",
+}
 
 
 class MigrateScreen(BaseScreen):
-    """Choose, plan, run, result: one at a time."""
+    """Choose, plan, run, result, and what was done before: one at a time."""
 
     SECTION = "migrate"
     HELP_TEXT = (
-        "Moves vectors in from elsewhere. The plan comes first; after the copy every point is compared with its "
-        "source, and only then is it called verified. The source is never written to."
+        "Moves vectors in from elsewhere. The plan comes first and can be changed; after the copy every point is "
+        "compared with its source, and only then is it called verified. The source is never written to."
     )
     DRAWS_JOBS = frozenset({"plan", "migrate"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+o", "browse", "browse folders", id="migrate.browse", tooltip="choose a folder", priority=True),
+        Binding(
+            "ctrl+f", "browse_files", "browse files", id="migrate.browse_files", tooltip="choose a file", priority=True
+        ),
         Binding("s", "start", "start", id="migrate.start", tooltip="do what the plan says"),
+        Binding("c", "change", "change how", id="migrate.change", tooltip="change how everything is moved"),
+        Binding("n", "change_one", "change one", id="migrate.change_one", tooltip="name and policy of a collection"),
+        Binding("space", "take", "take or leave", id="migrate.take", tooltip="take a collection along, or leave it"),
         Binding(
             "o", "policy", "conflict policy", id="migrate.policy", tooltip="what happens when a target holds points"
         ),
         Binding("p", "hold", "pause or go on", id="migrate.hold", tooltip="hold the copy, or let it go on"),
-        Binding(
-            "x",
-            "cancel",
-            "stop",
-            id="migrate.cancel",
-            tooltip="stop; it can be taken up again",
-        ),
+        Binding("x", "cancel", "stop", id="migrate.cancel", tooltip="stop; it can be taken up again"),
+        Binding("j", "rejects", "rejects", id="migrate.rejects", tooltip="records that were not stored, and why"),
         Binding("v", "verify", "restart and verify", id="migrate.verify", tooltip="prove that it survives a restart"),
+        Binding("e", "export", "save report", id="migrate.export", tooltip="save the report as Markdown and JSON"),
+        Binding("y", "copy", "copy report", id="migrate.copy", tooltip="copy the report as Markdown"),
         Binding("a", "again", "another one", id="migrate.again", tooltip="choose a source"),
-        Binding("e", "export", "export report", id="migrate.export", tooltip="write the report to a JSON file"),
+        Binding("h", "past", "history", id="migrate.past", tooltip="earlier migrations"),
+        Binding("slash", "find", "filter", id="migrate.find", tooltip="only those that are like this"),
         Binding("escape", "leave", "back", id="migrate.back", tooltip="back"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._policy = 0
+        self._source = ""
+        self._options: PlanOptions | None = None
+        self._tried: PlanOptions | None = None
+        """The options of the plan that is being made."""
         self._plan: PlanReport | None = None
-        self._report: MigrationReport | None = None
-        self._runs: list[UnfinishedRun] = []
-        self._rates: deque[float] = deque(maxlen=SAMPLES)
+        """The plan that can be started, or that is running; none while another one is being made."""
+        self._reopened = False
 
     def compose_body(self) -> ComposeResult:
         """One pane for each state."""
         with ContentSwitcher(initial="migrate-choose"):
-            with Vertical(id="migrate-choose"):
-                yield Plain(look.text("Where are your vectors now?", "bold"), classes="heading")
-                yield Input(placeholder="chroma:~/memories/chroma", id="migrate-source")
-                kinds = [look.line((f"{uri:<26}", "$text-accent"), look.muted(says)) for uri, says in KINDS]
-                yield Plain(look.lines(*kinds), id="migrate-kinds")
-                yield Plain(
-                    look.keys(("enter", "make a plan", ""), ("ctrl+o", "browse folders", "screen.browse")),
-                    id="migrate-keys",
-                )
-                yield Plain(id="migrate-said")
-                yield OptionList(id="migrate-runs", markup=False)
-            with Vertical(id="migrate-plan"):
-                yield Plain(id="plan-head", classes="heading")
-                yield DataTable[object](id="plan-table", cursor_type="row")
-                with VerticalScroll(id="plan-more"):
-                    yield Plain(id="plan-details")
-            with VerticalScroll(id="migrate-running"):
-                yield Plain(id="migrate-progress")
-            with Vertical(id="migrate-result"):
-                yield Verdict(id="migrate-verdict")
-                yield DataTable[object](id="result-table", cursor_type="row")
-                with VerticalScroll(id="result-more"):
-                    yield Plain(id="result-details")
+            yield ChoosePane()
+            yield PlanPane()
+            yield RunPane()
+            yield ResultPane()
+            yield PastPane()
 
     @property
     def pane(self) -> str:
-        """The state in front: choose, plan, running or result."""
+        """The state in front: choose, plan, running, result or past."""
         return (self.query_one(ContentSwitcher).current or "").removeprefix("migrate-")
 
-    def _front(self, pane: str, focus: str) -> None:
+    def _front(self, pane: str, focus: str = "") -> None:
         self.query_one(ContentSwitcher).current = f"migrate-{pane}"
-        self.query_one(focus).focus()
+        self.query_one(focus or FOCUS[pane]).focus()
         self.refresh_bindings()
 
     def look_again(self) -> None:
         """Show a running migration where it is; otherwise offer what can be taken up again."""
-        job = self.admin.jobs.latest("migrate")
-        if job is not None and job.running:
+        job, entry = self.admin.jobs.latest("migrate"), self.admin.take_entry("migrate")
+        if entry is not None:
+            self._open(entry)
+        elif job is not None and job.running and self.pane not in {"past", "result"}:
             self._draw_running(job)
         elif self.pane == "running" and job is not None:
             self._ended(job)
         elif self.pane == "choose" and self.focused is None:
             self.query_one("#migrate-source").focus()
-        self.ask(self.services.unfinished, self._offer, lambda _: None, group="unfinished")
+        self.ask(
+            self.services.unfinished,
+            lambda runs: self.query_one(ChoosePane).offer(runs, self.services.now()),
+            lambda _: None,
+            group="unfinished",
+        )
+        if self.pane == "past":
+            self._list_past()
 
-    def _offer(self, runs: "list[UnfinishedRun]") -> None:
-        self._runs = runs
-        options = self.query_one("#migrate-runs", OptionList)
-        options.display = bool(runs)
-        options.clear_options()
-        for run in runs:
-            total = sum(plan.count for plan in run.plan.collections)
-            when = words.ago(run.updated_at, self.services.now())
-            told = f"stopped at {words.number(run.done)} of {words.number(total)}, {when}"
-            head = look.line(look.symbol("paused"), (" take up again  ", "bold"), words.shorten(run.source, 60))
-            options.add_option(Option(look.lines(head, look.line("  ", look.muted(told))), id=run.run))
-
-    # choosing and planning
+    # choosing
 
     @on(Input.Submitted, "#migrate-source")
     def _submitted(self) -> None:
-        self._ask_for_plan()
-
-    def _ask_for_plan(self) -> None:
         from qdrant_admin.migration.plan import PlanOptions
 
-        source = self.query_one("#migrate-source", Input).value.strip()
-        if not source:
-            return
-        options = PlanOptions(on_conflict=POLICIES[self._policy][0])
-        said = loading("reading the source…")
-        self.query_one("#migrate-said", Plain).update(said)
-        self.run_job(
-            "plan", f"plan {source}", lambda cancel: self.services.plan(source, options, cancel), touches="plan"
-        )
+        self._source = self.query_one("#migrate-source", Input).value.strip()
+        self._options = None
+        if self._source:
+            self._ask_for_plan(PlanOptions())
 
     def action_browse(self) -> None:
         """Choose a folder instead of typing it."""
         from textual_fspicker import SelectDirectory
 
-        self.app.push_screen(
-            SelectDirectory(Path.home(), title="Folder of a Chroma or of an embedded Qdrant"), self._picked
-        )
+        self.app.push_screen(SelectDirectory(Path.home(), title="The folder that holds the vectors"), self._picked)
 
-    def _picked(self, folder: Path | None) -> None:
-        if folder is None:
-            return
-        self.ask(partial(self.services.source_uri, folder), self._propose, group="detect")
+    def action_browse_files(self) -> None:
+        """Choose a file instead of typing it."""
+        from textual_fspicker import FileOpen
 
-    def _propose(self, uri: str) -> None:
-        field = self.query_one("#migrate-source", Input)
-        field.value = uri
-        field.focus()
-        field.cursor_position = len(uri)
+        self.app.push_screen(FileOpen(Path.home(), title="The file that holds the vectors"), self._picked)
 
-    def action_policy(self) -> None:
-        """The next conflict policy; the plan is made anew with it."""
-        self._policy = (self._policy + 1) % len(POLICIES)
-        self._ask_for_plan()
-
-    def show_plan(self, plan: PlanReport) -> None:
-        """What would be made of what, and every reason not to begin."""
-        self._plan = plan
-        self.query_one("#migrate-said", Plain).update(Content(""))
-        policy, says = POLICIES[self._policy]
-        change = look.key("o", "change", "screen.policy")
-        head = [
-            look.line((words.shorten(plan.source, 70), "bold"), look.muted("  →  "), (plan.target, "bold")),
-            look.muted(plan.source_kind),
-            look.line(
-                ("conflicts  ", look.MUTED),
-                (policy, "bold"),
-                look.muted(f": {says}   "),
-                change,
-            ),
-        ]
-        self.query_one("#plan-head", Plain).update(look.lines(*head))
-        plan_table(self.query_one("#plan-table", DataTable), plan, self.app.theme_variables)
-        self.query_one("#plan-details", Plain).update(plan_details(plan))
-        self._front("plan", "#plan-table" if plan.collections else "#plan-more")
-
-    # running
-
-    def action_start(self) -> None:
-        """Do what the plan says."""
-        plan = self._plan
-        if plan is not None:
-            self._run(f"migrate {plan.source}", plan)
-
-    def _run(self, title: str, plan: PlanReport) -> None:
-        self._plan = plan
-        self._rates.clear()
-        self.run_job("migrate", title, lambda cancel: self.services.migrate(plan, cancel), can_pause=True)
+    def _picked(self, path: Path | None) -> None:
+        if path is not None:
+            self.ask(partial(self.services.source_uri, path), self.query_one(ChoosePane).propose, group="detect")
 
     @on(OptionList.OptionSelected, "#migrate-runs")
     def _resume(self, event: OptionList.OptionSelected) -> None:
-        run = self._runs[event.option_index]
-        self._plan = run.plan
-        self._rates.clear()
+        run = self.query_one(ChoosePane).runs[event.option_index]
+        self._plan, self._reopened = run.plan, False
         self.run_job(
             "migrate", f"migrate {run.source}", lambda cancel: self.services.resume(run, cancel), can_pause=True
         )
 
-    def job_changed(self, view: JobView, events: tuple[Event, ...]) -> None:
-        """Follow planning and copying."""
-        if view.kind == "plan" and not view.running:
-            self._planned(view)
-        elif view.kind == "migrate":
-            self._rates.extend(
-                event.rate
-                for event in events
-                if isinstance(event, Progress) and event.rate is not None and not event.item
-            )
-            if view.running:
-                self._draw_running(view)
-            else:
-                self._ended(view)
+    # planning
+
+    def _ask_for_plan(self, options: "PlanOptions") -> None:
+        """Make a plan; the one that was there cannot be started any more."""
+        source, self._tried, self._plan = self._source, options, None
+        if self.pane == "plan":
+            self.query_one(PlanPane).planning()
+        else:
+            self.query_one(ChoosePane).say(loading("reading the source…"))
+        self.run_job(
+            "plan", f"plan {source}", lambda cancel: self.services.plan(source, options, cancel), touches="plan"
+        )
+        self.refresh_bindings()
 
     def _planned(self, view: JobView) -> None:
         if isinstance(view.report, PlanReport):
+            self._options = self._tried
             self.show_plan(view.report)
+        elif view.failure is not None and self.pane == "plan" and self.query_one(PlanPane).plan is not None:
+            self.show_plan(self.query_one(PlanPane).plan)  # type: ignore[arg-type]  # looked at in the line above
+            self.notify(view.failure.what, title="the plan stays as it was", severity="warning", markup=False)
         elif view.failure is not None:
-            said = self.query_one("#migrate-said", Plain)
-            said.update(Content("") if view.failure.cancelled else failure(view.failure))
-            self._front("choose", "#migrate-source")
+            self.query_one(ChoosePane).say(Content("") if view.failure.cancelled else failure(view.failure))
+            self._front("choose")
+
+    def show_plan(self, plan: PlanReport) -> None:
+        """Put a plan in front."""
+        self._plan = plan
+        self.query_one(ChoosePane).say(Content(""))
+        self.query_one(PlanPane).show(plan)
+        self._front("plan", "" if plan.collections else "#plan-more")
+
+    def _change(self, form: Callable[["PlanOptions"], None]) -> None:
+        if self._plan is not None and self._options is not None:
+            form(self._options)
+
+    def action_change(self) -> None:
+        """Change how everything is moved."""
+        from qdrant_admin.tui.screens import migrate_forms as forms
+
+        def ask(options: "PlanOptions") -> None:
+            def answered(values: dict[str, str] | None) -> None:
+                if values is not None:
+                    self._ask_for_plan(forms.changed(options, values))
+
+            self.app.push_screen(forms.settings_form(options), answered)
+
+        self._change(ask)
+
+    def action_change_one(self) -> None:
+        """Change what becomes of the collection under the cursor."""
+        from qdrant_admin.tui.screens import migrate_forms as forms
+
+        here = self.query_one(PlanPane).here
+
+        def ask(options: "PlanOptions") -> None:
+            def answered(values: dict[str, str] | None) -> None:
+                if values is not None and here is not None:
+                    self._ask_for_plan(forms.changed_collection(options, here, values))
+
+            if here is not None:
+                self.app.push_screen(forms.collection_form(here, options), answered)
+
+        self._change(ask)
+
+    @on(DataTable.RowSelected, "#plan-table")
+    def _row(self) -> None:
+        self.action_change_one()
+
+    def action_take(self) -> None:
+        """Take the collection under the cursor along, or leave it."""
+        from qdrant_admin.tui.screens import migrate_forms as forms
+
+        here = self.query_one(PlanPane).here
+        if here is not None:
+            left = here.source in (self._options.skip_collections if self._options else ())
+            self._change(lambda options: self._ask_for_plan(forms.taken(options, here.source, take=left)))
+
+    def action_policy(self) -> None:
+        """The next conflict policy; the plan is made anew with it."""
+        from qdrant_admin.tui.screens import migrate_forms as forms
+
+        self._change(lambda options: self._ask_for_plan(forms.next_policy(options)))
+
+    # running
+
+    def action_start(self) -> None:
+        """Do what the plan says; before anything is written over, ask."""
+        plan = self._plan
+        if plan is None or plan.exit_code:
+            return
+        if not plan.overwrites:
+            self._run(plan)
+            return
+        names = ", ".join(plan.overwrites)
+        body = "Points of the same id get what the source has. Others stay. What is written over is gone."
+        typed = plan.overwrites[0] if len(plan.overwrites) == 1 else "overwrite"
+        dialog = ConfirmDialog(f"Write over points in {words.shorten(names, 60)}?", body, yes="Write over", typed=typed)
+        self.app.push_screen(dialog, lambda sure: self._run(plan) if sure else None)
+
+    def _run(self, plan: PlanReport) -> None:
+        self._plan, self._reopened = plan, False
+        self.run_job(
+            "migrate", f"migrate {plan.source}", lambda cancel: self.services.migrate(plan, cancel), can_pause=True
+        )
+
+    def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
+        """Follow planning and copying."""
+        if view.kind == "plan" and not view.running:
+            self._planned(view)
+        elif view.kind == "migrate" and not view.running:
+            self._ended(view)
+        elif view.kind == "migrate" and not (self._reopened or self.pane == "past"):
+            self._draw_running(view)
 
     def _draw_running(self, view: JobView) -> None:
         if self.pane != "running":
-            self._front("running", "#migrate-running")
-        width = max(40, self.size.width - 6)
-        order = [one.target for one in self._plan.collections if one.action != "skip"] if self._plan else []
-        items = running.by_item(view.progress)
-        if not set(order) & set(items):
-            order = []
-        word = {"paused": "paused", "stopping": "running"}.get(view.state, "running")
-        head = look.line(look.symbol(word), " ", (view.title, "bold"), "   ", look.muted(words.duration(view.seconds)))
-        label = running.label_width([*order, *items, "points/s"], width)
-        groups = [[head], running.bars(items, width, order=order), self._whole(view, width, label), running.steps(view)]
-        groups.append(running.notices(view))
-        shown = Content("\n\n").join([look.lines(*group) for group in groups if group])
-        self.query_one("#migrate-progress", Plain).update(shown)
+            self._front("running")
+        self.query_one(RunPane).show(view, self._plan)
 
-    def _whole(self, view: JobView, width: int, label: int) -> list[Content]:
-        shown = running.whole(view.progress)
-        if shown is None:
-            return []
-        rows = [running.bar_row("all", shown, label, width)]
-        if self._rates:
-            plot = look.spark(list(self._rates), min(SAMPLES, max(12, width - 40)))
-            told = f"  {words.rate(self._rates[-1])} now   {words.rate(max(self._rates))} peak"
-            rows.append(look.line(look.fit(look.muted("points/s"), label + 2), plot, look.muted(told)))
-        return rows
-
-    # the result
+    # the result, and earlier ones
 
     def _ended(self, view: JobView) -> None:
+        self._reopened = False
         if isinstance(view.report, MigrationReport):
             self.show_report(view.report)
-            return
-        if view.failure is None:
-            return
-        self._report = None
-        self.query_one("#result-table").display = False
-        verdict, details = self.query_one(Verdict), self.query_one("#result-details", Plain)
-        if view.failure.cancelled:
-            verdict.tell("cancelled", "Stopped. What was acknowledged stays; it can be taken up again where it was.")
-            details.update(look.keys(("a", "choose: take it up again, or another one", "screen.again")))
-        else:
-            verdict.tell("failed", "The migration could not be finished. What was acknowledged stays.")
-            details.update(failure(view.failure, ("a", "back to the choice", "screen.again")))
-        self._front("result", "#result-more")
+        elif view.failure is not None:
+            self.query_one(ResultPane).show_failure(view.failure)
+            self._front("result", "#result-more")
 
-    def show_report(self, report: MigrationReport) -> None:
-        """The verdict first, then each collection, then rejects and differences."""
-        self._report = report
-        evidence = [look.muted(" · ".join(part for part in (report.checks, report.summary()) if part))]
-        self.query_one(Verdict).tell(report.verdict, result_sentence(report), *evidence)
-        table = self.query_one("#result-table", DataTable)
-        table.display = bool(report.collections)
-        result_table(table, report, self.app.theme_variables)
-        self.query_one("#result-details", Plain).update(result_details(report))
-        self._front("result", "#result-table" if report.collections else "#result-more")
+    def show_report(self, report: MigrationReport, told: str = "") -> None:
+        """Put a result in front."""
+        self.query_one(ResultPane).show(report, told)
+        self._front("result", "" if report.collections else "#result-more")
+
+    def reopen(self, run: PastRun) -> None:
+        """Show an earlier migration as it was."""
+        entry, report = run
+        self._reopened = True
+        self.show_report(report, words.clock(entry.started_at, self.services.now()))
+
+    def _open(self, entry: HistoryEntry) -> None:
+        def read() -> PastRun:
+            return entry, MigrationReport.model_validate_json(self.services.report_json(entry.id))
+
+        self._reopened = True
+        self.ask(read, self.reopen, group="reopen")
+
+    def _list_past(self) -> None:
+        self.ask(
+            lambda: self.services.migrations(RUNS_LISTED),
+            lambda runs: self.query_one(PastPane).show(runs, self.services.now()),
+            group="past",
+        )
+
+    @on(DataTable.RowSelected, "#past-table")
+    def _past_chosen(self) -> None:
+        run = self.query_one(PastPane).here
+        if run is not None:
+            self.reopen(run)
 
     # keys
 
+    @property
+    def _busy(self) -> bool:
+        job = self.admin.jobs.latest("migrate")
+        return job is not None and job.running
+
+    def _rejects(self) -> list[Reject]:
+        """What can be read of them now: those of the report, or those of the running job."""
+        report, job = self.query_one(ResultPane).report, self.admin.jobs.latest("migrate")
+        if self.pane == "result" and report is not None:
+            return list(report.rejects)
+        return [Reject(collection="", id="", reason=notice.text) for notice in job.rejects] if job is not None else []
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Each state has its own keys."""
-        job = self.admin.jobs.latest("migrate")
-        busy = job is not None and job.running
+        pane, busy, plan = self.pane, self._busy, self._plan
+        result = pane == "result" and self.query_one(ResultPane).report is not None
         possible = {
-            "browse": self.pane == "choose",
-            "start": self.pane == "plan" and self._plan is not None and self._plan.exit_code == 0,
-            "policy": self.pane == "plan",
-            "hold": busy,
-            "cancel": busy,
-            "verify": self.pane == "result" and self._report is not None,
-            "again": self.pane == "result",
-            "export": self.pane == "result" and self._report is not None,
-            "leave": self.pane in {"plan", "result"} or isinstance(self.focused, Input),
+            "browse": pane == "choose",
+            "browse_files": pane == "choose",
+            "start": pane == "plan" and not busy and plan is not None and plan.exit_code == 0,
+            "change": pane == "plan" and plan is not None,
+            "change_one": pane == "plan" and plan is not None and bool(plan.collections),
+            "take": pane == "plan" and plan is not None and bool(plan.collections),
+            "policy": pane == "plan" and plan is not None,
+            "hold": busy and pane == "running",
+            "cancel": busy and pane == "running",
+            "rejects": pane in {"running", "result"} and bool(self._rejects()),
+            "verify": result,
+            "again": pane in {"result", "past"},
+            "export": result,
+            "copy": result,
+            "past": pane in {"choose", "plan", "running", "result"},
+            "find": pane == "past",
+            "leave": pane != "running" or self._busy is False,
         }
         return possible.get(action, super().check_action(action, parameters))
 
@@ -344,28 +369,59 @@ class MigrateScreen(BaseScreen):
         if job is not None and job.running:
             self._draw_running(self.admin.jobs.cancel(job.id))
 
+    def action_rejects(self) -> None:
+        """Read what was not stored."""
+        report = self.query_one(ResultPane).report if self.pane == "result" else None
+        file, command = (report.reject_file or "", tell.replay(report)) if report is not None else ("", "")
+        self.app.push_screen(RejectsDialog(self._rejects(), file=file, command=command))
+
     def action_verify(self) -> None:
         """Go and prove that it survives a restart."""
         self.admin.action_go("verify")
 
     def action_again(self) -> None:
-        """Choose a source."""
-        self._plan = self._report = None
-        self._front("choose", "#migrate-source")
+        """Choose a source; while one is running, back to it."""
+        job = self.admin.jobs.latest("migrate")
+        self._reopened = False
+        if job is not None and job.running:
+            self._draw_running(job)
+            return
+        self._plan = None
+        self._front("choose")
         self.look_again()
 
+    def action_past(self) -> None:
+        """Earlier migrations."""
+        self._front("past")
+        self._list_past()
+
+    def action_find(self) -> None:
+        """Only some of them."""
+        self.query_one(PastPane).find()
+
     def action_leave(self) -> None:
-        """Out of the field, so that the number keys are keys again; elsewhere back to the choice."""
+        """Out of a field, so that the number keys are keys again; elsewhere back to the choice."""
         if self.pane == "choose":
             self.set_focus(None)
+        elif self.pane == "past" and self.query_one(PastPane).clear():
+            self.query_one("#past-table").focus()
         else:
             self.action_again()
 
     def action_export(self) -> None:
-        """Write the report to a file."""
-        report = self._report
+        """Save the report as Markdown and as JSON."""
+        report = self.query_one(ResultPane).report
         if report is not None:
-            self.ask(partial(self.services.export, report, f"migration-{report.run}"), self._exported, group="export")
+            self.ask(partial(self.services.save_migration, report), self._saved, group="export")
 
-    def _exported(self, path: object) -> None:
-        self.notify(f"written to {path}", markup=False)
+    def _saved(self, paths: list[Path]) -> None:
+        self.notify("\n".join(str(path) for path in paths), title="saved", markup=False)
+
+    def action_copy(self) -> None:
+        """Put the report on the clipboard as Markdown."""
+        from qdrant_admin.migration.markdown import markdown
+
+        report = self.query_one(ResultPane).report
+        if report is not None:
+            self.app.copy_to_clipboard(markdown(report))
+            self.notify("the report is on the clipboard as Markdown", markup=False)

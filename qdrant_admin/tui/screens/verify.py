@@ -98,9 +98,11 @@ class VerifyScreen(BaseScreen):
 
     def look_again(self) -> None:
         """Show a running check where it is; otherwise what was proven last."""
-        job = self.admin.jobs.latest("verify")
+        job, entry = self.admin.jobs.latest("verify"), self.admin.take_entry("verify")
         if job is not None and job.running:
             self._draw_running(job)
+        elif entry is not None:
+            self._open(entry)
         elif self.pane == "running" and job is not None:
             self._ended(job)
         elif self.pane == "choose":
@@ -266,7 +268,9 @@ class VerifyScreen(BaseScreen):
 
     @on(DataTable.RowSelected, "#verify-past")
     def _reopen(self, event: DataTable.RowSelected) -> None:
-        entry = self._history[event.cursor_row]
+        self._open(self._history[event.cursor_row])
+
+    def _open(self, entry: HistoryEntry) -> None:
         self.ask(
             lambda: VerifyReport.model_validate_json(self.services.report_json(entry.id)),
             self.show_report,

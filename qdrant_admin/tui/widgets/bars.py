@@ -155,7 +155,7 @@ class JobLine(Row):
         left = look.state("paused" if view.state == "paused" else "running", word)
         if view.state != "running":
             left = look.line(left, "  ", view.title)
-        progress, step = view.latest, view.current_step
+        progress, step = view.overall, view.current_step
         figures = Content("")
         if progress is not None and progress.total:
             parts = (

@@ -1,0 +1,89 @@
+"""What a person may change in a plan: the whole of it, and one collection of it."""
+
+from collections.abc import Callable
+from typing import get_args
+
+from qdrant_admin.core import words
+from qdrant_admin.core.errors import BadInput
+from qdrant_admin.database.names import check_stored_name
+from qdrant_admin.migration import tell
+from qdrant_admin.migration.plan import MAX_BATCH, MAX_WORKERS, PlanOptions
+from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy
+from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text
+
+AS_ALL = "as the plan"
+"""The conflict policy of a collection that has none of its own."""
+
+
+def settings_form(options: PlanOptions) -> FormDialog:
+    """Everything that holds for the whole migration."""
+    return FormDialog("How it is moved", "", _settings(options))
+
+
+def _settings(options: PlanOptions) -> list[Field]:
+    return [
+        Choice("on_conflict", "conflicts", options.on_conflict, tuple(tell.POLICIES.items())),
+        Text("batch_size", "batch", str(options.batch_size), "Points a request, at most.", _within(1, MAX_BATCH)),
+        Text("workers", "workers", str(options.workers), tell.WORKERS, _within(0, MAX_WORKERS)),
+        Choice("on_reject", "rejects", options.on_reject, tuple(tell.REJECT_POLICIES.items())),
+    ]
+
+
+def changed(options: PlanOptions, values: dict[str, str]) -> PlanOptions:
+    """The options with what was chosen in `settings_form`."""
+    return PlanOptions.model_validate(options.model_dump() | values)
+
+
+def collection_form(one: CollectionPlan, options: PlanOptions) -> FormDialog:
+    """Name, policy, and whether it comes at all."""
+    chosen = options.conflicts.get(one.source, AS_ALL)
+    policies = ((AS_ALL, f"{options.on_conflict}: {tell.POLICIES[options.on_conflict]}"), *tell.POLICIES.items())
+    take = (("take", "It is copied."), ("leave", "It stays where it is; nothing of it is looked at."))
+    name = options.names.get(one.source, one.target)
+    fields: list[Field] = [
+        Text("target", "target name", name, "What it is called in the target.", _name_trouble),
+        Choice("policy", "conflicts", chosen, policies),
+        Choice("take", "comes along", "leave" if one.source in options.skip_collections else "take", take),
+    ]
+    return FormDialog(one.source, "", fields)
+
+
+def changed_collection(options: PlanOptions, one: CollectionPlan, values: dict[str, str]) -> PlanOptions:
+    """The options with what was chosen in `collection_form`."""
+    names, conflicts = dict(options.names), dict(options.conflicts)
+    if values["target"] != one.target:
+        names[one.source] = values["target"]
+    conflicts.pop(one.source, None)
+    if values["policy"] != AS_ALL:
+        conflicts[one.source] = values["policy"]  # type: ignore[assignment]  # one of the policies, see the form
+    update = {"names": names, "conflicts": conflicts}
+    return taken(options.model_copy(update=update), one.source, take=values["take"] == "take")
+
+
+def next_policy(options: PlanOptions) -> PlanOptions:
+    """The options with the next conflict policy."""
+    policies = get_args(ConflictPolicy)
+    following = policies[(policies.index(options.on_conflict) + 1) % len(policies)]
+    return options.model_copy(update={"on_conflict": following})
+
+
+def taken(options: PlanOptions, source: str, *, take: bool) -> PlanOptions:
+    """The options with one collection taken along, or left."""
+    others = tuple(name for name in options.skip_collections if name != source)
+    return options.model_copy(update={"skip_collections": others if take else (*others, source)})
+
+
+def _within(least: int, most: int) -> Callable[[str], str]:
+    def trouble(value: str) -> str:
+        right = value.isascii() and value.isdigit() and least <= int(value) <= most
+        return "" if right else f"{words.number(least)} to {words.number(most)}"
+
+    return trouble
+
+
+def _name_trouble(value: str) -> str:
+    try:
+        check_stored_name(value)
+    except BadInput as error:
+        return error.why or error.what
+    return ""

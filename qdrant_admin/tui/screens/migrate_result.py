@@ -1,0 +1,180 @@
+"""What became of a migration: the verdict, figures, what was rejected, and what to do now."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import DataTable
+
+from qdrant_admin.core import words
+from qdrant_admin.migration import tell
+from qdrant_admin.migration.reports import CollectionResult, MigrationReport, Reject
+from qdrant_admin.tui import look
+from qdrant_admin.tui.jobs import JobFailure
+from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.states import failure
+from qdrant_admin.tui.widgets.table import fill
+from qdrant_admin.tui.widgets.verdict import Verdict
+
+NAME_WIDTH = {False: 44, True: 22}
+"""Of names, on a wide screen and on a narrow one."""
+NARROW = 100
+IDS_SHOWN = 20
+REJECTS_SHOWN = 3
+STEP_WIDTH = 44
+ALWAYS = {False: ("read", "written", "rejected", "verified"), True: ("read", "rejected", "verified")}
+SOMETIMES = ("skipped", "extra")
+"""Figures that are shown when one of them is not nothing."""
+
+
+class ResultPane(Vertical):
+    """One result, of this session or of an earlier one."""
+
+    def __init__(self) -> None:
+        super().__init__(id="migrate-result")
+        self.report: MigrationReport | None = None
+
+    def compose(self) -> ComposeResult:
+        """Verdict, table, details."""
+        yield Verdict(id="migrate-verdict")
+        yield DataTable[object](id="result-table", cursor_type="row")
+        with VerticalScroll(id="result-more"):
+            yield Plain(id="result-details")
+
+    def show(self, report: MigrationReport, told: str = "") -> None:
+        """The verdict first, then each collection, then rejects, differences and what to do.
+
+        Args:
+            report: what it left behind.
+            told: when that was, where it is not just now.
+        """
+        self.report = report
+        evidence = [part for part in (told, report.checks, report.summary()) if part]
+        ways = look.line(words.shorten(report.source, 60), look.muted("  →  "), report.target)
+        self.query_one(Verdict).tell(
+            report.verdict, tell.sentence(report), look.muted(" · ".join(evidence)), ways.stylize(look.MUTED)
+        )
+        table = self.query_one("#result-table", DataTable)
+        table.display = bool(report.collections)
+        _fill(table, report, self.app.theme_variables, narrow=self.app.size.width < NARROW)
+        self.query_one("#result-details", Plain).update(details(report, self.app.size.width - 6))
+
+    def show_failure(self, fault: JobFailure) -> None:
+        """It ended without a report."""
+        self.report = None
+        self.query_one("#result-table").display = False
+        verdict, shown = self.query_one(Verdict), self.query_one("#result-details", Plain)
+        if fault.cancelled:
+            verdict.tell("cancelled", "Stopped. What was acknowledged stays; it can be taken up again where it was.")
+            shown.update(look.keys(("a", "choose: take it up again, or another one", "screen.again")))
+        else:
+            verdict.tell("failed", "The migration could not be finished. What was acknowledged stays.")
+            shown.update(failure(fault, ("a", "back to the choice", "screen.again")))
+
+
+def _fill(table: DataTable[object], report: MigrationReport, variables: Mapping[str, str], *, narrow: bool) -> None:
+    figures = [*ALWAYS[narrow], *[one for one in SOMETIMES if any(getattr(row, one) for row in report.collections)]]
+    rows = []
+    for one in report.collections:
+        name = one.target if narrow or one.source == one.target else f"{one.source} → {one.target}"
+        cells = [look.cell(words.shorten(name, NAME_WIDTH[narrow]), "bold")]
+        cells += [look.cell(words.number(getattr(one, figure)), right=True) for figure in figures]
+        rows.append((one.source, [*cells, look.state_cell(one.verdict, variables)]))
+    fill(table, [("collection", False), *((figure, True) for figure in figures), ("verdict", False)], rows)
+
+
+def details(report: MigrationReport, width: int) -> Content:
+    """What to do, rejects, and what is to be said of each collection."""
+    groups = [_steps(report, width), _rejects(report), *[_about(one) for one in report.collections]]
+    return Content("\n\n").join([look.lines(*group) for group in groups if group])
+
+
+def _steps(report: MigrationReport, width: int) -> list[Content]:
+    steps = tell.next_steps(report)
+    rows = [look.title("What to do now")] if steps else []
+    for step in steps:
+        says, command = look.line(look.muted("· "), step.says), look.text(step.command, "$text-accent")
+        if STEP_WIDTH + command.cell_length <= width and step.command:
+            rows.append(look.line(look.fit(says, STEP_WIDTH), command))
+        else:
+            rows += look.hanging(look.muted("· "), look.text(step.says), width)
+            rows += [look.line("  ", command)] if step.command else []
+    return rows
+
+
+def _rejects(report: MigrationReport) -> list[Content]:
+    if not report.rejects:
+        return []
+    count = sum(one.rejected for one in report.collections) or len(report.rejects)
+    title = look.state("warning", f"{words.counted(count, 'record')} not stored")
+    rows = [look.line(title, "   ", look.key("j", "read them, and send them again", "screen.rejects"))]
+    rows += [
+        look.line("  ", look.fit(look.text(reject.id), 30), "  ", look.muted(reject.reason))
+        for reject in report.rejects[:REJECTS_SHOWN]
+    ]
+    return rows
+
+
+def _about(one: CollectionResult) -> list[Content]:
+    rows = [look.muted(aside) for aside in tell.asides(one)]
+    for ids, key in ((one.missing, "missing"), (one.different, "differs")):
+        rows += [look.line(look.state(key), "  ", record) for record in ids[:IDS_SHOWN]]
+        if len(ids) > IDS_SHOWN:
+            rows.append(look.muted(f"and {words.number(len(ids) - IDS_SHOWN)} more; the exported report has them"))
+    return [look.text(one.target, "bold"), *rows] if rows else []
+
+
+class RejectsDialog(ModalScreen[None]):
+    """Records that were not stored, each with its reason, and how to send them again."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "copy", "copy the command", id="rejects.copy", tooltip="copy the command that sends them again"),
+        Binding("escape,q,j", "dismiss(None)", "close", id="rejects.close", tooltip="close"),
+    ]
+
+    def __init__(self, rejects: Sequence[Reject], *, file: str = "", command: str = "") -> None:
+        super().__init__()
+        self._rejects, self._file, self._command = tuple(rejects), file, command
+
+    def compose(self) -> ComposeResult:
+        """The list, the one under the cursor whole, the way back."""
+        with Vertical(classes="dialog -large"):
+            yield Plain(look.text("Records that were not stored", "bold"), classes="dialog-title")
+            yield DataTable[object](id="rejects-table", cursor_type="row")
+            yield Plain(id="rejects-here")
+            yield Plain(look.lines(*self._way_back()), id="rejects-way")
+            copy = [("c", "copy the command", "screen.copy")] if self._command else []
+            yield Plain(look.keys(*copy, ("esc", "close", "screen.dismiss(None)")), classes="dialog-keys")
+
+    def _way_back(self) -> list[Content]:
+        if not self._file:
+            return [look.muted("All of them are written to the run's reject file.")]
+        return [
+            look.line(("all of them  ", look.MUTED), self._file),
+            look.line(("once mended  ", look.MUTED), (self._command, "$text-accent")),
+        ]
+
+    def on_mount(self) -> None:
+        """Fill the table."""
+        table = self.query_one("#rejects-table", DataTable)
+        rows = [
+            (str(index), [look.cell(one.collection), look.cell(words.shorten(one.id, 36)), look.cell(one.reason)])
+            for index, one in enumerate(self._rejects)
+        ]
+        width = min(110, self.app.size.width * 92 // 100) - 8
+        fill(table, [("collection", False), ("id", False), ("why", False)], rows, width=width)
+        table.focus()
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        """The whole of the one under the cursor."""
+        one = self._rejects[event.cursor_row]
+        self.query_one("#rejects-here", Plain).update(look.lines(look.text(one.id, "bold"), look.muted(one.reason)))
+
+    def action_copy(self) -> None:
+        """Put the command on the clipboard."""
+        self.app.copy_to_clipboard(self._command)
+        self.app.notify("copied", markup=False)

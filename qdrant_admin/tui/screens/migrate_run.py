@@ -1,0 +1,152 @@
+"""A migration while it runs: how far, how fast, how long still, and what went wrong on the way."""
+
+import itertools
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+
+from qdrant_admin.core import words
+from qdrant_admin.core.events import Progress
+from qdrant_admin.migration.reports import PlanReport
+from qdrant_admin.tui import look
+from qdrant_admin.tui.jobs import JobView, Rate, StepView
+from qdrant_admin.tui.widgets import running
+from qdrant_admin.tui.widgets.bars import Plain
+
+PHASES = {"target": "targets", "copy": "copy", "index": "index", "verify": "verify"}
+"""What every migration goes through, by the beginning of the steps' ids. Others are shown where they come up."""
+TALL = 36
+"""Rows from which on the plot has a shape of its own."""
+PLOT_WIDTH = 120
+AIR = 1.15
+"""Above the peak, so that two plots below one another do not run into one."""
+REJECTS_SHOWN = {False: 3, True: 8}
+
+
+class RunPane(VerticalScroll):
+    """One text, drawn anew for each look into the job's mailbox."""
+
+    def __init__(self) -> None:
+        super().__init__(id="migrate-running")
+
+    def compose(self) -> ComposeResult:
+        """The text."""
+        yield Plain(id="migrate-progress")
+
+    def show(self, view: JobView, plan: PlanReport | None) -> None:
+        """Draw how it stands."""
+        width, tall = max(40, self.app.size.width - 6), self.app.size.height >= TALL
+        self.query_one("#migrate-progress", Plain).update(picture(view, plan, width, tall=tall))
+
+
+def picture(view: JobView, plan: PlanReport | None, width: int, *, tall: bool = False) -> Content:
+    """Everything there is to say, in groups."""
+    order = [one.target for one in plan.collections if one.action != "skip"] if plan else []
+    items = running.by_item(view.progress)
+    if not set(order) & set(items):
+        order = []
+    label = running.label_width([*order, *items, "points/s"], width)
+    shown = running.whole(view.progress)
+    bars = running.bars(items, width, order=order)
+    if shown is not None:
+        bars += [Content(""), running.bar_row("all", shown, label, width)]
+    groups = [
+        [_head(view)],
+        phases(view, width),
+        bars,
+        plots(view.rates, width, label, tall=tall),
+        _rejects(view, most=REJECTS_SHOWN[tall]),
+        running.notices(view),
+    ]
+    return Content("\n\n").join([look.lines(*group) for group in groups if group])
+
+
+def _head(view: JobView) -> Content:
+    word = {"paused": "held; p lets it go on", "stopping": "stopping at the next safe point"}.get(view.state, "")
+    state = look.line("   ", look.state("paused", word)) if word else Content("")
+    symbol = look.symbol("paused" if view.state == "paused" else "running")
+    return look.line(symbol, " ", (view.title, "bold"), "   ", look.muted(words.duration(view.seconds)), state)
+
+
+def phases(view: JobView, width: int) -> list[Content]:
+    """`● targets   ◐ copy   ○ index   ○ verify`, and what is going on."""
+    begun: dict[str, list[StepView]] = {}
+    for step in view.steps:
+        begun.setdefault(step.step.partition(":")[0], []).append(step)
+    chips = [_chip(PHASES.get(phase, phase), begun.get(phase, [])) for phase in dict.fromkeys((*PHASES, *begun))]
+    rows = [look.cut(Content("   ").join(chips), width)]
+    now = view.current_step
+    if now is not None:
+        waiting = next((shown.note for shown in _of(view, now) if shown.note), "")
+        told = look.state("warn", waiting) if waiting else look.muted(now.title)
+        rows.append(look.cut(told, width))
+    return rows
+
+
+def _of(view: JobView, step: StepView) -> list[Progress]:
+    return [shown for (of, _), shown in view.progress.items() if of == step.step]
+
+
+def _chip(word: str, steps: Sequence[StepView]) -> Content:
+    outcomes = [step.outcome for step in steps]
+    if not outcomes:
+        return look.state("waiting", word)
+    if None in outcomes:
+        return look.state("running", word).stylize("bold")
+    worst = next((key for key in ("failed", "warning") if key in outcomes), "done")
+    return look.state(worst, word)
+
+
+def plots(rates: Sequence[Rate], width: int, label: int, *, tall: bool) -> list[Content]:
+    """Points and bytes a second over the last minutes."""
+    if len(rates) < 2:
+        return []
+    room = min(PLOT_WIDTH, max(12, width - label - 34))
+    drawn = _plot("points/s", [rate.units for rate in rates], room, label, rows=4 if tall else 1)
+    if tall:
+        stretch = f"last {words.duration(rates[-1].second - rates[0].second)}"
+        drawn[-1] = look.line(drawn[-1], look.muted(stretch))
+    octets = [rate.octets for rate in rates if rate.octets is not None]
+    if octets:
+        drawn += [Content("")] if tall else []
+        drawn += _plot("bytes/s", octets, room, label, unit="bytes", rows=2 if tall else 1, style="$secondary")
+    return drawn
+
+
+def _plot(
+    name: str,
+    values: Sequence[float],
+    room: int,
+    label: int,
+    *,
+    rows: int,
+    unit: str = "",
+    style: str = "$accent",
+) -> list[Content]:
+    drawn = look.chart(squeezed(values, room), room, rows, top=AIR * max(values), style=style)
+    figures = [f"{words.rate(values[-1], unit)} now", f"{words.rate(max(values), unit)} peak"]
+    told = figures if rows > 1 else ["   ".join(figures)]
+    shown = []
+    for index, row in enumerate(drawn):
+        front = look.fit(look.muted(name if index == 0 else ""), label + 2)
+        shown.append(look.line(front, row, "  ", look.muted(told[index] if index < len(told) else "")))
+    return shown
+
+
+def squeezed(values: Sequence[float], width: int) -> list[float]:
+    """All of them in at most `width` values, each the mean of its stretch."""
+    if len(values) <= width:
+        return list(values)
+    edges = [round(number * len(values) / width) for number in range(width + 1)]
+    return [sum(values[low:high]) / (high - low) for low, high in itertools.pairwise(edges)]
+
+
+def _rejects(view: JobView, *, most: int) -> list[Content]:
+    if not view.rejects:
+        return []
+    more = len(view.rejects) - most
+    title = look.state("warning", f"{words.counted(len(view.rejects), 'record')} not stored")
+    keys = look.line("   ", look.key("j", "read them all", "screen.rejects")) if more > 0 else Content("")
+    return [look.line(title, keys), *[look.line("  ", look.muted(notice.text)) for notice in view.rejects[-most:]]]

@@ -1,0 +1,180 @@
+"""A few fields to change at once, each checked while it is typed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Click, DescendantFocus
+from textual.message import Message
+from textual.reactive import reactive
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Input
+
+from qdrant_admin.tui import look
+from qdrant_admin.tui.widgets.bars import Plain
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few values."""
+
+    key: str
+    label: str
+    value: str
+    options: tuple[tuple[str, str], ...]
+    """Each value, and what it means."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Something to type."""
+
+    key: str
+    label: str
+    value: str
+    says: str
+    """What it is for."""
+    check: Callable[[str], str] = lambda _: ""
+    """What is wrong with a value, in a few words; nothing when it is right."""
+
+
+Field = Choice | Text
+
+
+class ChoiceBox(Widget, can_focus=True):
+    """The values of a `Choice`, one at a time."""
+
+    class Changed(Message):
+        """Another value was chosen."""
+
+        def __init__(self, box: "ChoiceBox") -> None:
+            super().__init__()
+            self.box = box
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,space,l", "step(1)", "next", id="choice.next", tooltip="the next value", show=False),
+        Binding("left,h", "step(-1)", "previous", id="choice.previous", tooltip="the value before", show=False),
+    ]
+    index: reactive[int] = reactive(0)
+
+    def __init__(self, field: Choice) -> None:
+        super().__init__(id=f"field-{field.key}")
+        self.field = field
+        values = [value for value, _ in field.options]
+        self.set_reactive(ChoiceBox.index, values.index(field.value) if field.value in values else 0)
+
+    @property
+    def value(self) -> str:
+        """The chosen one."""
+        return self.field.options[self.index][0]
+
+    @property
+    def says(self) -> str:
+        """What it means."""
+        return self.field.options[self.index][1]
+
+    def render(self) -> Content:
+        """`‹ fail ›`, so that one sees that there are others."""
+        left, right = ("<", ">") if look.ascii_only() else ("‹", "›")
+        return look.line((f"{left} ", look.MUTED), (self.value, "bold"), (f" {right}", look.MUTED))
+
+    def action_step(self, by: int) -> None:
+        """The next value, or the one before."""
+        self.index = (self.index + by) % len(self.field.options)
+        self.post_message(self.Changed(self))
+
+    def on_click(self, _: Click) -> None:
+        """A click is the next one."""
+        self.action_step(1)
+
+
+class FormDialog(ModalScreen[dict[str, str] | None]):
+    """Fields below one another; closes with all values by their keys, or with None.
+
+    Args:
+        title: what is changed here.
+        body: what one should know before.
+        fields: in their order.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "app.focus_next", "next field", id="form.next", tooltip="next field", show=False),
+        Binding("up", "app.focus_previous", "field before", id="form.previous", tooltip="field before", show=False),
+        Binding("enter", "use", "use it", id="form.use", tooltip="use these values"),
+        Binding("escape", "dismiss(None)", "cancel", id="form.cancel", tooltip="leave everything as it was"),
+    ]
+
+    def __init__(self, title: str, body: str, fields: Sequence[Field]) -> None:
+        super().__init__()
+        self._title, self._body, self._fields = title, body, tuple(fields)
+
+    def compose(self) -> ComposeResult:
+        """Label, field, trouble; below them what the field in focus means."""
+        with Vertical(classes="dialog"):
+            yield Plain(look.text(self._title, "bold"), classes="dialog-title")
+            if self._body:
+                yield Plain(look.muted(self._body), classes="dialog-body")
+            for field in self._fields:
+                with Horizontal(classes="field"):
+                    yield Plain(look.muted(field.label), classes="field-label")
+                    if isinstance(field, Choice):
+                        yield ChoiceBox(field)
+                    else:
+                        yield Input(field.value, id=f"field-{field.key}", compact=True, select_on_focus=False)
+                    yield Plain(id=f"trouble-{field.key}", classes="field-trouble")
+            yield Plain(id="form-says")
+            yield Plain(
+                look.keys(
+                    ("enter", "use it", "screen.use"), ("←→", "choose", ""), ("esc", "cancel", "screen.dismiss(None)")
+                ),
+                classes="dialog-keys",
+            )
+
+    def on_mount(self) -> None:
+        """Straight into the first field."""
+        self.query_one(f"#field-{self._fields[0].key}").focus()
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Say what the field in focus is for."""
+        self._say(event.widget)
+
+    @on(ChoiceBox.Changed)
+    def _chosen(self, event: ChoiceBox.Changed) -> None:
+        self._say(event.box)
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self._look(event.input)
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        self.action_use()
+
+    def _say(self, widget: Widget) -> None:
+        text = widget.says if isinstance(widget, ChoiceBox) else ""
+        for field in self._fields:
+            if isinstance(field, Text) and widget.id == f"field-{field.key}":
+                text = field.says
+        self.query_one("#form-says", Plain).update(look.muted(text))
+
+    def _look(self, box: Input) -> str:
+        """Show at the field what is wrong with it."""
+        field = next(field for field in self._fields if f"field-{field.key}" == box.id)
+        trouble = field.check(box.value) if isinstance(field, Text) else ""
+        self.query_one(f"#trouble-{field.key}", Plain).update(look.state("warn", trouble) if trouble else Content(""))
+        return trouble
+
+    def action_use(self) -> None:
+        """Close with the values; with the cursor in the first wrong field, when there is one."""
+        for box in self.query(Input):
+            if self._look(box):
+                box.focus()
+                return
+        boxes = {field.key: self.query_one(f"#field-{field.key}") for field in self._fields}
+        self.dismiss({key: box.value for key, box in boxes.items() if isinstance(box, ChoiceBox | Input)})
