@@ -64,6 +64,10 @@ def judge(before: Survey, after: Survey, database: Database, how: Way, written_b
         reason = f"something wrote to the server while it was read ({', '.join(after.writers())})"
         return Judgement("inconclusive", reason, checks, words)
     reason = _reason(verdict, checks, words, how)
+    if before.version != after.version:
+        told = f"Qdrant {after.version or 'of an unknown version'} answers now, it was {before.version}"
+        reason = told if verdict == "persisted" else f"{told}; {reason}"
+        verdict = "changed" if verdict == "persisted" else verdict
     if verdict in {"lost", "changed"} and written_between:
         reason += "; the server was written to before it was read again, so another program may have done this"
     return Judgement(verdict, reason, checks, words)

@@ -23,6 +23,8 @@ class Survey:
     unreadable: dict[str, str] = field(default_factory=dict)
     """Collections that are there and could not be read, and why."""
     aliases: dict[str, str] = field(default_factory=dict)
+    version: str = ""
+    """Of the server that answered."""
     counters_before: Counters | None = None
     """How often every writing endpoint was asked; None when the server does not tell."""
     counters_after: Counters | None = None
@@ -82,6 +84,7 @@ def take(
     yield StepStarted(step=step, title="taking the fingerprint of every point")
     survey.counters_before = read_counters(database)
     survey.aliases = database.aliases()
+    survey.version = database.server().version
     for name in database.names():
         if chosen and name not in chosen:
             continue

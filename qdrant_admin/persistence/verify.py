@@ -62,7 +62,6 @@ class _Check:
         self._before, self._after = Survey(), Survey()
         self._phase_begun = self._begun
         self._rounds: list[Round] = []
-        self._version = ""
         self._written_between: tuple[str, ...] = ()
 
     def run(self) -> Events:
@@ -134,7 +133,6 @@ class _Check:
     def _look_before(self, state: RuntimeState) -> Generator[Event, None, None]:
         with self._ws.database() as database:
             check_names(self._ws, database, self._options)
-            self._version = database.server().version
             ways = [how for how in self._ways(state) if how != "none"]
             if ways:
                 yield self._announcement(database, state, ways)
@@ -278,7 +276,7 @@ class _Check:
             + "configuration, payload indexes, aliases",
             cause=cause,
             fix=fix,
-            server_version=self._version,
+            server_version=self._before.version,
             storage=f"{state.storage.kind} {state.storage.source}".strip(),
             at=self._at,
             seconds=time.monotonic() - self._begun,
