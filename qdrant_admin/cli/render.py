@@ -20,6 +20,7 @@ AnyEvent = StepStarted | StepFinished | Progress | Notice | LogLines | Finished
 PLAIN_EVERY_SECONDS = 3.0
 """Without a terminal, progress is a line in somebody's log: often enough to see life, not to fill a disk."""
 BAR = 16
+REJECTS_TOLD = 5
 _JUSTIFIED: tuple[Literal["left", "right"], ...] = ("left", "left", "right", "right", "right", "right", "left")
 _AMOUNTS: dict[str, Callable[[int], str]] = {"bytes": words.size, "seconds": words.duration}
 _OUTCOMES = {"ok": "done", "warning": "warning", "failed": "failed", "skipped": "skipped"}
@@ -53,6 +54,7 @@ class Renderer:
         self._bars: dict[tuple[str, str], Progress] = {}
         self._told: dict[tuple[str, str], float] = {}
         self._live: Live | None = None
+        self._rejects = 0
 
     def __enter__(self) -> Self:
         """Start the living part, on a terminal."""
@@ -88,13 +90,21 @@ class Renderer:
             case Progress():
                 self._progress(event)
             case Notice():
-                self._print(self._notice(event))
+                self._tell(event)
             case LogLines():
                 for line in event.lines:
                     self._print(Text(fit(f"    {plain(line)}", self._ascii), "dim"))
             case Finished():
                 self._titles.clear()
                 self._bars.clear()
+
+    def _tell(self, event: Notice) -> None:
+        """Print it; of records that were not stored only the first few, the report has them all."""
+        self._rejects += event.topic == "reject"
+        if event.topic != "reject" or self._rejects <= REJECTS_TOLD:
+            self._print(self._notice(event))
+        elif self._rejects == REJECTS_TOLD + 1:
+            self._print(self._notice(event.model_copy(update={"text": "more were not stored; the report has them"})))
 
     def say(self, text: str) -> None:
         """A remark of the command line itself, also where events are not drawn."""

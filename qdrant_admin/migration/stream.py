@@ -18,6 +18,7 @@ from qdrant_admin.migration.weather import PASSING
 
 _FIELD_GUESS = 16
 """Bytes of a payload value that is no text."""
+_REFUSALS_TOLD = 100
 _SAVE_EVERY_SECONDS = 0.25
 """Writing a batch again changes nothing, so checkpoints may lag that far behind: each time is a sync of the disk."""
 
@@ -41,7 +42,7 @@ class Copier:
         self._moved: set[int] = set()
         self._saved_at = 0.0
         self._reject_bytes = max(one.reject_bytes for one in self._at)
-        self._zero_vectors = 0
+        self._zero_vectors = self._told = 0
         source = task.source
         self._carry = isinstance(source, CarriesWire) and source.carries_wire and task.database.carries_wire
         self._checker = Checker(task.slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
@@ -84,6 +85,7 @@ class Copier:
                     if told is None:
                         continue
                     handled, octets = self._settle(told)
+                    yield from self._refused(told)
                     task.rejects.check()
                     yield from task.weather.fair()
                     for moved in (pace.advance(handled, octets), task.whole.advance(handled, octets)):
@@ -95,6 +97,14 @@ class Copier:
                     handled, octets = self._settle(told)
                     pace.advance(handled, octets)
                     task.whole.advance(handled, octets)
+
+    def _refused(self, told: Settled[Written] | Ended) -> Events:
+        """The first records that were not stored, as they come; the reject file has all of them."""
+        refusals = [] if isinstance(told, Ended) else told.outcome.refusals
+        for refusal in refusals[: max(0, _REFUSALS_TOLD - self._told)]:
+            self._told += 1
+            text = f"{plain(self._task.plan.source)}: {plain(refusal.record.id)} was not stored: {refusal.reason}"
+            yield Notice(level="warning", text=text, topic="reject")
 
     def _read(self, span: int) -> Iterator[Batch | WireBatch]:
         source, planned = self._task.source, self._task.plan.spans[span]

@@ -137,3 +137,11 @@ def test_waiting_is_told_in_seconds() -> None:
         for n in range(40)
     ]
     assert draw(events).splitlines()[0] == "    30.0 s of 2 min 00 s  REST does not answer yet"
+
+
+def test_of_many_rejects_only_the_first_are_printed() -> None:
+    events = [Notice(level="warning", text=f"point {number} was not stored", topic="reject") for number in range(50)]
+    shown = draw([*events, Notice(text="and on it goes")]).splitlines()
+    assert shown[0] == "▲ point 0 was not stored"
+    assert shown[-2:] == ["▲ more were not stored; the report has them", "· and on it goes"]
+    assert len(shown) == 7

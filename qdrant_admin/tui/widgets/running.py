@@ -50,7 +50,7 @@ def bar_row(name: str, shown: Progress | None, label: int, width: int) -> Conten
         return look.line(title, look.state("waiting"))
     room = width - label - 2 - FIGURES
     track = look.bar(shown.done, shown.total, max(10, min(60, room)))
-    return look.line(title, track, "  ", figures(shown))
+    return look.cut(look.line(title, track, "  ", figures(shown)), width)
 
 
 def figures(shown: Progress) -> Content:
