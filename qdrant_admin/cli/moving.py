@@ -68,6 +68,13 @@ COMMON = {"profile", "as_json", "events", "debug"}
     help="Requests at the same time; 0: as many as help.",
 )
 @click.option(
+    "--method",
+    type=click.Choice(["auto", "stream", "snapshot"]),
+    default="auto",
+    show_default=True,
+    help="From one Qdrant server to another: the server's own files, whole, or point by point.",
+)
+@click.option(
     "--what", metavar="PATH", help="Only tell what a file or folder is, who has it open, and what imports it."
 )
 @click.option("--yes", is_flag=True, help="Yes, write over what is there.")

@@ -93,4 +93,22 @@ STEPS: tuple[SchemaStep, ...] = (
             )""",
         ),
     ),
+    SchemaStep(
+        "0006 snapshots left at sources",
+        (
+            """CREATE TABLE migration_snapshots (
+                id INTEGER PRIMARY KEY AUTOINCREMENT,
+                run TEXT NOT NULL,
+                server TEXT NOT NULL,
+                collection TEXT NOT NULL,
+                known TEXT NOT NULL,
+                asked_at TEXT NOT NULL,
+                name TEXT NOT NULL
+            )""",
+        ),
+    ),
+    SchemaStep(
+        "0007 checks that were cut off",
+        ("CREATE TABLE pending_checks (profile TEXT PRIMARY KEY, at TEXT NOT NULL, report TEXT NOT NULL)",),
+    ),
 )

@@ -16,8 +16,17 @@ from qdrant_admin.core.words import counted, size
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorSpec
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, ids
-from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy, PlanReport, Problem, RejectPolicy
+from qdrant_admin.migration.methods import RESTORE_BYTES_A_SECOND, Chosen, Methods
+from qdrant_admin.migration.reports import (
+    CollectionPlan,
+    ConflictPolicy,
+    MethodChoice,
+    PlanReport,
+    Problem,
+    RejectPolicy,
+)
 from qdrant_admin.migration.sources.base import WHOLE, Source, SourceCollection, Span, mark_of, no_such_collection
+from qdrant_admin.migration.sources.kinds import UNTESTED, kind_of
 from qdrant_admin.migration.sources.registry import open_source
 from qdrant_admin.migration.uri import SourceUri, command, parse
 from qdrant_admin.workspace import Workspace
@@ -60,6 +69,9 @@ class PlanOptions(Frozen):
     """Source names that are left out."""
     workers: int = Field(default=0, ge=0, le=MAX_WORKERS)
     """Requests under way at the same time; 0: as many as do some good on one machine."""
+    method: MethodChoice = "auto"
+    """How collections are copied. stream: point by point; snapshot: the server's own files, whole, from one Qdrant
+    server to another; auto: as a snapshot where one will do, else point by point."""
 
 
 def plan(ws: Workspace, source: str, options: PlanOptions, *, cancel: CancelToken) -> Events:
@@ -128,7 +140,11 @@ class _Planner:
         self._known({collection.name for collection in found})
         existing = {info.name: info for info in database.collections()}
         aliases = database.aliases()
+        self._methods = Methods(self._options.method, self._source, database)
         plans = tuple(self._collection(collection, existing, aliases) for collection in found)
+        kind = kind_of(self._uri.scheme)
+        if kind is not None and not kind.tested:
+            self._problem("warning", "", f"reading a {kind.title} is {UNTESTED}: look at the result twice")
         if not found:
             self._problem("warning", "", "the source has no collection")
         self._space(sum(planned.estimated_bytes for planned in plans if planned.action != "skip"))
@@ -141,6 +157,7 @@ class _Planner:
             on_reject=self._options.on_reject,
             batch_size=self._options.batch_size,
             workers=self._workers,
+            method=self._options.method,
             collections=plans,
             problems=tuple(self._problems),
             created_at=datetime.now(UTC),
@@ -210,6 +227,8 @@ class _Planner:
             again = f"{counted(found.duplicate_ids, 'record')} whose id comes again: the last one of each is kept"
             self._problem("warning", found.name, again)
         action = self._action(found, info)
+        chosen = self._method(found.name, info) if action != "skip" else Chosen("stream", "")
+        rate = RESTORE_BYTES_A_SECOND if chosen.method == "snapshot" else _BYTES_A_SECOND
         return CollectionPlan(
             source=found.name,
             target=target,
@@ -224,11 +243,19 @@ class _Planner:
             payload=found.payload,
             aliases=found.aliases,
             estimated_bytes=octets,
-            estimated_seconds=octets / _BYTES_A_SECOND,
-            spans=self._spans(found) if action != "skip" else WHOLE,
+            estimated_seconds=octets / rate,
+            method=chosen.method,
+            method_why=chosen.why,
+            spans=self._spans(found) if action != "skip" and chosen.method == "stream" else WHOLE,
             in_order=found.duplicate_ids != 0,
             source_mark=mark_of(self._source, found.name),
         )
+
+    def _method(self, name: str, target: CollectionInfo | None) -> Chosen:
+        chosen = self._methods.choose(name, target)
+        if chosen.refused:
+            self._problem("refused", name, f"no snapshot will do: {chosen.why}", self._again("--method", "auto"))
+        return chosen
 
     def _spans(self, found: SourceCollection) -> tuple[Span, ...]:
         """The parts it is read in: enough to keep every worker busy to the end, none of them tiny."""

@@ -11,6 +11,7 @@ from qdrant_admin.migration.sources.base import WHOLE, Span
 ConflictPolicy = Literal["fail", "skip", "overwrite", "rename"]
 RejectPolicy = Literal["continue", "fail"]
 Method = Literal["stream", "snapshot"]
+MethodChoice = Literal["auto", "stream", "snapshot"]
 Verdict = Literal["verified", "differs", "unverified", "failed", "cancelled", "skipped"]
 
 
@@ -81,6 +82,8 @@ class PlanReport(Report):
     """Points a request, at most; fewer when they are large, or the target slow."""
     workers: int = 1
     """Requests under way at the same time, at most."""
+    method: MethodChoice = "auto"
+    """How collections are copied, as asked; each says how it is and why."""
     collections: tuple[CollectionPlan, ...]
     problems: tuple[Problem, ...] = ()
     resumes: bool = False

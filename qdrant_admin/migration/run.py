@@ -4,10 +4,8 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, Failed, Refused, RequestRejected
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
@@ -16,7 +14,8 @@ from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import VectorSpec
-from qdrant_admin.migration import checkpoint, compare
+from qdrant_admin.migration import checkpoint, compare, snapshot
+from qdrant_admin.migration.alone import alone
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
 from qdrant_admin.migration.plan import misfits
 from qdrant_admin.migration.rejects import RejectFile
@@ -40,7 +39,7 @@ from qdrant_admin.workspace import Workspace
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
-_COPY: dict[Method, Callable[[Task], Events]] = {"stream": lambda task: Copier(task).run()}
+_COPY: dict[Method, Callable[[Task], Events]] = {"stream": lambda task: Copier(task).run(), "snapshot": snapshot.copy}
 """How each way of copying is done."""
 _WORST: tuple[Verdict, ...] = ("failed", "cancelled", "differs", "unverified", "verified", "skipped")
 
@@ -63,7 +62,7 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
     if refused:
         why = "\n".join(f"{plain(problem.collection)}: {problem.text}".removeprefix(": ") for problem in refused)
         raise Refused("the migration does not start", why=why, fix=refused[0].fix or "qdrant-admin migrate --help")
-    with _alone(plan), contextlib.closing(open_source(parse(plan.source))) as source, ws.database() as database:
+    with alone(plan.run), contextlib.closing(open_source(parse(plan.source))) as source, ws.database() as database:
         run = _Run(ws, plan, source, database, cancel)
         try:
             yield from run.events()
@@ -88,24 +87,6 @@ def resume(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events:
             fix="qdrant-admin profiles list",
         )
     yield from migrate(ws, run.plan.model_copy(update={"resumes": True, "already_written": run.done}), cancel=cancel)
-
-
-@contextlib.contextmanager
-def _alone(plan: PlanReport) -> Iterator[None]:
-    """No two processes run the same run. Other runs are free to go at the same time."""
-    import portalocker
-
-    path: Path = state_dir() / "runs" / f"{plan.run}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.open("w") as file:
-        try:
-            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-        except portalocker.LockException as error:
-            raise Refused(f"run {plan.run} is going on in another process", fix="qdrant-admin history list") from error
-        try:
-            yield
-        finally:
-            portalocker.unlock(file)
 
 
 class _Run:
@@ -188,12 +169,18 @@ class _Run:
         self._check_unchanged(planned)
         known = planned.source in self._checkpoints
         there = self._database.exists(planned.target)
+        if planned.method == "snapshot" and self._left_to_snapshot(planned, there=there):
+            if not known:
+                self._save([Checkpoint(collection=planned.source)])
+            yield StepFinished(step=step, detail="made out of the snapshot")
+            return {slot.name: slot for slot in planned.spec.vectors}
         if not there:
             if known and self._total(planned).read:
                 raise self._gone(planned)
             self._database.create_collection(planned.target, planned.spec)
         info = self._database.collection(planned.target)
-        if there and planned.action == "create" and not known and info.points != 0:
+        unwritten = not known or (planned.method == "snapshot" and self._total(planned).read == 0)
+        if there and planned.action == "create" and unwritten and info.points != 0:
             raise Refused(
                 f"{plain(planned.target)} has appeared in the target since the plan",
                 why=f"it holds {counted(info.points or 0, 'point')} that this migration did not write",
@@ -217,6 +204,11 @@ class _Run:
                 why="what the plan says of it is no longer true, and half of it may have been copied before",
                 fix=command(self._plan.source),
             )
+
+    def _left_to_snapshot(self, planned: CollectionPlan, *, there: bool) -> bool:
+        """Whether the target is made, or made anew, by a snapshot that is still to arrive."""
+        at = (self._checkpoints.get(planned.source) or [Checkpoint(collection=planned.source)])[0]
+        return not at.done and (at.cursor == snapshot.RESTORING or (at.cursor is None and not there))
 
     def _gone(self, planned: CollectionPlan) -> Failed:
         return Failed(
@@ -255,6 +247,9 @@ class _Run:
                 whole=whole,
                 cancel=self._cancel,
                 checkpoints=list(self._checkpoints[planned.source]),
+                store=self._store,
+                run=self._plan.run,
+                insists=self._plan.method == "snapshot",
             )
             self._tasks[planned.source] = task
             yield from _COPY[planned.method](task)
@@ -294,7 +289,7 @@ class _Run:
             )
             yield from verifier.run()
             task = self._tasks[planned.source]
-            told = {"method": planned.method, "retries": task.retries, "bytes": task.octets}
+            told = {"method": task.method, "retries": task.retries, "bytes": task.octets}
             self._results[planned.source] = verifier.result(self._total(planned)).model_copy(update=told)
         sound = all(result.verdict == "verified" for result in self._results.values())
         verified = sum(result.verified for result in self._results.values())

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.store import StateStore
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.rejects import RejectFile
-from qdrant_admin.migration.reports import CollectionPlan
+from qdrant_admin.migration.reports import CollectionPlan, Method
 from qdrant_admin.migration.sources.base import Source
 from qdrant_admin.migration.weather import Weather
 
@@ -39,6 +40,16 @@ class Task:
     cancel: CancelToken
     checkpoints: list[Checkpoint]
     """One a span, in the order of the plan."""
+    store: StateStore
+    run: str
+    """Id of the run."""
+    insists: bool
+    """Whether the way of copying was asked for, so that no other will do."""
+    method: Method = field(init=False)
+    """How it was copied in the end."""
     retries: int = field(default=0, init=False)
     octets: int = field(default=0, init=False)
     """Bytes sent."""
+
+    def __post_init__(self) -> None:
+        self.method = self.plan.method

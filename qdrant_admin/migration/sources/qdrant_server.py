@@ -55,6 +55,11 @@ class QdrantServer:
             self._database.close()
             raise no_such_collection(uri.collection, self._names)
 
+    @property
+    def database(self) -> Database:
+        """The server itself, for what only two Qdrant servers do with each other."""
+        return self._database
+
     def collections(self) -> list[SourceCollection]:
         """Every collection with its exact count."""
         return [self._describe(name) for name in self._names if self._uri.collection in (None, name)]

@@ -1,0 +1,219 @@
+"""Copying one collection as a snapshot: the source writes its files into one, and the target takes that in.
+
+It goes through as a stream, never whole in memory nor on our disk, with its checksum looked at on both sides.
+"""
+
+import hashlib
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from typing import Any, TypeVar, cast
+
+from qdrant_admin.core.errors import (
+    AdminError,
+    Cancelled,
+    NotFound,
+    RateLimited,
+    RequestRejected,
+    ServerNotReady,
+    ServerTrouble,
+    ServerUnreachable,
+    SourceUnreadable,
+    Unsupported,
+)
+from qdrant_admin.core.events import Events, Notice, Progress
+from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.text import plain
+from qdrant_admin.core.words import counted, number
+from qdrant_admin.database.snapshots import Snapshot
+from qdrant_admin.migration import own_snapshots
+from qdrant_admin.migration.sources.qdrant_server import QdrantServer
+from qdrant_admin.migration.stream import Copier
+from qdrant_admin.migration.task import Task
+from qdrant_admin.migration.weather import PASSING
+
+RESTORING = "restoring"
+"""As the cursor of a checkpoint: from here on the target holds what we sent there, whole or not."""
+_LOOK_SECONDS = 0.1
+_Result = TypeVar("_Result")
+
+
+class _NoSnapshotError(Exception):
+    """The source writes none, or the target takes it not, now that they are asked."""
+
+    def __init__(self, error: AdminError) -> None:
+        self.error = error
+
+
+def copy(task: Task) -> Events:
+    """Copy a collection whole; point by point when its source writes no snapshot after all and none was insisted on.
+
+    Raises:
+        Cancelled, ServerUnreachable: the collection is begun anew when the run goes on.
+    """
+    if task.checkpoints[0].cursor in (None, RESTORING):
+        try:
+            yield from _Carrier(task).run()
+        except _NoSnapshotError as caught:
+            if task.insists:
+                raise caught.error from caught
+            text = f"{plain(task.plan.source)} goes over point by point, a snapshot does not: {caught.error}"
+            yield Notice(level="warning", text=text)
+            _begin_anew(task)
+        else:
+            return
+    task.method = "stream"
+    yield from Copier(task).run()
+
+
+def _begin_anew(task: Task) -> None:
+    """Make the target for single points, in place of what a snapshot may have left of it."""
+    if task.checkpoints[0].cursor == RESTORING and task.database.exists(task.plan.target):
+        task.database.delete_collection(task.plan.target)
+    _keep(task, cursor=None)
+    if not task.database.exists(task.plan.target):
+        task.database.create_collection(task.plan.target, task.plan.spec)
+
+
+def _keep(task: Task, **changes: Any) -> None:
+    task.checkpoints[0] = task.checkpoints[0].model_copy(update=changes)
+    task.save(task.checkpoints[:1])
+
+
+class _Carrier:
+    """Brings one snapshot from the source to the target."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        database = cast("QdrantServer", task.source).database
+        self._from, self._server = database.snapshots, database.url
+        self._to = task.database.snapshots
+        self._file = f"qdrant-admin-{task.run}.snapshot"
+        """The target keeps what it was sent under this name: the mark by which we know it again."""
+        self._pace = Pace("copy", task.plan.count, item=task.plan.target)
+        self._at = 0, 0
+        """Bytes that have gone over, and of how many."""
+
+    def run(self) -> Events:
+        """Begin anew until it has arrived."""
+        task = self._task
+        try:
+            while not task.checkpoints[0].done:
+                try:
+                    yield from self._once()
+                except PASSING as error:
+                    task.retries += 1
+                    yield self._pace.event(note=error.what)
+                    yield from task.weather.wait(error)
+        finally:
+            left = self._sweep()
+        for name in left:
+            text = f"the snapshot {plain(name)} is still at the source: the next migration from there deletes it"
+            yield Notice(level="warning", text=text)
+        yield self._pace.event()
+
+    def _once(self) -> Events:
+        task = self._task
+        self._sweep()
+        snapshot = yield from self._written()
+        yield from task.weather.fair()
+        self._at = 0, 0
+        self._reached(0, 0)
+        _keep(task, cursor=RESTORING)
+        yield from self._restored(snapshot)
+        yield from self._green()
+        with suppress(NotFound):
+            self._to.delete(task.plan.target, self._file)
+        self._reached(task.plan.count, snapshot.size)
+        count = task.database.count(task.plan.target)
+        _keep(task, read=count, written=count, done=True)
+
+    def _written(self) -> Generator[Progress, None, Snapshot]:
+        """Have the source write its snapshot; that cannot be called off, so a cancel waits until it can be deleted."""
+        name = self._task.plan.source
+        entry = own_snapshots.asked(
+            self._task.store,
+            run=self._task.run,
+            server=self._server,
+            collection=name,
+            known=[one.name for one in self._from.listed(name)],
+            at=self._from.clock(),
+        )
+        try:
+            snapshot = yield from self._watched(lambda: self._from.create(name), "the source is writing a snapshot")
+        except (ServerUnreachable, ServerNotReady, RateLimited, Cancelled):
+            raise
+        except AdminError as error:
+            own_snapshots.forget(self._task.store, entry)
+            raise _NoSnapshotError(error) from error
+        own_snapshots.named(self._task.store, entry, snapshot.name)
+        if not snapshot.checksum:
+            raise _NoSnapshotError(Unsupported("the source tells no checksum of its snapshots"))
+        return snapshot
+
+    def _restored(self, snapshot: Snapshot) -> Events:
+        try:
+            yield from self._watched(lambda: self._carry(snapshot), "the target is taking the snapshot in")
+        except RateLimited:
+            raise
+        except (RequestRejected, ServerTrouble) as error:
+            raise _NoSnapshotError(error) from error
+
+    def _carry(self, snapshot: Snapshot) -> None:
+        """In a thread: from one server straight to the other."""
+        task, digest = self._task, hashlib.sha256()
+
+        def pieces() -> Iterator[bytes]:
+            sent = 0
+            for piece in self._from.read(task.plan.source, snapshot.name):
+                task.cancel.check()
+                digest.update(piece)
+                yield piece
+                sent += len(piece)
+                task.octets += len(piece)
+                self._at = sent, snapshot.size
+            if digest.hexdigest() != snapshot.checksum:
+                raise SourceUnreadable(
+                    f"the snapshot of {plain(task.plan.source)} did not come over whole",
+                    why=f"{number(sent)} of {counted(snapshot.size, 'byte')}, and another checksum than the source's",
+                )
+
+        self._to.restore(task.plan.target, self._file, pieces(), snapshot.size, snapshot.checksum)
+
+    def _watched(self, work: Callable[[], _Result], note: str) -> Generator[Progress, None, _Result]:
+        """Do it in a thread, and tell how far it is. Whoever stops watching waits for its end."""
+        with ThreadPoolExecutor(1, "migration-snapshot") as pool:
+            future = pool.submit(work)
+            while not future.done():
+                wait([future], timeout=_LOOK_SECONDS)
+                yield from self._told(note)
+                self._task.cancel.check()
+            return future.result()
+
+    def _told(self, note: str) -> Iterator[Progress]:
+        sent, size = self._at
+        if not 0 < sent < size:
+            yield self._pace.event(note=note)
+            return
+        for moved in self._reached(int(self._task.plan.count * sent / size), sent):
+            if moved:
+                yield moved
+
+    def _reached(self, points: int, octets: int) -> list[Progress | None]:
+        """Count up to there: of the bytes that have gone over as many points as their share of the whole."""
+        by = points - self._pace.done
+        return [pace.advance(by, octets - self._pace.octets) for pace in (self._task.whole, self._pace)]
+
+    def _green(self) -> Events:
+        """Wait until the target has made its indexes; a collection that came with them is green at once."""
+        name = self._task.plan.target
+        while (info := self._task.database.collection(name)).status in ("yellow", "grey"):
+            if info.status == "grey":
+                self._task.database.nudge(name)
+            yield self._pace.event(note=f"the target is indexing: {counted(info.indexed_vectors, 'vector')} so far")
+            self._task.cancel.wait(_LOOK_SECONDS)
+
+    def _sweep(self) -> list[str]:
+        with suppress(NotFound, ServerUnreachable):
+            self._to.delete(self._task.plan.target, self._file)
+        return own_snapshots.sweep(self._task.store, self._server, self._from, run=self._task.run)
