@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "env": "server",
     "adopt": "server",
     "migrate": "moving",
+    "export": "exporting",
     "verify": "proving",
     "crash-test": "proving",
     "demo": "proving",

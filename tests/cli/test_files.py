@@ -1,4 +1,4 @@
-"""Files on the command line: what is rejected and replayed."""
+"""Files on the command line: what is rejected and replayed, and what is exported."""
 
 from pathlib import Path
 
@@ -21,3 +21,20 @@ def test_from_the_command_line(run: Run, server: Server, tmp_path: Path, monkeyp
     ran = run("migrate", "--replay-rejects", str(mended), "--json")
     assert (ran.code, ran.json["verdict"], ran.json["collections"][0]["verified"]) == (0, "verified", 1)
     assert run("migrate", f"jsonl:{source}", "--replay-rejects", str(mended)).code == 2
+
+
+@pytest.mark.server
+def test_an_export_and_the_way_back(run: Run, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QDRANT_URL", server.url)
+    monkeypatch.setenv("QDRANT_GRPC_PORT", str(server.grpc_port))
+    assert run("migrate", f"jsonl:{written(tmp_path / 'notes.jsonl', ROWS[:1])}?distance=Dot").code == 0
+    file = tmp_path / "out.parquet"
+    ran = run("export", "notes", "--to", str(file), "--json")
+    assert (ran.code, ran.json["verdict"], ran.json["points"], ran.json["file"]) == (0, "verified", 1, str(file))
+    shown = run("export", "notes", "--to", str(file))
+    assert (shown.code, "is there already" in shown.err) == (4, True)
+    shown = run("export", "notes", "--to", str(file), "--yes")
+    assert (shown.code, "verified" in shown.out) == (0, True)
+    ran = run("migrate", ran.json["source"], "--on-conflict", "overwrite", "--yes", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified")
+    assert run("export", "none", "--to", str(tmp_path)).code == 1

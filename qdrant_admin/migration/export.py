@@ -1,0 +1,301 @@
+"""The way back: a collection into one file, read again and compared before it gets its name."""
+
+import contextlib
+import shlex
+import time
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import (
+    AdminError,
+    BadInput,
+    ConfirmationMissing,
+    Failed,
+    ServerTrouble,
+    ServerUnreachable,
+    StorageUnusable,
+)
+from qdrant_admin.core.events import Event, Events, Finished, StepFinished, StepStarted
+from qdrant_admin.core.history import recorded
+from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.text import plain
+from qdrant_admin.core.words import counted, duration, size
+from qdrant_admin.database.canonical import SUM_MODULUS, hash_point
+from qdrant_admin.database.models import CollectionInfo, Point, VectorKind
+from qdrant_admin.database.names import safe_name
+from qdrant_admin.migration.sources.kinds import BUILT_IN, SourceKind, check_installed
+from qdrant_admin.migration.sources.own_layout import OwnLayout, sidecar
+from qdrant_admin.migration.sources.qdrant_server import spec_of
+from qdrant_admin.migration.sources.tables import START
+from qdrant_admin.migration.uri import SourceUri
+from qdrant_admin.workspace import Workspace
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.gateway import Database
+    from qdrant_admin.migration.export_writers import Writer
+
+ExportFormat = Literal["parquet", "jsonl"]
+_ENDINGS: dict[str, ExportFormat] = {".parquet": "parquet", ".jsonl": "jsonl", ".jsonl.gz": "jsonl"}
+_PAGE = 512
+
+
+class ExportOptions(Frozen):
+    """What a person may choose."""
+
+    to: Path
+    """A file, or a folder that is there, in which the file is then called after the collection."""
+    format: ExportFormat | None = None
+    """None: what the file's ending says, else Parquet."""
+    overwrite: bool = False
+    """Whether a file of that name may be replaced."""
+
+
+class ExportReport(Report):
+    """What was written, after having read it again."""
+
+    collection: str
+    file: str
+    format: ExportFormat
+    points: int
+    bytes: int
+    """Size of the file."""
+    digest: str
+    """The content fingerprint of the points in the file, as `verify` takes it."""
+    verdict: Literal["verified", "changed"]
+    """verified: the file holds exactly what the collection holds; changed: what it held when each point was read, and
+    somebody has written to the collection since."""
+    note: str = ""
+    source: str
+    """The URI that `migrate` restores it from."""
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """1 when the file is no longer what the collection is."""
+        return 0 if self.verdict == "verified" else 1
+
+    @property
+    def verdict_word(self) -> str:
+        """The verdict itself."""
+        return self.verdict
+
+    def summary(self) -> str:
+        """How much, and how long it took."""
+        return f"{counted(self.points, 'point')} in {size(self.bytes)}, {duration(self.seconds)}"
+
+
+def export(ws: Workspace, name: str, options: ExportOptions, *, cancel: CancelToken) -> Events:
+    """Write a collection with its configuration into a file, and read the file again.
+
+    Yields:
+        Events; the last carries an `ExportReport`.
+
+    Raises:
+        NotFound: there is no such collection.
+        ConfirmationMissing: the file is there already.
+        StorageUnusable: it cannot be written there.
+        Failed: what was read again is not what was written. No file is left behind then, nor after a cancel.
+    """
+    return recorded(ws.store, "export", ws.settings.name, _export(ws, name, options, cancel))
+
+
+def _export(ws: Workspace, name: str, options: ExportOptions, cancel: CancelToken) -> Events:
+    from qdrant_admin.migration.export_writers import written_whole
+
+    with ws.database() as database:
+        info = database.collection(name)
+        if info.trouble:
+            raise ServerTrouble(f"{plain(name)} cannot be read", why=info.trouble, fix="qdrant-admin doctor")
+        path, chosen = _place(info.name, options)
+        part = path.with_name(f".{path.name}.part")
+        with _disk(path), written_whole(part):
+            yield from _Export(database, info, path, chosen, cancel).events(part)
+
+
+class _Export:
+    """One export, from the first point to the file's name."""
+
+    def __init__(
+        self, database: "Database", info: CollectionInfo, path: Path, chosen: ExportFormat, cancel: CancelToken
+    ) -> None:
+        self._database, self._info, self._cancel = database, info, cancel
+        self._path, self._format = path, chosen
+        self._kinds: dict[str, VectorKind] = {slot.name: slot.kind for slot in info.vectors}
+        self._start = time.monotonic()
+
+    def events(self, part: Path) -> Events:
+        info = self._info
+        yield StepStarted(step="export", title=f"writing {plain(info.name)} to {plain(self._path)}")
+        counters = _writes(self._database)
+        held, pace = _Sum(self._kinds), Pace("export", info.points, item=info.name)
+        writer = self._writer(part)
+        try:
+            for points in self._database.scan(info.name, page_size=_PAGE):
+                self._cancel.check()
+                writer.write(points)
+                yield from _moved(pace, held.add(points))
+            own = self._own(held)
+            writer.finish(own)
+        finally:
+            writer.close()
+        yield pace.event()
+        yield StepFinished(step="export", detail=counted(held.points, "point"))
+        yield from self._read_again(writer, own)
+        changed = yield from self._changed(held, counters)
+        writer.publish(self._path)
+        yield Finished(report=self._report(held, changed))
+
+    def _writer(self, part: Path) -> "Writer":
+        from qdrant_admin.migration.export_writers import JsonLinesWriter, ParquetWriter
+
+        if self._format == "parquet":
+            return ParquetWriter(part, self._info.vectors)
+        return JsonLinesWriter(part, packed=self._path.name.endswith(".gz"))
+
+    def _own(self, held: "_Sum") -> OwnLayout:
+        return OwnLayout(
+            collection=self._info.name,
+            points=held.points,
+            digest=held.digest,
+            spec=spec_of(self._info),
+            aliases=self._info.aliases,
+            server=self._database.server().version,
+            exported_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _read_again(self, writer: "Writer", own: OwnLayout) -> Events:
+        """Compare the file with what was written to it, point by point."""
+        yield StepStarted(step="verify", title="reading the file again")
+        table, found = writer.reader(), _Sum(self._kinds)
+        pace = Pace("verify", own.points, item=self._info.name)
+        for rows in table.rows(own.layout(flat=table.flat), _PAGE, START, None):
+            self._cancel.check()
+            whole = [Point(row.id, row.payload, row.vectors) for row in rows if row.id is not None and not row.trouble]
+            yield from _moved(pace, found.add(whole))
+        if (found.points, found.digest) != (own.points, own.digest):
+            raise Failed(
+                f"{plain(self._path)} was not written",
+                why=f"{counted(own.points, 'point')} went into it, and other ones came out ({found.points} of them)",
+                fix="qdrant-admin doctor",
+            )
+        yield pace.event()
+        yield StepFinished(step="verify", detail="equal")
+
+    def _changed(self, held: "_Sum", counters: dict[str, int] | None) -> Generator[Event, None, str]:
+        """Why the file is not what the collection is now, in words; empty when it is."""
+        now = self._database.count(self._info.name)
+        if now == held.points and counters is not None and counters == _writes(self._database):
+            return ""
+        yield StepStarted(step="compare", title="somebody may have written meanwhile: reading the collection again")
+        found, pace = _Sum(self._kinds), Pace("compare", now, item=self._info.name)
+        for points in self._database.scan(self._info.name, page_size=_PAGE):
+            self._cancel.check()
+            yield from _moved(pace, found.add(points))
+        same = found.digest == held.digest
+        yield StepFinished(step="compare", outcome="ok" if same else "warning", detail="equal" if same else "changed")
+        words = "somebody wrote to the collection meanwhile: each point is as it was when it was read"
+        return "" if same else f"{words}; it has {counted(found.points, 'point')} now"
+
+    def _report(self, held: "_Sum", changed: str) -> ExportReport:
+        odd = f"{counted(held.non_finite, 'point')} with NaN or infinity in a vector" if held.non_finite else ""
+        return ExportReport(
+            collection=self._info.name,
+            file=str(self._path),
+            format=self._format,
+            points=held.points,
+            bytes=self._path.stat().st_size,
+            digest=held.digest,
+            verdict="changed" if changed else "verified",
+            note="; ".join(filter(None, (changed, odd))),
+            source=str(SourceUri(scheme=self._format, path=self._path)),
+            seconds=time.monotonic() - self._start,
+        )
+
+
+class _Sum:
+    """The content fingerprint of points that pass by."""
+
+    def __init__(self, kinds: dict[str, VectorKind]) -> None:
+        self._kinds, self._sum = kinds, 0
+        self.points = self.non_finite = 0
+
+    @property
+    def digest(self) -> str:
+        """As `verify` writes it."""
+        return f"{self._sum:064x}"
+
+    def add(self, points: list[Point]) -> int:
+        """Take in some; returns how many."""
+        for point in points:
+            hashed = hash_point(point, self._kinds)
+            self._sum += int.from_bytes(hashed.whole, "little")
+            self.non_finite += hashed.non_finite
+        self._sum %= SUM_MODULUS
+        self.points += len(points)
+        return len(points)
+
+
+def _moved(pace: Pace, count: int) -> Events:
+    event = pace.advance(count)
+    if event:
+        yield event
+
+
+def _writes(database: "Database") -> dict[str, int] | None:
+    """How often each writing endpoint was asked; None when the server does not tell."""
+    try:
+        return dict(database.write_counters())
+    except ServerUnreachable:
+        raise
+    except AdminError:
+        return None
+
+
+def _place(name: str, options: ExportOptions) -> tuple[Path, ExportFormat]:
+    """The file, and what is written into it.
+
+    Raises:
+        BadInput: its ending and the format asked for do not go together.
+        ConfirmationMissing: it is there, and nobody said that it may be replaced.
+    """
+    path = options.to.expanduser().absolute()
+    if path.is_dir():
+        path /= f"{safe_name(name)}.{options.format or 'parquet'}"
+    told = next((chosen for ending, chosen in _ENDINGS.items() if path.name.lower().endswith(ending)), None)
+    if told and options.format and told != options.format:
+        raise BadInput(
+            f"{plain(path.name)} is not called like a {options.format} file", fix="qdrant-admin export --help"
+        )
+    chosen: ExportFormat = told or options.format or "parquet"
+    if not path.parent.is_dir():
+        raise BadInput(f"there is no folder {plain(path.parent)}", fix=shlex.join(["mkdir", "-p", str(path.parent)]))
+    if chosen == "parquet":
+        check_installed(_parquet_kind())
+    there = [one for one in (path, sidecar(path)) if one.exists()]
+    if there and not options.overwrite:
+        raise ConfirmationMissing(
+            f"{plain(there[0])} is there already",
+            why="it would be replaced",
+            fix=shlex.join(["qdrant-admin", "export", name, "--to", str(path), "--yes"]),
+        )
+    return path, chosen
+
+
+def _parquet_kind() -> SourceKind:
+    return next(kind for kind in BUILT_IN if kind.scheme == "parquet")
+
+
+@contextlib.contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnusable(
+            f"{plain(path)} cannot be written",
+            why=error.strerror or str(error),
+            fix=shlex.join(["df", "-h", str(path.parent)]),
+        ) from error
