@@ -2,10 +2,7 @@
 
 import base64
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -15,46 +12,23 @@ from qdrant_admin.core.errors import AccessDenied, BadInput, SourceUnreadable
 from qdrant_admin.migration.sources.chroma_server import ChromaServer
 from qdrant_admin.migration.uri import KEY_VARIABLE, parse
 from tests.migration.support import moved, planned, workspace
+from tests.support.answering import Answered, Asked, answering
 from tests.support.real import Server
 
 pytestmark = pytest.mark.server
 
 COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
-Answer = tuple[int, bytes]
 
 
-@contextmanager
-def proxy(url: str, through: Callable[[BaseHTTPRequestHandler, bytes], Answer]) -> Iterator[str]:
-    """A server before the server at `url`, which answers each request with what `through` makes of it."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, content = through(self, body)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = _answer  # noqa: N815 # the names that http.server asks for
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 # the base class's name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as before:
-        thread = threading.Thread(target=before.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"chroma+http://127.0.0.1:{before.server_address[1]}"
-        finally:
-            before.shutdown()
-            thread.join()
-
-
-def forwarded(url: str, request: BaseHTTPRequestHandler, body: bytes, path: str = "") -> Answer:
-    target = url.removeprefix("chroma+") + (path or request.path)
-    answer = httpx.request(request.command, target, content=body, headers={"Content-Type": "application/json"})
-    return answer.status_code, answer.content
+def forwarded(url: str, asked: Asked, target: str = "") -> Answered:
+    """What the real server answers."""
+    answer = httpx.request(
+        asked.method,
+        url.removeprefix("chroma+") + (target or asked.target),
+        content=asked.body,
+        headers={"Content-Type": "application/json"},
+    )
+    return Answered(answer.content, answer.status_code)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +42,11 @@ def forwarded(url: str, request: BaseHTTPRequestHandler, body: bytes, path: str 
 def test_a_key_opens_it_and_is_shown_nowhere(
     server: Server, chroma_url: str, monkeypatch: pytest.MonkeyPatch, option: str, key: str, header: str, value: str
 ) -> None:
-    def guarded(request: BaseHTTPRequestHandler, body: bytes) -> Answer:
-        return forwarded(chroma_url, request, body) if request.headers.get(header) == value else (401, b"{}")
+    def guarded(asked: Asked) -> Answered:
+        return forwarded(chroma_url, asked) if asked.headers.get(header) == value else Answered({}, 401)
 
-    with proxy(chroma_url, guarded) as url:
+    with answering(guarded) as place:
+        url = f"chroma+http://{place}"
         with pytest.raises(AccessDenied, match="wants a key") as caught:
             ChromaServer(parse(url + option))
         assert KEY_VARIABLE in caught.value.fix
@@ -93,19 +68,20 @@ def test_an_unknown_way_of_showing_a_key_is_told(chroma_url: str) -> None:
 def test_the_interface_of_older_servers_is_spoken(server: Server, chroma_url: str) -> None:
     """As chromadb 0.4.24 answers: no /api/v2, no dimension, no configuration."""
 
-    def older(request: BaseHTTPRequestHandler, body: bytes) -> Answer:
-        if not request.path.startswith("/api/v1/"):
-            return 404, b'{"detail":"Not Found"}'
-        rest = request.path.removeprefix("/api/v1/")
+    def older(asked: Asked) -> Answered:
+        if not asked.path.startswith("/api/v1/"):
+            return Answered({"detail": "Not Found"}, 404)
+        rest = asked.target.removeprefix("/api/v1/")
         if not rest.startswith("collections"):
-            return forwarded(chroma_url, request, body, f"/api/v2/{rest}")
-        status, content = forwarded(chroma_url, request, body, COLLECTIONS + rest.removeprefix("collections"))
-        if request.command == "GET":
-            kept = ("id", "name", "metadata", "tenant", "database")
-            content = json.dumps([{key: one[key] for key in kept} for one in json.loads(content)]).encode()
-        return status, content
+            return forwarded(chroma_url, asked, f"/api/v2/{rest}")
+        answer = forwarded(chroma_url, asked, COLLECTIONS + rest.removeprefix("collections"))
+        if asked.method == "POST":
+            return answer
+        kept = ("id", "name", "metadata", "tenant", "database")
+        return Answered([{key: one[key] for key in kept} for one in json.loads(answer.content)])
 
-    with proxy(chroma_url, older) as url:
+    with answering(older) as place:
+        url = f"chroma+http://{place}"
         report = moved(workspace(server), f"{url}?collection=debian_memories")
         assert (report.verdict, report.collections[0].verified) == ("verified", 149)
         with closing(ChromaServer(parse(url))) as source:

@@ -97,6 +97,19 @@ BUILT_IN: tuple[SourceKind, ...] = (
         f"{_HERE}.sqlite_vec:SqliteVec",
         options=frozenset({"table", "payload", "on", "layout", "distance"}),
     ),
+    *(
+        SourceKind(
+            scheme,
+            "Redis with vectors in hashes",
+            "database",
+            f"{_HERE}.redis_hashes:RedisHashes",
+            options=frozenset({"prefix", "vector", "dtype", "layout", "distance"}),
+            port=6379,
+            extra="redis",
+            packages=("redis",),
+        )
+        for scheme in ("redis", "rediss")
+    ),
     SourceKind(
         "milvus-lite",
         "Milvus Lite folder",
@@ -105,6 +118,16 @@ BUILT_IN: tuple[SourceKind, ...] = (
         options=frozenset({"database", "layout", "distance"}),
         extra="files",
         packages=("pyarrow",),
+    ),
+    SourceKind(
+        "milvus",
+        "Milvus server",
+        "server",
+        f"{_HERE}.milvus_server:MilvusServer",
+        options=frozenset({"database", "load", "layout", "distance"}),
+        port=19530,
+        extra="milvus",
+        packages=("pymilvus",),
     ),
     SourceKind(
         "faiss",
@@ -142,6 +165,17 @@ BUILT_IN: tuple[SourceKind, ...] = (
         options=_COLUMNS | {"delimiter", "encoding"},
     ),
     SourceKind("npy", "NumPy array or folder", "path", f"{_HERE}.npy:NumpyFiles", options=_COLUMNS | {"payload"}),
+    SourceKind(
+        "pinecone",
+        "Pinecone index",
+        "server",
+        f"{_HERE}.pinecone_index:PineconeIndex",
+        options=frozenset({"layout", "distance"}),
+        extra="pinecone",
+        packages=("pinecone",),
+        tested=False,
+        written="pinecone+https://INDEX-HOST",
+    ),
     SourceKind("rejects", "reject file of an earlier run", "path", f"{_HERE}.reject_file:RejectedRecords"),
 )
 
