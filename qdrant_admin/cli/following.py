@@ -50,10 +50,15 @@ def _what(report: Any) -> tuple[str, list[str]]:
     return "bring it into a server", arguments if program == "qdrant-admin" else []
 
 
+def _export(report: Any) -> tuple[str, list[str]]:
+    return "the way back", ["migrate", report.source]
+
+
 _NEXT = {
     "CollectionsReport": _collections,
     "PointsReport": _points,
     "PlanReport": _plan,
     "MigrationReport": _migration,
     "WhatReport": _what,
+    "ExportReport": _export,
 }

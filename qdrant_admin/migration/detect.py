@@ -8,8 +8,9 @@ import json
 import shlex
 import sqlite3
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from qdrant_admin.core.errors import SourceUnreadable
@@ -40,7 +41,21 @@ _ARROW = Found("arrow", "an Arrow file", "arrow")
 _NUMPY = Found("npy", "a NumPy array", "npy")
 _FAISS = Found("faiss", "a FAISS index", "faiss")
 _LINES = Found("jsonl", "a file of JSON lines", "jsonl")
-_PARQUETS = Found("parquet", "a folder of Parquet files", "parquet")
+_ROWS = (
+    ("parquet", "Parquet files", ("*.parquet", "*=*/*.parquet", "*=*/*=*/*.parquet")),
+    ("jsonl", "files of JSON lines", ("*.jsonl", "*.ndjson", "*.jsonl.gz", "*.ndjson.gz")),
+    ("csv", "CSV files", ("*.csv", "*.tsv", "*.csv.gz", "*.tsv.gz")),
+    ("npy", "NumPy arrays", ("*.npy", "*.npz")),
+    ("arrow", "Arrow files", ("*.arrow", "*.feather")),
+)
+"""What a folder of rows is called by, in the order in which it is asked. Other folders in it have to be parts of it."""
+
+
+def _holds(path: Path, patterns: Sequence[str]) -> bool:
+    strangers = (one for one in path.iterdir() if one.is_dir() and "=" not in one.name and one.name[0] not in "._")
+    return next(strangers, None) is None and any(next(path.glob(pattern), None) for pattern in patterns)
+
+
 _FOLDERS: tuple[tuple[Callable[[Path], bool], Found], ...] = (
     (
         lambda path: any(path.glob("collections/*/schema.json")),
@@ -61,12 +76,16 @@ _FOLDERS: tuple[tuple[Callable[[Path], bool], Found], ...] = (
         lambda path: (path / "dataset_dict.json").exists(),
         Found("hf", "a saved Hugging Face data set of several splits", "arrow"),
     ),
-    (lambda path: any(path.glob("*.parquet")) and not any(one.is_dir() for one in path.iterdir()), _PARQUETS),
+    *(
+        (partial(_holds, patterns=patterns), Found(kind, f"a folder of {words}", kind))
+        for kind, words, patterns in _ROWS
+    ),
 )
 """Sign of a folder, and what it is. The first that fits counts."""
 _MAGIC: tuple[tuple[bytes, Found], ...] = (
     (b"PAR1", _PARQUET),
     (b"ARROW1", _ARROW),
+    (b'{"qdrant_admin_r', Found("rejects", "a reject file of an earlier run", "rejects")),
     (b"\x93NUMPY", _NUMPY),
     *((mark, _FAISS) for mark in (b"IxF", b"IxM", b"IHN", b"IwF", b"IwP", b"IxP", b"IxS")),
 )
