@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+_servers: dict[str, Any] = {}
+
 
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[tuple[str, Any]]:
@@ -17,12 +19,20 @@ def served(folder: Path) -> Iterator[tuple[str, Any]]:
 
         server, database, port = start_server_in_thread(str(folder))
         client = MilvusClient(uri=f"http://127.0.0.1:{port}")
+        _servers[f"127.0.0.1:{port}"] = server
         try:
             yield f"127.0.0.1:{port}", client
         finally:
             client.close()
             server.stop(grace=0).wait()
             database.close()
+
+
+@contextlib.contextmanager
+def stopped(address: str) -> Iterator[None]:
+    """From here on nothing answers at this address."""
+    _servers[address].stop(grace=0).wait()
+    yield
 
 
 def row(number: int) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class SourceKind:
 _HERE = "qdrant_admin.migration.sources"
 _COLUMNS = frozenset({"id", "vector", "distance", "datatype", "bytes"})
 """What every file of rows takes: which columns are what, and what the file cannot say."""
+_SEARCH = frozenset({"layout", "distance", "ca_certs"})
+"""What a cluster takes; `ca_certs` is a file with the certificate that its own was signed with."""
 BUILT_IN: tuple[SourceKind, ...] = (
     SourceKind(
         "chroma",
@@ -175,6 +177,28 @@ BUILT_IN: tuple[SourceKind, ...] = (
         packages=("pinecone",),
         tested=False,
         written="pinecone+https://INDEX-HOST",
+    ),
+    SourceKind(
+        "elasticsearch",
+        "Elasticsearch cluster",
+        "server",
+        f"{_HERE}.search_server:ElasticsearchServer",
+        options=_SEARCH,
+        port=9200,
+        extra="elasticsearch",
+        packages=("elasticsearch",),
+        tested=False,
+    ),
+    SourceKind(
+        "opensearch",
+        "OpenSearch cluster",
+        "server",
+        f"{_HERE}.search_server:OpenSearchServer",
+        options=_SEARCH,
+        port=9200,
+        extra="opensearch",
+        packages=("opensearchpy",),
+        tested=False,
     ),
     SourceKind("rejects", "reject file of an earlier run", "path", f"{_HERE}.reject_file:RejectedRecords"),
 )

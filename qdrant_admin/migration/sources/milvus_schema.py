@@ -144,6 +144,8 @@ def _value(field: Field, row: Mapping[str, Any]) -> Any:
             return read_json(value)
         except (ValueError, RecursionError):
             return said(value)
+    if field.kind == "array" and value is not None:
+        return said(list(value))  # a server's answer has a sequence of its own
     return said(value)
 
 
