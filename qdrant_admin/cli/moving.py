@@ -68,6 +68,11 @@ COMMON = {"profile", "as_json", "events", "debug"}
     help="Requests at the same time; 0: as many as help.",
 )
 @click.option(
+    "--into-staging",
+    is_flag=True,
+    help="Fill a collection beside the one in use, and switch an alias of its name to it once it is verified.",
+)
+@click.option(
     "--method",
     type=click.Choice(["auto", "stream", "snapshot"]),
     default="auto",

@@ -196,12 +196,18 @@ class Database:
 
     def set_alias(self, alias: str, collection: str) -> None:
         """Point an alias to a collection, in one step when it points elsewhere now."""
-        check_collection_name(alias)
-        check_collection_name(collection)
+        self.set_aliases({alias: collection})
+
+    def set_aliases(self, wanted: Mapping[str, str]) -> None:
+        """Point aliases to collections, all of them in one step."""
+        there = self.aliases()
         actions: list[dict[str, Any]] = []
-        if alias in self.aliases():
-            actions.append({"delete_alias": {"alias_name": alias}})
-        actions.append({"create_alias": {"alias_name": alias, "collection_name": collection}})
+        for alias, collection in wanted.items():
+            check_collection_name(alias)
+            check_collection_name(collection)
+            if alias in there:
+                actions.append({"delete_alias": {"alias_name": alias}})
+            actions.append({"create_alias": {"alias_name": alias, "collection_name": collection}})
         self._rest.call("POST", "/collections/aliases", {"actions": actions})
 
     def delete_alias(self, alias: str) -> None:

@@ -15,7 +15,7 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted, size
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorSpec
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
-from qdrant_admin.migration import checkpoint, ids
+from qdrant_admin.migration import checkpoint, ids, staging
 from qdrant_admin.migration.methods import RESTORE_BYTES_A_SECOND, Chosen, Methods
 from qdrant_admin.migration.reports import (
     CollectionPlan,
@@ -69,6 +69,9 @@ class PlanOptions(Frozen):
     """Source names that are left out."""
     workers: int = Field(default=0, ge=0, le=MAX_WORKERS)
     """Requests under way at the same time; 0: as many as do some good on one machine."""
+    into_staging: bool = False
+    """Fill a collection of another name, and give the target's name to it as an alias once it is verified. What the
+    alias pointed to before stays."""
     method: MethodChoice = "auto"
     """How collections are copied. stream: point by point; snapshot: the server's own files, whole, from one Qdrant
     server to another; auto: as a snapshot where one will do, else point by point."""
@@ -129,6 +132,7 @@ class _Planner:
         self._problems: list[Problem] = []
         self._taken: dict[str, str] = {}
         self._workers = options.workers or WORKERS
+        self._run = uuid.uuid4().hex[:12]
 
     def report(self, database: "Database", found: list[SourceCollection]) -> PlanReport:
         if self._options.to is not None and len(found) != 1:
@@ -149,7 +153,7 @@ class _Planner:
             self._problem("warning", "", "the source has no collection")
         self._space(sum(planned.estimated_bytes for planned in plans if planned.action != "skip"))
         return PlanReport(
-            run=uuid.uuid4().hex[:12],
+            run=self._run,
             source=str(self._uri),
             source_kind=self._source.kind,
             target=self._ws.runtime.endpoint.url,
@@ -192,37 +196,21 @@ class _Planner:
     ) -> CollectionPlan:
         if found.name in self._options.skip_collections:
             return self._left_out(found)
-        target = self._name(found.name, {*existing, *aliases})
+        name = self._name(found.name, {*existing, *aliases})
+        staged = self._options.into_staging
+        target = staging.staging_name(name, self._run) if staged else name
         info = existing.get(target)
         spec = found.spec or CollectionSpec(vectors=())
         octets = found.count * (_PAYLOAD_GUESS + 4 * sum(slot.size or 64 for slot in spec.vectors))
         for warning in found.warnings:
             self._problem("warning", found.name, warning)
-        for alias in found.aliases:
-            if alias in existing or aliases.get(alias, target) != target:
-                self._problem(
-                    "warning", found.name, f"the alias {plain(alias)} is taken in the target and stays as it is there"
-                )
         if found.colliding_ids:
             shown = ", ".join(plain(record) for record in found.colliding_ids[:5])
             words = (
                 f"{counted(len(found.colliding_ids), 'id')} spell the same UUIDs and would become fewer points: {shown}"
             )
             self._problem("refused", found.name, words, "")
-        if target in aliases:
-            self._problem(
-                "refused",
-                found.name,
-                f"{plain(target)} is an alias in the target",
-                self._again("--on-conflict", "rename"),
-            )
-        elif self._is_itself(found.name, target):
-            self._problem(
-                "refused",
-                found.name,
-                "source and target are the same collection",
-                self._again("--on-conflict", "rename"),
-            )
+        self._target_problems(found, name, target, existing, aliases)
         if found.duplicate_ids:
             again = f"{counted(found.duplicate_ids, 'record')} whose id comes again: the last one of each is kept"
             self._problem("warning", found.name, again)
@@ -247,9 +235,38 @@ class _Planner:
             method=chosen.method,
             method_why=chosen.why,
             spans=self._spans(found) if action != "skip" and chosen.method == "stream" else WHOLE,
+            alias=name if staged else "",
+            replaces=aliases.get(name, "") if staged else "",
             in_order=found.duplicate_ids != 0,
             source_mark=mark_of(self._source, found.name),
         )
+
+    def _target_problems(
+        self,
+        found: SourceCollection,
+        name: str,
+        target: str,
+        existing: dict[str, CollectionInfo],
+        aliases: dict[str, str],
+    ) -> None:
+        """What is there under the names that this collection, and its aliases, would take."""
+        staged = self._options.into_staging
+        for alias in found.aliases:
+            free = {None, target, aliases.get(name)} if staged else {None, target}
+            if alias in existing or aliases.get(alias) not in free:
+                words = f"the alias {plain(alias)} is taken in the target and stays as it is there"
+                self._problem("warning", found.name, words)
+        rename = self._again("--on-conflict", "rename")
+        if staged:
+            if name in existing:
+                self._problem("refused", found.name, staging.taken(name), self._other_alias(found.name, name))
+        elif target in aliases:
+            self._problem("refused", found.name, f"{plain(target)} is an alias in the target", rename)
+        elif self._is_itself(found.name, target):
+            self._problem("refused", found.name, "source and target are the same collection", rename)
+
+    def _other_alias(self, source: str, name: str) -> str:
+        return command(self._uri, "--into-staging", "--rename", f"{source}={unique_name(f'{name}-live', self._taken)}")
 
     def _method(self, name: str, target: CollectionInfo | None) -> Chosen:
         chosen = self._methods.choose(name, target)

@@ -61,6 +61,11 @@ class CollectionPlan(Frozen):
     """How it is copied. stream: point by point; snapshot: the server's own files, whole."""
     method_why: str = ""
     """Why in this way, in words."""
+    alias: str = ""
+    """The alias that is switched to the target once it is verified: the target is filled beside what is in use. Empty:
+    the target is filled under its own name."""
+    replaces: str = ""
+    """What that alias pointed to when this was planned; empty when there was none of that name."""
     estimated_seconds: float | None = None
     """A guess at how long the copy takes; None when there is nothing to guess from."""
 
@@ -143,6 +148,10 @@ class CollectionResult(Frozen):
     extra: int = 0
     """Points of the target that are not of this source."""
     note: str = ""
+    alias: str = ""
+    """The alias that was switched to the target; empty when none was."""
+    kept: str = ""
+    """The collection that this alias pointed to before, which is still there."""
     method: Method = "stream"
     retries: int = 0
     """How often the copy had to begin anew behind its checkpoint, because somebody did not answer."""

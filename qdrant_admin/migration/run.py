@@ -14,7 +14,7 @@ from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import VectorSpec
-from qdrant_admin.migration import checkpoint, compare, snapshot
+from qdrant_admin.migration import checkpoint, compare, snapshot, staging
 from qdrant_admin.migration.alone import alone
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
 from qdrant_admin.migration.plan import misfits
@@ -33,7 +33,7 @@ from qdrant_admin.migration.stream import Copier
 from qdrant_admin.migration.task import Task
 from qdrant_admin.migration.uri import command, parse
 from qdrant_admin.migration.verify import Verifier
-from qdrant_admin.migration.weather import PASSING, Weather
+from qdrant_admin.migration.weather import Weather
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class _Run:
         yield from self._copy(wanted, slots)
         yield from self._aliases(wanted)
         yield from self._verify(wanted, slots)
+        yield from self._switch(wanted)
         checkpoint.finish(self._store, self._plan.run)
         yield Finished(report=self.report())
 
@@ -260,20 +261,14 @@ class _Run:
 
     def _aliases(self, wanted: list[CollectionPlan]) -> Events:
         """Put back the aliases that are free; the plan has told about the others."""
-        while any(planned.aliases for planned in wanted):
-            try:
-                yield from self._put_back(wanted)
-            except PASSING as error:
-                yield from self._weather.wait(error)
-            else:
-                yield from self._weather.fair()
-                return
+        if any(planned.aliases for planned in wanted):
+            yield from self._weather.through(lambda: self._put_back(wanted))
 
     def _put_back(self, wanted: list[CollectionPlan]) -> Events:
         taken = self._database.aliases()
         names = set(self._database.names())
         for planned in wanted:
-            for alias in planned.aliases:
+            for alias in () if planned.alias else planned.aliases:
                 if alias in taken or alias in names:
                     continue
                 try:
@@ -296,3 +291,16 @@ class _Run:
         yield StepFinished(
             step="verify", outcome="ok" if sound else "failed", detail=f"{counted(verified, 'point')} equal"
         )
+
+    def _switch(self, wanted: list[CollectionPlan]) -> Events:
+        """Switch the aliases of collections that were filled beside those in use; only of those that are verified."""
+        for planned in wanted:
+            result = self._results[planned.source]
+            if not planned.alias:
+                continue
+            if result.verdict != "verified":
+                self._results[planned.source] = staging.not_switched(planned, result)
+                continue
+            switch = staging.Switch(self._database, planned)
+            yield from self._weather.through(switch.run)
+            self._results[planned.source] = switch.told(result)

@@ -43,6 +43,17 @@ class Weather:
             yield Notice(text=f"it answers again after {duration(self._clock() - self._since)}; going on")
         self._since, self._pause = None, _FIRST_WAIT
 
+    def through(self, work: Callable[[], Events]) -> Events:
+        """Do it, and again after every passing fault, until it is done."""
+        while True:
+            try:
+                yield from work()
+            except PASSING as error:
+                yield from self.wait(error)
+            else:
+                yield from self.fair()
+                return
+
     def wait(self, error: AdminError) -> Events:
         """Wait a little longer each time.
 

@@ -1,0 +1,85 @@
+"""Filling a collection beside the one in use, and switching an alias to it once it is verified.
+
+An application that names the alias goes over from one request to the next; the collection it has used stays.
+"""
+
+import shlex
+from typing import TYPE_CHECKING
+
+from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.names import MAX_LENGTH, quoted
+from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.gateway import Database
+
+_RUN_CHARACTERS = 8
+
+
+def staging_name(alias: str, run: str) -> str:
+    """The collection that is filled: `notes-staging-1a2b3c4d`."""
+    ending = f"-staging-{run[:_RUN_CHARACTERS]}"
+    return alias.encode()[: MAX_LENGTH - len(ending)].decode(errors="ignore") + ending
+
+
+def taken(alias: str) -> str:
+    """Why an alias cannot be had, in words."""
+    return (
+        f"{plain(alias)} is a collection in the target, not an alias, and Qdrant gives an alias no collection's name. "
+        "Take another name for the alias and point the application at that, or delete the collection first"
+    )
+
+
+def goes_along(alias: str, planned: CollectionPlan, aliases: dict[str, str]) -> bool:
+    """Whether an alias of the source is switched with the plan's own: it is free, or points to the same collection."""
+    return aliases.get(alias) in {None, aliases.get(planned.alias), planned.target}
+
+
+class Switch:
+    """The switch of one collection's alias. Done again after a kill, it changes nothing."""
+
+    def __init__(self, database: "Database", planned: CollectionPlan) -> None:
+        self._database, self._planned = database, planned
+        self._kept = ""
+
+    def run(self) -> Events:
+        """Point the alias, and those of the source that go along, to the staging collection; all in one request.
+
+        Raises:
+            RequestRejected: a collection of that name has been made since the plan.
+        """
+        planned, alias = self._planned, plain(self._planned.alias)
+        step = f"switch:{planned.target}"
+        yield StepStarted(step=step, title=f"switching {alias} to {plain(planned.target)}")
+        aliases, names = self._database.aliases(), set(self._database.names())
+        before = aliases.get(planned.alias)
+        self._kept = planned.replaces if before in {None, planned.target} else before or ""
+        self._kept = self._kept if self._kept in names else ""
+        wanted = [planned.alias, *(one for one in planned.aliases if one not in names)]
+        self._database.set_aliases({one: planned.target for one in wanted if goes_along(one, planned, aliases)})
+        if self._kept:
+            yield Notice(text=f"{plain(self._kept)} is kept as it was; to delete it: {self._how_to_delete()}")
+        yield StepFinished(
+            step=step, detail=f"{alias} pointed to {plain(self._kept)}" if self._kept else f"{alias} is new"
+        )
+
+    def told(self, result: CollectionResult) -> CollectionResult:
+        """The result, with what became of the alias."""
+        planned = self._planned
+        words = f"{plain(planned.alias)} points to {plain(planned.target)} now"
+        if self._kept:
+            words += f"; {plain(self._kept)} is kept, to delete it: {self._how_to_delete()}"
+        return result.model_copy(
+            update={"alias": planned.alias, "kept": self._kept, "note": "; ".join(filter(None, (result.note, words)))}
+        )
+
+    def _how_to_delete(self) -> str:
+        return shlex.join(["curl", "-X", "DELETE", f"{self._database.url}/collections/{quoted(self._kept)}"])
+
+
+def not_switched(planned: CollectionPlan, result: CollectionResult) -> CollectionResult:
+    """The result of a staging collection that is not what it should be."""
+    still = f"still points to {plain(planned.replaces)}" if planned.replaces else "was not made"
+    words = f"{plain(planned.alias)} {still}: {plain(planned.target)} is not verified"
+    return result.model_copy(update={"note": "; ".join(filter(None, (result.note, words)))})
