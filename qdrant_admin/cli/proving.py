@@ -30,8 +30,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--report", "files", type=FILE, multiple=True,
               help="Write the certificate here: .md, .html or .json by its name; may be repeated.")  # fmt: skip
+@click.option("--finish", is_flag=True, help="Take the second look of a check that was cut off.")
 @common
-def verify(call: Call, how: Any, collections: tuple[str, ...], baseline: Path | None, files: tuple[Path, ...]) -> None:
+def verify(call: Call, files: tuple[Path, ...], finish: bool, baseline: Path | None, **chosen: Any) -> None:
     """Fingerprint every point, restart the server, fingerprint again, and compare.
 
     Exit code 0 means persisted: nothing is missing, nothing has changed.
@@ -43,17 +44,22 @@ def verify(call: Call, how: Any, collections: tuple[str, ...], baseline: Path | 
       qdrant-admin verify --baseline monday.json
     """
     from qdrant_admin.persistence.baseline import load
+    from qdrant_admin.persistence.finish import finish as second_look
     from qdrant_admin.persistence.verify import VerifyOptions
     from qdrant_admin.persistence.verify import verify as operation
 
     writers = [(path, _form(path)) for path in files]
     ws = call.workspace()
-    options = VerifyOptions(
-        how=how or ("none" if baseline else "graceful"),
-        collections=collections,
-        baseline=load(baseline) if baseline else None,
-    )
-    report = call.run(lambda cancel: operation(ws, options, cancel=cancel))
+    if finish:
+        if baseline or any(chosen.values()):
+            raise click.UsageError(
+                "--finish takes what the first look took; --how, --collection and --baseline do not go"
+            )
+        report = call.run(lambda cancel: second_look(ws, cancel=cancel))
+    else:
+        chosen["how"] = chosen["how"] or ("none" if baseline else "graceful")
+        options = VerifyOptions(**chosen, baseline=load(baseline) if baseline else None)
+        report = call.run(lambda cancel: operation(ws, options, cancel=cancel))
     for path, write in writers:
         _write(path, write(report))
         call.say(f"written to {path}")

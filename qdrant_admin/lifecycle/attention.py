@@ -17,7 +17,7 @@ NEARLY_FULL_BELOW = 1024**3
 def attention(settings: Settings, seen: Observation) -> tuple[Attention, ...]:
     """Every item, faults before warnings, otherwise in the order of how much depends on it."""
     items = [*_access(settings, seen), *_process(settings, seen), *_answers(settings, seen), *_data(settings, seen)]
-    items += [*_storage(settings, seen), *_safety(settings, seen)]
+    items += [*_storage(settings, seen), *_safety(settings, seen), *_unfinished(settings, seen)]
     return tuple(sorted(items, key=lambda item: item.level != "fail"))
 
 
@@ -141,6 +141,13 @@ def _safety(settings: Settings, seen: Observation) -> Iterator[Attention]:
         text = f"restart policy {seen.state.restart_policy}: it does not come back with the machine"
         fix = command(settings, "up --restart-policy unless-stopped --apply")
         yield Attention(level="warn", text=text, fix=fix, action="apply")
+
+
+def _unfinished(settings: Settings, seen: Observation) -> Iterator[Attention]:
+    if seen.unfinished_check is not None:
+        began = f"{seen.unfinished_check.astimezone():%Y-%m-%d %H:%M}"
+        text = f"the check of {began} was cut off before its second look, so it has proven nothing yet"
+        yield Attention(level="warn", text=text, fix=command(settings, "verify --finish"), action="finish_check")
 
 
 def no_key(settings: Settings) -> Attention:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import AdminError
+from qdrant_admin.lifecycle.pending import pending
 from qdrant_admin.server.runtime import Capabilities, Change, RuntimeKind, RuntimeState
 from qdrant_admin.workspace import Workspace
 
@@ -27,6 +29,8 @@ class Observation:
     changes: tuple[Change, ...] = ()
     probe: "Probe | None" = None
     collections: "tuple[CollectionInfo, ...] | None" = None
+    unfinished_check: datetime | None = None
+    """When a check began that was cut off between its two looks."""
     troubles: dict[str, AdminError] = field(default_factory=dict)
     """Part (`runtime`, `changes`, `collections`) to why it could not be looked at."""
 
@@ -58,6 +62,8 @@ def observe(ws: Workspace) -> Observation:
     settings = ws.settings
     asked = settings.profile.runtime
     seen = Observation("docker" if asked == "auto" else asked, settings.endpoint)
+    cut_off = seen.look("history", lambda: pending(ws.store, settings.name))
+    seen.unfinished_check = cut_off.at if cut_off else None
     runtime = seen.look("runtime", lambda: ws.runtime)
     if runtime is not None:
         seen.kind, seen.endpoint, seen.capabilities = runtime.kind, runtime.endpoint, runtime.capabilities

@@ -21,6 +21,7 @@ from qdrant_admin.core.words import counted, duration
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence import canaries
+from qdrant_admin.persistence.alone import alone
 from qdrant_admin.persistence.options import CrashOptions, VerifyOptions
 from qdrant_admin.persistence.oracle import SPEC, Crowd, Loss, NameWriter, PointWriter, Writer, names_of
 from qdrant_admin.persistence.preconditions import check_health, check_server
@@ -41,9 +42,9 @@ def crash_test(ws: Workspace, options: CrashOptions, *, cancel: CancelToken) -> 
     A cancel is heard between two kills, with the server up again and the canaries removed.
 
     Raises:
-        Unsupported, NotOurs, ServerUnreachable, ServerTrouble: before anything was touched.
+        Unsupported, NotOurs, Refused, ServerUnreachable, ServerTrouble: before anything was touched.
     """
-    return recorded(ws.store, "crash-test", ws.settings.name, _Test(ws, options, cancel).run())
+    return recorded(ws.store, "crash-test", ws.settings.name, alone(ws, _Test(ws, options, cancel).run()))
 
 
 class _Test:

@@ -9,10 +9,13 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, Refused
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.history import recorded
+from qdrant_admin.core.jsonable import to_json
 from qdrant_admin.core.words import counted
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.lifecycle import pending
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.ready import wait_ready
+from qdrant_admin.persistence.alone import alone
 from qdrant_admin.persistence.baseline import against, with_baseline, worse
 from qdrant_admin.persistence.judge import Judgement, judge, likely_cause, without_after
 from qdrant_admin.persistence.options import VerifyOptions
@@ -46,10 +49,11 @@ def verify(ws: Workspace, options: VerifyOptions, *, cancel: CancelToken) -> Eve
     again.
 
     Raises:
-        Unsupported, NotOurs, Refused, ServerUnreachable, ServerTrouble: before anything was touched.
+        Unsupported, NotOurs, Refused, ServerUnreachable, ServerTrouble: before anything was touched; `Refused` also
+            when another check of this server is at work.
         NotFound: a collection that was asked for is not there.
     """
-    return recorded(ws.store, "verify", ws.settings.name, _Check(ws, options, cancel).run())
+    return recorded(ws.store, "verify", ws.settings.name, alone(ws, _Check(ws, options, cancel).run()))
 
 
 class _Check:
@@ -63,6 +67,7 @@ class _Check:
         self._phase_begun = self._begun
         self._rounds: list[Round] = []
         self._written_between: tuple[str, ...] = ()
+        self._gave_up = False
 
     def run(self) -> Events:
         """The whole story."""
@@ -78,18 +83,34 @@ class _Check:
                 judgement = Judgement("inconclusive", reason, without_after(self._before))
                 yield Finished(report=self._report(state, judgement, fix=fix))
                 return
-            for how in self._ways(state):
-                try:
-                    judgement = yield from self._round(how)
-                except Cancelled:
-                    raise
-                except AdminError as error:
-                    self._rounds.append(Round(how=how, verdict="inconclusive"))
-                    yield from self._gave_out(state, error)
-                    return
-                if judgement.verdict != "persisted":
-                    break
-            yield from self._conclude(state, judgement)
+            self._keep_first_look(state)
+            try:
+                yield from self._all_rounds(state)
+            finally:  # a process that is killed does not come by here
+                if not self._gave_up:
+                    pending.forget(self._ws.store, self._ws.settings.name)
+
+    def _keep_first_look(self, state: RuntimeState) -> None:
+        """So that `finish` can compare with it, should there be no second look."""
+        if self._options.how != "none":
+            judgement = Judgement("inconclusive", "it was cut off before its second look", without_after(self._before))
+            report = self._report(state, judgement, fix=command(self._ws.settings, "verify --finish"))
+            pending.remember(self._ws.store, self._ws.settings.name, to_json(report))
+
+    def _all_rounds(self, state: RuntimeState) -> Events:
+        for how in self._ways(state):
+            try:
+                judgement = yield from self._round(how)
+            except Cancelled:
+                raise
+            except AdminError as error:
+                self._rounds.append(Round(how=how, verdict="inconclusive"))
+                self._gave_up = self._options.how != "none"
+                yield from self._gave_out(state, error)
+                return
+            if judgement.verdict != "persisted":
+                break
+        yield from self._conclude(state, judgement)
 
     def _ways(self, state: RuntimeState) -> tuple[Way, ...]:
         """The restarts to make, one after the other."""

@@ -260,11 +260,20 @@ class Services:
 
         return verify(self.workspace, options, cancel=cancel)
 
-    def source_uri(self, folder: Path) -> str:
-        """The URI that reads a folder, as far as its content tells."""
-        from qdrant_admin.migration.detect import detect_scheme
+    def finish_check(self, cancel: CancelToken) -> Events:
+        """Take the second look of a check that was cut off."""
+        from qdrant_admin.persistence.finish import finish
 
-        return f"{detect_scheme(folder) or 'chroma'}:{folder}"
+        return finish(self.workspace, cancel=cancel)
+
+    def look_at(self, path: Path) -> tuple[str, str]:
+        """The URI that reads a file or folder, empty when nothing does; and what it is, in words."""
+        from qdrant_admin.migration.detect import look
+        from qdrant_admin.migration.uri import SourceUri
+
+        found = look(path)
+        uri = str(SourceUri(scheme=found.scheme, path=found.place or path)) if found.scheme else ""
+        return uri, found.words
 
     def migrations(self, limit: int) -> "list[tuple[HistoryEntry, MigrationReport]]":
         """Migrations of this profile that came to an end, newest first, each with its report."""

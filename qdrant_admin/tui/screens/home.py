@@ -46,6 +46,13 @@ class HomeScreen(BaseScreen):
         Binding(
             "o", "attend('adopt')", "adopt", id="home.adopt", tooltip="put this server, made by others, into our care"
         ),
+        Binding(
+            "f",
+            "attend('finish_check')",
+            "finish the check",
+            id="home.finish",
+            tooltip="take the look that a check lacks",
+        ),
         Binding("u", "attend('add_key')", "add a key", id="home.key", tooltip="generate an API key and keep it safe"),
         Binding(
             "d", "attend('doctor')", "doctor", id="home.doctor", tooltip="examine everything, with a fix for each fault"
@@ -160,7 +167,7 @@ class HomeScreen(BaseScreen):
                 return up and can is not None and "graceful" in can.restart
             case "attend", ("add_key",):
                 return status is not None and not status.api_key and "add_key" in wanted
-            case "attend", ("apply" | "adopt" as named,):
+            case "attend", ("apply" | "adopt" | "finish_check" as named,):
                 return named in wanted or (named == "apply" and status is not None and bool(status.changes))
             case "stop", _:
                 return up and can is not None and can.stop
@@ -194,8 +201,12 @@ class HomeScreen(BaseScreen):
                 )
             case "add_key":
                 self.ask(services.add_key, self._key_added, group="key")
-            case "doctor":
-                self.run_job("doctor", "examine everything", services.doctor, touches="")
+            case "doctor" | "finish_check":
+                looks = {
+                    "doctor": ("doctor", "examine everything", services.doctor),
+                    "finish_check": ("verify", "verify: the second look", services.finish_check),
+                }
+                self.run_job(*looks[what], touches="")
             case "logs":
                 self.admin.action_go("logs")
 

@@ -22,6 +22,7 @@ ACTION_KEYS: dict[str, tuple[str, str]] = {
     "logs": ("l", "logs"),
     "doctor": ("d", "doctor"),
     "adopt": ("o", "adopt"),
+    "finish_check": ("f", "finish it"),
 }
 """The key on Home for the action of an attention item. `HomeScreen` binds the same keys."""
 

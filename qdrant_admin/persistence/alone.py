@@ -1,0 +1,24 @@
+"""One check of a server at a time: two that restart it would each see the other's restart as a fault."""
+
+from qdrant_admin.core.errors import Refused
+from qdrant_admin.core.events import Events
+from qdrant_admin.core.locks import Held, holding
+from qdrant_admin.lifecycle.pending import lock_of
+from qdrant_admin.workspace import Workspace
+
+
+def alone(ws: Workspace, events: Events) -> Events:
+    """Pass events through while nobody else checks this profile's server.
+
+    Raises:
+        Refused: somebody does.
+    """
+    try:
+        with holding(lock_of(ws.settings.name)):
+            yield from events
+    except Held as error:
+        raise Refused(
+            "another check of this server is going on",
+            why="both would restart it, and neither could tell what the other did",
+            fix="wait for it to end",
+        ) from error
