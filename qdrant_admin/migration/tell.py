@@ -13,11 +13,17 @@ POLICIES = {
     "rename": "a target that exists stays as it is; a new name is taken",
 }
 ACTIONS = {"create": "is made", "append": "is added to", "replace": "is made anew", "skip": "is left out"}
+METHODS = {
+    "auto": "from one Qdrant server to another as a snapshot where one will do, else point by point",
+    "stream": "point by point",
+    "snapshot": "as a snapshot, the server's own files, or not at all",
+}
 REJECT_POLICIES = {
     "continue": "a record that cannot be stored goes to the reject file, the others go on",
     "fail": "the first record that cannot be stored stops the migration",
 }
 WORKERS = "Requests under way at the same time; 0: as many as do some good here."
+USUAL_BATCH = PlanReport.model_fields["batch_size"].default
 _STAYS = "What was acknowledged stays"
 
 
@@ -83,13 +89,17 @@ def replay(report: MigrationReport) -> str:
 def command(plan: PlanReport) -> list[str]:
     """The words of the command that does what a plan says."""
     given = ["qdrant-admin", "migrate", plan.source]
-    if plan.on_conflict != "fail":
-        given += ["--on-conflict", plan.on_conflict]
+    chosen = {"--on-conflict": plan.on_conflict, "--on-reject": plan.on_reject, "--method": plan.method}
+    usual = {"--on-conflict": "fail", "--on-reject": "continue", "--method": "auto"}
+    for option, value in chosen.items():
+        given += [option, value] if value != usual[option] else []
+    given += ["--batch-size", str(plan.batch_size)] if plan.batch_size != USUAL_BATCH else []
+    given += ["--into-staging"] if any(one.alias for one in plan.collections) else []
     for one in plan.collections:
         if one.left_out:
             given += ["--exclude", one.source]
-        elif one.target != one.source and one.on_conflict != "rename":
-            given += ["--rename", f"{one.source}={one.target}"]
+        elif (name := one.alias or one.target) != one.source and one.on_conflict != "rename":
+            given += ["--rename", f"{one.source}={name}"]
         if one.on_conflict != plan.on_conflict:
             given += ["--on-conflict-of", f"{one.source}={one.on_conflict}"]
     return given
@@ -109,7 +119,7 @@ def how(plan: PlanReport) -> list[tuple[str, str]]:
     needed = sum(one.estimated_bytes for one in taken)
     rows = [
         ("conflicts", f"{plan.on_conflict}: {POLICIES[plan.on_conflict]}"),
-        ("copy", _copy(plan)),
+        *[("copy", text) for text in dict.fromkeys(_copy(plan, one) for one in taken)],
         ("rejects", f"{plan.on_reject}: {REJECT_POLICIES[plan.on_reject]}"),
         *[("ids", text) for text in dict.fromkeys(one.ids for one in taken if one.ids)],
         *[("payload", text) for text in dict.fromkeys(one.payload for one in taken if one.payload)],
@@ -118,11 +128,21 @@ def how(plan: PlanReport) -> list[tuple[str, str]]:
     return [(label, text) for label, text in rows if text]
 
 
-def _copy(plan: PlanReport) -> str:
-    batches = f"at most {words.counted(plan.batch_size, 'point')} a request, {words.counted(plan.workers, 'request')}"
-    return f"{batches} at a time"
+def _copy(plan: PlanReport, one: CollectionPlan) -> str:
+    why = f" ({one.method_why})" if one.method_why else ""
+    if one.method == "snapshot":
+        return f"as a snapshot{why}"
+    requests = words.counted(1 if one.in_order else plan.workers, "request")
+    return f"at most {words.counted(plan.batch_size, 'point')} a request, {requests} at a time{why}"
 
 
 def asides(one: CollectionResult) -> list[str]:
     """What is to be said of one collection besides its figures."""
-    return [one.note] if one.note else []
+    facts = []
+    if one.method == "snapshot":
+        facts.append("copied as a snapshot")
+    if one.bytes:
+        facts.append(f"{words.size(one.bytes)} sent")
+    if one.retries:
+        facts.append(f"taken up again {words.counted(one.retries, 'time')} while somebody did not answer")
+    return [text for text in (one.note, ", ".join(facts)) if text]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
@@ -225,7 +226,7 @@ async def test_a_plan_is_changed_field_by_field_and_made_anew() -> None:
         await settle(pilot)
         await typing(SOURCE, "c")(pilot)
         assert isinstance(app.screen, FormDialog)
-        await pressing("right", "down", "backspace", "backspace", "backspace", "x", "enter")(pilot)
+        await pressing("right", "down", "down", *["backspace"] * 3, "x", "enter")(pilot)
         assert isinstance(app.screen, FormDialog)  # a batch of x points: it stays, with the cursor there
         assert app.focused is app.screen.query_one("#field-batch_size")
         await pressing("backspace", "6", "4", "down", "4", "enter")(pilot)
@@ -338,3 +339,19 @@ def test_a_long_run_fits_into_a_narrow_plot(count: int) -> None:
     shown = squeezed([7.0] * count, 60)
     assert len(shown) == min(count, 60)
     assert set(shown) == {7.0}
+
+
+async def test_what_lies_at_a_picked_path_is_said_and_its_address_proposed(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "vector": [1.0]}\n', encoding="utf-8")
+    app = make_app(CannedData(), start="migrate")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, MigrateScreen)
+        screen._picked(tmp_path / "a.jsonl")
+        await settle(pilot)
+        assert screen.query_one("#migrate-source", Input).value == f"jsonl:{tmp_path}/a.jsonl"
+        screen._picked(tmp_path)
+        screen._picked(Path(__file__))
+        await settle(pilot)
+        assert "nothing here reads it" in str(screen.query_one("#migrate-said").render())

@@ -146,7 +146,7 @@ class MigrateScreen(BaseScreen):
 
     def _picked(self, path: Path | None) -> None:
         if path is not None:
-            self.ask(partial(self.services.source_uri, path), self.query_one(ChoosePane).propose, group="detect")
+            self.ask(partial(self.services.look_at, path), self.query_one(ChoosePane).found, group="detect")
 
     @on(OptionList.OptionSelected, "#migrate-runs")
     def _resume(self, event: OptionList.OptionSelected) -> None:

@@ -58,6 +58,13 @@ class ChoosePane(Vertical):
             head = look.line(look.symbol("paused"), (" take up again  ", "bold"), words.shorten(run.source, 60))
             options.add_option(Option(look.lines(head, look.line("  ", look.muted(told))), id=run.run))
 
+    def found(self, answer: tuple[str, str]) -> None:
+        """Say what lies at a path that was picked, and propose the address that reads it."""
+        uri, what = answer
+        if uri:
+            self.propose(uri)
+        self.say(look.muted(f"it is {what}") if uri else look.state("warn", f"it is {what}; nothing here reads it"))
+
     def propose(self, uri: str) -> None:
         """Put an address into the field."""
         field = self.query_one("#migrate-source", Input)
@@ -102,4 +109,4 @@ def kind_row(kind: SourceKind) -> Content:
     needs = f"needs extra {kind.extra}" if kind.extra else "not installed"
     note = look.state("warn", needs) if missing_packages(kind) else Content("")
     form, title = look.text(kind.form, "$text-accent"), look.text(kind.title)
-    return look.line(look.fit(form, FORM_WIDTH), look.fit(title, TITLE_WIDTH), note)
+    return look.line(look.fit(form, FORM_WIDTH), look.fit(title, TITLE_WIDTH) if note else title, "  ", note)

@@ -23,6 +23,7 @@ def settings_form(options: PlanOptions) -> FormDialog:
 def _settings(options: PlanOptions) -> list[Field]:
     return [
         Choice("on_conflict", "conflicts", options.on_conflict, tuple(tell.POLICIES.items())),
+        Choice("method", "method", options.method, tuple(tell.METHODS.items())),
         Text("batch_size", "batch", str(options.batch_size), "Points a request, at most.", _within(1, MAX_BATCH)),
         Text("workers", "workers", str(options.workers), tell.WORKERS, _within(0, MAX_WORKERS)),
         Choice("on_reject", "rejects", options.on_reject, tuple(tell.REJECT_POLICIES.items())),
