@@ -113,6 +113,15 @@ BUILT_IN: tuple[SourceKind, ...] = (
         for scheme in ("redis", "rediss")
     ),
     SourceKind(
+        "lancedb",
+        "LanceDB folder or table",
+        "path",
+        f"{_HERE}.lance_folder:LanceFolder",
+        options=frozenset({"id", "vector", "layout", "distance"}),
+        extra="lancedb",
+        packages=("lancedb", "pyarrow"),
+    ),
+    SourceKind(
         "milvus-lite",
         "Milvus Lite folder",
         "path",
@@ -182,7 +191,7 @@ BUILT_IN: tuple[SourceKind, ...] = (
         "elasticsearch",
         "Elasticsearch cluster",
         "server",
-        f"{_HERE}.search_server:ElasticsearchServer",
+        f"{_HERE}.elasticsearch_server:ElasticsearchServer",
         options=_SEARCH,
         port=9200,
         extra="elasticsearch",
@@ -193,7 +202,7 @@ BUILT_IN: tuple[SourceKind, ...] = (
         "opensearch",
         "OpenSearch cluster",
         "server",
-        f"{_HERE}.search_server:OpenSearchServer",
+        f"{_HERE}.opensearch_server:OpenSearchServer",
         options=_SEARCH,
         port=9200,
         extra="opensearch",
