@@ -11,7 +11,7 @@ import pytest
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, NotFound, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Sparse
-from qdrant_admin.migration.sources.base import Record, Source, SourceCollection
+from qdrant_admin.migration.sources.base import Record, Source, SourceCollection, mark_of
 from qdrant_admin.migration.sources.registry import open_source
 from qdrant_admin.migration.uri import KEY_VARIABLE, parse
 from qdrant_admin.migration.weather import PASSING
@@ -321,8 +321,13 @@ def test_the_source_is_seen_as_it_was_when_it_was_opened(postgres: Postgres) -> 
         postgres.run("moving", "DELETE FROM items WHERE id > 15", "INSERT INTO items VALUES (99, '[1]')")
         assert [len(batch.records) for batch in batches] == [10, 10]
         assert collections(source)["items"].count == 30
+        mark = mark_of(source, "items")
     with opened(uri) as source:
         assert collections(source)["items"].count == 16
+        assert mark_of(source, "items") == mark
+    postgres.run("moving", "ALTER TABLE items ADD note text")
+    with opened(uri) as source:
+        assert mark_of(source, "items") != mark
 
 
 def test_a_server_that_goes_away_is_waited_for_and_read_on(postgres: Postgres) -> None:

@@ -107,10 +107,25 @@ def test_keys_are_read_in_one_order_wherever_reading_begins(store: RedisServer) 
         assert [len(part) for part in parts] == [25, 25, 25, 25]
         assert [identity for part in parts for identity in part] == whole
         first = next(iter(source.batches("doc", size=40)))
+        mark = source.mark("doc")
     filled(store, {"doc:a-new-one": {"embedding": floats(1, 2, 3, 4)}})
     with opened(store) as again:
         rest = list(records(again, "doc", after=first.cursor))
+        assert again.mark("doc") == mark
     assert [record.id for record in first.records] + rest == [*whole, "a-new-one"]
+    with opened(store, "?vector=text") as other:
+        assert other.mark("doc") != mark
+
+
+def test_the_field_of_the_vector_is_that_of_most_hashes(store: RedisServer) -> None:
+    other: dict[str | bytes, dict[str, Any]] = {f"doc:z{n}": {"vector": floats(n, 1, 2, 3)} for n in range(3)}
+    filled(store, {**numbered("doc", 2500), **other, "doc:both": {"vector": b"abc", "embedding": floats(1, 2, 3, 4)}})
+    with opened(store) as source:
+        (found,) = source.collections()
+        assert found.count == 2504
+        rows = records(source, "doc", size=500)
+    assert [identity for identity, row in rows.items() if not row.vectors] == ["z0", "z1", "z2"]
+    assert rows["both"].payload == {"vector": "abc"}
 
 
 def test_a_key_that_is_gone_since_it_was_listed_is_rejected(store: RedisServer) -> None:

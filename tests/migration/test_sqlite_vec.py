@@ -200,6 +200,9 @@ def test_a_file_that_changes_meanwhile_is_told(store: Path) -> None:
         changed(store, "UPDATE notes SET text = 'longer than it was before' WHERE rowid = 1")
         with pytest.raises(SourceUnreadable, match="changed"):
             list(batches)
+        mark = source.mark("everything")
+    with opened(store) as source:
+        assert source.mark("everything") != mark
 
 
 def test_text_that_is_none_is_handed_on_to_be_rejected(store: Path) -> None:

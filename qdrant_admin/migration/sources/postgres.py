@@ -12,7 +12,15 @@ from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
 from qdrant_admin.migration import layouts
 from qdrant_admin.migration.sources import postgres_tables
-from qdrant_admin.migration.sources.base import WHOLE, Batch, Cursor, SourceCollection, Span, no_such_collection
+from qdrant_admin.migration.sources.base import (
+    WHOLE,
+    Batch,
+    Cursor,
+    SourceCollection,
+    Span,
+    between,
+    no_such_collection,
+)
 from qdrant_admin.migration.sources.postgres_catalog import Column, tables
 from qdrant_admin.migration.sources.postgres_rows import Rows, collections_of, loads, payload_of
 from qdrant_admin.migration.sources.postgres_sessions import Sessions
@@ -65,9 +73,7 @@ class Postgres:
         count = int(self._sessions.rows(*rows.counts())[0][0])
         places = sorted({count * part // parts for part in range(1, parts)} - {0, count})
         borders = [_cursor(list(row[:-1])) for row in self._sessions.rows(*rows.borders(places))]
-        return tuple(
-            Span(after=after, until=until) for after, until in zip([None, *borders], [*borders, None], strict=True)
-        )
+        return between(borders)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Rows by key, over a connection of its own."""
@@ -85,6 +91,12 @@ class Postgres:
                     if not page:
                         return
                     yield Batch(records, _cursor(rows.cursor(page[-1]), place))
+
+    def mark(self, name: str) -> str:
+        """What the table is made of. Its rows may change: what is read is one snapshot of them."""
+        reading = self._known[name].reading
+        columns = ", ".join(f"{column.name} {column.type} {column.size or ''}" for column in reading.table.columns)
+        return f"{reading.layout} by {[column.name for column in (*reading.key, *reading.id)]}: {columns}"
 
     def close(self) -> None:
         """End the snapshot and its connection."""

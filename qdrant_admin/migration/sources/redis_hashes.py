@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from redis.exceptions import NoPermissionError
@@ -14,7 +13,15 @@ from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.migration import layouts
 from qdrant_admin.migration.sources import redis_rows
-from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, no_such_collection
+from qdrant_admin.migration.sources.base import (
+    Batch,
+    Cursor,
+    Record,
+    SourceCollection,
+    Span,
+    between,
+    no_such_collection,
+)
 from qdrant_admin.migration.sources.redis_client import connect, database, escaped, told
 from qdrant_admin.migration.sources.redis_keys import KeyList
 from qdrant_admin.migration.uri import SourceUri
@@ -84,7 +91,7 @@ class RedisHashes:
         prefix, keys = self._prefix(name), self._listed()
         places = sorted({prefix.count * part // parts for part in range(1, parts)} - {0, prefix.count})
         borders: list[Cursor] = [key.hex() for key in keys.borders(prefix.octets, places)] if places else []
-        return tuple(Span(after=after, until=until) for after, until in pairwise([None, *borders, None]))
+        return between(borders)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Hashes in the order of their keys."""
@@ -94,6 +101,12 @@ class RedisHashes:
             at = page[-1]
             hashes = self._hashes(page)
             yield Batch([self._record(prefix, key, fields) for key, fields in zip(page, hashes, strict=True)], at.hex())
+
+    def mark(self, name: str) -> str:
+        """How its hashes are read. They may come and go: a key that is gone when it is read is rejected."""
+        prefix, keys = self._prefix(name), self._listed()
+        octets = [keys.lengths(prefix.octets, field)[0][0] for field in prefix.vectors]
+        return f"{prefix.layout}, {prefix.vectors} of {octets} bytes as {prefix.kind}"
 
     def close(self) -> None:
         """Close the connections and forget the keys."""
@@ -112,7 +125,7 @@ class RedisHashes:
         with self._lock:
             if self._keys is None:
                 asked = self._uri.options.get("vector")
-                keys = KeyList(asked.split(",") if asked else _VECTORS)
+                keys = KeyList(asked.split(",") if asked else _VECTORS, thorough=bool(asked))
                 prefix = self._uri.options.get("prefix", "").rstrip(":")
                 try:
                     with told(self._uri):

@@ -3,12 +3,17 @@
 import sqlite3
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from redis.exceptions import NoPermissionError, ResponseError
+
 _SPREAD = 1000
 """Keys that are looked at in one round trip."""
+_ENOUGH = 100
+"""Vectors under a prefix that show in which field they are."""
 
 
 class KeyList:
@@ -16,10 +21,13 @@ class KeyList:
 
     Args:
         fields: names of those fields.
+        thorough: whether each of them is wanted of every hash, and not only what the hashes of a prefix have mostly.
     """
 
-    def __init__(self, fields: Sequence[str]) -> None:
+    def __init__(self, fields: Sequence[str], *, thorough: bool) -> None:
         self.fields = tuple(fields)
+        self._thorough = thorough
+        self._votes: dict[bytes, Counter[str]] = {}
         self._lock = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="qdrant-admin-")
         place = Path(self._folder.name) / "keys.db"
@@ -88,27 +96,39 @@ class KeyList:
             self._folder.cleanup()
 
     def _look(self, client: Any, page: list[bytes], prefix: bytes | None) -> None:
-        from redis.exceptions import NoPermissionError, ResponseError
-
+        own = [key.rpartition(b":")[0] if prefix is None else prefix for key in page]
+        asked = [self._asked(one) for one in own]
         pipeline = client.pipeline(transaction=False)
-        for key in page:
-            for field in self.fields:
+        for key, fields in zip(page, asked, strict=True):
+            for field in fields:
                 pipeline.hstrlen(key, field)
-        answers = pipeline.execute(raise_on_error=False)
+        answers = iter(pipeline.execute(raise_on_error=False))
         hashes, others = [], []
-        for number, key in enumerate(page):
-            lengths = answers[number * len(self.fields) : (number + 1) * len(self.fields)]
-            denied = next((length for length in lengths if isinstance(length, NoPermissionError)), None)
-            if denied is not None:
-                raise denied
-            own = key.rpartition(b":")[0] if prefix is None else prefix
-            if any(isinstance(length, ResponseError) for length in lengths):
-                others.append((own, key))
+        for one, key, fields in zip(own, page, asked, strict=True):
+            lengths = dict(zip(fields, answers, strict=False))
+            if self._is_hash(lengths.values()):
+                hashes.append((one, key, *(lengths.get(field, 0) for field in self.fields)))
+                self._votes.setdefault(one, Counter()).update(field for field, octets in lengths.items() if octets)
             else:
-                hashes.append((own, key, *lengths))
+                others.append((one, key))
         marks = ",".join("?" * (2 + len(self.fields)))
         self._add(f"INSERT OR IGNORE INTO keys VALUES ({marks})", hashes)  # noqa: S608 # marks
         self._add("INSERT OR IGNORE INTO others VALUES (?, ?)", others)
+
+    def _is_hash(self, lengths: Iterable[Any]) -> bool:
+        for length in lengths:
+            if isinstance(length, NoPermissionError):
+                raise length
+            if isinstance(length, ResponseError):
+                return False
+        return True
+
+    def _asked(self, prefix: bytes) -> tuple[str, ...]:
+        """Once enough hashes of a prefix have shown their fields, the rest is only asked for those: that is quicker."""
+        votes = self._votes.get(prefix)
+        if self._thorough or votes is None or votes.total() < _ENOUGH:
+            return self.fields
+        return tuple(field for field in self.fields if votes[field])
 
     def _add(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
         with self._lock:

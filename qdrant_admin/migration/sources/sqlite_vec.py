@@ -1,7 +1,6 @@
 """A SQLite database with tables of sqlite-vec, read out of their shadow tables: the extension is never loaded."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,15 @@ from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.migration import layouts
 from qdrant_admin.migration.detect import wrong_kind
-from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, no_such_collection
+from qdrant_admin.migration.sources.base import (
+    Batch,
+    Cursor,
+    Record,
+    SourceCollection,
+    Span,
+    between,
+    no_such_collection,
+)
 from qdrant_admin.migration.sources.files import ReadOnlyDatabase, changed, signature
 from qdrant_admin.migration.sources.json_text import opened
 from qdrant_admin.migration.sources.sqlite_vec_chunks import Chunk, chunk_sizes, read_chunk
@@ -64,7 +71,7 @@ class SqliteVec:
             done += rows
             if total and len(borders) + 1 < parts and done * parts // total > len(borders) and done < total:
                 borders.append(f"{chunk + 1}:-1")
-        return tuple(Span(after=after, until=until) for after, until in pairwise([None, *borders, None]))
+        return between(borders)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Rows chunk by chunk: in the order in which they lie."""
@@ -81,6 +88,10 @@ class SqliteVec:
                 self._check_unchanged()
                 yield Batch(records, f"{number}:{part[-1]}")
         self._check_unchanged()
+
+    def mark(self, name: str) -> str:  # noqa: ARG002 # the tables share one file
+        """Size and time of the file, and of what lies beside it."""
+        return str(self._signature)
 
     def close(self) -> None:
         """Close the database."""
