@@ -28,7 +28,7 @@ def plan_picture(report: "PlanReport", ascii_only: bool) -> RenderableType:
         count = ("" if one.count_exact else "about ") + words.number(one.count)
         table.add_row(
             cell(one.source, ascii_only, "bold"),
-            cell(one.target, ascii_only),
+            cell(tell.name(one), ascii_only),
             count,
             cell(vectors(one.vectors), ascii_only),
             cell(tell.action(one), ascii_only),

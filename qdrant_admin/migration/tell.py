@@ -13,6 +13,10 @@ POLICIES = {
     "rename": "a target that exists stays as it is; a new name is taken",
 }
 ACTIONS = {"create": "is made", "append": "is added to", "replace": "is made anew", "skip": "is left out"}
+STAGING = {
+    "no": "each collection is filled under its own name",
+    "yes": "filled under another name; its own becomes an alias, switched once it is verified; what was there stays",
+}
 METHODS = {
     "auto": "from one Qdrant server to another as a snapshot where one will do, else point by point",
     "stream": "point by point",
@@ -98,15 +102,22 @@ def command(plan: PlanReport) -> list[str]:
     for one in plan.collections:
         if one.left_out:
             given += ["--exclude", one.source]
-        elif (name := one.alias or one.target) != one.source and one.on_conflict != "rename":
-            given += ["--rename", f"{one.source}={name}"]
+        elif name(one) != one.source and one.on_conflict != "rename":
+            given += ["--rename", f"{one.source}={name(one)}"]
         if one.on_conflict != plan.on_conflict:
             given += ["--on-conflict-of", f"{one.source}={one.on_conflict}"]
     return given
 
 
+def name(one: CollectionPlan) -> str:
+    """What applications will call it in the target: the alias, where one is switched to it."""
+    return one.alias or one.target
+
+
 def action(one: CollectionPlan) -> str:
     """What happens in the target: `is made`, `is added to, 12 there`."""
+    if one.alias and one.action != "skip":
+        return "is filled beside, then switched" if one.replaces else "is filled, then given its name"
     there = (
         f", {words.number(one.target_points)} there" if one.target_points else ", empty" if one.target_exists else ""
     )

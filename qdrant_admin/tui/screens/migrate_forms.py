@@ -11,6 +11,8 @@ from qdrant_admin.migration.plan import MAX_BATCH, MAX_WORKERS, PlanOptions
 from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy
 from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text
 
+YES, NO = "yes", "no"
+SWITCHES = ("into_staging",)
 AS_ALL = "as the plan"
 """The conflict policy of a collection that has none of its own."""
 
@@ -26,13 +28,15 @@ def _settings(options: PlanOptions) -> list[Field]:
         Choice("method", "method", options.method, tuple(tell.METHODS.items())),
         Text("batch_size", "batch", str(options.batch_size), "Points a request, at most.", _within(1, MAX_BATCH)),
         Text("workers", "workers", str(options.workers), tell.WORKERS, _within(0, MAX_WORKERS)),
+        Choice("into_staging", "staging", YES if options.into_staging else NO, tuple(tell.STAGING.items())),
         Choice("on_reject", "rejects", options.on_reject, tuple(tell.REJECT_POLICIES.items())),
     ]
 
 
 def changed(options: PlanOptions, values: dict[str, str]) -> PlanOptions:
     """The options with what was chosen in `settings_form`."""
-    return PlanOptions.model_validate(options.model_dump() | values)
+    switches = {key: values[key] == YES for key in SWITCHES}
+    return PlanOptions.model_validate(options.model_dump() | values | switches)
 
 
 def collection_form(one: CollectionPlan, options: PlanOptions) -> FormDialog:
@@ -40,7 +44,7 @@ def collection_form(one: CollectionPlan, options: PlanOptions) -> FormDialog:
     chosen = options.conflicts.get(one.source, AS_ALL)
     policies = ((AS_ALL, f"{options.on_conflict}: {tell.POLICIES[options.on_conflict]}"), *tell.POLICIES.items())
     take = (("take", "It is copied."), ("leave", "It stays where it is; nothing of it is looked at."))
-    name = options.names.get(one.source, one.target)
+    name = options.names.get(one.source, tell.name(one))
     fields: list[Field] = [
         Text("target", "target name", name, "What it is called in the target.", _name_trouble),
         Choice("policy", "conflicts", chosen, policies),
@@ -52,7 +56,7 @@ def collection_form(one: CollectionPlan, options: PlanOptions) -> FormDialog:
 def changed_collection(options: PlanOptions, one: CollectionPlan, values: dict[str, str]) -> PlanOptions:
     """The options with what was chosen in `collection_form`."""
     names, conflicts = dict(options.names), dict(options.conflicts)
-    if values["target"] != one.target:
+    if values["target"] != tell.name(one):
         names[one.source] = values["target"]
     conflicts.pop(one.source, None)
     if values["policy"] != AS_ALL:

@@ -75,7 +75,7 @@ def _cells(one: CollectionPlan, variables: Mapping[str, str], longest: int) -> l
         look.cell(words.shorten(one.source, longest), name, variables),
         look.cell(count, lesser if left else "", variables, right=True),
         look.cell(vectors, lesser, variables),
-        look.cell("" if left else words.shorten(one.target, longest), name, variables),
+        look.cell("" if left else words.shorten(tell.name(one), longest), name, variables),
         look.cell(tell.action(one), lesser, variables),
     ]
 
