@@ -12,15 +12,14 @@ from qdrant_admin.migration.sources.arrow_values import (
     arrow_faults,
     columns_of,
     columns_to_count,
+    numbered_ids,
     rows_of,
     tally_batch,
-    values_of,
 )
 from qdrant_admin.migration.sources.columns import Column, Layout
 from qdrant_admin.migration.sources.file_source import FileSource
 from qdrant_admin.migration.sources.own_layout import OwnLayout
 from qdrant_admin.migration.sources.tables import Place, Row, Tally, damaged
-from qdrant_admin.migration.sources.values import Unfit, identity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,17 +88,9 @@ class ArrowTable:
 
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
         """The column of the id alone."""
-        number = 0
-        with self._opened() as (_, batches):
-            for batch in batches if layout.id else ():
-                for value in values_of(batch.column(layout.id)):
-                    try:
-                        found = identity(value)
-                    except Unfit:
-                        found = None
-                    if found is not None:
-                        yield number, found
-                    number += 1
+        if layout.id:
+            with self._opened() as (_, batches):
+                yield from numbered_ids(batch.column(layout.id) for batch in batches)
 
     def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[list[Row]]:
         """The file is mapped, so the batches before the place cost next to nothing."""

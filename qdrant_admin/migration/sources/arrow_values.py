@@ -1,7 +1,7 @@
 """Arrow's columns as records: vectors a column at a time where that is possible, everything else value by value."""
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def rows_of(batch: "pa.RecordBatch", layout: Layout, first: int) -> list[Row]:
     """
     rows = [Row(number, Place(number + 1)) for number in range(first, first + batch.num_rows)]
     if layout.id:
-        _put_ids(rows, values_of(batch.column(layout.id)), layout)
+        _put_ids(rows, batch.column(layout.id), layout)
     for slot in layout.slots:
         _put_vectors(rows, batch, slot, layout)
     taken = layout.taken
@@ -80,12 +80,8 @@ def rows_of(batch: "pa.RecordBatch", layout: Layout, first: int) -> list[Row]:
 
 def tally_batch(tally: Tally, batch: "pa.RecordBatch", layout: Layout) -> None:
     """Count ids, and the dimensions of vectors whose type does not say them; the batch has no other columns."""
-    ids = values_of(batch.column(layout.id)) if layout.id else [None] * batch.num_rows
-    for value in ids:
-        try:
-            tally.add(identity(value))
-        except Unfit:
-            tally.add(None)
+    for found in ids_of(batch.column(layout.id)) if layout.id else [None] * batch.num_rows:
+        tally.add(None if isinstance(found, Unfit) else found)
     for slot in layout.slots:
         if slot.column.name in batch.schema.names and slot.column.kind != "sparse":
             for vector in vectors_of(batch.column(slot.column.name), slot.column.kind or "dense", layout.octets):
@@ -121,6 +117,29 @@ def values_of(array: "pa.Array") -> list[Any]:
     except (ValueError, OverflowError, pa.ArrowException):  # nanoseconds, years beyond 9999: one at a time
         return [_one(array, index) for index in range(len(array))]
     return values if _simple(kind) else [said(value) for value in values]
+
+
+def ids_of(array: "pa.Array") -> "list[int | str | Unfit | None]":
+    """The ids in a column: None for a row without one, `Unfit` for what is none."""
+    import pyarrow.types as t
+
+    kind = _storage(array.type)
+    octets = t.is_binary(kind) or t.is_large_binary(kind) or t.is_fixed_size_binary(kind)
+    return [_identity(value) for value in (array.to_pylist() if octets else values_of(array))]
+
+
+def numbered_ids(arrays: "Iterable[pa.Array]") -> Iterator[tuple[int, int | str]]:
+    """Row number and id of every row that has one."""
+    for number, found in enumerate(found for array in arrays for found in ids_of(array)):
+        if found is not None and not isinstance(found, Unfit):
+            yield number, found
+
+
+def _identity(value: Any) -> "int | str | Unfit | None":
+    try:
+        return value if isinstance(value, Unfit) else identity(value)
+    except Unfit as error:
+        return error
 
 
 def _one(array: "pa.Array", index: int) -> Any:
@@ -206,16 +225,14 @@ def _storage(kind: "pa.DataType") -> "pa.DataType":
     return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
 
 
-def _put_ids(rows: list[Row], values: list[Any], layout: Layout) -> None:
-    for row, value in zip(rows, values, strict=True):
-        try:
-            if isinstance(value, Unfit):
-                raise value  # found where the column was read
-            own_number = layout.own and isinstance(value, str) and value.isdigit()
-            row.id = int(value) if own_number else identity(value)
-        except Unfit as error:
-            row.trouble = f"its id {error}"
-            row.unread["id"] = str(value)
+def _put_ids(rows: list[Row], array: "pa.Array", layout: Layout) -> None:
+    for row, found in zip(rows, ids_of(array), strict=True):
+        if isinstance(found, Unfit):
+            row.trouble = f"its id {found}"
+            row.unread["id"] = str(array[row.number - rows[0].number])
+        else:
+            own_number = layout.own and isinstance(found, str) and found.isdigit()
+            row.id = int(str(found)) if own_number else found
 
 
 def _put_vectors(rows: list[Row], batch: "pa.RecordBatch", slot: Slot, layout: Layout) -> None:

@@ -85,9 +85,9 @@ class CsvFile:
     def survey(self, layout: Layout) -> Tally:
         """Every row is read: nothing else tells where one ends, and whether the file is whole."""
         tally = Tally()
-        cuts, at = not is_packed(self.path), START
+        packed, at = is_packed(self.path), START
         for row in self._rows(layout, START):
-            tally.add(row.id, at if cuts and at.row else None)
+            tally.add(row.id, at if not at.row or not packed else None)
             count(tally, row, layout)
             at = row.behind
         return tally

@@ -77,10 +77,11 @@ class JsonLinesFile:
     def survey(self, layout: Layout) -> Tally:
         """Every line is read: nothing else tells whether the file is whole."""
         tally = Tally()
-        cuts = not is_packed(self.path)
+        packed = is_packed(self.path)
         for parsed in self._records(START):
             row = self._row(parsed, layout)
-            tally.add(row.id, parsed.begins if cuts and parsed.behind.offset else None)
+            cut = parsed.number == 0 or (parsed.behind.offset and not packed)  # anywhere but in what is unpacked
+            tally.add(row.id, parsed.begins if cut else None)
             count(tally, row, layout)
         return tally
 

@@ -173,6 +173,9 @@ class NumpyTable:
 
 
 def _mapped(path: Path) -> _Array:
+    with path.open("rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise ValueError("it does not begin like an array")
     array: _Array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.dtype.kind in "cV" or not array.ndim:
         held = f"an array of {array.dtype}" if array.ndim else "a single number"

@@ -10,15 +10,14 @@ from qdrant_admin.migration.sources.arrow_values import (
     arrow_faults,
     columns_of,
     columns_to_count,
+    numbered_ids,
     rows_of,
     tally_batch,
-    values_of,
 )
 from qdrant_admin.migration.sources.columns import HEAD, Column, Layout
 from qdrant_admin.migration.sources.file_source import FileSource
 from qdrant_admin.migration.sources.own_layout import KEY, OwnLayout, read_own
 from qdrant_admin.migration.sources.tables import Place, Row, Tally, damaged
-from qdrant_admin.migration.sources.values import Unfit, identity
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -77,17 +76,9 @@ class ParquetTable:
 
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
         """The column of the id alone."""
-        number = 0
-        with self._opened() as file:
-            for batch in file.iter_batches(_PAGE, columns=[layout.id]) if layout.id else ():
-                for value in values_of(batch.column(0)):
-                    try:
-                        found = identity(value)
-                    except Unfit:
-                        found = None
-                    if found is not None:
-                        yield number, found
-                    number += 1
+        if layout.id:
+            with self._opened() as file:
+                yield from numbered_ids(batch.column(0) for batch in file.iter_batches(_PAGE, columns=[layout.id]))
 
     def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[list[Row]]:
         """From the row group on in which the place lies."""
