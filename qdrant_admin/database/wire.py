@@ -7,6 +7,7 @@ Python and back. Vectors are looked at all the same, as one array a page.
 
 import math
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -45,6 +46,8 @@ whether repeated."""
 
 
 _DOUBLE = b"\x09\x11"
+_MAKING = threading.Lock()
+"""Messages made twice are of different classes, and one does not go into the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +145,14 @@ def _id(raw: bytes) -> PointId:
     return str(found.uuid) if found.uuid else int(found.num)
 
 
-@cache
 def _messages() -> Mapping[str, Any]:
-    """The messages of `_SCHEMA`, by name."""
+    """The messages of `_SCHEMA`, by name. Made once, though several threads want them first at the same time."""
+    with _MAKING:
+        return _made_messages()
+
+
+@cache
+def _made_messages() -> Mapping[str, Any]:
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     field_type = descriptor_pb2.FieldDescriptorProto
