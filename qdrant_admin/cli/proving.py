@@ -25,6 +25,8 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--collection", "collections", multiple=True, metavar="NAME", help="Only this collection; may be repeated."
 )
+@click.option("--sample", type=click.IntRange(min=1), metavar="N",
+              help="Read every id, and the content of only N points a collection; the verdict says so.")  # fmt: skip
 @click.option(
     "--baseline", type=FILE, help="An earlier report of `verify --json`; whatever is not as it was then is told."
 )

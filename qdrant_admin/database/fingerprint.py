@@ -14,8 +14,9 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.database.canonical import SUM_MODULUS, PointHash, hash_point, id_of_key
 from qdrant_admin.database.ledger import Ledger, what_changed
-from qdrant_admin.database.models import CollectionInfo, PointId, VectorKind
+from qdrant_admin.database.models import CollectionInfo, Point, PointId, VectorKind
 from qdrant_admin.database.probes import Probe, ProbeFinder
+from qdrant_admin.database.sampling import Sample
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
@@ -25,6 +26,7 @@ __all__ = ["Comparison", "Fingerprint", "PointHash", "compare", "fingerprint", "
 What = Literal["missing", "extra", "changed"]
 SHOWN = 100
 """Points of each kind of difference that are named one by one."""
+_IDS_A_PAGE = 4096
 NOT_A_SETTING = ("points",)
 """What the server says of a payload index that is a count and not a setting; it lags behind while optimizing."""
 
@@ -47,6 +49,10 @@ class Fingerprint:
     """Exact counts by filter on every indexed field."""
     non_finite: int = 0
     """Points with NaN or an infinity in a vector."""
+    sample: Sample | None = None
+    """Of which points the content was read; None: of all. The digest covers every id all the same."""
+    sampled: int = 0
+    """Points whose content was read."""
 
     def __enter__(self) -> "Fingerprint":
         return self
@@ -123,21 +129,30 @@ def fingerprint(
 class Reading:
     """A fingerprint in the making, for callers that have something to do between two pages."""
 
-    def __init__(self, database: "Database", name: str, probes: Sequence[Probe] | None = None) -> None:
+    def __init__(
+        self,
+        database: "Database",
+        name: str,
+        probes: Sequence[Probe] | None = None,
+        sample: Callable[[int], Sample] | None = None,
+    ) -> None:
+        """As `fingerprint`; `sample` makes a sample for a number of points."""
         self._database, self._name, self._probes = database, name, probes
+        self._sampled = 0
         self.info: CollectionInfo = database.collection(name)
         self.ledger = Ledger()
         self._sum = self._points = self._non_finite = 0
         if self.info.trouble:
             self.ledger.close()
             raise ServerTrouble(f"collection {name} cannot be read", why=self.info.trouble)
+        self._sample = sample(self.info.points or 0) if sample else None
 
     def pages(self, cancel: CancelToken) -> Iterator[int]:
         """Read on; yields the number of points after each page."""
         kinds: dict[str, VectorKind] = {spec.name: spec.kind for spec in self.info.vectors}
         finder = ProbeFinder(self.info.payload_schema) if self._probes is None else None
         add = self.ledger.add
-        for page in self._database.scan(self._name):
+        for page in self._scan():
             cancel.check()
             for point in page:
                 hashed = hash_point(point, kinds)
@@ -151,6 +166,19 @@ class Reading:
             yield len(page)
         if finder is not None:
             self._probes = finder.probes()
+
+    def _scan(self) -> Iterator[list[Point]]:
+        """Every point; with a sample, what is not in it has nothing but its id."""
+        if self._sample is None:
+            for page in self._database.scan(self._name):
+                self._sampled += len(page)
+                yield page
+            return
+        for page in self._database.scan(self._name, page_size=_IDS_A_PAGE, payload=False, vectors=False):
+            chosen = [point.id for point in page if self._sample.takes(point.id)]
+            found = {point.id: point for point in self._database.retrieve(self._name, chosen)}
+            self._sampled += len(found)
+            yield [found.get(point.id, point) for point in page]
 
     def finish(self) -> Fingerprint:
         """Count by filter, and put everything together."""
@@ -172,6 +200,8 @@ class Reading:
             payload_schema=self.info.payload_schema,
             filtered=filtered,
             non_finite=self._non_finite,
+            sample=self._sample,
+            sampled=self._sampled,
         )
 
 

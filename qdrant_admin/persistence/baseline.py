@@ -86,6 +86,9 @@ def _check(name: str, then: Side | None, now: Side | None) -> CollectionCheck:
         return CollectionCheck(
             name=name, verdict="lost", before=then, after=now, missing=then.points - now.points, settings=told
         )
+    if then.points == now.points and then.sampled != now.sampled:
+        told = ("one of the two looked at a sample, the other did not, or at another one: not comparable",)
+        return CollectionCheck(name=name, verdict="inconclusive", before=then, after=now, settings=told)
     changes = tuple(_changes(then, now))
     return CollectionCheck(
         name=name, verdict="changed" if changes else "same", before=then, after=now, settings=changes

@@ -217,4 +217,5 @@ def _zeroed(database: Database, name: str, found: Comparison) -> Zeroed:
 def _side(print_: Fingerprint | None) -> Side | None:
     if print_ is None:
         return None
-    return Side(points=print_.points, digest=print_.digest, settings=settings_digest(print_))
+    sampled = None if print_.sample is None else print_.sampled
+    return Side(points=print_.points, digest=print_.digest, sampled=sampled, settings=settings_digest(print_))

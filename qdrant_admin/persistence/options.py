@@ -13,6 +13,8 @@ class VerifyOptions(Frozen):
     """`none`: two fingerprints and nothing in between."""
     collections: tuple[str, ...] = ()
     """Names; empty for all of them."""
+    sample: int | None = Field(default=None, ge=1)
+    """Of about how many points of each collection the content is read, besides every id; None: of all."""
     baseline: VerifyReport | None = None
     """An earlier report to compare with as well."""
 

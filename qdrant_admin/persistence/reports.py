@@ -19,6 +19,8 @@ class Side(Frozen):
     points: int
     digest: str
     """Hex; covers id, every vector's bytes and the payload of every point, independent of their order."""
+    sampled: int | None = None
+    """Points whose content the digest covers, besides every id; None: all of them."""
     settings: str = ""
     """Hex; covers configuration, payload indexes and aliases. Empty in reports of earlier versions."""
 
@@ -89,6 +91,8 @@ class VerifyReport(Report):
     collections: tuple[CollectionCheck, ...]
     chosen: tuple[str, ...] = ()
     """Names of the collections that were asked for; empty: all."""
+    sample: int | None = None
+    """Of about how many points of each collection the content was read; None: of all."""
     baseline: BaselineCheck | None = None
     """Against an earlier report; a difference counts in `verdict`."""
     aliases: tuple[str, ...] = ()
@@ -119,6 +123,7 @@ class VerifyReport(Report):
     def summary(self) -> str:
         points = sum(check.after.points for check in self.collections if check.after)
         text = f"{counted(len(self.collections), 'collection')}, {counted(points, 'point')}"
+        text += f", a sample of {number(self.sample)} each" if self.sample else ""
         if self.how == "none" or self.ready_seconds is None:
             return text
         done = {"kill": "killed", "graceful": "restarted", "recreate": "recreated", "pause": "frozen"}

@@ -1,6 +1,6 @@
 """Everything a server holds at one moment: a fingerprint of every collection, aliases, and who wrote meanwhile."""
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.words import counted
 from qdrant_admin.database.fingerprint import Fingerprint, Reading
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.sampling import Sample
 
 Counters = Mapping[str, int]
 
@@ -70,6 +71,7 @@ def take(
     *,
     cancel: CancelToken,
     earlier: Survey | None = None,
+    sample: int | None = None,
 ) -> Generator[Event, None, None]:
     """Fill a survey.
 
@@ -79,9 +81,11 @@ def take(
         chosen: names of the collections to read; empty for all that are there.
         step: id of the step in the events.
         cancel: looked at between pages.
-        earlier: the survey that this one will be compared with: the same filters are counted.
+        earlier: the survey that this one will be compared with: the same filters are counted, the same points read.
+        sample: of about how many points of a collection the content is read; None: of all.
     """
-    yield StepStarted(step=step, title="taking the fingerprint of every point")
+    every = "every point" if sample is None else f"every id and of {counted(sample, 'point')} a collection"
+    yield StepStarted(step=step, title=f"taking the fingerprint of {every}")
     survey.counters_before = read_counters(database)
     survey.aliases = database.aliases()
     survey.version = database.server().version
@@ -90,7 +94,7 @@ def take(
             continue
         cancel.check()
         try:
-            yield from _one(survey, database, name, step, cancel, earlier)
+            yield from _one(survey, database, name, step, cancel, earlier, sample)
         except (Cancelled, ServerUnreachable, AccessDenied):
             raise
         except NotFound:
@@ -107,10 +111,17 @@ def take(
 
 
 def _one(
-    survey: Survey, database: Database, name: str, step: str, cancel: CancelToken, earlier: Survey | None
+    survey: Survey,
+    database: Database,
+    name: str,
+    step: str,
+    cancel: CancelToken,
+    earlier: Survey | None,
+    sample: int | None,
 ) -> Generator[Event, None, None]:
     known = earlier.fingerprints.get(name) if earlier else None
-    reading = Reading(database, name, None if known is None else tuple(known.filtered))
+    probes = None if known is None else tuple(known.filtered)
+    reading = Reading(database, name, probes, _sampler(known, sample))
     try:
         pace = Pace(step, reading.info.points, item=name)
         yield pace.event()
@@ -122,6 +133,14 @@ def _one(
     except BaseException:
         reading.ledger.close()
         raise
+
+
+def _sampler(known: Fingerprint | None, sample: int | None) -> Callable[[int], Sample] | None:
+    """The sample of the earlier reading, whatever was written or lost since; otherwise one for today's count."""
+    if sample is None:
+        return None
+    earlier = known.sample if known else None
+    return lambda points: earlier or Sample.of(sample, points)
 
 
 def barrier(database: Database, step: str) -> Generator[Event, None, None]:

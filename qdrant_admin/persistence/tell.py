@@ -21,6 +21,8 @@ def sentence(report: VerifyReport) -> str:
         return report.reason or report.summary()
     points = sum(check.after.points for check in report.collections if check.after)
     held = f"{words.counted(len(report.collections), 'collection')} and {words.counted(points, 'point')}"
+    if report.sample:
+        held = f"{held}, as far as every id and a sample of {words.counted(report.sample, 'point')} each can tell,"
     if report.baseline is not None:
         held = f"{held} are exactly what they were at {report.baseline.at.astimezone():%Y-%m-%d %H:%M}, and"
     if report.how == "none":

@@ -161,7 +161,10 @@ class _Check:
                     yield from barrier(database, "barrier")
             with self._phase("fingerprint_before"):
                 chosen = self._options.collections
-                yield from take(self._before, database, chosen, "fingerprint_before", cancel=self._cancel)
+                sample = self._options.sample
+                yield from take(
+                    self._before, database, chosen, "fingerprint_before", cancel=self._cancel, sample=sample
+                )
                 yield from self._watch(database, self._before)
 
     @staticmethod
@@ -225,7 +228,13 @@ class _Check:
             chosen = self._options.collections
             with self._phase("fingerprint_after"):
                 yield from take(
-                    self._after, database, chosen, "fingerprint_after", cancel=self._cancel, earlier=self._before
+                    self._after,
+                    database,
+                    chosen,
+                    "fingerprint_after",
+                    cancel=self._cancel,
+                    earlier=self._before,
+                    sample=self._options.sample,
                 )
         # Counters begin at nothing when a server starts; a process that was not ended goes on counting.
         start = self._before.counters_after if how in {"none", "pause"} else {}
@@ -292,9 +301,10 @@ class _Check:
             phases=tuple(self._phases),
             rounds=tuple(self._rounds),
             ready_seconds=max((one.ready_seconds for one in self._rounds if one.ready_seconds), default=None),
-            checks="id, payload and every vector's bytes of every point, exact counts, "
-            + (f"{counted(filters, 'filtered count')}, " if filters else "")
-            + "configuration, payload indexes, aliases",
+            sample=self._options.sample,
+            checks=self._looked_at()
+            + (f", {counted(filters, 'filtered count')}" if filters else "")
+            + ", configuration, payload indexes, aliases",
             cause=cause,
             fix=fix,
             server_version=self._before.version,
@@ -302,6 +312,13 @@ class _Check:
             at=self._at,
             seconds=time.monotonic() - self._begun,
         )
+
+    def _looked_at(self) -> str:
+        content = "payload and every vector's bytes"
+        if self._options.sample is None:
+            return f"id, {content} of every point, exact counts"
+        looked = sum(one.sampled for one in self._before.fingerprints.values())
+        return f"every id, {content} of a sample of {counted(looked, 'point')}, exact counts"
 
     def _again(self) -> str:
         return command(self._ws.settings, f"verify --how {self._options.how}")
