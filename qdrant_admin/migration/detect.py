@@ -68,7 +68,7 @@ _FOLDERS: tuple[tuple[Callable[[Path], bool], Found], ...] = (
     ),
     (
         lambda path: path.suffix == ".lance" and (path / "_versions").is_dir(),
-        Found("lance", "a LanceDB table; name the folder that holds it"),
+        Found("lance", "a LanceDB table", "lancedb"),
     ),
     (lambda path: any(path.glob("*.lance")), Found("lancedb", "a LanceDB folder", "lancedb")),
     (lambda path: (path / "dataset_info.json").exists(), Found("hf", "a saved Hugging Face data set", "arrow")),

@@ -81,9 +81,9 @@ class Layout:
         used = {slot.column.name for slot in self.slots} | {part for slot in self.slots for part in slot.parts}
         return used | ({self.id} if self.id else set())
 
-    def words(self, extra: str = "") -> str:
-        """Where things come from, for the plan."""
-        where = [f"id from {plain(self.id)}" if self.id else "id made of file and row"]
+    def words(self, extra: str = "", *, made: str = "file and row") -> str:
+        """Where things come from, for the plan; `made` says of what an id is where there is none."""
+        where = [f"id from {plain(self.id)}" if self.id else f"id made of {made}"]
         vectors = ", ".join(plain(_called(slot)) for slot in self.slots)
         where.append(f"vector{'s' if len(self.slots) > 1 else ''} from {vectors}")
         rest = f"the object {plain(self.payload)}" if self.payload else "every other column under its own name"

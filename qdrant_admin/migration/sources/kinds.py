@@ -209,6 +209,16 @@ BUILT_IN: tuple[SourceKind, ...] = (
         packages=("opensearchpy",),
         tested=False,
     ),
+    SourceKind(
+        "weaviate",
+        "Weaviate server",
+        "server",
+        f"{_HERE}.weaviate_server:WeaviateServer",
+        options=frozenset({"layout", "distance", "tenant", "grpc_host", "grpc_port"}),
+        extra="weaviate",
+        packages=("weaviate",),
+        tested=False,
+    ),
     SourceKind("rejects", "reject file of an earlier run", "path", f"{_HERE}.reject_file:RejectedRecords"),
 )
 
