@@ -4,11 +4,8 @@ The storage lies on an ext4 of its own in a file, whose shutdown ioctl throws aw
 model a disk that reorders or lies. Without the second test the first would prove nothing: the rig might keep it all.
 """
 
-import fcntl
 import os
 import random
-import struct
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -19,7 +16,8 @@ import pytest
 
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.persistence.oracle import SPEC, Crowd, Loss, PointWriter
-from tests.support.real import Server, binary, missing
+from tests.support.disk import Disk
+from tests.support.real import Server, binary
 
 pytestmark = [
     pytest.mark.server,
@@ -28,44 +26,9 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can cut a disk off"),
 ]
 
-_SHUTDOWN = 0x8004587D
-"""EXT4_IOC_SHUTDOWN, `_IOR('X', 125, __u32)` of linux/ext4.h."""
-_NO_LOG_FLUSH = struct.pack("I", 2)
 COLLECTION = "canary"
 CHANGES = 150
 """Acknowledged before each cut."""
-
-
-class Disk:
-    """An ext4 in a file, mounted, which can be cut off."""
-
-    def __init__(self, folder: Path) -> None:
-        self._image, self.mount = folder / "disk.img", folder / "disk"
-        self.mount.mkdir()
-        with self._image.open("wb") as file:
-            file.truncate(1 << 30)
-        self._run("mkfs.ext4", "-q", str(self._image))
-        self.attach()
-
-    def attach(self) -> None:
-        self._run("mount", "-o", "loop", str(self._image), str(self.mount))
-
-    def detach(self) -> None:
-        self._run("umount", str(self.mount))
-
-    def cut(self) -> None:
-        """Nothing that is not on the disk by now gets there any more."""
-        handle = os.open(self.mount, os.O_RDONLY)
-        try:
-            fcntl.ioctl(handle, _SHUTDOWN, _NO_LOG_FLUSH)
-        finally:
-            os.close(handle)
-
-    @staticmethod
-    def _run(*command: str) -> None:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            missing(f"{command[0]} does not work here: {done.stderr.strip()}")
 
 
 @pytest.fixture
