@@ -93,7 +93,8 @@ def id_key(point_id: PointId) -> bytes:
     """17 bytes in the server's own order: integers ascending, then UUIDs."""
     if isinstance(point_id, int):
         return b"\0" + point_id.to_bytes(16, "big")
-    return b"\1" + uuid.UUID(point_id).bytes
+    digits = point_id.replace("-", "")
+    return b"\1" + (bytes.fromhex(digits) if len(digits) == 32 else uuid.UUID(point_id).bytes)
 
 
 def id_of_key(key: bytes) -> PointId:

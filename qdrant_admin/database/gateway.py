@@ -33,7 +33,7 @@ from qdrant_admin.database.models import (
 )
 from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
 from qdrant_admin.database.rest import Rest
-from qdrant_admin.database.rest_points import RestPoints, point_from_json, vector_to_json
+from qdrant_admin.database.rest_points import Kinds, RestPoints, point_from_json, vector_to_json
 from qdrant_admin.database.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Filter = Mapping[str, Any]
 _WAIT = {"wait": "true"}
+_IDS_A_PAGE = 10_000
 
 
 class Database:
@@ -259,10 +260,21 @@ class Database:
             name, kinds, limit=limit, offset=offset, payload=True, vectors=with_vectors, filter=filter
         )
 
-    def retrieve(self, name: str, ids: Iterable[PointId], *, with_vectors: bool = True) -> list[Point]:
-        """The points of these ids that exist, in the order asked for."""
+    def retrieve(
+        self, name: str, ids: Iterable[PointId], *, with_vectors: bool = True, kinds: Kinds | None = None
+    ) -> list[Point]:
+        """The points of these ids that exist, in the order asked for.
+
+        Args:
+            name: collection or alias.
+            ids: which ones.
+            with_vectors: whether to read vectors.
+            kinds: of its vectors by name, where the caller knows them already: it saves a request.
+        """
         wanted = [point_id(one) for one in ids]
-        return self._bulk.retrieve(name, wanted, self._kinds(name), vectors=with_vectors) if wanted else []
+        if not wanted:
+            return []
+        return self._bulk.retrieve(name, wanted, kinds or self._kinds(name), vectors=with_vectors)
 
     def point(self, name: str, id: PointId) -> Point:  # noqa: A002 - Qdrant's own word
         """One point whole.
@@ -302,6 +314,11 @@ class Database:
             behind = None
             if points:
                 yield points
+
+    def scan_keys(self, name: str) -> Iterator[bytes]:
+        """Every id as its `id_key`, ascending."""
+        for page in self.scan(name, page_size=_IDS_A_PAGE, payload=False, vectors=False):
+            yield from map(id_key, [point.id for point in page])
 
     def upsert(self, name: str, points: Sequence[Point], *, wait: bool = True, checked: bool = False) -> None:
         """Write points, in their order, in requests cut to size. Not atomic: after an error, read back what is there.
@@ -400,6 +417,25 @@ class Database:
         found = self._rest.call("POST", f"{self._path(name)}/points/query", body, timeout=self._slow)["points"]
         return [Hit(point_from_json(raw, kinds), float(raw["score"])) for raw in found]
 
+    def nearest(
+        self, name: str, vectors: Sequence[Floats], *, using: str = "", limit: int, exact: bool
+    ) -> list[list[tuple[PointId, float]]]:
+        """Ids and scores of the points nearest to each of some vectors, the best first; all in one request.
+
+        Args:
+            name: collection or alias.
+            vectors: dense ones.
+            using: name of the vector that is searched.
+            limit: points for each.
+            exact: whether every point is looked at, instead of following the index.
+        """
+        versions.require(self.server().version, versions.Feature.QUERY)
+        each = {"limit": limit, "with_payload": False, "with_vector": False, "params": {"exact": exact}}
+        each |= {"using": using} if using else {}
+        body = {"searches": [{"query": vector_to_json(vector), **each} for vector in vectors]}
+        answers = self._rest.call("POST", f"{self._path(name)}/points/query/batch", body, timeout=self._slow)
+        return [[(point_id(one["id"]), float(one["score"])) for one in answer["points"]] for answer in answers]
+
     def barrier(self, name: str) -> None:
         """Make every acknowledged write durable: syncs the log of every shard and changes nothing (about 20 ms)."""
         body: dict[str, Any] = {"payload": {}, "filter": {"must": [{"has_id": []}]}}
@@ -408,6 +444,17 @@ class Database:
     def nudge(self, name: str) -> None:
         """Start the optimizers of a collection that is grey; it stays grey for ever otherwise."""
         self._rest.call("PATCH", self._path(name), {"optimizers_config": {}}, timeout=self._slow)
+
+    def indexing_threshold(self, name: str) -> int | None:
+        """From how many kilobytes of vectors on a segment is indexed; 0: never."""
+        config = self._rest.call("GET", self._path(name))["config"]
+        value = (config.get("optimizer_config") or {}).get("indexing_threshold")
+        return None if value is None else int(value)
+
+    def set_indexing_threshold(self, name: str, kilobytes: int) -> None:
+        """Change it, and let the optimizers look anew; 0 holds all indexing back."""
+        body = {"optimizers_config": {"indexing_threshold": kilobytes}}
+        self._rest.call("PATCH", self._path(name), body, timeout=self._slow)
 
     def _kinds(self, name: str) -> dict[str, VectorKind]:
         """Asked for anew each time: a collection may have been made again with other vectors."""

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from qdrant_admin.database.models import Floats, Point, PointId, Sparse, Vector, VectorKind
+from qdrant_admin.database.packed import packed_floats
 from qdrant_admin.database.rest_points import Kinds
 
 _FLOAT = np.dtype("<f4")
-_PACKED_FIRST = 0x0A
-"""How a message begins whose field 1 is packed: all that hold the floats of a vector are made so."""
 _AS_IT_IS = frozenset({"string_value", "integer_value", "bool_value"})
 _BEYOND_INTEGERS = 2.0**63
 
@@ -88,16 +87,7 @@ def _vector_in(raw: Any, kind: VectorKind) -> Vector:
 
 
 def _floats_in(message: Any) -> Floats:
-    """The floats of a message whose field `data`, number 1, has them packed; read-only."""
+    """The floats of a message whose field 1 holds them; read-only."""
     packed = message.SerializeToString()
-    if not packed or packed[0] != _PACKED_FIRST:
-        return np.array(message.data, dtype=np.float32)
-    octets, at = packed[1], 2
-    if octets > 0x7F:  # the length goes on, seven bits a byte
-        octets, shift, more = octets & 0x7F, 7, True
-        while more:
-            byte = packed[at]
-            octets |= (byte & 0x7F) << shift
-            more = byte > 0x7F
-            at, shift = at + 1, shift + 7
-    return np.frombuffer(packed, _FLOAT, octets >> 2, at)
+    start, octets = packed_floats(packed)
+    return np.frombuffer(packed, _FLOAT, octets >> 2, start)

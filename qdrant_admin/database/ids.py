@@ -1,6 +1,7 @@
 """Point ids: an unsigned integer of 64 bits, or a UUID in its lower-case form with hyphens."""
 
 import operator
+import re
 import uuid
 from typing import Any
 
@@ -9,6 +10,7 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import PointId
 
 MAX_INTEGER = 2**64 - 1
+_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def point_id(value: Any) -> PointId:
@@ -17,6 +19,8 @@ def point_id(value: Any) -> PointId:
     Raises:
         BadInput: neither an unsigned integer of 64 bits nor a UUID.
     """
+    if type(value) is str and _CANONICAL.fullmatch(value):
+        return value
     if isinstance(value, uuid.UUID):
         return str(value)
     if isinstance(value, str):

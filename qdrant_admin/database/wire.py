@@ -16,16 +16,17 @@ from typing import Any
 import numpy as np
 
 from qdrant_admin.database.models import PointId, VectorSpec
+from qdrant_admin.database.packed import packed_floats
 
 _ROUNDED = re.compile(rb"\x09\x11(?:.{6}[\xe0-\xff]\x43|.{7}[\x44-\x7f])", re.DOTALL)
 """A number of 2^63 or more as a double: an integer beyond 2^63-1 comes over gRPC like that. It is a message of its own,
 so its length (9) stands before it."""
 _SCHEMA: dict[str, tuple[tuple[str, int, str, bool], ...]] = {
-    "Dense": (("data", 1, "bytes", False),),
-    "Sparse": (("values", 1, "bytes", False), ("indices", 2, "bytes", False)),
+    "Dense": (("data", 1, "float", True),),
+    "Sparse": (("values", 1, "float", True), ("indices", 2, "bytes", False)),
     "Multi": (("vectors", 1, "Dense", True),),
     "Vector": (
-        ("data", 1, "bytes", False),
+        ("data", 1, "float", True),
         ("indices", 2, "bytes", False),
         ("vectors_count", 3, "uint32", False),
         ("dense", 101, "Dense", False),
@@ -100,6 +101,23 @@ class WirePage:
                 sent.vectors.vectors.SetInParent()
         return bytes(made.SerializeToString())
 
+    def unlike(self, other: "WirePage", places: Iterable[tuple[int, int]]) -> list[int]:
+        """Its own ones of those places at which it and another page do not hold the same, byte for byte.
+
+        Only the order of the fields of a payload and of named vectors does not matter: it differs from read to read.
+        """
+        theirs = other._points  # noqa: SLF001 # of its own class
+        return [place for place, there in places if not _same(self._points[place], theirs[there])]
+
+    def vectors(self) -> dict[str, list[tuple[PointId, bytes]]]:
+        """By name, the components of its vectors (of sparse ones: the values), with the ids of their points."""
+        found: dict[str, list[tuple[PointId, bytes]]] = {}
+        for point in self._points:
+            identity = _id(point.id)
+            for name, vector in _named(point.vectors):
+                found.setdefault(name, []).append((identity, _components(vector)))
+        return found
+
     def look(self, slots: Mapping[str, VectorSpec]) -> Look:
         """What can be told of these points for a target with these slots."""
         floats: dict[str, list[bytes]] = {}
@@ -114,6 +132,23 @@ class WirePage:
         return Look(zero_vectors=sum(_zeros(parts) for parts in cosine))
 
 
+def _same(one: Any, two: Any) -> bool:
+    # Not the messages themselves: they would take 0.0 and -0.0 for the same.
+    if one.vectors.SerializeToString() == two.vectors.SerializeToString() and sorted(one.payload) == sorted(
+        two.payload
+    ):
+        return True
+    return _canonical(one) == _canonical(two)
+
+
+def _canonical(point: Any) -> bytes:
+    """The same bytes for the same point, in whatever order its fields and vectors came, at any depth."""
+    from qdrant_client import grpc
+
+    whole = grpc.RetrievedPoint.FromString(point.SerializeToString())
+    return bytes(whole.SerializeToString(deterministic=True))
+
+
 def _named(vectors: Any) -> Iterable[tuple[str, Any]]:
     if vectors.HasField("vector"):
         return (("", vectors.vector),)
@@ -122,11 +157,17 @@ def _named(vectors: Any) -> Iterable[tuple[str, Any]]:
 
 def _components(vector: Any) -> bytes:
     """The floats of a vector, in whichever of its forms it came."""
-    if vector.HasField("dense"):
-        return bytes(vector.dense.data)
+    if vector.HasField("multi"):
+        return b"".join(_floats(row) for row in vector.multi.vectors)
     if vector.HasField("sparse"):
-        return bytes(vector.sparse.values)
-    return b"".join(row.data for row in vector.multi.vectors) if vector.HasField("multi") else bytes(vector.data)
+        return _floats(vector.sparse)
+    return _floats(vector.dense if vector.HasField("dense") else vector)
+
+
+def _floats(message: Any) -> bytes:
+    packed: bytes = message.SerializeToString()
+    start, octets = packed_floats(packed)
+    return packed[start : start + octets]
 
 
 def _finite(vectors: list[bytes]) -> bool:
@@ -162,6 +203,7 @@ def _made_messages() -> Mapping[str, Any]:
         "uint32": field_type.TYPE_UINT32,
         "uint64": field_type.TYPE_UINT64,
         "bool": field_type.TYPE_BOOL,
+        "float": field_type.TYPE_FLOAT,
     }
     package = "qdrant_admin.wire"
     file = descriptor_pb2.FileDescriptorProto(name="qdrant_admin/wire.proto", package=package, syntax="proto3")
