@@ -157,8 +157,8 @@ def _moments(array: "pa.Array") -> list[str | None]:
 
     unit = "D" if pa.types.is_date32(array.type) else "ms" if pa.types.is_date64(array.type) else array.type.unit
     wide = pa.int32() if unit == "D" else pa.int64()
-    numbers = array.cast(wide).fill_null(0).to_numpy(zero_copy_only=False)
-    texts = np.datetime_as_string(numbers.astype(np.int64).astype(f"datetime64[{unit}]")).tolist()
+    numbers = _numbers(array.cast(wide).fill_null(0)).astype(np.int64)
+    texts = np.datetime_as_string(numbers.astype(f"datetime64[{unit}]")).tolist()
     if pa.types.is_date(array.type):
         texts = [text[: text.find("T", 4)] if "T" in text else text for text in texts]
     else:
@@ -254,8 +254,7 @@ def _put_vectors(rows: list[Row], batch: "pa.RecordBatch", slot: Slot, layout: L
 
 def _quick(array: "pa.Array") -> "list[Read] | None":
     """All vectors of a column at once; None when something in it needs a closer look."""
-    valid = array.is_valid().to_numpy(zero_copy_only=False)
-    matrix = _matrix(array, int(valid.sum()))
+    matrix = _matrix(array, len(array) - array.null_count)
     if matrix is None:
         return None
     try:
@@ -265,7 +264,11 @@ def _quick(array: "pa.Array") -> "list[Read] | None":
     if matrix.dtype == np.float64 and not narrowed.any(axis=1).all():
         return None  # a row may have become zero
     rows = iter(narrowed)
-    return [next(rows) if there else None for there in valid]
+    return (
+        list(rows)
+        if not array.null_count
+        else [next(rows) if there else None for there in array.is_valid().to_pylist()]
+    )
 
 
 def _matrix(array: "pa.Array", count: int) -> Any:
@@ -276,8 +279,16 @@ def _matrix(array: "pa.Array", count: int) -> Any:
     size, rest = divmod(len(flat), count)
     if flat.null_count or rest:
         return None
-    lengths = array.value_lengths().drop_null().to_numpy(zero_copy_only=False)
-    return flat.to_numpy(zero_copy_only=False).reshape(count, size) if (lengths == size).all() else None
+    lengths = _numbers(array.value_lengths().drop_null())
+    return _numbers(flat).reshape(count, size) if (lengths == size).all() else None
+
+
+def _numbers(array: "pa.Array") -> Any:
+    """The numbers of a column without nulls, as they lie in memory; `to_numpy` would import pandas where it is."""
+    buffer, kind = array.buffers()[1], np.dtype(array.type.to_pandas_dtype())
+    if buffer is None:
+        return np.empty(0, dtype=kind)
+    return np.frombuffer(buffer, dtype=kind, offset=array.offset * kind.itemsize, count=len(array))
 
 
 def _read(value: Any, kind: VectorKind, octets: str) -> "Read":

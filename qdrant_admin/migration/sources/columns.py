@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
@@ -60,7 +61,7 @@ class Slot:
     """The columns of single components, when it is spread over them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """How a row becomes a record."""
 
@@ -75,11 +76,17 @@ class Layout:
     vectorless: bool = False
     """Whether a row without a vector is a point all the same."""
 
-    @property
+    @cached_property
     def taken(self) -> set[str]:
         """Columns that are not payload."""
         used = {slot.column.name for slot in self.slots} | {part for slot in self.slots for part in slot.parts}
         return used | ({self.id} if self.id else set())
+
+    @cached_property
+    def objects(self) -> dict[str, set[str]]:
+        """Columns that are objects of vectors, and the keys that are known in them."""
+        keyed = [slot.column for slot in self.slots if slot.column.keyed]
+        return {one.name: {other.key for other in keyed if other.name == one.name} for one in keyed}
 
     def words(self, extra: str = "", *, made: str = "file and row") -> str:
         """Where things come from, for the plan; `made` says of what an id is where there is none."""

@@ -96,10 +96,12 @@ class FileSource(ABC):
             if layout is None:
                 index, place = index + 1, START
                 continue
+            fields = group.partition(table.path)
             for rows in table.rows(layout, size, place, end.row if index == last else None):
                 if signature([table.path]) != (known.signature,):
                     raise changed(table.path)
-                records = [self._record(group, table, row, layout.vectorless) for row in rows
+                records = [
+                    self._record(table, row, fields, layout.vectorless) for row in rows
                            if not survey.superseded(known.start + row.number)]  # fmt: skip
                 yield Batch(records, _cursor(digest, index, rows[-1].behind))
             index, place = index + 1, START
@@ -156,14 +158,14 @@ class FileSource(ABC):
         """The files that must not change while a migration goes on."""
         return [table.path for table in group.tables]
 
-    def _record(self, group: Group, table: Table, row: Row, vectorless: bool) -> Record:
-        where = table.path.relative_to(self._root).as_posix()
+    def _record(self, table: Table, row: Row, fields: dict[str, str], vectorless: bool) -> Record:
         identity = row.id
         if identity is None:
             # Rows and files have no other name that is the same the next time.
+            where = table.path.relative_to(self._root).as_posix()
             identity = str(uuid5(NAMESPACE, f"{where}:{row.number}"))
         trouble = row.trouble or ("" if vectorless or row.vectors else "it has no vector")
-        return Record(identity, {**row.payload, **group.partition(table.path)}, row.vectors, trouble, row.unread)
+        return Record(identity, {**row.payload, **fields} if fields else row.payload, row.vectors, trouble, row.unread)
 
     def _digest(self, group: Group) -> str:
         """Of names, sizes and times: another one means that a cursor of then leads nowhere now."""

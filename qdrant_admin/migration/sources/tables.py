@@ -133,8 +133,8 @@ def take_apart(values: Mapping[str, Any], layout: Layout, number: int, behind: P
         cell = cell_of(values, slot)
         if cell is not None:
             put_vector(row, slot, cell, layout)
-    for name in {slot.column.name for slot in layout.slots if slot.column.keyed}:
-        _strangers(row, values.get(name), {slot.column.key for slot in layout.slots if slot.column.name == name})
+    for name, known in layout.objects.items():
+        _strangers(row, values.get(name), known)
     row.payload = {name: value for name, value in values.items() if name not in taken}
     if layout.payload:
         row.payload = _whole(row, row.payload.get(layout.payload), layout.payload)

@@ -75,9 +75,10 @@ def narrow(numbers: npt.NDArray[Any]) -> Floats:
         return np.ascontiguousarray(numbers)
     with np.errstate(over="ignore", under="ignore"):
         narrowed = numbers.astype(np.float32)
-    if not np.isfinite(narrowed).all() and np.isfinite(numbers).all():
+    largest = np.abs(narrowed).max(initial=0.0)  # one look for both faults; NaN comes through
+    if not largest < np.inf and np.isfinite(numbers).all():
         raise Unfit("holds a number that is infinite in 32 bits")
-    if not narrowed.any() and numbers.any():
+    if largest == 0 and numbers.any():
         raise Unfit("is so small that it would be all zero in 32 bits")
     return narrowed
 
