@@ -57,10 +57,10 @@ def history_list(call: Call, operation: str | None, limit: int) -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["json", "markdown"]),
+    type=click.Choice(["json", "markdown", "html"]),
     default="json",
     show_default=True,
-    help="markdown: for an issue or a wiki; of a migration only.",
+    help="markdown, html: to hand on; of a migration or a check.",
 )
 @common
 def history_show(call: Call, entry: int, form: str) -> None:
@@ -69,6 +69,7 @@ def history_show(call: Call, entry: int, form: str) -> None:
     Examples:
       qdrant-admin history show 12
       qdrant-admin history show 12 --format markdown > migration.md
+      qdrant-admin history show 13 --format html > proof.html
     """
     import json
 
@@ -80,21 +81,30 @@ def history_show(call: Call, entry: int, form: str) -> None:
     if form == "json" or call.as_json or call.events:
         write_json(json.loads(report))
     else:
-        write(_markdown(store.entry(entry), report))
+        write(_written(store.entry(entry), report, form))
 
 
-def _markdown(entry: "HistoryEntry", report: str) -> str:
+def _written(entry: "HistoryEntry", report: str, form: str) -> str:
+    from qdrant_admin.core.document import to_html, to_markdown
     from qdrant_admin.core.errors import BadInput
-    from qdrant_admin.migration.markdown import markdown
-    from qdrant_admin.migration.reports import MigrationReport
 
-    if entry.operation != "migrate":
+    if entry.operation == "migrate":
+        from qdrant_admin.migration.document import document
+        from qdrant_admin.migration.reports import MigrationReport
+
+        found = document(MigrationReport.model_validate_json(report), when=entry.started_at)
+    elif entry.operation == "verify":
+        from qdrant_admin.persistence.certificate import certificate
+        from qdrant_admin.persistence.reports import VerifyReport
+
+        found = certificate(VerifyReport.model_validate_json(report))
+    else:
         raise BadInput(
-            f"entry {entry.id} is no migration",
+            f"entry {entry.id} is neither a migration nor a check",
             why=f"it is the report of `{entry.operation}`, which has one form: JSON",
             fix=f"qdrant-admin history show {entry.id}",
         )
-    return markdown(MigrationReport.model_validate_json(report), when=entry.started_at).rstrip("\n")
+    return (to_html(found) if form == "html" else to_markdown(found)).rstrip("\n")
 
 
 @click.group(cls=HelpfulGroup)

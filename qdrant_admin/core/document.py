@@ -6,7 +6,6 @@ whatever a collection or a point is called means only itself in both forms.
 
 import html
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from qdrant_admin.core.text import plain
@@ -15,32 +14,42 @@ from qdrant_admin.core.words import Tone
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
 
 
+class Code(str):
+    """A name, a path or a command, to be copied as it is."""
+
+    __slots__ = ()
+
+
+Words = str | tuple[str, ...]
+"""Text, or pieces of it, some of which may be `Code`."""
+
+
 @dataclass(frozen=True)
 class Heading:
     """The title of a part."""
 
-    text: str
+    text: Words
 
 
 @dataclass(frozen=True)
 class Paragraph:
     """A few sentences."""
 
-    text: str
+    text: Words
 
 
 @dataclass(frozen=True)
 class Facts:
     """Labels and values, a line each."""
 
-    rows: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, Words], ...]
 
 
 @dataclass(frozen=True)
 class Items:
     """A list."""
 
-    rows: tuple[str, ...]
+    rows: tuple[Words, ...]
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Table:
     """Rows under a head; the columns named in `right` hold numbers."""
 
     head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Words, ...], ...]
     right: frozenset[str] = frozenset()
 
 
@@ -68,33 +77,52 @@ class Document:
 
 def to_markdown(document: Document) -> str:
     """As Markdown with tables, as most places that show Markdown read it."""
-    parts = [f"# {text(document.title)}", text(document.subject), *(_markdown(block) for block in document.blocks)]
+    parts = [f"# {_text(document.title)}", _text(document.subject), *(_markdown(block) for block in document.blocks)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _markdown(block: Block) -> str:
     match block:
         case Heading():
-            return f"## {text(block.text)}"
+            return f"## {_inline(block.text)}"
         case Paragraph():
-            return text(block.text)
+            return _inline(block.text)
         case Facts():
-            return "\n".join(f"- **{text(label)}**: {text(value)}" for label, value in block.rows)
+            return "\n".join(f"- **{_text(label)}**: {_inline(value)}" for label, value in block.rows)
         case Items():
-            return "\n".join(f"- {text(row)}" for row in block.rows)
+            return "\n".join(f"- {_inline(row)}" for row in block.rows)
         case Table():
             rules = ["---:" if title in block.right else "---" for title in block.head]
-            rows: Iterable[Sequence[str]] = (
-                [text(title) for title in block.head],
-                rules,
-                *([text(value) for value in row] for row in block.rows),
-            )
+            head = [_text(title) for title in block.head]
+            rows = [head, rules, *([_cell(value) for value in row] for row in block.rows)]
             return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def text(value: str) -> str:
+def _inline(words: Words) -> str:
+    return "".join(_fenced(part) if isinstance(part, Code) else _text(part) for part in _parts(words))
+
+
+def _cell(words: Words) -> str:
+    """As `_inline`, where a bar within a fence would end the cell all the same."""
+    fenced = (_fenced(part).replace("|", "\\|") if isinstance(part, Code) else _text(part) for part in _parts(words))
+    return "".join(fenced)
+
+
+def _text(value: str) -> str:
     """Foreign text that means only itself in Markdown."""
     return _MARKUP.sub(r"\\\1", plain(value))
+
+
+def _fenced(value: str) -> str:
+    """Nothing within is markup, so a fence longer than any within does."""
+    shown = plain(value)
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    blank = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{blank}{shown}{blank}{fence}"
+
+
+def _parts(words: Words) -> tuple[str, ...]:
+    return (words,) if isinstance(words, str) else words
 
 
 def to_html(document: Document) -> str:
@@ -125,8 +153,9 @@ def _html(block: Block) -> str:
             return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _safe(value: str) -> str:
-    return html.escape(plain(value))
+def _safe(words: Words) -> str:
+    safe = ((isinstance(part, Code), html.escape(plain(part))) for part in _parts(words))
+    return "".join(f"<code>{part}</code>" if code else part for code, part in safe)
 
 
 _PAGE = """<!doctype html>
@@ -168,6 +197,7 @@ th { color: var(--soft); font-weight: 500; text-align: left; }
 th, td { padding: .4rem .75rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td:last-child { overflow-wrap: anywhere; }
 th.right, td.right { text-align: right; white-space: nowrap; }
+code { font: .92em ui-monospace, monospace; }
 .subject { margin: 0 0 .5rem; color: var(--soft); }
 ul { padding-left: 1.2rem; }
 @media print {

@@ -111,4 +111,15 @@ STEPS: tuple[SchemaStep, ...] = (
         "0007 checks that were cut off",
         ("CREATE TABLE pending_checks (profile TEXT PRIMARY KEY, at TEXT NOT NULL, report TEXT NOT NULL)",),
     ),
+    SchemaStep(
+        "0008 indexing held back",
+        (
+            """CREATE TABLE migration_held (
+                run TEXT NOT NULL REFERENCES migration_runs (run) ON DELETE CASCADE,
+                target TEXT NOT NULL,
+                threshold INTEGER NOT NULL,
+                PRIMARY KEY (run, target)
+            )""",
+        ),
+    ),
 )

@@ -1,7 +1,7 @@
 """The report of a check as a document to keep or to hand on: the verdict first, then what it rests on."""
 
 from qdrant_admin.core import words
-from qdrant_admin.core.document import Block, Document, Facts, Heading, Items, Paragraph, Table
+from qdrant_admin.core.document import Block, Code, Document, Facts, Heading, Items, Paragraph, Table, Words
 from qdrant_admin.persistence.reports import CollectionCheck, Side, VerifyReport
 from qdrant_admin.persistence.tell import DONE, sentence
 
@@ -23,7 +23,7 @@ def certificate(report: VerifyReport) -> Document:
 
 def _facts(report: VerifyReport) -> Facts:
     back = words.duration(report.ready_seconds) if report.ready_seconds is not None else ""
-    rows = {
+    rows: dict[str, Words] = {
         "when": report.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
         "server": f"Qdrant {report.server_version}" if report.server_version else "",
         "profile": report.profile,
@@ -32,7 +32,7 @@ def _facts(report: VerifyReport) -> Facts:
         "ready again after": back,
         "checked": report.checks,
         "likely cause": report.cause,
-        "do now": report.fix,
+        "do now": Code(report.fix),
         "took": words.duration(report.seconds),
     }
     return Facts(tuple((label, value) for label, value in rows.items() if value))

@@ -288,10 +288,11 @@ class Services:
         Raises:
             BadInput: the folder cannot be written to.
         """
-        from qdrant_admin.migration.markdown import markdown
+        from qdrant_admin.core.document import to_markdown
+        from qdrant_admin.migration.document import document
 
         name = f"migration-{report.run}"
-        return [_write(f"qdrant-admin-{name}.md", markdown(report)), self.export(report, name)]
+        return [_write(f"qdrant-admin-{name}.md", to_markdown(document(report))), self.export(report, name)]
 
     def export(self, report: Report, name: str) -> Path:
         """Write a report as JSON into the folder the app was started in; returns the file.

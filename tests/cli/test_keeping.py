@@ -97,8 +97,9 @@ def test_a_migration_as_markdown(run: Run) -> None:
     other = store.record(
         operation="doctor", profile="local", report=DoctorReport(checks=()), started_at=when, seconds=1
     )
+    assert "<h1>● verified</h1>" in run("history", "show", str(entry), "--format", "html").out
     written = run("history", "show", str(entry), "--format", "markdown")
-    assert written.out.startswith("# Migration: ● verified\n")
+    assert written.out.startswith("# ● verified\n")
     assert run("history", "show", str(entry)).json["run"] == VERIFIED.run
     assert run("history", "show", str(other), "--format", "markdown").code == 2
     assert run("history", "show", "99", "--format", "markdown").code == 1

@@ -419,9 +419,10 @@ class MigrateScreen(BaseScreen):
 
     def action_copy(self) -> None:
         """Put the report on the clipboard as Markdown."""
-        from qdrant_admin.migration.markdown import markdown
+        from qdrant_admin.core.document import to_markdown
+        from qdrant_admin.migration.document import document
 
         report = self.query_one(ResultPane).report
         if report is not None:
-            self.app.copy_to_clipboard(markdown(report))
+            self.app.copy_to_clipboard(to_markdown(document(report)))
             self.notify("the report is on the clipboard as Markdown", markup=False)

@@ -4,17 +4,23 @@ from datetime import UTC, datetime
 
 import pytest
 
+from qdrant_admin.core.document import to_html, to_markdown
 from qdrant_admin.migration import tell
-from qdrant_admin.migration.markdown import markdown
+from qdrant_admin.migration.document import document
+from qdrant_admin.migration.reports import MigrationReport
 from tests.tui.canned_data import DIFFERS, VERIFIED
 
 WHEN = datetime(2026, 11, 20, 9, 2, tzinfo=UTC)
 
 
+def markdown(report: MigrationReport, when: datetime | None = None) -> str:
+    return to_markdown(document(report, when=when))
+
+
 def test_the_verdict_comes_first_and_every_figure_is_there() -> None:
     written = markdown(VERIFIED, when=WHEN)
     head, *rest = written.splitlines()
-    assert head == "# Migration: ● verified"
+    assert head == "# ● verified"
     assert "- **from**: `chroma:~/memories/chroma` (Chroma directory, format of chromadb 1.5)" in rest
     assert "| debian\\_memories | 3 763 | 3 763 | 0 | 0 | 3 763 | 0 | ● verified |" in rest
     assert "- prove that it survives a crash: `qdrant-admin verify --how kill`" in rest
@@ -30,6 +36,9 @@ def test_rejects_and_differences_are_named_and_nothing_of_them_is_markup() -> No
     (row,) = [line for line in written.splitlines() if "script" in line]
     assert row.startswith("| debian\\_memories | ``a`\\|b`` | \\<script\\>\\|\\*x\\*")
     assert "\n# no" not in written
+    page = to_html(document(DIFFERS.model_copy(update={"rejects": (hostile,)})))
+    assert "<script>" not in page
+    assert "<code>a`|b</code>" in page
 
 
 @pytest.mark.parametrize(
