@@ -338,9 +338,11 @@ def test_a_server_that_goes_away_is_waited_for_and_read_on(postgres: Postgres) -
         "INSERT INTO items SELECT g, ARRAY[g] FROM generate_series(1, 30) g",
     )
     with opened(uri) as source:
-        batches = source.batches("items", size=10)
+        batches, left = source.batches("items", size=10), source.batches("items", size=10)
         first = next(batches)
+        next(left)
         postgres.stop()
+        del left  # ends without a word, though nobody hears that it does
         try:
             with pytest.raises(PASSING):
                 list(batches)
@@ -374,6 +376,29 @@ def test_who_may_not_read_is_told(postgres: Postgres, monkeypatch: pytest.Monkey
     monkeypatch.setenv(KEY_VARIABLE, PASSWORD)
     with opened(uri) as source:
         assert collections(source)["items"].count == 2
+
+
+def test_over_a_socket_and_as_a_user_with_an_odd_name(postgres: Postgres) -> None:
+    postgres.database("odd")
+    postgres.run(
+        "odd",
+        "CREATE TABLE items (id int PRIMARY KEY, e vector(1))",
+        "INSERT INTO items VALUES (1, '[1]')",
+        'DROP ROLE IF EXISTS "Ann@work"',
+        f"CREATE ROLE \"Ann@work\" LOGIN PASSWORD '{PASSWORD}'",
+        'GRANT SELECT ON items TO "Ann@work"',
+    )
+    for written in (
+        f"postgres://Ann%40work@127.0.0.1:{postgres.port}/odd",
+        f"postgresql://Ann%40work@:{postgres.port}/odd?host={postgres.folder}&collection=items",
+    ):
+        uri = parse(written)
+        assert parse(str(uri)) == uri
+        with opened(str(uri)) as source:
+            assert collections(source)["items"].count == 1
+    for nowhere in ("postgresql:///odd", "redis://", "postgresql://"):
+        with pytest.raises(BadInput, match="no host"):
+            parse(nowhere)
 
 
 def test_what_is_not_there_is_told(postgres: Postgres) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 
 from psycopg.sql import SQL
 
@@ -78,19 +77,10 @@ class Postgres:
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Rows by key, over a connection of its own."""
         rows = self._known[name]
-        with self._sessions.another() as connection:
-            place = "" if rows.reading.key else self._place()
-            query, values = rows.page(_behind(after, place, self._uri), _behind(until, place, self._uri))
-            with closing(connection.cursor("qdrant_admin")) as cursor:
-                with self._sessions.told():
-                    cursor.execute(query, values, binary=True)
-                while True:
-                    with self._sessions.told():
-                        page = cursor.fetchmany(size)
-                        records = [rows.record(row) for row in page]
-                    if not page:
-                        return
-                    yield Batch(records, _cursor(rows.cursor(page[-1]), place))
+        place = "" if rows.reading.key else self._place()
+        query, values = rows.page(_behind(after, place, self._uri), _behind(until, place, self._uri))
+        for page in self._sessions.pages(query, values, size):
+            yield Batch([rows.record(row) for row in page], _cursor(rows.cursor(page[-1]), place))
 
     def mark(self, name: str) -> str:
         """What the table is made of. Its rows may change: what is read is one snapshot of them."""

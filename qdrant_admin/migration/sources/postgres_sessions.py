@@ -63,19 +63,25 @@ class Sessions:
         with self._lock, self.told():
             return self._alive().execute(query, parameters).fetchall()
 
-    @contextlib.contextmanager
-    def another(self) -> Iterator[psycopg.Connection[Any]]:
-        """A connection of its own on the same snapshot, closed at the end."""
-        with self.told():
-            with self._lock:
-                self._alive().execute("SELECT 1")
-                snapshot = self._snapshot
-                connection = self._connect()
-            connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'".encode())
+    def pages(self, query: Any, parameters: tuple[object, ...], size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Rows of a query in the binary form, so many at a time, over a connection of its own on the same snapshot.
+
+        Raises:
+            AdminError: see `fault`.
+        """
+        connection = self._another()
+        cursor = connection.cursor("qdrant_admin")
         try:
-            yield connection
+            with self.told():
+                cursor.execute(query, parameters, binary=True)
+                page = cursor.fetchmany(size)
+            while page:
+                yield page
+                with self.told():
+                    page = cursor.fetchmany(size)
         finally:
-            connection.close()
+            connection.close()  # before the cursor, which would say so to a server that may be gone
+            cursor.close()
 
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:
@@ -103,7 +109,21 @@ class Sessions:
         where = plain(self._uri.url)
         text = plain(str(error).strip())
         kind, what, fix = _kind(error.sqlstate, str(error))
-        return kind(what.format(where=where), why=text, fix=fix)
+        parts = urlsplit(self._uri.url)
+        at = f"-h {parts.hostname} -p {parts.port}" if parts.hostname else ""
+        return kind(what.format(where=where), why=text, fix=fix.replace("{at}", at).strip())
+
+    def _another(self) -> psycopg.Connection[Any]:
+        with self.told():
+            with self._lock:
+                self._alive()
+                connection, snapshot = self._connect(), self._snapshot
+            try:
+                connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'".encode())
+            except psycopg.Error:
+                connection.close()
+                raise
+            return connection
 
     def _alive(self) -> psycopg.Connection[Any]:
         """The first connection. One that has broken is left for a new one."""
@@ -161,10 +181,10 @@ _BY_STATE: tuple[tuple[str, type[AdminError], str, str], ...] = (
     ("28", AccessDenied, "{where} does not let this user in", f"export {KEY_VARIABLE}=..."),
     ("42501", AccessDenied, "this user may not read all of {where}", 'psql -c "GRANT SELECT ON TABLE ... TO ..."'),
     ("3D", SourceUnreadable, "there is no such database at {where}", "psql -l"),
-    ("57P03", ServerNotReady, "the server at {where} is starting", "pg_isready"),
-    ("57P0", ServerUnreachable, "the server at {where} ended the connection", "pg_isready"),
-    ("25P0", ServerUnreachable, "the server at {where} ended the connection", "pg_isready"),
-    ("08", ServerUnreachable, "the connection to {where} is gone", "pg_isready"),
+    ("57P03", ServerNotReady, "the server at {where} is starting", "pg_isready {at}"),
+    ("57P0", ServerUnreachable, "the server at {where} ended the connection", "pg_isready {at}"),
+    ("25P0", ServerUnreachable, "the server at {where} ended the connection", "pg_isready {at}"),
+    ("08", ServerUnreachable, "the connection to {where} is gone", "pg_isready {at}"),
     ("53", ServerTrouble, "the server at {where} has run out of something", "qdrant-admin migrate --resume"),
     ("57014", ServerTrouble, "the server at {where} broke off a query", "qdrant-admin migrate --resume"),
     ("58", ServerTrouble, "the server at {where} has trouble with its system", "qdrant-admin migrate --resume"),
@@ -192,7 +212,7 @@ def _kind(state: str | None, text: str) -> tuple[type[AdminError], str, str]:
         refused = text.partition("FATAL:")[2] or (text if "no password supplied" in text else "")
         state = next((code for words, code in _BY_TEXT if words in refused), "08")
         if state == "08" and not any(words in text for words in _WAS_THERE):
-            return ServerUnreachable, "no PostgreSQL answers at {where}", "pg_isready"
+            return ServerUnreachable, "no PostgreSQL answers at {where}", "pg_isready {at}"
     for prefix, kind, what, fix in _BY_STATE:
         if state.startswith(prefix):
             return kind, what, fix

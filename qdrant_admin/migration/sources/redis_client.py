@@ -73,15 +73,14 @@ def told(uri: SourceUri) -> Iterator[None]:
     try:
         yield
     except exceptions.RedisError as error:
-        raise _fault(error, plain(uri.url)) from error
+        raise _fault(error, uri) from error
 
 
-def _fault(error: exceptions.RedisError, where: str) -> AdminError:
-    why = plain(error)
-    for kinds, ours, what, fix in _FAULTS:
-        if isinstance(error, kinds):
-            return ours(what.format(where=where), why=why, fix=fix)
-    return SourceUnreadable(f"what answers at {where} cannot be read", why=why, fix="redis-cli PING")
+def _fault(error: exceptions.RedisError, uri: SourceUri) -> AdminError:
+    where, why, parts = plain(uri.url), plain(error), urlsplit(uri.url)
+    at = f"-h {parts.hostname} -p {parts.port}" + (" --tls" if parts.scheme == "rediss" else "")
+    ours, what, fix = next((ours, what, fix) for kinds, ours, what, fix in _FAULTS if isinstance(error, kinds))
+    return ours(what.format(where=where), why=why, fix=fix.format(at=at))
 
 
 _FAULTS: tuple[tuple[tuple[type[Exception], ...], type[AdminError], str, str], ...] = (
@@ -89,7 +88,7 @@ _FAULTS: tuple[tuple[tuple[type[Exception], ...], type[AdminError], str, str], .
         (exceptions.NoPermissionError,),
         AccessDenied,
         "this user may not read {where}",
-        f"redis-cli ACL SETUSER NAME {_RIGHTS}",
+        "redis-cli {at} ACL SETUSER NAME " + _RIGHTS,
     ),
     (
         (exceptions.AuthenticationError, exceptions.AuthorizationError),
@@ -101,14 +100,20 @@ _FAULTS: tuple[tuple[tuple[type[Exception], ...], type[AdminError], str, str], .
         (exceptions.BusyLoadingError,),
         ServerNotReady,
         "the Redis at {where} is loading its data",
-        "redis-cli INFO persistence",
+        "redis-cli {at} INFO persistence",
     ),
-    ((exceptions.OutOfMemoryError,), ServerTrouble, "the Redis at {where} has no memory left", "redis-cli INFO memory"),
+    (
+        (exceptions.OutOfMemoryError,),
+        ServerTrouble,
+        "the Redis at {where} has no memory left",
+        "redis-cli {at} INFO memory",
+    ),
     (
         (exceptions.ConnectionError, exceptions.TimeoutError),
         ServerUnreachable,
         "no Redis answers at {where}",
-        "redis-cli PING",
+        "redis-cli {at} PING",
     ),
+    ((Exception,), SourceUnreadable, "what answers at {where} cannot be read", "redis-cli {at} PING"),
 )
 """The first that fits counts: some of them are kinds of others."""
