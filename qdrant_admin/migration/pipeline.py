@@ -132,7 +132,8 @@ class Pipeline(Generic[Batch_, Outcome]):
                 continue
             if isinstance(told, BaseException):
                 raise told
-            yield from self._settled(told)
+            self._note(told)
+            yield from self._settled(told.span)
 
     def stop(self) -> None:
         """Read nothing more, send nothing more, and wait for what is under way."""
@@ -144,28 +145,32 @@ class Pipeline(Generic[Batch_, Outcome]):
                 thread.join()
 
     def rest(self) -> Iterator[Settled[Outcome] | Ended]:
-        """After `stop`: what was acknowledged meanwhile."""
+        """After `stop`: what was acknowledged meanwhile, or was not fetched from `news`."""
         while True:
             try:
                 told = self._news.get_nowait()
             except queue.Empty:
-                return
+                break
             if not isinstance(told, BaseException):
-                yield from self._settled(told)
+                self._note(told)
+        for span in {span for span, _ in self._ahead} | set(self._whole):
+            yield from self._settled(span)
 
-    def _settled(self, told: _Sent[Outcome] | _Read) -> Iterator[Settled[Outcome] | Ended]:
+    def _note(self, told: _Sent[Outcome] | _Read) -> None:
         if isinstance(told, _Read):
             self._whole[told.span] = told.batches
         else:
             self._ahead[told.span, told.number] = told
-        while (found := self._ahead.pop((told.span, self._next[told.span]), None)) is not None:
-            self._next[told.span] += 1
+
+    def _settled(self, span: int) -> Iterator[Settled[Outcome] | Ended]:
+        while (found := self._ahead.pop((span, self._next[span]), None)) is not None:
+            self._next[span] += 1
             self._room.release()
-            yield Settled(found.span, found.cursor, found.outcome)
-        if self._whole.get(told.span) == self._next[told.span]:
-            del self._whole[told.span]
+            yield Settled(span, found.cursor, found.outcome)
+        if self._whole.get(span) == self._next[span]:
+            del self._whole[span]
             self._open -= 1
-            yield Ended(told.span)
+            yield Ended(span)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
@@ -17,6 +18,7 @@ from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration import checkpoint, compare, snapshot, staging
 from qdrant_admin.migration.alone import alone
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
+from qdrant_admin.migration.indexing import Indexing
 from qdrant_admin.migration.plan import misfits
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import (
@@ -102,6 +104,7 @@ class _Run:
         self._tasks: dict[str, Task] = {}
         self._results: dict[str, CollectionResult] = {}
         self._resumed = False
+        self._indexing = Indexing(ws.store, plan.run, database, cancel)
         self.how_to_resume = command(plan.source, "--resume")
         self._weather = Weather(cancel, fix=self.how_to_resume)
 
@@ -118,7 +121,13 @@ class _Run:
         for planned in wanted:
             self._cancel.check()
             slots[planned.source] = yield from self._target(planned)
-        yield from self._copy(wanted, slots)
+        try:
+            yield from self._copy(wanted, slots)
+        except BaseException:
+            with contextlib.suppress(AdminError):  # the next one who takes up this run does it
+                self._indexing.give_back()
+            raise
+        yield from self._index(wanted)
         yield from self._aliases(wanted)
         yield from self._verify(wanted, slots)
         yield from self._switch(wanted)
@@ -253,11 +262,21 @@ class _Run:
                 insists=self._plan.method == "snapshot",
             )
             self._tasks[planned.source] = task
+            if planned.method == "stream" and not self._total(planned).done:
+                self._indexing.hold_back(planned)
             yield from _COPY[planned.method](task)
         yield whole.event()
         rejected = sum(at.rejected for at in self._all())
         outcome = f"{counted(rejected, 'record')} rejected" if rejected else ""
         yield StepFinished(step="copy", outcome="warning" if rejected else "ok", detail=outcome)
+
+    def _index(self, wanted: list[CollectionPlan]) -> Events:
+        """Give the indexing back, and wait until every collection is green."""
+        yield StepStarted(step="indexing", title="indexing")
+        for planned in wanted:
+            pace = Pace("indexing", planned.count * len(planned.vectors), item=planned.target)
+            yield from self._weather.through(partial(self._indexing.finish, planned, pace))
+        yield StepFinished(step="indexing")
 
     def _aliases(self, wanted: list[CollectionPlan]) -> Events:
         """Put back the aliases that are free; the plan has told about the others."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from qdrant_admin.core.errors import BadInput, RequestRejected
+from qdrant_admin.core.errors import BadInput, RateLimited, RequestRejected
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.text import plain
@@ -81,10 +81,11 @@ class Copier:
         with Pipeline(spans, read=self._read, write=self._write, writers=writers) as pipeline:
             try:
                 for told in pipeline.news():
-                    task.cancel.check()
                     if told is None:
+                        task.cancel.check()
                         continue
-                    handled, octets = self._settle(told)
+                    handled, octets = self._settle(told)  # before anything that may raise: it is told but once
+                    task.cancel.check()
                     yield from self._refused(told)
                     task.rejects.check()
                     yield from task.weather.fair()
@@ -132,17 +133,24 @@ class Copier:
         octets = sum(_octets(point) for point in checked.points)
         return Written(len(records), [*checked.refusals, *refused], checked.zero_vectors, octets)
 
-    def _upsert(self, points: list[Point], checked: Checked) -> list[Refusal]:
+    def _upsert(self, points: list[Point], checked: Checked, *, part: bool = False) -> list[Refusal]:
         """Write them; what the server refuses is found by halving, and everything else is written."""
-        if not points:
-            return []
-        try:
-            self._task.database.upsert(self._task.plan.target, points, checked=True)
-        except (RequestRejected, BadInput) as error:
-            if len(points) == 1:
-                return [Refusal(checked.originals[points[0].id], f"the server refused it: {error}")]
-            middle = len(points) // 2
-            return self._upsert(points[:middle], checked) + self._upsert(points[middle:], checked)
+        while points:
+            try:
+                self._task.database.upsert(self._task.plan.target, points, checked=True)
+            except RateLimited as error:
+                if not part:
+                    raise
+                # Here, and not by a new pass: that would begin with the first half again, and never get behind it.
+                self._task.cancel.wait(error.seconds or 1.0)
+            except (RequestRejected, BadInput) as error:
+                if len(points) == 1:
+                    return [Refusal(checked.originals[points[0].id], f"the server refused it: {error}")]
+                middle = len(points) // 2
+                halves = points[:middle], points[middle:]
+                return [refusal for half in halves for refusal in self._upsert(half, checked, part=True)]
+            else:
+                break
         return []
 
     def _settle(self, told: Settled[Written] | Ended) -> tuple[int, int]:

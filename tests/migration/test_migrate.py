@@ -81,7 +81,7 @@ def test_records_that_cannot_be_stored_are_rejected_with_reasons_and_kept_in_a_f
     assert (report.verdict, report.exit_code) == ("differs", 1)
     assert [reject.id for reject in report.rejects] == ["1", "2", "3"]
     assert report.reject_file is not None
-    lines = [json.loads(line) for line in Path(report.reject_file).read_text().splitlines()]
+    _, *lines = [json.loads(line) for line in Path(report.reject_file).read_text().splitlines()]
     assert lines[0]["vectors"] == {"": [1.0, 2.0]}
     assert lines[0]["reason"] == "its vector has 2 components, the collection takes 4"
     with Database(server.endpoint) as database:

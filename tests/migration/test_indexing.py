@@ -1,0 +1,72 @@
+"""Indexing is held back while a collection is filled, and given back whatever happens."""
+
+from pathlib import Path
+
+import pytest
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.events import Finished, Progress, StepStarted
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.migration.checkpoint import unfinished
+from qdrant_admin.migration.run import migrate, resume
+from tests.migration.support import DENSE, last, local_store, moved, numbered, planned, workspace
+from tests.support.real import Server
+
+pytestmark = pytest.mark.server
+SOON = DENSE | {"optimizers_config": {"indexing_threshold": 10}}
+"""Indexed from 10 KB on: 640 vectors of four dimensions."""
+
+
+def test_it_is_held_back_during_the_copy_and_done_at_the_end(server: Server, tmp_path: Path) -> None:
+    ws = workspace(server)
+    plan = planned(ws, f"qdrant-local:{local_store(tmp_path / 's', {'c': numbered(1500)}, SOON)}")
+    steps, during, told, report = [], None, [], None
+    with Database(server.endpoint) as database:
+        for event in migrate(ws, plan, cancel=CancelToken()):
+            if isinstance(event, StepStarted):
+                steps.append(event.step)
+            if isinstance(event, Progress) and event.step == "copy" and during is None:
+                during = database.indexing_threshold("c")
+            if isinstance(event, Progress) and event.step == "indexing":
+                told.append(event)
+            report = event.report if isinstance(event, Finished) else None
+        after = database.collection("c")
+    assert steps.index("copy") < steps.index("indexing") < steps.index("verify")
+    assert during == 0
+    assert (after.status, after.config["optimizer_config"]["indexing_threshold"]) == ("green", 10)
+    assert after.indexed_vectors > 0
+    assert told[0].total == 1500
+    assert report is not None
+    assert report.verdict_word == "verified"
+
+
+def test_what_is_too_small_to_be_indexed_is_left_alone(server: Server, tmp_path: Path) -> None:
+    ws = workspace(server)
+    plan = planned(ws, f"qdrant-local:{local_store(tmp_path / 's', {'c': numbered(20)}, SOON)}")
+    with Database(server.endpoint) as database:
+        for event in migrate(ws, plan, cancel=CancelToken()):
+            if isinstance(event, Progress) and event.step == "copy":
+                assert database.indexing_threshold("c") == 10
+
+
+def test_a_cancelled_copy_leaves_a_collection_that_indexes_and_resumes(server: Server, tmp_path: Path) -> None:
+    ws, cancel = workspace(server), CancelToken()
+    source = f"qdrant-local:{local_store(tmp_path / 's', {'c': numbered(1500)}, SOON)}"
+    for event in migrate(ws, planned(ws, source, batch_size=5, workers=1), cancel=cancel):
+        if isinstance(event, Progress) and event.done >= 100:
+            cancel.cancel()
+    with Database(server.endpoint) as database:
+        assert 100 <= database.count("c") < 1500
+        assert database.indexing_threshold("c") == 10
+        assert last(resume(ws, unfinished(ws.store)[0], cancel=CancelToken())).verdict == "verified"
+        assert database.indexing_threshold("c") == 10
+
+
+def test_the_indexing_of_somebody_elses_collection_is_left_alone(server: Server, tmp_path: Path) -> None:
+    ws = workspace(server)
+    assert moved(ws, f"qdrant-local:{local_store(tmp_path / 'a', {'c': numbered(700)}, SOON)}").verdict == "verified"
+    again = planned(ws, f"qdrant-local:{local_store(tmp_path / 'b', {'c': numbered(1500)})}", on_conflict="overwrite")
+    with Database(server.endpoint) as database:
+        for event in migrate(ws, again, cancel=CancelToken()):
+            if isinstance(event, Progress) and event.step == "copy":
+                assert database.indexing_threshold("c") == 10
