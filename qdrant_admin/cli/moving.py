@@ -61,6 +61,13 @@ COMMON = {"profile", "as_json", "events", "debug"}
 )
 @click.option("--batch-size", type=click.IntRange(1, 10000), default=256, show_default=True, help="Points a request.")
 @click.option(
+    "--verify",
+    default="full",
+    show_default=True,
+    metavar="full|sample:N",
+    help="Compare every point with the source, or every id and the content of N.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(0, 32),
     default=0,

@@ -1,49 +1,129 @@
 """Whether a point in the target is the record of the source, content and all."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.text import plain
+from qdrant_admin.core.words import counted
 from qdrant_admin.database.decimals import stored_float
 from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
+from qdrant_admin.migration.reports import CollectionResult
 
 COSINE_TOLERANCE = 1e-6
 """Of a component of the unit vector: the server normalises in 32 bits, one ulp off NumPy's result."""
 HALF_TOLERANCE = 1e-3
 """The same where the server stores 16 bits: 11 bits of mantissa."""
-WORDS = (
-    "exact counts, and every id, vector and payload read again at the source and compared: vectors bit for bit, "
+_CONTENT = (
+    "vectors bit for bit, "
     f"under Cosine (where the server normalises) as unit vectors within {COSINE_TOLERANCE:g}; "
     "payload exactly, floats of 16 digits and more as the server's number parser reads them"
 )
+WORDS = (
+    "exact counts, and every id, vector and payload read again at the source and compared, ids both ways: " + _CONTENT
+)
+
+
+def sample_of(verify: str) -> int | None:
+    """Of how many points the content is compared, as asked for; None: of all.
+
+    Raises:
+        BadInput: neither `full` nor `sample:N`.
+    """
+    if verify == "full":
+        return None
+    word, _, count = verify.partition(":")
+    if word == "sample" and count.isascii() and count.isdigit() and int(count) > 0:
+        return int(count)
+    raise BadInput(
+        f"--verify {plain(verify)} is neither full nor a sample",
+        why="full compares every point; sample:1000 the content of 1,000, and every id",
+        fix="qdrant-admin migrate --help",
+    )
+
+
+def words(results: Iterable[CollectionResult]) -> str:
+    """What a verdict rests on."""
+    sampled = [one.sampled for one in results if one.sampled is not None]
+    if not sampled:
+        return WORDS
+    chosen = f"a sample of {counted(sum(sampled), 'point')}"
+    return f"exact counts, every id both ways, and vectors and payload of {chosen} compared: {_CONTENT}"
 
 
 def same(wanted: Point, found: Point, slots: Mapping[str, VectorSpec]) -> bool:
     """Whether `found` is what the target must hold after `wanted` was written into it."""
-    if wanted.vectors.keys() != found.vectors.keys():
-        return False
-    if not all(_same_vector(vector, found.vectors[name], slots[name]) for name, vector in wanted.vectors.items()):
-        return False
-    return canonical(wanted.payload) == canonical(found.payload) or _same_value(wanted.payload, found.payload)
+    return not unlike([wanted], [found], slots)
 
 
-def canonical(payload: Mapping[str, Any]) -> str:
-    """A payload as text: keys sorted at every level, 1 and 1.0 and true told apart."""
+def unlike(wanted: Sequence[Point], found: Sequence[Point], slots: Mapping[str, VectorSpec]) -> list[int]:
+    """Places at which `found` is not what the target must hold after `wanted` was written into it."""
+    pairs = list(zip(wanted, found, strict=True))
+    bad = {place for place, (one, two) in enumerate(pairs) if one.vectors.keys() != two.vectors.keys()}
+    for name, slot in slots.items():
+        places = [place for place, (one, _) in enumerate(pairs) if name in one.vectors and place not in bad]
+        vectors = [(pairs[place][0].vectors[name], pairs[place][1].vectors[name]) for place in places]
+        bad.update(places[row] for row in _unlike_vectors(vectors, slot))
+    bad.update(
+        place
+        for place, (one, two) in enumerate(pairs)
+        if place not in bad and not same_payload(one.payload, two.payload)
+    )
+    return sorted(bad)
+
+
+def same_payload(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether two payloads are equal: 1, 1.0 and true told apart, a float as the server's number parser reads it."""
+    return _same_value(wanted, found) or _canonical(wanted) == _canonical(found)
+
+
+def _canonical(payload: Mapping[str, Any]) -> str:
     return json.dumps(payload, sort_keys=True, ensure_ascii=False)
 
 
 def _same_value(wanted: Any, found: Any) -> bool:
-    """As `canonical` compares, save that a float of many digits is what the server's number parser makes of it."""
-    if isinstance(wanted, float) and isinstance(found, float):
-        once = stored_float(wanted)
-        return repr(found) in {repr(wanted), repr(once), repr(stored_float(once))}
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        return wanted.keys() == found.keys() and all(_same_value(value, found[key]) for key, value in wanted.items())
-    if isinstance(wanted, list | tuple) and isinstance(found, list):
+    kind = type(wanted)
+    if kind is not type(found):
+        return False
+    if kind is dict:
+        if len(wanted) != len(found):
+            return False
+        return all(key in found and _same_value(value, found[key]) for key, value in wanted.items())
+    if kind is list:
         return len(wanted) == len(found) and all(map(_same_value, wanted, found))
-    return type(wanted) is type(found) and bool(wanted == found)
+    return _same_float(wanted, found) if kind is float else bool(wanted == found)
+
+
+def _same_float(wanted: float, found: float) -> bool:
+    if wanted == found and math.copysign(1, wanted) == math.copysign(1, found):
+        return True
+    once = stored_float(wanted)
+    return repr(found) in {repr(once), repr(stored_float(once))}
+
+
+def _unlike_vectors(pairs: Sequence[tuple[Vector, Vector]], slot: VectorSpec) -> list[int]:
+    """Places at which two vectors of one slot differ; dense ones are looked at all together."""
+    plain = [
+        row for row, (one, two) in enumerate(pairs) if _dense(one, slot) and _dense(two, slot) and slot.kind == "dense"
+    ]
+    bad = []
+    if plain:
+        wanted, found = (np.stack([np.asarray(pairs[row][side], np.float32) for row in plain]) for side in (0, 1))
+        differ = (wanted.view(np.uint32) != found.view(np.uint32)).any(axis=1)
+        rows = np.flatnonzero(differ)
+        if rows.size:
+            rows = rows[~_same_rows(wanted[rows], found[rows], slot)]
+        bad = [plain[row] for row in rows]
+    seen = set(plain)
+    return bad + [row for row, pair in enumerate(pairs) if row not in seen and not _same_vector(*pair, slot)]
+
+
+def _dense(vector: Vector, slot: VectorSpec) -> bool:
+    return not isinstance(vector, Sparse) and vector.shape == (slot.size,)
 
 
 def _same_vector(wanted: Vector, found: Vector, slot: VectorSpec) -> bool:
@@ -53,10 +133,16 @@ def _same_vector(wanted: Vector, found: Vector, slot: VectorSpec) -> bool:
         wanted, found = np.atleast_2d(wanted), np.atleast_2d(found)
     if wanted.shape != found.shape:
         return False
+    return bool(np.all(_same_rows(np.asarray(wanted, np.float32), np.asarray(found, np.float32), slot)))
+
+
+def _same_rows(wanted: Floats, found: Floats, slot: VectorSpec) -> Any:
+    """Row by row; over the last axis."""
     if slot.distance == "Cosine" and slot.datatype != "uint8":
         tolerance = HALF_TOLERANCE if slot.datatype == "float16" else COSINE_TOLERANCE
-        return bool(np.abs(_unit(wanted) - _unit(found)).max(initial=0.0) <= tolerance)
-    return np.array_equal(_stored(wanted, slot.datatype), found)
+        return np.abs(_unit(wanted) - _unit(found)).max(axis=-1, initial=0.0) <= tolerance
+    kept = _stored(wanted, slot.datatype)
+    return ((kept == found) & (np.signbit(kept) == np.signbit(found))).all(axis=-1)
 
 
 def _same_sparse(wanted: Sparse, found: Sparse, slot: VectorSpec) -> bool:

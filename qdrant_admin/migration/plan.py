@@ -16,6 +16,7 @@ from qdrant_admin.core.words import counted, size
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorSpec
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, ids, staging
+from qdrant_admin.migration.compare import sample_of
 from qdrant_admin.migration.methods import RESTORE_BYTES_A_SECOND, Chosen, Methods
 from qdrant_admin.migration.reports import (
     CollectionPlan,
@@ -67,6 +68,8 @@ class PlanOptions(Frozen):
     """Conflict policies by source name, where one of its own is wanted."""
     skip_collections: tuple[str, ...] = ()
     """Source names that are left out."""
+    verify: str = "full"
+    """How the copy is compared with its source. full: every point; sample:N: the content of N, and every id."""
     workers: int = Field(default=0, ge=0, le=MAX_WORKERS)
     """Requests under way at the same time; 0: as many as do some good on one machine."""
     into_staging: bool = False
@@ -84,10 +87,11 @@ def plan(ws: Workspace, source: str, options: PlanOptions, *, cancel: CancelToke
         Events; the last carries a `PlanReport`. One with problems of level `refused` is not run.
 
     Raises:
-        BadInput: the source's URI, the name or the batch size is wrong.
+        BadInput: the source's URI, the name, the batch size or the way of verifying is wrong.
         SourceUnreadable, ServerUnreachable: one of the two cannot be looked at.
     """
     uri = parse(source)
+    sample_of(options.verify)
     if not 1 <= options.batch_size <= MAX_BATCH:
         raise BadInput(
             f"a batch of {options.batch_size} points is refused",
@@ -160,6 +164,7 @@ class _Planner:
             on_conflict=self._options.on_conflict,
             on_reject=self._options.on_reject,
             batch_size=self._options.batch_size,
+            verify=self._options.verify,
             workers=self._workers,
             method=self._options.method,
             collections=plans,

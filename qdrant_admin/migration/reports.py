@@ -85,6 +85,8 @@ class PlanReport(Report):
     on_reject: RejectPolicy = "continue"
     batch_size: int = 256
     """Points a request, at most; fewer when they are large, or the target slow."""
+    verify: str = "full"
+    """full: every point is compared with the source; sample:N: the content of N, and every id."""
     workers: int = 1
     """Requests under way at the same time, at most."""
     method: MethodChoice = "auto"
@@ -147,6 +149,12 @@ class CollectionResult(Frozen):
     """Ids whose content differs; at most the first hundred."""
     extra: int = 0
     """Points of the target that are not of this source."""
+    extra_ids: tuple[str, ...] = ()
+    """Their ids; at most the first hundred."""
+    sampled: int | None = None
+    """Of how many points the content was compared, when not of all of them. Ids are always compared, all of them."""
+    search_quality: float | None = None
+    """How much of the ten nearest points of the source a search in the target finds, 0 to 1; None: not told."""
     note: str = ""
     alias: str = ""
     """The alias that was switched to the target; empty when none was."""

@@ -150,7 +150,7 @@ class _Run:
             verdict="cancelled" if cancelled else next(word for word in _WORST if word in verdicts),
             seconds=time.monotonic() - self._start,
             resumed=self._resumed,
-            checks="" if cancelled else compare.WORDS,
+            checks="" if cancelled else compare.words(results),
         )
 
     def _result(self, planned: CollectionPlan, *, cancelled: bool) -> CollectionResult:
@@ -299,12 +299,20 @@ class _Run:
         yield StepStarted(step="verify", title="comparing every point with the source")
         for planned in wanted:
             verifier = Verifier(
-                self._source, self._database, planned, slots[planned.source], self._weather, self._cancel
+                self._source,
+                self._database,
+                planned,
+                slots[planned.source],
+                self._weather,
+                self._cancel,
+                self._checkpoints[planned.source],
+                sample=compare.sample_of(self._plan.verify),
+                seed=self._plan.run,
             )
             yield from verifier.run()
             task = self._tasks[planned.source]
             told = {"method": task.method, "retries": task.retries, "bytes": task.octets}
-            self._results[planned.source] = verifier.result(self._total(planned)).model_copy(update=told)
+            self._results[planned.source] = verifier.result().model_copy(update=told)
         sound = all(result.verdict == "verified" for result in self._results.values())
         verified = sum(result.verified for result in self._results.values())
         yield StepFinished(

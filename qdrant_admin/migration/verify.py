@@ -1,32 +1,48 @@
-"""Verification: the source is read again, and every point in the target is looked at."""
+"""Verification: both sides are read again, every id is looked for both ways, and the content is compared.
 
-from collections.abc import Mapping
+A verdict is given for what was read to its end and stood still meanwhile. Whatever else happens, none is given.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from random import Random
 from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.pace import Pace
-from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted
-from qdrant_admin.database.models import VectorSpec
-from qdrant_admin.migration import compare
+from qdrant_admin.core.words import counted, number
+from qdrant_admin.database.models import Floats, VectorSpec
+from qdrant_admin.migration import checkpoint, quality
 from qdrant_admin.migration.checkpoint import Checkpoint
-from qdrant_admin.migration.checks import Checker
+from qdrant_admin.migration.looking import Looker, Piece, Seen
+from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
+from qdrant_admin.migration.quality import Quality, Truth
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
-from qdrant_admin.migration.sources.base import Batch, Cursor, Source
+from qdrant_admin.migration.sources.base import Source, mark_of
+from qdrant_admin.migration.tally import Tally
 from qdrant_admin.migration.weather import PASSING, Weather
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
-_SHOWN = 100
-_PAGE = 512
+_LOOKS = 3
+"""How often a collection is read at most while somebody writes to its server. Nobody can tell to which collection, so
+it is read again: what has changed in this one meanwhile is then found."""
+_WORKERS = 4
 
 
 @dataclass
 class Verifier:
-    """Compares one collection of the target with its source."""
+    """Compares one collection of the target with its source.
+
+    Args:
+        checkpoints: of the copy, one a span.
+        sample: of how many points the content is compared; None for all. Ids are compared all the same, all of them.
+        seed: of the sample; the same one chooses the same points.
+    """
 
     source: Source
     database: "Database"
@@ -34,16 +50,17 @@ class Verifier:
     slots: Mapping[str, VectorSpec]
     weather: Weather
     cancel: CancelToken
-    read: int = field(default=0, init=False)
-    rejected: int = field(default=0, init=False)
-    equal: int = field(default=0, init=False)
-    missing: list[str] = field(default_factory=list, init=False)
-    missing_count: int = field(default=0, init=False)
-    different: list[str] = field(default_factory=list, init=False)
-    different_count: int = field(default=0, init=False)
-    points: int = field(default=0, init=False)
-    """Exact count in the target, after the comparison."""
-    _cursor: Cursor = field(default=None, init=False)
+    checkpoints: Sequence[Checkpoint]
+    sample: int | None = None
+    seed: str = ""
+    _tally: Tally = field(init=False)
+    _starts: list[int] = field(default_factory=list, init=False)
+    """Records in front of each span."""
+    _looker: Looker = field(init=False)
+    _queries: dict[str, Floats] = field(default_factory=dict, init=False)
+    _quality: Quality | None = field(default=None, init=False)
+    _moved: bool = field(default=False, init=False)
+    """Whether the source has changed while it was read."""
 
     def run(self) -> Events:
         """Read both sides whole.
@@ -53,76 +70,117 @@ class Verifier:
         """
         pace = Pace("verify", self.plan.count, item=self.plan.target)
         yield pace.event()
-        while True:
-            try:
-                yield from self._pass(pace)
-                self.points = self.database.count(self.plan.target)
+        yield from self.weather.through(self._ask)
+        mark = mark_of(self.source, self.plan.source)
+        for _ in range(_LOOKS):
+            written = self._writes()
+            yield from self._look(pace)
+            if self._writes() == written:
                 break
-            except PASSING as error:
-                yield pace.event(note=error.what)
-                yield from self.weather.wait(error)
+        self._moved = mark_of(self.source, self.plan.source) != mark
         yield pace.event()
 
-    def result(self, checkpoint: Checkpoint) -> CollectionResult:
+    def result(self) -> CollectionResult:
         """The verdict, in figures."""
-        extra = max(0, self.points - self.equal - self.different_count)
-        notes = []
-        if checkpoint.rejected:
-            notes.append(
-                f"{counted(checkpoint.rejected, 'record')} could not be stored as they are, see the reject file"
-            )
-        if self.read != checkpoint.read:
-            notes.append(
-                f"the source had {counted(checkpoint.read, 'record')} when it was copied and has {self.read} now"
-            )
-        if extra and self.plan.action == "create":
-            notes.append(f"{counted(extra, 'point')} in the target are not of this source: somebody else wrote there")
-        sound = not (self.missing_count or self.different_count or notes)
-        if extra and self.plan.action != "create":
-            notes.append(f"{counted(extra, 'point')} were in the target before")
+        copied, found = checkpoint.total(self.plan.source, self.checkpoints), self._tally
+        notes = list(self._unsound(copied))
+        sound = not (found.missing.count or found.different.count or notes)
+        if found.extra.count and self.plan.action != "create":
+            notes.append(f"{counted(found.extra.count, 'point')} were in the target before")
+        if self._quality is not None and self._quality.words:
+            notes.append(self._quality.words)
         return CollectionResult(
             source=self.plan.source,
             target=self.plan.target,
-            read=checkpoint.read,
-            written=checkpoint.written,
-            skipped=checkpoint.skipped,
-            rejected=checkpoint.rejected,
-            verified=self.equal,
+            read=copied.read,
+            written=copied.written,
+            skipped=copied.skipped,
+            rejected=copied.rejected,
+            verified=found.equal,
             verdict="verified" if sound else "differs",
-            missing=tuple(self.missing),
-            different=tuple(self.different),
-            extra=extra,
+            missing=tuple(found.missing.shown),
+            different=tuple(found.different.shown),
+            extra=found.extra.count,
+            extra_ids=tuple(found.extra.shown),
+            search_quality=None if self._quality is None else self._quality.ordinary,
+            sampled=None if self.sample is None else found.compared,
             note="; ".join(notes),
         )
 
+    def _unsound(self, copied: Checkpoint) -> Iterator[str]:
+        """What keeps a copy from being called verified, besides points that are missing or different."""
+        found = self._tally
+        if copied.rejected:
+            yield f"{counted(copied.rejected, 'record')} could not be stored as they are, see the reject file"
+        if found.read != copied.read:
+            yield f"the source had {counted(copied.read, 'record')} when it was copied and has {number(found.read)} now"
+        if self._moved:
+            yield "the source has changed while it was compared"
+        if found.extra.count and self.plan.action == "create":
+            extra = counted(found.extra.count, "point")
+            yield f"{extra} in the target are not of this source: somebody else wrote there"
+        if found.met != found.points:
+            yield f"the target had {counted(found.met, 'point')} when it was read and has {number(found.points)} now"
+        if self._quality is not None and not self._quality.sound:
+            yield "searching it does not find what it should"
+
+    def _writes(self) -> Mapping[str, int]:
+        """How often the server was written to; nothing where it does not tell."""
+        try:
+            return self.database.write_counters()
+        except AdminError:
+            return {}
+
+    def _ask(self) -> Events:
+        self._queries = quality.queries(self.database, self.plan.target, self.slots)
+        yield from ()
+
+    def _look(self, pace: Pace) -> Events:
+        """Read both sides once, from the first record to the last."""
+        pace.done = 0
+        reads = [one.read for one in self.checkpoints]
+        self._starts = [0, *accumulate(reads)]
+        chosen = None
+        if self.sample is not None:
+            # Not for secrets: the same run has to choose the same points again.
+            chosen = sorted(Random(self.seed).sample(range(sum(reads)), min(self.sample, sum(reads))))  # noqa: S311
+        truth = Truth(self.slots, self._queries)
+        self._looker = Looker(self.source, self.database, self.plan, self.slots, chosen, truth)
+        with Tally(len(self.plan.spans)) as self._tally:
+            yield from self.weather.through(lambda: self._pass(pace))
+            yield from self.weather.through(lambda: self._end(truth))
+
     def _pass(self, pace: Pace) -> Events:
-        checker = Checker(self.slots, vectorless=self.source.vectorless, folds_uuids=self.source.folds_uuids)
-        for batch in self.source.batches(self.plan.source, size=_PAGE, after=self._cursor):
-            self.cancel.check()
-            self._compare(batch, checker)
-            yield from self.weather.fair()
-            moved = pace.advance(len(batch.records))
-            if moved:
-                yield moved
+        """Until everything is compared, or somebody fails; what was compared by then need not be read again."""
+        try:
+            with Pipeline(self._tally.open, read=self._pieces, write=self._looker.look, writers=_WORKERS) as pipeline:
+                for told in pipeline.news():
+                    self.cancel.check()
+                    if told is not None:
+                        yield from self._settle(told, pace)
+        except PASSING as error:
+            yield pace.event(note=error.what)
+            raise
 
-    def _compare(self, batch: Batch, checker: Checker) -> None:
-        checked = checker.check(batch.records)
-        found = {point.id: point for point in self.database.retrieve(self.plan.target, [p.id for p in checked.points])}
-        for wanted in checked.points:
-            there = found.get(wanted.id)
-            if there is None:
-                self.missing_count += 1
-                _keep(self.missing, checked.originals[wanted.id].id)
-            elif compare.same(wanted, there, self.slots):
-                self.equal += 1
-            else:
-                self.different_count += 1
-                _keep(self.different, checked.originals[wanted.id].id)
-        self.read += len(batch.records)
-        self.rejected += len(checked.refusals)
-        self._cursor = batch.cursor
+    def _pieces(self, span: int) -> Iterator[Piece]:
+        at = self._tally.at[span]
+        return self._looker.pieces(span, at.cursor, self._starts[span] + at.read)
 
+    def _settle(self, told: Settled[Seen] | Ended, pace: Pace) -> Events:
+        yield from self.weather.fair()
+        if isinstance(told, Ended):
+            self._tally.ended(told.span)
+            return
+        self._tally.take(told.span, told.cursor, told.outcome)
+        moved = pace.advance(told.outcome.read)
+        if moved:
+            yield moved
 
-def _keep(shown: list[str], record: int | str) -> None:
-    if len(shown) < _SHOWN:
-        shown.append(plain(record))
+    def _end(self, truth: Truth) -> Events:
+        """What can only be told when everything was read."""
+        self._tally.points = self.database.count(self.plan.target)
+        if not self._looker.in_order:
+            self._tally.match_ids(self.database.scan_keys(self.plan.target), self.cancel)
+        if not (self._tally.extra.count or self._tally.superseded):  # else the nearest are not those of the source
+            self._quality = truth.compare(self.database, self.plan.target)
+        yield from ()

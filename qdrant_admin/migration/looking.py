@@ -1,0 +1,225 @@
+"""Some records of a source against what the target holds in their place. Called from several threads at once."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import Point, PointId, VectorKind, VectorSpec
+from qdrant_admin.migration import compare, id_sets
+from qdrant_admin.migration.checks import Checker
+from qdrant_admin.migration.id_sets import State
+from qdrant_admin.migration.quality import Truth
+from qdrant_admin.migration.reports import CollectionPlan
+from qdrant_admin.migration.sources.base import Batch, CarriesWire, Cursor, Record, Source, WireBatch
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.gateway import Database
+    from qdrant_admin.database.wire import WirePage
+
+PAGE = 512
+SHOWN = 100
+
+
+@dataclass(slots=True)
+class Piece:
+    """Some records, and which part of the target they are compared with."""
+
+    batch: Batch | WireBatch | None
+    """None: nothing of the source lies in this part."""
+    after: Cursor
+    cursor: Cursor
+    """Where the part of the target ends and where to go on; None as an end: with the last point."""
+    place: int
+    """Of its first record among all of them, from 0."""
+
+
+@dataclass(slots=True)
+class Named:
+    """So many ids, and the names of the first hundred of them."""
+
+    count: int = 0
+    shown: list[str] = field(default_factory=list)
+
+    def add(self, name: object) -> None:
+        """One more."""
+        self.count += 1
+        if len(self.shown) < SHOWN:
+            self.shown.append(plain(name))
+
+    def take(self, other: "Named") -> None:
+        """All of another one."""
+        self.count += other.count
+        self.shown += other.shown[: SHOWN - len(self.shown)]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was found in one piece."""
+
+    read: int = 0
+    rejected: int = 0
+    compared: int = 0
+    """Records whose content was looked at, there or not."""
+    equal: int = 0
+    missing: Named = field(default_factory=Named)
+    different: Named = field(default_factory=Named)
+    extra: Named = field(default_factory=Named)
+    met: int = 0
+    """Points of the target that lie in this part."""
+    ids: bytes = b""
+    """Instead of these, where a source has its own order: for an `IdSet`."""
+    names: dict[bytes, str] = field(default_factory=dict)
+    """Of those that are not equal: key in the target to the source's own id."""
+
+
+class Looker:
+    """Compares one collection piece by piece.
+
+    Args:
+        source: of the records.
+        database: the target.
+        plan: of the collection.
+        slots: the vectors of the target.
+        chosen: places of the records whose content is looked at, ascending; None for all of them.
+        truth: is told of every vector of the source.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        database: "Database",
+        plan: CollectionPlan,
+        slots: Mapping[str, VectorSpec],
+        chosen: Sequence[int] | None,
+        truth: Truth,
+    ) -> None:
+        self._source, self._database, self._plan, self._slots = source, database, plan, slots
+        self._chosen, self._truth = chosen, truth
+        self._kinds: dict[str, VectorKind] = {name: slot.kind for name, slot in slots.items()}
+        self._checker = Checker(slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
+        self._wired = _wired(source) if chosen is None and database.carries_wire else None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether both sides are read in the same order of ids, so that every id of the target is met on the way."""
+        return self._wired is not None
+
+    def pieces(self, span: int, after: Cursor, place: int) -> Iterator[Piece]:
+        """What is left of a span.
+
+        Args:
+            span: its number in the plan.
+            after: the cursor of the last piece that was settled; None for none.
+            place: of the next record among all of them.
+        """
+        planned, name = self._plan.spans[span], self._plan.source
+        after = planned.after if after is None else after
+        if self._wired is None:
+            for batch in self._source.batches(name, size=PAGE, after=after, until=planned.until):
+                yield Piece(batch, None, batch.cursor, place)
+                place += len(batch.records)
+            return
+        for carried in self._wired.wire_batches(name, size=PAGE, after=after, until=planned.until):
+            yield Piece(carried, after, carried.cursor, place)
+            after, place = carried.cursor, place + len(carried.page)
+        yield Piece(None, after, planned.until, place)
+
+    def look(self, piece: Piece) -> Seen:
+        """Compare one piece."""
+        if isinstance(piece.batch, Batch):
+            return self._records(piece.batch.records, piece.place)
+        return self._carried(piece.batch, piece)
+
+    def _records(self, records: list[Record], place: int) -> Seen:
+        """By id: the order of the source is its own."""
+        checked = self._checker.check(records)
+        refused = {id(refusal.record) for refusal in checked.refusals}
+        kept = [(place + row, record) for row, record in enumerate(records) if id(record) not in refused]
+        states: list[State] = ["unseen"] * len(kept)
+        looked = [row for row, (own, _) in enumerate(kept) if self._is_chosen(own)]
+        for row, state in zip(looked, self._states([checked.points[row] for row in looked]), strict=True):
+            states[row] = state
+        self._truth.add(checked.points)
+        seen = Seen(len(records), len(checked.refusals), len(looked), states.count("equal"))
+        marks = []
+        for (own, record), point, state in zip(kept, checked.points, states, strict=True):
+            mark = id_sets.record(point.id, own, state)
+            marks.append(mark)
+            if state in {"different", "missing"}:
+                seen.names[id_sets.key_of(mark)] = plain(record.id)
+        seen.ids = b"".join(marks)
+        return seen
+
+    def _is_chosen(self, place: int) -> bool:
+        if self._chosen is None:
+            return True
+        found = bisect_left(self._chosen, place)
+        return found < len(self._chosen) and self._chosen[found] == place
+
+    def _states(self, points: Sequence[Point]) -> list[State]:
+        """Of some points that the target should hold."""
+        there = {
+            point.id: point
+            for point in self._database.retrieve(self._plan.target, [p.id for p in points], kinds=self._kinds)
+        }
+        pairs = [(row, there[point.id]) for row, point in enumerate(points) if point.id in there]
+        unlike = compare.unlike([points[row] for row, _ in pairs], [found for _, found in pairs], self._slots)
+        states: list[State] = ["missing"] * len(points)
+        for row, _ in pairs:
+            states[row] = "equal"
+        for one in unlike:
+            states[pairs[one][0]] = "different"
+        return states
+
+    def _carried(self, batch: WireBatch | None, piece: Piece) -> Seen:
+        """Side by side: both lie in the server's order, so whatever else is in this part of the target is met."""
+        page = batch.page if batch is not None else None
+        ids = page.ids() if page is not None else []
+        places = {one: place for place, one in enumerate(ids)}
+        seen, doubted, met = Seen(read=len(ids), compared=len(ids)), set[int](), set[PointId]()
+        size = len(ids) + 1 if ids else PAGE
+        for found in self._database.wire_pages(
+            self._plan.target, page_size=size, after=piece.after, until=piece.cursor
+        ):
+            theirs = found.ids()
+            seen.met += len(theirs)
+            for one in theirs:
+                if one not in places:
+                    seen.extra.add(one)
+            if page is not None:
+                pairs = [(places[one], there) for there, one in enumerate(theirs) if one in places]
+                doubted.update(page.unlike(found, pairs))
+                met.update(theirs)
+        if batch is None or page is None:
+            return seen
+        doubted.update(place for one, place in places.items() if one not in met)
+        self._closer(batch, page, {ids[place] for place in doubted}, met, seen)
+        return seen
+
+    def _closer(self, batch: WireBatch, page: "WirePage", doubted: set[PointId], met: set[PointId], seen: Seen) -> None:
+        """Take apart what is not the same byte for byte, or cannot be told by its bytes."""
+        if page.look(self._slots).doubtful:
+            doubted = set(page.ids())
+        self._truth.add_bytes(page.vectors())
+        seen.equal = seen.read - len(doubted)
+        if not doubted:
+            return
+        records = [record for record in batch.records() if record.id in doubted]
+        for gone in doubted - {record.id for record in records}:
+            seen.different.add(gone)  # it has left the source since the page was read
+        checked = self._checker.check(records)
+        seen.rejected = len(checked.refusals)
+        for refusal in checked.refusals:
+            if refusal.record.id in met:
+                seen.extra.add(refusal.record.id)
+        for point, state in zip(checked.points, self._states(checked.points), strict=True):
+            if state == "equal":
+                seen.equal += 1
+            else:
+                (seen.missing if state == "missing" else seen.different).add(point.id)
+
+
+def _wired(source: Source) -> "CarriesWire | None":
+    return source if isinstance(source, CarriesWire) and source.carries_wire else None
