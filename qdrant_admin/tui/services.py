@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qdrant_admin.migration.checkpoint import UnfinishedRun
     from qdrant_admin.migration.plan import PlanOptions
     from qdrant_admin.migration.reports import MigrationReport, PlanReport
+    from qdrant_admin.persistence.reports import VerifyReport
     from qdrant_admin.persistence.verify import VerifyOptions
     from qdrant_admin.server.runtime import RestartHow
 
@@ -293,6 +294,18 @@ class Services:
 
         name = f"migration-{report.run}"
         return [_write(f"qdrant-admin-{name}.md", to_markdown(document(report))), self.export(report, name)]
+
+    def export_check(self, report: "VerifyReport") -> list[Path]:
+        """Write the certificate of a check as a page, and as JSON to compare with later; returns the files.
+
+        Raises:
+            BadInput: the folder cannot be written to.
+        """
+        from qdrant_admin.core.document import to_html
+        from qdrant_admin.persistence.certificate import certificate
+
+        name = f"verify-{report.at:%Y%m%d-%H%M%S}"
+        return [_write(f"qdrant-admin-{name}.html", to_html(certificate(report))), self.export(report, name)]
 
     def export(self, report: Report, name: str) -> Path:
         """Write a report as JSON into the folder the app was started in; returns the file.

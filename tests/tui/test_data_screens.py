@@ -1,12 +1,14 @@
 """Collections, points and proof: each designed state as a picture, and what the keys do."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from textual.widgets import DataTable, Input
 
 from qdrant_admin.core.errors import BadInput, NotFound, ServerUnreachable
 from qdrant_admin.core.reports import Report
+from qdrant_admin.persistence import baseline
 from qdrant_admin.tui.screens.points import PointsScreen, parse_filter
 from qdrant_admin.tui.screens.verify import VerifyScreen
 from tests.tui.acting import pressing, scripted
@@ -16,7 +18,7 @@ from tests.tui.canned_data import (
     VERIFYING,
     CannedData,
 )
-from tests.tui.conftest import make_app, settle
+from tests.tui.conftest import make_app, settle, until
 
 Snap = Callable[..., bool]
 GONE = ServerUnreachable("nothing answers at http://127.0.0.1:6333", why="connection refused", fix="qdrant-admin up")
@@ -171,3 +173,19 @@ async def test_escape_leaves_the_source_field_so_that_number_keys_go_to_other_ar
         assert app.screen.query_one(Input).value == "2"
         await pressing("escape", "2")(pilot)
         assert app.current_mode == "collections"
+
+
+async def test_the_certificate_of_a_check_is_written_as_a_page_and_as_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = make_app(scripted(verify=PERSISTED), start="verify")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pressing("s")(pilot)
+        await until(pilot, lambda: isinstance(app.screen, VerifyScreen) and app.screen.pane == "result")
+        await pressing("e")(pilot)
+        await until(pilot, lambda: len(list(tmp_path.iterdir())) == 2)
+    page, kept = sorted(tmp_path.iterdir())
+    assert "persisted" in page.read_text(encoding="utf-8")
+    assert baseline.load(kept) == PERSISTED

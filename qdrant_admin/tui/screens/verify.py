@@ -1,5 +1,6 @@
 """Verify: will it all be there after a restart? Choose how, watch each step, read the verdict."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -49,7 +50,13 @@ class VerifyScreen(BaseScreen):
         Binding("a", "again", "run again", id="verify.again", tooltip="choose how and run again"),
         Binding("x", "cancel", "stop", id="verify.cancel", tooltip="stop the check; the server is brought back first"),
         Binding("h", "history", "history", id="verify.history", tooltip="earlier checks"),
-        Binding("e", "export", "export report", id="verify.export", tooltip="write the report to a JSON file"),
+        Binding(
+            "e",
+            "export",
+            "export report",
+            id="verify.export",
+            tooltip="write the certificate, as a page and as JSON",
+        ),
         Binding("escape", "leave", "back", id="verify.back", tooltip="back"),
     ]
 
@@ -319,14 +326,10 @@ class VerifyScreen(BaseScreen):
         """Write the report to a file."""
         report = self._report
         if report is not None:
-            self.ask(
-                lambda: self.services.export(report, f"verify-{report.at:%Y%m%d-%H%M%S}"),
-                self._exported,
-                group="export",
-            )
+            self.ask(lambda: self.services.export_check(report), self._exported, group="export")
 
-    def _exported(self, path: object) -> None:
-        self.notify(f"written to {path}", markup=False)
+    def _exported(self, paths: list[Path]) -> None:
+        self.notify(f"written to {' and '.join(str(path) for path in paths)}", markup=False)
 
 
 def _evidence(report: VerifyReport) -> list[Content]:
