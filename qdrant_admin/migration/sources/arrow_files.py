@@ -32,7 +32,7 @@ _FILE_MAGIC, _FEATHER_1 = b"ARROW1", b"FEA1"
 class ArrowFiles(FileSource):
     """A `Source` over Arrow files. Each split of a Hugging Face data set is a collection."""
 
-    kind = "an Arrow file"
+    kind = "Arrow file"
     suffixes = (".arrow", ".feather", ".arrows", ".ipc", ".arrow_stream")
 
     def open(self, path: Path) -> "ArrowTable":

@@ -33,7 +33,7 @@ _INTEGER = re.compile(r"0|[1-9][0-9]{0,19}")
 class CsvFiles(FileSource):
     """A `Source` over CSV files."""
 
-    kind = "a CSV file"
+    kind = "CSV file"
     suffixes = (".csv.gz", ".tsv.gz", ".csv", ".tsv")
 
     def __init__(self, uri: SourceUri) -> None:

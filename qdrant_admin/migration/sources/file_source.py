@@ -48,7 +48,7 @@ class FileSource(ABC):
         self.path: Path = uri.path
         self._uri = uri
         if not self.path.exists():
-            raise wrong_kind(self.path, self.kind)
+            raise wrong_kind(self.path, self._called)
         self._root = self.path if self.path.is_dir() else self.path.parent
         try:
             self._groups = self._grouped()
@@ -58,6 +58,10 @@ class FileSource(ABC):
             if uri.collection not in self._groups:
                 raise no_such_collection(uri.collection, sorted(self._groups))
             self._groups = {uri.collection: self._groups[uri.collection]}
+
+    @property
+    def _called(self) -> str:
+        return f"{'an' if self.kind[0] in 'AEIO' else 'a'} {self.kind}"
 
     @abstractmethod
     def open(self, path: Path) -> Table:
@@ -130,7 +134,7 @@ class FileSource(ABC):
                                        fix="name one of the files instead of the folder")  # fmt: skip
             groups.setdefault(name, Group(own, [], self._root)).tables.append(table)
         if not groups:
-            raise wrong_kind(self.path, f"{self.kind}, nor a folder with one")
+            raise wrong_kind(self.path, f"{self._called}, nor a folder with one")
         return groups
 
     def name_of(self, path: Path) -> str:  # noqa: ARG002 # for kinds whose folders hold several collections

@@ -25,6 +25,7 @@ from qdrant_admin.migration.sources.tables import Place, Table, Tally, key_of
 from qdrant_admin.migration.sources.values import WORDS
 from qdrant_admin.migration.uri import SourceUri
 
+_KEPT = "kept as it is"
 _DATATYPES = ("float32", "float16", "uint8")
 Rows = npt.NDArray[np.int64]
 
@@ -68,6 +69,8 @@ class Survey:
     """Rows before it, file, place: where the collection can be cut."""
     repeated: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     """Rows whose id comes again further down, ascending."""
+    typed: bool = False
+    """Whether its columns have types that JSON has not."""
 
     def superseded(self, row: int) -> bool:
         """Whether a later row has the same id, and is the one that holds."""
@@ -82,7 +85,7 @@ class Survey:
             name=name,
             count=self.rows - len(self.repeated),
             spec=self.spec,
-            payload=self.layout.words(WORDS) if self.layout and not self.layout.own else "kept as it is",
+            payload=self.layout.words(WORDS if self.typed else "") if self.layout and not self.layout.own else _KEPT,
             aliases=self.aliases,
             warnings=self.warnings,
         )
@@ -114,7 +117,8 @@ def take_survey(group: Group, uri: SourceUri, notes: tuple[str, ...]) -> Survey:
         return Survey(leading, files, starts[-1], group.own.spec, group.own.aliases, notes, places, repeated)
     spec, odd = _spec(leading, tallies, distance, uri) if leading else (None, [])
     told = (*odd, *_odd_rows(tallies, repeated), *notes)
-    return Survey(leading, files, starts[-1], spec, warnings=told, places=places, repeated=repeated)
+    typed = group.tables[0].flat
+    return Survey(leading, files, starts[-1], spec, warnings=told, places=places, repeated=repeated, typed=typed)
 
 
 def _layout(table: Table, group: Group, uri: SourceUri) -> Layout | None:
@@ -183,9 +187,11 @@ def _odd_rows(tallies: list[Tally], repeated: Rows) -> list[str]:
 
 def _repeated(group: Group, layouts: list[Layout | None], tallies: list[Tally], starts: list[int]) -> Rows:
     """Rows whose id comes again. Hashes tell whether there can be any; only then are the ids themselves compared."""
-    keys = np.concatenate([np.frombuffer(tally.keys, dtype=np.int64) if tally.keys else np.empty(0, np.int64)
-                           for tally in tallies])  # fmt: skip
-    ordered = np.sort(keys)
+    keys = [np.frombuffer(tally.keys, dtype=np.int64) for tally in tallies if tally.keys]
+    if not keys:
+        return np.empty(0, dtype=np.int64)
+    ordered = keys[0] if len(keys) == 1 else np.concatenate(keys)
+    ordered.sort()  # in place: at a million rows every copy counts
     suspects = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
     if not suspects:
         return np.empty(0, dtype=np.int64)

@@ -27,7 +27,7 @@ from qdrant_admin.migration.sources.values import read_json
 class JsonLines(FileSource):
     """A `Source` over files of JSON lines."""
 
-    kind = "a file of JSON lines"
+    kind = "file of JSON lines"
     suffixes = (".jsonl.gz", ".ndjson.gz", ".jsonl", ".ndjson", ".json.gz", ".json")
 
     def open(self, path: Path) -> "JsonLinesFile":

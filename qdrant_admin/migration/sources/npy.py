@@ -36,7 +36,7 @@ _Array = npt.NDArray[Any]
 class NumpyFiles(FileSource):
     """A `Source` over arrays."""
 
-    kind = "a NumPy array"
+    kind = "NumPy array"
     suffixes = (".npy", ".npz")
 
     def __init__(self, uri: SourceUri) -> None:
@@ -116,7 +116,7 @@ class NumpyTable:
             yield from self._beside.ids(self._beside_layout(layout))
             return
         with self._arrays() as arrays:
-            for number, value in enumerate(_values(arrays[layout.id])) if layout.id else ():
+            for number, value in enumerate(_all_values(arrays[layout.id])) if layout.id else ():
                 found = _identity(value)
                 if found is not None:
                     yield number, found
@@ -131,7 +131,7 @@ class NumpyTable:
                 chunks = ([Row(number, Place(number + 1)) for number in range(first, min(first + size, end))]
                           for first in range(at.row, end, size))  # fmt: skip
             for rows in chunks:
-                part = {name: array[rows[0].number : rows[-1].number + 1] for name, array in arrays.items()}
+                part = {name: _part(array, rows[0].number, rows[-1].number + 1) for name, array in arrays.items()}
                 _fill(rows, part, layout)
                 yield rows
 
@@ -149,7 +149,7 @@ class NumpyTable:
         if layout.id is None:
             tally.rows = tally.without_id = rows
             return tally
-        for value in _values(arrays[layout.id]):
+        for value in _all_values(arrays[layout.id]):
             tally.add(_identity(value))
         return tally
 
@@ -182,6 +182,21 @@ def _mapped(path: Path) -> _Array:
         raise SourceUnreadable(f"{plain(path)} holds {held}", why="no vector and no payload can hold that",
                                fix="qdrant-admin migrate --help")  # fmt: skip
     return array
+
+
+def _part(array: _Array, first: int, last: int) -> _Array:
+    """Some rows, read and not mapped where they lie together: pages of a mapped file count as memory of ours."""
+    if not isinstance(array, np.memmap) or not array.flags.c_contiguous or not len(array):
+        return array[first:last]
+    width = array.nbytes // len(array)
+    items = (last - first) * width // array.dtype.itemsize
+    flat = np.fromfile(str(array.filename), array.dtype, items, offset=array.offset + first * width)
+    return flat.reshape(last - first, *array.shape[1:])
+
+
+def _all_values(array: _Array) -> Iterator[Any]:
+    for first in range(0, len(array), _STEP):
+        yield from _values(_part(array, first, min(first + _STEP, len(array))))
 
 
 def _unpacked(path: Path, folder: Path) -> dict[str, _Array]:

@@ -28,7 +28,7 @@ _PAGE = 4096
 class ParquetFiles(FileSource):
     """A `Source` over Parquet files."""
 
-    kind = "a Parquet file"
+    kind = "Parquet file"
     suffixes = (".parquet", ".parq", ".pq")
 
     def open(self, path: Path) -> "ParquetTable":
@@ -95,8 +95,10 @@ class ParquetTable:
 
     @contextmanager
     def _opened(self) -> Iterator["pq.ParquetFile"]:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
+        pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was given back, and grows with the file
         # Without pre_buffer=False it holds what it has read until the end.
         with arrow_faults(self.path), pq.ParquetFile(self.path, pre_buffer=False) as file:
             yield file

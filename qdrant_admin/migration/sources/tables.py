@@ -81,7 +81,7 @@ class Table(Protocol):
 
     path: Path
     flat: bool
-    """Whether each vector has a column of its own in an export of ours."""
+    """Whether it has columns, each of a type: then each vector has one of its own in an export of ours."""
 
     def own(self) -> OwnLayout | None:
         """What an export of ours says of itself."""
