@@ -8,6 +8,7 @@ from rich.text import Text
 
 from qdrant_admin.cli import moves
 from qdrant_admin.cli.drawing import cell, facts, fit, listing, remark, state, vectors
+from qdrant_admin.cli.exported import exported_card
 from qdrant_admin.cli.found import found_picture
 from qdrant_admin.cli.proof import crash, demo_story, verification
 from qdrant_admin.core import words
@@ -258,5 +259,6 @@ _PICTURES: dict[str, Callable[[Any, bool], RenderableType]] = {
     "CrashReport": crash,
     "DemoReport": _demo,
     "WhatReport": found_picture,
+    "ExportReport": exported_card,
 }
 """By class name, so that drawing a status does not import the reports of everything else."""
