@@ -12,6 +12,7 @@ from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, NotFoun
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.migration.sources.base import Record, Source, SourceCollection, mark_of
+from qdrant_admin.migration.sources.postgres_sessions import Sessions
 from qdrant_admin.migration.sources.registry import open_source
 from qdrant_admin.migration.uri import KEY_VARIABLE, parse
 from qdrant_admin.migration.weather import PASSING
@@ -179,6 +180,7 @@ LANGCHAIN = (
     """INSERT INTO langchain_pg_collection VALUES ('00000000-0000-4000-8000-00000000000a', 'recipes', NULL),
        ('00000000-0000-4000-8000-00000000000b', 'empty', NULL)""",
 )
+NOBODYS = "'00000000-0000-4000-8000-0000000000ff'"
 NEW = "id varchar PRIMARY KEY, collection_id uuid, embedding vector, document varchar, cmetadata jsonb"
 OLD = """uuid uuid PRIMARY KEY, collection_id uuid, embedding vector(2), document varchar, cmetadata json,
          custom_id varchar"""
@@ -201,8 +203,14 @@ def test_collections_of_langchain_keep_their_names_and_layout(postgres: Postgres
         assert {name: one.count for name, one in found.items()} == {"recipes": 1, "empty": 0}
         (record,) = records(source, "recipes").values()
         assert records(source, "empty") == {}
+        assert "no collection" not in " ".join(found["recipes"].warnings)
     assert record.id == "00000000-0000-4000-8000-000000000001"
     assert record.payload == {"page_content": "Soup", "metadata": {"page": 1}}
+    postgres.run("langchain", f"INSERT INTO langchain_pg_embedding (embedding, {identity}) SELECT '[1,2]', {NOBODYS}")
+    with opened(uri) as source:
+        assert "1 row of langchain_pg_embedding in no collection" in " ".join(collections(source)["recipes"].warnings)
+    with opened(f"{uri}?table=langchain_pg_embedding&layout=plain") as source:
+        assert collections(source)["langchain_pg_embedding"].count == 2
 
 
 def test_tables_of_other_programs_are_known_by_their_columns(postgres: Postgres) -> None:
@@ -351,6 +359,15 @@ def test_a_server_that_goes_away_is_waited_for_and_read_on(postgres: Postgres) -
         finally:
             postgres.start()
         assert list(records(source, "items", after=first.cursor)) == list(range(11, 31))
+
+
+def test_after_a_query_that_was_broken_off_there_is_another_transaction(postgres: Postgres) -> None:
+    uri = postgres.database("broken")
+    with contextlib.closing(Sessions(parse(uri))) as sessions:
+        sessions.rows("SELECT set_config('statement_timeout', '20', true)")
+        with pytest.raises(PASSING, match="broke off"):
+            sessions.rows("SELECT pg_sleep(60)")
+        assert sessions.rows("SELECT current_setting('statement_timeout')") == [("0",)]
 
 
 def test_who_may_not_read_is_told(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:

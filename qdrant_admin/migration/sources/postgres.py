@@ -21,7 +21,7 @@ from qdrant_admin.migration.sources.base import (
     no_such_collection,
 )
 from qdrant_admin.migration.sources.postgres_catalog import Column, tables
-from qdrant_admin.migration.sources.postgres_rows import Rows, collections_of, loads, payload_of
+from qdrant_admin.migration.sources.postgres_rows import Rows, collections_of, loads, orphans_of, payload_of
 from qdrant_admin.migration.sources.postgres_sessions import Sessions
 from qdrant_admin.migration.sources.postgres_tables import Reading
 from qdrant_admin.migration.uri import SourceUri
@@ -43,6 +43,7 @@ class Postgres:
         self._uri = uri
         self._distance = layouts.distance_option(uri.options)
         self._sessions = Sessions(uri)
+        self._noted: dict[int, str] = {}
         try:
             server, extension, _ = self._sessions.rows(_VERSIONS)[0]
             if extension is None:
@@ -97,6 +98,12 @@ class Postgres:
         names = [reading.name for reading in found]
         for reading in found:
             parts = self._langchain(reading) if postgres_tables.has_collections(reading) else []
+            orphans = int(self._sessions.rows(orphans_of(reading.table))[0][0]) if parts else 0
+            if orphans:
+                self._noted[reading.table.oid] = (
+                    f"{counted(orphans, 'row')} of {plain(reading.table.title)} in no collection of LangChain's:"
+                    f" not copied; ?table={plain(reading.table.title)}&layout=plain copies the whole table"
+                )
             yield from (
                 postgres_tables.of_collection(reading, f"{reading.name}.{name}" if name in names else name, identity)
                 for name, identity in parts
@@ -117,6 +124,8 @@ class Postgres:
         self._check_ids(rows)
         count, without = self._sessions.rows(*rows.counts())[0]
         warnings = list(self._warnings(rows, int(without)))
+        if reading.only and reading.table.oid in self._noted:
+            warnings.append(self._noted[reading.table.oid])
         slots = []
         for column in reading.vectors:
             slot = self._slot(rows, column, warnings)

@@ -132,6 +132,13 @@ def collections_of(table: Table) -> Composed:
     )
 
 
+def orphans_of(table: Table) -> Composed:
+    """How many rows of that table belong to none of them."""
+    return SQL(
+        "SELECT count(*) FROM {} AS t WHERE NOT EXISTS (SELECT FROM {} AS c WHERE c.uuid = t.collection_id)"
+    ).format(relation(table), name(table.schema, "langchain_pg_collection"))
+
+
 def name(*parts: str) -> Any:
     """An identifier of a query that has parameters, where a per cent sign stands twice."""
     return Identifier(*(part.replace("%", "%%") for part in parts))

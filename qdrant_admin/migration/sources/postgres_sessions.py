@@ -37,7 +37,7 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "0",
 }
 _SET = """
-SELECT set_config(s.name, w.value, false) FROM pg_catalog.pg_settings s
+SELECT set_config(s.name, w.value, true) FROM pg_catalog.pg_settings s
 JOIN unnest(%s::text[], %s::text[]) AS w(name, value) ON w.name = s.name
 """
 
@@ -114,23 +114,16 @@ class Sessions:
         return kind(what.format(where=where), why=text, fix=fix.replace("{at}", at).strip())
 
     def _another(self) -> psycopg.Connection[Any]:
-        with self.told():
-            with self._lock:
-                self._alive()
-                connection, snapshot = self._connect(), self._snapshot
-            try:
-                connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'".encode())
-            except psycopg.Error:
-                connection.close()
-                raise
-            return connection
+        with self.told(), self._lock:
+            self._alive()
+            return self._connect(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
 
     def _alive(self) -> psycopg.Connection[Any]:
-        """The first connection. One that has broken is left for a new one."""
+        """The first connection. One that has broken, or whose transaction has, is left for a new one."""
         if self._first is not None:
             try:
                 self._first.execute("SELECT 1")
-            except psycopg.OperationalError:
+            except psycopg.Error:
                 self._first.close()
                 self._first = None
         if self._first is None:
@@ -143,20 +136,21 @@ class Sessions:
             self._first, self._snapshot = first, str(row[0]) if row else ""
         return self._first
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self, begin: str = "") -> psycopg.Connection[Any]:
+        """A connection in its transaction, with which the settings end: a pooler may give the session to others."""
         connection = psycopg.connect(
             _conninfo(self._uri),
-            autocommit=True,
             prepare_threshold=None,  # poolers in between lose prepared statements
             connect_timeout=_CONNECT_SECONDS,
             application_name="qdrant-admin",
             client_encoding="utf8",
         )
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
         try:
+            if begin:
+                connection.execute(begin.encode())  # has to be the first thing in a transaction
             connection.execute(_SET, (list(_SETTINGS), list(_SETTINGS.values())))
-            connection.autocommit = False
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            connection.read_only = True
         except psycopg.Error:
             connection.close()
             raise

@@ -158,9 +158,10 @@ class RedisHashes:
 
     def _check_some(self, keys: KeyList, prefixes: list[tuple[bytes, int, list[int]]]) -> None:
         if not prefixes:
-            where = f" under {plain(self._uri.options['prefix'])}" if "prefix" in self._uri.options else ""
+            prefix = self._uri.options.get("prefix", "").rstrip(":")
+            where = f" whose key begins with {plain(prefix)}:" if prefix else ""
             raise SourceUnreadable(
-                f"no hash{where} in {plain(self._uri.url)} has a vector",
+                f"no hash in {plain(self._uri.url)}{where} has a vector",
                 why=f"looked for {', '.join(plain(field) for field in keys.fields)}",
                 fix=f"qdrant-admin migrate '{self._uri.url}?vector=FIELD'",
             )
