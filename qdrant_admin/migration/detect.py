@@ -202,6 +202,9 @@ def _sqlite(path: Path) -> Found:
         query = "SELECT 1 FROM sqlite_master WHERE sql LIKE '%USING vec0%'"
         if connection.execute(query).fetchone():
             return Found("sqlite-vec", "a SQLite database with vectors of sqlite-vec", "sqlite-vec")
+        query = "SELECT 1 FROM pragma_table_info('collection_meta') WHERE name = 'meta_type'"
+        if connection.execute(query).fetchone():
+            return Found("milvus-lite", "a file of Milvus Lite 2", "milvus-lite")
     return Found("sqlite", "a SQLite database")
 
 

@@ -15,6 +15,7 @@ import pytest
 from lancedb.index import IvfPq
 
 from qdrant_admin.core.errors import AdminError, BadInput, NotFound, SourceUnreadable
+from qdrant_admin.migration.detect import detect_scheme
 from qdrant_admin.migration.ids import map_id
 from qdrant_admin.migration.sources.base import Record, SourceCollection
 from qdrant_admin.migration.sources.lance_folder import LanceFolder
@@ -70,6 +71,7 @@ def test_what_is_there_is_read_bit_for_bit_and_nothing_changes(folder: Path) -> 
         assert np.array_equal(np.asarray(record.vectors[""]), VECTORS[record.payload["n"] % 1000])
         assert record.id == ("m" if record.payload["n"] >= 1000 else "n") + str(record.payload["n"] % 1000)
     assert read(folder / "notes.lance", "notes")[0].count == len(LIVE)
+    assert detect_scheme(folder) == detect_scheme(folder / "notes.lance") == "lancedb"
     assert hashes(folder) == before
 
 

@@ -13,7 +13,8 @@ from qdrant_admin.database.models import Sparse
 from qdrant_admin.migration.sources import milvus_client, milvus_server
 from qdrant_admin.migration.sources.base import Record, SourceCollection
 from qdrant_admin.migration.sources.milvus_schema import Field, Schema
-from qdrant_admin.migration.sources.milvus_server import MilvusServer, vector_of
+from qdrant_admin.migration.sources.milvus_server import MilvusServer
+from qdrant_admin.migration.sources.milvus_values import vector_of
 from qdrant_admin.migration.sources.values import Unfit
 from qdrant_admin.migration.uri import KEY_VARIABLE, parse
 from tests.migration.support import hashes, moved, workspace

@@ -123,9 +123,9 @@ BUILT_IN: tuple[SourceKind, ...] = (
     ),
     SourceKind(
         "milvus-lite",
-        "Milvus Lite folder",
+        "Milvus Lite folder or file",
         "path",
-        f"{_HERE}.milvus_lite:MilvusLite",
+        f"{_HERE}.milvus_lite:open_milvus_lite",
         options=frozenset({"database", "layout", "distance"}),
         extra="files",
         packages=("pyarrow",),

@@ -4,22 +4,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import Sparse, Vector
 from qdrant_admin.migration import layouts
 from qdrant_admin.migration.detect import wrong_kind
 from qdrant_admin.migration.sources import column_layout
 from qdrant_admin.migration.sources.arrow_values import arrow_faults, values_of, vectors_of
-from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.migration.sources.base import (
+    Batch,
+    Cursor,
+    Record,
+    Source,
+    SourceCollection,
+    Span,
+    cut,
+    no_such_collection,
+)
 from qdrant_admin.migration.sources.column_layout import ColumnLayout
 from qdrant_admin.migration.sources.files import changed, refuse_locked
+from qdrant_admin.migration.sources.milvus_file import MilvusFile
 from qdrant_admin.migration.sources.milvus_files import PARTITION, SEQ, MilvusCollection, read_object
 from qdrant_admin.migration.sources.milvus_schema import PARTITION as OWN_PARTITION
 from qdrant_admin.migration.sources.milvus_schema import SPARSE, Schema
+from qdrant_admin.migration.sources.milvus_values import pairs_of
 from qdrant_admin.migration.sources.values import Unfit, said
 from qdrant_admin.migration.uri import SourceUri
 
@@ -27,12 +34,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _DEFAULT = "default"
-_SQLITE = b"SQLite format 3\x00"
-"""What a Milvus Lite of version 2 begins with: one file, in a format of Milvus's own inside of SQLite."""
-_PAIR = np.dtype([("index", "<u4"), ("value", "<f4")])
 
 
-class MilvusLite:
+def open_milvus_lite(uri: SourceUri) -> Source:
+    """A folder, as Milvus Lite 3 keeps it, or the single file of version 2."""
+    return MilvusFile(uri) if uri.path is not None and uri.path.is_file() else MilvusFolder(uri)
+
+
+class MilvusFolder:
     """A `Source` over one folder, with all of its databases."""
 
     kind = "Milvus Lite folder"
@@ -45,7 +54,6 @@ class MilvusLite:
         self._uri = uri
         self._layout_asked = layouts.layout_option(uri.options)
         self._distance_asked = layouts.distance_option(uri.options)
-        _refuse_version_2(self.path)
         if not (self.path / "collections").is_dir() or not any(self.path.glob("**/schema.json")):
             raise wrong_kind(self.path, "a Milvus Lite folder")
         refuse_locked(self.path / "LOCK", self.path, "Milvus Lite")
@@ -174,26 +182,11 @@ def _records(schema: Schema, layout: ColumnLayout, batch: "pa.RecordBatch", part
 def _vectors(column: "pa.Array", kind: str) -> "list[Vector | Unfit | None]":
     if kind != SPARSE:
         return vectors_of(column, "dense", "<f4")
-    return [None if value is None else _sparse(value) for value in column.to_pylist()]
+    return [None if value is None else _pairs(value) for value in column.to_pylist()]
 
 
-def _sparse(octets: bytes) -> Sparse | Unfit:
-    """Pairs of a dimension and a number."""
-    if len(octets) % _PAIR.itemsize:
-        return Unfit(f"has {len(octets)} bytes, which are no whole number of pairs")
-    pairs = np.sort(np.frombuffer(octets, dtype=_PAIR), order="index")
-    return Sparse(pairs["index"].astype(np.uint32), pairs["value"].astype(np.float32))
-
-
-def _refuse_version_2(path: Path) -> None:
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        if file.read(len(_SQLITE)) != _SQLITE:
-            raise wrong_kind(path, "a Milvus Lite folder")
-    raise SourceUnreadable(
-        f"{plain(path)} is a file of Milvus Lite 2, whose format only that version reads",
-        why="Milvus Lite 3 keeps a folder of Parquet files; version 2 keeps its own bytes inside of SQLite",
-        fix=f"pip install 'milvus-lite<3' pymilvus && milvus-lite dump -d '{path}' -c COLLECTION -p FOLDER"
-        "  # then: qdrant-admin migrate jsonl:FOLDER",
-    )
+def _pairs(octets: bytes) -> Sparse | Unfit:
+    try:
+        return pairs_of(octets)
+    except Unfit as error:
+        return error

@@ -6,23 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.text import plain
-from qdrant_admin.database.models import Sparse, Vector
 from qdrant_admin.migration import layouts
 from qdrant_admin.migration.sources import column_layout
-from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.migration.sources.base import Batch, Cursor, SourceCollection, Span, cut, no_such_collection
 from qdrant_admin.migration.sources.column_layout import ColumnLayout
 from qdrant_admin.migration.sources.milvus_client import LONGEST_PAGE, Milvus
-from qdrant_admin.migration.sources.milvus_schema import DENSE, META, PARTITION, SPARSE, Schema
-from qdrant_admin.migration.sources.values import Unfit, narrow, said
+from qdrant_admin.migration.sources.milvus_schema import META, PARTITION, Schema
+from qdrant_admin.migration.sources.milvus_values import record_of
 from qdrant_admin.migration.uri import SourceUri
 
 _EVERY = 1000
 """One key in so many is remembered, as a place to cut at."""
-_BYTES = {"float16_vector": "<f2", "bfloat16_vector": "<u2", "int8_vector": "|i1", "float_vector": "<f4"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,7 @@ class MilvusServer:
                 continue
             lower, upper = above if partition == first else None, to if partition == last else None
             for page in self._milvus.pages(schema, ["*"], partition, size, lower, upper):
-                records = [_record(schema, layout, row, partition) for row in page]
+                records = [record_of(schema, layout, row, _nested(schema, row), partition) for row in page]
                 yield Batch(records, _cursor(partition, page[-1][schema.key]))
 
     def close(self) -> None:
@@ -155,39 +151,3 @@ def _nested(schema: Schema, row: Mapping[str, Any]) -> dict[str, Any]:
     named = {name: value for name, value in row.items() if name in known}
     dynamic = {name: value for name, value in row.items() if name not in known and name != META}
     return named | {META: dynamic}
-
-
-def _record(schema: Schema, layout: ColumnLayout, row: Mapping[str, Any], partition: str) -> Record:
-    record = Record(row[schema.key])
-    for field in schema.vectors:
-        value = row.get(field.name)
-        if value is None:
-            continue
-        try:
-            record.vectors[schema.slots[field.name]] = vector_of(field.kind, value)
-        except Unfit as error:
-            record.trouble = f"vector {field.name} {error}"
-            record.unread[field.name] = said(value)
-    record.payload = layout.payload(schema.columns(_nested(schema, row), partition))
-    return record
-
-
-def vector_of(kind: str, value: Any) -> Vector:
-    """A vector as pymilvus gives it: numbers, bytes (also as the one element of a list), or numbers by dimension.
-
-    Raises:
-        Unfit: it is none of these.
-    """
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], bytes):
-        value = value[0]
-    if kind == SPARSE and isinstance(value, Mapping):
-        indices = np.array(sorted(value), dtype=np.uint32)
-        return Sparse(indices, np.array([value[index] for index in sorted(value)], dtype=np.float32))
-    if kind not in DENSE or isinstance(value, str | Mapping):
-        raise Unfit(f"is a {type(value).__name__}, which is no {kind.replace('_', ' ')}")
-    if isinstance(value, bytes):
-        numbers = np.frombuffer(value, dtype=_BYTES[kind])
-        if kind == "bfloat16_vector":  # the upper half of a float of 32 bits
-            return (numbers.astype(np.uint32) << 16).view(np.float32)
-        return numbers.astype(np.float32)
-    return narrow(np.asarray(value, dtype=np.float64))
