@@ -67,7 +67,7 @@ def test_its_parts_are_the_whole(tmp_path: Path, kind: str) -> None:
                 for record in batch.records
             ]
             assert found == [f"r{n}" for n in range(1200)]
-    if kind in {"parquet", "arrow", "stream", "jsonl", "csv"}:
+    if kind in {"parquet", "arrow", "jsonl", "csv"}:
         assert len(spans) > 3
 
 

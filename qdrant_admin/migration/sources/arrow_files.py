@@ -72,10 +72,11 @@ class ArrowTable:
     def survey(self, layout: Layout) -> Tally:
         """Every batch is walked through: a stream has no count, and no other sign that it is whole."""
         tally = Tally()
-        wanted = columns_to_count(layout)
-        with self._opened() as (_, batches):
+        wanted, is_file = columns_to_count(layout), self._is_file()
+        with self._opened(mapped=all(slot.column.size is not None for slot in layout.slots)) as (_, batches):
             for batch in batches:
-                tally.places.append(Place(tally.rows))
+                if is_file or not tally.rows:
+                    tally.places.append(Place(tally.rows))
                 if wanted:
                     tally_batch(tally, batch.select(wanted), layout)
                 else:
@@ -89,13 +90,13 @@ class ArrowTable:
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
         """The column of the id alone."""
         if layout.id:
-            with self._opened() as (_, batches):
+            with self._opened(mapped=True) as (_, batches):
                 yield from numbered_ids(batch.column(layout.id) for batch in batches)
 
     def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[list[Row]]:
-        """The file is mapped, so the batches before the place cost next to nothing."""
-        number = 0
-        with self._opened() as (_, batches):
+        """A file has an index of its batches, a stream is read from its beginning."""
+        skipped, number = self._skipped(at)
+        with self._opened(skipped) as (_, batches):
             for batch in batches:
                 end = number + batch.num_rows if until is None else min(until, number + batch.num_rows)
                 for first in range(max(number, at.row), end, size):
@@ -105,25 +106,51 @@ class ArrowTable:
                 if until is not None and number >= until:
                     return
 
+    def _skipped(self, at: Place) -> tuple[int, int]:
+        """How many batches lie whole before a place, and how many rows they have."""
+        skipped = number = 0
+        if at.row and self._is_file():
+            with self._opened(mapped=True) as (_, batches):
+                for batch in batches:
+                    if number + batch.num_rows > at.row:
+                        break
+                    skipped, number = skipped + 1, number + batch.num_rows
+        return skipped, number
+
     @contextmanager
-    def _opened(self) -> "Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]":
+    def _opened(
+        self, skipped: int = 0, *, mapped: bool = False
+    ) -> "Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]":
+        """The schema, and the batches behind those skipped (of a file; a stream has them all).
+
+        Args:
+            skipped: batches.
+            mapped: whether to map it: right for a look at some columns, while a whole file that was read that way
+                would count as memory of ours.
+        """
         import pyarrow as pa
         from pyarrow import ipc
 
+        pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was given back, and grows with the file
         with arrow_faults(self.path):
-            with self.path.open("rb") as file:
-                magic = file.read(len(_FILE_MAGIC))
-            if magic.startswith(_FEATHER_1):
-                raise SourceUnreadable(f"{plain(self.path)} is Feather of version 1", why="only version 2 is Arrow",
-                                       fix="pip install pandas  # read_feather, then to_parquet")  # fmt: skip
-            with pa.memory_map(str(self.path)) as mapped:
-                if magic == _FILE_MAGIC:
-                    reader = ipc.open_file(mapped)
-                    yield reader.schema, (reader.get_batch(index) for index in range(reader.num_record_batches))
+            is_file = self._is_file()
+            if not is_file:
+                self._check_end()
+            with pa.memory_map(str(self.path)) if mapped else pa.OSFile(str(self.path)) as opened:
+                if is_file:
+                    reader = ipc.open_file(opened)
+                    yield reader.schema, (reader.get_batch(at) for at in range(skipped, reader.num_record_batches))
                 else:
-                    self._check_end()
-                    stream = ipc.open_stream(mapped)
+                    stream = ipc.open_stream(opened)
                     yield stream.schema, iter(stream)
+
+    def _is_file(self) -> bool:
+        with self.path.open("rb") as file:
+            magic = file.read(len(_FILE_MAGIC))
+        if magic.startswith(_FEATHER_1):
+            raise SourceUnreadable(f"{plain(self.path)} is Feather of version 1", why="only version 2 is Arrow",
+                                   fix="pip install pandas  # read_feather, then to_parquet")  # fmt: skip
+        return magic == _FILE_MAGIC
 
     def _check_end(self) -> None:
         """A stream that was cut between two batches reads as a whole one, save for the mark at its end."""
