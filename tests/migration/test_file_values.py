@@ -211,6 +211,19 @@ def test_csv_of_every_shape(tmp_path: Path, text: str, wanted: list[Any]) -> Non
     assert [(one.id, one.payload, np.asarray(one.vectors[""]).tolist()) for one in found] == wanted
 
 
+def test_csv_whose_types_are_guessed(tmp_path: Path) -> None:
+    cells = {"7": 7, "-0": "-0", "007": "007", "1.5": 1.5, "1e5": "1e5", "true": True, "True": "True", "": None,
+             "99999999999999999999": "99999999999999999999", "2024-01-01": "2024-01-01", "1.0e-3": 0.001}  # fmt: skip
+    names = ",".join(f"c{chr(97 + n)}" for n in range(len(cells)))
+    (tmp_path / "a.csv").write_text(f'id,vector,{names}\n1,"[1]",{",".join(cells)}\n')
+    (guessed,) = read(f"csv:{tmp_path / 'a.csv'}?types=guess")
+    assert list(guessed.payload.values()) == list(cells.values())
+    (as_text,) = read(f"csv:{tmp_path / 'a.csv'}")
+    assert list(as_text.payload.values()) == list(cells)
+    with pytest.raises(BadInput):
+        look(f"csv:{tmp_path / 'a.csv'}?types=sure")
+
+
 def test_csv_that_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('id,v0,v1\na,1\nb,1,2,3\nc,x,2\nd,,2\ne,,\nf,"1"2,3\ng,1,2\n')

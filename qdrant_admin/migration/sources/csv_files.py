@@ -25,9 +25,11 @@ from qdrant_admin.migration.sources.tables import (
 from qdrant_admin.migration.sources.text_lines import MAX_LINE, is_packed, lines
 from qdrant_admin.migration.uri import SourceUri
 
-OPTIONS = frozenset({"delimiter", "encoding"})
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,19}")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_BROKEN = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:[eE][+-]?[0-9]{1,2})?")
+_WORDS: dict[str, bool | None] = {"": None, "true": True, "false": False}
 
 
 class CsvFiles(FileSource):
@@ -47,15 +49,20 @@ class CsvFiles(FileSource):
             "".encode(self._encoding)
         except LookupError:
             raise BadInput(f"there is no encoding {plain(self._encoding)}", fix="?encoding=latin-1") from None
+        if uri.options.get("types", "guess") != "guess":
+            raise BadInput("types= knows guess alone", why="without it every value is text", fix="?types=guess")
+        self._guesses = "types" in uri.options
         super().__init__(uri)
 
     def open(self, path: Path) -> "CsvFile":
         """One of them."""
-        return CsvFile(path, self._delimiter, self._encoding)
+        return CsvFile(path, self._delimiter, self._encoding, guesses=self._guesses)
 
     def notes(self, group: Group) -> tuple[str, ...]:  # noqa: ARG002 # the same for all
         """What a file without types means for the payload."""
-        return ("CSV has no types: every value is kept as text, and an empty one as empty text",)
+        if self._guesses:
+            return ("CSV has no types: what is written like a number, true or false becomes one, an empty value null",)
+        return ("CSV has no types: every value is kept as text; ?types=guess makes numbers of what looks like one",)
 
 
 class CsvFile:
@@ -65,12 +72,13 @@ class CsvFile:
         path: where it is.
         delimiter: None to tell it by the first line.
         encoding: of its text.
+        guesses: whether payload that is written like a number, true or false becomes one.
     """
 
     flat = False
 
-    def __init__(self, path: Path, delimiter: str | None, encoding: str) -> None:
-        self.path, self._delimiter, self._encoding = path, delimiter, encoding
+    def __init__(self, path: Path, delimiter: str | None, encoding: str, *, guesses: bool = False) -> None:
+        self.path, self._delimiter, self._encoding, self._guesses = path, delimiter, encoding, guesses
 
     def own(self) -> OwnLayout | None:
         """We export no CSV."""
@@ -112,7 +120,10 @@ class CsvFile:
                 yield Row(number, place, name, trouble=trouble, unread={"row": cells})
             else:
                 values: dict[str, Any] = dict(zip(heading.names, cells, strict=True))
-                yield take_apart(_typed(values, layout, heading.delimiter), layout, number, place)
+                row = take_apart(_typed(values, layout, heading.delimiter), layout, number, place)
+                if self._guesses:
+                    row.payload = {name: _guessed(value) for name, value in row.payload.items()}
+                yield row
 
     def _heading(self) -> "_Heading":
         feed = _Feed(self.path, 0, self._encoding)
@@ -204,3 +215,12 @@ def _number(text: str, *, commas: bool) -> float | str | None:
         return float(text) if text and "_" not in text else text or None
     except ValueError:
         return text
+
+
+def _guessed(text: Any) -> Any:
+    """What is written as JSON writes it; `007`, `1,5` and dates stay text."""
+    if not isinstance(text, str) or text in _WORDS:
+        return _WORDS[text] if isinstance(text, str) else text
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _BROKEN.fullmatch(text) else text

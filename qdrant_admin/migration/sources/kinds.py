@@ -173,7 +173,7 @@ BUILT_IN: tuple[SourceKind, ...] = (
         "CSV file or folder",
         "path",
         f"{_HERE}.csv_files:CsvFiles",
-        options=_COLUMNS | {"delimiter", "encoding"},
+        options=_COLUMNS | {"delimiter", "encoding", "types"},
     ),
     SourceKind("npy", "NumPy array or folder", "path", f"{_HERE}.npy:NumpyFiles", options=_COLUMNS | {"payload"}),
     SourceKind(
