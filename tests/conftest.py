@@ -6,10 +6,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+import hypothesis
 import pytest
 
 from tests.support.real import Server
 
+# No test is a timed one: a busy machine may take as long as it likes for an example, or for thinking one up.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 _OWN_VARIABLES = ("QDRANT_ADMIN_TEST_",)
 
 
