@@ -24,6 +24,8 @@ ROW = "_rowid"
 SUFFIX = ".lance"
 _LAST_VERSION = (1 << 64) - 1
 _ROWS = 8192
+_WINDOW, _NARROW_WINDOW = 4096, 65_536
+"""Rows asked for at a time, whole or a column of theirs: Lance reads far ahead of who takes them, all into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +69,16 @@ class LanceTable:
 
     def batches(self, size: int, start: int, stop: int, columns: list[str] | None = None) -> "Iterator[pa.RecordBatch]":
         """Rows from one number up to, but without, another, with Lance's own row ids in a column of their own."""
-        if start >= stop:
-            return
-        done = start
-        with lance_faults(self.folder):
-            query = self._table.search().with_row_id(True).offset(start).limit(stop - start)
-            for batch in (query.select(columns) if columns is not None else query).to_batches(size):
-                done += batch.num_rows
-                yield from (batch.slice(at, size) for at in range(0, batch.num_rows, size))
-        if done != stop:
-            raise damaged(self.folder, f"it ends after {done} of its {self.rows} records")
+        window = _WINDOW if columns is None else _NARROW_WINDOW
+        for begin in range(start, stop, window):
+            done, end = begin, min(begin + window, stop)
+            with lance_faults(self.folder):
+                query = self._table.search().with_row_id(True).offset(begin).limit(end - begin)
+                for batch in (query.select(columns) if columns is not None else query).to_batches(size):
+                    done += batch.num_rows
+                    yield from (batch.slice(at, size) for at in range(0, batch.num_rows, size))
+            if done != end:
+                raise damaged(self.folder, f"it ends after {done} of its {self.rows} records")
 
     def repeated(self, column: str) -> Numbers:
         """Numbers of the rows whose id comes again further down."""
