@@ -167,7 +167,7 @@ def test_a_cursor_goes_on_in_another_point_in_time(uri: str) -> None:
     with closing(open_source(parse(uri))) as source:
         whole = [record.id for batch in source.batches("articles", size=64) for record in batch.records]
     assert len(set(whole)) == len(whole) == 90
-    for taken in (1, 2, 13, 40):
+    for taken in (1, 40):
         with closing(open_source(parse(uri))) as source:
             first = next(source.batches("articles", size=taken))
         with closing(open_source(parse(uri))) as source:

@@ -15,6 +15,7 @@ from qdrant_admin.database.models import Floats
 from qdrant_admin.migration.layouts import SAMPLE
 from qdrant_admin.migration.sources import chroma_payload
 from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.migration.sources.cloud import gone
 from qdrant_admin.migration.uri import KEY_VARIABLE, SourceUri, source_key
 
 _PAGE = 500
@@ -132,11 +133,7 @@ class ChromaServer:
         }
         missing = [record for record in ids if record not in records]
         if missing:
-            raise SourceUnreadable(
-                f"{plain(name)} changed while it was read",
-                why=f"{len(missing)} records are gone, {plain(missing[0])} among them",
-                fix="stop the program that writes to it, then begin anew",
-            )
+            raise gone(name, missing)
         return [records[record] for record in ids]
 
     def _answers(self, name: str, ids: list[str]) -> Iterator[dict[str, Any]]:

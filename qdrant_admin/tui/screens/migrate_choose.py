@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PLACES = {"path": "Files and folders", "server": "Servers", "database": "Databases"}
 UNTESTED = "Not tested against a live server"
-FORM_WIDTH, TITLE_WIDTH = 28, 26
+FORM_WIDTH, TITLE_WIDTH = 32, 24
 
 
 class ChoosePane(Vertical):
@@ -99,9 +99,7 @@ def kind_options() -> list[Option]:
 
 def beginning(kind: SourceKind) -> str:
     """What every address of a kind begins with."""
-    return {"path": f"{kind.scheme}:", "server": f"{kind.scheme}+http://", "database": f"{kind.scheme}://"}[
-        kind.address
-    ]
+    return f"{kind.scheme}:" if kind.address == "path" else f"{kind.form.partition('://')[0]}://"
 
 
 def kind_row(kind: SourceKind) -> Content:
