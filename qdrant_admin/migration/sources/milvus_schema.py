@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from qdrant_admin.core.errors import SourceUnreadable
@@ -40,7 +41,7 @@ class Field:
     """Whether a function of Milvus makes it, such as BM25."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Schema:
     """One collection, as far as it matters here."""
 
@@ -53,12 +54,12 @@ class Schema:
     partitions: frozenset[str] = frozenset()
     """Partitions that people have made."""
 
-    @property
+    @cached_property
     def vectors(self) -> tuple[Field, ...]:
         """The vector fields."""
         return tuple(field for field in self.fields if field.kind in DENSE or field.kind == SPARSE)
 
-    @property
+    @cached_property
     def slots(self) -> dict[str, str]:
         """Vector field to its name in Qdrant: a single one has none."""
         names = [field.name for field in self.vectors]
@@ -98,6 +99,11 @@ class Schema:
                 found.append(f"{words}; ?distance= asks for another")
         return found
 
+    @cached_property
+    def _others(self) -> tuple[Field, ...]:
+        known = {self.key, META, *(field.name for field in self.vectors)}
+        return tuple(field for field in self.fields if field.name not in known)
+
     def _slot(self, field: Field) -> VectorSpec:
         name = self.slots[field.name]
         if field.kind == SPARSE:
@@ -116,8 +122,7 @@ class Schema:
 
     def columns(self, row: Mapping[str, Any], partition: str) -> dict[str, Any]:
         """The fields of a record that are neither its id nor a vector, as JSON can say them."""
-        known = {self.key, META, *(field.name for field in self.vectors)}
-        found = {field.name: _value(field, row) for field in self.fields if field.name not in known}
+        found = {field.name: _value(field, row) for field in self._others}
         for name, value in _dynamic(row.get(META)).items():
             free = name
             while free in found:
