@@ -119,6 +119,10 @@ class ServerTrouble(Unfit):
     """The server answers with a fault of its own, such as a full disk."""
 
 
+class DiskFull(ServerTrouble):
+    """The server has no room left. Waiting does not help: somebody has to make some."""
+
+
 class RateLimited(ServerTrouble):
     """The server wants to be asked less often."""
 

@@ -14,6 +14,7 @@ from qdrant_admin.core.errors import (
     AccessDenied,
     AdminError,
     BadInput,
+    DiskFull,
     NotFound,
     NotQdrant,
     RateLimited,
@@ -25,18 +26,20 @@ from qdrant_admin.core.errors import (
 from qdrant_admin.core.text import plain
 
 _LONGEST = 600
-_TROUBLES: tuple[tuple[re.Pattern[str], str, str], ...] = (
+_TROUBLES: tuple[tuple[re.Pattern[str], type[ServerTrouble], str, str], ...] = (
     (
         re.compile(r"no space left|not enough space|disk (is )?full|exceeds available disk|out of disk", re.IGNORECASE),
+        DiskFull,
         "the server's disk is full",
         "free some disk space: the server refuses writes and deletes while less than about 64 MB is left",
     ),
     (
         re.compile(r"recovery mode", re.IGNORECASE),
+        ServerTrouble,
         "the server runs in recovery mode",
         "delete what made it run out of memory, or give it more memory, then: qdrant-admin restart",
     ),
-    (re.compile(r"panic", re.IGNORECASE), "the server panicked", "qdrant-admin logs --tail 100"),
+    (re.compile(r"panic", re.IGNORECASE), ServerTrouble, "the server panicked", "qdrant-admin logs --tail 100"),
 )
 _GONE = re.compile(
     r"connect|socket|reset|closed|recvmsg|goaway|ping timeout|dns|resolution|handshak|end of tcp|broken pipe|http2",
@@ -184,9 +187,9 @@ def make(kind: type[AdminError], detail: str, where: str) -> AdminError:
     said = plain(detail.strip())
     said = said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
     if issubclass(kind, ServerTrouble | RequestRejected):
-        for pattern, what, fix in _TROUBLES:
+        for pattern, trouble, what, fix in _TROUBLES:
             if pattern.search(detail):
-                return ServerTrouble(what, why=said, fix=fix)
+                return trouble(what, why=said, fix=fix)
     what, fix = {
         AccessDenied: (f"{where} wants another API key", _KEY_FIX),
         NotFound: ("not found", "qdrant-admin collections list"),

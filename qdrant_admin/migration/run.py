@@ -8,12 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, Failed, Refused, RequestRejected
+from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, DiskFull, Failed, Refused, RequestRejected
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.history import recorded
 from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted
+from qdrant_admin.core.words import counted, size
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration import checkpoint, compare, snapshot, staging
 from qdrant_admin.migration.alone import alone
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 _COPY: dict[Method, Callable[[Task], Events]] = {"stream": lambda task: Copier(task).run(), "snapshot": snapshot.copy}
 """How each way of copying is done."""
+_ROOM_FACTOR, _ROOM_TO_BREATHE = 2.2, 1 << 26
+"""The server keeps the log and the segments, and refuses to write when less than two segments of log are free."""
 _WORST: tuple[Verdict, ...] = ("failed", "cancelled", "differs", "unverified", "verified", "skipped")
 
 
@@ -70,6 +72,8 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
             yield from run.events()
         except Cancelled:
             yield Finished(report=run.report(cancelled=True))
+        except DiskFull as error:
+            raise run.short_of_room(error) from error
         except AdminError as error:
             error.fix = error.fix or run.how_to_resume
             raise
@@ -133,6 +137,18 @@ class _Run:
         yield from self._switch(wanted)
         checkpoint.finish(self._store, self._plan.run)
         yield Finished(report=self.report())
+
+    def short_of_room(self, error: DiskFull) -> DiskFull:
+        """The same fault, with what is still to come."""
+        left = sum(
+            planned.estimated_bytes * (1 - min(1.0, self._total(planned).read / max(1, planned.count)))
+            for planned in self._plan.collections
+            if planned.action != "skip"
+        )
+        why = f"{error.why}; what is still to come needs about {size(int(_ROOM_FACTOR * left) + _ROOM_TO_BREATHE)}"
+        return DiskFull(
+            error.what, why=why, fix=f"make room where the server keeps its data, then: {self.how_to_resume}"
+        )
 
     def report(self, *, cancelled: bool = False) -> MigrationReport:
         """What can be said now; of a collection that was not verified, that it was not."""

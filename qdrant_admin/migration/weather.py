@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, RateLimited, ServerNotReady, ServerTrouble, ServerUnreachable
+from qdrant_admin.core.errors import AdminError, DiskFull, RateLimited, ServerNotReady, ServerTrouble, ServerUnreachable
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.words import duration
 
@@ -58,12 +58,15 @@ class Weather:
         """Wait a little longer each time.
 
         Raises:
+            DiskFull: that does not pass by itself.
             AdminError: the same fault, with how to go on later, when the outage has lasted too long.
             Cancelled: somebody asked to stop meanwhile.
         """
         if isinstance(error, RateLimited) and error.seconds is not None and error.seconds <= _LONGEST_REST:
             yield from self._rest(error, error.seconds)
             return
+        if isinstance(error, DiskFull):
+            raise error
         now = self._clock()
         if self._since is None:
             self._since = now
