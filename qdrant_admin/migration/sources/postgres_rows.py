@@ -152,7 +152,7 @@ def relation(table: Table) -> Composed:
 
 def loads(text: str) -> dict[str, Any]:
     """A row as PostgreSQL writes it in JSON; a number that would lose digits stays text."""
-    row: dict[str, Any] = json.loads(text, parse_int=_integer, parse_float=_number)
+    row: dict[str, Any] = _DECODER.raw_decode(text)[0]
     return row
 
 
@@ -198,6 +198,9 @@ def _integer(text: str) -> int | str:
 def _number(text: str) -> float | str:
     value = float(text)
     return value if Decimal(text) == Decimal(repr(value)) else text
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_number)
 
 
 def _dense(octets: bytes, *, kind: str) -> Vector:

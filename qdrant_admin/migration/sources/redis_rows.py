@@ -43,11 +43,10 @@ def identity_of(octets: bytes) -> int | str:
 
 def payload_of(layout: Layout, fields: Mapping[bytes, bytes], vectors: Sequence[str]) -> dict[str, Any]:
     """A hash as a payload, without its vectors."""
+    gone = {vector.encode() for vector in vectors}
     payload: dict[str, Any] = {
-        name.decode("utf-8", "surrogateescape"): text_of(value) for name, value in fields.items()
+        name.decode("utf-8", "surrogateescape"): text_of(value) for name, value in fields.items() if name not in gone
     }
-    for vector in vectors:
-        payload.pop(vector, None)
     opened(payload)
     if layout == "mem0":
         return _mem0(payload)
