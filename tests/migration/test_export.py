@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -177,3 +178,20 @@ def test_an_export_that_was_cut_or_damaged_is_refused(ws: Workspace, tmp_path: P
     assert {slot.name: slot.kind for slot in plan.collections[0].vectors} == {
         slot.name: slot.kind for slot in SPEC.vectors
     }
+
+
+@pytest.mark.parametrize("file", ["a.parquet", "a.jsonl"])
+def test_nothing_and_what_no_import_takes_are_exported_as_well(server: Server, tmp_path: Path, file: str) -> None:
+    ws = workspace(server)
+    with ws.database() as database:
+        database.create_collection("c", CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),)))
+        options = ExportOptions(to=tmp_path / file, overwrite=True)
+        empty = last(export(ws, "c", options, cancel=CancelToken()))
+        assert (empty.verdict, empty.points, empty.note) == ("verified", 0, "")
+        assert moved(ws, empty.source, to="again").verdict == "verified"
+        body = {"points": [{"id": 1, "vector": [1e39, 1.0]}, {"id": 2, "vector": [1.0, 1.0]}]}
+        httpx.put(f"{server.url}/collections/c/points?wait=true", json=body).raise_for_status()
+        whole = last(export(ws, "c", options, cancel=CancelToken()))
+    assert (whole.verdict, whole.points, whole.note) == ("verified", 2, "1 point with NaN or infinity in a vector")
+    back = moved(ws, whole.source, to="back")
+    assert (back.collections[0].verified, [reject.id for reject in back.rejects]) == (1, ["1"])
