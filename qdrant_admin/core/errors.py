@@ -13,7 +13,8 @@
     │   ├── StorageUnusable                 volume or directory cannot hold a Qdrant
     │   ├── ServerUnreachable               nothing answers at the address
     │   ├── ServerNotReady                  it runs, and did not come up in time
-    │   ├── ServerTrouble                   it answers with a fault of its own: disk full, panic, recovery mode
+    │   ├── ServerTrouble                   it answers with a fault of its own: panic, recovery mode
+    │   │   ├── DiskFull                    it has no room left
     │   │   └── RateLimited                 it wants to be asked less often
     │   ├── AccessDenied                    API key missing or wrong
     │   ├── NotQdrant                       something answers, and it is no Qdrant
