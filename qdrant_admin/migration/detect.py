@@ -71,6 +71,7 @@ _FOLDERS: tuple[tuple[Callable[[Path], bool], Found], ...] = (
         Found("lance", "a LanceDB table", "lancedb"),
     ),
     (lambda path: any(path.glob("*.lance")), Found("lancedb", "a LanceDB folder", "lancedb")),
+    (lambda path: any(path.glob("*.faiss")), Found("faiss", "a folder with a FAISS index", "faiss")),
     (lambda path: (path / "dataset_info.json").exists(), Found("hf", "a saved Hugging Face data set", "arrow")),
     (
         lambda path: (path / "dataset_dict.json").exists(),

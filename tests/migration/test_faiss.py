@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from qdrant_admin.core.errors import AdminError, BadInput, Refused, SourceUnreadable
+from qdrant_admin.migration.detect import detect_scheme
 from qdrant_admin.migration.sources.base import Record, SourceCollection
 from qdrant_admin.migration.sources.faiss_index import FaissIndex
 from qdrant_admin.migration.uri import parse
@@ -196,6 +197,17 @@ def test_mem0_and_llamaindex_are_kept(tmp_path: Path) -> None:
     _, nodes = read(store / "llamaindex" / "default__vector_store.json")
     assert [json.loads(node.payload["_node_content"])["text"] for node in nodes] == ["t 0", "t 1", "t 2"]
     assert nodes[2].payload["n"] == 2
+
+
+def test_a_folder_is_named_as_well_as_the_index_in_it(tmp_path: Path) -> None:
+    store = unpacked("faiss-frameworks", tmp_path)
+    for name, records in (("langchain", 5), ("mem0", 3), ("llamaindex", 3)):
+        found, _ = read(store / name)
+        assert (found.name, found.count) == (name, records)
+    assert detect_scheme(store / "langchain") == "faiss"
+    faiss.write_index(faiss.IndexFlatL2(4), str(store / "mem0" / "other.faiss"))
+    with pytest.raises(BadInput, match="several"):
+        read(store / "mem0")
 
 
 def test_what_mem0_deleted_stays_deleted(tmp_path: Path) -> None:

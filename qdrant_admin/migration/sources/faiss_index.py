@@ -14,11 +14,11 @@ from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCol
 from qdrant_admin.migration.sources.faiss_rows import open_rows
 from qdrant_admin.migration.sources.faiss_sidecar import find_sidecar, open_sidecar
 from qdrant_admin.migration.sources.files import changed, signature
-from qdrant_admin.migration.uri import SourceUri
+from qdrant_admin.migration.uri import SourceUri, command
 
 
 class FaissIndex:
-    """A `Source` over one index: one collection, called after the file."""
+    """A `Source` over one index: one collection, called after the file, or after the folder when that was named."""
 
     kind = "FAISS index"
     vectorless = False
@@ -26,10 +26,8 @@ class FaissIndex:
 
     def __init__(self, uri: SourceUri) -> None:
         assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
-        self.path: Path = uri.path
-        if not self.path.is_file():
-            raise wrong_kind(self.path, "a FAISS index")
-        self._name = self.path.stem
+        self.path = _file(uri.path)
+        self._name = self.path.stem if self.path == uri.path else uri.path.name
         if uri.collection not in {None, self._name}:
             raise no_such_collection(str(uri.collection), [self._name])
         self._asked = layouts.distance_option(uri.options)
@@ -132,6 +130,21 @@ class FaissIndex:
     def _check_unchanged(self) -> None:
         if signature(self._files) != self._signature:
             raise changed(self.path)
+
+
+def _file(path: Path) -> Path:
+    """The index itself: of a folder the only one in it, as LangChain, Mem0 and LlamaIndex leave it."""
+    if path.is_file():
+        return path
+    found = [*path.glob("*.faiss"), *path.glob("default__vector_store.json")]
+    if not found:
+        raise wrong_kind(path, "a FAISS index")
+    if len(found) > 1:
+        shown = ", ".join(sorted(plain(one.name) for one in found)[:10])
+        raise BadInput(
+            f"{plain(path)} holds several FAISS indexes", why=f"they are {shown}", fix=command(f"faiss:{min(found)}")
+        )
+    return found[0]
 
 
 def _yes(text: str) -> bool:
