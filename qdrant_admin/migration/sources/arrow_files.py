@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
+from qdrant_admin.migration.sources.arrow_types import columns_of
 from qdrant_admin.migration.sources.arrow_values import (
     arrow_faults,
-    columns_of,
     columns_to_count,
     numbered_ids,
     rows_of,

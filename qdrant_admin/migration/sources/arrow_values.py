@@ -1,7 +1,7 @@
 """Arrow's columns as records: vectors a column at a time where that is possible, everything else value by value."""
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.database.models import Vector, VectorKind
-from qdrant_admin.migration.sources.columns import Column, Layout, Slot, sniff
+from qdrant_admin.migration.sources.arrow_types import is_list, is_number, is_plain, storage
+from qdrant_admin.migration.sources.columns import Layout, Slot
 from qdrant_admin.migration.sources.tables import Place, Row, Tally, damaged, refuse_vector
 from qdrant_admin.migration.sources.values import Unfit, identity, narrow, read_json, said, vector_of
 
@@ -30,21 +31,6 @@ def arrow_faults(path: Path) -> Iterator[None]:
         raise
     except (pa.ArrowException, OSError, EOFError, ValueError) as error:
         raise damaged(path, error) from error
-
-
-def columns_of(schema: "pa.Schema", head: "pa.RecordBatch | None", asked: Collection[str]) -> list[Column]:
-    """The columns that could be vectors, by their types; text is looked into."""
-    import pyarrow as pa
-
-    found = []
-    for field in schema:
-        column = _column(field.name, _storage(field.type))
-        if column is not None and (column.form is not bytes or column.called or field.name in asked):
-            found.append(column)
-        elif head is not None and (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
-            values = head.column(field.name).to_pylist()
-            found += sniff([{field.name: value} for value in values], asked)
-    return found
 
 
 def rows_of(batch: "pa.RecordBatch", layout: Layout, first: int) -> list[Row]:
@@ -97,7 +83,7 @@ def columns_to_count(layout: Layout) -> list[str]:
 
 def vectors_of(array: "pa.Array", kind: VectorKind, octets: str) -> "list[Read]":
     """The vectors of a column: None for null, `Unfit` for what is none."""
-    if _storage(array.type) is not array.type:
+    if storage(array.type) is not array.type:
         array = array.storage
     quick = _quick(array) if kind == "dense" else None
     return quick if quick is not None else [_read(value, kind, octets) for value in array.to_pylist()]
@@ -116,14 +102,14 @@ def values_of(array: "pa.Array") -> list[Any]:
         values: list[Any] = array.to_pylist()
     except (ValueError, OverflowError, pa.ArrowException):  # nanoseconds, years beyond 9999: one at a time
         return [_one(array, index) for index in range(len(array))]
-    return values if _simple(kind) else [said(value) for value in values]
+    return values if is_plain(kind) else [said(value) for value in values]
 
 
 def ids_of(array: "pa.Array") -> "list[int | str | Unfit | None]":
     """The ids in a column: None for a row without one, `Unfit` for what is none."""
     import pyarrow.types as t
 
-    kind = _storage(array.type)
+    kind = storage(array.type)
     octets = t.is_binary(kind) or t.is_large_binary(kind) or t.is_fixed_size_binary(kind)
     return [_identity(value) for value in (array.to_pylist() if octets else values_of(array))]
 
@@ -171,58 +157,6 @@ def _mapping(pairs: Sequence[tuple[Any, Any]] | None) -> Any:
         return None
     keyed = dict(pairs) if all(isinstance(key, str) for key, _ in pairs) else {}
     return said(keyed if len(keyed) == len(pairs) else pairs)
-
-
-def _simple(kind: "pa.DataType") -> bool:
-    """Whether Python's own value of it is what JSON says."""
-    import pyarrow.types as t
-
-    if t.is_list(kind) or t.is_large_list(kind):
-        kind = kind.value_type
-    return bool(
-        t.is_string(kind) or t.is_large_string(kind) or t.is_integer(kind) or t.is_boolean(kind) or t.is_null(kind)
-        or t.is_float32(kind) or t.is_float64(kind)
-    )  # fmt: skip
-
-
-def _column(name: str, kind: "pa.DataType") -> Column | None:
-    import pyarrow.types as t
-
-    if t.is_struct(kind):
-        inner = {kind.field(index).name: kind.field(index).type for index in range(kind.num_fields)}
-        sparse = inner.keys() == {"indices", "values"} and all(_is_list(one) for one in inner.values())
-        return Column(name, kind="sparse", form=dict, certain=True) if sparse else None
-    if t.is_binary(kind) or t.is_large_binary(kind) or t.is_fixed_size_binary(kind):
-        return Column(name, kind="dense", form=bytes)
-    if not _is_list(kind):
-        return None
-    item = _storage(kind.value_type)
-    if _is_list(item):
-        number = item.value_type
-        size = item.list_size if t.is_fixed_size_list(item) else None
-        return Column(name, kind="multi", size=size, certain=t.is_floating(number)) if _is_number(number) else None
-    fixed = t.is_fixed_size_list(kind)
-    size = kind.list_size if fixed else None
-    column = Column(name, kind="dense", size=size, certain=fixed and t.is_floating(item))
-    return column if t.is_floating(item) or (_is_number(item) and column.called) else None
-
-
-def _is_list(kind: "pa.DataType") -> bool:
-    import pyarrow.types as t
-
-    return bool(t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind))
-
-
-def _is_number(kind: "pa.DataType") -> bool:
-    import pyarrow.types as t
-
-    return bool(t.is_floating(kind) or t.is_integer(kind))
-
-
-def _storage(kind: "pa.DataType") -> "pa.DataType":
-    import pyarrow as pa
-
-    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
 
 
 def _put_ids(rows: list[Row], array: "pa.Array", layout: Layout) -> None:
@@ -273,7 +207,7 @@ def _quick(array: "pa.Array") -> "list[Read] | None":
 
 def _matrix(array: "pa.Array", count: int) -> Any:
     """The numbers of `count` lists of one length; None when they are of several, or one of them is null."""
-    if not count or not _is_list(array.type) or not _is_number(array.type.value_type):
+    if not count or not is_list(array.type) or not is_number(array.type.value_type):
         return None
     flat = array.flatten()  # leaves out what lies under a list that is null
     size, rest = divmod(len(flat), count)

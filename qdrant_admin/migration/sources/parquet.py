@@ -6,9 +6,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qdrant_admin.migration.sources.arrow_types import columns_of
 from qdrant_admin.migration.sources.arrow_values import (
     arrow_faults,
-    columns_of,
     columns_to_count,
     numbered_ids,
     rows_of,
