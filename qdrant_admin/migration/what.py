@@ -1,5 +1,6 @@
 """What lies at a path: what it is, how much is in it, who holds it open, and which command brings it into a server."""
 
+import contextlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -83,22 +84,25 @@ def what(path: Path, *, cancel: CancelToken) -> Events:
     if found.kind in {"missing", "unreadable"}:
         raise SourceUnreadable(f"{plain(path)} is {found.words}", fix=shlex.join(["ls", "-l", str(path.parent)]))
     place = found.place or path
-    sizes = [file.stat().st_size for file in _files(place)]
-    cancel.check()
+    files: dict[Path, int] = {}
+    for file in _files(place):
+        cancel.check()
+        with contextlib.suppress(OSError):  # gone meanwhile, or not ours to look at
+            files[file] = file.stat().st_size
     yield StepFinished(step="look", detail=found.words)
     yield StepStarted(step="holders", title="asking every process what it has open")
     held = holders_of(place)
     yield StepFinished(step="holders", detail=counted(len(held.found), "program"))
     cancel.check()
-    yield Finished(report=_report(path, place, found, sizes, held))
+    yield Finished(report=_report(path, place, found, files, held))
 
 
-def _report(path: Path, place: Path, found: Found, sizes: list[int], held: Holders) -> WhatReport:
+def _report(path: Path, place: Path, found: Found, files: dict[Path, int], held: Holders) -> WhatReport:
     uri = SourceUri(scheme=found.scheme, path=place) if found.scheme else None
-    notes = list(_left_over(place))
+    notes, octets = list(_left_over(files)), sum(files.values())
     collections: tuple[Held, ...] = ()
     bring, locked = _command(place, found, uri, held), False
-    if uri is not None and sum(sizes) <= CHEAP_BYTES:
+    if uri is not None and octets <= CHEAP_BYTES:
         try:
             collections = _counted(uri)
         except AdminError as error:
@@ -115,8 +119,8 @@ def _report(path: Path, place: Path, found: Found, sizes: list[int], held: Holde
         path=str(path),
         kind=found.kind,
         what=found.words,
-        bytes=sum(sizes),
-        files=len(sizes),
+        bytes=octets,
+        files=len(files),
         collections=collections,
         records=sum(counts) if counts else None,
         in_use=True if held.found or locked else None if held.unseen else False,
@@ -164,9 +168,9 @@ def _is_qdrant(port: int) -> bool:
         return False
 
 
-def _left_over(place: Path) -> Iterator[str]:
-    for file in _files(place):
-        if file.name.endswith(("-wal", "-journal")) and file.stat().st_size:
+def _left_over(files: dict[Path, int]) -> Iterator[str]:
+    for file, octets in files.items():
+        if file.name.endswith(("-wal", "-journal")) and octets:
             yield f"{plain(file.name)} lies there: a program is writing to it, or was stopped in the middle"
 
 
@@ -174,4 +178,4 @@ def _files(place: Path) -> Iterator[Path]:
     if place.is_file():
         yield place
         return
-    yield from (file for file in sorted(place.rglob("*")) if file.is_file() and not file.is_symlink())
+    yield from (file for file in place.rglob("*") if file.is_file() and not file.is_symlink())
