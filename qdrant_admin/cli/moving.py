@@ -80,6 +80,16 @@ COMMON = {"profile", "as_json", "events", "debug"}
     help="Fill a collection beside the one in use, and switch an alias of its name to it once it is verified.",
 )
 @click.option(
+    "--catch-up",
+    is_flag=True,
+    help="For a source that goes on changing: copy what differs, again and again, until nothing does.",
+)
+@click.option(
+    "--delete-gone",
+    is_flag=True,
+    help="With --catch-up: delete what came from this source and is there no more.",
+)
+@click.option(
     "--method",
     type=click.Choice(["auto", "stream", "snapshot"]),
     default="auto",
@@ -129,11 +139,10 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
     plan = _plan(call, ws, source, options)
     if plan_only or plan.exit_code:
         call.conclude(plan)
-    if plan.overwrites:
-        from qdrant_admin.core.text import plain
+    from qdrant_admin.migration import tell
 
-        names = ", ".join(plain(name) for name in plan.overwrites)
-        confirm(yes, f"this would write over points in {names}", _same_command("--yes"))
+    if would := tell.destroys(plan):
+        confirm(yes, would, _same_command("--yes"))
     from qdrant_admin.migration.run import migrate as operation
 
     call.conclude(call.run(lambda cancel: operation(ws, plan, cancel=cancel)))

@@ -122,6 +122,13 @@ def unfinished(store: StateStore) -> list[UnfinishedRun]:
         ]
 
 
+def plans(store: StateStore, target: str) -> list[PlanReport]:
+    """The plans of every run that has written to that server, finished or not."""
+    with store.connection() as connection:
+        rows = connection.execute("SELECT plan FROM migration_runs WHERE target = ?", (target,)).fetchall()
+    return [PlanReport.model_validate_json(row["plan"]) for row in rows]
+
+
 def _of(connection: sqlite3.Connection, run: str) -> list[Checkpoint]:
     rows = connection.execute(
         "SELECT collection, span, cursor, read, written, skipped, rejected, reject_bytes, done FROM migration_spans"

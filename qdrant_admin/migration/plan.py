@@ -18,6 +18,7 @@ from qdrant_admin.database.names import check_stored_name, safe_name, unique_nam
 from qdrant_admin.migration import checkpoint, ids, staging
 from qdrant_admin.migration.compare import sample_of
 from qdrant_admin.migration.methods import RESTORE_BYTES_A_SECOND, Chosen, Methods
+from qdrant_admin.migration.origins import was_filled
 from qdrant_admin.migration.reports import (
     CollectionPlan,
     ConflictPolicy,
@@ -75,6 +76,11 @@ class PlanOptions(Frozen):
     into_staging: bool = False
     """Fill a collection of another name, and give the target's name to it as an alias once it is verified. What the
     alias pointed to before stays."""
+    catch_up: bool = False
+    """For a source that goes on changing: after the copy, read it again and again and copy what differs, until nothing
+    does. A target that this source has filled before is not copied anew, only caught up."""
+    delete_gone: bool = False
+    """Let these passes delete points that came from this source and are there no more."""
     method: MethodChoice = "auto"
     """How collections are copied. stream: point by point; snapshot: the server's own files, whole, from one Qdrant
     server to another; auto: as a snapshot where one will do, else point by point."""
@@ -92,6 +98,11 @@ def plan(ws: Workspace, source: str, options: PlanOptions, *, cancel: CancelToke
     """
     uri = parse(source)
     sample_of(options.verify)
+    if options.delete_gone and not options.catch_up:
+        raise BadInput(
+            "points are deleted in the target only while it catches up with its source",
+            fix=command(uri, "--catch-up", "--delete-gone"),
+        )
     if not 1 <= options.batch_size <= MAX_BATCH:
         raise BadInput(
             f"a batch of {options.batch_size} points is refused",
@@ -167,6 +178,8 @@ class _Planner:
             verify=self._options.verify,
             workers=self._workers,
             method=self._options.method,
+            catch_up=self._options.catch_up,
+            delete_gone=self._options.delete_gone,
             collections=plans,
             problems=tuple(self._problems),
             created_at=datetime.now(UTC),
@@ -216,6 +229,9 @@ class _Planner:
             )
             self._problem("refused", found.name, words, "")
         self._target_problems(found, name, target, existing, aliases)
+        if self._options.catch_up and found.duplicate_ids != 0:
+            words = "ids may come again in this source: nobody could tell what differs, and no pass would be the last"
+            self._problem("refused", found.name, words, command(self._uri))
         if found.duplicate_ids:
             again = f"{counted(found.duplicate_ids, 'record')} whose id comes again: the last one of each is kept"
             self._problem("warning", found.name, again)
@@ -231,7 +247,8 @@ class _Planner:
             target_exists=info is not None,
             target_points=(info.points or 0) if info else 0,
             action=action,
-            on_conflict=self._policy(found.name),
+            only_differences=self._fills_again(found.name, info),
+            on_conflict="overwrite" if self._fills_again(found.name, info) else self._policy(found.name),
             ids=ids.WORDS_FOLDING if self._source.folds_uuids else ids.WORDS_MIXED,
             payload=found.payload,
             aliases=found.aliases,
@@ -243,7 +260,7 @@ class _Planner:
             alias=name if staged else "",
             replaces=aliases.get(name, "") if staged else "",
             in_order=found.duplicate_ids != 0,
-            source_mark=mark_of(self._source, found.name),
+            source_mark="" if self._options.catch_up else mark_of(self._source, found.name),
         )
 
     def _target_problems(
@@ -339,10 +356,19 @@ class _Planner:
                 f"{plain(info.name)} in the target does not fit: {misfit}",
                 self._again("--on-conflict", "rename"),
             )
-        if info.points != 0 and self._policy(found.name) == "fail":
+        if info.points != 0 and self._policy(found.name) == "fail" and not self._fills_again(found.name, info):
             words = f"{plain(info.name)} holds {counted(info.points or 0, 'point')} already; overwrite, skip or rename?"
+            if self._options.catch_up:
+                words += " It is not known that this source has filled it"
             self._problem("refused", found.name, words, self._again("--on-conflict", "rename"))
         return "append"
+
+    def _fills_again(self, source: str, info: CollectionInfo | None) -> bool:
+        """Whether the target holds what this source gave it earlier, and is to catch up."""
+        if not self._options.catch_up or info is None or info.points == 0:
+            return False
+        target = self._ws.runtime.endpoint.url
+        return was_filled(self._ws.store, str(self._uri), target, source, info.name)
 
     def _is_itself(self, source: str, target: str) -> bool:
         return bool(self._uri.url) and source == target and _same_server(self._uri.url, self._ws.runtime.endpoint.url)

@@ -61,6 +61,8 @@ class CollectionPlan(Frozen):
     """How it is copied. stream: point by point; snapshot: the server's own files, whole."""
     method_why: str = ""
     """Why in this way, in words."""
+    only_differences: bool = False
+    """Whether the target was filled from this source before, so that nothing is copied but what differs."""
     alias: str = ""
     """The alias that is switched to the target once it is verified: the target is filled beside what is in use. Empty:
     the target is filled under its own name."""
@@ -91,6 +93,10 @@ class PlanReport(Report):
     """Requests under way at the same time, at most."""
     method: MethodChoice = "auto"
     """How collections are copied, as asked; each says how it is and why."""
+    catch_up: bool = False
+    """Whether passes follow that copy what differs, until nothing does."""
+    delete_gone: bool = False
+    """Whether they delete what came from this source and is there no more."""
     collections: tuple[CollectionPlan, ...]
     problems: tuple[Problem, ...] = ()
     resumes: bool = False
@@ -156,6 +162,12 @@ class CollectionResult(Frozen):
     search_quality: float | None = None
     """How much of the ten nearest points of the source a search in the target finds, 0 to 1; None: not told."""
     note: str = ""
+    passes: int = 0
+    """How often the source was read again for what differs, after the first copy."""
+    caught_up: int = 0
+    """Points that these passes have written."""
+    deleted: int = 0
+    """Points that they have deleted, because the source has them no more."""
     alias: str = ""
     """The alias that was switched to the target; empty when none was."""
     kept: str = ""

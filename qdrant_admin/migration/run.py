@@ -5,7 +5,7 @@ import itertools
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, DiskFull, Failed, Refused, RequestRejected
@@ -17,8 +17,10 @@ from qdrant_admin.core.words import counted, size
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration import checkpoint, compare, snapshot, staging
 from qdrant_admin.migration.alone import alone
+from qdrant_admin.migration.catch_up import CatchUp
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
 from qdrant_admin.migration.indexing import Indexing
+from qdrant_admin.migration.origins import Origins, Recorded
 from qdrant_admin.migration.plan import misfits
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import (
@@ -29,7 +31,7 @@ from qdrant_admin.migration.reports import (
     PlanReport,
     Verdict,
 )
-from qdrant_admin.migration.sources.base import Source, mark_of
+from qdrant_admin.migration.sources.base import WHOLE, Source, mark_of
 from qdrant_admin.migration.sources.registry import open_source
 from qdrant_admin.migration.stream import Copier
 from qdrant_admin.migration.task import Task
@@ -77,6 +79,8 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
         except AdminError as error:
             error.fix = error.fix or run.how_to_resume
             raise
+        finally:
+            run.close()
 
 
 def resume(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events:
@@ -107,6 +111,9 @@ class _Run:
         self._checkpoints: dict[str, list[Checkpoint]] = {}
         self._tasks: dict[str, Task] = {}
         self._results: dict[str, CollectionResult] = {}
+        self._followed: dict[str, CatchUp] = {}
+        self._origins: dict[str, Origins] = {}
+        self._open = contextlib.ExitStack()
         self._resumed = False
         self._indexing = Indexing(ws.store, plan.run, database, cancel)
         self.how_to_resume = command(plan.source, "--resume")
@@ -133,10 +140,15 @@ class _Run:
             raise
         yield from self._index(wanted)
         yield from self._aliases(wanted)
+        wanted = yield from self._catch_up(wanted, slots)
         yield from self._verify(wanted, slots)
         yield from self._switch(wanted)
         checkpoint.finish(self._store, self._plan.run)
         yield Finished(report=self.report())
+
+    def close(self) -> None:
+        """Give back what the run itself has opened."""
+        self._open.close()
 
     def short_of_room(self, error: DiskFull) -> DiskFull:
         """The same fault, with what is still to come."""
@@ -260,9 +272,11 @@ class _Run:
         total, done = sum(planned.count for planned in wanted), sum(at.read for at in self._all())
         whole = Pace("copy", total, done=done)
         for planned in wanted:
+            if planned.only_differences:
+                continue
             task = Task(
                 plan=planned,
-                source=self._source,
+                source=Recorded(self._source, self._origins_of(planned)) if self._plan.catch_up else self._source,
                 database=self._database,
                 slots=slots[planned.source],
                 batch_size=self._plan.batch_size,
@@ -311,6 +325,41 @@ class _Run:
                 except (RequestRejected, BadInput) as error:
                     yield Notice(level="warning", text=f"alias {plain(alias)} was not made: {error}", fix=error.fix)
 
+    def _origins_of(self, planned: CollectionPlan) -> Origins:
+        if planned.source not in self._origins:
+            origins = Origins(self._plan.source, self._plan.target, planned.target)
+            self._origins[planned.source] = self._open.enter_context(origins)
+        return self._origins[planned.source]
+
+    def _catch_up(
+        self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]
+    ) -> Generator[Any, None, list[CollectionPlan]]:
+        """Follow a source that goes on changing; the plans as they are then to be verified."""
+        if not self._plan.catch_up:
+            return wanted
+        plans = []
+        for planned in wanted:
+            followed = CatchUp(
+                plan=planned,
+                reopened=self._reopened,
+                database=self._database,
+                slots=slots[planned.source],
+                origins=self._origins_of(planned),
+                rejects=self._rejects,
+                weather=self._weather,
+                cancel=self._cancel,
+                delete_gone=self._plan.delete_gone,
+            )
+            yield from followed.run()
+            self._followed[planned.source] = followed
+            self._checkpoints[planned.source] = [followed.checkpoint(self._total(planned))]
+            plans.append(planned.model_copy(update={"spans": WHOLE, "count": followed.passes[-1].read}))
+        self._source = self._open.enter_context(self._reopened())
+        return plans
+
+    def _reopened(self) -> "contextlib.closing[Source]":
+        return contextlib.closing(open_source(parse(self._plan.source)))
+
     def _verify(self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]) -> Events:
         yield StepStarted(step="verify", title="comparing every point with the source")
         for planned in wanted:
@@ -326,9 +375,13 @@ class _Run:
                 seed=self._plan.run,
             )
             yield from verifier.run()
-            task = self._tasks[planned.source]
-            told = {"method": task.method, "retries": task.retries, "bytes": task.octets}
-            self._results[planned.source] = verifier.result().model_copy(update=told)
+            result = verifier.result()
+            if task := self._tasks.get(planned.source):
+                told = {"method": task.method, "retries": task.retries, "bytes": task.octets}
+                result = result.model_copy(update=told)
+            if followed := self._followed.get(planned.source):
+                result = followed.told(result)
+            self._results[planned.source] = result
         sound = all(result.verdict == "verified" for result in self._results.values())
         verified = sum(result.verified for result in self._results.values())
         yield StepFinished(

@@ -27,6 +27,7 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted, number
 from qdrant_admin.database.snapshots import Snapshot
 from qdrant_admin.migration import own_snapshots
+from qdrant_admin.migration.origins import Recorded
 from qdrant_admin.migration.sources.qdrant_server import QdrantServer
 from qdrant_admin.migration.stream import Copier
 from qdrant_admin.migration.task import Task
@@ -131,12 +132,15 @@ class _Carrier:
     def _written(self) -> Generator[Progress, None, Snapshot]:
         """Have the source write its snapshot; that cannot be called off, so a cancel waits until it can be deleted."""
         name = self._task.plan.source
+        if isinstance(self._task.source, Recorded):
+            self._task.source.meet_all(name)
+        known = [one.name for one in self._from.listed(name)]
         entry = own_snapshots.asked(
             self._task.store,
             run=self._task.run,
             server=self._server,
             collection=name,
-            known=[one.name for one in self._from.listed(name)],
+            known=known,
             at=self._from.clock(),
         )
         try:
@@ -146,7 +150,10 @@ class _Carrier:
         except AdminError as error:
             own_snapshots.forget(self._task.store, entry)
             raise _NoSnapshotError(error) from error
-        own_snapshots.named(self._task.store, entry, snapshot.name)
+        if snapshot.name in known:  # somebody had asked for it in this very second: it is not ours to delete
+            own_snapshots.forget(self._task.store, entry)
+        else:
+            own_snapshots.named(self._task.store, entry, snapshot.name)
         if not snapshot.checksum:
             raise _NoSnapshotError(Unsupported("the source tells no checksum of its snapshots"))
         return snapshot
@@ -165,7 +172,7 @@ class _Carrier:
 
         def pieces() -> Iterator[bytes]:
             sent = 0
-            for piece in self._from.read(task.plan.source, snapshot.name):
+            for piece in self._read(snapshot):
                 task.cancel.check()
                 digest.update(piece)
                 yield piece
@@ -179,6 +186,12 @@ class _Carrier:
                 )
 
         self._to.restore(task.plan.target, self._file, pieces(), snapshot.size, snapshot.checksum)
+
+    def _read(self, snapshot: Snapshot) -> Iterator[bytes]:
+        try:
+            yield from self._from.read(self._task.plan.source, snapshot.name)
+        except NotFound as error:  # whoever asked within the same second was given the same file, and has deleted it
+            raise ServerNotReady(f"the snapshot of {plain(self._task.plan.source)} is gone", why=str(error)) from error
 
     def _watched(self, work: Callable[[], _Result], note: str) -> Generator[Progress, None, _Result]:
         """Do it in a thread, and tell how far it is. Whoever stops watching waits for its end."""

@@ -4,6 +4,7 @@ import shlex
 from typing import NamedTuple
 
 from qdrant_admin.core import words
+from qdrant_admin.core.text import plain
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, MigrationReport, PlanReport
 
 POLICIES = {
@@ -99,6 +100,8 @@ def command(plan: PlanReport) -> list[str]:
         given += [option, value] if value != usual[option] else []
     given += ["--batch-size", str(plan.batch_size)] if plan.batch_size != USUAL_BATCH else []
     given += ["--into-staging"] if any(one.alias for one in plan.collections) else []
+    given += ["--catch-up"] if plan.catch_up else []
+    given += ["--delete-gone"] if plan.delete_gone else []
     for one in plan.collections:
         if one.left_out:
             given += ["--exclude", one.source]
@@ -112,6 +115,16 @@ def command(plan: PlanReport) -> list[str]:
 def name(one: CollectionPlan) -> str:
     """What applications will call it in the target: the alias, where one is switched to it."""
     return one.alias or one.target
+
+
+def destroys(plan: PlanReport) -> str:
+    """What a person has to say yes to; empty when nothing that is there changes."""
+    taken = [one for one in plan.collections if one.action != "skip"]
+    told = [f"write over points in {', '.join(plain(name) for name in plan.overwrites)}"] if plan.overwrites else []
+    if plan.delete_gone:
+        names = ", ".join(plain(one.target) for one in taken)
+        told.append(f"delete points in {names} that came from this source and are there no more")
+    return f"this would {' and '.join(told)}" if told else ""
 
 
 def action(one: CollectionPlan) -> str:

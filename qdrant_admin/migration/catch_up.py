@@ -1,0 +1,194 @@
+"""Passes over a source that goes on changing: each copies only what differs, until one finds nothing.
+
+What the source has no more is deleted in the target only with the user's word, only when it came from this source, and
+only when two passes in a row have not met it: a source that is written to while it is read may hide a record once.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
+from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.text import plain
+from qdrant_admin.core.words import counted
+from qdrant_admin.database.models import Point, PointId, VectorSpec
+from qdrant_admin.migration import compare
+from qdrant_admin.migration.checkpoint import Checkpoint
+from qdrant_admin.migration.checks import Checker
+from qdrant_admin.migration.origins import Origins, mapped
+from qdrant_admin.migration.rejects import RejectFile
+from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
+from qdrant_admin.migration.sources.base import Batch, Cursor, Source
+from qdrant_admin.migration.weather import Weather
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from qdrant_admin.database.gateway import Database
+
+MAX_PASSES = 20
+"""A source that has changed again after so many changes faster than it is copied."""
+_PAGE = 512
+
+
+@dataclass
+class Pass:
+    """One pass: how far it is, and what it found."""
+
+    cursor: Cursor = None
+    read: int = 0
+    rejected: int = 0
+    copied: int = 0
+    deleted: int = 0
+    gone: int = 0
+    """Points that came from the source and are there no more, and still in the target."""
+
+    @property
+    def words(self) -> str:
+        """What it did."""
+        if not (self.copied or self.deleted):
+            return "nothing differs" + (f", {counted(self.gone, 'point')} gone at the source" if self.gone else "")
+        told = [(self.copied, "copied"), (self.deleted, "deleted")]
+        return ", ".join(f"{counted(count, 'point')} {word}" for count, word in told if count)
+
+
+@dataclass
+class CatchUp:
+    """The passes over one collection.
+
+    Args:
+        reopened: opens the source anew: each pass reads what it holds then.
+        delete_gone: whether points may be deleted.
+    """
+
+    plan: CollectionPlan
+    reopened: "Callable[[], AbstractContextManager[Source]]"
+    database: "Database"
+    slots: Mapping[str, VectorSpec]
+    origins: Origins
+    rejects: RejectFile
+    weather: Weather
+    cancel: CancelToken
+    delete_gone: bool = False
+    passes: list[Pass] = field(default_factory=list, init=False)
+    caught_up: bool = field(default=False, init=False)
+    reject_bytes: int = field(default=0, init=False)
+
+    def run(self) -> Events:
+        """Pass after pass, until nothing differs or it makes no sense any more.
+
+        Raises:
+            Cancelled: what was copied stays; the next call begins with a new pass.
+        """
+        told = self.rejects.first(limit=1 << 62)
+        self._refused = {reject.id for reject in told if reject.collection == self.plan.source}
+        name = plain(self.plan.source)
+        for number in range(1, MAX_PASSES + 1):
+            step = f"catch-up:{self.plan.target}:{number}"
+            yield StepStarted(step=step, title=f"pass {number} over {name}, copying what differs")
+            self.passes.append(Pass())
+            self.origins.next_pass()
+            with self.reopened() as source:
+                yield from self._once(step, source, self.passes[-1])
+            yield StepFinished(step=step, detail=self.passes[-1].words)
+            if self._quiet():
+                self.caught_up = True
+                return
+        text = f"{name} changes faster than it is copied: after {MAX_PASSES} passes there is still something new"
+        yield Notice(level="warning", text=text, fix="stop what writes to it, and run the same command again")
+
+    def checkpoint(self, before: Checkpoint) -> Checkpoint:
+        """What is to be reported and verified now, after a first copy that ended like this."""
+        latest = self.passes[-1]
+        return before.model_copy(
+            update={
+                "read": latest.read,
+                "rejected": latest.rejected,
+                "written": before.written + sum(one.copied for one in self.passes),
+                "done": True,
+            }
+        )
+
+    def told(self, result: CollectionResult) -> CollectionResult:
+        """The result, with what the passes did."""
+        short = []
+        if gone := self.passes[-1].gone:
+            how = "" if self.delete_gone else "; --delete-gone deletes them"
+            short.append(f"{counted(gone, 'point')} gone at the source still here{how}")
+        if not self.caught_up:
+            short.append(f"still new after {counted(len(self.passes), 'pass', 'passes')}: the source changes too fast")
+        update = {
+            "passes": len(self.passes),
+            "caught_up": sum(one.copied for one in self.passes),
+            "deleted": sum(one.deleted for one in self.passes),
+            "verdict": "differs" if short and result.verdict == "verified" else result.verdict,
+            "note": "; ".join(filter(None, (result.note, *short))),
+        }
+        return result.model_copy(update=update)
+
+    def _quiet(self) -> bool:
+        latest = self.passes[-1]
+        return not (latest.copied or latest.deleted or (latest.gone and self.delete_gone and latest.read))
+
+    def _once(self, step: str, source: Source, now: Pass) -> Events:
+        pace = Pace(step, max(self.plan.count, *(one.read for one in self.passes)), item=self.plan.target)
+        yield pace.event()
+        yield from self.weather.through(lambda: self._differences(source, now, pace))
+        yield from self.weather.through(lambda: self._gone(now))
+        yield pace.event()
+
+    def _differences(self, source: Source, now: Pass, pace: Pace) -> Events:
+        checker = Checker(self.slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
+        for batch in source.batches(self.plan.source, size=_PAGE, after=now.cursor):
+            self.cancel.check()
+            self.origins.meet(mapped(batch, source))
+            self._bring(batch, checker, now)
+            now.cursor = batch.cursor
+            yield from self.weather.fair()
+            moved = pace.advance(len(batch.records))
+            if moved:
+                yield moved
+
+    def _bring(self, batch: Batch, checker: Checker, now: Pass) -> None:
+        checked = checker.check(batch.records)
+        missing, stale = self._unlike(checked.points)
+        if missing or stale:
+            self.database.upsert(self.plan.target, missing + stale, wait=True)
+        new = [refusal for refusal in checked.refusals if str(refusal.record.id) not in self._refused]
+        if new:
+            self._refused.update(str(refusal.record.id) for refusal in new)
+            self.reject_bytes = self.rejects.append(self.plan.source, new)
+        now.copied += len(missing) + len(stale)
+        now.rejected += len(checked.refusals)
+        now.read += len(batch.records)
+
+    def _unlike(self, points: list[Point]) -> tuple[list[Point], list[Point]]:
+        """Those that the target has not, and those that it has with another content."""
+        there = {point.id: point for point in self.database.retrieve(self.plan.target, [one.id for one in points])}
+        both = [point for point in points if point.id in there]
+        stale = compare.unlike(both, [there[point.id] for point in both], self.slots)
+        return [point for point in points if point.id not in there], [both[place] for place in stale]
+
+    def _gone(self, now: Pass) -> Events:
+        """Look for points of the target that this source gave and has no more."""
+        now.gone = 0
+        if not now.read and self.delete_gone:
+            text = f"{plain(self.plan.source)} is empty: that looks like a loss at the source, so nothing is deleted"
+            yield Notice(level="warning", text=text)
+        for ids in self._ids():
+            self.cancel.check()
+            met = {one: at for one, at in self.origins.last_met(ids).items() if at < self.origins.number}
+            sure = [one for one, at in met.items() if at < self.origins.number - 1]
+            if sure and self.delete_gone and now.read:
+                self.database.delete_points(self.plan.target, sure)
+                self.origins.forget(sure)
+                now.deleted += len(sure)
+                now.gone -= len(sure)
+            now.gone += len(met)
+
+    def _ids(self) -> Iterator[list[PointId]]:
+        pages = self.database.scan(self.plan.target, page_size=10 * _PAGE, payload=False, vectors=False)
+        return ([point.id for point in page] for page in pages)
