@@ -14,13 +14,16 @@ import pyarrow as pa
 import pytest
 from lancedb.index import IvfPq
 
+from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput, NotFound, SourceUnreadable
 from qdrant_admin.migration.detect import detect_scheme
 from qdrant_admin.migration.ids import map_id
+from qdrant_admin.migration.reports import MigrationReport
+from qdrant_admin.migration.run import migrate
 from qdrant_admin.migration.sources.base import Record, SourceCollection
 from qdrant_admin.migration.sources.lance_folder import LanceFolder
 from qdrant_admin.migration.uri import parse
-from tests.migration.support import hashes, moved, workspace
+from tests.migration.support import hashes, last, planned, workspace
 from tests.support.real import Server
 
 COUNT, SIZE = 300, 8
@@ -306,6 +309,10 @@ def test_missing_and_foreign_folders_are_told_and_nothing_is_made(folder: Path, 
 
 
 @pytest.mark.server
-def test_a_table_arrives_and_is_verified(server: Server, folder: Path) -> None:
-    report = moved(workspace(server), f"lancedb:{folder}", to="from-lance")
-    assert report.verdict == "verified"
+def test_a_table_arrives_as_it_was_planned_whatever_is_written_meanwhile(server: Server, folder: Path) -> None:
+    ws = workspace(server)
+    report = planned(ws, f"lancedb:{folder}", to="from-lance")
+    lancedb.connect(str(folder)).open_table("notes").delete("n < 50")
+    moved_one: MigrationReport = last(migrate(ws, report, cancel=CancelToken()))
+    assert moved_one.verdict == "verified"
+    assert moved_one.collections[0].verified == len(LIVE)

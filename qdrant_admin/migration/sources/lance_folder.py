@@ -14,7 +14,8 @@ from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
 from qdrant_admin.migration import layouts
 from qdrant_admin.migration.detect import wrong_kind
 from qdrant_admin.migration.sources import column_layout, columns
-from qdrant_admin.migration.sources.arrow_values import columns_of, rows_of
+from qdrant_admin.migration.sources.arrow_types import columns_of
+from qdrant_admin.migration.sources.arrow_values import rows_of
 from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
 from qdrant_admin.migration.sources.column_layout import ColumnLayout
 from qdrant_admin.migration.sources.columns import Column, Layout
