@@ -73,6 +73,8 @@ def test_help_and_errors_name_it(package: Path) -> None:
     shown = ran(package, "migrate", "--help").stdout
     assert "mine:PATH" in shown
     assert "Notes of mine" in shown
+    assert "Weaviate server *" in shown
+    assert "* not tested against a live server" in shown
     unknown = ran(package, "migrate", "theirs:/x")
     assert unknown.returncode == 2
     assert "mine:PATH" in unknown.stderr

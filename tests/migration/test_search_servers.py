@@ -107,6 +107,8 @@ class Cluster:
         return sorted(found, key=lambda hit: hit["sort"])
 
     def search(self, body: dict[str, Any]) -> Answered:
+        assert body["sort"][0] == {"_seq_no": "asc"}
+        assert body["pit"]["keep_alive"] == "10m"
         hits = [
             hit
             for hit in self.points[body["pit"]["id"]]
