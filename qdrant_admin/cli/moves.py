@@ -83,7 +83,7 @@ def _details(one: "CollectionResult", ascii_only: bool) -> list[RenderableType]:
     from qdrant_admin.migration import tell
 
     parts: list[RenderableType] = [cell(f"  {one.target}: {aside}", ascii_only, "dim") for aside in tell.asides(one)]
-    for label, ids in (("missing", one.missing), ("different", one.different)):
+    for label, ids in (("missing", one.missing), ("different", one.different), ("extra", one.extra_ids)):
         if ids:
             parts.append(remark("fail", f"{one.target}: {label}: {words.shorten(', '.join(ids), 300)}", "", ascii_only))
     return parts

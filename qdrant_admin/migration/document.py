@@ -50,7 +50,7 @@ def _table(report: MigrationReport) -> Table:
 
 def _details(one: CollectionResult) -> list[Block]:
     rows: list[Words] = list(tell.asides(one))
-    for label, ids in (("missing", one.missing), ("different", one.different)):
+    for label, ids in (("missing", one.missing), ("different", one.different), ("extra", one.extra_ids)):
         rows += [(f"{label}: ", Code(record)) for record in ids]
     return [Heading(one.target), Items(tuple(rows))] if rows else []
 

@@ -23,10 +23,20 @@ METHODS = {
     "stream": "point by point",
     "snapshot": "as a snapshot, the server's own files, or not at all",
 }
+VERIFY = {
+    "full": "every point is compared with its source",
+    "sample": "every id is compared, and the content of some points: quicker, and the verdict says so",
+}
+CATCH_UP = {
+    "no": "the source is read once",
+    "yes": "for a source that goes on changing: what differs is copied again, until nothing does",
+    "yes, deleting": "as yes; and what came from this source and is there no more is deleted in the target",
+}
 REJECT_POLICIES = {
     "continue": "a record that cannot be stored goes to the reject file, the others go on",
     "fail": "the first record that cannot be stored stops the migration",
 }
+SAMPLE = "With verify sample: the points of each collection whose content is compared."
 WORKERS = "Requests under way at the same time; 0: as many as do some good here."
 USUAL_BATCH = PlanReport.model_fields["batch_size"].default
 _STAYS = "What was acknowledged stays"
@@ -42,10 +52,9 @@ class Step(NamedTuple):
 
 def sentence(report: MigrationReport) -> str:
     """What the verdict means, in one plain sentence."""
-    read = sum(one.read for one in report.collections)
     match report.verdict:
         case "verified":
-            return f"All {words.counted(read, 'point')} arrived, and every one is what it was at the source."
+            return _verified(report)
         case "differs":
             return f"The target is not what the source is: {_differences(report) or 'see below'}."
         case "unverified":
@@ -56,6 +65,15 @@ def sentence(report: MigrationReport) -> str:
             return f"Stopped. {_STAYS}; it can be taken up again where it was."
         case _:
             return f"The migration could not be finished. {_STAYS}."
+
+
+def _verified(report: MigrationReport) -> str:
+    read = words.counted(sum(one.read for one in report.collections), "point")
+    sampled = [one.sampled for one in report.collections if one.sampled is not None]
+    if not sampled:
+        return f"All {read} arrived, and every one is what it was at the source."
+    looked = words.counted(sum(sampled), "point")
+    return f"All {read} arrived. The content of {looked} was compared, and is what it was at the source."
 
 
 def _differences(report: MigrationReport) -> str:
@@ -94,10 +112,9 @@ def replay(report: MigrationReport) -> str:
 def command(plan: PlanReport) -> list[str]:
     """The words of the command that does what a plan says."""
     given = ["qdrant-admin", "migrate", plan.source]
-    chosen = {"--on-conflict": plan.on_conflict, "--on-reject": plan.on_reject, "--method": plan.method}
-    usual = {"--on-conflict": "fail", "--on-reject": "continue", "--method": "auto"}
-    for option, value in chosen.items():
-        given += [option, value] if value != usual[option] else []
+    for option in ("on_conflict", "on_reject", "method", "verify"):
+        value = getattr(plan, option)
+        given += [f"--{option.replace('_', '-')}", value] if value != PlanReport.model_fields[option].default else []
     given += ["--batch-size", str(plan.batch_size)] if plan.batch_size != USUAL_BATCH else []
     given += ["--into-staging"] if any(one.alias for one in plan.collections) else []
     given += ["--catch-up"] if plan.catch_up else []
@@ -145,6 +162,8 @@ def how(plan: PlanReport) -> list[tuple[str, str]]:
         ("conflicts", f"{plan.on_conflict}: {POLICIES[plan.on_conflict]}"),
         *[("copy", text) for text in dict.fromkeys(_copy(plan, one) for one in taken)],
         ("rejects", f"{plan.on_reject}: {REJECT_POLICIES[plan.on_reject]}"),
+        ("verify", _verify(plan)),
+        ("catch-up", CATCH_UP[catch_up(plan)] if plan.catch_up else ""),
         *[("ids", text) for text in dict.fromkeys(one.ids for one in taken if one.ids)],
         *[("payload", text) for text in dict.fromkeys(one.payload for one in taken if one.payload)],
         ("space", f"about {words.size(needed)}" if needed else ""),
@@ -152,8 +171,21 @@ def how(plan: PlanReport) -> list[tuple[str, str]]:
     return [(label, text) for label, text in rows if text]
 
 
+def catch_up(plan: PlanReport) -> str:
+    """A key of `CATCH_UP`."""
+    return ("yes, deleting" if plan.delete_gone else "yes") if plan.catch_up else "no"
+
+
+def _verify(plan: PlanReport) -> str:
+    sample = plan.verify.removeprefix("sample:")
+    if sample == plan.verify:
+        return VERIFY["full"]
+    return f"every id is compared, and the content of {words.counted(int(sample), 'point')} a collection"
+
+
 def _copy(plan: PlanReport, one: CollectionPlan) -> str:
-    why = f" ({one.method_why})" if one.method_why else ""
+    told = one.method_why and plan.source.startswith("qdrant+")  # of any other source nobody expects a snapshot
+    why = f" ({one.method_why})" if told else ""
     if one.method == "snapshot":
         return f"as a snapshot{why}"
     requests = words.counted(1 if one.in_order else plan.workers, "request")
@@ -169,4 +201,13 @@ def asides(one: CollectionResult) -> list[str]:
         facts.append(f"{words.size(one.bytes)} sent")
     if one.retries:
         facts.append(f"taken up again {words.counted(one.retries, 'time')} while somebody did not answer")
+    if one.passes:
+        facts.append(f"caught up in {words.counted(one.passes, 'pass', 'passes')}: {_caught_up(one)}")
+    if one.search_quality is not None:
+        facts.append(f"a search finds {one.search_quality * 100:.0f} % of what it found at the source")
     return [text for text in (one.note, ", ".join(facts)) if text]
+
+
+def _caught_up(one: CollectionResult) -> str:
+    deleted = f", {words.number(one.deleted)} deleted" if one.deleted else ""
+    return f"{words.counted(one.caught_up, 'point')} written{deleted}"

@@ -208,6 +208,8 @@ VERIFIED = MigrationReport(
             written=3_763,
             verified=3_763,
             verdict="verified",
+            search_quality=1.0,
+            bytes=9 * 2**20,
         ),
         CollectionResult(
             source="project notes", target="project_notes", read=812, written=812, verified=812, verdict="verified"
@@ -215,7 +217,8 @@ VERIFIED = MigrationReport(
     ),
     verdict="verified",
     seconds=0.9,
-    checks="exact counts and every vector and payload compared",
+    checks="exact counts, and every id, vector and payload read again at the source and compared, ids both ways: "
+    "vectors bit for bit, under Cosine (where the server normalises) as unit vectors within 1e-06; payload exactly",
 )
 DIFFERS = VERIFIED.model_copy(
     update={

@@ -229,10 +229,11 @@ async def test_a_plan_is_changed_field_by_field_and_made_anew() -> None:
         await pressing("right", "down", "down", *["backspace"] * 3, "x", "enter")(pilot)
         assert isinstance(app.screen, FormDialog)  # a batch of x points: it stays, with the cursor there
         assert app.focused is app.screen.query_one("#field-batch_size")
-        await pressing("backspace", "6", "4", "down", "4", "enter")(pilot)
+        await pressing("backspace", "6", "4", "down", "4", "down", "right", "down", "5", "down", "left", "enter")(pilot)
         assert isinstance(app.screen, MigrateScreen)
         last = planned(services)[-1]
         assert (last.on_conflict, last.batch_size, last.workers) == ("skip", 64, 4)
+        assert (last.verify, last.catch_up, last.delete_gone) == ("sample:10005", True, True)
 
 
 async def test_one_collection_is_renamed_given_a_policy_and_left() -> None:

@@ -247,13 +247,13 @@ class MigrateScreen(BaseScreen):
         plan = self._plan
         if plan is None or plan.exit_code:
             return
-        if not plan.overwrites:
+        destroys = tell.destroys(plan)
+        if not destroys:
             self._run(plan)
             return
-        names = ", ".join(plan.overwrites)
-        body = "Points of the same id get what the source has. Others stay. What is written over is gone."
-        typed = plan.overwrites[0] if len(plan.overwrites) == 1 else "overwrite"
-        dialog = ConfirmDialog(f"Write over points in {words.shorten(names, 60)}?", body, yes="Write over", typed=typed)
+        body = f"{destroys[0].upper()}{destroys[1:]}. What is written over or deleted is gone."
+        names = plan.overwrites or tuple(one.target for one in plan.collections if one.action != "skip")
+        dialog = ConfirmDialog("Change what is there?", body, yes="Go on", typed=names[0])
         self.app.push_screen(dialog, lambda sure: self._run(plan) if sure else None)
 
     def _run(self, plan: PlanReport) -> None:

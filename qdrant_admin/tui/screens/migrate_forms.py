@@ -12,7 +12,8 @@ from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy
 from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text
 
 YES, NO = "yes", "no"
-SWITCHES = ("into_staging",)
+FULL = "full"
+MOST = 1_000_000_000
 AS_ALL = "as the plan"
 """The conflict policy of a collection that has none of its own."""
 
@@ -28,6 +29,9 @@ def _settings(options: PlanOptions) -> list[Field]:
         Choice("method", "method", options.method, tuple(tell.METHODS.items())),
         Text("batch_size", "batch", str(options.batch_size), "Points a request, at most.", _within(1, MAX_BATCH)),
         Text("workers", "workers", str(options.workers), tell.WORKERS, _within(0, MAX_WORKERS)),
+        Choice("verify", "verify", "full" if options.verify == FULL else "sample", tuple(tell.VERIFY.items())),
+        Text("sample", "sample", _sample(options), tell.SAMPLE, _within(1, MOST)),
+        Choice("catch_up", "catch-up", _catch_up(options), tuple(tell.CATCH_UP.items())),
         Choice("into_staging", "staging", YES if options.into_staging else NO, tuple(tell.STAGING.items())),
         Choice("on_reject", "rejects", options.on_reject, tuple(tell.REJECT_POLICIES.items())),
     ]
@@ -35,8 +39,21 @@ def _settings(options: PlanOptions) -> list[Field]:
 
 def changed(options: PlanOptions, values: dict[str, str]) -> PlanOptions:
     """The options with what was chosen in `settings_form`."""
-    switches = {key: values[key] == YES for key in SWITCHES}
-    return PlanOptions.model_validate(options.model_dump() | values | switches)
+    chosen = dict[str, object](values)
+    chosen["verify"] = FULL if values["verify"] == "full" else f"sample:{chosen.pop('sample')}"
+    chosen.pop("sample", None)
+    chosen["into_staging"] = values["into_staging"] == YES
+    chosen["catch_up"] = values["catch_up"] != NO
+    chosen["delete_gone"] = values["catch_up"] not in {YES, NO}
+    return PlanOptions.model_validate(options.model_dump() | chosen)
+
+
+def _sample(options: PlanOptions) -> str:
+    return "1000" if options.verify == FULL else options.verify.removeprefix("sample:")
+
+
+def _catch_up(options: PlanOptions) -> str:
+    return ("yes, deleting" if options.delete_gone else YES) if options.catch_up else NO
 
 
 def collection_form(one: CollectionPlan, options: PlanOptions) -> FormDialog:

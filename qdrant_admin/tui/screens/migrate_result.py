@@ -53,7 +53,7 @@ class ResultPane(Vertical):
             told: when that was, where it is not just now.
         """
         self.report = report
-        evidence = [part for part in (told, report.checks, report.summary()) if part]
+        evidence = [part for part in (told, report.summary()) if part]
         ways = look.line(words.shorten(report.source, 60), look.muted("  →  "), report.target)
         self.query_one(Verdict).tell(
             report.verdict, tell.sentence(report), look.muted(" · ".join(evidence)), ways.stylize(look.MUTED)
@@ -90,6 +90,8 @@ def _fill(table: DataTable[object], report: MigrationReport, variables: Mapping[
 def details(report: MigrationReport, width: int) -> Content:
     """What to do, rejects, and what is to be said of each collection."""
     groups = [_steps(report, width), _rejects(report), *[_about(one) for one in report.collections]]
+    if report.checks:
+        groups.append([look.title("How it was compared"), *look.hanging(Content(""), look.muted(report.checks), width)])
     return Content("\n\n").join([look.lines(*group) for group in groups if group])
 
 
@@ -121,7 +123,7 @@ def _rejects(report: MigrationReport) -> list[Content]:
 
 def _about(one: CollectionResult) -> list[Content]:
     rows = [look.muted(aside) for aside in tell.asides(one)]
-    for ids, key in ((one.missing, "missing"), (one.different, "differs")):
+    for ids, key in ((one.missing, "missing"), (one.different, "differs"), (one.extra_ids, "extra")):
         rows += [look.line(look.state(key), "  ", record) for record in ids[:IDS_SHOWN]]
         if len(ids) > IDS_SHOWN:
             rows.append(look.muted(f"and {words.number(len(ids) - IDS_SHOWN)} more; the exported report has them"))

@@ -15,7 +15,7 @@ from qdrant_admin.tui.jobs import JobView, Rate, StepView
 from qdrant_admin.tui.widgets import running
 from qdrant_admin.tui.widgets.bars import Plain
 
-PHASES = {"target": "targets", "copy": "copy", "index": "index", "verify": "verify"}
+PHASES = {"target": "targets", "copy": "copy", "indexing": "index", "verify": "verify"}
 """What every migration goes through, by the beginning of the steps' ids. Others are shown where they come up."""
 TALL = 36
 """Rows from which on the plot has a shape of its own."""
@@ -48,7 +48,8 @@ def picture(view: JobView, plan: PlanReport | None, width: int, *, tall: bool = 
     if not set(order) & set(items):
         order = []
     label = running.label_width([*order, *items, "points/s"], width)
-    shown = running.whole(view.progress)
+    step = view.latest.step if view.latest is not None else ""
+    shown = view.progress.get((step, ""))
     bars = running.bars(items, width, order=order)
     if shown is not None:
         bars += [Content(""), running.bar_row("all", shown, label, width)]
