@@ -4,15 +4,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from qdrant_admin.core.errors import BadInput, RateLimited, RequestRejected
+from qdrant_admin.core.errors import AdminError, BadInput, RateLimited, RequestRejected
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import Point, Sparse
 from qdrant_admin.migration.checks import Checked, Checker, Refusal
+from qdrant_admin.migration.load import MAX_OCTETS, SLOW_SECONDS, Load
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
-from qdrant_admin.migration.sources.base import Batch, CarriesWire, Record, WireBatch
+from qdrant_admin.migration.sources.base import Batch, CarriesWire, Cursor, Record, WireBatch
 from qdrant_admin.migration.task import Task
 from qdrant_admin.migration.weather import PASSING
 
@@ -45,6 +46,8 @@ class Copier:
         self._zero_vectors = self._told = 0
         source = task.source
         self._carry = isinstance(source, CarriesWire) and source.carries_wire and task.database.carries_wire
+        octets = 4 * sum(slot.size or 0 for slot in task.slots.values())
+        self._load = Load(min(task.batch_size, MAX_OCTETS // max(octets, 1)), task.workers)
         self._checker = Checker(task.slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
 
     def run(self) -> Events:
@@ -77,7 +80,7 @@ class Copier:
         """Until everything is copied or somebody fails; what was acknowledged by then is settled either way."""
         task = self._task
         spans = [one.span for one in self._at if not one.done]
-        writers = 1 if task.plan.in_order else task.workers
+        writers = 1 if task.plan.in_order else self._load.workers
         with Pipeline(spans, read=self._read, write=self._write, writers=writers) as pipeline:
             try:
                 for told in pipeline.news():
@@ -108,14 +111,35 @@ class Copier:
             yield Notice(level="warning", text=text, topic="reject")
 
     def _read(self, span: int) -> Iterator[Batch | WireBatch]:
-        source, planned = self._task.source, self._task.plan.spans[span]
-        after = self._at[span].cursor
-        after, size = planned.after if after is None else after, self._task.batch_size
+        """The batches of a span that are still to come; begun anew where batches of another size are wanted."""
+        cursor = self._at[span].cursor
+        after, left = self._task.plan.spans[span].after if cursor is None else cursor, True
+        while left:
+            left, size = False, self._load.size
+            for batch in self._batches(span, after, size):
+                yield batch
+                after, left = batch.cursor, self._load.size != size
+                if left:
+                    break
+
+    def _batches(self, span: int, after: Cursor, size: int) -> Iterator[Batch | WireBatch]:
+        source, plan = self._task.source, self._task.plan
         if self._carry and isinstance(source, CarriesWire):
-            return source.wire_batches(self._task.plan.source, size=size, after=after, until=planned.until)
-        return source.batches(self._task.plan.source, size=size, after=after, until=planned.until)
+            return source.wire_batches(plan.source, size=size, after=after, until=plan.spans[span].until)
+        return source.batches(plan.source, size=size, after=after, until=plan.spans[span].until)
 
     def _write(self, batch: Batch | WireBatch) -> Written:
+        start = time.monotonic()
+        try:
+            written = self._written(batch)
+        except AdminError as error:
+            if isinstance(error, RateLimited) or time.monotonic() - start > SLOW_SECONDS:
+                self._load.ease()
+            raise
+        self._load.took(written.read, written.octets, time.monotonic() - start)
+        return written
+
+    def _written(self, batch: Batch | WireBatch) -> Written:
         if isinstance(batch, Batch):
             return self._write_records(batch.records)
         look = batch.page.look(self._task.slots)

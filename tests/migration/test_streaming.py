@@ -15,6 +15,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
+from qdrant_admin.migration.load import MAX_OCTETS, SLOW_SECONDS, Load
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.reports import CollectionPlan, PlanReport
 from qdrant_admin.migration.run import migrate
@@ -167,3 +168,42 @@ def test_a_source_that_changed_since_its_plan_is_refused_before_the_first_write(
         last(migrate(ws, plan, cancel=CancelToken()))
     with Database(server.endpoint) as database:
         assert database.names() == []
+
+
+def test_large_points_and_slow_answers_make_batches_smaller_and_quick_ones_larger_again() -> None:
+    load = Load(256, 8)
+    load.took(256, 20 * MAX_OCTETS, 0.1)
+    assert load.size == 128
+    load.took(256, 20 * MAX_OCTETS, 0.1)  # one that was under way already
+    assert load.size == 128
+    load.took(128, 1000, SLOW_SECONDS + 1)
+    assert load.size == 64
+    load.ease()
+    assert (load.size, load.workers) == (32, 4)
+    for _ in range(9):
+        load.took(load.size, 1000, 0.01)
+    assert (load.size, load.workers) == (256, 4)
+    for _ in range(20):
+        load.ease()
+    assert (load.size, load.workers) == (1, 1)
+
+
+@server_needed
+def test_batches_are_cut_by_bytes_as_well(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    real = Database.upsert
+
+    def upsert(self: Database, name: str, points: Any, **options: Any) -> None:
+        sizes.append(len(points))
+        real(self, name, points, **options)
+
+    monkeypatch.setattr(Database, "upsert", upsert)
+    points = numbered(300)
+    for point in points:
+        point["payload"]["text"] = "x" * 200_000
+    report = moved(
+        workspace(server), f"qdrant-local:{local_store(tmp_path / 's', {'c': points})}", workers=1, batch_size=64
+    )
+    assert report.verdict == "verified"
+    assert sizes[0] == 64
+    assert max(sizes[3:]) * 200_000 <= MAX_OCTETS + 200_000
