@@ -10,6 +10,7 @@ from qdrant_admin.core.errors import BadInput
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.migration import layouts
 from qdrant_admin.migration.layouts import Layout
+from qdrant_admin.migration.sources import chroma_payload
 
 NODE = {"id_": "n1", "metadata": {"page": 3}, "text": "", "class_name": "TextNode"}
 LLAMAINDEX = {"_node_content": json.dumps(NODE), "_node_type": "TextNode", "doc_id": "None", "page": 3}
@@ -88,3 +89,37 @@ def test_options_are_read_and_wrong_ones_are_told() -> None:
         layouts.layout_option({"layout": "haystack"})
     with pytest.raises(BadInput, match="no distance l2"):
         layouts.distance_option({"distance": "l2"})
+
+
+@pytest.mark.parametrize(
+    ("configurations", "metadata", "space"),
+    [
+        ([{"hnsw": {"space": "ip"}}], "cosine", "ip"),  # 1.x: the configuration is true
+        ([{"hnsw_configuration": {"space": "l2"}}], "cosine", "cosine"),  # 0.5: the metadata is
+        ([{"hnsw_configuration": {"space": "ip"}}], None, "ip"),
+        ([None, {"keys": {"#embedding": {"float_list": {"vector_index": {"config": {"space": "ip"}}}}}}], None, "ip"),
+        ([None], "ip", "ip"),
+        ([None], None, "l2"),
+    ],
+)
+def test_the_distance_of_a_chroma_collection(configurations: list[Any], metadata: str | None, space: str) -> None:
+    assert chroma_payload.space_of(*configurations, metadata=metadata) == space
+
+
+def test_a_chroma_that_contradicts_itself_is_told() -> None:
+    shape = chroma_payload.shape(
+        "notes", space="l2", said="cosine", dimension=2, sample=chroma_payload.Sample(), options={}
+    )
+    assert shape.warnings == ("Chroma compares by l2, though its metadata says cosine: ?distance=Cosine asks for that",)
+
+
+def test_what_another_distance_would_change_is_told() -> None:
+    assert list(layouts.distance_notes("Cosine", None, unit=True)) == []
+    assert list(layouts.distance_notes("Euclid", None, unit=False)) == []
+    [offered] = layouts.distance_notes("Euclid", None, unit=True, layout="mem0")
+    assert offered == "Mem0 compares by Cosine in Qdrant: ?distance=Cosine asks for it, in the same order"
+    [kept] = layouts.distance_notes("Euclid", "Cosine", unit=True)
+    assert "the order of what is found stays" in kept
+    for asked in ("Cosine", "Manhattan"):
+        [changed] = layouts.distance_notes("Euclid", asked, unit=asked == "Manhattan")
+        assert "may change" in changed
