@@ -19,7 +19,8 @@ README_PICTURES = {
     "first-run.png": "test_shell_pictures/test_first_run[110x28].svg",
     "logs.png": "test_shell_pictures/test_logs[110x28].svg",
     "collections.png": "test_data_screens/test_collections[110x28].svg",
-    "migrate.png": "test_data_screens/test_migrate_running[110x28].svg",
+    "migrate-plan.png": "test_migrate_screens/test_migrate_plan[110x28].svg",
+    "migrate.png": "test_migrate_screens/test_migrate_running[110x28].svg",
     "verify.png": "test_data_screens/test_verify_result[110x28-persisted].svg",
     "lost.png": "test_data_screens/test_verify_result[110x28-lost].svg",
 }
