@@ -360,10 +360,12 @@ class Database:
         while True:
             page = self._bulk.wire_page(name, limit=page_size, offset=offset)
             following = page.next_offset
-            if behind is not None and len(page) and page.ids()[0] == behind:
+            if behind is not None and len(page) and page.first() == behind:
                 page.drop(first=1)
             if until is not None and len(page) and id_key(page.last()) >= id_key(until):
-                page.drop(last=sum(id_key(one) > id_key(until) for one in page.ids()))
+                end = id_key(until)
+                if id_key(page.last()) > end:
+                    page.drop(last=sum(id_key(one) > end for one in page.ids()))
                 following = None
             if len(page):
                 yield page

@@ -72,6 +72,7 @@ class WirePage:
     def __init__(self, answer: bytes) -> None:
         page = _messages()["Page"].FromString(answer)
         self._points = page.points
+        self._ids: list[PointId] | None = None
         self.octets = len(answer)
         self.next_offset: PointId | None = _id(page.next) if page.next else None
 
@@ -80,7 +81,13 @@ class WirePage:
 
     def ids(self) -> list[PointId]:
         """Of its points, in their order."""
-        return [_id(point.id) for point in self._points]
+        if self._ids is None:
+            self._ids = [_id(point.id) for point in self._points]
+        return self._ids
+
+    def first(self) -> PointId:
+        """The id of the first point."""
+        return _id(self._points[0].id)
 
     def last(self) -> PointId:
         """The id of the last point."""
@@ -90,6 +97,7 @@ class WirePage:
         """Leave out so many points at its beginning and at its end."""
         del self._points[len(self._points) - last :]
         del self._points[:first]
+        self._ids = None
 
     def request(self, collection: str, *, wait: bool) -> bytes:
         """An `UpsertPoints` that stores these points."""
@@ -108,15 +116,6 @@ class WirePage:
         """
         theirs = other._points  # noqa: SLF001 # of its own class
         return [place for place, there in places if not _same(self._points[place], theirs[there])]
-
-    def vectors(self) -> dict[str, list[tuple[PointId, bytes]]]:
-        """By name, the components of its vectors (of sparse ones: the values), with the ids of their points."""
-        found: dict[str, list[tuple[PointId, bytes]]] = {}
-        for point in self._points:
-            identity = _id(point.id)
-            for name, vector in _named(point.vectors):
-                found.setdefault(name, []).append((identity, _components(vector)))
-        return found
 
     def look(self, slots: Mapping[str, VectorSpec]) -> Look:
         """What can be told of these points for a target with these slots."""

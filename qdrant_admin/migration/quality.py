@@ -1,9 +1,11 @@
 """Whether searching the target finds what is nearest in the source: the ten best of some queries, before and after.
 
-Before: every vector of the source, looked at as verification reads it anyway. After: the target's own search. An index
+Before: every vector of the source, looked at as verification reads it anyway, or the exact search of a source that is a
+Qdrant itself. After: the target's own search. An index
 approximates, so the target is asked for its exact search as well when its ordinary one finds too little.
 """
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,20 +73,16 @@ class Truth:
         for name, nearest in self._nearest.items():
             mine = [(point.id, point.vectors[name]) for point in points if name in point.vectors]
             dense = [(one, vector) for one, vector in mine if not isinstance(vector, Sparse) and vector.ndim == 1]
-            self._look(nearest, [one for one, _ in dense], [vector for _, vector in dense])
+            if dense:
+                scores = nearest.scores(np.stack([vector for _, vector in dense]))
+                with self._lock:
+                    nearest.take([one for one, _ in dense], scores)
 
-    def add_bytes(self, vectors: Mapping[str, Sequence[tuple[PointId, bytes]]]) -> None:
-        """The same, of points whose vectors are bytes."""
+    def ask(self, source: "Database", collection: str) -> None:
+        """Let a Qdrant that is the source tell by its own exact search; where it will not, nothing is known."""
         for name, nearest in self._nearest.items():
-            mine = vectors.get(name, ())
-            self._look(nearest, [one for one, _ in mine], [np.frombuffer(raw, "<f4") for _, raw in mine])
-
-    def _look(self, nearest: "_Nearest", ids: list[PointId], vectors: list[Any]) -> None:
-        if not ids:
-            return
-        scores = nearest.scores(np.stack(vectors))
-        with self._lock:
-            nearest.take(ids, scores)
+            with contextlib.suppress(*_NOT_TOLD):
+                nearest.know(source.nearest(collection, list(nearest.queries), using=name, limit=TOP, exact=True))
 
     def compare(self, database: "Database", target: str) -> Quality | None:
         """Search the target; None when there is nothing to search for, or nobody may."""
@@ -133,6 +131,7 @@ class _Nearest:
     def __init__(self, distance: Distance, rows: Floats) -> None:
         self.queries = rows
         self._distance = distance
+        self._sign = -1.0 if distance in {"Euclid", "Manhattan"} else 1.0
         self._best: list[list[tuple[float, PointId]]] = [[] for _ in rows]
 
     def scores(self, vectors: Floats) -> Any:
@@ -141,28 +140,37 @@ class _Nearest:
             return -np.stack([np.abs(vectors - query).sum(axis=1) for query in self.queries], axis=1)
         if self._distance == "Euclid":
             wide, asked = vectors.astype(np.float64), self.queries.astype(np.float64)
-            squares = (wide**2).sum(axis=1)[:, None] + (asked**2).sum(axis=1)[None, :] - 2 * wide @ asked.T
+            squares = (
+                (wide**2).sum(axis=1)[:, None]
+                + (asked**2).sum(axis=1)[None, :]
+                - 2 * np.einsum("ij,kj->ik", wide, asked)
+            )
             return -np.sqrt(np.maximum(squares, 0))
-        products = vectors @ self.queries.T
+        # Not `@`: its threads would fight with the server, and with our own, for few cores.
+        products = np.einsum("ij,kj->ik", vectors, self.queries)
         if self._distance == "Dot":
             return products
         lengths = np.linalg.norm(vectors, axis=1)[:, None] * np.linalg.norm(self.queries, axis=1)[None, :]
         return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
 
     def take(self, ids: Sequence[PointId], scores: Any) -> None:
-        """Keep what is among the best."""
+        """Keep what is among the best; a batch that comes again, behind a fault, changes nothing."""
         for best, column in zip(self._best, scores.T, strict=True):
             rows = np.flatnonzero(column > best[-1][0]) if len(best) == TOP else np.arange(len(ids))
             if rows.size > TOP:
                 rows = rows[np.argpartition(column[rows], -TOP)[-TOP:]]
             if rows.size:
-                best += [(float(column[row]), ids[int(row)]) for row in rows]
+                known = {one for _, one in best}
+                best += [(float(column[row]), ids[int(row)]) for row in rows if ids[int(row)] not in known]
                 best.sort(key=lambda one: -one[0])
                 del best[TOP:]
 
+    def know(self, found: Sequence[Sequence[tuple[PointId, float]]]) -> None:
+        """Take the best as somebody else found them."""
+        self._best = [[(self._sign * score, one) for one, score in answer] for answer in found]
+
     def share(self, found: Sequence[Sequence[tuple[PointId, float]]]) -> float | None:
         """How much of the best is among what was found; points as near as the last of them count as well."""
-        sign = -1.0 if self._distance in {"Euclid", "Manhattan"} else 1.0
         wanted = hits = 0
         for best, answer in zip(self._best, found, strict=True):
             if not best:
@@ -170,5 +178,5 @@ class _Nearest:
             names, last = {one for _, one in best}, best[-1][0]
             least = last - _TIE * max(1.0, abs(last))
             wanted += len(best)
-            hits += sum(one in names or sign * score >= least for one, score in answer[: len(best)])
+            hits += sum(one in names or self._sign * score >= least for one, score in answer[: len(best)])
         return hits / wanted if wanted else None

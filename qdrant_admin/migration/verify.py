@@ -21,7 +21,7 @@ from qdrant_admin.migration.looking import Looker, Piece, Seen
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.quality import Quality, Truth
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
-from qdrant_admin.migration.sources.base import Source, mark_of
+from qdrant_admin.migration.sources.base import Searches, Source, mark_of
 from qdrant_admin.migration.tally import Tally
 from qdrant_admin.migration.weather import PASSING, Weather
 
@@ -181,6 +181,8 @@ class Verifier:
         self._tally.points = self.database.count(self.plan.target)
         if not self._looker.in_order:
             self._tally.match_ids(self.database.scan_keys(self.plan.target), self.cancel)
+        if isinstance(self.source, Searches) and self._looker.in_order:
+            truth.ask(self.source.database, self.plan.source)
         if not (self._tally.extra.count or self._tally.superseded):  # else the nearest are not those of the source
             self._quality = truth.compare(self.database, self.plan.target)
         yield from ()

@@ -67,13 +67,13 @@ def test_the_least_difference_is_told(other: Any) -> None:
     assert not unlike(own, own)
 
 
-def test_floats_that_a_server_sends_one_by_one_are_seen() -> None:
+@pytest.mark.parametrize(("last", "doubtful"), [(3.25, False), (float("nan"), True)])
+def test_floats_that_a_server_sends_one_by_one_are_seen(last: float, doubtful: bool) -> None:
     """As 1.16.3 sends them: each with a tag of its own."""
-    floats = [1.5, -2.0, 3.25]
-    loose = b"".join(b"\x0d" + struct.pack("<f", one) for one in floats)
+    loose = b"".join(b"\x0d" + struct.pack("<f", one) for one in (0.0, 0.0, last))
     raw = b"\x0a\x02\x08\x07" + b"\x22" + bytes([len(loose) + 2]) + b"\x0a" + bytes([len(loose)]) + loose
-    found = WirePage(b"\x12" + bytes([len(raw)]) + raw)
-    assert found.vectors() == {"": [(7, struct.pack("<3f", *floats))]}
+    look = WirePage(b"\x12" + bytes([len(raw)]) + raw).look({"": VectorSpec(size=3, distance="Cosine")})
+    assert (look.doubtful, look.zero_vectors) == (doubtful, 0)
 
 
 @pytest.mark.server

@@ -10,6 +10,7 @@ from qdrant_admin.core.reports import Frozen
 from qdrant_admin.database.models import CollectionSpec, Vector
 
 if TYPE_CHECKING:
+    from qdrant_admin.database.gateway import Database
     from qdrant_admin.database.wire import WirePage
 
 Cursor = int | str | None
@@ -152,6 +153,16 @@ class CarriesWire(Protocol):
 
     def wire_batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[WireBatch]:
         """As `Source.batches`."""
+        ...
+
+
+@runtime_checkable
+class Searches(Protocol):
+    """What a `Source` may be besides: a Qdrant server."""
+
+    @property
+    def database(self) -> "Database":
+        """The server itself."""
         ...
 
 
