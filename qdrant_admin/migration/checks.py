@@ -155,10 +155,10 @@ def payload_reason(payload: Mapping[str, Any]) -> str:
 
 def _surely_small(payload: Mapping[str, Any]) -> bool:
     """Whether nothing in it can be large: a few fields, each of them a number or a text of moderate length."""
-    return len(payload) < _FEW and not any(
-        isinstance(value, list | Mapping) or (isinstance(value, str) and len(value) > _MODERATE)
-        for value in payload.values()
-    )
+    for value in payload.values():
+        if isinstance(value, list | Mapping) or (isinstance(value, str) and len(value) > _MODERATE):
+            return False
+    return len(payload) < _FEW
 
 
 def _value_reason(value: Any, depth: int) -> str:
@@ -174,16 +174,21 @@ def _value_reason(value: Any, depth: int) -> str:
 def _inner_reason(value: Any, depth: int) -> str:
     items: Iterable[Any]
     if isinstance(value, Mapping):
-        if not all(isinstance(key, str) for key in value):
-            return "its payload has a key that is no text"
-        if not all(key.isascii() or _encodable(key) for key in value):
-            return _SURROGATE
+        for key in value:
+            if not isinstance(key, str):
+                return "its payload has a key that is no text"
+            if not (key.isascii() or _encodable(key)):
+                return _SURROGATE
         items = value.values()
     elif isinstance(value, list):
         items = value
     else:
         return f"its payload holds a {type(value).__name__}, which JSON cannot say"
-    return next(filter(None, (_value_reason(item, depth + 1) for item in items)), "")
+    for item in items:
+        reason = _value_reason(item, depth + 1)
+        if reason:
+            return reason
+    return ""
 
 
 def _encodable(text: str) -> bool:

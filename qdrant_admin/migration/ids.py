@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from hashlib import sha1
 from typing import Any
 
 from qdrant_admin.database.models import PointId
@@ -35,10 +36,10 @@ def map_id(record: int | str, *, folds_uuids: bool) -> PointId:
         UnicodeEncodeError: the id holds half of a surrogate pair.
     """
     if isinstance(record, int):
-        return record if 0 <= record < 1 << 64 else str(uuid.uuid5(NAMESPACE, str(record)))
+        return record if 0 <= record < 1 << 64 else _uuid5(str(record))
     if _CANONICAL.fullmatch(record):
         return record
-    return (canonical_uuid(record) if folds_uuids else None) or str(uuid.uuid5(NAMESPACE, record))
+    return (canonical_uuid(record) if folds_uuids else None) or _uuid5(record)
 
 
 def keep_original(payload: dict[str, Any], record: int | str) -> dict[str, Any]:
@@ -47,3 +48,11 @@ def keep_original(payload: dict[str, Any], record: int | str) -> dict[str, Any]:
     while name in payload:
         name += "_"
     return {**payload, name: record}
+
+
+def _uuid5(text: str) -> str:
+    """`uuid.uuid5` of our namespace as text, without the object in between: half of the time an id takes."""
+    octets = bytearray(sha1(NAMESPACE.bytes + text.encode(), usedforsecurity=False).digest()[:16])
+    octets[6], octets[8] = octets[6] & 0x0F | 0x50, octets[8] & 0x3F | 0x80
+    digits = octets.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -89,7 +89,7 @@ class HnswSegment:
             elements: npt.NDArray[np.void] = (
                 np.memmap(data, dtype=layout, mode="r", shape=(count,)) if count else np.empty(0, dtype=layout)
             )
-            self._vectors = elements["vector"]
+            self._vectors = elements["vector"].view(np.ndarray)  # still the file; a memmap is slow to take rows of
             self._rows = {int(label): row for row, label in enumerate(elements["label"].tolist())}
             self._lengths: Floats | None = np.fromfile(self.folder / "length.bin", dtype="<f4") if cosine else None
         except (OSError, struct.error, ValueError, TypeError) as error:
