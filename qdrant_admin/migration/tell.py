@@ -94,13 +94,23 @@ def next_steps(report: MigrationReport) -> list[Step]:
     if report.reject_file:
         steps.append(Step("mend what was rejected and send it again", replay(report)))
     if any(one.missing or one.different for one in report.collections):
-        again = shlex.join(["qdrant-admin", "migrate", report.source, "--on-conflict", "overwrite"])
-        steps.append(Step("copy again over what differs", again))
+        steps.append(Step("copy again over what differs", _again(report)))
     if report.verdict == "verified":
         steps.append(Step("prove that it survives a crash", "qdrant-admin verify --how kill"))
         steps.append(Step("point your application at it", "qdrant-admin env"))
         steps.append(Step(f"the source was not touched; remove it yourself once nobody needs it: {report.source}"))
     return steps
+
+
+def _again(report: MigrationReport) -> str:
+    """The command that copies once more into the same collections."""
+    given = ["qdrant-admin", "migrate", report.source, "--on-conflict", "overwrite"]
+    for one in report.collections:
+        if one.verdict == "skipped":
+            given += ["--exclude", one.source]
+        elif one.target != one.source:
+            given += ["--rename", f"{one.source}={one.target}"]
+    return shlex.join(given)
 
 
 def replay(report: MigrationReport) -> str:

@@ -53,3 +53,8 @@ def test_rejects_are_mended_and_sent_again() -> None:
     step = tell.next_steps(DIFFERS)[0]
     assert step.command.startswith("qdrant-admin migrate --replay-rejects ")
     assert step.command.endswith("a1b2c3d4e5f6.jsonl")
+
+
+def test_what_differs_is_copied_again_into_the_same_collections() -> None:
+    command = tell.next_steps(DIFFERS)[1].command
+    assert command.endswith("--on-conflict overwrite --rename 'project notes=project_notes'")
