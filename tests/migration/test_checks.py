@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qdrant_admin.database.models import Point, Sparse, VectorSpec
 from qdrant_admin.migration.checks import Checked, Checker, payload_reason
 from qdrant_admin.migration.compare import same
-from qdrant_admin.migration.ids import map_id
+from qdrant_admin.migration.ids import NAMESPACE, map_id
 from qdrant_admin.migration.sources.base import Record
 
 COSINE = VectorSpec(size=4, distance="Cosine")
@@ -119,3 +119,9 @@ def test_comparison_knows_what_other_datatypes_keep() -> None:
     wanted = Sparse(np.array([7, 3], dtype=np.uint32), np.array([1, 2], dtype=np.float32))
     found = Sparse(np.array([3, 7], dtype=np.uint32), np.array([2, 1], dtype=np.float32))
     assert same(Point(1, {}, {"s": wanted}), Point(1, {}, {"s": found}), {"s": VectorSpec(name="s", kind="sparse")})
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_text_id_becomes_its_uuid5(text: str) -> None:
+    mapped = map_id(text, folds_uuids=False)
+    assert mapped in {text, str(uuid.uuid5(NAMESPACE, text))}
