@@ -1,6 +1,5 @@
 """A LanceDB folder, or one table of it, as a source. lancedb reads it, and writes nothing while it does."""
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCol
 from qdrant_admin.migration.sources.column_layout import ColumnLayout
 from qdrant_admin.migration.sources.columns import Column, Layout
 from qdrant_admin.migration.sources.lance_table import ROW, SUFFIX, LanceTable
-from qdrant_admin.migration.sources.superseded import Numbers
+from qdrant_admin.migration.sources.superseded import Numbers, is_among
 from qdrant_admin.migration.sources.tables import Row
 from qdrant_admin.migration.uri import SourceUri
 
@@ -107,7 +106,7 @@ class LanceFolder:
             rows = rows_of(batch.drop_columns([ROW]), opened.layout, start)
             numbers = batch.column(ROW).to_pylist()
             records = [_record(opened, row, number) for row, number in zip(rows, numbers, strict=True)
-                       if not _is_in(opened.repeated, row.number)]  # fmt: skip
+                       if not is_among(opened.repeated, row.number)]  # fmt: skip
             start += batch.num_rows
             yield Batch(records, f"{opened.table.version}/{start}")
 
@@ -202,8 +201,3 @@ def _place(cursor: Cursor) -> tuple[str, int]:
         return "", 0
     version, _, row = str(cursor).rpartition("/")
     return version, int(row)
-
-
-def _is_in(numbers: Numbers, number: int) -> bool:
-    at = bisect_left(numbers, number)
-    return at < len(numbers) and int(numbers[at]) == number

@@ -1,6 +1,5 @@
 """The single file of Milvus Lite 2, read without it: one SQLite table a collection, each row a message of Milvus's."""
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from qdrant_admin.migration.sources.files import ReadOnlyDatabase, changed, sign
 from qdrant_admin.migration.sources.milvus_schema import Schema
 from qdrant_admin.migration.sources.milvus_values import record_of
 from qdrant_admin.migration.sources.milvus_wire import row_of, schema_of
-from qdrant_admin.migration.sources.superseded import Numbers, superseded
+from qdrant_admin.migration.sources.superseded import Numbers, is_among, superseded
 from qdrant_admin.migration.sources.tables import damaged
 from qdrant_admin.migration.uri import SourceUri
 
@@ -74,7 +73,7 @@ class MilvusFile:
         """Records in the order in which they were written; a cursor is the row's number in the file."""
         schema, layout, repeated = self._schema(name), self._layout(name), self._superseded(name)
         for rows in self._rows(name, _CONTENT, size, int(after or 0), until):
-            live = [(row, octets) for row, octets in rows if not _is_in(repeated, row)]
+            live = [(row, octets) for row, octets in rows if not is_among(repeated, row)]
             records = [self._record(schema, layout, row, octets) for row, octets in live]
             self._check_unchanged()
             yield Batch(records, rows[-1][0])
@@ -160,8 +159,3 @@ def _quoted(name: str) -> str:
     if "\x00" in name:
         raise SourceUnreadable(f"there is no table {plain(name)}")
     return '"' + name.replace('"', '""') + '"'
-
-
-def _is_in(numbers: Numbers, number: int) -> bool:
-    at = bisect_left(numbers, number)
-    return at < len(numbers) and int(numbers[at]) == number

@@ -1,5 +1,6 @@
 """Which of many entries are outdone by a later one of the same key: exactly, in 16 bytes an entry."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -34,3 +35,9 @@ def superseded(entries: Entries) -> Numbers:
                 outdone.append(holder[1] if rank > holder[0] else number)
         place += len(keys)
     return np.sort(np.array(outdone, dtype=np.int64))
+
+
+def is_among(numbers: Numbers, number: int) -> bool:
+    """Whether a number is one of these, which ascend."""
+    at = bisect_left(numbers, number)
+    return at < len(numbers) and int(numbers[at]) == number
