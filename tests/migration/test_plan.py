@@ -1,12 +1,18 @@
+import contextlib
+import sqlite3
+import uuid
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from qdrant_admin.core.errors import BadInput, Refused
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.database.models import CollectionSpec, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
+from qdrant_admin.migration import ids
 from qdrant_admin.migration.reports import PlanReport
+from tests.benchmarks import stores
 from tests.migration.support import local_store, moved, numbered, planned, workspace
 from tests.support.real import Server
 
@@ -108,3 +114,15 @@ def test_a_server_is_not_migrated_into_itself(server: Server, tmp_path: Path) ->
     moved(ws, f"qdrant-local:{local_store(tmp_path / 's', {'c': numbered(2)})}")
     report = planned(ws, f"qdrant+{server.url}", on_conflict="overwrite")
     assert "the same collection" in refusals(report)
+
+
+def test_ids_that_would_become_one_point_stop_a_plan(server: Server, tmp_path: Path) -> None:
+    one = str(uuid.uuid5(ids.NAMESPACE, "record-1"))
+    points = [Point(n, {"n": n}, {"": np.ones(4, dtype=np.float32)}) for n in range(3)]
+    stores.chroma(tmp_path / "s", [points], 4)
+    with contextlib.closing(sqlite3.connect(tmp_path / "s" / "chroma.sqlite3")) as database:
+        database.execute("UPDATE embeddings SET embedding_id = ? WHERE embedding_id = 'record-2'", (one,))
+        database.commit()
+    plan = planned(workspace(server), f"chroma:{tmp_path / 's'}")
+    assert plan.exit_code == 4
+    assert any(one in problem.text and "record-1" in problem.text for problem in plan.problems)

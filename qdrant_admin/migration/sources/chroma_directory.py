@@ -14,6 +14,7 @@ from typing import Any
 from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import Floats
 from qdrant_admin.migration.detect import chroma_format, wrong_kind
+from qdrant_admin.migration.ids import map_id
 from qdrant_admin.migration.layouts import SAMPLE
 from qdrant_admin.migration.sources import chroma_payload
 from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
@@ -22,6 +23,7 @@ from qdrant_admin.migration.sources.chroma_queue import ChromaVectors
 from qdrant_admin.migration.sources.files import ReadOnlyDatabase, changed, signature
 from qdrant_admin.migration.uri import SourceUri
 
+_FIFTH_KIND = "????????-????-5???-????-????????????"
 _DOCUMENT_KEY = "chroma:document"
 
 
@@ -167,7 +169,21 @@ class ChromaDirectory:
             spec=shape.spec,
             payload=shape.words,
             warnings=(*self._warnings(collection, self._vectors(collection)), *shape.warnings),
+            colliding_ids=self._colliding(collection),
         )
+
+    def _colliding(self, collection: _Collection) -> tuple[str, ...]:
+        """Ids that are what other ids become. Only a UUID of the fifth kind can be, and hardly a collection has one."""
+        rows = self._database.rows(
+            "SELECT embedding_id FROM embeddings WHERE segment_id = ? AND embedding_id GLOB ?",
+            (collection.metadata, _FIFTH_KIND),
+        )
+        kept = {str(record) for (record,) in rows}
+        if not kept:
+            return ()
+        every = (record for _, record in self._rows(collection, 0, None, -1))
+        folded = {other: mapped for other in every if other not in kept and (mapped := _mapped(other)) in kept}
+        return tuple(sorted({*folded, *folded.values()}))
 
     def _shape(self, collection: _Collection) -> chroma_payload.Shape:
         """What it becomes, looked at once: the plan, the copy and the verification have to agree on it."""
@@ -242,6 +258,13 @@ class ChromaDirectory:
             for row, key, *values in self._database.rows(query, tuple(rows)):
                 payloads[row].setdefault(key, []).append(_value(values))
         return payloads
+
+
+def _mapped(record: str) -> str:
+    try:
+        return str(map_id(record, folds_uuids=False))
+    except UnicodeEncodeError:
+        return ""  # it is rejected when its turn comes
 
 
 def _record(
