@@ -28,10 +28,17 @@ _ASK = 500
 
 
 class Origins:
-    """The ids that one source has given to one collection. A context manager. Safe to use from threads."""
+    """The ids that one collection of a source has given to one of a target. A context manager; safe for threads.
 
-    def __init__(self, source: str, target: str, collection: str) -> None:
-        named = hashlib.sha256(repr((place(source), target, collection)).encode()).hexdigest()[:32]
+    Args:
+        source: URI.
+        collection: its name at the source.
+        target: URL of the server.
+        into: its name there.
+    """
+
+    def __init__(self, source: str, collection: str, target: str, into: str) -> None:
+        named = hashlib.sha256(repr((place(source), collection, target, into)).encode()).hexdigest()[:32]
         self.path: Path = state_dir() / "origins" / f"{named}.sqlite3"
         self._lock = threading.Lock()
 
@@ -55,6 +62,11 @@ class Origins:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._database.close()
+
+    def begin_anew(self) -> None:
+        """The target has just been made: nothing in it came from anywhere."""
+        with self._lock, self._transaction():
+            self._database.execute("DELETE FROM ids")
 
     def next_pass(self) -> None:
         """From here on, what is met is met by another pass."""

@@ -276,7 +276,7 @@ class _Run:
                 continue
             task = Task(
                 plan=planned,
-                source=Recorded(self._source, self._origins_of(planned)) if self._plan.catch_up else self._source,
+                source=self._recorded(planned) if self._plan.catch_up else self._source,
                 database=self._database,
                 slots=slots[planned.source],
                 batch_size=self._plan.batch_size,
@@ -327,9 +327,16 @@ class _Run:
 
     def _origins_of(self, planned: CollectionPlan) -> Origins:
         if planned.source not in self._origins:
-            origins = Origins(self._plan.source, self._plan.target, planned.target)
+            origins = Origins(self._plan.source, planned.source, self._plan.target, planned.target)
             self._origins[planned.source] = self._open.enter_context(origins)
         return self._origins[planned.source]
+
+    def _recorded(self, planned: CollectionPlan) -> Recorded:
+        """The source of a first copy, noting what it gives."""
+        origins = self._origins_of(planned)
+        if planned.action == "create" and not self._total(planned).read:
+            origins.begin_anew()
+        return Recorded(self._source, origins)
 
     def _catch_up(
         self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]

@@ -122,7 +122,6 @@ class _Carrier:
         self._reached(0, 0)
         _keep(task, cursor=RESTORING)
         yield from self._restored(snapshot)
-        yield from self._green()
         with suppress(NotFound):
             self._to.delete(task.plan.target, self._file)
         self._reached(task.plan.count, snapshot.size)
@@ -216,15 +215,6 @@ class _Carrier:
         """Count up to there: of the bytes that have gone over as many points as their share of the whole."""
         by = points - self._pace.done
         return [pace.advance(by, octets - self._pace.octets) for pace in (self._task.whole, self._pace)]
-
-    def _green(self) -> Events:
-        """Wait until the target has made its indexes; a collection that came with them is green at once."""
-        name = self._task.plan.target
-        while (info := self._task.database.collection(name)).status in ("yellow", "grey"):
-            if info.status == "grey":
-                self._task.database.nudge(name)
-            yield self._pace.event(note=f"the target is indexing: {counted(info.indexed_vectors, 'vector')} so far")
-            self._task.cancel.wait(_LOOK_SECONDS)
 
     def _sweep(self) -> list[str]:
         with suppress(NotFound, ServerUnreachable):

@@ -35,7 +35,8 @@ class Limited:
             header = {} if "larger than" in self.words else {"Retry-After": "0.02"}
             return 429, {"Content-Type": "application/json", **header}, told.encode()
         reply = self.http.request(method, path, content=body, headers={"Content-Type": kind} if kind else {})
-        return reply.status_code, {"Content-Type": reply.headers.get("content-type", "")}, reply.content
+        kept = {name: reply.headers[name] for name in ("content-type", "retry-after") if name in reply.headers}
+        return reply.status_code, kept, reply.content
 
 
 @contextmanager

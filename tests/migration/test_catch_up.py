@@ -149,6 +149,33 @@ def test_a_target_that_a_plain_migration_has_filled_can_catch_up(
     assert 9 in texts(target)
 
 
+def test_what_another_collection_brought_is_not_gone(
+    server: Server, other: Server, source: Database, target: Database
+) -> None:
+    ws = workspace(server)
+    source.create_collection("more", SPEC)
+    source.upsert("more", points(200, 201, text="more"))
+    for name in ("notes", "more", "notes"):
+        only = f"{uri(other)}&collection={name}"
+        report = moved(ws, only, to="all", on_conflict="overwrite", catch_up=True, delete_gone=True)
+        assert (report.verdict, result(report).deleted) == ("verified", 0)
+    assert texts(target, "all") == texts(source) | texts(source, "more")
+
+
+def test_a_target_that_was_made_again_holds_nothing_of_before(
+    server: Server, other: Server, source: Database, target: Database
+) -> None:
+    ws = workspace(server)
+    assert moved(ws, uri(other), catch_up=True).verdict == "verified"
+    target.delete_collection("notes")
+    source.delete_points("notes", [9])
+    assert moved(ws, uri(other), catch_up=True).verdict == "verified"
+    target.upsert("notes", points(9, text="written by the application"))
+    one = result(moved(ws, uri(other), catch_up=True, delete_gone=True))
+    assert (one.verdict, one.deleted, one.extra) == ("verified", 0, 1)
+    assert texts(target)[9] == "written by the application"
+
+
 def test_a_target_that_somebody_else_has_filled_is_refused(
     server: Server, other: Server, source: Database, target: Database
 ) -> None:

@@ -18,7 +18,7 @@ from qdrant_admin.migration.run import migrate
 from qdrant_admin.workspace import Workspace
 from tests.migration.limited import limited
 from tests.migration.support import last, local_store, moved, numbered, planned, workspace
-from tests.support.real import Server
+from tests.support.real import Server, free_port
 
 pytestmark = pytest.mark.server
 
@@ -69,7 +69,7 @@ def test_twice_the_same_collection_of_a_server(server: Server, own_server: Serve
 
 def remote(url: str, store: StateStore) -> Workspace:
     """A profile on a server that answers over REST alone."""
-    return Workspace(Settings(name="test", profile=Profile(runtime="remote", url=url, grpc_port=1)), store)
+    return Workspace(Settings(name="test", profile=Profile(runtime="remote", url=url, grpc_port=free_port())), store)
 
 
 def test_a_target_that_wants_to_be_asked_less_often(server: Server, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_target_that_wants_to_be_asked_less_often(server: Server, tmp_path: Pa
 
 def test_a_limit_below_the_size_of_a_batch(server: Server, tmp_path: Path) -> None:
     """The server takes five points a request, and every other request not at once."""
-    source = f"qdrant-local:{local_store(tmp_path / 'source', {'notes': numbered(60)})}"
+    source = f"qdrant-local:{local_store(tmp_path / 'source', {'notes': numbered(30)})}"
     words = "Rate limiting exceeded, request larger than rate limiter capacity, please try to split your request"
 
     def too_large(_: int, path: str, body: bytes) -> bool:
@@ -101,8 +101,8 @@ def test_a_limit_below_the_size_of_a_batch(server: Server, tmp_path: Path) -> No
         return path.startswith("/collections/notes/points?") and number % 2 == 0 and number < 200
 
     with limited(server.url, now_and_then) as (busy, slow), limited(busy.url, too_large, words) as (endpoint, strict):
-        report = moved(remote(endpoint.url, workspace(server).store), source, batch_size=30, workers=1)
-    assert (report.verdict, report.collections[0].verified) == ("verified", 60)
+        report = moved(remote(endpoint.url, workspace(server).store), source, batch_size=15, workers=1)
+    assert (report.verdict, report.collections[0].verified) == ("verified", 30)
     assert strict.turned_away > 0
     assert slow.turned_away > 0
 
