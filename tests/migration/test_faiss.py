@@ -250,6 +250,10 @@ def test_damaged_foreign_and_binary_files_are_told(tmp_path: Path) -> None:
     index.write_bytes(b"Ix\xff\xff" + octets[4:])
     with pytest.raises(SourceUnreadable):
         read(index)
+    octets = written(tmp_path, "IDMap,Flat", ids=range(COUNT)).read_bytes()
+    index.write_bytes(octets[:4] + (64 * SIZE).to_bytes(4, "little") + octets[8:])  # the wrapper says other dimensions
+    with pytest.raises(SourceUnreadable, match="cannot be read"):
+        read(index)
     binary = faiss.IndexBinaryFlat(64)
     faiss.write_index_binary(binary, str(index))
     with pytest.raises(SourceUnreadable, match="binary"):

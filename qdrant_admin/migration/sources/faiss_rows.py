@@ -60,9 +60,13 @@ def open_rows(path: Path, *, lossy: bool) -> Rows:
         _check_end(path, own)
     # The outermost object owns the memory of everything in it, so each reader below keeps it alive.
     inner = _exact_storage(index)
+    if (inner.d, inner.ntotal) != (index.d, index.ntotal):
+        raise _damaged(path, "its parts do not agree on how many vectors there are, or how long they are")
     if isinstance(inner, faiss.IndexIVF):
         return _lists(path, index, inner, own, metric=metric, lossy=lossy)
     loss = _loss(inner, path, lossy=lossy)
+    if isinstance(inner, faiss.IndexFlat) and inner.codes.size() != inner.ntotal * inner.d * 4:
+        raise _damaged(path, f"it has {inner.codes.size()} bytes for {inner.ntotal} vectors of {inner.d} components")
     count, width = int(inner.ntotal), int(index.d)
 
     def ids(start: int, stop: int) -> Ids:
@@ -116,13 +120,9 @@ def _lists(path: Path, owner: Any, index: Any, own: Ids | None, *, metric: int, 
 
     exact = isinstance(index, faiss.IndexIVFFlat) and not isinstance(index, faiss.IndexIVFFlatDedup)
     loss = "" if exact else _loss(index, path, lossy=lossy)
-    lists = index.invlists
-    lengths = np.array([lists.list_size(number) for number in range(index.nlist)], dtype=np.int64)
+    lists, lengths = index.invlists, _lengths(path, index, exact=exact)
     starts = np.concatenate(([0], np.cumsum(lengths)))
     count, width = int(starts[-1]), int(index.d)
-    if count != index.ntotal:
-        raise _damaged(path, f"its lists hold {count} of its {index.ntotal} vectors")
-
     if own is None and count:
         last = int(np.flatnonzero(lengths)[-1])
         _check_end(path, _seen(lists.get_ids(last), int(lengths[last])))
@@ -157,6 +157,21 @@ def _lists(path: Path, owner: Any, index: Any, own: Ids | None, *, metric: int, 
 
     numbers = own is None and np.array_equal(np.sort(ids(0, count)), np.arange(count))
     return Rows(count, width, _DISTANCES.get(metric), not numbers, loss, ids, vectors)
+
+
+def _lengths(path: Path, index: Any, *, exact: bool) -> Ids:
+    """How many rows each inverted list has.
+
+    Raises:
+        SourceUnreadable: they do not fit the rest of the index.
+    """
+    lists = index.invlists
+    if exact and lists.code_size != index.d * 4:
+        raise _damaged(path, f"its lists have {lists.code_size} bytes for {index.d} components")
+    lengths = np.array([lists.list_size(number) for number in range(index.nlist)], dtype=np.int64)
+    if lengths.sum() != index.ntotal:
+        raise _damaged(path, f"its lists hold {lengths.sum()} of its {index.ntotal} vectors")
+    return lengths
 
 
 def _loss(index: Any, path: Path, *, lossy: bool) -> str:
