@@ -1,6 +1,6 @@
 """Jobs: operations that run while a person looks at something else. They belong to the app, not to a screen.
 
-A job's thread only appends events to a mailbox and posts `JobStirred`; the app empties the mailbox some 15 times a
+A job's thread only appends events to a mailbox and posts `JobStirred`; the app empties the mailbox a few times a
 second, folds what it found into a new frozen `JobView` and tells the screen. So a flood of events costs the screen
 nothing, nothing is lost, and no thread ever shares a changing object with it.
 """
