@@ -17,10 +17,9 @@ from qdrant_admin.core.words import counted, size
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration import checkpoint, compare, snapshot, staging
 from qdrant_admin.migration.alone import alone
-from qdrant_admin.migration.catch_up import CatchUp
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
+from qdrant_admin.migration.following import Following
 from qdrant_admin.migration.indexing import Indexing
-from qdrant_admin.migration.origins import Origins, Recorded
 from qdrant_admin.migration.plan import misfits
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import (
@@ -80,7 +79,7 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
             error.fix = error.fix or run.how_to_resume
             raise
         finally:
-            run.close()
+            run.following.close()
 
 
 def resume(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events:
@@ -111,13 +110,11 @@ class _Run:
         self._checkpoints: dict[str, list[Checkpoint]] = {}
         self._tasks: dict[str, Task] = {}
         self._results: dict[str, CollectionResult] = {}
-        self._followed: dict[str, CatchUp] = {}
-        self._origins: dict[str, Origins] = {}
-        self._open = contextlib.ExitStack()
         self._resumed = False
         self._indexing = Indexing(ws.store, plan.run, database, cancel)
         self.how_to_resume = command(plan.source, "--resume")
         self._weather = Weather(cancel, fix=self.how_to_resume)
+        self.following = Following(plan, database, self._rejects, self._weather, cancel)
 
     def events(self) -> Events:
         checkpoint.begin(self._store, self._plan)
@@ -145,10 +142,6 @@ class _Run:
         yield from self._switch(wanted)
         checkpoint.finish(self._store, self._plan.run)
         yield Finished(report=self.report())
-
-    def close(self) -> None:
-        """Give back what the run itself has opened."""
-        self._open.close()
 
     def short_of_room(self, error: DiskFull) -> DiskFull:
         """The same fault, with what is still to come."""
@@ -276,7 +269,7 @@ class _Run:
                 continue
             task = Task(
                 plan=planned,
-                source=self._recorded(planned) if self._plan.catch_up else self._source,
+                source=self.following.recorded(self._source, planned, first=not self._total(planned).read),
                 database=self._database,
                 slots=slots[planned.source],
                 batch_size=self._plan.batch_size,
@@ -325,19 +318,6 @@ class _Run:
                 except (RequestRejected, BadInput) as error:
                     yield Notice(level="warning", text=f"alias {plain(alias)} was not made: {error}", fix=error.fix)
 
-    def _origins_of(self, planned: CollectionPlan) -> Origins:
-        if planned.source not in self._origins:
-            origins = Origins(self._plan.source, planned.source, self._plan.target, planned.target)
-            self._origins[planned.source] = self._open.enter_context(origins)
-        return self._origins[planned.source]
-
-    def _recorded(self, planned: CollectionPlan) -> Recorded:
-        """The source of a first copy, noting what it gives."""
-        origins = self._origins_of(planned)
-        if planned.action == "create" and not self._total(planned).read:
-            origins.begin_anew()
-        return Recorded(self._source, origins)
-
     def _catch_up(
         self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]
     ) -> Generator[Any, None, list[CollectionPlan]]:
@@ -346,26 +326,12 @@ class _Run:
             return wanted
         plans = []
         for planned in wanted:
-            followed = CatchUp(
-                plan=planned,
-                reopened=self._reopened,
-                database=self._database,
-                slots=slots[planned.source],
-                origins=self._origins_of(planned),
-                rejects=self._rejects,
-                weather=self._weather,
-                cancel=self._cancel,
-                delete_gone=self._plan.delete_gone,
-            )
-            yield from followed.run()
-            self._followed[planned.source] = followed
+            yield from self.following.follow(planned, slots[planned.source])
+            followed = self.following.done[planned.source]
             self._checkpoints[planned.source] = [followed.checkpoint(self._total(planned))]
             plans.append(planned.model_copy(update={"spans": WHOLE, "count": followed.passes[-1].read}))
-        self._source = self._open.enter_context(self._reopened())
+        self._source = self.following.source()
         return plans
-
-    def _reopened(self) -> "contextlib.closing[Source]":
-        return contextlib.closing(open_source(parse(self._plan.source)))
 
     def _verify(self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]) -> Events:
         yield StepStarted(step="verify", title="comparing every point with the source")
@@ -386,7 +352,7 @@ class _Run:
             if task := self._tasks.get(planned.source):
                 told = {"method": task.method, "retries": task.retries, "bytes": task.octets}
                 result = result.model_copy(update=told)
-            if followed := self._followed.get(planned.source):
+            if followed := self.following.done.get(planned.source):
                 result = followed.told(result)
             self._results[planned.source] = result
         sound = all(result.verdict == "verified" for result in self._results.values())
