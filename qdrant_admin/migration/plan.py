@@ -1,7 +1,6 @@
 """A migration before its first write: what would be made of what, and every reason not to begin."""
 
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -13,10 +12,11 @@ from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, Ste
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted, size
-from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorSpec
+from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, ids, staging
 from qdrant_admin.migration.compare import sample_of
+from qdrant_admin.migration.fit import misfits
 from qdrant_admin.migration.methods import RESTORE_BYTES_A_SECOND, Chosen, Methods
 from qdrant_admin.migration.origins import was_filled
 from qdrant_admin.migration.reports import (
@@ -388,23 +388,6 @@ class _Planner:
 
     def _problem(self, level: Literal["warning", "refused"], collection: str, text: str, fix: str = "") -> None:
         self._problems.append(Problem(level=level, collection=collection, text=text, fix=fix))
-
-
-def misfits(wanted: tuple[VectorSpec, ...], there: tuple[VectorSpec, ...]) -> Iterator[str]:
-    """In what an existing collection cannot take these vectors, in words."""
-    slots = {slot.name: slot for slot in there}
-    for slot in wanted:
-        own = slots.get(slot.name)
-        words = f"vector {plain(slot.name)}" if slot.name else "the vector"
-        if own is None:
-            names = ", ".join(plain(name) or "the unnamed one" for name in slots)
-            yield f"it has no {words.removeprefix('the ')} (it has {names or 'none'})"
-        elif own.kind != slot.kind:
-            yield f"{words} is {own.kind} there, {slot.kind} at the source"
-        elif own.size != slot.size:
-            yield f"{words} has {own.size} components there, {slot.size} at the source"
-        elif own.distance != slot.distance:
-            yield f"{words} is compared by {own.distance} there, by {slot.distance} at the source"
 
 
 def _same_server(left: str, right: str) -> bool:

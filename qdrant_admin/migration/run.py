@@ -18,9 +18,9 @@ from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration import checkpoint, compare, snapshot, staging
 from qdrant_admin.migration.alone import alone
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
+from qdrant_admin.migration.fit import misfits
 from qdrant_admin.migration.following import Following
 from qdrant_admin.migration.indexing import Indexing
-from qdrant_admin.migration.plan import misfits
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import (
     CollectionPlan,
