@@ -6,53 +6,37 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import (
-    AccessDenied,
-    AdminError,
     NotFound,
-    NotQdrant,
-    RequestRejected,
-    ServerUnreachable,
-    Unsupported,
 )
 from qdrant_admin.core.text import plain
-from qdrant_admin.database import schema, telemetry, versions
+from qdrant_admin.database import versions
 from qdrant_admin.database.bulk import Bulk
 from qdrant_admin.database.canonical import id_key
+from qdrant_admin.database.catalog import Catalog, Filter
 from qdrant_admin.database.ids import point_id
 from qdrant_admin.database.models import (
-    CollectionInfo,
-    CollectionSpec,
     Floats,
     Hit,
     Point,
     PointId,
     PointPage,
-    ServerInfo,
     Sparse,
-    VectorKind,
 )
-from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
-from qdrant_admin.database.rest import Rest
+from qdrant_admin.database.names import check_collection_name
 from qdrant_admin.database.rest_points import Kinds, RestPoints, point_from_json, vector_to_json
 from qdrant_admin.database.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from qdrant_admin.database.wire import WirePage
 
-Filter = Mapping[str, Any]
-_WAIT = {"wait": "true"}
 _IDS_A_PAGE = 10_000
 
 
-class Database:
+class Database(Catalog):
     """What one server holds. Cheap to make: nothing is contacted before it is needed. Safe to use from threads."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self.url = endpoint.url
-        """Base of its REST interface."""
-        self._rest = Rest(endpoint)
-        self._slow = max(60.0, 6 * endpoint.timeout)
-        self._server: ServerInfo | None = None
+        super().__init__(endpoint)
         self.snapshots = Snapshots(self._rest)
         """Of its collections, as files."""
         self._rest_points = RestPoints(self._rest, self._slow)
@@ -76,174 +60,7 @@ class Database:
         """Which way bulk data goes, in words: `gRPC (port 6334)`, or REST and why."""
         return self._bulk.transport
 
-    # -- the server ---------------------------------------------------------------------------------------------
-
-    def server(self) -> ServerInfo:
-        """Who answers.
-
-        Raises:
-            NotQdrant: something answers that does not call itself Qdrant.
-        """
-        answer = self._rest.raw("GET", "/")
-        title = str(answer.get("title", "")) if isinstance(answer, dict) else ""
-        if "qdrant" not in title.lower():
-            raise NotQdrant(
-                f"what answers at {self._rest.where} is no Qdrant",
-                why=f"it calls itself “{plain(title)[:80]}”" if title else "it does not say its name",
-                fix="qdrant-admin doctor",
-            )
-        return ServerInfo(title=title, version=str(answer.get("version", "")), commit=str(answer.get("commit") or ""))
-
-    def _who(self) -> tuple[ServerInfo, frozenset[str]]:
-        return self.server(), frozenset(self.names())
-
-    def recovery_mode(self) -> bool:
-        """Whether the server runs in recovery mode: collections are listed and cannot be read."""
-        # The features are told from the first level of detail on.
-        return telemetry.recovery_mode(self._rest.call("GET", "/telemetry", params={"details_level": 1}))
-
-    def write_counters(self) -> dict[str, int]:
-        """How often each writing endpoint was asked since the server started; `barrier` and `nudge` count as well."""
-        return telemetry.write_counters(self._rest.call("GET", "/telemetry"))
-
-    # -- collections --------------------------------------------------------------------------------------------
-
-    def names(self) -> list[str]:
-        """Names of all collections, sorted."""
-        listed = self._rest.call("GET", "/collections")["collections"]
-        return sorted(str(entry["name"]) for entry in listed)
-
-    def aliases(self) -> dict[str, str]:
-        """Alias to collection."""
-        listed = self._rest.call("GET", "/aliases")["aliases"]
-        return {str(entry["alias_name"]): str(entry["collection_name"]) for entry in sorted(listed, key=_alias_name)}
-
-    def collections(self) -> list[CollectionInfo]:
-        """Every collection, sorted by name. One that cannot be read says so in `trouble` and hides no other."""
-        aliases = self.aliases()
-        infos = []
-        for name in self.names():
-            try:
-                infos.append(self._info(name, aliases))
-            except NotFound:
-                continue  # deleted between the list and the look
-            except (ServerUnreachable, AccessDenied):
-                raise
-            except AdminError as error:
-                own = tuple(alias for alias, target in aliases.items() if target == name)
-                infos.append(CollectionInfo(name=name, status="red", aliases=own, trouble=str(error)))
-        return infos
-
-    def collection(self, name: str) -> CollectionInfo:
-        """One collection, by its own name or by an alias.
-
-        Raises:
-            NotFound: there is none of that name.
-        """
-        return self._info(name, self.aliases())
-
-    def _info(self, name: str, aliases: Mapping[str, str]) -> CollectionInfo:
-        result = self._rest.call("GET", self._path(name))
-        trouble, points = "", None
-        try:
-            points = self.count(name)
-        except (ServerUnreachable, AccessDenied):
-            raise
-        except AdminError as error:
-            trouble = f"its points cannot be counted: {error}"
-        real = aliases.get(name, name)
-        own = tuple(alias for alias, target in aliases.items() if target == real)
-        return schema.collection_info(real, result, points=points, aliases=own, trouble=trouble)
-
-    def exists(self, name: str) -> bool:
-        """Whether a collection, or an alias, of that name is there."""
-        try:
-            self._rest.call("GET", self._path(name))
-        except NotFound:
-            return False
-        return True
-
-    def create_collection(self, name: str, spec: CollectionSpec) -> None:
-        """Make a collection with its payload indexes, and read back that all of it was taken.
-
-        Raises:
-            RequestRejected: the server refuses, or there is one already.
-            Unsupported: the server ignored a field (an old one does so in silence); the collection is gone again.
-        """
-        check_stored_name(name)
-        if spec.params.get("metadata"):
-            versions.require(self.server().version, versions.Feature.METADATA)
-        body = schema.create_body(spec)
-        self._rest.call("PUT", self._path(name), body, timeout=self._slow)
-        try:
-            ignored = schema.ignored_fields(body, self._rest.call("GET", self._path(name))["config"])
-            if ignored:
-                raise _ignored(name, ignored)
-            for field, params in spec.payload_indexes.items():
-                self.create_payload_index(name, field, params)
-        except (Unsupported, RequestRejected):
-            self.delete_collection(name)  # made a moment ago by this very call, and empty
-            raise
-
-    def delete_collection(self, name: str) -> None:
-        """Delete a collection and its aliases.
-
-        Raises:
-            NotFound: there is none of that name.
-        """
-        check_stored_name(name)
-        if not self._rest.call("DELETE", self._path(name), timeout=self._slow):
-            raise NotFound(f"there is no collection “{plain(name)}”", fix="qdrant-admin collections list")
-
-    def set_alias(self, alias: str, collection: str) -> None:
-        """Point an alias to a collection, in one step when it points elsewhere now."""
-        self.set_aliases({alias: collection})
-
-    def set_aliases(self, wanted: Mapping[str, str]) -> None:
-        """Point aliases to collections, all of them in one step."""
-        there = self.aliases()
-        actions: list[dict[str, Any]] = []
-        for alias, collection in wanted.items():
-            check_collection_name(alias)
-            check_collection_name(collection)
-            if alias in there:
-                actions.append({"delete_alias": {"alias_name": alias}})
-            actions.append({"create_alias": {"alias_name": alias, "collection_name": collection}})
-        self._rest.call("POST", "/collections/aliases", {"actions": actions})
-
-    def delete_alias(self, alias: str) -> None:
-        """Drop an alias. Any text may be one, so nothing is refused: the name travels in a body.
-
-        Raises:
-            NotFound: there is no such alias.
-        """
-        if alias not in self.aliases():
-            raise NotFound(f"there is no alias “{plain(alias)}”", fix="qdrant-admin collections list")
-        self._rest.call("POST", "/collections/aliases", {"actions": [{"delete_alias": {"alias_name": alias}}]})
-
-    def create_payload_index(self, name: str, field: str, params: Mapping[str, Any]) -> None:
-        """Index a payload field, and read back that the index is what was asked for.
-
-        Raises:
-            Unsupported: the server ignored a parameter.
-        """
-        body = {"field_name": field, "field_schema": dict(params)}
-        self._rest.call("PUT", f"{self._path(name)}/index", body, timeout=self._slow, params=_WAIT)
-        kept = self._rest.call("GET", self._path(name)).get("payload_schema") or {}
-        ignored = schema.ignored_index_fields(params, kept.get(field))
-        if ignored:
-            raise _ignored(name, [f"{field}: {path}" for path in ignored])
-
-    def delete_payload_index(self, name: str, field: str) -> None:
-        """Drop the index of a payload field."""
-        self._rest.call("DELETE", f"{self._path(name)}/index/{quoted(field)}", timeout=self._slow, params=_WAIT)
-
     # -- points -------------------------------------------------------------------------------------------------
-
-    def count(self, name: str, *, filter: Filter | None = None, exact: bool = True) -> int:  # noqa: A002
-        """Points in a collection, or those that fit a filter."""
-        body: dict[str, Any] = {"exact": exact} | ({"filter": dict(filter)} if filter else {})
-        return int(self._rest.call("POST", f"{self._path(name)}/points/count", body, timeout=self._slow)["count"])
 
     def page(
         self,
@@ -438,53 +255,12 @@ class Database:
         answers = self._rest.call("POST", f"{self._path(name)}/points/query/batch", body, timeout=self._slow)
         return [[(point_id(one["id"]), float(one["score"])) for one in answer["points"]] for answer in answers]
 
-    def barrier(self, name: str) -> None:
-        """Make every acknowledged write durable: syncs the log of every shard and changes nothing (about 20 ms)."""
-        body: dict[str, Any] = {"payload": {}, "filter": {"must": [{"has_id": []}]}}
-        self._rest.call("POST", f"{self._path(name)}/points/payload", body, timeout=self._slow, params=_WAIT)
-
-    def nudge(self, name: str) -> None:
-        """Start the optimizers of a collection that is grey; it stays grey for ever otherwise."""
-        self._rest.call("PATCH", self._path(name), {"optimizers_config": {}}, timeout=self._slow)
-
-    def indexing_threshold(self, name: str) -> int | None:
-        """From how many kilobytes of vectors on a segment is indexed; 0: never."""
-        config = self._rest.call("GET", self._path(name))["config"]
-        value = (config.get("optimizer_config") or {}).get("indexing_threshold")
-        return None if value is None else int(value)
-
-    def set_indexing_threshold(self, name: str, kilobytes: int) -> None:
-        """Change it, and let the optimizers look anew; 0 holds all indexing back."""
-        body = {"optimizers_config": {"indexing_threshold": kilobytes}}
-        self._rest.call("PATCH", self._path(name), body, timeout=self._slow)
-
-    def _kinds(self, name: str) -> dict[str, VectorKind]:
-        """Asked for anew each time: a collection may have been made again with other vectors."""
-        config = self._rest.call("GET", self._path(name))["config"]
-        return schema.kinds(schema.vector_specs(config))
-
-    def _path(self, name: str) -> str:
-        check_collection_name(name)
-        return f"/collections/{quoted(name)}"
-
 
 def _wait(wait: bool) -> dict[str, str]:  # the flag itself is the word
     return {"wait": str(wait).lower()}
-
-
-def _alias_name(entry: Mapping[str, Any]) -> str:
-    return str(entry["alias_name"])
 
 
 def _shell(name: str) -> str:
     import shlex
 
     return shlex.quote(plain(name))
-
-
-def _ignored(name: str, fields: list[str]) -> Unsupported:
-    return Unsupported(
-        f"the server ignored settings of “{plain(name)}”",
-        why="it does not bear: " + ", ".join(plain(field) for field in fields),
-        fix="qdrant-admin status",
-    )
