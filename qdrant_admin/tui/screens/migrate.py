@@ -1,6 +1,5 @@
 """Migrate: how far, how fast, can I trust it? Choose a source, change the plan, watch the run, read the verdict."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,9 +16,9 @@ from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.migration import tell
 from qdrant_admin.migration.reports import MigrationReport, PlanReport, Reject
 from qdrant_admin.tui.jobs import JobView
-from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.migrate_choose import ChoosePane
+from qdrant_admin.tui.screens.migrate_edits import PlanEdits
 from qdrant_admin.tui.screens.migrate_past import PastPane, PastRun
 from qdrant_admin.tui.screens.migrate_plan import PlanPane
 from qdrant_admin.tui.screens.migrate_result import RejectsDialog, ResultPane
@@ -39,7 +38,7 @@ FOCUS = {
 }
 
 
-class MigrateScreen(BaseScreen):
+class MigrateScreen(PlanEdits):
     """Choose, plan, run, result, and what was done before: one at a time."""
 
     SECTION = "migrate"
@@ -75,11 +74,8 @@ class MigrateScreen(BaseScreen):
     def __init__(self) -> None:
         super().__init__()
         self._source = ""
-        self._options: PlanOptions | None = None
         self._tried: PlanOptions | None = None
         """The options of the plan that is being made."""
-        self._plan: PlanReport | None = None
-        """The plan that can be started, or that is running; none while another one is being made."""
         self._reopened = False
 
     def compose_body(self) -> ComposeResult:
@@ -130,7 +126,7 @@ class MigrateScreen(BaseScreen):
         self._source = self.query_one("#migrate-source", Input).value.strip()
         self._options = None
         if self._source:
-            self._ask_for_plan(PlanOptions())
+            self.ask_for_plan(PlanOptions())
 
     def action_browse(self) -> None:
         """Choose a folder instead of typing it."""
@@ -158,7 +154,7 @@ class MigrateScreen(BaseScreen):
 
     # planning
 
-    def _ask_for_plan(self, options: "PlanOptions") -> None:
+    def ask_for_plan(self, options: "PlanOptions") -> None:
         """Make a plan; the one that was there cannot be started any more."""
         source, self._tried, self._plan = self._source, options, None
         if self.pane == "plan":
@@ -187,58 +183,6 @@ class MigrateScreen(BaseScreen):
         self.query_one(ChoosePane).say(Content(""))
         self.query_one(PlanPane).show(plan)
         self._front("plan", "" if plan.collections else "#plan-more")
-
-    def _change(self, form: Callable[["PlanOptions"], None]) -> None:
-        if self._plan is not None and self._options is not None:
-            form(self._options)
-
-    def action_change(self) -> None:
-        """Change how everything is moved."""
-        from qdrant_admin.tui.screens import migrate_forms as forms
-
-        def ask(options: "PlanOptions") -> None:
-            def answered(values: dict[str, str] | None) -> None:
-                if values is not None:
-                    self._ask_for_plan(forms.changed(options, values))
-
-            self.app.push_screen(forms.settings_form(options), answered)
-
-        self._change(ask)
-
-    def action_change_one(self) -> None:
-        """Change what becomes of the collection under the cursor."""
-        from qdrant_admin.tui.screens import migrate_forms as forms
-
-        here = self.query_one(PlanPane).here
-
-        def ask(options: "PlanOptions") -> None:
-            def answered(values: dict[str, str] | None) -> None:
-                if values is not None and here is not None:
-                    self._ask_for_plan(forms.changed_collection(options, here, values))
-
-            if here is not None:
-                self.app.push_screen(forms.collection_form(here, options), answered)
-
-        self._change(ask)
-
-    @on(DataTable.RowSelected, "#plan-table")
-    def _row(self) -> None:
-        self.action_change_one()
-
-    def action_take(self) -> None:
-        """Take the collection under the cursor along, or leave it."""
-        from qdrant_admin.tui.screens import migrate_forms as forms
-
-        here = self.query_one(PlanPane).here
-        if here is not None:
-            left = here.source in (self._options.skip_collections if self._options else ())
-            self._change(lambda options: self._ask_for_plan(forms.taken(options, here.source, take=left)))
-
-    def action_policy(self) -> None:
-        """The next conflict policy; the plan is made anew with it."""
-        from qdrant_admin.tui.screens import migrate_forms as forms
-
-        self._change(lambda options: self._ask_for_plan(forms.next_policy(options)))
 
     # running
 
