@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 DEFAULT_BATCH = 256
 MAX_BATCH = 10_000
 WORKERS = 4
-"""Measured on two cores: with fewer the server waits for us, with more we wait for Python's lock."""
+"""What a prototype in one process did best with on two cores; more would wait for Python's lock."""
 MAX_WORKERS = 32
 _PAYLOAD_GUESS = 1024
 """Bytes a point, for the estimate of space: text and metadata of a short memory, and the graph."""

@@ -334,7 +334,8 @@ class _Run:
         return plans
 
     def _verify(self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]) -> Events:
-        yield StepStarted(step="verify", title="comparing every point with the source")
+        what = "every point" if self._plan.verify == "full" else "every id, and a sample of points,"
+        yield StepStarted(step="verify", title=f"comparing {what} with the source")
         for planned in wanted:
             verifier = Verifier(
                 self._source,
