@@ -10,7 +10,7 @@ from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.job_list import step_row
 
-FIGURES = 46
+FIGURES = 52
 """Cells that count, share, rate and time left need behind a bar."""
 
 
