@@ -141,6 +141,10 @@ class NavBar(Row):
         return look.key(number, name, f"app.go('{mode}')")
 
 
+TOLD_FROM = 12
+"""Cells from which on it is worth to begin with the step at work."""
+
+
 class JobLine(Row):
     """One running job in one line."""
 
@@ -165,12 +169,13 @@ class JobLine(Row):
             )
             figures = look.muted("  ".join(part for part in parts if part))
         told = look.muted(progress.note if progress and progress.note else step.title if step else "")
-        bar = (
-            look.bar(progress.done, progress.total, max(8, min(30, width // 5)))
-            if progress and progress.total
-            else Content("")
-        )
-        shown = Content("  ").join([part for part in (left, bar, figures, told) if part])
+        bar = Content("")
+        if progress is not None and progress.total:
+            room = width - left.cell_length - figures.cell_length - 4
+            bar = look.bar(progress.done, progress.total, max(8, min(30, width // 5, room)))
+        shown = Content("  ").join([part for part in (left, bar, figures) if part])
+        if width - shown.cell_length >= TOLD_FROM:
+            shown = look.line(shown, "  ", told)
         return look.cut(shown, width)
 
 
