@@ -379,7 +379,7 @@ class CannedData(Canned):
         return [] if self.empty else PAST[:limit]
 
     def save_migration(self, report: MigrationReport) -> list[Path]:
-        return [Path(f"/work/qdrant-admin-migration-{report.run}.{ending}") for ending in ("md", "json")]
+        return [Path(f"/home/me/qdrant-admin-migration-{report.run}.{ending}") for ending in ("md", "json")]
 
     def verify(self, options: VerifyOptions, cancel: CancelToken) -> Events:
         self.asked.append(options.how)
