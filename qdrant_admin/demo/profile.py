@@ -14,6 +14,7 @@ from qdrant_admin.config.profile import RuntimeChoice
 from qdrant_admin.config.secrets import forget_key, generate_key, store_key
 from qdrant_admin.config.settings import Settings, load_settings
 from qdrant_admin.core.errors import Refused
+from qdrant_admin.core.locks import Held, holding
 from qdrant_admin.server.choose import forget_docker
 from qdrant_admin.server.ports import next_free
 
@@ -30,17 +31,15 @@ def alone() -> Iterator[None]:
     Raises:
         Refused: another demo runs.
     """
-    import portalocker
-
     path = state_dir() / "demo.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with portalocker.Lock(path, timeout=0, fail_when_locked=True):
-            yield
-    except portalocker.LockException as error:
-        raise Refused(
-            "another demo is running", why=f"it holds {path}", fix="wait for it, then: qdrant-admin demo"
-        ) from error
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(holding(path))
+        except Held as error:
+            raise Refused(
+                "another demo is running", why=f"it holds {path}", fix="wait for it, then: qdrant-admin demo"
+            ) from error
+        yield
 
 
 def leftovers() -> list[str]:

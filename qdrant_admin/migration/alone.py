@@ -6,39 +6,27 @@ from pathlib import Path
 
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.errors import Refused
+from qdrant_admin.core.locks import Held, holding, is_held
 
 
 @contextlib.contextmanager
 def alone(run: str) -> Iterator[None]:
-    """Hold a run for this process; the lock goes with the process, however it ends.
+    """Hold a run for this process.
 
     Raises:
         Refused: another process holds it.
     """
-    import portalocker
-
-    path = _lock(run)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.open("w") as file:
+    with contextlib.ExitStack() as stack:
         try:
-            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-        except portalocker.LockException as error:
+            stack.enter_context(holding(_lock(run)))
+        except Held as error:
             raise Refused(f"run {run} is going on in another process", fix="qdrant-admin history list") from error
-        try:
-            yield
-        finally:
-            portalocker.unlock(file)
+        yield
 
 
 def is_running(run: str) -> bool:
     """Whether a process holds that run now."""
-    if not _lock(run).exists():
-        return False
-    try:
-        with alone(run):
-            return False
-    except Refused:
-        return True
+    return is_held(_lock(run))
 
 
 def _lock(run: str) -> Path:

@@ -1,5 +1,7 @@
 """One check of a server at a time: two that restart it would each see the other's restart as a fault."""
 
+import contextlib
+
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.locks import Held, holding
@@ -13,12 +15,13 @@ def alone(ws: Workspace, events: Events) -> Events:
     Raises:
         Refused: somebody does.
     """
-    try:
-        with holding(lock_of(ws.settings.name)):
-            yield from events
-    except Held as error:
-        raise Refused(
-            "another check of this server is going on",
-            why="both would restart it, and neither could tell what the other did",
-            fix="wait for it to end",
-        ) from error
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(holding(lock_of(ws.settings.name)))
+        except Held as error:
+            raise Refused(
+                "another check of this server is going on",
+                why="both would restart it, and neither could tell what the other did",
+                fix="wait for it to end",
+            ) from error
+        yield from events

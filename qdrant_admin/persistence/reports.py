@@ -80,14 +80,32 @@ class BaselineCheck(Frozen):
     """`before` is what was there then, `after` what is there now."""
 
 
-class VerifyReport(Report):
-    """What a restart did to what the server holds."""
+class Proof(Report):
+    """What every check ends with."""
 
     profile: str
-    how: VerifyHow
     verdict: Verdict
     reason: str = ""
     """Why it is inconclusive, or what was lost, in one sentence."""
+    fix: str = ""
+    server_version: str = ""
+    storage: str = ""
+    at: datetime
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.verdict == "persisted" else 1
+
+    @property
+    def verdict_word(self) -> str:
+        return self.verdict
+
+
+class VerifyReport(Proof):
+    """What a restart did to what the server holds."""
+
+    how: VerifyHow
     collections: tuple[CollectionCheck, ...]
     chosen: tuple[str, ...] = ()
     """Names of the collections that were asked for; empty: all."""
@@ -106,19 +124,6 @@ class VerifyReport(Report):
     """What the verdict rests on, in words."""
     cause: str = ""
     """Likely cause of a loss, where one was found."""
-    fix: str = ""
-    server_version: str = ""
-    storage: str = ""
-    at: datetime
-    seconds: float
-
-    @property
-    def exit_code(self) -> int:
-        return 0 if self.verdict == "persisted" else 1
-
-    @property
-    def verdict_word(self) -> str:
-        return self.verdict
 
     def summary(self) -> str:
         points = sum(check.after.points for check in self.collections if check.after)
@@ -154,12 +159,9 @@ class CrashLoss(Frozen):
     found: str
 
 
-class CrashReport(Report):
+class CrashReport(Proof):
     """What a server kept of what it had acknowledged when it was killed."""
 
-    profile: str
-    verdict: Verdict
-    reason: str = ""
     wait: bool
     seed: int
     cycles: tuple[Cycle, ...]
@@ -173,19 +175,6 @@ class CrashReport(Report):
     recovery_max_seconds: float | None = None
     left: tuple[str, ...] = ()
     """Canary collections that could not be removed."""
-    fix: str = ""
-    server_version: str = ""
-    storage: str = ""
-    at: datetime
-    seconds: float
-
-    @property
-    def exit_code(self) -> int:
-        return 0 if self.verdict == "persisted" else 1
-
-    @property
-    def verdict_word(self) -> str:
-        return self.verdict
 
     def summary(self) -> str:
         kills = counted(sum(one.how == "kill" for one in self.cycles), "kill")

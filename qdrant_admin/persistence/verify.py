@@ -87,7 +87,7 @@ class _Check:
             try:
                 yield from self._all_rounds(state)
             finally:  # a process that is killed does not come by here
-                if not self._gave_up:
+                if not self._gave_up and self._options.how != "none":  # a mere look ends no other check
                     pending.forget(self._ws.store, self._ws.settings.name)
 
     def _keep_first_look(self, state: RuntimeState) -> None:

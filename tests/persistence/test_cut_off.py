@@ -17,6 +17,7 @@ from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.persistence.finish import finish
 from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.persistence.reports import VerifyReport
+from qdrant_admin.persistence.survey import Survey
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import drain, fill, prove
@@ -67,6 +68,16 @@ def test_a_check_that_was_cut_off_is_told_and_can_be_finished(ws: Workspace) -> 
     assert [one.action for one in status(ws).attention if one.action == "finish_check"] == []
     with pytest.raises(NotFound):
         finished(ws)
+
+
+def test_the_first_look_is_kept_until_there_is_a_verdict(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(ws)
+    killed_in_the_middle(ws)
+    assert prove(ws, "none").verdict == "persisted", "a mere look, which is not the second one"
+    with monkeypatch.context() as patch:
+        patch.setattr(Survey, "writers", lambda _: ("upsert",))
+        assert finished(ws).verdict == "inconclusive"
+    assert finished(ws).verdict == "persisted"
 
 
 def test_a_loss_behind_the_cut_is_found(ws: Workspace) -> None:
