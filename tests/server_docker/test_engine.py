@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from qdrant_admin.core import install
 from qdrant_admin.core.errors import EngineUnavailable
 from qdrant_admin.server.docker import engine as module
 from qdrant_admin.server.docker.engine import Engine, find_engine, product
@@ -96,7 +97,7 @@ def test_ssh_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(EngineUnavailable) as absent:
         find_engine("ssh://somebody@127.0.0.1")
-    assert absent.value.fix == "pip install 'qdrant-admin[ssh]'"
+    assert absent.value.fix == install.command("qdrant-admin[ssh]")
 
 
 @pytest.mark.docker

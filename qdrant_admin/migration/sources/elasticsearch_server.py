@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from qdrant_admin.core import install
 from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.migration.sources.index_mapping import Shape
 from qdrant_admin.migration.sources.search_server import KEPT_ALIVE, SearchServer
@@ -69,6 +70,6 @@ class ElasticsearchServer(SearchServer):
             return SourceUnreadable(
                 f"the {self.title} at {self._uri.url} is older than its client here",
                 why="a client of version 9 is not understood by a server of version 8",
-                fix="pip install 'elasticsearch>=8,<9'",
+                fix=install.command("elasticsearch>=8,<9"),
             )
         return super()._fault(error)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from qdrant_admin.core import install
 from qdrant_admin.core.errors import AdminError, BadInput
 
 ENTRY_POINTS = "qdrant_admin.sources"
@@ -291,9 +292,9 @@ def check_installed(kind: SourceKind) -> None:
 
 
 def _not_installed(kind: SourceKind, missing: list[str]) -> AdminError:
-    package = f"qdrant-admin[{kind.extra}]" if kind.extra else " ".join(missing)
+    wanted = [f"qdrant-admin[{kind.extra}]"] if kind.extra else missing
     return BadInput(
         f"reading a {kind.title} needs {', '.join(missing)}, which is not installed",
         why="every such source has an extra of its own, so that nobody carries what is not used",
-        fix=f"pip install '{package}'",
+        fix=install.command(*wanted),
     )
