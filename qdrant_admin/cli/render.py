@@ -13,10 +13,10 @@ from rich.text import Text
 from qdrant_admin.cli.console import is_ascii, messages
 from qdrant_admin.cli.drawing import TONES, fit
 from qdrant_admin.core import words
-from qdrant_admin.core.events import Finished, LogLines, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.core.events import Finished, LogLines, Notice, PartDone, Progress, StepFinished, StepStarted
 from qdrant_admin.core.text import plain
 
-AnyEvent = StepStarted | StepFinished | Progress | Notice | LogLines | Finished
+AnyEvent = StepStarted | StepFinished | Progress | Notice | LogLines | PartDone | Finished
 PLAIN_EVERY_SECONDS = 3.0
 """Without a terminal, progress is a line in somebody's log: often enough to see life, not to fill a disk."""
 BAR = 16

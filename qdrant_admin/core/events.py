@@ -77,6 +77,13 @@ class LogLines(Frozen):
     lines: tuple[str, ...]
 
 
+class PartDone(Frozen):
+    """A part of the coming report that is known already, one restart of several: a face can draw it at once."""
+
+    kind: Literal["part_done"] = "part_done"
+    part: SerializeAsAny[Frozen]
+
+
 class Finished(Frozen):
     """The operation is over; nothing follows."""
 
@@ -84,5 +91,7 @@ class Finished(Frozen):
     report: SerializeAsAny[Report]
 
 
-Event = Annotated[StepStarted | StepFinished | Progress | Notice | LogLines | Finished, Field(discriminator="kind")]
-Events = Iterator[StepStarted | StepFinished | Progress | Notice | LogLines | Finished]
+Event = Annotated[
+    StepStarted | StepFinished | Progress | Notice | LogLines | PartDone | Finished, Field(discriminator="kind")
+]
+Events = Iterator[StepStarted | StepFinished | Progress | Notice | LogLines | PartDone | Finished]

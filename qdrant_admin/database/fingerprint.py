@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.database.canonical import SUM_MODULUS, PointHash, hash_point, id_of_key
-from qdrant_admin.database.ledger import Ledger, what_changed
+from qdrant_admin.database.ledger import Ledger, Record, what_changed
 from qdrant_admin.database.models import CollectionInfo, Point, PointId, VectorKind
 from qdrant_admin.database.probes import Probe, ProbeFinder
 from qdrant_admin.database.sampling import Sample
@@ -75,6 +75,10 @@ class Difference:
     what: What
     parts: tuple[str, ...] = ()
     """What of a changed point differs, in words: `vector ""`, `payload field title`."""
+    vectors: tuple[str, ...] = ()
+    """Names of the vectors that it had before; none of a point that was not there."""
+    fields: tuple[str, ...] | None = None
+    """Its payload fields before; None where they are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,15 +229,20 @@ def differences(before: Ledger, after: Ledger) -> Iterator[Difference]:
     old, new = next(left, None), next(right, None)
     while old is not None or new is not None:
         if old is not None and (new is None or old.key < new.key):
-            yield Difference(id_of_key(old.key), "missing")
+            yield _difference(old, "missing")
             old = next(left, None)
         elif new is not None and (old is None or new.key < old.key):
             yield Difference(id_of_key(new.key), "extra")
             new = next(right, None)
         elif old is not None and new is not None:
             if old.whole != new.whole:
-                yield Difference(id_of_key(old.key), "changed", what_changed(old, new))
+                yield _difference(old, "changed", what_changed(old, new))
             old, new = next(left, None), next(right, None)
+
+
+def _difference(old: Record, what: What, parts: tuple[str, ...] = ()) -> Difference:
+    fields = None if old.fields is None else tuple(old.fields)
+    return Difference(id_of_key(old.key), what, parts, tuple(old.vectors), fields)
 
 
 def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[str]:

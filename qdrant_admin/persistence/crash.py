@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled
-from qdrant_admin.core.events import Event, Events, Finished, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, Progress, StepFinished, StepStarted
 from qdrant_admin.core.history import recorded
 from qdrant_admin.core.words import counted, duration
 from qdrant_admin.lifecycle.commands import command
@@ -106,9 +106,11 @@ class _Test:
         for number in range(self._options.cycles):
             self._cancel.check()
             self._cycle("kill")
+            yield PartDone(part=self._cycles[-1])
             note = f"back in {duration(self._cycles[-1].recovery_seconds)}"
             yield Progress(step=STEP, done=number + 1, total=self._options.cycles, unit="steps", note=note)
         self._cycle("graceful")  # what survived a crash must survive an orderly stop as well
+        yield PartDone(part=self._cycles[-1])
         yield StepFinished(step=STEP, outcome="failed" if self._lost else "ok", detail=self._words())
 
     def _cycle(self, how: RestartHow) -> None:

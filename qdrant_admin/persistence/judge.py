@@ -192,7 +192,13 @@ def _named_points(found: Comparison, zeroed: Zeroed) -> Iterator[PointDifference
     for difference in found.points:
         zero = zeroed.get(difference.id, frozenset())
         parts = [f"{part}, all zeros now" if part in zero else part for part in difference.parts]
-        yield PointDifference(id=str(difference.id), what=difference.what, detail="; ".join(parts))
+        yield PointDifference(
+            id=str(difference.id),
+            what=difference.what,
+            detail="; ".join(parts),
+            vectors=difference.vectors,
+            fields=difference.fields,
+        )
 
 
 def _zeroed(database: Database, name: str, found: Comparison) -> Zeroed:

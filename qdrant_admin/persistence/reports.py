@@ -32,6 +32,10 @@ class PointDifference(Frozen):
     what: Literal["missing", "extra", "changed"]
     detail: str = ""
     """What of it changed, in words: `vector ""`, `payload field title`."""
+    vectors: tuple[str, ...] = ()
+    """Names of the vectors that it had before."""
+    fields: tuple[str, ...] | None = None
+    """Its payload fields before; None where they are not known: of their values only digests were kept."""
 
 
 class CollectionCheck(Frozen):

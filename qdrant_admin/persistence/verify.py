@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, Refused
-from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
+from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, StepFinished, StepStarted
 from qdrant_admin.core.history import recorded
 from qdrant_admin.core.jsonable import to_json
 from qdrant_admin.core.words import counted
@@ -131,7 +131,9 @@ class _Check:
         self._after = Survey()
         yield from self._look_after(how)
         judgement = yield from self._compare(how)
-        self._rounds.append(Round(how=how, verdict=judgement.verdict, ready_seconds=ready))
+        round_ = Round(how=how, verdict=judgement.verdict, ready_seconds=ready)
+        self._rounds.append(round_)
+        yield PartDone(part=round_)
         return judgement
 
     def _settle(self) -> Generator[Event, None, None]:

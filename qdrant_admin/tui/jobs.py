@@ -24,11 +24,12 @@ from qdrant_admin.core.events import (
     LogLines,
     Notice,
     Outcome,
+    PartDone,
     Progress,
     StepFinished,
     StepStarted,
 )
-from qdrant_admin.core.reports import Report
+from qdrant_admin.core.reports import Frozen, Report
 
 JobState = Literal["running", "paused", "stopping", "done", "failed", "cancelled"]
 NOTICES_KEPT = 200
@@ -98,6 +99,8 @@ class JobView:
     """The first notices of records that were not stored."""
     rates: tuple[Rate, ...] = ()
     log: tuple[str, ...] = ()
+    parts: tuple[Frozen, ...] = ()
+    """Of the coming report, as far as they are known."""
     report: Report | None = None
     failure: JobFailure | None = None
     seconds: float = 0.0
@@ -131,23 +134,26 @@ class JobView:
 def folded(view: JobView, event: Event) -> JobView:
     """The view after one more event."""
     match event:
-        case StepStarted():
-            others = tuple(step for step in view.steps if step.step != event.step)
-            return replace(view, steps=(*others, StepView(event.step, event.title)))
-        case StepFinished():
-            steps = tuple(
-                replace(step, outcome=event.outcome, detail=event.detail) if step.step == event.step else step
-                for step in view.steps
-            )
-            return replace(view, steps=steps)
+        case StepStarted() | StepFinished():
+            return replace(view, steps=_stepped(view.steps, event))
         case Progress():
             return replace(view, progress={**view.progress, (event.step, event.item): event}, latest=event)
         case Notice():
             return _noticed(view, event)
         case LogLines():
             return replace(view, log=(*view.log, *event.lines)[-LOG_LINES_KEPT:])
+        case PartDone():
+            return replace(view, parts=(*view.parts, event.part))
         case Finished():
             return replace(view, report=event.report)
+
+
+def _stepped(steps: tuple[StepView, ...], event: StepStarted | StepFinished) -> tuple[StepView, ...]:
+    if isinstance(event, StepStarted):
+        return (*(step for step in steps if step.step != event.step), StepView(event.step, event.title))
+    return tuple(
+        replace(step, outcome=event.outcome, detail=event.detail) if step.step == event.step else step for step in steps
+    )
 
 
 def _noticed(view: JobView, event: Notice) -> JobView:
