@@ -137,6 +137,7 @@ class CatchUp:
         pace = Pace(step, max(self.plan.count, *(one.read for one in self.passes)), item=self.plan.target)
         yield pace.event()
         yield from self.weather.through(lambda: self._differences(source, now, pace))
+        self.origins.pass_is_whole()
         yield from self.weather.through(lambda: self._gone(now))
         yield pace.event()
 

@@ -39,20 +39,14 @@ class Following:
         """Give everything back."""
         self._open.close()
 
-    def recorded(self, source: Source, planned: CollectionPlan, *, first: bool) -> Source:
-        """The source of a copy, noting what it gives where that is wanted.
+    def begin(self, planned: CollectionPlan) -> None:
+        """The copy of one collection is about to begin: nothing in a target that was made for it came from anywhere."""
+        if self.plan.catch_up and planned.action == "create":
+            self._origins_of(planned).begin_anew()
 
-        Args:
-            source: as it was opened.
-            planned: the collection.
-            first: whether nothing of it was copied before.
-        """
-        if not self.plan.catch_up:
-            return source
-        origins = self._origins_of(planned)
-        if planned.action == "create" and first:
-            origins.begin_anew()
-        return Recorded(source, origins)
+    def recorded(self, source: Source, planned: CollectionPlan) -> Source:
+        """The source of a copy, noting what it gives where that is wanted."""
+        return Recorded(source, self._origins_of(planned)) if self.plan.catch_up else source
 
     def follow(self, planned: CollectionPlan, slots: Mapping[str, VectorSpec]) -> Events:
         """Pass over one collection until nothing differs."""

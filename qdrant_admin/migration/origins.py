@@ -54,8 +54,8 @@ class Origins:
             )
         except (OSError, sqlite3.Error) as error:
             raise StorageUnusable(f"{self.path} cannot be used", why=str(error), fix=f'rm "{self.path}"') from error
-        self.number = self._one("SELECT coalesce(max(met), 0) FROM ids")
-        """Of the pass that is under way, counted over all calls."""
+        self.number = self._one("PRAGMA user_version")
+        """Of the pass that is under way, counted over all calls; the last whole one before the first of this call."""
         return self
 
     def __exit__(
@@ -71,6 +71,11 @@ class Origins:
     def next_pass(self) -> None:
         """From here on, what is met is met by another pass."""
         self.number += 1
+
+    def pass_is_whole(self) -> None:
+        """It has seen all of the source. One that was cut off counts for nothing: its number is given once more."""
+        with self._lock:
+            self._database.execute(f"PRAGMA user_version = {self.number:d}")
 
     def meet(self, ids: Iterable[PointId]) -> None:
         """These are at the source now."""

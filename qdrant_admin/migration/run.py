@@ -202,7 +202,7 @@ class _Run:
         there = self._database.exists(planned.target)
         if planned.method == "snapshot" and self._left_to_snapshot(planned, there=there):
             if not known:
-                self._save([Checkpoint(collection=planned.source)])
+                self._begin(planned, parts=1)
             yield StepFinished(step=step, detail="made out of the snapshot")
             return {slot.name: slot for slot in planned.spec.vectors}
         if not there:
@@ -224,9 +224,13 @@ class _Run:
                 fix=command(self._plan.source, "--on-conflict", "rename"),
             )
         if not known:
-            self._save([Checkpoint(collection=planned.source, span=number) for number in range(len(planned.spans))])
+            self._begin(planned, parts=len(planned.spans))
         yield StepFinished(step=step, detail="was there" if there else "made")
         return {slot.name: slot for slot in info.vectors}
+
+    def _begin(self, planned: CollectionPlan, *, parts: int) -> None:
+        self.following.begin(planned)
+        self._save([Checkpoint(collection=planned.source, span=number) for number in range(parts)])
 
     def _check_unchanged(self, planned: CollectionPlan) -> None:
         if planned.source_mark and mark_of(self._source, planned.source) != planned.source_mark:
@@ -269,7 +273,7 @@ class _Run:
                 continue
             task = Task(
                 plan=planned,
-                source=self.following.recorded(self._source, planned, first=not self._total(planned).read),
+                source=self.following.recorded(self._source, planned),
                 database=self._database,
                 slots=slots[planned.source],
                 batch_size=self._plan.batch_size,

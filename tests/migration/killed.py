@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import traceback
+from typing import Any
 
 from qdrant_admin.config.places import state_file
 from qdrant_admin.config.profile import Profile
@@ -31,8 +32,8 @@ _WANTED = (
 )
 
 
-def migration(*, home: str, url: str, grpc_port: int, source: str, workers: int) -> bool:
-    """Go on with an unfinished run, or begin one; whether it ended well."""
+def migration(*, home: str, url: str, grpc_port: int, source: str, workers: int, **options: Any) -> bool:
+    """Go on with an unfinished run, or begin one with these options; whether it ended well."""
     os.environ["QDRANT_ADMIN_HOME"] = home
     profile = Profile(runtime="remote", url=url, grpc_port=grpc_port)
     ws = Workspace(Settings(name="test", profile=profile), StateStore(state_file()))
@@ -40,8 +41,8 @@ def migration(*, home: str, url: str, grpc_port: int, source: str, workers: int)
     runs = unfinished(ws.store)
     if runs:
         return followed(resume(ws, runs[0], cancel=cancel))
-    options = PlanOptions(batch_size=3, workers=workers, method="stream")
-    return followed(migrate(ws, last(plan(ws, source, options, cancel=cancel)), cancel=cancel))
+    chosen = PlanOptions(batch_size=3, workers=workers, method="stream", **options)
+    return followed(migrate(ws, last(plan(ws, source, chosen, cancel=cancel)), cancel=cancel))
 
 
 def followed(events: Events) -> bool:
@@ -51,7 +52,7 @@ def followed(events: Events) -> bool:
         if isinstance(event, Progress) and event.step == "copy" and not event.item:
             done = event.done
             say(f"at {done}")
-        if isinstance(event, StepStarted) and event.step in {"indexing", "verify"}:
+        if isinstance(event, StepStarted) and event.step.startswith(("indexing", "catch-up", "verify")):
             done += 1
             say(f"at {done}")
         if isinstance(event, Finished):

@@ -14,6 +14,7 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.migration import catch_up
 from qdrant_admin.migration.checkpoint import unfinished
+from qdrant_admin.migration.origins import Origins
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport
 from qdrant_admin.migration.run import migrate, resume
 from tests.migration.support import last, local_store, moved, numbered, planned, workspace
@@ -253,6 +254,19 @@ def test_a_record_that_cannot_be_stored_is_rejected_once(server: Server, target:
     again = moved(workspace(server), f"qdrant-local:{folder}", catch_up=True)
     assert (again.verdict, result(again).rejected, len(again.rejects)) == ("differs", 1, 1)
     assert target.count("notes") == 3
+
+
+def test_a_pass_that_was_cut_off_has_missed_nothing() -> None:
+    """What only such a one has not met is not gone for sure, however far it came."""
+    with Origins("qdrant-local:/s", "notes", "http://127.0.0.1:1", "notes") as origins:
+        origins.meet([1, 2])
+        origins.next_pass()
+        origins.meet([1])
+    with Origins("qdrant-local:/s", "notes", "http://127.0.0.1:1", "notes") as origins:
+        origins.next_pass()
+        origins.meet([1])
+        origins.pass_is_whole()
+        assert origins.last_met([1, 2]) == {1: origins.number, 2: origins.number - 1}
 
 
 def test_deleting_wants_the_passes(server: Server, other: Server, source: Database) -> None:

@@ -28,6 +28,8 @@ from tests.support.real import Server
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 COUNT = 1500
+CHANGES = 12
+FOLLOWING = {"catch_up": True, "delete_gone": True}
 SOON = DENSE | {"optimizers_config": {"indexing_threshold": 10}}
 """So that indexing is held back, and has to be given back by somebody else than who held it."""
 CASES = [
@@ -134,6 +136,35 @@ def check(server: Server, source: str, name: str) -> None:
         assert {record.id: (record.payload, np.asarray(record.vectors[""]).tobytes()) for record in records} == found
         with Database(server.endpoint) as database:
             assert database.indexing_threshold(name) == 10
+
+
+def test_killed_while_it_catches_up_it_ends_with_exactly_the_source(
+    nursery: "subprocess.Popen[bytes]", server: Server, other_server: Server, isolated_home: Path, tmp_path: Path
+) -> None:
+    """The source goes on changing, also while nobody follows it: what is gone there goes, what came later comes."""
+    ws = workspace(server)
+    source = source_of("server", tmp_path, other_server)
+    chance = random.Random("catch up")  # noqa: S311 - the same moments on every run
+    fields = {"url": server.url, "grpc_port": server.grpc_port, "source": source, "workers": 4, **FOLLOWING}
+    kills = 0
+    with Database(other_server.endpoint) as database:
+        for goal in sorted([0, *(chance.randint(0, COUNT + 4) for _ in range(CHANGES))]):
+            kills += run_and_kill(nursery, goal, chance.uniform(0, 0.05), home=str(isolated_home), **fields)
+            change(database, chance)
+    assert kills > CHANGES // 2
+    runs = unfinished(ws.store)
+    report = last(resume(ws, runs[0], cancel=CancelToken())) if runs else moved(ws, source, **FOLLOWING)
+    assert report.verdict == "verified"
+    assert everything(server, "c") == everything(other_server, "c")
+    assert unfinished(ws.store) == []
+
+
+def change(database: Database, chance: random.Random) -> None:
+    """Some points go, some become others, some are new."""
+    gone, other, new = (chance.sample(range(COUNT + 300), 30) for _ in range(3))
+    database.delete_points("c", gone)
+    points = [Point(n, {"n": chance.random()}, {"": np.array([n, 1, 2, 3], dtype=np.float32)}) for n in other + new]
+    database.upsert("c", points)
 
 
 @pytest.fixture(scope="module")
