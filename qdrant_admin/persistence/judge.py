@@ -196,6 +196,7 @@ def _named_points(found: Comparison, zeroed: Zeroed) -> Iterator[PointDifference
             id=str(difference.id),
             what=difference.what,
             detail="; ".join(parts),
+            parts=tuple(parts),
             vectors=difference.vectors,
             fields=difference.fields,
         )

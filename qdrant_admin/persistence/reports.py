@@ -32,6 +32,8 @@ class PointDifference(Frozen):
     what: Literal["missing", "extra", "changed"]
     detail: str = ""
     """What of it changed, in words: `vector ""`, `payload field title`."""
+    parts: tuple[str, ...] = ()
+    """The same, one by one."""
     vectors: tuple[str, ...] = ()
     """Names of the vectors that it had before."""
     fields: tuple[str, ...] | None = None
