@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from qdrant_admin.config.places import config_file
 from qdrant_admin.config.profile import DEFAULT_PROFILE, Profile
-from qdrant_admin.core.errors import BadInput, NotFound, StorageUnusable
+from qdrant_admin.core.errors import BadInput, StorageUnusable
 from qdrant_admin.core.text import plain
 
 LOCK_SECONDS = 10.0
@@ -87,7 +87,7 @@ def delete_profile(name: str) -> None:
     """Remove a profile from the file. Its server and its data are not touched.
 
     Raises:
-        NotFound: the file has no such profile.
+        BadInput: the file has no such profile.
     """
     with _locked() as path:
         chosen, profiles = _read()
@@ -104,7 +104,7 @@ def set_default_profile(name: str) -> None:
     """Make a profile the one that is meant when none is named.
 
     Raises:
-        NotFound: there is no such profile.
+        BadInput: there is no such profile.
     """
     with _locked() as path:
         profiles = _read()[1]
@@ -122,13 +122,13 @@ def set_default_profile(name: str) -> None:
         _replace(path, document.as_string())
 
 
-def unknown_profile(name: str, profiles: Mapping[str, Profile]) -> NotFound:
+def unknown_profile(name: str, profiles: Mapping[str, Profile]) -> BadInput:
     """The error that lists the profiles there are and says how to make one."""
     known = sorted({DEFAULT_PROFILE, *profiles})
     near = difflib.get_close_matches(name, known, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     valid = _NAME.fullmatch(name)
-    return NotFound(
+    return BadInput(
         f"there is no profile “{plain(name)}”",
         why=f"the profiles are: {', '.join(known)}{hint}",
         fix=f"qdrant-admin profiles add {name}" if valid else "qdrant-admin profiles list",

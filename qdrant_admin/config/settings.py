@@ -88,8 +88,7 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
         flags: profile keys given on the command line; None means not given.
 
     Raises:
-        BadInput: the file, a variable or a flag is wrong.
-        NotFound: there is no such profile.
+        BadInput: the file, a variable or a flag is wrong, or there is no such profile.
     """
     profiles = file.read_profiles()
     name = profile or file.default_profile()

@@ -36,10 +36,10 @@ def test_a_wrong_command_line_is_2_with_a_hint(run: Run, arguments: list[str], h
 
 def test_an_error_has_three_parts_in_words_and_in_json(run: Run) -> None:
     ran = run("status", "--profile", "wrk", "--json")
-    assert ran.code == 1
+    assert ran.code == 2
     assert set(ran.json["error"]) == {"what", "why", "fix"}
     assert ran.json["error"]["fix"] == "qdrant-admin profiles add wrk"
-    assert ran.json["exit_code"] == 1
+    assert ran.json["exit_code"] == 2
     lines = ran.err.splitlines()
     assert lines[0].startswith("✕ there is no profile “wrk”")
     assert lines[-1] == "  do now: qdrant-admin profiles add wrk"

@@ -8,7 +8,7 @@ import pytest
 
 from qdrant_admin.config import file
 from qdrant_admin.config.places import config_file
-from qdrant_admin.core.errors import BadInput, NotFound
+from qdrant_admin.core.errors import BadInput
 
 
 def put(text: str) -> Path:
@@ -116,7 +116,7 @@ def test_deleting_takes_the_default_with_it() -> None:
     file.delete_profile("work")
     assert file.read_profiles() == {}
     assert file.default_profile() == "local"
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(BadInput) as caught:
         file.delete_profile("work")
     assert "local" in caught.value.why
 

@@ -4,7 +4,7 @@ import pytest
 
 from qdrant_admin.config.file import write_profile
 from qdrant_admin.config.settings import load_settings
-from qdrant_admin.core.errors import BadInput, NotFound
+from qdrant_admin.core.errors import BadInput
 
 Env = pytest.MonkeyPatch
 
@@ -182,7 +182,7 @@ def test_an_empty_key_is_none_and_told(monkeypatch: Env) -> None:
 
 def test_a_profile_that_is_not_there_lists_those_that_are() -> None:
     write_profile("work", {"port": 7000})
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(BadInput) as caught:
         load_settings("wrk")
     assert "local, work" in caught.value.why
     assert "did you mean work?" in caught.value.why
