@@ -22,6 +22,7 @@ def history(context: click.Context, call: Call) -> None:
       qdrant-admin history
       qdrant-admin history list --operation verify
       qdrant-admin history show 12
+      qdrant-admin history trends
     """
     context.obj = asdict(call)
     if context.invoked_subcommand is None:
@@ -82,6 +83,22 @@ def history_show(call: Call, entry: int, form: str) -> None:
         write_json(json.loads(report))
     else:
         write(_written(store.entry(entry), report, form))
+
+
+@history.command("trends")
+@click.option("--limit", type=click.IntRange(1, 1000), default=30, show_default=True, help="How many checks back.")
+@common
+def history_trends(call: Call, limit: int) -> None:
+    """Show how the checks of this profile have gone: verdict, time to ready, points, size on disk.
+
+    Examples:
+      qdrant-admin history trends
+      qdrant-admin history trends --limit 100 --json
+    """
+    from qdrant_admin.persistence.trends import trends
+
+    ws = call.workspace()
+    call.finish(trends(ws.store, ws.settings.name, limit))
 
 
 def _written(entry: "HistoryEntry", report: str, form: str) -> str:

@@ -1,21 +1,22 @@
 """The picture of a proof: the verdict first, large and plain, then what it rests on."""
 
+import statistics
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from qdrant_admin.cli.drawing import cell, facts, fit, listing, state
+from qdrant_admin.cli.drawing import advice, cell, facts, fit, listing, state
 from qdrant_admin.core import words
 from qdrant_admin.core.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pydantic import BaseModel
 
     from qdrant_admin.demo.reports import DemoReport
     from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, Side, VerifyReport
+    from qdrant_admin.persistence.trends import TrendReport
 
 _PLAIN = {
     "persisted": "Everything is there. Nothing is missing, nothing has changed.",
@@ -24,6 +25,8 @@ _PLAIN = {
     "inconclusive": "This could not be decided.",
 }
 _LOSSES_SHOWN = 20
+_SPARKS = 40
+"""As many bars as go beside their words into 80 columns."""
 _MARKS = {"missing": "-", "extra": "+", "changed": "~"}
 
 
@@ -66,6 +69,37 @@ def _rounds(report: "VerifyReport", ascii_only: bool) -> RenderableType:
     return table
 
 
+def trend(report: "TrendReport", ascii_only: bool) -> RenderableType:
+    """The checks of a profile, oldest first, and above them what became of their figures."""
+    if not report.points:
+        return advice("nothing has been checked yet; do now", "qdrant-admin verify", ascii_only=ascii_only)
+    grid = facts()
+    figures: tuple[tuple[str, list[float | None], Callable[[float], str]], ...] = (
+        ("ready again after", [one.ready_seconds for one in report.points], words.duration),
+        ("points", [one.points for one in report.points], lambda value: words.number(round(value))),
+        ("on disk", [one.storage_bytes for one in report.points], lambda value: words.size(round(value))),
+    )
+    for label, values, told in figures:
+        known = [value for value in values if value is not None][-_SPARKS:]
+        if known:
+            drawn = words.sparkline(known, ascii_only=ascii_only)
+            between = f"last {told(known[-1])}, median {told(statistics.median(known))}"
+            grid.add_row(label, Text.assemble((drawn, "cyan"), f"  {fit(between, ascii_only)}"))
+    columns = ("check", "when", "how", "verdict", "ready after", "points", "on disk")
+    table = listing(*columns, right=("check", "ready after", "points", "on disk"))
+    for one in report.points:
+        table.add_row(
+            str(one.entry),
+            words.clock(one.at),
+            one.how,
+            state(one.verdict, ascii_only=ascii_only),
+            "" if one.ready_seconds is None else words.duration(one.ready_seconds),
+            words.number(one.points),
+            "" if one.storage_bytes is None else words.size(one.storage_bytes),
+        )
+    return Group(grid, Text(), table)
+
+
 def crash(report: "CrashReport", ascii_only: bool) -> RenderableType:
     """The verdict of a crash test, what was lost, and how long the server took to come back."""
     head = state(report.verdict, ascii_only=ascii_only, bold=True)
@@ -103,7 +137,7 @@ def _recovery(report: "CrashReport") -> str:
 
 
 def demo_story(
-    report: "DemoReport", ascii_only: bool, picture: "Callable[[BaseModel], RenderableType]"
+    report: "DemoReport", ascii_only: bool, picture: Callable[["BaseModel"], RenderableType]
 ) -> RenderableType:
     """The demonstration's chapters, each as its own report is drawn, and what is left of it."""
     parts: list[RenderableType] = []

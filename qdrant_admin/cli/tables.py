@@ -10,7 +10,7 @@ from qdrant_admin.cli import moves
 from qdrant_admin.cli.drawing import cell, facts, fit, listing, remark, state, vectors
 from qdrant_admin.cli.exported import exported_card
 from qdrant_admin.cli.found import found_picture
-from qdrant_admin.cli.proof import crash, demo_story, verification
+from qdrant_admin.cli.proof import crash, demo_story, trend, verification
 from qdrant_admin.core import words
 from qdrant_admin.core.text import plain
 
@@ -255,6 +255,7 @@ _PICTURES: dict[str, Callable[[Any, bool], RenderableType]] = {
     "PointReport": point_card,
     "PlanReport": moves.plan_picture,
     "MigrationReport": moves.migration_picture,
+    "TrendReport": trend,
     "VerifyReport": verification,
     "CrashReport": crash,
     "DemoReport": _demo,

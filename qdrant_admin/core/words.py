@@ -1,11 +1,14 @@
 """The words, numbers and states that both faces show. Nothing else formats a figure for a person."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 Tone = Literal["good", "busy", "warn", "bad", "idle"]
 
 NARROW_SPACE = "\u202f"
+BARS = "▁▂▃▄▅▆▇█"
+ASCII_BARS = "_.:-=+*#"
 _GROUP = " "
 
 
@@ -188,6 +191,13 @@ def clock(moment: datetime, now: datetime | None = None) -> str:
 def short_digest(digest: str) -> str:
     """A digest as people compare it: the first and last four digits, `b7e1…90c4`."""
     return f"{digest[:4]}…{digest[-4:]}" if len(digest) > 9 else digest
+
+
+def sparkline(values: Sequence[float], *, ascii_only: bool = False, top: float | None = None) -> str:
+    """Small bars, a value each, from zero to `top` (their own maximum by default): `▁▃█`."""
+    bars = ASCII_BARS if ascii_only else BARS
+    highest = max(top or 0.0, max(values, default=0.0)) or 1.0
+    return "".join(bars[min(len(bars) - 1, int(value / highest * (len(bars) - 1) + 0.5))] for value in values)
 
 
 def shorten(text: str, width: int) -> str:

@@ -126,6 +126,8 @@ class VerifyReport(Proof):
     """In their order; `verdict` and `collections` are those of the last, which is the first that is not persisted."""
     ready_seconds: float | None = None
     """From the stop to truly ready, of the slowest round."""
+    storage_bytes: int | None = None
+    """What the storage occupied on the disk at the end; None where nobody could tell."""
     checks: str = ""
     """What the verdict rests on, in words."""
     cause: str = ""

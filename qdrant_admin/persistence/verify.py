@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 
 from qdrant_admin.core.cancel import CancelToken
@@ -68,6 +68,7 @@ class _Check:
         self._rounds: list[Round] = []
         self._written_between: tuple[str, ...] = ()
         self._gave_up = False
+        self._storage_bytes: int | None = None
 
     def run(self) -> Events:
         """The whole story."""
@@ -260,6 +261,8 @@ class _Check:
             fix = command(self._ws.settings, "doctor" if state.storage.sound is False else "logs --tail 200")
         elif judgement.verdict == "inconclusive":
             fix = self._again()
+        with suppress(AdminError):  # a figure for the history, and no more
+            self._storage_bytes = self._ws.runtime.disk_bytes()
         yield Finished(report=self._report(state, judgement, cause=cause, fix=fix))
 
     def _gave_out(self, state: RuntimeState, error: AdminError) -> Events:
@@ -303,6 +306,7 @@ class _Check:
             phases=tuple(self._phases),
             rounds=tuple(self._rounds),
             ready_seconds=max((one.ready_seconds for one in self._rounds if one.ready_seconds), default=None),
+            storage_bytes=self._storage_bytes,
             sample=self._options.sample,
             checks=self._looked_at()
             + (f", {counted(filters, 'filtered count')}" if filters else "")

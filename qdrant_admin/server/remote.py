@@ -75,6 +75,10 @@ class RemoteRuntime:
         """Not possible: `Unsupported`."""
         raise self._unsupported("measured", "status")
 
+    def disk_bytes(self) -> int | None:
+        """Out of sight."""
+        return None
+
     def _unsupported(self, done: str, instead: str) -> Unsupported:
         profile = "" if self.settings.name == DEFAULT_PROFILE else f" --profile {self.settings.name}"
         return Unsupported(

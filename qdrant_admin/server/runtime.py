@@ -160,3 +160,7 @@ class ServerRuntime(Protocol):
     def stats(self) -> Stats:
         """A sample of what it costs. May take up to two seconds."""
         ...
+
+    def disk_bytes(self) -> int | None:
+        """What the storage really occupies, in blocks, told at once; None where nobody can tell."""
+        ...

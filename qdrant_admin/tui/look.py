@@ -28,8 +28,6 @@ KEY = "bold $text-accent"
 RUN = "run_action"
 """Meta of a span: the action that a click on it runs (in `Plain` and `Row`). Not `@click`: that looks like a link."""
 
-_BARS = "▁▂▃▄▅▆▇█"
-_ASCII_BARS = "_.:-=+*#"
 _ASCII = str.maketrans("…·→←↑↓▾▸—–━─›“”’⏎⇥␍␀␛\ufffd✓•", '~.><^vv>--=->""\'~~~~~?**')
 
 
@@ -120,18 +118,16 @@ def fit(content: Content, width: int, *, right: bool = False) -> Content:
 
 def spark(values: Sequence[float], width: int, *, top: float | None = None, style: str = "$accent") -> Content:
     """The last `width` values as small bars from zero to `top` (their own maximum by default); blank on the left."""
-    bars = _ASCII_BARS if ascii_only() else _BARS
-    shown = list(values)[-width:]
-    highest = max(top or 0.0, max(shown, default=0.0)) or 1.0
-    drawn = "".join(bars[min(len(bars) - 1, int(value / highest * (len(bars) - 1) + 0.5))] for value in shown)
-    return Content.assemble((bars[0] * (width - len(drawn)), "$line"), (drawn, style))
+    drawn = words.sparkline(list(values)[-width:], ascii_only=ascii_only(), top=top)
+    floor = words.sparkline([0.0], ascii_only=ascii_only()) * (width - len(drawn))
+    return Content.assemble((floor, "$line"), (drawn, style))
 
 
 def chart(
     values: Sequence[float], width: int, rows: int, *, top: float | None = None, style: str = "$accent"
 ) -> list[Content]:
     """As `spark`, but several rows high, the uppermost row first."""
-    bars = _ASCII_BARS if ascii_only() else _BARS
+    bars = words.ASCII_BARS if ascii_only() else words.BARS
     shown = list(values)[-width:]
     highest = max(top or 0.0, max(shown, default=0.0)) or 1.0
     eighths = [max(1, round(value / highest * rows * len(bars))) for value in shown]

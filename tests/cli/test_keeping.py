@@ -11,7 +11,7 @@ from qdrant_admin.config.secrets import read_key, store_key
 from qdrant_admin.core.store import StateStore
 from qdrant_admin.lifecycle.reports import DoctorReport
 from tests.cli.conftest import Run
-from tests.tui.canned_data import VERIFIED
+from tests.tui.canned_data import PERSISTED, VERIFIED
 
 
 def test_a_profile_from_its_making_to_its_end(run: Run) -> None:
@@ -103,3 +103,24 @@ def test_a_migration_as_markdown(run: Run) -> None:
     assert run("history", "show", str(entry)).json["run"] == VERIFIED.run
     assert run("history", "show", str(other), "--format", "markdown").code == 2
     assert run("history", "show", "99", "--format", "markdown").code == 1
+
+
+def test_how_checks_have_gone_over_time(run: Run) -> None:
+    assert run("history", "trends", "--json").json == {"profile": "local", "points": []}
+    assert "qdrant-admin verify" in run("history", "trends").out
+    store = StateStore(state_file())
+    for ready, octets in ((2.0, 1 << 20), (4.0, 3 << 20), (3.0, None)):
+        changed = {"profile": "local", "how": "kill", "ready_seconds": ready, "storage_bytes": octets}
+        report = PERSISTED.model_copy(update=changed)
+        store.record(operation="verify", profile="local", report=report, started_at=report.at, seconds=9)
+    points = run("history", "trends", "--json").json["points"]
+    assert [(one["ready_seconds"], one["storage_bytes"]) for one in points] == [
+        (2.0, 1 << 20),
+        (4.0, 3 << 20),
+        (3.0, None),
+    ]
+    shown = run("history", "trends").out
+    assert "last 3.0 s, median 3.0 s" in shown
+    assert "last 3.0 MiB, median 2.0 MiB" in shown
+    assert len(run("history", "trends", "--limit", "2", "--json").json["points"]) == 2
+    assert run("history", "trends", "--profile", "absent").code == 2

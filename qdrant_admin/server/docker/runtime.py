@@ -247,9 +247,19 @@ class DockerRuntime:
             found = self._find(api)
             if found is None or process_state(found) != "running":
                 return Stats()
-            mount = data_mount(found) or {}
-            source = str(mount.get("Source") or "") if self._engine.local else ""
-            return watch.read_stats(api, found, storage_path(found), source)
+            return watch.read_stats(api, found, storage_path(found), self._source(found))
+
+    def disk_bytes(self) -> int | None:
+        """What the storage really occupies; None when it does not run."""
+        with self._engine.client(f"measure container {self._name}") as api:
+            found = self._find(api)
+            if found is None or process_state(found) != "running":
+                return None
+            return watch.disk_use(api, found["Id"], storage_path(found), self._source(found))[0]
+
+    def _source(self, found: Mapping[str, Any]) -> str:
+        """Where the data lies on this machine; empty when that is out of sight."""
+        return str((data_mount(found) or {}).get("Source") or "") if self._engine.local else ""
 
     # -- looking -------------------------------------------------------------------------------------------------
 

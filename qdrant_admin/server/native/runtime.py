@@ -220,6 +220,10 @@ class NativeRuntime:
         except psutil.Error:  # it ended while it was looked at
             return Stats(disk_bytes=disk, disk_free_bytes=free)
 
+    def disk_bytes(self) -> int | None:
+        """What the storage really occupies."""
+        return folder.bytes_on_disk(self._recorded_storage())
+
     def _logs(self, tail: int, cancel: CancelToken, *, follow: bool) -> Iterator[list[str]]:
         end = end_of(self.files.log) if follow else None
         lines = last_lines(self.files.log, tail, end)
