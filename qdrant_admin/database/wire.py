@@ -7,48 +7,20 @@ Python and back. Vectors are looked at all the same, as one array a page.
 
 import math
 import re
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from qdrant_admin.database.models import PointId, VectorSpec
 from qdrant_admin.database.packed import packed_floats
+from qdrant_admin.database.wire_messages import messages
 
 _ROUNDED = re.compile(rb"\x09\x11(?:.{6}[\xe0-\xff]\x43|.{7}[\x44-\x7f])", re.DOTALL)
 """A number of 2^63 or more as a double: an integer beyond 2^63-1 comes over gRPC like that. It is a message of its own,
 so its length (9) stands before it."""
-_SCHEMA: dict[str, tuple[tuple[str, int, str, bool], ...]] = {
-    "Dense": (("data", 1, "float", True),),
-    "Sparse": (("values", 1, "float", True), ("indices", 2, "bytes", False)),
-    "Multi": (("vectors", 1, "Dense", True),),
-    "Vector": (
-        ("data", 1, "float", True),
-        ("indices", 2, "bytes", False),
-        ("vectors_count", 3, "uint32", False),
-        ("dense", 101, "Dense", False),
-        ("sparse", 102, "Sparse", False),
-        ("multi", 103, "Multi", False),
-    ),
-    "Named": (("name", 1, "string", False), ("vector", 2, "Vector", False)),
-    "NamedVectors": (("vectors", 1, "Named", True),),
-    "Vectors": (("vector", 1, "Vector", False), ("vectors", 2, "NamedVectors", False)),
-    "Id": (("num", 1, "uint64", False), ("uuid", 2, "string", False)),
-    "Found": (("id", 1, "bytes", False), ("payload", 2, "bytes", True), ("vectors", 4, "Vectors", False)),
-    "Sent": (("id", 1, "bytes", False), ("payload", 3, "bytes", True), ("vectors", 4, "Vectors", False)),
-    "Page": (("next", 1, "bytes", False), ("points", 2, "Found", True)),
-    "Upsert": (("collection", 1, "string", False), ("wait", 2, "bool", False), ("points", 3, "Sent", True)),
-}
-"""Qdrant's own messages (`points.proto`), with bytes for whatever is not looked into: message, field, number, type,
-whether repeated."""
-
-
 _DOUBLE = b"\x09\x11"
-_MAKING = threading.Lock()
-"""Messages made twice are of different classes, and one does not go into the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +42,7 @@ class WirePage:
     """
 
     def __init__(self, answer: bytes) -> None:
-        page = _messages()["Page"].FromString(answer)
+        page = messages()["Page"].FromString(answer)
         self._points = page.points
         self._ids: list[PointId] | None = None
         self.octets = len(answer)
@@ -101,7 +73,7 @@ class WirePage:
 
     def request(self, collection: str, *, wait: bool) -> bytes:
         """An `UpsertPoints` that stores these points."""
-        made = _messages()["Upsert"](collection=collection, wait=wait)
+        made = messages()["Upsert"](collection=collection, wait=wait)
         add = made.points.add
         for point in self._points:
             sent = add(id=point.id, payload=point.payload, vectors=point.vectors)
@@ -181,39 +153,5 @@ def _zeros(vectors: list[bytes]) -> int:
 
 
 def _id(raw: bytes) -> PointId:
-    found = _messages()["Id"].FromString(raw)
+    found = messages()["Id"].FromString(raw)
     return str(found.uuid) if found.uuid else int(found.num)
-
-
-def _messages() -> Mapping[str, Any]:
-    """The messages of `_SCHEMA`, by name. Made once, though several threads want them first at the same time."""
-    with _MAKING:
-        return _made_messages()
-
-
-@cache
-def _made_messages() -> Mapping[str, Any]:
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    field_type = descriptor_pb2.FieldDescriptorProto
-    scalars = {
-        "bytes": field_type.TYPE_BYTES,
-        "string": field_type.TYPE_STRING,
-        "uint32": field_type.TYPE_UINT32,
-        "uint64": field_type.TYPE_UINT64,
-        "bool": field_type.TYPE_BOOL,
-        "float": field_type.TYPE_FLOAT,
-    }
-    package = "qdrant_admin.wire"
-    file = descriptor_pb2.FileDescriptorProto(name="qdrant_admin/wire.proto", package=package, syntax="proto3")
-    for name, fields in _SCHEMA.items():
-        message = file.message_type.add(name=name)
-        for field, number, kind, repeated in fields:
-            label = field_type.LABEL_REPEATED if repeated else field_type.LABEL_OPTIONAL
-            made = message.field.add(name=field, number=number, label=label)
-            made.type = scalars.get(kind, field_type.TYPE_MESSAGE)
-            if kind not in scalars:
-                made.type_name = f".{package}.{kind}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in _SCHEMA}
