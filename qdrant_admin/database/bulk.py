@@ -137,6 +137,10 @@ class Bulk:
         """Write a page of another server. Only where `carries_wire`."""
         self._wire_way().upsert_wire(name, page, wait=wait)
 
+    def upsert_encoded(self, name: str, points: Sequence[bytes], *, wait: bool) -> None:
+        """Write points that are bytes already. Only where `carries_wire`."""
+        self._wire_way().upsert_encoded(name, points, wait=wait)
+
     def _wire_way(self) -> "GrpcPoints":
         way = self._way()
         if way is None:

@@ -195,6 +195,11 @@ class Database(Catalog):
         check_collection_name(name)
         self._bulk.upsert_wire(name, page, wait=wait)
 
+    def upsert_encoded(self, name: str, points: Sequence[bytes], *, wait: bool = True) -> None:
+        """Write points that `encoding.matrix_bytes` made. Nothing in them is looked at; only where `carries_wire`."""
+        check_collection_name(name)
+        self._bulk.upsert_encoded(name, points, wait=wait)
+
     def sample_ids(self, name: str, count: int) -> list[PointId]:
         """Ids of points taken at random, at most so many, in the server's own order."""
         versions.require(self.server().version, versions.Feature.QUERY)

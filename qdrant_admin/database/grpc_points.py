@@ -11,7 +11,7 @@ import grpc
 from qdrant_client import grpc as wire
 
 from qdrant_admin.config.endpoint import Endpoint
-from qdrant_admin.database import faults
+from qdrant_admin.database import encoding, faults
 from qdrant_admin.database.grpc_reading import id_in, points_in
 from qdrant_admin.database.grpc_writing import id_out, requests
 from qdrant_admin.database.models import Point, PointId, UnreadPage
@@ -133,6 +133,11 @@ class GrpcPoints:
     def upsert_wire(self, name: str, page: WirePage, *, wait: bool) -> None:
         """Write the points of a page that came from another server."""
         self._call(self._send, page.request(name, wait=wait))
+
+    def upsert_encoded(self, name: str, points: Sequence[bytes], *, wait: bool) -> None:
+        """Write points that are bytes already, in as many requests as their size asks for."""
+        for request in encoding.requests(name, points, wait=wait):
+            self._call(self._send, request)
 
     def _call(self, method: Any, request: Any) -> Any:
         try:

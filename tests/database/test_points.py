@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.database.decimals import stored_payload
+from qdrant_admin.database.encoding import MAX_DEPTH
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.grpc_points import GrpcPoints, open_points
-from qdrant_admin.database.grpc_writing import MAX_DEPTH, carries
+from qdrant_admin.database.grpc_writing import carries
 from qdrant_admin.database.models import CollectionSpec, Point, PointId, Sparse, Vector, VectorSpec
 from qdrant_admin.database.rest_points import check_payload
 from tests.database.conftest import rest_only

@@ -1,0 +1,201 @@
+"""Points as the bytes of a gRPC upsert (Qdrant's `points.proto`), made without a message object for any of them.
+
+A protobuf message is its fields one behind the other, so parts that are made apart are joined as bytes; a packed field
+of floats is the little-endian float32 that an array holds already.
+"""
+
+import math
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from qdrant_admin.database.models import Floats, PointId, Sparse, Vector
+from qdrant_admin.database.rest_points import MAX_BATCH_BYTES
+
+MAX_INTEGER = 2**63 - 1
+MAX_DEPTH = 24
+"""Nested lists and objects; protobuf stops at 100 messages, and each level takes up to three."""
+_MIN_INTEGER = -(2**63)
+_FIRST, _SECOND, _THIRD, _FOURTH = b"\x0a", b"\x12", b"\x1a", b"\x22"
+"""The first four fields of a message, each with a length. Of a request: its collection (1) and its points (3). Of a
+point: id (1), an entry of its payload (3), its vectors (4). Of an entry: key (1) and value (2)."""
+_DENSE, _SPARSE, _MULTI = b"\xaa\x06", b"\xb2\x06", b"\xba\x06"
+"""Fields 101 to 103 of a vector."""
+_WAIT = b"\x10\x01"
+_NUMBER, _UUID = b"\x08", b"\x12\x24"
+"""The two forms of an id: a number, and 36 bytes of text."""
+_NULL, _TRUE, _FALSE = b"\x08\x00", b"\x28\x01", b"\x28\x00"
+_DOUBLE, _INTEGER, _TEXT, _OBJECT, _LIST = b"\x11", b"\x18", b"\x22", b"\x32", b"\x3a"
+"""Fields of a payload value."""
+_double = struct.Struct("<d").pack
+
+
+class NotEncodable(ValueError):
+    """A payload value that gRPC would not carry as it is."""
+
+
+def requests(collection: str, points: Iterable[bytes], *, wait: bool) -> Iterator[bytes]:
+    """`UpsertPoints` requests with these points, in their order, cut to what a server takes well."""
+    head = _field(_FIRST, collection.encode()) + (_WAIT if wait else b"")
+    parts, octets = [head], 0
+    for point in points:
+        if octets and octets + len(point) > MAX_BATCH_BYTES:
+            yield b"".join(parts)
+            parts, octets = [head], 0
+        parts.append(point)
+        octets += len(point)
+    if octets:
+        yield b"".join(parts)
+
+
+def point_bytes(identity: PointId, payload: Mapping[str, Any], vectors: Mapping[str, Vector]) -> bytes:
+    """One point of a request.
+
+    Raises:
+        NotEncodable, UnicodeEncodeError: see `payload_bytes`.
+    """
+    content = _id(identity) + payload_bytes(payload) + _field(_FOURTH, _vectors(vectors))
+    return _field(_THIRD, content)
+
+
+def matrix_bytes(
+    ids: Iterable[PointId], payloads: Iterable[Mapping[str, Any]], vectors: Floats, name: str
+) -> list[bytes]:
+    """Points of a request that have one dense vector each.
+
+    Args:
+        ids: of the points, as the server keeps them.
+        payloads: as many.
+        vectors: a row a point.
+        name: of the vector.
+
+    Raises:
+        NotEncodable, UnicodeEncodeError: see `payload_bytes`.
+    """
+    width = 4 * vectors.shape[1]
+    head = _field(_FOURTH, _vectors({name: np.zeros(vectors.shape[1], dtype=np.float32)}))[:-width]
+    rows, behind = memoryview(_floats(vectors)), len(head) + width
+    made = []
+    for start, identity, payload in zip(range(0, len(rows), width), ids, payloads, strict=True):
+        content = _id(identity) + payload_bytes(payload)
+        made.append(b"".join((_THIRD, _varint(len(content) + behind), content, head, rows[start : start + width])))
+    return made
+
+
+def payload_bytes(payload: Mapping[str, Any]) -> bytes:
+    """The payload of a point.
+
+    Raises:
+        NotEncodable: a number that would become another one, a value that is no JSON, or nested too deeply.
+        UnicodeEncodeError: half of a surrogate pair.
+    """
+    return _entries(_THIRD, payload, 1)
+
+
+def _entries(tag: bytes, items: Mapping[str, Any], depth: int) -> bytes:
+    if depth > MAX_DEPTH:
+        raise NotEncodable("nested too deeply")
+    made = []
+    for key, value in items.items():
+        content = _key(key) + _field(_SECOND, _value(value, depth))
+        made.append(_field(tag, content))
+    return b"".join(made)
+
+
+@lru_cache(maxsize=4096)
+def _key(key: str) -> bytes:
+    if not isinstance(key, str):
+        raise NotEncodable("a key that is no text")
+    return _field(_FIRST, key.encode())
+
+
+def _value(value: Any, depth: int) -> bytes:
+    form = _FORMS.get(type(value)) or next((made for kind, made in _FORMS.items() if isinstance(value, kind)), None)
+    if form is None:
+        raise NotEncodable(f"a {type(value).__name__}")
+    return form(value, depth)
+
+
+def _integer(value: int, _depth: int) -> bytes:
+    if not _MIN_INTEGER <= value <= MAX_INTEGER:
+        raise NotEncodable("an integer beyond 64 bits")
+    return _INTEGER + _varint(value & 0xFFFF_FFFF_FFFF_FFFF)
+
+
+def _float(value: float, _depth: int) -> bytes:
+    if not math.isfinite(value):
+        raise NotEncodable("a number that is not finite")
+    return _DOUBLE + _double(value)
+
+
+def _list(value: list[Any], depth: int) -> bytes:
+    if depth >= MAX_DEPTH:
+        raise NotEncodable("nested too deeply")
+    return _field(_LIST, b"".join([_field(_FIRST, _value(item, depth + 1)) for item in value]))
+
+
+_FORMS: dict[type, Callable[[Any, int], bytes]] = {
+    str: lambda value, _: _field(_TEXT, value.encode()),
+    bool: lambda value, _: _TRUE if value else _FALSE,
+    int: _integer,
+    float: _float,
+    type(None): lambda _value, _depth: _NULL,
+    dict: lambda value, depth: _field(_OBJECT, _entries(_FIRST, value, depth + 1)),
+    list: _list,
+}
+"""How a value of each type is written; a truth value is an integer as well, so it stands before it."""
+
+
+def _id(identity: PointId) -> bytes:
+    if isinstance(identity, int):
+        return _field(_FIRST, _NUMBER + _varint(identity))
+    return _field(_FIRST, _UUID + identity.encode())
+
+
+def _vectors(vectors: Mapping[str, Vector]) -> bytes:
+    only = vectors.get("") if len(vectors) == 1 else None
+    if only is not None and not isinstance(only, Sparse):
+        return _field(_FIRST, _vector(only))
+    named = (
+        _field(_FIRST, _field(_FIRST, name.encode()) + _field(_SECOND, _vector(one))) for name, one in vectors.items()
+    )
+    return _field(_SECOND, b"".join(named))
+
+
+def _vector(vector: Vector) -> bytes:
+    if isinstance(vector, Sparse):
+        order = np.argsort(vector.indices, kind="stable")
+        indices = b"".join(map(_varint, vector.indices[order].tolist()))
+        return _field(_SPARSE, _field(_FIRST, _floats(vector.values[order])) + _field(_SECOND, indices))
+    if vector.ndim == 2:
+        return _field(_MULTI, b"".join(_field(_FIRST, _field(_FIRST, _floats(row))) for row in vector))
+    return _field(_DENSE, _field(_FIRST, _floats(vector)))
+
+
+def _floats(vector: Any) -> bytes:
+    return bytes(np.ascontiguousarray(vector, dtype="<f4").tobytes())
+
+
+def _field(tag: bytes, content: bytes) -> bytes:
+    """A field whose content has a length."""
+    return tag + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first."""
+    if number < len(_SMALL):
+        return _SMALL[number]
+    octets = bytearray()
+    while number > 0x7F:
+        octets.append(number & 0x7F | 0x80)
+        number >>= 7
+    octets.append(number)
+    return bytes(octets)
+
+
+_SMALL: Sequence[bytes] = ()
+_SMALL = [_varint(number) for number in range(1 << 12)]
+"""Most lengths there are."""
