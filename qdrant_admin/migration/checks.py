@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
-from qdrant_admin.migration.ids import canonical_uuid, keep_original, map_id
+from qdrant_admin.migration.ids import keep_original, kept, map_id
 from qdrant_admin.migration.sources.base import Record
 
 MAX_PAYLOAD_BYTES = 30 * 1024 * 1024
@@ -88,16 +88,12 @@ class Checker:
         plain = [one for one in vectors if isinstance(one, np.ndarray) and one.shape == (slot.size,)]
         if not plain or len(plain) < len(records):
             return False
-        rows = np.stack(plain)
-        with np.errstate(over="ignore", invalid="ignore"):
-            squares = np.einsum("ij,ij->i", rows, rows)
-        return bool(np.isfinite(squares).all() and (slot.distance != "Cosine" or squares.min() > 0))
+        return sound(np.stack(plain), slot)
 
     def _point(self, record: Record) -> Point:
         identity = map_id(record.id, folds_uuids=self._folds)
-        folded = self._folds and isinstance(record.id, str) and identity == canonical_uuid(record.id)
-        kept = identity == record.id or folded
-        return Point(identity, record.payload if kept else keep_original(record.payload, record.id), record.vectors)
+        same = kept(record.id, identity, folds_uuids=self._folds)
+        return Point(identity, record.payload if same else keep_original(record.payload, record.id), record.vectors)
 
     def _vectors_reason(self, vectors: Mapping[str, Vector], checked: Checked) -> str:
         if not vectors and not self._vectorless:
@@ -113,6 +109,13 @@ class Checker:
             if slot.distance == "Cosine" and not isinstance(vector, Sparse) and not np.any(vector):
                 checked.zero_vectors += 1
         return ""
+
+
+def sound(rows: Floats, slot: VectorSpec) -> bool:
+    """Whether all of these vectors are finite, and far enough from zero to be stored as they are."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("ij,ij->i", rows, rows)
+    return bool(np.isfinite(squares).all() and (slot.distance != "Cosine" or squares.min(initial=np.inf) > 0))
 
 
 def _dense_reason(vector: Floats, slot: VectorSpec) -> str:

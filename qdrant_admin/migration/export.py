@@ -30,7 +30,7 @@ from qdrant_admin.database.names import safe_name
 from qdrant_admin.migration.sources.kinds import BUILT_IN, SourceKind, check_installed
 from qdrant_admin.migration.sources.own_layout import OwnLayout, sidecar
 from qdrant_admin.migration.sources.qdrant_server import spec_of
-from qdrant_admin.migration.sources.tables import START
+from qdrant_admin.migration.sources.tables import START, rows_of
 from qdrant_admin.migration.uri import SourceUri
 from qdrant_admin.workspace import Workspace
 
@@ -172,9 +172,13 @@ class _Export:
         yield StepStarted(step="verify", title="reading the file again")
         table, found = writer.reader(), _Sum(self._kinds)
         pace = Pace("verify", own.points, item=self._info.name)
-        for rows in table.rows(own.layout(flat=table.flat), _PAGE, START, None):
+        for part in table.rows(own.layout(flat=table.flat), _PAGE, START, None):
             self._cancel.check()
-            whole = [Point(row.id, row.payload, row.vectors) for row in rows if row.id is not None and not row.trouble]
+            whole = [
+                Point(row.id, row.payload, row.vectors)
+                for row in rows_of(part)
+                if row.id is not None and not row.trouble
+            ]
             yield from _moved(pace, found.add(whole))
         if (found.points, found.digest) != (own.points, own.digest):
             raise Failed(

@@ -36,10 +36,15 @@ def map_id(record: int | str, *, folds_uuids: bool) -> PointId:
         UnicodeEncodeError: the id holds half of a surrogate pair.
     """
     if isinstance(record, int):
-        return record if 0 <= record < 1 << 64 else _uuid5(str(record))
+        return record if 0 <= record < 1 << 64 else hashed(str(record))
     if _CANONICAL.fullmatch(record):
         return record
-    return (canonical_uuid(record) if folds_uuids else None) or _uuid5(record)
+    return (canonical_uuid(record) if folds_uuids else None) or hashed(record)
+
+
+def kept(record: int | str, identity: PointId, *, folds_uuids: bool) -> bool:
+    """Whether an id still says in the target what it was at the source."""
+    return identity == record or (folds_uuids and isinstance(record, str) and identity == canonical_uuid(record))
 
 
 def keep_original(payload: dict[str, Any], record: int | str) -> dict[str, Any]:
@@ -50,8 +55,8 @@ def keep_original(payload: dict[str, Any], record: int | str) -> dict[str, Any]:
     return {**payload, name: record}
 
 
-def _uuid5(text: str) -> str:
-    """`uuid.uuid5` of our namespace as text, without the object in between: half of the time an id takes."""
+def hashed(text: str) -> str:
+    """What a text becomes: `uuid.uuid5` of our namespace, without the object in between: half of the time."""
     octets = bytearray(sha1(NAMESPACE.bytes + text.encode(), usedforsecurity=False).digest()[:16])
     octets[6], octets[8] = octets[6] & 0x0F | 0x50, octets[8] & 0x3F | 0x80
     digits = octets.hex()

@@ -12,6 +12,7 @@ from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import Point, Sparse
 from qdrant_admin.migration.checks import Checked, Checker, Refusal
 from qdrant_admin.migration.load import MAX_OCTETS, SLOW_SECONDS, Load
+from qdrant_admin.migration.packing import Packer
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.sources.base import Batch, CarriesWire, Cursor, Record, WireBatch
 from qdrant_admin.migration.task import Task
@@ -48,6 +49,7 @@ class Copier:
         self._carry = isinstance(source, CarriesWire) and source.carries_wire and task.database.carries_wire
         octets = 4 * sum(slot.size or 0 for slot in task.slots.values())
         self._load = Load(min(task.batch_size, MAX_OCTETS // max(octets, 1)), task.workers)
+        self._packer = Packer(task.slots, folds_uuids=source.folds_uuids)
         self._checker = Checker(task.slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
 
     def run(self) -> Events:
@@ -141,7 +143,7 @@ class Copier:
 
     def _written(self, batch: Batch | WireBatch) -> Written:
         if isinstance(batch, Batch):
-            return self._write_records(batch.records)
+            return self._write_columns(batch) or self._write_records(batch.records)
         look = batch.page.look(self._task.slots)
         if look.doubtful:
             return self._write_records(batch.records())
@@ -150,6 +152,17 @@ class Copier:
         except (RequestRejected, BadInput):
             return self._write_records(batch.records())
         return Written(len(batch.page), [], look.zero_vectors, batch.page.octets)
+
+    def _write_columns(self, batch: Batch) -> Written | None:
+        """All of it at once; None where its records have to be looked at one by one."""
+        packed = self._packer.pack(batch.columns) if batch.columns and self._task.database.carries_wire else None
+        if packed is None:
+            return None
+        try:
+            self._task.database.upsert_encoded(self._task.plan.target, packed)
+        except (RequestRejected, BadInput):
+            return None
+        return Written(len(packed), [], 0, sum(map(len, packed)))
 
     def _write_records(self, records: list[Record]) -> Written:
         checked = self._checker.check(records)

@@ -13,13 +13,13 @@ from qdrant_admin.migration.sources.arrow_values import (
     arrow_faults,
     columns_to_count,
     numbered_ids,
-    rows_of,
+    part_of,
     tally_batch,
 )
 from qdrant_admin.migration.sources.columns import Column, Layout
 from qdrant_admin.migration.sources.file_source import FileSource
 from qdrant_admin.migration.sources.own_layout import OwnLayout
-from qdrant_admin.migration.sources.tables import Place, Row, Tally, damaged
+from qdrant_admin.migration.sources.tables import Part, Place, Tally, damaged
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,7 +93,7 @@ class ArrowTable:
             with self._opened(mapped=True) as (_, batches):
                 yield from numbered_ids(batch.column(layout.id) for batch in batches)
 
-    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[list[Row]]:
+    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
         """A file has an index of its batches, a stream is read from its beginning."""
         skipped, number = self._skipped(at)
         with self._opened(skipped) as (_, batches):
@@ -101,7 +101,7 @@ class ArrowTable:
                 end = number + batch.num_rows if until is None else min(until, number + batch.num_rows)
                 for first in range(max(number, at.row), end, size):
                     part = batch.slice(first - number, min(size, end - first))
-                    yield rows_of(part, layout, first)
+                    yield part_of(part, layout, first)
                 number += batch.num_rows
                 if until is not None and number >= until:
                     return

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.database.models import Vector, VectorKind
+from qdrant_admin.database.models import Floats, Vector, VectorKind
 from qdrant_admin.migration.sources.arrow_types import is_list, is_number, is_plain, storage
 from qdrant_admin.migration.sources.columns import Layout, Slot
-from qdrant_admin.migration.sources.tables import Place, Row, Tally, damaged, refuse_vector
-from qdrant_admin.migration.sources.values import Unfit, identity, narrow, read_json, said, vector_of
+from qdrant_admin.migration.sources.tables import Chunk, Part, Place, Row, Tally, damaged, refuse_vector
+from qdrant_admin.migration.sources.values import Unfit, identity, narrow_rows, read_json, said, vector_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,34 +33,27 @@ def arrow_faults(path: Path) -> Iterator[None]:
         raise damaged(path, error) from error
 
 
-def rows_of(batch: "pa.RecordBatch", layout: Layout, first: int) -> list[Row]:
-    """The rows of a batch as records.
+def part_of(batch: "pa.RecordBatch", layout: Layout, first: int) -> Part:
+    """The rows of a batch as records, side by side where nothing is wrong with any of them.
 
     Args:
         batch: with all columns.
         layout: where id, vectors and payload are.
         first: number of its first row.
     """
+    ids, payloads = _ids(batch, layout), _payloads(batch, layout)
+    vectors = _only_vectors(batch, layout)
+    odd = any(isinstance(one, Unfit) for one in ids) or any(_strange(payload) for payload in payloads)
+    if vectors is not None and not odd:
+        sound = [one for one in ids if not isinstance(one, Unfit)]
+        return Chunk(first, sound, [_whole(one, layout) for one in payloads], vectors, layout.slots[0].name)
     rows = [Row(number, Place(number + 1)) for number in range(first, first + batch.num_rows)]
     if layout.id:
-        _put_ids(rows, batch.column(layout.id), layout)
+        _put_ids(rows, ids, batch.column(layout.id))
     for slot in layout.slots:
         _put_vectors(rows, batch, slot, layout)
-    taken = layout.taken
-    names = [name for name in batch.schema.names if name not in taken]
-    if layout.own:
-        for row, text in zip(rows, batch.column(str(layout.payload)).to_pylist(), strict=True):
-            row.payload = read_json(text)
-        return rows
-    columns = [values_of(batch.column(name)) for name in names]
-    for row, *cells in zip(rows, *columns, strict=True) if columns else ():
-        row.payload = dict(zip(names, cells, strict=True))
-        strange = [cell for cell in cells if isinstance(cell, Unfit)]
-        if strange:
-            row.trouble = row.trouble or f"its payload {strange[0]}"
-            row.payload = {name: str(cell) if isinstance(cell, Unfit) else cell for name, cell in row.payload.items()}
-        if layout.payload and isinstance(row.payload[layout.payload], dict):
-            row.payload = row.payload[layout.payload]
+    for row, payload in zip(rows, payloads, strict=True):
+        _put_payload(row, payload, layout)
     return rows
 
 
@@ -159,14 +152,60 @@ def _mapping(pairs: Sequence[tuple[Any, Any]] | None) -> Any:
     return said(keyed if len(keyed) == len(pairs) else pairs)
 
 
-def _put_ids(rows: list[Row], array: "pa.Array", layout: Layout) -> None:
-    for row, found in zip(rows, ids_of(array), strict=True):
+def _ids(batch: "pa.RecordBatch", layout: Layout) -> "list[int | str | Unfit | None]":
+    if not layout.id:
+        return [None] * batch.num_rows
+    found = ids_of(batch.column(layout.id))
+    return [int(one) if isinstance(one, str) and one.isdigit() else one for one in found] if layout.own else found
+
+
+def _payloads(batch: "pa.RecordBatch", layout: Layout) -> list[dict[str, Any]]:
+    """Of every row; `Unfit` is in it for what cannot be had at all."""
+    if layout.own:
+        return [read_json(text) for text in batch.column(str(layout.payload)).to_pylist()]
+    names = [name for name in batch.schema.names if name not in layout.taken]
+    if not names:
+        return [{} for _ in range(batch.num_rows)]
+    columns = [values_of(batch.column(name)) for name in names]
+    return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def _only_vectors(batch: "pa.RecordBatch", layout: Layout) -> "Floats | None":
+    """The vectors, where every row has one of the only slot there is, dense and with nothing wrong."""
+    slot = layout.slots[0] if len(layout.slots) == 1 else None
+    if slot is None or slot.parts or slot.column.kind not in {None, "dense"}:
+        return None
+    array = batch.column(slot.column.name)
+    if storage(array.type) is not array.type:
+        array = array.storage
+    return None if array.null_count else _narrowed(array)
+
+
+def _strange(payload: dict[str, Any]) -> list[Unfit]:
+    return [cell for cell in payload.values() if isinstance(cell, Unfit)]
+
+
+def _whole(payload: dict[str, Any], layout: Layout) -> dict[str, Any]:
+    """The object that a column holds, where there is one for all of the payload."""
+    inner = payload.get(layout.payload) if layout.payload and not layout.own else None
+    return inner if isinstance(inner, dict) else payload
+
+
+def _put_ids(rows: list[Row], ids: "list[int | str | Unfit | None]", array: "pa.Array") -> None:
+    for index, (row, found) in enumerate(zip(rows, ids, strict=True)):
         if isinstance(found, Unfit):
             row.trouble = f"its id {found}"
-            row.unread["id"] = str(array[row.number - rows[0].number])
+            row.unread["id"] = str(array[index])
         else:
-            own_number = layout.own and isinstance(found, str) and found.isdigit()
-            row.id = int(str(found)) if own_number else found
+            row.id = found
+
+
+def _put_payload(row: Row, payload: dict[str, Any], layout: Layout) -> None:
+    strange = _strange(payload)
+    if strange:
+        row.trouble = row.trouble or f"its payload {strange[0]}"
+        payload = {name: str(cell) if isinstance(cell, Unfit) else cell for name, cell in payload.items()}
+    row.payload = _whole(payload, layout)
 
 
 def _put_vectors(rows: list[Row], batch: "pa.RecordBatch", slot: Slot, layout: Layout) -> None:
@@ -188,21 +227,20 @@ def _put_vectors(rows: list[Row], batch: "pa.RecordBatch", slot: Slot, layout: L
 
 def _quick(array: "pa.Array") -> "list[Read] | None":
     """All vectors of a column at once; None when something in it needs a closer look."""
-    matrix = _matrix(array, len(array) - array.null_count)
-    if matrix is None:
+    narrowed = _narrowed(array)
+    if narrowed is None:
         return None
-    try:
-        narrowed = narrow(matrix)
-    except Unfit:
-        return None
-    if matrix.dtype == np.float64 and not narrowed.any(axis=1).all():
-        return None  # a row may have become zero
     rows = iter(narrowed)
     return (
         list(rows)
         if not array.null_count
         else [next(rows) if there else None for there in array.is_valid().to_pylist()]
     )
+
+
+def _narrowed(array: "pa.Array") -> "Floats | None":
+    matrix = _matrix(array, len(array) - array.null_count)
+    return None if matrix is None else narrow_rows(matrix)
 
 
 def _matrix(array: "pa.Array", count: int) -> Any:

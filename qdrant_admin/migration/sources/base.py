@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.database.models import CollectionSpec, Vector
+from qdrant_admin.database.models import CollectionSpec, Floats, Vector
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
@@ -72,12 +72,46 @@ class Record:
     """What could not be read, as it was, by vector name or by a word for it: the reject file keeps it."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Records with nothing wrong and one dense vector each, side by side: what nearly every record of a store is.
+
+    A source that finds some of its records like that may say so; who copies them then makes nothing of each by itself.
+    """
+
+    ids: Sequence[int | str]
+    payloads: Sequence[dict[str, Any]]
+    vectors: Floats
+    """A row a record."""
+    slot: str = ""
+    """The vector's name."""
+
+    def records(self) -> list[Record]:
+        """The same, one by one."""
+        rows = zip(self.ids, self.payloads, self.vectors, strict=True)
+        return [Record(one, payload, {self.slot: vector}) for one, payload, vector in rows]
+
+
 class Batch:
     """Some records in the source's stable order, and where to go on behind them."""
 
-    records: list[Record]
-    cursor: Cursor
+    __slots__ = ("_records", "columns", "cursor")
+
+    def __init__(self, records: list[Record] | Columns, cursor: Cursor) -> None:
+        self.columns = records if isinstance(records, Columns) else None
+        """None where a record of it needs a closer look."""
+        self.cursor = cursor
+        self._records = None if isinstance(records, Columns) else records
+
+    def __len__(self) -> int:
+        return len(self.columns.ids if self.columns else self.records)
+
+    @property
+    def records(self) -> list[Record]:
+        """One by one; of columns they are made when somebody asks."""
+        if self._records is None:
+            self._records = self.columns.records() if self.columns else []
+        return self._records
 
 
 class Source(Protocol):

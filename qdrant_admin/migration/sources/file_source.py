@@ -7,14 +7,14 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from uuid import uuid5
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.migration.detect import wrong_kind
-from qdrant_admin.migration.ids import NAMESPACE
+from qdrant_admin.migration.ids import hashed
 from qdrant_admin.migration.sources.base import (
     Batch,
+    Columns,
     Cursor,
     Record,
     SourceCollection,
@@ -24,7 +24,7 @@ from qdrant_admin.migration.sources.base import (
 from qdrant_admin.migration.sources.file_survey import Group, Survey, take_survey
 from qdrant_admin.migration.sources.files import changed, signature
 from qdrant_admin.migration.sources.own_layout import SIDECAR
-from qdrant_admin.migration.sources.tables import START, Place, Row, Table
+from qdrant_admin.migration.sources.tables import START, Chunk, Place, Row, Table, rows_of
 from qdrant_admin.migration.uri import SourceUri, command
 
 _surveys: dict[tuple[str, str, str], Survey] = {}
@@ -54,6 +54,8 @@ class FileSource(ABC):
             self._groups = self._grouped()
         except OSError as error:
             raise SourceUnreadable(f"{plain(self.path)} cannot be read", why=str(error.strerror)) from error
+        paths = [table.path for group in self._groups.values() for table in group.tables]
+        self._places = {path: path.relative_to(self._root).as_posix() for path in paths}
         if uri.collection is not None:
             if uri.collection not in self._groups:
                 raise no_such_collection(uri.collection, sorted(self._groups))
@@ -101,9 +103,13 @@ class FileSource(ABC):
                 index, place = index + 1, START
                 continue
             fields = group.partition(table.path)
-            for rows in table.rows(layout, size, place, end.row if index == last else None):
+            for part in table.rows(layout, size, place, end.row if index == last else None):
                 if signature([table.path]) != (known.signature,):
                     raise changed(table.path)
+                if isinstance(part, Chunk) and not len(survey.repeated):
+                    yield Batch(self._columns(table, part, fields), _cursor(digest, index, part.behind))
+                    continue
+                rows = rows_of(part)
                 records = [
                     self._record(table, row, fields, layout.vectorless) for row in rows
                            if not survey.superseded(known.start + row.number)]  # fmt: skip
@@ -162,19 +168,25 @@ class FileSource(ABC):
         """The files that must not change while a migration goes on."""
         return [table.path for table in group.tables]
 
+    def _columns(self, table: Table, chunk: Chunk, fields: dict[str, str]) -> Columns:
+        numbered = enumerate(chunk.ids, start=chunk.first)
+        ids: list[int | str] = [self._made_id(table, row) if one is None else one for row, one in numbered]
+        payloads = [{**one, **fields} for one in chunk.payloads] if fields else chunk.payloads
+        return Columns(ids, payloads, chunk.vectors, chunk.slot)
+
+    def _made_id(self, table: Table, row: int) -> str:
+        """Of file and number: a row without an id has no other name that is the same the next time."""
+        return hashed(f"{self._places[table.path]}:{row}")
+
     def _record(self, table: Table, row: Row, fields: dict[str, str], vectorless: bool) -> Record:
-        identity = row.id
-        if identity is None:
-            # Rows and files have no other name that is the same the next time.
-            where = table.path.relative_to(self._root).as_posix()
-            identity = str(uuid5(NAMESPACE, f"{where}:{row.number}"))
+        identity = self._made_id(table, row.number) if row.id is None else row.id
         trouble = row.trouble or ("" if vectorless or row.vectors else "it has no vector")
         return Record(identity, {**row.payload, **fields} if fields else row.payload, row.vectors, trouble, row.unread)
 
     def _digest(self, group: Group) -> str:
         """Of names, sizes and times: another one means that a cursor of then leads nowhere now."""
         found = signature(self.watched(group))
-        names = [table.path.relative_to(self._root).as_posix() for table in group.tables]
+        names = [self._places[table.path] for table in group.tables]
         return hashlib.blake2b(repr((names, found)).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
     def _place(self, digest: str, cursor: Cursor) -> tuple[int, Place]:

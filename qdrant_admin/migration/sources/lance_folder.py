@@ -14,13 +14,13 @@ from qdrant_admin.migration import layouts
 from qdrant_admin.migration.detect import wrong_kind
 from qdrant_admin.migration.sources import column_layout, columns
 from qdrant_admin.migration.sources.arrow_types import columns_of
-from qdrant_admin.migration.sources.arrow_values import rows_of
+from qdrant_admin.migration.sources.arrow_values import part_of
 from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
 from qdrant_admin.migration.sources.column_layout import ColumnLayout
 from qdrant_admin.migration.sources.columns import Column, Layout
 from qdrant_admin.migration.sources.lance_table import ROW, SUFFIX, LanceTable
 from qdrant_admin.migration.sources.superseded import Numbers, is_among
-from qdrant_admin.migration.sources.tables import Row
+from qdrant_admin.migration.sources.tables import Row, rows_of
 from qdrant_admin.migration.uri import SourceUri
 
 _DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "dot": "Dot", "l2": "Euclid"}
@@ -103,7 +103,7 @@ class LanceFolder:
         opened = self._open(name)
         stop = opened.table.rows if until is None else _place(until)[1]
         for batch in opened.table.batches(size, start, stop):
-            rows = rows_of(batch.drop_columns([ROW]), opened.layout, start)
+            rows = rows_of(part_of(batch.drop_columns([ROW]), opened.layout, start))
             numbers = batch.column(ROW).to_pylist()
             records = [_record(opened, row, number) for row, number in zip(rows, numbers, strict=True)
                        if not is_among(opened.repeated, row.number)]  # fmt: skip
@@ -123,7 +123,7 @@ class LanceFolder:
                 raise columns.no_vectors(table.folder, table.schema.names)
             repeated = table.repeated(layout.id) if layout.id else np.empty(0, dtype=np.int64)
             head = next(table.batches(layouts.SAMPLE, 0, min(layouts.SAMPLE, table.rows)), None)
-            sample = rows_of(head.drop_columns([ROW]), layout, 0) if head is not None else []
+            sample = rows_of(part_of(head.drop_columns([ROW]), layout, 0)) if head is not None else []
             payload = column_layout.recognised([row.payload for row in sample], self._layout_asked)
             opened = _Opened(table, layout, payload, repeated, sample)
             self._versions[name] = str(table.version)

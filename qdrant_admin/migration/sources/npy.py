@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from qdrant_admin.migration.sources.file_survey import Group
 from qdrant_admin.migration.sources.jsonl import JsonLinesFile
 from qdrant_admin.migration.sources.own_layout import OwnLayout
 from qdrant_admin.migration.sources.parquet import ParquetTable
-from qdrant_admin.migration.sources.tables import Place, Row, Table, Tally, damaged, refuse_vector
-from qdrant_admin.migration.sources.values import Unfit, identity, narrow, said
+from qdrant_admin.migration.sources.tables import Chunk, Part, Place, Row, Table, Tally, damaged, refuse_vector, rows_of
+from qdrant_admin.migration.sources.values import Unfit, identity, narrow, narrow_rows, said
 from qdrant_admin.migration.uri import SourceUri
 
 OPTIONS = frozenset({"payload"})
@@ -121,19 +122,21 @@ class NumpyTable:
                 if found is not None:
                     yield number, found
 
-    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[list[Row]]:
+    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
         """A slice of the mapped file at a time."""
         with self._arrays() as arrays:
             if self._beside:
-                chunks = self._beside.rows(self._beside_layout(layout), size, at, until)
-            else:
-                end = min(len(array) for array in arrays.values()) if until is None else until
-                chunks = ([Row(number, Place(number + 1)) for number in range(first, min(first + size, end))]
-                          for first in range(at.row, end, size))  # fmt: skip
-            for rows in chunks:
-                part = {name: _part(array, rows[0].number, rows[-1].number + 1) for name, array in arrays.items()}
-                _fill(rows, part, layout)
-                yield rows
+                for beside in self._beside.rows(self._beside_layout(layout), size, at, until):
+                    rows = rows_of(beside)
+                    yield _filled(rows, _slices(arrays, rows[0].number, rows[-1].number + 1), layout)
+                return
+            end = min(len(array) for array in arrays.values()) if until is None else until
+            for first in range(at.row, end, size):
+                last = min(first + size, end)
+                part = _slices(arrays, first, last)
+                yield _chunk(first, part, layout) or _filled(
+                    [Row(number, Place(number + 1)) for number in range(first, last)], part, layout
+                )
 
     def _ids_tally(self, arrays: dict[str, _Array], layout: Layout, rows: int) -> Tally:
         if self._beside:
@@ -184,7 +187,11 @@ def _mapped(path: Path) -> _Array:
     return array
 
 
-def _part(array: _Array, first: int, last: int) -> _Array:
+def _slices(arrays: dict[str, _Array], first: int, last: int) -> dict[str, _Array]:
+    return {name: _slice(array, first, last) for name, array in arrays.items()}
+
+
+def _slice(array: _Array, first: int, last: int) -> _Array:
     """Some rows, read and not mapped where they lie together: pages of a mapped file count as memory of ours."""
     if not isinstance(array, np.memmap) or not array.flags.c_contiguous or not len(array):
         return array[first:last]
@@ -196,7 +203,7 @@ def _part(array: _Array, first: int, last: int) -> _Array:
 
 def _all_values(array: _Array) -> Iterator[Any]:
     for first in range(0, len(array), _STEP):
-        yield from _values(_part(array, first, min(first + _STEP, len(array))))
+        yield from _values(_slice(array, first, min(first + _STEP, len(array))))
 
 
 def _unpacked(path: Path, folder: Path) -> dict[str, _Array]:
@@ -218,7 +225,20 @@ def _column(name: str, array: _Array, *, certain: bool) -> Column:
                   certain=certain or array.dtype.kind == "f")  # fmt: skip
 
 
-def _fill(rows: list[Row], arrays: dict[str, _Array], layout: Layout) -> None:
+def _chunk(first: int, arrays: dict[str, _Array], layout: Layout) -> Chunk | None:
+    """These rows side by side; None where a vector has to be looked at by itself."""
+    slot = layout.slots[0]
+    block = arrays[slot.column.name]
+    vectors = narrow_rows(block) if len(layout.slots) == 1 and block.ndim == 2 else None
+    if vectors is None:
+        return None
+    ids = map(_identity, _values(arrays[layout.id])) if layout.id in arrays else repeat(None, len(block))
+    columns = {name: _values(array) for name, array in arrays.items() if name not in layout.taken}
+    payloads = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    return Chunk(first, list(ids), payloads or [{} for _ in range(len(block))], vectors, slot.name)
+
+
+def _filled(rows: list[Row], arrays: dict[str, _Array], layout: Layout) -> list[Row]:
     for slot in layout.slots:
         _vectors(rows, arrays[slot.column.name], slot)
     if layout.id in arrays:
@@ -227,6 +247,7 @@ def _fill(rows: list[Row], arrays: dict[str, _Array], layout: Layout) -> None:
     for name in arrays.keys() - layout.taken:
         for row, value in zip(rows, _values(arrays[name]), strict=True):
             row.payload[name] = value
+    return rows
 
 
 def _vectors(rows: list[Row], block: _Array, slot: Slot) -> None:

@@ -11,13 +11,13 @@ from qdrant_admin.migration.sources.arrow_values import (
     arrow_faults,
     columns_to_count,
     numbered_ids,
-    rows_of,
+    part_of,
     tally_batch,
 )
 from qdrant_admin.migration.sources.columns import HEAD, Column, Layout
 from qdrant_admin.migration.sources.file_source import FileSource
 from qdrant_admin.migration.sources.own_layout import KEY, OwnLayout, read_own
-from qdrant_admin.migration.sources.tables import Place, Row, Tally, damaged
+from qdrant_admin.migration.sources.tables import Part, Place, Tally, damaged
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -80,7 +80,7 @@ class ParquetTable:
             with self._opened() as file:
                 yield from numbered_ids(batch.column(0) for batch in file.iter_batches(_PAGE, columns=[layout.id]))
 
-    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[list[Row]]:
+    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
         """From the row group on in which the place lies."""
         with self._opened() as file:
             edges = self._groups(file)
@@ -90,7 +90,7 @@ class ParquetTable:
             for whole in file.iter_batches(size, row_groups=groups) if groups else ():
                 first, last = max(number, at.row), min(number + whole.num_rows, end)
                 if first < last:
-                    yield rows_of(whole.slice(first - number, last - first), layout, first)
+                    yield part_of(whole.slice(first - number, last - first), layout, first)
                 number += whole.num_rows
 
     @contextmanager

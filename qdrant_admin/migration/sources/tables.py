@@ -2,14 +2,14 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
-from qdrant_admin.database.models import Sparse, Vector
+from qdrant_admin.database.models import Floats, Sparse, Vector
 from qdrant_admin.migration.sources.columns import Column, Layout, Slot, check
 from qdrant_admin.migration.sources.own_layout import OwnLayout
 from qdrant_admin.migration.sources.values import Unfit, identity, vector_of
@@ -40,6 +40,35 @@ class Row:
     vectors: dict[str, Vector] = field(default_factory=dict)
     trouble: str = ""
     unread: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Rows with nothing wrong and one dense vector each, side by side; see `Columns`."""
+
+    first: int
+    """Number of the first row."""
+    ids: Sequence[int | str | None]
+    payloads: Sequence[dict[str, Any]]
+    vectors: Floats
+    slot: str
+
+    @property
+    def behind(self) -> Place:
+        """Where reading goes on."""
+        return Place(self.first + len(self.ids))
+
+    def rows(self) -> list[Row]:
+        """The same, one by one."""
+        rows = zip(self.ids, self.payloads, self.vectors, strict=True)
+        return [
+            Row(number, Place(number + 1), one, payload, {self.slot: vector})
+            for number, (one, payload, vector) in enumerate(rows, start=self.first)
+        ]
+
+
+Part = Chunk | list[Row]
+"""Some rows; never none."""
 
 
 @dataclass
@@ -110,9 +139,14 @@ class Table(Protocol):
         """Row number and id of every row that has one, in order."""
         ...
 
-    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[list[Row]]:
+    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
         """Rows from a place on, `size` at most at a time, up to but without the row of the number `until`."""
         ...
+
+
+def rows_of(part: Part) -> list[Row]:
+    """Its rows, one by one."""
+    return part.rows() if isinstance(part, Chunk) else part
 
 
 def key_of(value: int | str) -> int | str:

@@ -83,6 +83,16 @@ def narrow(numbers: npt.NDArray[Any]) -> Floats:
     return narrowed
 
 
+def narrow_rows(rows: npt.NDArray[Any]) -> Floats | None:
+    """Many vectors in 32 bits, a row each; None when one of them has to be looked at by itself."""
+    try:
+        narrowed = narrow(rows)
+    except Unfit:
+        return None
+    # One row may have become zero, which `narrow` sees only of all of them together.
+    return narrowed if rows.dtype.itemsize <= 4 or narrowed.any(axis=1).all() else None
+
+
 def _dense(value: Any) -> Floats:
     if isinstance(value, np.ndarray):
         return narrow(value)
