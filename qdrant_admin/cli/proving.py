@@ -18,9 +18,13 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command(cls=HelpfulCommand)
 @click.option(
     "--how",
-    type=click.Choice(["graceful", "kill", "pause", "recreate", "all", "none"]),
+    type=click.Choice(["graceful", "kill", "pause", "recreate", "engine", "all", "none"]),
     help="graceful is the default, none with --baseline. kill: as a crash would; pause: frozen and thawed; "
-    "recreate: a new container on the same data; all: each in turn; none: only read twice.",
+    "recreate: a new container on the same data; engine: the container engine itself, with --yes; all: each in turn, "
+    "without engine; none: only read twice.",
+)
+@click.option(
+    "--yes", "confirmed", is_flag=True, help="With --how engine: yes, interrupt whatever else runs on the engine."
 )
 @click.option(
     "--collection", "collections", multiple=True, metavar="NAME", help="Only this collection; may be repeated."
@@ -43,6 +47,7 @@ def verify(call: Call, files: tuple[Path, ...], finish: bool, baseline: Path | N
       qdrant-admin verify --how kill
       qdrant-admin verify --collection memories --json
       qdrant-admin verify --how all --report proof.html
+      qdrant-admin verify --how engine --yes
       qdrant-admin verify --baseline monday.json
     """
     from qdrant_admin.persistence.baseline import load
@@ -62,10 +67,14 @@ def verify(call: Call, files: tuple[Path, ...], finish: bool, baseline: Path | N
         chosen["how"] = chosen["how"] or ("none" if baseline else "graceful")
         options = VerifyOptions(**chosen, baseline=load(baseline) if baseline else None)
         report = call.run(lambda cancel: operation(ws, options, cancel=cancel))
+    _write_all(call, writers, report)
+    call.conclude(report)
+
+
+def _write_all(call: Call, writers: "list[tuple[Path, Callable[[Report], str]]]", report: "Report") -> None:
     for path, write in writers:
         _write(path, write(report))
         call.say(f"written to {path}")
-    call.conclude(report)
 
 
 def _form(path: Path) -> "Callable[[Report], str]":
@@ -101,8 +110,10 @@ def _write(path: Path, text: str) -> None:
 )
 @click.option("--no-wait", is_flag=True, help="Write without waiting, to see what that costs on your own disk.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the moments and the changes.")
+@click.option("--report", "files", type=FILE, multiple=True,
+              help="Write the certificate here: .md, .html or .json by its name; may be repeated.")  # fmt: skip
 @common
-def crash_test(call: Call, cycles: int, writers: int, no_wait: bool, seed: int) -> None:
+def crash_test(call: Call, files: tuple[Path, ...], cycles: int, writers: int, no_wait: bool, seed: int) -> None:
     """Write into collections of its own, kill the server in the middle, and look for every acknowledged change.
 
     Your collections are not touched, but cannot be reached while the server starts again. Exit code 0: nothing that was
@@ -111,13 +122,17 @@ def crash_test(call: Call, cycles: int, writers: int, no_wait: bool, seed: int) 
     Examples:
       qdrant-admin crash-test
       qdrant-admin crash-test --cycles 100 --json
+      qdrant-admin crash-test --report crashes.html
     """
     from qdrant_admin.persistence.crash import crash_test as operation
     from qdrant_admin.persistence.options import CrashOptions
 
+    forms = [(path, _form(path)) for path in files]
     ws = call.workspace()
     options = CrashOptions(cycles=cycles, writers=writers, wait=not no_wait, seed=seed)
-    call.conclude(call.run(lambda cancel: operation(ws, options, cancel=cancel)))
+    report = call.run(lambda cancel: operation(ws, options, cancel=cancel))
+    _write_all(call, forms, report)
+    call.conclude(report)
 
 
 @click.command(cls=HelpfulCommand)

@@ -2,12 +2,15 @@
 
 from qdrant_admin.core import words
 from qdrant_admin.core.document import Block, Code, Document, Facts, Heading, Items, Paragraph, Table, Words
-from qdrant_admin.persistence.reports import CollectionCheck, Side, VerifyReport
+from qdrant_admin.persistence.crash_certificate import crash_certificate
+from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, Side, VerifyReport
 from qdrant_admin.persistence.tell import DONE, sentence
 
 
-def certificate(report: VerifyReport) -> Document:
+def certificate(report: VerifyReport | CrashReport) -> Document:
     """Everything that a report says, for people."""
+    if isinstance(report, CrashReport):
+        return crash_certificate(report)
     verdict = words.state(report.verdict)
     blocks: list[Block] = [Paragraph(sentence(report)), _facts(report)]
     blocks += _rounds(report)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from qdrant_admin.core import words
-from qdrant_admin.persistence.reports import VerifyHow, VerifyReport
+from qdrant_admin.persistence.reports import CrashReport, VerifyHow, VerifyReport
 
 DONE: Mapping[VerifyHow, str] = {
     "kill": "killed",
     "graceful": "restarted",
     "recreate": "made anew",
     "pause": "frozen",
+    "engine": "restarted together with the container engine",
     "all": "restarted in every way",
     "none": "left running",
 }
@@ -28,3 +29,14 @@ def sentence(report: VerifyReport) -> str:
     if report.how == "none":
         return f"{held} were read twice and are exactly the same. The server was not restarted."
     return f"{held} are exactly what they were before the server was {DONE[report.how]}."
+
+
+def crash_sentence(report: CrashReport) -> str:
+    """The verdict of a crash test in one plain sentence."""
+    kills = words.counted(sum(one.how == "kill" for one in report.cycles), "kill")
+    if report.verdict == "persisted":
+        return f"Everything that was acknowledged was there after each of {kills}."
+    if report.verdict == "lost":
+        changes = words.counted(report.lost, "acknowledged change")
+        return f"{changes} {'was' if report.lost == 1 else 'were'} gone after {kills}."
+    return report.reason or "The test could not be finished, so nothing is claimed."
