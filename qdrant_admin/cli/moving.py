@@ -8,6 +8,7 @@ from qdrant_admin.cli.call import Call, common, confirm, write_json
 from qdrant_admin.cli.source_help import SourcesCommand
 
 if TYPE_CHECKING:
+    from qdrant_admin.migration.checkpoint import UnfinishedRun
     from qdrant_admin.migration.reports import PlanReport
     from qdrant_admin.workspace import Workspace
 
@@ -31,6 +32,9 @@ COMMON = {"profile", "as_json", "events", "debug"}
     flag_value=LATEST,
     metavar="[RUN]",
     help="Take up an unfinished run, the latest by default.",
+)
+@click.option(
+    "--discard", metavar="RUN", help="Give up an unfinished run: what it has copied stays, and is indexed again."
 )
 @click.option(
     "--on-conflict",
@@ -112,6 +116,7 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
       qdrant-admin migrate chroma:./chroma --to memories
       qdrant-admin migrate --resume
       qdrant-admin migrate runs
+      qdrant-admin migrate --discard RUN
       qdrant-admin migrate --what ~/unknown
     """
     place = options.pop("what")
@@ -121,6 +126,10 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
     ws = call.workspace()
     if source == "runs":
         _runs(call, ws)
+        return
+    abandoned = options.pop("discard")
+    if abandoned is not None:
+        _discard(call, ws, source, abandoned)
         return
     if resume is not None and ":" in resume and source is None:  # `--resume SOURCE`
         source, resume = resume, LATEST
@@ -233,12 +242,27 @@ def _runs(call: Call, ws: "Workspace") -> None:
     if found:
         again = on_profile("qdrant-admin migrate --resume", call.profile)
         put(lambda ascii_only: advice("next", again, ascii_only=ascii_only))
+        away = on_profile(f"qdrant-admin migrate --discard {found[0].run}", call.profile)
+        put(lambda ascii_only: advice("give it up", away, ascii_only=ascii_only))
 
 
 def _resume(call: Call, ws: "Workspace", source: str | None, run: str) -> None:
+    from qdrant_admin.migration.run import resume as operation
+
+    chosen = _unfinished(ws, source, run)
+    call.conclude(call.run(lambda cancel: operation(ws, chosen, cancel=cancel)))
+
+
+def _discard(call: Call, ws: "Workspace", source: str | None, run: str) -> None:
+    from qdrant_admin.migration.discard import discard as operation
+
+    chosen = _unfinished(ws, source, run)
+    call.conclude(call.run(lambda cancel: operation(ws, chosen, cancel=cancel)))
+
+
+def _unfinished(ws: "Workspace", source: str | None, run: str) -> "UnfinishedRun":
     from qdrant_admin.core.errors import NotFound
     from qdrant_admin.migration.checkpoint import unfinished
-    from qdrant_admin.migration.run import resume as operation
 
     found = unfinished(ws.store)
     fitting = [one for one in found if (source is None or one.source == source) and run in {LATEST, one.run}]
@@ -248,5 +272,4 @@ def _resume(call: Call, ws: "Workspace", source: str | None, run: str) -> None:
             why=f"unfinished runs: {', '.join(one.run for one in found) or 'none'}",
             fix="qdrant-admin migrate runs",
         )
-    latest = max(fitting, key=lambda one: one.updated_at)
-    call.conclude(call.run(lambda cancel: operation(ws, latest, cancel=cancel)))
+    return max(fitting, key=lambda one: one.updated_at)

@@ -8,6 +8,7 @@ from qdrant_admin.core.words import counted, size
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.observe import Observation
 from qdrant_admin.lifecycle.reports import Attention
+from qdrant_admin.lifecycle.stopped import StoppedMigration
 
 WRITES_REFUSED_BELOW = 128 * 1024**2
 """Qdrant refuses writes and deletes when less than twice its WAL capacity (64 MiB by default) is free."""
@@ -148,6 +149,20 @@ def _unfinished(settings: Settings, seen: Observation) -> Iterator[Attention]:
         began = f"{seen.unfinished_check.astimezone():%Y-%m-%d %H:%M}"
         text = f"the check of {began} was cut off before its second look, so it has proven nothing yet"
         yield Attention(level="warn", text=text, fix=command(settings, "verify --finish"), action="finish_check")
+    stopped, names = seen.stopped_migrations, {found.name for found in seen.collections or ()}
+    for one in stopped:
+        held = [name for name in one.held if name in names]
+        if held:
+            text = f"a migration was killed and holds back the indexing of {', '.join(held)}: searches there are slow"
+            yield Attention(level="warn", text=text, fix=_resume(settings, one), action="migrate")
+    if stopped and not any(one.held for one in stopped):
+        more = f", the latest of {counted(len(stopped), 'migration')} that were" if len(stopped) > 1 else " was"
+        text = f"the migration of {stopped[0].source}{more} stopped half-way"
+        yield Attention(level="warn", text=text, fix=_resume(settings, stopped[0]), action="migrate")
+
+
+def _resume(settings: Settings, one: StoppedMigration) -> str:
+    return command(settings, f"migrate --resume {one.run}")
 
 
 def no_key(settings: Settings) -> Attention:

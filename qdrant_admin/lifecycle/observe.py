@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.lifecycle.pending import pending
+from qdrant_admin.lifecycle.stopped import StoppedMigration, stopped_migrations
 from qdrant_admin.server.runtime import Capabilities, Change, RuntimeKind, RuntimeState
 from qdrant_admin.workspace import Workspace
 
@@ -31,6 +32,8 @@ class Observation:
     collections: "tuple[CollectionInfo, ...] | None" = None
     unfinished_check: datetime | None = None
     """When a check began that was cut off between its two looks."""
+    stopped_migrations: tuple[StoppedMigration, ...] = ()
+    """Into this server, the latest first."""
     troubles: dict[str, AdminError] = field(default_factory=dict)
     """Part (`runtime`, `changes`, `collections`) to why it could not be looked at."""
 
@@ -67,6 +70,7 @@ def observe(ws: Workspace) -> Observation:
     runtime = seen.look("runtime", lambda: ws.runtime)
     if runtime is not None:
         seen.kind, seen.endpoint, seen.capabilities = runtime.kind, runtime.endpoint, runtime.capabilities
+        seen.stopped_migrations = seen.look("history", lambda: stopped_migrations(ws.store, seen.endpoint.url)) or ()
         seen.state = seen.look("runtime", runtime.inspect)
         if seen.state is not None and seen.state.state != "absent" and seen.state.ours is not False:
             seen.changes = tuple(seen.look("changes", runtime.differences) or ())

@@ -17,7 +17,8 @@ class Attention(Frozen):
     text: str
     fix: str = ""
     action: str = ""
-    """Stable id the TUI binds to a key: `up`, `restart`, `apply`, `add_key`, `logs`, `doctor`; may be empty."""
+    """Stable id that the TUI binds to a key: `up`, `restart`, `apply`, `add_key`, `logs`, `doctor`, `migrate`; may be
+    empty."""
 
 
 class StatusReport(Report):

@@ -10,7 +10,7 @@ from qdrant_admin.lifecycle.reports import Attention, StatusReport
 from qdrant_admin.server.runtime import RuntimeState, Storage
 from qdrant_admin.workspace import Workspace
 
-HARMLESS = frozenset({"add_key", "apply", "finish_check"})
+HARMLESS = frozenset({"add_key", "apply", "finish_check", "migrate"})
 """Advice that does not touch whether the server does its work now."""
 
 

@@ -2,11 +2,10 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
-from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.locks import Held, holding, is_held
+from qdrant_admin.lifecycle.stopped import lock_of
 
 
 @contextlib.contextmanager
@@ -18,7 +17,7 @@ def alone(run: str) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(holding(_lock(run)))
+            stack.enter_context(holding(lock_of(run)))
         except Held as error:
             raise Refused(f"run {run} is going on in another process", fix="qdrant-admin history list") from error
         yield
@@ -26,8 +25,4 @@ def alone(run: str) -> Iterator[None]:
 
 def is_running(run: str) -> bool:
     """Whether a process holds that run now."""
-    return is_held(_lock(run))
-
-
-def _lock(run: str) -> Path:
-    return state_dir() / "runs" / f"{run}.lock"
+    return is_held(lock_of(run))

@@ -93,6 +93,13 @@ def finish(store: StateStore, run: str) -> None:
         connection.execute("UPDATE migration_runs SET state = 'finished', updated_at = ? WHERE run = ?", (_now(), run))
 
 
+def discard(store: StateStore, run: str) -> None:
+    """A run that nobody wants to take up again. That it has written to its target stays known."""
+    with store.connection() as connection:
+        connection.execute("UPDATE migration_runs SET state = 'discarded', updated_at = ? WHERE run = ?", (_now(), run))
+        connection.execute("DELETE FROM migration_spans WHERE run = ?", (run,))
+
+
 def checkpoints(store: StateStore, run: str) -> dict[str, list[Checkpoint]]:
     """The checkpoints of a run: collection to its spans, in their order."""
     found: dict[str, list[Checkpoint]] = {}

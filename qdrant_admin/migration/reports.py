@@ -210,3 +210,20 @@ class MigrationReport(Report):
         read = sum(result.read for result in self.collections)
         verified = sum(result.verified for result in self.collections)
         return f"{number(verified)} of {counted(read, 'point')} verified in {duration(self.seconds)}"
+
+
+class DiscardReport(Report):
+    """A stopped migration that was given up. Nothing that it has copied was removed."""
+
+    run: str
+    source: str
+    target: str
+    handled: int
+    """Records that it had handled."""
+    kept: tuple[str, ...] = ()
+    """Collections in the target that it has made, as far as they are still there: they hold what was copied."""
+    indexing_given_back: tuple[str, ...] = ()
+    """Those of its collections that index again, as they did before it held their indexing back."""
+
+    def summary(self) -> str:
+        return f"run {self.run} given up; what it has copied stays"

@@ -67,10 +67,16 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
     if refused:
         why = "\n".join(f"{plain(problem.collection)}: {problem.text}".removeprefix(": ") for problem in refused)
         raise Refused("the migration does not start", why=why, fix=refused[0].fix or "qdrant-admin migrate --help")
-    with alone(plan.run), contextlib.closing(open_source(parse(plan.source))) as source, ws.database() as database:
-        run = _Run(ws, plan, source, database, cancel)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(alone(plan.run))
+        database = stack.enter_context(ws.database())
+        indexing = Indexing(ws.store, plan.run, database, cancel)
+        with indexing.given_back_if_it_fails():
+            source = stack.enter_context(contextlib.closing(open_source(parse(plan.source))))
+        run = _Run(ws, plan, source, database, indexing, cancel)
         try:
-            yield from run.events()
+            with indexing.given_back_if_it_fails():
+                yield from run.events()
         except Cancelled:
             yield Finished(report=run.report(cancelled=True))
         except DiskFull as error:
@@ -88,6 +94,16 @@ def resume(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events:
     Raises:
         Refused: its target is another server than that of this profile.
     """
+    check_same_server(ws, run)
+    yield from migrate(ws, run.plan.model_copy(update={"resumes": True, "already_written": run.done}), cancel=cancel)
+
+
+def check_same_server(ws: Workspace, run: UnfinishedRun) -> None:
+    """Refuse what was begun on another server than that of this profile.
+
+    Raises:
+        Refused: it was.
+    """
     here = ws.runtime.endpoint.url
     if run.target != here:
         raise Refused(
@@ -95,14 +111,19 @@ def resume(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events:
             why=f"this profile's server is {here}; half of the data would be in each",
             fix="qdrant-admin profiles list",
         )
-    yield from migrate(ws, run.plan.model_copy(update={"resumes": True, "already_written": run.done}), cancel=cancel)
 
 
 class _Run:
     """One run, from its checkpoints to its report."""
 
     def __init__(
-        self, ws: Workspace, plan: PlanReport, source: Source, database: "Database", cancel: CancelToken
+        self,
+        ws: Workspace,
+        plan: PlanReport,
+        source: Source,
+        database: "Database",
+        indexing: Indexing,
+        cancel: CancelToken,
     ) -> None:
         self._store, self._plan, self._source, self._database, self._cancel = ws.store, plan, source, database, cancel
         self._rejects = RejectFile(plan)
@@ -111,7 +132,7 @@ class _Run:
         self._tasks: dict[str, Task] = {}
         self._results: dict[str, CollectionResult] = {}
         self._resumed = False
-        self._indexing = Indexing(ws.store, plan.run, database, cancel)
+        self._indexing = indexing
         self.how_to_resume = command(plan.source, "--resume")
         self._weather = Weather(cancel, fix=self.how_to_resume)
         self.following = Following(plan, database, self._rejects, self._weather, cancel)
@@ -129,12 +150,7 @@ class _Run:
         for planned in wanted:
             self._cancel.check()
             slots[planned.source] = yield from self._target(planned)
-        try:
-            yield from self._copy(wanted, slots)
-        except BaseException:
-            with contextlib.suppress(AdminError):  # the next one who takes up this run does it
-                self._indexing.give_back()
-            raise
+        yield from self._copy(wanted, slots)
         yield from self._index(wanted)
         yield from self._aliases(wanted)
         wanted = yield from self._catch_up(wanted, slots)

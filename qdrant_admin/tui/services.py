@@ -255,6 +255,12 @@ class Services:
 
         return resume(self.workspace, run, cancel=cancel)
 
+    def discard(self, run: "UnfinishedRun", cancel: CancelToken) -> Events:
+        """Give up an interrupted migration; what it has copied stays."""
+        from qdrant_admin.migration.discard import discard
+
+        return discard(self.workspace, run, cancel=cancel)
+
     def verify(self, options: "VerifyOptions", cancel: CancelToken) -> Events:
         """Restart and prove that everything is still there."""
         from qdrant_admin.persistence.verify import verify

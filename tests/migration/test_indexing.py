@@ -1,18 +1,26 @@
 """Indexing is held back while a collection is filled, and given back whatever happens."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.events import Finished, Progress, StepStarted
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.lifecycle.status import status
 from qdrant_admin.migration.checkpoint import unfinished
+from qdrant_admin.migration.discard import discard
 from qdrant_admin.migration.run import migrate, resume
+from qdrant_admin.migration.uri import parse
 from tests.migration.support import DENSE, last, local_store, moved, numbered, planned, workspace
 from tests.support.real import Server
 
 pytestmark = pytest.mark.server
+ROOT = Path(__file__).parents[2]
 SOON = DENSE | {"optimizers_config": {"indexing_threshold": 10}}
 """Indexed from 10 KB on: 640 vectors of four dimensions."""
 
@@ -60,6 +68,48 @@ def test_a_cancelled_copy_leaves_a_collection_that_indexes_and_resumes(server: S
         assert database.indexing_threshold("c") == 10
         assert last(resume(ws, unfinished(ws.store)[0], cancel=CancelToken())).verdict == "verified"
         assert database.indexing_threshold("c") == 10
+
+
+@pytest.fixture
+def killed(server: Server, isolated_home: Path, tmp_path: Path) -> str:
+    """The source of a migration that was killed in the middle of its copy."""
+    source = f"qdrant-local:{local_store(tmp_path / 's', {'c': numbered(1500)}, SOON)}"
+    command = [sys.executable, "-m", "tests.migration.runner", server.url, str(server.grpc_port), source]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if int(line) >= 10:
+                break
+        child.kill()
+    with Database(server.endpoint) as database:
+        assert database.indexing_threshold("c") == 0
+    return source
+
+
+def test_what_a_killed_migration_holds_back_is_told_and_can_be_given_back(server: Server, killed: str) -> None:
+    ws = workspace(server)
+    [run] = unfinished(ws.store)
+    [item] = [one for one in status(ws).attention if one.action == "migrate"]
+    assert "holds back the indexing of c" in item.text
+    assert f"migrate --resume {run.run}" in item.fix
+    report = last(discard(ws, run, cancel=CancelToken()))
+    assert (report.kept, report.indexing_given_back) == (("c",), ("c",))
+    assert unfinished(ws.store) == []
+    assert [one for one in status(ws).attention if one.action == "migrate"] == []
+    with Database(server.endpoint) as database:
+        assert database.indexing_threshold("c") == 10
+        assert database.count("c") >= 10
+
+
+def test_going_on_with_a_source_that_is_gone_gives_the_indexing_back(server: Server, killed: str) -> None:
+    ws = workspace(server)
+    shutil.rmtree(parse(killed).path or "")
+    with pytest.raises(SourceUnreadable):
+        last(resume(ws, unfinished(ws.store)[0], cancel=CancelToken()))
+    with Database(server.endpoint) as database:
+        assert database.indexing_threshold("c") == 10
+    [item] = [one for one in status(ws).attention if one.action == "migrate"]
+    assert "stopped half-way" in item.text
 
 
 def test_the_indexing_of_somebody_elses_collection_is_left_alone(server: Server, tmp_path: Path) -> None:

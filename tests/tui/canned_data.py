@@ -15,7 +15,7 @@ from qdrant_admin.collections.reports import (
 )
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.events import Event, Events, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.core.events import Event, Events, Finished, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, PointId, VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
@@ -23,6 +23,7 @@ from qdrant_admin.migration.plan import PlanOptions
 from qdrant_admin.migration.reports import (
     CollectionPlan,
     CollectionResult,
+    DiscardReport,
     MigrationReport,
     PlanReport,
     Problem,
@@ -374,6 +375,10 @@ class CannedData(Canned):
 
     def resume(self, run: UnfinishedRun, cancel: CancelToken) -> Events:
         return self.scripts["migrate"](cancel)
+
+    def discard(self, run: UnfinishedRun, cancel: CancelToken) -> Events:
+        self.runs = False
+        yield Finished(report=DiscardReport(run=run.run, source=run.source, target=run.target, handled=run.done))
 
     def migrations(self, limit: int) -> list[tuple[HistoryEntry, MigrationReport]]:
         return [] if self.empty else PAST[:limit]

@@ -219,6 +219,19 @@ async def test_an_interrupted_run_is_offered_and_taken_up_again() -> None:
         assert app.screen.pane == "result"
 
 
+async def test_an_interrupted_run_is_given_up_after_a_question() -> None:
+    services = scripted()
+    services.runs = True
+    app = make_app(services, start="migrate")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app.screen.query_one("#migrate-runs").focus()
+        await pressing("down", "d", "escape", "d", "right", "enter")(pilot)
+        await settle(pilot)
+        assert app.jobs.latest("discard") is not None
+        assert not app.screen.query_one("#migrate-runs").display
+
+
 async def test_a_plan_is_changed_field_by_field_and_made_anew() -> None:
     services = scripted(plan=PLAN)
     app = make_app(services, start="migrate")

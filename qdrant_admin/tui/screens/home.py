@@ -207,8 +207,8 @@ class HomeScreen(BaseScreen):
                     "finish_check": ("verify", "verify: the second look", services.finish_check),
                 }
                 self.run_job(*looks[what], touches="")
-            case "logs":
-                self.admin.action_go("logs")
+            case "logs" | "migrate":
+                self.admin.action_go(what)
 
     def _ask_apply(self) -> None:
         status, services = self.admin.server.status, self.services

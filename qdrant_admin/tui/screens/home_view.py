@@ -23,6 +23,7 @@ ACTION_KEYS: dict[str, tuple[str, str]] = {
     "doctor": ("d", "doctor"),
     "adopt": ("o", "adopt"),
     "finish_check": ("f", "finish it"),
+    "migrate": ("3", "take it up"),
 }
 """The key on Home for the action of an attention item. `HomeScreen` binds the same keys."""
 

@@ -61,6 +61,9 @@ class MigrateScreen(PlanEdits):
         ),
         Binding("p", "hold", "pause or go on", id="migrate.hold", tooltip="hold the copy, or let it go on"),
         Binding("x", "cancel", "stop", id="migrate.cancel", tooltip="stop; it can be taken up again"),
+        Binding(
+            "d", "discard", "give up", id="migrate.discard", tooltip="forget a run that was stopped; its copy stays"
+        ),
         Binding("j", "rejects", "rejects", id="migrate.rejects", tooltip="records that were not stored, and why"),
         Binding("v", "verify", "restart and verify", id="migrate.verify", tooltip="prove that it survives a restart"),
         Binding("e", "export", "save report", id="migrate.export", tooltip="save the report as Markdown and JSON"),
@@ -152,6 +155,20 @@ class MigrateScreen(PlanEdits):
             "migrate", f"migrate {run.source}", lambda cancel: self.services.resume(run, cancel), can_pause=True
         )
 
+    def action_discard(self) -> None:
+        """Forget how far a run came, after a question."""
+        chosen = self.query_one("#migrate-runs", OptionList).highlighted
+        if chosen is None:
+            return
+        run = self.query_one(ChoosePane).runs[chosen]
+        body = "What it has copied stays and is indexed again. It cannot be taken up any more, only begun anew."
+
+        def answered(sure: bool | None) -> None:
+            if sure:
+                self.run_job("discard", f"give up {run.source}", lambda cancel: self.services.discard(run, cancel))
+
+        self.app.push_screen(ConfirmDialog("Give up this migration?", body, yes="Give up"), answered)
+
     # planning
 
     def ask_for_plan(self, options: "PlanOptions") -> None:
@@ -212,6 +229,8 @@ class MigrateScreen(PlanEdits):
             self._planned(view)
         elif view.kind == "migrate" and not view.running:
             self._ended(view)
+        elif view.kind == "discard" and not view.running:
+            self.look_again()
         elif view.kind == "migrate" and not (self._reopened or self.pane == "past"):
             self._draw_running(view)
 
@@ -282,6 +301,7 @@ class MigrateScreen(PlanEdits):
         possible = {
             "browse": pane == "choose",
             "browse_files": pane == "choose",
+            "discard": pane == "choose" and self.focused is not None and self.focused.id == "migrate-runs",
             "start": pane == "plan" and not busy and plan is not None and plan.exit_code == 0,
             "change": pane == "plan" and plan is not None,
             "change_one": pane == "plan" and plan is not None and bool(plan.collections),

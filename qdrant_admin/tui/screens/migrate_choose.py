@@ -50,13 +50,14 @@ class ChoosePane(Vertical):
         """Offer what was stopped or killed."""
         self.runs = runs
         options = self.query_one("#migrate-runs", OptionList)
-        options.display = bool(runs)
+        options.display, here = bool(runs), options.highlighted
         options.clear_options()
         for run in runs:
             total = sum(plan.count for plan in run.plan.collections if plan.action != "skip")
             told = f"stopped at {words.number(run.done)} of {words.number(total)}, {words.ago(run.updated_at, now)}"
             head = look.line(look.symbol("paused"), (" take up again  ", "bold"), words.shorten(run.source, 60))
             options.add_option(Option(look.lines(head, look.line("  ", look.muted(told))), id=run.run))
+        options.highlighted = here
 
     def found(self, answer: tuple[str, str]) -> None:
         """Say what lies at a path that was picked, and propose the address that reads it."""
