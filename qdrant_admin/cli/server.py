@@ -97,20 +97,23 @@ def down(call: Call, remove: bool) -> None:
 
 
 @click.command(cls=HelpfulCommand)
-@click.option("--how", type=click.Choice(["graceful", "kill", "recreate"]), default="graceful", show_default=True,
-              help="kill: as a crash would; recreate: a new container on the same data.")  # fmt: skip
+@click.option("--how", type=click.Choice(["graceful", "kill", "recreate", "pause", "engine"]), default="graceful",
+              show_default=True, help="kill: as a crash would; recreate: a new container on the same data; pause: "
+              "frozen and thawed; engine: the container engine itself.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="With engine: yes, interrupt whatever else runs on it.")
 @common
-def restart(call: Call, how: Any) -> None:
+def restart(call: Call, how: Any, yes: bool) -> None:
     """Stop the server, start it again, and wait until it is ready.
 
     Examples:
       qdrant-admin restart
       qdrant-admin restart --how recreate
+      qdrant-admin restart --how engine --yes
     """
     from qdrant_admin.lifecycle.restart import restart as operation
 
     ws = call.workspace()
-    call.conclude(call.run(lambda cancel: operation(ws, how, cancel=cancel)))
+    call.conclude(call.run(lambda cancel: operation(ws, how, cancel=cancel, confirmed=yes)))
 
 
 @click.command(cls=HelpfulCommand)

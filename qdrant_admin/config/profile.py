@@ -1,9 +1,10 @@
 """One profile: everything the product has to know of one Qdrant, except its secret."""
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 DEFAULT_IMAGE = "qdrant/qdrant:v1.16.3"
 """The version that the test suite proves. Raising it is a run of the suite, not a hope."""
@@ -37,9 +38,17 @@ class Profile(BaseModel):
     """The native Qdrant binary, when it should not be looked for."""
     docker_host: str | None = None
     """The engine's address, when it should not be looked for."""
+    engine_restart: tuple[str, ...] | None = None
+    """The command that restarts the container engine, as a list of words, when it should not be guessed."""
     timeout: float = Field(default=10.0, gt=0)
     ready_timeout: float = Field(default=120.0, gt=0)
     collection_prefix: str = ""
     default_vector_size: int | None = Field(default=None, ge=1, le=65536)
     ephemeral: bool = False
     """Made to be thrown away, data and all, by the operation that made it (`demo`). Nothing else sets it."""
+
+    @field_validator("engine_restart", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        """One text is taken apart as a shell would; no shell ever runs it."""
+        return shlex.split(value) if isinstance(value, str) else value

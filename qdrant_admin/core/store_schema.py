@@ -122,4 +122,16 @@ STEPS: tuple[SchemaStep, ...] = (
             )""",
         ),
     ),
+    SchemaStep(
+        "0009 how long starts took",
+        (
+            """CREATE TABLE starts (
+                profile TEXT NOT NULL,
+                collection TEXT NOT NULL,
+                at TEXT NOT NULL,
+                seconds REAL NOT NULL
+            )""",
+            "CREATE INDEX starts_by_profile ON starts (profile, collection)",
+        ),
+    ),
 )

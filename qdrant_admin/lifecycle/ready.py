@@ -6,9 +6,9 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.words import counted
 from qdrant_admin.lifecycle.commands import command
+from qdrant_admin.lifecycle.load_watch import STEP, LoadWatch
 from qdrant_admin.workspace import Workspace
 
-STEP = "load"
 UNREADABLE_FOR = 10.0
 """Seconds after which a collection that cannot be read is taken for damaged, not for slow: the server lists a
 collection only once it has loaded it."""
@@ -18,7 +18,8 @@ _PAUSE = 0.25
 def wait_ready(ws: Workspace, *, cancel: CancelToken, timeout: float | None = None) -> Events:
     """Wait for the process, a Qdrant at the address, /readyz, gRPC, and every collection to be readable.
 
-    A collection that stays unreadable is told as an error and does not hold up the others; `grey` is not waited for,
+    While it loads, the collection at which it is gets told, with a forecast from earlier starts. A collection that
+    stays unreadable is told as an error and does not hold up the others; `grey` is not waited for,
     since it never ends by itself.
 
     Args:
@@ -35,17 +36,22 @@ def wait_ready(ws: Workspace, *, cancel: CancelToken, timeout: float | None = No
     limit = ws.settings.profile.ready_timeout if timeout is None else timeout
     deadline = time.monotonic() + limit
     runtime = ws.runtime
-    yield from wait_answering(runtime, cancel, limit)
+    watch = LoadWatch(ws)
+    yield from watch.over(wait_answering(runtime, cancel, limit))
     if probe(runtime.endpoint).recovery_mode:
         fix = command(ws.settings, "logs --tail 200")
-        yield Notice(level="error", text="the server is in recovery mode: no collection can be read", fix=fix)
+        text = "the server is in recovery mode: no collection can be read"
+        if watch.begun:
+            yield StepFinished(step=STEP, outcome="failed", detail=text)
+        yield Notice(level="error", text=text, fix=fix)
         return
-    yield from _wait_loaded(ws, cancel, deadline)
+    yield from _wait_readable(ws, watch, cancel, deadline)
 
 
-def _wait_loaded(ws: Workspace, cancel: CancelToken, deadline: float) -> Events:
+def _wait_readable(ws: Workspace, watch: LoadWatch, cancel: CancelToken, deadline: float) -> Events:
     started = time.monotonic()
-    yield StepStarted(step=STEP, title="waiting for every collection to be readable")
+    if not watch.begun:
+        yield StepStarted(step=STEP, title="waiting for every collection to be readable")
     with ws.database() as database:
         while True:
             cancel.check()
@@ -63,4 +69,6 @@ def _wait_loaded(ws: Workspace, cancel: CancelToken, deadline: float) -> Events:
         yield Notice(level="error", text=f"collection {one.name} cannot be read: {one.trouble}", fix=fix)
     done = len(found) - len(unreadable)
     detail = f"{counted(done, 'collection')} readable" + (f", {len(unreadable)} not" if unreadable else "")
+    slowest = watch.remember()
+    detail = f"{detail}, {slowest}" if slowest else detail
     yield StepFinished(step=STEP, outcome="failed" if unreadable else "ok", detail=detail)

@@ -4,29 +4,37 @@ import time
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotFound, Unsupported
-from qdrant_admin.core.events import Events, Finished
+from qdrant_admin.core.events import Events, Finished, Notice
 from qdrant_admin.core.history import recorded
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
+from qdrant_admin.lifecycle.interrupting import others_interrupted, others_words
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.up import report_up
 from qdrant_admin.server.runtime import RestartHow
 from qdrant_admin.workspace import Workspace
 
 
-def restart(ws: Workspace, how: RestartHow = "graceful", *, cancel: CancelToken) -> Events:
+def restart(ws: Workspace, how: RestartHow = "graceful", *, cancel: CancelToken, confirmed: bool = False) -> Events:
     """Restart the server. Ends with an `UpReport`.
 
+    Args:
+        ws: the profile.
+        how: in which way.
+        cancel: stops before the restart; after it, the waiting.
+        confirmed: whether somebody said yes to interrupting what else runs on the engine, for `engine`.
+
     Raises:
+        ConfirmationMissing: the engine itself would be restarted, and nobody said yes.
         NotFound: there is none.
         NotOurs: it does not bear our mark.
         Unsupported: this runtime cannot do it that way.
         ServerNotReady: it did not come back in time.
     """
-    return recorded(ws.store, "restart", ws.settings.name, _restart(ws, how, cancel))
+    return recorded(ws.store, "restart", ws.settings.name, _restart(ws, how, cancel, confirmed=confirmed))
 
 
-def _restart(ws: Workspace, how: RestartHow, cancel: CancelToken) -> Events:
+def _restart(ws: Workspace, how: RestartHow, cancel: CancelToken, *, confirmed: bool) -> Events:
     begun = time.monotonic()
     runtime = ws.runtime
     if how not in runtime.capabilities.restart:
@@ -36,6 +44,9 @@ def _restart(ws: Workspace, how: RestartHow, cancel: CancelToken) -> Events:
     refuse_foreign(ws, before, "restarted")
     if before.state == "absent":
         raise NotFound(f"there is no server of profile {ws.settings.name}", fix=command(ws.settings, "up"))
+    others = others_interrupted(ws, how, confirmed=confirmed, doing="restart")
+    if others:
+        yield Notice(level="warning", text=f"{before.engine} will be restarted{others_words(others)}")
     yield from runtime.restart(how, cancel)
     yield from wait_ready(ws, cancel=cancel)
     yield Finished(report=report_up(ws, started=True, begun=begun))

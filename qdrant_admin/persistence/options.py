@@ -11,6 +11,8 @@ class VerifyOptions(Frozen):
 
     how: VerifyHow
     """`none`: two fingerprints and nothing in between."""
+    confirmed: bool = False
+    """Whether somebody said yes to interrupting what else runs on the container engine, for `engine`."""
     collections: tuple[str, ...] = ()
     """Names; empty for all of them."""
     sample: int | None = Field(default=None, ge=1)

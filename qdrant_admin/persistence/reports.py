@@ -6,9 +6,10 @@ from typing import Literal
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.core.words import counted, duration, number
 
-VerifyHow = Literal["graceful", "kill", "recreate", "pause", "all", "none"]
-"""`all`: every way that this server can be restarted in, one after the other, until something is not as it was."""
-Way = Literal["graceful", "kill", "recreate", "pause", "none"]
+VerifyHow = Literal["graceful", "kill", "recreate", "pause", "engine", "all", "none"]
+"""`all`: every way that this server can be restarted in, one after the other, until something is not as it was; but
+`engine`, which reaches beyond the server, only where it is asked for."""
+Way = Literal["graceful", "kill", "recreate", "pause", "engine", "none"]
 Verdict = Literal["persisted", "lost", "changed", "inconclusive"]
 CollectionVerdict = Literal["same", "lost", "changed", "extra", "inconclusive"]
 
@@ -139,7 +140,13 @@ class VerifyReport(Proof):
         text += f", a sample of {number(self.sample)} each" if self.sample else ""
         if self.how == "none" or self.ready_seconds is None:
             return text
-        done = {"kill": "killed", "graceful": "restarted", "recreate": "recreated", "pause": "frozen"}
+        done = {
+            "kill": "killed",
+            "graceful": "restarted",
+            "recreate": "recreated",
+            "pause": "frozen",
+            "engine": "restarted with its engine",
+        }
         if self.how == "all":
             ways = ", ".join(done[round_.how] for round_ in self.rounds if round_.how != "none")
             return f"{text}, {ways}, and back in at most {duration(self.ready_seconds)}"

@@ -14,6 +14,7 @@ from qdrant_admin.core.words import counted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle import pending
 from qdrant_admin.lifecycle.commands import command
+from qdrant_admin.lifecycle.interrupting import others_interrupted, others_words
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence.alone import alone
 from qdrant_admin.persistence.baseline import against, with_baseline, worse
@@ -35,8 +36,10 @@ _DOING: dict[RestartHow, str] = {
     "kill": "killed (SIGKILL) and started again",
     "pause": "frozen and thawed",
     "recreate": "removed and made anew on the same data",
+    "engine": "restarted together with the container engine itself",
 }
-"""In the order in which `all` takes them: the harshest to the storage last."""
+_ALL: tuple[RestartHow, ...] = ("graceful", "kill", "pause", "recreate")
+"""In the order in which `all` takes them: the harshest to the storage last. `engine` reaches beyond the server."""
 _LOG_LINES = 400
 _BANNER = "Version: "
 """Begins the part of the log that the latest start has written."""
@@ -51,6 +54,7 @@ def verify(ws: Workspace, options: VerifyOptions, *, cancel: CancelToken) -> Eve
     Raises:
         Unsupported, NotOurs, Refused, ServerUnreachable, ServerTrouble: before anything was touched; `Refused` also
             when another check of this server is at work.
+        ConfirmationMissing: the engine itself would be restarted, and nobody said yes.
         NotFound: a collection that was asked for is not there.
     """
     return recorded(ws.store, "verify", ws.settings.name, alone(ws, _Check(ws, options, cancel).run()))
@@ -68,12 +72,15 @@ class _Check:
         self._rounds: list[Round] = []
         self._written_between: tuple[str, ...] = ()
         self._gave_up = False
+        self._others: tuple[str, ...] = ()
         self._storage_bytes: int | None = None
 
     def run(self) -> Events:
         """The whole story."""
         yield StepStarted(step="check", title="looking at the server")
         state = check_server(self._ws, self._options)
+        if self._options.how == "engine":
+            self._others = others_interrupted(self._ws, "engine", confirmed=self._options.confirmed, doing="verify")
         yield StepFinished(step="check", detail=f"{state.name}, {state.state}")
         with closing(self._before), closing(self):
             yield from self._look_before(state)
@@ -118,7 +125,7 @@ class _Check:
         if self._options.how != "all":
             return (self._options.how,)
         possible = self._ws.runtime.capabilities.restart
-        without_loss = (how for how in _DOING if how != "recreate" or state.storage.kind != "container")
+        without_loss = (how for how in _ALL if how != "recreate" or state.storage.kind != "container")
         return tuple(how for how in without_loss if how in possible)
 
     def _round(self, how: Way) -> Generator[Event, None, Judgement]:
@@ -170,11 +177,10 @@ class _Check:
                 )
                 yield from self._watch(database, self._before)
 
-    @staticmethod
-    def _announcement(database: Database, state: RuntimeState, ways: Sequence[RestartHow]) -> Notice:
+    def _announcement(self, database: Database, state: RuntimeState, ways: Sequence[RestartHow]) -> Notice:
         held = counted(len(database.names()), "collection")
         doing = ", then ".join(_DOING[how] for how in ways)
-        text = f"{state.name} will be {doing}: {held} cannot be reached meanwhile"
+        text = f"{state.name} will be {doing}: {held} cannot be reached meanwhile{others_words(self._others)}"
         if state.storage.kind == "container":
             text += "; its data lies inside the container and would not survive a recreate"
         return Notice(level="warning", text=text)
@@ -270,8 +276,14 @@ class _Check:
         yield Notice(level="error", text=str(error), fix=error.fix)
         reason = f"the content could not be compared: {error}"
         judgement = Judgement("inconclusive", reason, without_after(self._before))
-        cause = likely_cause(state.storage, self._findings())
-        yield Finished(report=self._report(state, judgement, cause=cause, fix=error.fix or self._again()))
+        fix = error.fix or self._again()
+        try:
+            self._ws.runtime.inspect()
+            cause = likely_cause(state.storage, self._findings())
+        except AdminError as trouble:  # the engine is gone, and whatever else went wrong follows from that
+            cause = str(trouble)
+            fix = "start the engine, then: " + command(self._ws.settings, "verify --finish")
+        yield Finished(report=self._report(state, judgement, cause=cause, fix=fix))
 
     def _findings(self) -> Sequence[Diagnosis]:
         """What the server's log says of its latest start."""
@@ -327,7 +339,8 @@ class _Check:
         return f"every id, {content} of a sample of {counted(looked, 'point')}, exact counts"
 
     def _again(self) -> str:
-        return command(self._ws.settings, f"verify --how {self._options.how}")
+        yes = " --yes" if self._options.confirmed else ""
+        return command(self._ws.settings, f"verify --how {self._options.how}{yes}")
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:

@@ -59,6 +59,10 @@ class RemoteRuntime:
         """Not possible: `Unsupported`."""
         raise self._unsupported("restarted", "verify --how none")
 
+    def interrupts(self, how: RestartHow) -> tuple[str, ...]:
+        """Nothing: it cannot be restarted."""
+        return ()
+
     def remove(self, cancel: CancelToken) -> Events:
         """Not possible: `Unsupported`."""
         raise self._unsupported("removed", "status")

@@ -12,8 +12,9 @@ from qdrant_admin.core.events import Events
 from qdrant_admin.core.reports import Frozen
 
 RuntimeKind = Literal["docker", "native", "remote"]
-RestartHow = Literal["graceful", "kill", "recreate", "pause"]
-"""`pause`: frozen for a while and thawed, as a laptop that sleeps; the process stays the same."""
+RestartHow = Literal["graceful", "kill", "recreate", "pause", "engine"]
+"""`pause`: frozen for a while and thawed, as a laptop that sleeps; the process stays the same. `engine`: the container
+engine itself, and with it whatever else runs on it."""
 FROZEN_SECONDS = 2.0
 """How long a pause lasts: longer than a client that retries, shorter than one that gives up."""
 ProcessState = Literal["running", "paused", "restarting", "stopped", "absent", "unknown"]
@@ -147,6 +148,14 @@ class ServerRuntime(Protocol):
 
     def remove(self, cancel: CancelToken) -> Events:
         """Remove container or process record. Data is never removed."""
+    def interrupts(self, how: RestartHow) -> tuple[str, ...]:
+        """Names of what else a restart in that way interrupts. Changes nothing.
+
+        Raises:
+            Unsupported: it cannot be done from here.
+        """
+        ...
+
         ...
 
     def adopt(self, cancel: CancelToken) -> Events:

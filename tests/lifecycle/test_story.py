@@ -61,8 +61,14 @@ class Process:
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
         yield (self.server.folder / "log").read_text().splitlines()[-tail:]
 
+    def interrupts(self, how: RestartHow) -> tuple[str, ...]:
+        return ()
+
     def stats(self) -> Stats:
         return Stats()
+
+    def disk_bytes(self) -> int | None:
+        return None
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qdrant_admin.core import install
 from qdrant_admin.core.errors import AdminError, EngineUnavailable
-from qdrant_admin.server.docker.errors import root_cause, translated
+from qdrant_admin.server.docker.errors import CHECK_ENGINE, root_cause, translated
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -50,6 +50,11 @@ class Engine:
     def client(self, doing: str = "talk to the engine", timeout: int = CALL_SECONDS) -> "Iterator[APIClient]":
         """A connection for one piece of work; what goes wrong in it is raised as an `AdminError`."""
         place = _Place(self.address, self.why, self.tls)
+        try:
+            _check_reachable(place)  # docker-py leaks the socket of a connection that fails
+        except EngineUnavailable as error:
+            what = f"the container engine cannot be reached: could not {doing}"
+            raise EngineUnavailable(what, why=error.why, fix=error.fix or CHECK_ENGINE) from error
         with translated(doing), _client(place, self.api_version, timeout) as api:
             yield api
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
@@ -11,6 +11,8 @@ from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server.docker import adoption, watch
 from qdrant_admin.server.docker.create import Creation, check_ports, port_taken
 from qdrant_admin.server.docker.engine import Engine
+from qdrant_admin.server.docker.engine_command import Command, commands_for
+from qdrant_admin.server.docker.engine_restart import others_running, restart_engine
 from qdrant_admin.server.docker.halt import ended, freeze, kill
 from qdrant_admin.server.docker.identity import check_adoptable
 from qdrant_admin.server.docker.pull import has_image, pull
@@ -53,7 +55,7 @@ class DockerRuntime:
         self._spec = Spec(settings)
         self._name = settings.container_name
         self._first_lines: dict[tuple[str, str], list[str]] = {}
-        self.capabilities = Capabilities()
+        self.capabilities = Capabilities(restart=frozenset(get_args(RestartHow)))
         self.endpoint = settings.endpoint
 
     def inspect(self) -> RuntimeState:
@@ -179,23 +181,37 @@ class DockerRuntime:
             found = self._existing(api)
             if how == "pause":
                 yield from freeze(api, found, self._name, cancel)
-                return
-            if how == "recreate":
+            elif how == "recreate":
                 self._require_mount(found)
                 body = same_again(api, found)
             elif how == "kill":
                 yield from kill(api, found, self._name)
-            elif process_state(found) != "stopped":
+            elif how == "graceful" and process_state(found) != "stopped":
                 yield StepStarted(step="stop", title=f"stopping {self._name}")
                 stop(api, found)
                 yield ended(api, found["Id"])
-            if how != "recreate":
-                # From here on it is down: a cancel is heard when it is up again.
-                yield StepStarted(step="start", title=f"starting {self._name}")
+        # From here on it is down: a cancel is heard when it is up again.
+        if how == "engine":
+            yield from restart_engine(self._engine, self._engine_commands(), found, self._name)
+        elif how == "recreate":
+            yield from self._replace(found, body, same_networks=True)
+        elif how != "pause":
+            yield StepStarted(step="start", title=f"starting {self._name}")
+            with self._engine.client(f"start container {self._name}", _STOP_CALL_SECONDS) as api:
                 self._start(api, found["Id"])
-                yield StepFinished(step="start")
-                return
-        yield from self._replace(found, body, same_networks=True)
+            yield StepFinished(step="start")
+
+    def interrupts(self, how: RestartHow) -> tuple[str, ...]:
+        """The other running containers, where the engine itself is restarted."""
+        if how != "engine":
+            return ()
+        self._engine_commands()
+        with self._engine.client("look at what else runs") as api:
+            found = self._find(api)
+            return others_running(api, found["Id"] if found else "")
+
+    def _engine_commands(self) -> tuple[Command, ...]:
+        return commands_for(self._engine, self._settings.profile.engine_restart)
 
     def remove(self, cancel: CancelToken) -> Events:
         """Remove the container. Its volumes stay."""

@@ -151,7 +151,11 @@ class NativeRuntime:
             yield from self.stop(cancel)
             yield from self.start(cancel)
             return
-        titles = {"kill": "killing the server (SIGKILL)", "graceful": "restarting the server"}
+        if how == "engine":
+            raise Unsupported(
+                "a native server has no engine that could be restarted", fix=self._command("restart --how kill")
+            )
+        titles: dict[RestartHow, str] = {"kill": "killing the server (SIGKILL)", "graceful": "restarting the server"}
         yield StepStarted(step="restart", title=titles[how])
         renewed = launcher.cycle(self.files, record, kill=how == "kill", cancel=cancel)
         if renewed is not None and renewed.server is not None:
@@ -163,6 +167,10 @@ class NativeRuntime:
             send_kill(server)
         yield from self.stop(cancel)
         yield from self.start(cancel)
+
+    def interrupts(self, how: RestartHow) -> tuple[str, ...]:  # noqa: ARG002 # the protocol's form
+        """Nothing: it is a process of its own."""
+        return ()
 
     def _freeze(self, record: Record, cancel: CancelToken) -> Events:
         """Halt the server's process and let it go on, whatever happens in between."""

@@ -1,0 +1,141 @@
+"""Telling, while a server loads and cannot be asked, which collection it is at and how long that usually takes."""
+
+import contextlib
+import time
+from datetime import UTC, datetime
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError, ServerNotReady
+from qdrant_admin.core.events import Events, Progress, StepStarted
+from qdrant_admin.core.words import duration
+from qdrant_admin.lifecycle import starts
+from qdrant_admin.server.loading import Load, loads
+from qdrant_admin.server.runtime import ServerRuntime
+from qdrant_admin.workspace import Workspace
+
+STEP = "load"
+LOOK_EVERY_SECONDS = 0.5
+LONG_SECONDS = 1.0
+"""A collection that takes longer is named when all is done."""
+_LOG_LINES = 2000
+
+
+class LoadWatch:
+    """Goes with one wait for one server."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self._ws = ws
+        self._usual = starts.usual_seconds(ws.store, ws.settings.name)
+        self._begun = time.monotonic()
+        self._looked = self._begun
+        self._since = ws.runtime.inspect().started_at if ws.runtime.capabilities.logs else None
+        self._told: dict[str, Load] = {}
+        self._waited = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether the step that tells of collections has begun."""
+        return bool(self._told)
+
+    def over(self, events: Events) -> Events:
+        """Pass the events of the wait through, and tell between them of what is being loaded.
+
+        Raises:
+            ServerNotReady: with the collection at which it was.
+        """
+        try:
+            for event in events:
+                if not isinstance(event, Progress):
+                    yield event
+                    continue
+                self._waited = True
+                if time.monotonic() - self._looked >= LOOK_EVERY_SECONDS:
+                    yield from self._look()
+                yield self._with_forecast(event)
+        except ServerNotReady as error:
+            at = self._at_work
+            if at is None:
+                raise
+            why = f"{error.why}; it was loading collection {at.collection}".removeprefix("; ")
+            raise ServerNotReady(error.what, why=why, fix=error.fix) from error
+        if self._waited:
+            yield from self._look()
+
+    def remember(self) -> str:
+        """Keep how long it took, for the next forecast; returns the slowest collection in words, where it took long."""
+        if not self._waited:
+            return ""
+        seconds = {name: load.seconds for name, load in self._told.items() if load.seconds is not None}
+        whole = time.monotonic() - self._begun
+        starts.remember(self._ws.store, self._ws.settings.name, {starts.WHOLE: whole, **seconds})
+        slowest = max(seconds, key=lambda name: seconds[name], default="")
+        if not slowest or seconds[slowest] < LONG_SECONDS:
+            return ""
+        return f"{slowest} took longest, {duration(seconds[slowest])}"
+
+    @property
+    def _at_work(self) -> Load | None:
+        return next((load for load in self._told.values() if load.ended is None), None)
+
+    def _look(self) -> Events:
+        self._looked = time.monotonic()
+        for load in _loads(self._ws.runtime, self._since):
+            if self._told.get(load.collection) == load and load.ended is not None:
+                continue
+            if not self._told:
+                yield StepStarted(step=STEP, title="loading collections")
+            self._told[load.collection] = load
+            yield self._progress(load)
+
+    def _progress(self, load: Load) -> Progress:
+        usual = self._usual.get(load.collection)
+        note, left = "" if usual is None else f"usually loaded after {duration(usual)}", None
+        total = load.total or 1
+        if load.seconds is not None:
+            return Progress(
+                step=STEP,
+                item=load.collection,
+                done=total,
+                total=total,
+                unit="steps",
+                note=f"loaded in {duration(load.seconds)}",
+            )
+        if usual is not None:
+            left = usual - (datetime.now(UTC) - load.began).total_seconds()
+        done = min(load.done, total) if load.total else 0
+        return Progress(
+            step=STEP,
+            item=load.collection,
+            done=done,
+            total=load.total,
+            unit="steps",
+            seconds_left=_ahead(left),
+            note=note,
+        )
+
+    def _with_forecast(self, event: Progress) -> Progress:
+        """The wait as a whole, with the collection that it is for."""
+        usual, note = self._usual.get(starts.WHOLE), event.note
+        if self._at_work is not None:
+            note = f"loading collection {self._at_work.collection}"
+        if usual is None:
+            return event.model_copy(update={"note": note})
+        left = _ahead(usual - (time.monotonic() - self._begun))
+        note = f"{note}, usually ready after {duration(usual)}"
+        return event.model_copy(update={"note": note, "seconds_left": left})
+
+
+def _ahead(left: float | None) -> float | None:
+    """Seconds that are left; None once a forecast has proven wrong."""
+    return left if left is not None and left > 0 else None
+
+
+def _loads(runtime: ServerRuntime, since: datetime | None) -> tuple[Load, ...]:
+    """Nothing where the log cannot be read, or where nobody knows when this start began."""
+    if since is None:
+        return ()
+    lines: list[str] = []
+    with contextlib.suppress(AdminError):
+        for batch in runtime.logs(tail=_LOG_LINES, follow=False, cancel=CancelToken()):
+            lines += batch
+    return loads(lines, since)

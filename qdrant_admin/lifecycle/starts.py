@@ -1,0 +1,37 @@
+"""How long earlier starts took, as a whole and by collection, from which a forecast is made."""
+
+import contextlib
+import statistics
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.store import StateStore
+
+WHOLE = ""
+"""Stands for the server as a whole where others have the name of a collection."""
+_KEPT = 10
+"""Starts: enough to forget the odd one, few enough to follow a collection that grows."""
+
+
+def usual_seconds(store: StateStore, profile: str) -> dict[str, float]:
+    """The middle of the latest starts, by collection and for the `WHOLE`; empty before the first."""
+    seen: dict[str, list[float]] = {}
+    with contextlib.suppress(AdminError), store.connection() as connection:
+        query = "SELECT collection, seconds FROM starts WHERE profile = ?"
+        for row in connection.execute(query, (profile,)):
+            seen.setdefault(str(row["collection"]), []).append(float(row["seconds"]))
+    return {name: statistics.median(seconds) for name, seconds in seen.items()}
+
+
+def remember(store: StateStore, profile: str, seconds: Mapping[str, float]) -> None:
+    """Keep what one start took. A store that cannot be written costs nobody the start itself."""
+    now = datetime.now(UTC).isoformat()
+    with contextlib.suppress(AdminError), store.connection() as connection:
+        for name, took in seconds.items():
+            connection.execute("INSERT INTO starts VALUES (?, ?, ?, ?)", (profile, name, now, took))
+            connection.execute(
+                "DELETE FROM starts WHERE profile = ?1 AND collection = ?2 AND rowid NOT IN"
+                " (SELECT rowid FROM starts WHERE profile = ?1 AND collection = ?2 ORDER BY rowid DESC LIMIT ?3)",
+                (profile, name, _KEPT),
+            )

@@ -1,0 +1,65 @@
+"""Which collections a server has loaded since it was started, and how long each took: told by its own log.
+
+While it loads, its ports are closed, so nobody can ask. The lines are those of Qdrant 1.16.3:
+
+    2026-11-21T13:40:17.863332Z  INFO storage::content_manager::toc: Loading collection: beta
+    2026-11-21T13:40:17.974150Z  INFO collection::shards::local_shard: Recovering shard /…/collections/beta/0: 0/11 (0%)
+    2026-11-21T13:40:18.171403Z  INFO collection::shards::local_shard: Recovered collection beta: 11/11 (100%)
+
+One collection is loaded after the other; what is logged behind the last is told by another part of the server.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.server.decode import strip_colours
+
+_LINE = re.compile(r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z) +(?P<level>[A-Z]+) (?P<part>[\w:]+): (?P<text>.*)")
+_LOADING = re.compile(r"Loading collection: (?P<name>.+)")
+_RECOVERS = re.compile(r"Recover(?:ing shard|ed collection) .+: (?P<done>\d+)/(?P<total>\d+) \(")
+_SERVING = ("qdrant", "qdrant::actix", "qdrant::tonic")
+"""What speaks once everything is loaded."""
+
+
+class Load(Frozen):
+    """One collection, in one start of the server."""
+
+    collection: str
+    began: datetime
+    ended: datetime | None = None
+    """None while it is being loaded."""
+    done: int = 0
+    """Entries of its write-ahead log that were applied again, in the shard that was told of last."""
+    total: int | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it is being loaded."""
+        return None if self.ended is None else (self.ended - self.began).total_seconds()
+
+
+def loads(lines: Iterable[str], since: datetime | None) -> tuple[Load, ...]:
+    """What the log tells of the collections that were loaded at `since` or later, in their order."""
+    found: list[Load] = []
+    for line in lines:
+        match = _LINE.match(strip_colours(line))
+        if match is None:
+            continue
+        at = datetime.fromisoformat(match["at"])
+        if since is None or at >= since:
+            _take(found, at, match["part"], match["text"])
+    return tuple(found)
+
+
+def _take(found: list[Load], at: datetime, part: str, text: str) -> None:
+    begins = _LOADING.fullmatch(text.rstrip())
+    if found and found[-1].ended is None and (begins or part in _SERVING):
+        found[-1] = found[-1].model_copy(update={"ended": at})
+    if begins:
+        found.append(Load(collection=begins["name"], began=at))
+        return
+    recovers = _RECOVERS.match(text)
+    if found and recovers:
+        found[-1] = found[-1].model_copy(update={"done": int(recovers["done"]), "total": int(recovers["total"])})
