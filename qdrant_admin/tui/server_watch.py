@@ -20,6 +20,8 @@ STATS_EVERY_SECONDS = 2.0
 REST = 10
 """A look counts every point exactly; where that takes long, the server rests ten times as long in between."""
 SAMPLES = 240
+CHECKS = {"verify", "crash-test"}
+"""Jobs that take the server down and bring it back."""
 
 
 class ServerWatch:
@@ -53,6 +55,8 @@ class ServerWatch:
             profile = self._app.services.profile
         except AdminError:  # the configuration is broken; Home says how to mend it
             profile = ""
+        if any(job.kind in CHECKS for job in self._app.jobs.running()):
+            return profile, "verifying", ()  # it is killed on purpose: no alarm
         if self.failure is not None:
             return profile, "unknown", ()
         if self.status is None:

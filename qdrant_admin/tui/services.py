@@ -3,7 +3,9 @@
 Every method may block and is called in a thread (`BaseScreen.ask`, or a job): heavy imports happen here, inside.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +26,19 @@ if TYPE_CHECKING:
     from qdrant_admin.migration.checkpoint import UnfinishedRun
     from qdrant_admin.migration.plan import PlanOptions
     from qdrant_admin.migration.reports import MigrationReport, PlanReport
-    from qdrant_admin.persistence.reports import VerifyReport
+    from qdrant_admin.persistence.options import CrashOptions
+    from qdrant_admin.persistence.reports import CrashReport, VerifyReport
+    from qdrant_admin.persistence.trends import TrendReport
     from qdrant_admin.persistence.verify import VerifyOptions
     from qdrant_admin.server.runtime import RestartHow
+
+
+@dataclass(frozen=True)
+class PastCheck:
+    """A check or a crash test that came to an end, and its report."""
+
+    entry: HistoryEntry
+    report: "VerifyReport | CrashReport"
 
 
 class Services:
@@ -267,6 +279,36 @@ class Services:
 
         return verify(self.workspace, options, cancel=cancel)
 
+    def interrupted_by_engine(self) -> tuple[str, ...]:
+        """Names of what else a restart of the container engine interrupts."""
+        return self.workspace.runtime.interrupts("engine")
+
+    def crash_test(self, options: "CrashOptions", cancel: CancelToken) -> Events:
+        """Kill the server under load, and look for everything that it had acknowledged."""
+        from qdrant_admin.persistence.crash import crash_test
+
+        return crash_test(self.workspace, options, cancel=cancel)
+
+    def checks(self, limit: int) -> list[PastCheck]:
+        """Checks and crash tests of this profile that came to an end, newest first."""
+        from pydantic import ValidationError
+
+        from qdrant_admin.persistence.reports import CrashReport, VerifyReport
+
+        kinds: dict[str, type[VerifyReport | CrashReport]] = {"verify": VerifyReport, "crash-test": CrashReport}
+        found = []
+        for operation, kind in kinds.items():
+            for entry, report in self.workspace.store.reports(operation, self.profile, limit):
+                with contextlib.suppress(ValidationError):  # written by another version
+                    found.append(PastCheck(entry, kind.model_validate_json(report)))
+        return sorted(found, key=lambda one: one.entry.id, reverse=True)[:limit]
+
+    def trends(self, limit: int) -> "TrendReport":
+        """How the checks of this profile have gone over time."""
+        from qdrant_admin.persistence.trends import trends
+
+        return trends(self.workspace.store, self.profile, limit)
+
     def finish_check(self, cancel: CancelToken) -> Events:
         """Take the second look of a check that was cut off."""
         from qdrant_admin.persistence.finish import finish
@@ -301,16 +343,18 @@ class Services:
         name = f"migration-{report.run}"
         return [_write(f"qdrant-admin-{name}.md", to_markdown(document(report))), self.export(report, name)]
 
-    def export_check(self, report: "VerifyReport") -> list[Path]:
-        """Write the certificate of a check as a page, and as JSON to compare with later; returns the files.
+    def export_check(self, report: "VerifyReport | CrashReport") -> list[Path]:
+        """Write the certificate of a check or a crash test as a page, and as JSON; returns the files.
 
         Raises:
             BadInput: the folder cannot be written to.
         """
         from qdrant_admin.core.document import to_html
         from qdrant_admin.persistence.certificate import certificate
+        from qdrant_admin.persistence.reports import VerifyReport
 
-        name = f"verify-{report.at:%Y%m%d-%H%M%S}"
+        kind = "verify" if isinstance(report, VerifyReport) else "crash-test"
+        name = f"{kind}-{report.at:%Y%m%d-%H%M%S}"
         return [_write(f"qdrant-admin-{name}.html", to_html(certificate(report))), self.export(report, name)]
 
     def export(self, report: Report, name: str) -> Path:

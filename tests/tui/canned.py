@@ -10,8 +10,9 @@ from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event, Events
 from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.lifecycle.reports import Attention, StatsReport, StatusReport, SurveyReport
+from qdrant_admin.persistence.trends import TrendReport
 from qdrant_admin.server.runtime import Capabilities, Storage
-from qdrant_admin.tui.services import Services
+from qdrant_admin.tui.services import PastCheck, Services
 
 NOW = datetime(2026, 11, 20, 9, 20, tzinfo=UTC)
 HOSTILE = ("[/oops]", "[red]x[/red]", "a\x1b[31mb\n\u202egnp")
@@ -241,6 +242,12 @@ class Canned(Services):
 
     def history(self, limit: int = 50) -> list[HistoryEntry]:
         return self._entries[:limit]
+
+    def checks(self, limit: int) -> list[PastCheck]:
+        return []
+
+    def trends(self, limit: int) -> TrendReport:
+        return TrendReport(profile=self.profile)
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
         yield self._log

@@ -14,8 +14,8 @@ from qdrant_admin.collections.reports import (
     ShownVector,
 )
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.events import Event, Events, Finished, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.core.errors import AdminError, NotFound
+from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, Progress, StepFinished, StepStarted
 from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, PointId, VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
@@ -30,9 +30,22 @@ from qdrant_admin.migration.reports import (
     Reject,
 )
 from qdrant_admin.migration.sources.kinds import SourceKind
-from qdrant_admin.persistence.reports import CollectionCheck, Phase, PointDifference, Side, VerifyReport
+from qdrant_admin.persistence.options import CrashOptions
+from qdrant_admin.persistence.reports import (
+    CollectionCheck,
+    CrashLoss,
+    CrashReport,
+    Cycle,
+    Phase,
+    PointDifference,
+    Round,
+    Side,
+    VerifyReport,
+)
+from qdrant_admin.persistence.trends import TrendPoint, TrendReport
 from qdrant_admin.persistence.verify import VerifyOptions
 from qdrant_admin.tui.jobs import Rate
+from qdrant_admin.tui.services import PastCheck
 from tests.tui.canned import HOSTILE, NOW, Canned
 
 DENSE = VectorSpec(size=384, distance="Cosine")
@@ -252,6 +265,8 @@ def check(name: str, points: int) -> CollectionCheck:
     return CollectionCheck(name=name, verdict="same", before=side, after=side)
 
 
+GONE_POINT = "8f14e45f-ceea-467e-a1b2-0c9d7e3f5a11"
+FIELDS = ("document", "metadata", "source_id")
 PERSISTED = VerifyReport(
     profile="local",
     how="kill",
@@ -279,10 +294,17 @@ LOST = PERSISTED.model_copy(
                 missing=3,
                 changed=1,
                 points=(
-                    PointDifference(id="8f14e45f-ceea-467e-a1b2-0c9d7e3f5a11", what="missing"),
+                    PointDifference(id=GONE_POINT, what="missing", vectors=("",), fields=FIELDS),
                     PointDifference(id="1fe0d3b2-1111-467e-a1b2-0c9d7e3f5a11", what="missing"),
                     PointDifference(id="99", what="missing"),
-                    PointDifference(id="112", what="changed", detail='vector ""'),
+                    PointDifference(
+                        id="112",
+                        what="changed",
+                        detail='vector "", all zeros now; payload field document; payload field owner is gone',
+                        parts=('vector "", all zeros now', "payload field document", "payload field owner is gone"),
+                        vectors=("",),
+                        fields=(*FIELDS, "owner"),
+                    ),
                 ),
                 settings=("alias work_items is gone",),
             ),
@@ -293,14 +315,130 @@ LOST = PERSISTED.model_copy(
         "storage": r"folder C:\Users\dev\qdrant_data",
     }
 )
-VERIFYING: tuple[Event, ...] = (
+EVERY_WAY = PERSISTED.model_copy(
+    update={
+        "how": "all",
+        "rounds": (
+            Round(how="graceful", verdict="persisted", ready_seconds=0.8),
+            Round(how="kill", verdict="persisted", ready_seconds=1.9),
+            Round(how="pause", verdict="persisted", ready_seconds=2.1),
+            Round(how="recreate", verdict="persisted", ready_seconds=2.4),
+        ),
+        "ready_seconds": 2.4,
+    }
+)
+CYCLES = tuple(
+    Cycle(
+        how="kill" if number < 10 else "graceful",
+        acknowledged=300 + 37 * number % 211,
+        unanswered=number % 5,
+        lost=0,
+        recovery_seconds=0.4 + 0.07 * (number * 3 % 7),
+    )
+    for number in range(11)
+)
+CRASHED = CrashReport(
+    profile="local",
+    verdict="persisted",
+    wait=True,
+    seed=0,
+    cycles=CYCLES,
+    acknowledged=sum(one.acknowledged for one in CYCLES),
+    unanswered=sum(one.unanswered for one in CYCLES),
+    lost=0,
+    recovery_median_seconds=0.6,
+    recovery_max_seconds=0.8,
+    server_version="1.16.3",
+    storage="volume qdrant_admin_local",
+    at=NOW,
+    seconds=31.0,
+)
+CRASH_LOST = CRASHED.model_copy(
+    update={
+        "verdict": "lost",
+        "wait": False,
+        "lost": 2,
+        "cycles": (*CYCLES[:4], CYCLES[4].model_copy(update={"lost": 2}), *CYCLES[5:]),
+        "losses": (
+            CrashLoss(what="point 12", acknowledged="vector of change 80, payload of change 80", found="absent"),
+            CrashLoss(what=f"alias {HOSTILE[0]}", acknowledged="there", found="absent"),
+        ),
+        "fix": "qdrant-admin logs --tail 200",
+    }
+)
+CRASHING: tuple[Event, ...] = (
+    StepStarted(step="check", title="looking at the server"),
+    StepFinished(step="check", detail="qdrant-admin-local, running"),
+    Notice(level="warning", text="qdrant-admin-local will be killed 10 times: nobody can reach it meanwhile"),
+    StepStarted(step="crash", title="writing, killing, and looking"),
+    *(PartDone(part=one) for one in CYCLES[:6]),
+    Progress(step="crash", done=6, total=10, unit="steps", note="back in 0.4 s"),
+)
+CHECKING: tuple[Event, ...] = (
     StepStarted(step="check", title="looking at the server"),
     StepFinished(step="check", detail="qdrant-admin-local, running"),
     StepStarted(step="barrier", title="making every acknowledged write durable"),
     StepFinished(step="barrier", detail="12 collections"),
-    StepStarted(step="before", title="taking the fingerprint of every point"),
-    Progress(step="before", item="chat_history", done=12_040, total=12_040, rate=41_800),
-    Progress(step="before", item="debian_memories", done=1_900, total=3_763, rate=40_100, seconds_left=0.05),
+)
+VERIFYING: tuple[Event, ...] = (
+    *CHECKING,
+    StepStarted(step="fingerprint_before", title="taking the fingerprint of every point"),
+    Progress(step="fingerprint_before", item="chat_history", done=12_040, total=12_040, rate=41_800),
+    Progress(
+        step="fingerprint_before", item="debian_memories", done=1_900, total=3_763, rate=40_100, seconds_left=0.05
+    ),
+)
+ROUNDS: tuple[Event, ...] = (
+    *CHECKING,
+    StepStarted(step="fingerprint_before", title="taking the fingerprint of every point"),
+    StepFinished(step="fingerprint_before", detail="48 211 points in 12 collections"),
+    *(PartDone(part=one) for one in EVERY_WAY.rounds[:2]),
+    StepStarted(step="restart", title="freezing the server for 2.0 s"),
+    StepFinished(step="restart", detail="it goes on"),
+    StepStarted(step="load", title="waiting for every collection to be readable"),
+    Progress(step="load", item="[/oops]", done=0, total=1, unit="steps", note="about 0.4 s, as the last time"),
+    Progress(step="load", item="debian_memories", done=1, total=1, unit="steps"),
+)
+
+
+def _check(number: int, minutes: int, report: VerifyReport | CrashReport) -> PastCheck:
+    entry = HistoryEntry(
+        id=number,
+        operation="verify" if isinstance(report, VerifyReport) else "crash-test",
+        profile="local",
+        verdict=report.verdict,
+        summary=report.summary(),
+        started_at=NOW - timedelta(minutes=minutes),
+        seconds=report.seconds,
+        exit_code=report.exit_code,
+    )
+    return PastCheck(entry, report)
+
+
+CHECKS = [
+    _check(
+        24, 6, PERSISTED.model_copy(update={"collections": (*PERSISTED.collections, check("chat_history", 32_396))})
+    ),
+    _check(23, 40, CRASHED),
+    _check(22, 190, EVERY_WAY),
+    _check(21, 26 * 60, LOST),
+    _check(20, 27 * 60, CRASH_LOST),
+    _check(19, 50 * 60, PERSISTED.model_copy(update={"how": "none", "ready_seconds": None, "sample": 1000})),
+]
+TREND = TrendReport(
+    profile="local",
+    points=tuple(
+        TrendPoint(
+            entry=number,
+            at=NOW - timedelta(days=24 - number),
+            how="kill",
+            verdict="persisted",
+            points=9_000 + 290 * number,
+            ready_seconds=1.2 + 0.11 * (number * 5 % 7),
+            storage_bytes=(90 + 3 * number) * 2**20,
+        )
+        for number in range(1, 25)
+    ),
 )
 
 
@@ -360,8 +498,11 @@ class CannedData(Canned):
         return PointsReport(collection=name, points=shown, next_offset=None if offset or self.empty else "page-two")
 
     def point(self, name: str, point_id: PointId) -> PointReport:
+        if str(point_id) == GONE_POINT:
+            raise NotFound(f"collection {name} has no point {point_id}")
+        vector = VECTOR.model_copy(update={"zero": True, "values": [0.0] * 384}) if point_id == "112" else VECTOR
         number = int(str(point_id).partition("-")[0], 16)
-        return PointReport(collection=name, point=point(number).model_copy(update={"vectors": (VECTOR,)}))
+        return PointReport(collection=name, point=point(number).model_copy(update={"vectors": (vector,)}))
 
     def unfinished(self) -> list[UnfinishedRun]:
         return [RUN] if self.runs else []
@@ -387,8 +528,21 @@ class CannedData(Canned):
         return [Path(f"/home/me/qdrant-admin-migration-{report.run}.{ending}") for ending in ("md", "json")]
 
     def verify(self, options: VerifyOptions, cancel: CancelToken) -> Events:
-        self.asked.append(options.how)
+        self.asked.append(options)
         return self.scripts["verify"](cancel)
+
+    def interrupted_by_engine(self) -> tuple[str, ...]:
+        return ("postgres", HOSTILE[0])
+
+    def crash_test(self, options: CrashOptions, cancel: CancelToken) -> Events:
+        self.asked.append(options)
+        return self.scripts["crash"](cancel)
+
+    def checks(self, limit: int) -> list[PastCheck]:
+        return [] if self.empty else CHECKS[:limit]
+
+    def trends(self, limit: int) -> TrendReport:
+        return TrendReport(profile="local") if self.empty else TREND
 
     def report_json(self, entry: int) -> str:
         operation = next((one.operation for one in self._entries if one.id == entry), "verify")

@@ -21,8 +21,8 @@ README_PICTURES = {
     "collections.png": "test_data_screens/test_collections[110x28].svg",
     "migrate-plan.png": "test_migrate_screens/test_migrate_plan[110x28].svg",
     "migrate.png": "test_migrate_screens/test_migrate_running[110x28].svg",
-    "verify.png": "test_data_screens/test_verify_result[110x28-persisted].svg",
-    "lost.png": "test_data_screens/test_verify_result[110x28-lost].svg",
+    "verify.png": "test_verify_screens/test_verify_result[110x28-persisted].svg",
+    "lost.png": "test_verify_screens/test_verify_result[110x28-lost].svg",
 }
 
 

@@ -1,24 +1,15 @@
-"""Collections, points and proof: each designed state as a picture, and what the keys do."""
+"""Collections and points: each designed state as a picture, and what the keys do."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from textual.widgets import DataTable, Input
 
 from qdrant_admin.core.errors import BadInput, NotFound, ServerUnreachable
-from qdrant_admin.core.reports import Report
-from qdrant_admin.persistence import baseline
 from qdrant_admin.tui.screens.points import PointsScreen, parse_filter
-from qdrant_admin.tui.screens.verify import VerifyScreen
-from tests.tui.acting import pressing, scripted
-from tests.tui.canned_data import (
-    LOST,
-    PERSISTED,
-    VERIFYING,
-    CannedData,
-)
-from tests.tui.conftest import make_app, settle, until
+from tests.tui.acting import pressing
+from tests.tui.canned_data import CannedData
+from tests.tui.conftest import make_app, settle
 
 Snap = Callable[..., bool]
 GONE = ServerUnreachable("nothing answers at http://127.0.0.1:6333", why="connection refused", fix="qdrant-admin up")
@@ -57,63 +48,7 @@ def test_points(snap: Snap, size: str) -> None:
     assert snap(app, size=size, before=pressing("down", "down", "down", "enter", "down", "down"))
 
 
-@ALL
-def test_verify_choose(snap: Snap, size: str) -> None:
-    assert snap(make_app(CannedData(), start="verify"), size=size)
-
-
-@pytest.mark.parametrize("report", [PERSISTED, LOST], ids=["persisted", "lost"])
-@README
-def test_verify_result(snap: Snap, size: str, report: Report) -> None:
-    app = make_app(scripted(verify=report), start="verify")
-    assert snap(app, size=size, before=pressing("s"))
-
-
-def test_verify_lost_light(snap: Snap) -> None:
-    app = make_app(scripted(verify=LOST), start="verify", theme="light")
-    assert snap(app, size="120x40", before=pressing("s"))
-
-
-@BOTH
-def test_verify_running(snap: Snap, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qdrant_admin.core.words.duration", lambda _: "1.2 s")
-    app = make_app(scripted(verify=VERIFYING), start="verify")
-    assert snap(app, size=size, before=pressing("s"))
-
-
-@BOTH
-def test_verify_history(snap: Snap, size: str) -> None:
-    assert snap(make_app(CannedData(), start="verify"), size=size, before=pressing("h"))
-
-
 # what the keys do
-
-
-async def test_a_running_check_shows_its_steps_and_is_stopped_by_a_key() -> None:
-    app = make_app(scripted(verify=VERIFYING), start="verify")
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        await pressing("s")(pilot)
-        screen = app.screen
-        assert isinstance(screen, VerifyScreen)
-        assert "making every acknowledged write durable" in str(screen.query_one("#verify-steps").render())
-        job = app.jobs.latest("verify")
-        assert job is not None
-        await pilot.press("x")
-        while app.jobs.running():
-            await pilot.pause()
-        assert app.jobs.view(job.id).state == "cancelled"
-        assert "Nothing was proven" in str(screen.query_one("#verify-verdict").render())
-
-
-async def test_an_old_proof_is_reopened_from_the_history() -> None:
-    app = make_app(CannedData(), start="verify")
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        await pressing("h", "down", "enter")(pilot)
-        assert isinstance(app.screen, VerifyScreen)
-        assert app.screen.pane == "result"
-        assert "LOST" in str(app.screen.query_one("#verify-verdict").render())
 
 
 async def test_points_turn_pages_and_filter() -> None:
@@ -173,19 +108,3 @@ async def test_escape_leaves_the_source_field_so_that_number_keys_go_to_other_ar
         assert app.screen.query_one(Input).value == "2"
         await pressing("escape", "2")(pilot)
         assert app.current_mode == "collections"
-
-
-async def test_the_certificate_of_a_check_is_written_as_a_page_and_as_json(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    app = make_app(scripted(verify=PERSISTED), start="verify")
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        await pressing("s")(pilot)
-        await until(pilot, lambda: isinstance(app.screen, VerifyScreen) and app.screen.pane == "result")
-        await pressing("e")(pilot)
-        await until(pilot, lambda: len(list(tmp_path.iterdir())) == 2)
-    page, kept = sorted(tmp_path.iterdir())
-    assert "persisted" in page.read_text(encoding="utf-8")
-    assert baseline.load(kept) == PERSISTED

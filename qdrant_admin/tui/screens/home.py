@@ -264,8 +264,7 @@ class HomeScreen(BaseScreen):
     def _open(self, entry: HistoryEntry | None) -> None:
         if entry is None:
             return
-        if entry.operation in {"migrate", "verify"}:
-            self.admin.open_entry(entry)
+        if self.admin.open_entry(entry):
             return
         from qdrant_admin.tui.screens.past import ReportDialog
 

@@ -1,0 +1,149 @@
+"""Every check that came to an end, newest first, and how recovery and size have gone."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from statistics import median
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import DataTable
+
+from qdrant_admin.core import words
+from qdrant_admin.persistence.reports import CrashReport, VerifyReport
+from qdrant_admin.persistence.tell import DONE
+from qdrant_admin.persistence.trends import TrendReport
+from qdrant_admin.tui import look
+from qdrant_admin.tui.services import PastCheck
+from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.states import StatePanel, empty
+from qdrant_admin.tui.widgets.table import fill
+
+LABEL = 10
+PLOT_WIDTH = 60
+AIR = 1.15
+"""Above the highest value, so that two plots below one another do not run into one."""
+TALL = 36
+TITLES = [
+    ("when", False),
+    ("verdict", False),
+    ("server was", False),
+    ("points", True),
+    ("back in", True),
+    ("what", False),
+]
+
+
+class PastPane(Vertical):
+    """Trends above, the list below."""
+
+    def __init__(self) -> None:
+        super().__init__(id="verify-history")
+        self._checks: Sequence[PastCheck] = ()
+
+    def compose(self) -> ComposeResult:
+        """Heading, trends, list."""
+        yield Plain(
+            look.line(("Earlier checks", "bold"), look.muted("   newest first   "), look.key("enter", "open")),
+            classes="heading",
+        )
+        yield Plain(id="verify-trends")
+        yield StatePanel(id="verify-no-history")
+        yield DataTable[object](id="verify-past", cursor_type="row")
+
+    def show(self, checks: Sequence[PastCheck], trend: TrendReport | None, now: datetime) -> None:
+        """Draw them."""
+        self._checks = checks
+        width, tall = self.app.size.width - 6, self.app.size.height >= TALL
+        drawn = plots(trend, width, 3 if tall else 1) if trend is not None else []
+        shown = self.query_one("#verify-trends", Plain)
+        shown.display = bool(drawn)
+        shown.update(look.lines(*drawn))
+        nothing = self.query_one("#verify-no-history", StatePanel)
+        nothing.display = not checks
+        said = ("No check has been made yet.", "The first one takes a few seconds.")
+        nothing.update(empty(*said, ("a", "choose how", "screen.again")))
+        self._fill(now)
+
+    @property
+    def here(self) -> PastCheck | None:
+        """The check under the cursor."""
+        row = self.query_one("#verify-past", DataTable).cursor_row
+        return self._checks[row] if 0 <= row < len(self._checks) else None
+
+    def _fill(self, now: datetime) -> None:
+        table, variables = self.query_one("#verify-past", DataTable), self.app.theme_variables
+        table.display = bool(self._checks)
+        rows = []
+        for check in self._checks:
+            report = check.report
+            cells = [
+                look.cell(words.clock(check.entry.started_at, now)),
+                look.state_cell(report.verdict, variables),
+                look.cell(_done(report), "bold"),
+                look.cell("" if isinstance(report, CrashReport) else words.number(points(report)), right=True),
+                look.cell("" if recovery(report) is None else words.duration(recovery(report) or 0.0), right=True),
+                look.cell(_what(report), look.MUTED, variables),
+            ]
+            rows.append((str(check.entry.id), cells))
+        fill(table, TITLES, rows, width=self.app.size.width - 5)
+
+
+def _done(report: VerifyReport | CrashReport) -> str:
+    if isinstance(report, CrashReport):
+        return "crash test"
+    return "in every way" if report.how == "all" else DONE[report.how]
+
+
+def _what(report: VerifyReport | CrashReport) -> str:
+    if isinstance(report, CrashReport):
+        return f"{words.number(report.lost)} lost"
+    if report.verdict != "persisted":
+        return report.reason
+    sample = f", a sample of {words.number(report.sample)} each" if report.sample else ""
+    return f"{words.counted(len(report.collections), 'collection')}{sample}"
+
+
+def points(report: VerifyReport) -> int:
+    """That were there in the end."""
+    return sum(check.after.points for check in report.collections if check.after)
+
+
+def recovery(report: VerifyReport | CrashReport) -> float | None:
+    """Seconds from the stop to truly ready; the slowest of several."""
+    return report.recovery_max_seconds if isinstance(report, CrashReport) else report.ready_seconds
+
+
+def plots(trend: TrendReport, width: int, rows: int) -> list[Content]:
+    """How long the server took to come back, how much it held and what that took on the disk, check by check."""
+    back = [one.ready_seconds for one in trend.points if one.ready_seconds is not None]
+    size = [one.storage_bytes for one in trend.points if one.storage_bytes is not None]
+    series: tuple[tuple[str, Sequence[float], Callable[[float], str], str], ...] = (
+        ("back in", back, words.duration, "$accent"),
+        ("points", [one.points for one in trend.points], lambda value: words.number(round(value)), "$secondary"),
+        ("on disk", size, lambda value: words.size(round(value)), "$secondary"),
+    )
+    told = {label: _figures(values, said, rows) for label, values, said, _ in series if len(values) > 1}
+    room = max(
+        8, min(PLOT_WIDTH, width - LABEL - max([0, *(len(row) for rows_ in told.values() for row in rows_)]) - 3)
+    )
+    drawn: list[Content] = []
+    for label, values, _, style in series:
+        if label in told:
+            drawn += [Content("")] if drawn and rows > 1 else []
+            drawn += plot(label, values, told[label], min(room, max(8, len(trend.points))), style)
+    return drawn
+
+
+def _figures(values: Sequence[float], said: Callable[[float], str], rows: int) -> list[str]:
+    figures = [f"{said(values[-1])} last", f"{said(median(values))} median", f"{said(max(values))} most"]
+    return figures if rows > 1 else ["   ".join(figures)]
+
+
+def plot(label: str, values: Sequence[float], told: Sequence[str], room: int, style: str) -> list[Content]:
+    """One series, oldest on the left, with a figure beside each of its rows."""
+    drawn = look.chart(values, room, len(told), top=AIR * max(values), style=style)
+    return [
+        look.line(look.fit(look.muted(label if index == 0 else ""), LABEL), row, "   ", look.muted(told[index]))
+        for index, row in enumerate(drawn)
+    ]

@@ -1,0 +1,200 @@
+"""What became of a check: the verdict, each restart, each collection, and what differs in the one under the cursor."""
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import DataTable
+
+from qdrant_admin.core import words
+from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, VerifyReport
+from qdrant_admin.persistence.tell import crash_sentence, sentence
+from qdrant_admin.tui import look
+from qdrant_admin.tui.jobs import JobFailure
+from qdrant_admin.tui.screens import verify_crash
+from qdrant_admin.tui.screens.verify_run import round_row
+from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.states import failure
+from qdrant_admin.tui.widgets.table import fill
+from qdrant_admin.tui.widgets.verdict import Verdict
+
+POINTS_SHOWN = 3
+"""Of a collection, below the table; all of them are one key away."""
+NAME_WIDTH = 40
+CheckReport = VerifyReport | CrashReport
+
+
+class ResultPane(Vertical):
+    """One result, of this session or of an earlier one."""
+
+    def __init__(self) -> None:
+        super().__init__(id="verify-result")
+        self.report: CheckReport | None = None
+
+    def compose(self) -> ComposeResult:
+        """Verdict, table, details."""
+        yield Verdict(id="verify-verdict")
+        yield DataTable[object](id="verify-table", cursor_type="row")
+        with VerticalScroll(id="verify-more"):
+            yield Plain(id="verify-details")
+
+    def show(self, report: CheckReport, told: str = "") -> None:
+        """The verdict first, then what it rests on.
+
+        Args:
+            report: what the check left behind.
+            told: when that was, where it is not just now.
+        """
+        self.report = report
+        verdict = self.query_one(Verdict)
+        if isinstance(report, CrashReport):
+            verdict.tell(report.verdict, crash_sentence(report), _crash_evidence(report, told))
+        else:
+            verdict.tell(report.verdict, sentence(report), _evidence(report, told))
+        self._fill()
+        self._details()
+
+    def show_failure(self, fault: JobFailure) -> None:
+        """It ended without a report."""
+        self.report = None
+        verdict, said = self.query_one(Verdict), Content("")
+        if fault.cancelled:
+            verdict.tell("cancelled", "The check was stopped. Nothing was proven, and nothing was changed.")
+        else:
+            verdict.tell("inconclusive", "The check could not be finished, so nothing is claimed.")
+            said = failure(fault, ("a", "choose again", "screen.again"))
+        self.query_one("#verify-table").display = False
+        self.query_one("#verify-details", Plain).update(said)
+
+    @property
+    def main(self) -> str:
+        """The widget that wants the keys."""
+        return "#verify-table" if self.query_one("#verify-table").display else "#verify-more"
+
+    @property
+    def here(self) -> CollectionCheck | None:
+        """The collection under the cursor."""
+        row, checks = self.query_one("#verify-table", DataTable).cursor_row, self._checks
+        return checks[row] if 0 <= row < len(checks) else None
+
+    @property
+    def _checks(self) -> list[CollectionCheck]:
+        """Collections of the report, those with something to say first."""
+        if not isinstance(self.report, VerifyReport):
+            return []
+        return sorted(self.report.collections, key=lambda one: one.verdict == "same")
+
+    def _fill(self) -> None:
+        table, variables, checks = self.query_one("#verify-table", DataTable), self.app.theme_variables, self._checks
+        table.display = bool(checks)
+        titles = [("collection", False), ("before", True), ("after", True), ("content", False), ("verdict", False)]
+        rows = [
+            (
+                check.name,
+                [
+                    look.cell(words.shorten(check.name, NAME_WIDTH), "bold"),
+                    look.cell(_points(check, "before"), right=True),
+                    look.cell(_points(check, "after"), right=True),
+                    look.cell(digests(check), look.MUTED, variables),
+                    look.state_cell(check.verdict, variables),
+                ],
+            )
+            for check in checks
+        ]
+        fill(table, titles, rows)
+
+    @on(DataTable.RowHighlighted, "#verify-table")
+    def _details(self) -> None:
+        shown, width = self.query_one("#verify-details", Plain), self.app.size.width - 6
+        if isinstance(self.report, CrashReport):
+            shown.update(verify_crash.details(self.report, width))
+        elif isinstance(self.report, VerifyReport):
+            groups = [
+                _advice(self.report, width),
+                brief(self.here) if self.here else [],
+                [look.line(look.state("changed", alias)) for alias in self.report.aliases],
+                _rounds(self.report),
+                _since(self.report),
+                _how_long(self.report),
+            ]
+            shown.update(Content("\n\n").join([look.lines(*group) for group in groups if group]))
+
+
+def _evidence(report: VerifyReport, told: str) -> Content:
+    most = "at most " if len(report.rounds) > 1 else ""
+    back = f"back in {most}{words.duration(report.ready_seconds)}" if report.ready_seconds is not None else ""
+    parts = [
+        told,
+        back,
+        report.checks,
+        f"Qdrant {report.server_version}" if report.server_version else "",
+        report.storage,
+    ]
+    return look.muted(" · ".join(part for part in parts if part))
+
+
+def _crash_evidence(report: CrashReport, told: str) -> Content:
+    waited = "acknowledged once applied and logged" if report.wait else "acknowledged once taken (wait=false)"
+    version = f"Qdrant {report.server_version}" if report.server_version else ""
+    parts = [told, waited, version, report.storage, words.duration(report.seconds)]
+    return look.muted(" · ".join(part for part in parts if part))
+
+
+def _points(check: CollectionCheck, side: str) -> str:
+    found = check.before if side == "before" else check.after
+    return "absent" if found is None else words.number(found.points)
+
+
+def digests(check: CollectionCheck) -> str:
+    """One digest where both are equal, otherwise before → after."""
+    shown = [words.short_digest(side.digest) for side in (check.before, check.after) if side is not None]
+    return " → ".join(dict.fromkeys(shown))
+
+
+def counts(check: CollectionCheck) -> str:
+    """`3 missing, 1 changed`."""
+    told = [(check.missing, "missing"), (check.changed, "changed"), (check.extra, "extra")]
+    return ", ".join(f"{words.number(count)} {word}" for count, word in told if count)
+
+
+def brief(check: CollectionCheck) -> list[Content]:
+    """What differs in one collection, and how to see all of it."""
+    if check.verdict == "same":
+        return []
+    more = look.key("enter", "each of them", "screen.look_closer") if check.points else Content("")
+    rows = [look.line((check.name, "bold"), "   ", counts(check), "   ", more)]
+    rows += [look.line("  ", setting) for setting in check.settings]
+    for point in check.points[:POINTS_SHOWN]:
+        found = look.fit(look.state(point.what), 11)
+        rows.append(look.line("  ", look.fit(look.text(point.id), 38), found, "  ", look.muted(point.detail)))
+    left = check.missing + check.changed + check.extra - min(len(check.points), POINTS_SHOWN)
+    return [*rows, look.muted(f"  and {words.counted(left, 'point')} more")] if check.points and left > 0 else rows
+
+
+def _advice(report: VerifyReport, width: int) -> list[Content]:
+    rows = look.hanging(look.muted("likely cause  "), look.text(report.cause), width) if report.cause else []
+    return [*rows, look.line(("do now        ", look.MUTED), (report.fix, "$text-accent"))] if report.fix else rows
+
+
+def _rounds(report: VerifyReport) -> list[Content]:
+    if len(report.rounds) < 2:
+        return []
+    return [look.title("Restarts"), *map(round_row, report.rounds)]
+
+
+def _since(report: VerifyReport) -> list[Content]:
+    found = report.baseline
+    if found is None:
+        return []
+    title = look.title(f"Since {found.at.astimezone():%Y-%m-%d %H:%M}")
+    return [title, look.line(look.state(found.verdict), "   ", found.reason or "everything is as it was then")]
+
+
+def _how_long(report: VerifyReport) -> list[Content]:
+    spent: dict[str, float] = {}
+    for phase in report.phases:
+        spent[phase.name] = spent.get(phase.name, 0.0) + phase.seconds
+    if not spent:
+        return []
+    told = "   ".join(f"{name.replace('_', ' ')} {words.duration(seconds)}" for name, seconds in spent.items())
+    return [look.line(look.muted("took  "), look.muted(f"{words.duration(report.seconds)}:   {told}"))]

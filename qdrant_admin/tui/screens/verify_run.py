@@ -1,0 +1,174 @@
+"""A check while it runs: each step, a bar for each collection, each restart as it is judged."""
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+
+from qdrant_admin.core import words
+from qdrant_admin.core.events import Progress
+from qdrant_admin.persistence.reports import Cycle, Round, Way
+from qdrant_admin.persistence.tell import DONE
+from qdrant_admin.tui import look
+from qdrant_admin.tui.jobs import JobView
+from qdrant_admin.tui.screens.verify_crash import cycle_rows, totals
+from qdrant_admin.tui.screens.verify_ways import CRASH
+from qdrant_admin.tui.widgets import running
+from qdrant_admin.tui.widgets.bars import Plain
+
+PHASES = {
+    "check": "look",
+    "barrier": "make durable",
+    "fingerprint_before": "read",
+    "restart": "restart",
+    "load": "load",
+    "fingerprint_after": "read again",
+    "compare": "compare",
+}
+"""What every check goes through, by the ids of the steps."""
+RESTARTS = {"barrier", "restart", "load"}
+"""What a mere look leaves out."""
+READING = {"fingerprint_before": "before", "fingerprint_after": "after", "load": "loading"}
+"""Steps with a bar for each collection."""
+TALL = 36
+
+
+class RunPane(VerticalScroll):
+    """One text, drawn anew for each look into the job's mailbox."""
+
+    def __init__(self) -> None:
+        super().__init__(id="verify-running")
+
+    def compose(self) -> ComposeResult:
+        """The text."""
+        yield Plain(id="verify-steps")
+
+    def show(self, view: JobView, ways: Sequence[Way], points: int | None) -> None:
+        """Draw how it stands.
+
+        Args:
+            view: the job.
+            ways: the restarts that are made, one after the other.
+            points: how many there are to be read in all, where that is known.
+        """
+        width, height = max(40, self.app.size.width - 6), self.app.size.height
+        if view.kind == CRASH:
+            drawn = crash_picture(view, width, height)
+        else:
+            drawn = picture(view, width, height, ways=ways, points=points)
+        self.query_one("#verify-steps", Plain).update(drawn)
+
+
+def picture(view: JobView, width: int, height: int, *, ways: Sequence[Way] = (), points: int | None = None) -> Content:
+    """A restart-and-verify, in groups."""
+    groups = [
+        [_head(view)],
+        _phases(view, width, restarts=bool(ways)),
+        _rounds(view, ways),
+        _reading(view, width, max(3, height - 16 - 2 * len(ways)), points),
+        running.notices(view, 2),
+        running.steps(view) if height >= TALL else [],
+    ]
+    return Content("\n\n").join([look.lines(*group) for group in groups if group])
+
+
+def crash_picture(view: JobView, width: int, height: int) -> Content:
+    """A crash test: what was acknowledged, what was lost, how long the server took each time."""
+    cycles = [part for part in view.parts if isinstance(part, Cycle)]
+    progress = view.progress.get(("crash", ""))
+    bar = []
+    if progress is not None:
+        track = look.bar(progress.done, progress.total, max(10, min(60, width - 30)))
+        told = f"{words.number(progress.done)} of {words.counted(progress.total or 0, 'kill')}"
+        bar = [look.line(track, "   ", (told, "bold"))]
+    step = view.current_step
+    now = [look.muted(step.title)] if step is not None else []
+    groups = [
+        [_head(view)],
+        [*bar, *now],
+        totals(cycles, width) if cycles else [],
+        cycle_rows(cycles, most=max(4, height - 20)),
+        running.notices(view, 2),
+    ]
+    return Content("\n\n").join([look.lines(*group) for group in groups if group])
+
+
+def _head(view: JobView) -> Content:
+    stopping = look.line("   ", look.state("paused", "stopping; the server is brought back first"))
+    told = stopping if view.state == "stopping" else Content("")
+    return look.line(
+        look.symbol("running"), " ", (view.title, "bold"), "   ", look.muted(words.duration(view.seconds)), told
+    )
+
+
+def _phases(view: JobView, width: int, *, restarts: bool) -> list[Content]:
+    """`● look   ● read   ◐ restart   ○ load   ○ compare`, and what is going on."""
+    outcomes = {step.step: step.outcome or "running" for step in view.steps}
+    chips = []
+    for phase, word in PHASES.items():
+        if phase in RESTARTS and not restarts:
+            continue
+        outcome = outcomes.get(phase, "waiting")
+        chip = look.state({"ok": "done"}.get(outcome, outcome), word)
+        chips.append(chip.stylize("bold") if outcome == "running" else chip)
+    gap = "   " if width >= 90 else "  "
+    rows = [look.cut(Content(gap).join(chips), width)]
+    step = view.current_step
+    if step is None:
+        return [*rows, Content(" ")]  # nothing below may jump between two steps
+    waiting = view.progress.get((step.step, ""))
+    told = look.state("warn", waiting.note) if waiting is not None and waiting.note else look.muted(step.title)
+    return [*rows, look.cut(told, width)]
+
+
+def _rounds(view: JobView, ways: Sequence[Way]) -> list[Content]:
+    """Each restart of several, with its verdict as soon as there is one."""
+    if len(ways) < 2:
+        return []
+    judged = {part.how: part for part in view.parts if isinstance(part, Round)}
+    under_way = next((way for way in ways if way not in judged), "")
+    begun = "restart" in {step.step for step in view.steps}
+    rows = []
+    for way in ways:
+        if way in judged:
+            rows.append(round_row(judged[way]))
+        else:
+            state = look.state("running", "under way") if way == under_way and begun else look.state("waiting")
+            rows.append(look.line(look.fit(state, 16), look.muted(DONE[way])))
+    return rows
+
+
+def round_row(round_: Round) -> Content:
+    """`● killed   persisted   back in 1.9 s`."""
+    back = "" if round_.ready_seconds is None else f"back in {words.duration(round_.ready_seconds)}"
+    name = look.fit(look.text(DONE[round_.how]), 18)
+    return look.line(look.fit(look.state(round_.verdict), 16), name, look.muted(back))
+
+
+def _reading(view: JobView, width: int, room: int, points: int | None) -> list[Content]:
+    """A bar for each collection of the step at work, and one for all of them."""
+    step = view.latest.step if view.latest is not None else ""
+    if step not in READING:
+        return []
+    items = {item: shown for (of, item), shown in view.progress.items() if of == step and item}
+    hidden = len(items) - room
+    shown = dict(list(items.items())[max(0, hidden) :])
+    label = running.label_width([*shown, "all"], width)
+    rows = [look.state("done", f"{words.counted(hidden, 'collection')} read before these")] if hidden > 0 else []
+    draw = _loading if step == "load" else running.bar_row
+    rows += [draw(name, progress, label, width) for name, progress in shown.items()]
+    if step != "load" and len(items) > 1 and points:
+        done = sum(one.done for one in items.values())
+        rate = view.rates[-1].units if view.rates else None
+        left = (points - done) / rate if rate else None
+        whole = Progress(step=step, done=done, total=max(points, done), rate=rate, seconds_left=left)
+        rows += [Content(""), running.bar_row("all", whole, label, width)]
+    return rows
+
+
+def _loading(name: str, shown: Progress, label: int, width: int) -> Content:
+    """`chat_history  ◐ loading  about 0.4 s, as the last time`."""
+    state = look.state("done", "readable") if shown.done == shown.total else look.state("loading")
+    title = look.fit(look.text(words.shorten(name, label)), label + 2)
+    return look.cut(look.line(title, look.fit(state, 12), look.muted(shown.note)), width)
