@@ -6,7 +6,7 @@ of floats is the little-endian float32 that an array holds already.
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -100,16 +100,16 @@ def _entries(tag: bytes, items: Mapping[str, Any], depth: int) -> bytes:
         raise NotEncodable("nested too deeply")
     made = []
     for key, value in items.items():
-        content = _key(key) + _field(_SECOND, _value(value, depth))
-        made.append(_field(tag, content))
+        made.append(tag + _sized(_key(key) + _sized(_value(value, depth))))
     return b"".join(made)
 
 
 @lru_cache(maxsize=4096)
 def _key(key: str) -> bytes:
+    """The key of an entry, and how its value begins."""
     if not isinstance(key, str):
         raise NotEncodable("a key that is no text")
-    return _field(_FIRST, key.encode())
+    return _field(_FIRST, key.encode()) + _SECOND
 
 
 def _value(value: Any, depth: int) -> bytes:
@@ -181,13 +181,16 @@ def _floats(vector: Any) -> bytes:
 
 def _field(tag: bytes, content: bytes) -> bytes:
     """A field whose content has a length."""
-    return tag + _varint(len(content)) + content
+    return tag + _sized(content)
+
+
+def _sized(content: bytes) -> bytes:
+    length = len(content)
+    return (_LENGTHS[length] if length < _FEW else _varint(length)) + content
 
 
 def _varint(number: int) -> bytes:
     """Seven bits a byte, the lowest first."""
-    if number < len(_SMALL):
-        return _SMALL[number]
     octets = bytearray()
     while number > 0x7F:
         octets.append(number & 0x7F | 0x80)
@@ -196,6 +199,6 @@ def _varint(number: int) -> bytes:
     return bytes(octets)
 
 
-_SMALL: Sequence[bytes] = ()
-_SMALL = [_varint(number) for number in range(1 << 12)]
+_FEW = 1 << 12
+_LENGTHS = [_varint(number) for number in range(_FEW)]
 """Most lengths there are."""

@@ -17,10 +17,19 @@ from qdrant_admin.migration.detect import chroma_format, wrong_kind
 from qdrant_admin.migration.ids import map_id
 from qdrant_admin.migration.layouts import SAMPLE
 from qdrant_admin.migration.sources import chroma_payload
-from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.migration.sources.base import (
+    Batch,
+    Columns,
+    Cursor,
+    Record,
+    SourceCollection,
+    Span,
+    cut,
+    no_such_collection,
+)
 from qdrant_admin.migration.sources.chroma_hnsw import HnswSegment, as_seq_id
 from qdrant_admin.migration.sources.chroma_queue import ChromaVectors
-from qdrant_admin.migration.sources.files import ReadOnlyDatabase, changed, signature
+from qdrant_admin.migration.sources.files import LAST_ROW, ReadOnlyDatabase, changed, signature
 from qdrant_admin.migration.uri import SourceUri
 
 _FIFTH_KIND = "????????-????-5???-????-????????????"
@@ -86,9 +95,11 @@ class ChromaDirectory:
         last = int(after or 0)
         while rows := self._rows(collection, last, until, size):
             last = rows[-1][0]
-            payloads = self._payloads([row for row, _ in rows])
-            found = vectors.read([record for _, record in rows])
-            records = [_record(record, payloads[row], found, shape) for row, record in rows]
+            metadata = self._payloads([row for row, _ in rows])
+            payloads = [_laid_out(metadata[row], shape) for row, _ in rows]
+            ids = [record for _, record in rows]
+            matrix = vectors.matrix(ids)
+            records = _records(ids, payloads, vectors.read(ids)) if matrix is None else Columns(ids, payloads, matrix)
             self._check_unchanged(vectors)
             yield Batch(records, last)
         self._check_unchanged(vectors)
@@ -208,10 +219,10 @@ class ChromaDirectory:
 
     def _rows(self, collection: _Collection, last: int, until: Cursor, size: int) -> list[tuple[int, str]]:
         """Row and id of the next records; all of them for a size of -1."""
+        # The plus sign lets SQLite walk along the rows: by the index of the segment it would sort them all every time.
         rows = self._database.rows(
-            "SELECT id, embedding_id FROM embeddings WHERE segment_id = ?1 AND id > ?2 AND (?3 IS NULL OR id <= ?3)"
-            " ORDER BY id LIMIT ?4",
-            (collection.metadata, last, until, size),
+            "SELECT id, embedding_id FROM embeddings WHERE +segment_id = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (collection.metadata, last, LAST_ROW if until is None else until, size),
         )
         return [(int(row), str(record)) for row, record in rows]
 
@@ -248,15 +259,15 @@ class ChromaDirectory:
     def _payloads(self, rows: list[int]) -> dict[int, dict[str, Any]]:
         marks = ",".join("?" * len(rows))
         bools = "bool_value" if self._has_bools else "NULL"
-        columns = f"id, key, string_value, int_value, float_value, {bools}"
+        columns = f"id, key, coalesce(string_value, int_value, float_value), {bools}"
         payloads: dict[int, dict[str, Any]] = {row: {} for row in rows}
         query = f"SELECT {columns} FROM embedding_metadata WHERE id IN ({marks})"  # noqa: S608 # names and marks only
-        for row, key, *values in self._database.rows(query, tuple(rows)):
-            payloads[row][key] = _value(values)
+        for row, key, value, boolean in self._database.rows(query, tuple(rows)):
+            payloads[row][key] = value if boolean is None else bool(boolean)
         if self._has_arrays:
             query = f"SELECT {columns} FROM embedding_metadata_array WHERE id IN ({marks}) ORDER BY rowid"  # noqa: S608 # names and marks only
-            for row, key, *values in self._database.rows(query, tuple(rows)):
-                payloads[row].setdefault(key, []).append(_value(values))
+            for row, key, value, boolean in self._database.rows(query, tuple(rows)):
+                payloads[row].setdefault(key, []).append(value if boolean is None else bool(boolean))
         return payloads
 
 
@@ -267,23 +278,19 @@ def _mapped(record: str) -> str:
         return ""  # it is rejected when its turn comes
 
 
-def _record(
-    record: str, payload: dict[str, Any], found: dict[str, Floats | str], shape: chroma_payload.Shape
-) -> Record:
-    document = payload.pop(_DOCUMENT_KEY, None)
-    laid_out = shape.payload(payload, document)
-    vector = found.get(record)
+def _laid_out(metadata: dict[str, Any], shape: chroma_payload.Shape) -> dict[str, Any]:
+    document = metadata.pop(_DOCUMENT_KEY, None)
+    return shape.payload(metadata, document)
+
+
+def _records(ids: list[str], payloads: list[dict[str, Any]], found: dict[str, Floats | str]) -> list[Record]:
+    return [_record(one, payload, found.get(one)) for one, payload in zip(ids, payloads, strict=True)]
+
+
+def _record(record: str, payload: dict[str, Any], vector: Floats | str | None) -> Record:
     if isinstance(vector, str):
-        return Record(record, laid_out, trouble=vector)
-    return Record(record, laid_out, {} if vector is None else {"": vector})
-
-
-def _value(values: list[Any]) -> Any:
-    """The one of string, integer, float and boolean that is set."""
-    string, integer, real, boolean = values
-    if boolean is not None:
-        return bool(boolean)
-    return next((value for value in (string, integer, real) if value is not None), None)
+        return Record(record, payload, trouble=vector)
+    return Record(record, payload, {} if vector is None else {"": vector})
 
 
 def _json(text: str | None) -> Any:

@@ -6,6 +6,7 @@ maps ids to labels.
 """
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -61,6 +62,16 @@ class HnswSegment:
             raise self._damaged(f"no element has the label {label} of the id {plain(record)}")
         vector: Floats = np.array(self._vectors[row], dtype=np.float32)
         return vector if self._lengths is None else vector * self._lengths[row]
+
+    def matrix(self, records: Sequence[str]) -> Floats | None:
+        """The vectors of these ids, a row each; None when these files do not hold all of them."""
+        labels = [self.labels.get(record) for record in records]
+        rows = [self._rows.get(label) for label in labels if label is not None]
+        wanted = [row for row in rows if row is not None]
+        if not wanted or len(wanted) < len(records):
+            return None
+        vectors: Floats = np.asarray(self._vectors[wanted], dtype=np.float32)
+        return vectors if self._lengths is None else vectors * self._lengths[wanted][:, np.newaxis]
 
     def _read_metadata(self, path: Path, dimension: int | None) -> None:
         try:

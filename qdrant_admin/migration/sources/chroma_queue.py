@@ -44,6 +44,14 @@ class ChromaVectors:
                     found[record] = vector
         return found
 
+    def matrix(self, ids: list[str]) -> Floats | None:
+        """The vectors of these ids, a row each; None when they have to be looked at one by one."""
+        if self._queued.keys().isdisjoint(ids):
+            return self._segment.matrix(ids)
+        found = self.read(ids)
+        rows = [row for row in map(found.get, ids) if isinstance(row, np.ndarray)]
+        return np.stack(rows) if len(rows) == len(ids) and len({row.shape for row in rows}) == 1 else None
+
     def _replay(self, collection: str, start: int) -> None:
         topics = [
             topic

@@ -18,6 +18,8 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 
 LOCK_SECONDS = 5.0
+LAST_ROW = (1 << 63) - 1
+"""No row of SQLite has a larger number. A query whose end may be missing goes on through all rows that there are."""
 _WAL_MODE = 2
 """Bytes 18 and 19 of a SQLite file: 1 for a rollback journal, 2 for a write-ahead log."""
 

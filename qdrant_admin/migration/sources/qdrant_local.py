@@ -23,9 +23,19 @@ from qdrant_admin.database.models import CollectionSpec, Sparse, Vector, VectorS
 from qdrant_admin.migration import layouts
 from qdrant_admin.migration.detect import wrong_kind
 from qdrant_admin.migration.ids import canonical_uuid
-from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.migration.sources.base import (
+    Batch,
+    Columns,
+    Cursor,
+    Record,
+    SourceCollection,
+    Span,
+    cut,
+    no_such_collection,
+)
 from qdrant_admin.migration.sources.files import (
     HARMLESS,
+    LAST_ROW,
     UNPICKLE_ERRORS,
     ReadOnlyDatabase,
     RestrictedUnpickler,
@@ -34,6 +44,7 @@ from qdrant_admin.migration.sources.files import (
     refuse_locked,
     signature,
 )
+from qdrant_admin.migration.sources.qdrant_pickles import PointPickles
 from qdrant_admin.migration.uri import SourceUri
 
 _MODULES = ("qdrant_client.http.models.models", "qdrant_client.models", "qdrant_client.conversions.common_types")
@@ -41,6 +52,8 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     (module, name): StandIn for module in _MODULES for name in ("PointStruct", "SparseVector", "Record")
 } | HARMLESS
 _VECTOR_FIELDS = {"size", "distance", "datatype"}
+_JSON = frozenset({str, int, float, bool, type(None)})
+"""Types of values that are what JSON knows."""
 _NOT_OF_A_SERVER = {"vectors", "sparse_vectors", "payload", "id_tracker"}
 
 
@@ -113,15 +126,18 @@ class QdrantLocal:
             file = self.path / "collection" / name / "storage.sqlite"
             if not file.resolve().is_relative_to(self.path.resolve()):
                 raise SourceUnreadable(f"collection {plain(name)} lies outside of {plain(self.path)}")
-            self._open[name] = _Points(file if file.exists() else None)
+            slots = _spec(self._configs[name], self.path).vectors
+            self._open[name] = _Points(file if file.exists() else None, slots)
         return self._open[name]
 
 
 class _Points:
     """The one table of one collection. Older clients could leave several rows for a point: the last one is it."""
 
-    def __init__(self, file: Path | None) -> None:
+    def __init__(self, file: Path | None, slots: tuple[VectorSpec, ...]) -> None:
         self._file = file
+        only = slots[0] if len(slots) == 1 and slots[0].kind == "dense" else None
+        self._pickles = PointPickles(only.name, only.size) if only and only.size else None
         self.signature = signature([file] if file else [])
         self._database = ReadOnlyDatabase(file) if file else None
         self.live: dict[int, int | str] = {}
@@ -138,25 +154,38 @@ class _Points:
     def batches(self, size: int, after: int, until: Cursor, folder: Path) -> Iterator[Batch]:
         while self._database:
             rows = self._database.rows(
-                "SELECT rowid, point FROM points WHERE rowid > ?1 AND (?2 IS NULL OR rowid <= ?2)"
-                " ORDER BY rowid LIMIT ?3",
-                (after, until, size),
+                "SELECT rowid, point FROM points WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?",
+                (after, LAST_ROW if until is None else until, size),
             )
             if signature([self._file] if self._file else []) != self.signature:
                 raise changed(folder)
             if not rows:
                 return
             after = int(rows[-1][0])
-            yield Batch([self._record(int(row), blob) for row, blob in rows if row in self.live], after)
+            live = [(int(row), blob) for row, blob in rows if row in self.live]
+            yield Batch(self._columns(live) or [self._record(row, blob) for row, blob in live], after)
+
+    def _columns(self, rows: list[tuple[int, bytes]]) -> Columns | None:
+        """All of them side by side; None where one has not the form that the client writes."""
+        split = self._pickles.split([blob for _, blob in rows]) if self._pickles and rows else None
+        if self._pickles is None or split is None:
+            return None
+        rests, vectors = split
+        try:
+            fields = [RestrictedUnpickler(rest, _ALLOWED).load().fields for rest in rests]
+            payloads = [_payload(one) for one in fields]
+        except UNPICKLE_ERRORS:
+            return None
+        if any(one.get("vector") != self._pickles.empty for one in fields):
+            return None
+        return Columns([self.live[row] for row, _ in rows], payloads, vectors, self._pickles.slot)
 
     def _record(self, row: int, blob: bytes) -> Record:
         try:
             fields = RestrictedUnpickler(blob, _ALLOWED).load().fields
-            vectors = _vectors(fields.get("vector"))
-            payload = fields.get("payload") or {}
+            return Record(self.live[row], _payload(fields), _vectors(fields.get("vector")))
         except UNPICKLE_ERRORS as error:
             raise _hostile(self._file, f"row {row}: {error}") from error
-        return Record(self.live[row], {str(key): _plain(value) for key, value in payload.items()}, vectors)
 
     def _decode_id(self, key: str) -> int | str:
         try:
@@ -168,6 +197,11 @@ class _Points:
 
 def _folded(record: int | str) -> int | str:
     return record if isinstance(record, int) else canonical_uuid(record) or record
+
+
+def _payload(fields: dict[str, Any]) -> dict[str, Any]:
+    payload = fields.get("payload") or {}
+    return {str(key): value if type(value) in _JSON else _plain(value) for key, value in payload.items()}
 
 
 def _vectors(value: Any) -> dict[str, Vector]:
