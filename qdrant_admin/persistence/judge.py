@@ -48,6 +48,9 @@ class AliasChange:
 def judge(before: Survey, after: Survey, database: Database, how: Way, written_between: Sequence[str]) -> Judgement:
     """Compare everything and give a verdict.
 
+    A collection that is still there and cannot be read any more is `inconclusive`, not `lost`: its points may all lie on
+    the disk behind one damaged file, and nobody has looked. The reason says it first and plainly, and it is no success.
+
     Args:
         before: the survey before the restart.
         after: the one after it.
@@ -113,9 +116,11 @@ def _check(
         extra = new.points if new else 0
         told = ("the collection was not there before", *words)
         return CollectionCheck(name=name, verdict="extra", after=_side(new), extra=extra, settings=told)
+    if name in after.unreadable:
+        told = (f"cannot be read any more: {after.unreadable[name]}", *words)
+        return CollectionCheck(name=name, verdict="inconclusive", before=_side(old), settings=told)
     if new is None:
-        why = after.unreadable.get(name)
-        told = (f"the collection cannot be read any more: {why}" if why else "the collection is gone", *words)
+        told = ("the collection is gone", *words)
         return CollectionCheck(name=name, verdict="lost", before=_side(old), missing=old.points, settings=told)
     found = compare(old, new)
     return CollectionCheck(
@@ -155,11 +160,20 @@ def _reason(verdict: Verdict, checks: Sequence[CollectionCheck], aliases: Sequen
         as_it_was = "every point, setting and alias is as it was"
         return f"{as_it_was}; the server was not restarted" if how == "none" else as_it_was
     if verdict == "inconclusive":
-        names = ", ".join(check.name for check in checks if check.verdict == "inconclusive")
-        return f"could not be read before the restart: {names}"
+        return "; ".join(_unread_words(checks))
     parts = list(_loss_words(checks))
     untold = [words for words in aliases if not any(words in check.settings for check in checks)]
     return "; ".join((*parts, *untold))
+
+
+def _unread_words(checks: Sequence[CollectionCheck]) -> Iterator[str]:
+    for check in checks:
+        if check.verdict == "inconclusive" and check.before is not None:
+            held = counted(check.before.points, "point")
+            yield f"{check.name} {', '.join(check.settings)}; nobody can tell whether its {held} are still there"
+    names = [check.name for check in checks if check.verdict == "inconclusive" and check.before is None]
+    if names:
+        yield f"could not be read before the restart: {', '.join(names)}"
 
 
 def _loss_words(checks: Sequence[CollectionCheck]) -> Iterator[str]:

@@ -262,7 +262,7 @@ class _Check:
 
     def _conclude(self, state: RuntimeState, judgement: Judgement) -> Events:
         cause, fix = "", ""
-        if judgement.verdict in {"lost", "changed"}:
+        if judgement.verdict in {"lost", "changed"} or self._broken():
             cause = likely_cause(state.storage, self._findings())
             fix = command(self._ws.settings, "doctor" if state.storage.sound is False else "logs --tail 200")
         elif judgement.verdict == "inconclusive":
@@ -270,6 +270,10 @@ class _Check:
         with suppress(AdminError):  # a figure for the history, and no more
             self._storage_bytes = self._ws.runtime.disk_bytes()
         yield Finished(report=self._report(state, judgement, cause=cause, fix=fix))
+
+    def _broken(self) -> bool:
+        """Whether a collection that could be read before the restart cannot be read any more."""
+        return any(name in self._before.fingerprints for name in self._after.unreadable)
 
     def _gave_out(self, state: RuntimeState, error: AdminError) -> Events:
         """The server did not come back, or could not be read: nothing was lost that anybody has seen."""

@@ -13,6 +13,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Finished, StepFinished
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, ServerInfo, Vector, VectorSpec
+from qdrant_admin.lifecycle import ready
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.persistence.options import VerifyOptions
@@ -182,3 +183,29 @@ def test_another_version_behind_the_restart_is_told(ws: Workspace, monkeypatch: 
     assert report.verdict == "changed"
     assert "1.17.0" in report.reason
     assert "1.16.3" in report.reason
+
+
+def test_a_collection_that_cannot_be_read_any_more_is_called_neither_lost_nor_there(
+    own: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready, "UNREADABLE_FOR", 0.5)
+    fill(own)
+    fill(own, "other")
+    segments = storage(own) / "collections/memories/0/segments"
+
+    def break_it() -> None:
+        for path in segments.glob("*/segment.json"):
+            path.write_bytes(path.read_bytes()[:-10])
+        settings = own.settings.native_folder / "config/config.yaml"
+        settings.parent.mkdir()
+        settings.write_text("storage: {handle_collection_load_errors: true}")  # the server starts all the same
+
+    report = prove_over(own, break_it)
+    by_name = {check.name: check for check in report.collections}
+    damaged = by_name["memories"]
+    assert (damaged.verdict, damaged.missing, damaged.after) == ("inconclusive", 0, None)
+    assert by_name["other"].verdict == "same"
+    assert (report.verdict, report.exit_code) == ("inconclusive", 1)
+    assert report.reason.startswith("memories cannot be read any more: ")
+    assert report.reason.endswith("nobody can tell whether its 20 points are still there")
+    assert "logs" in report.fix
