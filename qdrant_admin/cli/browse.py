@@ -4,7 +4,7 @@ from typing import Any
 
 import rich_click as click
 
-from qdrant_admin.cli.call import Call, common
+from qdrant_admin.cli.call import Call, common, confirm
 from qdrant_admin.cli.group import HelpfulGroup
 
 FILTER = click.option("--filter", "condition", metavar="JSON", help="Qdrant's filter, as JSON.")
@@ -12,11 +12,12 @@ FILTER = click.option("--filter", "condition", metavar="JSON", help="Qdrant's fi
 
 @click.group(cls=HelpfulGroup)
 def collections() -> None:
-    """What the server holds.
+    """What the server holds, and letting it go.
 
     Examples:
       qdrant-admin collections list
       qdrant-admin collections show memories
+      qdrant-admin collections delete memories --dry-run
     """
 
 
@@ -46,6 +47,33 @@ def collections_show(call: Call, name: str) -> None:
 
     report = show_collection(call.workspace(), name)
     call.finish(report, collections=[report.collection.model_dump(mode="json")])
+
+
+@collections.command("delete")
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
+@click.option("--no-snapshot", is_flag=True, help="Keep no snapshot of it here before.")
+@click.option("--with-aliases", is_flag=True, help="Although aliases point to it; they go with it.")
+@click.option("--yes", is_flag=True, help="Yes, delete it.")
+@common
+def collections_delete(call: Call, name: str, dry_run: bool, no_snapshot: bool, with_aliases: bool, yes: bool) -> None:
+    """Delete a collection, after a snapshot of it was put into the product's own data folder.
+
+    Examples:
+      qdrant-admin collections delete memories --dry-run
+      qdrant-admin collections delete memories --yes
+    """
+    from qdrant_admin.collections.delete import DeleteOptions, delete, deleting_command
+
+    ws = call.workspace()
+    options = DeleteOptions(snapshot=not no_snapshot, with_aliases=with_aliases)
+    looking = options.model_copy(update={"dry_run": True})
+    would = call.run(lambda cancel: delete(ws, name, looking, cancel=cancel), brief=True)
+    if dry_run:
+        call.conclude(would)
+    said = {"--no-snapshot": no_snapshot, "--with-aliases": with_aliases, "--yes": True}
+    confirm(yes, would.summary(), deleting_command(name, *[option for option, given in said.items() if given]))
+    call.conclude(call.run(lambda cancel: delete(ws, name, options, cancel=cancel)))
 
 
 @click.group(cls=HelpfulGroup)

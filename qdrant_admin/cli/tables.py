@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from qdrant_admin.cli import moves
+from qdrant_admin.cli import gone, moves
 from qdrant_admin.cli.drawing import cell, facts, fit, listing, remark, state, vectors
 from qdrant_admin.cli.exported import exported_card
 from qdrant_admin.cli.found import found_picture
@@ -261,5 +261,7 @@ _PICTURES: dict[str, Callable[[Any, bool], RenderableType]] = {
     "DemoReport": _demo,
     "WhatReport": found_picture,
     "ExportReport": exported_card,
+    "DeleteReport": gone.deleted_card,
+    "DiscardReport": gone.discarded_card,
 }
 """By class name, so that drawing a status does not import the reports of everything else."""

@@ -67,3 +67,33 @@ class PointsReport(Report):
 
     def summary(self) -> str:
         return f"{counted(len(self.points), 'point')} of {plain(self.collection)}"
+
+
+class DeleteReport(Report):
+    """What was deleted, or would be, after having looked."""
+
+    collection: str
+    points: int | None
+    """Exact; None where they could not be counted."""
+    disk_bytes: int | None = None
+    aliases: tuple[str, ...] = ()
+    """Those that go with it."""
+    dry_run: bool = False
+    deleted: bool = False
+    """It was, and the server lists it no more."""
+    snapshot: str = ""
+    """The file that holds it; for a dry run the folder that it would be put in. Empty: none is kept."""
+    snapshot_bytes: int = 0
+    checksum: str = ""
+    """SHA-256 of that file, the server's own and ours."""
+    restore: str = ""
+    """The command that makes the collection again out of it."""
+
+    @property
+    def verdict_word(self) -> str:
+        return "planned" if self.dry_run else "done"
+
+    def summary(self) -> str:
+        held = "points not counted" if self.points is None else counted(self.points, "point")
+        kept = f", a snapshot is kept in {self.snapshot}" if self.snapshot else ", and no snapshot is kept"
+        return f"{plain(self.collection)} {'would be' if self.dry_run else 'is'} deleted: {held}{kept}"

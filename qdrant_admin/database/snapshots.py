@@ -1,8 +1,10 @@
 """Snapshots of collections: made, listed, read and taken in, never whole in memory."""
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 
 from qdrant_admin.core.errors import NotQdrant
 from qdrant_admin.core.reports import Frozen
@@ -83,6 +85,12 @@ class Snapshots:
         _check(file)
         params = {"priority": "snapshot", "wait": "true", "checksum": checksum}
         self._rest.upload(f"{_path(collection)}/upload", file, pieces, size, params=params, timeout=SILENT_SECONDS)
+
+
+def restoring_command(url: str, collection: str, file: Path) -> str:
+    """The command that makes a collection of a server out of a snapshot that lies here."""
+    target = f"{url}/collections/{quoted(collection)}/snapshots/upload?priority=snapshot"
+    return shlex.join(["curl", "-X", "POST", target, "-F", f"snapshot=@{file}"])
 
 
 def _snapshot(raw: dict[str, object]) -> Snapshot:

@@ -3,12 +3,12 @@
 An application that names the alias goes over from one request to the next; the collection it has used stays.
 """
 
-import shlex
 from typing import TYPE_CHECKING
 
+from qdrant_admin.collections.delete import deleting_command
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.core.text import plain
-from qdrant_admin.database.names import MAX_LENGTH, quoted
+from qdrant_admin.database.names import MAX_LENGTH
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Switch:
         )
 
     def _how_to_delete(self) -> str:
-        return shlex.join(["curl", "-X", "DELETE", f"{self._database.url}/collections/{quoted(self._kept)}"])
+        return deleting_command(self._kept)
 
 
 def not_switched(planned: CollectionPlan, result: CollectionResult) -> CollectionResult:

@@ -13,6 +13,7 @@ from qdrant_admin.core.events import Events, Finished, StepFinished, StepStarted
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted, size
+from qdrant_admin.database.snapshots import restoring_command
 from qdrant_admin.migration.detect import Found, look
 from qdrant_admin.migration.holders import Holder, Holders, holders_of
 from qdrant_admin.migration.sources.registry import open_source
@@ -152,8 +153,7 @@ def _command(place: Path, found: Found, uri: SourceUri | None, held: Holders) ->
         return shlex.join(["qdrant-admin", "up", "--storage", str(_storage(place).parent)])
     if found.kind == "qdrant-snapshot":
         name = _SNAPSHOT_NAME.fullmatch(place.name)
-        target = f"{_REST}/collections/{name['collection'] if name else 'NAME'}/snapshots/upload?priority=snapshot"
-        return shlex.join(["curl", "-X", "POST", target, "-F", f"snapshot=@{place}"])
+        return restoring_command(_REST, name["collection"] if name else "NAME", place)
     return ""
 
 

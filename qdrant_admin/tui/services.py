@@ -222,6 +222,12 @@ class Services:
 
         return show_collection(self.workspace, name)
 
+    def delete_collection(self, name: str, cancel: CancelToken, *, with_aliases: bool) -> Events:
+        """Delete a collection, once a snapshot of it is kept here."""
+        from qdrant_admin.collections.delete import DeleteOptions, delete
+
+        return delete(self.workspace, name, DeleteOptions(with_aliases=with_aliases), cancel=cancel)
+
     def points(
         self,
         name: str,

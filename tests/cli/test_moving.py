@@ -42,3 +42,19 @@ def test_names_policies_and_what_stays_behind(
     assert "--rename a=b=first --exclude two --on-conflict-of a=b=overwrite --yes" in fix
     assert run("migrate", source, *chosen, "--on-conflict-of", "a=b=overwrite", "--yes").code == 0
     assert run("migrate", source, "--exclude", "tow").code == 1
+
+
+@pytest.mark.server
+def test_a_collection_is_deleted_with_a_clear_yes_alone(
+    run: Run, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QDRANT_URL", server.url)
+    assert run("migrate", f"qdrant-local:{local_store(tmp_path / 'a', {'one': numbered(3)})}").code == 0
+    assert run("collections", "delete", "one", "--dry-run", "--json").json["dry_run"] is True
+    refused = run("collections", "delete", "one")
+    assert refused.code == 4
+    assert "one would be deleted: 3 points" in refused.err
+    assert "qdrant-admin collections delete --yes one" in refused.err
+    done = run("collections", "delete", "one", "--yes")
+    assert (done.code, done.out.startswith("● done   one is deleted: 3 points")) == (0, True)
+    assert run("collections", "list", "--json").json["collections"] == []

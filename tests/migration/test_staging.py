@@ -46,7 +46,7 @@ def test_an_application_goes_over_and_the_old_one_stays(server: Server, target: 
     assert second.target != first.target
     assert target.aliases() == {"notes": second.target}
     assert target.count(first.target) == target.count("notes") == 30
-    assert f"curl -X DELETE {server.url}/collections/{first.target}" in second.note
+    assert f"qdrant-admin collections delete {first.target}" in second.note
 
 
 def test_the_name_of_a_collection_cannot_become_an_alias(server: Server, target: Database, source: str) -> None:

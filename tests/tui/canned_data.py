@@ -8,6 +8,7 @@ from typing import Any
 from qdrant_admin.collections.reports import (
     CollectionReport,
     CollectionsReport,
+    DeleteReport,
     PointReport,
     PointsReport,
     ShownPoint,
@@ -481,6 +482,10 @@ class CannedData(Canned):
 
     def collection(self, name: str) -> CollectionReport:
         return CollectionReport(collection=next(one for one in COLLECTIONS.collections if one.name == name))
+
+    def delete_collection(self, name: str, cancel: CancelToken, *, with_aliases: bool) -> Events:
+        self.asked.append(("delete", name, with_aliases))
+        yield Finished(report=DeleteReport(collection=name, points=0, deleted=True))
 
     def points(
         self,

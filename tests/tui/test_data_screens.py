@@ -6,6 +6,7 @@ import pytest
 from textual.widgets import DataTable, Input
 
 from qdrant_admin.core.errors import BadInput, NotFound, ServerUnreachable
+from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.points import PointsScreen, parse_filter
 from tests.tui.acting import pressing
 from tests.tui.canned_data import CannedData
@@ -25,6 +26,23 @@ README = pytest.mark.parametrize("size", ["80x24", "110x28", "120x40", "200x60"]
 @README
 def test_collections(snap: Snap, size: str) -> None:
     assert snap(make_app(CannedData(), start="collections"), size=size, before=pressing("down", "down", "down"))
+
+
+@BOTH
+def test_deleting_a_collection_wants_its_name(snap: Snap, size: str) -> None:
+    app = make_app(CannedData(), start="collections")
+    assert snap(app, size=size, before=pressing("down", "down", "down", "x"))
+
+
+async def test_a_collection_is_deleted_once_its_name_is_typed_in() -> None:
+    services = CannedData()
+    app = make_app(services, start="collections")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pressing("down", "down", "x", *"chat", "underscore", *"histor", "enter")(pilot)
+        assert isinstance(app.screen, ConfirmDialog)
+        await pressing("y", "enter")(pilot)
+        assert services.asked == [("delete", "chat_history", False)]
 
 
 def test_collections_light(snap: Snap) -> None:

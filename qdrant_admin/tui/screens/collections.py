@@ -1,5 +1,6 @@
 """Collections: what is in there, and is it all right? A table, and the one under the cursor in full beside it."""
 
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -12,9 +13,12 @@ from textual.widgets import DataTable
 from qdrant_admin.collections.reports import CollectionsReport
 from qdrant_admin.core import words
 from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.events import Event
 from qdrant_admin.database.models import CollectionInfo, VectorSpec
 from qdrant_admin.tui import look
+from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.points import PointsScreen
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.states import StatePanel, empty, failure, loading
@@ -47,6 +51,13 @@ class CollectionsScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open points", id="collections.open", priority=True),
         Binding("c", "copy_name", "copy name", id="collections.copy"),
+        Binding(
+            "x",
+            "delete",
+            "delete",
+            id="collections.delete",
+            tooltip="delete the collection, once a snapshot of it is kept",
+        ),
     ]
 
     def __init__(self) -> None:
@@ -127,7 +138,7 @@ class CollectionsScreen(BaseScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing can be opened while there is nothing."""
-        if action in {"open", "copy_name"}:
+        if action in {"open", "copy_name", "delete"}:
             return self._report is not None and bool(self._report.collections)
         return super().check_action(action, parameters)
 
@@ -143,6 +154,37 @@ class CollectionsScreen(BaseScreen):
         if info is not None:
             self.app.copy_to_clipboard(info.name)
             self.notify("name copied", markup=False)
+
+    def action_delete(self) -> None:
+        """Delete the collection under the cursor, once its name has been typed in."""
+        info = self._selected
+        if info is None:
+            return
+        name, aliases = info.name, bool(info.aliases)
+
+        def answered(sure: bool | None) -> None:
+            if sure:
+                events = partial(self.services.delete_collection, name, with_aliases=aliases)
+                self.run_job("delete", f"delete {name}", events)
+
+        dialog = ConfirmDialog("Delete this collection?", losses(info), yes="Delete", typed=name)
+        self.app.push_screen(dialog, answered)
+
+    def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
+        """Look again when one is gone."""
+        if view.kind == "delete" and not view.running:
+            self.look_again()
+
+
+def losses(info: CollectionInfo) -> Content:
+    """What goes with a collection, and what is kept."""
+    held = "points that could not be counted" if info.points is None else words.counted(info.points, "point")
+    rows = [look.text(f"{held}, {words.size(info.disk_bytes)} on disk, would be gone.")]
+    if info.aliases:
+        rows.append(
+            look.state("warn", f"in use as {', '.join(info.aliases)}: whoever asks for that finds nothing then")
+        )
+    return look.lines(*rows, look.muted("A snapshot of it is put into the data folder of qdrant-admin first."))
 
 
 def detail(info: CollectionInfo) -> Content:

@@ -1,0 +1,187 @@
+"""Deleting one collection, with a snapshot of it on our own disk before.
+
+A snapshot that stays at the server is out of reach once its collection is deleted: no request of Qdrant 1.16 lists or
+gives it any more, and in a container it lies outside the volume. So it is brought here, looked at, and taken away
+there. Known of the server: after a power cut a collection that was deleted a moment before can be there again.
+"""
+
+import contextlib
+import hashlib
+import os
+import shlex
+import shutil
+from collections.abc import Generator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qdrant_admin.collections.reports import DeleteReport
+from qdrant_admin.config.places import data_dir
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError, Failed, Refused, ServerTrouble, StorageUnusable, Unsupported
+from qdrant_admin.core.events import Events, Finished, Progress, StepFinished, StepStarted
+from qdrant_admin.core.history import recorded
+from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.text import plain
+from qdrant_admin.core.words import size
+from qdrant_admin.database.models import CollectionInfo
+from qdrant_admin.database.names import safe_name
+from qdrant_admin.database.snapshots import Snapshot, restoring_command
+from qdrant_admin.workspace import Workspace
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.gateway import Database
+
+_LIST = "qdrant-admin collections list"
+_ROOM_TO_BREATHE = 1 << 28
+
+
+class DeleteOptions(Frozen):
+    """What a person may choose."""
+
+    dry_run: bool = False
+    """Only look, and tell what would be done."""
+    snapshot: bool = True
+    """Keep a snapshot of it here first."""
+    with_aliases: bool = False
+    """Delete it although aliases point to it: they go with it."""
+
+
+def delete(ws: Workspace, name: str, options: DeleteOptions, *, cancel: CancelToken) -> Events:
+    """Delete a collection, once a snapshot of it lies here; then look whether it is gone.
+
+    Yields:
+        Events; the last carries a `DeleteReport`.
+
+    Raises:
+        NotFound: there is none of that name.
+        Refused: the name is an alias, or aliases point to the collection and nobody said that they may go.
+        StorageUnusable: there is no room here for the snapshot. Nothing was deleted, as after any other error.
+        Failed: the server lists it still.
+    """
+    events = _delete(ws, name, options, cancel)
+    return events if options.dry_run else recorded(ws.store, "delete", ws.settings.name, events)
+
+
+def _delete(ws: Workspace, name: str, options: DeleteOptions, cancel: CancelToken) -> Events:
+    with ws.database() as database:
+        info = database.collection(name)
+        _refuse(name, info, options)
+        report = DeleteReport(
+            collection=info.name,
+            points=info.points,
+            disk_bytes=info.disk_bytes,
+            aliases=info.aliases,
+            dry_run=options.dry_run,
+        )
+        if options.dry_run:
+            folder = str(_folder()) if options.snapshot else ""
+            yield Finished(report=report.model_copy(update={"snapshot": folder}))
+            return
+        if options.snapshot:
+            kept = yield from _Keeper(ws, database, info.name, cancel).kept()
+            report = report.model_copy(update=kept)
+        cancel.check()
+        yield StepStarted(step="delete", title=f"deleting {plain(info.name)}")
+        database.delete_collection(info.name)
+        if info.name in database.names():
+            why = "the server said that it is deleted, and lists it"
+            raise Failed(f"{plain(info.name)} is still there", why=why, fix=_LIST)
+        yield StepFinished(step="delete", detail="the server lists it no more")
+        yield Finished(report=report.model_copy(update={"deleted": True}))
+
+
+def _refuse(name: str, info: CollectionInfo, options: DeleteOptions) -> None:
+    if info.name != name:
+        raise Refused(
+            f"{plain(name)} is an alias of {plain(info.name)}",
+            why="what is deleted has to be named by its own name",
+            fix=_LIST,
+        )
+    if info.aliases and not options.with_aliases:
+        raise Refused(
+            f"{plain(name)} is in use under another name: {', '.join(map(plain, info.aliases))}",
+            why="the alias would go with it, and whoever asks for it would find nothing",
+            fix=deleting_command(name, "--with-aliases"),
+        )
+
+
+def deleting_command(name: str, *options: str) -> str:
+    """The command that asks for it; it says first what would be done."""
+    return shlex.join(["qdrant-admin", "collections", "delete", *options, *(["--"] if name[:1] == "-" else []), name])
+
+
+class _Keeper:
+    """Brings a snapshot of one collection here."""
+
+    def __init__(self, ws: Workspace, database: "Database", name: str, cancel: CancelToken) -> None:
+        self._database, self._name, self._cancel = database, name, cancel
+        self._without = deleting_command(name, "--no-snapshot")
+        self._remote = ws.runtime.endpoint.url
+
+    def kept(self) -> Generator[StepStarted | StepFinished | Progress, None, dict[str, object]]:
+        """Write it, bring it over, compare checksums; the fields of the report that tell of it."""
+        yield StepStarted(step="snapshot", title=f"keeping a snapshot of {plain(self._name)}")
+        snapshots = self._database.snapshots
+        if snapshots.peers() > 1:
+            why = "a snapshot holds what one server of a cluster has, which is not all of the collection"
+            raise Unsupported("no snapshot can be kept", why=why, fix=self._without)
+        snapshot = snapshots.create(self._name)
+        try:
+            file = yield from self._brought(snapshot)
+        finally:
+            with contextlib.suppress(AdminError):
+                snapshots.delete(self._name, snapshot.name)
+        yield StepFinished(step="snapshot", detail=f"{size(snapshot.size)} in {plain(file)}")
+        return {
+            "snapshot": str(file),
+            "snapshot_bytes": snapshot.size,
+            "checksum": snapshot.checksum,
+            "restore": restoring_command(self._remote, self._name, file),
+        }
+
+    def _brought(self, snapshot: Snapshot) -> Generator[Progress, None, Path]:
+        path = _folder() / f"{safe_name(self._name)}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.snapshot"
+        with self._disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            free = shutil.disk_usage(path.parent).free
+        if free < snapshot.size + _ROOM_TO_BREATHE:
+            why = f"it takes {size(snapshot.size)}, and {size(free)} are free in {plain(path.parent)}"
+            raise StorageUnusable("no snapshot can be kept", why=why, fix=self._without)
+        try:
+            yield from self._written(snapshot, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            raise
+        return path
+
+    def _written(self, snapshot: Snapshot, path: Path) -> Generator[Progress, None, None]:
+        pace, digest = Pace("snapshot", snapshot.size, unit="bytes"), hashlib.sha256()
+        with self._disk(path), path.open("xb") as file:
+            path.chmod(0o600)
+            for piece in self._database.snapshots.read(self._name, snapshot.name):
+                self._cancel.check()
+                file.write(piece)
+                digest.update(piece)
+                if moved := pace.advance(len(piece)):
+                    yield moved
+            file.flush()
+            os.fsync(file.fileno())
+        self._cancel.check()
+        if digest.hexdigest() != snapshot.checksum:
+            why = "its checksum here is not the one that the server tells"
+            raise ServerTrouble(f"the snapshot of {plain(self._name)} did not come over whole", why=why)
+
+    @contextlib.contextmanager
+    def _disk(self, path: Path) -> Generator[None, None, None]:
+        try:
+            yield
+        except OSError as error:
+            why = str(error)
+            raise StorageUnusable(f"{plain(path)} cannot be written", why=why, fix=self._without) from error
+
+
+def _folder() -> Path:
+    return data_dir() / "snapshots"
