@@ -48,8 +48,8 @@ class AliasChange:
 def judge(before: Survey, after: Survey, database: Database, how: Way, written_between: Sequence[str]) -> Judgement:
     """Compare everything and give a verdict.
 
-    A collection that is still there and cannot be read any more is `inconclusive`, not `lost`: its points may all lie on
-    the disk behind one damaged file, and nobody has looked. The reason says it first and plainly, and it is no success.
+    A collection that is still there and cannot be read any more is `inconclusive`, not `lost`: its points may all lie
+    on the disk behind one damaged file, and nobody has looked. The reason says it plainly, and it is no success.
 
     Args:
         before: the survey before the restart.

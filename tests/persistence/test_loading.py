@@ -1,0 +1,92 @@
+"""A server that loads cannot be asked: its log tells at which collection it is, earlier starts how long it takes."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import ServerNotReady
+from qdrant_admin.core.events import Event, Events, Progress, StepFinished, StepStarted
+from qdrant_admin.lifecycle import load_watch, starts
+from qdrant_admin.lifecycle.load_watch import LoadWatch
+from qdrant_admin.lifecycle.restart import restart
+from qdrant_admin.server.loading import Load, loads
+from qdrant_admin.workspace import Workspace
+from tests.persistence.conftest import fill
+
+LOG = """
+Version: 1.16.3, build: bd49f45a
+2026-11-21T13:40:17.861824Z  INFO storage::content_manager::consensus::persistent: Loading raft state from /q/raft.json
+2026-11-21T13:40:17.863332Z  INFO storage::content_manager::toc: Loading collection: beta
+2026-11-21T13:40:17.974150Z  INFO collection::shards::local_shard: Recovering shard /q/collections/beta/0: 0/11 (0%)
+2026-11-21T13:40:18.171403Z  INFO collection::shards::local_shard: Recovered collection beta: 11/11 (100%)
+\x1b[2m2026-11-21T13:40:18.171555Z\x1b[0m \x1b[32m INFO\x1b[0m storage::content_manager::toc: Loading collection: [/oo]
+2026-11-21T13:40:18.296071Z  INFO collection::shards::local_shard: Recovering shard /q/collections/x/0: 4/20 (20%)
+""".strip().splitlines()
+SERVES = "2026-11-21T13:40:18.653793Z  INFO qdrant: Distributed mode disabled"
+
+
+def test_the_log_tells_what_is_loaded_and_what_is_being_loaded() -> None:
+    beta, other = loads(LOG, None)
+    assert (beta.collection, beta.done, beta.total) == ("beta", 11, 11)
+    assert beta.seconds == pytest.approx(0.308, abs=0.001)
+    assert (other.collection, other.done, other.total, other.seconds) == ("[/oo]", 4, 20, None)
+    assert loads([*LOG, SERVES], None)[1].seconds == pytest.approx(0.482, abs=0.001)
+    assert loads(LOG, datetime(2026, 11, 21, 13, 40, 18, tzinfo=UTC)) == (other,), (
+        "those of an earlier start are not told"
+    )
+
+
+@pytest.mark.server
+def test_every_collection_is_told_with_its_time_and_from_the_second_start_on_with_a_forecast(ws: Workspace) -> None:
+    fill(ws, "memories")
+    fill(ws, "other")
+    events: list[Event] = list(restart(ws, "kill", cancel=CancelToken()))
+    told = {
+        event.item: event for event in events if isinstance(event, Progress) and event.step == "load" and event.item
+    }
+    assert set(told) == {"memories", "other"}
+    assert all(event.done == event.total and event.note.startswith("loaded in") for event in told.values())
+    assert [event.step for event in events if isinstance(event, StepStarted)].count("load") == 1
+    usual = starts.usual_seconds(ws.store, ws.settings.name)
+    assert set(usual) == {"", "memories", "other"}
+    assert usual[""] > usual["memories"] > 0
+    again = list(restart(ws, "kill", cancel=CancelToken()))
+    assert any("usually ready after" in event.note for event in again if isinstance(event, Progress))
+    ended = next(event for event in again if isinstance(event, StepFinished) and event.step == "load")
+    assert ended.detail.startswith("2 collections readable")
+
+
+@pytest.mark.server
+def test_a_long_wait_names_the_collection_that_it_is_for(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in log: no collection of a test takes that long."""
+    now = datetime.now(UTC)
+    seen = (
+        Load(collection="small", began=now - timedelta(seconds=9), ended=now - timedelta(seconds=8)),
+        Load(collection="large", began=now - timedelta(seconds=8), done=3, total=10),
+    )
+    monkeypatch.setattr(load_watch, "_loads", lambda *_: seen)
+    monkeypatch.setattr(load_watch, "LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(starts, "usual_seconds", lambda *_: {"large": 60.0, starts.WHOLE: 90.0})
+
+    def wait() -> Events:
+        yield Progress(step="answer", done=9, total=120, unit="seconds", note="REST does not answer yet")
+        raise ServerNotReady("the server was not ready within 120 s", why="REST does not answer yet", fix="look")
+
+    events: list[Event] = []
+
+    with pytest.raises(ServerNotReady, match="it was loading collection large"):
+        events.extend(LoadWatch(ws).over(wait()))
+    large = next(event for event in events if isinstance(event, Progress) and event.item == "large")
+    assert (large.done, large.total, large.note) == (3, 10, "usually loaded after 1 min 00 s")
+    assert large.seconds_left is not None
+    assert 40 < large.seconds_left < 60
+    whole = next(event for event in events if isinstance(event, Progress) and event.step == "answer")
+    assert whole.note == "loading collection large, usually ready after 1 min 30 s"
+
+
+def test_the_forecast_forgets_what_is_long_ago(shared_workspace: Workspace) -> None:
+    for seconds in (100.0, *[1.0] * 10):
+        starts.remember(shared_workspace.store, "elsewhere", {"memories": seconds})
+    assert starts.usual_seconds(shared_workspace.store, "elsewhere") == {"memories": 1.0}
+    assert starts.usual_seconds(shared_workspace.store, "nowhere") == {}
