@@ -13,10 +13,10 @@ from pathlib import Path
 
 from qdrant_admin.config import places
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.words import counted, number, size
+from qdrant_admin.core.words import counted, number
 from qdrant_admin.lifecycle.checks_data import leftovers, sharing
+from qdrant_admin.lifecycle.checks_storage import disk, storage
 from qdrant_admin.lifecycle.facts import Facts
-from qdrant_admin.lifecycle.first_run import free_bytes
 from qdrant_admin.lifecycle.reports import Check, CheckStatus
 
 _CLOUD = re.compile(r"onedrive|dropbox|icloud|google ?drive|mobile documents", re.IGNORECASE)
@@ -118,6 +118,8 @@ def server(facts: Facts) -> Check:
         return Check(name="server", status="ok", detail=detail)
     why = f": {state.diagnosis.what}" if state.diagnosis else ""
     fix = (state.diagnosis.fix if state.diagnosis else "") or facts.fix("up")
+    if fix == "qdrant-admin doctor":  # it is here already, and another check tells what to do
+        fix = facts.fix("logs --tail 50")
     return Check(name="server", status="fail", detail=detail + why, fix=fix)
 
 
@@ -170,37 +172,6 @@ def open_files(facts: Facts) -> Check:
         detail=f"limit {number(limit)}" if found else "no limit",
         fix="" if enough else facts.fix("up --apply"),
     )
-
-
-def storage(facts: Facts) -> Check:
-    """Where the data lies, and whether it can stay there."""
-    state = facts.seen.state
-    if state is None or state.state == "absent" or facts.seen.kind == "remote":
-        return Check(name="storage", status="ok", detail="no server of ours to look at")
-    place = state.storage
-    detail = f"{place.kind} {place.source}" + (f": {place.detail}" if place.detail else "")
-    if place.kind == "container":
-        return Check(
-            name="storage",
-            status="fail",
-            detail="no volume: the data dies with the container",
-            fix=facts.fix("up --apply"),
-        )
-    if place.sound is False:
-        return Check(name="storage", status="warn", detail=detail, fix=facts.fix("verify --how kill"))
-    return Check(name="storage", status="ok", detail=detail)
-
-
-def disk(facts: Facts) -> Check:
-    """Qdrant refuses writes below 128 MiB, and dies without a word on a full disk."""
-    from qdrant_admin.lifecycle.attention import NEARLY_FULL_BELOW, WRITES_REFUSED_BELOW
-
-    free = facts.status.storage.free_bytes
-    free = free_bytes(places.data_dir()) if free is None else free
-    if free is None:
-        return Check(name="disk", status="warn", detail="free space is unknown")
-    status: CheckStatus = "fail" if free < WRITES_REFUSED_BELOW else "warn" if free < NEARLY_FULL_BELOW else "ok"
-    return Check(name="disk", status=status, detail=f"{size(free)} free", fix="" if status == "ok" else "df -h")
 
 
 def log(facts: Facts) -> Check:

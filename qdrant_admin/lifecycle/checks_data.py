@@ -32,12 +32,19 @@ def sharing(facts: Facts) -> Check:
 def leftovers(facts: Facts) -> Check:
     """Volumes of ours of profiles that are gone. Never called useless: they hold data."""
     from qdrant_admin.server.docker.engine import find_engine
-    from qdrant_admin.server.docker.inventory import forgotten
+    from qdrant_admin.server.docker.inventory import forgotten, left_containers
 
     try:
         engine = find_engine(facts.ws.settings.profile.docker_host)
     except AdminError:
         return Check(name="leftovers", status="ok", detail="no engine to look on")
+    if containers := left_containers(engine, facts.ws.settings.container_name):
+        return Check(
+            name="leftovers",
+            status="warn",
+            detail=f"left of a replacement that was cut off: container {', '.join(containers)}",
+            fix=f"docker rm {containers[0]}",
+        )
     profiles = read_profiles()
     names = {DEFAULT_PROFILE, facts.ws.settings.name, *profiles}
     volumes = {profile.volume for profile in profiles.values() if profile.volume} | {facts.ws.settings.volume_name}

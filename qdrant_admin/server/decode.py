@@ -78,7 +78,7 @@ _WARNINGS = (
         r"Container filesystem detected",
         "the data lies inside the container",
         "no volume is mounted where the server writes, so the data dies with the container",
-        "qdrant-admin up --apply",
+        "qdrant-admin move-storage",
     ),
     _rule(
         r"FUSE|Filesystem check failed|potential issue with the filesystem|may cause data corruption",

@@ -45,6 +45,8 @@ class Storage(Frozen):
     """True after having looked and found nothing against it; None when nobody could look."""
     detail: str = ""
     free_bytes: int | None = None
+    faults: tuple[Diagnosis, ...] = ()
+    """What speaks against it, each with a way out; `detail` has them in one line."""
 
 
 class RuntimeState(Frozen):
@@ -146,8 +148,6 @@ class ServerRuntime(Protocol):
         """Stop and start again in the given way. Does not wait for readiness."""
         ...
 
-    def remove(self, cancel: CancelToken) -> Events:
-        """Remove container or process record. Data is never removed."""
     def interrupts(self, how: RestartHow) -> tuple[str, ...]:
         """Names of what else a restart in that way interrupts. Changes nothing.
 
@@ -156,6 +156,8 @@ class ServerRuntime(Protocol):
         """
         ...
 
+    def remove(self, cancel: CancelToken) -> Events:
+        """Remove container or process record. Data is never removed."""
         ...
 
     def adopt(self, cancel: CancelToken) -> Events:

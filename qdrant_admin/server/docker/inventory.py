@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
+from qdrant_admin.server.docker.aside import name_of, named, set_aside
 from qdrant_admin.server.docker.engine import Engine
 from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE
-from qdrant_admin.server.docker.storage import User, other_users
+from qdrant_admin.server.docker.storage import User, data_mount, other_users
 from qdrant_admin.server.runtime import RuntimeState
 
 
@@ -45,3 +46,14 @@ def forgotten(engine: Engine, profiles: Collection[str], volumes: Collection[str
         for name, profile in sorted(made_for.items())
         if profile not in profiles and name not in volumes
     ]
+
+
+def left_containers(engine: Engine, name: str) -> list[str]:
+    """Containers that were set aside for the one of this name, which is there: nobody needs them any more.
+
+    One that holds its data itself is never named: it may be all that is left of that data.
+    """
+    with engine.client("look for containers that are left over") as api:
+        if named(api, name) is None:
+            return []
+        return [name_of(one) for one in set_aside(api, name) if data_mount(one) is not None]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Failed
 from qdrant_admin.server.decode import decode_exit
+from qdrant_admin.server.docker.aside import aside_name
 from qdrant_admin.server.docker.errors import translate
 from qdrant_admin.server.docker.spec import STOP_SECONDS
 from qdrant_admin.server.docker.watch import last_lines
@@ -82,17 +83,32 @@ def _connect_others(api: "APIClient", attributes: Mapping[str, Any], container: 
 
 
 def replace(
-    api: "APIClient", old: Mapping[str, Any], body: Mapping[str, Any], name: str, *, same_networks: bool = False
+    api: "APIClient",
+    old: Mapping[str, Any],
+    body: Mapping[str, Any],
+    name: str,
+    *,
+    same_networks: bool = False,
+    keep: bool = False,
 ) -> str:
     """Stop the old container, make and start the new one, remove the old one. Returns the new id.
 
     The old one stays, renamed, until the new one has been seen to run; on any failure it gets its name and its state
-    back. Cannot be cancelled midway on purpose: half of this is a server that is gone.
+    back. Cannot be cancelled midway on purpose: half of this is a server that is gone. When the program
+    is killed in the middle, the old one is found under the name that it has meanwhile (`aside.set_aside`).
+
+    Args:
+        api: the engine.
+        old: what it says of the old container.
+        body: the request that makes the new one.
+        name: of both.
+        same_networks: join every network that the old one was in.
+        keep: leave the old one set aside; the caller disposes of it.
 
     Raises:
         AdminError: the new one could not be made or does not stay up; the old one is as it was.
     """
-    aside = f"{name}-old-{old['Id'][:8]}"
+    aside = aside_name(name, old["Id"])
     was_running = bool(old["State"].get("Running"))
     new = ""
     stop(api, old)
@@ -104,11 +120,12 @@ def replace(
         api.start(new)
         check_stays_up(api, new)
     except BaseException as error:
-        back = _roll_back(api, old["Id"], new, name, start=was_running)
+        back = roll_back(api, old["Id"], new, name, start=was_running)
         if isinstance(error, Exception):
             raise _with_way_back(error, name, back) from error
         raise
-    api.remove_container(old["Id"])
+    if not keep:
+        api.remove_container(old["Id"])
     return new
 
 
@@ -140,7 +157,7 @@ def check_stays_up(api: "APIClient", container: str) -> None:
         )
 
 
-def _roll_back(api: "APIClient", old: str, new: str, name: str, *, start: bool) -> bool:
+def roll_back(api: "APIClient", old: str, new: str, name: str, *, start: bool) -> bool:
     """Give the old container its name and its state back. Whether that worked."""
     import docker.errors
     import requests

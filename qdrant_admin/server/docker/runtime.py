@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, NotFound, NotOurs, Refused
+from qdrant_admin.core.errors import AdminError, NotFound, NotOurs
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server.docker import adoption, watch
+from qdrant_admin.server.docker.aside import left_by_replacement, name_of, named, set_aside
 from qdrant_admin.server.docker.create import Creation, check_ports, port_taken
 from qdrant_admin.server.docker.engine import Engine
 from qdrant_admin.server.docker.engine_command import Command, commands_for
 from qdrant_admin.server.docker.engine_restart import others_running, restart_engine
+from qdrant_admin.server.docker.guard import require_applicable, require_mount
 from qdrant_admin.server.docker.halt import ended, freeze, kill
 from qdrant_admin.server.docker.identity import check_adoptable
+from qdrant_admin.server.docker.move_record import left_by_move
 from qdrant_admin.server.docker.pull import has_image, pull
 from qdrant_admin.server.docker.replace import replace, same_again, stop
 from qdrant_admin.server.docker.spec import (
@@ -50,8 +53,8 @@ class DockerRuntime:
     kind: RuntimeKind = "docker"
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
-        self._settings = settings
-        self._engine = engine
+        self.settings = settings
+        self.engine = engine
         self._spec = Spec(settings)
         self._name = settings.container_name
         self._first_lines: dict[tuple[str, str], list[str]] = {}
@@ -60,29 +63,31 @@ class DockerRuntime:
 
     def inspect(self) -> RuntimeState:
         """Look at the container. Changes nothing."""
-        with self._engine.client(f"look at container {self._name}") as api:
+        with self.engine.client(f"look at container {self._name}") as api:
             found = self._find(api)
             if found is None:
                 return RuntimeState(
-                    runtime="docker", state="absent", name=self._name, engine=self._engine.words, storage=Storage()
+                    runtime="docker", state="absent", name=self._name, engine=self.engine.words, storage=Storage()
                 )
-            return read_state(
+            state = read_state(
                 found,
-                engine=self._engine.words,
+                engine=self.engine.words,
                 ours=self._is_ours(found),
                 first_lines=self._beginning(api, found),
                 last_lines=() if process_state(found) == "running" else watch.last_lines(api, found["Id"]),
             )
+            cut_off = left_by_move(self.settings.name) or left_by_replacement(found, self._name)
+            return state.model_copy(update={"diagnosis": cut_off}) if cut_off is not None else state
 
     def differences(self) -> list[Change]:
         """In which settings the container differs from the profile."""
-        with self._engine.client(f"compare container {self._name} with the profile") as api:
+        with self.engine.client(f"compare container {self._name} with the profile") as api:
             found = self._find(api)
             return [] if found is None else self._changes(api, found)
 
     def start(self, cancel: CancelToken) -> Events:
         """Make sure that the container runs."""
-        with self._engine.client(f"start container {self._name}") as api:
+        with self.engine.client(f"start container {self._name}") as api:
             found = self._find(api)
             if found is not None:
                 yield from self._start_existing(api, found)
@@ -90,7 +95,7 @@ class DockerRuntime:
         yield from self._start_new(cancel)
 
     def _start_existing(self, api: "APIClient", found: Mapping[str, Any]) -> Events:
-        self._require_ours(found)
+        self._own(api, found)
         state = process_state(found)
         if state == "running":
             yield StepStarted(step="start", title=f"starting {self._name}")
@@ -113,22 +118,22 @@ class DockerRuntime:
     def _start_new(self, cancel: CancelToken) -> Events:
         spec = self._spec
         spec.check_published()
-        creation = Creation(self._engine, self._settings, spec)
-        with self._engine.client(f"prepare container {self._name}") as api:
+        creation = Creation(self.engine, self.settings, spec)
+        with self.engine.client(f"prepare container {self._name}") as api:
             self._refuse_sharing(api, spec.mounts, "")
-            check_ports(api, self._engine, spec.host, spec.ports.values())
+            check_ports(api, self.engine, spec.host, spec.ports.values())
         yield from creation.check_storage()
-        if not has_image(self._engine, spec.image):
-            yield from pull(self._engine, spec.image, cancel)
+        if not has_image(self.engine, spec.image):
+            yield from pull(self.engine, spec.image, cancel)
         cancel.check()
         yield from creation.run()
 
     def apply(self, cancel: CancelToken) -> Events:
         """Make the existing container as the profile asks, on the same data."""
-        with self._engine.client(f"compare container {self._name} with the profile") as api:
+        with self.engine.client(f"compare container {self._name} with the profile") as api:
             found = self._find(api)
             if found is not None:
-                self._require_ours(found)
+                self._own(api, found)
                 changes = self._changes(api, found)
         if found is None:
             yield from self._start_new(cancel)
@@ -140,17 +145,19 @@ class DockerRuntime:
         if not changes:
             yield from self.start(cancel)
             return
-        self._check_applicable(found, changes)
+        self._spec.check_published()
+        adopted = adoption.is_adopted(str(found["Id"]), self.settings.name)
+        require_applicable(found, changes, self._name, adopted=adopted)
         yield from self._apply_anew(found, cancel)
 
     def _apply_anew(self, found: Mapping[str, Any], cancel: CancelToken) -> Events:
-        if not has_image(self._engine, self._spec.image):
-            yield from pull(self._engine, self._spec.image, cancel)
-        with self._engine.client(f"prepare container {self._name}") as api:
+        if not has_image(self.engine, self._spec.image):
+            yield from pull(self.engine, self._spec.image, cancel)
+        with self.engine.client(f"prepare container {self._name}") as api:
             self._refuse_sharing(api, self._spec.mounts, found["Id"])
             held = _held_ports(found)
             ports = [port for port in self._spec.ports.values() if f"{self._spec.host}:{port}" not in held]
-            check_ports(api, self._engine, self._spec.host, ports)
+            check_ports(api, self.engine, self._spec.host, ports)
         cancel.check()
         raise_limit = may_raise_limit(found)
         try:
@@ -164,7 +171,7 @@ class DockerRuntime:
     def stop(self, cancel: CancelToken) -> Events:
         """Stop it with the time that Qdrant needs."""
         cancel.check()
-        with self._engine.client(f"stop container {self._name}", _STOP_CALL_SECONDS) as api:
+        with self.engine.client(f"stop container {self._name}", _STOP_CALL_SECONDS) as api:
             found = self._find(api)
             yield StepStarted(step="stop", title=f"stopping {self._name}")
             if found is None or process_state(found) == "stopped":
@@ -177,12 +184,12 @@ class DockerRuntime:
     def restart(self, how: RestartHow, cancel: CancelToken) -> Events:
         """Stop and start it again in the given way."""
         cancel.check()
-        with self._engine.client(f"restart container {self._name}", _STOP_CALL_SECONDS) as api:
-            found = self._existing(api)
+        with self.engine.client(f"restart container {self._name}", _STOP_CALL_SECONDS) as api:
+            found = self.existing(api)
             if how == "pause":
                 yield from freeze(api, found, self._name, cancel)
             elif how == "recreate":
-                self._require_mount(found)
+                require_mount(found, self._name)
                 body = same_again(api, found)
             elif how == "kill":
                 yield from kill(api, found, self._name)
@@ -192,12 +199,12 @@ class DockerRuntime:
                 yield ended(api, found["Id"])
         # From here on it is down: a cancel is heard when it is up again.
         if how == "engine":
-            yield from restart_engine(self._engine, self._engine_commands(), found, self._name)
+            yield from restart_engine(self.engine, self._engine_commands(), found, self._name)
         elif how == "recreate":
             yield from self._replace(found, body, same_networks=True)
         elif how != "pause":
             yield StepStarted(step="start", title=f"starting {self._name}")
-            with self._engine.client(f"start container {self._name}", _STOP_CALL_SECONDS) as api:
+            with self.engine.client(f"start container {self._name}", _STOP_CALL_SECONDS) as api:
                 self._start(api, found["Id"])
             yield StepFinished(step="start")
 
@@ -206,24 +213,24 @@ class DockerRuntime:
         if how != "engine":
             return ()
         self._engine_commands()
-        with self._engine.client("look at what else runs") as api:
+        with self.engine.client("look at what else runs") as api:
             found = self._find(api)
             return others_running(api, found["Id"] if found else "")
 
     def _engine_commands(self) -> tuple[Command, ...]:
-        return commands_for(self._engine, self._settings.profile.engine_restart)
+        return commands_for(self.engine, self.settings.profile.engine_restart)
 
     def remove(self, cancel: CancelToken) -> Events:
         """Remove the container. Its volumes stay."""
         cancel.check()
-        with self._engine.client(f"remove container {self._name}", _STOP_CALL_SECONDS) as api:
+        with self.engine.client(f"remove container {self._name}", _STOP_CALL_SECONDS) as api:
             found = self._find(api)
             yield StepStarted(step="remove", title=f"removing container {self._name}")
             if found is None:
                 yield StepFinished(step="remove", outcome="skipped", detail="there is none")
                 return
             self._require_ours(found)
-            self._require_mount(found)
+            require_mount(found, self._name)
             if process_state(found) != "stopped":
                 stop(api, found)
             api.remove_container(found["Id"], v=False)
@@ -234,7 +241,7 @@ class DockerRuntime:
     def adopt(self, cancel: CancelToken) -> Events:
         """Take a container into our care that somebody else has made; its settings stay as they are."""
         cancel.check()
-        with self._engine.client(f"look at container {self._name}") as api:
+        with self.engine.client(f"look at container {self._name}") as api:
             found = self._find(api)
             if found is None:
                 raise NotFound(f"there is no container {self._name}", fix="docker ps -a")
@@ -243,12 +250,12 @@ class DockerRuntime:
                 yield StepFinished(step="adopt", outcome="skipped", detail="it is ours already")
                 return
             check_adoptable(found)
-            adoption.remember(found["Id"], self._settings.name)
+            adoption.remember(found["Id"], self.settings.name)
         yield StepFinished(step="adopt", detail=f"from now on {self._name} is started, stopped and restarted from here")
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
         """Batches of log lines, oldest first; with `follow` until cancelled."""
-        with self._engine.client(f"read the log of {self._name}") as api:
+        with self.engine.client(f"read the log of {self._name}") as api:
             found = self._find(api)
             if found is None:
                 raise NotFound(f"there is no container {self._name}", fix="qdrant-admin up")
@@ -259,7 +266,7 @@ class DockerRuntime:
 
     def stats(self) -> Stats:
         """A sample of what it costs; empty when it does not run."""
-        with self._engine.client(f"measure container {self._name}") as api:
+        with self.engine.client(f"measure container {self._name}") as api:
             found = self._find(api)
             if found is None or process_state(found) != "running":
                 return Stats()
@@ -267,7 +274,7 @@ class DockerRuntime:
 
     def disk_bytes(self) -> int | None:
         """What the storage really occupies; None when it does not run."""
-        with self._engine.client(f"measure container {self._name}") as api:
+        with self.engine.client(f"measure container {self._name}") as api:
             found = self._find(api)
             if found is None or process_state(found) != "running":
                 return None
@@ -275,32 +282,44 @@ class DockerRuntime:
 
     def _source(self, found: Mapping[str, Any]) -> str:
         """Where the data lies on this machine; empty when that is out of sight."""
-        return str((data_mount(found) or {}).get("Source") or "") if self._engine.local else ""
+        return str((data_mount(found) or {}).get("Source") or "") if self.engine.local else ""
 
     # -- looking -------------------------------------------------------------------------------------------------
 
     def _find(self, api: "APIClient") -> dict[str, Any] | None:
-        """The container of exactly that name; Docker would also take the beginning of an id."""
-        import docker.errors
+        """The profile's container, also one that was set aside for a successor which never came."""
+        found = named(api, self._name)
+        if found is not None:
+            return found
+        return next((one for one in set_aside(api, self._name) if self._is_ours(one)), None)
 
-        try:
-            found: dict[str, Any] = api.inspect_container(self._name)
-        except docker.errors.NotFound:
-            return None
-        return found if found["Name"] == f"/{self._name}" or found["Name"] == self._name else None
+    def _own(self, api: "APIClient", found: Mapping[str, Any]) -> None:
+        """It is ours, and bears its own name again, should making it anew have been cut off.
 
-    def _existing(self, api: "APIClient") -> dict[str, Any]:
+        Raises:
+            NotOurs: it is not.
+        """
+        self._require_ours(found)
+        if name_of(found) != self._name:
+            api.rename(found["Id"], self._name)
+
+    def existing(self, api: "APIClient") -> dict[str, Any]:
+        """The container, ours and under its own name.
+
+        Raises:
+            NotFound, NotOurs.
+        """
         found = self._find(api)
         if found is None:
             raise NotFound(f"there is no container {self._name}", fix="qdrant-admin up")
-        self._require_ours(found)
+        self._own(api, found)
         return found
 
     def _is_ours(self, found: Mapping[str, Any]) -> bool:
         labels = found["Config"].get("Labels") or {}
-        if labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == self._settings.name:
+        if labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == self.settings.name:
             return True
-        return adoption.is_adopted(str(found["Id"]), self._settings.name)
+        return adoption.is_adopted(str(found["Id"]), self.settings.name)
 
     def _require_ours(self, found: Mapping[str, Any]) -> None:
         if self._is_ours(found):
@@ -311,38 +330,6 @@ class DockerRuntime:
             why=f"it belongs to profile {other}" if other else "somebody else made it: it does not bear our mark",
             fix="qdrant-admin adopt",
         )
-
-    def _require_mount(self, found: Mapping[str, Any]) -> None:
-        """Refuse what would take the data along.
-
-        Raises:
-            Refused: the data lies inside the container, or on a volume that goes with it.
-        """
-        if data_mount(found) is None:
-            raise Refused(
-                f"the data of {self._name} lies inside the container",
-                why=f"nothing is mounted at {storage_path(found)}: whoever removes the container removes the data",
-                fix=f"docker cp {self._name}:{storage_path(found)} ./qdrant-storage",
-            )
-
-    def _check_applicable(self, found: Mapping[str, Any], changes: list[Change]) -> None:
-        self._spec.check_published()
-        self._require_mount(found)
-        moved = next((change for change in changes if change.setting == "storage"), None)
-        if moved is not None:
-            raise Refused(
-                f"the data of {self._name} lies in another place than the profile asks for",
-                why=f"now: {moved.current}; asked for: {moved.wanted}. Made anew, the server would start empty there",
-                fix="qdrant-admin up --volume " + moved.current.removeprefix("volume ")
-                if moved.current.startswith("volume ")
-                else "qdrant-admin up --storage " + moved.current.removeprefix("folder "),
-            )
-        if adoption.is_adopted(str(found["Id"]), self._settings.name):
-            raise Refused(
-                f"{self._name} was adopted: its settings are left as they are",
-                why="differs in " + ", ".join(change.setting for change in changes),
-                fix="qdrant-admin restart --how recreate",
-            )
 
     def _changes(self, api: "APIClient", found: Mapping[str, Any]) -> list[Change]:
         import docker.errors
@@ -377,32 +364,31 @@ class DockerRuntime:
         try:
             api.start(container)
         except docker.errors.APIError as error:
-            raise port_taken(api, error, self._engine, container, f"start container {self._name}") from error
+            raise port_taken(api, error, self.engine, container, f"start container {self._name}") from error
 
     def _change_policy(self, found: Mapping[str, Any]) -> Events:
-        policy = self._settings.profile.restart_policy
+        policy = self.settings.profile.restart_policy
         yield StepStarted(step="apply", title=f"setting the restart policy of {self._name} to {policy}")
-        with self._engine.client(f"change container {self._name}") as api:
+        with self.engine.client(f"change container {self._name}") as api:
             api.update_container(found["Id"], restart_policy={"Name": policy})  # type: ignore[arg-type] # the stubs know two of the four
         yield StepFinished(step="apply", detail="without a restart")
 
     def _replace(self, found: Mapping[str, Any], body: Mapping[str, Any], *, same_networks: bool) -> Events:
         yield StepStarted(step="recreate", title=f"making {self._name} anew on the same data")
-        adopted = adoption.is_adopted(str(found["Id"]), self._settings.name)
-        with self._engine.client(f"make container {self._name} anew", _STOP_CALL_SECONDS) as api:
+        adopted = adoption.is_adopted(str(found["Id"]), self.settings.name)
+        with self.engine.client(f"make container {self._name} anew", _STOP_CALL_SECONDS) as api:
             new = replace(api, found, body, self._name, same_networks=same_networks)
         if adopted:
-            adoption.remember(new, self._settings.name, instead_of=str(found["Id"]))
+            adoption.remember(new, self.settings.name, instead_of=str(found["Id"]))
         yield StepFinished(step="recreate", detail=f"container {new[:12]}")
 
 
 def _as_request(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The mounts of an existing container in the form of a request."""
-    return [
-        {"Type": mount.get("Type"), "Source": mount.get("Name") or mount.get("Source"), "Target": mount["Destination"]}
-        for mount in found.get("Mounts") or ()
-        if mount.get("Type") in {"volume", "bind"} and mount.get("RW") is not False
-    ]
+    """Where an existing container has its data, in the form of a request; a configuration may well be shared."""
+    mount = data_mount(found)
+    if mount is None or mount.get("RW") is False:
+        return []
+    return [{"Type": mount["Type"], "Source": mount.get("Name") or mount.get("Source"), "Target": mount["Destination"]}]
 
 
 def _held_ports(found: Mapping[str, Any]) -> set[str]:

@@ -68,11 +68,12 @@ class Spec:
         storage = (
             {"Type": "bind", "Source": str(folder.expanduser().absolute()), "Target": STORAGE}
             if folder
-            else self._volume(self._settings.volume_name, STORAGE)
+            else self.volume(self._settings.volume_name, STORAGE)
         )
-        return [storage, self._volume(f"{self._settings.volume_name}_snapshots", SNAPSHOTS)]
+        return [storage, self.volume(f"{self._settings.volume_name}_snapshots", SNAPSHOTS)]
 
-    def _volume(self, name: str, target: str) -> dict[str, Any]:
+    def volume(self, name: str, target: str) -> dict[str, Any]:
+        """The request for one volume of ours."""
         return {"Type": "volume", "Source": name, "Target": target, "VolumeOptions": {"Labels": self.labels}}
 
     @property

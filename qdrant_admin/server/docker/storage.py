@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from qdrant_admin.core.errors import Refused, StorageUnusable
 from qdrant_admin.core.events import Notice
 from qdrant_admin.core.text import plain
+from qdrant_admin.server.contents import of_others
 from qdrant_admin.server.decode import decode_log
+from qdrant_admin.server.docker.mounts import against_inside, against_mount
 from qdrant_admin.server.docker.spec import environment
 from qdrant_admin.server.runtime import Storage
 
@@ -25,16 +27,25 @@ _PASSING = {"tmpfs", "ramfs"}
 
 def storage_path(attributes: Mapping[str, Any]) -> str:
     """Where the server in the container writes; relative to its working directory as Qdrant reads it."""
-    path = environment(attributes).get(_PATH_VARIABLE) or "./storage"
+    return path_in(attributes, _PATH_VARIABLE, "./storage")
+
+
+def path_in(attributes: Mapping[str, Any], variable: str, otherwise: str) -> str:
+    """A folder of the server that a variable may name."""
+    path = environment(attributes).get(variable) or otherwise
     return posixpath.normpath(posixpath.join(attributes["Config"].get("WorkingDir") or "/qdrant", path))
 
 
-def data_mount(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+def data_mount(attributes: Mapping[str, Any], path: str | None = None) -> dict[str, Any] | None:
     """The mount the data lies on: the deepest one at or above the storage path, from what is really mounted.
 
     A volume beside the storage path holds nothing, however healthy it all looks.
+
+    Args:
+        attributes: what the engine says of the container.
+        path: another path than that of the storage.
     """
-    path = storage_path(attributes)
+    path = path or storage_path(attributes)
     above = [mount for mount in attributes.get("Mounts") or () if _covers(str(mount.get("Destination", "")), path)]
     found: dict[str, Any] | None = max(above, key=lambda mount: len(str(mount["Destination"])), default=None)
     return None if found is None or found.get("Type") == "tmpfs" else found
@@ -50,24 +61,23 @@ def read_storage(attributes: Mapping[str, Any], first_lines: Iterable[str] | Non
     """
     mount = data_mount(attributes)
     if mount is None:
+        fault = against_inside(attributes, storage_path(attributes))
         return Storage(
-            kind="container",
-            destination=storage_path(attributes),
-            sound=False,
-            detail=f"nothing is mounted at {storage_path(attributes)}: the data dies with the container",
+            kind="container", destination=storage_path(attributes), sound=False, detail=fault.what, faults=(fault,)
         )
     kind = "volume" if mount.get("Type") == "volume" else "bind"
     source = str(mount.get("Name") or mount.get("Source") or "")
-    complaints = [item.what for item in decode_log(first_lines or ()) if "file system" in f"{item.what} {item.why}"]
-    if kind == "bind" and (warning := _file_system_warning(Path(source))):
-        complaints.append(warning)
+    said = [item for item in decode_log(first_lines or ()) if "file system" in f"{item.what} {item.why}"]
+    warning = _file_system_warning(Path(source)) if kind == "bind" else ""
+    faults = (*against_mount(attributes, mount, warning), *said)
     return Storage(
         kind="volume" if kind == "volume" else "bind",
         source=source,
         destination=str(mount["Destination"]),
-        sound=False if complaints else (True if first_lines is not None else None),
-        detail="; ".join(complaints),
+        sound=False if faults else (True if first_lines is not None else None),
+        detail="; ".join(fault.what for fault in faults),
         free_bytes=_free(Path(str(mount.get("Source") or ""))),
+        faults=faults,
     )
 
 
@@ -132,6 +142,9 @@ def check_folder(folder: Path) -> list[Notice]:
             why="through WSL it is a network file system, on which Qdrant loses data",
             fix="qdrant-admin up --volume qdrant_admin_local",
         )
+    others = of_others(path)
+    if others is not None:
+        raise others
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".qdrant-admin-{os.getpid()}"

@@ -93,8 +93,8 @@ def disk_use(api: "APIClient", container: str, path: str, source: str) -> tuple[
     if folder is not None and os.access(folder, os.R_OK | os.X_OK):
         status = os.statvfs(folder) if hasattr(os, "statvfs") else None
         return _blocks(folder), status.f_bavail * status.f_frsize if status else None
-    used = _run(api, container, ["du", "-s", "-B1", path]).split()
-    free = _run(api, container, ["df", "-B1", "--output=avail", path]).split()
+    used = output_of(api, container, ["du", "-s", "-B1", path]).split()
+    free = output_of(api, container, ["df", "-B1", "--output=avail", path]).split()
     return (int(used[0]) if used[:1] and used[0].isdigit() else None), (
         int(free[-1]) if free[-1:] and free[-1].isdigit() else None
     )
@@ -114,7 +114,7 @@ def _blocks(folder: Path) -> int | None:
     return total
 
 
-def _run(api: "APIClient", container: str, command: list[str]) -> str:
+def output_of(api: "APIClient", container: str, command: list[str]) -> str:
     """Output of a command inside the container; empty when it is not there (an image without a shell)."""
     import docker.errors
 

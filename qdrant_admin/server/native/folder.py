@@ -12,6 +12,7 @@ import psutil
 
 from qdrant_admin.core.errors import StorageUnusable
 from qdrant_admin.core.events import Notice
+from qdrant_admin.server.contents import of_others
 
 _SUSPECT = {
     "nfs": "a network file system",
@@ -108,18 +109,9 @@ def _refuse_other_contents(storage: Path) -> None:
         raise StorageUnusable(
             f"{storage} is not a folder", why="a Qdrant keeps its data in one", fix="qdrant-admin up --storage ./qdrant"
         )
-    if (storage / "chroma.sqlite3").exists():
-        raise StorageUnusable(
-            f"{storage} belongs to Chroma",
-            why="it holds chroma.sqlite3; a Qdrant would write its own files in between",
-            fix=f'qdrant-admin migrate "chroma:{storage}"',
-        )
-    if (storage / "meta.json").exists() and (storage / "collection").is_dir():
-        raise StorageUnusable(
-            f"{storage} belongs to the embedded mode of qdrant-client",
-            why="it holds meta.json and collection/; a server cannot read that form",
-            fix=f'qdrant-admin migrate "qdrant-local:{storage}"',
-        )
+    others = of_others(storage)
+    if others is not None:
+        raise others
 
 
 def _refuse_unwritable(storage: Path) -> None:

@@ -1,0 +1,57 @@
+"""The container that is set aside while another one takes its name, and what is left when that is cut off."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from qdrant_admin.server.runtime import Diagnosis
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+def aside_name(name: str, container: str) -> str:
+    """What a container is called until the one in its place has been seen to run.
+
+    Args:
+        name: the profile's container name.
+        container: its id.
+    """
+    return f"{name}-old-{container[:8]}"
+
+
+def named(api: "APIClient", name: str) -> dict[str, Any] | None:
+    """The container of exactly that name; Docker would also take the beginning of an id."""
+    import docker.errors
+
+    try:
+        found: dict[str, Any] = api.inspect_container(name)
+    except docker.errors.NotFound:
+        return None
+    return found if name_of(found) == name else None
+
+
+def name_of(attributes: Mapping[str, Any]) -> str:
+    """Docker writes a slash before it."""
+    return str(attributes["Name"]).lstrip("/")
+
+
+def set_aside(api: "APIClient", name: str) -> list[dict[str, Any]]:
+    """Containers that were set aside for one of this name, and still are."""
+    listed = api.containers(all=True, filters={"name": f"{name}-old-"})
+    return [
+        api.inspect_container(one["Id"])
+        for one in listed
+        if f"/{aside_name(name, one['Id'])}" in (one.get("Names") or ())
+    ]
+
+
+def left_by_replacement(attributes: Mapping[str, Any], name: str) -> Diagnosis | None:
+    """What it means that a profile's container bears the name of one that was set aside; None when it does not."""
+    if name_of(attributes) == name:
+        return None
+    return Diagnosis(
+        what=f"making {name} anew was cut off",
+        why=f"the container and its data are still there, as {name_of(attributes)}",
+        fix="qdrant-admin up",
+        severe=True,
+    )

@@ -1,0 +1,95 @@
+"""What a move of a server's data leaves on the disk while it is at work, so that one that was killed can be tidied up.
+
+A move that is killed has harmed nothing: before its end the old container is only stopped, and what was made for the
+new one is told from anything else by this record.
+"""
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from qdrant_admin.config.places import state_dir
+from qdrant_admin.core.errors import StorageUnusable, Unfit
+from qdrant_admin.core.locks import is_held
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.server.runtime import Diagnosis
+
+
+class Move(Frozen):
+    """One move under way."""
+
+    container: str
+    """Name of the profile's container."""
+    old: str
+    """Id of the container whose data is moved."""
+    running: bool
+    """Whether it ran when it was found."""
+    keep: bool
+    """Whether the old container holds the only other copy of the data."""
+    volume: str
+    """Where the data goes."""
+    made: tuple[str, ...] = ()
+    """Volumes that did not exist before."""
+    proof: str = ""
+    """The report that both are equal, as JSON; empty until that has been seen."""
+
+
+def lock_of(profile: str) -> Path:
+    """The file that a move holds while it is at work."""
+    return state_dir() / "moves" / f"{profile}.lock"
+
+
+def remember(profile: str, move: Move) -> None:
+    """Keep it, in place of what was kept before.
+
+    Raises:
+        StorageUnusable: it cannot be written.
+    """
+    path = _file(profile)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with part.open("w", encoding="utf-8") as file:
+            file.write(move.model_dump_json())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise StorageUnusable(f"{path} cannot be written", why=str(error), fix=f'ls -ld "{path.parent}"') from error
+
+
+def forget(profile: str) -> None:
+    """It has ended, one way or the other."""
+    _file(profile).unlink(missing_ok=True)
+
+
+def read(profile: str) -> Move | None:
+    """The move of this profile that has not ended; None when there is none.
+
+    Raises:
+        Unfit: what was kept cannot be read.
+    """
+    path = _file(profile)
+    try:
+        return Move.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise Unfit(f"{path} cannot be read", why=str(error), fix=f'ls -l "{path}"') from error
+
+
+def left_by_move(profile: str) -> Diagnosis | None:
+    """What a move that is no longer at work has left; None when nothing was cut off."""
+    move = read(profile)
+    if move is None or is_held(lock_of(profile)):
+        return None
+    return Diagnosis(
+        what=f"moving the data to volume {move.volume} was cut off",
+        why="all of it has arrived and was compared" if move.proof else "nothing is lost: the data is where it was",
+        fix="qdrant-admin move-storage",
+    )
+
+
+def _file(profile: str) -> Path:
+    return state_dir() / "moves" / f"{profile}.json"

@@ -1,0 +1,199 @@
+"""What is to be moved where: looked at and decided before anything is made, stopped or copied."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.errors import Refused
+from qdrant_admin.core.text import plain
+from qdrant_admin.core.words import size
+from qdrant_admin.server.docker.engine import Engine
+from qdrant_admin.server.docker.mounts import in_memory
+from qdrant_admin.server.docker.replace import same_again
+from qdrant_admin.server.docker.spec import GRPC, REST, Spec
+from qdrant_admin.server.docker.storage import data_mount, other_users, path_in, storage_path
+from qdrant_admin.server.docker.watch import output_of
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_SNAPSHOTS_VARIABLE = "QDRANT__STORAGE__SNAPSHOTS_PATH"
+_PORTS = {REST: "QDRANT__SERVICE__HTTP_PORT", GRPC: "QDRANT__SERVICE__GRPC_PORT"}
+
+
+class Carried(NamedTuple):
+    """One folder of the server and the volume it goes to."""
+
+    path: str
+    volume: str
+
+
+class Room(NamedTuple):
+    """What a copy takes and what there is; None where nobody can tell."""
+
+    needed: int | None
+    """Bytes as the files claim them: a copy through the engine fills the holes of Qdrant's preallocated files."""
+    free: int | None
+
+
+def carried(attributes: Mapping[str, Any], volume: str) -> list[Carried]:
+    """The storage, and the snapshots where they do not lie on the volume that belongs to this one already."""
+    parts = [Carried(storage_path(attributes), volume)]
+    snapshots = path_in(attributes, _SNAPSHOTS_VARIABLE, "./snapshots")
+    beside = f"{volume}_snapshots"
+    there = {mount.get("Destination"): mount.get("Name") for mount in attributes.get("Mounts") or ()}
+    if there.get(snapshots) != beside and not snapshots.startswith(parts[0].path + "/"):
+        parts.append(Carried(snapshots, beside))
+    return parts
+
+
+def free_name(api: "APIClient", settings: Settings, attributes: Mapping[str, Any]) -> str:
+    """The profile's own volume, or the first of its name and a number that is not there yet."""
+    present = {str(one["Name"]) for one in api.volumes()["Volumes"] or ()}
+    base = settings.volume_name
+    names = (base, *(f"{base}_{number}" for number in range(2, 1000)))
+    return next(name for name in names if not present & {part.volume for part in carried(attributes, name)})
+
+
+def refuse_impossible(api: "APIClient", attributes: Mapping[str, Any], parts: Sequence[Carried], name: str) -> None:
+    """Look for whatever would cost data, or make it a guess which data is meant.
+
+    Raises:
+        Refused: saying what is in the way.
+    """
+    path, volume = parts[0]
+    mount = data_mount(attributes)
+    if mount is not None and mount.get("Name") == volume:
+        raise Refused(f"the data of {name} lies in volume {volume} already", fix="qdrant-admin doctor")
+    if in_memory(attributes, path):
+        raise Refused(
+            f"the data of {name} lies in memory and is gone as soon as the server stops",
+            why=f"a file system in memory is mounted at {path}; only a running server can hand it over",
+            fix="qdrant-admin migrate " + f"qdrant+http://127.0.0.1:{_published(attributes)} --profile ANOTHER",
+        )
+    if attributes["HostConfig"].get("AutoRemove"):
+        raise Refused(
+            f"container {name} removes itself when it is stopped",
+            why="it was started with --rm: stopping it would remove the data in it, or its anonymous volume",
+            fix="qdrant-admin migrate " + f"qdrant+http://127.0.0.1:{_published(attributes)} --profile ANOTHER",
+        )
+    if mount is not None:
+        source = {"Type": mount["Type"], "Source": mount.get("Name") or mount.get("Source")}
+        users = other_users(api.containers(all=True), [source], str(attributes["Id"]))
+        if running := next((user for user in users if user.state == "running"), None):
+            raise Refused(
+                f"{plain(running.source)} is used by container {plain(running.name)} as well, which runs",
+                why="what it writes while the data is copied would be lost or torn",
+                fix=f"docker stop {running.name}",
+            )
+    for part in parts:
+        _refuse_used(api, part.volume)
+
+
+def _refuse_used(api: "APIClient", volume: str) -> None:
+    users = other_users(api.containers(all=True), [{"Type": "volume", "Source": volume}], "")
+    if users:
+        raise Refused(
+            f"volume {volume} is used by container {plain(users[0].name)} ({users[0].state})",
+            why="the data goes to a volume of its own",
+            fix="qdrant-admin move-storage --volume ANOTHER_NAME",
+        )
+
+
+def refuse_cramped(room: Room) -> None:
+    """Raise when a second copy does not fit.
+
+    Raises:
+        Refused: with both figures.
+    """
+    if room.needed is not None and room.free is not None and room.free < room.needed:
+        raise Refused(
+            f"there is no room for a second copy: it takes {size(room.needed)}, and {size(room.free)} is free",
+            why="the old data stays until it is removed by hand; a copy also fills the holes of preallocated files",
+            fix="docker system df",
+        )
+
+
+def room(api: "APIClient", engine: Engine, attributes: Mapping[str, Any], parts: Sequence[Carried]) -> Room:
+    """What the copy takes and what is free where volumes lie."""
+    sizes = [_size(api, engine, attributes, part.path) for part in parts]
+    known = [one for one in sizes if one is not None]
+    return Room(sum(known) if len(known) == len(sizes) else None, _free(api, engine, attributes, parts[0].volume))
+
+
+def _size(api: "APIClient", engine: Engine, attributes: Mapping[str, Any], path: str) -> int | None:
+    mount = data_mount(attributes, path)
+    if mount is None:
+        listed = api.containers(all=True, size=True, filters={"id": attributes["Id"]})
+        layer = listed[0].get("SizeRw") if listed else None
+        return int(layer or 0) if path == storage_path(attributes) else 0  # one layer holds both: count it once
+    folder = Path(str(mount.get("Source") or ""))
+    if engine.local and os.access(folder, os.R_OK | os.X_OK):
+        return sum(_claims(folder))
+    said = output_of(api, attributes["Id"], ["du", "-s", "-B1", "--apparent-size", path]).split()
+    return int(said[0]) if said[:1] and said[0].isdigit() else None
+
+
+def _claims(folder: Path) -> list[int]:
+    found = []
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                found.append((Path(root) / name).lstat().st_size)
+            except OSError:
+                continue  # segments come and go while the server works
+    return found
+
+
+def _free(api: "APIClient", engine: Engine, attributes: Mapping[str, Any], volume: str) -> int | None:
+    there = [one for one in api.volumes(filters={"name": volume})["Volumes"] or () if one["Name"] == volume]
+    places = [str(one["Mountpoint"]) for one in there] + [str(api.info().get("DockerRootDir") or "")]
+    for place in places if engine.local else ():
+        if place and os.access(place, os.X_OK):
+            return shutil.disk_usage(place).free
+    said = output_of(api, attributes["Id"], ["df", "-B1", "--output=avail", "/"]).split()
+    return int(said[-1]) if said[-1:] and said[-1].isdigit() else None
+
+
+def moved_body(api: "APIClient", attributes: Mapping[str, Any], parts: Sequence[Carried], spec: Spec) -> dict[str, Any]:
+    """The request for the same container with its data on the volumes."""
+    body = same_again(api, attributes)
+    host = body["HostConfig"]
+    targets = {part.path for part in parts}
+    mounts = [mount for mount in host["Mounts"] if mount.get("Target") not in targets]
+    host["Mounts"] = mounts + [spec.volume(part.volume, part.path) for part in parts]
+    host["Binds"] = [bind for bind in host.get("Binds") or () if not targets & set(str(bind).split(":"))] or None
+    body["Volumes"] = {
+        path: there for path, there in (body.get("Volumes") or {}).items() if path not in targets
+    } or None
+    return body
+
+
+def trial_body(body: Mapping[str, Any], host: str, ports: Mapping[str, int]) -> dict[str, Any]:
+    """The same for a container that no application finds: no network of others, ports that nobody knows.
+
+    Args:
+        body: the request for the real one.
+        host: the address it is published on.
+        ports: `REST` and `GRPC` to the ports of this machine.
+    """
+    given = dict(str(entry).partition("=")[::2] for entry in body.get("Env") or ())
+    inside = {kind: f"{given.get(variable) or kind.split('/')[0]}/tcp" for kind, variable in _PORTS.items()}
+    settings = {
+        **body["HostConfig"],
+        "NetworkMode": "default",
+        "Links": None,
+        "PortBindings": {inside[kind]: [{"HostIp": host, "HostPort": str(port)}] for kind, port in ports.items()},
+        "RestartPolicy": {"Name": "no"},
+    }
+    exposed = {**(body.get("ExposedPorts") or {}), **{port: {} for port in inside.values()}}
+    without = {key: value for key, value in body.items() if key not in {"NetworkingConfig", "Hostname", "Domainname"}}
+    return {**without, "ExposedPorts": exposed, "HostConfig": settings}
+
+
+def _published(attributes: Mapping[str, Any]) -> str:
+    bindings = (attributes["HostConfig"].get("PortBindings") or {}).get(REST) or ()
+    return next((str(entry.get("HostPort")) for entry in bindings), "6333")
