@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "export": "exporting",
     "verify": "proving",
     "crash-test": "proving",
+    "move-storage": "moving_storage",
     "demo": "proving",
     "collections": "browse",
     "points": "browse",

@@ -10,6 +10,7 @@ from qdrant_admin.cli import gone, moves
 from qdrant_admin.cli.drawing import cell, facts, fit, listing, remark, state, vectors
 from qdrant_admin.cli.exported import exported_card
 from qdrant_admin.cli.found import found_picture
+from qdrant_admin.cli.moved import move_plan, moved
 from qdrant_admin.cli.proof import crash, demo_story, trend, verification
 from qdrant_admin.core import words
 from qdrant_admin.core.text import plain
@@ -259,6 +260,8 @@ _PICTURES: dict[str, Callable[[Any, bool], RenderableType]] = {
     "VerifyReport": verification,
     "CrashReport": crash,
     "DemoReport": _demo,
+    "MovePlanReport": move_plan,
+    "MoveReport": moved,
     "WhatReport": found_picture,
     "ExportReport": exported_card,
     "DeleteReport": gone.deleted_card,

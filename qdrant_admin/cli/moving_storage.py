@@ -1,0 +1,40 @@
+"""The command that moves a server's data to a named volume."""
+
+import rich_click as click
+
+from qdrant_admin.cli.call import Call, common, confirm
+from qdrant_admin.cli.group import HelpfulCommand
+
+
+@click.command("move-storage", cls=HelpfulCommand)
+@click.option(
+    "--volume", metavar="NAME", help="Named volume that takes the data; the profile's own when it is not given."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--yes", is_flag=True, help="Yes, stop the server for as long as it takes.")
+@common
+def move_storage(call: Call, volume: str | None, dry_run: bool, yes: bool) -> None:
+    """Move the data of a container to a named volume, and prove that all of it is there.
+
+    For data inside the container, in a folder that loses data, or in a volume without a name. The server is stopped
+    meanwhile. Exit code 0 means persisted: every point was compared. Otherwise the server is as it was. The old data is
+    never removed; the report says where it still is.
+
+    Examples:
+      qdrant-admin move-storage --dry-run
+      qdrant-admin move-storage --yes
+      qdrant-admin move-storage --volume my_vectors --yes --json
+    """
+    from qdrant_admin.persistence.mount_move import move_storage as operation
+    from qdrant_admin.persistence.mount_move import plan_move
+
+    ws = call.workspace()
+    if dry_run:
+        call.finish(plan_move(ws, volume))
+    named = f" --volume {volume}" if volume else ""
+    confirm(
+        yes,
+        f"{ws.settings.container_name} would be stopped while its data is copied to a volume and compared",
+        f"qdrant-admin move-storage{named} --yes --profile {ws.settings.name}",
+    )
+    call.conclude(call.run(lambda cancel: operation(ws, volume, cancel=cancel)))

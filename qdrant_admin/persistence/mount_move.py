@@ -1,0 +1,273 @@
+"""Move the data of a container to a named volume, and prove that both are equal before the old one is let go of."""
+
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+
+from qdrant_admin.config.file import write_profile
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AdminError, Failed, Refused
+from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
+from qdrant_admin.core.history import recorded
+from qdrant_admin.core.jsonable import to_json
+from qdrant_admin.core.locks import Held, holding
+from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.words import size
+from qdrant_admin.lifecycle.commands import command
+from qdrant_admin.lifecycle.down import refuse_foreign
+from qdrant_admin.lifecycle.ready import wait_ready
+from qdrant_admin.persistence.alone import alone
+from qdrant_admin.persistence.judge import Judgement, judge, without_after
+from qdrant_admin.persistence.mount_reports import MovePlanReport, MoveReport
+from qdrant_admin.persistence.preconditions import check_health
+from qdrant_admin.persistence.survey import Survey, barrier, take
+from qdrant_admin.server.docker import move_record
+from qdrant_admin.server.docker.relocation import Relocation, go_on, relocation
+from qdrant_admin.server.docker.relocation_plan import Room, refuse_cramped
+from qdrant_admin.server.runtime import RuntimeState
+from qdrant_admin.workspace import Workspace
+
+_STEPS = (
+    "make every acknowledged write durable, and take the fingerprint of every point",
+    "stop the server: nothing can be read or written from here on",
+    "copy every file to the volume",
+    "start a server on the copy, where no application finds it, and take the fingerprint again",
+    "only when both are equal: start the server on the volume, at its own address",
+    "otherwise: start it on its old storage again, as it was",
+)
+
+
+def plan_move(ws: Workspace, volume: str | None = None) -> MovePlanReport:
+    """What moving the data would do. Touches nothing.
+
+    Args:
+        ws: the profile.
+        volume: the volume's name; the profile's own when None, or the first like it that is free.
+
+    Raises:
+        Unsupported, NotFound, NotOurs, Refused: it cannot be done.
+    """
+    state, move = _look(ws, volume)
+    room = move.check()
+    refuse_cramped(room)
+    return MovePlanReport(
+        profile=ws.settings.name,
+        storage=_words(state),
+        volume=move.volume,
+        needed_bytes=room.needed,
+        free_bytes=room.free,
+        steps=_STEPS,
+        left=move.old.words,
+    )
+
+
+def move_storage(ws: Workspace, volume: str | None = None, *, cancel: CancelToken) -> Events:
+    """Move the data to a named volume. Ends with a `MoveReport`; only `persisted` means that it was moved.
+
+    Whatever goes wrong, and whenever it is cancelled, the server is on its old storage again, as it was found. The old
+    data is never removed.
+
+    Raises:
+        Unsupported, NotFound, NotOurs, Refused, ServerUnreachable, ServerTrouble: before anything was touched.
+        AdminError: the copy failed; the server is as it was found.
+    """
+    return recorded(ws.store, "move-storage", ws.settings.name, alone(ws, _held(ws, _Run(ws, volume, cancel).run())))
+
+
+def _held(ws: Workspace, events: Events) -> Events:
+    """Hold the lock that tells a move at work from one that was cut off."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(holding(move_record.lock_of(ws.settings.name)))
+        except Held as error:
+            raise Refused("this server's data is being moved already", fix="wait for it to end") from error
+        yield from events
+
+
+def _look(ws: Workspace, volume: str | None) -> tuple[RuntimeState, Relocation]:
+    state = ws.runtime.inspect()
+    refuse_foreign(ws, state, "moved")
+    return state, relocation(ws.runtime, volume)
+
+
+def _words(state: RuntimeState) -> str:
+    if state.storage.kind == "container":
+        return f"inside container {state.name}"
+    return f"{'folder' if state.storage.kind == 'bind' else 'volume'} {state.storage.source}"
+
+
+class _Run:
+    """One move: what it has seen so far."""
+
+    def __init__(self, ws: Workspace, volume: str | None, cancel: CancelToken) -> None:
+        self._ws, self._volume, self._cancel = ws, volume, cancel
+        self._at, self._begun = datetime.now(UTC), time.monotonic()
+        self._before, self._after = Survey(), Survey()
+        self._state: RuntimeState
+        self._move: Relocation
+        self._running = False
+        """Whether the server ran when it was found."""
+        self._down_since: float | None = None
+        self._back_at: float | None = None
+
+    def run(self) -> Events:
+        """The whole story."""
+        finished = yield from self._earlier()
+        if finished is not None:
+            yield Finished(report=finished)
+            return
+        room = yield from self._check()
+        with closing(self._before), closing(self._after):
+            try:
+                judgement = yield from self._prove(room)
+                if judgement.verdict == "persisted":
+                    report = self._report(judgement, moved=True)
+                    yield from self._take_over(report)
+                    yield Finished(report=self._report(judgement, moved=True))
+                    return
+                yield from self._go_back()
+            except AdminError:
+                yield from self._go_back()
+                raise
+            except BaseException:
+                self._move.back()  # nobody listens any more; the server comes back all the same
+                raise
+        yield Finished(report=self._report(judgement, moved=False))
+
+    # -- before anything is touched ----------------------------------------------------------------------------------
+
+    def _earlier(self) -> Generator[Event, None, MoveReport | None]:
+        """End a move that was cut off: forward when it had been proven and taken over, else back."""
+        left = move_record.read(self._ws.settings.name)
+        if left is None:
+            return None
+        yield StepStarted(step="earlier", title=f"ending the move to {left.volume} that was cut off")
+        proven = go_on(self._ws.runtime, left)
+        if not proven:
+            yield StepFinished(step="earlier", detail="the server is on its old storage, as it was; beginning anew")
+            return None
+        yield StepFinished(step="earlier", detail="it had come to its end: the data is on the volume, and was compared")
+        yield from wait_ready(self._ws, cancel=self._cancel)
+        self._keep_in_profile(left.volume)
+        return MoveReport.model_validate_json(left.proof)
+
+    def _check(self) -> Generator[Event, None, Room]:
+        yield StepStarted(step="check", title="looking at the server and its storage")
+        self._state, self._move = _look(self._ws, self._volume)
+        self._running = self._state.state not in {"stopped", "absent"}
+        room = self._move.check()
+        refuse_cramped(room)
+        taken = "a second copy of unknown size" if room.needed is None else size(room.needed)
+        yield StepFinished(step="check", detail=f"{_words(self._state)} to volume {self._move.volume}, {taken}")
+        yield Notice(
+            level="warning",
+            text=f"{self._state.name} is stopped while its data is copied and compared: nothing can be read or written",
+        )
+        return room
+
+    # -- copying and comparing ---------------------------------------------------------------------------------------
+
+    def _prove(self, room: Room) -> Generator[Event, None, Judgement]:
+        """Copy, and compare what a server reads from the copy with what the old one has read."""
+        trial = Workspace(self._move.prepare(running=self._running), self._ws.store)
+        if self._state.state != "running":
+            yield from self._ws.runtime.start(self._cancel)
+            yield from wait_ready(self._ws, cancel=self._cancel)
+        check_health(self._ws)
+        with self._ws.database() as database:
+            yield from barrier(database, "barrier")
+            yield from take(self._before, database, (), "fingerprint_before", cancel=self._cancel)
+        if writers := self._before.writers():
+            reason = f"something writes to the server ({', '.join(writers)}); nothing was moved"
+            return Judgement("inconclusive", reason, without_after(self._before))
+        yield from self._copy(room)
+        return (yield from self._try(trial))
+
+    def _copy(self, room: Room) -> Events:
+        yield StepStarted(step="stop", title=f"stopping {self._state.name}")
+        self._cancel.check()
+        self._down_since = time.monotonic()
+        self._move.stop_old()
+        yield StepFinished(step="stop", detail="from here on nobody can write")
+        yield StepStarted(step="copy", title=f"copying every file to volume {self._move.volume}")
+        pace = Pace("copy", room.needed, unit="bytes")
+        for copied in self._move.copy(self._cancel):
+            known = copied if room.needed is None else min(copied, room.needed)  # an archive is a little longer
+            if event := pace.advance(known - pace.done):
+                yield event
+        yield StepFinished(step="copy", detail=f"{size(self._move.copied)} as an archive")
+
+    def _try(self, trial: Workspace) -> Generator[Event, None, Judgement]:
+        yield StepStarted(step="trial", title="starting a server on the copy, where no application finds it")
+        self._move.start_trial()
+        yield StepFinished(step="trial", detail=trial.settings.endpoint.url)
+        yield from wait_ready(trial, cancel=self._cancel)
+        with trial.database() as database:
+            yield from take(self._after, database, (), "fingerprint_after", cancel=self._cancel, earlier=self._before)
+            yield StepStarted(step="compare", title="comparing")
+            judgement = judge(self._before, self._after, database, "none", ())
+        if judgement.verdict == "persisted":
+            judgement = judgement._replace(reason="every point, setting and alias is as it was")
+        good = judgement.verdict == "persisted"
+        yield StepFinished(step="compare", outcome="ok" if good else "failed", detail=judgement.reason)
+        self._move.end_trial()
+        return judgement
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def _take_over(self, report: MoveReport) -> Events:
+        """Cannot be cancelled: half of this is a server that is gone."""
+        self._cancel.check()
+        yield StepStarted(step="recreate", title=f"starting {self._ws.settings.container_name} on the volume")
+        self._move.take_over(to_json(report))
+        yield StepFinished(step="recreate", detail=f"volume {self._move.volume}")
+        yield from wait_ready(self._ws, cancel=CancelToken())
+        self._back_at = time.monotonic()
+        with self._ws.database() as database:
+            missing = sorted(set(self._before.fingerprints) - set(database.names()))
+        if missing:
+            raise Failed(f"the server on the volume does not show {', '.join(missing)}", why="it was not taken over")
+        self._keep_in_profile(self._move.volume)
+        self._move.settle()
+        if not self._running:
+            yield from self._ws.runtime.stop(CancelToken())
+
+    def _keep_in_profile(self, volume: str) -> None:
+        """The profile names the volume from now on. A default that fits needs no line in the file."""
+        settings = self._ws.settings
+        if settings.profile.storage is not None or settings.volume_name != volume:
+            write_profile(settings.name, {"volume": volume, "storage": None})
+
+    def _go_back(self) -> Events:
+        yield StepStarted(step="back", title="going back to the old storage")
+        self._move.back()
+        if self._running and self._down_since is not None:
+            yield from wait_ready(self._ws, cancel=CancelToken())
+            self._back_at = time.monotonic()
+        yield StepFinished(step="back", detail="the server is as it was found")
+
+    def _report(self, judgement: Judgement, *, moved: bool) -> MoveReport:
+        old = self._move.old
+        again = command(self._ws.settings, "move-storage")
+        away = None
+        if self._down_since is not None and self._back_at is not None:
+            away = self._back_at - self._down_since
+        return MoveReport(
+            profile=self._ws.settings.name,
+            verdict=judgement.verdict,
+            reason=judgement.reason if moved else f"{judgement.reason}; the server is on its old storage, as it was",
+            fix="" if moved else again,
+            server_version=self._before.version,
+            storage=f"volume {self._move.volume}" if moved else _words(self._state),
+            at=self._at,
+            seconds=time.monotonic() - self._begun,
+            moved=moved,
+            volume=self._move.volume,
+            collections=judgement.collections,
+            aliases=judgement.aliases,
+            copied_bytes=self._move.copied,
+            interrupted_seconds=away,
+            left=old.words if moved else "",
+            remove=old.remove if moved else "",
+        )
