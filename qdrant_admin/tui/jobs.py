@@ -135,7 +135,7 @@ def folded(view: JobView, event: Event) -> JobView:
     """The view after one more event."""
     match event:
         case StepStarted() | StepFinished():
-            return replace(view, steps=_stepped(view.steps, event))
+            return _stepped(view, event)
         case Progress():
             return replace(view, progress={**view.progress, (event.step, event.item): event}, latest=event)
         case Notice():
@@ -148,12 +148,16 @@ def folded(view: JobView, event: Event) -> JobView:
             return replace(view, report=event.report)
 
 
-def _stepped(steps: tuple[StepView, ...], event: StepStarted | StepFinished) -> tuple[StepView, ...]:
-    if isinstance(event, StepStarted):
-        return (*(step for step in steps if step.step != event.step), StepView(event.step, event.title))
-    return tuple(
-        replace(step, outcome=event.outcome, detail=event.detail) if step.step == event.step else step for step in steps
+def _stepped(view: JobView, event: StepStarted | StepFinished) -> JobView:
+    if isinstance(event, StepStarted):  # one that begins anew, as in a second round, begins at nothing
+        progress = {key: shown for key, shown in view.progress.items() if key[0] != event.step}
+        others = tuple(step for step in view.steps if step.step != event.step)
+        return replace(view, steps=(*others, StepView(event.step, event.title)), progress=progress)
+    steps = tuple(
+        replace(step, outcome=event.outcome, detail=event.detail) if step.step == event.step else step
+        for step in view.steps
     )
+    return replace(view, steps=steps)
 
 
 def _noticed(view: JobView, event: Notice) -> JobView:

@@ -4,18 +4,23 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from textual.widgets import Input, RichLog
+from textual.widgets import DataTable, Input, RichLog
 
 from qdrant_admin.config.file import read_profiles, write_profile
 from qdrant_admin.config.secrets import read_key
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.events import Events, StepFinished
+from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
+from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.preferences import Preferences
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.doctor import DoctorDialog
 from qdrant_admin.tui.screens.environment import EnvironmentDialog
 from qdrant_admin.tui.screens.first_run import FirstRunScreen
+from qdrant_admin.tui.screens.verify import VerifyScreen
 from qdrant_admin.tui.services import Services
 from qdrant_admin.tui.widgets.bars import Plain
 from tests.support.real import binary, free_port
@@ -120,3 +125,47 @@ async def test_a_damaged_configuration_is_said_and_mended(services: Services, is
         await pilot.press("r")
         await until(pilot, lambda: app.server.failure is None and app.server.status is not None)
         await settle(pilot)
+
+
+class Thief(Services):
+    """The real thing, with somebody who deletes a point and changes another between the two looks of a check."""
+
+    def verify(self, options: VerifyOptions, cancel: CancelToken) -> Events:
+        for event in super().verify(options, cancel):
+            if isinstance(event, StepFinished) and event.step == "watch":
+                with self.workspace.database() as database:
+                    database.delete_points("memories", [2])
+                    vector = np.array([0.0, 0.0], dtype=np.float32)
+                    database.upsert("memories", [Point(3, {"title": "another"}, {"": vector})])
+            yield event
+
+
+async def test_a_loss_is_looked_at_down_to_the_point_on_a_real_server(services: Services) -> None:
+    for _ in services.up(CancelToken()):
+        pass
+    with services.workspace.database() as database:
+        database.create_collection("memories", CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),)))
+        vector = np.array([0.25, 0.5], dtype=np.float32)
+        payload = {"title": "the first", "kept": [1, 2]}
+        database.upsert("memories", [Point(number, payload, {"": vector}) for number in range(1, 6)])
+    app = make_live(Thief())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: state(app) == "healthy", 60)
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, VerifyScreen))
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: isinstance(app.screen, VerifyScreen) and app.screen.pane == "result", 60)
+        assert "LOST" in str(app.screen.query_one("#verify-verdict").render())
+        await pilot.press("enter")
+        await until(pilot, lambda: parts(app) == {"vector": "not there", "kept": "not there", "title": "not there"})
+        await pilot.press("down")
+        await until(pilot, lambda: parts(app).get("title") == "another")
+        assert parts(app)["vector"].startswith("all zero")
+        assert parts(app)["kept"] == "not there"
+
+
+def parts(app: AdminApp) -> dict[str, str]:
+    """Of the point under the cursor: what is there now."""
+    found = app.screen.query("#difference-parts")
+    table = found.first(DataTable) if found else DataTable()
+    return {str(table.get_row_at(row)[0]): str(table.get_row_at(row)[3]) for row in range(table.row_count)}

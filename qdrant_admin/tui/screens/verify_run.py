@@ -29,6 +29,8 @@ PHASES = {
 """What every check goes through, by the ids of the steps."""
 RESTARTS = {"barrier", "restart", "load"}
 """What a mere look leaves out."""
+ONCE = {"check", "fingerprint_before"}
+"""What several restarts have in common."""
 READING = {"fingerprint_before": "before", "fingerprint_after": "after", "load": "loading"}
 """Steps with a bar for each collection."""
 TALL = 36
@@ -105,11 +107,15 @@ def _head(view: JobView) -> Content:
 def _phases(view: JobView, width: int, *, restarts: bool) -> list[Content]:
     """`● look   ● read   ◐ restart   ○ load   ○ compare`, and what is going on."""
     outcomes = {step.step: step.outcome or "running" for step in view.steps}
+    begun = [step.step for step in view.steps if step.step in PHASES]
+    order = list(PHASES)
+    now = order.index(begun[-1]) if begun else 0
     chips = []
-    for phase, word in PHASES.items():
+    for index, (phase, word) in enumerate(PHASES.items()):
         if phase in RESTARTS and not restarts:
             continue
-        outcome = outcomes.get(phase, "waiting")
+        of_this_round = index <= now or phase in ONCE
+        outcome = outcomes.get(phase, "waiting") if of_this_round else "waiting"
         chip = look.state({"ok": "done"}.get(outcome, outcome), word)
         chips.append(chip.stylize("bold") if outcome == "running" else chip)
     gap = "   " if width >= 90 else "  "
@@ -171,4 +177,6 @@ def _loading(name: str, shown: Progress, label: int, width: int) -> Content:
     """`chat_history  ◐ loading  about 0.4 s, as the last time`."""
     state = look.state("done", "readable") if shown.done == shown.total else look.state("loading")
     title = look.fit(look.text(words.shorten(name, label)), label + 2)
-    return look.cut(look.line(title, look.fit(state, 12), look.muted(shown.note)), width)
+    share = words.percent(shown.done, shown.total) if shown.done != shown.total and shown.total else ""
+    told = "   ".join(part for part in (share, shown.note, words.left(shown.seconds_left)) if part)
+    return look.cut(look.line(title, look.fit(state, 12), look.muted(told)), width)
