@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
@@ -73,6 +74,7 @@ class Pipeline(Generic[Batch_, Outcome]):
         read: the batches of a span; called in a reader's thread.
         write: sends one batch and waits until it is acknowledged; called in a writer's thread.
         writers: threads that write, and at most as many that read.
+        allowed: how many of them may write at the moment, one at least; asked again before each batch.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class Pipeline(Generic[Batch_, Outcome]):
         read: Callable[[int], Iterator[Batch_]],
         write: Callable[[Batch_], Outcome],
         writers: int,
+        allowed: Callable[[], int] | None = None,
     ) -> None:
         self._read, self._write = read, write
+        self._allowed = allowed or (lambda: writers)
         self._todo: queue.SimpleQueue[int] = queue.SimpleQueue()
         for span in spans:
             self._todo.put(span)
@@ -99,11 +103,10 @@ class Pipeline(Generic[Batch_, Outcome]):
         self._writers = writers
         self._threads = [
             threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
-            for work, name, many in (
-                (self._reader, "migration-read", min(writers, len(spans))),
-                (self._writer, "migration-write", writers),
+            for work, name in (
+                *((self._reader, "migration-read") for _ in range(min(writers, len(spans)))),
+                *((partial(self._writer, place), "migration-write") for place in range(writers)),
             )
-            for _ in range(many)
         ]
 
     def __enter__(self) -> "Pipeline[Batch_, Outcome]":
@@ -204,10 +207,17 @@ class Pipeline(Generic[Batch_, Outcome]):
                 return
             yield batch
 
-    def _writer(self) -> None:
-        while (item := self._taken()) is not None:
+    def _writer(self, place: int) -> None:
+        while self._may_write(place) and (item := self._taken()) is not None:
             span, number, batch = item
             self._news.put(_Sent(span, number, batch.cursor, self._write(batch)))
+
+    def _may_write(self, place: int) -> bool:
+        """Wait while fewer of them are allowed; whether to go on."""
+        while place >= self._allowed():
+            if self._stop.wait(_LOOK_SECONDS):
+                return False
+        return True
 
     def _taken(self) -> tuple[int, int, Batch_] | None:
         """The next batch to send. One writer at a time decides: none overtakes another that then gives up."""

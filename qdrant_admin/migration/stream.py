@@ -82,8 +82,10 @@ class Copier:
         """Until everything is copied or somebody fails; what was acknowledged by then is settled either way."""
         task = self._task
         spans = [one.span for one in self._at if not one.done]
-        writers = 1 if task.plan.in_order else self._load.workers
-        with Pipeline(spans, read=self._read, write=self._write, writers=writers) as pipeline:
+        writers = 1 if task.plan.in_order else task.workers
+        with Pipeline(
+            spans, read=self._read, write=self._write, writers=writers, allowed=lambda: self._load.workers
+        ) as pipeline:
             try:
                 for told in pipeline.news():
                     if told is None:

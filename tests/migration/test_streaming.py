@@ -188,16 +188,58 @@ def test_large_points_and_slow_answers_make_batches_smaller_and_quick_ones_large
     assert (load.size, load.workers) == (1, 1)
 
 
+def test_a_target_that_is_quick_again_gets_its_workers_back() -> None:
+    load = Load(256, 4)
+    load.ease()
+    load.ease()
+    for answer in range(200):
+        load.took(256, 1000, 1.0 if answer % 20 == 0 else 0.01)
+    assert load.workers == 1, "never quick for long"
+    for _ in range(200):
+        load.took(256, 1000, 0.01)
+    assert load.workers == 4
+
+
+def test_no_more_write_at_the_same_time_than_are_allowed_and_more_as_soon_as_they_are() -> None:
+    allowed, writing, most = 1, 0, [0, 0]
+    lock, together = threading.Lock(), threading.Barrier(3)
+
+    def write(batch: Batch) -> int:
+        nonlocal allowed, writing
+        number = int(batch.cursor or 0)
+        with lock:
+            writing += 1
+            most[number >= 10] = max(most[number >= 10], writing)
+            if number == 9:
+                allowed = 3
+        if number >= 10:
+            together.wait(20)  # breaks unless three of them come
+        with lock:
+            writing -= 1
+        return 1
+
+    def read(span: int) -> Iterator[Batch]:
+        return (Batch([Record(number)], number) for number in range(10 + 3 * 4))
+
+    with Pipeline([0], read=read, write=write, writers=3, allowed=lambda: allowed) as pipeline:
+        settled = [one.cursor for one in pipeline.news() if isinstance(one, Settled)]
+    assert settled == list(range(22))
+    assert most == [1, 3]
+
+
 @server_needed
 def test_batches_are_cut_by_bytes_as_well(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    real = Database.upsert
 
-    def upsert(self: Database, name: str, points: Any, **options: Any) -> None:
-        sizes.append(len(points))
-        real(self, name, points, **options)
+    def counted(real: Any) -> Any:
+        def upsert(self: Database, name: str, points: Any, **options: Any) -> None:
+            sizes.append(len(points))
+            real(self, name, points, **options)
 
-    monkeypatch.setattr(Database, "upsert", upsert)
+        return upsert
+
+    for way in ("upsert", "upsert_encoded"):
+        monkeypatch.setattr(Database, way, counted(getattr(Database, way)))
     points = numbered(300)
     for point in points:
         point["payload"]["text"] = "x" * 200_000
