@@ -15,6 +15,7 @@ from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import AccessDenied, AdminError, Unsupported
 from qdrant_admin.database import versions
 from qdrant_admin.database.models import Point, PointId, ServerInfo, UnreadPage
+from qdrant_admin.database.pages import MadePage, Page
 from qdrant_admin.database.rest_points import Kinds, RestPoints, check_point
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ MAX_BATCH_POINTS = 1000
 _PROBE_SECONDS = 3.0
 _SCANS = 16
 """Scans that can read ahead at the same time; more of them wait for each other."""
+_FIRST_POINTS, _MOST_POINTS, _USUAL_POINTS = 64, 2048, 512
+_PAGE_OCTETS = 1024 * 1024
+"""A page to be hashed is about so large, whatever the points: a server gives small pages more slowly."""
 _Item = TypeVar("_Item")
 
 
@@ -91,6 +95,40 @@ class Bulk:
         finally:
             if coming is not None:
                 coming.cancel()
+
+    def pages_to_hash(self, name: str, kinds: Kinds) -> Iterator[Page]:
+        """Every point, for who wants its hash. The next page is on its way meanwhile."""
+        ask = partial(self._page_to_hash, name, kinds)
+        page = ask(limit=_FIRST_POINTS, offset=None)
+        coming: Future[Page] | None = None
+        try:
+            while True:
+                following = page.next_offset
+                if following is not None:
+                    coming = self._readers.submit(ask, limit=_points_like(page), offset=following)
+                yield page
+                if coming is None:
+                    return
+                page, coming = coming.result(), None
+        finally:
+            if coming is not None:
+                coming.cancel()
+
+    def _page_to_hash(self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None) -> Page:
+        way = self._way()
+        if way is not None:
+            return way.page_to_hash(name, limit=limit, offset=offset)
+        page = self._rest.page(name, kinds, limit=limit, offset=offset, payload=True, vectors=True)
+        return MadePage(page.points, page.next_offset)
+
+    def points_to_hash(self, name: str, ids: Sequence[PointId], kinds: Kinds) -> Iterator[Page]:
+        """The points of these ids that exist, in no order, for who wants their hashes."""
+        way = self._way()
+        for part in _parts(ids):
+            if way is not None:
+                yield way.points_to_hash(name, part)
+            else:
+                yield MadePage(self._rest.retrieve(name, part, kinds, payload=True, vectors=True))
 
     def _page(
         self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None, payload: bool, vectors: bool
@@ -202,6 +240,13 @@ class Bulk:
             return f"REST (another server answers at gRPC port {port})"
         self._grpc = way
         return f"gRPC (port {port})"
+
+
+def _points_like(page: Page) -> int:
+    """How many points like those of a page make one of the size that is wanted."""
+    if not page.octets or not len(page):
+        return _USUAL_POINTS
+    return max(1, min(_MOST_POINTS, _PAGE_OCTETS * len(page) // page.octets))
 
 
 def _parts(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:

@@ -1,39 +1,68 @@
 """One form of a point, whatever transport, key order or segment it came from, and its digest.
 
-Two readings of a stored point give the same bytes, and any difference in it gives other ones: payload keys are sorted
-at every level (their order over gRPC differs from read to read), integers and floats are kept apart, vectors are the
-little-endian float32 that the server stores, bit by bit.
+Two readings of a stored point give the same bytes, and any difference in it gives other ones. The form is that of
+Qdrant's own messages (`points.proto`) where there is one, so that most of what comes over gRPC is hashed as it came:
+
+- a payload value is a `Value`: null, double, integer, string, bool, struct or list, so 1, 1.0, "1" and true differ. An
+  integer that 64 signed bits do not hold, for which it has no word, is field 15 with its digits;
+- an entry of a payload or of a nested object is its key (field 1) and its value (field 2), and entries are sorted as
+  bytes at every level: over gRPC their order differs from read to read;
+- a vector is the little-endian float32 that the server stores, bit by bit, sparse ones by ascending index, several by
+  name, each with its kind and shape;
+- an id is `id_key`.
+
+Digests are kept in certificates: what is written here changes under another `SCHEME` only.
 """
 
-import json
 import math
+import struct
 import uuid
-import zlib
-from collections.abc import Mapping
-from hashlib import blake2b
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from itertools import chain
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
 from qdrant_admin.database.models import Floats, Point, PointId, Sparse, Vector, VectorKind
+from qdrant_admin.database.packed import number_at, varint
 
+SCHEME = "P2"
+"""Names this form in every digest and report. Digests of different schemes cannot be compared."""
 SUM_MODULUS = 1 << 256
+_SCHEME = SCHEME.encode()
+KEY, VALUE, OBJECT, LIST = b"\x0a", b"\x12", b"\x32", b"\x3a"
+"""Key and value of an entry; the kinds of value that hold others. All have a length."""
+NULL = b"\x08\x00"
+_DOUBLE, _INTEGER, _TEXT, _TRUE, _FALSE, _BEYOND = b"\x11", b"\x18", b"\x22", b"\x28\x01", b"\x28\x00", b"\x7a"
+_INT64 = 1 << 63
 _FLOAT = np.dtype("<f4")
 _NAN = np.float32(np.nan)
-_SCALARS = (int, float, bool, type(None))
-_encode_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_SHORT = 0x80
+"""Lengths below are one byte."""
+_double = struct.Struct("<d").pack
+_length = struct.Struct("<Q").pack
 Kinds = Mapping[str, VectorKind]
+
+
+VectorPart = tuple[bytes, bytes | memoryview]
+"""One vector in its canonical form: name, kind and shape; and its floats."""
 
 
 class PointHash(NamedTuple):
     """The digest of a point, and short ones of its parts that can say what of it changed."""
 
+    key: bytes
+    """`id_key` of its id."""
     whole: bytes
-    """blake2b-256; decides."""
-    payload: int
-    """CRC-32 of the canonical payload."""
-    vectors: tuple[tuple[str, int], ...]
-    """Name and CRC-32 of every vector, by name. A CRC-32 finds every change of up to 32 bits in a row."""
+    """SHA-256, which processors of today have built in; decides."""
+    vectors: tuple[str, ...]
+    """Names, in their order."""
+    fields: tuple[bytes, ...]
+    """Keys of the payload as its entries begin, see `field_name`."""
+    digests: list[int]
+    """16 bits of every vector, then of every field, in the same order."""
     non_finite: bool
     """Whether a vector holds NaN or an infinity."""
 
@@ -45,48 +74,142 @@ def hash_point(point: Point, kinds: Kinds) -> PointHash:
         point: as read from a server.
         kinds: kind of each vector name from the collection's configuration: over gRPC a multivector of one row looks
             like a dense one (seen on 1.16.3).
+
+    Raises:
+        TypeError: a payload value that is no JSON.
     """
-    payload = payload_bytes(point.payload)
-    hasher = blake2b(b"P1" + _id_bytes(point.id) + len(payload).to_bytes(8, "little") + payload, digest_size=32)
-    parts: list[tuple[str, int]] = []
-    finite = True
-    vectors = point.vectors
-    for name in sorted(vectors) if len(vectors) > 1 else vectors:
-        head, floats, is_finite = vector_parts(vectors[name], kinds.get(name))
-        label = name.encode("utf-8", "surrogatepass")
-        octets = len(head) + len(floats)
-        hasher.update(len(label).to_bytes(4, "little") + label + octets.to_bytes(8, "little") + head)
-        hasher.update(floats)
-        parts.append((name, zlib.crc32(floats, zlib.crc32(head))))
+    parts, finite = [], True
+    names = tuple(sorted(point.vectors))
+    for name in names:
+        part, is_finite = vector_part(name, point.vectors[name], kinds.get(name))
+        parts.append(part)
         finite = finite and is_finite
-    return PointHash(hasher.digest(), zlib.crc32(payload), tuple(parts), not finite)
+    return hash_parts(id_key(point.id), payload_entries(point.payload), names, parts, non_finite=not finite)
 
 
-def payload_bytes(payload: Mapping[str, Any]) -> bytes:
-    """Canonical JSON of a payload."""
-    return _encode_json(payload).encode("utf-8", "surrogatepass")
+def hash_parts(
+    key: bytes,
+    entries: Sequence[bytes] = (),
+    names: tuple[str, ...] = (),
+    vectors: Sequence[VectorPart] = (),
+    *,
+    non_finite: bool = False,
+) -> PointHash:
+    """The digest of a point in its canonical form.
+
+    Args:
+        key: `id_key` of its id.
+        entries: of its payload, sorted.
+        names: of its vectors, sorted.
+        vectors: as many.
+        non_finite: whether a vector holds NaN or an infinity.
+    """
+    payload = b"".join(entries)
+    digests = [crc32(part[1], crc32(part[0])) & 0xFFFF for part in vectors]
+    digests += [crc32(entry) & 0xFFFF for entry in entries]
+    content = b"".join((_SCHEME, key, _length(len(payload)), payload, *chain.from_iterable(vectors)))
+    fields = tuple([entry[: entry[1] + 2] if entry[1] < _SHORT else _long_key(entry) for entry in entries])
+    whole = sha256(content).digest()
+    return PointHash(key, whole, names, fields, digests, non_finite)
 
 
-def vector_parts(vector: Vector, kind: VectorKind | None) -> tuple[bytes, bytes, bool]:
-    """Kind and shape of a vector, its components, and whether all of them are finite."""
+def payload_entries(payload: Mapping[str, Any]) -> list[bytes]:
+    """The entries of a payload, or of an object in it.
+
+    Raises:
+        TypeError: a value that is no JSON.
+    """
+    return sorted(entry_bytes(key.encode("utf-8", "surrogatepass"), _value(value)) for key, value in payload.items())
+
+
+def entry_bytes(key: bytes, value: bytes) -> bytes:
+    """One entry."""
+    return with_length(KEY, key) + with_length(VALUE, value)
+
+
+def object_bytes(entries: Iterable[bytes]) -> bytes:
+    """An object, of its entries in any order."""
+    return with_length(OBJECT, b"".join([with_length(KEY, entry) for entry in sorted(entries)]))
+
+
+def list_bytes(values: Iterable[bytes]) -> bytes:
+    """A list, of its values."""
+    return with_length(LIST, b"".join([with_length(KEY, value) for value in values]))
+
+
+def with_length(tag: bytes, content: bytes) -> bytes:
+    """A field whose content has a length."""
+    return tag + varint(len(content)) + content
+
+
+def field_name(head: bytes) -> str:
+    """The key with which an entry begins."""
+    return head[number_at(head, 1)[1] :].decode("utf-8", "replace")
+
+
+def _value(value: Any) -> bytes:
+    if isinstance(value, Mapping):
+        return object_bytes(payload_entries(value))
+    if isinstance(value, list | tuple):
+        return list_bytes([_value(item) for item in value])
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> bytes:
+    if isinstance(value, str):
+        return with_length(_TEXT, value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, bool):
+        return _TRUE if value else _FALSE
+    if isinstance(value, int):
+        within = -_INT64 <= value < _INT64
+        return _INTEGER + varint(value & (2 * _INT64 - 1)) if within else with_length(_BEYOND, b"%d" % value)
+    if isinstance(value, float):
+        return _DOUBLE + _double(value)
+    if value is None:
+        return NULL
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def _long_key(entry: bytes) -> bytes:
+    octets, at = number_at(entry, 1)
+    return entry[: at + octets]
+
+
+def vector_part(name: str, vector: Vector, kind: VectorKind | None) -> tuple[VectorPart, bool]:
+    """A vector in its canonical form, and whether all of it is finite."""
     if isinstance(vector, Sparse):
         order = np.argsort(vector.indices, kind="stable")
-        floats, finite = _plain(np.asarray(vector.values)[order])
-        indices = np.asarray(vector.indices)[order].astype("<u4").tobytes()
-        return b"S" + len(order).to_bytes(4, "little") + indices, floats, finite
-    floats, finite = _plain(vector)
-    if kind == "multi" or (kind is None and vector.ndim == 2):
-        rows, size = vector.shape if vector.ndim == 2 else (1, vector.shape[0])
-        return b"M" + rows.to_bytes(4, "little") + size.to_bytes(4, "little"), floats, finite
-    return b"D" + vector.size.to_bytes(4, "little"), floats, finite
+        floats, finite = plain_floats(np.asarray(vector.values)[order])
+        shape = b"S" + len(order).to_bytes(4, "little") + np.asarray(vector.indices)[order].astype("<u4").tobytes()
+    else:
+        floats, finite = plain_floats(vector)
+        if kind == "multi" or (kind is None and vector.ndim == 2):
+            rows, size = vector.shape if vector.ndim == 2 else (1, vector.shape[0])
+            shape = b"M" + rows.to_bytes(4, "little") + size.to_bytes(4, "little")
+        else:
+            shape = dense_shape(vector.size)
+    raw = floats.tobytes()
+    return (vector_head(name, shape, len(raw)), raw), finite
 
 
-def field_digest(value: Any) -> int:
-    """16 bits of one payload value: enough to name the field, once the whole is known to differ."""
-    if isinstance(value, str):
-        return zlib.crc32(value.encode("utf-8", "surrogatepass"), 1) & 0xFFFF
-    text = f"{type(value).__name__}:{value}" if isinstance(value, _SCALARS) else _encode_json(value)
-    return zlib.crc32(text.encode("utf-8", "surrogatepass")) & 0xFFFF
+def dense_shape(size: int) -> bytes:
+    """Kind and shape of a dense vector."""
+    return b"D" + size.to_bytes(4, "little")
+
+
+def vector_head(name: str, shape: bytes, octets: int) -> bytes:
+    """What stands before so many bytes of floats."""
+    label = name.encode("utf-8", "surrogatepass")
+    return len(label).to_bytes(4, "little") + label + (len(shape) + octets).to_bytes(8, "little") + shape
+
+
+def plain_floats(values: Floats) -> tuple[Floats, bool]:
+    """Little-endian float32, and whether all are finite. Every NaN has the same bits: REST can only say `null`."""
+    array = np.ascontiguousarray(values, _FLOAT)
+    # A sum of squares is finite only when everything in it is; should it overflow, the slower way is right as well.
+    if math.isfinite(np.vdot(array, array)):
+        return array, True
+    return np.where(np.isnan(array), _NAN, array).astype(_FLOAT), bool(np.isfinite(array).all())
 
 
 def id_key(point_id: PointId) -> bytes:
@@ -100,16 +223,3 @@ def id_key(point_id: PointId) -> bytes:
 def id_of_key(key: bytes) -> PointId:
     """The id that `id_key` was made from."""
     return int.from_bytes(key[1:], "big") if key[0] == 0 else str(uuid.UUID(bytes=key[1:]))
-
-
-def _id_bytes(point_id: PointId) -> bytes:
-    return b"n%d" % point_id if isinstance(point_id, int) else b"u" + point_id.lower().encode()
-
-
-def _plain(values: Floats) -> tuple[bytes, bool]:
-    """Little-endian float32; every NaN has the same bits, since REST can only say `null`."""
-    array = np.ascontiguousarray(values, _FLOAT)
-    # A sum of squares is finite only when everything in it is; should it overflow, the slower way is right as well.
-    if math.isfinite(np.vdot(array, array)):
-        return array.tobytes(), True
-    return np.where(np.isnan(array), _NAN, array).astype(_FLOAT).tobytes(), bool(np.isfinite(array).all())

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
-from qdrant_admin.database.canonical import SUM_MODULUS, PointHash, hash_point, id_of_key
-from qdrant_admin.database.ledger import Ledger, Record, what_changed
-from qdrant_admin.database.models import CollectionInfo, Point, PointId, VectorKind
+from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point, id_key, id_of_key
+from qdrant_admin.database.ledger import Ledger, Record, same, what_changed
+from qdrant_admin.database.models import CollectionInfo, PointId, VectorKind
+from qdrant_admin.database.pages import Page
 from qdrant_admin.database.probes import Probe, ProbeFinder
 from qdrant_admin.database.sampling import Sample
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
-
-__all__ = ["Comparison", "Fingerprint", "PointHash", "compare", "fingerprint", "hash_point"]
 
 What = Literal["missing", "extra", "changed"]
 SHOWN = 100
@@ -53,6 +52,8 @@ class Fingerprint:
     """Of which points the content was read; None: of all. The digest covers every id all the same."""
     sampled: int = 0
     """Points whose content was read."""
+    scheme: str = SCHEME
+    """The form of a point that the digest was taken of."""
 
     def __enter__(self) -> "Fingerprint":
         return self
@@ -150,45 +151,54 @@ class Reading:
             self.ledger.close()
             raise ServerTrouble(f"collection {name} cannot be read", why=self.info.trouble)
         self._sample = sample(self.info.points or 0) if sample else None
+        self._kinds: dict[str, VectorKind] = {spec.name: spec.kind for spec in self.info.vectors}
+        self._finder = ProbeFinder(self.info.payload_schema) if probes is None else None
 
     def pages(self, cancel: CancelToken) -> Iterator[int]:
         """Read on; yields the number of points after each page."""
-        kinds: dict[str, VectorKind] = {spec.name: spec.kind for spec in self.info.vectors}
-        finder = ProbeFinder(self.info.payload_schema) if self._probes is None else None
-        add = self.ledger.add
-        for page in self._scan():
+        for points, hashes in self._whole() if self._sample is None else self._sampled_only(self._sample):
             cancel.check()
-            for point in page:
-                hashed = hash_point(point, kinds)
-                self._sum += int.from_bytes(hashed.whole, "little")
-                self._non_finite += hashed.non_finite
-                add(point.id, point.payload, hashed)
+            self.ledger.add(map(self._counted, hashes))
             self._sum %= SUM_MODULUS
-            self._points += len(page)
-            if finder is not None:
-                finder.look(page)
-            yield len(page)
-        if finder is not None:
-            self._probes = finder.probes()
+            self._points += points
+            if points:
+                yield points
 
-    def _scan(self) -> Iterator[list[Point]]:
-        """Every point; with a sample, what is not in it has nothing but its id."""
-        if self._sample is None:
-            for page in self._database.scan(self._name):
-                self._sampled += len(page)
-                yield page
-            return
-        for page in self._database.scan(self._name, page_size=_IDS_A_PAGE, payload=False, vectors=False):
-            chosen = [point.id for point in page if self._sample.takes(point.id)]
-            found = {point.id: point for point in self._database.retrieve(self._name, chosen)}
-            self._sampled += len(found)
-            yield [found.get(point.id, point) for point in page]
+    def _counted(self, hashed: PointHash) -> PointHash:
+        self._sum += int.from_bytes(hashed.whole, "little")
+        self._non_finite += hashed.non_finite
+        return hashed
+
+    def _whole(self) -> Iterator[tuple[int, Iterator[PointHash]]]:
+        for page in self._database.pages_to_hash(self._name, self._kinds):
+            yield len(page), self._hashes(page)
+
+    def _sampled_only(self, sample: Sample) -> Iterator[tuple[int, Iterator[PointHash]]]:
+        """Of all points; those that are not in the sample have nothing but their id."""
+        for points in self._database.scan(self._name, page_size=_IDS_A_PAGE, payload=False, vectors=False):
+            chosen = [point.id for point in points if sample.takes(point.id)]
+            pages = self._database.points_to_hash(self._name, chosen, self._kinds)
+            found = {hashed.key: hashed for page in pages for hashed in self._hashes(page)}
+            keys = map(id_key, [point.id for point in points])
+            yield len(points), (found.get(key) or hash_parts(key) for key in keys)
+
+    def _hashes(self, page: Page) -> Iterator[PointHash]:
+        """Of a page, which is looked at in every other way as well. What may have been rounded is read again."""
+        self._sampled += len(page)
+        if self._finder is not None:
+            self._finder.look(page)
+        doubtful = page.doubtful()
+        again = self._database.retrieve(self._name, doubtful.values(), kinds=self._kinds) if doubtful else ()
+        closer = {point.id: point for point in again}
+        for place, hashed in enumerate(page.hashes(self._kinds)):
+            point = closer.get(doubtful[place]) if place in doubtful else None
+            yield hashed if point is None else hash_point(point, self._kinds)
 
     def finish(self) -> Fingerprint:
         """Count by filter, and put everything together."""
         self.ledger.finish()
         filtered = {}
-        for probe in self._probes or ():
+        for probe in self._finder.probes() if self._finder is not None else self._probes or ():
             try:
                 filtered[probe] = self._database.count(self._name, filter=probe.filter)
             except (RequestRejected, BadInput):  # the index was dropped under strict mode: the schema tells of it
@@ -220,6 +230,8 @@ def compare(before: Fingerprint, after: Fingerprint) -> Comparison:
         counts[difference.what] += 1
         if counts[difference.what] <= SHOWN:
             named.append(difference)
+    if not counts:
+        settings = (*settings, "the content of a point differs, and which one cannot be told")
     return Comparison(counts["missing"], counts["extra"], counts["changed"], tuple(named), settings)
 
 
@@ -235,14 +247,14 @@ def differences(before: Ledger, after: Ledger) -> Iterator[Difference]:
             yield Difference(id_of_key(new.key), "extra")
             new = next(right, None)
         elif old is not None and new is not None:
-            if old.whole != new.whole:
+            if not same(old, new):
                 yield _difference(old, "changed", what_changed(old, new))
             old, new = next(left, None), next(right, None)
 
 
 def _difference(old: Record, what: What, parts: tuple[str, ...] = ()) -> Difference:
     fields = None if old.fields is None else tuple(old.fields)
-    return Difference(id_of_key(old.key), what, parts, tuple(old.vectors), fields)
+    return Difference(id_of_key(old.key), what, parts, tuple(old.vectors or ()), fields)
 
 
 def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[str]:

@@ -23,6 +23,7 @@ from qdrant_admin.database.models import (
     Sparse,
 )
 from qdrant_admin.database.names import check_collection_name
+from qdrant_admin.database.pages import Page
 from qdrant_admin.database.rest_points import Kinds, RestPoints, point_from_json, vector_to_json
 from qdrant_admin.database.snapshots import Snapshots
 
@@ -131,6 +132,21 @@ class Database(Catalog):
             behind = None
             if points:
                 yield points
+
+    def pages_to_hash(self, name: str, kinds: Kinds) -> Iterator[Page]:
+        """Every point, a page at a time, in the server's order, for who wants hashes; the last page may be empty.
+
+        Args:
+            name: collection or alias.
+            kinds: of its vectors by name.
+        """
+        check_collection_name(name)
+        return self._bulk.pages_to_hash(name, kinds)
+
+    def points_to_hash(self, name: str, ids: Sequence[PointId], kinds: Kinds) -> Iterator[Page]:
+        """The points of these ids that exist, in no order, for who wants their hashes."""
+        check_collection_name(name)
+        return self._bulk.points_to_hash(name, ids, kinds)
 
     def scan_keys(self, name: str) -> Iterator[bytes]:
         """Every id as its `id_key`, ascending."""

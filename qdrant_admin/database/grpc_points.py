@@ -15,6 +15,7 @@ from qdrant_admin.database import encoding, faults
 from qdrant_admin.database.grpc_reading import id_in, points_in
 from qdrant_admin.database.grpc_writing import id_out, requests
 from qdrant_admin.database.models import Point, PointId, UnreadPage
+from qdrant_admin.database.pages import WirePoints
 from qdrant_admin.database.rest_points import Kinds
 from qdrant_admin.database.wire import WirePage
 
@@ -61,6 +62,9 @@ class GrpcPoints:
         self._send = channel.unary_unary(f"{_POINTS}/Upsert", request_serializer=None, response_deserializer=answer)
         self._fetch = channel.unary_unary(
             f"{_POINTS}/Scroll", request_serializer=wire.ScrollPoints.SerializeToString, response_deserializer=None
+        )
+        self._get = channel.unary_unary(
+            f"{_POINTS}/Get", request_serializer=wire.GetPoints.SerializeToString, response_deserializer=None
         )
 
     def close(self) -> None:
@@ -121,6 +125,23 @@ class GrpcPoints:
 
     def wire_page(self, name: str, *, limit: int, offset: PointId | None) -> WirePage:
         """One page in the server's order, from `offset` on, left as it came."""
+        return WirePage(self._scrolled(name, limit, offset))
+
+    def page_to_hash(self, name: str, *, limit: int, offset: PointId | None) -> WirePoints:
+        """The same page, for who wants its hashes."""
+        return WirePoints(self._scrolled(name, limit, offset))
+
+    def points_to_hash(self, name: str, ids: Sequence[PointId]) -> WirePoints:
+        """The points of these ids that exist, in no order, for who wants their hashes."""
+        request = wire.GetPoints(
+            collection_name=name,
+            ids=[id_out(one) for one in ids],
+            with_payload=wire.WithPayloadSelector(enable=True),
+            with_vectors=wire.WithVectorsSelector(enable=True),
+        )
+        return WirePoints(self._call(self._get, request), "SeenPoints")
+
+    def _scrolled(self, name: str, limit: int, offset: PointId | None) -> Any:
         request = wire.ScrollPoints(
             collection_name=name,
             limit=limit,
@@ -128,7 +149,7 @@ class GrpcPoints:
             with_payload=wire.WithPayloadSelector(enable=True),
             with_vectors=wire.WithVectorsSelector(enable=True),
         )
-        return WirePage(self._call(self._fetch, request))
+        return self._call(self._fetch, request)
 
     def upsert_wire(self, name: str, page: WirePage, *, wait: bool) -> None:
         """Write the points of a page that came from another server."""

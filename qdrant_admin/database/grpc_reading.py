@@ -26,7 +26,8 @@ def points_in(raw: Iterable[Any], kinds: Kinds) -> tuple[list[Point], list[Point
     doubtful: list[PointId] = []
     large: list[float] = []
     for one in raw:
-        point = Point(id_in(one.id), payload_in(one.payload, large), vectors_in(one, kinds))
+        vectors = vectors_in(one.vectors, kinds) if one.HasField("vectors") else {}
+        point = Point(id_in(one.id), payload_in(one.payload, large), vectors)
         points.append(point)
         if large:
             doubtful.append(point.id)
@@ -41,10 +42,11 @@ def id_in(raw: Any) -> PointId:
 
 def payload_in(fields: Any, large: list[float]) -> dict[str, Any]:
     """A payload; floats from 2^63 on are put into `large` as well."""
-    return {key: _value_in(value, large) for key, value in fields.items()}
+    return {key: value_in(value, large) for key, value in fields.items()}
 
 
-def _value_in(raw: Any, large: list[float]) -> Any:
+def value_in(raw: Any, large: list[float]) -> Any:
+    """A payload value; see `payload_in`."""
     kind = raw.WhichOneof("kind")
     if kind in _AS_IT_IS:
         return getattr(raw, kind)
@@ -56,21 +58,19 @@ def _value_in(raw: Any, large: list[float]) -> Any:
     if kind == "struct_value":
         return payload_in(raw.struct_value.fields, large)
     if kind == "list_value":
-        return [_value_in(value, large) for value in raw.list_value.values]
+        return [value_in(value, large) for value in raw.list_value.values]
     return None
 
 
 def vectors_in(raw: Any, kinds: Kinds) -> dict[str, Vector]:
     """The vectors of a point, by name."""
-    if not raw.HasField("vectors"):
-        return {}
-    vectors = raw.vectors
-    if vectors.WhichOneof("vectors_options") == "vector":
-        return {"": _vector_in(vectors.vector, kinds.get("", "dense"))}
-    return {name: _vector_in(one, kinds.get(name, "dense")) for name, one in vectors.vectors.vectors.items()}
+    if raw.WhichOneof("vectors_options") == "vector":
+        return {"": vector_in(raw.vector, kinds.get("", "dense"))}
+    return {name: vector_in(one, kinds.get(name, "dense")) for name, one in raw.vectors.vectors.items()}
 
 
-def _vector_in(raw: Any, kind: VectorKind) -> Vector:
+def vector_in(raw: Any, kind: VectorKind) -> Vector:
+    """One vector."""
     form = raw.WhichOneof("vector")
     if kind == "sparse":
         indices, values = (raw.sparse.indices, raw.sparse.values) if form == "sparse" else (raw.indices.data, raw.data)

@@ -2,27 +2,33 @@
 
 Records stand in the server's own order of ids in one temporary file, which stays in memory while it is small. Two
 ledgers are compared by reading both from front to back, so memory does not grow with the collection.
+
+A record is an id (8 bytes, 16 of a UUID), the number of its shape (2), 4 bytes of the digest of the whole and 2 for
+every vector and every field of the payload. So it takes 32 bytes for a number with one vector and 8 fields, and 40 for
+such a UUID; every field more takes 2. A change shows in the digest of the whole and in that of its part: it goes
+unnamed in one case of 2^48. (Whether anything changed at all is not decided here but by the collection's own digest.)
+
+Past `MAX_FIELDS` fields in a point, or past `MAX_SHAPES` different sets of names in a collection, a record has one
+digest of its whole payload in place of one for each field, and a change is told as `payload` without the name of a
+field; vectors are named all the same, unless it is their names that are too many.
 """
 
 import functools
 import struct
 import tempfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
-from qdrant_admin.database.canonical import PointHash, field_digest, id_key
-from qdrant_admin.database.models import PointId
+from qdrant_admin.database.canonical import PointHash, field_name
 
 MEMORY_BYTES = 32 * 1024 * 1024
-"""Beyond this a ledger lies on the disk (some 700,000 points)."""
+"""Beyond this a ledger lies on the disk (some 900,000 points)."""
 MAX_FIELDS = 64
 MAX_SHAPES = 4096
-"""Different sets of names told apart. Past either bound a change is told without the name of its field."""
-_LAYOUT = "<17s16sHHI"
-_HEAD = struct.Struct(_LAYOUT)
-_NO_NAMES = 0xFFFF
-"""Stands for a set of names that is not kept."""
+_NUMBER = struct.Struct("<H")
+_WHOLE_BYTES = 4
 
 
 class Record(NamedTuple):
@@ -30,10 +36,22 @@ class Record(NamedTuple):
 
     key: bytes
     whole: bytes
-    payload: int
-    vectors: dict[str, int]
+    vectors: dict[str, int] | None
+    """None when their names were too many to be kept apart."""
     fields: dict[str, int] | None
-    """None when the fields were too many to be kept apart."""
+    """None when they were too many to be kept apart."""
+    payload: int
+    """Of all fields."""
+
+
+class _Shape(NamedTuple):
+    """What a record has in common with others."""
+
+    kind: int
+    """Of its id, as the first byte of `id_key`."""
+    vectors: tuple[str, ...] | None
+    fields: tuple[bytes, ...] | None
+    """As entries of a payload begin."""
 
 
 @dataclass
@@ -41,25 +59,26 @@ class Ledger:
     """Written once by a scan, then read any number of times. Close it: it may hold a temporary file."""
 
     file: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(MEMORY_BYTES))  # noqa: SIM115 # closed by `close`
-    shapes: list[tuple[str, ...]] = field(default_factory=list)
-    _numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
+    _shapes: list[_Shape] = field(default_factory=list)
+    _numbers: dict[_Shape, int] = field(default_factory=dict)
     _last: bytes = b""
     _sorted: bool = True
 
-    def add(self, point_id: PointId, payload: Mapping[str, Any], hashed: PointHash) -> None:
-        """Append one point."""
-        key = id_key(point_id)
-        self._sorted = self._sorted and key > self._last
-        self._last = key
-        vectors = self._shape(tuple([name for name, _ in hashed.vectors]))
-        digests = [] if vectors == _NO_NAMES else [digest for _, digest in hashed.vectors]
-        parts = len(digests)
-        names = sorted(payload)
-        fields = self._shape(tuple(names)) if len(names) <= MAX_FIELDS else _NO_NAMES
-        if fields != _NO_NAMES:
-            digests += [field_digest(payload[name]) for name in names]
-        record = _record(parts, len(digests) - parts)
-        self.file.write(record.pack(key, hashed.whole[:16], vectors, fields, hashed.payload, *digests))
+    def add(self, hashes: Iterable[PointHash]) -> None:
+        """Append some points."""
+        rows, last = [], self._last
+        for hashed in hashes:
+            key, whole, vectors, fields, digests, _ = hashed
+            self._sorted = self._sorted and key > last
+            last = key
+            number = self._numbers.get((key[0], vectors, fields))  # type: ignore[call-overload] # equal to a shape
+            if number is None:
+                number, digests = self._new(hashed)
+            rows.append(
+                _record(key[0], len(digests)).pack(number, key[_id_at(key[0]) :], whole[:_WHOLE_BYTES], *digests)
+            )
+        self._last = last
+        self.file.write(b"".join(rows))
 
     def finish(self) -> None:
         """Bring the records into order, should the server have given them in another one."""
@@ -71,69 +90,93 @@ class Ledger:
         self._sorted = True
 
     def __iter__(self) -> Iterator[Record]:
-        for _, raw in self._raw():
-            yield self._decode(raw)
+        for key, raw in self._raw():
+            yield self._decode(key, raw)
 
     def close(self) -> None:
         """Give the temporary file back."""
         self.file.close()
 
-    def _shape(self, names: tuple[str, ...]) -> int:
-        number = self._numbers.get(names)
-        if number is None:
-            if len(self.shapes) >= MAX_SHAPES:
-                return _NO_NAMES
-            number = self._numbers[names] = len(self.shapes)
-            self.shapes.append(names)
-        return number
+    def _new(self, hashed: PointHash) -> tuple[int, list[int]]:
+        """The number of a shape that is not known yet, or of one with fewer names, and the digests that go with it."""
+        kind, vectors, fields, digests = hashed.key[0], hashed.vectors, hashed.fields, hashed.digests
+        if len(fields) <= MAX_FIELDS and len(self._shapes) < MAX_SHAPES:
+            return self._number(_Shape(kind, vectors, fields)), digests
+        cut = len(vectors)
+        payload = _payload(fields, digests[cut:])
+        shape = _Shape(kind, vectors, None)
+        if shape in self._numbers or len(self._shapes) < 2 * MAX_SHAPES:
+            return self._number(shape), [*digests[:cut], payload]
+        return self._number(_Shape(kind, None, None)), [payload]
 
-    def _names(self, number: int) -> tuple[str, ...]:
-        return () if number == _NO_NAMES else self.shapes[number]
+    def _number(self, shape: _Shape) -> int:
+        number = self._numbers.get(shape)
+        if number is None:
+            number = self._numbers[shape] = len(self._shapes)
+            self._shapes.append(shape)
+        return number
 
     def _raw(self) -> Iterator[tuple[bytes, bytes]]:
         self.file.seek(0)
-        while head := self.file.read(_HEAD.size):
-            _, _, vectors, fields, _ = _HEAD.unpack(head)
-            rest = self.file.read(4 * len(self._names(vectors)) + 2 * len(self._names(fields)))
-            yield head[:17], head + rest
+        while head := self.file.read(_NUMBER.size):
+            shape = self._shapes[_NUMBER.unpack(head)[0]]
+            raw = head + self.file.read(_record(shape.kind, _parts(shape)).size - len(head))
+            at = _id_at(shape.kind)
+            yield bytes((shape.kind,)).ljust(at, b"\0") + raw[len(head) : len(head) + 17 - at], raw
 
-    def _decode(self, raw: bytes) -> Record:
-        _, _, vectors, fields, _ = _HEAD.unpack_from(raw)
-        vector_names, field_names = self._names(vectors), self._names(fields)
-        key, whole, _, _, payload, *digests = _record(len(vector_names), len(field_names)).unpack(raw)
-        cut = len(vector_names)
-        kept = None if fields == _NO_NAMES else dict(zip(field_names, digests[cut:], strict=True))
-        return Record(key, whole, payload, dict(zip(vector_names, digests[:cut], strict=True)), kept)
+    def _decode(self, key: bytes, raw: bytes) -> Record:
+        shape = self._shapes[_NUMBER.unpack_from(raw)[0]]
+        _, _, whole, *digests = _record(shape.kind, _parts(shape)).unpack(raw)
+        vectors = None if shape.vectors is None else dict(zip(shape.vectors, digests, strict=False))
+        rest = digests[len(shape.vectors or ()) :]
+        if shape.fields is None:
+            return Record(key, whole, vectors, None, rest[0])
+        fields = dict(zip(map(field_name, shape.fields), rest, strict=True))
+        return Record(key, whole, vectors, fields, _payload(shape.fields, rest))
+
+
+def _payload(fields: Iterable[bytes], digests: Iterable[int]) -> int:
+    return zlib.crc32(b"".join([*fields, *map(_NUMBER.pack, digests)])) & 0xFFFF
+
+
+def _parts(shape: _Shape) -> int:
+    return len(shape.vectors or ()) + (1 if shape.fields is None else len(shape.fields))
+
+
+def _id_at(kind: int) -> int:
+    """Where in its key the bytes of an id begin that are not always zero: a number has 8 of them, a UUID 16."""
+    return 1 if kind else 9
 
 
 @functools.cache
-def _record(vectors: int, fields: int) -> struct.Struct:
-    return struct.Struct(f"{_LAYOUT}{vectors}I{fields}H")
+def _record(kind: int, parts: int) -> struct.Struct:
+    return struct.Struct(f"<H{17 - _id_at(kind)}s{_WHOLE_BYTES}s{parts}H")
+
+
+def same(before: Record, after: Record) -> bool:
+    """Whether two records of one point tell of the same content."""
+    known = before.vectors is not None and after.vectors is not None
+    vectors_same = before.vectors == after.vectors or not known
+    return before.whole == after.whole and before.payload == after.payload and vectors_same
 
 
 def what_changed(before: Record, after: Record) -> tuple[str, ...]:
     """The parts in which two records of one point differ, in words: `vector ""`, `payload field title`."""
-    words: list[str] = []
-    for name in sorted(before.vectors.keys() | after.vectors.keys()):
-        if name not in after.vectors:
-            words.append(f'vector "{name}" is gone')
-        elif name not in before.vectors:
-            words.append(f'vector "{name}" is new')
-        elif before.vectors[name] != after.vectors[name]:
-            words.append(f'vector "{name}"')
-    words += _fields_changed(before, after)
+    words = []
+    if before.vectors is not None and after.vectors is not None:
+        words += [f'vector "{name}"{how}' for name, how in _unlike(before.vectors, after.vectors)]
+    if before.fields is not None and after.fields is not None:
+        words += [f"payload field {name}{how}" for name, how in _unlike(before.fields, after.fields)]
+    elif before.payload != after.payload:
+        words.append("payload")
     return tuple(words) or ("content",)
 
 
-def _fields_changed(before: Record, after: Record) -> list[str]:
-    if before.fields is None or after.fields is None:
-        return ["payload"] if before.payload != after.payload else []
-    words = []
-    for name in sorted(before.fields.keys() | after.fields.keys()):
-        if name not in after.fields:
-            words.append(f"payload field {name} is gone")
-        elif name not in before.fields:
-            words.append(f"payload field {name} is new")
-        elif before.fields[name] != after.fields[name]:
-            words.append(f"payload field {name}")
-    return words or (["payload"] if before.payload != after.payload else [])
+def _unlike(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    for name in sorted(before.keys() | after.keys()):
+        if name not in after:
+            yield name, " is gone"
+        elif name not in before:
+            yield name, " is new"
+        elif before[name] != after[name]:
+            yield name, ""

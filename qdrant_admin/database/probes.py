@@ -9,10 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qdrant_admin.database.models import Point
+from qdrant_admin.database.pages import Page
+from qdrant_admin.database.wire_payload import value_of
 
 VALUES = 5
 """Different values asked for on each indexed field."""
+_LOOKED_AT = 2000
+"""Different values of a field that are looked at, should none of them be one to ask for."""
 _LONGEST = 200
 """Longer values are not asked for: keyword fields hold names, not novels."""
 
@@ -38,18 +41,25 @@ class ProbeFinder:
 
     schema: Mapping[str, Mapping[str, Any]]
     _found: dict[str, dict[str, Probe]] = field(default_factory=dict)
+    _met: dict[str, set[int]] = field(default_factory=dict)
 
-    def look(self, points: list[Point]) -> None:
+    def look(self, page: Page) -> None:
         """Take values from a page, as long as there are too few."""
         for name, index in self.schema.items():
-            found = self._found.setdefault(name, {})
-            for point in points:
-                if len(found) >= VALUES:
-                    break
-                for value in values_at(point.payload, name):
+            found, met = self._found.setdefault(name, {}), self._met.setdefault(name, set())
+            if len(found) >= VALUES or len(met) >= _LOOKED_AT:
+                continue
+            key = keys_of(name)[0]
+            for entry in dict.fromkeys(page.entries(key)):
+                if hash(entry) in met:
+                    continue
+                met.add(hash(entry))
+                for value in values_at({key: value_of(entry)}, name):
                     probe = _probe(name, _kind(index), value)
                     if probe is not None and len(found) < VALUES:
                         found.setdefault(probe.words, probe)
+                if len(found) >= VALUES or len(met) >= _LOOKED_AT:
+                    break
 
     def probes(self) -> tuple[Probe, ...]:
         """What was found; for every field also how many points have it at all."""
@@ -63,10 +73,15 @@ class ProbeFinder:
 def values_at(payload: Mapping[str, Any], path: str) -> Iterator[Any]:
     """The values a payload path leads to, `a.b` and `a[].b` alike; a list stands for each of its items."""
     found: list[Any] = [payload]
-    for key in path.replace("[]", "").split("."):
+    for key in keys_of(path):
         found = [item[key] for item in found if isinstance(item, Mapping) and key in item]
         found = [one for item in found for one in (item if isinstance(item, list) else [item])]
     yield from found
+
+
+def keys_of(path: str) -> list[str]:
+    """The keys of a payload path, from the outermost on."""
+    return path.replace("[]", "").split(".")
 
 
 def _kind(index: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ Python and back. Vectors are looked at all the same, as one array a page.
 """
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +14,8 @@ import numpy as np
 
 from qdrant_admin.database.models import PointId, VectorSpec
 from qdrant_admin.database.packed import packed_floats
-from qdrant_admin.database.wire_messages import messages
-
-_ROUNDED = re.compile(rb"\x09\x11(?:.{6}[\xe0-\xff]\x43|.{7}[\x44-\x7f])", re.DOTALL)
-"""A number of 2^63 or more as a double: an integer beyond 2^63-1 comes over gRPC like that. It is a message of its own,
-so its length (9) stands before it."""
-_DOUBLE = b"\x09\x11"
+from qdrant_admin.database.wire_messages import id_of, messages
+from qdrant_admin.database.wire_payload import may_be_rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,7 @@ class WirePage:
         self._points = page.points
         self._ids: list[PointId] | None = None
         self.octets = len(answer)
-        self.next_offset: PointId | None = _id(page.next) if page.next else None
+        self.next_offset: PointId | None = id_of(page.next) if page.next else None
 
     def __len__(self) -> int:
         return len(self._points)
@@ -54,16 +49,16 @@ class WirePage:
     def ids(self) -> list[PointId]:
         """Of its points, in their order."""
         if self._ids is None:
-            self._ids = [_id(point.id) for point in self._points]
+            self._ids = [id_of(point.id) for point in self._points]
         return self._ids
 
     def first(self) -> PointId:
         """The id of the first point."""
-        return _id(self._points[0].id)
+        return id_of(self._points[0].id)
 
     def last(self) -> PointId:
         """The id of the last point."""
-        return _id(self._points[-1].id)
+        return id_of(self._points[-1].id)
 
     def drop(self, *, first: int = 0, last: int = 0) -> None:
         """Leave out so many points at its beginning and at its end."""
@@ -97,7 +92,7 @@ class WirePage:
                 floats.setdefault(name, []).append(_components(vector))
         if not all(name in slots and _finite(parts) for name, parts in floats.items()):
             return Look(doubtful=True)
-        if any(_ROUNDED.search(entry) for point in self._points for entry in point.payload if _DOUBLE in entry):
+        if any(may_be_rounded(b"".join(point.payload)) for point in self._points):
             return Look(doubtful=True)
         cosine = (parts for name, parts in floats.items() if slots[name].distance == "Cosine")
         return Look(zero_vectors=sum(_zeros(parts) for parts in cosine))
@@ -150,8 +145,3 @@ def _finite(vectors: list[bytes]) -> bool:
 def _zeros(vectors: list[bytes]) -> int:
     """How many are all zero. Looks at the first components, and further only where those are."""
     return sum(not vector[:8].strip(b"\0") and not vector.strip(b"\0") for vector in vectors)
-
-
-def _id(raw: bytes) -> PointId:
-    found = messages()["Id"].FromString(raw)
-    return str(found.uuid) if found.uuid else int(found.num)

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from qdrant_admin.database.models import PointId
+from qdrant_admin.database.packed import number_at
+
 SCHEMA: dict[str, tuple[tuple[str, int, str, bool], ...]] = {
     "Dense": (("data", 1, "float", True),),
     "Sparse": (("values", 1, "float", True), ("indices", 2, "bytes", False)),
@@ -23,14 +26,24 @@ SCHEMA: dict[str, tuple[tuple[str, int, str, bool], ...]] = {
     "Named": (("name", 1, "string", False), ("vector", 2, "Vector", False)),
     "NamedVectors": (("vectors", 1, "Named", True),),
     "Vectors": (("vector", 1, "Vector", False), ("vectors", 2, "NamedVectors", False)),
-    "Id": (("num", 1, "uint64", False), ("uuid", 2, "string", False)),
     "Found": (("id", 1, "bytes", False), ("payload", 2, "bytes", True), ("vectors", 4, "Vectors", False)),
     "Sent": (("id", 1, "bytes", False), ("payload", 3, "bytes", True), ("vectors", 4, "Vectors", False)),
     "Page": (("next", 1, "bytes", False), ("points", 2, "Found", True)),
+    "Seen": (("id", 1, "bytes", False), ("payload", 2, "bytes", True), ("vectors", 4, "bytes", False)),
+    "SeenPage": (("next", 1, "bytes", False), ("points", 2, "Seen", True)),
+    "SeenPoints": (("points", 1, "Seen", True),),
+    "SeenVectors": (("value", 1, "bytes", False), ("several", 2, "SeenNamed", False)),
+    "SeenNamed": (("entries", 1, "bytes", True),),
+    "Entry": (("key", 1, "bytes", False), ("value", 2, "bytes", False)),
+    "Value": (("object", 6, "Object", False), ("list", 7, "List", False)),
+    "Object": (("entries", 1, "bytes", True),),
+    "List": (("values", 1, "bytes", True),),
     "Upsert": (("collection", 1, "string", False), ("wait", 2, "bool", False), ("points", 3, "Sent", True)),
 }
 """Message: field, number, type, whether repeated."""
 
+_UUID = 0x12
+"""How an id begins that is text, with its length behind; the other form is a number."""
 _MAKING = threading.Lock()
 """Messages made twice are of different classes, and one does not go into the other."""
 
@@ -50,7 +63,6 @@ def _made_messages() -> Mapping[str, Any]:
         "bytes": field_type.TYPE_BYTES,
         "string": field_type.TYPE_STRING,
         "uint32": field_type.TYPE_UINT32,
-        "uint64": field_type.TYPE_UINT64,
         "bool": field_type.TYPE_BOOL,
         "float": field_type.TYPE_FLOAT,
     }
@@ -67,3 +79,10 @@ def _made_messages() -> Mapping[str, Any]:
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
     return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in SCHEMA}
+
+
+def id_of(raw: bytes) -> PointId:
+    """An id."""
+    if raw[0] == _UUID:
+        return raw[2:].decode()
+    return number_at(raw, 1)[0]

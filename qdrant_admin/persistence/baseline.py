@@ -81,6 +81,9 @@ def _check(name: str, then: Side | None, now: Side | None) -> CollectionCheck:
     if now is None:
         told = ("it is not there any more",)
         return CollectionCheck(name=name, verdict="lost", before=then, missing=then.points, settings=told)
+    if now.scheme != then.scheme:
+        told = (_of_another_scheme(then, now),)
+        return CollectionCheck(name=name, verdict="inconclusive", before=then, after=now, settings=told)
     if now.points < then.points:
         told = (f"{counted(then.points - now.points, 'point')} fewer than then",)
         return CollectionCheck(
@@ -93,6 +96,13 @@ def _check(name: str, then: Side | None, now: Side | None) -> CollectionCheck:
     return CollectionCheck(
         name=name, verdict="changed" if changes else "same", before=then, after=now, settings=changes
     )
+
+
+def _of_another_scheme(then: Side, now: Side) -> str:
+    """What can be said where the digests cannot be compared."""
+    content = "" if then.points == now.points else f"; it had {counted(then.points, 'point')}, it has {now.points}"
+    taken = f"another version took that fingerprint in another way ({then.scheme}, now {now.scheme})"
+    return f"{taken}, so the content cannot be compared{content}"
 
 
 def _changes(then: Side, now: Side) -> list[str]:

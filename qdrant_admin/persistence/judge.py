@@ -239,4 +239,10 @@ def _side(print_: Fingerprint | None) -> Side | None:
     if print_ is None:
         return None
     sampled = None if print_.sample is None else print_.sampled
-    return Side(points=print_.points, digest=print_.digest, sampled=sampled, settings=settings_digest(print_))
+    return Side(
+        points=print_.points,
+        digest=print_.digest,
+        sampled=sampled,
+        settings=settings_digest(print_),
+        scheme=print_.scheme,
+    )

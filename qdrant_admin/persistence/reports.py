@@ -24,6 +24,8 @@ class Side(Frozen):
     """Points whose content the digest covers, besides every id; None: all of them."""
     settings: str = ""
     """Hex; covers configuration, payload indexes and aliases. Empty in reports of earlier versions."""
+    scheme: str = "P1"
+    """The form of a point that `digest` was taken of; reports of earlier versions do not say that it was P1."""
 
 
 class PointDifference(Frozen):

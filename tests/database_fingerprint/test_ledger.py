@@ -28,8 +28,7 @@ def ledgers() -> Iterator[list[Ledger]]:
 def keep(ledgers: list[Ledger], points: Iterable[Point]) -> Ledger:
     made = Ledger()
     ledgers.append(made)
-    for one in points:
-        made.add(one.id, one.payload, hash_point(one, {"": "dense"}))
+    made.add(hash_point(one, {}) for one in points)
     made.finish()
     return made
 
@@ -39,9 +38,9 @@ def test_missing_extra_and_changed_are_named_in_order(ledgers: list[Ledger]) -> 
     after = keep(ledgers, [point(0), *(point(n) for n in (2, 3)), point(4, title="b"), point(6), point(9)])
     assert list(differences(before, after)) == [
         Difference(0, "extra"),
-        Difference(1, "missing"),
-        Difference(4, "changed", ("payload field title",)),
-        Difference(5, "missing"),
+        Difference(1, "missing", (), ("",), ("title",)),
+        Difference(4, "changed", ("payload field title",), ("",), ("title",)),
+        Difference(5, "missing", (), ("",), ("title",)),
         Difference(9, "extra"),
     ]
 
@@ -58,7 +57,7 @@ def test_points_of_different_shapes_are_kept_apart(ledgers: list[Ledger]) -> Non
     many = point(3, **{f"field{number}": number for number in range(MAX_FIELDS + 1)})
     changed = point(3, **(many.payload | {"field7": 8}))
     before, after = keep(ledgers, [plain, bare, many]), keep(ledgers, [plain, bare, changed])
-    assert list(differences(before, after)) == [Difference(3, "changed", ("payload",))]
+    assert list(differences(before, after)) == [Difference(3, "changed", ("payload",), ("",))]
 
 
 def test_past_the_bound_of_shapes_a_change_is_still_found(
@@ -68,7 +67,7 @@ def test_past_the_bound_of_shapes_a_change_is_still_found(
     points = [point(number, **{f"own{number}": number}) for number in range(10)]
     changed = [*points[:8], point(8, own8="other"), points[9]]
     found = list(differences(keep(ledgers, points), keep(ledgers, changed)))
-    assert found == [Difference(8, "changed", ("payload",))]
+    assert found == [Difference(8, "changed", ("payload",), ("",))]
 
 
 def test_a_ledger_that_outgrows_memory_goes_to_the_disk(ledgers: list[Ledger], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,4 +75,43 @@ def test_a_ledger_that_outgrows_memory_goes_to_the_disk(ledgers: list[Ledger], m
     points = [point(number) for number in range(500)]
     before, after = keep(ledgers, points), keep(ledgers, points[:-1])
     assert getattr(before.file, "_rolled", False)
-    assert list(differences(before, after)) == [Difference(499, "missing")]
+    assert list(differences(before, after)) == [Difference(499, "missing", (), ("",), ("title",))]
+
+
+@pytest.mark.parametrize(("identity", "octets"), [(7, 32), ("5c56c793-69f3-4fbf-87e6-c4bf54c28c26", 40)])
+def test_an_ordinary_point_takes_no_more_than_forty_bytes(
+    ledgers: list[Ledger], identity: int | str, octets: int
+) -> None:
+    """One vector and eight fields, all of them named when they change."""
+    fields = {f"field{number}": number for number in range(8)}
+    one = Point(identity, fields, {"": np.ones(2, dtype=np.float32)})
+    before, after = keep(ledgers, [one]), keep(ledgers, [Point(identity, fields | {"field3": 4}, one.vectors)])
+    assert before.file.seek(0, 2) == octets
+    assert [found.parts for found in differences(before, after)] == [("payload field field3",)]
+
+
+def test_two_readings_that_kept_different_shapes_tell_no_change_that_is_none(
+    ledgers: list[Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A point more at the beginning takes the place of a later shape."""
+    monkeypatch.setattr(ledger_module, "MAX_SHAPES", 2)
+    points = [point(number, **{f"own{number}": number}) for number in range(1, 4)]
+    moved = Point(2, points[1].payload, {"": np.zeros(2, dtype=np.float32)})
+    first = point(0, extra=1)
+    found = list(differences(keep(ledgers, points), keep(ledgers, [first, points[0], moved, points[2]])))
+    assert [(one.id, one.what, one.parts) for one in found] == [(0, "extra", ()), (2, "changed", ('vector ""',))]
+
+
+def test_names_of_vectors_and_fields_that_come_and_go_are_told(ledgers: list[Ledger]) -> None:
+    vector = np.ones(2, dtype=np.float32)
+    before = keep(ledgers, [Point(1, {"a": 1, "ключ": 1, "": 0}, {"x": vector, "y": vector})])
+    after = keep(ledgers, [Point(1, {"b": 1, "ключ": 2}, {"x": vector, "z": vector})])
+    (found,) = differences(before, after)
+    assert found.parts == (
+        'vector "y" is gone',
+        'vector "z" is new',
+        "payload field  is gone",
+        "payload field a is gone",
+        "payload field b is new",
+        "payload field ключ",
+    )

@@ -8,6 +8,7 @@ import pytest
 from qdrant_admin.core.document import to_html, to_markdown
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.jsonable import to_json
+from qdrant_admin.database.canonical import SCHEME
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.persistence import baseline
 from qdrant_admin.persistence.certificate import certificate
@@ -32,6 +33,26 @@ def test_nothing_has_changed_since(ws: Workspace, tmp_path: Path) -> None:
     assert "as it was at" in report.reason
     assert report.baseline is not None
     assert [check.verdict for check in report.baseline.collections] == ["same"]
+
+
+def test_a_fingerprint_of_another_scheme_is_no_proof_of_anything(ws: Workspace, tmp_path: Path) -> None:
+    """Of an earlier version's report, which does not name its scheme. Its digests are those of another form."""
+    fill(ws)
+    kept = json.loads(to_json(prove(ws)))
+    for check in kept["collections"]:
+        for side in (check["before"], check["after"]):
+            assert side.pop("scheme") == SCHEME
+            side["digest"] = "0" * 64
+    path = tmp_path / "monday.json"
+    path.write_text(json.dumps(kept))
+    report = prove(ws, "none", baseline=baseline.load(path))
+    assert (report.verdict, report.exit_code) == ("inconclusive", 1)
+    assert f"(P1, now {SCHEME}), so the content cannot be compared" in report.reason
+    with ws.database() as database:
+        delete_one(database)
+    report = prove(ws, "none", baseline=baseline.load(path))
+    assert report.verdict == "inconclusive"
+    assert "it had 20 points, it has 19" in report.reason
 
 
 def delete_one(database: Database) -> None:
