@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from qdrant_admin.database.gateway import Database
 from tests.migration.support import unpacked
-from tests.support.real import CACHE, free_port, missing
+from tests.support.real import CACHE, Server, free_port, missing
 
 
 @pytest.fixture
@@ -23,6 +24,25 @@ def chroma(tmp_path: Path) -> Path:
 def local(tmp_path: Path) -> Path:
     """A folder of qdrant-client's embedded mode."""
     return unpacked("qdrant-local", tmp_path)
+
+
+@pytest.fixture(scope="session")
+def shared_other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One more real server for all tests of a worker; use it through `other`, which empties it."""
+    started = Server(tmp_path_factory.mktemp("other")).start()
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def other(shared_other: Server) -> Server:
+    """A second server, running and empty: the source of what goes into `server`. Tests must not stop it."""
+    with Database(shared_other.endpoint) as database:
+        for name in database.names():
+            for snapshot in database.snapshots.listed(name):  # they outlive their collection
+                database.snapshots.delete(name, snapshot.name)
+            database.delete_collection(name)
+    return shared_other
 
 
 @pytest.fixture

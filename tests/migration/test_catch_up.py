@@ -29,20 +29,10 @@ def points(*ids: int, text: str = "first") -> list[Point]:
     return [Point(n, {"text": text}, {"": np.array([n + 1, 1, 2, 3], np.float32)}) for n in ids]
 
 
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A second server, for all of these tests."""
-    started = Server(tmp_path_factory.mktemp("other")).start()
-    yield started
-    started.kill()
-
-
 @pytest.fixture
 def source(other: Server) -> Iterator[Database]:
     """The second server with points 0 to 99 in `notes`."""
     with Database(other.endpoint) as database:
-        for name in database.names():
-            database.delete_collection(name)
         database.create_collection("notes", SPEC)
         database.upsert("notes", points(*range(100)))
         yield database

@@ -28,7 +28,7 @@ from tests.support.real import Server
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 COUNT = 1500
-CHANGES = 12
+CHANGES = 8
 FOLLOWING = {"catch_up": True, "delete_gone": True}
 SOON = DENSE | {"optimizers_config": {"indexing_threshold": 10}}
 """So that indexing is held back, and has to be given back by somebody else than who held it."""
@@ -95,12 +95,12 @@ def test_killed_at_random_moments_it_ends_with_exactly_the_source(  # noqa: PLR0
     kills: int,
     nursery: "subprocess.Popen[bytes]",
     server: Server,
-    other_server: Server,
+    other: Server,
     isolated_home: Path,
     tmp_path: Path,
 ) -> None:
     ws = workspace(server)
-    source = source_of(kind, tmp_path, other_server)
+    source = source_of(kind, tmp_path, other)
     name = "bench" if kind == "chroma" else "c"
     chance = random.Random(f"{kind}{workers}")  # noqa: S311 - the same moments on every run
     fields = {"url": server.url, "grpc_port": server.grpc_port, "source": source, "workers": workers}
@@ -139,15 +139,15 @@ def check(server: Server, source: str, name: str) -> None:
 
 
 def test_killed_while_it_catches_up_it_ends_with_exactly_the_source(
-    nursery: "subprocess.Popen[bytes]", server: Server, other_server: Server, isolated_home: Path, tmp_path: Path
+    nursery: "subprocess.Popen[bytes]", server: Server, other: Server, isolated_home: Path, tmp_path: Path
 ) -> None:
     """The source goes on changing, also while nobody follows it: what is gone there goes, what came later comes."""
     ws = workspace(server)
-    source = source_of("server", tmp_path, other_server)
+    source = source_of("server", tmp_path, other)
     chance = random.Random("catch up")  # noqa: S311 - the same moments on every run
     fields = {"url": server.url, "grpc_port": server.grpc_port, "source": source, "workers": 4, **FOLLOWING}
     kills = 0
-    with Database(other_server.endpoint) as database:
+    with Database(other.endpoint) as database:
         for goal in sorted([0, *(chance.randint(0, COUNT + 4) for _ in range(CHANGES))]):
             kills += run_and_kill(nursery, goal, chance.uniform(0, 0.05), home=str(isolated_home), **fields)
             change(database, chance)
@@ -155,7 +155,7 @@ def test_killed_while_it_catches_up_it_ends_with_exactly_the_source(
     runs = unfinished(ws.store)
     report = last(resume(ws, runs[0], cancel=CancelToken())) if runs else moved(ws, source, **FOLLOWING)
     assert report.verdict == "verified"
-    assert everything(server, "c") == everything(other_server, "c")
+    assert everything(server, "c") == everything(other, "c")
     assert unfinished(ws.store) == []
 
 
@@ -165,19 +165,3 @@ def change(database: Database, chance: random.Random) -> None:
     database.delete_points("c", gone)
     points = [Point(n, {"n": chance.random()}, {"": np.array([n, 1, 2, 3], dtype=np.float32)}) for n in other + new]
     database.upsert("c", points)
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    one = Server(tmp_path_factory.mktemp("other")).start()
-    yield one
-    one.kill()
-
-
-@pytest.fixture
-def other_server(other: Server) -> Server:
-    """A second server, empty."""
-    with Database(other.endpoint) as database:
-        for name in database.names():
-            database.delete_collection(name)
-    return other

@@ -6,11 +6,14 @@ from typing import Any
 import httpx
 import pytest
 
-from qdrant_admin.core.errors import NotFound, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import NotFound, Refused, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import CollectionSpec, VectorSpec
+from qdrant_admin.migration.run import migrate
 from qdrant_admin.migration.sources.chroma_server import ChromaServer
 from qdrant_admin.migration.uri import parse
-from tests.migration.support import moved, planned, workspace
+from tests.migration.support import last, moved, planned, workspace
 from tests.support.real import Server, free_port
 
 pytestmark = pytest.mark.server
@@ -49,9 +52,22 @@ def test_no_chroma_there(server: Server) -> None:
         ChromaServer(parse(f"chroma+{server.url}"))
 
 
-def test_a_qdrant_server_arrives_with_its_configuration(server: Server, own_server: Server, local: Path) -> None:
-    assert moved(workspace(own_server), f"qdrant-local:{local}").verdict == "verified"
-    with httpx.Client(base_url=own_server.url) as http:
+def test_a_qdrant_collection_that_was_made_again_is_not_the_one_of_the_plan(server: Server, other: Server) -> None:
+    ws, source = workspace(server), f"qdrant+{other.url}?grpc_port={other.grpc_port}"
+    with Database(other.endpoint) as database:
+        database.create_collection("c", CollectionSpec(vectors=(VectorSpec(size=4, distance="Dot"),)))
+        plan = planned(ws, source)
+        database.delete_collection("c")
+        database.create_collection("c", CollectionSpec(vectors=(VectorSpec(size=4, distance="Euclid"),)))
+    with pytest.raises(Refused, match="changed since"):
+        last(migrate(ws, plan, cancel=CancelToken()))
+    with Database(server.endpoint) as database:
+        assert database.names() == []
+
+
+def test_a_qdrant_server_arrives_with_its_configuration(server: Server, other: Server, local: Path) -> None:
+    assert moved(workspace(other), f"qdrant-local:{local}").verdict == "verified"
+    with httpx.Client(base_url=other.url) as http:
         body: dict[str, Any] = {"hnsw_config": {"m": 24}, "optimizers_config": {"indexing_threshold": 5000}}
         body |= {"quantization_config": {"scalar": {"type": "int8"}}, "metadata": {"owner": "me"}}
         http.patch("/collections/debian_memories", json=body).raise_for_status()
@@ -60,9 +76,9 @@ def test_a_qdrant_server_arrives_with_its_configuration(server: Server, own_serv
             "field_schema": {"type": "keyword", "is_tenant": True},
         }
         http.put("/collections/debian_memories/index?wait=true", json=index).raise_for_status()
-    report = moved(workspace(server), f"qdrant+{own_server.url}?grpc_port={own_server.grpc_port}")
+    report = moved(workspace(server), f"qdrant+{other.url}?grpc_port={other.grpc_port}")
     assert (report.verdict, [one.verified for one in report.collections]) == ("verified", [100, 3])
-    with Database(own_server.endpoint) as source, Database(server.endpoint) as target:
+    with Database(other.endpoint) as source, Database(server.endpoint) as target:
         for name in source.names():
             left, right = source.collection(name), target.collection(name)
             assert left.config == right.config

@@ -43,22 +43,10 @@ def uri(server: Server) -> str:
     return f"qdrant+{server.url}?grpc_port={server.grpc_port}"
 
 
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A second server, for all of these tests."""
-    started = Server(tmp_path_factory.mktemp("other")).start()
-    yield started
-    started.kill()
-
-
 @pytest.fixture
 def source(other: Server) -> Iterator[Database]:
     """The second server with 200 points in `notes`, which has an alias, and none in `empty`."""
     with Database(other.endpoint) as database:
-        for name in database.names():
-            for snapshot in database.snapshots.listed(name):  # they outlive their collection
-                database.snapshots.delete(name, snapshot.name)
-            database.delete_collection(name)
         fill(database, "notes", 200)
         fill(database, "empty", 0)
         database.set_alias("current", "notes")

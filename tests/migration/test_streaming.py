@@ -134,7 +134,7 @@ def records(batch: Any) -> list[Record]:
 
 
 @server_needed
-def test_what_cannot_pass_as_bytes_arrives_all_the_same_or_is_rejected(server: Server, own_server: Server) -> None:
+def test_what_cannot_pass_as_bytes_arrives_all_the_same_or_is_rejected(server: Server, other: Server) -> None:
     deep: Any = "bottom"
     for _ in range(45):
         deep = {"in": deep}
@@ -142,10 +142,10 @@ def test_what_cannot_pass_as_bytes_arrives_all_the_same_or_is_rejected(server: S
     points[7].payload["deep"] = deep
     points[11].payload["large"] = 2**63 + 5
     points[13].payload["big"] = 1e300
-    with Database(own_server.endpoint) as database:
+    with Database(other.endpoint) as database:
         database.create_collection("c", CollectionSpec(vectors=(VectorSpec(size=4, distance="Dot"),)))
         database.upsert("c", points)
-    source = f"qdrant+{own_server.url}?grpc_port={own_server.grpc_port}"
+    source = f"qdrant+{other.url}?grpc_port={other.grpc_port}"
     report = moved(workspace(server), source, method="stream")
     (result,) = report.collections
     assert (result.read, result.written, result.rejected, result.verified) == (40, 39, 1, 39)

@@ -58,12 +58,12 @@ def test_two_folders_into_one_server(server: Server, tmp_path: Path) -> None:
     assert verdicts == {"notes_0": "verified", "notes_1": "verified"}
 
 
-def test_twice_the_same_collection_of_a_server(server: Server, own_server: Server, tmp_path: Path) -> None:
+def test_twice_the_same_collection_of_a_server(server: Server, other: Server, tmp_path: Path) -> None:
     folder = local_store(tmp_path / "source", {"notes": numbered(400)})
-    assert moved(workspace(own_server), f"qdrant-local:{folder}").verdict == "verified"
-    source = f"qdrant+{own_server.url}?grpc_port={own_server.grpc_port}"
+    assert moved(workspace(other), f"qdrant-local:{folder}").verdict == "verified"
+    source = f"qdrant+{other.url}?grpc_port={other.grpc_port}"
     assert at_once(server, {"a": source, "b": source}) == {"a": "verified", "b": "verified"}
-    with Database(own_server.endpoint) as database:
+    with Database(other.endpoint) as database:
         assert database.snapshots.listed("notes") == []
 
 
@@ -107,15 +107,15 @@ def test_a_limit_below_the_size_of_a_batch(server: Server, tmp_path: Path) -> No
     assert slow.turned_away > 0
 
 
-def test_a_source_that_wants_to_be_asked_less_often(server: Server, own_server: Server, tmp_path: Path) -> None:
+def test_a_source_that_wants_to_be_asked_less_often(server: Server, other: Server, tmp_path: Path) -> None:
     folder = local_store(tmp_path / "source", {"notes": numbered(300)})
-    assert moved(workspace(own_server), f"qdrant-local:{folder}").verdict == "verified"
+    assert moved(workspace(other), f"qdrant-local:{folder}").verdict == "verified"
     for method, often in (("stream", 4), ("snapshot", 2)):
 
         def now_and_then(number: int, path: str, _: bytes, often: int = often) -> bool:
             return ("/points/scroll" in path or "/snapshots" in path) and number % often == 0 and number < 80
 
-        with limited(own_server.url, now_and_then) as (endpoint, seen):
+        with limited(other.url, now_and_then) as (endpoint, seen):
             report = moved(workspace(server), f"qdrant+{endpoint.url}", batch_size=20, method=method, to=method)
         assert (report.verdict, report.collections[0].method) == ("verified", method)
         assert seen.turned_away > 0
