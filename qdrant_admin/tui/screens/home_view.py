@@ -14,6 +14,7 @@ from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.job_list import step_row
 
 WIDE, NORMAL = 140, 92
+OPERATION_WIDTH = 12
 ACTION_KEYS: dict[str, tuple[str, str]] = {
     "up": ("s", "start"),
     "restart": ("a", "restart"),
@@ -256,6 +257,6 @@ def recent(model: HomeModel, width: int, *, most: int = 8) -> list[Content]:
     for entry in model.history[:most]:
         when = look.fit(look.muted(words.clock(entry.started_at, model.now)), 14)
         verdict = look.fit(look.state(entry.verdict), 16)
-        row = look.line(when, look.fit(look.text(entry.operation), 9), verdict, look.muted(entry.summary))
+        row = look.line(when, look.fit(look.text(entry.operation), OPERATION_WIDTH), verdict, look.muted(entry.summary))
         rows.append(look.linked(look.cut(row, width), f"screen.open({entry.id})"))
     return rows if model.history else [*rows, look.muted("nothing yet: what you do here is kept, with its report")]

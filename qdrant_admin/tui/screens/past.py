@@ -3,11 +3,12 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import DataTable
 
@@ -76,10 +77,39 @@ class ReportDialog(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """What and when, then everything that was found."""
         head = look.line((self._entry.operation, "bold"), "   ", look.state(self._entry.verdict))
-        rows = json.dumps(json.loads(self._report), indent=2, ensure_ascii=False).splitlines()
         with Vertical(classes="dialog -large"):
             yield Plain(head, classes="dialog-title")
             yield Plain(look.muted(self._entry.summary), classes="dialog-body")
             with VerticalScroll(classes="details"):
-                yield Plain(look.lines(*[look.text(row) for row in rows]))
+                yield Plain(look.lines(*told(json.loads(self._report))))
             yield Plain(look.keys(("esc", "close", "screen.dismiss(None)")), classes="dialog-keys")
+
+
+def told(report: dict[str, Any], depth: int = 0) -> list[Content]:
+    """What a report holds, name by name; what is empty is left out."""
+    known = {name: value for name, value in report.items() if value not in (None, "", [], {})}
+    width = max((len(name) for name, value in known.items() if not isinstance(value, dict | list)), default=0) + 2
+    rows: list[Content] = []
+    for name, value in known.items():
+        label, indent = name.replace("_", " "), "  " * depth
+        if isinstance(value, dict):
+            rows += [look.line(indent, (label, "bold")), *told(value, depth + 1)]
+        elif isinstance(value, list):
+            rows += [look.line(indent, (label, "bold")), *_listed(value, depth + 1)]
+        else:
+            rows.append(look.line(indent, look.fit(look.muted(label), width), _plain(value)))
+    return rows
+
+
+def _listed(values: list[Any], depth: int) -> list[Content]:
+    rows: list[Content] = []
+    for value in values:
+        if isinstance(value, dict):
+            rows += [*told(value, depth), Content("")]
+        else:
+            rows.append(look.line("  " * depth, _plain(value)))
+    return rows
+
+
+def _plain(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
