@@ -144,6 +144,16 @@ def test_a_collection_that_appeared_is_named(ws: Workspace) -> None:
     assert report.verdict == "changed"
 
 
+def test_a_collection_that_was_emptied_is_lost_and_every_point_of_it_is_named(ws: Workspace) -> None:
+    fill(ws)
+    report = prove(ws, mutate=lambda database: database.delete_points("memories", list(range(20))))
+    (check,) = report.collections
+    assert (report.verdict, check.verdict, check.missing) == ("lost", "lost", 20)
+    assert check.after is not None
+    assert check.after.points == 0
+    assert {one.id for one in check.points if one.what == "missing"} == {str(number) for number in range(20)}
+
+
 def test_a_collection_emptied_and_made_anew_is_lost(ws: Workspace) -> None:
     fill(ws)
 
