@@ -13,9 +13,6 @@ from qdrant_admin.migration.sources.base import Source
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
-RESTORE_BYTES_A_SECOND = 60e6
-"""For the estimate of time: what two shared cores wrote, sent and took in, both servers on the same machine."""
-
 
 class Chosen(NamedTuple):
     """How one collection is copied."""

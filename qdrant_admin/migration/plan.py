@@ -16,8 +16,9 @@ from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, ids, staging
 from qdrant_admin.migration.compare import sample_of
+from qdrant_admin.migration.estimates import Estimates
 from qdrant_admin.migration.fit import misfits
-from qdrant_admin.migration.methods import RESTORE_BYTES_A_SECOND, Chosen, Methods
+from qdrant_admin.migration.methods import Chosen, Methods
 from qdrant_admin.migration.origins import was_filled
 from qdrant_admin.migration.reports import (
     CollectionPlan,
@@ -43,9 +44,6 @@ WORKERS = 4
 MAX_WORKERS = 32
 _PAYLOAD_GUESS = 1024
 """Bytes a point, for the estimate of space: text and metadata of a short memory, and the graph."""
-
-_BYTES_A_SECOND = 20e6
-"""For the estimate of time: what two shared cores copied, the server on the same machine."""
 _SPANS_A_WORKER = 4
 _SPAN_POINTS = 256
 """A span of fewer points costs more than it brings."""
@@ -160,6 +158,12 @@ class _Planner:
         existing = {info.name: info for info in database.collections()}
         aliases = database.aliases()
         self._methods = Methods(self._options.method, self._source, database)
+        self._estimates = Estimates(
+            self._ws.store,
+            profile=self._ws.settings.name,
+            target=self._ws.runtime.endpoint.url,
+            scheme=self._uri.scheme,
+        )
         plans = tuple(self._collection(collection, existing, aliases) for collection in found)
         kind = kind_of(self._uri.scheme)
         if kind is not None and not kind.tested:
@@ -237,7 +241,7 @@ class _Planner:
             self._problem("warning", found.name, again)
         action = self._action(found, info)
         chosen = self._method(found.name, info) if action != "skip" else Chosen("stream", "")
-        rate = RESTORE_BYTES_A_SECOND if chosen.method == "snapshot" else _BYTES_A_SECOND
+        estimate = self._estimates.of(octets, chosen.method)
         return CollectionPlan(
             source=found.name,
             target=target,
@@ -253,7 +257,8 @@ class _Planner:
             payload=found.payload,
             aliases=found.aliases,
             estimated_bytes=octets,
-            estimated_seconds=octets / rate,
+            estimated_seconds=estimate.seconds,
+            estimated_from=estimate.runs,
             method=chosen.method,
             method_why=chosen.why,
             spans=self._spans(found) if action != "skip" and chosen.method == "stream" else WHOLE,

@@ -69,7 +69,9 @@ class CollectionPlan(Frozen):
     replaces: str = ""
     """What that alias pointed to when this was planned; empty when there was none of that name."""
     estimated_seconds: float | None = None
-    """A guess at how long the copy takes; None when there is nothing to guess from."""
+    """How long it takes from the first point to the verdict; None when there is nothing to tell it from."""
+    estimated_from: int = 0
+    """How many earlier migrations of the same kind of source say so; 0: it is a guess."""
 
 
 class PlanReport(Report):

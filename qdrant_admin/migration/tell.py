@@ -176,9 +176,21 @@ def how(plan: PlanReport) -> list[tuple[str, str]]:
         ("catch-up", CATCH_UP[catch_up(plan)] if plan.catch_up else ""),
         *[("ids", text) for text in dict.fromkeys(one.ids for one in taken if one.ids)],
         *[("payload", text) for text in dict.fromkeys(one.payload for one in taken if one.payload)],
+        ("time", takes(plan)),
         ("space", f"about {words.size(needed)}" if needed else ""),
     ]
     return [(label, text) for label, text in rows if text]
+
+
+def takes(plan: PlanReport) -> str:
+    """How long it takes, and who says so; empty when nobody can tell."""
+    taken = [one for one in plan.collections if one.action != "skip"]
+    known = [one.estimated_seconds for one in taken if one.estimated_seconds is not None]
+    if not known or len(known) != len(taken):
+        return ""
+    runs = min(one.estimated_from for one in taken)
+    told = f"as {words.counted(runs, 'earlier run')} went" if runs else "a first guess"
+    return f"about {words.duration(sum(known))}, {told}"
 
 
 def catch_up(plan: PlanReport) -> str:

@@ -10,7 +10,7 @@ import pytest
 from qdrant_admin.core.errors import BadInput, Refused
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
-from qdrant_admin.migration import ids
+from qdrant_admin.migration import ids, tell
 from qdrant_admin.migration.reports import PlanReport
 from tests.benchmarks import stores
 from tests.migration.support import local_store, moved, numbered, planned, workspace
@@ -33,6 +33,20 @@ def test_a_plan_says_what_would_be_made_and_writes_nothing(server: Server, chrom
     assert PlanReport.model_validate_json(report.model_dump_json()) == report
     with Database(server.endpoint) as database:
         assert database.names() == []
+
+
+def test_the_time_is_told_as_earlier_runs_of_this_kind_went(server: Server, tmp_path: Path) -> None:
+    ws = workspace(server)
+    source = f"qdrant-local:{local_store(tmp_path / 's', {'c': numbered(1200)})}"
+    [guess] = planned(ws, source).collections
+    assert guess.estimated_from == 0
+    report = moved(ws, source, to="a")
+    assert moved(ws, f"qdrant-local:{local_store(tmp_path / 'few', {'few': numbered(3)})}").verdict == "verified"
+    plan = planned(ws, source, to="b")
+    [told] = plan.collections
+    assert told.estimated_from == 1
+    assert told.estimated_seconds == pytest.approx(report.seconds)
+    assert dict(tell.how(plan))["time"].endswith("as 1 earlier run went")
 
 
 @pytest.mark.parametrize(
