@@ -5,7 +5,7 @@ does not depend on order, segments or transport. Memory stays flat: points pass 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +18,7 @@ from qdrant_admin.database.models import CollectionInfo, PointId, VectorKind
 from qdrant_admin.database.pages import Page
 from qdrant_admin.database.probes import Probe, ProbeFinder
 from qdrant_admin.database.sampling import Sample
+from qdrant_admin.database.searches import Answer, Search, ask, search_words, searches_of
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
@@ -46,6 +47,8 @@ class Fingerprint:
     payload_schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     filtered: Mapping[Probe, int] = field(default_factory=dict)
     """Exact counts by filter on every indexed field."""
+    searches: Mapping[Search, Answer] = field(default_factory=dict)
+    """What exact searches on every vector answer."""
     non_finite: int = 0
     """Points with NaN or an infinity in a vector."""
     sample: Sample | None = None
@@ -106,7 +109,7 @@ def fingerprint(
     *,
     cancel: CancelToken,
     on_points: Callable[[int], None] = lambda _: None,
-    probes: Sequence[Probe] | None = None,
+    earlier: Fingerprint | None = None,
 ) -> Fingerprint:
     """Read a whole collection and take its fingerprint.
 
@@ -115,13 +118,13 @@ def fingerprint(
         name: the collection.
         cancel: looked at between pages.
         on_points: called with the number of points of each page.
-        probes: the filters to count; None to take some from the points. A second fingerprint asks those of the first.
+        earlier: the fingerprint that this one will be compared with: it counts and searches what that one did.
 
     Raises:
         ServerTrouble: the collection is there and cannot be read.
         AdminError: as the gateway.
     """
-    reading = Reading(database, name, probes)
+    reading = Reading(database, name, earlier)
     try:
         for seen in reading.pages(cancel):
             on_points(seen)
@@ -138,11 +141,11 @@ class Reading:
         self,
         database: "Database",
         name: str,
-        probes: Sequence[Probe] | None = None,
+        earlier: Fingerprint | None = None,
         sample: Callable[[int], Sample] | None = None,
     ) -> None:
         """As `fingerprint`; `sample` makes a sample for a number of points."""
-        self._database, self._name, self._probes = database, name, probes
+        self._database, self._name, self._earlier = database, name, earlier
         self._sampled = 0
         self.info: CollectionInfo = database.collection(name)
         self.ledger = Ledger()
@@ -152,7 +155,7 @@ class Reading:
             raise ServerTrouble(f"collection {name} cannot be read", why=self.info.trouble)
         self._sample = sample(self.info.points or 0) if sample else None
         self._kinds: dict[str, VectorKind] = {spec.name: spec.kind for spec in self.info.vectors}
-        self._finder = ProbeFinder(self.info.payload_schema) if probes is None else None
+        self._finder = ProbeFinder(self.info.payload_schema) if earlier is None else None
 
     def pages(self, cancel: CancelToken) -> Iterator[int]:
         """Read on; yields the number of points after each page."""
@@ -195,28 +198,36 @@ class Reading:
             yield hashed if point is None else hash_point(point, self._kinds)
 
     def finish(self) -> Fingerprint:
-        """Count by filter, and put everything together."""
+        """Search, count by filter, and put everything together."""
         self.ledger.finish()
-        filtered = {}
-        for probe in self._finder.probes() if self._finder is not None else self._probes or ():
-            try:
-                filtered[probe] = self._database.count(self._name, filter=probe.filter)
-            except (RequestRejected, BadInput):  # the index was dropped under strict mode: the schema tells of it
-                continue
+        searches = searches_of(self._database, self._name, self.info.vectors) if self._points else ()
+        if self._earlier is not None:
+            searches = tuple(self._earlier.searches)
         return Fingerprint(
             name=self._name,
             points=self._points,
-            counted=self._database.count(self._name),
             digest=f"{self._sum:064x}",
             ledger=self.ledger,
             config=self.info.config,
             aliases=self.info.aliases,
             payload_schema=self.info.payload_schema,
-            filtered=filtered,
+            searches=ask(self._database, self._name, searches),
+            filtered=self._filtered(),
             non_finite=self._non_finite,
             sample=self._sample,
             sampled=self._sampled,
+            counted=self._database.count(self._name),
         )
+
+    def _filtered(self) -> dict[Probe, int]:
+        probes = self._finder.probes() if self._finder is not None else ()
+        counts = {}
+        for probe in self._earlier.filtered if self._earlier is not None else probes:
+            try:
+                counts[probe] = self._database.count(self._name, filter=probe.filter)
+            except (RequestRejected, BadInput):  # the index was dropped under strict mode: the schema tells of it
+                continue
+        return counts
 
 
 def compare(before: Fingerprint, after: Fingerprint) -> Comparison:
@@ -265,8 +276,9 @@ def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[str]:
         if words:
             changed.add(name)
             yield words
-    if not _content_differs(before, after):  # other points have other counts, which would say nothing new
+    if not _content_differs(before, after):  # other points have other counts and neighbours, which says nothing new
         yield from _count_words(before, after, changed)
+        yield from search_words(before.searches, after.searches)
 
 
 def _config_words(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

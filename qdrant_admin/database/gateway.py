@@ -1,5 +1,6 @@
 """The one narrow gateway to what a Qdrant holds. No type of qdrant-client, gRPC or httpx leaves it."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from qdrant_admin.database.models import (
     PointId,
     PointPage,
     Sparse,
+    Vector,
 )
 from qdrant_admin.database.names import check_collection_name
 from qdrant_admin.database.pages import Page
@@ -28,6 +30,7 @@ from qdrant_admin.database.rest_points import Kinds, RestPoints, point_from_json
 from qdrant_admin.database.snapshots import Snapshots
 
 if TYPE_CHECKING:
+    from qdrant_admin.database.found_points import FoundPoints
     from qdrant_admin.database.wire import WirePage
 
 _IDS_A_PAGE = 10_000
@@ -206,6 +209,11 @@ class Database(Catalog):
                 return
             offset, behind = following, None
 
+    def found(self, name: str, ids: Sequence[PointId]) -> "FoundPoints":
+        """The points of these ids (as a server keeps them) that exist, left as they came; only where `carries_wire`."""
+        check_collection_name(name)
+        return self._bulk.found(name, ids)
+
     def upsert_wire(self, name: str, page: "WirePage", *, wait: bool = True) -> None:
         """Write a page of another server as it came. Nothing in it is looked at; see `WirePage.look`."""
         check_collection_name(name)
@@ -258,23 +266,29 @@ class Database(Catalog):
         return [Hit(point_from_json(raw, kinds), float(raw["score"])) for raw in found]
 
     def nearest(
-        self, name: str, vectors: Sequence[Floats], *, using: str = "", limit: int, exact: bool
+        self, name: str, vectors: Sequence[Vector], *, using: str = "", limit: int, exact: bool
     ) -> list[list[tuple[PointId, float]]]:
         """Ids and scores of the points nearest to each of some vectors, the best first; all in one request.
 
         Args:
             name: collection or alias.
-            vectors: dense ones.
+            vectors: of any kind.
             using: name of the vector that is searched.
             limit: points for each.
-            exact: whether every point is looked at, instead of following the index.
+            exact: whether every point is looked at, as it is stored, instead of following the index.
         """
         versions.require(self.server().version, versions.Feature.QUERY)
-        each = {"limit": limit, "with_payload": False, "with_vector": False, "params": {"exact": exact}}
+        params: dict[str, Any] = {"exact": True, "quantization": {"ignore": True}} if exact else {"exact": False}
+        each = {"limit": limit, "with_payload": False, "with_vector": False, "params": params}
         each |= {"using": using} if using else {}
         body = {"searches": [{"query": vector_to_json(vector), **each} for vector in vectors]}
         answers = self._rest.call("POST", f"{self._path(name)}/points/query/batch", body, timeout=self._slow)
-        return [[(point_id(one["id"]), float(one["score"])) for one in answer["points"]] for answer in answers]
+        return [[(point_id(one["id"]), _score(one["score"])) for one in answer["points"]] for answer in answers]
+
+
+def _score(said: float | None) -> float:
+    """A score; REST has no word for one that is not finite."""
+    return math.nan if said is None else float(said)
 
 
 def _wait(wait: bool) -> dict[str, str]:  # the flag itself is the word

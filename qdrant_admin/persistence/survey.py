@@ -81,7 +81,8 @@ def take(
         chosen: names of the collections to read; empty for all that are there.
         step: id of the step in the events.
         cancel: looked at between pages.
-        earlier: the survey that this one will be compared with: the same filters are counted, the same points read.
+        earlier: the survey that this one will be compared with: the same filters are counted, the same searches
+            made, the same points read.
         sample: of about how many points of a collection the content is read; None: of all.
     """
     every = "every point" if sample is None else f"every id and of {counted(sample, 'point')} a collection"
@@ -120,8 +121,7 @@ def _one(
     sample: int | None,
 ) -> Generator[Event, None, None]:
     known = earlier.fingerprints.get(name) if earlier else None
-    probes = None if known is None else tuple(known.filtered)
-    reading = Reading(database, name, probes, _sampler(known, sample))
+    reading = Reading(database, name, known, _sampler(known, sample))
     try:
         pace = Pace(step, reading.info.points, item=name)
         yield pace.event()

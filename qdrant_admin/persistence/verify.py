@@ -310,6 +310,7 @@ class _Check:
             verdict = worse(verdict, baseline.verdict)
             reason = with_baseline(reason, judgement.verdict, baseline)
         filters = sum(len(print_.filtered) for print_ in self._before.fingerprints.values())
+        searches = sum(len(print_.searches) for print_ in self._before.fingerprints.values())
         return VerifyReport(
             profile=self._ws.settings.name,
             how=self._options.how,
@@ -326,6 +327,7 @@ class _Check:
             sample=self._options.sample,
             checks=self._looked_at()
             + (f", {counted(filters, 'filtered count')}" if filters else "")
+            + (f", {counted(searches, 'exact search', 'exact searches')}" if searches else "")
             + ", configuration, payload indexes, aliases",
             cause=cause,
             fix=fix,
