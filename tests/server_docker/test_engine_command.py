@@ -9,6 +9,7 @@ import pytest
 
 from qdrant_admin.config.file import read_profiles, write_profile
 from qdrant_admin.config.profile import Profile
+from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AccessDenied, EngineUnavailable, Unsupported
 from qdrant_admin.server.docker import engine_command
 from qdrant_admin.server.docker.engine import Engine
@@ -17,6 +18,10 @@ from qdrant_admin.server.docker.engine_command import commands_for, run
 
 def engine(product: str, address: str = "unix:///var/run/docker.sock") -> Engine:
     return Engine(address=address, product=product, why="a test", api_version="1.41")
+
+
+def settings(*engine_restart: str) -> Settings:
+    return Settings(name="work", profile=Profile(engine_restart=engine_restart or None))
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_every_engine_has_its_own_way(systemd: Path, product: str, address: str, command: str) -> None:
-    assert " ".join(commands_for(engine(product, address), None)[0]) == command
+    assert " ".join(commands_for(engine(product, address), settings())[0]) == command
 
 
 def test_the_service_of_the_system_is_root_s_and_nobody_is_asked_for_a_password(
@@ -47,7 +52,7 @@ def test_the_service_of_the_system_is_root_s_and_nobody_is_asked_for_a_password(
 ) -> None:
     for user, command in ((0, "systemctl restart docker"), (1000, "sudo -n systemctl restart docker")):
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
-        assert " ".join(commands_for(engine("Docker Engine 28.2.2"), None)[0]) == command
+        assert " ".join(commands_for(engine("Docker Engine 28.2.2"), settings())[0]) == command
 
 
 @pytest.mark.parametrize(
@@ -63,15 +68,15 @@ def test_what_cannot_be_restarted_from_here_says_why_and_how_to_name_the_command
     systemd: Path, product: str, address: str, why: str
 ) -> None:
     with pytest.raises(Unsupported, match=why) as error:
-        commands_for(engine(product, address), None)
-    assert "engine_restart=" in error.value.fix
-    assert commands_for(engine(product, address), ["my", "way"]) == (("my", "way"),)
+        commands_for(engine(product, address), settings())
+    assert error.value.fix.startswith("qdrant-admin profiles set work engine_restart=")
+    assert commands_for(engine(product, address), settings("my", "way")) == (("my", "way"),)
 
 
 def test_an_engine_that_nobody_looks_after_is_not_ended(systemd: Path) -> None:
     systemd.rmdir()
     with pytest.raises(Unsupported, match="no service of systemd"):
-        commands_for(engine("Docker Engine 28.2.2"), None)
+        commands_for(engine("Docker Engine 28.2.2"), settings())
 
 
 def test_the_profile_names_the_command_in_one_text_or_as_words() -> None:

@@ -56,16 +56,16 @@ class PrivateEngine:
         process = self._process()
         if process is not None:
             process.send_signal(how)
-            self._until(lambda: self._process() is None, "it does not end")
+            self._until(lambda: self._process() is None and not self._listens(), "it does not end")
 
     def answers(self) -> bool:
         """Whether it takes requests."""
+        if not self._listens():  # docker-py leaks the socket of a connection that fails
+            return False
         try:
-            with socket.socket(socket.AF_UNIX) as probe:  # docker-py leaks the socket of a connection that fails
-                probe.connect(f"{self.folder}/sock")
             with self.client() as api:
                 return bool(api.ping())
-        except (OSError, docker.errors.DockerException):
+        except docker.errors.DockerException:
             return False
 
     def client(self) -> docker.APIClient:
@@ -105,6 +105,14 @@ class PrivateEngine:
         for mount in sorted((one for one in mounts if one.startswith(f"{self.folder}/")), reverse=True):
             subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _listens(self) -> bool:
+        try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(f"{self.folder}/sock")
+        except OSError:
+            return False
+        return True
 
     def _left(self) -> Iterator[psutil.Process]:
         """Processes that name our folder: its containerd and the shims of its containers."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AccessDenied, EngineUnavailable, Unsupported
 from qdrant_admin.core.text import plain
 from qdrant_admin.server.docker.engine import Engine
@@ -17,21 +18,29 @@ RUN_SECONDS = 300
 _SYSTEM_SOCKETS = {"/var/run/docker.sock", "/run/docker.sock"}
 _SYSTEMD = Path("/run/systemd/system")
 """Is there where systemd runs."""
-_MANUAL = 'qdrant-admin profiles set local engine_restart="sudo -n systemctl restart docker"'
 
 
-def commands_for(engine: Engine, asked: Sequence[str] | None) -> tuple[Command, ...]:
+def commands_for(engine: Engine, settings: Settings) -> tuple[Command, ...]:
     """The commands that restart this engine, one after the other. None of them ever asks for a password.
 
     Args:
         engine: the one that is to be restarted.
-        asked: the profile's own `engine_restart`, which wins over everything.
+        settings: of the profile, whose own `engine_restart` wins over everything.
 
     Raises:
         Unsupported: nobody knows how, or it cannot be done from here.
     """
+    asked = settings.profile.engine_restart
     if asked:
-        return (tuple(asked),)
+        return (asked,)
+    try:
+        return _known(engine)
+    except Unsupported as error:
+        told = f'qdrant-admin profiles set {settings.name} engine_restart="sudo -n systemctl restart docker"'
+        raise Unsupported(error.what, why=error.why, fix=told) from error
+
+
+def _known(engine: Engine) -> tuple[Command, ...]:
     if not engine.local:
         raise _unsupported(engine, f"it runs on another machine ({engine.address})")
     path = engine.address.removeprefix("unix://")
@@ -62,7 +71,9 @@ def run(commands: Sequence[Command]) -> None:
             )
         except FileNotFoundError as error:
             what = f"the engine cannot be restarted: there is no program {command[0]}"
-            raise Unsupported(what, why=f"asked for: {words}", fix=_MANUAL) from error
+            raise Unsupported(
+                what, why=f"it was to be restarted by `{words}`", fix="qdrant-admin config show"
+            ) from error
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineUnavailable(f"the engine could not be restarted by `{words}`", why=str(error)) from error
         if done.returncode:
@@ -100,4 +111,4 @@ def _colima_profile(path: str) -> str:
 
 
 def _unsupported(engine: Engine, why: str) -> Unsupported:
-    return Unsupported(f"{engine.product} cannot be restarted from here", why=why, fix=_MANUAL)
+    return Unsupported(f"{engine.product} cannot be restarted from here", why=why)

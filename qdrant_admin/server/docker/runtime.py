@@ -218,7 +218,7 @@ class DockerRuntime:
             return others_running(api, found["Id"] if found else "")
 
     def _engine_commands(self) -> tuple[Command, ...]:
-        return commands_for(self.engine, self.settings.profile.engine_restart)
+        return commands_for(self.engine, self.settings)
 
     def remove(self, cancel: CancelToken) -> Events:
         """Remove the container. Its volumes stay."""
