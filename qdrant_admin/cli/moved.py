@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from qdrant_admin.cli.drawing import advice, cell, facts, listing, state
+from qdrant_admin.cli.drawing import TONES, advice, cell, facts, listing, state
 from qdrant_admin.core import words
 
 if TYPE_CHECKING:
@@ -31,9 +31,11 @@ def move_plan(report: "MovePlanReport", ascii_only: bool) -> RenderableType:
 
 def moved(report: "MoveReport", ascii_only: bool) -> RenderableType:
     """The verdict, each collection before and after, and where the old data is."""
-    head = state(report.verdict, ascii_only=ascii_only, bold=True)
+    look = words.state(report.verdict)
+    symbol = look.ascii if ascii_only else look.symbol
+    head = f"{symbol} {look.word if report.moved else 'not moved'}".upper()
     parts: list[RenderableType] = [
-        Text.assemble((head.plain.upper(), head.style), "   ", cell(report.reason, ascii_only, "bold")),
+        Text.assemble((head, f"bold {TONES[look.tone]}"), "   ", cell(report.reason, ascii_only, "bold")),
         cell(f"  {report.summary()}", ascii_only, "dim"),
     ]
     if report.collections:

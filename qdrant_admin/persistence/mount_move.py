@@ -209,6 +209,8 @@ class _Run:
             judgement = judge(self._before, self._after, database, "none", ())
         if judgement.verdict == "persisted":
             judgement = judgement._replace(reason="every point, setting and alias is as it was")
+        elif judgement.verdict != "inconclusive":
+            judgement = judgement._replace(reason=f"the copy is not the same: {judgement.reason}")
         good = judgement.verdict == "persisted"
         yield StepFinished(step="compare", outcome="ok" if good else "failed", detail=judgement.reason)
         self._move.end_trial()
@@ -256,7 +258,7 @@ class _Run:
         return MoveReport(
             profile=self._ws.settings.name,
             verdict=judgement.verdict,
-            reason=judgement.reason if moved else f"{judgement.reason}; the server is on its old storage, as it was",
+            reason=judgement.reason,
             fix="" if moved else again,
             server_version=self._before.version,
             storage=f"volume {self._move.volume}" if moved else _words(self._state),

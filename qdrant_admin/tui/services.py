@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from qdrant_admin.migration.checkpoint import UnfinishedRun
     from qdrant_admin.migration.plan import PlanOptions
     from qdrant_admin.migration.reports import MigrationReport, PlanReport
+    from qdrant_admin.persistence.mount_reports import MovePlanReport
     from qdrant_admin.persistence.options import CrashOptions
     from qdrant_admin.persistence.reports import CrashReport, VerifyReport
     from qdrant_admin.persistence.trends import TrendReport
@@ -188,6 +189,19 @@ class Services:
         from qdrant_admin.lifecycle.doctor import doctor
 
         return doctor(self.workspace, cancel=cancel)
+
+    def plan_move(self) -> "MovePlanReport":
+        """What moving the data to a volume would do."""
+        from qdrant_admin.persistence.mount_move import plan_move
+
+        return plan_move(self.workspace)
+
+    def move_storage(self, cancel: CancelToken) -> Events:
+        """Move the data to a volume, and prove that all of it is there."""
+        from qdrant_admin.persistence.mount_move import move_storage
+
+        yield from move_storage(self.workspace, cancel=cancel)
+        self.reload()  # the profile may name another volume now
 
     def adopt(self, cancel: CancelToken) -> Events:
         """Put our mark on a server that was made by others."""

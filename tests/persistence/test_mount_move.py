@@ -182,7 +182,7 @@ def test_a_copy_that_differs_is_thrown_away_and_the_old_server_is_back(bench: Be
             report = event.report
     assert isinstance(report, MoveReport)
     assert (report.verdict, report.moved, report.exit_code) == ("lost", False, 1)
-    assert "memories: 1 point missing" in report.reason
+    assert report.reason == "the copy is not the same: memories: 1 point missing"
     assert bench.api.inspect_container(bench.name)["Id"] == before
     assert (bench.containers(), bench.volumes()) == ({bench.name}, set())
     assert bench.holds() == POINTS

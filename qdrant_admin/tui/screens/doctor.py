@@ -12,19 +12,29 @@ from qdrant_admin.lifecycle.reports import Check, DoctorReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.widgets.bars import Plain
 
+MOVE = "move-storage"
+"""The command that a check names where moving the data to a volume mends what it has found."""
 ORDER = {"fail": 0, "warn": 1, "ok": 2}
 
 
-class DoctorDialog(ModalScreen[None]):
-    """Every check, what is wrong first."""
+class DoctorDialog(ModalScreen[bool]):
+    """Every check, what is wrong first. Closes with whether the data is to be moved to a volume."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter", "dismiss(None)", "close", id="doctor.close", tooltip="close")
+        Binding(
+            "m", "dismiss(True)", "move the data to a volume…", id="doctor.move", tooltip="move the data to a volume"
+        ),
+        Binding("escape,q,enter", "dismiss(False)", "close", id="doctor.close", tooltip="close"),
     ]
 
     def __init__(self, report: DoctorReport) -> None:
         super().__init__()
         self._report = report
+        self._movable = any(MOVE in check.fix for check in report.checks)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer a move only where it helps."""
+        return self._movable or (action, parameters) != ("dismiss", (True,))
 
     def compose(self) -> ComposeResult:
         """Summary, checks, keys."""
@@ -37,7 +47,8 @@ class DoctorDialog(ModalScreen[None]):
                     with Horizontal(classes="check"):
                         yield Plain(look.line(look.symbol(check.status), " ", check.name), classes="check-name")
                         yield Plain(found(check))
-            yield Plain(look.keys(("esc", "close", "screen.dismiss(None)")), classes="dialog-keys")
+            move = [("m", "move the data to a volume…", "screen.dismiss(True)")] if self._movable else []
+            yield Plain(look.keys(*move, ("esc", "close", "screen.dismiss(False)")), classes="dialog-keys")
 
 
 def found(check: Check) -> Content:

@@ -20,7 +20,7 @@ from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.states import empty, failure, loading
 
 HISTORY_READ = 200
-SERVER_JOBS = ("up", "down", "restart", "apply", "adopt")
+SERVER_JOBS = ("up", "down", "restart", "apply", "adopt", "move-storage")
 RUNNING_STATES = {"healthy", "loading", "starting", "degraded", "unhealthy", "recovery", "paused", "restarting"}
 
 
@@ -29,7 +29,7 @@ class HomeScreen(BaseScreen):
 
     SECTION = "home"
     HELP_TEXT = "Is my Qdrant all right? What runs, what it holds, what needs attention and the key that mends it."
-    DRAWS_JOBS = frozenset({"doctor"})
+    DRAWS_JOBS = frozenset({"doctor", "move-storage"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "attend('up')", "start", id="home.start", tooltip="set the server up and start it"),
         Binding(
@@ -121,7 +121,17 @@ class HomeScreen(BaseScreen):
             from qdrant_admin.tui.screens.doctor import DoctorDialog
 
             if isinstance(view.report, DoctorReport):
-                self.app.push_screen(DoctorDialog(view.report))
+                self.app.push_screen(DoctorDialog(view.report), self._mend)
+        if view.kind == "move-storage":
+            from qdrant_admin.tui.screens.move_storage import show
+
+            show(self, view)
+
+    def _mend(self, wanted: bool | None) -> None:
+        if wanted:
+            from qdrant_admin.tui.screens.move_storage import offer
+
+            offer(self)
 
     def _draw_page(self) -> None:
         if not self.is_mounted:

@@ -1,0 +1,150 @@
+"""Moving the data to a volume: what it will do and what it interrupts, the run as it goes, and the verdict."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+
+from qdrant_admin.core import words
+from qdrant_admin.persistence.mount_reports import MovePlanReport, MoveReport
+from qdrant_admin.persistence.reports import CollectionCheck
+from qdrant_admin.tui import look
+from qdrant_admin.tui.jobs import Jobs, JobView
+from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.screens.dialogs import ConfirmDialog
+from qdrant_admin.tui.widgets import running
+from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.verdict import Verdict
+
+JOB = "move-storage"
+REFRESH_SECONDS = 0.25
+_POINTS_SHOWN = 20
+
+
+def offer(screen: BaseScreen) -> None:
+    """Look what a move would mean, ask, and run it."""
+    screen.ask(screen.services.plan_move, lambda plan: _ask(screen, plan), group="move")
+
+
+def _ask(screen: BaseScreen, plan: MovePlanReport) -> None:
+    def answered(sure: bool | None) -> None:
+        if sure:
+            title = f"move the data to volume {plan.volume}"
+            view = screen.run_job(JOB, title, screen.services.move_storage)
+            if view is not None:
+                show(screen, view)
+
+    screen.app.push_screen(ConfirmDialog("Move the data to a volume?", question(plan), yes="Stop and move"), answered)
+
+
+def show(screen: BaseScreen, view: JobView) -> None:
+    """Open the picture of a move, unless it is open already."""
+    if not any(isinstance(open_, MoveDialog) for open_ in screen.app.screen_stack):
+        screen.app.push_screen(MoveDialog(screen.admin.jobs, view.id))
+
+
+def question(plan: MovePlanReport) -> Content:
+    """From where to where, what is interrupted, and what happens otherwise."""
+    taken = "size unknown" if plan.needed_bytes is None else words.size(plan.needed_bytes)
+    free = "" if plan.free_bytes is None else f", {words.size(plan.free_bytes)} free"
+    return look.lines(
+        look.line(("from  ", look.MUTED), plan.storage),
+        look.line(("to    ", look.MUTED), f"volume {plan.volume}  ", look.muted(f"{taken}{free}")),
+        Content(""),
+        look.text("The server is stopped meanwhile: nothing can be read or written."),
+        look.text("Every point is compared before the server runs on the volume; if any differs, it is as it was."),
+        look.muted(f"Nothing is removed: the old data stays ({plan.left})."),
+    )
+
+
+class MoveDialog(ModalScreen[None]):
+    """A move while it runs, and what came of it. Closing it stops nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "stop", "stop", id="move.stop", tooltip="stop the move; the server is as it was"),
+        Binding("escape,q", "dismiss(None)", "close", id="move.close", tooltip="close; a move goes on"),
+    ]
+
+    def __init__(self, jobs: Jobs, job: int) -> None:
+        super().__init__()
+        self._jobs, self._job = jobs, job
+
+    def compose(self) -> ComposeResult:
+        """The verdict once there is one, what it rests on, keys."""
+        with Vertical(classes="dialog -large"):
+            yield Plain(look.text(self._jobs.view(self._job).title, "bold"), classes="dialog-title")
+            yield Verdict(id="move-verdict")
+            with VerticalScroll(classes="details"):
+                yield Plain(id="move-rows")
+            yield Plain(
+                look.keys(("x", "stop", "screen.stop"), ("esc", "close, it goes on", "screen.dismiss(None)")),
+                id="move-keys",
+                classes="dialog-keys",
+            )
+
+    def on_mount(self) -> None:
+        """Draw now and a few times a second."""
+        self._draw_view()
+        self.set_interval(REFRESH_SECONDS, self._draw_view)
+
+    def _draw_view(self) -> None:
+        if not self.query("#move-rows"):
+            return  # the last tick of a dialog that is being closed
+        view = self._jobs.view(self._job)
+        verdict = self.query_one("#move-verdict", Verdict)
+        verdict.display = not view.running
+        if isinstance(view.report, MoveReport):
+            word = "" if view.report.moved else "not moved"
+            verdict.tell(view.report.verdict, view.report.reason, look.muted(view.report.summary()), word=word)
+        elif view.failure is not None:
+            why = look.text(view.failure.why)
+            verdict.tell(view.verdict, view.failure.what, why, look.muted("The server is as it was found."))
+        rows = [*_progress(view, self.size.width), *_result(view)]
+        self.query_one("#move-rows", Plain).update(look.lines(*rows))
+        if not view.running:
+            self.query_one("#move-keys", Plain).update(look.keys(("esc", "close", "screen.dismiss(None)")))
+
+    def action_stop(self) -> None:
+        """Stop it at the next safe point."""
+        if self._jobs.view(self._job).running:
+            self._jobs.cancel(self._job)
+
+
+def _progress(view: JobView, width: int) -> list[Content]:
+    if view.report is not None:
+        return []
+    bars = running.by_item(view.progress)
+    step = view.current_step.step if view.current_step else ""
+    whole = view.progress.get((step, ""))
+    rows = running.steps(view)
+    if whole is not None:
+        rows.append(running.bar_row("", whole, 0, min(104, width - 12)))
+    elif bars and step.startswith("fingerprint"):
+        rows += running.bars(bars, min(104, width - 12))
+    return [*rows, *running.notices(view, 2)]
+
+
+def _result(view: JobView) -> list[Content]:
+    report = view.report
+    if not isinstance(report, MoveReport):
+        fix = view.failure.fix if view.failure is not None and not view.failure.cancelled else ""
+        return [look.line(("try  ", look.MUTED), (fix, "$text-accent"))] if fix else []
+    rows = [row for check in report.collections for row in _collection(check)]
+    if report.left:
+        rows += [Content(""), look.line(("old data   ", look.MUTED), f"still there: {report.left}")]
+        rows.append(look.line(("to remove  ", look.MUTED), (report.remove, "$text-accent")))
+    if report.fix:
+        rows += [Content(""), look.line(("try  ", look.MUTED), (report.fix, "$text-accent"))]
+    return rows
+
+
+def _collection(check: CollectionCheck) -> list[Content]:
+    sides = " → ".join("absent" if side is None else words.number(side.points) for side in (check.before, check.after))
+    rows = [look.line(look.state(check.verdict), "  ", (check.name, "bold"), "  ", look.muted(sides))]
+    rows += [look.line("    ", setting) for setting in check.settings]
+    for point in check.points[:_POINTS_SHOWN]:
+        rows.append(look.line("    ", f"{point.what} {point.id}", "  ", look.muted(point.detail)))
+    return rows
