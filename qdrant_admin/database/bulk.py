@@ -21,6 +21,7 @@ from qdrant_admin.database.rest_points import Kinds, RestPoints, check_point
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qdrant_admin.database.found_points import FoundPoints
     from qdrant_admin.database.grpc_points import GrpcPoints
     from qdrant_admin.database.wire import WirePage
 
@@ -170,6 +171,10 @@ class Bulk:
     def wire_page(self, name: str, *, limit: int, offset: PointId | None) -> "WirePage":
         """One page in the server's order, from `offset` on, left as it came. Only where `carries_wire`."""
         return self._wire_way().wire_page(name, limit=limit, offset=offset)
+
+    def found(self, name: str, ids: Sequence[PointId]) -> "FoundPoints":
+        """The points of these ids that exist, left as they came. Only where `carries_wire`."""
+        return self._wire_way().found(name, ids)
 
     def upsert_wire(self, name: str, page: "WirePage", *, wait: bool) -> None:
         """Write a page of another server. Only where `carries_wire`."""

@@ -92,16 +92,18 @@ def payload_bytes(payload: Mapping[str, Any]) -> bytes:
         NotEncodable: a number that would become another one, a value that is no JSON, or nested too deeply.
         UnicodeEncodeError: half of a surrogate pair.
     """
-    return _entries(_THIRD, payload, 1)
+    return b"".join([_THIRD + _sized(entry) for entry in entries(payload)])
 
 
-def _entries(tag: bytes, items: Mapping[str, Any], depth: int) -> bytes:
+def entries(items: Mapping[str, Any], depth: int = 1) -> list[bytes]:
+    """The fields of a payload, or of an object in it, each by itself.
+
+    Raises:
+        NotEncodable, UnicodeEncodeError: see `payload_bytes`.
+    """
     if depth > MAX_DEPTH:
         raise NotEncodable("nested too deeply")
-    made = []
-    for key, value in items.items():
-        made.append(tag + _sized(_key(key) + _sized(_value(value, depth))))
-    return b"".join(made)
+    return [_key(key) + _sized(_value(value, depth)) for key, value in items.items()]
 
 
 @lru_cache(maxsize=4096)
@@ -143,7 +145,7 @@ _FORMS: dict[type, Callable[[Any, int], bytes]] = {
     int: _integer,
     float: _float,
     type(None): lambda _value, _depth: _NULL,
-    dict: lambda value, depth: _field(_OBJECT, _entries(_FIRST, value, depth + 1)),
+    dict: lambda value, depth: _field(_OBJECT, b"".join([_field(_FIRST, one) for one in entries(value, depth + 1)])),
     list: _list,
 }
 """How a value of each type is written; a truth value is an integer as well, so it stands before it."""

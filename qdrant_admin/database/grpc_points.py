@@ -12,6 +12,7 @@ from qdrant_client import grpc as wire
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.database import encoding, faults
+from qdrant_admin.database.found_points import FoundPoints
 from qdrant_admin.database.grpc_reading import id_in, points_in
 from qdrant_admin.database.grpc_writing import id_out, requests
 from qdrant_admin.database.models import Point, PointId, UnreadPage
@@ -133,13 +134,20 @@ class GrpcPoints:
 
     def points_to_hash(self, name: str, ids: Sequence[PointId]) -> WirePoints:
         """The points of these ids that exist, in no order, for who wants their hashes."""
+        return WirePoints(self._got(name, ids), "SeenPoints")
+
+    def found(self, name: str, ids: Sequence[PointId]) -> FoundPoints:
+        """The points of these ids that exist, in no order, side by side."""
+        return FoundPoints(self._got(name, ids))
+
+    def _got(self, name: str, ids: Sequence[PointId]) -> Any:
         request = wire.GetPoints(
             collection_name=name,
             ids=[id_out(one) for one in ids],
             with_payload=wire.WithPayloadSelector(enable=True),
             with_vectors=wire.WithVectorsSelector(enable=True),
         )
-        return WirePoints(self._call(self._get, request), "SeenPoints")
+        return self._call(self._get, request)
 
     def _scrolled(self, name: str, limit: int, offset: PointId | None) -> Any:
         request = wire.ScrollPoints(

@@ -105,6 +105,14 @@ def _same_float(wanted: float, found: float) -> bool:
     return repr(found) in {repr(once), repr(stored_float(once))}
 
 
+def unlike_rows(wanted: Floats, found: Floats, slot: VectorSpec) -> list[int]:
+    """Rows at which vectors of one slot differ, as far as the server keeps what it is given."""
+    rows = np.flatnonzero((wanted.view(np.uint32) != found.view(np.uint32)).any(axis=1))
+    if rows.size:
+        rows = rows[~_same_rows(wanted[rows], found[rows], slot)]
+    return [int(row) for row in rows]
+
+
 def _unlike_vectors(pairs: Sequence[tuple[Vector, Vector]], slot: VectorSpec) -> list[int]:
     """Places at which two vectors of one slot differ; dense ones are looked at all together."""
     plain = [
@@ -113,11 +121,7 @@ def _unlike_vectors(pairs: Sequence[tuple[Vector, Vector]], slot: VectorSpec) ->
     bad = []
     if plain:
         wanted, found = (np.stack([np.asarray(pairs[row][side], np.float32) for row in plain]) for side in (0, 1))
-        differ = (wanted.view(np.uint32) != found.view(np.uint32)).any(axis=1)
-        rows = np.flatnonzero(differ)
-        if rows.size:
-            rows = rows[~_same_rows(wanted[rows], found[rows], slot)]
-        bad = [plain[row] for row in rows]
+        bad = [plain[row] for row in unlike_rows(wanted, found, slot)]
     seen = set(plain)
     return bad + [row for row, pair in enumerate(pairs) if row not in seen and not _same_vector(*pair, slot)]
 

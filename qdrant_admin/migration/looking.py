@@ -10,9 +10,10 @@ from qdrant_admin.database.models import Point, PointId, VectorKind, VectorSpec
 from qdrant_admin.migration import compare, id_sets
 from qdrant_admin.migration.checks import Checker
 from qdrant_admin.migration.id_sets import State
+from qdrant_admin.migration.packing import Packer
 from qdrant_admin.migration.quality import Truth
 from qdrant_admin.migration.reports import CollectionPlan
-from qdrant_admin.migration.sources.base import Batch, CarriesWire, Cursor, Record, Source, WireBatch
+from qdrant_admin.migration.sources.base import Batch, CarriesWire, Columns, Cursor, Record, Source, WireBatch
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
@@ -99,7 +100,10 @@ class Looker:
         self._chosen, self._truth = chosen, truth
         self._kinds: dict[str, VectorKind] = {name: slot.kind for name, slot in slots.items()}
         self._checker = Checker(slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
-        self._wired = _wired(source) if chosen is None and database.carries_wire else None
+        self._packer = Packer(slots, folds_uuids=source.folds_uuids)
+        self._whole = chosen is None and database.carries_wire
+        """Whether everything of a record is compared, and can be as bytes."""
+        self._wired = _wired(source) if self._whole else None
 
     @property
     def in_order(self) -> bool:
@@ -119,7 +123,7 @@ class Looker:
         if self._wired is None:
             for batch in self._source.batches(name, size=PAGE, after=after, until=planned.until):
                 yield Piece(batch, None, batch.cursor, place)
-                place += len(batch.records)
+                place += len(batch)
             return
         for carried in self._wired.wire_batches(name, size=PAGE, after=after, until=planned.until):
             yield Piece(carried, after, carried.cursor, place)
@@ -129,7 +133,8 @@ class Looker:
     def look(self, piece: Piece) -> Seen:
         """Compare one piece."""
         if isinstance(piece.batch, Batch):
-            return self._records(piece.batch.records, piece.place)
+            columns = piece.batch.columns if self._whole else None
+            return (columns and self._columns(columns, piece.place)) or self._records(piece.batch.records, piece.place)
         return self._carried(piece.batch, piece)
 
     def _records(self, records: list[Record], place: int) -> Seen:
@@ -143,14 +148,40 @@ class Looker:
             states[row] = state
         self._truth.add(checked.points)
         seen = Seen(len(records), len(checked.refusals), len(looked), states.count("equal"))
-        marks = []
-        for (own, record), point, state in zip(kept, checked.points, states, strict=True):
-            mark = id_sets.record(point.id, own, state)
-            marks.append(mark)
-            if state in {"different", "missing"}:
-                seen.names[id_sets.key_of(mark)] = plain(record.id)
-        seen.ids = b"".join(marks)
+        _mark(seen, [(own, record.id) for own, record in kept], [point.id for point in checked.points], states)
         return seen
+
+    def _columns(self, columns: Columns, place: int) -> Seen | None:
+        """By id as well, all of them at once, as bytes; a closer look where those differ. None: one by one, all."""
+        made = self._packer.entries(columns)
+        if made is None:
+            return None
+        ids, payloads = made
+        states: list[State] = ["equal"] * len(ids)
+        doubted = self._doubted(columns, ids, payloads)
+        if doubted:
+            records = columns.records()
+            points = self._checker.check([records[row] for row in doubted]).points
+            for row, state in zip(doubted, self._states(points), strict=True):
+                states[row] = state
+        self._truth.add_rows(columns.slot, ids, columns.vectors)
+        seen = Seen(len(ids), 0, len(ids), states.count("equal"))
+        _mark(seen, list(enumerate(columns.ids, start=place)), ids, states)
+        return seen
+
+    def _doubted(self, columns: Columns, ids: list[PointId], payloads: list[list[bytes]]) -> list[int]:
+        """Rows that are not surely in the target as they are."""
+        found = self._database.found(self._plan.target, ids)
+        places = [found.places.get(one) for one in ids]
+        vectors = found.vectors(columns.slot) if found.places else None
+        if vectors is None or vectors.shape[1] != columns.vectors.shape[1]:
+            return list(range(len(ids)))
+        alike = [(row, place) for row, place in enumerate(places)
+                 if place is not None and found.holds(place, payloads[row])]  # fmt: skip
+        rows, theirs = [row for row, _ in alike], [place for _, place in alike]
+        unlike = compare.unlike_rows(columns.vectors[rows], vectors[theirs], self._slots[columns.slot])
+        sure = set(rows) - {rows[one] for one in unlike}
+        return [row for row in range(len(ids)) if row not in sure]
 
     def _is_chosen(self, place: int) -> bool:
         if self._chosen is None:
@@ -218,6 +249,17 @@ class Looker:
                 seen.equal += 1
             else:
                 (seen.missing if state == "missing" else seen.different).add(point.id)
+
+
+def _mark(seen: Seen, records: list[tuple[int, int | str]], ids: list[PointId], states: list[State]) -> None:
+    """Keep what was found of each record, given its place and its own id."""
+    marks = []
+    for (place, own), identity, state in zip(records, ids, states, strict=True):
+        mark = id_sets.record(identity, place, state)
+        marks.append(mark)
+        if state in {"different", "missing"}:
+            seen.names[id_sets.key_of(mark)] = plain(own)
+    seen.ids = b"".join(marks)
 
 
 def _wired(source: Source) -> "CarriesWire | None":

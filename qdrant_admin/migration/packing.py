@@ -5,9 +5,10 @@ closely, there is no way through here, and each of them goes the long way by its
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from qdrant_admin.database import encoding
-from qdrant_admin.database.models import VectorSpec
+from qdrant_admin.database.models import PointId, VectorSpec
 from qdrant_admin.migration.checks import sound
 from qdrant_admin.migration.ids import keep_original, kept, map_id
 from qdrant_admin.migration.sources.base import Columns
@@ -29,18 +30,35 @@ class Packer:
 
     def pack(self, columns: Columns) -> list[bytes] | None:
         """The points as they are sent; None where a record among them may have to be refused, or told of."""
-        slot = self._slots.get(columns.slot)
-        if slot is None or slot.kind != "dense" or columns.vectors.shape[1] != slot.size:
-            return None
-        if not sound(columns.vectors, slot):
+        if not self._fit(columns):
             return None
         try:
-            ids = [map_id(one, folds_uuids=self._folds) for one in columns.ids]
-            payloads = [
-                payload if kept(one, identity, folds_uuids=self._folds) else keep_original(payload, one)
-                for one, identity, payload in zip(columns.ids, ids, columns.payloads, strict=True)
-            ]
+            ids, payloads = self._mapped(columns)
             made = encoding.matrix_bytes(ids, payloads, columns.vectors, columns.slot)
         except (encoding.NotEncodable, UnicodeEncodeError):
             return None
         return made if max(map(len, made), default=0) < _SURELY_SMALL else None
+
+    def entries(self, columns: Columns) -> tuple[list[PointId], list[list[bytes]]] | None:
+        """Ids and payloads of the points that `pack` makes of the same columns; None where it makes none."""
+        if not self._fit(columns):
+            return None
+        try:
+            ids, payloads = self._mapped(columns)
+            made = [encoding.entries(payload) for payload in payloads]
+        except (encoding.NotEncodable, UnicodeEncodeError):
+            return None
+        return (ids, made) if max((sum(map(len, one)) for one in made), default=0) < _SURELY_SMALL // 2 else None
+
+    def _fit(self, columns: Columns) -> bool:
+        slot = self._slots.get(columns.slot)
+        if slot is None or slot.kind != "dense" or columns.vectors.shape[1] != slot.size:
+            return False
+        return sound(columns.vectors, slot)
+
+    def _mapped(self, columns: Columns) -> tuple[list[PointId], list[dict[str, Any]]]:
+        ids = [map_id(one, folds_uuids=self._folds) for one in columns.ids]
+        return ids, [
+            payload if kept(one, identity, folds_uuids=self._folds) else keep_original(payload, one)
+            for one, identity, payload in zip(columns.ids, ids, columns.payloads, strict=True)
+        ]

@@ -70,13 +70,19 @@ class Truth:
 
     def add(self, points: Sequence[Point]) -> None:
         """Look at some points of the source."""
-        for name, nearest in self._nearest.items():
+        for name in self._nearest:
             mine = [(point.id, point.vectors[name]) for point in points if name in point.vectors]
             dense = [(one, vector) for one, vector in mine if not isinstance(vector, Sparse) and vector.ndim == 1]
             if dense:
-                scores = nearest.scores(np.stack([vector for _, vector in dense]))
-                with self._lock:
-                    nearest.take([one for one, _ in dense], scores)
+                self.add_rows(name, [one for one, _ in dense], np.stack([vector for _, vector in dense]))
+
+    def add_rows(self, name: str, ids: Sequence[PointId], rows: Floats) -> None:
+        """Look at some vectors of the source."""
+        nearest = self._nearest.get(name)
+        if nearest is not None:
+            scores = nearest.scores(rows)
+            with self._lock:
+                nearest.take(ids, scores)
 
     def ask(self, source: "Database", collection: str) -> None:
         """Let a Qdrant that is the source tell by its own exact search; where it will not, nothing is known."""

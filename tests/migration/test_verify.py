@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
@@ -225,3 +227,41 @@ def test_a_target_whose_search_finds_nothing_of_the_source_is_not_verified(
     assert result.search_quality is not None
     assert result.search_quality < 0.2
     assert "the target does not find what the source holds" in result.note
+
+
+def test_side_by_side_it_is_compared_as_strictly_as_one_by_one(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payload = {
+        "n": 1,
+        "real": -0.0,
+        "large": 2.0**63,
+        "deep": {"b": [1, None], "a": "x"},
+        "long": 0.1234567890123456789,
+    }
+    matrix = np.arange(COUNT * 4, dtype=np.float32).reshape(COUNT, 4) + 1
+    columns = {"id": list(range(COUNT)), "vector": pa.FixedSizeListArray.from_arrays(matrix.ravel(), 4)}
+    pq.write_table(pa.table(columns | {key: [value] * COUNT for key, value in payload.items()}), tmp_path / "c.parquet")
+
+    def changed(number: int, vector: Any = None, **fields: Any) -> Point:
+        return Point(number, payload | fields, {"": matrix[number] if vector is None else vector})
+
+    def disturb(database: Database) -> None:
+        nearly = matrix[4].copy()
+        nearly[1] = np.nextafter(nearly[1], np.float32(100))
+        database.upsert("c", [changed(1, n=1.0), changed(2, real=0.0), changed(3, more=None), changed(4, nearly)])
+        database.upsert(
+            "c", [changed(5, deep={"b": [1, False], "a": "x"}), changed(6, deep={"a": "x", "b": [1, None]})]
+        )
+        database.upsert(
+            "c", [changed(7, large=2**63), changed(8, n="1"), changed(9, -matrix[9]), changed(100, matrix[0])]
+        )
+        database.delete_points("c", [0, 59])
+
+    uri, found = f"parquet:{tmp_path / 'c.parquet'}?distance=Dot", []
+    for other_way in ("_records", "_columns"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Looker, other_way, (lambda *_: None) if other_way == "_columns" else None)
+            _, result = disturbed(server, uri, disturb, on_conflict="overwrite")
+        found.append((result.missing, sorted(result.different), result.extra_ids, result.verified))
+    assert found[0] == found[1] == (("0", "59"), ["1", "2", "3", "4", "5", "7", "8", "9"], ("100",), COUNT - 10)

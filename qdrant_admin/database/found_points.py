@@ -1,0 +1,43 @@
+"""Points asked for by their ids, left as the bytes that they came as: to be laid beside what they should be."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qdrant_admin.database.models import Floats, PointId
+from qdrant_admin.database.wire_messages import id_of, messages
+from qdrant_admin.database.wire_payload import may_be_rounded
+from qdrant_admin.database.wire_vectors import vector_columns
+
+
+class FoundPoints:
+    """Some points, in no order.
+
+    Args:
+        answer: a `GetResponse` as it came.
+    """
+
+    def __init__(self, answer: bytes) -> None:
+        self._points = messages()["SeenPoints"].FromString(answer).points
+        self.places: dict[PointId, int] = {id_of(point.id): place for place, point in enumerate(self._points)}
+        """Where the point of an id is."""
+
+    def holds(self, place: int, entries: Sequence[bytes]) -> bool:
+        """Whether the payload at a place is surely this one.
+
+        Args:
+            place: of `places`.
+            entries: as `encoding.entries` makes them.
+        """
+        found = self._points[place].payload
+        return sorted(found) == sorted(entries) and not may_be_rounded(b"".join(entries))
+
+    def vectors(self, name: str) -> Floats | None:
+        """The vectors of all of them, a row each; None unless each has this dense one and no other, all of a size."""
+        columns = vector_columns([point.vectors for point in self._points], {name: "dense"})
+        if len(columns) != 1 or columns[0].name != name:
+            return None
+        parts = [part for part in columns[0].parts if part is not None]
+        if len(parts) < len(self._points) or len({len(floats) for _, floats in parts}) != 1:
+            return None
+        return np.frombuffer(b"".join([floats for _, floats in parts]), dtype="<f4").reshape(len(parts), -1)
