@@ -3,6 +3,7 @@
 import time
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import ServerNotReady
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.words import counted
 from qdrant_admin.lifecycle.commands import command
@@ -28,7 +29,7 @@ def wait_ready(ws: Workspace, *, cancel: CancelToken, timeout: float | None = No
         timeout: seconds; the profile's `ready_timeout` when None.
 
     Raises:
-        ServerNotReady: it did not come up in time, or ended.
+        ServerNotReady: it did not come up in time, or ended; or another Qdrant answers in its place.
         AccessDenied: the API key is missing or wrong.
     """
     from qdrant_admin.server.health import probe, wait_answering
@@ -38,6 +39,12 @@ def wait_ready(ws: Workspace, *, cancel: CancelToken, timeout: float | None = No
     runtime = ws.runtime
     watch = LoadWatch(ws)
     yield from watch.over(wait_answering(runtime, cancel, limit))
+    if stranger := runtime.stranger():
+        raise ServerNotReady(
+            f"another Qdrant answers at {runtime.endpoint.url}, and not the one of profile {ws.settings.name}",
+            why=f"{stranger} listens there",
+            fix=command(ws.settings, "doctor"),
+        )
     if probe(runtime.endpoint).recovery_mode:
         fix = command(ws.settings, "logs --tail 200")
         text = "the server is in recovery mode: no collection can be read"

@@ -25,7 +25,7 @@ def is_free(host: str, port: int) -> bool:
 
 def listener(host: str, port: int) -> str:
     """Who listens there, in words: `nginx (pid 812)`. Empty when nobody does."""
-    pid = _listening_pid(_numeric(host), port)
+    pid = listening_pid(host, port)
     if pid is not None:
         try:
             return f"{psutil.Process(pid).name()} (pid {pid})"
@@ -34,6 +34,21 @@ def listener(host: str, port: int) -> str:
         except psutil.AccessDenied:
             return HIDDEN
     return "" if is_free(host, port) else HIDDEN
+
+
+def listening_pid(host: str, port: int) -> int | None:
+    """The process that listens there, None when it cannot be seen; 0.0.0.0 and :: stand for every address."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except (psutil.AccessDenied, PermissionError):
+        return None
+    host = _numeric(host)
+    for connection in connections:
+        if connection.status != psutil.CONN_LISTEN or not connection.laddr or connection.laddr.port != port:
+            continue
+        if host in _ANY or connection.laddr.ip in _ANY or connection.laddr.ip == host:
+            return connection.pid
+    return None
 
 
 def next_free(host: str, port: int) -> int:
@@ -76,17 +91,3 @@ def _answers(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
-
-
-def _listening_pid(host: str, port: int) -> int | None:
-    """The process that listens there; 0.0.0.0 and :: stand for every address, on both sides."""
-    try:
-        connections = psutil.net_connections("tcp")
-    except (psutil.AccessDenied, PermissionError):
-        return None
-    for connection in connections:
-        if connection.status != psutil.CONN_LISTEN or not connection.laddr or connection.laddr.port != port:
-            continue
-        if host in _ANY or connection.laddr.ip in _ANY or connection.laddr.ip == host:
-            return connection.pid
-    return None

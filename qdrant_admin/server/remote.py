@@ -63,6 +63,10 @@ class RemoteRuntime:
         """Nothing: it cannot be restarted."""
         return ()
 
+    def stranger(self) -> str:
+        """Nobody can tell: only the address is known."""
+        return ""
+
     def remove(self, cancel: CancelToken) -> Events:
         """Not possible: `Unsupported`."""
         raise self._unsupported("removed", "status")

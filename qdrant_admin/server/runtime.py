@@ -156,6 +156,10 @@ class ServerRuntime(Protocol):
         """
         ...
 
+    def stranger(self) -> str:
+        """Who listens at our address in place of our server, in words; empty when ours does, or nobody can tell."""
+        ...
+
     def remove(self, cancel: CancelToken) -> Events:
         """Remove container or process record. Data is never removed."""
         ...

@@ -61,6 +61,9 @@ class Process:
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
         yield (self.server.folder / "log").read_text().splitlines()[-tail:]
 
+    def stranger(self) -> str:
+        return ""
+
     def interrupts(self, how: RestartHow) -> tuple[str, ...]:
         return ()
 

@@ -19,6 +19,7 @@ from qdrant_admin.persistence.verify import verify
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import drain, fill, native_workspace
 from tests.support.disk import Disk
+from tests.support.real import Server
 
 pytestmark = pytest.mark.server
 
@@ -51,6 +52,28 @@ def test_a_port_that_is_stolen_during_the_restart_is_named(ws: Workspace) -> Non
     assert (report.verdict, report.exit_code) == ("inconclusive", 1)
     assert str(ws.settings.profile.port) in report.reason
     assert report.fix
+    assert finished(ws) == "persisted"
+
+
+def test_another_qdrant_at_the_address_is_not_taken_for_ours(ws: Workspace, tmp_path: Path) -> None:
+    """It would be read as if everything were lost."""
+    fill(ws)
+    profile = ws.settings.profile
+    events = verify(ws, VerifyOptions(how="graceful"), cancel=CancelToken())
+    other = Server(tmp_path / "other", port=profile.port, grpc_port=profile.grpc_port)
+    report = None
+    try:
+        for event in events:
+            if isinstance(event, StepFinished) and event.step == "restart":
+                drain(ws.runtime.stop(CancelToken()))
+                other.start()
+            if isinstance(event, Finished):
+                report = event.report
+    finally:
+        other.kill()
+    assert isinstance(report, VerifyReport)
+    assert report.verdict == "inconclusive"
+    assert "another Qdrant answers" in report.reason
     assert finished(ws) == "persisted"
 
 

@@ -31,6 +31,7 @@ from qdrant_admin.server.docker.spec import (
 )
 from qdrant_admin.server.docker.state import moment, process_state, read_state
 from qdrant_admin.server.docker.storage import data_mount, other_users, refuse_sharing, storage_path
+from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import (
     Capabilities,
     Change,
@@ -216,6 +217,13 @@ class DockerRuntime:
         with self.engine.client("look at what else runs") as api:
             found = self._find(api)
             return others_running(api, found["Id"] if found else "")
+
+    def stranger(self) -> str:
+        """Whoever listens while our container does not run: a running one has its port from the engine alone."""
+        profile = self.settings.profile
+        if not self.engine.local or self.inspect().state in {"running", "restarting"}:
+            return ""
+        return listener(profile.host, profile.port)
 
     def _engine_commands(self) -> tuple[Command, ...]:
         return commands_for(self.engine, self.settings)

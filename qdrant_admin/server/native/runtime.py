@@ -172,6 +172,13 @@ class NativeRuntime:
         """Nothing: it is a process of its own."""
         return ()
 
+    def stranger(self) -> str:
+        """Another process than ours that listens at our port."""
+        host, port, own = self._host(), self.settings.profile.port, self.inspect().pid
+        if own is not None and ports.listening_pid(host, port) in {own, None}:
+            return ""
+        return ports.listener(host, port)
+
     def _freeze(self, record: Record, cancel: CancelToken) -> Events:
         """Halt the server's process and let it go on, whatever happens in between."""
         server = find_server(record, self.files.folder)
