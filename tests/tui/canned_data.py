@@ -290,7 +290,7 @@ LOST = PERSISTED.model_copy(
             CollectionCheck(
                 name="client_7_work_items",
                 verdict="lost",
-                before=Side(points=12_040, digest="03aa" * 16),
+                before=Side(points=12_040, digest="2f08" * 16),
                 after=Side(points=12_037, digest="7f12" * 16),
                 missing=3,
                 changed=1,
@@ -421,7 +421,7 @@ CHECKS = [
         24, 6, PERSISTED.model_copy(update={"collections": (*PERSISTED.collections, check("chat_history", 32_396))})
     ),
     _check(23, 40, CRASHED),
-    _check(22, 190, EVERY_WAY),
+    _check(22, 190, EVERY_WAY.model_copy(update={"at": NOW - timedelta(minutes=190)})),
     _check(21, 26 * 60, LOST),
     _check(20, 27 * 60, CRASH_LOST),
     _check(19, 50 * 60, PERSISTED.model_copy(update={"how": "none", "ready_seconds": None, "sample": 1000})),

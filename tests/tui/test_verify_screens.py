@@ -9,15 +9,16 @@ from qdrant_admin.collections.reports import ShownPoint
 from qdrant_admin.core.reports import Report
 from qdrant_admin.persistence import baseline
 from qdrant_admin.persistence.options import CrashOptions, VerifyOptions
-from qdrant_admin.persistence.reports import PointDifference
+from qdrant_admin.persistence.reports import BaselineCheck, CollectionCheck, PointDifference
 from qdrant_admin.server.runtime import Capabilities
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.verify import VerifyScreen
 from qdrant_admin.tui.screens.verify_differences import part_rows
 from qdrant_admin.tui.widgets.bars import Plain
 from tests.tui.acting import pressing, scripted
-from tests.tui.canned import STATUS
+from tests.tui.canned import NOW, STATUS
 from tests.tui.canned_data import (
+    CHECKS,
     CRASH_LOST,
     CRASHED,
     CRASHING,
@@ -250,3 +251,30 @@ def test_a_report_of_an_earlier_version_claims_nothing_to_be_the_same() -> None:
     earlier = PointDifference(id="1", what="changed", detail='vector ""')
     rows = part_rows(earlier, ShownPoint(id=1, payload={"a": 1}))
     assert [row.before for row in rows if row.what == "a"] == [""]
+
+
+async def test_an_earlier_check_is_compared_with_what_is_there_now() -> None:
+    since = PERSISTED.model_copy(
+        update={
+            "how": "none",
+            "verdict": "changed",
+            "reason": "since 2026-11-20 09:14: images: 12 points more than then",
+            "baseline": BaselineCheck(
+                at=NOW,
+                verdict="changed",
+                collections=(
+                    CollectionCheck(name="images", verdict="changed", settings=("12 points more than then",)),
+                ),
+            ),
+        }
+    )
+    services = scripted(verify=since)
+    app = make_app(services, start="verify")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pressing("h", "b")(pilot)
+        await until(pilot, lambda: isinstance(app.screen, VerifyScreen) and app.screen.pane == "result")
+        [options] = services.asked
+        assert isinstance(options, VerifyOptions)
+        assert (options.how, options.baseline) == ("none", CHECKS[0].report)
+        assert "12 points more than then" in str(app.screen.query_one("#verify-details").render())

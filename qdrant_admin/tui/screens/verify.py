@@ -12,6 +12,7 @@ from textual.widgets import ContentSwitcher, DataTable
 from qdrant_admin.core import words
 from qdrant_admin.core.events import Event
 from qdrant_admin.core.store import HistoryEntry
+from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.persistence.reports import CrashReport, VerifyHow, VerifyReport
 from qdrant_admin.persistence.trends import TrendReport
 from qdrant_admin.tui.jobs import JobView
@@ -19,7 +20,7 @@ from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.verify_choose import ChoosePane, Known
 from qdrant_admin.tui.screens.verify_dialogs import CollectionsDialog, engine_question, options_form
 from qdrant_admin.tui.screens.verify_past import PastPane
-from qdrant_admin.tui.screens.verify_result import CheckReport, ResultPane
+from qdrant_admin.tui.screens.verify_result import CheckReport, ResultPane, moment
 from qdrant_admin.tui.screens.verify_run import RunPane
 from qdrant_admin.tui.screens.verify_ways import CRASH, in_turn
 from qdrant_admin.tui.screens.verify_ways import title as title_of
@@ -50,6 +51,7 @@ class VerifyScreen(BaseScreen):
         Binding("x", "cancel", "stop", id="verify.cancel", tooltip="stop the check; the server is brought back first"),
         Binding("h", "history", "history", id="verify.history", tooltip="earlier checks and their trends"),
         Binding("e", "export", "certificate", id="verify.export", tooltip="write the certificate: a page, and JSON"),
+        Binding("b", "compare", "compare with now", id="verify.compare", tooltip="is everything still as it was then?"),
         Binding("escape", "leave", "back", id="verify.back", tooltip="back"),
     ]
 
@@ -57,6 +59,8 @@ class VerifyScreen(BaseScreen):
         super().__init__()
         self._checks: list[PastCheck] | None = None
         self._trend: TrendReport | None = None
+        self._way, self._reads_all = "none", True
+        """What the check under way is; one that was begun elsewhere only looks."""
         self._from_history = False
         """Where the result in front was opened from."""
 
@@ -155,6 +159,7 @@ class VerifyScreen(BaseScreen):
 
     def _run(self, way: str) -> None:
         asked, services = self.query_one(ChoosePane).asked, self.services
+        self._way, self._reads_all = way, not asked.collections
         if way == CRASH:
             self.run_job(CRASH, title_of(way, asked), lambda cancel: services.crash_test(asked.crash(), cancel))
         else:
@@ -165,9 +170,8 @@ class VerifyScreen(BaseScreen):
         if self.pane != "running":
             self._front("running", "#verify-running")
         status = self.admin.server.status
-        pane = self.query_one(ChoosePane)
-        made = in_turn(pane.way.key, status.capabilities if status else None)
-        points = status.points if status is not None and not pane.asked.collections else None
+        made = in_turn(self._way, status.capabilities if status else None)
+        points = status.points if status is not None and self._reads_all else None
         self.query_one(RunPane).show(view, made, points)
 
     def _ended(self, view: JobView) -> None:
@@ -182,8 +186,13 @@ class VerifyScreen(BaseScreen):
 
     def _show(self, report: CheckReport, told: str = "") -> None:
         result = self.query_one(ResultPane)
-        result.show(report, told)
+        result.show(report, told, self._check_before(report))
         self._front("result", result.main)
+
+    def _check_before(self, report: CheckReport) -> VerifyReport | None:
+        """The newest restart-and-verify that was older."""
+        proofs = (one.report for one in self._checks or () if isinstance(one.report, VerifyReport))
+        return next((one for one in proofs if one.at < report.at), None)
 
     def _open(self, entry: HistoryEntry) -> None:
         kind = CrashReport if entry.operation == CRASH else VerifyReport
@@ -199,6 +208,10 @@ class VerifyScreen(BaseScreen):
         if check is not None:
             self._from_history = True
             self._show(check.report, words.ago(check.entry.started_at, self.services.now()))
+
+    @on(DataTable.RowHighlighted, "#verify-past")
+    def _other_check(self) -> None:
+        self.refresh_bindings()
 
     @on(DataTable.RowSelected, "#verify-table")
     def _row_selected(self) -> None:
@@ -226,6 +239,7 @@ class VerifyScreen(BaseScreen):
             "again": pane in {"result", "history"} and not busy,
             "cancel": busy,
             "history": pane in {"choose", "result"},
+            "compare": pane == "history" and not busy and self._baseline is not None,
             "export": pane == "result" and result.report is not None,
             "leave": pane in {"result", "history"},
         }
@@ -273,6 +287,21 @@ class VerifyScreen(BaseScreen):
     def action_again(self) -> None:
         """Choose how."""
         self._front("choose", "#verify-hows")
+
+    @property
+    def _baseline(self) -> VerifyReport | None:
+        """The restart-and-verify under the cursor of the history."""
+        check = self.query_one(PastPane).here
+        return check.report if check is not None and isinstance(check.report, VerifyReport) else None
+
+    def action_compare(self) -> None:
+        """Look whether everything is still as it was then; nothing is restarted."""
+        earlier, services = self._baseline, self.services
+        if earlier is not None:
+            self._way, self._reads_all = "none", not earlier.chosen
+            options = VerifyOptions(how="none", collections=earlier.chosen, sample=earlier.sample, baseline=earlier)
+            title = f"compare with {moment(earlier.at)}"
+            self.run_job("verify", title, lambda cancel: services.verify(options, cancel), touches="")
 
     def action_leave(self) -> None:
         """From a reopened result to the history, from there to the choice."""

@@ -1,5 +1,7 @@
 """What became of a check: the verdict, each restart, each collection, and what differs in the one under the cursor."""
 
+from datetime import datetime
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -7,6 +9,7 @@ from textual.content import Content
 from textual.widgets import DataTable
 
 from qdrant_admin.core import words
+from qdrant_admin.persistence.baseline import against
 from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, VerifyReport
 from qdrant_admin.persistence.tell import crash_sentence, sentence
 from qdrant_admin.tui import look
@@ -30,6 +33,7 @@ class ResultPane(Vertical):
     def __init__(self) -> None:
         super().__init__(id="verify-result")
         self.report: CheckReport | None = None
+        self._before: VerifyReport | None = None
 
     def compose(self) -> ComposeResult:
         """Verdict, table, details."""
@@ -38,14 +42,15 @@ class ResultPane(Vertical):
         with VerticalScroll(id="verify-more"):
             yield Plain(id="verify-details")
 
-    def show(self, report: CheckReport, told: str = "") -> None:
+    def show(self, report: CheckReport, told: str = "", before: VerifyReport | None = None) -> None:
         """The verdict first, then what it rests on.
 
         Args:
             report: what the check left behind.
             told: when that was, where it is not just now.
+            before: the check before this one.
         """
-        self.report = report
+        self.report, self._before = report, before
         verdict = self.query_one(Verdict)
         if isinstance(report, CrashReport):
             verdict.tell(report.verdict, crash_sentence(report), _crash_evidence(report, told))
@@ -115,6 +120,7 @@ class ResultPane(Vertical):
                 [look.line(look.state("changed", alias)) for alias in self.report.aliases],
                 _rounds(self.report),
                 _since(self.report),
+                _last_time(self.report, self._before),
                 _how_long(self.report),
             ]
             shown.update(Content("\n\n").join([look.lines(*group) for group in groups if group]))
@@ -186,8 +192,31 @@ def _since(report: VerifyReport) -> list[Content]:
     found = report.baseline
     if found is None:
         return []
-    title = look.title(f"Since {found.at.astimezone():%Y-%m-%d %H:%M}")
-    return [title, look.line(look.state(found.verdict), "   ", found.reason or "everything is as it was then")]
+    other = [one for one in found.collections if one.verdict != "same"]
+    rows = [
+        look.line(
+            look.fit(look.state(one.verdict), 16), (one.name, "bold"), look.muted(f"   {', '.join(one.settings)}")
+        )
+        for one in other
+    ]
+    same = look.line(look.state(found.verdict), "   everything is as it was then")
+    return [look.title(f"Since {moment(found.at)}"), *(rows or [same])]
+
+
+def _last_time(report: VerifyReport, before: VerifyReport | None) -> list[Content]:
+    """Against the check before: what its last look saw beside what the first look of this one saw."""
+    if before is None or report.baseline is not None:
+        return []
+    found = against(before, report.collections, report.chosen)
+    then = f"the check of {moment(before.at)}"
+    if found.verdict == "persisted":
+        told = f"the same content as in {then}"
+    else:
+        told = f"not what it was in {then}: {found.reason or words.state(found.verdict).word}"
+    if report.ready_seconds is not None and before.ready_seconds is not None and report.how == before.how:
+        other = report.ready_seconds - before.ready_seconds
+        told += f"; back {words.duration(abs(other))} {'slower' if other > 0 else 'sooner'} than then"
+    return [look.line(look.muted("when it began  "), told)]
 
 
 def _how_long(report: VerifyReport) -> list[Content]:
@@ -198,3 +227,8 @@ def _how_long(report: VerifyReport) -> list[Content]:
         return []
     told = "   ".join(f"{name.replace('_', ' ')} {words.duration(seconds)}" for name, seconds in spent.items())
     return [look.line(look.muted("took  "), look.muted(f"{words.duration(report.seconds)}:   {told}"))]
+
+
+def moment(at: datetime) -> str:
+    """As reasons have it: `2026-11-20 09:14`."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M}"
