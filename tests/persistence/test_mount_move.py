@@ -21,15 +21,14 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, NotOurs, Refused, Unsupported
 from qdrant_admin.core.events import Finished, StepFinished, StepStarted
 from qdrant_admin.core.store import StateStore
+from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
-from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.persistence.mount_move import move_storage, plan_move
 from qdrant_admin.persistence.mount_reports import MoveReport
-from qdrant_admin.server.docker import relocation_plan
+from qdrant_admin.server.docker import adoption, relocation_plan
 from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE
 from qdrant_admin.workspace import Workspace
-from tests.persistence.conftest import prove
 from tests.support.containers import need_engine, sweep
 from tests.support.real import IMAGE, free_port
 
@@ -48,12 +47,12 @@ class Bench:
     def name(self) -> str:
         return self.ws.settings.container_name
 
-    def make(self, *, ours: bool = True, **host: Any) -> None:
+    def make(self, *, ours: bool = True, adopted: bool = False, **host: Any) -> None:
         """Make and start the container, on whatever storage, and fill it."""
         profile = self.ws.settings.profile
         ports = {"6333/tcp": profile.port, "6334/tcp": profile.grpc_port}
         bindings = {inside: [{"HostIp": "127.0.0.1", "HostPort": str(port)}] for inside, port in ports.items()}
-        labels = {LABEL_MANAGED: "true", LABEL_PROFILE: self.ws.settings.name} if ours else {}
+        labels = {LABEL_MANAGED: "true", LABEL_PROFILE: self.ws.settings.name} if ours and not adopted else {}
         body = {
             "Image": IMAGE,
             "Labels": labels,
@@ -62,6 +61,8 @@ class Bench:
         }
         self.api.create_container_from_config(body, self.name)
         self.api.start(self.name)
+        if adopted:
+            adoption.remember(self.api.inspect_container(self.name)["Id"], self.ws.settings.name)
         if ours:
             self.up()
             self.fill()
@@ -70,7 +71,7 @@ class Bench:
         list(up(self.ws, cancel=CancelToken()))
 
     def fill(self) -> None:
-        """Two collections, small on the disk: named and sparse vectors, payload, an index, an alias."""
+        """A collection, small on the disk: named and sparse vectors, payload, an index, an alias."""
         small = {"wal_config": {"wal_capacity_mb": 1}, "optimizers_config": {"default_segment_number": 1}}
         vectors = {"vectors": {"title": {"size": 4, "distance": "Dot"}}, "sparse_vectors": {"text": {}}}
         points = [
@@ -83,7 +84,6 @@ class Bench:
         ]
         with httpx.Client(base_url=self.ws.settings.endpoint.url, timeout=60) as http:
             http.put("/collections/memories", json=small | vectors).raise_for_status()
-            http.put("/collections/empty", json=small | {"vectors": {"size": 4, "distance": "Dot"}}).raise_for_status()
             index = {"field_name": "n", "field_schema": "integer"}
             http.put("/collections/memories/index?wait=true", json=index).raise_for_status()
             http.put("/collections/memories/points?wait=true", json={"points": points}).raise_for_status()
@@ -115,9 +115,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(tmp_path: Path) -> Iterator[Bench]:
     need_engine()
-    monkeypatch.setattr(verify_module, "WATCH_SECONDS", 0.0)
     profile = Profile(runtime="docker", image=IMAGE, port=free_port(), grpc_port=free_port(), restart_policy="no")
     settings = Settings(name=f"move-{uuid.uuid4().hex[:8]}", profile=profile)
     with docker.APIClient(version="auto") as api:
@@ -128,7 +127,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 
 def test_data_inside_a_container_goes_to_a_volume_and_survives_what_would_have_lost_it(bench: Bench) -> None:
-    bench.make()
+    bench.make(adopted=True)
+    plain = {"vectors": {"size": 4, "distance": "Dot"}}
+    httpx.put(f"{bench.ws.settings.endpoint.url}/collections/empty", json=plain, timeout=60).raise_for_status()
     name, volume = bench.ws.settings.name, f"{bench.ws.settings.name}-kept"
     text = f'# mine\n[profiles.{name}]\nruntime = "docker" # as ever\nstorage = "/nowhere"\n'
     config_file().parent.mkdir(parents=True, exist_ok=True)
@@ -150,22 +151,10 @@ def test_data_inside_a_container_goes_to_a_volume_and_survives_what_would_have_l
     profile = bench.ws.settings.profile.model_copy(update={"volume": volume})
     moved = Workspace(bench.ws.settings.model_copy(update={"profile": profile}), bench.ws.store)
     assert "storage" not in {change.setting for change in moved.runtime.differences()}
-    assert prove(moved, "recreate").verdict == "persisted"
+    list(restart(moved, "recreate", cancel=CancelToken()))
+    assert bench.holds() == POINTS
     with pytest.raises(Refused, match="already"):
         plan_move(moved, volume)
-
-
-def test_a_folder_is_left_as_it_is_and_the_report_says_where(bench: Bench, tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    bench.make(Mounts=[{"Type": "bind", "Source": str(folder), "Target": "/qdrant/storage"}])
-    report = bench.move()
-    assert report.verdict == "persisted"
-    assert report.left == f"folder {folder}"
-    assert (folder / "collections" / "memories").is_dir()
-    assert bench.mounts()["/qdrant/storage"] == bench.ws.settings.volume_name
-    assert bench.containers() == {bench.name}
-    assert bench.holds() == POINTS
 
 
 def test_a_copy_that_differs_is_thrown_away_and_the_old_server_is_back(bench: Bench) -> None:
@@ -261,8 +250,10 @@ def killed(bench: Bench, where: str) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def test_a_move_that_is_killed_anywhere_loses_nothing_and_can_be_ended(bench: Bench) -> None:
-    bench.make()
+def test_a_move_that_is_killed_anywhere_loses_nothing_and_can_be_ended(bench: Bench, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    bench.make(Mounts=[{"Type": "bind", "Source": str(folder), "Target": "/qdrant/storage"}])
     old = bench.api.inspect_container(bench.name)["Id"]
     for where in ("step_started fingerprint_after", "set aside"):
         killed(bench, where)
@@ -274,8 +265,9 @@ def test_a_move_that_is_killed_anywhere_loses_nothing_and_can_be_ended(bench: Be
         assert bench.api.inspect_container(bench.name)["Id"] == old, where
         assert bench.holds() == POINTS
     killed(bench, "taken over")
-    assert bench.move().verdict == "persisted"
-    assert bench.mounts()["/qdrant/storage"] in bench.volumes()
+    report = bench.move()
+    assert (report.verdict, report.moved, report.left) == ("persisted", True, f"folder {folder}")
+    assert bench.mounts()["/qdrant/storage"] == bench.ws.settings.volume_name
     assert bench.holds() == POINTS
-    assert bench.containers() == {bench.name, f"{bench.name}-moved-{old[:8]}"}
+    assert (bench.containers(), (folder / "collections/memories").is_dir()) == ({bench.name}, True)
     assert "was cut off" not in str(status(bench.ws).diagnosis)

@@ -241,8 +241,7 @@ class Relocation:
             move_record.remember(self._settings.name, move.model_copy(update={"proof": proof}))
             body = moved_body(api, self._old, self.parts, self._spec)
             new = replace(api, api.inspect_container(self._old["Id"]), body, self._name, same_networks=True, keep=True)
-            if adoption.is_adopted(self._old["Id"], self._settings.name):
-                adoption.remember(new, self._settings.name)
+            _hand_on(self._old["Id"], new, self._settings)
 
     def back(self) -> None:
         """Everything as it was found: remove what was made here, and start the old server if it ran."""
@@ -297,8 +296,16 @@ def let_go(api: "APIClient", move: Move, settings: Settings) -> None:
         api.rename(old["Id"], f"{move.container}-moved-{move.old[:8]}")
     elif old is not None:
         api.remove_container(old["Id"], v=False)
+    if (current := named(api, move.container)) is not None:
+        _hand_on(move.old, str(current["Id"]), settings)
     adoption.forget(move.old)
     move_record.forget(settings.name)
+
+
+def _hand_on(old: str, new: str, settings: Settings) -> None:
+    """Who was adopted has a successor that is."""
+    if adoption.is_adopted(old, settings.name):
+        adoption.remember(new, settings.name)
 
 
 def go_on(runtime: ServerRuntime, move: Move) -> bool:
