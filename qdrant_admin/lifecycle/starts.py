@@ -25,9 +25,15 @@ def usual_seconds(store: StateStore, profile: str) -> dict[str, float]:
 
 
 def remember(store: StateStore, profile: str, seconds: Mapping[str, float]) -> None:
-    """Keep what one start took. A store that cannot be written costs nobody the start itself."""
+    """Keep what one start took, and forget collections that are gone. A store that cannot be written costs nobody the
+    start itself.
+    """
     now = datetime.now(UTC).isoformat()
     with contextlib.suppress(AdminError), store.connection() as connection:
+        known = connection.execute("SELECT DISTINCT collection FROM starts WHERE profile = ?", (profile,)).fetchall()
+        gone = {str(row["collection"]) for row in known} - seconds.keys()
+        for name in gone:
+            connection.execute("DELETE FROM starts WHERE profile = ? AND collection = ?", (profile, name))
         for name, took in seconds.items():
             connection.execute("INSERT INTO starts VALUES (?, ?, ?, ?)", (profile, name, now, took))
             connection.execute(

@@ -31,6 +31,7 @@ def _facts(report: VerifyReport) -> Facts:
         "server": f"Qdrant {report.server_version}" if report.server_version else "",
         "profile": report.profile,
         "storage": report.storage,
+        "on disk": "" if report.storage_bytes is None else words.size(report.storage_bytes),
         "server was": DONE[report.how],
         "ready again after": back,
         "checked": report.checks,

@@ -85,8 +85,10 @@ def test_a_long_wait_names_the_collection_that_it_is_for(ws: Workspace, monkeypa
     assert whole.note == "loading collection large, usually ready after 1 min 30 s"
 
 
-def test_the_forecast_forgets_what_is_long_ago(shared_workspace: Workspace) -> None:
+def test_the_forecast_forgets_what_is_long_ago_and_collections_that_are_gone(shared_workspace: Workspace) -> None:
     for seconds in (100.0, *[1.0] * 10):
         starts.remember(shared_workspace.store, "elsewhere", {"memories": seconds})
     assert starts.usual_seconds(shared_workspace.store, "elsewhere") == {"memories": 1.0}
     assert starts.usual_seconds(shared_workspace.store, "nowhere") == {}
+    starts.remember(shared_workspace.store, "elsewhere", {"notes": 2.0})
+    assert starts.usual_seconds(shared_workspace.store, "elsewhere") == {"notes": 2.0}
