@@ -48,7 +48,6 @@ def against_inside(attributes: Mapping[str, Any], path: str) -> Diagnosis:
     elsewhere = f"{' and '.join(beside)}, where the server writes nothing; " if beside else ""
     return Diagnosis(
         what=f"{elsewhere}nothing is mounted at {path}: the data dies with the container",
-        why="whoever removes the container, or makes it anew, removes the data",
         fix=MOVE,
         severe=True,
     )

@@ -26,11 +26,12 @@ from qdrant_admin.server.docker.spec import (
     LIMIT_NOTICE,
     STOP_SECONDS,
     Spec,
+    held_addresses,
     limit_refused,
     may_raise_limit,
 )
 from qdrant_admin.server.docker.state import moment, process_state, read_state
-from qdrant_admin.server.docker.storage import data_mount, other_users, refuse_sharing, storage_path
+from qdrant_admin.server.docker.storage import data_mount, data_request, other_users, refuse_sharing, storage_path
 from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import (
     Capabilities,
@@ -112,7 +113,7 @@ class DockerRuntime:
             api.unpause(found["Id"])
             yield StepFinished(step="start", detail="it was paused, and goes on")
             return
-        self._refuse_sharing(api, _as_request(found), found["Id"])
+        self._refuse_sharing(api, data_request(found), found["Id"])
         self._start(api, found["Id"])
         yield StepFinished(step="start", detail="it was stopped")
 
@@ -156,7 +157,7 @@ class DockerRuntime:
             yield from pull(self.engine, self._spec.image, cancel)
         with self.engine.client(f"prepare container {self._name}") as api:
             self._refuse_sharing(api, self._spec.mounts, found["Id"])
-            held = _held_ports(found)
+            held = held_addresses(found)
             ports = [port for port in self._spec.ports.values() if f"{self._spec.host}:{port}" not in held]
             check_ports(api, self.engine, self._spec.host, ports)
         cancel.check()
@@ -389,19 +390,3 @@ class DockerRuntime:
         if adopted:
             adoption.remember(new, self.settings.name, instead_of=str(found["Id"]))
         yield StepFinished(step="recreate", detail=f"container {new[:12]}")
-
-
-def _as_request(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Where an existing container has its data, in the form of a request; a configuration may well be shared."""
-    mount = data_mount(found)
-    if mount is None or mount.get("RW") is False:
-        return []
-    return [{"Type": mount["Type"], "Source": mount.get("Name") or mount.get("Source"), "Target": mount["Destination"]}]
-
-
-def _held_ports(found: Mapping[str, Any]) -> set[str]:
-    """Addresses that become free when this container stops."""
-    bindings = found["HostConfig"].get("PortBindings") or {}
-    return {
-        f"{entry.get('HostIp')}:{entry.get('HostPort')}" for entries in bindings.values() for entry in entries or ()
-    }

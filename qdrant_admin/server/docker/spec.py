@@ -205,6 +205,14 @@ def published_on(attributes: Mapping[str, Any], port: str) -> str:
     return ", ".join(addresses) or "not published"
 
 
+def held_addresses(found: Mapping[str, Any]) -> set[str]:
+    """Addresses that become free when this container stops."""
+    bindings = found["HostConfig"].get("PortBindings") or {}
+    return {
+        f"{entry.get('HostIp')}:{entry.get('HostPort')}" for entries in bindings.values() for entry in entries or ()
+    }
+
+
 def mount_words(mount: Mapping[str, Any] | None) -> str:
     """`volume qdrant_admin_local`, `folder /srv/qdrant`, or `inside the container`; of a request or of an answer."""
     if mount is None:

@@ -51,6 +51,14 @@ def data_mount(attributes: Mapping[str, Any], path: str | None = None) -> dict[s
     return None if found is None or found.get("Type") == "tmpfs" else found
 
 
+def data_request(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Where an existing container has its data, in the form of a request; a configuration may well be shared."""
+    mount = data_mount(found)
+    if mount is None or mount.get("RW") is False:
+        return []
+    return [{"Type": mount["Type"], "Source": mount.get("Name") or mount.get("Source"), "Target": mount["Destination"]}]
+
+
 def read_storage(attributes: Mapping[str, Any], first_lines: Iterable[str] | None) -> Storage:
     """Where the data lies and what speaks against it.
 
