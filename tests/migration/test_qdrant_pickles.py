@@ -67,22 +67,23 @@ def test_long_vectors_come_whole(size: int) -> None:
     assert _fields(split[0][0]) == {"id": 7, "vector": [], "payload": {"n": 1}}
 
 
-@pytest.mark.parametrize(
-    "blob",
-    [
-        _pickled(1, [1.0, 2.0, 3.0], {}, protocol=2),
-        _pickled(1, {"a": [1.0, 2.0]}, {}),
-        _pickled(1, [[1.0, 2.0]], {}),
-        _pickled(1, (1.0, 2.0), {}),
-        _pickled(1, None, {}),
-        _pickled(1, [1.0, 2.0], {})[:-30],
-        b"",
-        None,
-    ],
-)
-def test_any_other_form_is_left_alone(blob: Any) -> None:
+_OTHERS = {
+    "an older protocol": _pickled(1, [1.0, 2.0, 3.0], {}, protocol=2),
+    "a name": _pickled(1, {"a": [1.0, 2.0]}, {}),
+    "rows": _pickled(1, [[1.0, 2.0]], {}),
+    "a pair": _pickled(1, (1.0, 2.0), {}),
+    "no vector": _pickled(1, None, {}),
+    "cut short": _pickled(1, [1.0, 2.0], {})[:-30],
+    "empty": b"",
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("form", _OTHERS)
+def test_any_other_form_is_left_alone(form: str) -> None:
     fine = _pickled(1, [1.0, 2.0], {})
-    assert PointPickles("", 2).split([fine, blob]) is None
+    blobs: list[Any] = [fine, _OTHERS[form]]
+    assert PointPickles("", 2).split(blobs) is None
 
 
 def _batches(folder: Path) -> list[Batch]:
