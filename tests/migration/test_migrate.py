@@ -180,7 +180,7 @@ def test_patience_ends_with_the_way_to_go_on() -> None:
 
 def test_cancel_keeps_what_was_acknowledged_and_resume_does_the_rest(server: Server, chroma: Path) -> None:
     ws, cancel = workspace(server), CancelToken()
-    plan = planned(ws, f"chroma:{chroma}?collection=debian_memories", batch_size=20)
+    plan = planned(ws, f"chroma:{chroma}?collection=debian_memories", batch_size=1)  # else it is over before it is told
     events = migrate(ws, plan, cancel=cancel)
     seen = []
     for event in events:
@@ -191,7 +191,8 @@ def test_cancel_keeps_what_was_acknowledged_and_resume_does_the_rest(server: Ser
     assert (report.verdict_word, report.exit_code) == ("cancelled", 130)
     (run,) = unfinished(ws.store)
     with Database(server.endpoint) as database:
-        assert database.count("debian_memories") == run.done >= 40
+        # More than that where the server has written what it had no time to acknowledge.
+        assert database.count("debian_memories") >= run.done >= 40
     assert last(resume(ws, run, cancel=CancelToken())).verdict == "verified"
 
 
