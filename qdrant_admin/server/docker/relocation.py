@@ -19,6 +19,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Failed, Refused, Unsupported
 from qdrant_admin.server.docker import adoption, move_record
 from qdrant_admin.server.docker.aside import aside_name, named
+from qdrant_admin.server.docker.holes import dig
 from qdrant_admin.server.docker.move_record import Move
 from qdrant_admin.server.docker.relocation_plan import (
     Carried,
@@ -167,6 +168,9 @@ class Relocation:
         """
         for part in self.parts:
             yield from self._copy_one(part.path, cancel)
+        with self._client("dig holes in the copy of") as api:
+            mounts = [self._spec.volume(part.volume, part.path) for part in self.parts]
+            dig(api, f"{self._trial}-holes", str(self._old["Image"]), mounts)
 
     def _copy_one(self, path: str, cancel: CancelToken) -> Iterator[int]:
         failed: list[BaseException] = []
@@ -263,9 +267,10 @@ class Relocation:
 
 def go_back(api: "APIClient", move: Move, settings: Settings) -> None:
     """Undo a move that has not taken over: whatever was made for it is removed, the old container is as it was."""
-    trial = named(api, f"{move.container}-trial-{move.old[:8]}")
-    if trial is not None:
-        api.remove_container(trial["Id"], force=True)
+    trial = f"{move.container}-trial-{move.old[:8]}"
+    for name in (trial, f"{trial}-holes"):
+        if (made := named(api, name)) is not None:
+            api.remove_container(made["Id"], force=True)
     if not api.containers(all=True, filters={"id": move.old}):
         move_record.forget(settings.name)  # somebody removed it: the volumes may be all that is left, so they stay
         return
