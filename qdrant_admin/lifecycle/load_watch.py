@@ -9,8 +9,7 @@ from qdrant_admin.core.errors import AdminError, ServerNotReady
 from qdrant_admin.core.events import Events, Progress, StepStarted
 from qdrant_admin.core.words import duration
 from qdrant_admin.lifecycle import starts
-from qdrant_admin.server.loading import Load, loads
-from qdrant_admin.server.runtime import ServerRuntime
+from qdrant_admin.server.loading import Load, failed, loads
 from qdrant_admin.workspace import Workspace
 
 STEP = "load"
@@ -30,6 +29,7 @@ class LoadWatch:
         self._looked = self._begun
         self._since = ws.runtime.inspect().started_at if ws.runtime.capabilities.logs else None
         self._told: dict[str, Load] = {}
+        self._at_work: Load | None = None
         self._waited = False
 
     @property
@@ -53,11 +53,10 @@ class LoadWatch:
                     yield from self._look()
                 yield self._with_forecast(event)
         except ServerNotReady as error:
-            at = self._at_work
-            if at is None:
+            found = self._held_up_by()
+            if not found:
                 raise
-            why = f"{error.why}; it was loading collection {at.collection}".removeprefix("; ")
-            raise ServerNotReady(error.what, why=why, fix=error.fix) from error
+            raise ServerNotReady(error.what, why=f"{error.why}; {found}".removeprefix("; "), fix=error.fix) from error
         if self._waited:
             yield from self._look()
 
@@ -73,19 +72,31 @@ class LoadWatch:
             return ""
         return f"{slowest} took longest, {duration(seconds[slowest])}"
 
-    @property
-    def _at_work(self) -> Load | None:
-        return next((load for load in self._told.values() if load.ended is None), None)
+    def _held_up_by(self) -> str:
+        """What a start that came to nothing was at, in words; empty when nobody can tell."""
+        if name := failed(self._log(), self._since):
+            return f"collection {name} cannot be loaded"
+        return f"it was loading collection {self._at_work.collection}" if self._at_work else ""
 
     def _look(self) -> Events:
         self._looked = time.monotonic()
-        for load in _loads(self._ws.runtime, self._since):
+        latest = loads(self._log(), self._since)
+        self._at_work = latest[-1] if latest and latest[-1].ended is None else None
+        for load in latest:
             if self._told.get(load.collection) == load and load.ended is not None:
                 continue
             if not self._told:
                 yield StepStarted(step=STEP, title="loading collections")
             self._told[load.collection] = load
             yield self._progress(load)
+
+    def _log(self) -> list[str]:
+        """Nothing where it cannot be read, or where nobody knows when this start began."""
+        lines: list[str] = []
+        with contextlib.suppress(AdminError):
+            for batch in self._ws.runtime.logs(tail=_LOG_LINES, follow=False, cancel=CancelToken()):
+                lines += batch
+        return lines if self._since is not None else []
 
     def _progress(self, load: Load) -> Progress:
         usual = self._usual.get(load.collection)
@@ -128,14 +139,3 @@ class LoadWatch:
 def _ahead(left: float | None) -> float | None:
     """Seconds that are left; None once a forecast has proven wrong."""
     return left if left is not None and left > 0 else None
-
-
-def _loads(runtime: ServerRuntime, since: datetime | None) -> tuple[Load, ...]:
-    """Nothing where the log cannot be read, or where nobody knows when this start began."""
-    if since is None:
-        return ()
-    lines: list[str] = []
-    with contextlib.suppress(AdminError):
-        for batch in runtime.logs(tail=_LOG_LINES, follow=False, cancel=CancelToken()):
-            lines += batch
-    return loads(lines, since)

@@ -6,19 +6,27 @@ While it loads, its ports are closed, so nobody can ask. The lines are those of 
     2026-11-21T13:40:17.974150Z  INFO collection::shards::local_shard: Recovering shard /…/collections/beta/0: 0/11 (0%)
     2026-11-21T13:40:18.171403Z  INFO collection::shards::local_shard: Recovered collection beta: 11/11 (100%)
 
-One collection is loaded after the other; what is logged behind the last is told by another part of the server.
+One collection is loaded after the other, in an order that each start makes up anew; what is logged behind the last is
+told by another part of the server. A collection that cannot be loaded ends the server:
+
+    2026-11-21T14:23:34.744710Z ERROR qdrant::startup: Panic occurred in file …: Failed to load local shard
+    "/…/collections/beta/0": Service internal error: …
 """
 
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.server.decode import strip_colours
 
-_LINE = re.compile(r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z) +(?P<level>[A-Z]+) (?P<part>[\w:]+): (?P<text>.*)")
+_LINE = re.compile(r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z) +[A-Z]+ (?P<part>[\w:]+): (?P<text>.*)")
 _LOADING = re.compile(r"Loading collection: (?P<name>.+)")
 _RECOVERS = re.compile(r"Recover(?:ing shard|ed collection) .+: (?P<done>\d+)/(?P<total>\d+) \(")
+_FAILED = re.compile(r"Failed to load local shard \"[^\"]*[/\\]collections[/\\](?P<name>[^\"]+)[/\\]\d+\"")
+_BANNER = "Version: "
+"""Begins what a start logs."""
 _SERVING = ("qdrant", "qdrant::actix", "qdrant::tonic")
 """What speaks once everything is loaded."""
 
@@ -41,16 +49,37 @@ class Load(Frozen):
 
 
 def loads(lines: Iterable[str], since: datetime | None) -> tuple[Load, ...]:
-    """What the log tells of the collections that were loaded at `since` or later, in their order."""
+    """What the log tells of the collections that the latest start has loaded, at `since` or later, in their order."""
     found: list[Load] = []
     for line in lines:
-        match = _LINE.match(strip_colours(line))
-        if match is None:
-            continue
-        at = datetime.fromisoformat(match["at"])
-        if since is None or at >= since:
-            _take(found, at, match["part"], match["text"])
+        if line.startswith(_BANNER):
+            found.clear()
+        elif said := _said(line, since):
+            _take(found, *said)
     return tuple(found)
+
+
+def failed(lines: Iterable[str], since: datetime | None) -> str:
+    """The collection at which the server ended, at `since` or later, because it could not load it; empty for none."""
+    told = (said.text for line in lines if (said := _said(line, since)))
+    names = [match["name"] for text in told if (match := _FAILED.search(text))]
+    return names[-1] if names else ""
+
+
+class _Said(NamedTuple):
+    """One line of the log."""
+
+    at: datetime
+    part: str
+    text: str
+
+
+def _said(line: str, since: datetime | None) -> _Said | None:
+    match = _LINE.match(strip_colours(line))
+    if match is None:
+        return None
+    said = _Said(datetime.fromisoformat(match["at"]), match["part"], match["text"])
+    return said if since is None or said.at >= since else None
 
 
 def _take(found: list[Load], at: datetime, part: str, text: str) -> None:

@@ -32,6 +32,7 @@ def test_the_log_tells_what_is_loaded_and_what_is_being_loaded() -> None:
     assert beta.seconds == pytest.approx(0.308, abs=0.001)
     assert (other.collection, other.done, other.total, other.seconds) == ("[/oo]", 4, 20, None)
     assert loads([*LOG, SERVES], None)[1].seconds == pytest.approx(0.482, abs=0.001)
+    assert loads([*LOG, SERVES, *LOG[:3]], None) == (beta.model_copy(update={"ended": None, "done": 0, "total": None}),)
     assert loads(LOG, datetime(2026, 11, 21, 13, 40, 18, tzinfo=UTC)) == (other,), (
         "those of an earlier start are not told"
     )
@@ -65,7 +66,7 @@ def test_a_long_wait_names_the_collection_that_it_is_for(ws: Workspace, monkeypa
         Load(collection="small", began=now - timedelta(seconds=9), ended=now - timedelta(seconds=8)),
         Load(collection="large", began=now - timedelta(seconds=8), done=3, total=10),
     )
-    monkeypatch.setattr(load_watch, "_loads", lambda *_: seen)
+    monkeypatch.setattr(load_watch, "loads", lambda *_: seen)
     monkeypatch.setattr(load_watch, "LOOK_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(starts, "usual_seconds", lambda *_: {"large": 60.0, starts.WHOLE: 90.0})
 

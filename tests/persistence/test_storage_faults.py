@@ -192,17 +192,29 @@ def test_another_version_behind_the_restart_is_told(ws: Workspace, monkeypatch: 
     assert "1.16.3" in report.reason
 
 
+def cut_segments(ws: Workspace) -> None:
+    for path in storage(ws).glob("collections/memories/0/segments/*/segment.json"):
+        path.write_bytes(path.read_bytes()[:-10])
+
+
+def test_a_server_that_ends_while_it_loads_names_the_collection(own: Workspace) -> None:
+    fill(own)
+    fill(own, "other")
+    report = prove_over(own, lambda: cut_segments(own))
+    assert (report.verdict, report.exit_code) == ("inconclusive", 1)
+    assert "collection memories cannot be loaded" in report.reason
+    assert {check.verdict for check in report.collections} == {"inconclusive"}
+
+
 def test_a_collection_that_cannot_be_read_any_more_is_called_neither_lost_nor_there(
     own: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ready, "UNREADABLE_FOR", 0.5)
     fill(own)
     fill(own, "other")
-    segments = storage(own) / "collections/memories/0/segments"
 
     def break_it() -> None:
-        for path in segments.glob("*/segment.json"):
-            path.write_bytes(path.read_bytes()[:-10])
+        cut_segments(own)
         settings = own.settings.native_folder / "config/config.yaml"
         settings.parent.mkdir()
         settings.write_text("storage: {handle_collection_load_errors: true}")  # the server starts all the same
