@@ -157,7 +157,8 @@ class Copier:
 
     def _write_columns(self, batch: Batch) -> Written | None:
         """All of it at once; None where its records have to be looked at one by one."""
-        packed = self._packer.pack(batch.columns) if batch.columns and self._task.database.carries_wire else None
+        columns = batch.columns if self._task.database.carries_wire else None
+        packed = self._packer.pack(columns) if columns else None
         if packed is None:
             return None
         try:

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdrant_admin.database import encoding
-from qdrant_admin.database.models import Floats, VectorSpec
+from qdrant_admin.database.models import Floats, Sparse, VectorSpec
 from qdrant_admin.migration.checks import Checker
 from qdrant_admin.migration.packing import Packer
-from qdrant_admin.migration.sources.base import Columns
+from qdrant_admin.migration.sources.base import Batch, Columns, Record
 
 _COSINE = VectorSpec(size=3, distance="Cosine")
 _ODD = [float("nan"), float("inf"), 2**63, -(2**63) - 1, 2**70, "\ud800", b"x", (1,), {"\udfff": 1}, {3: 4}, [[None]]]
@@ -88,3 +88,28 @@ def test_what_fits_no_slot_goes_the_long_way() -> None:
 def test_a_payload_that_may_be_too_large_goes_the_long_way() -> None:
     columns = Columns([1, 2], [{}, {"text": "x" * (1 << 20)}], np.ones((2, 3), np.float32))
     assert Packer({"": _COSINE}, folds_uuids=False).pack(columns) is None
+
+
+def test_records_stand_side_by_side_only_where_each_has_one_sound_vector_of_the_same_size() -> None:
+    def record(number: int, *numbers: float, slot: str = "a", **fields: Any) -> Record:
+        return Record(number, {"n": number}, {slot: np.array(numbers, dtype=np.float32)}, **fields)
+
+    sound = [record(1, 1, 2), record(2, 3, 4)]
+    columns = Batch(sound, None).columns
+    assert columns is not None
+    assert (columns.slot, columns.vectors.tolist()) == ("a", [[1, 2], [3, 4]])
+    assert [(one.id, one.payload) for one in columns.records()] == [(one.id, one.payload) for one in sound]
+    sparse = Sparse(np.array([1], np.uint32), np.array([1], np.float32))
+    for odd in (
+        record(3, 1, 2, 3),
+        record(3, 1, 2, slot="b"),
+        record(3, 1, 2, trouble="it is cut short"),
+        Record(3),
+        Record(3, {}, {"a": sparse}),
+        Record(3, {}, {"a": np.ones((1, 2), np.float32)}),
+        Record(3, {}, {"a": np.ones(2, np.float32), "b": np.ones(2, np.float32)}),
+    ):
+        assert Batch([*sound, odd], None).columns is None
+        assert Batch([odd, *sound], None).columns is None
+    assert Batch([], None).columns is None
+    assert len(Batch(columns, None)) == len(Batch(sound, None)) == 2

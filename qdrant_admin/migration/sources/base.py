@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.reports import Frozen
@@ -76,7 +79,7 @@ class Record:
 class Columns:
     """Records with nothing wrong and one dense vector each, side by side: what nearly every record of a store is.
 
-    A source that finds some of its records like that may say so; who copies them then makes nothing of each by itself.
+    A source that has them like that anyway may hand them on so: then nothing is made of each by itself.
     """
 
     ids: Sequence[int | str]
@@ -95,23 +98,33 @@ class Columns:
 class Batch:
     """Some records in the source's stable order, and where to go on behind them."""
 
-    __slots__ = ("_records", "columns", "cursor")
-
     def __init__(self, records: list[Record] | Columns, cursor: Cursor) -> None:
-        self.columns = records if isinstance(records, Columns) else None
-        """None where a record of it needs a closer look."""
         self.cursor = cursor
-        self._records = None if isinstance(records, Columns) else records
+        self._given = records
 
     def __len__(self) -> int:
-        return len(self.columns.ids if self.columns else self.records)
+        return len(self._given.ids if isinstance(self._given, Columns) else self._given)
 
-    @property
+    @cached_property
     def records(self) -> list[Record]:
-        """One by one; of columns they are made when somebody asks."""
-        if self._records is None:
-            self._records = self.columns.records() if self.columns else []
-        return self._records
+        """One by one."""
+        return self._given.records() if isinstance(self._given, Columns) else self._given
+
+    @cached_property
+    def columns(self) -> Columns | None:
+        """Side by side; None where one of them has to be looked at by itself."""
+        return self._given if isinstance(self._given, Columns) else _side_by_side(self._given)
+
+
+def _side_by_side(records: list[Record]) -> Columns | None:
+    slot = next(iter(records[0].vectors), None) if records else None
+    if slot is None:
+        return None
+    found = [record.vectors.get(slot) for record in records if len(record.vectors) == 1 and not record.trouble]
+    rows = [row for row in found if isinstance(row, np.ndarray) and row.ndim == 1 and row.dtype == np.float32]
+    if len(rows) < len(records) or len({len(row) for row in rows}) > 1:
+        return None
+    return Columns([one.id for one in records], [one.payload for one in records], np.stack(rows), slot)
 
 
 class Source(Protocol):
