@@ -14,6 +14,7 @@ from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, NotFoun
 from qdrant_admin.migration.layouts import Layout
 from qdrant_admin.migration.sources.base import Record
 from qdrant_admin.migration.sources.redis_hashes import RedisHashes
+from qdrant_admin.migration.sources.redis_index import SearchIndex, compared, index_of
 from qdrant_admin.migration.uri import KEY_VARIABLE, parse
 from qdrant_admin.migration.weather import PASSING
 from tests.migration.support import moved, workspace
@@ -321,3 +322,17 @@ def _refused(uri: str, kind: type[AdminError]) -> AdminError:
 def _collections(uri: str) -> None:
     with contextlib.closing(RedisHashes(parse(uri))) as source:
         source.collections()
+
+
+def test_an_index_says_how_vectors_are_compared() -> None:
+    """As a Redis with its query engine answers FT.INFO; the one of these tests has none."""
+    vector: list[Any] = [b"identifier", b"embedding", b"attribute", b"embedding", b"type", b"VECTOR"]
+    vector += [b"algorithm", b"HNSW", b"data_type", b"FLOAT32", b"dim", 4, b"distance_metric", b"IP", b"M", 16]
+    text = [b"identifier", b"text", b"attribute", b"text", b"type", b"TEXT", b"WEIGHT", b"1"]
+    defined = [b"key_type", b"HASH", b"prefixes", [b"doc:", b"memo:"], b"default_score", b"1"]
+    answer = [b"index_name", b"idx", b"index_options", [], b"index_definition", defined, b"attributes", [text, vector]]
+    index = index_of([*answer, b"num_docs", 3])
+    assert index == SearchIndex("idx", (b"doc:", b"memo:"), {"embedding": "Dot"})
+    assert compared([index], b"memo:", "embedding") == ("Dot", "idx")
+    assert compared([index], b"memo:", "other") is None
+    assert compared([index], b"", "embedding") is None, "the index knows some of these keys only"

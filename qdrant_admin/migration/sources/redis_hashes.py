@@ -10,7 +10,7 @@ from redis.exceptions import NoPermissionError
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
-from qdrant_admin.database.models import CollectionSpec, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
 from qdrant_admin.migration import layouts
 from qdrant_admin.migration.sources import redis_rows
 from qdrant_admin.migration.sources.base import (
@@ -23,6 +23,7 @@ from qdrant_admin.migration.sources.base import (
     no_such_collection,
 )
 from qdrant_admin.migration.sources.redis_client import connect, database, escaped, told
+from qdrant_admin.migration.sources.redis_index import compared, search_indexes
 from qdrant_admin.migration.sources.redis_keys import KeyList
 from qdrant_admin.migration.uri import SourceUri
 
@@ -191,10 +192,6 @@ class RedisHashes:
         prefix, keys = self._known[name], self._listed()
         warnings = list(self._warned[name])
         slots = tuple(self._slot(prefix, field, keys, warnings) for field in prefix.vectors)
-        if self._distance is None:
-            warnings.append(
-                "a hash does not say how its vector is compared: Cosine is taken; ?distance= names another one"
-            )
         if prefix.without and len(prefix.vectors) == 1:
             warnings.append(f"{counted(prefix.without, 'hash', 'hashes')} without a vector will be rejected")
         others = keys.others(prefix.octets)
@@ -219,9 +216,21 @@ class RedisHashes:
                 f"{plain(field)} is not always {lengths[0][0]} bytes long:"
                 f" {counted(odd, 'hash', 'hashes')} will be rejected"
             )
-        return VectorSpec(
-            name=prefix.slot(field), size=max(1, lengths[0][0] // width), distance=self._distance or "Cosine"
-        )
+        size = max(1, lengths[0][0] // width)
+        return VectorSpec(name=prefix.slot(field), size=size, distance=self._compared(prefix, field, warnings))
+
+    def _compared(self, prefix: _Prefix, field: str, warnings: list[str]) -> Distance:
+        """As asked, else as an index says."""
+        if self._distance is not None:
+            return self._distance
+        with told(self._uri):
+            indexes = search_indexes(self._client)
+        found = compared(indexes, prefix.octets + b":" if prefix.octets else b"", field)
+        if found is None:
+            warnings.append(f"nothing says how {plain(field)} is compared: by Cosine, unless ?distance= says otherwise")
+            return "Cosine"
+        warnings.append(f"{plain(field)} is compared by {found[0]}, as its index {plain(found[1])} does")
+        return found[0]
 
     def _hashes(self, page: list[bytes]) -> list[dict[bytes, bytes]]:
         """The hashes of these keys; an empty one for a key that is gone."""
