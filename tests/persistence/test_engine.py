@@ -133,19 +133,24 @@ def test_a_server_that_does_not_come_back_after_an_engine_was_killed_is_started_
 
 
 @pytest.mark.parametrize(
-    ("how", "step"), [("graceful", "stop"), ("kill", "stop"), ("graceful", "ready")], ids=["stop", "kill", "between"]
+    ("how", "moment"),
+    [
+        ("graceful", (StepFinished, "stop")),
+        ("kill", (StepFinished, "stop")),
+        ("recreate", (StepStarted, "recreate")),
+        ("graceful", (StepStarted, "fingerprint_after")),
+    ],
+    ids=["stopped", "killed", "recreate", "between"],
 )
 def test_an_engine_that_goes_away_in_the_middle_is_no_verdict_and_the_check_can_be_finished(
-    engine: PrivateEngine, tmp_path: Path, how: VerifyHow, step: str
+    engine: PrivateEngine, tmp_path: Path, how: VerifyHow, moment: tuple[type[Event], str]
 ) -> None:
     ws = contained(engine, tmp_path)
     before = ws.runtime.inspect()
     events: list[Event] = []
     for event in verify(ws, VerifyOptions(how=how), cancel=CancelToken()):
         events.append(event)
-        down = isinstance(event, StepFinished) and event.step == "stop"
-        up_again = isinstance(event, StepStarted) and event.step == "fingerprint_after"
-        if down if step == "stop" else up_again:
+        if isinstance(event, StepStarted | StepFinished) and (type(event), event.step) == moment:
             engine.end(signal.SIGKILL)
     report = report_of(events)
     assert (report.verdict, report.exit_code) == ("inconclusive", 1)
