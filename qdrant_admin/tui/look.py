@@ -28,7 +28,7 @@ KEY = "bold $text-accent"
 RUN = "run_action"
 """Meta of a span: the action that a click on it runs (in `Plain` and `Row`). Not `@click`: that looks like a link."""
 
-_ASCII = str.maketrans("…·→←↑↓▾▸—–━─›“”’⏎⇥␍␀␛\ufffd✓•", '~.><^vv>--=->""\'~~~~~?**')
+_ASCII = str.maketrans("…·→←↑↓▾▸—–━─›“”’⏎⇥␍␀␛\ufffd✓•\u00a0", '~.><^vv>--=->""\'~~~~~?** ')
 
 
 def ascii_only() -> bool:

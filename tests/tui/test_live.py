@@ -11,7 +11,7 @@ from textual.widgets import DataTable, Input, RichLog
 from qdrant_admin.config.file import read_profiles, write_profile
 from qdrant_admin.config.secrets import read_key
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.events import Events, StepFinished
+from qdrant_admin.core.events import Events, StepStarted
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.tui.app import AdminApp
@@ -132,7 +132,7 @@ class Thief(Services):
 
     def verify(self, options: VerifyOptions, cancel: CancelToken) -> Events:
         for event in super().verify(options, cancel):
-            if isinstance(event, StepFinished) and event.step == "watch":
+            if isinstance(event, StepStarted) and event.step == "fingerprint_after":
                 with self.workspace.database() as database:
                     database.delete_points("memories", [2])
                     vector = np.array([0.0, 0.0], dtype=np.float32)

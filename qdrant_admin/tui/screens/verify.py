@@ -130,9 +130,16 @@ class VerifyScreen(BaseScreen):
     def on_resize(self) -> None:
         """Draw anew what is laid out for a width."""
         super().on_resize()
+        self.call_after_refresh(self._lay_out)
+
+    def _lay_out(self) -> None:
         job = self.admin.jobs.latest(*KINDS)
-        if self.is_mounted and job is not None and job.running:
+        if self.pane == "running" and job is not None and job.running:
             self._draw_running(job)
+        elif self.pane == "history":
+            self.query_one(PastPane).show(self._checks or [], self._trend, self.services.now())
+        elif self.pane == "result":
+            self.query_one(ResultPane).lay_out()
 
     # choosing and running
 

@@ -24,6 +24,7 @@ from qdrant_admin.tui.widgets.verdict import Verdict
 POINTS_SHOWN = 3
 """Of a collection, below the table; all of them are one key away."""
 NAME_WIDTH = 40
+NBSP = "\u00a0"
 CheckReport = VerifyReport | CrashReport
 
 
@@ -56,8 +57,9 @@ class ResultPane(Vertical):
             verdict.tell(report.verdict, crash_sentence(report), _crash_evidence(report, told))
         else:
             verdict.tell(report.verdict, sentence(report), _evidence(report, told))
+        self.query_one("#verify-table", DataTable).move_cursor(row=0)  # what differs stands first
         self._fill()
-        self._details()
+        self.lay_out()
 
     def show_failure(self, fault: JobFailure) -> None:
         """It ended without a report."""
@@ -109,7 +111,8 @@ class ResultPane(Vertical):
         fill(table, titles, rows)
 
     @on(DataTable.RowHighlighted, "#verify-table")
-    def _details(self) -> None:
+    def lay_out(self) -> None:
+        """What is below the table, for the collection under the cursor and for this width."""
         shown, width = self.query_one("#verify-details", Plain), self.app.size.width - 6
         if isinstance(self.report, CrashReport):
             shown.update(verify_crash.details(self.report, width))
@@ -120,8 +123,8 @@ class ResultPane(Vertical):
                 [look.line(look.state("changed", alias)) for alias in self.report.aliases],
                 _rounds(self.report),
                 _since(self.report),
-                _last_time(self.report, self._before),
-                _how_long(self.report),
+                _last_time(self.report, self._before, width),
+                _how_long(self.report, width),
             ]
             shown.update(Content("\n\n").join([look.lines(*group) for group in groups if group]))
 
@@ -203,7 +206,7 @@ def _since(report: VerifyReport) -> list[Content]:
     return [look.title(f"Since {moment(found.at)}"), *(rows or [same])]
 
 
-def _last_time(report: VerifyReport, before: VerifyReport | None) -> list[Content]:
+def _last_time(report: VerifyReport, before: VerifyReport | None, width: int) -> list[Content]:
     """Against the check before: what its last look saw beside what the first look of this one saw."""
     if before is None or report.baseline is not None:
         return []
@@ -216,17 +219,19 @@ def _last_time(report: VerifyReport, before: VerifyReport | None) -> list[Conten
     if report.ready_seconds is not None and before.ready_seconds is not None and report.how == before.how:
         other = report.ready_seconds - before.ready_seconds
         told += f"; back {words.duration(abs(other))} {'slower' if other > 0 else 'sooner'} than then"
-    return [look.line(look.muted("when it began  "), told)]
+    return look.hanging(look.muted("when it began  "), look.text(told), width)
 
 
-def _how_long(report: VerifyReport) -> list[Content]:
+def _how_long(report: VerifyReport, width: int) -> list[Content]:
     spent: dict[str, float] = {}
     for phase in report.phases:
         spent[phase.name] = spent.get(phase.name, 0.0) + phase.seconds
     if not spent:
         return []
-    told = "   ".join(f"{name.replace('_', ' ')} {words.duration(seconds)}" for name, seconds in spent.items())
-    return [look.line(look.muted("took  "), look.muted(f"{words.duration(report.seconds)}:   {told}"))]
+    parts = (f"{name.replace('_', ' ')} {words.duration(seconds)}" for name, seconds in spent.items())
+    told = " · ".join(part.replace(" ", NBSP) for part in parts)
+    whole = look.muted(f"took {words.duration(report.seconds)}   ")
+    return look.hanging(whole, look.muted(told), width)
 
 
 def moment(at: datetime) -> str:

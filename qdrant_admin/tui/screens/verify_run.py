@@ -166,9 +166,11 @@ def _reading(view: JobView, width: int, room: int, points: int | None) -> list[C
     rows += [draw(name, progress, label, width) for name, progress in shown.items()]
     if step != "load" and len(items) > 1 and points:
         done = sum(one.done for one in items.values())
+        over = any(one.step == step and one.outcome is not None for one in view.steps)
+        total = done if over else max(points, done)
         rate = view.rates[-1].units if view.rates else None
-        left = (points - done) / rate if rate else None
-        whole = Progress(step=step, done=done, total=max(points, done), rate=rate, seconds_left=left)
+        left = (total - done) / rate if rate else None
+        whole = Progress(step=step, done=done, total=total, rate=rate, seconds_left=left)
         rows += [Content(""), running.bar_row("all", whole, label, width)]
     return rows
 
