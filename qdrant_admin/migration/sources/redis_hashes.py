@@ -227,7 +227,8 @@ class RedisHashes:
             indexes = search_indexes(self._client)
         found = compared(indexes, prefix.octets + b":" if prefix.octets else b"", field)
         if found is None:
-            warnings.append(f"nothing says how {plain(field)} is compared: by Cosine, unless ?distance= says otherwise")
+            words = f"no index says how {plain(field)} is compared"
+            warnings.append(f"{words}: Cosine is taken, ?distance= chooses another")
             return "Cosine"
         warnings.append(f"{plain(field)} is compared by {found[0]}, as its index {plain(found[1])} does")
         return found[0]
