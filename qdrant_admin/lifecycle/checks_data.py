@@ -33,11 +33,15 @@ def leftovers(facts: Facts) -> Check:
     """Volumes of ours of profiles that are gone. Never called useless: they hold data."""
     from qdrant_admin.server.docker.engine import find_engine
     from qdrant_admin.server.docker.inventory import forgotten, left_containers
+    from qdrant_admin.server.docker.move_record import left_by_move
 
     try:
         engine = find_engine(facts.ws.settings.profile.docker_host)
     except AdminError:
         return Check(name="leftovers", status="ok", detail="no engine to look on")
+    if (move := left_by_move(facts.ws.settings.name)) is not None:
+        fix = facts.fix("move-storage")
+        return Check(name="leftovers", status="warn", detail=f"{move.what}; {move.why}", fix=fix)
     if containers := left_containers(engine, facts.ws.settings.container_name):
         return Check(
             name="leftovers",

@@ -48,6 +48,9 @@ def plan_move(ws: Workspace, volume: str | None = None) -> MovePlanReport:
     Raises:
         Unsupported, NotFound, NotOurs, Refused: it cannot be done.
     """
+    left = move_record.read(ws.settings.name)
+    if left is not None:
+        return _plan_ending(ws, left)
     state, move = _look(ws, volume)
     room = move.check()
     refuse_cramped(room)
@@ -59,6 +62,19 @@ def plan_move(ws: Workspace, volume: str | None = None) -> MovePlanReport:
         free_bytes=room.free,
         steps=_STEPS,
         left=move.old.words,
+    )
+
+
+def _plan_ending(ws: Workspace, left: move_record.Move) -> MovePlanReport:
+    ended = "end the move that was cut off: forward if all had been compared and taken over, else back to the old data"
+    return MovePlanReport(
+        profile=ws.settings.name,
+        storage=_words(ws.runtime.inspect()),
+        volume=left.volume,
+        needed_bytes=None,
+        free_bytes=None,
+        steps=(ended, *_STEPS),
+        left=f"container {left.container}" if left.keep else "where it lies",
     )
 
 

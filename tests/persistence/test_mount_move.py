@@ -157,9 +157,17 @@ def test_data_inside_a_container_goes_to_a_volume_and_survives_what_would_have_l
         plan_move(moved, volume)
 
 
+def started_behind_its_back(bench: Bench) -> None:
+    for event in move_storage(bench.ws, cancel=CancelToken()):
+        if isinstance(event, StepStarted) and event.step == "trial":
+            bench.api.start(bench.name)
+
+
 def test_a_copy_that_differs_is_thrown_away_and_the_old_server_is_back(bench: Bench) -> None:
     bench.make()
     before = bench.api.inspect_container(bench.name)["Id"]
+    with pytest.raises(Refused, match="was started while its data was copied"):
+        started_behind_its_back(bench)
     url, report = "", None
     for event in move_storage(bench.ws, cancel=CancelToken()):
         if isinstance(event, StepFinished) and event.step == "trial":
@@ -261,6 +269,7 @@ def test_a_move_that_is_killed_anywhere_loses_nothing_and_can_be_ended(bench: Be
         assert found.diagnosis is not None, where
         assert "was cut off" in found.diagnosis.what
         assert found.diagnosis.fix == "qdrant-admin move-storage"
+        assert "was cut off" in plan_move(bench.ws).steps[0]
         bench.up()
         assert bench.api.inspect_container(bench.name)["Id"] == old, where
         assert bench.holds() == POINTS

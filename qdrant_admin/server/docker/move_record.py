@@ -76,7 +76,7 @@ def read(profile: str) -> Move | None:
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        raise Unfit(f"{path} cannot be read", why=str(error), fix=f'ls -l "{path}"') from error
+        raise Unfit(f"{path} cannot be read", why=str(error), fix=f'rm "{path}"') from error
 
 
 def left_by_move(profile: str) -> Diagnosis | None:
