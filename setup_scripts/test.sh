@@ -36,7 +36,7 @@ install_packages() {
 
 system_packages() {
   command -v apt-get >/dev/null || { say "not a Debian: expecting docker, docker-registry, npm and python3 to be here"; return; }
-  local wanted=(docker.io docker-registry iptables ca-certificates curl tmux redis-server)
+  local wanted=(docker.io docker-registry iptables iproute2 ca-certificates curl tmux redis-server)
   command -v npm >/dev/null || wanted+=(npm)
   python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || wanted+=(python3 python3-venv)
   install_packages "${wanted[@]}"

@@ -147,10 +147,14 @@ def private_engine() -> Iterator[PrivateEngine]:
     """A running engine that has the image, gone again at the end with all that was made on it."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root on Linux can start a Docker engine")
-    if shutil.which("dockerd") is None:
-        missing("no dockerd")
+    for program in ("dockerd", "ip"):
+        if shutil.which(program) is None:
+            missing(f"no {program}")
     number = os.getpid() % 250
-    engine = PrivateEngine(Path(tempfile.mkdtemp(prefix="qa-engine-")), f"qa-br{number}", f"172.31.{number}.1/24")
+    folder = Path(tempfile.mkdtemp(prefix="qa-engine-"))
+    engine = PrivateEngine(
+        folder, f"qa-br{number}", f"198.18.{number}.1/24"
+    )  # of a range that nobody routes (RFC 2544)
     try:
         engine.prepare()
         yield engine
