@@ -7,8 +7,9 @@ from textual.widgets._toast import Toast
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, PortTaken
-from qdrant_admin.core.events import Events, Finished, LogLines, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.core.events import Events, Finished, LogLines, Notice, PartDone, Progress, StepFinished, StepStarted
 from qdrant_admin.core.reports import Report
+from qdrant_admin.persistence.reports import Round
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.jobs import Jobs, JobView, folded
 from qdrant_admin.tui.screens.dialogs import ErrorDialog, QuitDialog
@@ -34,6 +35,20 @@ def test_a_view_holds_all_that_was_said() -> None:
     assert [(key, progress.done) for key, progress in view.progress.items()] == [(("a", "x"), 2), (("a", "y"), 1)]
     assert (view.notices[0].text, view.log, view.report) == ("[/oops]", ("a", "b"), Report())
     assert view.current_step is None
+
+
+def test_a_step_that_begins_again_begins_at_nothing_and_parts_of_the_report_stay() -> None:
+    view = JobView(1, "verify", "verify")
+    killed = Round(how="kill", verdict="persisted", ready_seconds=1.9)
+    for event in (
+        StepStarted(step="read", title="reading"),
+        Progress(step="read", item="x", done=2, total=2),
+        StepFinished(step="read"),
+        PartDone(part=killed),
+        StepStarted(step="read", title="reading"),
+    ):
+        view = folded(view, event)
+    assert (view.progress, view.parts) == ({}, (killed,))
 
 
 def test_a_flood_is_one_message_until_somebody_looks() -> None:

@@ -191,9 +191,9 @@ class VerifyScreen(BaseScreen):
 
     # results, new and old
 
-    def _show(self, report: CheckReport, told: str = "") -> None:
+    def _show(self, report: CheckReport) -> None:
         result = self.query_one(ResultPane)
-        result.show(report, told, self._check_before(report))
+        result.show(report, words.clock(report.at, self.services.now()), self._check_before(report))
         self._front("result", result.main)
 
     def _check_before(self, report: CheckReport) -> VerifyReport | None:
@@ -205,7 +205,7 @@ class VerifyScreen(BaseScreen):
         kind = CrashReport if entry.operation == CRASH else VerifyReport
         self.ask(
             lambda: kind.model_validate_json(self.services.report_json(entry.id)),
-            lambda report: self._show(report, f"{words.ago(entry.started_at, self.services.now())}"),
+            self._show,
             group="reopen",
         )
 
@@ -214,7 +214,7 @@ class VerifyScreen(BaseScreen):
         check = self.query_one(PastPane).here
         if check is not None:
             self._from_history = True
-            self._show(check.report, words.ago(check.entry.started_at, self.services.now()))
+            self._show(check.report)
 
     @on(DataTable.RowHighlighted, "#verify-past")
     def _other_check(self) -> None:
@@ -281,7 +281,7 @@ class VerifyScreen(BaseScreen):
         """The last check again."""
         newest = next(iter(self._checks or ()), None)
         if newest is not None:
-            self._show(newest.report, words.ago(newest.entry.started_at, self.services.now()))
+            self._show(newest.report)
 
     def action_look_closer(self) -> None:
         """Each point of this collection that differs."""

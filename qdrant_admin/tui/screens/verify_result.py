@@ -21,8 +21,9 @@ from qdrant_admin.tui.widgets.states import failure
 from qdrant_admin.tui.widgets.table import fill
 from qdrant_admin.tui.widgets.verdict import Verdict
 
-POINTS_SHOWN = 3
-"""Of a collection, below the table; all of them are one key away."""
+POINTS_SHOWN = {False: 3, True: 12}
+"""Of a collection, below the table, on a short and on a tall screen; all of them are one key away."""
+TALL = 36
 NAME_WIDTH = 40
 NBSP = "\u00a0"
 CheckReport = VerifyReport | CrashReport
@@ -43,20 +44,20 @@ class ResultPane(Vertical):
         with VerticalScroll(id="verify-more"):
             yield Plain(id="verify-details")
 
-    def show(self, report: CheckReport, told: str = "", before: VerifyReport | None = None) -> None:
+    def show(self, report: CheckReport, when: str, before: VerifyReport | None) -> None:
         """The verdict first, then what it rests on.
 
         Args:
             report: what the check left behind.
-            told: when that was, where it is not just now.
+            when: the check was made.
             before: the check before this one.
         """
         self.report, self._before = report, before
         verdict = self.query_one(Verdict)
         if isinstance(report, CrashReport):
-            verdict.tell(report.verdict, crash_sentence(report), _crash_evidence(report, told))
+            verdict.tell(report.verdict, crash_sentence(report), _crash_evidence(report, when))
         else:
-            verdict.tell(report.verdict, sentence(report), _evidence(report, told))
+            verdict.tell(report.verdict, sentence(report), _evidence(report, when))
         self.query_one("#verify-table", DataTable).move_cursor(row=0)  # what differs stands first
         self._fill()
         self.lay_out()
@@ -119,7 +120,7 @@ class ResultPane(Vertical):
         elif isinstance(self.report, VerifyReport):
             groups = [
                 _advice(self.report, width),
-                brief(self.here) if self.here else [],
+                brief(self.here, POINTS_SHOWN[self.app.size.height >= TALL]) if self.here else [],
                 [look.line(look.state("changed", alias)) for alias in self.report.aliases],
                 _rounds(self.report),
                 _since(self.report),
@@ -129,11 +130,11 @@ class ResultPane(Vertical):
             shown.update(Content("\n\n").join([look.lines(*group) for group in groups if group]))
 
 
-def _evidence(report: VerifyReport, told: str) -> Content:
+def _evidence(report: VerifyReport, when: str) -> Content:
     most = "at most " if len(report.rounds) > 1 else ""
     back = f"back in {most}{words.duration(report.ready_seconds)}" if report.ready_seconds is not None else ""
     parts = [
-        told,
+        when,
         back,
         report.checks,
         f"Qdrant {report.server_version}" if report.server_version else "",
@@ -142,10 +143,10 @@ def _evidence(report: VerifyReport, told: str) -> Content:
     return look.muted(" · ".join(part for part in parts if part))
 
 
-def _crash_evidence(report: CrashReport, told: str) -> Content:
+def _crash_evidence(report: CrashReport, when: str) -> Content:
     waited = "acknowledged once applied and logged" if report.wait else "acknowledged once taken (wait=false)"
     version = f"Qdrant {report.server_version}" if report.server_version else ""
-    parts = [told, waited, version, report.storage, words.duration(report.seconds)]
+    parts = [when, waited, version, report.storage, words.duration(report.seconds)]
     return look.muted(" · ".join(part for part in parts if part))
 
 
@@ -166,17 +167,17 @@ def counts(check: CollectionCheck) -> str:
     return ", ".join(f"{words.number(count)} {word}" for count, word in told if count)
 
 
-def brief(check: CollectionCheck) -> list[Content]:
+def brief(check: CollectionCheck, most: int) -> list[Content]:
     """What differs in one collection, and how to see all of it."""
     if check.verdict == "same":
         return []
     more = look.key("enter", "each of them", "screen.look_closer") if check.points else Content("")
     rows = [look.line((check.name, "bold"), "   ", counts(check), "   ", more)]
     rows += [look.line("  ", setting) for setting in check.settings]
-    for point in check.points[:POINTS_SHOWN]:
+    for point in check.points[:most]:
         found = look.fit(look.state(point.what), 11)
         rows.append(look.line("  ", look.fit(look.text(point.id), 38), found, "  ", look.muted(point.detail)))
-    left = check.missing + check.changed + check.extra - min(len(check.points), POINTS_SHOWN)
+    left = check.missing + check.changed + check.extra - min(len(check.points), most)
     return [*rows, look.muted(f"  and {words.counted(left, 'point')} more")] if check.points and left > 0 else rows
 
 
