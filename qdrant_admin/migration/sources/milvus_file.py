@@ -13,7 +13,7 @@ from qdrant_admin.migration.detect import wrong_kind
 from qdrant_admin.migration.sources import column_layout
 from qdrant_admin.migration.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
 from qdrant_admin.migration.sources.column_layout import ColumnLayout
-from qdrant_admin.migration.sources.files import ReadOnlyDatabase, changed, signature
+from qdrant_admin.migration.sources.files import LAST_ROW, ReadOnlyDatabase, changed, signature
 from qdrant_admin.migration.sources.milvus_schema import Schema
 from qdrant_admin.migration.sources.milvus_values import record_of
 from qdrant_admin.migration.sources.milvus_wire import row_of, schema_of
@@ -137,9 +137,10 @@ class MilvusFile:
     def _rows(self, name: str, column: str, size: int, after: int, until: Cursor) -> Iterator[list[tuple[int, Any]]]:
         query = (
             f"SELECT id, {column} FROM {_quoted(name)}"  # noqa: S608 # quoted, and a name of ours
-            " WHERE id > ?1 AND (?2 IS NULL OR id <= ?2) ORDER BY id LIMIT ?3"
+            " WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
         )
-        while rows := self._database.rows(query, (after, until, size)):
+        end = LAST_ROW if until is None else until
+        while rows := self._database.rows(query, (after, end, size)):
             after = int(rows[-1][0])
             yield [(int(row), value) for row, value in rows]
 

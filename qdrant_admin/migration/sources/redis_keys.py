@@ -79,8 +79,9 @@ class KeyList:
 
     def page(self, prefix: bytes, after: bytes, until: bytes | None, size: int) -> list[bytes]:
         """Keys behind one, in the order of their bytes."""
-        query = "SELECT key FROM keys WHERE prefix = ? AND key > ? AND (? IS NULL OR key <= ?) ORDER BY key LIMIT ?"
-        return [key for (key,) in self._rows(query, (prefix, after, until, until, size))]
+        end, ends = ("", ()) if until is None else (" AND key <= ?", (until,))
+        query = f"SELECT key FROM keys WHERE prefix = ? AND key > ?{end} ORDER BY key LIMIT ?"  # noqa: S608 # a constant
+        return [key for (key,) in self._rows(query, (prefix, after, *ends, size))]
 
     def borders(self, prefix: bytes, places: Sequence[int]) -> list[bytes]:
         """The keys at these places, the first being 1."""
