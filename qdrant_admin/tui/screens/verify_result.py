@@ -120,7 +120,7 @@ class ResultPane(Vertical):
         elif isinstance(self.report, VerifyReport):
             groups = [
                 _advice(self.report, width),
-                brief(self.here, POINTS_SHOWN[self.app.size.height >= TALL]) if self.here else [],
+                brief(self.here, POINTS_SHOWN[self.app.size.height >= TALL], width) if self.here else [],
                 [look.line(look.state("changed", alias)) for alias in self.report.aliases],
                 _rounds(self.report),
                 _since(self.report),
@@ -167,7 +167,7 @@ def counts(check: CollectionCheck) -> str:
     return ", ".join(f"{words.number(count)} {word}" for count, word in told if count)
 
 
-def brief(check: CollectionCheck, most: int) -> list[Content]:
+def brief(check: CollectionCheck, most: int, width: int) -> list[Content]:
     """What differs in one collection, and how to see all of it."""
     if check.verdict == "same":
         return []
@@ -176,7 +176,8 @@ def brief(check: CollectionCheck, most: int) -> list[Content]:
     rows += [look.line("  ", setting) for setting in check.settings]
     for point in check.points[:most]:
         found = look.fit(look.state(point.what), 11)
-        rows.append(look.line("  ", look.fit(look.text(point.id), 38), found, "  ", look.muted(point.detail)))
+        row = look.line("  ", look.fit(look.text(point.id), 38), found, "  ", look.muted(point.detail))
+        rows.append(look.cut(row, width))
     left = check.missing + check.changed + check.extra - min(len(check.points), most)
     return [*rows, look.muted(f"  and {words.counted(left, 'point')} more")] if check.points and left > 0 else rows
 
