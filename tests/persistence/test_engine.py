@@ -119,11 +119,12 @@ def test_an_engine_that_is_restarted_brings_the_server_back_with_everything(
 def test_a_server_that_does_not_come_back_after_an_engine_was_killed_is_started_and_that_is_said(
     engine: PrivateEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ws = contained(engine, tmp_path, "KILL")
+    ws, other = contained(engine, tmp_path, "KILL"), neighbour(engine)
     monkeypatch.setattr(engine_restart, "COMES_BACK_SECONDS", 1.0)
     events = check(ws, "engine")
     assert report_of(events).verdict == "persisted"
     assert "did not come back with the engine, though its restart policy is unless-stopped" in told(events)
+    assert f"did not come back with the engine, and were left alone: {other}" in told(events)
     assert ws.runtime.inspect().state == "running"
     *restarted, last = restart(ws, "engine", cancel=CancelToken(), confirmed=True)
     assert "did not come back" in told(restarted)

@@ -1,5 +1,6 @@
 """Restarting the engine itself, and looking what becomes of our container."""
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ def others_running(api: "APIClient", own: str) -> tuple[str, ...]:
 
 def restart_engine(engine: Engine, commands: Sequence[Command], before: Mapping[str, Any], name: str) -> Events:
     """Restart the engine, wait until it answers, and wait until the container runs again: by its restart policy, or
-    else because we start it.
+    else because we start it. What belongs to others is only named when it did not come back.
 
     Args:
         engine: which one.
@@ -46,15 +47,29 @@ def restart_engine(engine: Engine, commands: Sequence[Command], before: Mapping[
     """
     yield StepStarted(step=STEP, title=f"restarting {engine.product} ({'; '.join(map(' '.join, commands))})")
     begun = time.monotonic()
+    others = _others(engine, before)
     run(commands)
     yield from _wait_for(engine, begun)
     yield StepFinished(step=STEP, detail=f"it answers again after {duration(time.monotonic() - begun)}")
     yield StepStarted(step="start", title=f"waiting for {name} to come back")
-    after = _settled(engine, before, name)
+    yield from _back_again(engine, before, _settled(engine, before, name), name)
+    gone = sorted(others - _others(engine, before))
+    if gone:
+        text = f"did not come back with the engine, and were left alone: {', '.join(gone)}"
+        yield Notice(level="warning", text=text, fix=f"docker start {shlex.join(gone)}")
+
+
+def _others(engine: Engine, own: Mapping[str, Any]) -> set[str]:
+    with engine.client("look at what else runs") as api:
+        return set(others_running(api, own["Id"]))
+
+
+def _back_again(engine: Engine, before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> Events:
     if process_state(after) in {"running", "restarting"}:
         lived = after["State"].get("StartedAt") == before["State"].get("StartedAt")
-        told = "it went on all the while (live restore)" if lived else "it came back by itself"
-        yield StepFinished(step="start", detail=f"{told}, as its restart policy ({restart_policy(after)}) has it")
+        policy = restart_policy(after)
+        told = "it went on all the while (live restore)" if lived else f"it came back by itself (policy {policy})"
+        yield StepFinished(step="start", detail=told)
         return
     with engine.client(f"start container {name}") as api:
         api.start(after["Id"])
