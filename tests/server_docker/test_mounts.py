@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import StorageUnusable
+from qdrant_admin.core.errors import Refused, StorageUnusable
 from qdrant_admin.core.events import Finished
 from qdrant_admin.core.store import StateStore
 from qdrant_admin.lifecycle.doctor import doctor
 from qdrant_admin.lifecycle.reports import Check, DoctorReport
 from qdrant_admin.server.docker.mounts import shared_folder
+from qdrant_admin.server.docker.relocation import relocation
+from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE
 from qdrant_admin.server.docker.storage import check_folder
 from qdrant_admin.server.runtime import Diagnosis, Storage
 from qdrant_admin.workspace import Workspace
@@ -168,3 +170,28 @@ def test_a_container_that_was_set_aside_and_never_replaced_is_brought_back(bench
     left = bench.api.inspect_container(f"{bench.mark}-new")["Id"]
     bench.api.rename(left, f"{bench.mark}-old-{left[:8]}")
     assert diagnosed(bench, tmp_path)["leftovers"].fix == f"docker rm {bench.mark}-old-{left[:8]}"
+
+
+def refused(bench: Bench, volume: str | None = None, **host: Any) -> str:
+    """Why the data of a container of ours, made like this, is not moved."""
+    labels = {LABEL_MANAGED: "true", LABEL_PROFILE: bench.mark}
+    bench.foreign(Labels=labels, HostConfig=host)
+    try:
+        with pytest.raises(Refused) as caught:
+            relocation(bench.runtime(), volume).check()
+        assert caught.value.fix
+        return caught.value.what
+    finally:
+        bench.api.remove_container(bench.mark, force=True)
+
+
+def test_what_would_cost_data_or_is_in_use_is_not_moved(bench: Bench, tmp_path: Path) -> None:
+    assert "in memory" in refused(bench, Tmpfs={WHERE: ""})
+    assert "removes itself" in refused(bench, AutoRemove=True)
+    there = [{"Type": "volume", "Source": bench.mark, "Target": WHERE}]
+    assert refused(bench, bench.mark, Mounts=there) == f"the data of {bench.mark} lies in volume {bench.mark} already"
+    bench.foreign("-second", HostConfig={"Mounts": there})
+    assert refused(bench, bench.mark) == f"volume {bench.mark} is used by container {bench.mark}-second (created)"
+    shared = [{"Type": "bind", "Source": str(tmp_path), "Target": WHERE}]
+    bench.foreign("-third", start=True, HostConfig={"Mounts": shared})
+    assert f"container {bench.mark}-third as well, which runs" in refused(bench, Mounts=shared)
