@@ -6,18 +6,20 @@ only when two passes in a row have not met it: a source that is written to while
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
+from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import Point, PointId, VectorSpec
 from qdrant_admin.migration import compare
 from qdrant_admin.migration.checkpoint import Checkpoint
-from qdrant_admin.migration.checks import Checker
+from qdrant_admin.migration.checks import Checker, Refusal
 from qdrant_admin.migration.origins import Origins, mapped
+from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
 from qdrant_admin.migration.sources.base import Batch, Cursor, Source
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 MAX_PASSES = 20
 """A source that has changed again after so many changes faster than it is copied."""
 _PAGE = 512
+_WORKERS = 3
+"""Pages that are compared side by side: who waits for a server leaves Python to the others."""
 
 
 @dataclass
@@ -53,6 +57,14 @@ class Pass:
             return "nothing differs" + (f", {counted(self.gone, 'point')} gone at the source" if self.gone else "")
         told = [(self.copied, "copied"), (self.deleted, "deleted")]
         return ", ".join(f"{counted(count, 'point')} {word}" for count, word in told if count)
+
+
+class _Brought(NamedTuple):
+    """What became of one page."""
+
+    read: int
+    copied: int
+    refusals: list[Refusal]
 
 
 @dataclass
@@ -142,29 +154,50 @@ class CatchUp:
         yield pace.event()
 
     def _differences(self, source: Source, now: Pass, pace: Pace) -> Events:
+        self.cancel.check()
         checker = Checker(self.slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
-        for batch in source.batches(self.plan.source, size=_PAGE, after=now.cursor):
-            self.cancel.check()
-            self.origins.meet(mapped(batch, source))
-            self._bring(batch, checker, now)
-            now.cursor = batch.cursor
-            yield from self.weather.fair()
-            moved = pace.advance(len(batch.records))
-            if moved:
-                yield moved
+        bring = partial(self._bring, checker=checker)
+        with Pipeline([0], read=lambda _: self._pages(source, now.cursor), write=bring, writers=_WORKERS) as pipeline:
+            try:
+                for told in pipeline.news():
+                    moved = self._settle(told, now, pace)  # before anything that may raise: it is told but once
+                    self.cancel.check()
+                    if told is not None:
+                        yield from self.weather.fair()
+                    if moved:
+                        yield moved
+            finally:
+                pipeline.stop()
+                for told in pipeline.rest():
+                    self._settle(told, now, pace)
 
-    def _bring(self, batch: Batch, checker: Checker, now: Pass) -> None:
+    def _pages(self, source: Source, after: Cursor) -> Iterator[Batch]:
+        """What the source has now, noted before anybody can have written it."""
+        for batch in source.batches(self.plan.source, size=_PAGE, after=after):
+            self.origins.meet(mapped(batch, source))
+            yield batch
+
+    def _bring(self, batch: Batch, checker: Checker) -> _Brought:
+        """In a thread: write what differs."""
         checked = checker.check(batch.records)
         missing, stale = self._unlike(checked.points)
         if missing or stale:
             self.database.upsert(self.plan.target, missing + stale, wait=True)
-        new = [refusal for refusal in checked.refusals if str(refusal.record.id) not in self._refused]
+        return _Brought(len(batch.records), len(missing) + len(stale), checked.refusals)
+
+    def _settle(self, told: "Settled[_Brought] | Ended | None", now: Pass, pace: Pace) -> Progress | None:
+        if not isinstance(told, Settled):
+            return None
+        done = told.outcome
+        new = [refusal for refusal in done.refusals if str(refusal.record.id) not in self._refused]
         if new:
             self._refused.update(str(refusal.record.id) for refusal in new)
             self.reject_bytes = self.rejects.append(self.plan.source, new)
-        now.copied += len(missing) + len(stale)
-        now.rejected += len(checked.refusals)
-        now.read += len(batch.records)
+        now.cursor = told.cursor
+        now.copied += done.copied
+        now.rejected += len(done.refusals)
+        now.read += done.read
+        return pace.advance(done.read)
 
     def _unlike(self, points: list[Point]) -> tuple[list[Point], list[Point]]:
         """Those that the target has not, and those that it has with another content."""
