@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher, DataTable
 
 from qdrant_admin.core import words
+from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event
 from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.persistence.options import VerifyOptions
@@ -59,6 +60,8 @@ class VerifyScreen(BaseScreen):
         super().__init__()
         self._checks: list[PastCheck] | None = None
         self._trend: TrendReport | None = None
+        self._unread = ""
+        """Why the earlier checks could not be read."""
         self._way, self._reads_all = "none", True
         """What the check under way is; one that was begun elsewhere only looks."""
         self._from_history = False
@@ -103,11 +106,16 @@ class VerifyScreen(BaseScreen):
         self.ask(
             lambda: (services.checks(CHECKS_READ), services.trends(CHECKS_READ)),
             lambda past: self._remember(*past),
+            self._cannot_read,
             group="history",
         )
 
+    def _cannot_read(self, error: AdminError) -> None:
+        self._unread = error.what
+        self.server_changed()
+
     def _remember(self, checks: list[PastCheck], trend: TrendReport) -> None:
-        self._checks, self._trend = checks, trend
+        self._checks, self._trend, self._unread = checks, trend, ""
         self.server_changed()
         self.refresh_bindings()
         if self.pane == "history":
@@ -115,7 +123,8 @@ class VerifyScreen(BaseScreen):
 
     def server_changed(self) -> None:
         """What would be read and interrupted, and what was proven before."""
-        self.query_one(ChoosePane).show(Known(self.services.now(), self.admin.server.status, self._checks, self._trend))
+        known = Known(self.services.now(), self.admin.server.status, self._checks, self._trend, self._unread)
+        self.query_one(ChoosePane).show(known)
 
     def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
         """Follow the check."""

@@ -40,6 +40,8 @@ class Known:
     checks: Sequence[PastCheck] | None = None
     """Newest first; None while they are being read."""
     trend: TrendReport | None = None
+    failure: str = ""
+    """Why what was proven before could not be read."""
 
     @property
     def proof(self) -> PastCheck | None:
@@ -163,7 +165,9 @@ def _tell_last(panel: Verdict, known: Known) -> None:
         asides.append(
             look.line(look.muted(f"crash test  {ago}  ·  "), look.state(crash.report.verdict), look.muted(told))
         )
-    if known.checks is None:
+    if known.failure:
+        panel.tell("unknown", f"What was proven before cannot be read: {known.failure}")
+    elif known.checks is None:
         panel.tell("loading", "Looking at what was proven before.", word="one moment")
     elif proof is None or not isinstance(proof.report, VerifyReport):
         nobody = "Nobody has looked yet whether what is stored here survives a restart."
