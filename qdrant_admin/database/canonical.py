@@ -93,6 +93,7 @@ def hash_parts(
     names: tuple[str, ...] = (),
     vectors: Sequence[VectorPart] = (),
     *,
+    like: tuple[bytes, ...] = (),
     non_finite: bool = False,
 ) -> PointHash:
     """The digest of a point in its canonical form.
@@ -102,13 +103,17 @@ def hash_parts(
         entries: of its payload, sorted.
         names: of its vectors, sorted.
         vectors: as many.
+        like: the fields of the point before; most points have the same, and are not asked for theirs.
         non_finite: whether a vector holds NaN or an infinity.
     """
     payload = b"".join(entries)
     digests = [crc32(part[1], crc32(part[0])) & 0xFFFF for part in vectors]
     digests += [crc32(entry) & 0xFFFF for entry in entries]
     content = b"".join((_SCHEME, key, _length(len(payload)), payload, *chain.from_iterable(vectors)))
-    fields = tuple([entry[: entry[1] + 2] if entry[1] < _SHORT else _long_key(entry) for entry in entries])
+    if len(like) == len(entries) and all(map(bytes.startswith, entries, like)):
+        fields = like
+    else:
+        fields = tuple([entry[: entry[1] + 2] if entry[1] < _SHORT else _long_key(entry) for entry in entries])
     whole = sha256(content).digest()
     return PointHash(key, whole, names, fields, digests, non_finite)
 

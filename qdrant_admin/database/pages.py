@@ -125,9 +125,12 @@ class WirePoints:
         odd = frozenset(place for column in columns for place in column.odd)
         vectors = zip(*(column.parts for column in columns), strict=True) if columns else repeat(())
         keys = [id_key(id_of(point.id)) for point in points]
+        fields: tuple[bytes, ...] = ()
         for place, (key, entries, parts) in enumerate(zip(keys, payloads, vectors, strict=False)):
             held, present = (names, parts) if None not in parts else _present(names, parts)
-            yield hash_parts(key, entries, held, present, non_finite=place in odd)
+            hashed = hash_parts(key, entries, held, present, like=fields, non_finite=place in odd)
+            fields = hashed.fields
+            yield hashed
 
     def doubtful(self) -> dict[int, PointId]:
         """Places and ids of the points whose payload may have been rounded on the way."""
