@@ -239,6 +239,14 @@ def collections(facts: Facts) -> Check:
     )
 
 
+def migrations(facts: Facts) -> Check:
+    """Whether one was stopped or killed, and what it has left."""
+    for item in facts.status.attention:
+        if item.action == "migrate":
+            return Check(name="migrations", status=item.level, detail=item.text, fix=item.fix)
+    return Check(name="migrations", status="ok", detail="none was cut off")
+
+
 def settings(facts: Facts) -> Check:
     """Running server against profile, and what happens when the machine restarts."""
     found = _matching(facts, "settings", r"other settings than|^restart policy", "as the profile asks")
@@ -265,5 +273,6 @@ CHECKS: dict[str, Callable[[Facts], Check]] = {
     "grpc": grpc,
     "api key": api_key,
     "collections": collections,
+    "migrations": migrations,
     "settings": settings,
 }

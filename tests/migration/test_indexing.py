@@ -11,6 +11,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.events import Finished, Progress, StepStarted
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.lifecycle.doctor import doctor
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.migration.checkpoint import unfinished
 from qdrant_admin.migration.discard import discard
@@ -92,6 +93,8 @@ def test_what_a_killed_migration_holds_back_is_told_and_can_be_given_back(server
     [item] = [one for one in status(ws).attention if one.action == "migrate"]
     assert "holds back the indexing of c" in item.text
     assert f"migrate --resume {run.run}" in item.fix
+    [check] = [one for one in last(doctor(ws, cancel=CancelToken())).checks if one.name == "migrations"]
+    assert (check.status, check.fix) == ("warn", item.fix)
     report = last(discard(ws, run, cancel=CancelToken()))
     assert (report.kept, report.indexing_given_back) == (("c",), ("c",))
     assert unfinished(ws.store) == []
