@@ -123,7 +123,14 @@ class VerifyScreen(BaseScreen):
 
     def server_changed(self) -> None:
         """What would be read and interrupted, and what was proven before."""
-        known = Known(self.services.now(), self.admin.server.status, self._checks, self._trend, self._unread)
+        known = Known(
+            self.services.now(),
+            self.services.profile,
+            self.admin.server.status,
+            self._checks,
+            self._trend,
+            self._unread,
+        )
         self.query_one(ChoosePane).show(known)
 
     def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:

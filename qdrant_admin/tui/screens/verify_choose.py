@@ -36,6 +36,7 @@ class Known:
     """Everything that the choice is made from."""
 
     now: datetime
+    profile: str
     status: StatusReport | None = None
     checks: Sequence[PastCheck] | None = None
     """Newest first; None while they are being read."""
@@ -152,7 +153,7 @@ class ChoosePane(Vertical):
 
 
 def _row(way: Way) -> Content:
-    return look.line((f"{way.title:<15}", "bold"), look.muted(way.says))
+    return look.line((f"{way.title:<16}", "bold"), look.muted(way.says))
 
 
 def _tell_last(panel: Verdict, known: Known) -> None:
@@ -201,7 +202,7 @@ def about(way: Way, asked: Asked, known: Known, width: int, *, brief: bool = Fal
     else:
         pairs += [("reads", look.text(_scope(asked, status)))]
         pairs += [("compares", look.text(_depth(asked)))]
-    pairs.append(("command", look.muted(command(way.key, asked))))
+    pairs.append(("command", look.muted(command(way.key, asked, known.profile))))
     facts = [row for label, value in pairs for row in look.hanging(look.fit(look.muted(label), LABEL), value, width)]
     rows = facts if brief else [look.text(way.explains), Content(""), *facts]
     if status is not None and status.state not in {"healthy", "degraded"}:

@@ -1,9 +1,11 @@
 """What a server can be put through, and what each of it interrupts, in the words of a person."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
+from qdrant_admin.config.profile import DEFAULT_PROFILE
 from qdrant_admin.core import words
 from qdrant_admin.persistence.options import CrashOptions, VerifyOptions
 from qdrant_admin.persistence.reports import VerifyHow
@@ -124,17 +126,16 @@ def in_turn(key: str, capabilities: Capabilities | None) -> list[Restarted]:
     return [one for one in ("graceful", "kill", "pause", "recreate") if one in possible]
 
 
-def command(key: str, asked: Asked) -> str:
+def command(key: str, asked: Asked, profile: str) -> str:
     """The same on the command line."""
+    on = "" if profile == DEFAULT_PROFILE else f" --profile {shlex.quote(profile)}"
     if key == CRASH:
         wait = "" if asked.wait else " --no-wait"
-        return f"qdrant-admin crash-test --cycles {asked.cycles} --writers {asked.writers}{wait}"
-    chosen = "".join(
-        f' --collection "{name}"' if " " in name else f" --collection {name}" for name in asked.collections
-    )
+        return f"qdrant-admin crash-test --cycles {asked.cycles} --writers {asked.writers}{wait}{on}"
+    chosen = "".join(f" --collection {shlex.quote(name)}" for name in asked.collections)
     sample = f" --sample {asked.sample}" if asked.sample else ""
     sure = " --yes" if key == "engine" else ""
-    return f"qdrant-admin verify --how {key}{chosen}{sample}{sure}"
+    return f"qdrant-admin verify --how {key}{chosen}{sample}{sure}{on}"
 
 
 def interrupts(key: str, name: str, asked: Asked, back: float | None) -> str:
