@@ -3,8 +3,8 @@
     python -m tests.benchmarks.whole_check [--points 100000] [--size 384] [--rounds 3]
 
 A native server under our own runtime, with an index on the payload and none on the vectors, which would take long to
-build and is only loaded. Nothing is done in a bare scroll but to take the answers. Quote the median of the ratios; where
-the time goes is told by phase.
+build and is only loaded. Nothing is done in a bare scroll but to take the answers. Quote the median of the ratios;
+where the time goes is told by phase.
 """
 
 import argparse
