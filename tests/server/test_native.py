@@ -19,6 +19,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotFound, PortTaken, Refused, ServerNotReady, StorageUnusable, Unsupported
 from qdrant_admin.core.events import LogLines, Notice
 from qdrant_admin.server.health import probe, wait_answering
+from qdrant_admin.server.native import launcher
 from qdrant_admin.server.native.record import Process, Record, find_server, find_supervisor, write
 from qdrant_admin.server.native.runtime import NativeRuntime
 from tests.server.conftest import MakeNative
@@ -363,6 +364,24 @@ def test_a_halted_server_is_seen_and_can_be_stopped(make_native: MakeNative, can
     list(runtime.stop(cancel))
     assert runtime.inspect().state == "stopped"
     assert not psutil.pid_exists(pid)
+
+
+def test_a_server_that_ends_by_itself_at_the_very_moment_of_a_stop_is_stopped(
+    make_native: MakeNative, cancel: CancelToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = make_native()
+    up(runtime, cancel)
+    pid = runtime.inspect().pid
+    assert pid is not None
+
+    def gone_at_once(supervisor: psutil.Process) -> None:
+        supervisor.kill()
+        psutil.Process(pid).kill()
+        eventually(lambda: not psutil.pid_exists(pid))
+
+    monkeypatch.setattr(launcher, "send_term", gone_at_once)
+    list(runtime.stop(cancel))
+    assert runtime.inspect().state == "stopped"
 
 
 def test_logs_are_read_and_followed_through_rotation(make_native: MakeNative, cancel: CancelToken) -> None:

@@ -1,5 +1,6 @@
 """Starting a supervisor that outlives us, and waiting for what it does."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -77,8 +78,9 @@ def end(files: Files, record: Record, cancel: CancelToken) -> None:
             send_term(supervisor)
     elif server is not None:
         send_term(server)
-    if server is not None and server.status() == psutil.STATUS_STOPPED:
-        server.resume()  # a halted server takes the request only once it goes on
+    with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended meanwhile
+        if server is not None and server.status() == psutil.STATUS_STOPPED:
+            server.resume()  # a halted server takes the request only once it goes on
 
     def over() -> bool:
         now = files.read_record() or record
