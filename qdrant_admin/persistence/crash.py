@@ -13,6 +13,7 @@ import time
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 
+from qdrant_admin.core import canary
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, Progress, StepFinished, StepStarted
@@ -54,7 +55,7 @@ class _Test:
         self._ws, self._options, self._cancel = ws, options, cancel
         self._at, self._begun = datetime.now(UTC), time.monotonic()
         self._rng = random.Random(options.seed)  # noqa: S311 # moments and choices, no secret
-        self._prefix = f"qdrant-admin-canary-{secrets.token_hex(4)}"
+        self._prefix = f"{canary.PREFIX}{secrets.token_hex(4)}"
         self._names = names_of(self._prefix)
         self._writers: list[Writer] = [
             PointWriter(number, self._prefix, random.Random(self._rng.random()), wait=options.wait)  # noqa: S311

@@ -24,6 +24,7 @@ class Outer(Report):
         ("then: qdrant-admin migrate --resume", "then: qdrant-admin --profile work migrate --resume"),
         ("unset KEY && qdrant-admin up", "unset KEY && qdrant-admin --profile work up"),
         ("qdrant-admin up --profile other", "qdrant-admin up --profile other"),
+        ("qdrant-admin crash-test", "qdrant-admin crash-test --profile work"),
         ("qdrant-admin profiles list", "qdrant-admin profiles list"),
         ("docker stop qdrant-admin-up", "docker stop qdrant-admin-up"),
         ("", ""),

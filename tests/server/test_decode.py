@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from qdrant_admin.core import canary
 from qdrant_admin.server.decode import decode_exit, decode_log, strip_colours
 from tests.support.real import Server, binary, free_port
 
@@ -89,6 +90,14 @@ def test_a_panic_while_loading_has_its_cause_named(line: str, words: str) -> Non
 def test_a_warning_in_the_log_is_put_into_words(line: str, words: str) -> None:
     (found,) = decode_log([line, line])
     assert words in found.what
+
+
+def test_a_crash_tests_own_collection_cut_off_while_it_was_made_is_no_warning() -> None:
+    folder = f"./storage/collections/{canary.PREFIX}0a1b2c3d-2"
+    assert (
+        decode_log([f"WARN storage: Collection config is not found in the collection directory: {folder}, skipping"])
+        == []
+    )
 
 
 def test_an_ordinary_log_warns_of_nothing(own_server: Server) -> None:
