@@ -4,7 +4,10 @@ import re
 import shlex
 from typing import TypeVar
 
-_WORDS = "up|down|restart|status|doctor|logs|stats|env|adopt|migrate|export|verify|crash-test|move-storage|collections|points"
+_WORDS = (
+    "up|down|restart|status|doctor|logs|stats|env|adopt|migrate|export|verify|crash-test|move-storage"
+    "|collections|points"
+)
 _ON_A_PROFILE = re.compile(rf"(?<![\w-])qdrant-admin (?=(?:{_WORDS})\b)")
 _ALONE = re.compile(rf"qdrant-admin (?:{_WORDS})\b[^&;|#,\n]*")
 """One command and nothing else, so that a profile can stand at its end."""

@@ -94,10 +94,8 @@ def test_a_warning_in_the_log_is_put_into_words(line: str, words: str) -> None:
 
 def test_a_crash_tests_own_collection_cut_off_while_it_was_made_is_no_warning() -> None:
     folder = f"./storage/collections/{canary.PREFIX}0a1b2c3d-2"
-    assert (
-        decode_log([f"WARN storage: Collection config is not found in the collection directory: {folder}, skipping"])
-        == []
-    )
+    line = f"WARN storage: Collection config is not found in the collection directory: {folder}, skipping"
+    assert decode_log([line]) == []
 
 
 def test_an_ordinary_log_warns_of_nothing(own_server: Server) -> None:
