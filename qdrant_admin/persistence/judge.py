@@ -17,6 +17,7 @@ from qdrant_admin.database.models import PointId
 from qdrant_admin.persistence.reports import (
     CollectionCheck,
     CollectionVerdict,
+    FreshCheck,
     PointDifference,
     Side,
     Verdict,
@@ -74,6 +75,15 @@ def judge(before: Survey, after: Survey, database: Database, how: Way, written_b
     if verdict in {"lost", "changed"} and written_between:
         reason += "; the server was written to before it was read again, so another program may have done this"
     return Judgement(verdict, reason, checks, words)
+
+
+def with_fresh(judgement: Judgement, fresh: FreshCheck | None) -> Judgement:
+    """The judgement, with what came of the collections that were made a moment before the restart."""
+    if fresh is None or not fresh.lost:
+        return judgement
+    told = f"made over the API a moment before the restart: {'; '.join(fresh.lost)}"
+    reason = told if judgement.verdict == "persisted" else f"{judgement.reason}; {told}"
+    return judgement._replace(verdict="lost", reason=reason)
 
 
 def without_after(before: Survey) -> tuple[CollectionCheck, ...]:

@@ -111,6 +111,16 @@ class Proof(Report):
         return self.verdict
 
 
+class FreshCheck(Frozen):
+    """Collections that the check itself made over the API a moment before the restart, and removed behind it."""
+
+    collections: int
+    points: int
+    aliases: int
+    lost: tuple[str, ...] = ()
+    """What of them did not survive, in words."""
+
+
 class VerifyReport(Proof):
     """What a restart did to what the server holds."""
 
@@ -127,6 +137,8 @@ class VerifyReport(Proof):
     phases: tuple[Phase, ...] = ()
     rounds: tuple[Round, ...] = ()
     """In their order; `verdict` and `collections` are those of the last, which is the first that is not persisted."""
+    fresh: FreshCheck | None = None
+    """Of the last restart that ends the process; None without one, and where the server made none."""
     ready_seconds: float | None = None
     """From the stop to truly ready, of the slowest round."""
     storage_bytes: int | None = None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from qdrant_admin.core import canary
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AccessDenied, AdminError, Cancelled, NotFound, ServerUnreachable
 from qdrant_admin.core.events import Event, Notice, StepFinished, StepStarted
@@ -88,10 +89,10 @@ def take(
     every = "every point" if sample is None else f"every id and of {counted(sample, 'point')} a collection"
     yield StepStarted(step=step, title=f"taking the fingerprint of {every}")
     survey.counters_before = read_counters(database)
-    survey.aliases = database.aliases()
+    survey.aliases = {alias: name for alias, name in database.aliases().items() if not _ours(name)}
     survey.version = database.server().version
     for name in database.names():
-        if chosen and name not in chosen:
+        if _ours(name) or (chosen and name not in chosen):
             continue
         cancel.check()
         try:
@@ -109,6 +110,11 @@ def take(
     yield StepFinished(
         step=step, outcome="failed" if bad else "ok", detail=f"{text}, {bad} cannot be read" if bad else text
     )
+
+
+def _ours(name: str) -> bool:
+    """Whether a check has made this collection for itself: they come and go."""
+    return name.startswith(canary.PREFIX)
 
 
 def _one(

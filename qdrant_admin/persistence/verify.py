@@ -16,12 +16,14 @@ from qdrant_admin.lifecycle import pending
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.interrupting import others_interrupted, others_words
 from qdrant_admin.lifecycle.ready import wait_ready
+from qdrant_admin.persistence import canaries
 from qdrant_admin.persistence.alone import alone
 from qdrant_admin.persistence.baseline import against, with_baseline, worse
-from qdrant_admin.persistence.judge import Judgement, judge, likely_cause, without_after
+from qdrant_admin.persistence.fresh import FreshCollections
+from qdrant_admin.persistence.judge import Judgement, judge, likely_cause, with_fresh, without_after
 from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.persistence.preconditions import check_health, check_names, check_server
-from qdrant_admin.persistence.reports import Phase, Round, VerifyReport, Way
+from qdrant_admin.persistence.reports import FreshCheck, Phase, Round, VerifyReport, Way
 from qdrant_admin.persistence.survey import Survey, barrier, moved, read_counters, take
 from qdrant_admin.server.decode import decode_log
 from qdrant_admin.server.runtime import Diagnosis, RestartHow, RuntimeState
@@ -71,6 +73,8 @@ class _Check:
         self._phase_begun = self._begun
         self._rounds: list[Round] = []
         self._written_between: tuple[str, ...] = ()
+        self._fresh = FreshCollections(ws)
+        self._fresh_found: FreshCheck | None = None
         self._gave_up = False
         self._others: tuple[str, ...] = ()
         self._storage_bytes: int | None = None
@@ -164,6 +168,7 @@ class _Check:
     def _look_before(self, state: RuntimeState) -> Generator[Event, None, None]:
         with self._ws.database() as database:
             check_names(self._ws, database, self._options)
+            canaries.remove(self._ws.store, database, self._ws.runtime.endpoint.url)  # of a check that was cut off
             ways = [how for how in self._ways(state) if how != "none"]
             if ways:
                 yield self._announcement(database, state, ways)
@@ -206,13 +211,19 @@ class _Check:
             seconds from the stop to truly ready.
         """
         self._cancel.check()
-        begun, unheard = time.monotonic(), CancelToken()
+        self._fresh, unheard = FreshCollections(self._ws), CancelToken()
+        if how != "pause":  # which loses nothing that a process holds
+            with self._phase("fresh"):
+                yield from self._fresh.make()
+        begun = time.monotonic()
         with self._phase("restart"):
             yield from self._to_the_end(self._ws.runtime.restart(how, unheard))
         with self._phase("ready"):
             yield from wait_ready(self._ws, cancel=unheard)
             check_health(self._ws)
         ready = time.monotonic() - begun
+        self._fresh.look()
+        self._fresh_found = self._fresh.found or self._fresh_found
         self._cancel.check()
         return ready
 
@@ -246,8 +257,8 @@ class _Check:
                     sample=self._options.sample,
                 )
         # Counters begin at nothing when a server starts; a process that was not ended goes on counting.
-        start = self._before.counters_after if how in {"none", "pause"} else {}
-        self._written_between = moved(start, self._after.counters_before)
+        start = self._before.counters_after if how in {"none", "pause"} else self._fresh.counters
+        self._written_between = (*self._fresh.strangers, *moved(start, self._after.counters_before))
 
     def _compare(self, how: Way) -> Generator[Event, None, Judgement]:
         yield StepStarted(step="compare", title="comparing")
@@ -256,6 +267,7 @@ class _Check:
             if judgement.verdict in {"lost", "changed"} and how != "none":
                 yield from self._watch(database, self._after)
                 judgement = judge(self._before, self._after, database, how, self._written_between)
+        judgement = with_fresh(judgement, self._fresh.found)
         good = judgement.verdict == "persisted"
         yield StepFinished(step="compare", outcome="ok" if good else "failed", detail=judgement.reason)
         return judgement
@@ -309,6 +321,7 @@ class _Check:
             baseline = against(self._options.baseline, judgement.collections, chosen)
             verdict = worse(verdict, baseline.verdict)
             reason = with_baseline(reason, judgement.verdict, baseline)
+        fresh = self._fresh_found
         filters = sum(len(print_.filtered) for print_ in self._before.fingerprints.values())
         searches = sum(len(print_.searches) for print_ in self._before.fingerprints.values())
         return VerifyReport(
@@ -322,13 +335,15 @@ class _Check:
             aliases=judgement.aliases,
             phases=tuple(self._phases),
             rounds=tuple(self._rounds),
+            fresh=fresh,
             ready_seconds=max((one.ready_seconds for one in self._rounds if one.ready_seconds), default=None),
             storage_bytes=self._storage_bytes,
             sample=self._options.sample,
             checks=self._looked_at()
             + (f", {counted(filters, 'filtered count')}" if filters else "")
             + (f", {counted(searches, 'exact search', 'exact searches')}" if searches else "")
-            + ", configuration, payload indexes, aliases",
+            + ", configuration, payload indexes, aliases"
+            + (f", {counted(fresh.collections, 'collection')} made a moment before" if fresh else ""),
             cause=cause,
             fix=fix,
             server_version=self._before.version,

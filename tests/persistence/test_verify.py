@@ -51,6 +51,7 @@ def test_a_kill_is_survived_and_the_report_says_how_long_it_took(ws: Workspace) 
     assert [phase.name for phase in report.phases] == [
         "barrier",
         "fingerprint_before",
+        "fresh",
         "restart",
         "ready",
         "fingerprint_after",
