@@ -183,7 +183,7 @@ def test_what_is_not_there_is_named(remote: Tool) -> None:
     assert "nope" in remote.on("collections", "show", "nope", "--json", code=1).error["what"]
     assert "nope" in remote.on("points", "list", "nope", "--json", code=1).error["what"]
     assert remote.on("history", "show", "999", "--json", code=1).error["fix"]
-    assert remote("status", "--profile", "nope", "--json", code=1).error["fix"] == "qdrant-admin profiles add nope"
+    assert remote("status", "--profile", "nope", "--json", code=2).error["fix"] == "qdrant-admin profiles add nope"
 
 
 def test_nobody_answers(makes: Makes) -> None:
