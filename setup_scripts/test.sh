@@ -155,4 +155,4 @@ case "${1:-}" in
 esac
 checks
 say "tests"
-python -m pytest -n 2 --dist loadfile
+python -m pytest -n 2 --dist loadfile --no-loadscope-reorder # in our own order: the slow ones first

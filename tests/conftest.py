@@ -17,6 +17,11 @@ hypothesis.settings.load_profile("patient")
 _OWN_VARIABLES = ("QDRANT_ADMIN_TEST_",)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first: of two workers, none is left with the longest of them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True)
 def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test sees the developer's own profiles, keyring, colours or Qdrant variables."""

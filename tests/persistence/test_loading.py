@@ -10,7 +10,9 @@ from qdrant_admin.core.events import Event, Events, Progress, StepFinished, Step
 from qdrant_admin.lifecycle import load_watch, starts
 from qdrant_admin.lifecycle.load_watch import LoadWatch
 from qdrant_admin.lifecycle.restart import restart
+from qdrant_admin.server import health
 from qdrant_admin.server.loading import Load, loads
+from qdrant_admin.server.runtime import ServerRuntime
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill
 
@@ -39,7 +41,17 @@ def test_the_log_tells_what_is_loaded_and_what_is_being_loaded() -> None:
 
 
 @pytest.mark.server
-def test_every_collection_is_told_with_its_time_and_from_the_second_start_on_with_a_forecast(ws: Workspace) -> None:
+def test_every_collection_is_told_with_its_time_and_from_the_second_start_on_with_a_forecast(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_answering = health.wait_answering
+
+    def too_early(runtime: ServerRuntime, cancel: CancelToken, timeout: float) -> Events:
+        """Of a server that answers at the first look nothing is told."""
+        yield Progress(step="answer", done=0, total=120, unit="seconds", note="REST does not answer yet")
+        yield from wait_answering(runtime, cancel, timeout)
+
+    monkeypatch.setattr(health, "wait_answering", too_early)
     fill(ws, "memories")
     fill(ws, "other")
     events: list[Event] = list(restart(ws, "kill", cancel=CancelToken()))

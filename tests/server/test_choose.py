@@ -1,5 +1,6 @@
 """Which runtime a profile gets: data that exists decides, then what can be had."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,7 +113,8 @@ def test_an_engine_with_the_image_comes_before_native(engine: None, profile_name
 
 @pytest.mark.docker
 def test_an_image_that_can_be_pulled_counts(engine: None, profile_name: str) -> None:
-    image = "127.0.0.1:5055/qdrant/qdrant:v1.16.3"
+    registry = os.environ.get("QDRANT_ADMIN_TEST_REGISTRY", "127.0.0.1:5055")
+    image = f"{registry}/qdrant/qdrant:v1.16.3"
     choice = choose_runtime(make(profile_name, image=image))
     if kind(choice) == "native" and not REQUIRED:
         pytest.skip(f"no local registry: {choice.why}")

@@ -120,6 +120,10 @@ class Bench:
             self.api.start(name)
         return name
 
+    def until_it_listens(self, *, starts: int = 1) -> None:
+        """Wait until a container without a port of ours serves: before that it hears no SIGTERM, and stops late."""
+        self.until(lambda: self.api.logs(self.mark).count(b"Qdrant HTTP listening") == starts)
+
     def attributes(self) -> dict[str, Any]:
         """What the engine says of the profile's container."""
         found: dict[str, Any] = self.api.inspect_container(self.mark)

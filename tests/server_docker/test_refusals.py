@@ -56,11 +56,13 @@ def test_an_adopted_container_is_run_as_it_is(bench: Bench) -> None:
     )
     runtime = bench.runtime()
     before = bench.attributes()
+    bench.until_it_listens()
     run(runtime.adopt(CancelToken()))
     assert bench.attributes()["State"]["StartedAt"] == before["State"]["StartedAt"]
     assert runtime.inspect().ours is True
     assert run(runtime.adopt(CancelToken()))[-1].outcome == "skipped"
     run(runtime.restart("graceful", CancelToken()))
+    bench.until_it_listens(starts=2)
     assert bench.attributes()["HostConfig"]["RestartPolicy"] == before["HostConfig"]["RestartPolicy"]
     with pytest.raises(Refused, match="adopted"):
         run(runtime.apply(CancelToken()))
