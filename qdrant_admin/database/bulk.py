@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import AccessDenied, AdminError, Unsupported
 from qdrant_admin.database import versions
-from qdrant_admin.database.models import Point, PointId, ServerInfo, UnreadPage
+from qdrant_admin.database.models import IdPage, Point, PointId, ServerInfo, UnreadPage
 from qdrant_admin.database.pages import MadePage, Page
 from qdrant_admin.database.rest_points import Kinds, RestPoints, check_point
 
@@ -33,6 +33,7 @@ _FIRST_POINTS, _MOST_POINTS, _USUAL_POINTS = 64, 2048, 512
 _PAGE_OCTETS = 1024 * 1024
 """A page to be hashed is about so large, whatever the points: a server gives small pages more slowly."""
 _Item = TypeVar("_Item")
+_Page = TypeVar("_Page", Page, IdPage)
 
 
 class Bulk:
@@ -76,11 +77,9 @@ class Bulk:
         self._way()
         return self._decided
 
-    def pages(
-        self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None, payload: bool, vectors: bool
-    ) -> Iterator[list[Point]]:
+    def pages(self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None) -> Iterator[list[Point]]:
         """Pages in the server's order, from `offset` on. From the second one on, the next is on its way meanwhile."""
-        ask = partial(self._page, name, kinds, limit=limit, payload=payload, vectors=vectors)
+        ask = partial(self._page, name, kinds, limit=limit)
         coming: Future[UnreadPage] | None = None
         page = ask(offset=offset)
         try:
@@ -100,13 +99,21 @@ class Bulk:
     def pages_to_hash(self, name: str, kinds: Kinds) -> Iterator[Page]:
         """Every point, for who wants its hash. The next page is on its way meanwhile."""
         ask = partial(self._page_to_hash, name, kinds)
-        page = ask(limit=_FIRST_POINTS, offset=None)
-        coming: Future[Page] | None = None
+        first = ask(limit=_FIRST_POINTS, offset=None)
+        return self._ahead(first, lambda page: ask(limit=_points_like(page), offset=page.next_offset))
+
+    def id_pages(self, name: str, *, limit: int) -> Iterator[IdPage]:
+        """Every id, in the server's order. The next page is on its way meanwhile."""
+        ask = partial(self._id_page, name, limit)
+        return self._ahead(ask(None), lambda page: ask(page.next_offset))
+
+    def _ahead(self, page: _Page, ask: "Callable[[_Page], _Page]") -> Iterator[_Page]:
+        """A page and all behind it, each asked for while the one before it is looked at."""
+        coming: Future[_Page] | None = None
         try:
             while True:
-                following = page.next_offset
-                if following is not None:
-                    coming = self._readers.submit(ask, limit=_points_like(page), offset=following)
+                if page.next_offset is not None:
+                    coming = self._readers.submit(ask, page)
                 yield page
                 if coming is None:
                     return
@@ -114,6 +121,13 @@ class Bulk:
         finally:
             if coming is not None:
                 coming.cancel()
+
+    def _id_page(self, name: str, limit: int, offset: PointId | None) -> IdPage:
+        way = self._way()
+        if way is not None:
+            return way.id_page(name, limit=limit, offset=offset)
+        page = self._rest.page(name, {}, limit=limit, offset=offset, payload=False, vectors=False)
+        return IdPage(page.next_offset, [point.id for point in page.points])
 
     def _page_to_hash(self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None) -> Page:
         way = self._way()
@@ -131,16 +145,14 @@ class Bulk:
             else:
                 yield MadePage(self._rest.retrieve(name, part, kinds, payload=True, vectors=True))
 
-    def _page(
-        self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None, payload: bool, vectors: bool
-    ) -> UnreadPage:
+    def _page(self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None) -> UnreadPage:
         way = self._way()
         if way is not None:
             from qdrant_admin.database.grpc_points import NotCarried
 
             with contextlib.suppress(NotCarried):
-                return way.page(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
-        return self._rest.unread(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors)
+                return way.page(name, kinds, limit=limit, offset=offset)
+        return self._rest.unread(name, kinds, limit=limit, offset=offset, payload=True, vectors=True)
 
     def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool) -> list[Point]:
         """The points of these ids that exist, in the order asked for."""

@@ -85,6 +85,11 @@ def matrix_bytes(
     return made
 
 
+def ids_bytes(ids: Iterable[PointId]) -> bytes:
+    """The ids of a `GetPoints` request, as the server keeps them: its second field, as often as there are ids."""
+    return b"".join([_SECOND + _sized(_id_content(one)) for one in ids])
+
+
 def payload_bytes(payload: Mapping[str, Any]) -> bytes:
     """The payload of a point.
 
@@ -152,9 +157,11 @@ _FORMS: dict[type, Callable[[Any, int], bytes]] = {
 
 
 def _id(identity: PointId) -> bytes:
-    if isinstance(identity, int):
-        return _field(_FIRST, _NUMBER + _varint(identity))
-    return _field(_FIRST, _UUID + identity.encode())
+    return _field(_FIRST, _id_content(identity))
+
+
+def _id_content(identity: PointId) -> bytes:
+    return _NUMBER + _varint(identity) if isinstance(identity, int) else _UUID + identity.encode()
 
 
 def _vectors(vectors: Mapping[str, Vector]) -> bytes:

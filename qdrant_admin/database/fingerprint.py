@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 What = Literal["missing", "extra", "changed"]
 SHOWN = 100
 """Points of each kind of difference that are named one by one."""
-_IDS_A_PAGE = 4096
 NOT_A_SETTING = ("points",)
 """What the server says of a payload index that is a count and not a setting; it lags behind while optimizing."""
 
@@ -178,12 +177,11 @@ class Reading:
 
     def _sampled_only(self, sample: Sample) -> Iterator[tuple[int, Iterator[PointHash]]]:
         """Of all points; those that are not in the sample have nothing but their id."""
-        for points in self._database.scan(self._name, page_size=_IDS_A_PAGE, payload=False, vectors=False):
-            chosen = [point.id for point in points if sample.takes(point.id)]
+        for ids in self._database.scan_ids(self._name):
+            chosen = [one for one in ids if sample.takes(one)]
             pages = self._database.points_to_hash(self._name, chosen, self._kinds)
             found = {hashed.key: hashed for page in pages for hashed in self._hashes(page)}
-            keys = map(id_key, [point.id for point in points])
-            yield len(points), (found.get(key) or hash_parts(key) for key in keys)
+            yield len(ids), (found.get(key) or hash_parts(key) for key in map(id_key, ids))
 
     def _hashes(self, page: Page) -> Iterator[PointHash]:
         """Of a page, which is looked at in every other way as well. What may have been rounded is read again."""

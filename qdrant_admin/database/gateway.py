@@ -110,27 +110,17 @@ class Database(Catalog):
             )
         return found[0]
 
-    def scan(
-        self,
-        name: str,
-        *,
-        page_size: int = 512,
-        after: PointId | None = None,
-        payload: bool = True,
-        vectors: bool = True,
-    ) -> Iterator[list[Point]]:
+    def scan(self, name: str, *, page_size: int = 512, after: PointId | None = None) -> Iterator[list[Point]]:
         """Every point, a page at a time, in the server's order; never an empty page.
 
         Args:
             name: collection or alias.
             page_size: points a request.
             after: the last id of an earlier scan, to go on behind it; it need not exist any more.
-            payload: whether to read payloads.
-            vectors: whether to read vectors.
         """
         kinds = self._kinds(name)
         behind = None if after is None else point_id(after)
-        for page in self._bulk.pages(name, kinds, limit=page_size, offset=behind, payload=payload, vectors=vectors):
+        for page in self._bulk.pages(name, kinds, limit=page_size, offset=behind):
             points = [point for point in page if point.id != behind] if behind is not None else page
             behind = None
             if points:
@@ -151,10 +141,10 @@ class Database(Catalog):
         check_collection_name(name)
         return self._bulk.points_to_hash(name, ids, kinds)
 
-    def scan_keys(self, name: str) -> Iterator[bytes]:
-        """Every id as its `id_key`, ascending."""
-        for page in self.scan(name, page_size=_IDS_A_PAGE, payload=False, vectors=False):
-            yield from map(id_key, [point.id for point in page])
+    def scan_ids(self, name: str) -> Iterator[list[PointId]]:
+        """Every id, a page at a time, in the server's order; never an empty page."""
+        check_collection_name(name)
+        return (page.ids for page in self._bulk.id_pages(name, limit=_IDS_A_PAGE) if page.ids)
 
     def upsert(self, name: str, points: Sequence[Point], *, wait: bool = True, checked: bool = False) -> None:
         """Write points, in their order, in requests cut to size. Not atomic: after an error, read back what is there.

@@ -15,7 +15,7 @@ from qdrant_admin.database import encoding, faults
 from qdrant_admin.database.found_points import FoundPoints
 from qdrant_admin.database.grpc_reading import id_in, points_in
 from qdrant_admin.database.grpc_writing import id_out, requests
-from qdrant_admin.database.models import Point, PointId, UnreadPage
+from qdrant_admin.database.models import IdPage, Point, PointId, UnreadPage
 from qdrant_admin.database.pages import WirePoints
 from qdrant_admin.database.rest_points import Kinds
 from qdrant_admin.database.wire import WirePage
@@ -64,9 +64,7 @@ class GrpcPoints:
         self._fetch = channel.unary_unary(
             f"{_POINTS}/Scroll", request_serializer=wire.ScrollPoints.SerializeToString, response_deserializer=None
         )
-        self._get = channel.unary_unary(
-            f"{_POINTS}/Get", request_serializer=wire.GetPoints.SerializeToString, response_deserializer=None
-        )
+        self._get = channel.unary_unary(f"{_POINTS}/Get", request_serializer=None, response_deserializer=None)
 
     def close(self) -> None:
         """Close the channel."""
@@ -84,22 +82,13 @@ class GrpcPoints:
             listed = _stub("CollectionsStub", self._channel).List(wire.ListCollectionsRequest(), **options)
         return health.version, health.commit, frozenset(entry.name for entry in listed.collections)
 
-    def page(
-        self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None, payload: bool, vectors: bool
-    ) -> UnreadPage:
+    def page(self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None) -> UnreadPage:
         """One page in the server's order, from `offset` on.
 
         Raises:
             NotCarried: a point of this page is nested too deeply for protobuf.
         """
-        request = wire.ScrollPoints(
-            collection_name=name,
-            limit=limit,
-            offset=None if offset is None else id_out(offset),
-            with_payload=wire.WithPayloadSelector(enable=payload),
-            with_vectors=wire.WithVectorsSelector(enable=vectors),
-        )
-        answer = self._call(self._points.Scroll, request)
+        answer = self._call(self._points.Scroll, _scroll(name, limit, offset))
         following = id_in(answer.next_page_offset) if answer.HasField("next_page_offset") else None
         return UnreadPage(following, lambda: points_in(answer.result, kinds))
 
@@ -128,6 +117,11 @@ class GrpcPoints:
         """One page in the server's order, from `offset` on, left as it came."""
         return WirePage(self._scrolled(name, limit, offset))
 
+    def id_page(self, name: str, *, limit: int, offset: PointId | None) -> IdPage:
+        """The ids of one page in the server's order, from `offset` on."""
+        page = WirePage(self._scrolled(name, limit, offset, content=False))
+        return IdPage(page.next_offset, page.ids())
+
     def page_to_hash(self, name: str, *, limit: int, offset: PointId | None) -> WirePoints:
         """The same page, for who wants its hashes."""
         return WirePoints(self._scrolled(name, limit, offset))
@@ -143,21 +137,14 @@ class GrpcPoints:
     def _got(self, name: str, ids: Sequence[PointId]) -> Any:
         request = wire.GetPoints(
             collection_name=name,
-            ids=[id_out(one) for one in ids],
             with_payload=wire.WithPayloadSelector(enable=True),
             with_vectors=wire.WithVectorsSelector(enable=True),
         )
-        return self._call(self._get, request)
+        # The ids are put behind it as bytes: a message object for each of them costs more than all the rest.
+        return self._call(self._get, request.SerializeToString() + encoding.ids_bytes(ids))
 
-    def _scrolled(self, name: str, limit: int, offset: PointId | None) -> Any:
-        request = wire.ScrollPoints(
-            collection_name=name,
-            limit=limit,
-            offset=None if offset is None else id_out(offset),
-            with_payload=wire.WithPayloadSelector(enable=True),
-            with_vectors=wire.WithVectorsSelector(enable=True),
-        )
-        return self._call(self._fetch, request)
+    def _scrolled(self, name: str, limit: int, offset: PointId | None, *, content: bool = True) -> Any:
+        return self._call(self._fetch, _scroll(name, limit, offset, content=content))
 
     def upsert_wire(self, name: str, page: WirePage, *, wait: bool) -> None:
         """Write the points of a page that came from another server."""
@@ -192,6 +179,17 @@ class GrpcPoints:
         except grpc.FutureTimeoutError:
             raise lost from None
         return method(request, **self._options)
+
+
+def _scroll(name: str, limit: int, offset: PointId | None, *, content: bool = True) -> Any:
+    """The request for one page."""
+    return wire.ScrollPoints(
+        collection_name=name,
+        limit=limit,
+        offset=None if offset is None else id_out(offset),
+        with_payload=wire.WithPayloadSelector(enable=content),
+        with_vectors=wire.WithVectorsSelector(enable=content),
+    )
 
 
 def _connected(channel: grpc.Channel) -> None:

@@ -113,6 +113,14 @@ class UnreadPage:
 
 
 @dataclass(frozen=True, slots=True)
+class IdPage:
+    """Some ids of a collection, in the server's order, and where the next page begins."""
+
+    next_offset: PointId | None
+    ids: list[PointId]
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A point that a search found."""
 

@@ -14,7 +14,7 @@ from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, Ste
 from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.core.words import counted
-from qdrant_admin.database.models import Point, PointId, VectorSpec
+from qdrant_admin.database.models import Point, VectorSpec
 from qdrant_admin.migration import compare
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.checks import Checker, Refusal
@@ -212,7 +212,7 @@ class CatchUp:
         if not now.read and self.delete_gone:
             text = f"{plain(self.plan.source)} is empty: that looks like a loss at the source, so nothing is deleted"
             yield Notice(level="warning", text=text)
-        for ids in self._ids():
+        for ids in self.database.scan_ids(self.plan.target):
             self.cancel.check()
             met = {one: at for one, at in self.origins.last_met(ids).items() if at < self.origins.number}
             sure = [one for one, at in met.items() if at < self.origins.number - 1]
@@ -222,7 +222,3 @@ class CatchUp:
                 now.deleted += len(sure)
                 now.gone -= len(sure)
             now.gone += len(met)
-
-    def _ids(self) -> Iterator[list[PointId]]:
-        pages = self.database.scan(self.plan.target, page_size=10 * _PAGE, payload=False, vectors=False)
-        return ([point.id for point in page] for page in pages)

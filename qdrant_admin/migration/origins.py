@@ -153,8 +153,8 @@ class Recorded:
 
     def meet_all(self, name: str) -> None:
         """Note every id of a collection that is about to be copied without being read: it is a server's."""
-        for page in self.database.scan(name, page_size=10_000, payload=False, vectors=False):
-            self._origins.meet(point.id for point in page)
+        for ids in self.database.scan_ids(name):
+            self._origins.meet(ids)
 
     def close(self) -> None:
         """Close the source."""

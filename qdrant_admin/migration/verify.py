@@ -5,7 +5,7 @@ A verdict is given for what was read to its end and stood still meanwhile. Whate
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, chain
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.pace import Pace
 from qdrant_admin.core.words import counted, number
+from qdrant_admin.database.canonical import id_key
 from qdrant_admin.database.models import Floats, VectorSpec
 from qdrant_admin.migration import checkpoint, quality
 from qdrant_admin.migration.checkpoint import Checkpoint
@@ -180,7 +181,8 @@ class Verifier:
         """What can only be told when everything was read."""
         self._tally.points = self.database.count(self.plan.target)
         if not self._looker.in_order:
-            self._tally.match_ids(self.database.scan_keys(self.plan.target), self.cancel)
+            ids = chain.from_iterable(self.database.scan_ids(self.plan.target))
+            self._tally.match_ids(map(id_key, ids), self.cancel)
         if isinstance(self.source, Searches) and self._looker.in_order:
             truth.ask(self.source.database, self.plan.source)
         if not (self._tally.extra.count or self._tally.superseded):  # else the nearest are not those of the source

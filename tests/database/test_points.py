@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qdrant_admin.core.errors import BadInput
+from qdrant_admin.database import gateway
 from qdrant_admin.database.decimals import stored_payload
 from qdrant_admin.database.encoding import MAX_DEPTH
 from qdrant_admin.database.gateway import Database
@@ -243,14 +244,26 @@ def test_a_scan_is_whole_in_order_and_can_go_on_anywhere(database: Database) -> 
     assert everything(database, "p", after=30)[0].id == 33, "the place of a point that was deleted meanwhile"
 
 
-def test_parts_that_are_not_asked_for_do_not_travel(database: Database) -> None:
-    database.create_collection("p", PLAIN)
-    database.upsert("p", [Point(1, {"a": 1}, {"": floats(1, 2, 3, 4)})])
-    (no_vectors,) = everything(database, "p", vectors=False)
-    (no_payload,) = everything(database, "p", payload=False)
-    assert (no_vectors.vectors, no_vectors.payload) == ({}, {"a": 1})
-    assert no_payload.payload == {}
-    assert set(no_payload.vectors) == {""}
+def test_ids_come_alone_and_in_order_by_either_way(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "_IDS_A_PAGE", 8)
+    numbers = [*range(0, 90, 3), 2**63, 2**64 - 1]
+    ids: list[PointId] = [*numbers, *(f"00000000-0000-0000-0000-{one:012x}" for one in range(5))]
+    with Database(server.endpoint) as fast, Database(rest_only(server.endpoint)) as slow:
+        fast.create_collection("p", PLAIN)
+        assert list(fast.scan_ids("p")) == list(slow.scan_ids("p")) == []
+        fast.upsert("p", [Point(one, {"n": 1}, {}) for one in reversed(ids)])
+        for database in (fast, slow):
+            pages = list(database.scan_ids("p"))
+            assert [one for page in pages for one in page] == ids
+            assert all(0 < len(page) <= 8 for page in pages)
+
+
+def test_points_are_found_by_every_kind_of_id(server: Server) -> None:
+    ids: list[PointId] = [0, 1, 2**63, 2**64 - 1, "00000000-0000-0000-0000-00000000abcd"]
+    with Database(server.endpoint) as database:
+        database.create_collection("p", PLAIN)
+        database.upsert("p", [Point(one, {"n": 1}, {}) for one in ids])
+        assert set(database.found("p", [*ids, 7]).places) == set(ids)
 
 
 def test_nothing_is_sent_for_nothing(database: Database) -> None:
