@@ -1,6 +1,7 @@
 """Points asked for by their ids, left as the bytes that they came as: to be laid beside what they should be."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -22,15 +23,20 @@ class FoundPoints:
         self.places: dict[PointId, int] = {id_of(point.id): place for place, point in enumerate(self._points)}
         """Where the point of an id is."""
 
-    def holds(self, place: int, entries: Sequence[bytes]) -> bool:
-        """Whether the payload at a place is surely this one.
+    def holding(self, payloads: Sequence[Sequence[bytes]], places: Sequence[int | None]) -> list[bool]:
+        """Which payloads are surely those of the points at their places.
 
         Args:
-            place: of `places`.
-            entries: as `encoding.entries` makes them.
+            payloads: of some points, as `encoding.entries` makes them.
+            places: of the same points, out of `places`; None for one that was not found.
         """
-        found = self._points[place].payload
-        return sorted(found) == sorted(entries) and not may_be_rounded(b"".join(entries))
+        doubt = may_be_rounded(b"".join(chain.from_iterable(payloads)))  # of all at once: nearly always none
+        return [
+            place is not None
+            and sorted(self._points[place].payload) == sorted(entries)
+            and not (doubt and may_be_rounded(b"".join(entries)))
+            for place, entries in zip(places, payloads, strict=True)
+        ]
 
     def vectors(self, name: str) -> Floats | None:
         """The vectors of all of them, a row each; None unless each has this dense one and no other, all of a size."""

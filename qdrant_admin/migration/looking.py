@@ -176,9 +176,9 @@ class Looker:
         vectors = found.vectors(columns.slot) if found.places else None
         if vectors is None or vectors.shape[1] != columns.vectors.shape[1]:
             return list(range(len(ids)))
-        alike = [(row, place) for row, place in enumerate(places)
-                 if place is not None and found.holds(place, payloads[row])]  # fmt: skip
-        rows, theirs = [row for row, _ in alike], [place for _, place in alike]
+        held = found.holding(payloads, places)
+        rows = [row for row, same in enumerate(held) if same]
+        theirs = [place for place, same in zip(places, held, strict=True) if same and place is not None]
         unlike = compare.unlike_rows(columns.vectors[rows], vectors[theirs], self._slots[columns.slot])
         sure = set(rows) - {rows[one] for one in unlike}
         return [row for row in range(len(ids)) if row not in sure]

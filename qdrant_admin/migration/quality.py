@@ -28,6 +28,8 @@ ORDINARY_LEAST = 0.2
 found to 0.95 and more, and an index that is broken finds next to nothing."""
 _TIE = 1e-4
 """A point whose score is that close to the tenth best is as good."""
+_ONE_THREAD = 1 << 18
+"""Multiplications up to which OpenBLAS starts no threads (its GEMM_MULTITHREAD_THRESHOLD, 4, times 65,536)."""
 _NOT_TOLD = (BadInput, RequestRejected, Unsupported)
 """An old server, or a strict one."""
 
@@ -131,6 +133,15 @@ def _rows(points: Sequence[Point], name: str) -> list[Floats]:
     return [vector for vector in found if vector is not None and not isinstance(vector, Sparse)]
 
 
+def _products(vectors: Any, queries: Any) -> Any:
+    """Of every row with every row; in blocks, since BLAS' own threads would fight with the server for few cores."""
+    products = np.empty((len(vectors), len(queries)), vectors.dtype)
+    block = max(1, _ONE_THREAD // queries.size)
+    for start in range(0, len(vectors), block):
+        np.matmul(vectors[start : start + block], queries.T, out=products[start : start + block])
+    return products
+
+
 class _Nearest:
     """The best of each query so far, by one vector. The higher a score, the nearer, whatever the distance."""
 
@@ -146,17 +157,12 @@ class _Nearest:
             return -np.stack([np.abs(vectors - query).sum(axis=1) for query in self.queries], axis=1)
         if self._distance == "Euclid":
             wide, asked = vectors.astype(np.float64), self.queries.astype(np.float64)
-            squares = (
-                (wide**2).sum(axis=1)[:, None]
-                + (asked**2).sum(axis=1)[None, :]
-                - 2 * np.einsum("ij,kj->ik", wide, asked)
-            )
+            squares = (wide**2).sum(axis=1)[:, None] + (asked**2).sum(axis=1)[None, :] - 2 * _products(wide, asked)
             return -np.sqrt(np.maximum(squares, 0))
-        # Not `@`: its threads would fight with the server, and with our own, for few cores.
-        products = np.einsum("ij,kj->ik", vectors, self.queries)
+        products = _products(vectors, self.queries)
         if self._distance == "Dot":
             return products
-        lengths = np.linalg.norm(vectors, axis=1)[:, None] * np.linalg.norm(self.queries, axis=1)[None, :]
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None] * np.linalg.norm(self.queries, axis=1)
         return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
 
     def take(self, ids: Sequence[PointId], scores: Any) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
@@ -17,6 +19,7 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, Sparse, VectorSpec
 from qdrant_admin.migration import export as module
 from qdrant_admin.migration.export import ExportOptions, ExportReport, export
+from qdrant_admin.migration.sources.own_layout import KEY
 from qdrant_admin.workspace import Workspace
 from tests.migration.support import hashes, last, moved, planned, workspace
 from tests.support.real import Server
@@ -178,6 +181,21 @@ def test_an_export_that_was_cut_or_damaged_is_refused(ws: Workspace, tmp_path: P
     assert {slot.name: slot.kind for slot in plan.collections[0].vectors} == {
         slot.name: slot.kind for slot in SPEC.vectors
     }
+
+
+@pytest.mark.parametrize("payload", ["[1]", None, "no JSON"])
+def test_an_export_whose_payloads_were_changed_is_called_damaged(
+    ws: Workspace, tmp_path: Path, payload: str | None
+) -> None:
+    file = tmp_path / "a.parquet"
+    exported(ws, file)
+    table = pq.read_table(file)
+    payloads = pa.array([payload, *table["payload"].to_pylist()[1:]], pa.string())
+    changed = table.set_column(table.schema.get_field_index("payload"), "payload", payloads)
+    own = pq.read_metadata(file).metadata[KEY.encode()]
+    pq.write_table(changed.replace_schema_metadata({KEY: own}), file)
+    with pytest.raises(SourceUnreadable, match="damaged"):
+        moved(ws, f"parquet:{file}", to="again")
 
 
 @pytest.mark.parametrize("file", ["a.parquet", "a.jsonl"])

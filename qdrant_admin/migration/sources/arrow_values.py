@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ def part_of(batch: "pa.RecordBatch", layout: Layout, first: int) -> Part:
     """
     ids, payloads = _ids(batch, layout), _payloads(batch, layout)
     vectors = _only_vectors(batch, layout)
-    odd = any(isinstance(one, Unfit) for one in ids) or any(_strange(payload) for payload in payloads)
+    odd = _unfit(ids) or _unfit(chain.from_iterable(map(dict.values, payloads)))
     if vectors is not None and not odd:
         sound = [one for one in ids if not isinstance(one, Unfit)]
         return Chunk(first, sound, [_whole(one, layout) for one in payloads], vectors, layout.slots[0].name)
@@ -103,6 +104,9 @@ def ids_of(array: "pa.Array") -> "list[int | str | Unfit | None]":
     import pyarrow.types as t
 
     kind = storage(array.type)
+    if t.is_integer(kind):
+        numbers: list[int | str | Unfit | None] = array.to_pylist()
+        return numbers
     octets = t.is_binary(kind) or t.is_large_binary(kind) or t.is_fixed_size_binary(kind)
     return [_identity(value) for value in (array.to_pylist() if octets else values_of(array))]
 
@@ -162,12 +166,24 @@ def _ids(batch: "pa.RecordBatch", layout: Layout) -> "list[int | str | Unfit | N
 def _payloads(batch: "pa.RecordBatch", layout: Layout) -> list[dict[str, Any]]:
     """Of every row; `Unfit` is in it for what cannot be had at all."""
     if layout.own:
-        return [read_json(text) for text in batch.column(str(layout.payload)).to_pylist()]
+        return [_own_payload(text) for text in batch.column(str(layout.payload)).to_pylist()]
     names = [name for name in batch.schema.names if name not in layout.taken]
     if not names:
         return [{} for _ in range(batch.num_rows)]
     columns = [values_of(batch.column(name)) for name in names]
     return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def _own_payload(text: str | None) -> dict[str, Any]:
+    """What an export of ours says of one point.
+
+    Raises:
+        ValueError: somebody has changed it.
+    """
+    found = read_json(text or "")
+    if isinstance(found, dict):
+        return found
+    raise ValueError("a payload is no object")
 
 
 def _only_vectors(batch: "pa.RecordBatch", layout: Layout) -> "Floats | None":
@@ -179,6 +195,11 @@ def _only_vectors(batch: "pa.RecordBatch", layout: Layout) -> "Floats | None":
     if storage(array.type) is not array.type:
         array = array.storage
     return None if array.null_count else _narrowed(array)
+
+
+def _unfit(values: Iterable[Any]) -> bool:
+    """Whether any of them is."""
+    return Unfit in set(map(type, values))
 
 
 def _strange(payload: dict[str, Any]) -> list[Unfit]:
