@@ -13,7 +13,7 @@ from qdrant_admin.migration.reports import PlanReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView, Rate, StepView
 from qdrant_admin.tui.widgets import running
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.bars import Live
 
 PHASES = {"target": "targets", "copy": "copy", "indexing": "index", "verify": "verify"}
 """What every migration goes through, by the beginning of the steps' ids. Others are shown where they come up."""
@@ -33,12 +33,12 @@ class RunPane(VerticalScroll):
 
     def compose(self) -> ComposeResult:
         """The text."""
-        yield Plain(id="migrate-progress")
+        yield Live(id="migrate-progress")
 
     def show(self, view: JobView, plan: PlanReport | None) -> None:
         """Draw how it stands."""
         width, tall = max(40, self.app.size.width - 6), self.app.size.height >= TALL
-        self.query_one("#migrate-progress", Plain).update(picture(view, plan, width, tall=tall))
+        self.query_one("#migrate-progress", Live).draw(picture(view, plan, width, tall=tall))
 
 
 def picture(view: JobView, plan: PlanReport | None, width: int, *, tall: bool = False) -> Content:

@@ -15,7 +15,7 @@ from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.verify_crash import cycle_rows, totals
 from qdrant_admin.tui.screens.verify_ways import CRASH
 from qdrant_admin.tui.widgets import running
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.bars import Live
 
 PHASES = {
     "check": "look",
@@ -44,7 +44,7 @@ class RunPane(VerticalScroll):
 
     def compose(self) -> ComposeResult:
         """The text."""
-        yield Plain(id="verify-steps")
+        yield Live(id="verify-steps")
 
     def show(self, view: JobView, ways: Sequence[Way], points: int | None) -> None:
         """Draw how it stands.
@@ -59,7 +59,7 @@ class RunPane(VerticalScroll):
             drawn = crash_picture(view, width, height)
         else:
             drawn = picture(view, width, height, ways=ways, points=points)
-        self.query_one("#verify-steps", Plain).update(drawn)
+        self.query_one("#verify-steps", Live).draw(drawn)
 
 
 def picture(view: JobView, width: int, height: int, *, ways: Sequence[Way] = (), points: int | None = None) -> Content:
