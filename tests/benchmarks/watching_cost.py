@@ -79,7 +79,7 @@ def watched(services: "Services", plan: "PlanReport") -> object:
 
     class Watching(AdminApp):
         def on_ready(self) -> None:
-            self.set_interval(0.2, self.begin)
+            self.set_timer(2.0, self.begin)  # as a person does: once it stands
 
         def begin(self) -> None:
             screen = self.screen
