@@ -18,6 +18,7 @@ from qdrant_admin.tui.screens.migrate import MigrateScreen
 from qdrant_admin.tui.screens.migrate_result import RejectsDialog, ResultPane
 from qdrant_admin.tui.screens.migrate_run import squeezed
 from qdrant_admin.tui.widgets.form import FormDialog
+from qdrant_admin.tui.widgets.live import LiveGroups
 from tests.tui.acting import pressing, scripted, typing
 from tests.tui.canned import told
 from tests.tui.canned_data import COPYING, DIFFERS, KINDS, PLAN, RATES, REFUSED, VERIFIED, WAITING, CannedData
@@ -181,8 +182,7 @@ async def test_a_running_migration_shows_its_bars_can_be_held_and_outlives_its_s
         screen = app.screen
         assert isinstance(screen, MigrateScreen)
         assert screen.pane == "running"
-        shown = str(screen.query_one("#migrate-progress").render())
-        assert "2 914 / 3 763" in shown
+        assert "2 914 / 3 763" in screen.query_one("#migrate-running", LiveGroups).text
         await pilot.press("p")
         await pilot.pause()
         assert app.jobs.latest("migrate").state == "paused"  # type: ignore[union-attr]  # it was started above

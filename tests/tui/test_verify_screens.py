@@ -15,6 +15,7 @@ from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.verify import VerifyScreen
 from qdrant_admin.tui.screens.verify_differences import part_rows
 from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.live import LiveGroups
 from tests.tui.acting import pressing, scripted
 from tests.tui.canned import NOW, STATUS
 from tests.tui.canned_data import (
@@ -140,7 +141,7 @@ async def test_a_running_check_shows_its_steps_and_is_stopped_by_a_key() -> None
         await pressing("s")(pilot)
         screen = app.screen
         assert isinstance(screen, VerifyScreen)
-        assert "making every acknowledged write durable" in str(screen.query_one("#verify-steps").render())
+        assert "making every acknowledged write durable" in screen.query_one("#verify-running", LiveGroups).text
         job = app.jobs.latest("verify")
         assert job is not None
         await pilot.press("x")

@@ -3,8 +3,6 @@
 import itertools
 from collections.abc import Sequence
 
-from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.content import Content
 
 from qdrant_admin.core import words
@@ -13,10 +11,11 @@ from qdrant_admin.migration.reports import PlanReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView, Rate, StepView
 from qdrant_admin.tui.widgets import running
-from qdrant_admin.tui.widgets.bars import Live
+from qdrant_admin.tui.widgets.live import LiveGroups
 
 PHASES = {"target": "targets", "copy": "copy", "indexing": "index", "verify": "verify"}
 """What every migration goes through, by the beginning of the steps' ids. Others are shown where they come up."""
+GROUPS = 6
 TALL = 36
 """Rows from which on the plot has a shape of its own."""
 PLOT_WIDTH = 120
@@ -25,23 +24,19 @@ AIR = 1.15
 REJECTS_SHOWN = {False: 3, True: 8}
 
 
-class RunPane(VerticalScroll):
-    """One text, drawn anew for each look into the job's mailbox."""
+class RunPane(LiveGroups):
+    """Drawn anew for each look into the job's mailbox."""
 
     def __init__(self) -> None:
-        super().__init__(id="migrate-running")
-
-    def compose(self) -> ComposeResult:
-        """The text."""
-        yield Live(id="migrate-progress")
+        super().__init__(GROUPS, id="migrate-running")
 
     def show(self, view: JobView, plan: PlanReport | None) -> None:
         """Draw how it stands."""
         width, tall = max(40, self.app.size.width - 6), self.app.size.height >= TALL
-        self.query_one("#migrate-progress", Live).draw(picture(view, plan, width, tall=tall))
+        self.draw(picture(view, plan, width, tall=tall))
 
 
-def picture(view: JobView, plan: PlanReport | None, width: int, *, tall: bool = False) -> Content:
+def picture(view: JobView, plan: PlanReport | None, width: int, *, tall: bool = False) -> Sequence[Sequence[Content]]:
     """Everything there is to say, in groups."""
     order = [one.target for one in plan.collections if one.action != "skip"] if plan else []
     items = running.by_item(view.progress)
@@ -53,15 +48,14 @@ def picture(view: JobView, plan: PlanReport | None, width: int, *, tall: bool = 
     bars = running.bars(items, width, order=order)
     if shown is not None:
         bars += [Content(""), running.bar_row("all", shown, label, width)]
-    groups = [
+    return (
         [_head(view)],
         phases(view, width),
         bars,
         plots(view.rates, width, label, tall=tall),
         _rejects(view, most=REJECTS_SHOWN[tall]),
         running.notices(view),
-    ]
-    return Content("\n\n").join([look.lines(*group) for group in groups if group])
+    )
 
 
 def _head(view: JobView) -> Content:

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.content import Content
 
 from qdrant_admin.core import words
@@ -15,7 +13,7 @@ from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.verify_crash import cycle_rows, totals
 from qdrant_admin.tui.screens.verify_ways import CRASH
 from qdrant_admin.tui.widgets import running
-from qdrant_admin.tui.widgets.bars import Live
+from qdrant_admin.tui.widgets.live import LiveGroups
 
 PHASES = {
     "check": "look",
@@ -33,18 +31,15 @@ ONCE = {"check", "fingerprint_before"}
 """What several restarts have in common."""
 READING = {"fingerprint_before": "before", "fingerprint_after": "after", "load": "loading"}
 """Steps with a bar for each collection."""
+GROUPS = 6
 TALL = 36
 
 
-class RunPane(VerticalScroll):
-    """One text, drawn anew for each look into the job's mailbox."""
+class RunPane(LiveGroups):
+    """Drawn anew for each look into the job's mailbox."""
 
     def __init__(self) -> None:
-        super().__init__(id="verify-running")
-
-    def compose(self) -> ComposeResult:
-        """The text."""
-        yield Live(id="verify-steps")
+        super().__init__(GROUPS, id="verify-running")
 
     def show(self, view: JobView, ways: Sequence[Way], points: int | None) -> None:
         """Draw how it stands.
@@ -56,26 +51,26 @@ class RunPane(VerticalScroll):
         """
         width, height = max(40, self.app.size.width - 6), self.app.size.height
         if view.kind == CRASH:
-            drawn = crash_picture(view, width, height)
+            self.draw(crash_picture(view, width, height))
         else:
-            drawn = picture(view, width, height, ways=ways, points=points)
-        self.query_one("#verify-steps", Live).draw(drawn)
+            self.draw(picture(view, width, height, ways=ways, points=points))
 
 
-def picture(view: JobView, width: int, height: int, *, ways: Sequence[Way] = (), points: int | None = None) -> Content:
+def picture(
+    view: JobView, width: int, height: int, *, ways: Sequence[Way] = (), points: int | None = None
+) -> Sequence[Sequence[Content]]:
     """A restart-and-verify, in groups."""
-    groups = [
+    return (
         [_head(view)],
         _phases(view, width, restarts=bool(ways)),
         _rounds(view, ways),
         _reading(view, width, max(3, height - 16 - 2 * len(ways)), points),
         running.notices(view, 2),
         running.steps(view) if height >= TALL else [],
-    ]
-    return Content("\n\n").join([look.lines(*group) for group in groups if group])
+    )
 
 
-def crash_picture(view: JobView, width: int, height: int) -> Content:
+def crash_picture(view: JobView, width: int, height: int) -> Sequence[Sequence[Content]]:
     """A crash test: what was acknowledged, what was lost, how long the server took each time."""
     cycles = [part for part in view.parts if isinstance(part, Cycle)]
     progress = view.progress.get(("crash", ""))
@@ -86,14 +81,13 @@ def crash_picture(view: JobView, width: int, height: int) -> Content:
         bar = [look.line(track, "   ", (told, "bold"))]
     step = view.current_step
     now = [look.muted(step.title)] if step is not None else []
-    groups = [
+    return (
         [_head(view)],
         [*bar, *now],
         totals(cycles, width) if cycles else [],
         cycle_rows(cycles, most=max(4, height - 20)),
         running.notices(view, 2),
-    ]
-    return Content("\n\n").join([look.lines(*group) for group in groups if group])
+    )
 
 
 def _head(view: JobView) -> Content:

@@ -1,6 +1,5 @@
 """The frame around every screen: header, strip of jobs, the screen's keys, and the way to the other screens."""
 
-from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -41,20 +40,6 @@ class Plain(Static):
         super().__init__(
             content if isinstance(content, Content) else look.text(content), id=id, classes=classes, markup=False
         )
-
-
-class Live(Plain):
-    """A text that is drawn anew several times a second, in the process that does the work it tells of."""
-
-    _shape: tuple[int, int] | None = None
-    """Rows and width; None where a line was wrapped."""
-
-    def draw(self, content: Content) -> None:
-        """Show it. The screen is laid out anew only where that may move something: it costs more than the drawing."""
-        lines, width = content.plain.split("\n"), self.content_size.width
-        shape = (len(lines), width) if all(cell_len(line) <= width for line in lines) else None
-        self.update(content, layout=shape is None or shape != self._shape)
-        self._shape = shape
 
 
 class Row(Widget):
