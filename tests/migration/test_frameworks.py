@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import Point
 from qdrant_admin.migration.sources.chroma_directory import ChromaDirectory
 from qdrant_admin.migration.uri import parse
+from tests.migration.conftest import peer
 from tests.migration.support import hashes, local_store, moved, planned, unpacked, workspace
 from tests.support.real import Server
 
@@ -22,9 +26,13 @@ def shared(tmp_path: Path) -> Path:
     return unpacked("chroma-frameworks", tmp_path)
 
 
-def payloads(server: Server, name: str) -> list[dict[str, Any]]:
+def points_of(server: Server, name: str) -> list[Point]:
     with Database(server.endpoint) as database:
-        return [point.payload for point in database.page(name, limit=100).points]
+        return database.page(name, limit=100).points
+
+
+def payloads(server: Server, name: str) -> list[dict[str, Any]]:
+    return [point.payload for point in points_of(server, name)]
 
 
 def test_each_of_them_finds_its_own_fields(server: Server, shared: Path) -> None:
@@ -55,6 +63,29 @@ def test_each_of_them_finds_its_own_fields(server: Server, shared: Path) -> None
         assert payload["hash"] == hashlib.md5(payload["data"].encode(), usedforsecurity=False).hexdigest()
         assert {"user_id", "created_at", "color"} <= payload.keys()
         assert "document" not in payload
+
+
+def test_the_frameworks_themselves_read_what_arrived(server: Server, shared: Path, tmp_path: Path) -> None:
+    assert moved(workspace(server), f"chroma:{shared}?distance=Cosine").verdict == "verified"
+    own = {"HOME": str(tmp_path), "MEM0_DIR": str(tmp_path), "MEM0_TELEMETRY": "False", "PATH": os.environ["PATH"]}
+    command = [str(peer("python")), str(Path(__file__).with_name("frameworks_reading.py")), server.url]
+    answer = subprocess.run(command, env=own, capture_output=True, text=True, timeout=120, check=False)
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert {name: len(rows) for name, rows in found.items()} == {"langchain": 6, "notes": 7, "mem0": 7}
+    for name, rows in found.items():
+        stored = {str(point.id): point.payload for point in points_of(server, name)}
+        for asked, nearest, text, metadata, score in rows:
+            payload = stored[asked]
+            assert (nearest, score) == (asked, pytest.approx(1.0))
+            if name == "langchain":
+                assert (text, metadata) == (payload["page_content"], payload["metadata"])
+            elif name == "mem0":
+                assert (text, metadata) == (payload["data"], {"user_id": payload["user_id"]})
+            else:
+                node = json.loads(payload["_node_content"])
+                assert text == (node.get("text") or node["text_resource"]["text"])
+                assert metadata == node["metadata"]
 
 
 def test_a_collection_of_mem0_is_as_mem0_makes_it(server: Server, shared: Path) -> None:
