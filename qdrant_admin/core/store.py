@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from qdrant_admin.core import install
 from qdrant_admin.core.errors import NotFound, StorageUnusable, Unsupported
 from qdrant_admin.core.jsonable import to_json
 from qdrant_admin.core.reports import Frozen, Report
@@ -203,7 +204,7 @@ def _refuse_newer(unknown: set[str], path: Path) -> None:
         raise Unsupported(
             f"{path} was written by a newer qdrant-admin",
             why=f"it holds changes that this version does not know: {', '.join(sorted(unknown))}",
-            fix="pip install --upgrade qdrant-admin",
+            fix=install.command("--upgrade", "qdrant-admin"),
         )
 
 

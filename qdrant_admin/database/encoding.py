@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from qdrant_admin.database.models import Floats, PointId, Sparse, Vector
+from qdrant_admin.database.packed import varint
 from qdrant_admin.database.rest_points import MAX_BATCH_BYTES
 
 MAX_INTEGER = 2**63 - 1
@@ -81,7 +82,7 @@ def matrix_bytes(
     made = []
     for start, identity, payload in zip(range(0, len(rows), width), ids, payloads, strict=True):
         content = _id(identity) + payload_bytes(payload)
-        made.append(b"".join((_THIRD, _varint(len(content) + behind), content, head, rows[start : start + width])))
+        made.append(b"".join((_THIRD, varint(len(content) + behind), content, head, rows[start : start + width])))
     return made
 
 
@@ -129,7 +130,7 @@ def _value(value: Any, depth: int) -> bytes:
 def _integer(value: int, _depth: int) -> bytes:
     if not _MIN_INTEGER <= value <= MAX_INTEGER:
         raise NotEncodable("an integer beyond 64 bits")
-    return _INTEGER + _varint(value & 0xFFFF_FFFF_FFFF_FFFF)
+    return _INTEGER + varint(value & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def _float(value: float, _depth: int) -> bytes:
@@ -161,7 +162,7 @@ def _id(identity: PointId) -> bytes:
 
 
 def _id_content(identity: PointId) -> bytes:
-    return _NUMBER + _varint(identity) if isinstance(identity, int) else _UUID + identity.encode()
+    return _NUMBER + varint(identity) if isinstance(identity, int) else _UUID + identity.encode()
 
 
 def _vectors(vectors: Mapping[str, Vector]) -> bytes:
@@ -177,7 +178,7 @@ def _vectors(vectors: Mapping[str, Vector]) -> bytes:
 def _vector(vector: Vector) -> bytes:
     if isinstance(vector, Sparse):
         order = np.argsort(vector.indices, kind="stable")
-        indices = b"".join(map(_varint, vector.indices[order].tolist()))
+        indices = b"".join(map(varint, vector.indices[order].tolist()))
         return _field(_SPARSE, _field(_FIRST, _floats(vector.values[order])) + _field(_SECOND, indices))
     if vector.ndim == 2:
         return _field(_MULTI, b"".join(_field(_FIRST, _field(_FIRST, _floats(row))) for row in vector))
@@ -195,19 +196,9 @@ def _field(tag: bytes, content: bytes) -> bytes:
 
 def _sized(content: bytes) -> bytes:
     length = len(content)
-    return (_LENGTHS[length] if length < _FEW else _varint(length)) + content
-
-
-def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first."""
-    octets = bytearray()
-    while number > 0x7F:
-        octets.append(number & 0x7F | 0x80)
-        number >>= 7
-    octets.append(number)
-    return bytes(octets)
+    return (_LENGTHS[length] if length < _FEW else varint(length)) + content
 
 
 _FEW = 1 << 12
-_LENGTHS = [_varint(number) for number in range(_FEW)]
+_LENGTHS = [varint(number) for number in range(_FEW)]
 """Most lengths there are."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qdrant_admin.core import install
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.migration.sources.arrow_values import arrow_faults, values_of
@@ -195,7 +196,7 @@ def read_object(path: Path) -> dict[str, Any]:
         raise SourceUnreadable(
             f"{plain(path)} was written by another Milvus Lite than is known here",
             why=f"its format is {plain(max(map(str, versions)))}, known are {', '.join(map(str, _FORMATS))}",
-            fix="pip install --upgrade qdrant-admin",
+            fix=install.command("--upgrade", "qdrant-admin"),
         )
     return found
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from qdrant_admin.core import install
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.text import plain
@@ -74,5 +75,5 @@ def read_own(text: str | bytes, path: Path) -> OwnLayout:
             fix=f'ls -l "{path.parent}"',
         ) from error
     raise SourceUnreadable(
-        f"{plain(path)} was written by a newer qdrant-admin", fix="pip install --upgrade qdrant-admin"
+        f"{plain(path)} was written by a newer qdrant-admin", fix=install.command("--upgrade", "qdrant-admin")
     )
