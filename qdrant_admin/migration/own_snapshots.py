@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotFound
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.store import StateStore
@@ -19,6 +20,7 @@ from qdrant_admin.migration.alone import is_running
 
 _NAMED_WITHIN = timedelta(seconds=30)
 """Between our asking and the server's naming lies a request, and a disk that is slow."""
+_LOOK_SECONDS = 0.1
 _TIME = re.compile(r"(\d{4}(?:-\d\d){5})\.snapshot")
 
 
@@ -35,6 +37,22 @@ class OwnSnapshot(Frozen):
     """By the source's own clock."""
     name: str
     """Empty while it was being written when we last knew."""
+
+
+def moment(snapshots: Snapshots, collection: str, cancel: CancelToken) -> tuple[list[str], datetime]:
+    """The snapshots that are there, and a moment, by the source's clock, at which a new one gets a name of its own.
+
+    Two that are asked for within one second have the same name. One that bears the name of another that was there
+    before would be taken for somebody else's, and left behind.
+
+    Raises:
+        Cancelled: while the second was waited for.
+    """
+    while True:
+        known, now = [one.name for one in snapshots.listed(collection)], snapshots.clock()
+        if now.replace(microsecond=0) not in map(_written, known):
+            return known, now
+        cancel.wait(_LOOK_SECONDS)
 
 
 def asked(store: StateStore, *, run: str, server: str, collection: str, known: Iterable[str], at: datetime) -> int:
@@ -93,9 +111,14 @@ def sweep(store: StateStore, server: str, snapshots: Snapshots, *, run: str) -> 
 
 def _found(one: OwnSnapshot, snapshots: Snapshots) -> Iterator[str]:
     for snapshot in snapshots.listed(one.collection):
-        match = _TIME.search(snapshot.name)
-        if snapshot.name in one.known or match is None:
+        written = _written(snapshot.name)
+        if snapshot.name in one.known or written is None:
             continue
-        written = datetime.strptime(match[1], "%Y-%m-%d-%H-%M-%S").replace(tzinfo=UTC)
         if one.asked_at <= written <= one.asked_at + _NAMED_WITHIN:
             yield snapshot.name
+
+
+def _written(name: str) -> datetime | None:
+    """The second that the server has named a snapshot after; None for a name that tells none."""
+    match = _TIME.search(name)
+    return datetime.strptime(match[1], "%Y-%m-%d-%H-%M-%S").replace(tzinfo=UTC) if match else None

@@ -133,14 +133,14 @@ class _Carrier:
         name = self._task.plan.source
         if isinstance(self._task.source, Recorded):
             self._task.source.meet_all(name)
-        known = [one.name for one in self._from.listed(name)]
+        known, now = own_snapshots.moment(self._from, name, self._task.cancel)
         entry = own_snapshots.asked(
             self._task.store,
             run=self._task.run,
             server=self._server,
             collection=name,
             known=known,
-            at=self._from.clock(),
+            at=now,
         )
         try:
             snapshot = yield from self._watched(lambda: self._from.create(name), "the source is writing a snapshot")

@@ -249,6 +249,24 @@ def test_a_snapshot_that_somebody_deletes_first_is_no_error(
     assert snapshots(source) == []
 
 
+def test_another_one_of_the_same_second_leaves_none_behind(
+    server: Server, other: Server, source: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Snapshots.listed
+
+    def while_another_run_is_at_work(self: Snapshots, collection: str) -> list[Snapshot]:
+        """Its snapshot is there when ours is about to be asked for, and deleted in the next moment."""
+        monkeypatch.setattr(Snapshots, "listed", listed)
+        theirs = self.create(collection)
+        found = self.listed(collection)
+        self.delete(collection, theirs.name)
+        return found
+
+    monkeypatch.setattr(Snapshots, "listed", while_another_run_is_at_work)
+    assert moved(workspace(server), f"{uri(other)}&collection=notes").verdict == "verified"
+    assert snapshots(source) == []
+
+
 def test_a_server_that_tells_no_checksum_is_copied_point_by_point(
     server: Server, other: Server, source: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
