@@ -16,7 +16,7 @@ from qdrant_admin.tui.jobs import Rate, with_rate
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.migrate import MigrateScreen
 from qdrant_admin.tui.screens.migrate_result import RejectsDialog, ResultPane
-from qdrant_admin.tui.screens.migrate_run import squeezed
+from qdrant_admin.tui.screens.migrate_run import plots, squeezed
 from qdrant_admin.tui.widgets.form import FormDialog
 from qdrant_admin.tui.widgets.live import LiveGroups
 from tests.tui.acting import pressing, scripted, typing
@@ -369,3 +369,10 @@ async def test_what_lies_at_a_picked_path_is_said_and_its_address_proposed(tmp_p
         screen._picked(Path(__file__))
         await settle(pilot)
         assert "nothing here reads it" in str(screen.query_one("#migrate-said").render())
+
+
+def test_a_rate_of_a_while_ago_is_not_called_that_of_now() -> None:
+    rates = [Rate(1.0, 1000.0, 2048.0), Rate(2.0, 2000.0, 4096.0), Rate(9.0, 500.0)]
+    shown = "\n".join(row.plain for row in plots(rates, 100, 10, at=10.0, tall=True))
+    assert "500/s now" in shown
+    assert "4.0 KiB/s last" in shown

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from textual.content import Content
 
@@ -9,7 +10,7 @@ from qdrant_admin.core import words
 from qdrant_admin.core.events import Progress
 from qdrant_admin.migration.reports import PlanReport
 from qdrant_admin.tui import look
-from qdrant_admin.tui.jobs import JobView, Rate, StepView
+from qdrant_admin.tui.jobs import RATE_EVERY_SECONDS, JobView, Rate, StepView
 from qdrant_admin.tui.widgets import running
 from qdrant_admin.tui.widgets.live import LiveGroups
 
@@ -52,7 +53,7 @@ def picture(view: JobView, plan: PlanReport | None, width: int, *, tall: bool = 
         [_head(view)],
         phases(view, width),
         bars,
-        plots(view.rates, width, label, tall=tall),
+        plots(view.rates, width, label, at=view.seconds, tall=tall),
         _rejects(view, most=REJECTS_SHOWN[tall]),
         running.notices(view),
     )
@@ -94,39 +95,45 @@ def _chip(word: str, steps: Sequence[StepView]) -> Content:
     return look.state(worst, word)
 
 
-def plots(rates: Sequence[Rate], width: int, label: int, *, tall: bool) -> list[Content]:
-    """Points and bytes a second over the last minutes."""
+def plots(rates: Sequence[Rate], width: int, label: int, *, at: float, tall: bool) -> list[Content]:
+    """Points and bytes a second over the last minutes, as they stand `at` so many seconds from the beginning."""
     if len(rates) < 2:
         return []
     room = min(PLOT_WIDTH, max(12, width - label - 34))
-    drawn = _plot("points/s", [rate.units for rate in rates], room, label, rows=4 if tall else 1)
+    drawn = _plot("points/s", _told([(one.second, one.units) for one in rates], at), room, label, rows=4 if tall else 1)
     if tall:
         stretch = f"last {words.duration(rates[-1].second - rates[0].second)}"
         drawn[-1] = look.line(drawn[-1], look.muted(stretch))
-    octets = [rate.octets for rate in rates if rate.octets is not None]
+    octets = [(one.second, one.octets) for one in rates if one.octets is not None]
     if octets:
         drawn += [Content("")] if tall else []
-        drawn += _plot("bytes/s", octets, room, label, unit="bytes", rows=2 if tall else 1, style="$secondary")
+        drawn += _plot("bytes/s", _told(octets, at, "bytes"), room, label, rows=2 if tall else 1, style="$secondary")
     return drawn
 
 
-def _plot(
-    name: str,
-    values: Sequence[float],
-    room: int,
-    label: int,
-    *,
-    rows: int,
-    unit: str = "",
-    style: str = "$accent",
-) -> list[Content]:
-    drawn = look.chart(squeezed(values, room), room, rows, top=AIR * max(values), style=style)
-    figures = [f"{words.rate(values[-1], unit)} now", f"{words.rate(max(values), unit)} peak"]
-    told = figures if rows > 1 else ["   ".join(figures)]
+@dataclass(frozen=True)
+class _Told:
+    """What a plot shows, and its figures in words."""
+
+    values: Sequence[float]
+    latest: str
+    peak: str
+
+
+def _told(rates: Sequence[tuple[float, float]], at: float, unit: str = "") -> _Told:
+    """Of rates and their seconds; the latest one is told as such where nothing has moved since."""
+    values = [rate for _, rate in rates]
+    when = "now" if at - rates[-1][0] < 2 * RATE_EVERY_SECONDS else "last"
+    return _Told(values, f"{words.rate(values[-1], unit)} {when}", f"{words.rate(max(values), unit)} peak")
+
+
+def _plot(name: str, told: _Told, room: int, label: int, *, rows: int, style: str = "$accent") -> list[Content]:
+    drawn = look.chart(squeezed(told.values, room), room, rows, top=AIR * max(told.values), style=style)
+    figures = [told.latest, told.peak] if rows > 1 else [f"{told.latest}   {told.peak}"]
     shown = []
     for index, row in enumerate(drawn):
         front = look.fit(look.muted(name if index == 0 else ""), label + 2)
-        shown.append(look.line(front, row, "  ", look.muted(told[index] if index < len(told) else "")))
+        shown.append(look.line(front, row, "  ", look.muted(figures[index] if index < len(figures) else "")))
     return shown
 
 
