@@ -15,14 +15,13 @@ import numpy as np
 
 from qdrant_admin.core.errors import BadInput, RequestRejected, Unsupported
 from qdrant_admin.database.models import Distance, Floats, Point, PointId, Sparse, VectorSpec
+from qdrant_admin.migration.reports import EXACT_LEAST
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
 QUERIES = 16
 TOP = 10
-EXACT_LEAST = 0.9
-"""Of the ten nearest, what exact search has to find: all of them, save where 8 or 16 bits a component change ranks."""
 ORDINARY_LEAST = 0.2
 """What ordinary search has to find. Low, since random vectors in many dimensions are beyond any index: real ones are
 found to 0.95 and more, and an index that is broken finds next to nothing."""

@@ -139,6 +139,11 @@ class Reject(Frozen):
     reason: str
 
 
+EXACT_LEAST = 0.9
+"""Of the ten nearest, what exact search has to find: all of them, save where 8 or 16 bits a component change ranks. An
+ordinary search that finds less is told of in the `note`."""
+
+
 class CollectionResult(Frozen):
     """What became of one source collection, after having looked."""
 

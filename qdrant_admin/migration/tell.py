@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from qdrant_admin.core import words
 from qdrant_admin.core.text import plain
-from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, MigrationReport, PlanReport
+from qdrant_admin.migration.reports import EXACT_LEAST, CollectionPlan, CollectionResult, MigrationReport, PlanReport
 
 POLICIES = {
     "fail": "a target that holds points stops the migration before it begins",
@@ -225,7 +225,7 @@ def asides(one: CollectionResult) -> list[str]:
         facts.append(f"taken up again {words.counted(one.retries, 'time')} while somebody did not answer")
     if one.passes:
         facts.append(f"caught up in {words.counted(one.passes, 'pass', 'passes')}: {_caught_up(one)}")
-    if one.search_quality is not None:
+    if one.search_quality is not None and one.search_quality >= EXACT_LEAST:  # below that the note says so
         facts.append(f"a search finds {one.search_quality * 100:.0f} % of what it found at the source")
     return [text for text in (one.note, ", ".join(facts)) if text]
 
