@@ -18,8 +18,8 @@ _OWN_VARIABLES = ("QDRANT_ADMIN_TEST_",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow ones first: of two workers, none is left with the longest of them at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """The slow ones first, then the screens' long files: of two workers, none is left with one of them at the end."""
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, "tui" not in item.path.parts))
 
 
 @pytest.fixture(autouse=True)
