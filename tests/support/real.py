@@ -1,6 +1,7 @@
 """Real parts for the tests: a native Qdrant server and a Docker engine, brought by `setup_scripts/test.sh`."""
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -27,12 +28,20 @@ def missing(what: str) -> None:
     pytest.skip(message)
 
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+_PORTS = range(20_000 + 1500 * _WORKER, 20_000 + 1500 * (_WORKER + 1))
+"""Of this worker alone, and below those that systems give to outgoing connections: nobody takes one away before it is
+used."""
+_next_place = itertools.count(os.getpid())
+
+
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on loopback that nobody listens on right now, and that this worker was not given a while ago."""
+    while True:
+        port = _PORTS[next(_next_place) % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def binary() -> Path:
