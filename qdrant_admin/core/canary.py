@@ -1,3 +1,3 @@
-"""How the collections of a crash test are called, so that whoever reads a server's log knows that they are nobody's."""
+"""How collections are called that a check makes for itself: who reads a server's log knows that they are nobody's."""
 
 PREFIX = "qdrant-admin-canary-"

@@ -92,7 +92,7 @@ def take(
     survey.aliases = {alias: name for alias, name in database.aliases().items() if not _ours(name)}
     survey.version = database.server().version
     for name in database.names():
-        if _ours(name) or (chosen and name not in chosen):
+        if name not in chosen if chosen else _ours(name):
             continue
         cancel.check()
         try:

@@ -25,7 +25,7 @@ from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.persistence.preconditions import check_health, check_names, check_server
 from qdrant_admin.persistence.reports import FreshCheck, Phase, Round, VerifyReport, Way
 from qdrant_admin.persistence.survey import Survey, barrier, moved, read_counters, take
-from qdrant_admin.server.decode import decode_log
+from qdrant_admin.server.decode import decode_log, latest_start
 from qdrant_admin.server.runtime import Diagnosis, RestartHow, RuntimeState
 from qdrant_admin.workspace import Workspace
 
@@ -43,8 +43,6 @@ _DOING: dict[RestartHow, str] = {
 _ALL: tuple[RestartHow, ...] = ("graceful", "kill", "pause", "recreate")
 """In the order in which `all` takes them: the harshest to the storage last. `engine` reaches beyond the server."""
 _LOG_LINES = 400
-_BANNER = "Version: "
-"""Begins the part of the log that the latest start has written."""
 
 
 def verify(ws: Workspace, options: VerifyOptions, *, cancel: CancelToken) -> Events:
@@ -311,8 +309,7 @@ class _Check:
                 lines += batch
         except AdminError:
             return ()  # the log is only a help
-        starts = [index for index, line in enumerate(lines) if _BANNER in line]
-        return decode_log(lines[starts[-1] :] if starts else lines)
+        return decode_log(latest_start(lines) or lines)
 
     def _report(self, state: RuntimeState, judgement: Judgement, *, cause: str = "", fix: str = "") -> VerifyReport:
         verdict, reason, baseline = judgement.verdict, judgement.reason, None

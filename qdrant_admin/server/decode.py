@@ -15,6 +15,10 @@ _DOCTOR = "qdrant-admin doctor"
 _LOGS = "qdrant-admin logs --tail 100"
 
 
+_BANNER = "Version: "
+"""Begins the first line with words in it that a start logs."""
+
+
 def strip_colours(line: str) -> str:
     """The line without ANSI sequences."""
     return _ANSI.sub("", line)
@@ -127,6 +131,12 @@ _WARNINGS = (
 
 _CONTAINER_SIGNALS = {-signal: 128 + signal for signal in (4, 6, 7, 9, 11, 15)}
 """A native process that a signal ended has a negative code; a container has 128 and the signal's number."""
+
+
+def latest_start(lines: Sequence[str]) -> Sequence[str] | None:
+    """What a server's latest start has logged, from its banner on; None when that lies further back."""
+    starts = [index for index, line in enumerate(lines) if line.startswith(_BANNER)]
+    return lines[starts[-1] :] if starts else None
 
 
 def decode_log(lines: Iterable[str]) -> list[Diagnosis]:

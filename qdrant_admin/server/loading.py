@@ -14,19 +14,17 @@ told by another part of the server. A collection that cannot be loaded ends the 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.server.decode import strip_colours
+from qdrant_admin.server.decode import latest_start, strip_colours
 
 _LINE = re.compile(r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z) +[A-Z]+ (?P<part>[\w:]+): (?P<text>.*)")
 _LOADING = re.compile(r"Loading collection: (?P<name>.+)")
 _RECOVERS = re.compile(r"Recover(?:ing shard|ed collection) .+: (?P<done>\d+)/(?P<total>\d+) \(")
 _FAILED = re.compile(r"Failed to load local shard \"[^\"]*[/\\]collections[/\\](?P<name>[^\"]+)[/\\]\d+\"")
-_BANNER = "Version: "
-"""Begins what a start logs."""
 _SERVING = ("qdrant", "qdrant::actix", "qdrant::tonic")
 """What speaks once everything is loaded."""
 
@@ -48,13 +46,11 @@ class Load(Frozen):
         return None if self.ended is None else (self.ended - self.began).total_seconds()
 
 
-def loads(lines: Iterable[str], since: datetime | None) -> tuple[Load, ...]:
+def loads(lines: Sequence[str], since: datetime | None) -> tuple[Load, ...]:
     """What the log tells of the collections that the latest start has loaded, at `since` or later, in their order."""
     found: list[Load] = []
-    for line in lines:
-        if line.startswith(_BANNER):
-            found.clear()
-        elif said := _said(line, since):
+    for line in latest_start(lines) or lines:
+        if said := _said(line, since):
             _take(found, *said)
     return tuple(found)
 

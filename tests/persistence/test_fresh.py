@@ -115,3 +115,12 @@ def test_what_a_check_that_was_killed_has_left_is_removed_by_the_next_and_is_nob
     report = prove(ws, "none")
     assert [check.name for check in report.collections] == ["memories"]
     assert left(ws) == [stranger], "only what this product remembers is removed"
+
+
+def test_one_of_that_name_is_looked_at_when_somebody_asks_for_it(ws: Workspace) -> None:
+    name = f"{canary.PREFIX}of-a-user"
+    fill(ws, name)
+    report = prove(ws, "kill", collections=(name,))
+    assert [one.name for one in report.collections] == [name]
+    assert report.verdict == "persisted"
+    assert name in left(ws), "nobody has made it for a check, so nobody removes it"

@@ -1,5 +1,6 @@
 """Native servers of a test alone, ended whatever happens."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,9 +48,9 @@ def _end(runtime: NativeRuntime) -> None:
         return
     # The supervisor first: it would start the server again.
     for process in (find_supervisor(record, runtime.files.folder), find_server(record, runtime.files.folder)):
-        if process is not None:
-            process.kill()
-            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end between two looks
+            while process is not None and process.status() != psutil.STATUS_ZOMBIE:
+                process.kill()
                 CancelToken().wait(0.01)
 
 

@@ -13,7 +13,7 @@ from qdrant_admin.core.errors import NotFound, PortTaken, Refused, StorageUnusab
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.core.words import counted, duration
 from qdrant_admin.server import ports
-from qdrant_admin.server.decode import decode_exit, decode_log
+from qdrant_admin.server.decode import decode_exit, decode_log, latest_start
 from qdrant_admin.server.native import folder, launcher
 from qdrant_admin.server.native.binary import Binary, find_binary, wanted_version
 from qdrant_admin.server.native.record import Files, Launch, Record, find_server, find_supervisor, send_kill
@@ -36,7 +36,6 @@ _HARD_STOP = "ask the server to end on Windows: it is terminated, which acknowle
 _SAMPLE_SECONDS = 0.5
 _LOG_LOOK_LINES = 2000
 _FIRST_LINES = 60
-_BANNER = "Version: "
 
 
 class NativeRuntime:
@@ -259,10 +258,10 @@ class NativeRuntime:
                     why="its supervisor is gone",
                     fix=self._command("restart --how recreate"),
                 )
-            return next(iter(decode_log(_since_start(log)[:_FIRST_LINES])), None)
+            return next(iter(decode_log((latest_start(log) or ())[:_FIRST_LINES])), None)
         if record.phase == "stopped":
             return None
-        since = _since_start(log)
+        since = latest_start(log) or ()
         found = decode_exit(record.exit_code, log=since)
         if record.phase == "crashed":
             found = found or Diagnosis(what="the server ends by itself", fix=up, severe=True)
@@ -383,14 +382,6 @@ def _state(server: psutil.Process | None, *, supervised: bool) -> ProcessState:
         return "paused" if server.status() == psutil.STATUS_STOPPED else "running"
     except psutil.Error:
         return "restarting" if supervised else "stopped"
-
-
-def _since_start(lines: list[str]) -> list[str]:
-    """The lines of the last start: those after its banner; none when it lies too far back."""
-    for index in range(len(lines) - 1, -1, -1):
-        if lines[index].startswith(_BANNER):
-            return lines[index + 1 :]
-    return []
 
 
 def _numbers(version: str) -> tuple[int, ...]:
