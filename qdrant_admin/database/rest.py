@@ -109,7 +109,11 @@ class Rest:
         return self._understood(answer)
 
     def clock(self) -> datetime:
-        """What time it is there, to the second: what the server names after the time bears this one, not ours."""
+        """What time it is there, to the second: what the server names after the time bears this one, not ours.
+
+        Never ahead of it, but half a second behind at times: the server's HTTP library makes the header anew twice a
+        second (actix-http, `date.rs`).
+        """
         try:
             said = self._http.get("/").headers.get("date", "")
         except faults.HTTPX_FAULTS as error:

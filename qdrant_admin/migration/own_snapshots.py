@@ -43,14 +43,15 @@ def moment(snapshots: Snapshots, collection: str, cancel: CancelToken) -> tuple[
     """The snapshots that are there, and a moment, by the source's clock, at which a new one gets a name of its own.
 
     Two that are asked for within one second have the same name. One that bears the name of another that was there
-    before would be taken for somebody else's, and left behind.
+    before would be taken for somebody else's, and left behind. The clock may be a little behind, so one from a moment
+    that it has yet to reach counts as well.
 
     Raises:
         Cancelled: while the second was waited for.
     """
     while True:
         known, now = [one.name for one in snapshots.listed(collection)], snapshots.clock()
-        if now.replace(microsecond=0) not in map(_written, known):
+        if not any(written and now <= written <= now + _NAMED_WITHIN for written in map(_written, known)):
             return known, now
         cancel.wait(_LOOK_SECONDS)
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -249,10 +250,11 @@ def test_a_snapshot_that_somebody_deletes_first_is_no_error(
     assert snapshots(source) == []
 
 
+@pytest.mark.parametrize("behind", [timedelta(0), timedelta(seconds=1)], ids=["", "clock behind"])
 def test_another_one_of_the_same_second_leaves_none_behind(
-    server: Server, other: Server, source: Database, monkeypatch: pytest.MonkeyPatch
+    server: Server, other: Server, source: Database, monkeypatch: pytest.MonkeyPatch, behind: timedelta
 ) -> None:
-    listed = Snapshots.listed
+    listed, clock = Snapshots.listed, Snapshots.clock
 
     def while_another_run_is_at_work(self: Snapshots, collection: str) -> list[Snapshot]:
         """Its snapshot is there when ours is about to be asked for, and deleted in the next moment."""
@@ -262,6 +264,7 @@ def test_another_one_of_the_same_second_leaves_none_behind(
         self.delete(collection, theirs.name)
         return found
 
+    monkeypatch.setattr(Snapshots, "clock", lambda self: clock(self) - behind)
     monkeypatch.setattr(Snapshots, "listed", while_another_run_is_at_work)
     assert moved(workspace(server), f"{uri(other)}&collection=notes").verdict == "verified"
     assert snapshots(source) == []
