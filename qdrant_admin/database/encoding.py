@@ -6,7 +6,7 @@ of floats is the little-endian float32 that an array holds already.
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -63,7 +63,7 @@ def point_bytes(identity: PointId, payload: Mapping[str, Any], vectors: Mapping[
 
 
 def matrix_bytes(
-    ids: Iterable[PointId], payloads: Iterable[Mapping[str, Any]], vectors: Floats, name: str
+    ids: Iterable[PointId], payloads: Sequence[Mapping[str, Any]], vectors: Floats, name: str
 ) -> list[bytes]:
     """Points of a request that have one dense vector each.
 
@@ -80,8 +80,8 @@ def matrix_bytes(
     head = _field(_FOURTH, _vectors({name: np.zeros(vectors.shape[1], dtype=np.float32)}))[:-width]
     rows, behind = memoryview(_floats(vectors)), len(head) + width
     made = []
-    for start, identity, payload in zip(range(0, len(rows), width), ids, payloads, strict=True):
-        content = _id(identity) + payload_bytes(payload)
+    for start, identity, fields in zip(range(0, len(rows), width), ids, entries_of_all(payloads), strict=True):
+        content = _id(identity) + _payload(fields)
         made.append(b"".join((_THIRD, varint(len(content) + behind), content, head, rows[start : start + width])))
     return made
 
@@ -98,7 +98,7 @@ def payload_bytes(payload: Mapping[str, Any]) -> bytes:
         NotEncodable: a number that would become another one, a value that is no JSON, or nested too deeply.
         UnicodeEncodeError: half of a surrogate pair.
     """
-    return b"".join([_THIRD + _sized(entry) for entry in entries(payload)])
+    return _payload(entries(payload))
 
 
 def entries(items: Mapping[str, Any], depth: int = 1) -> list[bytes]:
@@ -110,6 +110,36 @@ def entries(items: Mapping[str, Any], depth: int = 1) -> list[bytes]:
     if depth > MAX_DEPTH:
         raise NotEncodable("nested too deeply")
     return [_key(key) + _sized(_value(value, depth)) for key, value in items.items()]
+
+
+def entries_of_all(payloads: Sequence[Mapping[str, Any]]) -> list[list[bytes]]:
+    """The fields of many payloads, those of each as `entries` makes them: quicker where all have the same keys.
+
+    Raises:
+        NotEncodable, UnicodeEncodeError: see `payload_bytes`.
+    """
+    keys = list(payloads[0]) if payloads else []
+    if not keys or any(list(one) != keys for one in payloads):
+        return [entries(one) for one in payloads]
+    columns = [_column(_key(key), [one[key] for one in payloads]) for key in keys]
+    return [list(fields) for fields in zip(*columns, strict=True)]
+
+
+def _column(key: bytes, values: Sequence[Any]) -> list[bytes]:
+    """One field of many payloads."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        texts = [value.encode() for value in values]
+        if max(map(len, texts)) < _FEW:
+            return [key + _TEXTS[len(text)] + text for text in texts]
+    if kinds == {float} and all(map(math.isfinite, values)):
+        head = key + varint(len(_DOUBLE) + 8) + _DOUBLE
+        return [head + _double(value) for value in values]
+    return [key + _sized(_value(value, 1)) for value in values]
+
+
+def _payload(fields: Iterable[bytes]) -> bytes:
+    return b"".join([_THIRD + _sized(field) for field in fields])
 
 
 @lru_cache(maxsize=4096)
@@ -202,3 +232,5 @@ def _sized(content: bytes) -> bytes:
 _FEW = 1 << 12
 _LENGTHS = [varint(number) for number in range(_FEW)]
 """Most lengths there are."""
+_TEXTS = [varint(len(_TEXT + length) + number) + _TEXT + length for number, length in enumerate(_LENGTHS)]
+"""What stands between a key and a text of so many bytes."""

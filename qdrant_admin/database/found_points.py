@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from itertools import chain
 
-import numpy as np
-
 from qdrant_admin.database.models import Floats, PointId
 from qdrant_admin.database.wire_messages import id_of, messages
 from qdrant_admin.database.wire_payload import may_be_rounded
-from qdrant_admin.database.wire_vectors import vector_columns
+from qdrant_admin.database.wire_vectors import dense_rows
 
 
 class FoundPoints:
@@ -40,10 +38,4 @@ class FoundPoints:
 
     def vectors(self, name: str) -> Floats | None:
         """The vectors of all of them, a row each; None unless each has this dense one and no other, all of a size."""
-        columns = vector_columns([point.vectors for point in self._points], {name: "dense"})
-        if len(columns) != 1 or columns[0].name != name:
-            return None
-        parts = [part for part in columns[0].parts if part is not None]
-        if len(parts) < len(self._points) or len({len(floats) for _, floats in parts}) != 1:
-            return None
-        return np.frombuffer(b"".join([floats for _, floats in parts]), dtype="<f4").reshape(len(parts), -1)
+        return dense_rows([point.vectors for point in self._points], name)

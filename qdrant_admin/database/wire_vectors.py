@@ -53,6 +53,23 @@ def vector_columns(raws: Sequence[bytes], kinds: Kinds) -> list[Column]:
     return [_column(group, groups[group], len(raws), kinds.get(group.name, "dense")) for group in sorted(groups)]
 
 
+def dense_rows(raws: Sequence[bytes], name: str) -> Floats | None:
+    """The vectors of some points, a row each.
+
+    Args:
+        raws: as for `vector_columns`.
+        name: of the vector.
+
+    Returns:
+        None unless each point has this dense one and no other, all of a size.
+    """
+    groups = _groups(raws)
+    for group, units in groups.items():
+        if group.name == name and len(groups) == 1 and len(units) == len(raws):
+            return _array(group, list(units.values()))
+    return None
+
+
 def _column(group: _Group, units: Mapping[int, bytes], points: int, kind: VectorKind) -> Column:
     parts = _alike(group, list(units.values())) if kind == "dense" else None
     if parts is None:
@@ -94,7 +111,7 @@ def _vector(group: _Group, unit: bytes, kind: VectorKind) -> Vector:
 
 def _alike(group: _Group, units: Sequence[bytes]) -> _Parts | None:
     """Dense vectors that are the same bytes but for their floats, and which of them are odd; None when they are not."""
-    found = _array(units, np.asarray(_vector(group, units[0], "dense"), _FLOAT).tobytes())
+    found = _array(group, units)
     if found is None:
         return None
     octets = 4 * found.shape[1]
@@ -105,8 +122,9 @@ def _alike(group: _Group, units: Sequence[bytes]) -> _Parts | None:
     return rows, [] if finite else np.flatnonzero(~np.isfinite(floats).all(axis=1)).tolist()
 
 
-def _array(units: Sequence[bytes], first: bytes) -> Floats | None:
-    """A row for each unit, given the floats of the first one; None when they are not at the end of all, alike."""
+def _array(group: _Group, units: Sequence[bytes]) -> Floats | None:
+    """A row for each unit; None unless they are dense, and the same bytes but for the floats at their end."""
+    first = np.asarray(_vector(group, units[0], "dense"), _FLOAT).tobytes()
     width, size = len(units[0]), len(first) >> 2
     if not size or set(map(len, units)) != {width}:
         return None

@@ -5,6 +5,7 @@ closely, there is no way through here, and each of them goes the long way by its
 """
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from qdrant_admin.database import encoding
@@ -45,10 +46,12 @@ class Packer:
             return None
         try:
             ids, payloads = self._mapped(columns)
-            made = [encoding.entries(payload) for payload in payloads]
+            made = encoding.entries_of_all(payloads)
         except (encoding.NotEncodable, UnicodeEncodeError):
             return None
-        return (ids, made) if max((sum(map(len, one)) for one in made), default=0) < _SURELY_SMALL // 2 else None
+        if sum(map(len, chain.from_iterable(made))) < _SURELY_SMALL // 2:  # all of them together: nearly always
+            return ids, made
+        return (ids, made) if max(sum(map(len, one)) for one in made) < _SURELY_SMALL // 2 else None
 
     def _fit(self, columns: Columns) -> bool:
         slot = self._slots.get(columns.slot)

@@ -68,6 +68,25 @@ def test_a_matrix_of_points_is_what_protobuf_would_have_sent(
         assert one.SerializeToString(deterministic=True) == wanted.SerializeToString(deterministic=True)
 
 
+@given(
+    st.lists(st.text(), max_size=4, unique=True).flatmap(
+        lambda keys: st.lists(st.fixed_dictionaries(dict.fromkeys(keys, _VALUES)) | st.just({"other": 1}), max_size=6)
+    )
+)
+def test_the_payloads_of_many_are_those_of_each(payloads: list[dict[str, Any]]) -> None:
+    assert encoding.entries_of_all(payloads) == [encoding.entries(one) for one in payloads]
+
+
+@pytest.mark.parametrize("length", [0, 1, 127, 128, 4094, 4095, 4096, 20000])
+def test_a_text_of_any_length_is_written(length: int) -> None:
+    payloads: list[dict[str, Any]] = [{"text": "x" * length}, {"text": ""}]
+    for fields, payload in zip(encoding.entries_of_all(payloads), payloads, strict=True):
+        assert fields == encoding.entries(payload)
+        assert (
+            wire.PointStruct.FromString(encoding.payload_bytes(payload)).payload["text"].string_value == payload["text"]
+        )
+
+
 def test_every_kind_of_vector_is_written() -> None:
     vectors: dict[str, Vector] = {
         "dense": np.ones(3, np.float32),
@@ -107,6 +126,8 @@ def _nested(levels: int) -> dict[str, Any]:
 def test_what_grpc_would_change_is_not_written(payload: dict[Any, Any]) -> None:
     with pytest.raises(NotEncodable):
         encoding.payload_bytes(payload)
+    with pytest.raises(NotEncodable):
+        encoding.entries_of_all([payload, payload])
 
 
 def test_what_nests_as_deeply_as_may_be_comes_back() -> None:
