@@ -119,7 +119,13 @@ def test_a_damaged_segment_is_never_called_persisted(
 
     report = prove_over(own, break_it)
     same = content(own, "memories") == before
-    assert (report.verdict == "persisted") == same, f"{report.verdict}, and the content is the same: {same}"
+    assert same or report.verdict != "persisted"
+    if (
+        same
+    ):  # a damaged id may hide behind its twin in another segment: every point reads well, and a search meets both
+        found = report.collections[0].settings
+        assert (report.verdict == "persisted") == (not found)
+        assert all("exact search" in one for one in found)
     if files == VECTORS and damage is zeroed:
         assert {one.detail for one in report.collections[0].points} == {'vector "", all zeros now'}
     if damage is zeroed:
