@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -46,6 +46,7 @@ from qdrant_admin.tui.preferences import Preferences, read_preferences, write_pr
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.server_watch import ServerWatch
 from qdrant_admin.tui.services import Services
+from qdrant_admin.tui.shell import Shell
 from qdrant_admin.tui.theme import DARK, LIGHT, ThemeChoice, theme_name
 from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip
 
@@ -147,8 +148,7 @@ class AdminApp(App[int]):
         super().__init__()
         self.services = services
         self.jobs = Jobs(self.post_message, clock)
-        self.watch_server = watch
-        self.server = ServerWatch(self)
+        self.server = ServerWatch(self, services, self.jobs, self.server_changed, again=watch)
         self.preferences = preferences or read_preferences()
         self._start, self._draw_every = start, draw_every
         self._drawn_at: dict[int, float] = {}
@@ -216,7 +216,7 @@ class AdminApp(App[int]):
         """Running and finished jobs with their steps."""
         from qdrant_admin.tui.screens.job_list import JobsDialog
 
-        self.push_screen(JobsDialog())
+        self.push_screen(JobsDialog(self.jobs))
 
     def base_screens(self) -> list[BaseScreen]:
         """The screens of ours in the area in front, below any dialog; none that is being composed or taken down."""
@@ -224,7 +224,7 @@ class AdminApp(App[int]):
             return []
         return [screen for screen in self.screen_stack if isinstance(screen, BaseScreen) and screen.is_mounted]
 
-    def show_frame(self, screen: BaseScreen) -> None:
+    def show_frame(self, screen: Screen[None]) -> None:
         """Bring header and strip of a screen up to date."""
         header = screen.query_one(HeaderBar)
         header.profile, header.state, header.detail = self.server.headline()
@@ -367,6 +367,10 @@ class AdminApp(App[int]):
         self.notify("stopping… what was acknowledged stays. Press q again to leave at once.", timeout=60, markup=False)
         for screen in self.base_screens():
             screen.query_one(JobStrip).show(self.jobs.running())
+
+
+if TYPE_CHECKING:
+    _SHELL: type[Shell] = AdminApp  # a Protocol cannot be a base beside Textual's own
 
 
 def run(profile: str | None) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
@@ -10,11 +10,9 @@ from textual.content import Content
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.tui import look
 from qdrant_admin.tui.background import off_thread
+from qdrant_admin.tui.shell import Shell
 from qdrant_admin.tui.theme import CHOICES
 from qdrant_admin.tui.widgets.bars import SECTIONS
-
-if TYPE_CHECKING:
-    from qdrant_admin.tui.app import AdminApp
 
 Command = tuple[str, str, Callable[[], object]]
 """Title, help, what it does."""
@@ -24,8 +22,8 @@ class AdminCommands(Provider):
     """Everything that can be called by name."""
 
     @property
-    def _admin(self) -> "AdminApp":
-        return cast("AdminApp", self.app)
+    def _admin(self) -> Shell:
+        return cast("Shell", self.app)
 
     async def startup(self) -> None:
         """Ask for the live lists, off the screen's thread."""

@@ -5,15 +5,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from textual.app import App
 from textual.timer import Timer
 from textual.worker import WorkType
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.tui.background import off_thread
+from qdrant_admin.tui.jobs import Jobs
+from qdrant_admin.tui.services import Services
 
 if TYPE_CHECKING:
     from qdrant_admin.lifecycle.reports import StatsReport, StatusReport
-    from qdrant_admin.tui.app import AdminApp
 
 STATUS_EVERY_SECONDS = 5.0
 STATS_EVERY_SECONDS = 2.0
@@ -25,10 +27,21 @@ CHECKS = {"verify", "crash-test"}
 
 
 class ServerWatch:
-    """What was last seen of the server, and a short past of what it costs. Lives on the app's own thread."""
+    """What was last seen of the server, and a short past of what it costs. Lives on the app's own thread.
 
-    def __init__(self, app: "AdminApp") -> None:
-        self._app = app
+    Args:
+        app: whose timers and workers it uses.
+        services: whom it asks.
+        jobs: one of them may be what takes the server down.
+        changed: told that something new was seen.
+        again: whether to look again and again.
+    """
+
+    def __init__(
+        self, app: App[int], services: Services, jobs: Jobs, changed: Callable[[], None], *, again: bool
+    ) -> None:
+        self._app, self._services, self._jobs = app, services, jobs
+        self._changed, self._repeats = changed, again
         self.status: StatusReport | None = None
         self.failure: AdminError | None = None
         """Why the last look failed; the status then is an older one, or None."""
@@ -52,10 +65,10 @@ class ServerWatch:
     def headline(self) -> tuple[str, str, tuple[str, ...]]:
         """Profile, state and details for the header."""
         try:
-            profile = self._app.services.profile
+            profile = self._services.profile
         except AdminError:  # the configuration is broken; Home says how to mend it
             profile = ""
-        if any(job.kind in CHECKS for job in self._app.jobs.running()):
+        if any(job.kind in CHECKS for job in self._jobs.running()):
             return profile, "verifying", ()  # it is killed on purpose: no alarm
         if self.failure is not None:
             return profile, "unknown", ()
@@ -69,7 +82,7 @@ class ServerWatch:
         earlier = self._alarms.pop(group, None)
         if earlier is not None:
             earlier.stop()
-        if self._app.watch_server:
+        if self._repeats:
             self._alarms[group] = self._app.set_timer(seconds, call)
 
     def _work(self, work: WorkType[None], group: str) -> None:
@@ -78,23 +91,23 @@ class ServerWatch:
     async def _look(self) -> None:
         begun = time.monotonic()
         try:
-            self.status = await off_thread(self._app.services.status)
+            self.status = await off_thread(self._services.status)
             self.failure = None
         except AdminError as error:
             self.failure = error
         except Exception as error:  # noqa: BLE001 - the boundary to the operations: the watch goes on
             self.failure = AdminError("the server could not be looked at", why=f"{type(error).__name__}: {error}")
-        self._app.server_changed()
+        self._changed()
         took = time.monotonic() - begun
         self._again("status", max(STATUS_EVERY_SECONDS, REST * took), self.look)
 
     async def _measure(self) -> None:
         try:
-            self.samples.append(await off_thread(self._app.services.stats))
+            self.samples.append(await off_thread(self._services.stats))
         except Exception:  # noqa: BLE001, S110 - a sample that cannot be had is a gap; the status says what is wrong
             pass
         else:
-            self._app.server_changed()
+            self._changed()
         self._again("stats", STATS_EVERY_SECONDS, self._measure_again)
 
     def _measure_again(self) -> None:

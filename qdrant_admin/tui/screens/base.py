@@ -1,7 +1,7 @@
 """What every screen of the app has in common: the frame, asking in a thread, jobs, and showing failures."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,11 +16,9 @@ from qdrant_admin.core.events import Event, Events
 from qdrant_admin.tui.background import off_thread
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.services import Services
+from qdrant_admin.tui.shell import Shell
 from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip, KeyBar, NavBar
 from qdrant_admin.tui.widgets.states import TooSmall
-
-if TYPE_CHECKING:
-    from qdrant_admin.tui.app import AdminApp
 
 T = TypeVar("T")
 SMALLEST = Size(60, 15)
@@ -46,9 +44,9 @@ class BaseScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (28, "-tall")]
 
     @property
-    def admin(self) -> "AdminApp":
-        """The app, typed."""
-        return cast("AdminApp", self.app)
+    def admin(self) -> Shell:
+        """The app, as far as a screen knows it."""
+        return cast("Shell", self.app)
 
     @property
     def services(self) -> Services:

@@ -29,12 +29,9 @@ class JobsDialog(ModalScreen[None]):
         Binding("escape,q,w", "dismiss(None)", "close", id="jobs.close", tooltip="close"),
     ]
 
-    @property
-    def _jobs(self) -> Jobs:
-        from qdrant_admin.tui.app import AdminApp
-
-        app = self.app
-        return app.jobs if isinstance(app, AdminApp) else Jobs(app.post_message)
+    def __init__(self, jobs: Jobs) -> None:
+        super().__init__()
+        self._jobs = jobs
 
     def compose(self) -> ComposeResult:
         """The list, and what can be done."""
