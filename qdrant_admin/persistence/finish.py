@@ -15,7 +15,8 @@ from qdrant_admin.workspace import Workspace
 def finish(ws: Workspace, *, cancel: CancelToken) -> Events:
     """Compare with the first look that was kept. Ends with a `VerifyReport`, whose `baseline` is that look.
 
-    The server ran when that look was taken: one that the cut-off check left down is started first.
+    The server ran when that look was taken: one that the cut-off check left down is started first, and one that is
+    just coming up (an engine that hung may start it late) is waited for.
 
     It is kept until there is a verdict. Points that differ are counted and not named: the first look of a process that
     was killed has left digests of collections, not of points.
@@ -29,9 +30,12 @@ def finish(ws: Workspace, *, cancel: CancelToken) -> Events:
             f"no check of profile {ws.settings.name} was cut off", fix=command(ws.settings, "verify --how kill")
         )
     earlier = VerifyReport.model_validate_json(kept.report)
-    if ws.runtime.capabilities.start and ws.runtime.inspect().state == "stopped":
-        yield from ws.runtime.start(cancel)
-        yield from wait_ready(ws, cancel=cancel)
+    if ws.runtime.capabilities.start:
+        state = ws.runtime.inspect().state
+        if state == "stopped":
+            yield from ws.runtime.start(cancel)
+        if state in {"stopped", "running", "restarting"}:
+            yield from wait_ready(ws, cancel=cancel)
     options = VerifyOptions(how="none", collections=earlier.chosen, baseline=earlier)
     for event in verify(ws, options, cancel=cancel):
         if isinstance(event, Finished) and event.report.verdict_word != "inconclusive":

@@ -21,7 +21,9 @@ from qdrant_admin.persistence.finish import finish
 from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.persistence.reports import VerifyHow, VerifyReport
 from qdrant_admin.persistence.verify import verify
+from qdrant_admin.server.docker import engine as engine_module
 from qdrant_admin.server.docker import engine_restart
+from qdrant_admin.server.docker import runtime as runtime_module
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill
 from tests.support.private_engine import PrivateEngine, private_engine
@@ -41,6 +43,7 @@ def engine(shared_engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> Ite
     """A running engine with nothing on it."""
     monkeypatch.setattr(verify_module, "WATCH_SECONDS", 0.0)
     yield shared_engine
+    shared_engine.thaw()
     if not shared_engine.answers():
         shared_engine.start()
     shared_engine.sweep()
@@ -166,3 +169,29 @@ def test_an_engine_that_goes_away_in_the_middle_is_no_verdict_and_the_check_can_
     assert last.report.verdict_word == "persisted"
     after = ws.runtime.inspect()
     assert (after.state, after.restart_policy, after.image) == ("running", before.restart_policy, before.image)
+
+
+@pytest.mark.parametrize("how", ["graceful", "kill"])
+def test_an_engine_that_hangs_in_the_middle_is_no_verdict_either(
+    engine: PrivateEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: VerifyHow
+) -> None:
+    ws = contained(engine, tmp_path)
+    before = ws.runtime.inspect()
+    for module, name in ((engine_module, "CALL_SECONDS"), (runtime_module, "_STOP_CALL_SECONDS")):
+        monkeypatch.setattr(module, name, 3)
+    events: list[Event] = []
+    for event in verify(ws, VerifyOptions(how=how), cancel=CancelToken()):
+        events.append(event)
+        if isinstance(event, StepFinished) and event.step == "stop":
+            engine.freeze()
+    report = report_of(events)
+    assert (report.verdict, report.exit_code) == ("inconclusive", 1)
+    assert "did not answer in time" in report.reason
+    assert report.fix
+    with pytest.raises(EngineUnavailable, match="hung"):
+        check(Workspace(ws.settings, ws.store), how)
+    engine.thaw()
+    *_, last = finish(Workspace(ws.settings, ws.store), cancel=CancelToken())
+    assert isinstance(last, Finished)
+    assert last.report.verdict_word == "persisted"
+    assert ws.runtime.inspect().state == before.state == "running"

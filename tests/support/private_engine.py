@@ -58,6 +58,18 @@ class PrivateEngine:
             process.send_signal(how)
             self._until(lambda: self._process() is None and not self._listens(), "it does not end")
 
+    def freeze(self) -> None:
+        """Let it hang: it takes connections and answers nothing."""
+        process = self._process()
+        assert process is not None
+        process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on, if it hangs."""
+        process = self._process()
+        if process is not None:
+            process.resume()
+
     def answers(self) -> bool:
         """Whether it takes requests."""
         if not self._listens():  # docker-py leaks the socket of a connection that fails

@@ -47,7 +47,7 @@ class Engine:
         return self.address.startswith(("unix://", "http+unix://", "npipe://"))
 
     @contextmanager
-    def client(self, doing: str = "talk to the engine", timeout: int = CALL_SECONDS) -> "Iterator[APIClient]":
+    def client(self, doing: str = "talk to the engine", timeout: int | None = None) -> "Iterator[APIClient]":
         """A connection for one piece of work; what goes wrong in it is raised as an `AdminError`."""
         place = _Place(self.address, self.why, self.tls)
         try:
@@ -55,7 +55,7 @@ class Engine:
         except EngineUnavailable as error:
             what = f"the container engine cannot be reached: could not {doing}"
             raise EngineUnavailable(what, why=error.why, fix=error.fix or CHECK_ENGINE) from error
-        with translated(doing), _client(place, self.api_version, timeout) as api:
+        with translated(doing), _client(place, self.api_version, timeout or CALL_SECONDS) as api:
             yield api
 
 
