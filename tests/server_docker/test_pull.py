@@ -15,7 +15,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Cancelled, ImageUnavailable
 from qdrant_admin.core.events import Progress, StepFinished
 from qdrant_admin.server.docker.engine import Engine
-from qdrant_admin.server.docker.pull import has_image, pull, unavailable
+from qdrant_admin.server.docker.pull import Layers, has_image, pull, unavailable
 from tests.server_docker.conftest import run
 from tests.support.real import IMAGE
 
@@ -69,6 +69,16 @@ def test_pull_tells_how_far_it_is(engine: Engine, fresh_image: str) -> None:
     whole = [event.done for event in progress if not event.item]
     assert whole == sorted(whole)
     assert whole[-1] == layers[-1].done
+
+
+def test_a_layer_that_came_at_once_is_told_to_its_end() -> None:
+    layers = Layers()
+    told: list[Progress] = []
+    for status, current in (("Downloading", 10), ("Downloading", 500), ("Download complete", None)):
+        detail = {} if current is None else {"current": current, "total": 500}
+        told += layers.take({"id": "3c108cb35585", "status": status, "progressDetail": detail})
+    assert [(one.done, one.total) for one in told[-2:]] == [(500, 500), (500, 500)]
+    assert {one.item for one in told[-2:]} == {"3c108cb35585", ""}
 
 
 @pytest.mark.docker

@@ -80,7 +80,8 @@ class Layers:
         if status == "Downloading" and "current" in detail:
             pace.total = detail.get("total") or pace.total
             yield from self._advance(pace, int(detail["current"]) - pace.done)
-        elif status in {"Download complete", "Pull complete"} and pace.total is not None and pace.done < pace.total:
+        elif status in {"Download complete", "Pull complete"} and pace.total is not None:
+            # The last piece may have come too soon after another one to be told by itself.
             yield from self._advance(pace, pace.total - pace.done)
             yield pace.event()
             yield self._whole.event()
