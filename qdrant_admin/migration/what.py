@@ -162,7 +162,7 @@ def _is_qdrant(port: int) -> bool:
     import httpx
 
     try:
-        answer = httpx.get(f"http://127.0.0.1:{port}/", timeout=_PROBE_SECONDS)
+        answer = httpx.get(f"http://127.0.0.1:{port}/", timeout=_PROBE_SECONDS, trust_env=False)
         return "qdrant" in str(answer.json()["title"]).lower()
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return False

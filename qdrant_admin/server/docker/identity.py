@@ -46,7 +46,7 @@ def _title(attributes: Mapping[str, Any]) -> bool | None:
     for entry in ports:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(entry["HostIp"], entry["HostIp"])  # noqa: S104 # called, not bound
         try:
-            answer = httpx.get(f"http://{host}:{entry['HostPort']}/", timeout=_PROBE_SECONDS)
+            answer = httpx.get(f"http://{host}:{entry['HostPort']}/", timeout=_PROBE_SECONDS, trust_env=False)
             return "qdrant" in str(answer.json().get("title", "")).lower()
         except (httpx.HTTPError, ValueError, AttributeError):
             continue
