@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from qdrant_admin.config import trust
 from qdrant_admin.core.errors import (
     AccessDenied,
     AdminError,
@@ -125,6 +126,12 @@ def from_httpx(error: Exception, where: str) -> AdminError:
     if isinstance(error, httpx.HTTPStatusError):
         return from_answer(error.response.status_code, error.response.text, json_error=None, where=where)
     words = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in words:
+        return ServerUnreachable(
+            f"the certificate of {where} is not trusted",
+            why=plain(words),
+            fix=f"let {trust.VARIABLE} name the file with its root certificate, if you trust it",
+        )
     if isinstance(error, httpx.TimeoutException):
         words = "it did not answer in time"
     return make(ServerUnreachable, words, where)

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 from qdrant_client import grpc as wire
 
+from qdrant_admin.config import trust
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.database import encoding, faults
 from qdrant_admin.database.found_points import FoundPoints
@@ -41,7 +42,7 @@ def open_points(endpoint: Endpoint, timeout: float) -> "GrpcPoints":
     """The bulk transport of an endpoint whose gRPC port is known."""
     address = f"{endpoint.grpc_host}:{endpoint.grpc_port}"
     if endpoint.tls:
-        channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(), options=_OPTIONS)
+        channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(trust.own_roots()), options=_OPTIONS)
     else:
         channel = grpc.insecure_channel(address, options=_OPTIONS)
     key = endpoint.api_key.get_secret_value() if endpoint.api_key is not None else ""

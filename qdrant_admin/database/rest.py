@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pydantic_core
 
+from qdrant_admin.config import trust
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import BadInput, NotQdrant
 from qdrant_admin.core.text import plain
@@ -42,7 +43,7 @@ class Rest:
                 base_url=endpoint.url,
                 headers=headers,
                 timeout=endpoint.timeout,
-                verify=address.scheme == "https",
+                verify=trust.context() if address.scheme == "https" else False,
                 trust_env=address.hostname not in _LOOPBACK,  # a proxy has no business with this machine
             )
         except (httpx.InvalidURL, UnicodeEncodeError) as error:

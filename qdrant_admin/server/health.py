@@ -7,14 +7,14 @@ it. So identity comes from `GET /`, and gRPC counts as open only when HTTP/2 is 
 import contextlib
 import ipaddress
 import socket
-import ssl
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from qdrant_admin.config import trust
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, NotQdrant, ServerNotReady
+from qdrant_admin.core.errors import AdminError, BadInput, NotQdrant, ServerNotReady
 from qdrant_admin.core.events import Events, LogLines, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.text import plain
@@ -73,12 +73,19 @@ def probe(endpoint: Endpoint) -> Probe:
     timeout = min(endpoint.timeout, _REQUEST_SECONDS)
     try:
         # A proxy from the environment must not stand between us and this machine.
-        with httpx.Client(base_url=endpoint.url, timeout=timeout, trust_env=not _is_local(endpoint.url)) as http:
+        with httpx.Client(
+            base_url=endpoint.url,
+            timeout=timeout,
+            verify=trust.context() if endpoint.url.startswith("https:") else False,
+            trust_env=not _is_local(endpoint.url),
+        ) as http:
             seen = _identity(http, endpoint)
             if seen["is_qdrant"]:
                 seen |= _condition(http, endpoint)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return Probe(url=endpoint.url, error=_in_words(error))
+    except BadInput as error:  # what is to be trusted cannot be read
+        return Probe(url=endpoint.url, error=f"{error.what}: {error.why}")
     if seen["is_qdrant"]:
         seen["grpc_open"] = _speaks_http2(endpoint, timeout)
     return Probe(url=endpoint.url, **seen)
@@ -236,7 +243,7 @@ def _speaks_http2(endpoint: Endpoint, timeout: float) -> bool | None:
             plain_socket = socket.create_connection((endpoint.grpc_host, endpoint.grpc_port), timeout=timeout)
             channel: socket.socket = stack.enter_context(plain_socket)
             if endpoint.tls:
-                context = ssl.create_default_context()
+                context = trust.context()
                 context.set_alpn_protocols(["h2"])
                 channel = stack.enter_context(context.wrap_socket(channel, server_hostname=endpoint.grpc_host))
             channel.sendall(_PREFACE)
@@ -267,6 +274,8 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "the connection is taken, and no answer comes"
     if isinstance(error, httpx.ConnectError):
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return f"its certificate is not trusted; let {trust.VARIABLE} name the file with its root certificate"
         return "nothing listens there" if "refused" in str(error).lower() else plain(error)
     if isinstance(error, httpx.RemoteProtocolError):
         return "what listens there does not speak HTTP, or not yet"

@@ -91,6 +91,16 @@ def test_the_interface_of_older_servers_is_spoken(server: Server, chroma_url: st
         }
 
 
+def test_a_proxy_of_the_house_does_not_stand_between_us_and_this_machine(
+    chroma_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with closing(ChromaServer(parse(chroma_url))) as source:
+        assert source.kind.startswith("Chroma server")
+
+
 def test_what_is_deleted_meanwhile_makes_nothing_else_be_skipped(chroma_url: str) -> None:
     with closing(ChromaServer(parse(chroma_url))) as source:
         whole = [record.id for batch in source.batches("debian_memories", size=1000) for record in batch.records]

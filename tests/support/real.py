@@ -5,6 +5,7 @@ import itertools
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -60,12 +61,15 @@ class Server:
     port: int = field(default_factory=free_port)
     grpc_port: int = field(default_factory=free_port)
     environment: dict[str, str] = field(default_factory=dict)
+    roots: Path | None = None
+    """Where it has a certificate: the file of whoever signed it."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def endpoint(self) -> Endpoint:
         """Where it answers."""
-        return Endpoint(url=f"http://127.0.0.1:{self.port}", grpc_port=self.grpc_port)
+        scheme = "https" if self.roots else "http"
+        return Endpoint(url=f"{scheme}://127.0.0.1:{self.port}", grpc_port=self.grpc_port, tls=self.roots is not None)
 
     @property
     def url(self) -> str:
@@ -88,12 +92,13 @@ class Server:
             self.process = subprocess.Popen(
                 [str(binary())], cwd=self.folder, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
+        trusted = ssl.create_default_context(cafile=self.roots) if self.roots else False
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
             try:
-                if httpx.get(f"{self.url}/readyz", timeout=1).status_code == 200:
+                if httpx.get(f"{self.url}/readyz", timeout=1, verify=trusted).status_code == 200:
                     return self
             except httpx.HTTPError:
                 pass

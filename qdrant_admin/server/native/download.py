@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from qdrant_admin.config import trust
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BinaryUnavailable
 from qdrant_admin.core.events import Event, Notice
@@ -101,7 +102,7 @@ def _from_github(version: str, folder: Path, cancel: CancelToken, origins: Origi
         archive = Path(scratch) / name
         try:
             timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
-            with httpx.Client(timeout=timeout, follow_redirects=True) as http:
+            with httpx.Client(timeout=timeout, follow_redirects=True, verify=trust.context()) as http:
                 address, digest = _published(http, origins.github_api, version, name)
                 yield from _download(http, address, archive, digest, cancel)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
