@@ -1,10 +1,14 @@
 """A file system of a test's own, which can be filled, and cut off as by a power failure. Root on Linux only."""
 
+import contextlib
 import fcntl
 import os
 import struct
 import subprocess
+import time
 from pathlib import Path
+
+import psutil
 
 from tests.support.real import missing
 
@@ -28,7 +32,24 @@ class Disk:
         self._run("mount", "-o", "loop", str(self._image), str(self.mount))
 
     def detach(self) -> None:
+        """Unmount it, and wait until nobody has it any more.
+
+        A container that starts at that moment has a copy of every mount of the machine until it has thrown them off.
+        Mounted again meanwhile, this would be the same file system as before: cut off.
+        """
         self._run("umount", str(self.mount))
+        deadline = time.monotonic() + 60
+        while subprocess.run(["losetup", "-j", str(self._image)], capture_output=True, text=True, check=True).stdout:
+            assert time.monotonic() < deadline, f"somebody still has {self.mount}: {self._holders()}"
+            time.sleep(0.02)
+
+    def _holders(self) -> str:
+        held = []
+        for process in psutil.process_iter(["cmdline"]):
+            with contextlib.suppress(OSError):
+                if str(self.mount) in Path(f"/proc/{process.pid}/mountinfo").read_text():
+                    held.append(f"{process.pid} {process.info['cmdline']}")
+        return "; ".join(held) or "nobody's namespace"
 
     def cut(self) -> None:
         """Nothing that is not on the disk by now gets there any more."""
