@@ -1,4 +1,4 @@
-"""Whom an encrypted connection trusts: the roots that come with its library, or those that `SSL_CERT_FILE` names.
+"""Whom a connection trusts: its library's roots, or those that `SSL_CERT_FILE` names; and no proxy for this machine.
 
 The variable is OpenSSL's own, and the way to a certificate authority of one's own.
 """
@@ -6,7 +6,10 @@ The variable is OpenSSL's own, and the way to a certificate authority of one's o
 import os
 import ssl
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+from qdrant_admin.config.environment import is_loopback
 from qdrant_admin.core.errors import BadInput
 
 VARIABLE = "SSL_CERT_FILE"
@@ -22,7 +25,7 @@ def context() -> ssl.SSLContext:
 
     path = os.environ.get(VARIABLE)
     if not path:
-        return httpx.create_ssl_context(trust_env=False)
+        return httpx.create_ssl_context()  # which goes by SSL_CERT_DIR, where that is set
     try:
         return ssl.create_default_context(cafile=path)
     except OSError as error:
@@ -31,6 +34,20 @@ def context() -> ssl.SSLContext:
             why=str(error),
             fix=f"let it name a PEM file with the root certificate, or unset {VARIABLE}",
         ) from error
+
+
+def http_options(url: str) -> dict[str, Any]:
+    """For an HTTPX client of that address.
+
+    Raises:
+        BadInput: as `context`.
+        ValueError: it is no address.
+    """
+    address = urlsplit(url)
+    return {
+        "verify": context() if address.scheme == "https" else False,
+        "trust_env": not is_loopback(address.hostname or ""),  # a proxy has no business with this machine
+    }
 
 
 def own_roots() -> bytes | None:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pydantic_core
@@ -20,7 +19,6 @@ from qdrant_admin.database import faults
 
 PIECE_BYTES = 1024 * 1024
 """Of a file on its way."""
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Rest:
@@ -32,20 +30,14 @@ class Rest:
     def __init__(self, endpoint: Endpoint) -> None:
         self.where = endpoint.url
         try:
-            address = urlsplit(endpoint.url)
+            options = trust.http_options(endpoint.url)
         except ValueError as error:
             raise faults.from_httpx(httpx.InvalidURL(str(error)), endpoint.url) from error
         headers = {"Accept-Encoding": "identity", "User-Agent": "qdrant-admin"}
         if endpoint.api_key is not None and endpoint.api_key.get_secret_value():
             headers["api-key"] = endpoint.api_key.get_secret_value()
         try:
-            self._http = httpx.Client(
-                base_url=endpoint.url,
-                headers=headers,
-                timeout=endpoint.timeout,
-                verify=trust.context() if address.scheme == "https" else False,
-                trust_env=address.hostname not in _LOOPBACK,  # a proxy has no business with this machine
-            )
+            self._http = httpx.Client(base_url=endpoint.url, headers=headers, timeout=endpoint.timeout, **options)
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
             why = (
                 "the API key has characters that no header can carry" if isinstance(error, UnicodeError) else str(error)

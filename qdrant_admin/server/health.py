@@ -5,7 +5,6 @@ it. So identity comes from `GET /`, and gRPC counts as open only when HTTP/2 is 
 """
 
 import contextlib
-import ipaddress
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from qdrant_admin.config import trust
 from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.environment import is_loopback
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput, NotQdrant, ServerNotReady
 from qdrant_admin.core.events import Events, LogLines, Notice, Progress, StepFinished, StepStarted
@@ -72,13 +72,7 @@ def probe(endpoint: Endpoint) -> Probe:
 
     timeout = min(endpoint.timeout, _REQUEST_SECONDS)
     try:
-        # A proxy from the environment must not stand between us and this machine.
-        with httpx.Client(
-            base_url=endpoint.url,
-            timeout=timeout,
-            verify=trust.context() if endpoint.url.startswith("https:") else False,
-            trust_env=not _is_local(endpoint.url),
-        ) as http:
+        with httpx.Client(base_url=endpoint.url, timeout=timeout, **trust.http_options(endpoint.url)) as http:
             seen = _identity(http, endpoint)
             if seen["is_qdrant"]:
                 seen |= _condition(http, endpoint)
@@ -166,7 +160,8 @@ def _give_up(runtime: ServerRuntime, state: RuntimeState, what: str, seen: Probe
 
 def _foreign(endpoint: Endpoint, seen: Probe) -> NotQdrant:
     parts = urlsplit(endpoint.url)
-    owner = listener(parts.hostname or "", parts.port or 0) if _is_local(endpoint.url) else ""
+    host = parts.hostname or ""
+    owner = listener(host, parts.port or 0) if is_loopback(host) else ""
     return NotQdrant(
         f"what answers at {endpoint.url} is no Qdrant",
         why=f"{seen.error}; {owner} listens there" if owner else seen.error,
@@ -256,14 +251,6 @@ def _speaks_http2(endpoint: Endpoint, timeout: float) -> bool | None:
     except (OSError, ValueError):
         return False
     return header[3] == _SETTINGS_FRAME
-
-
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _in_words(error: Exception) -> str:

@@ -5,13 +5,11 @@ import bisect
 import zlib
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
 
 from qdrant_admin.config import trust
-from qdrant_admin.config.environment import is_loopback
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, ServerUnreachable, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Floats
@@ -34,13 +32,8 @@ class ChromaServer:
 
     def __init__(self, uri: SourceUri) -> None:
         self._uri = uri
-        address = urlsplit(uri.url)
         self._http = httpx.Client(
-            base_url=uri.url,
-            headers=_credentials(uri),
-            timeout=_TIMEOUT,
-            verify=trust.context() if address.scheme == "https" else False,
-            trust_env=not is_loopback(address.hostname or ""),  # a proxy has no business with this machine
+            base_url=uri.url, headers=_credentials(uri), timeout=_TIMEOUT, **trust.http_options(uri.url)
         )
         try:
             self._place, version = self._find_api()
