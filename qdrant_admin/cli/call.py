@@ -41,7 +41,7 @@ class Call:
         """
         from qdrant_admin.config.places import state_file
         from qdrant_admin.config.settings import load_settings
-        from qdrant_admin.core.store import StateStore
+        from qdrant_admin.state.store import StateStore
         from qdrant_admin.workspace import Workspace
 
         settings = load_settings(self.profile, flags)
@@ -129,14 +129,14 @@ def write(text: str) -> None:
 
 def write_json(value: object) -> None:
     """One JSON document on standard output."""
-    from qdrant_admin.core.jsonable import to_json
+    from qdrant_admin.core.serialization import to_json
 
     write(to_json(value, indent=2, ascii_only=not _speaks_utf8()))
 
 
 def write_line(value: object) -> None:
     """One line of JSON on standard output."""
-    from qdrant_admin.core.jsonable import to_json
+    from qdrant_admin.core.serialization import to_json
 
     write(to_json(value, ascii_only=not _speaks_utf8()))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.table import Table
 from rich.text import Text
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.text import plain
 
@@ -24,7 +24,7 @@ def fit(text: str, ascii_only: bool) -> str:
 
 def state(key: str, *, ascii_only: bool, bold: bool = False) -> Text:
     """Symbol, word and colour of a state."""
-    look = words.state(key)
+    look = formatting.state(key)
     return Text(
         fit(plain(look.text(ascii_only=ascii_only)), ascii_only), f"{'bold ' if bold else ''}{TONES[look.tone]}"
     )
@@ -39,7 +39,7 @@ def failure(error: AdminError, *, ascii_only: bool) -> Text:
     """What, why, and what to do now."""
     cancelled = error.exit_code == 130
     result = Text()
-    symbol = words.state("cancelled" if cancelled else "failed")
+    symbol = formatting.state("cancelled" if cancelled else "failed")
     result.append(f"{symbol.ascii if ascii_only else symbol.symbol} ", "bold yellow" if cancelled else "bold red")
     result.append("\n  ".join(lines(error.what)), "bold")
     for line in lines(error.why):
@@ -80,7 +80,7 @@ def advice(word: str, command: str, *, ascii_only: bool) -> Text:
 
 def remark(level: str, text: str, fix: str, ascii_only: bool) -> Text:
     """Something that wants a person's eye, and what to do about it."""
-    look = words.state(level)
+    look = formatting.state(level)
     line = Text(f"{look.ascii if ascii_only else look.symbol} ", TONES[look.tone])
     line.append(fit(plain(text), ascii_only))
     if fix:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 
 from qdrant_admin.cli.drawing import cell, facts, fit, state
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 
 if TYPE_CHECKING:
     from qdrant_admin.migration.export import ExportReport
@@ -24,9 +24,9 @@ def exported_card(report: "ExportReport", ascii_only: bool) -> RenderableType:
     rows = {
         "collection": report.collection,
         "file": report.file,
-        "holds": f"{words.counted(report.points, 'point')} in {words.size(report.bytes)}",
-        "content": words.short_digest(report.digest),
-        "took": words.duration(report.seconds),
+        "holds": f"{formatting.counted(report.points, 'point')} in {formatting.size(report.bytes)}",
+        "content": formatting.short_digest(report.digest),
+        "took": formatting.duration(report.seconds),
     }
     for label, value in rows.items():
         grid.add_row(cell(label, ascii_only, "dim"), cell(value, ascii_only))

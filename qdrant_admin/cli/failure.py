@@ -26,7 +26,8 @@ def explain(error: BaseException, arguments: Sequence[str]) -> int:
     if "--debug" in arguments:
         traceback.print_exception(error)
     shown = _as_admin_error(error)
-    shown.fix = on_profile(shown.fix, _named(arguments))
+    profile = _named(arguments)
+    shown = shown.with_fix(on_profile(shown.fix_on(profile), profile))
     if "--json" in arguments:
         write_json(_parts(shown))
     elif "--events" in arguments:

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from qdrant_admin.cli.drawing import cell, facts, fit, listing, remark, state
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.text import plain
 
 if TYPE_CHECKING:
@@ -25,13 +25,15 @@ def found_picture(report: "WhatReport", ascii_only: bool) -> RenderableType:
         ports = f" on port {', '.join(map(str, holder.ports))}" if holder.ports else ""
         users.append(f"{plain(holder.program)} (pid {holder.pid}){ports}")
     unseen = (
-        f" ({words.counted(report.unseen, 'process', 'processes')} of others not looked into)" if report.unseen else ""
+        f" ({formatting.counted(report.unseen, 'process', 'processes')} of others not looked into)"
+        if report.unseen
+        else ""
     )
     nobody = f"nobody, as far as can be seen{unseen}" if unseen else "nobody"
     rows = {
         "at": report.path,
-        "size": f"{words.size(report.bytes)} in {words.counted(report.files, 'file')}",
-        "records": "" if report.records is None else words.number(report.records),
+        "size": f"{formatting.size(report.bytes)} in {formatting.counted(report.files, 'file')}",
+        "records": "" if report.records is None else formatting.number(report.records),
         "open in": ", ".join(users) or ("a program that holds its lock" if report.in_use else nobody),
     }
     for label, value in rows.items():
@@ -41,7 +43,7 @@ def found_picture(report: "WhatReport", ascii_only: bool) -> RenderableType:
     if report.collections:
         table = listing("collection", "records", "payload", right=("records",))
         for one in report.collections[:_SHOWN]:
-            count = "" if one.records is None else words.number(one.records)
+            count = "" if one.records is None else formatting.number(one.records)
             table.add_row(
                 cell(one.name, ascii_only, "bold"), count, cell(one.payload.partition(" (")[0], ascii_only, "dim")
             )

@@ -9,7 +9,7 @@ from qdrant_admin.cli.call import Call, common, write, write_json
 from qdrant_admin.cli.group import HelpfulGroup
 
 if TYPE_CHECKING:
-    from qdrant_admin.core.store import HistoryEntry
+    from qdrant_admin.state.store import HistoryEntry
 
 
 @click.group(cls=HelpfulGroup, invoke_without_command=True)
@@ -40,7 +40,7 @@ def history_list(call: Call, operation: str | None, limit: int) -> None:
       qdrant-admin history list --limit 5
     """
     from qdrant_admin.config.places import state_file
-    from qdrant_admin.core.store import StateStore
+    from qdrant_admin.state.store import StateStore
 
     entries = StateStore(state_file()).history(limit, operation)
     if call.as_json or call.events:
@@ -75,7 +75,7 @@ def history_show(call: Call, entry: int, form: str) -> None:
     import json
 
     from qdrant_admin.config.places import state_file
-    from qdrant_admin.core.store import StateStore
+    from qdrant_admin.state.store import StateStore
 
     store = StateStore(state_file())
     report = store.report_json(entry)

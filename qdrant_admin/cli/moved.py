@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from qdrant_admin.cli.drawing import TONES, advice, cell, facts, listing, state
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 
 if TYPE_CHECKING:
     from qdrant_admin.persistence.mount_reports import MovePlanReport, MoveReport
@@ -19,8 +19,8 @@ def move_plan(report: "MovePlanReport", ascii_only: bool) -> RenderableType:
     for label, value in {
         "from": report.storage,
         "to": f"volume {report.volume}",
-        "a second copy": "of unknown size" if report.needed_bytes is None else words.size(report.needed_bytes),
-        "free": "unknown" if report.free_bytes is None else words.size(report.free_bytes),
+        "a second copy": "of unknown size" if report.needed_bytes is None else formatting.size(report.needed_bytes),
+        "free": "unknown" if report.free_bytes is None else formatting.size(report.free_bytes),
         "old data": f"stays: {report.left}",
     }.items():
         grid.add_row(cell(label, ascii_only, "dim"), cell(value, ascii_only))
@@ -31,7 +31,7 @@ def move_plan(report: "MovePlanReport", ascii_only: bool) -> RenderableType:
 
 def moved(report: "MoveReport", ascii_only: bool) -> RenderableType:
     """The verdict, each collection before and after, and where the old data is."""
-    look = words.state(report.verdict)
+    look = formatting.state(report.verdict)
     symbol = look.ascii if ascii_only else look.symbol
     head = f"{symbol} {look.word if report.moved else 'not moved'}".upper()
     parts: list[RenderableType] = [
@@ -58,4 +58,4 @@ def moved(report: "MoveReport", ascii_only: bool) -> RenderableType:
 
 
 def _points(side: "Side | None") -> str:
-    return "absent" if side is None else words.number(side.points)
+    return "absent" if side is None else formatting.number(side.points)

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from qdrant_admin.cli.drawing import advice, cell, fit, listing, remark, state, vectors
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 
 if TYPE_CHECKING:
     from qdrant_admin.migration.checkpoint import UnfinishedRun
@@ -25,7 +25,7 @@ def plan_picture(report: "PlanReport", ascii_only: bool) -> RenderableType:
     about = cell(f"  {report.source_kind} → {report.target}", ascii_only, "dim")
     table = listing("source", "target", "points", "vectors", "what", right=("points",))
     for one in report.collections:
-        count = ("" if one.count_exact else "about ") + words.number(one.count)
+        count = ("" if one.count_exact else "about ") + formatting.number(one.count)
         table.add_row(
             cell(one.source, ascii_only, "bold"),
             cell(tell.name(one), ascii_only),
@@ -56,7 +56,7 @@ def migration_picture(report: "MigrationReport", ascii_only: bool) -> Renderable
     table = listing("collection", *figures, "verdict", right=figures)
     for one in report.collections:
         name = one.target if one.source == one.target else f"{one.source} → {one.target}"
-        numbers = [words.number(getattr(one, figure)) for figure in figures]
+        numbers = [formatting.number(getattr(one, figure)) for figure in figures]
         table.add_row(cell(name, ascii_only, "bold"), *numbers, state(one.verdict, ascii_only=ascii_only))
     parts: list[RenderableType] = [head, cell(f"  {tell.sentence(report)}", ascii_only), Text(), table]
     for one in report.collections:
@@ -85,7 +85,9 @@ def _details(one: "CollectionResult", ascii_only: bool) -> list[RenderableType]:
     parts: list[RenderableType] = [cell(f"  {one.target}: {aside}", ascii_only, "dim") for aside in tell.asides(one)]
     for label, ids in (("missing", one.missing), ("different", one.different), ("extra", one.extra_ids)):
         if ids:
-            parts.append(remark("fail", f"{one.target}: {label}: {words.shorten(', '.join(ids), 300)}", "", ascii_only))
+            parts.append(
+                remark("fail", f"{one.target}: {label}: {formatting.shorten(', '.join(ids), 300)}", "", ascii_only)
+            )
     return parts
 
 
@@ -99,8 +101,8 @@ def runs(found: "Sequence[UnfinishedRun]", *, ascii_only: bool) -> RenderableTyp
         table.add_row(
             cell(one.run, ascii_only, "bold"),
             cell(one.source, ascii_only),
-            words.number(one.done),
-            words.number(total),
-            words.ago(one.updated_at),
+            formatting.number(one.done),
+            formatting.number(total),
+            formatting.ago(one.updated_at),
         )
     return table

@@ -160,7 +160,7 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
 def _rejects(source: str | None, file: str) -> str:
     from pathlib import Path
 
-    from qdrant_admin.migration.uri import SourceUri
+    from qdrant_admin.sources.uri import SourceUri
 
     if source is not None:
         raise click.UsageError("--replay-rejects FILE is a source of its own")

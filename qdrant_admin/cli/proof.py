@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from qdrant_admin.cli.drawing import advice, cell, facts, fit, listing, state
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.text import plain
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def verification(report: "VerifyReport", ascii_only: bool) -> RenderableType:
 def _rounds(report: "VerifyReport", ascii_only: bool) -> RenderableType:
     table = listing("restart", "back in", "verdict", right=("back in",))
     for one in report.rounds:
-        back = "" if one.ready_seconds is None else words.duration(one.ready_seconds)
+        back = "" if one.ready_seconds is None else formatting.duration(one.ready_seconds)
         table.add_row(cell(one.how, ascii_only, "bold"), back, state(one.verdict, ascii_only=ascii_only))
     return table
 
@@ -75,14 +75,14 @@ def trend(report: "TrendReport", ascii_only: bool) -> RenderableType:
         return advice("nothing has been checked yet; do now", "qdrant-admin verify", ascii_only=ascii_only)
     grid = facts()
     figures: tuple[tuple[str, list[float | None], Callable[[float], str]], ...] = (
-        ("ready again after", [one.ready_seconds for one in report.points], words.duration),
-        ("points", [one.points for one in report.points], lambda value: words.number(round(value))),
-        ("on disk", [one.storage_bytes for one in report.points], lambda value: words.size(round(value))),
+        ("ready again after", [one.ready_seconds for one in report.points], formatting.duration),
+        ("points", [one.points for one in report.points], lambda value: formatting.number(round(value))),
+        ("on disk", [one.storage_bytes for one in report.points], lambda value: formatting.size(round(value))),
     )
     for label, values, told in figures:
         known = [value for value in values if value is not None][-_SPARKS:]
         if known:
-            drawn = words.sparkline(known, ascii_only=ascii_only)
+            drawn = formatting.sparkline(known, ascii_only=ascii_only)
             between = f"last {told(known[-1])}, median {told(statistics.median(known))}"
             grid.add_row(label, Text.assemble((drawn, "cyan"), f"  {fit(between, ascii_only)}"))
     columns = ("check", "when", "how", "verdict", "ready after", "points", "on disk")
@@ -90,12 +90,12 @@ def trend(report: "TrendReport", ascii_only: bool) -> RenderableType:
     for one in report.points:
         table.add_row(
             str(one.entry),
-            words.clock(one.at),
+            formatting.clock(one.at),
             one.how,
             state(one.verdict, ascii_only=ascii_only),
-            "" if one.ready_seconds is None else words.duration(one.ready_seconds),
-            words.number(one.points),
-            "" if one.storage_bytes is None else words.size(one.storage_bytes),
+            "" if one.ready_seconds is None else formatting.duration(one.ready_seconds),
+            formatting.number(one.points),
+            "" if one.storage_bytes is None else formatting.size(one.storage_bytes),
         )
     return Group(grid, Text(), table)
 
@@ -109,7 +109,8 @@ def crash(report: "CrashReport", ascii_only: bool) -> RenderableType:
     parts: list[RenderableType] = [_fitted(head, ascii_only), cell(f"  {report.summary()}", ascii_only, "dim")]
     grid = facts()
     rows = {
-        "unanswered": f"{words.counted(report.unanswered, 'change')} under way at a crash, which may be there or not",
+        "unanswered": formatting.counted(report.unanswered, "change")
+        + " under way at a crash, which may be there or not",
         "back in": _recovery(report),
         "writes": "acknowledged once applied and logged" if report.wait else "acknowledged once taken (wait=false)",
         "storage": report.storage,
@@ -122,7 +123,7 @@ def crash(report: "CrashReport", ascii_only: bool) -> RenderableType:
         found = f"  {one.what}: acknowledged {one.acknowledged}, found {one.found}"
         parts.append(cell(found, ascii_only, "red"))
     if report.lost > _LOSSES_SHOWN:
-        parts.append(cell(f"  … and {words.number(report.lost - _LOSSES_SHOWN)} more", ascii_only, "red"))
+        parts.append(cell(f"  … and {formatting.number(report.lost - _LOSSES_SHOWN)} more", ascii_only, "red"))
     parts += [cell(f"  still there: {name}", ascii_only, "yellow") for name in report.left]
     if report.fix:
         parts.append(Text.assemble(("  do now: ", "dim"), cell(report.fix, ascii_only, "cyan")))
@@ -132,7 +133,10 @@ def crash(report: "CrashReport", ascii_only: bool) -> RenderableType:
 def _recovery(report: "CrashReport") -> str:
     if report.recovery_median_seconds is None or report.recovery_max_seconds is None:
         return ""
-    typical, most = words.duration(report.recovery_median_seconds), words.duration(report.recovery_max_seconds)
+    typical, most = (
+        formatting.duration(report.recovery_median_seconds),
+        formatting.duration(report.recovery_max_seconds),
+    )
     return f"{typical} as a rule, {most} at most"
 
 
@@ -156,26 +160,28 @@ def _fitted(text: Text, ascii_only: bool) -> Text:
 
 
 def _points(side: "Side | None") -> str:
-    return "absent" if side is None else words.number(side.points)
+    return "absent" if side is None else formatting.number(side.points)
 
 
 def _content(check: "CollectionCheck") -> str:
     if check.before and check.after and check.before.digest == check.after.digest:
-        return words.short_digest(check.before.digest)
-    shown = [words.short_digest(side.digest) if side else "" for side in (check.before, check.after)]
+        return formatting.short_digest(check.before.digest)
+    shown = [formatting.short_digest(side.digest) if side else "" for side in (check.before, check.after)]
     return " → ".join(part for part in shown if part)
 
 
 def _differences(check: "CollectionCheck", ascii_only: bool) -> list[RenderableType]:
     parts: list[RenderableType] = []
     counts = [(check.missing, "missing"), (check.changed, "changed"), (check.extra, "extra")]
-    told = ", ".join(f"{words.number(count)} {word}" for count, word in counts if count)
+    told = ", ".join(f"{formatting.number(count)} {word}" for count, word in counts if count)
     if told:
         parts.append(cell(f"\n  {check.name}: {told}".lstrip("\n"), ascii_only, "bold"))
     for point in check.points[:20]:
         detail = f"  {point.detail}" if point.detail else ""
         parts.append(cell(f"    {_MARKS[point.what]} {point.id}  {point.what}{detail}", ascii_only))
     if len(check.points) > 20:
-        parts.append(cell(f"    and {words.number(len(check.points) - 20)} more; --json has them", ascii_only, "dim"))
+        parts.append(
+            cell(f"    and {formatting.number(len(check.points) - 20)} more; --json has them", ascii_only, "dim")
+        )
     parts += [cell(f"    {setting}", ascii_only) for setting in check.settings]
     return parts

@@ -79,7 +79,7 @@ def _write_all(call: Call, writers: "list[tuple[Path, Callable[[Report], str]]]"
 
 def _form(path: Path) -> "Callable[[Report], str]":
     from qdrant_admin.core.document import to_html, to_markdown
-    from qdrant_admin.core.jsonable import to_json
+    from qdrant_admin.core.serialization import to_json
     from qdrant_admin.persistence.certificate import certificate
 
     forms: dict[str, Callable[[Any], str]] = {

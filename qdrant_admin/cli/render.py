@@ -12,7 +12,7 @@ from rich.text import Text
 
 from qdrant_admin.cli.console import is_ascii, messages
 from qdrant_admin.cli.drawing import TONES, fit
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Finished, LogLines, Notice, PartDone, Progress, StepFinished, StepStarted
 from qdrant_admin.core.text import plain
 
@@ -22,7 +22,7 @@ PLAIN_EVERY_SECONDS = 3.0
 BAR = 16
 REJECTS_TOLD = 5
 _JUSTIFIED: tuple[Literal["left", "right"], ...] = ("left", "left", "right", "right", "right", "right", "left")
-_AMOUNTS: dict[str, Callable[[int], str]] = {"bytes": words.size, "seconds": words.duration}
+_AMOUNTS: dict[str, Callable[[int], str]] = {"bytes": formatting.size, "seconds": formatting.duration}
 _OUTCOMES = {"ok": "done", "warning": "warning", "failed": "failed", "skipped": "skipped"}
 _LEVELS = {"info": ("·", "-", "dim"), "warning": ("▲", "!", "yellow"), "error": ("✕", "X", "red")}
 
@@ -134,7 +134,7 @@ class Renderer:
             self._print(Text("    ").append_text(self._figures(event)))
 
     def _line(self, key: str, title: str, detail: str = "") -> Text:
-        look = words.state(key)
+        look = formatting.state(key)
         text = Text(fit(f"{look.ascii if self._ascii else look.symbol} ", self._ascii), TONES[look.tone])
         text.append(fit(plain(title), self._ascii), "")
         if detail:
@@ -175,15 +175,15 @@ class Renderer:
         return Text.assemble((stroke * full, "green"), (rest * (BAR - full), "dim"))
 
     def _cells(self, event: Progress) -> list[Text]:
-        amount = _AMOUNTS.get(event.unit, words.number)
+        amount = _AMOUNTS.get(event.unit, formatting.number)
         done = amount(event.done) if event.total is None else f"{amount(event.done)} of {amount(event.total)}"
         waiting = event.unit == "seconds"  # time passes at one second per second, which is no news
         parts = [
-            words.shorten(plain(event.item), 24),
-            "" if waiting else words.percent(event.done, event.total),
+            formatting.shorten(plain(event.item), 24),
+            "" if waiting else formatting.percent(event.done, event.total),
             done,
-            "" if waiting else words.rate(event.rate, event.unit),
-            "" if event.done == event.total else words.left(event.seconds_left),
+            "" if waiting else formatting.rate(event.rate, event.unit),
+            "" if event.done == event.total else formatting.left(event.seconds_left),
             plain(event.note),
         ]
         return [Text(fit(part, self._ascii)) for part in parts]

@@ -12,7 +12,7 @@ from qdrant_admin.cli.exported import exported_card
 from qdrant_admin.cli.found import found_picture
 from qdrant_admin.cli.moved import move_plan, moved
 from qdrant_admin.cli.proof import crash, demo_story, trend, verification
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.text import plain
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from qdrant_admin.collections.reports import CollectionReport, CollectionsReport, PointReport, PointsReport
     from qdrant_admin.config.settings import Settings
-    from qdrant_admin.core.store import HistoryEntry
     from qdrant_admin.demo.reports import DemoReport
     from qdrant_admin.lifecycle.reports import DoctorReport, DownReport, StatsReport, StatusReport
+    from qdrant_admin.state.store import HistoryEntry
 
 
 def picture(report: "BaseModel", *, ascii_only: bool = False) -> RenderableType:
@@ -51,8 +51,8 @@ def status_card(report: "StatusReport", ascii_only: bool) -> RenderableType:
     engine = f"   {plain(report.engine)}" if report.engine else ""
     held = "unknown"
     if report.collections is not None:
-        points = "points unknown" if report.points is None else words.counted(report.points, "point")
-        held = f"{words.counted(report.collections, 'collection')}, {points}"
+        points = "points unknown" if report.points is None else formatting.counted(report.points, "point")
+        held = f"{formatting.counted(report.collections, 'collection')}, {points}"
     rows = {
         "address": report.url + (f"   gRPC {report.grpc}" if report.grpc else ""),
         "version": report.version or "",
@@ -60,7 +60,7 @@ def status_card(report: "StatusReport", ascii_only: bool) -> RenderableType:
         "runs as": f"{plain(report.name)}{engine}".strip(),
         "storage": " ".join(part for part in (report.storage.kind, report.storage.source) if part),
         "restarts": report.restart_policy,
-        "since": words.ago(report.started_at) if report.started_at else "",
+        "since": formatting.ago(report.started_at) if report.started_at else "",
     }
     for label, value in rows.items():
         if value:
@@ -101,13 +101,13 @@ def doctor_list(report: "DoctorReport", ascii_only: bool) -> RenderableType:
 def stats_card(report: "StatsReport", ascii_only: bool) -> RenderableType:
     """What the server costs."""
     grid = facts()
-    of = f" of {words.size(report.memory_limit_bytes)}" if report.memory_limit_bytes else ""
-    free = f"   {words.size(report.disk_free_bytes)} free" if report.disk_free_bytes is not None else ""
+    of = f" of {formatting.size(report.memory_limit_bytes)}" if report.memory_limit_bytes else ""
+    free = f"   {formatting.size(report.disk_free_bytes)} free" if report.disk_free_bytes is not None else ""
     cpu = "unknown" if report.cpu_percent is None else f"{report.cpu_percent:.0f} %"
     for label, value in (
         ("processor", cpu),
-        ("memory", words.size(report.memory_bytes) + of),
-        ("disk", words.size(report.disk_bytes) + free),
+        ("memory", formatting.size(report.memory_bytes) + of),
+        ("disk", formatting.size(report.disk_bytes) + free),
     ):
         grid.add_row(cell(label, ascii_only, "dim"), cell(value, ascii_only))
     return grid
@@ -122,8 +122,8 @@ def collections_table(report: "CollectionsReport", ascii_only: bool) -> Renderab
         table.add_row(
             cell(one.name, ascii_only, "bold"),
             state(one.status, ascii_only=ascii_only),
-            "unknown" if one.points is None else words.number(one.points),
-            words.number(one.indexed_vectors),
+            "unknown" if one.points is None else formatting.number(one.points),
+            formatting.number(one.indexed_vectors),
             cell(vectors(one.vectors), ascii_only),
             cell(", ".join(one.aliases), ascii_only),
         )
@@ -142,7 +142,9 @@ def points_list(report: "PointsReport", ascii_only: bool) -> RenderableType:
     table.columns[0].no_wrap = True
     for point in report.points:
         between = ["" if point.score is None else f"{point.score:.4f}"] if scored else []
-        table.add_row(cell(point.id, ascii_only), *between, cell(words.shorten(_brief(point.payload), 300), ascii_only))
+        table.add_row(
+            cell(point.id, ascii_only), *between, cell(formatting.shorten(_brief(point.payload), 300), ascii_only)
+        )
     return table
 
 
@@ -151,14 +153,16 @@ def collection_card(report: "CollectionReport", ascii_only: bool) -> RenderableT
     one = report.collection
     head = state(one.status, ascii_only=ascii_only, bold=True)
     head.append(fit(f"   {plain(one.name)}", ascii_only), "bold")
-    points = f"about {words.number(one.points_approximate)}" if one.points is None else words.number(one.points)
+    points = (
+        f"about {formatting.number(one.points_approximate)}" if one.points is None else formatting.number(one.points)
+    )
     grid = facts()
     rows = {
         "points": points,
-        "indexed": f"{words.number(one.indexed_vectors)} vectors in {words.counted(one.segments, 'segment')}",
+        "indexed": f"{formatting.number(one.indexed_vectors)} vectors in {formatting.counted(one.segments, 'segment')}",
         "vectors": vectors(one.vectors),
         "aliases": ", ".join(one.aliases),
-        "on disk": words.size(one.disk_bytes) if one.disk_bytes is not None else "",
+        "on disk": formatting.size(one.disk_bytes) if one.disk_bytes is not None else "",
         "indexes": ", ".join(f"{field} {kind.get('type', '')}".strip() for field, kind in one.payload_schema.items()),
         "metadata": _brief(one.metadata) if one.metadata else "",
         "optimizer": one.optimizer_error,
@@ -180,7 +184,7 @@ def point_card(report: "PointReport", ascii_only: bool) -> RenderableType:
     for vector in point.vectors:
         name = " ".join(part for part in ("vector", vector.name) if part)
         zero = "   all zero" if vector.zero else ""
-        shown = words.shorten(_brief(vector.values), 60)
+        shown = formatting.shorten(_brief(vector.values), 60)
         parts.append(cell(f"{name}  {vector.kind} {vector.size}{zero}  {shown}", ascii_only, "dim"))
     return Group(*parts)
 
@@ -195,11 +199,11 @@ def entries(found: "Sequence[HistoryEntry]", *, ascii_only: bool) -> RenderableT
     for one in found:
         table.add_row(
             str(one.id),
-            words.clock(one.started_at),
+            formatting.clock(one.started_at),
             cell(one.operation, ascii_only, "bold"),
             cell(one.profile, ascii_only),
             state(one.verdict, ascii_only=ascii_only),
-            words.duration(one.seconds),
+            formatting.duration(one.seconds),
             cell(one.summary, ascii_only, "dim"),
         )
     return table

@@ -20,14 +20,14 @@ from qdrant_admin.config.places import data_dir
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Failed, Refused, ServerTrouble, StorageUnusable, Unsupported
 from qdrant_admin.core.events import Events, Finished, Progress, StepFinished, StepStarted
-from qdrant_admin.core.history import recorded
-from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.formatting import size
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import size
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.database.names import safe_name
 from qdrant_admin.database.snapshots import Snapshot, restoring_command
+from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import CollectionInfo, PointId
 
 

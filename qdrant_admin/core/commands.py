@@ -1,8 +1,79 @@
-"""Commands within words: what is offered has to run as it stands, so it names the profile that it was found on."""
+"""A command of ours as a value: made into words at the edge, where the profile it is meant for is known."""
 
 import re
 import shlex
+from dataclasses import dataclass
 from typing import TypeVar
+
+PROGRAM = "qdrant-admin"
+Option = str | int | float | bool | None | tuple[str, ...] | list[str]
+"""The value of an option: True is a flag, False and None leave it out, a tuple or list gives it once per item."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command line: `Command("verify", how="kill").on(profile)`.
+
+    Whatever is stored, shown or meant to be copied is put on a profile first: which profile a bare command means is
+    decided by the configuration file of whoever runs it.
+    """
+
+    words: tuple[str, ...]
+    """The command and its arguments: `("collections", "show", "memories")`."""
+    options: tuple[tuple[str, str | None], ...] = ()
+    """Name as it is written, with its value; None for a flag."""
+    profile: str | None = None
+
+    def __init__(self, *words: object, **options: Option) -> None:
+        object.__setattr__(self, "words", tuple(str(word) for word in words))
+        object.__setattr__(self, "options", tuple(_written(options)))
+        object.__setattr__(self, "profile", None)
+
+    def on(self, profile: str) -> "Command":
+        """The same command, naming the profile that it is meant for."""
+        placed = Command(*self.words)
+        object.__setattr__(placed, "options", self.options)
+        object.__setattr__(placed, "profile", profile)
+        return placed
+
+    def __str__(self) -> str:
+        parts = [PROGRAM, *(word for word in self.words if not word.startswith("-"))]
+        for name, value in self.options:
+            parts += [name] if value is None else [f"{name}={value}"] if value.startswith("-") else [name, value]
+        if self.profile is not None:
+            parts += ["--profile", self.profile]
+        dashed = [word for word in self.words if word.startswith("-")]
+        return shlex.join([*parts, *(["--", *dashed] if dashed else [])])
+
+
+Fix = str | Command
+"""What to do about something: a command of ours, or words or another program's command that need no profile."""
+
+
+def written(fix: Fix, profile: str | None) -> str:
+    """What to do, as text: a command of ours is put on the profile unless it names one already.
+
+    Args:
+        fix: a command, or text that is final.
+        profile: the one that the fix was found on; None where none is known.
+    """
+    if isinstance(fix, str):
+        return fix
+    return str(fix if fix.profile is not None or profile is None else fix.on(profile))
+
+
+def _written(options: dict[str, Option]) -> list[tuple[str, str | None]]:
+    found: list[tuple[str, str | None]] = []
+    for key, value in options.items():
+        name = f"--{key.rstrip('_').replace('_', '-')}"
+        if value is True:
+            found.append((name, None))
+        elif isinstance(value, tuple | list):
+            found += [(name, str(item)) for item in value]
+        elif value is not None and value is not False:
+            found.append((name, str(value)))
+    return found
+
 
 _WORDS = (
     "up|down|restart|status|doctor|logs|stats|env|adopt|migrate|export|verify|crash-test|move-storage"
@@ -10,19 +81,13 @@ _WORDS = (
 )
 _ON_A_PROFILE = re.compile(rf"(?<![\w-])qdrant-admin (?=(?:{_WORDS})\b)")
 _ALONE = re.compile(rf"qdrant-admin (?:{_WORDS})\b[^&;|#,\n]*")
-"""One command and nothing else, so that a profile can stand at its end."""
 _FIELDS = {"fix", "note"}
-"""Fields of events and reports that may hold a command."""
 _T = TypeVar("_T")
 
 
-def on_profile(words: str, profile: str | None) -> str:
-    """The same words, with every command in them on this profile.
-
-    Args:
-        words: a command, or a sentence with commands in it.
-        profile: its name; None leaves the words as they are.
-    """
+def on_profile(words: Fix, profile: str | None) -> str:
+    """Going away: words with commands in them, put on a profile by their look."""
+    words = written(words, profile)
     if profile is None or "--profile" in words:
         return words
     named = f"--profile {shlex.quote(profile)}"
@@ -32,7 +97,7 @@ def on_profile(words: str, profile: str | None) -> str:
 
 
 def naming(value: _T, profile: str | None) -> _T:
-    """An event or a report, with every command that it offers on this profile."""
+    """Going away: an event or a report, with every command that it offers on this profile."""
     from pydantic import BaseModel  # not above: an error's words must not cost a start of pydantic
 
     if profile is None:

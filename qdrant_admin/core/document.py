@@ -8,8 +8,8 @@ import html
 import re
 from dataclasses import dataclass
 
+from qdrant_admin.core.formatting import Tone
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import Tone
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
 

@@ -29,7 +29,11 @@ Foreign exceptions become these at the border that knows them: `server` for dock
 grpc and httpx, each migration source for its own format.
 """
 
+from copy import copy
 from enum import IntEnum
+from typing import Self
+
+from qdrant_admin.core.commands import Fix, written
 
 
 class ExitCode(IntEnum):
@@ -49,16 +53,31 @@ class AdminError(Exception):
     Args:
         what: what happened, naming the object: `port 6333 is taken`.
         why: the cause in the user's terms, with evidence; may be empty when `what` says it all.
-        fix: what to do now: a command or a key that can be run as it stands.
+        fix: what to do now: a command of ours (put on its profile where the error is shown), or words that are final.
     """
 
     exit_code: ExitCode = ExitCode.FOUND_WRONG
 
-    def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
+    def __init__(self, what: str, *, why: str = "", fix: Fix = "") -> None:
         super().__init__(what)
         self.what = what
         self.why = why
-        self.fix = fix
+        self._fix = fix
+
+    @property
+    def fix(self) -> str:
+        """What to do now, as text that names no profile by itself. Reports and screens show `fix_on(profile)`."""
+        return written(self._fix, None)
+
+    def fix_on(self, profile: str | None) -> str:
+        """What to do now, as text that can be pasted, on the profile at hand."""
+        return written(self._fix, profile)
+
+    def with_fix(self, fix: Fix) -> Self:
+        """The same error with this way out; the error itself stays as it is, for whoever has logged it."""
+        told = copy(self)
+        told._fix = fix  # noqa: SLF001 # a copy of our own
+        return told.with_traceback(self.__traceback__)
 
     def __str__(self) -> str:
         return f"{self.what}: {self.why}" if self.why else self.what
@@ -127,7 +146,7 @@ class DiskFull(ServerTrouble):
 class RateLimited(ServerTrouble):
     """The server wants to be asked less often."""
 
-    def __init__(self, what: str, *, why: str = "", fix: str = "", seconds: float | None = None) -> None:
+    def __init__(self, what: str, *, why: str = "", fix: Fix = "", seconds: float | None = None) -> None:
         super().__init__(what, why=why, fix=fix)
         self.seconds = seconds
         """How long it wants to be left alone; None when it does not say."""
@@ -168,5 +187,5 @@ class Cancelled(AdminError):
 
     exit_code = ExitCode.CANCELLED
 
-    def __init__(self, what: str = "cancelled", *, why: str = "", fix: str = "") -> None:
+    def __init__(self, what: str = "cancelled", *, why: str = "", fix: Fix = "") -> None:
         super().__init__(what, why=why, fix=fix)

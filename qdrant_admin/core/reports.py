@@ -22,7 +22,7 @@ class Report(Frozen):
 
     @property
     def verdict_word(self) -> str:
-        """The key of `core.words.STATES` that sums this report up, such as `healthy` or `persisted`."""
+        """The key of `core.formatting.STATES` that sums this report up, such as `healthy` or `persisted`."""
         return "done"
 
     def summary(self) -> str:

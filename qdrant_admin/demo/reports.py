@@ -1,7 +1,7 @@
 """The report of the demo. Field names are a contract with scripts."""
 
+from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.core.reports import Report
-from qdrant_admin.core.words import counted, duration
 from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.migration.reports import MigrationReport
 from qdrant_admin.persistence.reports import VerifyReport

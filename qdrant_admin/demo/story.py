@@ -11,9 +11,7 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Failed, Refused
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
-from qdrant_admin.core.history import recorded
 from qdrant_admin.core.reports import Report
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.demo import profile, sample
 from qdrant_admin.demo.reports import DemoReport
 from qdrant_admin.lifecycle.reports import UpReport
@@ -24,6 +22,8 @@ from qdrant_admin.migration.run import migrate
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.persistence.verify import VerifyOptions, verify
 from qdrant_admin.server.discard import discard
+from qdrant_admin.state.history import recorded
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 
 __all__ = ["DemoReport", "demo"]

@@ -3,9 +3,9 @@
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotQdrant, ServerUnreachable, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
-from qdrant_admin.core.history import recorded
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.status import status
+from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AccessDenied, AdminError
-from qdrant_admin.core.words import counted, size
+from qdrant_admin.core.formatting import counted, size
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.observe import Observation
 from qdrant_admin.lifecycle.reports import Attention

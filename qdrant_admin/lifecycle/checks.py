@@ -13,7 +13,7 @@ from pathlib import Path
 
 from qdrant_admin.config import places
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.words import counted, number
+from qdrant_admin.core.formatting import counted, number
 from qdrant_admin.lifecycle.checks_data import leftovers, sharing
 from qdrant_admin.lifecycle.checks_storage import disk, storage
 from qdrant_admin.lifecycle.facts import Facts

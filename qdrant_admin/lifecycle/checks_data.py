@@ -3,7 +3,7 @@
 from qdrant_admin.config.file import read_profiles
 from qdrant_admin.config.profile import DEFAULT_PROFILE
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.words import counted
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.lifecycle.facts import Facts
 from qdrant_admin.lifecycle.reports import Check
 

@@ -3,10 +3,10 @@
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotOurs, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice
-from qdrant_admin.core.history import recorded
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.reports import DownReport
 from qdrant_admin.server.runtime import RuntimeState
+from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, ServerNotReady
 from qdrant_admin.core.events import Events, Progress, StepStarted
-from qdrant_admin.core.words import duration
+from qdrant_admin.core.formatting import duration
 from qdrant_admin.lifecycle import starts
 from qdrant_admin.server.loading import Load, failed, loads
 from qdrant_admin.workspace import Workspace

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.locks import is_held
-from qdrant_admin.core.store import StateStore
+from qdrant_admin.state.store import StateStore
 
 
 class Pending(NamedTuple):

@@ -5,7 +5,7 @@ import time
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import ServerNotReady
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
-from qdrant_admin.core.words import counted
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.load_watch import STEP, LoadWatch
 from qdrant_admin.workspace import Workspace

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Literal
 
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.reports import Frozen, Report
-from qdrant_admin.core.words import counted
 from qdrant_admin.server.runtime import Capabilities, Change, Diagnosis, RuntimeKind, Stats, Storage, StorageKind
 
 CheckStatus = Literal["ok", "warn", "fail"]
@@ -27,7 +27,7 @@ class StatusReport(Report):
     profile: str
     runtime: RuntimeKind
     state: str
-    """A key of `core.words.STATES`: healthy, loading, degraded, unhealthy, recovery, stopped, absent, ..."""
+    """A key of `core.formatting.STATES`: healthy, loading, degraded, unhealthy, recovery, stopped, absent, ..."""
     url: str
     version: str | None = None
     healthy: bool = False
@@ -154,7 +154,7 @@ class SurveyReport(Report):
     storage: str
     free_bytes: int | None = None
     server: str
-    """State of this profile's server: a key of `core.words.STATES`."""
+    """State of this profile's server: a key of `core.formatting.STATES`."""
 
     def summary(self) -> str:
         return f"{self.engine or 'no container engine'}, {self.recommended} recommended"

@@ -5,13 +5,13 @@ import time
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotFound, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice
-from qdrant_admin.core.history import recorded
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.interrupting import others_interrupted, others_words
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.up import report_up
 from qdrant_admin.server.runtime import RestartHow
+from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 

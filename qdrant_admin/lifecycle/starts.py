@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.store import StateStore
+from qdrant_admin.state.store import StateStore
 
 WHOLE = ""
 """Stands for the server as a whole where others have the name of a collection."""

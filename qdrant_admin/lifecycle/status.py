@@ -64,7 +64,7 @@ def _grpc(seen: Observation) -> str:
 
 
 def _state(seen: Observation, items: tuple[Attention, ...]) -> str:
-    """A key of `core.words.STATES`."""
+    """A key of `core.formatting.STATES`."""
     if seen.foreign:
         return "foreign"
     state = seen.state

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
-from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import Point, VectorSpec
 from qdrant_admin.migration import compare
 from qdrant_admin.migration.checkpoint import Checkpoint
@@ -22,8 +22,8 @@ from qdrant_admin.migration.origins import Origins, mapped
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
-from qdrant_admin.migration.sources.base import Batch, Cursor, Source
 from qdrant_admin.migration.weather import Weather
+from qdrant_admin.sources.base import Batch, Cursor, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

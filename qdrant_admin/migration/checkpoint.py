@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.migration.reports import PlanReport
-from qdrant_admin.migration.sources.base import Cursor
+from qdrant_admin.sources.base import Cursor
+from qdrant_admin.state.store import StateStore
 
 
 class Checkpoint(Frozen):

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
-from qdrant_admin.migration.ids import keep_original, kept, map_id
-from qdrant_admin.migration.sources.base import Record
+from qdrant_admin.sources.base import Record
+from qdrant_admin.sources.ids import keep_original, kept, map_id
 
 MAX_PAYLOAD_BYTES = 30 * 1024 * 1024
 """Below the server's limit of 32 MiB a REST request, with room for the vector."""

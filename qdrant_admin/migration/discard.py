@@ -2,13 +2,13 @@
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Finished
-from qdrant_admin.core.history import recorded
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.alone import alone
 from qdrant_admin.migration.checkpoint import UnfinishedRun
 from qdrant_admin.migration.indexing import Indexing
 from qdrant_admin.migration.reports import DiscardReport
 from qdrant_admin.migration.run import check_same_server
+from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 

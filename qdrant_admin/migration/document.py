@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.document import Block, Code, Document, Facts, Heading, Items, Paragraph, Table, Words
 from qdrant_admin.migration import tell
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport
@@ -17,7 +17,7 @@ def document(report: MigrationReport, *, when: datetime | None = None) -> Docume
         report: what a migration left behind.
         when: its beginning, where it is known.
     """
-    verdict = words.state(report.verdict)
+    verdict = formatting.state(report.verdict)
     blocks: list[Block] = [Paragraph(tell.sentence(report)), _facts(report, when)]
     blocks += [_table(report)] if report.collections else []
     for one in report.collections:
@@ -32,7 +32,7 @@ def _facts(report: MigrationReport, when: datetime | None) -> Facts:
         "from": (Code(report.source), f" ({report.source_kind})"),
         "to": Code(report.target),
         "when": when.astimezone().strftime("%Y-%m-%d %H:%M %Z") if when else "",
-        "took": words.duration(report.seconds) + (", in more than one run" if report.resumed else ""),
+        "took": formatting.duration(report.seconds) + (", in more than one run" if report.resumed else ""),
         "checked": report.checks,
         "run": Code(report.run),
     }
@@ -43,8 +43,8 @@ def _table(report: MigrationReport) -> Table:
     rows = []
     for one in report.collections:
         name = one.target if one.source == one.target else f"{one.source} → {one.target}"
-        numbers = [words.number(getattr(one, figure)) for figure in _FIGURES]
-        rows.append((name, *numbers, words.state(one.verdict).text()))
+        numbers = [formatting.number(getattr(one, figure)) for figure in _FIGURES]
+        rows.append((name, *numbers, formatting.state(one.verdict).text()))
     return Table(("collection", *_FIGURES, "verdict"), tuple(rows), frozenset(_FIGURES))
 
 

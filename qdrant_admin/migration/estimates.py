@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.reports import Method, MigrationReport, PlanReport
-from qdrant_admin.migration.uri import parse
+from qdrant_admin.sources.uri import parse
+from qdrant_admin.state.store import StateStore
 
 _GUESSED: dict[Method, float] = {"stream": 20e6, "snapshot": 60e6}
 """Bytes a second, as a plan estimates bytes: what two shared cores did, both ends on the same machine."""

@@ -19,19 +19,19 @@ from qdrant_admin.core.errors import (
     StorageUnusable,
 )
 from qdrant_admin.core.events import Event, Events, Finished, StepFinished, StepStarted
-from qdrant_admin.core.history import recorded
-from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.formatting import counted, duration, size
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted, duration, size
 from qdrant_admin.database.canonical import SUM_MODULUS, hash_point
 from qdrant_admin.database.models import CollectionInfo, Point, VectorKind
 from qdrant_admin.database.names import safe_name
-from qdrant_admin.migration.sources.kinds import BUILT_IN, SourceKind, check_installed
-from qdrant_admin.migration.sources.own_layout import OwnLayout, sidecar
-from qdrant_admin.migration.sources.qdrant_server import spec_of
-from qdrant_admin.migration.sources.tables import START, rows_of
-from qdrant_admin.migration.uri import SourceUri
+from qdrant_admin.sources.files.own_layout import OwnLayout, sidecar
+from qdrant_admin.sources.files.tables import START, rows_of
+from qdrant_admin.sources.kinds import BUILT_IN, SourceKind, check_installed
+from qdrant_admin.sources.qdrant.server import spec_of
+from qdrant_admin.sources.uri import SourceUri
+from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:

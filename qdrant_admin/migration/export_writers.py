@@ -11,10 +11,10 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
-from qdrant_admin.migration.sources.jsonl import JsonLinesFile
-from qdrant_admin.migration.sources.own_layout import KEY, OwnLayout, column_of, sidecar
-from qdrant_admin.migration.sources.parquet import ParquetTable
-from qdrant_admin.migration.sources.tables import Table
+from qdrant_admin.sources.files.jsonl import JsonLinesFile
+from qdrant_admin.sources.files.own_layout import KEY, OwnLayout, column_of, sidecar
+from qdrant_admin.sources.files.parquet import ParquetTable
+from qdrant_admin.sources.files.tables import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa

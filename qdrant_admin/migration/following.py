@@ -12,10 +12,10 @@ from qdrant_admin.migration.catch_up import CatchUp
 from qdrant_admin.migration.origins import Origins, Recorded
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, PlanReport
-from qdrant_admin.migration.sources.base import Source
-from qdrant_admin.migration.sources.registry import open_source
-from qdrant_admin.migration.uri import parse
 from qdrant_admin.migration.weather import Weather
+from qdrant_admin.sources.base import Source
+from qdrant_admin.sources.registry import open_source
+from qdrant_admin.sources.uri import parse
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events, Notice
-from qdrant_admin.core.pace import Pace
-from qdrant_admin.core.store import StateStore
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.migration.reports import CollectionPlan
+from qdrant_admin.state.store import StateStore
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database

@@ -13,7 +13,7 @@ from qdrant_admin.migration.id_sets import State
 from qdrant_admin.migration.packing import Packer
 from qdrant_admin.migration.quality import Truth
 from qdrant_admin.migration.reports import CollectionPlan
-from qdrant_admin.migration.sources.base import Batch, CarriesWire, Columns, Cursor, Record, Source, WireBatch
+from qdrant_admin.sources.base import Batch, CarriesWire, Columns, Cursor, Record, Source, WireBatch
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database

@@ -8,7 +8,7 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.database import versions
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.migration.reports import Method, MethodChoice
-from qdrant_admin.migration.sources.base import Source
+from qdrant_admin.sources.base import Source
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
@@ -46,7 +46,7 @@ class Methods:
     @functools.cached_property
     def _servers(self) -> tuple[str, str]:
         """What about the two servers stands in the way; and what speaks for it."""
-        from qdrant_admin.migration.sources.qdrant_server import QdrantServer
+        from qdrant_admin.sources.qdrant.server import QdrantServer
 
         if not isinstance(self._source, QdrantServer):
             return "only a Qdrant server writes snapshots", ""
@@ -68,7 +68,7 @@ class Methods:
         return "", f"{words}: its files go over whole, with a checksum, and need not be indexed again"
 
     def _collection(self, name: str, target: CollectionInfo | None) -> str:
-        from qdrant_admin.migration.sources.qdrant_server import QdrantServer
+        from qdrant_admin.sources.qdrant.server import QdrantServer
 
         if target is not None:
             return "a snapshot would replace the collection that is there, with its settings and all"

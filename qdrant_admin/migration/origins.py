@@ -15,13 +15,13 @@ from typing import Any
 
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.errors import StorageUnusable
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.database.canonical import id_key
 from qdrant_admin.database.models import PointId
 from qdrant_admin.migration import checkpoint
-from qdrant_admin.migration.ids import map_id
-from qdrant_admin.migration.sources.base import Batch, CarriesWire, Cursor, Source, SourceCollection, Span, WireBatch
-from qdrant_admin.migration.uri import parse
+from qdrant_admin.sources.base import Batch, CarriesWire, Cursor, Source, SourceCollection, Span, WireBatch
+from qdrant_admin.sources.ids import map_id
+from qdrant_admin.sources.uri import parse
+from qdrant_admin.state.store import StateStore
 
 _ASK = 500
 """Ids a query: below SQLite's bound of variables."""

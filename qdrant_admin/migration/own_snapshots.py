@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotFound
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.database.snapshots import Snapshots
 from qdrant_admin.migration.alone import is_running
+from qdrant_admin.state.store import StateStore
 
 _NAMED_WITHIN = timedelta(seconds=30)
 """Between our asking and the server's naming lies a request, and a disk that is slow."""

@@ -11,8 +11,8 @@ from typing import Any
 from qdrant_admin.database import encoding
 from qdrant_admin.database.models import PointId, VectorSpec
 from qdrant_admin.migration.checks import sound
-from qdrant_admin.migration.ids import keep_original, kept, map_id
-from qdrant_admin.migration.sources.base import Columns
+from qdrant_admin.sources.base import Columns
+from qdrant_admin.sources.ids import keep_original, kept, map_id
 
 _SURELY_SMALL = 1 << 20
 """Bytes of a point that hold no payload too large for a request, however it is counted."""

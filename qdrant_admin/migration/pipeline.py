@@ -13,7 +13,7 @@ from functools import partial
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
-from qdrant_admin.migration.sources.base import Cursor
+from qdrant_admin.sources.base import Cursor
 
 _LOOK_SECONDS = 0.1
 """How long whoever watches the pipeline waits before looking around."""

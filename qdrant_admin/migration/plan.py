@@ -9,12 +9,12 @@ from pydantic import Field
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
+from qdrant_admin.core.formatting import counted, size
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted, size
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
-from qdrant_admin.migration import checkpoint, ids, staging
+from qdrant_admin.migration import checkpoint, staging
 from qdrant_admin.migration.compare import sample_of
 from qdrant_admin.migration.estimates import Estimates
 from qdrant_admin.migration.fit import misfits
@@ -28,10 +28,11 @@ from qdrant_admin.migration.reports import (
     Problem,
     RejectPolicy,
 )
-from qdrant_admin.migration.sources.base import WHOLE, Source, SourceCollection, Span, mark_of, no_such_collection
-from qdrant_admin.migration.sources.kinds import UNTESTED, kind_of
-from qdrant_admin.migration.sources.registry import open_source
-from qdrant_admin.migration.uri import SourceUri, command, parse
+from qdrant_admin.sources import ids
+from qdrant_admin.sources.base import WHOLE, Source, SourceCollection, Span, mark_of, no_such_collection
+from qdrant_admin.sources.kinds import UNTESTED, kind_of
+from qdrant_admin.sources.registry import open_source
+from qdrant_admin.sources.uri import SourceUri, command, parse
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:

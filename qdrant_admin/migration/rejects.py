@@ -13,15 +13,13 @@ from typing import Any
 
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.errors import Failed
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import Sparse, Vector
 from qdrant_admin.migration.checks import Refusal
-from qdrant_admin.migration.ids import WORDS_FOLDING, canonical_uuid
 from qdrant_admin.migration.reports import PlanReport, Reject
-
-HEAD = "qdrant_admin_rejects"
-"""The key by which the first line is told from a record."""
+from qdrant_admin.sources.files.reject_file import HEAD
+from qdrant_admin.sources.ids import WORDS_FOLDING, canonical_uuid
 
 
 class RejectFile:

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any, Literal
 
+from qdrant_admin.core.formatting import counted, duration, number
 from qdrant_admin.core.reports import Frozen, Report
-from qdrant_admin.core.words import counted, duration, number
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
-from qdrant_admin.migration.sources.base import WHOLE, Span
+from qdrant_admin.sources.base import WHOLE, Span
 
 ConflictPolicy = Literal["fail", "skip", "overwrite", "rename"]
 RejectPolicy = Literal["continue", "fail"]

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, DiskFull, Failed, Refused, RequestRejected
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
-from qdrant_admin.core.history import recorded
-from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.formatting import counted, size
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted, size
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration import checkpoint, compare, snapshot, staging
 from qdrant_admin.migration.alone import alone
@@ -30,13 +29,14 @@ from qdrant_admin.migration.reports import (
     PlanReport,
     Verdict,
 )
-from qdrant_admin.migration.sources.base import WHOLE, Source, mark_of
-from qdrant_admin.migration.sources.registry import open_source
 from qdrant_admin.migration.stream import Copier
 from qdrant_admin.migration.task import Task
-from qdrant_admin.migration.uri import command, parse
 from qdrant_admin.migration.verify import Verifier
 from qdrant_admin.migration.weather import Weather
+from qdrant_admin.sources.base import WHOLE, Source, mark_of
+from qdrant_admin.sources.registry import open_source
+from qdrant_admin.sources.uri import command, parse
+from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -82,8 +82,9 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
         except DiskFull as error:
             raise run.short_of_room(error) from error
         except AdminError as error:
-            error.fix = error.fix or run.how_to_resume
-            raise
+            if error.fix:
+                raise
+            raise error.with_fix(run.how_to_resume) from error
         finally:
             run.following.close()
 

@@ -22,16 +22,16 @@ from qdrant_admin.core.errors import (
     Unsupported,
 )
 from qdrant_admin.core.events import Events, Notice, Progress
-from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.formatting import counted, number
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted, number
 from qdrant_admin.database.snapshots import Snapshot
 from qdrant_admin.migration import own_snapshots
 from qdrant_admin.migration.origins import Recorded
-from qdrant_admin.migration.sources.qdrant_server import QdrantServer
 from qdrant_admin.migration.stream import Copier
 from qdrant_admin.migration.task import Task
 from qdrant_admin.migration.weather import PASSING
+from qdrant_admin.sources.qdrant.server import QdrantServer
 
 RESTORING = "restoring"
 """As the cursor of a checkpoint: from here on the target holds what we sent there, whole or not."""

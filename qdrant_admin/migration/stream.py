@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from qdrant_admin.core.errors import AdminError, BadInput, RateLimited, RequestRejected
 from qdrant_admin.core.events import Events, Notice
-from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted
 from qdrant_admin.database.models import Point, Sparse
 from qdrant_admin.migration.checks import Checked, Checker, Refusal
 from qdrant_admin.migration.load import MAX_OCTETS, SLOW_SECONDS, Load
 from qdrant_admin.migration.packing import Packer
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
-from qdrant_admin.migration.sources.base import Batch, CarriesWire, Cursor, Record, WireBatch
 from qdrant_admin.migration.task import Task
 from qdrant_admin.migration.weather import PASSING
+from qdrant_admin.sources.base import Batch, CarriesWire, Cursor, Record, WireBatch
 
 _FIELD_GUESS = 16
 """Bytes of a payload value that is no text."""

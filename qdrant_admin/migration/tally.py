@@ -8,7 +8,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.database.canonical import id_of_key
 from qdrant_admin.migration.id_sets import Id, IdSet
 from qdrant_admin.migration.looking import Named, Seen
-from qdrant_admin.migration.sources.base import Cursor
+from qdrant_admin.sources.base import Cursor
 
 _NAMES = 10_000
 """Ids of which the source's own spelling is kept, until it is sure that they differ. Of more, the target's is told."""

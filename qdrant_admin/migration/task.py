@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.pace import Pace
-from qdrant_admin.core.store import StateStore
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, Method
-from qdrant_admin.migration.sources.base import Source
 from qdrant_admin.migration.weather import Weather
+from qdrant_admin.sources.base import Source
+from qdrant_admin.state.store import StateStore
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database

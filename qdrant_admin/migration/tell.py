@@ -3,7 +3,7 @@
 import shlex
 from typing import NamedTuple
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.text import plain
 from qdrant_admin.migration.reports import EXACT_LEAST, CollectionPlan, CollectionResult, MigrationReport, PlanReport
 
@@ -68,11 +68,11 @@ def sentence(report: MigrationReport) -> str:
 
 
 def _verified(report: MigrationReport) -> str:
-    read = words.counted(sum(one.read for one in report.collections), "point")
+    read = formatting.counted(sum(one.read for one in report.collections), "point")
     sampled = [one.sampled for one in report.collections if one.sampled is not None]
     if not sampled:
         return f"All {read} arrived, and every one is what it was at the source."
-    looked = words.counted(sum(sampled), "point")
+    looked = formatting.counted(sum(sampled), "point")
     return f"All {read} arrived. The content of {looked} was compared, and is what it was at the source."
 
 
@@ -82,7 +82,7 @@ def _differences(report: MigrationReport) -> str:
         (sum(len(one.different) for one in report.collections), "different"),
         (sum(one.rejected for one in report.collections), "rejected"),
     )
-    return ", ".join(f"{words.number(count)} {word}" for count, word in counts if count)
+    return ", ".join(f"{formatting.number(count)} {word}" for count, word in counts if count)
 
 
 def next_steps(report: MigrationReport) -> list[Step]:
@@ -159,7 +159,11 @@ def action(one: CollectionPlan) -> str:
     if one.alias and one.action != "skip":
         return "is filled beside, then switched" if one.replaces else "is filled, then given its name"
     there = (
-        f", {words.number(one.target_points)} there" if one.target_points else ", empty" if one.target_exists else ""
+        f", {formatting.number(one.target_points)} there"
+        if one.target_points
+        else ", empty"
+        if one.target_exists
+        else ""
     )
     return f"{ACTIONS[one.action]}{there}"
 
@@ -177,7 +181,7 @@ def how(plan: PlanReport) -> list[tuple[str, str]]:
         *[("ids", text) for text in dict.fromkeys(one.ids for one in taken if one.ids)],
         *[("payload", text) for text in dict.fromkeys(one.payload for one in taken if one.payload)],
         ("time", takes(plan)),
-        ("space", f"about {words.size(needed)}" if needed else ""),
+        ("space", f"about {formatting.size(needed)}" if needed else ""),
     ]
     return [(label, text) for label, text in rows if text]
 
@@ -189,8 +193,8 @@ def takes(plan: PlanReport) -> str:
     if not known or len(known) != len(taken):
         return ""
     runs = min(one.estimated_from for one in taken)
-    told = f"as {words.counted(runs, 'earlier run')} went" if runs else "a first guess"
-    return f"about {words.duration(sum(known))}, {told}"
+    told = f"as {formatting.counted(runs, 'earlier run')} went" if runs else "a first guess"
+    return f"about {formatting.duration(sum(known))}, {told}"
 
 
 def catch_up(plan: PlanReport) -> str:
@@ -202,7 +206,7 @@ def _verify(plan: PlanReport) -> str:
     sample = plan.verify.removeprefix("sample:")
     if sample == plan.verify:
         return VERIFY["full"]
-    return f"every id is compared, and the content of {words.counted(int(sample), 'point')} a collection"
+    return f"every id is compared, and the content of {formatting.counted(int(sample), 'point')} a collection"
 
 
 def _copy(plan: PlanReport, one: CollectionPlan) -> str:
@@ -210,8 +214,8 @@ def _copy(plan: PlanReport, one: CollectionPlan) -> str:
     why = f" ({one.method_why})" if told else ""
     if one.method == "snapshot":
         return f"as a snapshot{why}"
-    requests = words.counted(1 if one.in_order else plan.workers, "request")
-    return f"at most {words.counted(plan.batch_size, 'point')} a request, {requests} at a time{why}"
+    requests = formatting.counted(1 if one.in_order else plan.workers, "request")
+    return f"at most {formatting.counted(plan.batch_size, 'point')} a request, {requests} at a time{why}"
 
 
 def asides(one: CollectionResult) -> list[str]:
@@ -220,16 +224,16 @@ def asides(one: CollectionResult) -> list[str]:
     if one.method == "snapshot":
         facts.append("copied as a snapshot")
     if one.bytes:
-        facts.append(f"{words.size(one.bytes)} sent")
+        facts.append(f"{formatting.size(one.bytes)} sent")
     if one.retries:
-        facts.append(f"taken up again {words.counted(one.retries, 'time')} while somebody did not answer")
+        facts.append(f"taken up again {formatting.counted(one.retries, 'time')} while somebody did not answer")
     if one.passes:
-        facts.append(f"caught up in {words.counted(one.passes, 'pass', 'passes')}: {_caught_up(one)}")
+        facts.append(f"caught up in {formatting.counted(one.passes, 'pass', 'passes')}: {_caught_up(one)}")
     if one.search_quality is not None and one.search_quality >= EXACT_LEAST:  # below that the note says so
         facts.append(f"a search finds {one.search_quality * 100:.0f} % of what it found at the source")
     return [text for text in (one.note, ", ".join(facts)) if text]
 
 
 def _caught_up(one: CollectionResult) -> str:
-    deleted = f", {words.number(one.deleted)} deleted" if one.deleted else ""
-    return f"{words.counted(one.caught_up, 'point')} written{deleted}"
+    deleted = f", {formatting.number(one.deleted)} deleted" if one.deleted else ""
+    return f"{formatting.counted(one.caught_up, 'point')} written{deleted}"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
-from qdrant_admin.core.pace import Pace
-from qdrant_admin.core.words import counted, number
+from qdrant_admin.core.formatting import counted, number
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.database.canonical import id_key
 from qdrant_admin.database.models import Floats, VectorSpec
 from qdrant_admin.migration import checkpoint, quality
@@ -22,9 +22,9 @@ from qdrant_admin.migration.looking import Looker, Piece, Seen
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.quality import Quality, Truth
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
-from qdrant_admin.migration.sources.base import Searches, Source, mark_of
 from qdrant_admin.migration.tally import Tally
 from qdrant_admin.migration.weather import PASSING, Weather
+from qdrant_admin.sources.base import Searches, Source, mark_of
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database

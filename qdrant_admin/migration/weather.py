@@ -6,7 +6,7 @@ from collections.abc import Callable
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, DiskFull, RateLimited, ServerNotReady, ServerTrouble, ServerUnreachable
 from qdrant_admin.core.events import Events, Notice
-from qdrant_admin.core.words import duration
+from qdrant_admin.core.formatting import duration
 
 PASSING = (ServerUnreachable, ServerNotReady, ServerTrouble)
 """Faults that may go away by themselves."""

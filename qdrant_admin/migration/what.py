@@ -10,14 +10,14 @@ from pathlib import Path
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.events import Events, Finished, StepFinished, StepStarted
+from qdrant_admin.core.formatting import counted, size
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted, size
 from qdrant_admin.database.snapshots import restoring_command
-from qdrant_admin.migration.detect import Found, look
 from qdrant_admin.migration.holders import Holder, Holders, holders_of
-from qdrant_admin.migration.sources.registry import open_source
-from qdrant_admin.migration.uri import SourceUri, command
+from qdrant_admin.sources.detect import Found, look
+from qdrant_admin.sources.registry import open_source
+from qdrant_admin.sources.uri import SourceUri, command
 
 CHEAP_BYTES = 256 * 1024 * 1024
 """Up to this size its records are counted; a plan counts whatever the size."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted
 from qdrant_admin.persistence.reports import BaselineCheck, CollectionCheck, Side, Verdict, VerifyReport
 
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from qdrant_admin.core.errors import AdminError, NotFound
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.state.store import StateStore
 
 
 def remember(store: StateStore, url: str, names: tuple[str, ...]) -> None:

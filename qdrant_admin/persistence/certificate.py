@@ -1,6 +1,6 @@
 """The report of a check as a document to keep or to hand on: the verdict first, then what it rests on."""
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.document import Block, Code, Document, Facts, Heading, Items, Paragraph, Table, Words
 from qdrant_admin.persistence.crash_certificate import crash_certificate
 from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, Side, VerifyReport
@@ -11,7 +11,7 @@ def certificate(report: VerifyReport | CrashReport) -> Document:
     """Everything that a report says, for people."""
     if isinstance(report, CrashReport):
         return crash_certificate(report)
-    verdict = words.state(report.verdict)
+    verdict = formatting.state(report.verdict)
     blocks: list[Block] = [Paragraph(sentence(report)), _facts(report)]
     blocks += _rounds(report)
     blocks += [Heading("Collections"), _collections(report.collections)] if report.collections else []
@@ -25,19 +25,19 @@ def certificate(report: VerifyReport | CrashReport) -> Document:
 
 
 def _facts(report: VerifyReport) -> Facts:
-    back = words.duration(report.ready_seconds) if report.ready_seconds is not None else ""
+    back = formatting.duration(report.ready_seconds) if report.ready_seconds is not None else ""
     rows: dict[str, Words] = {
         "when": report.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
         "server": f"Qdrant {report.server_version}" if report.server_version else "",
         "profile": report.profile,
         "storage": report.storage,
-        "on disk": "" if report.storage_bytes is None else words.size(report.storage_bytes),
+        "on disk": "" if report.storage_bytes is None else formatting.size(report.storage_bytes),
         "server was": DONE[report.how],
         "ready again after": back,
         "checked": report.checks,
         "likely cause": report.cause,
         "do now": Code(report.fix),
-        "took": words.duration(report.seconds),
+        "took": formatting.duration(report.seconds),
     }
     return Facts(tuple((label, value) for label, value in rows.items() if value))
 
@@ -48,8 +48,8 @@ def _rounds(report: VerifyReport) -> list[Block]:
     rows = tuple(
         (
             DONE[one.how],
-            "" if one.ready_seconds is None else words.duration(one.ready_seconds),
-            words.state(one.verdict).text(),
+            "" if one.ready_seconds is None else formatting.duration(one.ready_seconds),
+            formatting.state(one.verdict).text(),
         )
         for one in report.rounds
     )
@@ -61,7 +61,7 @@ def _baseline(report: VerifyReport) -> list[Block]:
     if found is None:
         return []
     when = f"{found.at.astimezone():%Y-%m-%d %H:%M}"
-    told = f"{words.state(found.verdict).text()}: {found.reason or 'everything is as it was then'}"
+    told = f"{formatting.state(found.verdict).text()}: {found.reason or 'everything is as it was then'}"
     return [Heading(f"Since {when}"), Paragraph(told), _collections(found.collections, "then", "now")]
 
 
@@ -71,7 +71,7 @@ def _collections(checks: tuple[CollectionCheck, ...], before: str = "before", af
             check.name,
             _points(check.before),
             _points(check.after),
-            words.state(check.verdict).text().replace(" ", "\u00a0"),
+            formatting.state(check.verdict).text().replace(" ", "\u00a0"),
             " → ".join(dict.fromkeys(side.digest for side in (check.before, check.after) if side)),
         )
         for check in checks
@@ -82,23 +82,23 @@ def _collections(checks: tuple[CollectionCheck, ...], before: str = "before", af
 def _differences(check: CollectionCheck) -> list[Block]:
     if not (check.settings or check.points):
         return []
-    rows = tuple((one.id, words.state(one.what).text(), one.detail) for one in check.points)
+    rows = tuple((one.id, formatting.state(one.what).text(), one.detail) for one in check.points)
     blocks: list[Block] = [Heading(check.name)]
     blocks += [Items(check.settings)] if check.settings else []
     blocks += [Table(("point", "is", "what of it"), rows)] if rows else []
     left = check.missing + check.changed + check.extra - len(rows)
-    return [*blocks, Paragraph(f"{words.counted(left, 'point')} more differ.")] if rows and left > 0 else blocks
+    return [*blocks, Paragraph(f"{formatting.counted(left, 'point')} more differ.")] if rows and left > 0 else blocks
 
 
 def _phases(report: VerifyReport) -> list[Block]:
     if not report.phases:
         return []
     rows = tuple(
-        (one.name.replace("_", " "), one.at.astimezone().strftime("%H:%M:%S"), words.duration(one.seconds))
+        (one.name.replace("_", " "), one.at.astimezone().strftime("%H:%M:%S"), formatting.duration(one.seconds))
         for one in report.phases
     )
     return [Heading("How it went"), Table(("step", "began", "took"), rows, frozenset({"took"}))]
 
 
 def _points(side: Side | None) -> str:
-    return "absent" if side is None else words.number(side.points)
+    return "absent" if side is None else formatting.number(side.points)

@@ -17,8 +17,7 @@ from qdrant_admin.core import canary
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, Progress, StepFinished, StepStarted
-from qdrant_admin.core.history import recorded
-from qdrant_admin.core.words import counted, duration
+from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence import canaries
@@ -29,6 +28,7 @@ from qdrant_admin.persistence.preconditions import check_health, check_server
 from qdrant_admin.persistence.reports import CrashLoss, CrashReport, Cycle
 from qdrant_admin.persistence.survey import barrier
 from qdrant_admin.server.runtime import RestartHow
+from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 STEP = "crash"

@@ -14,7 +14,7 @@ import numpy as np
 from qdrant_admin.core import canary
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event, StepFinished, StepStarted
-from qdrant_admin.core.words import counted
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.persistence import canaries

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.jsonable import jsonable
-from qdrant_admin.core.words import counted
+from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.serialization import jsonable
 from qdrant_admin.database.fingerprint import NOT_A_SETTING, Comparison, Fingerprint, compare
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import PointId

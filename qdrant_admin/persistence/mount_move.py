@@ -9,11 +9,10 @@ from qdrant_admin.config.file import write_profile
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Failed, Refused
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
-from qdrant_admin.core.history import recorded
-from qdrant_admin.core.jsonable import to_json
+from qdrant_admin.core.formatting import size
 from qdrant_admin.core.locks import Held, holding
-from qdrant_admin.core.pace import Pace
-from qdrant_admin.core.words import size
+from qdrant_admin.core.progress import Pace
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
@@ -26,6 +25,7 @@ from qdrant_admin.server.docker import move_record
 from qdrant_admin.server.docker.relocation import Relocation, go_on, relocation
 from qdrant_admin.server.docker.relocation_plan import Room, refuse_cramped
 from qdrant_admin.server.runtime import RuntimeState
+from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 _STEPS = (

@@ -1,7 +1,7 @@
 """The reports of a move of the data to a volume. Field names are a contract with scripts."""
 
+from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.core.reports import Report
-from qdrant_admin.core.words import counted, duration
 from qdrant_admin.persistence.reports import CollectionCheck, Proof
 
 

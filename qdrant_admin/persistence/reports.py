@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Literal
 
+from qdrant_admin.core.formatting import counted, duration, number
 from qdrant_admin.core.reports import Frozen, Report
-from qdrant_admin.core.words import counted, duration, number
 
 VerifyHow = Literal["graceful", "kill", "recreate", "pause", "engine", "all", "none"]
 """`all`: every way that this server can be restarted in, one after the other, until something is not as it was; but

@@ -8,8 +8,8 @@ from qdrant_admin.core import canary
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AccessDenied, AdminError, Cancelled, NotFound, ServerUnreachable
 from qdrant_admin.core.events import Event, Notice, StepFinished, StepStarted
-from qdrant_admin.core.pace import Pace
-from qdrant_admin.core.words import counted
+from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.database.fingerprint import Fingerprint, Reading
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.sampling import Sample

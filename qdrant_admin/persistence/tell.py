@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.persistence.reports import CrashReport, VerifyHow, VerifyReport
 
 DONE: Mapping[VerifyHow, str] = {
@@ -21,9 +21,9 @@ def sentence(report: VerifyReport) -> str:
     if report.verdict != "persisted" or not report.collections:
         return report.reason or report.summary()
     points = sum(check.after.points for check in report.collections if check.after)
-    held = f"{words.counted(len(report.collections), 'collection')} and {words.counted(points, 'point')}"
+    held = f"{formatting.counted(len(report.collections), 'collection')} and {formatting.counted(points, 'point')}"
     if report.sample:
-        held = f"{held}, as far as every id and a sample of {words.counted(report.sample, 'point')} each can tell,"
+        held = f"{held}, as far as every id and a sample of {formatting.counted(report.sample, 'point')} each can tell,"
     if report.baseline is not None:
         held = f"{held} are exactly what they were at {report.baseline.at.astimezone():%Y-%m-%d %H:%M}, and"
     if report.how == "none":
@@ -33,10 +33,10 @@ def sentence(report: VerifyReport) -> str:
 
 def crash_sentence(report: CrashReport) -> str:
     """The verdict of a crash test in one plain sentence."""
-    kills = words.counted(sum(one.how == "kill" for one in report.cycles), "kill")
+    kills = formatting.counted(sum(one.how == "kill" for one in report.cycles), "kill")
     if report.verdict == "persisted":
         return f"Everything that was acknowledged was there after each of {kills}."
     if report.verdict == "lost":
-        changes = words.counted(report.lost, "acknowledged change")
+        changes = formatting.counted(report.lost, "acknowledged change")
         return f"{changes} {'was' if report.lost == 1 else 'were'} gone after {kills}."
     return report.reason or "The test could not be finished, so nothing is claimed."

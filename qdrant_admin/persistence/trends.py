@@ -5,10 +5,10 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from qdrant_admin.core.formatting import counted, duration, size
 from qdrant_admin.core.reports import Frozen, Report
-from qdrant_admin.core.store import StateStore
-from qdrant_admin.core.words import counted, duration, size
 from qdrant_admin.persistence.reports import Verdict, VerifyHow, VerifyReport
+from qdrant_admin.state.store import StateStore
 
 
 class TrendPoint(Frozen):

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, Refused
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, StepFinished, StepStarted
-from qdrant_admin.core.history import recorded
-from qdrant_admin.core.jsonable import to_json
-from qdrant_admin.core.words import counted
+from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle import pending
 from qdrant_admin.lifecycle.commands import command
@@ -27,6 +26,7 @@ from qdrant_admin.persistence.reports import FreshCheck, Phase, Round, VerifyRep
 from qdrant_admin.persistence.survey import Survey, barrier, moved, read_counters, take
 from qdrant_admin.server.decode import decode_log, latest_start
 from qdrant_admin.server.runtime import Diagnosis, RestartHow, RuntimeState
+from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 __all__ = ["VerifyOptions", "verify"]

@@ -16,9 +16,9 @@ from qdrant_admin.config.environment import is_loopback
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput, NotQdrant, ServerNotReady
 from qdrant_admin.core.events import Events, LogLines, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.core.formatting import duration
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import duration
 from qdrant_admin.server.decode import decode_log, strip_colours
 from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import Diagnosis, RuntimeState, ServerRuntime

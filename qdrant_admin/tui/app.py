@@ -15,7 +15,7 @@ How to add a screen
    does not show a toast as well. Pause, resume and stop: `self.admin.jobs.pause(view.id)`, `.resume`, `.cancel`.
 5. Text: `look.text/line/lines/state/key/bar/spark` make `Content` for `Plain` (our Static); `look.cell/state_cell` make
    rich Text for DataTable and Tree. Never hand a `str` from outside to a widget: it would be parsed as markup.
-   Figures and states come from `core.words` only.
+   Figures and states come from `core.formatting` only.
 6. Designed states: `widgets.states.loading/empty/failure` into a `StatePanel`. Questions: `dialogs.ConfirmDialog`
    (with `typed=NAME` where something would be destroyed) through `self.app.push_screen(dialog, callback)`.
 7. A snapshot for each designed state with the `snap` fixture (`tests/tui/conftest.py`), at 80x24 and 120x40, and a look
@@ -33,12 +33,12 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
-from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.core.text import plain
+from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
 from qdrant_admin.tui.commands import AdminCommands
 from qdrant_admin.tui.jobs import Jobs, JobStirred, JobView
@@ -296,7 +296,7 @@ class AdminApp(App[int]):
         if view.failure is not None and not view.failure.cancelled:
             self.toast_error(AdminError(view.failure.what, why=view.failure.why, fix=view.failure.fix))
             return
-        state = words.state("cancelled" if view.failure else view.verdict)
+        state = formatting.state("cancelled" if view.failure else view.verdict)
         said = view.report.summary() if view.report else ""
         shown = f"{state.text(ascii_only=look.ascii_only())}  {said}".strip()
         bad = state.tone in {"warn", "bad"}

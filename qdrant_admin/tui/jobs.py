@@ -125,7 +125,7 @@ class JobView:
 
     @property
     def verdict(self) -> str:
-        """A key of `core.words.STATES` for the job as a whole."""
+        """A key of `core.formatting.STATES` for the job as a whole."""
         if self.report is not None:
             return self.report.verdict_word
         return {"running": "running", "paused": "paused", "stopping": "running"}.get(self.state, self.state)

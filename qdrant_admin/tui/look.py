@@ -12,9 +12,9 @@ from rich.text import Text
 from textual.content import Content
 from textual.style import Style
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
+from qdrant_admin.core.formatting import Tone
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import Tone
 
 TONE_STYLES: dict[Tone, str] = {
     "good": "$text-success",
@@ -74,14 +74,14 @@ def lines(*rows: Content) -> Content:
 
 def state(key: str, word: str = "") -> Content:
     """Symbol, word and colour of a state; `word` says it differently where the sentence asks for it."""
-    known = words.state(key)
+    known = formatting.state(key)
     shown = known._replace(word=plain(word or known.word))
     return Content.styled(glyphs(shown.text(ascii_only=ascii_only())), TONE_STYLES[known.tone])
 
 
 def symbol(key: str) -> Content:
     """Only the symbol of a state, in its colour: for places where the word stands beside it anyway."""
-    known = words.state(key)
+    known = formatting.state(key)
     return Content.styled(known.ascii if ascii_only() else known.symbol, TONE_STYLES[known.tone])
 
 
@@ -118,8 +118,8 @@ def fit(content: Content, width: int, *, right: bool = False) -> Content:
 
 def spark(values: Sequence[float], width: int, *, top: float | None = None, style: str = "$accent") -> Content:
     """The last `width` values as small bars from zero to `top` (their own maximum by default); blank on the left."""
-    drawn = words.sparkline(list(values)[-width:], ascii_only=ascii_only(), top=top)
-    floor = words.sparkline([0.0], ascii_only=ascii_only()) * (width - len(drawn))
+    drawn = formatting.sparkline(list(values)[-width:], ascii_only=ascii_only(), top=top)
+    floor = formatting.sparkline([0.0], ascii_only=ascii_only()) * (width - len(drawn))
     return Content.assemble((floor, "$line"), (drawn, style))
 
 
@@ -127,7 +127,7 @@ def chart(
     values: Sequence[float], width: int, rows: int, *, top: float | None = None, style: str = "$accent"
 ) -> list[Content]:
     """As `spark`, but several rows high, the uppermost row first."""
-    bars = words.ASCII_BARS if ascii_only() else words.BARS
+    bars = formatting.ASCII_BARS if ascii_only() else formatting.BARS
     shown = list(values)[-width:]
     highest = max(top or 0.0, max(shown, default=0.0)) or 1.0
     eighths = [max(1, round(value / highest * rows * len(bars))) for value in shown]
@@ -170,14 +170,14 @@ def cell(value: object, style: str = "", variables: Mapping[str, str] | None = N
 
 def state_cell(key_: str, variables: Mapping[str, str], word: str = "") -> Text:
     """Symbol, word and colour of a state for a DataTable."""
-    known = words.state(key_)
+    known = formatting.state(key_)
     shown = known._replace(word=plain(word or known.word))
     return cell(shown.text(ascii_only=ascii_only()), TONE_STYLES[known.tone], variables)
 
 
 def symbol_cell(key_: str, variables: Mapping[str, str]) -> Text:
     """Only the symbol of a state, where a word in the same row says it too."""
-    known = words.state(key_)
+    known = formatting.state(key_)
     return cell(known.ascii if ascii_only() else known.symbol, TONE_STYLES[known.tone], variables)
 
 

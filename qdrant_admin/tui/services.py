@@ -15,7 +15,7 @@ from qdrant_admin.config.settings import Settings, load_settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.reports import Report
-from qdrant_admin.core.store import HistoryEntry, StateStore
+from qdrant_admin.state.store import HistoryEntry, StateStore
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -337,8 +337,8 @@ class Services:
 
     def look_at(self, path: Path) -> tuple[str, str]:
         """The URI that reads a file or folder, empty when nothing does; and what it is, in words."""
-        from qdrant_admin.migration.detect import look
-        from qdrant_admin.migration.uri import SourceUri
+        from qdrant_admin.sources.detect import look
+        from qdrant_admin.sources.uri import SourceUri
 
         found = look(path)
         uri = str(SourceUri(scheme=found.scheme, path=found.place or path)) if found.scheme else ""
@@ -383,7 +383,7 @@ class Services:
         Raises:
             BadInput: the folder cannot be written to.
         """
-        from qdrant_admin.core.jsonable import to_json
+        from qdrant_admin.core.serialization import to_json
 
         return _write(f"qdrant-admin-{name}.json", to_json(report, indent=2) + "\n")
 

@@ -8,7 +8,7 @@ from textual.screen import Screen
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
-from qdrant_admin.core.store import HistoryEntry
+from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import Jobs, JobView
 from qdrant_admin.tui.preferences import Preferences
 from qdrant_admin.tui.server_watch import ServerWatch

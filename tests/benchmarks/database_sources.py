@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from qdrant_admin.migration.sources.registry import open_source
-from qdrant_admin.migration.uri import parse
+from qdrant_admin.sources.registry import open_source
+from qdrant_admin.sources.uri import parse
 from tests.support.postgres import PASSWORD, Postgres
 from tests.support.redis_server import RedisServer
 

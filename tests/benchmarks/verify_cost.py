@@ -22,11 +22,11 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
 from qdrant_admin.migration.run import migrate
-from qdrant_admin.migration.sources.base import Source
-from qdrant_admin.migration.sources.registry import open_source
-from qdrant_admin.migration.uri import parse
 from qdrant_admin.migration.verify import Verifier
 from qdrant_admin.migration.weather import Weather
+from qdrant_admin.sources.base import Source
+from qdrant_admin.sources.registry import open_source
+from qdrant_admin.sources.uri import parse
 from tests.benchmarks.bare import scrolled
 from tests.benchmarks.fingerprint_rate import NAME, fill
 from tests.migration.support import last, planned, workspace

@@ -8,8 +8,8 @@ from pydantic import SecretStr
 from qdrant_admin.config.file import read_profiles
 from qdrant_admin.config.places import config_file, state_file
 from qdrant_admin.config.secrets import read_key, store_key
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.lifecycle.reports import DoctorReport
+from qdrant_admin.state.store import StateStore
 from tests.cli.conftest import Run
 from tests.tui.canned_data import PERSISTED, VERIFIED
 

@@ -11,7 +11,6 @@ from qdrant_admin.cli.following import following
 from qdrant_admin.cli.tables import entries, picture
 from qdrant_admin.collections.reports import CollectionReport, CollectionsReport, PointsReport, ShownPoint
 from qdrant_admin.core.reports import Report
-from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorSpec
 from qdrant_admin.lifecycle.reports import Attention, Check, DoctorReport, DownReport, StatsReport, StatusReport
 from qdrant_admin.migration.reports import (
@@ -24,6 +23,7 @@ from qdrant_admin.migration.reports import (
 )
 from qdrant_admin.persistence.reports import CollectionCheck, PointDifference, Side, VerifyReport
 from qdrant_admin.server.runtime import Storage
+from qdrant_admin.state.store import HistoryEntry
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 EVIL = "[/oops]\x1b[31m"

@@ -19,9 +19,9 @@ from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import BadInput, NotFound, RequestRejected
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, Sparse, VectorSpec
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.support.real import Server
 

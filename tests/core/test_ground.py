@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qdrant_admin.core import errors
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, ExitCode
-from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from qdrant_admin.core.events import Finished
-from qdrant_admin.core.jsonable import to_json
 from qdrant_admin.core.reports import Report
+from qdrant_admin.core.serialization import to_json
 
 
 class Strange(Report):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from qdrant_admin.core.events import Progress
-from qdrant_admin.core.pace import EVIDENCE_SECONDS, Pace
+from qdrant_admin.core.progress import EVIDENCE_SECONDS, Pace
 
 
 class Clock:

@@ -10,10 +10,10 @@ import pytest
 
 from qdrant_admin.core.errors import Cancelled, NotFound, StorageUnusable, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice, StepStarted
-from qdrant_admin.core.history import recorded
 from qdrant_admin.core.reports import Report
-from qdrant_admin.core.store import StateStore
-from qdrant_admin.core.store_schema import STEPS, SchemaStep
+from qdrant_admin.state.history import recorded
+from qdrant_admin.state.schema import STEPS, SchemaStep
+from qdrant_admin.state.store import StateStore
 
 
 class Found(Report):

@@ -16,13 +16,13 @@ from qdrant_admin.config.settings import load_settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Cancelled, Refused, SourceUnreadable
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepStarted
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.demo import profile, sample
 from qdrant_admin.demo.reports import DemoReport
 from qdrant_admin.demo.story import demo
 from qdrant_admin.server.discard import discard
 from qdrant_admin.server.health import wait_answering
 from qdrant_admin.server.native.runtime import NativeRuntime
+from qdrant_admin.state.store import StateStore
 from tests.support.real import binary
 
 pytestmark = pytest.mark.server

@@ -6,7 +6,7 @@ import pytest
 
 from qdrant_admin.config.places import state_file
 from qdrant_admin.config.settings import load_settings
-from qdrant_admin.core.store import StateStore
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 
 Opens = Callable[..., Workspace]

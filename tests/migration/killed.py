@@ -17,18 +17,18 @@ from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Finished, Progress, StepStarted
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.migration.checkpoint import unfinished
 from qdrant_admin.migration.plan import PlanOptions, plan
 from qdrant_admin.migration.run import migrate, resume
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.migration.support import last
 
 _WANTED = (
     "qdrant_admin.database.grpc_points",
-    "qdrant_admin.migration.sources.chroma_directory",
-    "qdrant_admin.migration.sources.qdrant_local",
-    "qdrant_admin.migration.sources.qdrant_server",
+    "qdrant_admin.sources.chroma.directory",
+    "qdrant_admin.sources.qdrant.local",
+    "qdrant_admin.sources.qdrant.server",
 )
 
 

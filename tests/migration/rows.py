@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import feather, ipc
 
-from qdrant_admin.migration.sources.base import Cursor, Record, SourceCollection
-from qdrant_admin.migration.sources.registry import open_source
-from qdrant_admin.migration.uri import parse
+from qdrant_admin.sources.base import Cursor, Record, SourceCollection
+from qdrant_admin.sources.registry import open_source
+from qdrant_admin.sources.uri import parse
 
 _SCHEMES = {"stream": "arrow", "feather": "arrow", "json": "jsonl", "jsonl.gz": "jsonl", "npz": "npy"}
 Rows = Sequence[Mapping[str, Any]]

@@ -15,14 +15,14 @@ from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Finished
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.migration.plan import PlanOptions, plan
 from qdrant_admin.migration.reports import MigrationReport, PlanReport
 from qdrant_admin.migration.run import migrate
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.support.real import Server
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "sources" / "data"
 
 
 def workspace(server: Server, *, prefix: str = "") -> Workspace:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from qdrant_admin.database.models import Point, Sparse, VectorSpec
 from qdrant_admin.migration.checks import Checked, Checker, payload_reason
 from qdrant_admin.migration.compare import same
-from qdrant_admin.migration.ids import NAMESPACE, map_id
-from qdrant_admin.migration.sources.base import Record
+from qdrant_admin.sources.base import Record
+from qdrant_admin.sources.ids import NAMESPACE, map_id
 
 COSINE = VectorSpec(size=4, distance="Cosine")
 DOT = VectorSpec(size=4, distance="Dot")

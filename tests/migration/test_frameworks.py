@@ -11,8 +11,8 @@ import pytest
 
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point
-from qdrant_admin.migration.sources.chroma_directory import ChromaDirectory
-from qdrant_admin.migration.uri import parse
+from qdrant_admin.sources.chroma.directory import ChromaDirectory
+from qdrant_admin.sources.uri import parse
 from tests.migration.conftest import peer
 from tests.migration.support import hashes, local_store, moved, planned, unpacked, workspace
 from tests.support.real import Server

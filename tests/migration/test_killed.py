@@ -19,8 +19,8 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.migration.checkpoint import unfinished
 from qdrant_admin.migration.run import resume
-from qdrant_admin.migration.sources.registry import open_source
-from qdrant_admin.migration.uri import parse
+from qdrant_admin.sources.registry import open_source
+from qdrant_admin.sources.uri import parse
 from tests.benchmarks import stores
 from tests.migration.support import DENSE, last, local_store, moved, numbered, workspace
 from tests.support.real import Server

@@ -10,7 +10,7 @@ from qdrant_admin.database import encoding
 from qdrant_admin.database.models import Floats, Sparse, VectorSpec
 from qdrant_admin.migration.checks import Checker
 from qdrant_admin.migration.packing import Packer
-from qdrant_admin.migration.sources.base import Batch, Columns, Record
+from qdrant_admin.sources.base import Batch, Columns, Record
 
 _COSINE = VectorSpec(size=3, distance="Cosine")
 _ODD = [float("nan"), float("inf"), 2**63, -(2**63) - 1, 2**70, "\ud800", b"x", (1,), {"\udfff": 1}, {3: 4}, [[None]]]

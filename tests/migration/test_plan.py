@@ -10,8 +10,9 @@ import pytest
 from qdrant_admin.core.errors import BadInput, Refused
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
-from qdrant_admin.migration import ids, tell
+from qdrant_admin.migration import tell
 from qdrant_admin.migration.reports import PlanReport
+from qdrant_admin.sources import ids
 from tests.benchmarks import stores
 from tests.migration.support import local_store, moved, numbered, planned, workspace
 from tests.support.real import Server

@@ -19,9 +19,9 @@ from qdrant_admin.migration.load import MAX_OCTETS, SLOW_SECONDS, Load
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.reports import CollectionPlan, PlanReport
 from qdrant_admin.migration.run import migrate
-from qdrant_admin.migration.sources.base import Batch, Record, Span, cut
-from qdrant_admin.migration.sources.qdrant_server import QdrantServer
-from qdrant_admin.migration.uri import parse
+from qdrant_admin.sources.base import Batch, Record, Span, cut
+from qdrant_admin.sources.qdrant.server import QdrantServer
+from qdrant_admin.sources.uri import parse
 from tests.migration.support import last, local_store, moved, numbered, planned, workspace
 from tests.support.real import Server
 

@@ -12,9 +12,9 @@ from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Notice
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.migration.run import migrate
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.migration.limited import limited
 from tests.migration.support import last, local_store, moved, numbered, planned, workspace
@@ -27,7 +27,7 @@ import sys
 from qdrant_admin.config.places import state_file
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
-from qdrant_admin.core.store import StateStore
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.migration.support import moved
 url, grpc_port, source, name = sys.argv[1:]

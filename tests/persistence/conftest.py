@@ -10,7 +10,6 @@ from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Event, Events, Finished, StepStarted
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Floats, Point, Vector, VectorSpec
 from qdrant_admin.lifecycle.up import up
@@ -18,6 +17,7 @@ from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.persistence.reports import VerifyHow, VerifyReport
 from qdrant_admin.persistence.verify import verify
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.support.real import binary, free_port
 

@@ -7,7 +7,7 @@ import pytest
 
 from qdrant_admin.core.document import to_html, to_markdown
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.jsonable import to_json
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.canonical import SCHEME
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.persistence import baseline

@@ -30,7 +30,7 @@ from pathlib import Path
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.store import StateStore
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.workspace import Workspace

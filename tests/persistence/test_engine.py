@@ -12,7 +12,6 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import ConfirmationMissing, EngineUnavailable
 from qdrant_admin.core.events import Event, Finished, Notice, StepFinished, StepStarted
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.up import up
@@ -24,6 +23,7 @@ from qdrant_admin.persistence.verify import verify
 from qdrant_admin.server.docker import engine as engine_module
 from qdrant_admin.server.docker import engine_restart
 from qdrant_admin.server.docker import runtime as runtime_module
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill
 from tests.support.private_engine import PrivateEngine, private_engine

@@ -20,7 +20,6 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, NotOurs, Refused, Unsupported
 from qdrant_admin.core.events import Finished, StepFinished, StepStarted
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
@@ -28,6 +27,7 @@ from qdrant_admin.persistence.mount_move import move_storage, plan_move
 from qdrant_admin.persistence.mount_reports import MoveReport
 from qdrant_admin.server.docker import adoption, relocation_plan
 from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.support.containers import need_engine, sweep
 from tests.support.real import IMAGE, free_port
@@ -234,7 +234,7 @@ import docker
 from pathlib import Path
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.store import StateStore
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.persistence.mount_move import move_storage
 from qdrant_admin.server.docker import replace
 from qdrant_admin.workspace import Workspace

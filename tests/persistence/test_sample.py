@@ -2,7 +2,7 @@
 
 import pytest
 
-from qdrant_admin.core.jsonable import to_json
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.sampling import Sample
 from qdrant_admin.persistence import tell

@@ -18,7 +18,6 @@ from qdrant_admin.core.errors import (
     Unsupported,
 )
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
-from qdrant_admin.core.store import StateStore
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence import verify as verify_module
@@ -29,6 +28,7 @@ from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.server.native.runtime import NativeRuntime
 from qdrant_admin.server.runtime import Diagnosis, RestartHow, RuntimeState, Storage
+from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill, point, prove
 from tests.support.real import free_port

@@ -8,10 +8,10 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event, Events
-from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.lifecycle.reports import Attention, StatsReport, StatusReport, SurveyReport
 from qdrant_admin.persistence.trends import TrendReport
 from qdrant_admin.server.runtime import Capabilities, Storage
+from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.services import PastCheck, Services
 
 NOW = datetime(2026, 11, 20, 9, 20, tzinfo=UTC)

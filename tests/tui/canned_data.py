@@ -17,7 +17,6 @@ from qdrant_admin.collections.reports import (
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotFound
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, Progress, StepFinished, StepStarted
-from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, PointId, VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
 from qdrant_admin.migration.plan import PlanOptions
@@ -30,7 +29,6 @@ from qdrant_admin.migration.reports import (
     Problem,
     Reject,
 )
-from qdrant_admin.migration.sources.kinds import SourceKind
 from qdrant_admin.persistence.options import CrashOptions
 from qdrant_admin.persistence.reports import (
     CollectionCheck,
@@ -45,6 +43,8 @@ from qdrant_admin.persistence.reports import (
 )
 from qdrant_admin.persistence.trends import TrendPoint, TrendReport
 from qdrant_admin.persistence.verify import VerifyOptions
+from qdrant_admin.sources.kinds import SourceKind
+from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import Rate
 from qdrant_admin.tui.services import PastCheck
 from tests.tui.canned import HOSTILE, NOW, Canned

@@ -4,7 +4,7 @@ import pytest
 from textual.color import Color
 from textual.theme import Theme
 
-from qdrant_admin.core.words import STATES
+from qdrant_admin.core.formatting import STATES
 from qdrant_admin.tui import look
 from qdrant_admin.tui.preferences import Preferences, preferences_file, read_preferences, write_preferences
 from qdrant_admin.tui.theme import DARK, DARK_NAME, LIGHT, LIGHT_NAME, theme_name

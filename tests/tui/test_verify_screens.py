@@ -44,7 +44,7 @@ TO_CRASH = ("down",) * 5
 @pytest.fixture
 def steady_durations(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long it took."""
-    monkeypatch.setattr("qdrant_admin.core.words.duration", lambda _: "1.2 s")
+    monkeypatch.setattr("qdrant_admin.core.formatting.duration", lambda _: "1.2 s")
 
 
 # pictures

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, EngineUnavailable, NotFound
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
-from qdrant_admin.core.words import duration
+from qdrant_admin.core.formatting import duration
 from qdrant_admin.server.docker.engine import PING_SECONDS, Engine
 from qdrant_admin.server.docker.engine_command import Command, run
 from qdrant_admin.server.docker.spec import restart_policy

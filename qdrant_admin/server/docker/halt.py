@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.events import Events, StepFinished, StepStarted
-from qdrant_admin.core.words import duration
+from qdrant_admin.core.formatting import duration
 from qdrant_admin.server.decode import decode_exit
 from qdrant_admin.server.docker import watch
 from qdrant_admin.server.docker.state import CLEAN, process_state

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, EngineUnavailable, ImageUnavailable
 from qdrant_admin.core.events import Events, Progress, StepFinished, StepStarted
-from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.formatting import counted, size
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import counted, size
 from qdrant_admin.server.docker.stream import interruptible
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import Refused
+from qdrant_admin.core.formatting import size
 from qdrant_admin.core.text import plain
-from qdrant_admin.core.words import size
 from qdrant_admin.server.docker.engine import Engine
 from qdrant_admin.server.docker.mounts import in_memory
 from qdrant_admin.server.docker.replace import same_again

@@ -24,7 +24,7 @@ from qdrant_admin.config import trust
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BinaryUnavailable
 from qdrant_admin.core.events import Event, Notice
-from qdrant_admin.core.pace import Pace
+from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
 
 STEP = "binary"

@@ -11,7 +11,7 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotFound, PortTaken, Refused, StorageUnusable, Unsupported
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
-from qdrant_admin.core.words import counted, duration
+from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.server import ports
 from qdrant_admin.server.decode import decode_exit, decode_log, latest_start
 from qdrant_admin.server.native import folder, launcher

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import DataTable
 
 from qdrant_admin.collections.reports import CollectionsReport
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event
 from qdrant_admin.database.models import CollectionInfo, VectorSpec
@@ -106,14 +106,14 @@ class CollectionsScreen(BaseScreen):
         rows = []
         for info in report.collections:
             cells = [
-                look.cell(words.shorten(info.name, 60 if wide else 30), "bold"),
+                look.cell(formatting.shorten(info.name, 60 if wide else 30), "bold"),
                 look.state_cell("red" if info.trouble else info.status, variables),
-                look.cell("unknown" if info.points is None else words.number(info.points), right=True),
+                look.cell("unknown" if info.points is None else formatting.number(info.points), right=True),
                 look.cell(vectors_words(info), look.MUTED, variables),
             ]
             if wide:
-                cells.append(look.cell(words.number(info.indexed_vectors), look.MUTED, variables, right=True))
-                cells.append(look.cell(words.size(info.disk_bytes), look.MUTED, variables, right=True))
+                cells.append(look.cell(formatting.number(info.indexed_vectors), look.MUTED, variables, right=True))
+                cells.append(look.cell(formatting.size(info.disk_bytes), look.MUTED, variables, right=True))
             rows.append((info.name, cells))
         fill(table, titles, rows)
         if self.focused is None:
@@ -178,8 +178,8 @@ class CollectionsScreen(BaseScreen):
 
 def losses(info: CollectionInfo) -> Content:
     """What goes with a collection, and what is kept."""
-    held = "points that could not be counted" if info.points is None else words.counted(info.points, "point")
-    rows = [look.text(f"{held}, {words.size(info.disk_bytes)} on disk, would be gone.")]
+    held = "points that could not be counted" if info.points is None else formatting.counted(info.points, "point")
+    rows = [look.text(f"{held}, {formatting.size(info.disk_bytes)} on disk, would be gone.")]
     if info.aliases:
         rows.append(
             look.state("warn", f"in use as {', '.join(info.aliases)}: whoever asks for that finds nothing then")
@@ -207,13 +207,13 @@ def _head(info: CollectionInfo) -> list[Content]:
 
 
 def _figures(info: CollectionInfo) -> list[Content]:
-    exact = "could not be counted" if info.points is None else f"{words.number(info.points)} exact"
+    exact = "could not be counted" if info.points is None else f"{formatting.number(info.points)} exact"
     rows = [_pair("points", exact)]
     if info.points_approximate != info.points:
-        rows.append(_pair("", look.muted(f"{words.number(info.points_approximate)} by the server's estimate")))
-    rows.append(_pair("indexed", words.counted(info.indexed_vectors, "vector")))
-    rows.append(_pair("segments", words.number(info.segments)))
-    rows.append(_pair("on disk", words.size(info.disk_bytes)))
+        rows.append(_pair("", look.muted(f"{formatting.number(info.points_approximate)} by the server's estimate")))
+    rows.append(_pair("indexed", formatting.counted(info.indexed_vectors, "vector")))
+    rows.append(_pair("segments", formatting.number(info.segments)))
+    rows.append(_pair("on disk", formatting.size(info.disk_bytes)))
     return rows
 
 

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from qdrant_admin import __version__
-from qdrant_admin.core.words import counted
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure, JobView
 from qdrant_admin.tui.widgets.bars import Plain

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Event
 from qdrant_admin.lifecycle.reports import SurveyReport
 from qdrant_admin.tui import look
@@ -277,7 +277,7 @@ def _data(choices: Choices) -> tuple[Content, Content]:
     survey = choices.survey
     if choices.storage:
         return _good(f"folder {choices.storage}"), look.muted("(or: the recommended place)")
-    free = f", {words.size(survey.free_bytes)} free" if survey.free_bytes is not None else ""
+    free = f", {formatting.size(survey.free_bytes)} free" if survey.free_bytes is not None else ""
     if survey.storage_kind == "volume" and choices.runtime == "docker":
         return _good(f"named volume {survey.storage}"), look.muted(f"recommended{free}  (or: a folder of yours)")
     if survey.storage_kind in {"bind", "directory"} and choices.runtime == survey.recommended:
@@ -314,9 +314,9 @@ def starting(view: JobView, key_where: str, width: int) -> Content:
     if view.running and progress is not None:
         if progress.total:
             figures = [
-                words.percent(progress.done, progress.total),
-                words.rate(progress.rate, progress.unit),
-                words.left(progress.seconds_left),
+                formatting.percent(progress.done, progress.total),
+                formatting.rate(progress.rate, progress.unit),
+                formatting.left(progress.seconds_left),
             ]
             bar = look.bar(progress.done, progress.total, min(40, width // 2))
             rows.append(look.line("    ", bar, "  ", look.muted("  ".join(part for part in figures if part))))

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from textual.content import Content
 
-from qdrant_admin.core import words
-from qdrant_admin.core.store import HistoryEntry
+from qdrant_admin.core import formatting
 from qdrant_admin.lifecycle.reports import StatsReport, StatusReport
+from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.job_list import step_row
@@ -66,8 +66,8 @@ def server(model: HomeModel, width: int, *, brief: bool = False) -> list[Content
     pairs = [("runtime", _facts(runtime, where))]
     if status.started_at is not None and status.state not in {"stopped", "absent"}:
         policy = f"policy {status.restart_policy}" if brief and status.restart_policy else ""
-        restarts = words.counted(status.restarts, "restart")
-        pairs.append(("started", _facts(words.ago(status.started_at, model.now), restarts, policy)))
+        restarts = formatting.counted(status.restarts, "restart")
+        pairs.append(("started", _facts(formatting.ago(status.started_at, model.now), restarts, policy)))
     if status.restart_policy and not brief:
         pairs.append(("policy", look.text(status.restart_policy)))
     pairs.append(("storage", _storage(status)))
@@ -112,9 +112,9 @@ def data_briefly(model: HomeModel) -> list[Content]:
     status = model.status
     counts: list[Content] = []
     if status.collections is not None:
-        counts.append(look.line((words.counted(status.collections, "collection"), "bold"), _colours(status)))
+        counts.append(look.line((formatting.counted(status.collections, "collection"), "bold"), _colours(status)))
     if status.points is not None:
-        counts.append(look.line((words.counted(status.points, "point"), "bold")))
+        counts.append(look.line((formatting.counted(status.points, "point"), "bold")))
     shown = look.muted("   ·   ").join(counts) if counts else look.muted("what it holds is unknown")
     pairs = [("on disk", _disk(model)), ("last proof", last_proof(model) or _never_proved())]
     return [look.title("Data"), shown, *look.fields(pairs, 11)]
@@ -127,7 +127,7 @@ def _never_proved() -> Content:
 def _collections(status: StatusReport) -> Content:
     if status.collections is None:
         return look.muted("unknown")
-    return look.line((words.number(status.collections), "bold"), _colours(status))
+    return look.line((formatting.number(status.collections), "bold"), _colours(status))
 
 
 def _colours(status: StatusReport) -> Content:
@@ -137,15 +137,15 @@ def _colours(status: StatusReport) -> Content:
     if not troubled:
         return look.line("  ", look.state("green", "all green"))
     return look.line(
-        "  ", Content("  ").join([look.state(key, f"{words.number(count)} {key}") for key, count in troubled])
+        "  ", Content("  ").join([look.state(key, f"{formatting.number(count)} {key}") for key, count in troubled])
     )
 
 
 def _points(model: HomeModel) -> Content:
     if model.status.points is None:
         return look.muted("unknown")
-    age = words.ago(model.status.checked_at, model.now)
-    return look.line((words.number(model.status.points), "bold"), look.muted(f"  exact, {age}"))
+    age = formatting.ago(model.status.checked_at, model.now)
+    return look.line((formatting.number(model.status.points), "bold"), look.muted(f"  exact, {age}"))
 
 
 def _disk(model: HomeModel) -> Content:
@@ -153,11 +153,11 @@ def _disk(model: HomeModel) -> Content:
     if newest is None or newest.disk_bytes is None:
         return look.muted("size unknown")
     free = (
-        look.muted(f"  {words.size(newest.disk_free_bytes)} free")
+        look.muted(f"  {formatting.size(newest.disk_free_bytes)} free")
         if newest.disk_free_bytes is not None
         else Content("")
     )
-    return look.line(words.size(newest.disk_bytes), free)
+    return look.line(formatting.size(newest.disk_bytes), free)
 
 
 def last_proof(model: HomeModel) -> Content | None:
@@ -165,7 +165,7 @@ def last_proof(model: HomeModel) -> Content | None:
     entry = next((entry for entry in model.history if entry.operation == "verify"), None)
     if entry is None:
         return None
-    return look.line(look.state(entry.verdict), look.muted(f"  {words.ago(entry.started_at, model.now)}"))
+    return look.line(look.state(entry.verdict), look.muted(f"  {formatting.ago(entry.started_at, model.now)}"))
 
 
 def measured(model: HomeModel) -> bool:
@@ -183,7 +183,7 @@ def costs(model: HomeModel, width: int) -> list[Content]:
     newest = model.samples[-1]
     used = look.spark(memory, room, top=_calm(memory), style="$secondary")
     shown = look.line(look.spark(cpu, room, top=10.0), " ", _percent(newest), look.muted("   memory  "), used)
-    return [look.line(look.fit(look.muted("cpu"), 11), shown, " ", words.size(newest.memory_bytes))]
+    return [look.line(look.fit(look.muted("cpu"), 11), shown, " ", formatting.size(newest.memory_bytes))]
 
 
 def cost(model: HomeModel, width: int, *, tall: bool = False) -> list[Content]:
@@ -192,7 +192,7 @@ def cost(model: HomeModel, width: int, *, tall: bool = False) -> list[Content]:
         return [look.title("Cost"), look.muted("not known while it does not run here")]
     cpu, memory = _series(model.samples)
     newest, room, rows = model.samples[-1], max(10, width - 9), 4 if tall else 1
-    limit = f" of {words.size(newest.memory_limit_bytes)}" if newest.memory_limit_bytes else ""
+    limit = f" of {formatting.size(newest.memory_limit_bytes)}" if newest.memory_limit_bytes else ""
     lines = [look.title("Cost")]
     for label, values, top, style, now, peak in (
         ("cpu", cpu, 10.0, "$accent", _percent(newest), f"peak {max(cpu, default=0.0):.0f} %"),
@@ -201,8 +201,8 @@ def cost(model: HomeModel, width: int, *, tall: bool = False) -> list[Content]:
             memory,
             _calm(memory),
             "$secondary",
-            words.size(newest.memory_bytes),
-            f"peak {words.size(round(max(memory, default=0.0)))}{limit}",
+            formatting.size(newest.memory_bytes),
+            f"peak {formatting.size(round(max(memory, default=0.0)))}{limit}",
         ),
     ):
         lines.append(look.line(look.fit(look.muted(label), 9), (now, "bold"), look.muted(f"   {peak}")))
@@ -232,7 +232,7 @@ def news(model: HomeModel, width: int) -> list[Content]:
         bar = []
         if progress is not None and progress.total:
             figures = look.muted(
-                f"  {words.percent(progress.done, progress.total)}  {words.left(progress.seconds_left)}"
+                f"  {formatting.percent(progress.done, progress.total)}  {formatting.left(progress.seconds_left)}"
             )
             bar = [look.line("    ", look.bar(progress.done, progress.total, min(40, width // 2)), figures)]
         return [look.title(f"Now: {model.job.title}"), *[look.cut(step, width) for step in steps], *bar]
@@ -255,7 +255,7 @@ def recent(model: HomeModel, width: int, *, most: int = 8) -> list[Content]:
     """The newest finished operations."""
     rows = [look.title("Recent")]
     for entry in model.history[:most]:
-        when = look.fit(look.muted(words.clock(entry.started_at, model.now)), 14)
+        when = look.fit(look.muted(formatting.clock(entry.started_at, model.now)), 14)
         verdict = look.fit(look.state(entry.verdict), 16)
         row = look.line(when, look.fit(look.text(entry.operation), OPERATION_WIDTH), verdict, look.muted(entry.summary))
         rows.append(look.linked(look.cut(row, width), f"screen.open({entry.id})"))

@@ -8,7 +8,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import Jobs, JobView
 from qdrant_admin.tui.widgets.bars import Plain
@@ -83,7 +83,7 @@ class JobsDialog(ModalScreen[None]):
 def job_rows(view: JobView) -> list[Content]:
     """A job as rows: its head, its steps, its end."""
     head = look.line(
-        look.state(view.verdict), "  ", (view.title, "bold"), "  ", look.muted(words.duration(view.seconds))
+        look.state(view.verdict), "  ", (view.title, "bold"), "  ", look.muted(formatting.duration(view.seconds))
     )
     rows = [head, *(step_row(step.title, step.outcome, step.detail) for step in view.steps)]
     if view.failure is not None and not view.failure.cancelled:

@@ -10,11 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import ContentSwitcher, DataTable, Input, OptionList
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Event
-from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.migration import tell
 from qdrant_admin.migration.reports import MigrationReport, PlanReport, Reject
+from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.migrate_choose import ChoosePane
@@ -258,7 +258,7 @@ class MigrateScreen(PlanEdits):
         """Show an earlier migration as it was."""
         entry, report = run
         self._reopened = True
-        self.show_report(report, words.clock(entry.started_at, self.services.now()))
+        self.show_report(report, formatting.clock(entry.started_at, self.services.now()))
 
     def _open(self, entry: HistoryEntry) -> None:
         def read() -> PastRun:

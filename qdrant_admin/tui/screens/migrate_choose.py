@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from qdrant_admin.core import words
-from qdrant_admin.migration.sources.kinds import SourceKind, kinds, missing_packages
+from qdrant_admin.core import formatting
+from qdrant_admin.sources.kinds import SourceKind, kinds, missing_packages
 from qdrant_admin.tui import look
 from qdrant_admin.tui.widgets.bars import Plain
 
@@ -54,8 +54,9 @@ class ChoosePane(Vertical):
         options.clear_options()
         for run in runs:
             total = sum(plan.count for plan in run.plan.collections if plan.action != "skip")
-            told = f"stopped at {words.number(run.done)} of {words.number(total)}, {words.ago(run.updated_at, now)}"
-            head = look.line(look.symbol("paused"), (" take up again  ", "bold"), words.shorten(run.source, 60))
+            done = f"{formatting.number(run.done)} of {formatting.number(total)}"
+            told = f"stopped at {done}, {formatting.ago(run.updated_at, now)}"
+            head = look.line(look.symbol("paused"), (" take up again  ", "bold"), formatting.shorten(run.source, 60))
             options.add_option(Option(look.lines(head, look.line("  ", look.muted(told))), id=run.run))
         options.highlighted = here
 

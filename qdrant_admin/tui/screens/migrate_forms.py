@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import get_args
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.database.names import check_stored_name
 from qdrant_admin.migration import tell
@@ -98,7 +98,7 @@ def taken(options: PlanOptions, source: str, *, take: bool) -> PlanOptions:
 def _within(least: int, most: int) -> Callable[[str], str]:
     def trouble(value: str) -> str:
         right = value.isascii() and value.isdigit() and least <= int(value) <= most
-        return "" if right else f"{words.number(least)} to {words.number(most)}"
+        return "" if right else f"{formatting.number(least)} to {formatting.number(most)}"
 
     return trouble
 

@@ -7,9 +7,9 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import DataTable, Input
 
-from qdrant_admin.core import words
-from qdrant_admin.core.store import HistoryEntry
+from qdrant_admin.core import formatting
 from qdrant_admin.migration.reports import MigrationReport
+from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.states import StatePanel, empty
@@ -74,7 +74,7 @@ class PastPane(Vertical):
     def _draw_rows(self) -> None:
         wanted = self.query_one("#past-filter", Input).value.strip().lower()
         self._shown = [run for run in self._all if wanted in _words(run)]
-        told = f"{words.number(len(self._shown))} of {words.number(len(self._all))}" if wanted else ""
+        told = f"{formatting.number(len(self._shown))} of {formatting.number(len(self._all))}" if wanted else ""
         head = look.line(("Migrations", "bold"), "   ", look.muted(told or "newest first"))
         self.query_one("#past-head", Plain).update(head)
         nothing = self.query_one("#past-none", StatePanel)
@@ -95,11 +95,13 @@ class PastPane(Vertical):
         rows = []
         for entry, report in self._shown:
             cells = [
-                look.cell(words.clock(entry.started_at, self._now)),
+                look.cell(formatting.clock(entry.started_at, self._now)),
                 look.state_cell(report.verdict, variables),
-                look.cell(words.number(sum(one.verified or one.written for one in report.collections)), right=True),
-                look.cell(words.duration(report.seconds), right=True),
-                look.cell(words.shorten(report.source, 48 if wide else 80), "bold"),
+                look.cell(
+                    formatting.number(sum(one.verified or one.written for one in report.collections)), right=True
+                ),
+                look.cell(formatting.duration(report.seconds), right=True),
+                look.cell(formatting.shorten(report.source, 48 if wide else 80), "bold"),
             ]
             cells += [look.cell(_targets(report), "$text-muted", variables)] if wide else []
             rows.append((str(entry.id), cells))
@@ -108,7 +110,7 @@ class PastPane(Vertical):
 
 def _targets(report: MigrationReport) -> str:
     names = [one.target for one in report.collections if one.verdict != "skipped"]
-    more = f" and {words.number(len(names) - NAMES_SHOWN)} more" if len(names) > NAMES_SHOWN else ""
+    more = f" and {formatting.number(len(names) - NAMES_SHOWN)} more" if len(names) > NAMES_SHOWN else ""
     return f"{', '.join(names[:NAMES_SHOWN])}{more}"
 
 
@@ -116,4 +118,4 @@ def _words(run: PastRun) -> str:
     """What the filter looks into."""
     report = run[1]
     names = [name for one in report.collections for name in (one.source, one.target)]
-    return " ".join([report.source, report.target, words.state(report.verdict).word, report.run, *names]).lower()
+    return " ".join([report.source, report.target, formatting.state(report.verdict).word, report.run, *names]).lower()

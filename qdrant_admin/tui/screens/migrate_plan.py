@@ -8,7 +8,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.migration import tell
 from qdrant_admin.migration.reports import CollectionPlan, PlanReport, Problem
 from qdrant_admin.tui import look
@@ -69,13 +69,13 @@ def _cells(one: CollectionPlan, variables: Mapping[str, str], longest: int) -> l
     left = one.action == "skip"
     name, lesser = ("$text-muted", "$text-muted") if left else ("bold", "$text-muted")
     vectors = ", ".join(vector_words(spec) for spec in one.vectors) or "none"
-    count = words.number(one.count) if one.count_exact else f"about {words.number(one.count)}"
+    count = formatting.number(one.count) if one.count_exact else f"about {formatting.number(one.count)}"
     return [
         look.symbol_cell("waiting" if left else "ok", variables),
-        look.cell(words.shorten(one.source, longest), name, variables),
+        look.cell(formatting.shorten(one.source, longest), name, variables),
         look.cell(count, lesser if left else "", variables, right=True),
         look.cell(vectors, lesser, variables),
-        look.cell("" if left else words.shorten(tell.name(one), longest), name, variables),
+        look.cell("" if left else formatting.shorten(tell.name(one), longest), name, variables),
         look.cell(tell.action(one), lesser, variables),
     ]
 
@@ -85,15 +85,15 @@ def head(plan: PlanReport) -> Content:
     refused = sum(problem.level == "refused" for problem in plan.problems)
     guesses = [one.estimated_seconds for one in plan.collections if one.action != "skip"]
     known = [guess for guess in guesses if guess is not None]
-    took = f"about {words.duration(sum(known))}" if known and len(known) == len(guesses) else ""
+    took = f"about {formatting.duration(sum(known))}" if known and len(known) == len(guesses) else ""
     verdict = look.state("refused", "not yet") if refused else look.state("ok", "ready to start")
-    why = f"{words.counted(refused, 'problem')} in the way" if refused else ""
+    why = f"{formatting.counted(refused, 'problem')} in the way" if refused else ""
     facts = [look.text(part, "bold" if part == why else "") for part in (why, plan.summary(), took) if part]
     return look.lines(look.line(verdict.stylize("bold"), "   ", look.muted(" · ").join(facts)), *_ways(plan))
 
 
 def _ways(plan: PlanReport) -> list[Content]:
-    ways = look.line((words.shorten(plan.source, 70), "bold"), look.muted("  →  "), (plan.target, "bold"))
+    ways = look.line((formatting.shorten(plan.source, 70), "bold"), look.muted("  →  "), (plan.target, "bold"))
     return [ways, look.muted(plan.source_kind)]
 
 

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import DataTable
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.migration import tell
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport, Reject
 from qdrant_admin.tui import look
@@ -54,7 +54,7 @@ class ResultPane(Vertical):
         """
         self.report = report
         evidence = [part for part in (told, report.summary()) if part]
-        ways = look.line(words.shorten(report.source, 60), look.muted("  →  "), report.target)
+        ways = look.line(formatting.shorten(report.source, 60), look.muted("  →  "), report.target)
         self.query_one(Verdict).tell(
             report.verdict, tell.sentence(report), look.muted(" · ".join(evidence)), ways.stylize(look.MUTED)
         )
@@ -81,8 +81,8 @@ def _fill(table: DataTable[object], report: MigrationReport, variables: Mapping[
     rows = []
     for one in report.collections:
         name = one.target if narrow or one.source == one.target else f"{one.source} → {one.target}"
-        cells = [look.cell(words.shorten(name, NAME_WIDTH[narrow]), "bold")]
-        cells += [look.cell(words.number(getattr(one, figure)), right=True) for figure in figures]
+        cells = [look.cell(formatting.shorten(name, NAME_WIDTH[narrow]), "bold")]
+        cells += [look.cell(formatting.number(getattr(one, figure)), right=True) for figure in figures]
         rows.append((one.source, [*cells, look.state_cell(one.verdict, variables)]))
     fill(table, [("collection", False), *((figure, True) for figure in figures), ("verdict", False)], rows)
 
@@ -112,7 +112,7 @@ def _rejects(report: MigrationReport) -> list[Content]:
     if not report.rejects:
         return []
     count = sum(one.rejected for one in report.collections) or len(report.rejects)
-    title = look.state("warning", f"{words.counted(count, 'record')} not stored")
+    title = look.state("warning", f"{formatting.counted(count, 'record')} not stored")
     rows = [look.line(title, "   ", look.key("j", "read them, and send them again", "screen.rejects"))]
     rows += [
         look.line("  ", look.fit(look.text(reject.id), 30), "  ", look.muted(reject.reason))
@@ -126,7 +126,7 @@ def _about(one: CollectionResult) -> list[Content]:
     for ids, key in ((one.missing, "missing"), (one.different, "differs"), (one.extra_ids, "extra")):
         rows += [look.line(look.state(key), "  ", record) for record in ids[:IDS_SHOWN]]
         if len(ids) > IDS_SHOWN:
-            rows.append(look.muted(f"and {words.number(len(ids) - IDS_SHOWN)} more; the exported report has them"))
+            rows.append(look.muted(f"and {formatting.number(len(ids) - IDS_SHOWN)} more; the exported report has them"))
     return [look.text(one.target, "bold"), *rows] if rows else []
 
 
@@ -164,7 +164,7 @@ class RejectsDialog(ModalScreen[None]):
         """Fill the table."""
         table = self.query_one("#rejects-table", DataTable)
         rows = [
-            (str(index), [look.cell(one.collection), look.cell(words.shorten(one.id, 36)), look.cell(one.reason)])
+            (str(index), [look.cell(one.collection), look.cell(formatting.shorten(one.id, 36)), look.cell(one.reason)])
             for index, one in enumerate(self._rejects)
         ]
         width = min(110, self.app.size.width * 92 // 100) - 8

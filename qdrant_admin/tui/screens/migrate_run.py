@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Progress
 from qdrant_admin.migration.reports import PlanReport
 from qdrant_admin.tui import look
@@ -63,7 +63,7 @@ def _head(view: JobView) -> Content:
     word = {"paused": "held; p lets it go on", "stopping": "stopping at the next safe point"}.get(view.state, "")
     state = look.line("   ", look.state("paused", word)) if word else Content("")
     symbol = look.symbol("paused" if view.state == "paused" else "running")
-    return look.line(symbol, " ", (view.title, "bold"), "   ", look.muted(words.duration(view.seconds)), state)
+    return look.line(symbol, " ", (view.title, "bold"), "   ", look.muted(formatting.duration(view.seconds)), state)
 
 
 def phases(view: JobView, width: int) -> list[Content]:
@@ -102,7 +102,7 @@ def plots(rates: Sequence[Rate], width: int, label: int, *, at: float, tall: boo
     room = min(PLOT_WIDTH, max(12, width - label - 34))
     drawn = _plot("points/s", _told([(one.second, one.units) for one in rates], at), room, label, rows=4 if tall else 1)
     if tall:
-        stretch = f"last {words.duration(rates[-1].second - rates[0].second)}"
+        stretch = f"last {formatting.duration(rates[-1].second - rates[0].second)}"
         drawn[-1] = look.line(drawn[-1], look.muted(stretch))
     octets = [(one.second, one.octets) for one in rates if one.octets is not None]
     if octets:
@@ -124,7 +124,7 @@ def _told(rates: Sequence[tuple[float, float]], at: float, unit: str = "") -> _T
     """Of rates and their seconds; the latest one is told as such where nothing has moved since."""
     values = [rate for _, rate in rates]
     when = "now" if at - rates[-1][0] < 2 * RATE_EVERY_SECONDS else "last"
-    return _Told(values, f"{words.rate(values[-1], unit)} {when}", f"{words.rate(max(values), unit)} peak")
+    return _Told(values, f"{formatting.rate(values[-1], unit)} {when}", f"{formatting.rate(max(values), unit)} peak")
 
 
 def _plot(name: str, told: _Told, room: int, label: int, *, rows: int, style: str = "$accent") -> list[Content]:
@@ -149,6 +149,6 @@ def _rejects(view: JobView, *, most: int) -> list[Content]:
     if not view.rejects:
         return []
     more = len(view.rejects) - most
-    title = look.state("warning", f"{words.counted(len(view.rejects), 'record')} not stored")
+    title = look.state("warning", f"{formatting.counted(len(view.rejects), 'record')} not stored")
     keys = look.line("   ", look.key("j", "read them all", "screen.rejects")) if more > 0 else Content("")
     return [look.line(title, keys), *[look.line("  ", look.muted(notice.text)) for notice in view.rejects[-most:]]]

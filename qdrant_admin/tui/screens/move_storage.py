@@ -8,7 +8,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.persistence.mount_reports import MovePlanReport, MoveReport
 from qdrant_admin.persistence.reports import CollectionCheck
 from qdrant_admin.tui import look
@@ -48,8 +48,8 @@ def show(screen: BaseScreen, view: JobView) -> None:
 
 def question(plan: MovePlanReport) -> Content:
     """From where to where, what is interrupted, and what happens otherwise."""
-    taken = "size unknown" if plan.needed_bytes is None else words.size(plan.needed_bytes)
-    free = "" if plan.free_bytes is None else f", {words.size(plan.free_bytes)} free"
+    taken = "size unknown" if plan.needed_bytes is None else formatting.size(plan.needed_bytes)
+    free = "" if plan.free_bytes is None else f", {formatting.size(plan.free_bytes)} free"
     return look.lines(
         look.line(("from  ", look.MUTED), plan.storage),
         look.line(("to    ", look.MUTED), f"volume {plan.volume}  ", look.muted(f"{taken}{free}")),
@@ -142,7 +142,9 @@ def _result(view: JobView) -> list[Content]:
 
 
 def _collection(check: CollectionCheck) -> list[Content]:
-    sides = " → ".join("absent" if side is None else words.number(side.points) for side in (check.before, check.after))
+    sides = " → ".join(
+        "absent" if side is None else formatting.number(side.points) for side in (check.before, check.after)
+    )
     rows = [look.line(look.state(check.verdict), "  ", (check.name, "bold"), "  ", look.muted(sides))]
     rows += [look.line("    ", setting) for setting in check.settings]
     for point in check.points[:_POINTS_SHOWN]:

@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import DataTable
 
-from qdrant_admin.core import words
-from qdrant_admin.core.store import HistoryEntry
+from qdrant_admin.core import formatting
+from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.table import fill
@@ -46,7 +46,7 @@ class PastDialog(ModalScreen[HistoryEntry | None]):
             (
                 str(one.id),
                 [
-                    look.cell(words.clock(one.started_at, self._now)),
+                    look.cell(formatting.clock(one.started_at, self._now)),
                     look.cell(one.operation, "bold"),
                     look.state_cell(one.verdict, variables),
                     look.cell(one.summary, "$text-muted", variables),

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.widgets import DataTable, Input
 
 from qdrant_admin.collections.reports import PointReport, PointsReport, ShownPoint
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.database.models import PointId
 from qdrant_admin.tui import look
@@ -59,12 +59,12 @@ def preview(point: ShownPoint) -> str:
     telling = [key for key in TELLING if isinstance(point.payload.get(key), str)]
     rest = sorted(key for key in point.payload if key not in telling)
     shown = [str(point.payload[key]) for key in telling] + [f"{key}={point.payload[key]}" for key in rest]
-    return words.shorten("  ".join(shown), PREVIEW)
+    return formatting.shorten("  ".join(shown), PREVIEW)
 
 
 def short_id(point: ShownPoint) -> str:
     """The first half of a UUID tells points apart in a table; the whole one stands beside it."""
-    return words.shorten(str(point.id), ID_WIDTH)
+    return formatting.shorten(str(point.id), ID_WIDTH)
 
 
 class PointsScreen(BaseScreen):
@@ -136,7 +136,9 @@ class PointsScreen(BaseScreen):
     def _title(self, report: PointsReport) -> None:
         first = (len(self._pages) - 1) * PAGE
         span = (
-            f"points {words.number(first + 1)} to {words.number(first + len(report.points))}" if report.points else ""
+            f"points {formatting.number(first + 1)} to {formatting.number(first + len(report.points))}"
+            if report.points
+            else ""
         )
         more = "" if report.next_offset is None else "more follow"
         shown = json.dumps(self._filter, ensure_ascii=False) if self._filter else ""

@@ -9,13 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher, DataTable
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event
-from qdrant_admin.core.store import HistoryEntry
 from qdrant_admin.persistence.options import VerifyOptions
 from qdrant_admin.persistence.reports import CrashReport, VerifyHow, VerifyReport
 from qdrant_admin.persistence.trends import TrendReport
+from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.verify_choose import ChoosePane, Known
@@ -209,7 +209,7 @@ class VerifyScreen(BaseScreen):
 
     def _show(self, report: CheckReport) -> None:
         result = self.query_one(ResultPane)
-        result.show(report, words.clock(report.at, self.services.now()), self._check_before(report))
+        result.show(report, formatting.clock(report.at, self.services.now()), self._check_before(report))
         self._front("result", result.main)
 
     def _check_before(self, report: CheckReport) -> VerifyReport | None:

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.lifecycle.reports import StatusReport
 from qdrant_admin.persistence.reports import CrashReport, VerifyReport
 from qdrant_admin.persistence.tell import sentence
@@ -161,8 +161,8 @@ def _tell_last(panel: Verdict, known: Known) -> None:
     proof, crash = known.proof, known.crash
     asides = []
     if crash is not None and isinstance(crash.report, CrashReport):
-        ago = words.ago(crash.entry.started_at, known.now)
-        told = f"  {words.number(crash.report.lost)} acknowledged changes lost"
+        ago = formatting.ago(crash.entry.started_at, known.now)
+        told = f"  {formatting.number(crash.report.lost)} acknowledged changes lost"
         asides.append(
             look.line(look.muted(f"crash test  {ago}  ·  "), look.state(crash.report.verdict), look.muted(told))
         )
@@ -175,7 +175,7 @@ def _tell_last(panel: Verdict, known: Known) -> None:
         panel.tell("unknown", nobody, *asides, word="not proven yet")
     else:
         age = look.line(
-            look.muted(f"last check  {words.ago(proof.entry.started_at, known.now)}"), _since(proof.report, known)
+            look.muted(f"last check  {formatting.ago(proof.entry.started_at, known.now)}"), _since(proof.report, known)
         )
         panel.tell(proof.report.verdict, sentence(proof.report), age, *asides)
 
@@ -186,7 +186,7 @@ def _since(report: VerifyReport, known: Known) -> Content:
     then = sum(check.after.points for check in report.collections if check.after)
     if now is None or report.chosen or now == then:
         return Content("")
-    other = f"{words.counted(abs(now - then), 'point')} {'more' if now > then else 'fewer'} by now"
+    other = f"{formatting.counted(abs(now - then), 'point')} {'more' if now > then else 'fewer'} by now"
     return look.line(look.muted("  ·  "), look.state("warn", other))
 
 
@@ -197,7 +197,7 @@ def about(way: Way, asked: Asked, known: Known, width: int, *, brief: bool = Fal
     pairs = [("interrupts", look.text(interrupts(way.key, name, asked, known.back_in(way.key))))]
     if way.key == CRASH:
         kept = "once it is applied and logged" if asked.wait else "once it is taken, not yet kept (wait=false)"
-        load = f"{words.counted(asked.writers, 'program')} at once, into collections of their own"
+        load = f"{formatting.counted(asked.writers, 'program')} at once, into collections of their own"
         pairs += [("writes", look.text(load)), ("counted", look.text(kept))]
     else:
         pairs += [("reads", look.text(_scope(asked, status)))]
@@ -213,14 +213,16 @@ def about(way: Way, asked: Asked, known: Known, width: int, *, brief: bool = Fal
 def _scope(asked: Asked, status: StatusReport | None) -> str:
     if asked.collections:
         more = len(asked.collections) - NAMES_SHOWN
-        named = ", ".join(words.shorten(name, 24) for name in asked.collections[:NAMES_SHOWN])
+        named = ", ".join(formatting.shorten(name, 24) for name in asked.collections[:NAMES_SHOWN])
         return f"{named} and {more} more" if more > 0 else named
     if status is None or status.collections is None or status.points is None:
         return "every collection, twice"
-    return f"{words.counted(status.collections, 'collection')}, {words.counted(status.points, 'point')}, twice"
+    return (
+        f"{formatting.counted(status.collections, 'collection')}, {formatting.counted(status.points, 'point')}, twice"
+    )
 
 
 def _depth(asked: Asked) -> str:
     if asked.sample is None:
         return "every id, vector and payload"
-    return f"every id; vector and payload of {words.counted(asked.sample, 'point')} a collection"
+    return f"every id; vector and payload of {formatting.counted(asked.sample, 'point')} a collection"

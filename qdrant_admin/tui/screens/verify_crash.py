@@ -5,7 +5,7 @@ from statistics import median
 
 from textual.content import Content
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.persistence.reports import CrashReport, Cycle
 from qdrant_admin.persistence.tell import DONE
 from qdrant_admin.tui import look
@@ -22,14 +22,14 @@ def totals(cycles: Sequence[Cycle], width: int) -> list[Content]:
     unanswered = sum(one.unanswered for one in cycles)
     lost = sum(one.lost for one in cycles)
     verdict = look.state("lost", "acknowledged, and not there") if lost else look.state("ok", "none")
-    figures = max(len(words.number(value)) for value in (acknowledged, unanswered, lost))
+    figures = max(len(formatting.number(value)) for value in (acknowledged, unanswered, lost))
     rows = [
         ("acknowledged", acknowledged, look.muted("changes that must be there after every start")),
         ("unanswered", unanswered, look.muted("under way at a crash: there or not, both are right")),
         ("lost", lost, verdict),
     ]
     shown = [
-        look.line(look.fit(look.muted(label), LABEL), (f"{words.number(value):>{figures}}", "bold"), "   ", told)
+        look.line(look.fit(look.muted(label), LABEL), (f"{formatting.number(value):>{figures}}", "bold"), "   ", told)
         for label, value, told in rows
     ]
     return [*shown, *recovery(cycles, width)]
@@ -38,7 +38,11 @@ def totals(cycles: Sequence[Cycle], width: int) -> list[Content]:
 def recovery(cycles: Sequence[Cycle], width: int) -> list[Content]:
     """`back in   ▂▃▂▄   0.4 s last   0.4 s median   0.6 s most`."""
     seconds = [one.recovery_seconds for one in cycles]
-    last, middle, most = words.duration(seconds[-1]), words.duration(median(seconds)), words.duration(max(seconds))
+    last, middle, most = (
+        formatting.duration(seconds[-1]),
+        formatting.duration(median(seconds)),
+        formatting.duration(max(seconds)),
+    )
     told = f"{last} last   {middle} median   {most} most"
     room = max(8, min(PLOT_WIDTH, len(seconds), width - LABEL - len(told) - 3))
     return [look.line(look.fit(look.muted("back in"), LABEL), look.spark(seconds, room), "   ", look.muted(told))]
@@ -54,12 +58,12 @@ def cycle_rows(cycles: Sequence[Cycle], most: int) -> list[Content]:
     rows = [look.muted(head)]
     for number, one in list(enumerate(cycles, 1))[-most:][::-1]:
         values = (
-            words.number(number),
+            formatting.number(number),
             f"  {DONE[one.how]}",
-            words.number(one.acknowledged),
-            words.number(one.unanswered),
-            words.number(one.lost),
-            words.duration(one.recovery_seconds),
+            formatting.number(one.acknowledged),
+            formatting.number(one.unanswered),
+            formatting.number(one.lost),
+            formatting.duration(one.recovery_seconds),
         )
         cells = [
             look.fit(
@@ -87,4 +91,4 @@ def _losses(report: CrashReport) -> list[Content]:
         for one in report.losses[:LOSSES_SHOWN]
     ]
     left = report.lost - len(rows)
-    return [*rows, look.muted(f"and {words.number(left)} more")] if left > 0 else rows
+    return [*rows, look.muted(f"and {formatting.number(left)} more")] if left > 0 else rows

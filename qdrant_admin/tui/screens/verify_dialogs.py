@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
@@ -60,9 +60,9 @@ class CollectionsDialog(ModalScreen[tuple[str, ...] | None]):
 
     def _row(self, one: CollectionInfo) -> Content:
         taken = one.name in self._chosen or not self._chosen
-        count = "not counted" if one.points is None else words.counted(one.points, "point")
+        count = "not counted" if one.points is None else formatting.counted(one.points, "point")
         mark = look.symbol("ok" if taken else "waiting")
-        name = look.fit(look.text(words.shorten(one.name, 40), "bold" if taken else look.MUTED), 42)
+        name = look.fit(look.text(formatting.shorten(one.name, 40), "bold" if taken else look.MUTED), 42)
         return look.line(mark, "  ", name, look.muted(count))
 
     def _draw_rows(self) -> None:
@@ -70,7 +70,11 @@ class CollectionsDialog(ModalScreen[tuple[str, ...] | None]):
         for index, one in enumerate(self._known):
             rows.replace_option_prompt_at_index(index, self._row(one))
         count = len(self._chosen)
-        told = f"{words.number(count)} of {words.counted(len(self._known), 'collection')}" if count else "all of them"
+        told = (
+            f"{formatting.number(count)} of {formatting.counted(len(self._known), 'collection')}"
+            if count
+            else "all of them"
+        )
         self.query_one("#chosen-says", Plain).update(look.muted(told))
 
     def on_option_list_option_selected(self, _: OptionList.OptionSelected) -> None:
@@ -109,7 +113,7 @@ def engine_question(others: Sequence[str]) -> ConfirmDialog:
     what = (
         "Nothing else runs on it."
         if not others
-        else f"{words.counted(len(others), 'other container')} go down with it:"
+        else f"{formatting.counted(len(others), 'other container')} go down with it:"
     )
     rows = [look.text(what), *[look.line("  ", look.state("warn", name)) for name in others[:OTHERS_SHOWN]]]
     rows += [look.muted(f"  and {len(others) - OTHERS_SHOWN} more")] if len(others) > OTHERS_SHOWN else []
@@ -151,6 +155,6 @@ def _whole(least: int, most: int) -> Callable[[str], str]:
     def check(value: str) -> str:
         if value.isdigit() and least <= int(value) <= most:
             return ""
-        return f"{words.number(least)} to {words.number(most)}"
+        return f"{formatting.number(least)} to {formatting.number(most)}"
 
     return check

@@ -14,7 +14,7 @@ from textual.containers import Vertical
 from textual.widgets import DataTable
 
 from qdrant_admin.collections.reports import PointReport, ShownPoint, ShownVector
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError, NotFound
 from qdrant_admin.persistence.reports import CollectionCheck, PointDifference
 from qdrant_admin.tui import look
@@ -40,7 +40,7 @@ class PartRow(NamedTuple):
     before: str
     now: str
     state: str = ""
-    """A key of `words.STATES`; empty where nothing has changed."""
+    """A key of `formatting.STATES`; empty where nothing has changed."""
 
 
 class DifferencesScreen(BaseScreen):
@@ -80,20 +80,20 @@ class DifferencesScreen(BaseScreen):
         """Fill the upper table; the lower one follows its cursor."""
         super().on_mount()
         check = self._check
-        when = words.ago(self._at, self.services.now())
+        when = formatting.ago(self._at, self.services.now())
         told = look.muted(f"   {counts(check)}   ·   checked {when}")
         found = look.line((check.name, "bold"), "   ", look.state(check.verdict), told)
         settings = [look.line("  ", look.state("changed", setting)) for setting in check.settings]
         known = check.missing + check.changed + check.extra
         if len(check.points) < known:
-            settings.append(look.muted(f"  {len(check.points)} of {words.counted(known, 'point')} are named"))
+            settings.append(look.muted(f"  {len(check.points)} of {formatting.counted(known, 'point')} are named"))
         self.query_one("#differences-head", Plain).update(look.lines(found, *settings))
         variables = self.app.theme_variables
         rows = [
             (
                 f"{index}",
                 [
-                    look.cell(words.shorten(one.id, ID_WIDTH)),
+                    look.cell(formatting.shorten(one.id, ID_WIDTH)),
                     look.state_cell(one.what, variables),
                     look.cell(one.detail or _in_short(one), look.MUTED, variables),
                 ],
@@ -147,7 +147,7 @@ class DifferencesScreen(BaseScreen):
             (
                 str(index),
                 [
-                    look.cell(words.shorten(part.what, PART_WIDTH), "bold" if part.state else ""),
+                    look.cell(formatting.shorten(part.what, PART_WIDTH), "bold" if part.state else ""),
                     look.state_cell(part.state, variables) if part.state else look.cell(""),
                     look.cell(part.before, look.MUTED, variables),
                     look.cell(part.now),
@@ -241,7 +241,7 @@ def _row(one: PointDifference, name: str, was_there: bool, now: str | None, told
 
 def _vector(vector: ShownVector) -> str:
     zero = "all zero   " if vector.zero else ""
-    return f"{zero}{vector.kind}, {words.number(vector.size)}   {components(vector.values)}"
+    return f"{zero}{vector.kind}, {formatting.number(vector.size)}   {components(vector.values)}"
 
 
 def _value(value: Any) -> str:

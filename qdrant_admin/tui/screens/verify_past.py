@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import DataTable
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.persistence.reports import CrashReport, VerifyReport
 from qdrant_admin.persistence.tell import DONE
 from qdrant_admin.persistence.trends import TrendReport
@@ -78,11 +78,11 @@ class PastPane(Vertical):
         for check in self._checks:
             report = check.report
             cells = [
-                look.cell(words.clock(check.entry.started_at, now)),
+                look.cell(formatting.clock(check.entry.started_at, now)),
                 look.state_cell(report.verdict, variables),
                 look.cell(_done(report), "bold"),
-                look.cell("" if isinstance(report, CrashReport) else words.number(points(report)), right=True),
-                look.cell("" if recovery(report) is None else words.duration(recovery(report) or 0.0), right=True),
+                look.cell("" if isinstance(report, CrashReport) else formatting.number(points(report)), right=True),
+                look.cell("" if recovery(report) is None else formatting.duration(recovery(report) or 0.0), right=True),
                 look.cell(_what(report), look.MUTED, variables),
             ]
             rows.append((str(check.entry.id), cells))
@@ -97,11 +97,11 @@ def _done(report: VerifyReport | CrashReport) -> str:
 
 def _what(report: VerifyReport | CrashReport) -> str:
     if isinstance(report, CrashReport):
-        return f"{words.number(report.lost)} lost"
+        return f"{formatting.number(report.lost)} lost"
     if report.verdict != "persisted":
         return report.reason
-    sample = f", a sample of {words.number(report.sample)} each" if report.sample else ""
-    return f"{words.counted(len(report.collections), 'collection')}{sample}"
+    sample = f", a sample of {formatting.number(report.sample)} each" if report.sample else ""
+    return f"{formatting.counted(len(report.collections), 'collection')}{sample}"
 
 
 def points(report: VerifyReport) -> int:
@@ -119,9 +119,9 @@ def plots(trend: TrendReport, width: int, rows: int) -> list[Content]:
     back = [one.ready_seconds for one in trend.points if one.ready_seconds is not None]
     size = [one.storage_bytes for one in trend.points if one.storage_bytes is not None]
     series: tuple[tuple[str, Sequence[float], Callable[[float], str], str], ...] = (
-        ("back in", back, words.duration, "$accent"),
-        ("points", [one.points for one in trend.points], lambda value: words.number(round(value)), "$secondary"),
-        ("on disk", size, lambda value: words.size(round(value)), "$secondary"),
+        ("back in", back, formatting.duration, "$accent"),
+        ("points", [one.points for one in trend.points], lambda value: formatting.number(round(value)), "$secondary"),
+        ("on disk", size, lambda value: formatting.size(round(value)), "$secondary"),
     )
     told = {label: _figures(values, said, rows) for label, values, said, _ in series if len(values) > 1}
     room = max(

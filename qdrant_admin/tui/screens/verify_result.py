@@ -8,7 +8,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.persistence.baseline import against
 from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, VerifyReport
 from qdrant_admin.persistence.tell import crash_sentence, sentence
@@ -100,7 +100,7 @@ class ResultPane(Vertical):
             (
                 check.name,
                 [
-                    look.cell(words.shorten(check.name, NAME_WIDTH), "bold"),
+                    look.cell(formatting.shorten(check.name, NAME_WIDTH), "bold"),
                     look.cell(_points(check, "before"), right=True),
                     look.cell(_points(check, "after"), right=True),
                     look.cell(digests(check), look.MUTED, variables),
@@ -132,7 +132,7 @@ class ResultPane(Vertical):
 
 def _evidence(report: VerifyReport, when: str) -> Content:
     most = "at most " if len(report.rounds) > 1 else ""
-    back = f"back in {most}{words.duration(report.ready_seconds)}" if report.ready_seconds is not None else ""
+    back = f"back in {most}{formatting.duration(report.ready_seconds)}" if report.ready_seconds is not None else ""
     parts = [
         when,
         back,
@@ -146,25 +146,25 @@ def _evidence(report: VerifyReport, when: str) -> Content:
 def _crash_evidence(report: CrashReport, when: str) -> Content:
     waited = "acknowledged once applied and logged" if report.wait else "acknowledged once taken (wait=false)"
     version = f"Qdrant {report.server_version}" if report.server_version else ""
-    parts = [when, waited, version, report.storage, words.duration(report.seconds)]
+    parts = [when, waited, version, report.storage, formatting.duration(report.seconds)]
     return look.muted(" · ".join(part for part in parts if part))
 
 
 def _points(check: CollectionCheck, side: str) -> str:
     found = check.before if side == "before" else check.after
-    return "absent" if found is None else words.number(found.points)
+    return "absent" if found is None else formatting.number(found.points)
 
 
 def digests(check: CollectionCheck) -> str:
     """One digest where both are equal, otherwise before → after."""
-    shown = [words.short_digest(side.digest) for side in (check.before, check.after) if side is not None]
+    shown = [formatting.short_digest(side.digest) for side in (check.before, check.after) if side is not None]
     return " → ".join(dict.fromkeys(shown))
 
 
 def counts(check: CollectionCheck) -> str:
     """`3 missing, 1 changed`."""
     told = [(check.missing, "missing"), (check.changed, "changed"), (check.extra, "extra")]
-    return ", ".join(f"{words.number(count)} {word}" for count, word in told if count)
+    return ", ".join(f"{formatting.number(count)} {word}" for count, word in told if count)
 
 
 def brief(check: CollectionCheck, most: int, width: int) -> list[Content]:
@@ -179,7 +179,7 @@ def brief(check: CollectionCheck, most: int, width: int) -> list[Content]:
         row = look.line("  ", look.fit(look.text(point.id), 38), found, "  ", look.muted(point.detail))
         rows.append(look.cut(row, width))
     left = check.missing + check.changed + check.extra - min(len(check.points), most)
-    return [*rows, look.muted(f"  and {words.counted(left, 'point')} more")] if check.points and left > 0 else rows
+    return [*rows, look.muted(f"  and {formatting.counted(left, 'point')} more")] if check.points and left > 0 else rows
 
 
 def _advice(report: VerifyReport, width: int) -> list[Content]:
@@ -217,10 +217,10 @@ def _last_time(report: VerifyReport, before: VerifyReport | None, width: int) ->
     if found.verdict == "persisted":
         told = f"the same content as in {then}"
     else:
-        told = f"not what it was in {then}: {found.reason or words.state(found.verdict).word}"
+        told = f"not what it was in {then}: {found.reason or formatting.state(found.verdict).word}"
     if report.ready_seconds is not None and before.ready_seconds is not None and report.how == before.how:
         other = report.ready_seconds - before.ready_seconds
-        told += f"; back {words.duration(abs(other))} {'slower' if other > 0 else 'sooner'} than then"
+        told += f"; back {formatting.duration(abs(other))} {'slower' if other > 0 else 'sooner'} than then"
     return look.hanging(look.muted("when it began  "), look.text(told), width)
 
 
@@ -230,9 +230,9 @@ def _how_long(report: VerifyReport, width: int) -> list[Content]:
         spent[phase.name] = spent.get(phase.name, 0.0) + phase.seconds
     if not spent:
         return []
-    parts = (f"{name.replace('_', ' ')} {words.duration(seconds)}" for name, seconds in spent.items())
+    parts = (f"{name.replace('_', ' ')} {formatting.duration(seconds)}" for name, seconds in spent.items())
     told = " · ".join(part.replace(" ", NBSP) for part in parts)
-    whole = look.muted(f"took {words.duration(report.seconds)}   ")
+    whole = look.muted(f"took {formatting.duration(report.seconds)}   ")
     return look.hanging(whole, look.muted(told), width)
 
 

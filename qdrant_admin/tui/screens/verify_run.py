@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Progress
 from qdrant_admin.persistence.reports import Cycle, Round, Way
 from qdrant_admin.persistence.tell import DONE
@@ -77,7 +77,7 @@ def crash_picture(view: JobView, width: int, height: int) -> Sequence[Sequence[C
     bar = []
     if progress is not None:
         track = look.bar(progress.done, progress.total, max(10, min(60, width - 30)))
-        told = f"{words.number(progress.done)} of {words.counted(progress.total or 0, 'kill')}"
+        told = f"{formatting.number(progress.done)} of {formatting.counted(progress.total or 0, 'kill')}"
         bar = [look.line(track, "   ", (told, "bold"))]
     step = view.current_step
     now = [look.muted(step.title)] if step is not None else []
@@ -94,7 +94,7 @@ def _head(view: JobView) -> Content:
     stopping = look.line("   ", look.state("paused", "stopping; the server is brought back first"))
     told = stopping if view.state == "stopping" else Content("")
     return look.line(
-        look.symbol("running"), " ", (view.title, "bold"), "   ", look.muted(words.duration(view.seconds)), told
+        look.symbol("running"), " ", (view.title, "bold"), "   ", look.muted(formatting.duration(view.seconds)), told
     )
 
 
@@ -141,7 +141,7 @@ def _rounds(view: JobView, ways: Sequence[Way]) -> list[Content]:
 
 def round_row(round_: Round) -> Content:
     """`● killed   persisted   back in 1.9 s`."""
-    back = "" if round_.ready_seconds is None else f"back in {words.duration(round_.ready_seconds)}"
+    back = "" if round_.ready_seconds is None else f"back in {formatting.duration(round_.ready_seconds)}"
     name = look.fit(look.text(DONE[round_.how]), 18)
     return look.line(look.fit(look.state(round_.verdict), 16), name, look.muted(back))
 
@@ -155,7 +155,7 @@ def _reading(view: JobView, width: int, room: int, points: int | None) -> list[C
     hidden = len(items) - room
     shown = dict(list(items.items())[max(0, hidden) :])
     label = running.label_width([*shown, "all"], width)
-    rows = [look.state("done", f"{words.counted(hidden, 'collection')} read before these")] if hidden > 0 else []
+    rows = [look.state("done", f"{formatting.counted(hidden, 'collection')} read before these")] if hidden > 0 else []
     draw = _loading if step == "load" else running.bar_row
     rows += [draw(name, progress, label, width) for name, progress in shown.items()]
     if step != "load" and len(items) > 1 and points:
@@ -172,7 +172,7 @@ def _reading(view: JobView, width: int, room: int, points: int | None) -> list[C
 def _loading(name: str, shown: Progress, label: int, width: int) -> Content:
     """`chat_history  ◐ loading  about 0.4 s, as the last time`."""
     state = look.state("done", "readable") if shown.done == shown.total else look.state("loading")
-    title = look.fit(look.text(words.shorten(name, label)), label + 2)
-    share = words.percent(shown.done, shown.total) if shown.done != shown.total and shown.total else ""
-    told = "   ".join(part for part in (share, shown.note, words.left(shown.seconds_left)) if part)
+    title = look.fit(look.text(formatting.shorten(name, label)), label + 2)
+    share = formatting.percent(shown.done, shown.total) if shown.done != shown.total and shown.total else ""
+    told = "   ".join(part for part in (share, shown.note, formatting.left(shown.seconds_left)) if part)
     return look.cut(look.line(title, look.fit(state, 12), look.muted(told)), width)

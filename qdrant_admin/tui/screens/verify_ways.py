@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from qdrant_admin.config.profile import DEFAULT_PROFILE
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.persistence.options import CrashOptions, VerifyOptions
 from qdrant_admin.persistence.reports import VerifyHow
 from qdrant_admin.persistence.reports import Way as Restarted
@@ -147,7 +147,7 @@ def interrupts(key: str, name: str, asked: Asked, back: float | None) -> str:
         asked: how hard.
         back: seconds that it took to come back lately; None when that is not known.
     """
-    once = f"about {words.duration(back)}" if back is not None else "a few seconds"
+    once = f"about {formatting.duration(back)}" if back is not None else "a few seconds"
     match key:
         case "none":
             return "nothing: it runs on"
@@ -158,7 +158,7 @@ def interrupts(key: str, name: str, asked: Asked, back: float | None) -> str:
         case "engine":
             return "every container on this computer, until the engine is back"
         case "crash-test":
-            return f"{name}: out of reach {words.counted(asked.cycles, 'time')}, {once} each"
+            return f"{name}: out of reach {formatting.counted(asked.cycles, 'time')}, {once} each"
         case _:
             return f"{name}: out of reach for {once}"
 
@@ -166,5 +166,5 @@ def interrupts(key: str, name: str, asked: Asked, back: float | None) -> str:
 def title(key: str, asked: Asked) -> str:
     """Of the job."""
     if key == CRASH:
-        return f"crash test: {words.counted(asked.cycles, 'kill')}, {words.counted(asked.writers, 'writer')}"
+        return f"crash test: {formatting.counted(asked.cycles, 'kill')}, {formatting.counted(asked.writers, 'writer')}"
     return f"verify: {next(way.title for way in WAYS if way.key == key).lower()}"

@@ -8,7 +8,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 
@@ -67,7 +67,7 @@ class HeaderBar(Row):
 
     def draw(self, width: int) -> Content:
         """Name and profile on the left, the server on the right; details go first when there is no room."""
-        left = look.line(("qdrant-admin", "bold $text-accent"), "   ", (words.shorten(self.profile, 24), "bold"))
+        left = look.line(("qdrant-admin", "bold $text-accent"), "   ", (formatting.shorten(self.profile, 24), "bold"))
         parts = [look.muted(part) for part in self.detail]
         while True:
             known = [look.state(self.state)] if self.state else [look.muted("looking…")]
@@ -163,9 +163,9 @@ class JobLine(Row):
         figures = Content("")
         if progress is not None and progress.total:
             parts = (
-                words.percent(progress.done, progress.total),
-                words.rate(progress.rate, progress.unit),
-                words.left(progress.seconds_left),
+                formatting.percent(progress.done, progress.total),
+                formatting.rate(progress.rate, progress.unit),
+                formatting.left(progress.seconds_left),
             )
             figures = look.muted("  ".join(part for part in parts if part))
         told = look.muted(progress.note if progress and progress.note else step.title if step else "")

@@ -8,7 +8,7 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from qdrant_admin.collections.reports import ShownPoint, ShownVector
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.tui import look
 
 LEVELS_OPEN = 2
@@ -55,13 +55,13 @@ class PayloadTree(Tree[None]):
             else:
                 node.add_leaf(self._label(name, inner))
         if len(pairs) > CHILDREN_SHOWN:
-            node.add_leaf(self._styled(f"… and {words.number(len(pairs) - CHILDREN_SHOWN)} more", look.MUTED))
+            node.add_leaf(self._styled(f"… and {formatting.number(len(pairs) - CHILDREN_SHOWN)} more", look.MUTED))
 
     def _styled(self, value: object, style: str = "") -> Text:
         return look.cell(value, style, self.app.theme_variables)
 
     def _title(self, name: object, count: int, noun: str) -> Text:
-        return self._styled(name, "bold").append_text(self._styled(f"  {words.counted(count, noun)}", look.MUTED))
+        return self._styled(name, "bold").append_text(self._styled(f"  {formatting.counted(count, noun)}", look.MUTED))
 
     def _label(self, name: object, value: object) -> Text:
         shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -71,7 +71,7 @@ class PayloadTree(Tree[None]):
     def _vector(self, vector: ShownVector) -> Text:
         name = f"vector {vector.name}" if vector.name else "vector"
         label = self._styled(f"{name}  ", look.MUTED)
-        label.append_text(self._styled(f"{vector.kind}, {words.number(vector.size)}  ", "$text-accent"))
+        label.append_text(self._styled(f"{vector.kind}, {formatting.number(vector.size)}  ", "$text-accent"))
         if vector.zero:
             return label.append_text(look.state_cell("warning", self.app.theme_variables, "all zero"))
         return label.append_text(self._styled(components(vector.values), look.MUTED))

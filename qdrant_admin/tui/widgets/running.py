@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from textual.content import Content
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Progress
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
@@ -45,7 +45,7 @@ def bars(progress: Mapping[str, Progress], width: int, *, order: Sequence[str] =
 
 def bar_row(name: str, shown: Progress | None, label: int, width: int) -> Content:
     """`debian_memories  ━━━━━━────  2 914 / 3 763  77 %  4 120/s  0:07 left`."""
-    title = look.fit(look.text(words.shorten(name, label)), label + 2)
+    title = look.fit(look.text(formatting.shorten(name, label)), label + 2)
     if shown is None:
         return look.line(title, look.state("waiting"))
     room = width - label - 2 - FIGURES
@@ -57,19 +57,19 @@ def figures(shown: Progress) -> Content:
     """Count, share, rate and time left, each in its own column."""
     if shown.unit == "bytes":
         count = (
-            f"{words.size(shown.done)} / {words.size(shown.total)}"
+            f"{formatting.size(shown.done)} / {formatting.size(shown.total)}"
             if shown.total is not None
-            else words.size(shown.done)
+            else formatting.size(shown.done)
         )
     else:
-        total = "" if shown.total is None else f" / {words.number(shown.total)}"
-        count = f"{words.number(shown.done)}{total}"
+        total = "" if shown.total is None else f" / {formatting.number(shown.total)}"
+        count = f"{formatting.number(shown.done)}{total}"
     told = shown.note or "  ".join(
         part
-        for part in (words.rate(shown.rate, shown.unit), words.left(shown.seconds_left))
+        for part in (formatting.rate(shown.rate, shown.unit), formatting.left(shown.seconds_left))
         if part and shown.done != shown.total
     )
-    share = words.percent(shown.done, shown.total)
+    share = formatting.percent(shown.done, shown.total)
     return look.line(f"{count:>17}", (f"{share:>7}", "bold"), "  ", look.muted(told))
 
 

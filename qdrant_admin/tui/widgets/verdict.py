@@ -2,7 +2,7 @@
 
 from textual.content import Content
 
-from qdrant_admin.core import words
+from qdrant_admin.core import formatting
 from qdrant_admin.tui import look
 from qdrant_admin.tui.widgets.bars import Plain
 
@@ -12,8 +12,8 @@ class Verdict(Plain):
 
     def tell(self, key: str, sentence: str, *rest: Content, word: str = "") -> None:
         """Show the state `key` and what it means here."""
-        tone = words.state(key).tone
+        tone = formatting.state(key).tone
         for name in ("good", "busy", "warn", "bad", "idle"):
             self.set_class(name == tone, f"-{name}")
-        head = look.state(key, (word or words.state(key).word).upper()).stylize("bold")
+        head = look.state(key, (word or formatting.state(key).word).upper()).stylize("bold")
         self.update(look.lines(head, look.text(sentence, "bold"), *rest))

@@ -1,0 +1,1 @@
+"""Chroma: its folder on disk and its server."""

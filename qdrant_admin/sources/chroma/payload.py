@@ -1,0 +1,112 @@
+"""What a Chroma collection becomes in Qdrant: its payload, its distance.
+
+Payload is laid out as the program that wrote it reads it in Qdrant, else metadata flat and the text beside it. Nothing
+is lost: where metadata has taken the name of the text's field, the text takes the name that Chroma reserves for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.layouts import DOCUMENT, Layout
+
+RESERVED_DOCUMENT = "chroma:document"
+DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "ip": "Dot", "l2": "Euclid"}
+"""Chroma's l2 is the square of Qdrant's Euclid: the order of the results is the same."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The first records of a collection, as Chroma has them."""
+
+    metadatas: Sequence[Mapping[str, Any]] = ()
+    documents: Sequence[str | None] = ()
+    vectors: Sequence[Floats] = ()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What one collection becomes."""
+
+    layout: Layout
+    words: str
+    """Where things are in the payload, for the plan."""
+    spec: CollectionSpec | None
+    warnings: tuple[str, ...] = ()
+
+    def payload(self, metadata: Mapping[str, Any], document: str | None) -> dict[str, Any]:
+        """Metadata and text of one record as a payload."""
+        text_field = RESERVED_DOCUMENT if DOCUMENT in metadata else DOCUMENT
+        return layouts.lay_out(self.layout, metadata, document, field=text_field)
+
+
+def shape(
+    name: str, *, space: str, said: str | None, dimension: int | None, sample: Sample, options: Mapping[str, str]
+) -> Shape:
+    """What a collection becomes, by its URI's options and by what it holds.
+
+    Args:
+        name: the collection's.
+        space: the distance that Chroma compares by.
+        said: the distance that its metadata speaks of, if it does.
+        dimension: of its vectors; None when it has none yet.
+        sample: its first records.
+        options: of the URI.
+
+    Raises:
+        SourceUnreadable: its distance is one that Qdrant does not have.
+        BadInput: the URI asks for what there is not.
+    """
+    if space not in DISTANCES:
+        raise SourceUnreadable(
+            f"collection {plain(name)} uses the distance {plain(space)}", why=f"known are {', '.join(DISTANCES)}"
+        )
+    asked, by = layouts.layout_option(options), ""
+    layout = asked or layouts.recognised(sample.metadatas)
+    if asked is None:
+        by = "what its records hold"
+        if layout == "plain" and name == layouts.LANGCHAIN_COLLECTION and None not in sample.documents:
+            layout, by = "langchain", "its name"
+    distance = layouts.distance_option(options)
+    unit = layouts.unit_length(sample.vectors)
+    notes = list(layouts.distance_notes(DISTANCES[space], distance, unit=unit, layout=layout))
+    if said in DISTANCES and said != space and distance is None:
+        notes.append(
+            f"Chroma compares by {space}, though its metadata says {said}: ?distance={DISTANCES[said]} asks for that"
+        )
+    spec = None
+    if dimension:
+        spec = CollectionSpec(vectors=(VectorSpec(size=dimension, distance=DISTANCES[space]),))
+        spec = layouts.fitted(spec, layout, distance)
+    return Shape(layout, layouts.words(layout, by=by), spec, tuple(notes))
+
+
+def space_of(*configurations: Any, metadata: str | None) -> str:
+    """The distance of a collection.
+
+    Args:
+        configurations: its schema and its configuration, parsed, in any of the forms Chroma has used.
+        metadata: what its metadata says in `hnsw:space`.
+    """
+    # chromadb 0.5 wrote a configuration that says l2 whatever the collection was made with, and went by the metadata.
+    found = (_at(configuration, path) for path in _CONFIGURED for configuration in configurations)
+    legacy = (_at(configuration, ("hnsw_configuration", "space")) for configuration in configurations)
+    return next((space for space in (*found, metadata, *legacy) if space), "l2")
+
+
+_CONFIGURED = (
+    ("keys", "#embedding", "float_list", "vector_index", "config", "space"),
+    ("hnsw", "space"),
+    ("spann", "space"),
+)
+"""Where Chroma 1.x keeps a collection's distance."""
+
+
+def _at(value: Any, path: Sequence[str]) -> str | None:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None

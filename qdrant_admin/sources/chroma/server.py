@@ -1,0 +1,216 @@
+"""A Chroma server over its REST interface (`/api/v2`, and `/api/v1` of chromadb 0.4 and 0.5), without chromadb."""
+
+import base64
+import bisect
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+
+from qdrant_admin.config import trust
+from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import Floats
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.chroma import payload
+from qdrant_admin.sources.cloud import gone
+from qdrant_admin.sources.layouts import SAMPLE
+from qdrant_admin.sources.uri import KEY_VARIABLE, SourceUri, source_key
+
+_PAGE = 500
+_LISTED = 100
+_TIMEOUT = 60.0
+
+
+class ChromaServer:
+    """A `Source` over one database of one tenant."""
+
+    vectorless = False
+    folds_uuids = False
+
+    def __init__(self, uri: SourceUri) -> None:
+        self._uri = uri
+        self._http = httpx.Client(
+            base_url=uri.url, headers=_credentials(uri), timeout=_TIMEOUT, **trust.http_options(uri.url)
+        )
+        try:
+            self._place, version = self._find_api()
+            self.kind = f"Chroma server {plain(version)}"
+            self._known = {str(found["name"]): found for found in self._list()}
+            if uri.collection is not None and uri.collection not in self._known:
+                raise no_such_collection(uri.collection, sorted(self._known))
+        except AdminError:
+            self._http.close()
+            raise
+        self._ids: dict[str, list[str]] = {}
+        self._shapes: dict[str, payload.Shape] = {}
+
+    def collections(self) -> list[SourceCollection]:
+        """Every collection; the ids are fetched, so the count is that of what will be read."""
+        return [self._describe(name) for name in sorted(self._known) if self._uri.collection in (None, name)]
+
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        """Cut at ids."""
+        return cut(self._all_ids(name), parts)
+
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
+        """Records by id. Paging by offset would leave some out as soon as somebody deletes others."""
+        ids = self._all_ids(name)
+        start = 0 if after is None else bisect.bisect_right(ids, str(after))
+        end = len(ids) if until is None else bisect.bisect_right(ids, str(until))
+        for at in range(start, end, size):
+            wanted = ids[at : min(at + size, end)]
+            yield Batch(self._records(name, wanted), wanted[-1])
+
+    def mark(self, name: str) -> str:
+        """A sum over its ids, and how many there are."""
+        ids = self._all_ids(name)
+        return f"{len(ids)} records, {zlib.crc32(chr(0).join(ids).encode('utf-8', 'surrogatepass')):08x}"
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def _find_api(self) -> tuple[dict[str, str], str]:
+        """The query that names the database, and the server's version; sets where collections are asked for."""
+        tenant = self._uri.options.get("tenant", "default_tenant")
+        database = self._uri.options.get("database", "default_database")
+        answer = self._send("GET", "/api/v2/version")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            older = self._send("GET", "/api/v1/version")
+            if older.is_success:
+                self._base = "/api/v1/collections"
+                return {"tenant": tenant, "database": database}, self._json(older)
+        self._base = f"/api/v2/tenants/{_quoted(tenant)}/databases/{_quoted(database)}/collections"
+        return {}, self._json(answer)
+
+    def _describe(self, name: str) -> SourceCollection:
+        shape = self._shape(name)
+        count = len(self._all_ids(name))
+        return SourceCollection(name=name, count=count, spec=shape.spec, payload=shape.words, warnings=shape.warnings)
+
+    def _shape(self, name: str) -> payload.Shape:
+        """What it becomes, looked at once: the plan, the copy and the verification have to agree on it."""
+        if name not in self._shapes:
+            found = self._known[name]
+            answers = list(self._answers(name, self._all_ids(name)[:SAMPLE]))
+            vectors = [_vector(vector) for answer in answers for vector in answer["embeddings"] if vector is not None]
+            said = (found.get("metadata") or {}).get("hnsw:space")
+            self._shapes[name] = payload.shape(
+                name,
+                space=payload.space_of(found.get("configuration_json"), found.get("schema"), metadata=said),
+                said=said,
+                dimension=found.get("dimension") or (len(vectors[0]) if vectors else None),  # 0.4 does not tell
+                sample=payload.Sample(
+                    metadatas=[metadata or {} for answer in answers for metadata in answer["metadatas"]],
+                    documents=[document for answer in answers for document in answer["documents"]],
+                    vectors=vectors,
+                ),
+                options=self._uri.options,
+            )
+        return self._shapes[name]
+
+    def _list(self) -> Iterator[dict[str, Any]]:
+        offset = 0
+        while True:
+            page = self._ask("GET", self._base, params={**self._place, "limit": _LISTED, "offset": offset})
+            yield from page
+            offset += len(page)
+            if len(page) < _LISTED:
+                return
+
+    def _all_ids(self, name: str) -> list[str]:
+        if name not in self._ids:
+            answer = self._ask("POST", f"{self._base}/{self._known[name]['id']}/get", json={"include": []})
+            self._ids[name] = sorted(set(answer["ids"]))
+        return self._ids[name]
+
+    def _records(self, name: str, ids: list[str]) -> list[Record]:
+        shape = self._shape(name)
+        records = {
+            answer["ids"][position]: _record(answer, position, shape)
+            for answer in self._answers(name, ids)
+            for position in range(len(answer["ids"]))
+        }
+        missing = [record for record in ids if record not in records]
+        if missing:
+            raise gone(name, missing)
+        return [records[record] for record in ids]
+
+    def _answers(self, name: str, ids: list[str]) -> Iterator[dict[str, Any]]:
+        path = f"{self._base}/{self._known[name]['id']}/get"
+        for at in range(0, len(ids), _PAGE):
+            body = {"ids": ids[at : at + _PAGE], "include": ["embeddings", "documents", "metadatas"]}
+            yield self._ask("POST", path, json=body)
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> Any:
+        return self._json(self._send(method, path, **arguments))
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            why = f"{type(error).__name__}: {error}"
+            raise ServerUnreachable(
+                f"no Chroma answers at {self._uri.url}", why=why, fix=f"curl {self._uri.url}/api/v2/heartbeat"
+            ) from error
+
+    def _json(self, answer: httpx.Response) -> Any:
+        if not answer.is_success:
+            raise self._refused(answer)
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise SourceUnreadable(
+                f"what answers at {self._uri.url} is no Chroma server", why="it does not answer in JSON"
+            ) from error
+
+    def _refused(self, answer: httpx.Response) -> AdminError:
+        if answer.status_code in {401, 403}:
+            return self._no_access(answer)
+        return SourceUnreadable(
+            f"what answers at {self._uri.url} gave no collections",
+            why=f"HTTP {answer.status_code}: {plain(answer.text[:200])}",
+            fix="qdrant-admin migrate --help",
+        )
+
+    def _no_access(self, answer: httpx.Response) -> AccessDenied:
+        why, key = f"HTTP {answer.status_code}", source_key()
+        if key is None:
+            return AccessDenied(f"{self._uri.url} wants a key", why=why, fix=f"export {KEY_VARIABLE}=...")
+        if ":" in key and self._uri.options.get("auth") != "basic":
+            why += "; the key has the form of USER:PASSWORD, which is sent as such with ?auth=basic"
+        return AccessDenied(f"{self._uri.url} does not take the key", why=why, fix=f"export {KEY_VARIABLE}=...")
+
+
+def _credentials(uri: SourceUri) -> dict[str, str]:
+    """A token in both headers that Chroma may be told to look at, or user and password."""
+    key, auth = source_key(), uri.options.get("auth", "token")
+    if auth not in {"token", "basic"}:
+        raise BadInput(
+            f"auth={plain(auth)} is not known", why="there are token and basic", fix="qdrant-admin migrate --help"
+        )
+    if key is None:
+        return {}
+    if auth == "basic":
+        return {"Authorization": f"Basic {base64.b64encode(key.encode()).decode()}"}
+    return {"Authorization": f"Bearer {key}", "X-Chroma-Token": key}
+
+
+def _record(answer: dict[str, Any], position: int, shape: payload.Shape) -> Record:
+    payload = shape.payload(answer["metadatas"][position] or {}, answer["documents"][position])
+    embedding = answer["embeddings"][position]
+    return Record(answer["ids"][position], payload, {} if embedding is None else {"": _vector(embedding)})
+
+
+def _vector(embedding: list[float]) -> Floats:
+    vector: Floats = np.asarray(embedding, dtype=np.float32)
+    return vector
+
+
+def _quoted(part: str) -> str:
+    from urllib.parse import quote
+
+    return quote(part, safe="")

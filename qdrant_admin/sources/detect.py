@@ -1,0 +1,227 @@
+"""What lies at a path, in words: for errors, and for people who point at the wrong thing. Only looks.
+
+A new kind of source adds its sign to `_FOLDERS`, `_MAGIC` or `_SUFFIXES`.
+"""
+
+import contextlib
+import json
+import shlex
+import sqlite3
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.sources.kinds import kind_of
+
+CHROMA_FORMATS = {3: "0.4", 4: "0.5", 5: "0.6 to 1.0", 6: "1.x"}
+"""Version of the metadata tables to the chromadb that writes them (seen: 0.4.24 = 3, 0.5.23 = 4, 1.5.9 = 6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies at a path."""
+
+    kind: str
+    """For programs: `chroma`, `qdrant-storage`, `parquet`; `folder` or `file` when it is none that is known."""
+    words: str
+    """The end of a sentence that begins with `it is`."""
+    scheme: str | None = None
+    """The scheme that reads it; None when nothing of ours does."""
+    place: Path | None = None
+    """Where what the scheme reads begins, when it is not the path itself."""
+
+
+_STORAGE = Found("qdrant-storage", "the storage of a Qdrant server; start a Qdrant on it and use qdrant+http://")
+_PARQUET = Found("parquet", "a Parquet file", "parquet")
+_ARROW = Found("arrow", "an Arrow file", "arrow")
+_NUMPY = Found("npy", "a NumPy array", "npy")
+_FAISS = Found("faiss", "a FAISS index", "faiss")
+_LINES = Found("jsonl", "a file of JSON lines", "jsonl")
+_ROWS = (
+    ("parquet", "Parquet files", ("*.parquet", "*=*/*.parquet", "*=*/*=*/*.parquet")),
+    ("jsonl", "files of JSON lines", ("*.jsonl", "*.ndjson", "*.jsonl.gz", "*.ndjson.gz")),
+    ("csv", "CSV files", ("*.csv", "*.tsv", "*.csv.gz", "*.tsv.gz")),
+    ("npy", "NumPy arrays", ("*.npy", "*.npz")),
+    ("arrow", "Arrow files", ("*.arrow", "*.feather")),
+)
+"""What a folder of rows is called by, in the order in which it is asked. Other folders in it have to be parts of it."""
+
+
+def _holds(path: Path, patterns: Sequence[str]) -> bool:
+    strangers = (one for one in path.iterdir() if one.is_dir() and "=" not in one.name and one.name[0] not in "._")
+    return next(strangers, None) is None and any(next(path.glob(pattern), None) for pattern in patterns)
+
+
+_FOLDERS: tuple[tuple[Callable[[Path], bool], Found], ...] = (
+    (
+        lambda path: any(path.glob("collections/*/schema.json")),
+        Found("milvus-lite", "a Milvus Lite folder", "milvus-lite"),
+    ),
+    (lambda path: (path / "raft_state.json").exists() or (path / "collections").is_dir(), _STORAGE),
+    (
+        lambda path: (path / "storage" / "collections").is_dir(),
+        replace(_STORAGE, words=f"a folder with {_STORAGE.words}"),
+    ),
+    (
+        lambda path: path.suffix == ".lance" and (path / "_versions").is_dir(),
+        Found("lance", "a LanceDB table", "lancedb"),
+    ),
+    (lambda path: any(path.glob("*.lance")), Found("lancedb", "a LanceDB folder", "lancedb")),
+    (lambda path: any(path.glob("*.faiss")), Found("faiss", "a folder with a FAISS index", "faiss")),
+    (lambda path: (path / "dataset_info.json").exists(), Found("hf", "a saved Hugging Face data set", "arrow")),
+    (
+        lambda path: (path / "dataset_dict.json").exists(),
+        Found("hf", "a saved Hugging Face data set of several splits", "arrow"),
+    ),
+    *(
+        (partial(_holds, patterns=patterns), Found(kind, f"a folder of {words}", kind))
+        for kind, words, patterns in _ROWS
+    ),
+)
+"""Sign of a folder, and what it is. The first that fits counts."""
+_MAGIC: tuple[tuple[bytes, Found], ...] = (
+    (b"PAR1", _PARQUET),
+    (b"ARROW1", _ARROW),
+    (b'{"qdrant_admin_r', Found("rejects", "a reject file of an earlier run", "rejects")),
+    (b"\x93NUMPY", _NUMPY),
+    *((mark, _FAISS) for mark in (b"IxF", b"IxM", b"IHN", b"IwF", b"IwP", b"IxP", b"IxS")),
+)
+"""First bytes of a file, and what it is."""
+_SUFFIXES = {
+    ".parquet": _PARQUET,
+    ".jsonl": _LINES,
+    ".ndjson": _LINES,
+    ".json": Found("json", "a JSON file", "jsonl"),
+    ".csv": Found("csv", "a CSV file", "csv"),
+    ".tsv": Found("csv", "a CSV file", "csv"),
+    ".npy": _NUMPY,
+    ".npz": Found("npz", "an archive of NumPy arrays", "npy"),
+    ".arrow": _ARROW,
+    ".feather": _ARROW,
+    ".faiss": _FAISS,
+}
+
+
+def detect(path: Path | str) -> str:
+    """What this is, as the end of a sentence that begins with `it is`."""
+    return look(path).words
+
+
+def detect_scheme(path: Path | str) -> str | None:
+    """The scheme that reads exactly this path: `chroma`, `qdrant-local`; None when nothing of ours does."""
+    found = look(path)
+    return found.scheme if found.place is None else None
+
+
+def look(path: Path | str) -> Found:
+    """What lies at a path. Opens nothing for writing, and only as much of it as it takes."""
+    path = Path(path)
+    try:
+        if not path.exists():
+            return Found("missing", "not there")
+        found = _folder(path) if path.is_dir() else _file(path)
+    except OSError as error:
+        return Found("unreadable", f"not readable ({error.strerror})")
+    return found if found.scheme is None or kind_of(found.scheme) else replace(found, scheme=None)
+
+
+def wrong_kind(path: Path, wanted: str) -> SourceUnreadable:
+    """The error for a path that is missing, or holds something else than what was asked for."""
+    found = look(path)
+    if found.kind == "missing":
+        return SourceUnreadable(f"there is nothing at {plain(path)}", fix=f'ls "{path.parent}"')
+    uri = f"{found.scheme}:{found.place or path}"
+    fix = shlex.join(["qdrant-admin", "migrate", uri]) if found.scheme else "qdrant-admin migrate --help"
+    return SourceUnreadable(f"{plain(path)} is not {wanted}", why=f"it is {found.words}", fix=fix)
+
+
+def chroma_format(connection: sqlite3.Connection) -> str:
+    """`1.x`, `0.5`, ... from the record of schema migrations that Chroma keeps; `unknown` when there is none."""
+    try:
+        row = connection.execute("SELECT max(version) FROM migrations WHERE dir = 'metadb'").fetchone()
+    except sqlite3.Error:
+        return "unknown"
+    return CHROMA_FORMATS.get(row[0], "newer than 1.5" if row[0] and row[0] > 6 else "unknown")
+
+
+def _folder(path: Path) -> Found:
+    if (path / "chroma.sqlite3").exists():
+        version = _chroma_version(path / "chroma.sqlite3")
+        return Found("chroma", f"a Chroma directory, format of chromadb {version}", "chroma")
+    if (path / "meta.json").is_file() and _is_local_meta(path / "meta.json"):
+        return Found("qdrant-local", "a folder of qdrant-client's embedded mode", "qdrant-local")
+    return next((found for fits, found in _FOLDERS if fits(path)), None) or _content(path)
+
+
+def _content(path: Path) -> Found:
+    entries = sorted(entry.name for entry in path.iterdir())
+    if not entries:
+        return Found("empty", "an empty folder")
+    for name in entries:
+        if (path / name).is_dir():
+            inner = _inner(path / name)
+            if inner is not None:
+                return replace(inner, words=f"a folder with {inner.words} in it, {plain(name)}", place=path / name)
+    more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
+    return Found("folder", f"a folder with {', '.join(plain(name) for name in entries[:3])}{more}")
+
+
+def _inner(path: Path) -> Found | None:
+    """A store one level below what somebody pointed at."""
+    if (path / "chroma.sqlite3").exists():
+        return Found("chroma", "a Chroma directory", "chroma")
+    if (path / "meta.json").is_file() and _is_local_meta(path / "meta.json"):
+        return Found("qdrant-local", "a folder of qdrant-client's embedded mode", "qdrant-local")
+    return None
+
+
+def _file(path: Path) -> Found:
+    with path.open("rb") as file:
+        head = file.read(16)
+    if not head:
+        return Found("empty", "an empty file")
+    if head == b"SQLite format 3\x00":
+        return _sqlite(path)
+    if path.suffix == ".snapshot":
+        if tarfile.is_tarfile(path):
+            return Found("qdrant-snapshot", "a snapshot of a Qdrant server")
+        return Found("file", "a file called .snapshot, and no snapshot")
+    by_magic = next((found for magic, found in _MAGIC if head.startswith(magic)), None)
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    return by_magic or _SUFFIXES.get(suffix) or Found("file", "a file of a kind that is not known here")
+
+
+def _sqlite(path: Path) -> Found:
+    if path.name == "chroma.sqlite3":
+        words = "the database inside a Chroma directory; name the folder"
+        return Found("chroma", words, "chroma", place=path.absolute().parent)
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_connected(path)) as connection:
+        query = "SELECT 1 FROM sqlite_master WHERE sql LIKE '%USING vec0%'"
+        if connection.execute(query).fetchone():
+            return Found("sqlite-vec", "a SQLite database with vectors of sqlite-vec", "sqlite-vec")
+        query = "SELECT 1 FROM pragma_table_info('collection_meta') WHERE name = 'meta_type'"
+        if connection.execute(query).fetchone():
+            return Found("milvus-lite", "a file of Milvus Lite 2", "milvus-lite")
+    return Found("sqlite", "a SQLite database")
+
+
+def _is_local_meta(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(content, dict) and isinstance(content.get("collections"), dict)
+
+
+def _chroma_version(database: Path) -> str:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_connected(database)) as connection:
+        return chroma_format(connection)
+    return "unknown (its database cannot be opened)"
+
+
+def _connected(database: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)

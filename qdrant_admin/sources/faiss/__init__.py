@@ -1,0 +1,1 @@
+"""FAISS indexes and what frameworks keep beside them."""

@@ -1,0 +1,153 @@
+"""A FAISS index file as a source, with the payload that lies beside it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.detect import wrong_kind
+from qdrant_admin.sources.faiss.rows import open_rows
+from qdrant_admin.sources.faiss.sidecar import find_sidecar, open_sidecar
+from qdrant_admin.sources.files.paths import changed, signature
+from qdrant_admin.sources.uri import SourceUri, command
+
+
+class FaissIndex:
+    """A `Source` over one index: one collection, called after the file, or after the folder when that was named."""
+
+    kind = "FAISS index"
+    vectorless = False
+    folds_uuids = False
+
+    def __init__(self, uri: SourceUri) -> None:
+        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+        self.path = _file(uri.path)
+        self._name = self.path.stem if self.path == uri.path else uri.path.name
+        if uri.collection not in {None, self._name}:
+            raise no_such_collection(str(uri.collection), [self._name])
+        self._asked = layouts.distance_option(uri.options)
+        beside = find_sidecar(self.path, uri.options.get("payload"))
+        self._files = [self.path, *([beside] if beside else [])]
+        self._signature = signature(self._files)
+        try:
+            self._rows = open_rows(self.path, lossy=_yes(uri.options.get("lossy", "no")))
+        except OSError as error:
+            raise SourceUnreadable(f"{plain(self.path)} cannot be read", why=str(error.strerror)) from error
+        self._sidecar = open_sidecar(beside, self._rows)
+
+    def collections(self) -> list[SourceCollection]:
+        """The one; its ids are all looked at, its vectors are not."""
+        rows = self._rows
+        distance = self._asked or rows.distance
+        if distance is None:
+            raise SourceUnreadable(
+                f"{plain(self.path)} compares vectors in a way that Qdrant does not know",
+                why="Qdrant has Cosine, Dot, Euclid and Manhattan",
+                fix="add ?distance=Euclid, or another of these, to the source",
+            )
+        sample = [record for record in self._records(0, min(rows.count, layouts.SAMPLE)) if not record.trouble]
+        layout = layouts.recognised([record.payload for record in sample])
+        spec = CollectionSpec(vectors=(VectorSpec(size=rows.size, distance=distance),))
+        return [
+            SourceCollection(
+                name=self._name,
+                count=rows.count - self._sidecar.deleted,
+                spec=layouts.fitted(spec, layout),
+                payload="; ".join(self._words(layout)),
+                warnings=tuple(self._warnings(rows.distance, layout, sample)),
+                duplicate_ids=self._repeated(),
+            )
+        ]
+
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # it has but one collection
+        """Rows, cut evenly."""
+        return cut(range(1, self._rows.count + 1), parts)
+
+    def batches(
+        self,
+        name: str,  # noqa: ARG002 # it has but one collection
+        *,
+        size: int,
+        after: Cursor = None,
+        until: Cursor = None,
+    ) -> Iterator[Batch]:
+        """Rows as they lie in the index; a cursor is the number of the row behind."""
+        last = self._rows.count if until is None else int(until)
+        for start in range(int(after or 0), last, size):
+            stop = min(start + size, last)
+            records = list(self._records(start, stop))
+            self._check_unchanged()
+            yield Batch(records, stop)
+        self._check_unchanged()
+
+    def mark(self, name: str) -> str:  # noqa: ARG002 # it has but one collection
+        """Sizes and times of the files."""
+        return str(self._signature)
+
+    def close(self) -> None:
+        """Let go of the index."""
+        del self._rows, self._sidecar
+
+    def _records(self, start: int, stop: int) -> Iterator[Record]:
+        if start == stop:
+            return
+        ids, vectors = self._rows.ids(start, stop), self._rows.vectors(start, stop)
+        for row, (own, vector) in enumerate(zip(ids.tolist(), vectors, strict=True), start):
+            try:
+                found = self._sidecar.at(row, own)
+            except ValueError as error:
+                yield Record(own, {}, {"": vector}, trouble=str(error))
+                continue
+            if found is not None:
+                yield Record(*found, {"": vector})
+
+    def _repeated(self) -> int:
+        if self._sidecar.repeated is not None or not self._rows.own_ids:
+            return self._sidecar.repeated or 0
+        ids = self._rows.ids(0, self._rows.count)
+        return len(ids) - len(np.unique(ids))
+
+    def _words(self, layout: layouts.Layout) -> Iterator[str]:
+        yield self._sidecar.words
+        if layout != "plain":
+            yield layouts.words(layout)
+        if self._sidecar.repeated is None:
+            yield "the ids of FAISS" if self._rows.own_ids else "row numbers as ids, with which FAISS itself answers"
+
+    def _warnings(self, own: Distance | None, layout: layouts.Layout, sample: list[Record]) -> Iterator[str]:
+        if self._rows.loss:
+            yield f"its vectors are not quite those that were put in: {self._rows.loss}"
+        yield from self._sidecar.warnings
+        if own is not None:
+            unit = layouts.unit_length([np.asarray(record.vectors[""]) for record in sample])
+            yield from layouts.distance_notes(own, self._asked, unit=unit, layout=layout)
+
+    def _check_unchanged(self) -> None:
+        if signature(self._files) != self._signature:
+            raise changed(self.path)
+
+
+def _file(path: Path) -> Path:
+    """The index itself: of a folder the only one in it, as LangChain, Mem0 and LlamaIndex leave it."""
+    if path.is_file():
+        return path
+    found = [*path.glob("*.faiss"), *path.glob("default__vector_store.json")]
+    if not found:
+        raise wrong_kind(path, "a FAISS index")
+    if len(found) > 1:
+        shown = ", ".join(sorted(plain(one.name) for one in found)[:10])
+        raise BadInput(
+            f"{plain(path)} holds several FAISS indexes", why=f"they are {shown}", fix=command(f"faiss:{min(found)}")
+        )
+    return found[0]
+
+
+def _yes(text: str) -> bool:
+    if text.lower() not in {"yes", "no"}:
+        raise BadInput(f"lossy={plain(text)} is neither yes nor no", fix="qdrant-admin migrate --help")
+    return text.lower() == "yes"

@@ -1,0 +1,211 @@
+"""What lies beside a FAISS index, which itself knows nothing but vectors: texts, metadata, and the ids of others.
+
+LangChain's `index.pkl`, Mem0's `<name>.json` (older: `.pkl`), LlamaIndex's `docstore.json`, and files that people
+wrote themselves: an object by id, a list, or JSON lines. A pickle is read by the restricted reader: nothing runs.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.sources.faiss.lines import open_lines, stranger_words, strangers
+from qdrant_admin.sources.faiss.rows import Rows
+from qdrant_admin.sources.files.paths import HARMLESS, UNPICKLE_ERRORS, RestrictedUnpickler, StandIn
+from qdrant_admin.sources.files.values import said
+from qdrant_admin.sources.layouts import lay_out
+
+NONE = "none"
+"""`?payload=none`: whatever lies beside the index is left alone."""
+_LINES = {".jsonl", ".ndjson"}
+_SUFFIXES = (".json", ".pkl", ".jsonl", ".ndjson")
+_LLAMA_NODES, _LLAMA_ROWS = "docstore.json", "index_store.json"
+_DOCSTORES = ("langchain_community.docstore.in_memory", "langchain.docstore.in_memory")
+_DOCUMENTS = (
+    "langchain_core.documents.base",
+    "langchain.schema.document",
+    "langchain.docstore.document",
+    "langchain.schema",
+)
+_ALLOWED: dict[tuple[str, str], Any] = (
+    HARMLESS
+    | {(module, "InMemoryDocstore"): StandIn for module in _DOCSTORES}
+    | {(module, "Document"): StandIn for module in _DOCUMENTS}
+)
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """The payloads of an index, by its rows."""
+
+    words: str
+    """What was read, for the plan."""
+    at: Callable[[int, int], tuple[int | str, dict[str, Any]] | None]
+    """Id and payload of a row, by its number and its id in FAISS. None: it was deleted, FAISS merely still has it.
+    Raises ValueError when the payload of this one row cannot be read; its text says why."""
+    deleted: int = 0
+    """Rows of the index that are no records any more."""
+    repeated: int | None = None
+    """How often an id comes again, where the ids are its own; None: the ids are those of FAISS."""
+    warnings: tuple[str, ...] = ()
+
+
+def find_sidecar(index: Path, asked: str | None) -> Path | None:
+    """The file that goes with an index: the one asked for, or one beside it that bears its name.
+
+    Raises:
+        BadInput: the one asked for is not there.
+    """
+    if asked == NONE:
+        return None
+    if asked is not None:
+        found = next((path for path in (index.parent / asked, Path(asked)) if path.is_file()), None)
+        if found is None:
+            raise BadInput(
+                f"there is no file {plain(asked)}",
+                why=f"it is looked for in {plain(index.parent)}, where the index is",
+                fix=f'ls "{index.parent}"',
+            )
+        return found
+    beside = [index.with_suffix(suffix) for suffix in _SUFFIXES]
+    return next((path for path in (*beside, index.parent / _LLAMA_NODES) if path.is_file() and path != index), None)
+
+
+def open_sidecar(path: Path | None, rows: Rows) -> Sidecar:
+    """Open what lies beside an index.
+
+    Raises:
+        SourceUnreadable: damaged, of another index, or no such file at all.
+    """
+    if path is None:
+        return Sidecar("none, as FAISS keeps vectors only", lambda _, own: (own, {}))
+    if path.suffix in _LINES:
+        lines = open_lines(path, rows)
+        return Sidecar(lines.words, lines.at, warnings=lines.warnings)
+    try:
+        if path.suffix == ".pkl":
+            content = RestrictedUnpickler(path.read_bytes(), _ALLOWED).load()
+        else:
+            content = json.loads(path.read_bytes())
+        return _sidecar(path, content, rows)
+    except (RecursionError, OSError, *UNPICKLE_ERRORS) as error:
+        raise SourceUnreadable(
+            f"{plain(path)} cannot be read",
+            why=f"it is damaged, or made to harm: {plain(error)[:200]}. Nothing in it was run",
+            fix="name another file by ?payload=FILE, or take the vectors alone by ?payload=none",
+        ) from error
+
+
+def _sidecar(path: Path, content: Any, rows: Rows) -> Sidecar:
+    if isinstance(content, tuple) and len(content) == 2:
+        return _pickled(path, content, rows)
+    if isinstance(content, dict) and content.keys() == {"docstore", "index_to_id"}:
+        return _mem0(path, content["docstore"], content["index_to_id"], rows)
+    if isinstance(content, dict) and "docstore/data" in content:
+        return _llama(path, content["docstore/data"], rows)
+    if isinstance(content, list):
+        if len(content) != rows.count:
+            raise _of_another(path, f"it has {len(content)} entries, the index {rows.count} vectors")
+        return Sidecar(f"{plain(path.name)}, entry n for row n", lambda row, own: (own, _object(content[row])))
+    if isinstance(content, dict) and content and all(_is_number(key) for key in content):
+        return _by_id(path, {int(key): value for key, value in content.items()}, rows)
+    raise ValueError("it holds neither records by id, nor a list of them, nor what LangChain, LlamaIndex or Mem0 write")
+
+
+def _pickled(path: Path, content: tuple[Any, Any], rows: Rows) -> Sidecar:
+    """LangChain's pair of a document store and row numbers to its keys; the older Mem0's has plain objects."""
+    store, keys = content
+    if not isinstance(store, StandIn):
+        return _mem0(path, store, keys, rows)
+    documents = store.fields.get("_dict", {})
+
+    def payload(key: str) -> dict[str, Any]:
+        fields = documents[key].fields
+        return lay_out("langchain", said(fields.get("metadata") or {}), str(fields.get("page_content") or ""))
+
+    return _by_row(path, documents, keys, payload, rows, "LangChain")
+
+
+def _mem0(path: Path, store: Any, keys: Any, rows: Rows) -> Sidecar:
+    return _by_row(path, store, keys, lambda key: dict(said(store[key])), rows, "Mem0")
+
+
+def _llama(path: Path, nodes: Mapping[str, Any], rows: Rows) -> Sidecar:
+    """LlamaIndex keeps the nodes in one file and, in another, which of them is which row."""
+    indexes = json.loads((path.parent / _LLAMA_ROWS).read_bytes())["index_store/data"].values()
+    keys: dict[str, str] = {}
+    for index in indexes:
+        keys |= json.loads(index["__data__"])["nodes_dict"]
+
+    def payload(key: str) -> dict[str, Any]:
+        node = nodes[key]["__data__"]
+        source = (node.get("relationships") or {}).get("1") or {}
+        document = str(source.get("node_id") or "None")  # the text None is what LlamaIndex itself writes
+        same = dict.fromkeys(("document_id", "doc_id", "ref_doc_id"), document)
+        content = json.dumps({**node, "embedding": None}, ensure_ascii=False)
+        return {**node.get("metadata", {}), "_node_content": content, "_node_type": node["class_name"], **same}
+
+    return _by_row(path, nodes, keys, payload, rows, "LlamaIndex")
+
+
+def _by_row(
+    path: Path, store: Any, keys: Any, payload: Callable[[str], dict[str, Any]], rows: Rows, title: str
+) -> Sidecar:
+    """A store that says which of its entries is which row."""
+    if not isinstance(store, Mapping) or not isinstance(keys, Mapping):
+        raise TypeError(f"it is not what {title} writes")
+    by_row = {int(row): str(key) for row, key in keys.items()}
+    beyond = sum(not 0 <= row < rows.count for row in by_row)
+    if beyond:
+        raise _of_another(path, f"{beyond} of its entries belong to rows that the index does not have")
+    lost = sum(key not in store for key in by_row.values())
+    if lost:
+        raise _of_another(path, f"{lost} rows have no entry in it")
+    deleted = rows.count - len(by_row)
+
+    def at(row: int, _: int) -> tuple[int | str, dict[str, Any]] | None:
+        key = by_row.get(row)
+        if key is None:
+            return None
+        try:
+            return key, payload(key)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"its entry in {path.name} is not what {title} writes ({error!r})") from error
+
+    gone = f"; {deleted} vectors that {title} has deleted are left out" if deleted else ""
+    repeated = len(by_row) - len(set(by_row.values()))
+    return Sidecar(f"{plain(path.name)} of {title}, with its ids{gone}", at, deleted, repeated)
+
+
+def _by_id(path: Path, content: dict[int, Any], rows: Rows) -> Sidecar:
+    bare, spare = strangers(np.fromiter(content, dtype=np.int64, count=len(content)), rows)
+    if bare == rows.count:
+        raise _of_another(path, "none of its ids is in the index")
+
+    def at(_: int, own: int) -> tuple[int | str, dict[str, Any]]:
+        return own, _object(content.get(own, {}))
+
+    return Sidecar(f"{plain(path.name)}, by id", at, warnings=stranger_words(path, "entry", bare, spare))
+
+
+def _of_another(path: Path, why: str) -> SourceUnreadable:
+    return SourceUnreadable(
+        f"{plain(path)} does not belong to this index",
+        why=why,
+        fix="name another file by ?payload=FILE, or take the vectors alone by ?payload=none",
+    )
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    return {"value": value} if not isinstance(value, str) else {"document": value}
+
+
+def _is_number(key: str) -> bool:
+    return key.removeprefix("-").isascii() and key.removeprefix("-").isdigit()

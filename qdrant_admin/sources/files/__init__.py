@@ -1,0 +1,1 @@
+"""Files of rows: JSON Lines, JSON, CSV, Parquet, Arrow, NumPy."""

@@ -1,0 +1,186 @@
+"""Arrow files, streams and Feather, and what Hugging Face's `save_to_disk` leaves: a folder of streams."""
+
+import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.sources.files.arrow_types import columns_of
+from qdrant_admin.sources.files.arrow_values import (
+    arrow_faults,
+    columns_to_count,
+    numbered_ids,
+    part_of,
+    tally_batch,
+)
+from qdrant_admin.sources.files.columns import Column, Layout
+from qdrant_admin.sources.files.file_source import FileSource
+from qdrant_admin.sources.files.own_layout import OwnLayout
+from qdrant_admin.sources.files.tables import Part, Place, Tally, damaged
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+STATE, SPLITS = "state.json", "dataset_dict.json"
+_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+_FILE_MAGIC, _FEATHER_1 = b"ARROW1", b"FEA1"
+
+
+class ArrowFiles(FileSource):
+    """A `Source` over Arrow files. Each split of a Hugging Face data set is a collection."""
+
+    kind = "Arrow file"
+    suffixes = (".arrow", ".feather", ".arrows", ".ipc", ".arrow_stream")
+
+    def open(self, path: Path) -> "ArrowTable":
+        """One of them."""
+        return ArrowTable(path)
+
+    def files(self) -> list[Path]:
+        """Of a saved data set those that it names itself, in its own order."""
+        if (self.path / SPLITS).is_file():
+            splits = _json(self.path / SPLITS).get("splits", [])
+            return [path for split in splits for path in _saved(self.path, str(split))]
+        return _saved(self.path) if (self.path / STATE).is_file() else super().files()
+
+    def name_of(self, path: Path) -> str:
+        """With the split's name behind it, where there are several."""
+        name = super().name_of(path)
+        return f"{name}_{path.parent.name}" if (self.path / SPLITS).is_file() else name
+
+
+class ArrowTable:
+    """One file or stream."""
+
+    flat = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def own(self) -> OwnLayout | None:
+        """We export no Arrow."""
+        return None
+
+    def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
+        """From its schema."""
+        with self._opened() as (schema, batches):
+            return columns_of(schema, next(batches, None), asked), list(schema.names)
+
+    def survey(self, layout: Layout) -> Tally:
+        """Every batch is walked through: a stream has no count, and no other sign that it is whole."""
+        tally = Tally()
+        wanted, is_file = columns_to_count(layout), self._is_file()
+        with self._opened(mapped=all(slot.column.size is not None for slot in layout.slots)) as (_, batches):
+            for batch in batches:
+                if is_file or not tally.rows:
+                    tally.places.append(Place(tally.rows))
+                if wanted:
+                    tally_batch(tally, batch.select(wanted), layout)
+                else:
+                    tally.rows += batch.num_rows
+                    tally.without_id += batch.num_rows
+        for slot in layout.slots:
+            if slot.column.size is not None and tally.rows:
+                tally.saw(slot.name, slot.column.size)
+        return tally
+
+    def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
+        """The column of the id alone."""
+        if layout.id:
+            with self._opened(mapped=True) as (_, batches):
+                yield from numbered_ids(batch.column(layout.id) for batch in batches)
+
+    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
+        """A file has an index of its batches, a stream is read from its beginning."""
+        skipped, number = self._skipped(at)
+        with self._opened(skipped) as (_, batches):
+            for batch in batches:
+                end = number + batch.num_rows if until is None else min(until, number + batch.num_rows)
+                for first in range(max(number, at.row), end, size):
+                    part = batch.slice(first - number, min(size, end - first))
+                    yield part_of(part, layout, first)
+                number += batch.num_rows
+                if until is not None and number >= until:
+                    return
+
+    def _skipped(self, at: Place) -> tuple[int, int]:
+        """How many batches lie whole before a place, and how many rows they have."""
+        skipped = number = 0
+        if at.row and self._is_file():
+            with self._opened(mapped=True) as (_, batches):
+                for batch in batches:
+                    if number + batch.num_rows > at.row:
+                        break
+                    skipped, number = skipped + 1, number + batch.num_rows
+        return skipped, number
+
+    @contextmanager
+    def _opened(
+        self, skipped: int = 0, *, mapped: bool = False
+    ) -> "Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]":
+        """The schema, and the batches behind those skipped (of a file; a stream has them all).
+
+        Args:
+            skipped: batches.
+            mapped: whether to map it: right for a look at some columns, while a whole file that was read that way
+                would count as memory of ours.
+        """
+        import pyarrow as pa
+        from pyarrow import ipc
+
+        pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was given back, and grows with the file
+        with arrow_faults(self.path):
+            is_file = self._is_file()
+            if not is_file:
+                self._check_end()
+            with pa.memory_map(str(self.path)) if mapped else pa.OSFile(str(self.path)) as opened:
+                if is_file:
+                    reader = ipc.open_file(opened)
+                    yield reader.schema, (reader.get_batch(at) for at in range(skipped, reader.num_record_batches))
+                else:
+                    stream = ipc.open_stream(opened)
+                    yield stream.schema, iter(stream)
+
+    def _is_file(self) -> bool:
+        with self.path.open("rb") as file:
+            magic = file.read(len(_FILE_MAGIC))
+        if magic.startswith(_FEATHER_1):
+            raise SourceUnreadable(f"{plain(self.path)} is Feather of version 1", why="only version 2 is Arrow",
+                                   fix="pip install pandas  # read_feather, then to_parquet")  # fmt: skip
+        return magic == _FILE_MAGIC
+
+    def _check_end(self) -> None:
+        """A stream that was cut between two batches reads as a whole one, save for the mark at its end."""
+        with self.path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - len(_END)))
+            tail = file.read()
+        # Writers before version 0.15 of the format leave only the four zero bytes.
+        if size and not (tail == _END or tail.endswith(_END[4:])):
+            raise damaged(self.path, "it has no mark at its end, so its writer was stopped, or it was not copied whole")
+
+
+def _saved(folder: Path, split: str = "") -> list[Path]:
+    folder = folder / split if split else folder
+    found = []
+    for entry in _json(folder / STATE).get("_data_files", []):
+        name = str(entry.get("filename"))
+        path = folder / name
+        if path.parent.resolve() != folder.resolve() or not path.is_file():
+            raise SourceUnreadable(f"{plain(folder)} is not whole", why=f"it has no file {plain(name)}",
+                                   fix=f'ls -l "{folder}"')  # fmt: skip
+        found.append(path)
+    return found
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+        if isinstance(found, dict):
+            return found
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from error
+    raise damaged(path, "it holds no object")

@@ -1,0 +1,277 @@
+"""Which column of a file is the id, and which are vectors. The same rules for every kind of file."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import VectorKind
+from qdrant_admin.sources.files.values import BYTES, Unfit, read_json
+
+OPTIONS = frozenset({"id", "vector", "distance", "datatype", "bytes"})
+"""Options of a URI that every kind of file takes."""
+PAYLOAD, VECTORS, ID = "payload", "vectors", "id"
+HEAD = 1000
+"""Rows looked at to tell columns apart, where no schema does."""
+_IDS = ("id", "_id", "point_id", "uuid", "ids", "doc_id", "document_id", "chunk_id", "key")
+_TEXTS = ("document", "text", "content", "page_content", "data", "body", "chunk", "passage", "texte")
+_VECTOR = re.compile(
+    r"(.*[_.\- ])?(vec|vecs|vector|vectors|emb|embs|embedding|embeddings|dense|sparse)([_.\- ].*)?"
+    r"|values|sparse_values|colbert",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"(.*?)[_.\- ]?(\d+)")
+_FORMS: dict[type, str] = {list: "a list", str: "text", bytes: "bytes", dict: "an object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column, or one key of an object of vectors, as far as it could be a vector."""
+
+    name: str
+    key: str = ""
+    """Key within the column's object, for `{"vectors": {"title": [...]}}`."""
+    kind: VectorKind | None = None
+    """None: certainly no vector."""
+    size: int | None = None
+    """When the type of the column itself says so."""
+    form: type = list
+    """What a cell is: list, str (JSON text), bytes, dict (sparse)."""
+    certain: bool = False
+    """Whether it is a vector whatever it is called."""
+    keyed: bool = False
+
+    @property
+    def called(self) -> bool:
+        """Whether its name is that of a vector."""
+        return bool(_VECTOR.fullmatch(self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One vector of the target and where it lies in the file."""
+
+    name: str
+    column: Column
+    parts: tuple[str, ...] = ()
+    """The columns of single components, when it is spread over them."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a row becomes a record."""
+
+    id: str | None
+    slots: tuple[Slot, ...]
+    payload: str | None = None
+    """The column that is the whole payload; None: every column that is neither id nor vector is a field of it."""
+    text: str | None = None
+    octets: str = "<f4"
+    own: bool = False
+    """Whether it is an export of ours, in which integers as ids are text in Parquet."""
+    vectorless: bool = False
+    """Whether a row without a vector is a point all the same."""
+
+    @cached_property
+    def taken(self) -> set[str]:
+        """Columns that are not payload."""
+        used = {slot.column.name for slot in self.slots} | {part for slot in self.slots for part in slot.parts}
+        return used | ({self.id} if self.id else set())
+
+    @cached_property
+    def objects(self) -> dict[str, set[str]]:
+        """Columns that are objects of vectors, and the keys that are known in them."""
+        keyed = [slot.column for slot in self.slots if slot.column.keyed]
+        return {one.name: {other.key for other in keyed if other.name == one.name} for one in keyed}
+
+    def words(self, extra: str = "", *, made: str = "file and row") -> str:
+        """Where things come from, for the plan; `made` says of what an id is where there is none."""
+        where = [f"id from {plain(self.id)}" if self.id else f"id made of {made}"]
+        vectors = ", ".join(plain(_called(slot)) for slot in self.slots)
+        where.append(f"vector{'s' if len(self.slots) > 1 else ''} from {vectors}")
+        rest = f"the object {plain(self.payload)}" if self.payload else "every other column under its own name"
+        text = f" (the text in {plain(self.text)})" if self.text else ""
+        return f"{rest}{text}; {', '.join(where)}{f'; {extra}' if extra else ''}"
+
+
+def choose(columns: Sequence[Column], names: Sequence[str], options: Mapping[str, str]) -> Layout | None:
+    """The layout of a file; None when nothing in it could be a vector.
+
+    Args:
+        columns: those that could be vectors.
+        names: of all columns, in their order.
+        options: of the URI.
+
+    Raises:
+        BadInput: an option names a column that is not there, or several columns could be the vector.
+    """
+    identity = _named(options["id"], names, "id") if "id" in options else next((n for n in _IDS if n in names), None)
+    octets = BYTES.get(options.get("bytes", "float32"))
+    if octets is None:
+        raise BadInput(f"bytes={plain(options['bytes'])} is no kind of number", why=f"known are {', '.join(BYTES)}",
+                       fix="qdrant-admin migrate --help")  # fmt: skip
+    found = [column for column in columns if column.name != identity]
+    slots = _asked(found, names, options["vector"]) if "vector" in options else _recognised(found, names)
+    if not slots:
+        return None
+    others = [name for name in names if name not in {identity, *(slot.column.name for slot in slots)}]
+    whole = PAYLOAD if others == [PAYLOAD] else None
+    text = next((name for name in _TEXTS if name in others), None)
+    return Layout(identity, slots, payload=whole, text=text, octets=octets)
+
+
+def sniff(rows: Iterable[Mapping[str, Any]], asked: Collection[str] = ()) -> list[Column]:
+    """The columns that could be vectors, by the values in some rows.
+
+    Args:
+        rows: the first ones.
+        asked: columns that somebody says are vectors, whatever they are called.
+    """
+    seen: dict[tuple[str, str], Counter[Column]] = {}
+    for row in rows:
+        for name, value in row.items():
+            for column in _columns(name, value, bool(name in asked or _VECTOR.fullmatch(name))):
+                seen.setdefault((column.name, column.key), Counter())[column] += 1
+    best = [shapes.most_common(1)[0][0] for shapes in seen.values()]
+    keyed = {column.name for column in best if column.keyed}
+    plain_ones = {column.name: sum(seen[column.name, ""].values()) for column in best if not column.keyed}
+    objects = {name for name in keyed if max(sum(seen[c.name, c.key].values()) for c in best if c.name == name)
+               > plain_ones.get(name, 0)}  # fmt: skip
+    return [column for column in best if column.keyed == (column.name in objects)]
+
+
+def numbered(names: Sequence[str]) -> list[Slot]:
+    """Vectors that are spread over columns of their own: v0, v1, v2, ..., two at least."""
+    groups: dict[str, dict[int, str]] = {}
+    for name in names:
+        match = _NUMBERED.fullmatch(name)
+        if match:
+            groups.setdefault(match[1], {})[int(match[2])] = name
+    slots = []
+    for prefix, found in groups.items():
+        first = min(found)
+        if len(found) > 1 and first < 2 and sorted(found) == list(range(first, first + len(found))):
+            parts = tuple(found[number] for number in sorted(found))
+            name = prefix.rstrip("_.- ") or "vector"
+            slots.append(Slot(name, Column(name, kind="dense", size=len(parts), certain=True), parts))
+    return slots
+
+
+def _called(slot: Slot) -> str:
+    if slot.parts:
+        return f"{slot.parts[0]} to {slot.parts[-1]}"
+    return f"{slot.column.name}.{slot.column.key}" if slot.column.keyed else slot.column.name
+
+
+def _columns(name: str, value: Any, called: bool) -> list[Column]:
+    shape = _shape(name, value, called)
+    if shape is not None:
+        return [shape]
+    if isinstance(value, dict) and value and called:
+        inner = [(key, _shape(name, item, called)) for key, item in value.items()]
+        if all(column is not None and column.form is not str for _, column in inner):
+            return [Column(name, key, column.kind, form=column.form, certain=True, keyed=True)
+                    for key, column in inner if column]  # fmt: skip
+    return []
+
+
+def _shape(name: str, value: Any, called: bool) -> Column | None:
+    """What a vector this value could be; `called`: whether its column is said to hold vectors."""
+    if isinstance(value, str):
+        return _in_text(name, value) if called and value[:1] in {"[", "{"} else None
+    if isinstance(value, dict) and value.keys() == {"indices", "values"}:
+        return Column(name, kind="sparse", form=dict, certain=True)
+    if not isinstance(value, list) or not value:
+        return None
+    if all(isinstance(row, list) and row and _numbers(row) for row in value):
+        floats = any(isinstance(number, float) for row in value for number in row)
+        return Column(name, kind="multi", certain=floats)
+    dense = _numbers(value) and (called or any(isinstance(number, float) for number in value))
+    return Column(name, kind="dense") if dense else None
+
+
+def _in_text(name: str, value: str) -> Column | None:
+    try:
+        inner = _shape(name, read_json(value), called=True)
+    except (ValueError, RecursionError):
+        return None
+    return Column(name, kind=inner.kind, form=str) if inner else None
+
+
+def _numbers(values: list[Any]) -> bool:
+    return all(type(value) in {int, float, type(None)} for value in values)
+
+
+def _recognised(columns: Sequence[Column], names: Sequence[str]) -> tuple[Slot, ...]:
+    chosen = [column for column in columns if column.kind and (column.certain or column.called)]
+    if not chosen:
+        candidates = [column for column in columns if column.kind]
+        if len(candidates) > 1:
+            raise _which([column.name for column in candidates])
+        chosen = candidates
+    if not chosen:
+        spread = numbered(names)
+        if len(spread) > 1:
+            raise _which([f"{slot.parts[0]}*" for slot in spread])
+        return tuple(Slot("", slot.column, slot.parts) for slot in spread)
+    return _slots(chosen)
+
+
+def _asked(columns: Sequence[Column], names: Sequence[str], wanted: str) -> tuple[Slot, ...]:
+    chosen: list[Column] = []
+    for name in wanted.split(","):
+        spread = [slot for slot in numbered(names) if slot.name == name or slot.parts[0] == name]
+        fitting = [column for column in columns if column.name == name]
+        if spread and not fitting:
+            return tuple(Slot("", slot.column, slot.parts) for slot in spread)
+        _named(name, names, "vector")
+        if not fitting:
+            raise BadInput(f"the column {plain(name)} holds no vectors", fix="qdrant-admin migrate --help")
+        chosen += fitting
+    return _slots(chosen)
+
+
+def _slots(chosen: Sequence[Column]) -> tuple[Slot, ...]:
+    if len(chosen) == 1 and not chosen[0].keyed:
+        return (Slot("", chosen[0]),)
+    return tuple(Slot(column.key if column.keyed else column.name, column) for column in chosen)
+
+
+def _named(name: str, names: Sequence[str], option: str) -> str:
+    if name in names:
+        return name
+    shown = ", ".join(plain(other) for other in names[:20])
+    raise BadInput(f"there is no column {plain(name)}", why=f"the columns are {shown}", fix=f"?{option}=COLUMN")
+
+
+def _which(names: Sequence[str]) -> AdminError:
+    shown = ", ".join(plain(name) for name in names[:10])
+    return BadInput(
+        "several columns could be the vector",
+        why=f"they are {shown}",
+        fix=f"add ?vector={plain(names[0])} to the source",
+    )
+
+
+def no_vectors(place: object, names: Sequence[str]) -> SourceUnreadable:
+    """The error for a file in which no column holds vectors."""
+    shown = ", ".join(plain(name) for name in names[:20])
+    return SourceUnreadable(
+        f"{plain(place)} holds no vectors",
+        why=f"its columns are {shown}" if shown else "it has no columns",
+        fix="add ?vector=COLUMN to the source, if one of them is meant",
+    )
+
+
+def check(value: Any, slot: Slot) -> None:
+    """Whether a cell has the form that the cells of this column have: text among lists is a slip, not a vector.
+
+    Raises:
+        Unfit: it has another one.
+    """
+    if not isinstance(value, slot.column.form):
+        raise Unfit(f"is {_FORMS.get(type(value), type(value).__name__)}, and others are {_FORMS[slot.column.form]}")

@@ -1,0 +1,207 @@
+"""What is known of a collection of files before the first row is copied: layout, counts, dimensions, repeated ids."""
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import numpy.typing as npt
+
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
+from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
+from qdrant_admin.sources.base import SourceCollection
+from qdrant_admin.sources.files import columns
+from qdrant_admin.sources.files.columns import Layout
+from qdrant_admin.sources.files.own_layout import OwnLayout
+from qdrant_admin.sources.files.paths import signature
+from qdrant_admin.sources.files.tables import Place, Table, Tally, key_of
+from qdrant_admin.sources.files.values import WORDS
+from qdrant_admin.sources.layouts import distance_option
+from qdrant_admin.sources.uri import SourceUri
+
+_KEPT = "kept as it is"
+_DATATYPES = ("float32", "float16", "uint8")
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The files of one collection."""
+
+    own: OwnLayout | None
+    tables: list[Table]
+    root: Path
+
+    def partition(self, path: Path) -> dict[str, str]:
+        """What the folders between say of every row in a file, as in `year=2024/month=05/part-0.parquet`."""
+        parts = [part.partition("=") for part in path.relative_to(self.root).parts[:-1]]
+        return {unquote(name): unquote(value) for name, sign, value in parts if sign}
+
+
+@dataclass(frozen=True)
+class File:
+    """One file, surveyed."""
+
+    start: int
+    """Number of its first row among those of all files."""
+    layout: Layout | None
+    """None: it has no rows."""
+    signature: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """One collection, surveyed. Plain data: nothing in it is open."""
+
+    layout: Layout | None
+    files: tuple[File, ...]
+    rows: int
+    spec: CollectionSpec | None
+    aliases: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    places: tuple[tuple[int, int, Place], ...] = ()
+    """Rows before it, file, place: where the collection can be cut."""
+    repeated: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """Rows whose id comes again further down, ascending."""
+    typed: bool = False
+    """Whether its columns have types that JSON has not."""
+
+    def superseded(self, row: int) -> bool:
+        """Whether a later row has the same id, and is the one that holds."""
+        if not len(self.repeated):
+            return False
+        at = bisect_left(self.repeated, row)
+        return at < len(self.repeated) and int(self.repeated[at]) == row
+
+    def described(self, name: str) -> SourceCollection:
+        """As the plan wants it."""
+        return SourceCollection(
+            name=name,
+            count=self.rows - len(self.repeated),
+            spec=self.spec,
+            payload=self.layout.words(WORDS if self.typed else "") if self.layout and not self.layout.own else _KEPT,
+            aliases=self.aliases,
+            warnings=self.warnings,
+        )
+
+
+def take_survey(group: Group, uri: SourceUri, notes: tuple[str, ...]) -> Survey:
+    """Look at every file of a collection.
+
+    Raises:
+        SourceUnreadable: one is damaged, cut off, or holds no vectors.
+        BadInput: an option of the URI does not fit.
+    """
+    distance = distance_option(uri.options)
+    layouts = [_layout(table, group, uri) for table in group.tables]
+    leading = next((layout for layout in layouts if layout is not None), None)
+    signatures = signature([table.path for table in group.tables])
+    tallies = [table.survey(layout) if layout else Tally() for table, layout in zip(group.tables, layouts, strict=True)]
+    if signature([table.path for table in group.tables]) != signatures:
+        raise SourceUnreadable(f"{plain(uri.path)} changes while it is read", why="another program writes to it",
+                               fix="stop that program first")  # fmt: skip
+    starts = [0, *accumulate(tally.rows for tally in tallies)]
+    repeated = _repeated(group, layouts, tallies, starts)
+    files = tuple(File(*known) for known in zip(starts, layouts, signatures, strict=False))
+    places = tuple(
+        (starts[index] + place.row, index, place) for index, tally in enumerate(tallies) for place in tally.places
+    )
+    if group.own:
+        _whole(group.own, starts[-1], uri)
+        return Survey(leading, files, starts[-1], group.own.spec, group.own.aliases, notes, places, repeated)
+    spec, odd = _spec(leading, tallies, distance, uri) if leading else (None, [])
+    told = (*odd, *_odd_rows(tallies, repeated), *notes)
+    typed = group.tables[0].flat
+    return Survey(leading, files, starts[-1], spec, warnings=told, places=places, repeated=repeated, typed=typed)
+
+
+def _layout(table: Table, group: Group, uri: SourceUri) -> Layout | None:
+    if group.own:
+        asked = sorted({"id", "vector", "distance", "datatype", "bytes"} & uri.options.keys())
+        if asked:
+            raise BadInput(f"{plain(table.path)} is an export, and says itself how it is laid out",
+                           fix=f"leave {', '.join(asked)} away from the source")  # fmt: skip
+        return group.own.layout(flat=table.flat)
+    found, names = table.columns(uri.options.get("vector", "").split(","))
+    chosen = columns.choose(found, names, uri.options)
+    if chosen is None and names:
+        raise columns.no_vectors(table.path, names)
+    return chosen
+
+
+def _whole(own: OwnLayout, rows: int, uri: SourceUri) -> None:
+    if rows != own.points:
+        raise SourceUnreadable(
+            f"{plain(uri.path)} is not whole",
+            why=f"{counted(own.points, 'point')} were exported to it, and it holds {rows}",
+            fix="qdrant-admin export --help",
+        )
+
+
+def _spec(
+    layout: Layout, tallies: list[Tally], distance: Distance | None, uri: SourceUri
+) -> tuple[CollectionSpec | None, list[str]]:
+    told: list[str] = []
+    slots: list[VectorSpec] = []
+    datatype = uri.options.get("datatype", "float32")
+    if datatype not in _DATATYPES:
+        raise BadInput(f"datatype={plain(datatype)} is none", why=f"Qdrant has {', '.join(_DATATYPES)}",
+                       fix="qdrant-admin migrate --help")  # fmt: skip
+    for slot in layout.slots:
+        if slot.column.kind == "sparse":
+            slots.append(VectorSpec(name=slot.name, kind="sparse", datatype=datatype))
+            continue
+        sizes = sum((tally.sizes.get(slot.name, Counter()) for tally in tallies), Counter[int]())
+        size = sizes.most_common(1)[0][0] if sizes else slot.column.size
+        if size is None:
+            continue
+        if len(sizes) > 1:
+            words = f" of {plain(slot.name)}" if slot.name else ""
+            others = sizes.total() - sizes[size]
+            told.append(f"{counted(others, 'vector')}{words} of another dimension than {size}: rejected")
+        slots.append(VectorSpec(name=slot.name, kind=slot.column.kind or "dense", size=size,
+                                distance=distance or "Cosine", datatype=datatype))  # fmt: skip
+    if distance is None and any(slot.kind != "sparse" for slot in slots):
+        told.append("the file does not say how vectors are compared: Cosine is taken, ?distance= chooses another")
+    return CollectionSpec(vectors=tuple(slots)) if slots else None, told
+
+
+def _odd_rows(tallies: list[Tally], repeated: Rows) -> list[str]:
+    told = []
+    without = sum(tally.without_id for tally in tallies)
+    if without:
+        told.append(f"{counted(without, 'row')} without an id: it is made of file and row number (UUIDv5)")
+    if len(repeated):
+        told.append(f"{counted(len(repeated), 'row')} with an id that comes again further down: the last one is taken")
+    troubled = sum(tally.troubled for tally in tallies)
+    if troubled:
+        told.append(f"{counted(troubled, 'row')} without a vector that can be read: rejected")
+    return told
+
+
+def _repeated(group: Group, layouts: list[Layout | None], tallies: list[Tally], starts: list[int]) -> Rows:
+    """Rows whose id comes again. Hashes tell whether there can be any; only then are the ids themselves compared."""
+    keys = [np.frombuffer(tally.keys, dtype=np.int64) for tally in tallies if tally.keys]
+    if not keys:
+        return np.empty(0, dtype=np.int64)
+    ordered = keys[0] if len(keys) == 1 else np.concatenate(keys)
+    ordered.sort()  # in place: at a million rows every copy counts
+    suspects = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    if not suspects:
+        return np.empty(0, dtype=np.int64)
+    last: dict[Any, int] = {}
+    found = []
+    for table, layout, start in zip(group.tables, layouts, starts, strict=False):
+        for row, identity in table.ids(layout) if layout else ():
+            key = key_of(identity)
+            if hash(key) in suspects:
+                if key in last:
+                    found.append(last[key])
+                last[key] = start + row
+    return np.array(sorted(found), dtype=np.int64)

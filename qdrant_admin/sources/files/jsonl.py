@@ -1,0 +1,147 @@
+"""JSON lines, packed or not, and a JSON array of objects: one object a record."""
+
+import json
+from collections.abc import Collection, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.sources.files import json_array
+from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
+from qdrant_admin.sources.files.file_source import FileSource
+from qdrant_admin.sources.files.own_layout import OwnLayout, read_own, sidecar
+from qdrant_admin.sources.files.tables import (
+    START,
+    Place,
+    Row,
+    Tally,
+    count,
+    take_apart,
+)
+from qdrant_admin.sources.files.text_lines import first_byte, is_packed, lines
+from qdrant_admin.sources.files.values import read_json
+
+
+class JsonLines(FileSource):
+    """A `Source` over files of JSON lines."""
+
+    kind = "file of JSON lines"
+    suffixes = (".jsonl.gz", ".ndjson.gz", ".jsonl", ".ndjson", ".json.gz", ".json")
+
+    def open(self, path: Path) -> "JsonLinesFile":
+        """One of them."""
+        return JsonLinesFile(path)
+
+    def takes(self, path: Path) -> bool:
+        """A `.json` in a folder is more often a configuration than a collection; one can be named itself."""
+        return super().takes(path) and not path.name.lower().endswith((".json", ".json.gz"))
+
+
+class Parsed(NamedTuple):
+    """One record as it lies in the file."""
+
+    number: int
+    values: dict[str, Any] | None
+    trouble: str
+    raw: str
+    begins: Place
+    behind: Place
+
+
+class JsonLinesFile:
+    """One file."""
+
+    flat = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def own(self) -> OwnLayout | None:
+        """From the file beside it."""
+        beside = sidecar(self.path)
+        return read_own(beside.read_bytes(), beside) if beside.is_file() else None
+
+    def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
+        """From the first thousand records."""
+        head = list(islice(self._records(START), HEAD))
+        rows = [parsed.values for parsed in head if parsed.values is not None]
+        if head and not rows:
+            raise SourceUnreadable(
+                f"{plain(self.path)} holds no JSON lines", why=f"of its first line: {head[0].trouble}",
+                fix=f'head -c 200 "{self.path}"',
+            )  # fmt: skip
+        return sniff(rows, asked), list(dict.fromkeys(name for row in rows for name in row))
+
+    def survey(self, layout: Layout) -> Tally:
+        """Every line is read: nothing else tells whether the file is whole."""
+        tally = Tally()
+        packed = is_packed(self.path)
+        for parsed in self._records(START):
+            row = self._row(parsed, layout)
+            cut = parsed.number == 0 or (parsed.behind.offset and not packed)  # anywhere but in what is unpacked
+            tally.add(row.id, parsed.begins if cut else None)
+            count(tally, row, layout)
+        return tally
+
+    def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
+        """Every line is read again."""
+        for parsed in self._records(START):
+            row = self._row(parsed, layout)
+            if row.id is not None and parsed.values is not None:
+                yield row.number, row.id
+
+    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[list[Row]]:
+        """From a byte on; in a packed file and in an array everything before it is read as well."""
+        records = self._records(at)
+        while True:
+            count = size if until is None else min(size, until - at.row)
+            rows = [self._row(parsed, layout) for parsed in islice(records, count)]
+            if not rows:
+                return
+            at = rows[-1].behind
+            yield rows
+
+    def _row(self, parsed: Parsed, layout: Layout) -> Row:
+        if parsed.values is not None:
+            return take_apart(parsed.values, layout, parsed.number, parsed.behind)
+        name = f"{self.path.name}:{parsed.number + 1}"
+        return Row(parsed.number, parsed.behind, name, trouble=parsed.trouble, unread={"line": parsed.raw})
+
+    def _records(self, at: Place) -> Iterator[Parsed]:
+        return self._array(at) if first_byte(self.path) == b"[" else self._lines(at)
+
+    def _lines(self, at: Place) -> Iterator[Parsed]:
+        number = at.row
+        for line in lines(self.path, at.offset):
+            text = line.octets.strip()
+            if not text:
+                continue
+            values, trouble = _object(text)
+            if trouble and not line.octets.endswith(b"\n"):
+                trouble = f"the file ends in the middle of it: {trouble}"
+            raw = "" if values is not None else text.decode("utf-8", "backslashreplace")
+            yield Parsed(number, values, trouble, raw, Place(number, line.begins), Place(number + 1, line.ends))
+            number += 1
+
+    def _array(self, at: Place) -> Iterator[Parsed]:
+        for number, value in enumerate(json_array.items(self.path)):
+            if number >= at.row:
+                good = isinstance(value, dict)
+                raw = "" if good else json.dumps(value)
+                trouble = "" if good else "it is no JSON object"
+                yield Parsed(number, value if good else None, trouble, raw, Place(number), Place(number + 1))
+
+
+def _object(text: bytes) -> tuple[dict[str, Any] | None, str]:
+    """The object in a line, or why there is none."""
+    try:
+        value = read_json(text)
+    except UnicodeDecodeError:
+        return None, "it is no text in UTF-8"
+    except RecursionError:
+        return None, "it nests too deep to be read"
+    except ValueError as error:
+        return None, f"it is no JSON ({plain(error)})"
+    return (value, "") if isinstance(value, dict) else (None, "it is no JSON object")

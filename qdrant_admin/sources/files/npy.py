@@ -1,0 +1,274 @@
+"""NumPy arrays: a row a vector. `.npz` may hold ids and payload beside them; `.npy` takes both from a sidecar."""
+
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
+from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.text import plain
+from qdrant_admin.sources.files.columns import Column, Layout, Slot
+from qdrant_admin.sources.files.csv_files import CsvFile
+from qdrant_admin.sources.files.file_source import FileSource
+from qdrant_admin.sources.files.file_survey import Group
+from qdrant_admin.sources.files.jsonl import JsonLinesFile
+from qdrant_admin.sources.files.own_layout import OwnLayout
+from qdrant_admin.sources.files.parquet import ParquetTable
+from qdrant_admin.sources.files.tables import Chunk, Part, Place, Row, Table, Tally, damaged, refuse_vector, rows_of
+from qdrant_admin.sources.files.values import Unfit, identity, narrow, narrow_rows, said
+from qdrant_admin.sources.uri import SourceUri
+
+OPTIONS = frozenset({"payload"})
+_STEP = 4096
+_MAIN = "vector"
+"""What the one array of a `.npy` is called."""
+_Array = npt.NDArray[Any]
+
+
+class NumpyFiles(FileSource):
+    """A `Source` over arrays."""
+
+    kind = "NumPy array"
+    suffixes = (".npy", ".npz")
+
+    def __init__(self, uri: SourceUri) -> None:
+        given = uri.options.get("payload")
+        self._sidecar = Path(given).expanduser().absolute() if given else None
+        if self._sidecar and uri.path is not None and uri.path.is_dir():
+            raise BadInput(f"{plain(given)} belongs to one array", why=f"{plain(uri.path)} is a folder",
+                           fix="name one file of the folder as the source")  # fmt: skip
+        if self._sidecar and not self._sidecar.is_file():
+            raise SourceUnreadable(f"there is no file {plain(self._sidecar)}", fix=f'ls "{self._sidecar.parent}"')
+        super().__init__(uri)
+
+    def open(self, path: Path) -> "NumpyTable":
+        """One of them."""
+        return NumpyTable(path, _sidecar(self._sidecar) if self._sidecar else None)
+
+    def watched(self, group: Group) -> list[Path]:
+        """The sidecar is a part of the source as well."""
+        return super().watched(group) + ([self._sidecar] if self._sidecar else [])
+
+
+def _sidecar(path: Path) -> Table:
+    name = path.name.lower().removesuffix(".gz")
+    if name.endswith((".parquet", ".pq", ".parq")):
+        return ParquetTable(path)
+    if name.endswith((".csv", ".tsv")):
+        return CsvFile(path, None, "utf-8")
+    return JsonLinesFile(path)
+
+
+class NumpyTable:
+    """One file.
+
+    Args:
+        path: where it is.
+        beside: rows of ids and payload, as many as there are vectors.
+    """
+
+    flat = True
+
+    def __init__(self, path: Path, beside: Table | None) -> None:
+        self.path, self._beside = path, beside
+
+    def own(self) -> OwnLayout | None:
+        """We export no arrays."""
+        return None
+
+    def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:  # noqa: ARG002 # shapes tell
+        """From the shapes."""
+        with self._arrays() as arrays:
+            wide = {name: array for name, array in arrays.items() if array.ndim > 1}
+            found = [_column(name, array, certain=len(wide) == 1) for name, array in wide.items()]
+            names = list(arrays)
+            if not found:
+                shapes = ", ".join(f"{plain(name)} {array.dtype} {array.shape}" for name, array in arrays.items())
+                raise self._unfit(f"vectors need two dimensions, and it holds {shapes or 'no arrays'}")
+        beside = self._beside.columns(())[1] if self._beside else []
+        return found, [*names, *(name for name in beside if name not in names)]
+
+    def survey(self, layout: Layout) -> Tally:
+        """Lengths are compared, ids are looked at."""
+        with self._arrays() as arrays:
+            lengths = {name: len(array) for name, array in arrays.items()}
+            if len(set(lengths.values())) > 1:
+                shown = ", ".join(f"{plain(name)} {length}" for name, length in lengths.items())
+                raise self._unfit(f"its arrays have different numbers of rows: {shown}")
+            rows = next(iter(lengths.values()))
+            tally = self._ids_tally(arrays, layout, rows)
+        for slot in layout.slots:
+            if slot.column.size is not None and rows:
+                tally.saw(slot.name, slot.column.size, rows)
+        return tally
+
+    def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
+        """From the sidecar, or from the array of ids."""
+        if self._beside:
+            yield from self._beside.ids(self._beside_layout(layout))
+            return
+        with self._arrays() as arrays:
+            for number, value in enumerate(_all_values(arrays[layout.id])) if layout.id else ():
+                found = _identity(value)
+                if found is not None:
+                    yield number, found
+
+    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
+        """A slice of the mapped file at a time."""
+        with self._arrays() as arrays:
+            if self._beside:
+                for beside in self._beside.rows(self._beside_layout(layout), size, at, until):
+                    rows = rows_of(beside)
+                    yield _filled(rows, _slices(arrays, rows[0].number, rows[-1].number + 1), layout)
+                return
+            end = min(len(array) for array in arrays.values()) if until is None else until
+            for first in range(at.row, end, size):
+                last = min(first + size, end)
+                part = _slices(arrays, first, last)
+                yield _chunk(first, part, layout) or _filled(
+                    [Row(number, Place(number + 1)) for number in range(first, last)], part, layout
+                )
+
+    def _ids_tally(self, arrays: dict[str, _Array], layout: Layout, rows: int) -> Tally:
+        if self._beside:
+            tally = self._beside.survey(self._beside_layout(layout))
+            if tally.rows != rows:
+                raise SourceUnreadable(
+                    f"{plain(self._beside.path)} does not belong to {plain(self.path)}",
+                    why=f"it has {counted(tally.rows, 'row')}, the array has {rows}",
+                    fix="name the right file in ?payload=",
+                )
+            return tally
+        tally = Tally(places=[Place(row) for row in range(0, rows, _STEP)])
+        if layout.id is None:
+            tally.rows = tally.without_id = rows
+            return tally
+        for value in _all_values(arrays[layout.id]):
+            tally.add(_identity(value))
+        return tally
+
+    def _beside_layout(self, layout: Layout) -> Layout:
+        names = self._beside.columns(())[1] if self._beside else []
+        return Layout(layout.id if layout.id in names else None, (), vectorless=True)
+
+    @contextmanager
+    def _arrays(self) -> Iterator[dict[str, _Array]]:
+        """Every array, mapped. Pickled objects are never loaded."""
+        with tempfile.TemporaryDirectory(prefix="qdrant-admin-", ignore_cleanup_errors=True) as folder:
+            try:
+                yield (
+                    _unpacked(self.path, Path(folder)) if zipfile.is_zipfile(self.path) else {_MAIN: _mapped(self.path)}
+                )
+            except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+                raise damaged(self.path, error) from error
+
+    def _unfit(self, why: str) -> SourceUnreadable:
+        return SourceUnreadable(f"{plain(self.path)} holds no vectors", why=why, fix="qdrant-admin migrate --help")
+
+
+def _mapped(path: Path) -> _Array:
+    with path.open("rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise ValueError("it does not begin like an array")
+    array: _Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.dtype.kind in "cV" or not array.ndim:
+        held = f"an array of {array.dtype}" if array.ndim else "a single number"
+        raise SourceUnreadable(f"{plain(path)} holds {held}", why="no vector and no payload can hold that",
+                               fix="qdrant-admin migrate --help")  # fmt: skip
+    return array
+
+
+def _slices(arrays: dict[str, _Array], first: int, last: int) -> dict[str, _Array]:
+    return {name: _slice(array, first, last) for name, array in arrays.items()}
+
+
+def _slice(array: _Array, first: int, last: int) -> _Array:
+    """Some rows, read and not mapped where they lie together: pages of a mapped file count as memory of ours."""
+    if not isinstance(array, np.memmap) or not array.flags.c_contiguous or not len(array):
+        return array[first:last]
+    width = array.nbytes // len(array)
+    items = (last - first) * width // array.dtype.itemsize
+    flat = np.fromfile(str(array.filename), array.dtype, items, offset=array.offset + first * width)
+    return flat.reshape(last - first, *array.shape[1:])
+
+
+def _all_values(array: _Array) -> Iterator[Any]:
+    for first in range(0, len(array), _STEP):
+        yield from _values(_slice(array, first, min(first + _STEP, len(array))))
+
+
+def _unpacked(path: Path, folder: Path) -> dict[str, _Array]:
+    """The arrays of an archive, each as a file of its own: a packed one cannot be mapped."""
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for number, name in enumerate(name for name in archive.namelist() if name.endswith(".npy")):
+            copy = folder / f"{number}.npy"  # a name from an archive is never used as a path
+            with archive.open(name) as packed, copy.open("wb") as file:
+                shutil.copyfileobj(packed, file)
+            found[name.removesuffix(".npy")] = _mapped(copy)
+    return found
+
+
+def _column(name: str, array: _Array, *, certain: bool) -> Column:
+    if array.ndim > 3 or array.dtype.kind not in "fiu":
+        return Column(name)
+    return Column(name, kind="multi" if array.ndim == 3 else "dense", size=array.shape[-1],
+                  certain=certain or array.dtype.kind == "f")  # fmt: skip
+
+
+def _chunk(first: int, arrays: dict[str, _Array], layout: Layout) -> Chunk | None:
+    """These rows side by side; None where a vector has to be looked at by itself."""
+    slot = layout.slots[0]
+    block = arrays[slot.column.name]
+    vectors = narrow_rows(block) if len(layout.slots) == 1 and block.ndim == 2 else None
+    if vectors is None:
+        return None
+    ids = map(_identity, _values(arrays[layout.id])) if layout.id in arrays else repeat(None, len(block))
+    columns = {name: _values(array) for name, array in arrays.items() if name not in layout.taken}
+    payloads = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    return Chunk(first, list(ids), payloads or [{} for _ in range(len(block))], vectors, slot.name)
+
+
+def _filled(rows: list[Row], arrays: dict[str, _Array], layout: Layout) -> list[Row]:
+    for slot in layout.slots:
+        _vectors(rows, arrays[slot.column.name], slot)
+    if layout.id in arrays:
+        for row, value in zip(rows, _values(arrays[layout.id]), strict=True):
+            row.id = _identity(value)
+    for name in arrays.keys() - layout.taken:
+        for row, value in zip(rows, _values(arrays[name]), strict=True):
+            row.payload[name] = value
+    return rows
+
+
+def _vectors(rows: list[Row], block: _Array, slot: Slot) -> None:
+    for row, vector in zip(rows, block, strict=True):
+        try:
+            row.vectors[slot.name] = narrow(np.array(vector))
+        except Unfit as error:
+            refuse_vector(row, slot.name, vector.tolist(), str(error))
+
+
+def _values(array: _Array) -> list[Any]:
+    if array.dtype.kind == "M":
+        return [None if text == "NaT" else f"{text}Z" if "T" in text else text
+                for text in np.datetime_as_string(array).tolist()]  # fmt: skip
+    if array.dtype.kind == "S":
+        return [value.decode("utf-8", "backslashreplace") for value in array.tolist()]
+    return [said(value) for value in array.tolist()]
+
+
+def _identity(value: Any) -> int | str | None:
+    try:
+        return identity(value)
+    except Unfit:
+        return None  # a truth value or a list: as good as none

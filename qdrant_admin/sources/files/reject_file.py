@@ -1,0 +1,168 @@
+"""The reject file of an earlier run, mended by hand: every record goes where it was going."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import CollectionSpec, VectorKind
+from qdrant_admin.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
+from qdrant_admin.sources.detect import wrong_kind
+from qdrant_admin.sources.files.paths import changed, signature
+from qdrant_admin.sources.files.tables import key_of
+from qdrant_admin.sources.files.text_lines import lines
+from qdrant_admin.sources.files.values import Unfit, identity, read_json, vector_of
+from qdrant_admin.sources.uri import SourceUri
+
+_NO_VECTOR = "it has no vector"
+_NEVER_READ = {"line", "row", "id"}
+"""What stands for a whole record that could not be read; where a vector could not, its name stands there."""
+
+HEAD = "qdrant_admin_rejects"
+"""The key by which the first line of a reject file is told from a record."""
+
+
+class RejectedRecords:
+    """A `Source` over one reject file. Its collections are the targets of that run."""
+
+    kind = "reject file of an earlier run"
+    vectorless = True
+    folds_uuids = False
+    """The file has every id as it is to be mapped from here on."""
+
+    def __init__(self, uri: SourceUri) -> None:
+        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+        self.path: Path = uri.path
+        if not self.path.is_file():
+            raise wrong_kind(self.path, "a reject file")
+        self._signature = signature([self.path])
+        self._specs: dict[str, CollectionSpec] = {}
+        self._places: dict[str, dict[int | str, int]] = {}
+        self._repeated: dict[str, int] = {}
+        for number, line in enumerate(lines(self.path), 1):
+            if line.octets.strip():
+                self._look(_object(self.path, number, line.octets), number, line.begins)
+        if uri.collection is not None and uri.collection not in self._places:
+            raise no_such_collection(uri.collection, sorted(self._places))
+        self._names = [name for name in sorted(self._places) if uri.collection in (None, name)]
+
+    def collections(self) -> list[SourceCollection]:
+        """Every target that a record was rejected for."""
+        return [
+            SourceCollection(
+                name=name,
+                count=len(self._places[name]),
+                spec=self._specs[name],
+                warnings=(f"{counted(again, 'line')} with an id that comes again further down: the last one is taken",)
+                if (again := self._repeated.get(name, 0))
+                else (),
+            )
+            for name in self._names
+        ]
+
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
+        """One: the whole."""
+        return WHOLE
+
+    def mark(self, name: str) -> str:  # noqa: ARG002 # one file for all of them
+        """Another size or time is another content."""
+        return str(self._signature)
+
+    def batches(
+        self,
+        name: str,
+        *,
+        size: int,
+        after: Cursor = None,
+        until: Cursor = None,  # noqa: ARG002 # it has but one span
+    ) -> Iterator[Batch]:
+        """In the order of the file."""
+        wanted = sorted(self._places[name].values())
+        kinds = {slot.name: slot.kind for slot in self._specs[name].vectors}
+        behind = -1 if after is None else int(after)
+        places = iter([place for place in wanted if place > behind])
+        while part := list(islice(places, size)):
+            if signature([self.path]) != self._signature:
+                raise changed(self.path)
+            yield Batch([self._record(place, kinds) for place in part], part[-1])
+
+    def close(self) -> None:
+        """Nothing stays open between two batches."""
+
+    def _look(self, found: dict[str, Any], number: int, place: int) -> None:
+        if HEAD in found:
+            try:
+                self._specs |= {
+                    name: CollectionSpec.model_validate(spec) for name, spec in found["collections"].items()
+                }
+            except (ValidationError, KeyError, AttributeError) as error:
+                raise _no_line(self.path, number, f"its first line is damaged ({type(error).__name__})") from error
+            return
+        target = found.get("target")
+        if not isinstance(target, str) or target not in self._specs:
+            raise _no_line(
+                self.path, number, f"no line before it says what the collection {plain(target)} is made with"
+            )
+        try:
+            known = identity(found.get("id"))
+        except Unfit as error:
+            raise _no_line(self.path, number, f"its id {error}") from error
+        if known is None:
+            raise _no_line(self.path, number, "it has no id")
+        places = self._places.setdefault(target, {})
+        if key_of(known) in places:
+            self._repeated[target] = self._repeated.get(target, 0) + 1
+        places[key_of(known)] = place
+
+    def _record(self, place: int, kinds: dict[str, VectorKind]) -> Record:
+        line = next(lines(self.path, place))
+        found = _object(self.path, 0, line.octets)
+        payload, vectors, unread = found.get("payload") or {}, found.get("vectors") or {}, found.get("unread") or {}
+        record = Record(identity(found["id"]) or "")
+        if not isinstance(payload, dict) or not isinstance(vectors, dict) or not isinstance(unread, dict):
+            record.trouble = "its payload or its vectors are no object"
+            record.unread = {name: found.get(name) for name in ("payload", "vectors", "unread")}
+            return record
+        record.payload = payload
+        for name, value in vectors.items():
+            _put(record, name, value, kinds.get(name, "dense"))
+        missing = {name: value for name, value in unread.items() if name in _NEVER_READ or not _is_there(name, vectors)}
+        reason = str(found.get("reason") or "it could not be read")
+        if missing:
+            record.trouble, record.unread = record.trouble or reason, record.unread | missing
+        elif not vectors and reason == _NO_VECTOR:
+            record.trouble = record.trouble or reason
+        return record
+
+
+def _put(record: Record, name: str, value: Any, kind: VectorKind) -> None:
+    try:
+        record.vectors[name] = vector_of(value, kind)
+    except Unfit as error:
+        record.trouble = record.trouble or f"{f'vector {name}' if name else 'its vector'} {error}"
+        record.unread[name or "vector"] = value
+
+
+def _is_there(name: str, vectors: dict[str, Any]) -> bool:
+    return name in vectors or (name == "vector" and "" in vectors)
+
+
+def _object(path: Path, number: int, text: bytes) -> dict[str, Any]:
+    try:
+        found = read_json(text)
+    except (ValueError, RecursionError) as error:
+        raise _no_line(path, number, f"it is no JSON ({plain(error)})") from error
+    if not isinstance(found, dict):
+        raise _no_line(path, number, "it is no JSON object")
+    return found
+
+
+def _no_line(path: Path, number: int, why: str) -> SourceUnreadable:
+    return SourceUnreadable(
+        f"line {number} of {plain(path)} is no rejected record", why=why, fix=f'sed -n {number}p "{path}"'
+    )

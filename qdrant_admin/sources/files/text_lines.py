@@ -1,0 +1,90 @@
+"""Text files by lines, with the place of every line in bytes; `.gz` is unpacked on the way."""
+
+import contextlib
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple, cast
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.sources.files.tables import damaged
+
+MAX_LINE = 256 * 1024 * 1024
+"""Bytes of one line: a record larger than any request could carry."""
+BOM = b"\xef\xbb\xbf"
+_OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_CHUNK = 1 << 20
+
+
+class Line(NamedTuple):
+    """One line with its end."""
+
+    octets: bytes
+    begins: int
+    ends: int
+
+
+def is_packed(path: Path) -> bool:
+    """Whether it is gzip, whatever it is called."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a file, unpacked.
+
+    Raises:
+        SourceUnreadable: not there, cut off or damaged; also while it is read.
+    """
+    try:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(path.open("rb"))
+            yield cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=file))) if is_packed(path) else file
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise damaged(path, error, fix=f'gzip -t "{path}"') from error
+    except OSError as error:
+        raise SourceUnreadable(
+            f"{plain(path)} cannot be read", why=error.strerror or str(error), fix=f'ls -l "{path}"'
+        ) from error
+
+
+def lines(path: Path, offset: int = 0) -> Iterator[Line]:
+    """Every line from a place on; a mark at the beginning of the file is left out.
+
+    Raises:
+        SourceUnreadable: the file is damaged, or no text in UTF-8 at all.
+    """
+    with opened(path) as file:
+        if offset:
+            file.seek(offset)
+        while octets := file.readline(MAX_LINE):
+            begins, offset = offset, offset + len(octets)
+            if len(octets) == MAX_LINE and not octets.endswith(b"\n"):
+                raise SourceUnreadable(f"{plain(path)} has a line of more than {MAX_LINE >> 20} MiB",
+                                       why="this is no file of lines", fix=f'head -c 200 "{path}"')  # fmt: skip
+            if begins == 0:
+                _check_encoding(path, octets)
+                octets = octets.removeprefix(BOM)
+            yield Line(octets, begins, offset)
+
+
+def first_byte(path: Path) -> bytes:
+    """The first byte that is no white space and no mark."""
+    with opened(path) as file:
+        while chunk := file.read(_CHUNK):
+            text = chunk.removeprefix(BOM).lstrip()
+            if text:
+                return text[:1]
+    return b""
+
+
+def _check_encoding(path: Path, octets: bytes) -> None:
+    if octets.startswith(_OTHER_BOMS):
+        raise SourceUnreadable(
+            f"{plain(path)} is not UTF-8",
+            why="it begins with the mark of UTF-16",
+            fix=f'iconv -f utf-16 -t utf-8 "{path}" > utf8.txt',
+        )

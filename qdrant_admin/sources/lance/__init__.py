@@ -1,0 +1,1 @@
+"""LanceDB folders and tables."""

@@ -1,0 +1,203 @@
+"""A LanceDB folder, or one table of it, as a source. lancedb reads it, and writes nothing while it does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.detect import wrong_kind
+from qdrant_admin.sources.files import column_layout, columns
+from qdrant_admin.sources.files.arrow_types import columns_of
+from qdrant_admin.sources.files.arrow_values import part_of
+from qdrant_admin.sources.files.column_layout import ColumnLayout
+from qdrant_admin.sources.files.columns import Column, Layout
+from qdrant_admin.sources.files.superseded import Numbers, is_among
+from qdrant_admin.sources.files.tables import Row, rows_of
+from qdrant_admin.sources.lance.table import ROW, SUFFIX, LanceTable
+from qdrant_admin.sources.uri import SourceUri
+
+_DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "dot": "Dot", "l2": "Euclid"}
+"""LanceDB's l2 is the square of Qdrant's Euclid: the order of the results is the same."""
+_DEFAULT = "l2"
+"""What LanceDB itself searches by where there is no index."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A table at one version, understood."""
+
+    table: LanceTable
+    layout: Layout
+    payload: ColumnLayout
+    repeated: Numbers
+    """Numbers of rows whose id comes again further down: that one holds."""
+    sample: list[Row]
+
+
+class LanceFolder:
+    """A `Source` over the tables of a folder that have vectors."""
+
+    kind = "LanceDB folder"
+    vectorless = False
+    folds_uuids = False
+
+    def __init__(self, uri: SourceUri) -> None:
+        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+        self.path: Path = uri.path
+        self._uri = uri
+        self._layout_asked = layouts.layout_option(uri.options)
+        self._asked = layouts.distance_option(uri.options)
+        # lancedb makes a folder that is not there, so nothing of it is called before this.
+        folders = [self.path] if self.path.suffix == SUFFIX else sorted(self.path.glob(f"*{SUFFIX}"))
+        tables = {path.name.removesuffix(SUFFIX): path for path in folders if (path / "_versions").is_dir()}
+        if not tables:
+            raise wrong_kind(self.path, "a LanceDB folder")
+        if uri.collection is not None and uri.collection not in tables:
+            raise no_such_collection(uri.collection, sorted(tables))
+        self._folders = {name: path for name, path in tables.items() if uri.collection in (None, name)}
+        self._versions: dict[str, str] = {}
+        """Table to the version that is read: that of the cursors, once there are any."""
+        self._opened: dict[tuple[str, str], _Opened] = {}
+
+    def collections(self) -> list[SourceCollection]:
+        """Every table with vectors; all ids are looked at."""
+        found, without = [], []
+        for name in self._folders:
+            if self._layout(LanceTable(self._folders[name])) is None:
+                without.append(name)
+            else:
+                found.append(self._describe(name))
+        if not found:
+            raise SourceUnreadable(
+                f"{plain(self.path)} holds no vectors",
+                why=f"its tables are {', '.join(map(plain, without[:10]))}",
+                fix="add ?collection=TABLE&vector=COLUMN to the source, if a column of lists is meant",
+            )
+        if without:
+            names = ", ".join(map(plain, without[:10]))
+            left = f"left out, as {'it has' if len(without) == 1 else 'they have'} no column of vectors: {names}"
+            found[0] = found[0].model_copy(update={"warnings": (*found[0].warnings, left)})
+        return found
+
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        """Rows of the version that is read, cut evenly. A cursor names the version, so that no other one is read."""
+        opened = self._open(name)
+        edge = f"{opened.table.version}/"
+        return tuple(
+            Span(after=f"{edge}{span.after or 0}", until=f"{edge}{span.until or opened.table.rows}")
+            for span in cut(range(1, opened.table.rows + 1), parts)
+        )
+
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
+        """Rows in the order of the table. Of rows with one id, only the last comes."""
+        version, start = _place(after)
+        if version:
+            self._versions[name] = version
+        opened = self._open(name)
+        stop = opened.table.rows if until is None else _place(until)[1]
+        for batch in opened.table.batches(size, start, stop):
+            rows = rows_of(part_of(batch.drop_columns([ROW]), opened.layout, start))
+            numbers = batch.column(ROW).to_pylist()
+            records = [_record(opened, row, number) for row, number in zip(rows, numbers, strict=True)
+                       if not is_among(opened.repeated, row.number)]  # fmt: skip
+            start += batch.num_rows
+            yield Batch(records, f"{opened.table.version}/{start}")
+
+    def close(self) -> None:
+        """Let go of the tables."""
+        self._opened.clear()
+
+    def _open(self, name: str) -> _Opened:
+        version = self._versions.get(name, "")
+        if (name, version) not in self._opened:
+            table = LanceTable(self._folders[name], version)
+            layout = self._layout(table)
+            if layout is None:
+                raise columns.no_vectors(table.folder, table.schema.names)
+            repeated = table.repeated(layout.id) if layout.id else np.empty(0, dtype=np.int64)
+            head = next(table.batches(layouts.SAMPLE, 0, min(layouts.SAMPLE, table.rows)), None)
+            sample = rows_of(part_of(head.drop_columns([ROW]), layout, 0)) if head is not None else []
+            payload = column_layout.recognised([row.payload for row in sample], self._layout_asked)
+            opened = _Opened(table, layout, payload, repeated, sample)
+            self._versions[name] = str(table.version)
+            self._opened[name, version] = self._opened[name, str(table.version)] = opened
+        return self._opened[name, version]
+
+    def _layout(self, table: LanceTable) -> Layout | None:
+        """What is id and what is a vector; None when nothing is."""
+        asked = self._uri.options.get("vector", "").split(",")
+        found = columns_of(table.schema, None, asked)
+        return columns.choose([one for one in found if _is_vector(one, asked)], table.schema.names, self._uri.options)
+
+    def _describe(self, name: str) -> SourceCollection:
+        opened = self._open(name)
+        layout = opened.payload.layout
+        spec, warnings = self._spec(name, opened)
+        made = "Lance's own row id (UUIDv5), ?id=COLUMN takes a column instead"
+        words = [opened.layout.words(made=made)]
+        if layout != "plain":
+            words.insert(0, layouts.words(layout))
+        words.append(f"version {opened.table.version.number} of the table, whatever is written meanwhile")
+        if len(opened.repeated):
+            again = counted(len(opened.repeated), "row")
+            warnings.append(f"{again} whose id comes again further down: the last one of each is taken")
+        return SourceCollection(
+            name=name,
+            count=opened.table.rows - len(opened.repeated),
+            spec=layouts.fitted(spec, layout, self._asked),
+            payload="; ".join(words),
+            warnings=tuple(warnings),
+        )
+
+    def _spec(self, name: str, opened: _Opened) -> tuple[CollectionSpec, list[str]]:
+        metrics, slots, warnings = opened.table.metrics(), [], []
+        for slot in opened.layout.slots:
+            column = slot.column
+            seen = [np.asarray(row.vectors[slot.name]) for row in opened.sample if slot.name in row.vectors]
+            metric = metrics.get(column.name)
+            own = _DISTANCES.get(metric or _DEFAULT)
+            if own is None and self._asked is None:
+                raise SourceUnreadable(
+                    f"table {plain(name)} compares {plain(column.name)} by {plain(metric)}",
+                    why="Qdrant has Cosine, Dot, Euclid and Manhattan",
+                    fix="add ?distance=Euclid, or another of these, to the source",
+                )
+            if metric is None and self._asked is None:
+                warnings.append(
+                    f"no index says how {plain(column.name)} is compared: by Euclid, as LanceDB itself would"
+                )
+            if own is not None:
+                unit = column.kind == "dense" and layouts.unit_length(seen)
+                warnings += layouts.distance_notes(own, self._asked, unit=unit, layout=opened.payload.layout)
+            size = column.size or next((vector.shape[-1] for vector in seen), None)
+            distance = self._asked or own
+            slots.append(VectorSpec(name=slot.name, kind=column.kind or "dense", size=size, distance=distance))
+        return CollectionSpec(vectors=tuple(slots)), warnings
+
+
+def _record(opened: _Opened, row: Row, number: int) -> Record:
+    identity = row.id
+    trouble = row.trouble
+    if identity is None:
+        identity = f"row {number}"
+        trouble = trouble or (f"it has no id in {opened.layout.id}" if opened.layout.id else "")
+    return Record(identity, opened.payload.payload(row.payload), row.vectors, trouble, row.unread)
+
+
+def _is_vector(column: Column, asked: list[str]) -> bool:
+    """What LanceDB itself takes for a vector: lists of one length; any other list only when it was named."""
+    return column.name in asked or (column.kind in {"dense", "multi"} and column.size is not None)
+
+
+def _place(cursor: Cursor) -> tuple[str, int]:
+    if cursor is None:
+        return "", 0
+    version, _, row = str(cursor).rpartition("/")
+    return version, int(row)

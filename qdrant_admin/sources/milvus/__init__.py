@@ -1,0 +1,1 @@
+"""Milvus: Lite files, exported files and its server."""

@@ -1,0 +1,162 @@
+"""The single file of Milvus Lite 2, read without it: one SQLite table a collection, each row a message of Milvus's."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.detect import wrong_kind
+from qdrant_admin.sources.files import column_layout
+from qdrant_admin.sources.files.column_layout import ColumnLayout
+from qdrant_admin.sources.files.paths import LAST_ROW, ReadOnlyDatabase, changed, signature
+from qdrant_admin.sources.files.superseded import Numbers, is_among, superseded
+from qdrant_admin.sources.files.tables import damaged
+from qdrant_admin.sources.milvus.schema import Schema
+from qdrant_admin.sources.milvus.values import record_of
+from qdrant_admin.sources.milvus.wire import row_of, schema_of
+from qdrant_admin.sources.uri import SourceUri
+
+_EVERY = 1000
+"""One row in so many is a place to cut at."""
+_ROWS = 10_000
+_CONTENT = "CAST(data AS BLOB)"
+"""Milvus Lite writes its messages as text, which they are not."""
+
+
+class MilvusFile:
+    """A `Source` over one file."""
+
+    kind = "Milvus Lite file, format of version 2"
+    vectorless = False
+    folds_uuids = False
+
+    def __init__(self, uri: SourceUri) -> None:
+        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+        self.path: Path = uri.path
+        self._layout_asked = layouts.layout_option(uri.options)
+        self._distance_asked = layouts.distance_option(uri.options)
+        with self.path.open("rb") as file:
+            if file.read(15) != b"SQLite format 3":
+                raise wrong_kind(self.path, "a Milvus Lite folder or file")
+        self._files = [self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-journal")]
+        self._signature = signature(self._files)
+        self._database = ReadOnlyDatabase(self.path)
+        if "collection_name" not in self._database.columns("collection_meta"):
+            self._database.close()
+            raise wrong_kind(self.path, "a Milvus Lite folder or file")
+        known = self._database.rows("SELECT DISTINCT collection_name FROM collection_meta WHERE meta_type = 'schema'")
+        self._names = sorted(str(name) for (name,) in known)
+        if uri.collection is not None and uri.collection not in self._names:
+            self._database.close()
+            raise no_such_collection(uri.collection, self._names)
+        self._names = [name for name in self._names if uri.collection in (None, name)]
+        self._schemas: dict[str, Schema] = {}
+        self._repeated: dict[str, Numbers] = {}
+        self._layouts: dict[str, ColumnLayout] = {}
+
+    def collections(self) -> list[SourceCollection]:
+        """Every collection; all keys are looked at."""
+        return [self._describe(name) for name in self._names]
+
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        """Cut at rows."""
+        numbered = f"SELECT id, row_number() OVER (ORDER BY id) AS number FROM {_quoted(name)}"  # noqa: S608 # quoted
+        rows = self._database.rows(f"SELECT id FROM ({numbered}) WHERE number % ? = 0", (_EVERY,))  # noqa: S608 # above
+        return cut([int(row) for (row,) in rows], parts)
+
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
+        """Records in the order in which they were written; a cursor is the row's number in the file."""
+        schema, layout, repeated = self._schema(name), self._layout(name), self._superseded(name)
+        for rows in self._rows(name, _CONTENT, size, int(after or 0), until):
+            live = [(row, octets) for row, octets in rows if not is_among(repeated, row)]
+            records = [self._record(schema, layout, row, octets) for row, octets in live]
+            self._check_unchanged()
+            yield Batch(records, rows[-1][0])
+        self._check_unchanged()
+
+    def mark(self, name: str) -> str:  # noqa: ARG002 # it is one file
+        """Size and time of change of the file."""
+        return str(signature(self._files))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _describe(self, name: str) -> SourceCollection:
+        schema, layout = self._schema(name), self._layout(name).layout
+        count = int(self._database.rows(f"SELECT count(*) FROM {_quoted(name)}")[0][0])  # noqa: S608 # quoted
+        return SourceCollection(
+            name=name,
+            count=count - len(self._superseded(name)),
+            spec=layouts.fitted(schema.spec(), layout, self._distance_asked),
+            payload=layouts.words(layout) if layout != "plain" else "every field under its own name",
+            warnings=tuple(schema.warnings()),
+        )
+
+    def _schema(self, name: str) -> Schema:
+        if name not in self._schemas:
+            question = (
+                "SELECT CAST(blob_field AS BLOB) FROM collection_meta WHERE collection_name = ? AND meta_type = ?"
+            )
+            (schema,), *_ = self._database.rows(question, (name, "schema"))
+            indexes = [octets for (octets,) in self._database.rows(question, (name, "index"))]
+            try:
+                self._schemas[name] = schema_of(schema, indexes)
+            except (ValueError, IndexError, AttributeError, TypeError) as error:
+                raise damaged(self.path, error) from error
+        return self._schemas[name]
+
+    def _layout(self, name: str) -> ColumnLayout:
+        if name not in self._layouts:
+            schema, plainly = self._schema(name), ColumnLayout("plain", nested=False)
+            rows = next(self._rows(name, _CONTENT, layouts.SAMPLE, 0, None), [])
+            sample = [self._record(schema, plainly, row, octets).payload for row, octets in rows]
+            self._layouts[name] = column_layout.recognised(sample, self._layout_asked, langchain=schema.langchain)
+        return self._layouts[name]
+
+    def _superseded(self, name: str) -> Numbers:
+        """Rows whose key comes again further down: Milvus Lite 2 adds, and answers with the newest."""
+        if name not in self._repeated:
+            numbers: list[int] = []
+
+            def entries() -> Iterator[tuple[list[int | str], Numbers]]:
+                numbers.clear()
+                for rows in self._rows(name, "milvus_id", _ROWS, 0, None):
+                    numbers.extend(row for row, _ in rows)
+                    yield [str(key) for _, key in rows], np.array([row for row, _ in rows], dtype=np.int64)
+
+            outdone = superseded(entries)
+            self._repeated[name] = np.array([numbers[place] for place in outdone.tolist()], dtype=np.int64)
+        return self._repeated[name]
+
+    def _rows(self, name: str, column: str, size: int, after: int, until: Cursor) -> Iterator[list[tuple[int, Any]]]:
+        query = (
+            f"SELECT id, {column} FROM {_quoted(name)}"  # noqa: S608 # quoted, and a name of ours
+            " WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+        )
+        end = LAST_ROW if until is None else until
+        while rows := self._database.rows(query, (after, end, size)):
+            after = int(rows[-1][0])
+            yield [(int(row), value) for row, value in rows]
+
+    def _record(self, schema: Schema, layout: ColumnLayout, row: int, octets: bytes) -> Record:
+        try:
+            fields = row_of(octets)
+            return record_of(schema, layout, fields, fields, "")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise damaged(self.path, f"row {row} of {plain(schema.name)}: {error!r}") from error
+
+    def _check_unchanged(self) -> None:
+        if signature(self._files) != self._signature:
+            raise changed(self.path)
+
+
+def _quoted(name: str) -> str:
+    if "\x00" in name:
+        raise SourceUnreadable(f"there is no table {plain(name)}")
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,227 @@
+"""One collection in a Milvus Lite 3 folder: Parquet files that never change, and a log of what is not in them yet.
+
+A record is there when no later one has its key and no later deletion names it; `_seq` says what is later. The same
+rules as Milvus Lite's own recovery, save that a file which is missing or damaged ends the reading.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qdrant_admin.core import install
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.sources.files.arrow_values import arrow_faults, values_of
+from qdrant_admin.sources.files.paths import signature
+from qdrant_admin.sources.files.superseded import Numbers, superseded
+from qdrant_admin.sources.files.tables import damaged
+from qdrant_admin.sources.milvus.schema import Field, Schema, own_partitions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SEQ, PARTITION = "_seq", "_partition"
+_SCHEMA, _MANIFEST = "schema.json", "manifest.json"
+_FORMATS = (1, 2)
+_LOG = re.compile(r"wal_(data|delta)_(\d+)\.arrow")
+_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows in one file."""
+
+    path: Path
+    start: int
+    """Number of the first row among those of the collection."""
+    rows: int
+    partition: str
+    """Empty in a log, which has a column for it."""
+
+
+class MilvusCollection:
+    """One collection, as it lies there when it is opened.
+
+    Raises:
+        SourceUnreadable: damaged, or of a newer Milvus Lite.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.broken: list[Path] = []
+        """Logs whose last entry was never finished: the program that wrote it was stopped in the middle."""
+        self._mark = self.mark()
+        manifest = read_object(folder / _MANIFEST)
+        logs = sorted(path for path in folder.glob("wal/*.arrow") if _LOG.fullmatch(path.name))
+        with arrow_faults(folder):
+            self.schema = _schema(read_object(folder / _SCHEMA), manifest)
+            self._parts = list(self._listed(manifest, logs))
+            self._deletions = [
+                *self._files(manifest, "delta_files"),
+                *(path for path in logs if "_delta_" in path.name),
+            ]
+            self._gone = self._superseded()
+        self.rows = sum(part.rows for part in self._parts)
+
+    @property
+    def count(self) -> int:
+        """Records that are there."""
+        return self.rows - len(self._gone)
+
+    def changed(self) -> bool:
+        """Whether somebody has written to it since it was opened."""
+        return self.mark() != self._mark
+
+    def mark(self) -> str:
+        """A sign of what is in it: the files that say what belongs to it, and the logs."""
+        files = [self.folder / _MANIFEST, self.folder / _SCHEMA, *sorted(self.folder.glob("wal/*"))]
+        return hashlib.sha256(repr([(path.name, *signature([path])) for path in files]).encode()).hexdigest()[:16]
+
+    def batches(self, size: int, start: int, stop: int) -> "Iterator[tuple[int, pa.RecordBatch, list[str]]]":
+        """Rows from one number up to, but without, another: the number behind, what is there, and its partitions."""
+        import pyarrow as pa
+
+        for part in self._parts:
+            begin, end = max(start, part.start), min(stop, part.start + part.rows)
+            if begin >= end:
+                continue
+            with arrow_faults(part.path):
+                for number, batch in self._read(part, size, begin, end):
+                    numbers = np.arange(number, number + batch.num_rows)
+                    there = batch.filter(pa.array(~np.isin(numbers, self._gone)))
+                    names = [part.partition] * there.num_rows if part.partition else there.column(PARTITION).to_pylist()
+                    yield number + batch.num_rows, there, names
+
+    def _read(self, part: Part, size: int, begin: int, end: int) -> "Iterator[tuple[int, pa.RecordBatch]]":
+        """Batches of one file with the number of their first row, cut to a range."""
+        number = part.start
+        for batch in self._all(part, size):
+            here, number = number, number + batch.num_rows
+            first, last = max(begin, here), min(end, number)
+            for at in range(first, last, size):
+                yield at, batch.slice(at - here, min(size, last - at))
+            if number >= end:
+                return
+        if number < end:
+            raise damaged(part.path, f"it ends after {number - part.start} of its {part.rows} records")
+
+    def _all(self, part: Part, size: int, columns: list[str] | None = None) -> "Iterator[pa.RecordBatch]":
+        if not part.partition:
+            yield from self._log(part.path)
+            return
+        import pyarrow.parquet as pq
+
+        # Buffered and not read ahead: a file is one row group, which would otherwise be in memory as a whole.
+        with pq.ParquetFile(part.path, buffer_size=1 << 20, pre_buffer=False) as file:
+            yield from file.iter_batches(size, columns=columns)
+
+    def _log(self, path: Path) -> "Iterator[pa.RecordBatch]":
+        """What a log holds. It is cut off where its writer was: up to there it counts, as for Milvus Lite itself."""
+        import pyarrow as pa
+
+        try:
+            with pa.OSFile(str(path), "rb") as file, pa.ipc.open_stream(file) as stream:
+                for batch in stream:
+                    batch.validate(full=True)
+                    yield batch
+        except (pa.ArrowException, OSError, EOFError):
+            if path not in self.broken:
+                self.broken.append(path)
+
+    def _listed(self, manifest: dict[str, Any], logs: Sequence[Path]) -> Iterator[Part]:
+        import pyarrow.parquet as pq
+
+        start = 0
+        for path in self._files(manifest, "data_files"):
+            with arrow_faults(path):
+                rows = pq.read_metadata(path).num_rows
+            yield Part(path, start, rows, path.parent.parent.name)
+            start += rows
+        for path in logs:
+            if "_data_" in path.name:
+                rows = sum(batch.num_rows for batch in self._log(path))
+                yield Part(path, start, rows, "")
+                start += rows
+
+    def _files(self, manifest: dict[str, Any], kind: str) -> list[Path]:
+        found = []
+        root = (self.folder / "partitions").resolve()
+        for partition, files in sorted(manifest["partitions"].items()):
+            for name in files.get(kind, []):
+                path = (root / partition / str(name).replace("\\", "/")).resolve()
+                if not path.is_relative_to(root / partition):
+                    raise damaged(self.folder, f"{name} lies outside of it")
+                found.append(path)
+        return found
+
+    def _superseded(self) -> Numbers:
+        """Rows that a later row or deletion of the same key has undone."""
+        if not self._deletions and len(self._parts) < 2 and all(part.partition for part in self._parts):
+            return np.empty(0, dtype=np.int64)  # within one Parquet file every key is there once
+        rows = sum(part.rows for part in self._parts)
+        outdone = superseded(self._keys)
+        return outdone[outdone < rows]
+
+    def _keys(self) -> Iterator[tuple[list[int | str], Numbers]]:
+        """Keys and sequence numbers of every row, and behind them of every deletion."""
+        columns = [self.schema.key, SEQ]
+        parts = [*self._parts, *(Part(path, 0, 0, "" if ".arrow" in path.name else "-") for path in self._deletions)]
+        for part in parts:
+            with arrow_faults(part.path):
+                for batch in self._all(part, _ROWS, columns):
+                    ranks = batch.column(SEQ).to_numpy(zero_copy_only=False).astype(np.int64)
+                    yield values_of(batch.column(self.schema.key)), ranks
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON file of Milvus Lite.
+
+    Raises:
+        SourceUnreadable: damaged, or of a format newer than is known here.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(path, error) from error
+    if not isinstance(found, dict):
+        raise damaged(path, "it is no object")
+    versions = [found.get(f"{kind}_format_version", 1) for kind in ("manifest", "schema")]
+    if any(version not in _FORMATS for version in versions):
+        raise SourceUnreadable(
+            f"{plain(path)} was written by another Milvus Lite than is known here",
+            why=f"its format is {plain(max(map(str, versions)))}, known are {', '.join(map(str, _FORMATS))}",
+            fix=install.command("--upgrade", "qdrant-admin"),
+        )
+    return found
+
+
+def _schema(schema: dict[str, Any], manifest: dict[str, Any]) -> Schema:
+    try:
+        made = {name for function in schema.get("functions", []) for name in function["output_field_names"]}
+        fields = tuple(
+            Field(
+                name=str(field["name"]),
+                kind=str(field["dtype"]),
+                size=field.get("dim"),
+                primary=bool(field.get("is_primary")),
+                default=field.get("default_value"),
+                computed=field["name"] in made,
+            )
+            for field in schema["fields"]
+        )
+        specs = manifest.get("index_specs") or {}
+        return Schema(
+            name=str(schema["collection_name"]),
+            key=next(field.name for field in fields if field.primary),
+            fields=fields,
+            metrics={str(name): str(spec["metric_type"]).upper() for name, spec in specs.items()},
+            partitions=own_partitions(manifest["partitions"]),
+        )
+    except (KeyError, TypeError, AttributeError, StopIteration) as error:
+        raise ValueError(f"its schema lacks {error!r}") from error

@@ -1,0 +1,162 @@
+"""The schema of a Milvus collection, as Milvus Lite's files and a server's answers both say it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
+from qdrant_admin.sources.files.values import read_json, said
+
+META = "$meta"
+"""Where Milvus keeps the fields that no schema names."""
+PARTITION = "partition"
+"""Payload field for the name of the partition, where people have made partitions."""
+DEFAULT_PARTITION = "_default"
+KEY_PARTITIONS = "_pk_"
+"""Partitions called like this are Milvus's own: buckets of a partition key, which is a field anyway."""
+DENSE = {"float_vector", "float16_vector", "bfloat16_vector", "int8_vector"}
+SPARSE = "sparse_float_vector"
+_UNKNOWN = {"binary_vector": "binary vectors", "array_of_vector": "arrays of vectors", "array_of_struct": "structs"}
+_DISTANCES: dict[str, Distance] = {"COSINE": "Cosine", "IP": "Dot", "L2": "Euclid"}
+"""Milvus's L2 is the square of Qdrant's Euclid: the order of the results is the same."""
+_DEFAULT = "COSINE"
+"""What Milvus itself compares by where nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field."""
+
+    name: str
+    kind: str
+    """Milvus's name of the type in lower case: `varchar`, `float_vector`."""
+    size: int | None = None
+    primary: bool = False
+    default: Any = None
+    computed: bool = False
+    """Whether a function of Milvus makes it, such as BM25."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One collection, as far as it matters here."""
+
+    name: str
+    key: str
+    """The primary field."""
+    fields: tuple[Field, ...]
+    metrics: Mapping[str, str]
+    """Vector field to the metric of its index, in upper case; one without index is missing."""
+    partitions: frozenset[str] = frozenset()
+    """Partitions that people have made."""
+
+    @cached_property
+    def vectors(self) -> tuple[Field, ...]:
+        """The vector fields."""
+        return tuple(field for field in self.fields if field.kind in DENSE or field.kind == SPARSE)
+
+    @cached_property
+    def slots(self) -> dict[str, str]:
+        """Vector field to its name in Qdrant: a single one has none."""
+        names = [field.name for field in self.vectors]
+        return {name: "" if len(names) == 1 and self.vectors[0].kind != SPARSE else name for name in names}
+
+    def kind(self, name: str) -> str:
+        """The type of a field."""
+        return next(field.kind for field in self.fields if field.name == name)
+
+    @property
+    def langchain(self) -> bool:
+        """Whether LangChain's defaults made it."""
+        return self.key == "pk" and {"text", "vector"} <= {field.name for field in self.fields}
+
+    def spec(self) -> CollectionSpec:
+        """What an equal collection of Qdrant is made with.
+
+        Raises:
+            SourceUnreadable: it holds something that Qdrant cannot, or no vector at all.
+        """
+        for field in self.fields:
+            if field.kind in _UNKNOWN:
+                raise self._refused(f"field {plain(field.name)} holds {_UNKNOWN[field.kind]}, and Qdrant has none")
+        if not self.vectors:
+            raise self._refused("it has no field of vectors that Qdrant could hold")
+        return CollectionSpec(vectors=tuple(self._slot(field) for field in self.vectors))
+
+    def warnings(self) -> list[str]:
+        """What a person should know."""
+        found = []
+        for field in self.vectors:
+            if field.computed:
+                words = "is made by a function of Milvus: only queries of that function find anything by it"
+                found.append(f"{plain(field.name)} {words}")
+            if field.kind in DENSE and field.name not in self.metrics:
+                words = f"no index says how {plain(field.name)} is compared, so it is by Cosine, as Milvus would"
+                found.append(f"{words}; ?distance= asks for another")
+        return found
+
+    @cached_property
+    def _others(self) -> tuple[Field, ...]:
+        known = {self.key, META, *(field.name for field in self.vectors)}
+        return tuple(field for field in self.fields if field.name not in known)
+
+    def _slot(self, field: Field) -> VectorSpec:
+        name = self.slots[field.name]
+        if field.kind == SPARSE:
+            return VectorSpec(name=name, kind="sparse", params={"modifier": "idf"} if field.computed else {})
+        metric = self.metrics.get(field.name, _DEFAULT)
+        if metric not in _DISTANCES:
+            raise self._refused(f"{plain(field.name)} is compared by {plain(metric)}, which Qdrant does not have")
+        return VectorSpec(name=name, size=field.size, distance=_DISTANCES[metric])
+
+    def _refused(self, why: str) -> SourceUnreadable:
+        return SourceUnreadable(
+            f"collection {plain(self.name)} cannot be migrated",
+            why=why,
+            fix="name another one by ?collection=NAME",
+        )
+
+    def columns(self, row: Mapping[str, Any], partition: str) -> dict[str, Any]:
+        """The fields of a record that are neither its id nor a vector, as JSON can say them."""
+        found = {field.name: _value(field, row) for field in self._others}
+        for name, value in _dynamic(row.get(META)).items():
+            free = name
+            while free in found:
+                free += "_"
+            found[free] = value
+        if partition in self.partitions:
+            name = PARTITION
+            while name in found:
+                name += "_"
+            found[name] = partition
+        return found
+
+
+def own_partitions(names: Mapping[str, Any] | list[str]) -> frozenset[str]:
+    """Those that people have made, if any: then the default one is one of them."""
+    made = {name for name in names if name != DEFAULT_PARTITION and not name.startswith(KEY_PARTITIONS)}
+    return frozenset(made and {*names})
+
+
+def _value(field: Field, row: Mapping[str, Any]) -> Any:
+    value = row.get(field.name, field.default)
+    if field.kind == "json" and isinstance(value, str | bytes):
+        try:
+            return read_json(value)
+        except (ValueError, RecursionError):
+            return said(value)
+    if field.kind == "array" and value is not None:
+        return said(list(value))  # a server's answer has a sequence of its own
+    return said(value)
+
+
+def _dynamic(value: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(value) if isinstance(value, str | bytes) else value
+    except (ValueError, RecursionError):
+        return {META: said(value)}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,174 @@
+"""A Pinecone index, through Pinecone's own client: every namespace a collection of its own.
+
+Ids are listed first and fetched by a hundred. Listing is a feature of serverless indexes; one of pods cannot be read.
+"""
+
+import bisect
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput
+from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Sparse, Vector, VectorSpec
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.cloud import fault, gone
+from qdrant_admin.sources.layouts import Layout
+from qdrant_admin.sources.uri import KEY_VARIABLE, SourceUri, source_key
+
+_T = TypeVar("_T")
+_TITLE = "Pinecone index"
+_FETCHED = 100
+"""Ids a request: they travel in its address."""
+_DEFAULT = {"", "__default__"}
+"""What the namespace without a name is called."""
+_DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "dotproduct": "Dot", "euclidean": "Euclid"}
+_SPARSE = "sparse"
+"""Name of the sparse slot; dense vectors stay unnamed."""
+_LANGCHAIN_TEXT = "text"
+"""Where LangChain keeps the text among the metadata."""
+
+
+class PineconeIndex:
+    """A `Source` over one index."""
+
+    kind = _TITLE
+    vectorless = False
+    folds_uuids = False
+
+    def __init__(self, uri: SourceUri) -> None:
+        from pinecone import Pinecone
+
+        key = source_key()
+        if key is None:
+            raise AccessDenied(f"the {_TITLE} at {uri.url} wants a key", fix=f"export {KEY_VARIABLE}=...")
+        self._uri = uri
+        self._layout, self._distance = layouts.layout_option(uri.options), layouts.distance_option(uri.options)
+        self._client = Pinecone(api_key=key)
+        self._index: Any = self._client.Index(host=uri.url)
+        try:
+            self._stats = self._ask(self._index.describe_index_stats)
+            index = (urlsplit(uri.url).hostname or "pinecone").partition(".")[0]
+            self._namespaces = {
+                index if namespace in _DEFAULT else f"{index}.{namespace}": namespace
+                for namespace in self._stats.namespaces
+            }
+            if uri.collection is not None and uri.collection not in self._namespaces:
+                raise no_such_collection(uri.collection, sorted(self._namespaces))
+        except AdminError:
+            self.close()
+            raise
+        self._ids: dict[str, list[str]] = {}
+        self._layouts: dict[str, Layout] = {}
+
+    def collections(self) -> list[SourceCollection]:
+        """Every namespace; its ids are listed, so the count is that of what will be read."""
+        return [self._describe(name) for name in sorted(self._namespaces) if self._uri.collection in (None, name)]
+
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        """Cut at ids."""
+        return cut(self._listed(name), parts)
+
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
+        """Records by id."""
+        ids = self._listed(name)
+        start = 0 if after is None else bisect.bisect_right(ids, str(after))
+        end = len(ids) if until is None else bisect.bisect_right(ids, str(until))
+        layout = self._layout_of(name)
+        for at in range(start, end, size):
+            wanted = ids[at : min(at + size, end)]
+            found = self._fetched(name, wanted)
+            missing = [record for record in wanted if record not in found]
+            if missing:
+                raise gone(name, missing)
+            yield Batch([_record(record, found[record], layout) for record in wanted], wanted[-1])
+
+    def close(self) -> None:
+        """Close the connections."""
+        for opened in (self._index, self._client):
+            if hasattr(opened, "close"):
+                opened.close()
+
+    def _describe(self, name: str) -> SourceCollection:
+        ids, first = self._listed(name), self._first(name)
+        layout, by = self._layout_of(name), "" if self._layout else "what its records hold"
+        return SourceCollection(
+            name=name,
+            count=len(ids),
+            spec=layouts.fitted(self._spec(first), layout) if ids else None,
+            payload="kept as it is" if layout == "plain" else layouts.words(layout, by=by),
+        )
+
+    def _spec(self, first: list[Any]) -> CollectionSpec:
+        slots = []
+        kind = getattr(self._stats, "vector_type", None) or "dense"
+        if kind == "dense":
+            metric = getattr(self._stats, "metric", None)
+            distance = self._distance or _DISTANCES.get(str(metric))
+            if distance is None:
+                raise BadInput(
+                    f"the {_TITLE} does not say which distance it compares by",
+                    why="Pinecone's console does, as the metric of the index",
+                    fix=f"qdrant-admin migrate '{self._uri}?distance=Cosine'",
+                )
+            slots.append(VectorSpec(size=self._stats.dimension, distance=distance))
+        if kind == "sparse" or any(vector.sparse_values is not None for vector in first):
+            slots.append(VectorSpec(name=_SPARSE, kind="sparse"))
+        return CollectionSpec(vectors=tuple(slots))
+
+    def _layout_of(self, name: str) -> Layout:
+        if name not in self._layouts:
+            found = layouts.recognised([vector.metadata or {} for vector in self._first(name)])
+            self._layouts[name] = self._layout or found
+        return self._layouts[name]
+
+    def _first(self, name: str) -> list[Any]:
+        return list(self._fetched(name, self._listed(name)[: layouts.SAMPLE]).values())
+
+    def _listed(self, name: str) -> list[str]:
+        if name not in self._ids:
+            ids: list[str] = []
+            token = None
+            while True:
+                more: dict[str, Any] = {"pagination_token": token} if token else {}
+                page = self._ask(self._index.list_paginated, namespace=self._namespaces[name], **more)
+                ids += [str(item.id) for item in page.vectors]
+                token = page.pagination.next if page.pagination else None
+                if not token:
+                    break
+            self._ids[name] = sorted(set(ids))
+        return self._ids[name]
+
+    def _fetched(self, name: str, ids: list[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for at in range(0, len(ids), _FETCHED):
+            answer = self._ask(self._index.fetch, ids=ids[at : at + _FETCHED], namespace=self._namespaces[name])
+            found |= answer.vectors
+        return found
+
+    def _ask(self, call: Callable[..., _T], **arguments: Any) -> _T:
+        try:
+            return call(**arguments)
+        except Exception as error:  # its exceptions have moved from module to module between its major versions
+            status = getattr(error, "status_code", None) or getattr(error, "status", None)
+            headers = getattr(error, "headers", None) or {}
+            code = status if isinstance(status, int) else None
+            raise fault(self._uri, _TITLE, error, status=code, wait=headers.get("Retry-After")) from error
+
+
+def _record(record: str, found: Any, layout: Layout) -> Record:
+    metadata = dict(found.metadata or {})
+    text = None
+    if layout == "langchain" and isinstance(metadata.get(_LANGCHAIN_TEXT), str):
+        text = metadata.pop(_LANGCHAIN_TEXT)
+    vectors: dict[str, Vector] = {}
+    if found.values:
+        dense: Floats = np.asarray(found.values, dtype=np.float32)
+        vectors[""] = dense
+    if found.sparse_values is not None:
+        indices = np.asarray(found.sparse_values.indices, dtype=np.uint32)
+        order = np.argsort(indices, kind="stable")
+        vectors[_SPARSE] = Sparse(indices[order], np.asarray(found.sparse_values.values, dtype=np.float32)[order])
+    return Record(record, layouts.lay_out(layout, metadata, text), vectors)

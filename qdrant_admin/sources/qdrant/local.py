@@ -1,0 +1,274 @@
+"""qdrant-client's embedded folder, read without qdrant-client: its points are pickles, and it runs them.
+
+Cosine vectors may lie there as they were given: embedded mode normalises in memory only. A server normalises them
+when they arrive; verification compares directions.
+"""
+
+import base64
+import binascii
+import datetime as dt
+import decimal
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import CollectionSpec, Sparse, Vector, VectorSpec
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import (
+    Batch,
+    Columns,
+    Cursor,
+    Record,
+    SourceCollection,
+    Span,
+    cut,
+    no_such_collection,
+)
+from qdrant_admin.sources.detect import wrong_kind
+from qdrant_admin.sources.files.paths import (
+    HARMLESS,
+    LAST_ROW,
+    UNPICKLE_ERRORS,
+    ReadOnlyDatabase,
+    RestrictedUnpickler,
+    StandIn,
+    changed,
+    refuse_locked,
+    signature,
+)
+from qdrant_admin.sources.ids import canonical_uuid
+from qdrant_admin.sources.qdrant.pickles import PointPickles
+from qdrant_admin.sources.uri import SourceUri
+
+_MODULES = ("qdrant_client.http.models.models", "qdrant_client.models", "qdrant_client.conversions.common_types")
+_ALLOWED: dict[tuple[str, str], Any] = {
+    (module, name): StandIn for module in _MODULES for name in ("PointStruct", "SparseVector", "Record")
+} | HARMLESS
+_VECTOR_FIELDS = {"size", "distance", "datatype"}
+_JSON = frozenset({str, int, float, bool, type(None)})
+"""Types of values that are what JSON knows."""
+_NOT_OF_A_SERVER = {"vectors", "sparse_vectors", "payload", "id_tracker"}
+
+
+class QdrantLocal:
+    """A `Source` over one embedded folder."""
+
+    kind = "folder of qdrant-client's embedded mode"
+    vectorless = True
+    folds_uuids = True
+
+    def __init__(self, uri: SourceUri) -> None:
+        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+        self.path: Path = uri.path
+        meta = self.path / "meta.json"
+        if not meta.is_file():
+            raise wrong_kind(self.path, "a folder of qdrant-client's embedded mode")
+        try:
+            content = json.loads(meta.read_bytes())
+            self._configs: dict[str, dict[str, Any]] = dict(content["collections"])
+            self._aliases: dict[str, str] = dict(content.get("aliases") or {})
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise wrong_kind(self.path, "a whole folder of qdrant-client's embedded mode") from error
+        refuse_locked(self.path / ".lock", self.path, "qdrant-client's embedded mode")
+        if uri.collection is not None and uri.collection not in self._configs:
+            raise no_such_collection(uri.collection, sorted(self._configs))
+        self._names = [name for name in sorted(self._configs) if uri.collection in (None, name)]
+        self._open: dict[str, _Points] = {}
+
+    def collections(self) -> list[SourceCollection]:
+        """Every collection; ids are all decoded, points are not."""
+        return [self._describe(name) for name in self._names]
+
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        """Cut at rows."""
+        return cut(list(self._points(name).live), parts)
+
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
+        """Points in the order in which they lie in the file."""
+        return self._points(name).batches(size, int(after or 0), until, self.path)
+
+    def mark(self, name: str) -> str:
+        """Size and time of change of the file."""
+        return str(self._points(name).signature)
+
+    def close(self) -> None:
+        """Close every database that was opened."""
+        for points in self._open.values():
+            points.close()
+        self._open.clear()
+
+    def _describe(self, name: str) -> SourceCollection:
+        points = self._points(name)
+        folded = Counter(_folded(record) for record in points.live.values())
+        colliding = [str(record) for record in points.live.values() if folded[_folded(record)] > 1]
+        first = next(points.batches(layouts.SAMPLE, 0, None, self.path), Batch([], None))
+        payloads = [record.payload for record in first.records]
+        spec = _spec(self._configs[name], self.path)
+        indexes = layouts.payload_indexes(layouts.recognised(payloads))  # embedded mode keeps none
+        return SourceCollection(
+            name=name,
+            count=len(points.live),
+            spec=spec.model_copy(update={"payload_indexes": indexes}),
+            payload=layouts.words_kept(payloads),
+            aliases=tuple(sorted(alias for alias, target in self._aliases.items() if target == name)),
+            colliding_ids=tuple(colliding),
+        )
+
+    def _points(self, name: str) -> "_Points":
+        if name not in self._open:
+            file = self.path / "collection" / name / "storage.sqlite"
+            if not file.resolve().is_relative_to(self.path.resolve()):
+                raise SourceUnreadable(f"collection {plain(name)} lies outside of {plain(self.path)}")
+            slots = _spec(self._configs[name], self.path).vectors
+            self._open[name] = _Points(file if file.exists() else None, slots)
+        return self._open[name]
+
+
+class _Points:
+    """The one table of one collection. Older clients could leave several rows for a point: the last one is it."""
+
+    def __init__(self, file: Path | None, slots: tuple[VectorSpec, ...]) -> None:
+        self._file = file
+        only = slots[0] if len(slots) == 1 and slots[0].kind == "dense" else None
+        self._pickles = PointPickles(only.name, only.size) if only and only.size else None
+        self.signature = signature([file] if file else [])
+        self._database = ReadOnlyDatabase(file) if file else None
+        self.live: dict[int, int | str] = {}
+        rows = self._database.rows("SELECT rowid, id FROM points ORDER BY rowid") if self._database else []
+        last: dict[int | str, int] = {}
+        for row, key in rows:
+            last[self._decode_id(key)] = int(row)
+        self.live = {row: record for record, row in sorted(last.items(), key=lambda item: item[1])}
+
+    def close(self) -> None:
+        if self._database:
+            self._database.close()
+
+    def batches(self, size: int, after: int, until: Cursor, folder: Path) -> Iterator[Batch]:
+        while self._database:
+            rows = self._database.rows(
+                "SELECT rowid, point FROM points WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?",
+                (after, LAST_ROW if until is None else until, size),
+            )
+            if signature([self._file] if self._file else []) != self.signature:
+                raise changed(folder)
+            if not rows:
+                return
+            after = int(rows[-1][0])
+            live = [(int(row), blob) for row, blob in rows if row in self.live]
+            yield Batch(self._columns(live) or [self._record(row, blob) for row, blob in live], after)
+
+    def _columns(self, rows: list[tuple[int, bytes]]) -> Columns | None:
+        """All of them side by side; None where one has not the form that the client writes."""
+        split = self._pickles.split([blob for _, blob in rows]) if self._pickles and rows else None
+        if self._pickles is None or split is None:
+            return None
+        rests, vectors = split
+        try:
+            fields = [RestrictedUnpickler(rest, _ALLOWED).load().fields for rest in rests]
+            payloads = [_payload(one) for one in fields]
+        except UNPICKLE_ERRORS:
+            return None
+        if any(one.get("vector") != self._pickles.empty for one in fields):
+            return None
+        return Columns([self.live[row] for row, _ in rows], payloads, vectors, self._pickles.slot)
+
+    def _record(self, row: int, blob: bytes) -> Record:
+        try:
+            fields = RestrictedUnpickler(blob, _ALLOWED).load().fields
+            return Record(self.live[row], _payload(fields), _vectors(fields.get("vector")))
+        except UNPICKLE_ERRORS as error:
+            raise _hostile(self._file, f"row {row}: {error}") from error
+
+    def _decode_id(self, key: str) -> int | str:
+        try:
+            decoded = RestrictedUnpickler(base64.b64decode(key, validate=True), _ALLOWED).load()
+        except (binascii.Error, *UNPICKLE_ERRORS) as error:
+            raise _hostile(self._file, f"id {plain(key)}: {error}") from error
+        return decoded if isinstance(decoded, int) else str(decoded)
+
+
+def _folded(record: int | str) -> int | str:
+    return record if isinstance(record, int) else canonical_uuid(record) or record
+
+
+def _payload(fields: dict[str, Any]) -> dict[str, Any]:
+    payload = fields.get("payload") or {}
+    return {str(key): value if type(value) in _JSON else _plain(value) for key, value in payload.items()}
+
+
+def _vectors(value: Any) -> dict[str, Vector]:
+    if value is None:
+        return {}
+    named = value if isinstance(value, dict) else {"": value}
+    return {str(name): _vector(vector) for name, vector in named.items()}
+
+
+def _vector(value: Any) -> Vector:
+    if isinstance(value, StandIn):
+        indices = np.asarray(value.fields["indices"], dtype=np.uint32)
+        order = np.argsort(indices, kind="stable")
+        return Sparse(indices[order], np.asarray(value.fields["values"], dtype=np.float32)[order])
+    return np.asarray(value, dtype=np.float32)
+
+
+def _plain(value: Any) -> Any:
+    """Payload as the client would have sent it to a server: dates and the like as text, sets as lists."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, uuid.UUID | decimal.Decimal | dt.timedelta):
+        return str(value)
+    return value
+
+
+def _spec(config: dict[str, Any], folder: Path) -> CollectionSpec:
+    try:
+        vectors = config.get("vectors") or {}
+        named = {"": vectors} if "size" in vectors else vectors
+        slots = [_dense(name, params) for name, params in named.items()]
+        for name, params in (config.get("sparse_vectors") or {}).items():
+            given = _without_nulls(params or {})
+            slots.append(VectorSpec(name=name, kind="sparse", params=given))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SourceUnreadable(f"{plain(folder)}/meta.json cannot be read", why=f"it is damaged ({error!r})") from error
+    rest = {key: value for key, value in config.items() if key not in _NOT_OF_A_SERVER}
+    return CollectionSpec(vectors=tuple(slots), params=_without_nulls(rest))
+
+
+def _dense(name: str, params: dict[str, Any]) -> VectorSpec:
+    rest = _without_nulls({key: value for key, value in params.items() if key not in {*_VECTOR_FIELDS, "memory"}})
+    return VectorSpec(
+        name=name,
+        kind="multi" if params.get("multivector_config") else "dense",
+        size=params["size"],
+        distance=params["distance"],
+        datatype=params.get("datatype") or "float32",
+        params=rest,
+    )
+
+
+def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_nulls(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def _hostile(file: Path | None, why: str) -> SourceUnreadable:
+    return SourceUnreadable(
+        f"{plain(file)} cannot be read",
+        why=f"it is damaged, or made to harm: {why}. Nothing in it was run",
+        fix="restore the folder from a copy, and migrate that",
+    )

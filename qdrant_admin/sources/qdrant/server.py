@@ -1,0 +1,169 @@
+"""Another Qdrant server, through the same gateway as the target; its configuration is copied whole."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.core.errors import AdminError, BadInput, RequestRejected, SourceUnreadable, Unsupported
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.canonical import id_key
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import CollectionInfo, CollectionSpec
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import (
+    WHOLE,
+    Batch,
+    Cursor,
+    Record,
+    SourceCollection,
+    Span,
+    WireBatch,
+    cut,
+    no_such_collection,
+)
+from qdrant_admin.sources.uri import SourceUri, source_key
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.wire import WirePage
+
+_SAMPLED_A_PART = 32
+"""Ids looked at for each span: its size is then right to about a fifth."""
+_TOP_LEVEL = ("hnsw_config", "wal_config", "quantization_config", "strict_mode_config", "metadata")
+_NOT_COPIED = {"vectors", "sparse_vectors", "sharding_method"}
+"""Shards by key belong to a cluster; the points of all of them are copied."""
+
+
+class QdrantServer:
+    """A `Source` over one server."""
+
+    vectorless = True
+    folds_uuids = True
+
+    def __init__(self, uri: SourceUri) -> None:
+        self._uri = uri
+        self._database = Database(_endpoint(uri))
+        try:
+            self.kind = f"Qdrant server {self._database.server().version}"
+            self._names = self._database.names()
+        except AdminError:
+            self._database.close()
+            raise
+        if uri.collection is not None and uri.collection not in self._names:
+            self._database.close()
+            raise no_such_collection(uri.collection, self._names)
+
+    @property
+    def database(self) -> Database:
+        """The server itself, for what only two Qdrant servers do with each other."""
+        return self._database
+
+    def collections(self) -> list[SourceCollection]:
+        """Every collection with its exact count."""
+        return [self._describe(name) for name in self._names if self._uri.collection in (None, name)]
+
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        """Cut at ids taken at random: nothing else tells cheaply how integers and UUIDs are spread."""
+        if parts == 1:
+            return WHOLE
+        try:
+            return cut(self._database.sample_ids(name, _SAMPLED_A_PART * parts), parts)
+        except (Unsupported, RequestRejected):
+            return WHOLE  # an older server, or one that is strict
+
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
+        """Points in the server's own order."""
+        for points in self._database.scan(name, page_size=size, after=after):
+            within = points if until is None else [one for one in points if id_key(one.id) <= id_key(until)]
+            if within:
+                yield Batch([Record(point.id, point.payload, point.vectors) for point in within], within[-1].id)
+            if len(within) < len(points):
+                return
+
+    @property
+    def carries_wire(self) -> bool:
+        """Whether gRPC answers."""
+        return self._database.carries_wire
+
+    def wire_batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[WireBatch]:
+        """The same points, left as they came."""
+        for page in self._database.wire_pages(name, page_size=size, after=after, until=until):
+            yield _Carried(self._database, name, page)
+
+    def mark(self, name: str) -> str:
+        """The exact count and the vectors' shape: what is cheap to ask for and does not change by itself.
+
+        The server counts its writes too, but those to all collections together, and from its last start on: a run could
+        not go on for what somebody wrote elsewhere. A point that is written over is found by the verification, which
+        reads the source again.
+        """
+        info = self._database.collection(name)
+        shape = hashlib.sha256(repr(info.vectors).encode()).hexdigest()
+        return f"{info.points} points of {shape[:16]}"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+    def _describe(self, name: str) -> SourceCollection:
+        info = self._database.collection(name)
+        if info.points is None:
+            raise SourceUnreadable(
+                f"collection {plain(name)} of {self._uri.url} cannot be read",
+                why=info.trouble,
+                fix="qdrant-admin migrate --help",
+            )
+        first = next(self._database.scan(name, page_size=layouts.SAMPLE), [])
+        words = layouts.words_kept([point.payload for point in first])
+        return SourceCollection(name=name, count=info.points, spec=spec_of(info), payload=words, aliases=info.aliases)
+
+
+class _Carried:
+    """One page of a server."""
+
+    def __init__(self, database: Database, name: str, page: "WirePage") -> None:
+        self._database, self._name, self.page = database, name, page
+        self.cursor: Cursor = page.last()
+
+    def records(self) -> list[Record]:
+        """Asked for again: what gRPC cannot carry comes over REST then."""
+        return [
+            Record(point.id, point.payload, point.vectors)
+            for point in self._database.retrieve(self._name, self.page.ids())
+        ]
+
+
+def spec_of(info: CollectionInfo) -> CollectionSpec:
+    """What a collection like this one is made with."""
+    params = {key: value for key, value in (info.config.get("params") or {}).items() if key not in _NOT_COPIED}
+    params |= {key: info.config.get(key) for key in _TOP_LEVEL}
+    params["optimizers_config"] = info.config.get("optimizer_config")
+    indexes = {
+        field: dict(known.get("params") or {"type": known["data_type"]}) for field, known in info.payload_schema.items()
+    }
+    slots = tuple(slot.model_copy(update={"params": _given(slot.params)}) for slot in info.vectors)
+    return CollectionSpec(vectors=slots, params=_given(params), payload_indexes=indexes)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _endpoint(uri: SourceUri) -> Endpoint:
+    parts = urlsplit(uri.url)
+    key = source_key()
+    given = uri.options.get("grpc_port")
+    try:
+        grpc_port = int(given) if given else 6334 if parts.port == 6333 else None
+    except ValueError as error:
+        raise BadInput(f"grpc_port={plain(given)} is no port", fix="qdrant-admin migrate --help") from error
+    return Endpoint(
+        url=uri.url,
+        grpc_host=parts.hostname or "127.0.0.1",
+        grpc_port=grpc_port,
+        tls=parts.scheme == "https",
+        api_key=SecretStr(key) if key else None,
+    )

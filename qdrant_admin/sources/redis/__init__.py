@@ -1,0 +1,1 @@
+"""Redis with vectors in hashes."""

@@ -1,0 +1,119 @@
+"""The connection to a Redis, and its faults in our words."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
+
+import redis
+from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from qdrant_admin.core.errors import (
+    AccessDenied,
+    AdminError,
+    BadInput,
+    ServerNotReady,
+    ServerTrouble,
+    ServerUnreachable,
+    SourceUnreadable,
+)
+from qdrant_admin.core.text import plain
+from qdrant_admin.sources.uri import KEY_VARIABLE, SourceUri, source_key
+
+_CLIENT_VARIABLE = "REDISCLI_AUTH"
+"""Where redis-cli itself looks for the password."""
+_SECONDS = 60.0
+_CONNECT_SECONDS = 10.0
+_RIGHTS = "+info +scan +hstrlen +hgetall +select ~*"
+
+
+def connect(uri: SourceUri) -> redis.Redis:
+    """A client of the database that a URI names. Connects at its first command."""
+    parts = urlsplit(uri.url)
+    return redis.Redis(
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 6379,
+        db=database(uri),
+        username=unquote(parts.username) if parts.username else None,
+        password=source_key() or os.environ.get(_CLIENT_VARIABLE) or None,
+        ssl=parts.scheme == "rediss",
+        protocol=2,
+        socket_timeout=_SECONDS,
+        socket_connect_timeout=_CONNECT_SECONDS,
+        retry=Retry(NoBackoff(), 0),  # who reads waits, and says so
+    )
+
+
+def database(uri: SourceUri) -> int:
+    """The number of the database.
+
+    Raises:
+        BadInput: it has a name instead.
+    """
+    text = urlsplit(uri.url).path.removeprefix("/") or "0"
+    if not (text.isascii() and text.isdigit()):
+        raise BadInput(
+            f"{plain(text)} is no database of a Redis",
+            why="they have numbers",
+            fix="qdrant-admin migrate redis://HOST:6379/0",
+        )
+    return int(text)
+
+
+def escaped(prefix: str) -> bytes:
+    """Text as a pattern that means just that."""
+    return "".join(f"\\{letter}" if letter in "*?[]^\\" else letter for letter in prefix).encode()
+
+
+@contextlib.contextmanager
+def told(uri: SourceUri) -> Iterator[None]:
+    """Faults of redis as ours. Those that may pass by themselves are of the classes that are waited for."""
+    try:
+        yield
+    except exceptions.RedisError as error:
+        raise _fault(error, uri) from error
+
+
+def _fault(error: exceptions.RedisError, uri: SourceUri) -> AdminError:
+    where, why, parts = plain(uri.url), plain(error), urlsplit(uri.url)
+    at = f"-h {parts.hostname} -p {parts.port}" + (" --tls" if parts.scheme == "rediss" else "")
+    ours, what, fix = next((ours, what, fix) for kinds, ours, what, fix in _FAULTS if isinstance(error, kinds))
+    return ours(what.format(where=where), why=why, fix=fix.format(at=at))
+
+
+_FAULTS: tuple[tuple[tuple[type[Exception], ...], type[AdminError], str, str], ...] = (
+    (
+        (exceptions.NoPermissionError,),
+        AccessDenied,
+        "this user may not read {where}",
+        "redis-cli {at} ACL SETUSER NAME " + _RIGHTS,
+    ),
+    (
+        (exceptions.AuthenticationError, exceptions.AuthorizationError),
+        AccessDenied,
+        "{where} wants another password",
+        f"export {KEY_VARIABLE}=...",
+    ),
+    (
+        (exceptions.BusyLoadingError,),
+        ServerNotReady,
+        "the Redis at {where} is loading its data",
+        "redis-cli {at} INFO persistence",
+    ),
+    (
+        (exceptions.OutOfMemoryError,),
+        ServerTrouble,
+        "the Redis at {where} has no memory left",
+        "redis-cli {at} INFO memory",
+    ),
+    (
+        (exceptions.ConnectionError, exceptions.TimeoutError),
+        ServerUnreachable,
+        "no Redis answers at {where}",
+        "redis-cli {at} PING",
+    ),
+    ((Exception,), SourceUnreadable, "what answers at {where} cannot be read", "redis-cli {at} PING"),
+)
+"""The first that fits counts: some of them are kinds of others."""

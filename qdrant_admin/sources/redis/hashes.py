@@ -1,0 +1,272 @@
+"""Hashes of a Redis with vectors in one of their fields: a collection a prefix of their keys."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import NoPermissionError
+
+from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
+from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import (
+    Batch,
+    Cursor,
+    Record,
+    SourceCollection,
+    Span,
+    between,
+    no_such_collection,
+)
+from qdrant_admin.sources.redis import rows
+from qdrant_admin.sources.redis.client import connect, database, escaped, told
+from qdrant_admin.sources.redis.index import compared, search_indexes
+from qdrant_admin.sources.redis.keys import KeyList
+from qdrant_admin.sources.uri import SourceUri
+
+_VECTORS = ("embedding", "content_vector", "vector", "text_vector", "embeddings")
+"""What programs call the field of the vector; `?vector=` names another one, or several."""
+_MANY = 100
+"""More prefixes than that are no collections: the keys have more parts than one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prefix:
+    """One collection."""
+
+    octets: bytes
+    count: int
+    without: int
+    """Hashes that have none of the vectors."""
+    vectors: tuple[str, ...]
+    kind: str
+    """Of the numbers in a vector."""
+    layout: layouts.Layout
+
+    def slot(self, field: str) -> str:
+        return "" if len(self.vectors) == 1 else field
+
+
+class RedisHashes:
+    """A `Source` over one database of one server."""
+
+    vectorless = False
+    folds_uuids = False
+
+    def __init__(self, uri: SourceUri) -> None:
+        self._uri = uri
+        self._distance = layouts.distance_option(uri.options)
+        self._asked = layouts.layout_option(uri.options)
+        self._kind = _kind_option(uri.options)
+        self._client = connect(uri)
+        self._lock = threading.Lock()
+        self._keys: KeyList | None = None
+        self._known: dict[str, _Prefix] = {}
+        self._warned: dict[str, list[str]] = {}
+        try:
+            with told(self._uri):
+                server: Any = self._client.info("server")
+                cluster: Any = self._client.info("cluster")
+        except AdminError:
+            self._client.close()
+            raise
+        self.kind = f"Redis {plain(server.get('redis_version', 'of an unknown version'))}"
+        if cluster.get("cluster_enabled"):
+            self._client.close()
+            raise SourceUnreadable(
+                f"{plain(uri.url)} is one node of a Redis cluster",
+                why="it lists its own keys alone, and those of the others would be missing",
+                fix="redis-cli --cluster backup HOST:PORT FOLDER  # load the copies into one Redis, and migrate that",
+            )
+
+    def collections(self) -> list[SourceCollection]:
+        """Every prefix under which hashes have a vector. All keys are listed for it."""
+        self._listed()
+        return [self._describe(name) for name in self._known]
+
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        """Parts of equal numbers of keys."""
+        prefix, keys = self._prefix(name), self._listed()
+        places = sorted({prefix.count * part // parts for part in range(1, parts)} - {0, prefix.count})
+        borders: list[Cursor] = [key.hex() for key in keys.borders(prefix.octets, places)] if places else []
+        return between(borders)
+
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
+        """Hashes in the order of their keys."""
+        prefix, keys = self._prefix(name), self._listed()
+        at, end = bytes.fromhex(str(after or "")), bytes.fromhex(str(until)) if until else None
+        while page := keys.page(prefix.octets, at, end, size):
+            at = page[-1]
+            hashes = self._hashes(page)
+            yield Batch([self._record(prefix, key, fields) for key, fields in zip(page, hashes, strict=True)], at.hex())
+
+    def mark(self, name: str) -> str:
+        """How its hashes are read. They may come and go: a key that is gone when it is read is rejected."""
+        prefix, keys = self._prefix(name), self._listed()
+        octets = [keys.lengths(prefix.octets, field)[0][0] for field in prefix.vectors]
+        return f"{prefix.layout}, {prefix.vectors} of {octets} bytes as {prefix.kind}"
+
+    def close(self) -> None:
+        """Close the connections and forget the keys."""
+        self._client.close()
+        with self._lock:
+            if self._keys is not None:
+                self._keys.close()
+                self._keys = None
+
+    def _prefix(self, name: str) -> _Prefix:
+        self._listed()
+        return self._known[name]
+
+    def _listed(self) -> KeyList:
+        """The list of keys, made at the first need of it."""
+        with self._lock:
+            if self._keys is None:
+                asked = self._uri.options.get("vector")
+                keys = KeyList(asked.split(",") if asked else _VECTORS, thorough=bool(asked))
+                prefix = self._uri.options.get("prefix", "").rstrip(":")
+                try:
+                    with told(self._uri):
+                        keys.fill(self._client, escaped(prefix) + b":*" if prefix else b"*", prefix.encode() or None)
+                    self._known = dict(self._found(keys))
+                    if self._uri.collection is not None and self._uri.collection not in self._known:
+                        raise no_such_collection(self._uri.collection, sorted(self._known))
+                except AdminError:
+                    keys.close()
+                    raise
+                if self._uri.collection is not None:
+                    self._known = {self._uri.collection: self._known[self._uri.collection]}
+                self._keys = keys
+            return self._keys
+
+    def _found(self, keys: KeyList) -> Iterator[tuple[str, _Prefix]]:
+        asked = "vector" in self._uri.options
+        prefixes = [one for one in keys.prefixes() if any(one[2])]
+        self._check_some(keys, prefixes)
+        for octets, count, having in prefixes:
+            best = keys.fields[having.index(max(having))]
+            several = tuple(field for field, number in zip(keys.fields, having, strict=True) if number)
+            vectors = several if asked else (best,)
+            sample = [fields for fields in self._hashes(keys.page(octets, b"", None, layouts.SAMPLE)) if fields]
+            name = rows.text_of(octets) or f"redis-{database(self._uri)}"
+            self._warned[name] = []
+            kind = self._kind or self._told_kind(name, vectors, sample)
+            layout = self._asked or rows.recognised(sample)
+            yield name, _Prefix(octets, count, count - max(having), vectors, kind, layout)
+
+    def _check_some(self, keys: KeyList, prefixes: list[tuple[bytes, int, list[int]]]) -> None:
+        if not prefixes:
+            prefix = self._uri.options.get("prefix", "").rstrip(":")
+            where = f" whose key begins with {plain(prefix)}:" if prefix else ""
+            raise SourceUnreadable(
+                f"no hash in {plain(self._uri.url)}{where} has a vector",
+                why=f"looked for {', '.join(plain(field) for field in keys.fields)}",
+                fix=f"qdrant-admin migrate '{self._uri.url}?vector=FIELD'",
+            )
+        if len(prefixes) > _MANY:
+            first = rows.text_of(prefixes[0][0].partition(b":")[0])
+            raise BadInput(
+                f"{counted(len(prefixes), 'prefix', 'prefixes')} in {plain(self._uri.url)} have vectors under them",
+                why="each would become a collection; a key is taken apart at its last colon when nobody says where",
+                fix=f"qdrant-admin migrate '{self._uri.url}?prefix={first}'",
+            )
+
+    def _told_kind(self, name: str, vectors: tuple[str, ...], sample: list[dict[bytes, bytes]]) -> str:
+        """Bytes do not say which numbers they are; how long those would be does."""
+        octets = [fields[field.encode()] for fields in sample for field in vectors if fields.get(field.encode())]
+        if rows.plausible(octets, "float32"):
+            return "float32"
+        if rows.plausible(octets, "float64"):
+            self._warned[name].append("its vectors read like floats of 64 bits; ?dtype=float32 says that they are not")
+            return "float64"
+        self._warned[name].append(
+            "its vectors do not read like floats of 32 bits, and are taken for such; ?dtype=float64 or float16 says"
+            " what they are"
+        )
+        return "float32"
+
+    def _describe(self, name: str) -> SourceCollection:
+        prefix, keys = self._known[name], self._listed()
+        warnings = list(self._warned[name])
+        slots = tuple(self._slot(prefix, field, keys, warnings) for field in prefix.vectors)
+        if prefix.without and len(prefix.vectors) == 1:
+            warnings.append(f"{counted(prefix.without, 'hash', 'hashes')} without a vector will be rejected")
+        others = keys.others(prefix.octets)
+        if others:
+            warnings.append(f"{counted(others, 'key')} of this prefix are no hashes, and are not read")
+        told = "as in the hash; bytes that are no text as base64, JSON in metadata as what it says"
+        by = "" if self._asked else "the fields of its hashes"
+        return SourceCollection(
+            name=name,
+            count=prefix.count,
+            spec=layouts.fitted(CollectionSpec(vectors=slots), prefix.layout),
+            payload=told if prefix.layout == "plain" else layouts.words(prefix.layout, by=by),
+            warnings=tuple(warnings),
+        )
+
+    def _slot(self, prefix: _Prefix, field: str, keys: KeyList, warnings: list[str]) -> VectorSpec:
+        width = {"float32": 4, "float64": 8, "float16": 2}[prefix.kind]
+        lengths = keys.lengths(prefix.octets, field)
+        if len(lengths) > 1:
+            odd = sum(number for _, number in lengths[1:])
+            warnings.append(
+                f"{plain(field)} is not always {lengths[0][0]} bytes long:"
+                f" {counted(odd, 'hash', 'hashes')} will be rejected"
+            )
+        size = max(1, lengths[0][0] // width)
+        return VectorSpec(name=prefix.slot(field), size=size, distance=self._compared(prefix, field, warnings))
+
+    def _compared(self, prefix: _Prefix, field: str, warnings: list[str]) -> Distance:
+        """As asked, else as an index says."""
+        if self._distance is not None:
+            return self._distance
+        with told(self._uri):
+            indexes = search_indexes(self._client)
+        found = compared(indexes, prefix.octets + b":" if prefix.octets else b"", field)
+        if found is None:
+            words = f"no index says how {plain(field)} is compared"
+            warnings.append(f"{words}: Cosine is taken, ?distance= chooses another")
+            return "Cosine"
+        warnings.append(f"{plain(field)} is compared by {found[0]}, as its index {plain(found[1])} does")
+        return found[0]
+
+    def _hashes(self, page: list[bytes]) -> list[dict[bytes, bytes]]:
+        """The hashes of these keys; an empty one for a key that is gone."""
+        with told(self._uri):
+            pipeline = self._client.pipeline(transaction=False)
+            for key in page:
+                pipeline.hgetall(key)
+            answers = pipeline.execute(raise_on_error=False)
+            for answer in answers:
+                if isinstance(answer, NoPermissionError):
+                    raise answer
+        return [answer if isinstance(answer, dict) else {} for answer in answers]
+
+    def _record(self, prefix: _Prefix, key: bytes, fields: Mapping[bytes, bytes]) -> Record:
+        rest = key.removeprefix(prefix.octets)
+        identity = rows.identity_of(rest.removeprefix(b":") if prefix.octets else rest)
+        if not fields:
+            return Record(identity, trouble="it is gone: it expired, or was deleted, since its key was listed")
+        record = Record(identity, rows.payload_of(prefix.layout, fields, prefix.vectors))
+        for field in prefix.vectors:
+            octets = fields.get(field.encode())
+            vector = rows.floats_of(octets, prefix.kind) if octets else None
+            if isinstance(vector, str):
+                record.trouble = f"its {field} {vector}"
+            elif vector is not None:
+                record.vectors[prefix.slot(field)] = vector
+        return record
+
+
+def _kind_option(options: Mapping[str, str]) -> str | None:
+    kind = options.get("dtype")
+    if kind is not None and kind not in rows.FLOATS:
+        raise BadInput(
+            f"dtype={plain(kind)} is not known",
+            why=f"there are {', '.join(rows.FLOATS)}",
+            fix="qdrant-admin migrate --help",
+        )
+    return kind

@@ -1,0 +1,203 @@
+"""What Elasticsearch and OpenSearch have in common: every index with vectors is a collection.
+
+Read at one point in time, in the order in which the documents were last written: `_seq_no` stays the same for as long
+as a document does, so that a later run can go on where an earlier one stopped.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+from qdrant_admin.core.errors import AdminError, SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import CollectionSpec
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import WHOLE, Batch, Cursor, SourceCollection, Span, no_such_collection
+from qdrant_admin.sources.cloud import fault
+from qdrant_admin.sources.search.index_mapping import Shape, layout_of, vector_fields, without_vectors
+from qdrant_admin.sources.uri import SourceUri, source_key
+
+_T = TypeVar("_T")
+KEPT_ALIVE = "10m"
+"""How long the point in time is kept between two requests."""
+
+
+class SearchServer(ABC):
+    """A `Source` over one cluster."""
+
+    title: str
+    vectorless = True
+    folds_uuids = False
+
+    def __init__(self, uri: SourceUri) -> None:
+        self._uri = uri
+        self._asked = layouts.layout_option(uri.options)
+        self._distance = layouts.distance_option(uri.options)
+        self._notes: dict[str, list[str]] = {}
+        self._shapes: dict[str, Shape] = {}
+        self._open()
+        try:
+            self.kind = f"{self.title} {plain(self._ask(self._version))}"
+            self._mappings = self._indices()
+            if uri.collection is not None and uri.collection not in self._mappings:
+                raise no_such_collection(uri.collection, sorted(self._mappings))
+        except AdminError:
+            self.close()
+            raise
+
+    def collections(self) -> list[SourceCollection]:
+        """Every index that has a field with vectors, with its exact count."""
+        aliases = self._aliases()
+        wanted = [name for name in sorted(self._mappings) if self._uri.collection in (None, name)]
+        return [self._describe(name, aliases) for name in wanted]
+
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
+        """One: the whole."""
+        return WHOLE
+
+    def batches(
+        self,
+        name: str,
+        *,
+        size: int,
+        after: Cursor = None,
+        until: Cursor = None,  # noqa: ARG002 # it has but one span
+    ) -> Iterator[Batch]:
+        """Documents in the order in which they were last written."""
+        shape = self._shape(name)
+        behind = None if after is None else json.loads(str(after))
+        for hits in self._hits(name, shape, size, behind):
+            yield Batch([shape.record(hit) for hit in hits], json.dumps(self._behind(hits[-1])))
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connections."""
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Make the client."""
+
+    @abstractmethod
+    def _version(self) -> str: ...
+
+    @abstractmethod
+    def _get_mapping(self) -> Any: ...
+
+    @abstractmethod
+    def _get_alias(self) -> Any: ...
+
+    @abstractmethod
+    def _count(self, index: str) -> int: ...
+
+    @abstractmethod
+    def _open_point(self, index: str) -> str: ...
+
+    @abstractmethod
+    def _close_point(self, point: str) -> None: ...
+
+    @abstractmethod
+    def _search(self, point: dict[str, str], shape: Shape, size: int, behind: list[Any] | None) -> Any: ...
+
+    def _behind(self, hit: dict[str, Any]) -> list[Any]:
+        """Where to go on behind a hit, in any later point in time."""
+        return list(hit["sort"])
+
+    def _indices(self) -> dict[str, dict[str, Any]]:
+        """Name to fields of every index with vectors; those that begin with a dot are the server's own."""
+        found = {}
+        for name, index in self._ask(self._get_mapping).items():
+            properties = (index.get("mappings") or {}).get("properties") or {}
+            notes: list[str] = []
+            if not name.startswith(".") and vector_fields(properties, self._distance, notes):
+                found[str(name)] = properties
+                self._notes[str(name)] = notes
+        return found
+
+    def _aliases(self) -> dict[str, list[str]]:
+        """Alias to its indices."""
+        found: dict[str, list[str]] = {}
+        for index, known in self._ask(self._get_alias).items():
+            for alias in known.get("aliases") or {}:
+                found.setdefault(str(alias), []).append(str(index))
+        return found
+
+    def _describe(self, name: str, aliases: dict[str, list[str]]) -> SourceCollection:
+        shape = self._shape(name)
+        notes = list(self._notes[name])
+        own = sorted(alias for alias, indices in aliases.items() if name in indices)
+        shared = [alias for alias in own if len(aliases[alias]) > 1]
+        notes += [f"the alias {plain(alias)} stands for several indices, which Qdrant has not" for alias in shared]
+        spec = None
+        if all(field.size for field in shape.fields):
+            spec = layouts.fitted(CollectionSpec(vectors=shape.slots()), shape.layout)
+        by = "" if self._asked else "what its records hold"
+        return SourceCollection(
+            name=name,
+            count=self._ask(lambda: self._count(name)),
+            spec=spec,
+            payload="kept as it is" if shape.layout == "plain" else layouts.words(shape.layout, by=by),
+            aliases=tuple(alias for alias in own if alias not in shared),
+            warnings=tuple(notes),
+        )
+
+    def _shape(self, name: str) -> Shape:
+        """What it becomes, looked at once: the plan, the copy and the verification have to agree on it."""
+        if name not in self._shapes:
+            fields = vector_fields(self._mappings[name], self._distance, [])
+            first = next(self._hits(name, Shape(fields, "plain"), layouts.SAMPLE, None), [])
+            layout = self._asked or layout_of([without_vectors(hit, fields) for hit in first])
+            self._shapes[name] = Shape(fields, layout)
+        return self._shapes[name]
+
+    def _hits(self, name: str, shape: Shape, size: int, behind: list[Any] | None) -> Iterator[list[dict[str, Any]]]:
+        point = self._ask(lambda: self._open_point(name))
+        try:
+            while True:
+                held = {"id": point, "keep_alive": KEPT_ALIVE}
+                answer = self._ask(partial(self._search, held, shape, size, behind))
+                self._whole(name, answer)
+                hits = list(answer["hits"]["hits"])
+                if not hits:
+                    return
+                yield hits
+                point, behind = answer.get("pit_id", point), self._behind(hits[-1])
+        finally:
+            self._let_go(point)
+
+    def _let_go(self, point: str) -> None:
+        try:
+            self._ask(lambda: self._close_point(point))
+        except AdminError:
+            return  # the server lets go of it by itself a little later
+
+    def _whole(self, name: str, answer: Any) -> None:
+        """A search that a shard did not answer looks like one with fewer documents."""
+        shards = answer.get("_shards") or {}
+        if answer.get("timed_out") or shards.get("failed"):
+            why = (
+                "it timed out" if answer.get("timed_out") else f"{shards['failed']} of {shards['total']} shards failed"
+            )
+            raise SourceUnreadable(
+                f"{plain(name)} did not answer whole", why=why, fix=f"curl {self._uri.url}/_cluster/health"
+            )
+
+    def _ask(self, call: Callable[[], _T]) -> _T:
+        try:
+            return call()
+        except Exception as error:  # each client has a tree of its own; what it does not know is passed on as it is
+            raise self._fault(error) from error
+
+    def _fault(self, error: Exception) -> AdminError:
+        status = getattr(error, "status_code", None)
+        if status is None and type(error).__name__ == "UnsupportedProductError":
+            return SourceUnreadable(f"what answers at {self._uri.url} is no {self.title}", why=plain(str(error))[:200])
+        code = status if isinstance(status, int) else None
+        headers = getattr(getattr(error, "meta", None), "headers", None) or {}
+        return fault(self._uri, self.title, error, status=code, wait=headers.get("retry-after"))
+
+    def _credentials(self) -> tuple[str, str] | None:
+        """User and password, when the key is of that form."""
+        user, colon, password = (source_key() or "").partition(":")
+        return (user, password) if colon else None

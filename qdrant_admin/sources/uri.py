@@ -1,0 +1,143 @@
+"""A migration source as people write it: `chroma:./memory`, `qdrant+http://127.0.0.1:6333?collection=notes`."""
+
+import os
+import shlex
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.request import url2pathname
+
+from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.text import plain
+from qdrant_admin.sources.kinds import SourceKind, forms, kind_of, trouble
+
+KEY_VARIABLE = "QDRANT_ADMIN_SOURCE_API_KEY"
+"""The only place a source's secret comes from: a URI is shown, stored, and seen by everybody who lists processes."""
+_ALIASES = {"postgres": "postgresql"}
+"""Other spellings of a scheme that people know."""
+
+
+class SourceUri(Frozen):
+    """A parsed source. `str()` gives it back without any secret."""
+
+    scheme: str
+    path: Path | None = None
+    """Absolute; None for a server."""
+    url: str = ""
+    """Base URL of a server, without a trailing slash."""
+    collection: str | None = None
+    """The one collection it is narrowed to."""
+    options: dict[str, str] = {}
+
+    def __str__(self) -> str:
+        query = dict(self.options) | ({"collection": self.collection} if self.collection is not None else {})
+        tail = f"?{urlencode(query, quote_via=quote)}" if query else ""
+        if self.path is not None:
+            return f"{self.scheme}:{_escaped(str(self.path))}{tail}"
+        product, plus, _ = self.scheme.partition("+")
+        return f"{product}{plus}{self.url}{tail}" if plus else f"{self.url}{tail}"
+
+
+def parse(text: str) -> SourceUri:
+    """Take a source apart.
+
+    Raises:
+        BadInput: unknown scheme, a bare path (the error says which URI to use), or a part that makes no sense.
+    """
+    text = text.strip()
+    scheme, colon, rest = text.partition(":")
+    scheme = _ALIASES.get(scheme.lower(), scheme.lower())
+    # On Windows a single letter is a drive; and a scheme never has a slash in it.
+    kind = kind_of(scheme) if len(scheme) > 1 and colon else None
+    if kind is None:
+        if not colon or len(scheme) == 1 or "/" in scheme or "\\" in scheme or Path(text).exists():
+            raise _bare_path(text)
+        why = plain(trouble(scheme)) or f"known are {', '.join(forms())}"
+        raise BadInput(f"no source is called {plain(scheme)}:", why=why, fix=_help())
+    return _folder(kind, rest) if kind.address == "path" else _server(kind, f"{scheme}:{rest}")
+
+
+def command(source: object, *more: str) -> str:
+    """The command that migrates a source, as it can be pasted into a shell."""
+    return shlex.join(["qdrant-admin", "migrate", str(source), *more])
+
+
+def source_key() -> str | None:
+    """The secret of a source that is a server, from the environment; None when there is none."""
+    return os.environ.get(KEY_VARIABLE, "").strip() or None
+
+
+def _folder(kind: SourceKind, rest: str) -> SourceUri:
+    name, query = _split_query(rest)
+    name = name.removeprefix("//")
+    if not name:
+        raise BadInput(f"{kind.scheme}: names no file or folder", fix=f"qdrant-admin migrate {kind.form}")
+    path = Path(_unescaped(name)).expanduser().absolute()
+    collection = query.pop("collection", None)
+    _known_options(kind, query)
+    return SourceUri(scheme=kind.scheme, path=path, collection=collection, options=query)
+
+
+def _server(kind: SourceKind, text: str) -> SourceUri:
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise BadInput(f"{plain(text)} is not an address", why=str(error), fix=_help()) from error
+    scheme = parts.scheme.lower()
+    if parts.password or (parts.username and kind.address == "server"):
+        raise BadInput(
+            "a source's address must not hold a secret",
+            why="it would be stored with the run and is seen by everybody who lists processes",
+            fix=f"export {KEY_VARIABLE}=...",
+        )
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    collection = query.pop("collection", None)
+    _known_options(kind, query)
+    if not host and not {"host", "service"} & query.keys():  # a database may have its place in an option
+        raise BadInput(f"{plain(text)} names no host", fix=f"qdrant-admin migrate {kind.form}")
+    place = f"[{host}]" if host and ":" in host else host or ""
+    port = port or (kind.port if host else None)
+    place += f":{port}" if port else ""
+    user = f"{parts.username}@" if parts.username else ""
+    transport = scheme.partition("+")[2] or scheme
+    return SourceUri(
+        scheme=scheme, url=f"{transport}://{user}{place}{parts.path.rstrip('/')}", collection=collection, options=query
+    )
+
+
+def _split_query(rest: str) -> tuple[str, dict[str, str]]:
+    """A `?` may be part of a folder's name: the query is what follows the last one, when it looks like one."""
+    name, mark, query = rest.rpartition("?")
+    if not mark or "=" not in query or Path(rest).exists():
+        return rest, {}
+    return name, dict(parse_qsl(query, keep_blank_values=True))
+
+
+def _known_options(kind: SourceKind, query: dict[str, str]) -> None:
+    for name in query:
+        if name not in kind.options:
+            known = ", ".join(sorted({"collection", *kind.options}))
+            raise BadInput(f"{kind.scheme}: knows no option {plain(name)}", why=f"it knows {known}", fix=_help())
+
+
+def _bare_path(text: str) -> BadInput:
+    from qdrant_admin.sources.detect import look
+
+    found = look(Path(text).expanduser().absolute())
+    place = text if found.place is None else str(found.place)
+    fix = command(f"{found.scheme}:{place}") if found.scheme else _help()
+    return BadInput(f"{plain(text)} is not a source", why=f"it is {found.words}", fix=fix)
+
+
+def _escaped(path: str) -> str:
+    """A folder whose name holds something that would be read as a query, or as an escape, has it escaped."""
+    return path.replace("%", "%25").replace("?", "%3F") if "?" in path or "%" in path else path
+
+
+def _unescaped(name: str) -> str:
+    return name if Path(name).expanduser().exists() else url2pathname(name) if "%" in name else name
+
+
+def _help() -> str:
+    return "qdrant-admin migrate --help"

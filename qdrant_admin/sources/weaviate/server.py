@@ -1,0 +1,220 @@
+"""A Weaviate server or cloud cluster, through Weaviate's own client and its cursor: every class a collection.
+
+Tenants of a class go into one collection, as Qdrant advises, with the tenant in an indexed payload field. Two tenants
+may hold objects of the same id: there the tenant becomes a part of it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
+from qdrant_admin.core.text import plain
+from qdrant_admin.database.models import CollectionSpec
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import WHOLE, Batch, Cursor, SourceCollection, Span, no_such_collection
+from qdrant_admin.sources.cloud import fault
+from qdrant_admin.sources.uri import SourceUri, source_key
+from qdrant_admin.sources.weaviate.objects import TENANT, Shape, slots_of
+
+_T = TypeVar("_T")
+_TITLE = "Weaviate"
+_GRPC_PORT = 50051
+_CLOUD = (".weaviate.cloud", ".weaviate.network", ".weaviate.io")
+_SEPARATOR = "/"
+"""Between tenant and id, in cursors and in ids. No tenant has it in its name."""
+_SAID = {
+    "UNAVAILABLE": 503,
+    "failed to connect": 503,
+    "RESOURCE_EXHAUSTED": 429,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+}
+"""What a failed call over gRPC says, and the status that it would have over HTTP."""
+_SILENT = {"WeaviateConnectionError", "WeaviateTimeoutError", "WeaviateGRPCUnavailableError", "ConnectError"}
+"""Exceptions of a client that has had no answer."""
+_UNREAD = {"blob": "binary", "cref": "a reference to other objects"}
+
+
+@dataclass(frozen=True)
+class _Class:
+    """One class of the schema, and its tenants."""
+
+    config: Any
+    """As the client gives it."""
+    tenants: tuple[str, ...]
+    """The empty one where it has none."""
+
+
+class WeaviateServer:
+    """A `Source` over one server."""
+
+    vectorless = True
+    folds_uuids = False
+
+    def __init__(self, uri: SourceUri) -> None:
+        self._uri = uri
+        self._asked, self._distance = layouts.layout_option(uri.options), layouts.distance_option(uri.options)
+        self._shapes: dict[str, Shape] = {}
+        self._client = self._connected()
+        try:
+            self.kind = f"{_TITLE} {plain(self._ask(self._client.get_meta)['version'])}"
+            schema = self._ask(self._client.collections.list_all, simple=False)
+            self._classes = {str(name): config for name, config in schema.items()}
+            if uri.collection is not None and uri.collection not in self._classes:
+                raise no_such_collection(uri.collection, sorted(self._classes))
+        except AdminError:
+            self._client.close()
+            raise
+        self._looked: dict[str, _Class] = {}
+
+    def collections(self) -> list[SourceCollection]:
+        """Every class with its exact count, over all of its tenants."""
+        return [self._describe(name) for name in sorted(self._classes) if self._uri.collection in (None, name)]
+
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
+        """One: the whole."""
+        return WHOLE
+
+    def batches(
+        self,
+        name: str,
+        *,
+        size: int,
+        after: Cursor = None,
+        until: Cursor = None,  # noqa: ARG002 # it has but one span
+    ) -> Iterator[Batch]:
+        """Objects in the order of their ids, tenant by tenant."""
+        known, shape = self._known(name), self._shape(name)
+        at, _, last = str(after or "").rpartition(_SEPARATOR)
+        for tenant in known.tenants:
+            if tenant < at:
+                continue
+            for objects in self._objects(name, tenant, size, last if tenant == at and last else None):
+                records = [shape.record(found, tenant) for found in objects]
+                yield Batch(records, f"{tenant}{_SEPARATOR}{objects[-1].uuid}")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _connected(self) -> Any:
+        import weaviate
+        from weaviate.classes.init import Auth
+
+        parts, key = urlsplit(self._uri.url), source_key()
+        host, secure = parts.hostname or "", parts.scheme == "https"
+        cloud = host.endswith(_CLOUD)
+        given = self._uri.options.get("grpc_port", "443" if cloud else str(_GRPC_PORT))
+        if not given.isdecimal():
+            raise BadInput(f"grpc_port={plain(given)} is no port", fix="qdrant-admin migrate --help")
+        return self._ask(
+            weaviate.connect_to_custom,
+            http_host=host,
+            http_port=parts.port or (443 if secure else 8080),
+            http_secure=secure,
+            grpc_host=self._uri.options.get("grpc_host", f"grpc-{host}" if cloud else host),
+            grpc_port=int(given),
+            grpc_secure=secure,
+            auth_credentials=Auth.api_key(key) if key else None,
+            skip_init_checks=True,  # else it also asks the internet for newer versions of itself
+        )
+
+    def _known(self, name: str) -> _Class:
+        if name not in self._looked:
+            config = self._classes[name]
+            tenants: tuple[str, ...] = ("",)
+            if config.multi_tenancy_config.enabled:
+                tenants = self._tenants(name)
+            self._looked[name] = _Class(config, tenants)
+        return self._looked[name]
+
+    def _tenants(self, name: str) -> tuple[str, ...]:
+        found = self._ask(self._client.collections.get(name).tenants.get)
+        wanted = self._uri.options.get("tenant")
+        if wanted is not None and wanted not in found:
+            raise BadInput(f"{plain(name)} has no tenant {plain(wanted)}", fix="qdrant-admin migrate --help")
+        named = sorted(tenant for tenant in found if wanted in (None, tenant))
+        asleep = [tenant for tenant in named if found[tenant].activity_status.name not in {"ACTIVE", "HOT"}]
+        if asleep:
+            raise SourceUnreadable(
+                f"not every tenant of {plain(name)} can be read",
+                why=f"{len(asleep)} of {len(named)} are not active, {plain(asleep[0])} among them",
+                fix=f"activate them, or: qdrant-admin migrate '{self._uri}?tenant=NAME'",
+            )
+        return tuple(named)
+
+    def _describe(self, name: str) -> SourceCollection:
+        known, shape = self._known(name), self._shape(name)
+        unread = [one for one in known.config.properties if one.data_type.value in _UNREAD]
+        notes = [f"property {plain(one.name)} is {_UNREAD[one.data_type.value]}: left out" for one in unread]
+        notes += [f"property {plain(one.name)} is {_UNREAD['cref']}: left out" for one in known.config.references]
+        notes += shape.notes
+        spec = None
+        if shape.slots:
+            spec = layouts.fitted(CollectionSpec(vectors=shape.slots), shape.layout, self._distance)
+            if shape.tenants:
+                indexes = {**spec.payload_indexes, TENANT: {"type": "keyword", "is_tenant": True}}
+                spec = spec.model_copy(update={"payload_indexes": indexes})
+        return SourceCollection(
+            name=name,
+            count=sum(self._count(name, tenant) for tenant in known.tenants),
+            spec=spec,
+            payload=shape.words(asked=self._asked is not None),
+            warnings=tuple(notes),
+        )
+
+    def _shape(self, name: str) -> Shape:
+        """What it becomes, looked at once: the plan, the copy and the verification have to agree on it."""
+        if name not in self._shapes:
+            known = self._known(name)
+            first: list[Any] = []
+            for tenant in known.tenants:
+                first += next(self._objects(name, tenant, layouts.SAMPLE - len(first), None), [])
+                if len(first) >= layouts.SAMPLE:
+                    break
+            slots, notes = slots_of(known.config, first)
+            tenants = bool(known.tenants != ("",) and "tenant" not in self._uri.options)
+            layout = self._asked or layouts.recognised([found.properties for found in first])
+            self._shapes[name] = Shape(slots, layout, tenants=tenants, notes=notes)
+        return self._shapes[name]
+
+    def _objects(self, name: str, tenant: str, size: int, after: str | None) -> Iterator[list[Any]]:
+        collection = self._client.collections.get(name)
+        reader = collection.with_tenant(tenant) if tenant else collection
+        while True:
+            answer = self._ask(reader.query.fetch_objects, limit=size, after=after, include_vector=True)
+            if not answer.objects:
+                return
+            yield list(answer.objects)
+            last = str(answer.objects[-1].uuid)
+            if last == after:
+                raise SourceUnreadable(
+                    f"{plain(name)} does not go on behind {last}", why="it gives the same objects again"
+                )
+            after = last
+
+    def _count(self, name: str, tenant: str) -> int:
+        collection = self._client.collections.get(name)
+        reader = collection.with_tenant(tenant) if tenant else collection
+        return int(self._ask(reader.aggregate.over_all, total_count=True).total_count)
+
+    def _ask(self, call: Callable[..., _T], **arguments: Any) -> _T:
+        try:
+            return call(**arguments)
+        except Exception as error:  # its own tree, httpx's and gRPC's; a status is in some of them
+            raise fault(self._uri, _TITLE, error, status=_status(error)) from error
+
+
+def _status(error: BaseException) -> int | None:
+    """The status that an exception, or what it came from, speaks of; None when nobody answered."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    said = (status for one in chain for mark, status in _SAID.items() if mark in str(one))
+    known = (getattr(one, "status_code", None) for one in chain)
+    found = next((status for status in (*said, *known) if isinstance(status, int) and status >= 400), None)
+    if found is None and not any(isinstance(one, OSError) or type(one).__name__ in _SILENT for one in chain):
+        return 400  # something answers, and not as Weaviate does
+    return found
