@@ -9,8 +9,7 @@ from qdrant_admin.cli.drawing import TONES, advice, cell, facts, listing, state
 from qdrant_admin.core import formatting
 
 if TYPE_CHECKING:
-    from qdrant_admin.persistence.mount_reports import MovePlanReport, MoveReport
-    from qdrant_admin.persistence.reports import Side
+    from qdrant_admin.persistence.reports import MovePlanReport, MoveReport, Side
 
 
 def move_plan(report: "MovePlanReport", ascii_only: bool) -> RenderableType:

@@ -25,8 +25,8 @@ def move_storage(call: Call, volume: str | None, dry_run: bool, yes: bool) -> No
       qdrant-admin move-storage --yes
       qdrant-admin move-storage --volume my_vectors --yes --json
     """
-    from qdrant_admin.persistence.mount_move import move_storage as operation
-    from qdrant_admin.persistence.mount_move import plan_move
+    from qdrant_admin.persistence.move_storage import move_storage as operation
+    from qdrant_admin.persistence.move_storage import plan_move
 
     ws = call.workspace()
     if dry_run:

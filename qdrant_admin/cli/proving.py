@@ -51,8 +51,8 @@ def verify(call: Call, files: tuple[Path, ...], finish: bool, baseline: Path | N
       qdrant-admin verify --baseline monday.json
     """
     from qdrant_admin.persistence.baseline import load
-    from qdrant_admin.persistence.finish import finish as second_look
     from qdrant_admin.persistence.verify import VerifyOptions
+    from qdrant_admin.persistence.verify import finish as second_look
     from qdrant_admin.persistence.verify import verify as operation
 
     writers = [(path, _form(path)) for path in files]
@@ -125,7 +125,7 @@ def crash_test(call: Call, files: tuple[Path, ...], cycles: int, writers: int, n
       qdrant-admin crash-test --report crashes.html
     """
     from qdrant_admin.persistence.crash import crash_test as operation
-    from qdrant_admin.persistence.options import CrashOptions
+    from qdrant_admin.persistence.reports import CrashOptions
 
     forms = [(path, _form(path)) for path in files]
     ws = call.workspace()

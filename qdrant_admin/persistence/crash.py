@@ -13,21 +13,19 @@ import time
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 
-from qdrant_admin.core import canary
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.ready import wait_ready
-from qdrant_admin.persistence import canaries
 from qdrant_admin.persistence.alone import alone
-from qdrant_admin.persistence.options import CrashOptions, VerifyOptions
-from qdrant_admin.persistence.oracle import SPEC, Crowd, Loss, NameWriter, PointWriter, Writer, names_of
+from qdrant_admin.persistence.fingerprints import barrier
 from qdrant_admin.persistence.preconditions import check_health, check_server
-from qdrant_admin.persistence.reports import CrashLoss, CrashReport, Cycle
-from qdrant_admin.persistence.survey import barrier
+from qdrant_admin.persistence.reports import CrashLoss, CrashOptions, CrashReport, Cycle, VerifyOptions
+from qdrant_admin.persistence.workload import SPEC, Crowd, Loss, NameWriter, PointWriter, Writer, names_of
 from qdrant_admin.server.runtime import RestartHow
+from qdrant_admin.state import canaries
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
@@ -55,7 +53,7 @@ class _Test:
         self._ws, self._options, self._cancel = ws, options, cancel
         self._at, self._begun = datetime.now(UTC), time.monotonic()
         self._rng = random.Random(options.seed)  # noqa: S311 # moments and choices, no secret
-        self._prefix = f"{canary.PREFIX}{secrets.token_hex(4)}"
+        self._prefix = f"{canaries.PREFIX}{secrets.token_hex(4)}"
         self._names = names_of(self._prefix)
         self._writers: list[Writer] = [
             PointWriter(number, self._prefix, random.Random(self._rng.random()), wait=options.wait)  # noqa: S311
@@ -98,7 +96,7 @@ class _Test:
         with self._ws.database() as database:
             self._version = database.server().version
             yield from barrier(database, "barrier")
-            canaries.remove(self._ws.store, database, self._url)
+            canaries.remove(self._ws.store, database.delete_collection, self._url)
             canaries.remember(self._ws.store, self._url, (self._prefix, *self._names))
             database.create_collection(self._prefix, SPEC)
 
@@ -172,7 +170,7 @@ class _Test:
         """Remove the canaries; returns those that could not be."""
         try:
             with self._ws.database() as database:
-                return canaries.remove(self._ws.store, database, self._url)
+                return canaries.remove(self._ws.store, database.delete_collection, self._url)
         except AdminError:
             return [self._prefix]
 

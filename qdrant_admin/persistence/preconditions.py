@@ -5,7 +5,7 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
-from qdrant_admin.persistence.options import VerifyOptions
+from qdrant_admin.persistence.reports import VerifyOptions
 from qdrant_admin.server.health import probe
 from qdrant_admin.server.runtime import RuntimeState
 from qdrant_admin.workspace import Workspace

@@ -1,7 +1,9 @@
-"""The report of a restart-and-verify. Field names are a contract with scripts."""
+"""What the checks are asked to do, and what they report. Field names are a contract with scripts."""
 
 from datetime import datetime
 from typing import Literal
+
+from pydantic import Field
 
 from qdrant_admin.core.formatting import counted, duration, number
 from qdrant_admin.core.reports import Frozen, Report
@@ -208,3 +210,84 @@ class CrashReport(Proof):
     def summary(self) -> str:
         kills = counted(sum(one.how == "kill" for one in self.cycles), "kill")
         return f"{kills}, {counted(self.acknowledged, 'change')} acknowledged, {number(self.lost)} lost"
+
+
+class VerifyOptions(Frozen):
+    """How the server is restarted, and what is looked at."""
+
+    how: VerifyHow
+    """`none`: two fingerprints and nothing in between."""
+    confirmed: bool = False
+    """Whether somebody said yes to interrupting what else runs on the container engine, for `engine`."""
+    collections: tuple[str, ...] = ()
+    """Names; empty for all of them."""
+    sample: int | None = Field(default=None, ge=1)
+    """Of about how many points of each collection the content is read, besides every id; None: of all."""
+    baseline: VerifyReport | None = None
+    """An earlier report to compare with as well."""
+
+
+class CrashOptions(Frozen):
+    """How often the server is killed, and under what load."""
+
+    cycles: int = Field(default=10, ge=1, le=1000)
+    writers: int = Field(default=4, ge=1, le=32)
+    """Writers of points; one more makes and deletes collections."""
+    wait: bool = True
+    """Whether a write is acknowledged once it is applied and logged, or (False) once it is taken."""
+    seed: int = 0
+    """Of the moments and the changes. The server's own pace is not seeded: two runs are alike, not the same."""
+
+
+class MovePlanReport(Report):
+    """What a move would do."""
+
+    profile: str
+    storage: str
+    """Where the data lies, in words."""
+    volume: str
+    """Where it would go."""
+    needed_bytes: int | None
+    """What the copy takes; None when nobody can tell from here."""
+    free_bytes: int | None
+    steps: tuple[str, ...]
+    """In words, in their order."""
+    left: str
+    """Where the old data would still lie."""
+
+    @property
+    def verdict_word(self) -> str:
+        """Nothing was done."""
+        return "planned"
+
+    def summary(self) -> str:
+        """From where to where."""
+        return f"{self.storage} to volume {self.volume}"
+
+
+class MoveReport(Proof):
+    """What came of moving the data to a volume."""
+
+    moved: bool
+    """Whether the server runs on the volume now; otherwise it is on its old storage, as it was found."""
+    volume: str
+    collections: tuple[CollectionCheck, ...] = ()
+    """`before` is the old storage, `after` the volume."""
+    aliases: tuple[str, ...] = ()
+    """Differences of the alias map, in words."""
+    copied_bytes: int = 0
+    interrupted_seconds: float | None = None
+    """How long the server could not be reached; None when it was not stopped."""
+    left: str = ""
+    """Where the old data still lies, in words."""
+    remove: str = ""
+    """The command that removes the old data; empty unless `moved`."""
+
+    def summary(self) -> str:
+        """What is in the volume, and how long the server was away."""
+        if not self.moved:
+            return "the server is on its old storage, as it was"
+        points = sum(check.after.points for check in self.collections if check.after)
+        held = f"{counted(len(self.collections), 'collection')}, {counted(points, 'point')}"
+        away = "" if self.interrupted_seconds is None else f", away for {duration(self.interrupted_seconds)}"
+        return f"{held} in volume {self.volume}{away}"

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, Cancelled, Refused
+from qdrant_admin.core.errors import AdminError, Cancelled, NotFound, Refused
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.serialization import to_json
@@ -15,17 +15,16 @@ from qdrant_admin.lifecycle import pending
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.interrupting import others_interrupted, others_words
 from qdrant_admin.lifecycle.ready import wait_ready
-from qdrant_admin.persistence import canaries
 from qdrant_admin.persistence.alone import alone
 from qdrant_admin.persistence.baseline import against, with_baseline, worse
-from qdrant_admin.persistence.fresh import FreshCollections
-from qdrant_admin.persistence.judge import Judgement, judge, likely_cause, with_fresh, without_after
-from qdrant_admin.persistence.options import VerifyOptions
+from qdrant_admin.persistence.fingerprints import Survey, barrier, moved, read_counters, take
+from qdrant_admin.persistence.new_collections import FreshCollections
 from qdrant_admin.persistence.preconditions import check_health, check_names, check_server
-from qdrant_admin.persistence.reports import FreshCheck, Phase, Round, VerifyReport, Way
-from qdrant_admin.persistence.survey import Survey, barrier, moved, read_counters, take
+from qdrant_admin.persistence.reports import FreshCheck, Phase, Round, VerifyOptions, VerifyReport, Way
+from qdrant_admin.persistence.verdict import Judgement, judge, likely_cause, with_fresh, without_after
 from qdrant_admin.server.decode import decode_log, latest_start
 from qdrant_admin.server.runtime import Diagnosis, RestartHow, RuntimeState
+from qdrant_admin.state import canaries
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
@@ -58,6 +57,37 @@ def verify(ws: Workspace, options: VerifyOptions, *, cancel: CancelToken) -> Eve
         NotFound: a collection that was asked for is not there.
     """
     return recorded(ws.store, "verify", ws.settings.name, alone(ws, _Check(ws, options, cancel).run()))
+
+
+def finish(ws: Workspace, *, cancel: CancelToken) -> Events:
+    """Compare with the first look that was kept. Ends with a `VerifyReport`, whose `baseline` is that look.
+
+    The server ran when that look was taken: one that the cut-off check left down is started first, and one that is
+    just coming up (an engine that hung may start it late) is waited for.
+
+    It is kept until there is a verdict. Points that differ are counted and not named: the first look of a process that
+    was killed has left digests of collections, not of points.
+
+    Raises:
+        NotFound: no check of this profile was cut off.
+    """
+    kept = pending.pending(ws.store, ws.settings.name)
+    if kept is None:
+        raise NotFound(
+            f"no check of profile {ws.settings.name} was cut off", fix=command(ws.settings, "verify --how kill")
+        )
+    earlier = VerifyReport.model_validate_json(kept.report)
+    if ws.runtime.capabilities.start:
+        state = ws.runtime.inspect().state
+        if state == "stopped":
+            yield from ws.runtime.start(cancel)
+        if state in {"stopped", "running", "restarting"}:
+            yield from wait_ready(ws, cancel=cancel)
+    options = VerifyOptions(how="none", collections=earlier.chosen, baseline=earlier)
+    for event in verify(ws, options, cancel=cancel):
+        if isinstance(event, Finished) and event.report.verdict_word != "inconclusive":
+            pending.forget(ws.store, ws.settings.name)
+        yield event
 
 
 class _Check:
@@ -166,7 +196,9 @@ class _Check:
     def _look_before(self, state: RuntimeState) -> Generator[Event, None, None]:
         with self._ws.database() as database:
             check_names(self._ws, database, self._options)
-            canaries.remove(self._ws.store, database, self._ws.runtime.endpoint.url)  # of a check that was cut off
+            canaries.remove(
+                self._ws.store, database.delete_collection, self._ws.runtime.endpoint.url
+            )  # of a check that was cut off
             ways = [how for how in self._ways(state) if how != "none"]
             if ways:
                 yield self._announcement(database, state, ways)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from qdrant_admin.core import canary
 from qdrant_admin.server.runtime import Diagnosis
+from qdrant_admin.state import canaries
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _DOCTOR = "qdrant-admin doctor"
@@ -92,7 +92,7 @@ _WARNINGS = (
         _DOCTOR,
     ),
     _rule(
-        rf"Collection config is not found(?!.*{re.escape(canary.PREFIX)}).*skipping",
+        rf"Collection config is not found(?!.*{re.escape(canaries.PREFIX)}).*skipping",
         "a folder of a collection has no configuration and was left out",
         "a creation that was interrupted leaves one; so does a lost file, and then a collection is missing",
         "qdrant-admin collections list",

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from qdrant_admin.migration.checkpoint import UnfinishedRun
     from qdrant_admin.migration.plan import PlanOptions
     from qdrant_admin.migration.reports import MigrationReport, PlanReport
-    from qdrant_admin.persistence.mount_reports import MovePlanReport
-    from qdrant_admin.persistence.options import CrashOptions
-    from qdrant_admin.persistence.reports import CrashReport, VerifyReport
+    from qdrant_admin.persistence.reports import CrashOptions, CrashReport, MovePlanReport, VerifyReport
     from qdrant_admin.persistence.trends import TrendReport
     from qdrant_admin.persistence.verify import VerifyOptions
     from qdrant_admin.server.runtime import RestartHow
@@ -192,13 +190,13 @@ class Services:
 
     def plan_move(self) -> "MovePlanReport":
         """What moving the data to a volume would do."""
-        from qdrant_admin.persistence.mount_move import plan_move
+        from qdrant_admin.persistence.move_storage import plan_move
 
         return plan_move(self.workspace)
 
     def move_storage(self, cancel: CancelToken) -> Events:
         """Move the data to a volume, and prove that all of it is there."""
-        from qdrant_admin.persistence.mount_move import move_storage
+        from qdrant_admin.persistence.move_storage import move_storage
 
         yield from move_storage(self.workspace, cancel=cancel)
         self.reload()  # the profile may name another volume now
@@ -331,7 +329,7 @@ class Services:
 
     def finish_check(self, cancel: CancelToken) -> Events:
         """Take the second look of a check that was cut off."""
-        from qdrant_admin.persistence.finish import finish
+        from qdrant_admin.persistence.verify import finish
 
         return finish(self.workspace, cancel=cancel)
 

@@ -18,8 +18,7 @@ from pathlib import Path
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.up import up
-from qdrant_admin.persistence.options import VerifyOptions
-from qdrant_admin.persistence.reports import VerifyReport
+from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.workspace import Workspace
 from tests.benchmarks.bare import scrolled

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from qdrant_admin.cli.tables import picture
-from qdrant_admin.persistence.mount_reports import MovePlanReport, MoveReport
-from qdrant_admin.persistence.reports import CollectionCheck, PointDifference, Side
+from qdrant_admin.persistence.reports import CollectionCheck, MovePlanReport, MoveReport, PointDifference, Side
 from tests.cli.conftest import Run
 
 MOVED = MoveReport(

@@ -14,8 +14,7 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Floats, Point, Vector, VectorSpec
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import verify as verify_module
-from qdrant_admin.persistence.options import VerifyOptions
-from qdrant_admin.persistence.reports import VerifyHow, VerifyReport
+from qdrant_admin.persistence.reports import VerifyHow, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace

@@ -7,12 +7,11 @@ from qdrant_admin.core.errors import Cancelled, ServerNotReady
 from qdrant_admin.core.events import Events, Finished, Progress
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.ready import wait_ready
-from qdrant_admin.persistence import canaries
 from qdrant_admin.persistence import crash as crash_module
 from qdrant_admin.persistence.crash import crash_test
-from qdrant_admin.persistence.options import CrashOptions
-from qdrant_admin.persistence.oracle import PointWriter
-from qdrant_admin.persistence.reports import CrashReport
+from qdrant_admin.persistence.reports import CrashOptions, CrashReport
+from qdrant_admin.persistence.workload import PointWriter
+from qdrant_admin.state import canaries
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill, prove
 
@@ -90,7 +89,7 @@ def test_canaries_of_another_server_are_left_alone(ws: Workspace) -> None:
     fill(ws, "mine", 1)
     canaries.remember(ws.store, "http://127.0.0.1:1", ("mine",))
     with ws.database() as database:
-        assert canaries.remove(ws.store, database, ws.runtime.endpoint.url) == []
+        assert canaries.remove(ws.store, database.delete_collection, ws.runtime.endpoint.url) == []
     assert names(ws) == ["mine"]
 
 

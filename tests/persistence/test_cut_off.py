@@ -14,11 +14,9 @@ from qdrant_admin.lifecycle import pending
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import verify as verify_module
-from qdrant_admin.persistence.finish import finish
-from qdrant_admin.persistence.options import VerifyOptions
-from qdrant_admin.persistence.reports import VerifyReport
-from qdrant_admin.persistence.survey import Survey
-from qdrant_admin.persistence.verify import verify
+from qdrant_admin.persistence.fingerprints import Survey
+from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
+from qdrant_admin.persistence.verify import finish, verify
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import drain, fill, prove
 
@@ -31,7 +29,7 @@ from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.state.store import StateStore
-from qdrant_admin.persistence.options import VerifyOptions
+from qdrant_admin.persistence.reports import VerifyOptions
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.workspace import Workspace
 settings, state = Settings.model_validate_json(sys.argv[1]), Path(sys.argv[2])

@@ -14,10 +14,8 @@ from qdrant_admin.core.events import Finished, StepFinished
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.persistence.crash import crash_test
-from qdrant_admin.persistence.finish import finish
-from qdrant_admin.persistence.options import CrashOptions, VerifyOptions
-from qdrant_admin.persistence.reports import CrashReport, VerifyReport
-from qdrant_admin.persistence.verify import verify
+from qdrant_admin.persistence.reports import CrashOptions, CrashReport, VerifyOptions, VerifyReport
+from qdrant_admin.persistence.verify import finish, verify
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill, prove

@@ -16,10 +16,8 @@ from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import verify as verify_module
-from qdrant_admin.persistence.finish import finish
-from qdrant_admin.persistence.options import VerifyOptions
-from qdrant_admin.persistence.reports import VerifyHow, VerifyReport
-from qdrant_admin.persistence.verify import verify
+from qdrant_admin.persistence.reports import VerifyHow, VerifyOptions, VerifyReport
+from qdrant_admin.persistence.verify import finish, verify
 from qdrant_admin.server.docker import engine as engine_module
 from qdrant_admin.server.docker import engine_restart
 from qdrant_admin.server.docker import runtime as runtime_module

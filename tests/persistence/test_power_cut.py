@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.persistence.oracle import SPEC, Crowd, Loss, PointWriter
+from qdrant_admin.persistence.workload import SPEC, Crowd, Loss, PointWriter
 from tests.support.disk import Disk
 from tests.support.real import Server, binary
 

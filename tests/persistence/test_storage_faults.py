@@ -17,8 +17,7 @@ from qdrant_admin.database.models import CollectionSpec, Point, ServerInfo, Vect
 from qdrant_admin.lifecycle import ready
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import verify as verify_module
-from qdrant_admin.persistence.options import VerifyOptions
-from qdrant_admin.persistence.reports import VerifyReport
+from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import SIZE, drain, fill, native_workspace, point, prove, vector

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from qdrant_admin.core import canary
 from qdrant_admin.server.decode import decode_exit, decode_log, strip_colours
+from qdrant_admin.state import canaries
 from tests.support.real import Server, binary, free_port
 
 PANIC = "ERROR qdrant::startup: Panic occurred in file lib/collection/src/shards/replica_set/mod.rs at line 317: "
@@ -93,7 +93,7 @@ def test_a_warning_in_the_log_is_put_into_words(line: str, words: str) -> None:
 
 
 def test_a_crash_tests_own_collection_cut_off_while_it_was_made_is_no_warning() -> None:
-    folder = f"./storage/collections/{canary.PREFIX}0a1b2c3d-2"
+    folder = f"./storage/collections/{canaries.PREFIX}0a1b2c3d-2"
     line = f"WARN storage: Collection config is not found in the collection directory: {folder}, skipping"
     assert decode_log([line]) == []
 

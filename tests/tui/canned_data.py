@@ -29,10 +29,10 @@ from qdrant_admin.migration.reports import (
     Problem,
     Reject,
 )
-from qdrant_admin.persistence.options import CrashOptions
 from qdrant_admin.persistence.reports import (
     CollectionCheck,
     CrashLoss,
+    CrashOptions,
     CrashReport,
     Cycle,
     Phase,

@@ -13,7 +13,7 @@ from qdrant_admin.config.secrets import read_key
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, StepStarted
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
-from qdrant_admin.persistence.options import VerifyOptions
+from qdrant_admin.persistence.reports import VerifyOptions
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.preferences import Preferences
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog

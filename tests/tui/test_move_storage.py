@@ -8,8 +8,7 @@ from textual.pilot import Pilot
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Finished, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.lifecycle.reports import Check, DoctorReport
-from qdrant_admin.persistence.mount_reports import MovePlanReport, MoveReport
-from qdrant_admin.persistence.reports import CollectionCheck, PointDifference, Side
+from qdrant_admin.persistence.reports import CollectionCheck, MovePlanReport, MoveReport, PointDifference, Side
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.doctor import DoctorDialog
 from qdrant_admin.tui.screens.move_storage import MoveDialog

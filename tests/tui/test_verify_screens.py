@@ -8,8 +8,13 @@ import pytest
 from qdrant_admin.collections.reports import ShownPoint
 from qdrant_admin.core.reports import Report
 from qdrant_admin.persistence import baseline
-from qdrant_admin.persistence.options import CrashOptions, VerifyOptions
-from qdrant_admin.persistence.reports import BaselineCheck, CollectionCheck, PointDifference
+from qdrant_admin.persistence.reports import (
+    BaselineCheck,
+    CollectionCheck,
+    CrashOptions,
+    PointDifference,
+    VerifyOptions,
+)
 from qdrant_admin.server.runtime import Capabilities
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.verify import VerifyScreen

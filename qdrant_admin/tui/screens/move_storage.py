@@ -9,8 +9,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from qdrant_admin.core import formatting
-from qdrant_admin.persistence.mount_reports import MovePlanReport, MoveReport
-from qdrant_admin.persistence.reports import CollectionCheck
+from qdrant_admin.persistence.reports import CollectionCheck, MovePlanReport, MoveReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import Jobs, JobView
 from qdrant_admin.tui.screens.base import BaseScreen

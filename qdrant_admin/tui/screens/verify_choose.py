@@ -16,8 +16,8 @@ from textual.widgets.option_list import Option
 from qdrant_admin.core import formatting
 from qdrant_admin.lifecycle.reports import StatusReport
 from qdrant_admin.persistence.reports import CrashReport, VerifyReport
-from qdrant_admin.persistence.tell import sentence
 from qdrant_admin.persistence.trends import TrendReport
+from qdrant_admin.persistence.words import sentence
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.verify_past import TALL, plots
 from qdrant_admin.tui.screens.verify_ways import CRASH, Asked, Way, command, interrupts, ways

@@ -7,7 +7,7 @@ from textual.content import Content
 
 from qdrant_admin.core import formatting
 from qdrant_admin.persistence.reports import CrashReport, Cycle
-from qdrant_admin.persistence.tell import DONE
+from qdrant_admin.persistence.words import DONE
 from qdrant_admin.tui import look
 
 LABEL = 15

@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 from qdrant_admin.core import formatting
 from qdrant_admin.persistence.baseline import against
 from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, VerifyReport
-from qdrant_admin.persistence.tell import crash_sentence, sentence
+from qdrant_admin.persistence.words import crash_sentence, sentence
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure
 from qdrant_admin.tui.screens import verify_crash

@@ -7,7 +7,7 @@ from textual.content import Content
 from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Progress
 from qdrant_admin.persistence.reports import Cycle, Round, Way
-from qdrant_admin.persistence.tell import DONE
+from qdrant_admin.persistence.words import DONE
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.verify_crash import cycle_rows, totals

@@ -7,8 +7,7 @@ from typing import cast
 
 from qdrant_admin.config.profile import DEFAULT_PROFILE
 from qdrant_admin.core import formatting
-from qdrant_admin.persistence.options import CrashOptions, VerifyOptions
-from qdrant_admin.persistence.reports import VerifyHow
+from qdrant_admin.persistence.reports import CrashOptions, VerifyHow, VerifyOptions
 from qdrant_admin.persistence.reports import Way as Restarted
 from qdrant_admin.server.runtime import Capabilities
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from qdrant_admin.core import canary
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AccessDenied, AdminError, Cancelled, NotFound, ServerUnreachable
 from qdrant_admin.core.events import Event, Notice, StepFinished, StepStarted
@@ -13,6 +12,7 @@ from qdrant_admin.core.progress import Pace
 from qdrant_admin.database.fingerprint import Fingerprint, Reading
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.sampling import Sample
+from qdrant_admin.state import canaries
 
 Counters = Mapping[str, int]
 
@@ -114,7 +114,7 @@ def take(
 
 def _ours(name: str) -> bool:
     """Whether a check has made this collection for itself: they come and go."""
-    return name.startswith(canary.PREFIX)
+    return name.startswith(canaries.PREFIX)
 
 
 def _one(

@@ -4,16 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from qdrant_admin.core import canary
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import RequestRejected
 from qdrant_admin.core.events import Event, StepStarted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec
-from qdrant_admin.persistence import canaries
-from qdrant_admin.persistence.options import VerifyOptions
-from qdrant_admin.persistence.reports import VerifyReport
+from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import verify
+from qdrant_admin.state import canaries
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill, prove
 
@@ -23,7 +21,7 @@ pytestmark = pytest.mark.server
 def left(ws: Workspace) -> list[str]:
     """What of them is at the server still."""
     with ws.database() as database:
-        return [name for name in (*database.names(), *database.aliases()) if name.startswith(canary.PREFIX)]
+        return [name for name in (*database.names(), *database.aliases()) if name.startswith(canaries.PREFIX)]
 
 
 def proven_with(ws: Workspace, meanwhile: Callable[[Database], None]) -> VerifyReport:
@@ -40,7 +38,7 @@ def proven_with(ws: Workspace, meanwhile: Callable[[Database], None]) -> VerifyR
 
 
 def canaries_of(database: Database) -> list[str]:
-    return [name for name in database.names() if name.startswith(canary.PREFIX)]
+    return [name for name in database.names() if name.startswith(canaries.PREFIX)]
 
 
 @pytest.mark.parametrize("how", ["kill", "graceful"])
@@ -105,8 +103,8 @@ def test_a_server_that_makes_none_is_checked_all_the_same(ws: Workspace, monkeyp
 
 def test_what_a_check_that_was_killed_has_left_is_removed_by_the_next_and_is_nobodys(ws: Workspace) -> None:
     fill(ws)
-    name = f"{canary.PREFIX}0a1b2c3d-filled"
-    stranger = f"{canary.PREFIX}ffffffff-filled"
+    name = f"{canaries.PREFIX}0a1b2c3d-filled"
+    stranger = f"{canaries.PREFIX}ffffffff-filled"
     canaries.remember(ws.store, ws.runtime.endpoint.url, (name,))
     with ws.database() as database:
         spec = CollectionSpec(vectors=database.collection("memories").vectors)
@@ -118,7 +116,7 @@ def test_what_a_check_that_was_killed_has_left_is_removed_by_the_next_and_is_nob
 
 
 def test_one_of_that_name_is_looked_at_when_somebody_asks_for_it(ws: Workspace) -> None:
-    name = f"{canary.PREFIX}of-a-user"
+    name = f"{canaries.PREFIX}of-a-user"
     fill(ws, name)
     report = prove(ws, "kill", collections=(name,))
     assert [one.name for one in report.collections] == [name]

@@ -23,8 +23,8 @@ from qdrant_admin.core.events import Finished, StepFinished, StepStarted
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
-from qdrant_admin.persistence.mount_move import move_storage, plan_move
-from qdrant_admin.persistence.mount_reports import MoveReport
+from qdrant_admin.persistence.move_storage import move_storage, plan_move
+from qdrant_admin.persistence.reports import MoveReport
 from qdrant_admin.server.docker import adoption, relocation_plan
 from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE
 from qdrant_admin.state.store import StateStore
@@ -235,7 +235,7 @@ from pathlib import Path
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.state.store import StateStore
-from qdrant_admin.persistence.mount_move import move_storage
+from qdrant_admin.persistence.move_storage import move_storage
 from qdrant_admin.server.docker import replace
 from qdrant_admin.workspace import Workspace
 settings, state, where = Settings.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]

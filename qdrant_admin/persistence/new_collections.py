@@ -11,15 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from qdrant_admin.core import canary
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
-from qdrant_admin.persistence import canaries
+from qdrant_admin.persistence.fingerprints import Counters, moved, read_counters
 from qdrant_admin.persistence.reports import FreshCheck
-from qdrant_admin.persistence.survey import Counters, moved, read_counters
+from qdrant_admin.state import canaries
 from qdrant_admin.workspace import Workspace
 
 STEP = "fresh"
@@ -35,7 +34,7 @@ class FreshCollections:
 
     def __init__(self, ws: Workspace) -> None:
         self._ws, self._url = ws, ws.runtime.endpoint.url
-        prefix = f"{canary.PREFIX}{secrets.token_hex(4)}"
+        prefix = f"{canaries.PREFIX}{secrets.token_hex(4)}"
         self._empty, *self._filled = (f"{prefix}-{what}" for what in ("empty", "filled", "aliased"))
         self._alias = f"{prefix}-alias"
         self._made = False
@@ -53,7 +52,7 @@ class FreshCollections:
             try:
                 self._make(database)
             except AdminError as error:
-                canaries.remove(self._ws.store, database, self._url)
+                canaries.remove(self._ws.store, database.delete_collection, self._url)
                 yield StepFinished(step=STEP, outcome="warning", detail=f"the server makes none: {error}")
                 return
         self._made = True
@@ -69,7 +68,7 @@ class FreshCollections:
             self.found = FreshCheck(
                 collections=1 + len(self._filled), points=POINTS * len(self._filled), aliases=1, lost=lost
             )
-            canaries.remove(self._ws.store, database, self._url)
+            canaries.remove(self._ws.store, database.delete_collection, self._url)
             self.counters = read_counters(database)
 
     def _make(self, database: Database) -> None:

@@ -1,10 +1,15 @@
-"""The collections that a crash test makes: remembered by name before they are made, so that only they are removed."""
+"""The collections that a check makes for itself, remembered by name before they are made: only they are removed.
 
+Their prefix alone proves nothing: a user may have a collection of such a name.
+"""
+
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from qdrant_admin.core.errors import AdminError, NotFound
-from qdrant_admin.database.gateway import Database
 from qdrant_admin.state.store import StateStore
+
+PREFIX = "qdrant-admin-canary-"
 
 
 def remember(store: StateStore, url: str, names: tuple[str, ...]) -> None:
@@ -17,14 +22,23 @@ def remember(store: StateStore, url: str, names: tuple[str, ...]) -> None:
         )
 
 
-def remove(store: StateStore, database: Database, url: str) -> list[str]:
-    """Remove every canary of that server that is there, and forget its name; returns those that could not be."""
+def remove(store: StateStore, delete: Callable[[str], object], url: str) -> list[str]:
+    """Remove every canary of that server that is there, and forget its name.
+
+    Args:
+        store: where their names are remembered.
+        delete: deletes one collection of that server.
+        url: of the server.
+
+    Returns:
+        names of those that could not be removed.
+    """
     with store.connection() as connection:
         rows = connection.execute("SELECT name FROM canaries WHERE url = ?", (url,)).fetchall()
     left = []
     for name in (str(row["name"]) for row in rows):
         try:
-            database.delete_collection(name)
+            delete(name)
         except NotFound:
             pass
         except AdminError:

@@ -17,10 +17,10 @@ from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence.alone import alone
-from qdrant_admin.persistence.judge import Judgement, judge, without_after
-from qdrant_admin.persistence.mount_reports import MovePlanReport, MoveReport
+from qdrant_admin.persistence.fingerprints import Survey, barrier, take
 from qdrant_admin.persistence.preconditions import check_health
-from qdrant_admin.persistence.survey import Survey, barrier, take
+from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
+from qdrant_admin.persistence.verdict import Judgement, judge, without_after
 from qdrant_admin.server.docker import move_record
 from qdrant_admin.server.docker.relocation import Relocation, go_on, relocation
 from qdrant_admin.server.docker.relocation_plan import Room, refuse_cramped

@@ -14,6 +14,7 @@ from qdrant_admin.core.serialization import jsonable
 from qdrant_admin.database.fingerprint import NOT_A_SETTING, Comparison, Fingerprint, compare
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import PointId
+from qdrant_admin.persistence.fingerprints import Survey
 from qdrant_admin.persistence.reports import (
     CollectionCheck,
     CollectionVerdict,
@@ -23,7 +24,6 @@ from qdrant_admin.persistence.reports import (
     Verdict,
     Way,
 )
-from qdrant_admin.persistence.survey import Survey
 from qdrant_admin.server.runtime import Diagnosis, Storage
 
 Zeroed = Mapping[PointId, frozenset[str]]

@@ -12,10 +12,8 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Finished, StepFinished
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import verify as verify_module
-from qdrant_admin.persistence.finish import finish
-from qdrant_admin.persistence.options import VerifyOptions
-from qdrant_admin.persistence.reports import VerifyReport
-from qdrant_admin.persistence.verify import verify
+from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
+from qdrant_admin.persistence.verify import finish, verify
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import drain, fill, native_workspace
 from tests.support.disk import Disk
