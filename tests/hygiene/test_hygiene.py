@@ -45,7 +45,7 @@ def test_no_module_has_grown_past_what_one_can_hold_in_mind() -> None:
     too_long = {
         str(path.relative_to(ROOT)): lines
         for path in sources()
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 600
     }
     assert too_long == {}
 
