@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point, id_key, id_of_key
-from qdrant_admin.database.ledger import Ledger, Record, same, what_changed
+from qdrant_admin.database.digest_store import Ledger, Record, same, what_changed
 from qdrant_admin.database.models import CollectionInfo, PointId, VectorKind
 from qdrant_admin.database.pages import Page
-from qdrant_admin.database.probes import Probe, ProbeFinder
 from qdrant_admin.database.sampling import Sample
+from qdrant_admin.database.search_probes import Probe, ProbeFinder
 from qdrant_admin.database.searches import Answer, Search, ask, search_words, searches_of
 
 if TYPE_CHECKING:

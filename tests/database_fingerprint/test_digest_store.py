@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
-from qdrant_admin.database import ledger as ledger_module
+from qdrant_admin.database import digest_store
 from qdrant_admin.database.canonical import hash_point
+from qdrant_admin.database.digest_store import MAX_FIELDS, Ledger
 from qdrant_admin.database.fingerprint import Difference, differences
-from qdrant_admin.database.ledger import MAX_FIELDS, Ledger
 from qdrant_admin.database.models import Point
 
 
@@ -63,7 +63,7 @@ def test_points_of_different_shapes_are_kept_apart(ledgers: list[Ledger]) -> Non
 def test_past_the_bound_of_shapes_a_change_is_still_found(
     ledgers: list[Ledger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "MAX_SHAPES", 3)
+    monkeypatch.setattr(digest_store, "MAX_SHAPES", 3)
     points = [point(number, **{f"own{number}": number}) for number in range(10)]
     changed = [*points[:8], point(8, own8="other"), points[9]]
     found = list(differences(keep(ledgers, points), keep(ledgers, changed)))
@@ -71,7 +71,7 @@ def test_past_the_bound_of_shapes_a_change_is_still_found(
 
 
 def test_a_ledger_that_outgrows_memory_goes_to_the_disk(ledgers: list[Ledger], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "MEMORY_BYTES", 1000)
+    monkeypatch.setattr(digest_store, "MEMORY_BYTES", 1000)
     points = [point(number) for number in range(500)]
     before, after = keep(ledgers, points), keep(ledgers, points[:-1])
     assert getattr(before.file, "_rolled", False)
@@ -94,7 +94,7 @@ def test_two_readings_that_kept_different_shapes_tell_no_change_that_is_none(
     ledgers: list[Ledger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A point more at the beginning takes the place of a later shape."""
-    monkeypatch.setattr(ledger_module, "MAX_SHAPES", 2)
+    monkeypatch.setattr(digest_store, "MAX_SHAPES", 2)
     points = [point(number, **{f"own{number}": number}) for number in range(1, 4)]
     moved = Point(2, points[1].payload, {"": np.zeros(2, dtype=np.float32)})
     first = point(0, extra=1)
