@@ -9,8 +9,8 @@ from qdrant_admin.state.store import StateStore
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
-    from qdrant_admin.server.choose import Choice
     from qdrant_admin.server.runtime import ServerRuntime
+    from qdrant_admin.server.runtime_choice import Choice
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Workspace:
     @functools.cached_property
     def choice(self) -> "Choice":
         """The runtime of this profile and why it is that one. Looks for an engine when the profile says `auto`."""
-        from qdrant_admin.server.choose import choose_runtime
+        from qdrant_admin.server.runtime_choice import choose_runtime
 
         return choose_runtime(self.settings)
 

@@ -15,8 +15,8 @@ from qdrant_admin.config.secrets import forget_key, generate_key, store_key
 from qdrant_admin.config.settings import Settings, load_settings
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.locks import Held, holding
-from qdrant_admin.server.choose import forget_docker
 from qdrant_admin.server.ports import next_free
+from qdrant_admin.server.runtime_choice import forget_docker
 
 NAME = "demo"
 _PATTERN = re.compile(r"demo-[0-9a-f]{6}")

@@ -21,7 +21,7 @@ from qdrant_admin.migration.reports import MigrationReport, PlanReport
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.persistence.verify import VerifyOptions, verify
-from qdrant_admin.server.discard import discard
+from qdrant_admin.server.remove import discard
 from qdrant_admin.state.history import recorded
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace

@@ -90,7 +90,7 @@ def context(facts: Facts) -> Check:
 def engine(facts: Facts) -> Check:
     """Which container engine answers."""
     from qdrant_admin.core.errors import EngineUnavailable
-    from qdrant_admin.server.docker.engine import find_engine
+    from qdrant_admin.server.docker.engine.discovery import find_engine
 
     needed = facts.seen.kind == "docker"
     try:

@@ -10,8 +10,8 @@ from qdrant_admin.lifecycle.reports import Check
 
 def sharing(facts: Facts) -> Check:
     """Two servers on the same data: both start, and the last one to write wins."""
-    from qdrant_admin.server.docker.engine import find_engine
-    from qdrant_admin.server.docker.inventory import sharers
+    from qdrant_admin.server.docker.engine.discovery import find_engine
+    from qdrant_admin.server.docker.storage import sharers
 
     state = facts.seen.state
     if facts.seen.kind != "docker" or state is None or state.state == "absent":
@@ -31,9 +31,10 @@ def sharing(facts: Facts) -> Check:
 
 def leftovers(facts: Facts) -> Check:
     """Volumes of ours of profiles that are gone. Never called useless: they hold data."""
-    from qdrant_admin.server.docker.engine import find_engine
-    from qdrant_admin.server.docker.inventory import forgotten, left_containers
-    from qdrant_admin.server.docker.move_record import left_by_move
+    from qdrant_admin.server.docker.container.rename_aside import left_containers
+    from qdrant_admin.server.docker.engine.discovery import find_engine
+    from qdrant_admin.server.docker.relocation.record import left_by_move
+    from qdrant_admin.server.docker.storage import forgotten
 
     try:
         engine = find_engine(facts.ws.settings.profile.docker_host)

@@ -56,7 +56,7 @@ def _recommended(settings: Settings, engine: bool, native: bool) -> RuntimeKind:
 
 def _engine(settings: Settings) -> tuple[str, str, str]:
     """Words, trouble, fix."""
-    from qdrant_admin.server.docker.engine import find_engine
+    from qdrant_admin.server.docker.engine.discovery import find_engine
 
     try:
         return find_engine(settings.profile.docker_host).words, "", ""
@@ -85,7 +85,7 @@ def _storage(settings: Settings, runtime: RuntimeKind) -> tuple[StorageKind, str
 
 
 def _server(settings: Settings) -> str:
-    from qdrant_admin.server.choose import choose_runtime
+    from qdrant_admin.server.runtime_choice import choose_runtime
 
     try:
         found = choose_runtime(settings).runtime.inspect()

@@ -2,11 +2,11 @@
 
 from qdrant_admin.core.errors import ConfirmationMissing
 from qdrant_admin.lifecycle.commands import command
-from qdrant_admin.server.runtime import RestartHow
+from qdrant_admin.server.runtime import RestartMethod
 from qdrant_admin.workspace import Workspace
 
 
-def others_interrupted(ws: Workspace, how: RestartHow, *, confirmed: bool, doing: str) -> tuple[str, ...]:
+def others_interrupted(ws: Workspace, how: RestartMethod, *, confirmed: bool, doing: str) -> tuple[str, ...]:
     """Names of what else will be interrupted.
 
     Args:

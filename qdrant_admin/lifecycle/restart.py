@@ -10,12 +10,12 @@ from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.interrupting import others_interrupted, others_words
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.up import report_up
-from qdrant_admin.server.runtime import RestartHow
+from qdrant_admin.server.runtime import RestartMethod
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 
-def restart(ws: Workspace, how: RestartHow = "graceful", *, cancel: CancelToken, confirmed: bool = False) -> Events:
+def restart(ws: Workspace, how: RestartMethod = "graceful", *, cancel: CancelToken, confirmed: bool = False) -> Events:
     """Restart the server. Ends with an `UpReport`.
 
     Args:
@@ -34,7 +34,7 @@ def restart(ws: Workspace, how: RestartHow = "graceful", *, cancel: CancelToken,
     return recorded(ws.store, "restart", ws.settings.name, _restart(ws, how, cancel, confirmed=confirmed))
 
 
-def _restart(ws: Workspace, how: RestartHow, cancel: CancelToken, *, confirmed: bool) -> Events:
+def _restart(ws: Workspace, how: RestartMethod, cancel: CancelToken, *, confirmed: bool) -> Events:
     begun = time.monotonic()
     runtime = ws.runtime
     if how not in runtime.capabilities.restart:

@@ -24,7 +24,7 @@ from qdrant_admin.persistence.fingerprints import barrier
 from qdrant_admin.persistence.preconditions import check_health, check_server
 from qdrant_admin.persistence.reports import CrashLoss, CrashOptions, CrashReport, Cycle, VerifyOptions
 from qdrant_admin.persistence.workload import SPEC, Crowd, Loss, NameWriter, PointWriter, Writer, names_of
-from qdrant_admin.server.runtime import RestartHow
+from qdrant_admin.server.runtime import RestartMethod
 from qdrant_admin.state import canaries
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
@@ -112,7 +112,7 @@ class _Test:
         yield PartDone(part=self._cycles[-1])
         yield StepFinished(step=STEP, outcome="failed" if self._lost else "ok", detail=self._words())
 
-    def _cycle(self, how: RestartHow) -> None:
+    def _cycle(self, how: RestartMethod) -> None:
         unheard = CancelToken()
         acknowledged, unanswered = self._counts()
         crowd = Crowd(self._writers, self._ws.database)

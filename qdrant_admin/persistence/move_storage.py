@@ -21,9 +21,9 @@ from qdrant_admin.persistence.fingerprints import Survey, barrier, take
 from qdrant_admin.persistence.preconditions import check_health
 from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
 from qdrant_admin.persistence.verdict import Judgement, judge, without_after
-from qdrant_admin.server.docker import move_record
-from qdrant_admin.server.docker.relocation import Relocation, go_on, relocation
-from qdrant_admin.server.docker.relocation_plan import Room, refuse_cramped
+from qdrant_admin.server.docker.relocation import record
+from qdrant_admin.server.docker.relocation.move import Relocation, go_on, relocation
+from qdrant_admin.server.docker.relocation.plan import Room, refuse_cramped
 from qdrant_admin.server.runtime import RuntimeState
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
@@ -48,7 +48,7 @@ def plan_move(ws: Workspace, volume: str | None = None) -> MovePlanReport:
     Raises:
         Unsupported, NotFound, NotOurs, Refused: it cannot be done.
     """
-    left = move_record.read(ws.settings.name)
+    left = record.read(ws.settings.name)
     if left is not None:
         return _plan_ending(ws, left)
     state, move = _look(ws, volume)
@@ -65,7 +65,7 @@ def plan_move(ws: Workspace, volume: str | None = None) -> MovePlanReport:
     )
 
 
-def _plan_ending(ws: Workspace, left: move_record.Move) -> MovePlanReport:
+def _plan_ending(ws: Workspace, left: record.Move) -> MovePlanReport:
     ended = "end the move that was cut off: forward if all had been compared and taken over, else back to the old data"
     return MovePlanReport(
         profile=ws.settings.name,
@@ -95,7 +95,7 @@ def _held(ws: Workspace, events: Events) -> Events:
     """Hold the lock that tells a move at work from one that was cut off."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(holding(move_record.lock_of(ws.settings.name)))
+            stack.enter_context(holding(record.lock_of(ws.settings.name)))
         except Held as error:
             raise Refused("this server's data is being moved already", fix="wait for it to end") from error
         yield from events
@@ -155,7 +155,7 @@ class _Run:
 
     def _earlier(self) -> Generator[Event, None, MoveReport | None]:
         """End a move that was cut off: forward when it had been proven and taken over, else back."""
-        left = move_record.read(self._ws.settings.name)
+        left = record.read(self._ws.settings.name)
         if left is None:
             return None
         yield StepStarted(step="earlier", title=f"ending the move to {left.volume} that was cut off")

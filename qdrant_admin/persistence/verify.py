@@ -23,7 +23,7 @@ from qdrant_admin.persistence.preconditions import check_health, check_names, ch
 from qdrant_admin.persistence.reports import FreshCheck, Phase, Round, VerifyOptions, VerifyReport, Way
 from qdrant_admin.persistence.verdict import Judgement, judge, likely_cause, with_fresh, without_after
 from qdrant_admin.server.decode import decode_log, latest_start
-from qdrant_admin.server.runtime import Diagnosis, RestartHow, RuntimeState
+from qdrant_admin.server.runtime import Diagnosis, RestartMethod, RuntimeState
 from qdrant_admin.state import canaries
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
@@ -32,14 +32,14 @@ __all__ = ["VerifyOptions", "verify"]
 
 WATCH_SECONDS = 1.0
 """At least this long the write counters are watched: a program that writes now and then shall not go unseen."""
-_DOING: dict[RestartHow, str] = {
+_DOING: dict[RestartMethod, str] = {
     "graceful": "stopped in order and started again",
     "kill": "killed (SIGKILL) and started again",
     "pause": "frozen and thawed",
     "recreate": "removed and made anew on the same data",
     "engine": "restarted together with the container engine itself",
 }
-_ALL: tuple[RestartHow, ...] = ("graceful", "kill", "pause", "recreate")
+_ALL: tuple[RestartMethod, ...] = ("graceful", "kill", "pause", "recreate")
 """In the order in which `all` takes them: the harshest to the storage last. `engine` reaches beyond the server."""
 _LOG_LINES = 400
 
@@ -212,7 +212,7 @@ class _Check:
                 )
                 yield from self._watch(database, self._before)
 
-    def _announcement(self, database: Database, state: RuntimeState, ways: Sequence[RestartHow]) -> Notice:
+    def _announcement(self, database: Database, state: RuntimeState, ways: Sequence[RestartMethod]) -> Notice:
         held = counted(len(database.names()), "collection")
         doing = ", then ".join(_DOING[how] for how in ways)
         text = f"{state.name} will be {doing}: {held} cannot be reached meanwhile{others_words(self._others)}"
@@ -234,7 +234,7 @@ class _Check:
 
     # -- the restart ----------------------------------------------------------------------------------------------
 
-    def _restart(self, how: RestartHow) -> Generator[Event, None, float]:
+    def _restart(self, how: RestartMethod) -> Generator[Event, None, float]:
         """From here on a cancel is only heard once the server can be used again, as it was found.
 
         Returns:

@@ -9,7 +9,7 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Unsupported
 from qdrant_admin.core.events import Events
-from qdrant_admin.server.runtime import Capabilities, Change, RestartHow, RuntimeKind, RuntimeState, Stats, Storage
+from qdrant_admin.server.runtime import Capabilities, Change, RestartMethod, RuntimeKind, RuntimeState, Stats, Storage
 
 _CANNOT = (
     "start, stop or restart a remote server: whoever runs it must do that",
@@ -55,11 +55,11 @@ class RemoteRuntime:
         """Not possible: `Unsupported`."""
         raise self._unsupported("stopped", "status")
 
-    def restart(self, how: RestartHow, cancel: CancelToken) -> Events:
+    def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
         """Not possible: `Unsupported`."""
         raise self._unsupported("restarted", "verify --how none")
 
-    def interrupts(self, how: RestartHow) -> tuple[str, ...]:
+    def interrupts(self, how: RestartMethod) -> tuple[str, ...]:
         """Nothing: it cannot be restarted."""
         return ()
 

@@ -12,7 +12,7 @@ from qdrant_admin.core.events import Events
 from qdrant_admin.core.reports import Frozen
 
 RuntimeKind = Literal["docker", "native", "remote"]
-RestartHow = Literal["graceful", "kill", "recreate", "pause", "engine"]
+RestartMethod = Literal["graceful", "kill", "recreate", "pause", "engine"]
 """`pause`: frozen for a while and thawed, as a laptop that sleeps; the process stays the same. `engine`: the container
 engine itself, and with it whatever else runs on it."""
 FROZEN_SECONDS = 2.0
@@ -101,13 +101,13 @@ class Capabilities(Frozen):
 
     start: bool = True
     stop: bool = True
-    restart: frozenset[RestartHow] = frozenset({"graceful", "kill", "recreate", "pause"})
+    restart: frozenset[RestartMethod] = frozenset({"graceful", "kill", "recreate", "pause"})
     logs: bool = True
     stats: bool = True
     cannot: tuple[str, ...] = ()
 
     @field_serializer("restart")
-    def _in_order(self, ways: frozenset[RestartHow]) -> list[RestartHow]:
+    def _in_order(self, ways: frozenset[RestartMethod]) -> list[RestartMethod]:
         """The same report is the same JSON, every time."""
         return sorted(ways)
 
@@ -144,11 +144,11 @@ class ServerRuntime(Protocol):
         """Stop it, with the time Qdrant needs. Nothing is removed."""
         ...
 
-    def restart(self, how: RestartHow, cancel: CancelToken) -> Events:
+    def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
         """Stop and start again in the given way. Does not wait for readiness."""
         ...
 
-    def interrupts(self, how: RestartHow) -> tuple[str, ...]:
+    def interrupts(self, how: RestartMethod) -> tuple[str, ...]:
         """Names of what else a restart in that way interrupts. Changes nothing.
 
         Raises:

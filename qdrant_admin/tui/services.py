@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from qdrant_admin.persistence.reports import CrashOptions, CrashReport, MovePlanReport, VerifyReport
     from qdrant_admin.persistence.trends import TrendReport
     from qdrant_admin.persistence.verify import VerifyOptions
-    from qdrant_admin.server.runtime import RestartHow
+    from qdrant_admin.server.runtime import RestartMethod
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Services:
 
         return down(self.workspace, cancel=cancel)
 
-    def restart(self, how: "RestartHow", cancel: CancelToken) -> Events:
+    def restart(self, how: "RestartMethod", cancel: CancelToken) -> Events:
         """Restart in the given way and wait until ready."""
         from qdrant_admin.lifecycle.restart import restart
 

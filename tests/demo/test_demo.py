@@ -19,9 +19,9 @@ from qdrant_admin.core.events import Event, Events, Finished, Notice, StepStarte
 from qdrant_admin.demo import profile, sample
 from qdrant_admin.demo.reports import DemoReport
 from qdrant_admin.demo.story import demo
-from qdrant_admin.server.discard import discard
 from qdrant_admin.server.health import wait_answering
 from qdrant_admin.server.native.runtime import NativeRuntime
+from qdrant_admin.server.remove import discard
 from qdrant_admin.state.store import StateStore
 from tests.support.real import binary
 
@@ -189,7 +189,7 @@ def test_with_docker_container_and_volumes_are_gone_afterwards() -> None:
 
 @pytest.mark.docker
 def test_a_volume_without_our_mark_is_not_removed() -> None:
-    from qdrant_admin.server.docker.engine import find_engine
+    from qdrant_admin.server.docker.engine.discovery import find_engine
     from qdrant_admin.server.docker.runtime import DockerRuntime
 
     settings = profile.make("docker")

@@ -16,7 +16,7 @@ from qdrant_admin.lifecycle.down import down
 from qdrant_admin.lifecycle.reports import DoctorReport, DownReport, UpReport
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.up import up
-from qdrant_admin.server.runtime import Capabilities, Change, RestartHow, RuntimeState, Stats
+from qdrant_admin.server.runtime import Capabilities, Change, RestartMethod, RuntimeState, Stats
 from qdrant_admin.workspace import Workspace
 from tests.lifecycle.conftest import Opens
 from tests.support.real import Server
@@ -54,7 +54,7 @@ class Process:
         self.server.stop()
         yield from ()
 
-    def restart(self, how: RestartHow, cancel: CancelToken) -> Events:
+    def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
         self.server.kill() if how == "kill" else self.server.stop()
         yield from self.start(cancel)
 
@@ -64,7 +64,7 @@ class Process:
     def stranger(self) -> str:
         return ""
 
-    def interrupts(self, how: RestartHow) -> tuple[str, ...]:
+    def interrupts(self, how: RestartMethod) -> tuple[str, ...]:
         return ()
 
     def stats(self) -> Stats:
@@ -106,7 +106,7 @@ def test_up_twice_starts_once_and_warns_of_the_missing_key(ws: Workspace) -> Non
 
 
 @pytest.mark.parametrize("how", ["graceful", "kill"])
-def test_a_restart_brings_every_point_back(ws: Workspace, process: Process, how: RestartHow) -> None:
+def test_a_restart_brings_every_point_back(ws: Workspace, process: Process, how: RestartMethod) -> None:
     process.server.start()
     with httpx.Client(base_url=process.server.url) as http:
         http.put("/collections/m", json={"vectors": {"size": 2, "distance": "Dot"}}).raise_for_status()

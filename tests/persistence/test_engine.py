@@ -18,9 +18,9 @@ from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.persistence.reports import VerifyHow, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import finish, verify
-from qdrant_admin.server.docker import engine as engine_module
-from qdrant_admin.server.docker import engine_restart
 from qdrant_admin.server.docker import runtime as runtime_module
+from qdrant_admin.server.docker.engine import discovery as engine_module
+from qdrant_admin.server.docker.engine import restart as engine_restart
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill

@@ -25,8 +25,9 @@ from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence.move_storage import move_storage, plan_move
 from qdrant_admin.persistence.reports import MoveReport
-from qdrant_admin.server.docker import adoption, relocation_plan
-from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE
+from qdrant_admin.server.docker.container.ownership import remember_adoption
+from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE
+from qdrant_admin.server.docker.relocation import plan as relocation_plan
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.support.containers import need_engine, sweep
@@ -62,7 +63,7 @@ class Bench:
         self.api.create_container_from_config(body, self.name)
         self.api.start(self.name)
         if adopted:
-            adoption.remember(self.api.inspect_container(self.name)["Id"], self.ws.settings.name)
+            remember_adoption(self.api.inspect_container(self.name)["Id"], self.ws.settings.name)
         if ours:
             self.up()
             self.fill()
@@ -234,9 +235,10 @@ import docker
 from pathlib import Path
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.server.docker.relocation import plan as relocation_plan
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.persistence.move_storage import move_storage
-from qdrant_admin.server.docker import replace
+from qdrant_admin.server.docker.container import replace
 from qdrant_admin.workspace import Workspace
 settings, state, where = Settings.model_validate_json(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 def die(*_, **__):

@@ -26,7 +26,7 @@ from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verdict import likely_cause
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.server.native.runtime import NativeRuntime
-from qdrant_admin.server.runtime import Diagnosis, RestartHow, RuntimeState, Storage
+from qdrant_admin.server.runtime import Diagnosis, RestartMethod, RuntimeState, Storage
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill, point, prove
@@ -194,7 +194,7 @@ def test_a_cancel_before_the_restart_leaves_everything_as_it_was(ws: Workspace) 
 
 
 @pytest.mark.parametrize("how", ["kill", "graceful", "recreate", "pause"])
-def test_a_cancel_during_the_restart_brings_the_server_back(ws: Workspace, how: RestartHow) -> None:
+def test_a_cancel_during_the_restart_brings_the_server_back(ws: Workspace, how: RestartMethod) -> None:
     fill(ws)
     cancel = CancelToken()
 

@@ -10,7 +10,7 @@ from qdrant_admin.core.errors import NotQdrant
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.migration.what import what
-from qdrant_admin.server.docker.identity import check_adoptable
+from qdrant_admin.server.docker.container.ownership import check_adoptable
 from qdrant_admin.server.health import probe
 from tests.migration.support import last
 from tests.support.real import Server

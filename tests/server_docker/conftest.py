@@ -17,7 +17,7 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
-from qdrant_admin.server.docker.engine import Engine, find_engine
+from qdrant_admin.server.docker.engine.discovery import Engine, find_engine
 from qdrant_admin.server.docker.runtime import DockerRuntime
 from tests.support.real import IMAGE, free_port, missing
 

@@ -85,7 +85,9 @@ def test_a_server_that_ends_at_once_leaves_the_old_one(bench: Bench, monkeypatch
     bench.remember()
     before = bench.attributes()["Id"]
     runtime = bench.runtime(restart_policy="no", key=SECRET)
-    monkeypatch.setattr("qdrant_admin.server.docker.spec._PLAIN", {"QDRANT__SERVICE__HTTP_PORT": "not-a-number"})
+    monkeypatch.setattr(
+        "qdrant_admin.server.docker.container.spec._PLAIN", {"QDRANT__SERVICE__HTTP_PORT": "not-a-number"}
+    )
     with pytest.raises(Failed) as failed:
         run(runtime.apply(CancelToken()))
     assert "ended as soon as it was started" in failed.value.what

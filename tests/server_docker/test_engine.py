@@ -11,8 +11,8 @@ import pytest
 
 from qdrant_admin.core import install
 from qdrant_admin.core.errors import EngineUnavailable
-from qdrant_admin.server.docker import engine as module
-from qdrant_admin.server.docker.engine import Engine, find_engine, product
+from qdrant_admin.server.docker.engine import discovery as module
+from qdrant_admin.server.docker.engine.discovery import Engine, find_engine, product
 
 
 @pytest.fixture

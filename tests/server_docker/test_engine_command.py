@@ -11,9 +11,9 @@ from qdrant_admin.config.file import read_profiles, write_profile
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AccessDenied, EngineUnavailable, Unsupported
-from qdrant_admin.server.docker import engine_command
-from qdrant_admin.server.docker.engine import Engine
-from qdrant_admin.server.docker.engine_command import commands_for, run
+from qdrant_admin.server.docker.engine import restart as engine_restart
+from qdrant_admin.server.docker.engine.discovery import Engine
+from qdrant_admin.server.docker.engine.restart import commands_for, run
 
 
 def engine(product: str, address: str = "unix:///var/run/docker.sock") -> Engine:
@@ -27,7 +27,7 @@ def settings(*engine_restart: str) -> Settings:
 @pytest.fixture
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Linux on which systemd runs."""
-    monkeypatch.setattr(engine_command, "_SYSTEMD", tmp_path)
+    monkeypatch.setattr(engine_restart, "_SYSTEMD", tmp_path)
     monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
     monkeypatch.setattr(sys, "platform", "linux")
     return tmp_path

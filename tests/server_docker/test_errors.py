@@ -19,7 +19,7 @@ from qdrant_admin.core.errors import (
     Unfit,
     Unsupported,
 )
-from qdrant_admin.server.docker.errors import by_class, translate, translated
+from qdrant_admin.server.docker.engine.errors import by_class, translate, translated
 
 
 def test_no_docker_exception_is_forgotten() -> None:

@@ -7,8 +7,8 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.events import Events
-from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE
-from qdrant_admin.server.runtime import RestartHow
+from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE
+from qdrant_admin.server.runtime import RestartMethod
 from tests.server_docker.conftest import Bench, run
 
 pytestmark = pytest.mark.docker
@@ -80,7 +80,7 @@ def test_a_paused_server_goes_on_and_can_be_stopped(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("how", ["graceful", "kill", "recreate"])
-def test_data_survives_every_restart(bench: Bench, how: RestartHow) -> None:
+def test_data_survives_every_restart(bench: Bench, how: RestartMethod) -> None:
     runtime = bench.started()
     bench.remember()
     before = bench.attributes()

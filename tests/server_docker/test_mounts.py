@@ -13,10 +13,9 @@ from qdrant_admin.core.errors import Refused, StorageUnusable
 from qdrant_admin.core.events import Finished
 from qdrant_admin.lifecycle.doctor import doctor
 from qdrant_admin.lifecycle.reports import Check, DoctorReport
-from qdrant_admin.server.docker.mounts import shared_folder
-from qdrant_admin.server.docker.relocation import relocation
-from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE
-from qdrant_admin.server.docker.storage import check_folder
+from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE
+from qdrant_admin.server.docker.relocation.move import relocation
+from qdrant_admin.server.docker.storage import check_folder, shared_folder
 from qdrant_admin.server.runtime import Diagnosis, Storage
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace

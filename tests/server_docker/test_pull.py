@@ -14,8 +14,8 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Cancelled, ImageUnavailable
 from qdrant_admin.core.events import Progress, StepFinished
-from qdrant_admin.server.docker.engine import Engine
-from qdrant_admin.server.docker.pull import Layers, has_image, pull, unavailable
+from qdrant_admin.server.docker.engine.discovery import Engine
+from qdrant_admin.server.docker.engine.pull import Layers, has_image, pull, unavailable
 from tests.server_docker.conftest import run
 from tests.support.real import IMAGE
 

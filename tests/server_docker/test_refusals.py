@@ -9,7 +9,7 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import ImageUnavailable, NotFound, NotOurs, NotQdrant, PortTaken, Refused, StorageUnusable
 from qdrant_admin.core.events import Events
-from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE
+from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE
 from tests.server_docker.conftest import Bench, run
 
 pytestmark = pytest.mark.docker

@@ -8,19 +8,19 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotFound, NotOurs
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
-from qdrant_admin.server.docker import adoption, watch
-from qdrant_admin.server.docker.aside import left_by_replacement, name_of, named, set_aside
-from qdrant_admin.server.docker.create import Creation, check_ports, port_taken
-from qdrant_admin.server.docker.engine import Engine
-from qdrant_admin.server.docker.engine_command import Command, commands_for
-from qdrant_admin.server.docker.engine_restart import others_running, restart_engine
-from qdrant_admin.server.docker.guard import require_applicable, require_mount
-from qdrant_admin.server.docker.halt import ended, freeze, kill
-from qdrant_admin.server.docker.identity import check_adoptable
-from qdrant_admin.server.docker.move_record import left_by_move
-from qdrant_admin.server.docker.pull import has_image, pull
-from qdrant_admin.server.docker.replace import replace, same_again, stop
-from qdrant_admin.server.docker.spec import (
+from qdrant_admin.server.docker.container import logs_and_stats
+from qdrant_admin.server.docker.container.create import Creation, check_ports, port_taken
+from qdrant_admin.server.docker.container.ownership import (
+    check_adoptable,
+    forget_adoption,
+    is_adopted,
+    remember_adoption,
+    require_applicable,
+    require_mount,
+)
+from qdrant_admin.server.docker.container.rename_aside import left_by_replacement, name_of, named, set_aside
+from qdrant_admin.server.docker.container.replace import replace, same_again
+from qdrant_admin.server.docker.container.spec import (
     LABEL_MANAGED,
     LABEL_PROFILE,
     LIMIT_NOTICE,
@@ -30,13 +30,18 @@ from qdrant_admin.server.docker.spec import (
     limit_refused,
     may_raise_limit,
 )
-from qdrant_admin.server.docker.state import moment, process_state, read_state
+from qdrant_admin.server.docker.container.state import moment, process_state, read_state
+from qdrant_admin.server.docker.container.stop import ended, freeze, kill, stop
+from qdrant_admin.server.docker.engine.discovery import Engine
+from qdrant_admin.server.docker.engine.pull import has_image, pull
+from qdrant_admin.server.docker.engine.restart import Command, commands_for, others_running, restart_engine
+from qdrant_admin.server.docker.relocation.record import left_by_move
 from qdrant_admin.server.docker.storage import data_mount, data_request, other_users, refuse_sharing, storage_path
 from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import (
     Capabilities,
     Change,
-    RestartHow,
+    RestartMethod,
     RuntimeKind,
     RuntimeState,
     Stats,
@@ -60,7 +65,7 @@ class DockerRuntime:
         self._spec = Spec(settings)
         self._name = settings.container_name
         self._first_lines: dict[tuple[str, str], list[str]] = {}
-        self.capabilities = Capabilities(restart=frozenset(get_args(RestartHow)))
+        self.capabilities = Capabilities(restart=frozenset(get_args(RestartMethod)))
         self.endpoint = settings.endpoint
 
     def inspect(self) -> RuntimeState:
@@ -76,7 +81,7 @@ class DockerRuntime:
                 engine=self.engine.words,
                 ours=self._is_ours(found),
                 first_lines=self._beginning(api, found),
-                last_lines=() if process_state(found) == "running" else watch.last_lines(api, found["Id"]),
+                last_lines=() if process_state(found) == "running" else logs_and_stats.last_lines(api, found["Id"]),
             )
             cut_off = left_by_move(self.settings.name) or left_by_replacement(found, self._name)
             return state.model_copy(update={"diagnosis": cut_off}) if cut_off is not None else state
@@ -148,7 +153,7 @@ class DockerRuntime:
             yield from self.start(cancel)
             return
         self._spec.check_published()
-        adopted = adoption.is_adopted(str(found["Id"]), self.settings.name)
+        adopted = is_adopted(str(found["Id"]), self.settings.name)
         require_applicable(found, changes, self._name, adopted=adopted)
         yield from self._apply_anew(found, cancel)
 
@@ -183,7 +188,7 @@ class DockerRuntime:
             stop(api, found)
             yield ended(api, found["Id"])
 
-    def restart(self, how: RestartHow, cancel: CancelToken) -> Events:
+    def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
         """Stop and start it again in the given way."""
         cancel.check()
         with self.engine.client(f"restart container {self._name}", _STOP_CALL_SECONDS) as api:
@@ -210,7 +215,7 @@ class DockerRuntime:
                 self._start(api, found["Id"])
             yield StepFinished(step="start")
 
-    def interrupts(self, how: RestartHow) -> tuple[str, ...]:
+    def interrupts(self, how: RestartMethod) -> tuple[str, ...]:
         """The other running containers, where the engine itself is restarted."""
         if how != "engine":
             return ()
@@ -243,7 +248,7 @@ class DockerRuntime:
             if process_state(found) != "stopped":
                 stop(api, found)
             api.remove_container(found["Id"], v=False)
-            adoption.forget(found["Id"])
+            forget_adoption(found["Id"])
             mount = data_mount(found) or {}
             yield StepFinished(step="remove", detail=f"the data stays in {mount.get('Name') or mount.get('Source')}")
 
@@ -259,7 +264,7 @@ class DockerRuntime:
                 yield StepFinished(step="adopt", outcome="skipped", detail="it is ours already")
                 return
             check_adoptable(found)
-            adoption.remember(found["Id"], self.settings.name)
+            remember_adoption(found["Id"], self.settings.name)
         yield StepFinished(step="adopt", detail=f"from now on {self._name} is started, stopped and restarted from here")
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
@@ -269,8 +274,8 @@ class DockerRuntime:
             if found is None:
                 raise NotFound(f"there is no container {self._name}", fix="qdrant-admin up")
             if follow:
-                yield from watch.follow(api, found["Id"], tail=tail, cancel=cancel)
-            elif lines := watch.last_lines(api, found["Id"], tail):
+                yield from logs_and_stats.follow(api, found["Id"], tail=tail, cancel=cancel)
+            elif lines := logs_and_stats.last_lines(api, found["Id"], tail):
                 yield lines
 
     def stats(self) -> Stats:
@@ -279,7 +284,7 @@ class DockerRuntime:
             found = self._find(api)
             if found is None or process_state(found) != "running":
                 return Stats()
-            return watch.read_stats(api, found, storage_path(found), self._source(found))
+            return logs_and_stats.read_stats(api, found, storage_path(found), self._source(found))
 
     def disk_bytes(self) -> int | None:
         """What the storage really occupies; None when it does not run."""
@@ -287,7 +292,7 @@ class DockerRuntime:
             found = self._find(api)
             if found is None or process_state(found) != "running":
                 return None
-            return watch.disk_use(api, found["Id"], storage_path(found), self._source(found))[0]
+            return logs_and_stats.disk_use(api, found["Id"], storage_path(found), self._source(found))[0]
 
     def _source(self, found: Mapping[str, Any]) -> str:
         """Where the data lies on this machine; empty when that is out of sight."""
@@ -328,7 +333,7 @@ class DockerRuntime:
         labels = found["Config"].get("Labels") or {}
         if labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == self.settings.name:
             return True
-        return adoption.is_adopted(str(found["Id"]), self.settings.name)
+        return is_adopted(str(found["Id"]), self.settings.name)
 
     def _require_ours(self, found: Mapping[str, Any]) -> None:
         if self._is_ours(found):
@@ -357,8 +362,8 @@ class DockerRuntime:
         key = (str(found["Id"]), str(found["State"]["StartedAt"]))
         if key in self._first_lines:
             return self._first_lines[key] or None
-        lines = watch.first_lines(api, found["Id"], started.timestamp())
-        if (datetime.now(UTC) - started).total_seconds() > 2 * watch.FIRST_SECONDS:
+        lines = logs_and_stats.first_lines(api, found["Id"], started.timestamp())
+        if (datetime.now(UTC) - started).total_seconds() > 2 * logs_and_stats.FIRST_SECONDS:
             self._first_lines = {key: lines}
         return lines or None
 
@@ -384,9 +389,9 @@ class DockerRuntime:
 
     def _replace(self, found: Mapping[str, Any], body: Mapping[str, Any], *, same_networks: bool) -> Events:
         yield StepStarted(step="recreate", title=f"making {self._name} anew on the same data")
-        adopted = adoption.is_adopted(str(found["Id"]), self.settings.name)
+        adopted = is_adopted(str(found["Id"]), self.settings.name)
         with self.engine.client(f"make container {self._name} anew", _STOP_CALL_SECONDS) as api:
             new = replace(api, found, body, self._name, same_networks=same_networks)
         if adopted:
-            adoption.remember(new, self.settings.name, instead_of=str(found["Id"]))
+            remember_adoption(new, self.settings.name, instead_of=str(found["Id"]))
         yield StepFinished(step="recreate", detail=f"container {new[:12]}")

@@ -12,7 +12,7 @@ import psutil
 
 from qdrant_admin.core.errors import StorageUnusable
 from qdrant_admin.core.events import Notice
-from qdrant_admin.server.contents import of_others
+from qdrant_admin.server.storage_probe import of_others
 
 _SUSPECT = {
     "nfs": "a network file system",

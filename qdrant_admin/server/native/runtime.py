@@ -24,7 +24,7 @@ from qdrant_admin.server.runtime import (
     Change,
     Diagnosis,
     ProcessState,
-    RestartHow,
+    RestartMethod,
     RuntimeKind,
     RuntimeState,
     Stats,
@@ -132,7 +132,7 @@ class NativeRuntime:
         launcher.end(self.files, record, cancel)
         yield StepFinished(step="stop", detail="it ended in order" if self._ended_well() else "")
 
-    def restart(self, how: RestartHow, cancel: CancelToken) -> Events:
+    def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
         """Restart in the given way.
 
         Raises:
@@ -154,7 +154,7 @@ class NativeRuntime:
             raise Unsupported(
                 "a native server has no engine that could be restarted", fix=self._command("restart --how kill")
             )
-        titles: dict[RestartHow, str] = {"kill": "killing the server (SIGKILL)", "graceful": "restarting the server"}
+        titles: dict[RestartMethod, str] = {"kill": "killing the server (SIGKILL)", "graceful": "restarting the server"}
         yield StepStarted(step="restart", title=titles[how])
         renewed = launcher.cycle(self.files, record, kill=how == "kill", cancel=cancel)
         if renewed is not None and renewed.server is not None:
@@ -167,7 +167,7 @@ class NativeRuntime:
         yield from self.stop(cancel)
         yield from self.start(cancel)
 
-    def interrupts(self, how: RestartHow) -> tuple[str, ...]:  # noqa: ARG002 # the protocol's form
+    def interrupts(self, how: RestartMethod) -> tuple[str, ...]:  # noqa: ARG002 # the protocol's form
         """Nothing: it is a process of its own."""
         return ()
 

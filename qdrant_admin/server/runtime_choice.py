@@ -15,7 +15,7 @@ from qdrant_admin.server.remote import RemoteRuntime
 from qdrant_admin.server.runtime import ServerRuntime
 
 if TYPE_CHECKING:
-    from qdrant_admin.server.docker.engine import Engine
+    from qdrant_admin.server.docker.engine.discovery import Engine
     from qdrant_admin.server.docker.runtime import DockerRuntime
 
 REGISTRY_SECONDS = 8
@@ -47,7 +47,7 @@ def choose_runtime(settings: Settings) -> Choice:
         return Choice(RemoteRuntime(settings), f"the profile names a remote server ({origin})")
     if asked == "native":
         return Choice(NativeRuntime(settings), f"native was asked for ({origin})")
-    from qdrant_admin.server.docker.engine import find_engine
+    from qdrant_admin.server.docker.engine.discovery import find_engine
 
     if asked == "docker":
         from qdrant_admin.server.docker.runtime import DockerRuntime
@@ -132,7 +132,7 @@ def _has_volume(settings: Settings, engine: "Engine") -> bool:
 
 def _image_trouble(image: str, engine: "Engine") -> str:
     """Why the image cannot be had, in words; empty when it is here or its registry has it."""
-    from qdrant_admin.server.docker.pull import has_image
+    from qdrant_admin.server.docker.engine.pull import has_image
 
     try:
         if has_image(engine, image):

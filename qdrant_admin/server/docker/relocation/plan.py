@@ -10,12 +10,11 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.formatting import size
 from qdrant_admin.core.text import plain
-from qdrant_admin.server.docker.engine import Engine
-from qdrant_admin.server.docker.mounts import in_memory
-from qdrant_admin.server.docker.replace import same_again
-from qdrant_admin.server.docker.spec import GRPC, REST, Spec
-from qdrant_admin.server.docker.storage import data_mount, other_users, path_in, storage_path
-from qdrant_admin.server.docker.watch import output_of
+from qdrant_admin.server.docker.container.logs_and_stats import output_of
+from qdrant_admin.server.docker.container.replace import same_again
+from qdrant_admin.server.docker.container.spec import GRPC, REST, Spec
+from qdrant_admin.server.docker.engine.discovery import Engine
+from qdrant_admin.server.docker.storage import data_mount, in_memory, other_users, path_in, storage_path
 
 if TYPE_CHECKING:
     from docker import APIClient

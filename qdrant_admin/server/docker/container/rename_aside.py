@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from qdrant_admin.server.docker.storage import data_mount
 from qdrant_admin.server.runtime import Diagnosis
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+    from qdrant_admin.server.docker.engine.discovery import Engine
 
 
 def aside_name(name: str, container: str) -> str:
@@ -55,3 +58,14 @@ def left_by_replacement(attributes: Mapping[str, Any], name: str) -> Diagnosis |
         fix="qdrant-admin up",
         severe=True,
     )
+
+
+def left_containers(engine: "Engine", name: str) -> list[str]:
+    """Containers that were set aside for the one of this name, which is there: nobody needs them any more.
+
+    One that holds its data itself is never named: it may be all that is left of that data.
+    """
+    with engine.client("look for containers that are left over") as api:
+        if named(api, name) is None:
+            return []
+        return [name_of(one) for one in set_aside(api, name) if data_mount(one) is not None]

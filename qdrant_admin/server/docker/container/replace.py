@@ -4,20 +4,13 @@ import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, Failed
-from qdrant_admin.server.decode import decode_exit
-from qdrant_admin.server.docker.aside import aside_name
-from qdrant_admin.server.docker.errors import translate
-from qdrant_admin.server.docker.spec import STOP_SECONDS
-from qdrant_admin.server.docker.watch import last_lines
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.server.docker.container.rename_aside import aside_name
+from qdrant_admin.server.docker.container.stop import check_stays_up, stop
+from qdrant_admin.server.docker.engine.errors import translate
 
 if TYPE_CHECKING:
     from docker import APIClient
-
-_PROBATION_SECONDS = 1.5
-"""A server that cannot load its data, or write its folder, is gone within a second (measured: 0.1 to 0.4 s)."""
-_LOOK_SECONDS = 0.15
 
 
 def same_again(api: "APIClient", attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,34 +120,6 @@ def replace(
     if not keep:
         api.remove_container(old["Id"])
     return new
-
-
-def stop(api: "APIClient", attributes: Mapping[str, Any]) -> None:
-    """Stop it with the time that Qdrant needs; a paused container would not hear the signal."""
-    if attributes["State"].get("Paused"):
-        api.unpause(attributes["Id"])
-    seconds = max(STOP_SECONDS, int(attributes["Config"].get("StopTimeout") or 0))
-    api.stop(attributes["Id"], timeout=seconds)
-
-
-def check_stays_up(api: "APIClient", container: str) -> None:
-    """Look at a container that was just started, until it has survived its first moments.
-
-    Raises:
-        Failed: it ended at once; says why.
-    """
-    patience = CancelToken()
-    for _ in range(round(_PROBATION_SECONDS / _LOOK_SECONDS)):
-        patience.wait(_LOOK_SECONDS)
-        seen = api.inspect_container(container)
-        if seen["State"].get("Running") and not seen["State"].get("Restarting") and not seen.get("RestartCount"):
-            continue
-        cause = decode_exit(seen["State"].get("ExitCode"), log=last_lines(api, container))
-        raise Failed(
-            "the server ended as soon as it was started",
-            why=f"{cause.what}: {cause.why}" if cause else "it ended in order, and nobody had asked it to",
-            fix=(cause.fix if cause else "") or "qdrant-admin logs --tail 50",
-        )
 
 
 def roll_back(api: "APIClient", old: str, new: str, name: str, *, start: bool) -> bool:

@@ -83,13 +83,13 @@ def _own_volumes(settings: Settings) -> list[str]:
 
 
 def _is_marked(labels: Mapping[str, str], profile: str) -> bool:
-    from qdrant_admin.server.docker.spec import LABEL_MANAGED, LABEL_PROFILE
+    from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE
 
     return labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == profile
 
 
 def _engine(settings: Settings) -> Any:
-    from qdrant_admin.server.docker.engine import find_engine
+    from qdrant_admin.server.docker.engine.discovery import find_engine
 
     return find_engine(settings.profile.docker_host)
 

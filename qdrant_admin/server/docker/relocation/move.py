@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Failed, Refused, Unsupported
-from qdrant_admin.server.docker import adoption, move_record
-from qdrant_admin.server.docker.aside import aside_name, named
-from qdrant_admin.server.docker.holes import dig
-from qdrant_admin.server.docker.move_record import Move
-from qdrant_admin.server.docker.relocation_plan import (
+from qdrant_admin.server.docker.container.ownership import forget_adoption, is_adopted, remember_adoption
+from qdrant_admin.server.docker.container.rename_aside import aside_name, named
+from qdrant_admin.server.docker.container.replace import replace, roll_back
+from qdrant_admin.server.docker.container.spec import GRPC, REST, Spec
+from qdrant_admin.server.docker.container.state import moment
+from qdrant_admin.server.docker.container.stop import check_stays_up, stop
+from qdrant_admin.server.docker.relocation import record
+from qdrant_admin.server.docker.relocation.copying import dig
+from qdrant_admin.server.docker.relocation.plan import (
     Carried,
     Room,
     carried,
@@ -31,10 +35,8 @@ from qdrant_admin.server.docker.relocation_plan import (
     room,
     trial_body,
 )
-from qdrant_admin.server.docker.replace import check_stays_up, replace, roll_back, stop
+from qdrant_admin.server.docker.relocation.record import Move
 from qdrant_admin.server.docker.runtime import DockerRuntime
-from qdrant_admin.server.docker.spec import GRPC, REST, Spec
-from qdrant_admin.server.docker.state import moment
 from qdrant_admin.server.docker.storage import data_mount, storage_path
 from qdrant_admin.server.ports import next_free
 from qdrant_admin.server.runtime import ServerRuntime
@@ -124,7 +126,7 @@ class Relocation:
         with self._client("prepare the move of") as api:
             present = {str(one["Name"]) for one in api.volumes()["Volumes"] or ()}
             made = tuple(part.volume for part in self.parts if part.volume not in present)
-            move_record.remember(
+            record.remember(
                 self._settings.name,
                 Move(
                     container=self._name,
@@ -239,24 +241,24 @@ class Relocation:
                     why="what was written to it since is not in the copy, which was thrown away",
                     fix="qdrant-admin move-storage",
                 )
-            move = move_record.read(self._settings.name)
+            move = record.read(self._settings.name)
             if move is None:
                 raise Refused("another move of this server has ended meanwhile", fix="qdrant-admin status")
-            move_record.remember(self._settings.name, move.model_copy(update={"proof": proof}))
+            record.remember(self._settings.name, move.model_copy(update={"proof": proof}))
             body = moved_body(api, self._old, self.parts, self._spec)
             new = replace(api, api.inspect_container(self._old["Id"]), body, self._name, same_networks=True, keep=True)
             _hand_on(self._old["Id"], new, self._settings)
 
     def back(self) -> None:
         """Everything as it was found: remove what was made here, and start the old server if it ran."""
-        move = move_record.read(self._settings.name)
+        move = record.read(self._settings.name)
         if move is not None:
             with self._client("go back to the old data of") as api:
                 go_back(api, move, self._settings)
 
     def settle(self) -> None:
         """Let go of the old container; where it holds the old data itself, keep it under a name that says so."""
-        move = move_record.read(self._settings.name)
+        move = record.read(self._settings.name)
         if move is not None:
             with self._client("tidy up after the move of") as api:
                 let_go(api, move, self._settings)
@@ -272,7 +274,7 @@ def go_back(api: "APIClient", move: Move, settings: Settings) -> None:
         if (made := named(api, name)) is not None:
             api.remove_container(made["Id"], force=True)
     if not api.containers(all=True, filters={"id": move.old}):
-        move_record.forget(settings.name)  # somebody removed it: the volumes may be all that is left, so they stay
+        record.forget(settings.name)  # somebody removed it: the volumes may be all that is left, so they stay
         return
     current, used = named(api, move.container), False
     if current is not None and current["Id"] != move.old and _is_on(current, move.volume):
@@ -290,7 +292,7 @@ def go_back(api: "APIClient", move: Move, settings: Settings) -> None:
     for volume in () if used else move.made:  # applications may have written to one that was in use
         if volume in present:
             api.remove_volume(volume)
-    move_record.forget(settings.name)
+    record.forget(settings.name)
 
 
 def let_go(api: "APIClient", move: Move, settings: Settings) -> None:
@@ -303,14 +305,14 @@ def let_go(api: "APIClient", move: Move, settings: Settings) -> None:
         api.remove_container(old["Id"], v=False)
     if (current := named(api, move.container)) is not None:
         _hand_on(move.old, str(current["Id"]), settings)
-    adoption.forget(move.old)
-    move_record.forget(settings.name)
+    forget_adoption(move.old)
+    record.forget(settings.name)
 
 
 def _hand_on(old: str, new: str, settings: Settings) -> None:
     """Who was adopted has a successor that is."""
-    if adoption.is_adopted(old, settings.name):
-        adoption.remember(new, settings.name)
+    if is_adopted(old, settings.name):
+        remember_adoption(new, settings.name)
 
 
 def go_on(runtime: ServerRuntime, move: Move) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qdrant_admin.core import install
 from qdrant_admin.core.errors import AdminError, EngineUnavailable
-from qdrant_admin.server.docker.errors import CHECK_ENGINE, root_cause, translated
+from qdrant_admin.server.docker.engine.errors import CHECK_ENGINE, root_cause, translated
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from qdrant_admin.server.decode import decode_exit, decode_log
-from qdrant_admin.server.docker.spec import restart_policy
+from qdrant_admin.server.docker.container.spec import restart_policy
 from qdrant_admin.server.docker.storage import read_storage
 from qdrant_admin.server.runtime import Diagnosis, ProcessState, RuntimeState
 

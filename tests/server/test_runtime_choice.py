@@ -11,9 +11,9 @@ from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import EngineUnavailable
-from qdrant_admin.server.choose import Choice, choose_runtime
 from qdrant_admin.server.health import wait_answering
 from qdrant_admin.server.native.record import Files, Launch, Process, Record, write
+from qdrant_admin.server.runtime_choice import Choice, choose_runtime
 from tests.support.real import IMAGE, REQUIRED, free_port, missing
 
 NO_ENGINE = "unix:///nonexistent/qdrant-admin-test.sock"
@@ -22,7 +22,7 @@ NO_ENGINE = "unix:///nonexistent/qdrant-admin-test.sock"
 @pytest.fixture
 def engine() -> None:
     """A Docker engine that answers."""
-    from qdrant_admin.server.docker.engine import find_engine
+    from qdrant_admin.server.docker.engine.discovery import find_engine
 
     try:
         find_engine()
@@ -57,7 +57,7 @@ def _ports(settings: Settings) -> dict[str, object]:
 
 
 def _remove_volume(settings: Settings) -> None:
-    from qdrant_admin.server.docker.engine import find_engine
+    from qdrant_admin.server.docker.engine.discovery import find_engine
 
     with find_engine().client() as client:
         for name in (settings.volume_name, f"{settings.volume_name}_snapshots"):

@@ -8,9 +8,9 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AdminError, PortTaken
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server import ports
-from qdrant_admin.server.docker.engine import Engine
-from qdrant_admin.server.docker.errors import translate
-from qdrant_admin.server.docker.spec import LIMIT_NOTICE, Spec, limit_refused
+from qdrant_admin.server.docker.container.spec import LIMIT_NOTICE, Spec, limit_refused
+from qdrant_admin.server.docker.engine.discovery import Engine
+from qdrant_admin.server.docker.engine.errors import translate
 from qdrant_admin.server.docker.storage import check_folder
 
 if TYPE_CHECKING:

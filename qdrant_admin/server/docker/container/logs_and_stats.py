@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Cancelled
-from qdrant_admin.server.docker.errors import translated
-from qdrant_admin.server.docker.stream import batches
+from qdrant_admin.server.docker.engine.errors import translated
+from qdrant_admin.server.docker.engine.stream import batches
 from qdrant_admin.server.runtime import Stats
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from qdrant_admin.core.events import Events, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, size
 from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
-from qdrant_admin.server.docker.stream import interruptible
+from qdrant_admin.server.docker.engine.stream import interruptible
 
 if TYPE_CHECKING:
-    from qdrant_admin.server.docker.engine import Engine
+    from qdrant_admin.server.docker.engine.discovery import Engine
 
 STEP = "pull"
 

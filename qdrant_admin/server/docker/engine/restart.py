@@ -1,0 +1,235 @@
+"""Restarting the engine itself: by which command, and what becomes of our container."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import AccessDenied, AdminError, EngineUnavailable, NotFound, Unsupported
+from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.core.formatting import duration
+from qdrant_admin.core.text import plain
+from qdrant_admin.server.docker.container.spec import restart_policy
+from qdrant_admin.server.docker.container.state import process_state
+from qdrant_admin.server.docker.engine.discovery import PING_SECONDS, Engine
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+Command = tuple[str, ...]
+RUN_SECONDS = 300
+"""A virtual machine that is stopped and started takes a minute or two."""
+_SYSTEM_SOCKETS = {"/var/run/docker.sock", "/run/docker.sock"}
+_SYSTEMD = Path("/run/systemd/system")
+"""Is there where systemd runs."""
+
+
+def commands_for(engine: Engine, settings: Settings) -> tuple[Command, ...]:
+    """The commands that restart this engine, one after the other. None of them ever asks for a password.
+
+    Args:
+        engine: the one that is to be restarted.
+        settings: of the profile, whose own `engine_restart` wins over everything.
+
+    Raises:
+        Unsupported: nobody knows how, or it cannot be done from here.
+    """
+    asked = settings.profile.engine_restart
+    if asked:
+        return (asked,)
+    try:
+        return _known(engine)
+    except Unsupported as error:
+        told = f'qdrant-admin profiles set {settings.name} engine_restart="sudo -n systemctl restart docker"'
+        raise Unsupported(error.what, why=error.why, fix=told) from error
+
+
+def _known(engine: Engine) -> tuple[Command, ...]:
+    if not engine.local:
+        raise _unsupported(engine, f"it runs on another machine ({engine.address})")
+    path = engine.address.removeprefix("unix://")
+    if engine.product.startswith("Docker Desktop"):
+        return (("docker", "desktop", "restart"),)
+    if engine.product.startswith("Colima"):
+        return (("colima", "restart", "--profile", _colima_profile(path)),)
+    if engine.product.startswith("Podman"):
+        return _podman(engine)
+    if engine.product.startswith("Docker Engine") and sys.platform == "linux":
+        return (_service(engine, path),)
+    raise _unsupported(engine, "no command is known that restarts this kind of engine")
+
+
+def run(commands: Sequence[Command]) -> None:
+    """Run them; nothing is ever asked on the terminal.
+
+    Raises:
+        Unsupported: a program is missing.
+        AccessDenied: it takes rights that we do not have.
+        EngineUnavailable: it failed, or takes too long.
+    """
+    for command in commands:
+        words = " ".join(command)
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=RUN_SECONDS
+            )
+        except FileNotFoundError as error:
+            what = f"the engine cannot be restarted: there is no program {command[0]}"
+            raise Unsupported(
+                what, why=f"it was to be restarted by `{words}`", fix="qdrant-admin config show"
+            ) from error
+        except (OSError, subprocess.SubprocessError) as error:
+            raise EngineUnavailable(f"the engine could not be restarted by `{words}`", why=str(error)) from error
+        if done.returncode:
+            said = plain((done.stderr or done.stdout).decode("utf-8", "replace").strip()) or f"code {done.returncode}"
+            if command[:2] == ("sudo", "-n"):
+                by_hand = " ".join(command).replace("sudo -n", "sudo")
+                raise AccessDenied("restarting the engine takes the rights of root", why=said, fix=by_hand)
+            raise EngineUnavailable(f"the engine could not be restarted by `{words}`", why=said, fix=words)
+
+
+def _service(engine: Engine, path: str) -> Command:
+    """Docker as a service of systemd, of the system or of one user."""
+    if not _SYSTEMD.is_dir() or shutil.which("systemctl") is None:
+        raise _unsupported(engine, "it is no service of systemd here, so nobody is known who would start it again")
+    rootless = os.environ.get("XDG_RUNTIME_DIR", "")
+    if path.startswith("/run/user/") or (rootless and path == f"{rootless}/docker.sock"):
+        return ("systemctl", "--user", "restart", "docker")
+    if path not in _SYSTEM_SOCKETS:
+        raise _unsupported(engine, f"its socket is not the one of the system's service ({path})")
+    restart = ("systemctl", "restart", "docker")
+    return restart if os.geteuid() == 0 else ("sudo", "-n", *restart)
+
+
+def _podman(engine: Engine) -> tuple[Command, ...]:
+    """Only its virtual machine can be restarted: on Linux it has no daemon on which containers depend."""
+    if sys.platform == "linux" and "machine" not in engine.address:
+        raise _unsupported(engine, "Podman has no daemon here: its containers run on whatever becomes of its service")
+    return (("podman", "machine", "stop"), ("podman", "machine", "start"))
+
+
+def _colima_profile(path: str) -> str:
+    """`.colima/NAME/docker.sock`."""
+    folder = Path(path).parent
+    return folder.name if folder.parent.name == ".colima" else "default"
+
+
+def _unsupported(engine: Engine, why: str) -> Unsupported:
+    return Unsupported(f"{engine.product} cannot be restarted from here", why=why)
+
+
+STEP = "engine"
+ENGINE_SECONDS = 180
+"""A virtual machine has to boot."""
+COMES_BACK_SECONDS = 5.0
+"""How much later than the engine a container may be back; the engine starts them before or just after it answers."""
+_LOOK_SECONDS = 0.2
+_COMES_BACK = {"always", "unless-stopped"}
+
+
+def others_running(api: "APIClient", own: str) -> tuple[str, ...]:
+    """Names of all running containers but our own."""
+    return tuple(sorted(str(one["Names"][0]).lstrip("/") for one in api.containers() if one["Id"] != own))
+
+
+def restart_engine(engine: Engine, commands: Sequence[Command], before: Mapping[str, Any], name: str) -> Events:
+    """Restart the engine, wait until it answers, and wait until the container runs again: by its restart policy, or
+    else because we start it. What belongs to others is only named when it did not come back.
+
+    Args:
+        engine: which one.
+        commands: that restart it.
+        before: what the engine said of our container.
+        name: of our container.
+
+    Raises:
+        EngineUnavailable: it could not be restarted, or does not answer afterwards.
+        NotFound: the container is gone.
+    """
+    yield StepStarted(step=STEP, title=f"restarting {engine.product} ({'; '.join(map(' '.join, commands))})")
+    begun = time.monotonic()
+    others = _others(engine, before)
+    run(commands)
+    yield from _wait_for(engine, begun)
+    yield StepFinished(step=STEP, detail=f"it answers again after {duration(time.monotonic() - begun)}")
+    yield StepStarted(step="start", title=f"waiting for {name} to come back")
+    yield from _back_again(engine, before, _settled(engine, before, name), name)
+    gone = sorted(others - _others(engine, before))
+    if gone:
+        text = f"did not come back with the engine, and were left alone: {', '.join(gone)}"
+        yield Notice(level="warning", text=text, fix=f"docker start {shlex.join(gone)}")
+
+
+def _others(engine: Engine, own: Mapping[str, Any]) -> set[str]:
+    with engine.client("look at what else runs") as api:
+        return set(others_running(api, own["Id"]))
+
+
+def _back_again(engine: Engine, before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> Events:
+    if process_state(after) in {"running", "restarting"}:
+        lived = after["State"].get("StartedAt") == before["State"].get("StartedAt")
+        policy = restart_policy(after)
+        told = "it went on all the while (live restore)" if lived else f"it came back by itself (policy {policy})"
+        yield StepFinished(step="start", detail=told)
+        return
+    with engine.client(f"start container {name}") as api:
+        api.start(after["Id"])
+    yield StepFinished(step="start", detail="it stayed down, and was started")
+    if _expected(before):
+        yield Notice(
+            level="warning",
+            text=f"{name} did not come back with the engine, though its restart policy is {restart_policy(before)}: "
+            "after an engine that was killed, Docker takes `unless-stopped` for stopped. Only `always` comes back then",
+            fix="qdrant-admin up --restart-policy always --apply",
+        )
+
+
+def _wait_for(engine: Engine, begun: float) -> Events:
+    patience = CancelToken()
+    while True:
+        try:
+            with engine.client("wait for the engine", PING_SECONDS) as api:
+                api.ping()
+                return
+        except AdminError as error:
+            waited = time.monotonic() - begun
+            if waited > ENGINE_SECONDS:
+                raise EngineUnavailable(
+                    f"the engine does not answer {duration(waited)} after it was restarted",
+                    why=error.why,
+                    fix=error.fix,
+                ) from error
+            yield Progress(step=STEP, done=int(waited), total=ENGINE_SECONDS, unit="seconds", note="it does not answer")
+        patience.wait(_LOOK_SECONDS)
+
+
+def _expected(before: Mapping[str, Any]) -> bool:
+    """Whether its policy promises that it comes back."""
+    return process_state(before) == "running" and restart_policy(before) in _COMES_BACK
+
+
+def _settled(engine: Engine, before: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The container once it runs, or once it is clear that it will not by itself."""
+    import docker.errors
+
+    patience, begun = CancelToken(), time.monotonic()
+    while True:
+        with engine.client(f"look at container {name}") as api:
+            try:
+                found: dict[str, Any] = api.inspect_container(before["Id"])
+            except docker.errors.NotFound as error:
+                raise NotFound(
+                    f"container {name} is gone since the engine was restarted", fix="docker ps -a"
+                ) from error
+        waited_enough = not _expected(before) or time.monotonic() - begun > COMES_BACK_SECONDS
+        if process_state(found) in {"running", "restarting"} or waited_enough:
+            return found
+        patience.wait(_LOOK_SECONDS)
