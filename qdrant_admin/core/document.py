@@ -1,6 +1,6 @@
-"""A report as a document: a few kinds of blocks, and how each is written in Markdown and in HTML.
+"""A report as a document: its blocks written in Markdown, and as one HTML page.
 
-The HTML page needs nothing but itself, follows the reader's light or dark, and prints well. All text is foreign here:
+The page needs nothing but itself, follows the reader's light or dark, and prints well. All text is foreign here:
 whatever a collection or a point is called means only itself in both forms.
 """
 
@@ -8,104 +8,142 @@ import html
 import re
 from dataclasses import dataclass
 
-from qdrant_admin.core.formatting import Tone
+from qdrant_admin.core import formatting
+from qdrant_admin.core.blocks import (
+    Block,
+    Blocks,
+    Code,
+    Commands,
+    Facts,
+    Heading,
+    Headline,
+    Items,
+    Paragraph,
+    Part,
+    Remark,
+    Sparkline,
+    StateWord,
+    Step,
+    Table,
+    Words,
+    parts,
+)
+from qdrant_admin.core.commands import Command, written
 from qdrant_admin.core.text import plain
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
 
 
-class Code(str):
-    """A name, a path or a command, to be copied as it is."""
-
-    __slots__ = ()
-
-
-Words = str | tuple[str, ...]
-"""Text, or pieces of it, some of which may be `Code`."""
-
-
-@dataclass(frozen=True)
-class Heading:
-    """The title of a part."""
-
-    text: Words
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    """A few sentences."""
-
-    text: Words
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Labels and values, a line each."""
-
-    rows: tuple[tuple[str, Words], ...]
-
-
-@dataclass(frozen=True)
-class Items:
-    """A list."""
-
-    rows: tuple[Words, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under a head; the columns named in `right` hold numbers."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[Words, ...], ...]
-    right: frozenset[str] = frozenset()
-
-
-Block = Heading | Paragraph | Facts | Items | Table
-
-
 @dataclass(frozen=True)
 class Document:
-    """A title that is the answer, how good that is, and what it rests on."""
+    """A state that is the answer, and what it rests on."""
 
     subject: str
     """What the answer is about, in a few words."""
-    title: str
-    tone: Tone
-    blocks: tuple[Block, ...]
+    state: str
+    """A key of `core.formatting.STATES`."""
+    blocks: Blocks
+    profile: str | None = None
+    """The one that its commands are put on."""
+
+    @property
+    def title(self) -> str:
+        """The state with its symbol."""
+        look = formatting.state(self.state)
+        return f"{look.symbol} {look.word}"
 
 
 def to_markdown(document: Document) -> str:
     """As Markdown with tables, as most places that show Markdown read it."""
-    parts = [f"# {_text(document.title)}", _text(document.subject), *(_markdown(block) for block in document.blocks)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    write = _Markdown(document.profile)
+    written_blocks = [write.block(block) for block in document.blocks]
+    return (
+        "\n\n".join(part for part in (f"# {_text(document.title)}", _text(document.subject), *written_blocks) if part)
+        + "\n"
+    )
 
 
-def _markdown(block: Block) -> str:
+def to_html(document: Document) -> str:
+    """As one page that needs nothing else."""
+    write = _Html(document.profile)
+    return _PAGE.format(
+        subject=html.escape(plain(document.subject)),
+        title=html.escape(plain(document.title)),
+        tone=formatting.state(document.state).tone,
+        body="\n".join(write.block(block) for block in document.blocks),
+        style=_STYLE,
+    )
+
+
+def _resolved(part: Part, profile: str | None) -> str:
+    """A piece as text; what is to be copied as it is stays `Code`."""
+    match part:
+        case StateWord():
+            return formatting.state(part.key).text().replace(" ", "\u00a0")
+        case Sparkline():
+            return formatting.sparkline(part.values)
+        case Command():
+            return Code(written(part, profile))
+        case _:
+            return part
+
+
+def _step(step: Step) -> Words:
+    if not step.command:
+        return step.says
+    return f"{step.says}: ", step.command if isinstance(step.command, Command) else Code(step.command)
+
+
+def _remark(remark: Remark) -> Words:
+    title: Words = f"{remark.title}: " if remark.title else ""
+    fix: Words = (
+        ("; do now: ", Code(remark.command) if isinstance(remark.command, str) else remark.command)
+        if remark.command
+        else ""
+    )
+    return (f"{formatting.state(remark.level).symbol} ", *parts(title), *parts(remark.text), *parts(fix))
+
+
+def _basic(block: Block) -> Heading | Paragraph | Facts | Items | Table:
+    """What only screens draw in a way of its own is a list or a paragraph here."""
     match block:
-        case Heading():
-            return f"## {_inline(block.text)}"
-        case Paragraph():
-            return _inline(block.text)
-        case Facts():
-            return "\n".join(f"- **{_text(label)}**: {_inline(value)}" for label, value in block.rows)
-        case Items():
-            return "\n".join(f"- {_inline(row)}" for row in block.rows)
-        case Table():
-            rules = ["---:" if title in block.right else "---" for title in block.head]
-            head = [_text(title) for title in block.head]
-            rows = [head, rules, *([_cell(value) for value in row] for row in block.rows)]
-            return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        case Headline():
+            return Paragraph(block.text)
+        case Commands():
+            return Items(tuple(_step(step) for step in block.steps))
+        case Remark():
+            return Items((_remark(block),))
+        case _:
+            return block
 
 
-def _inline(words: Words) -> str:
-    return "".join(_fenced(part) if isinstance(part, Code) else _text(part) for part in _parts(words))
+class _Markdown:
+    def __init__(self, profile: str | None) -> None:
+        self._profile = profile
 
+    def block(self, block: Block) -> str:
+        match _basic(block):
+            case Heading(text):
+                return f"## {self._inline(text)}"
+            case Paragraph(text):
+                return self._inline(text)
+            case Facts(facts):
+                return "\n".join(f"- **{_text(label)}**: {self._inline(value)}" for label, value in facts)
+            case Items(rows):
+                return "\n".join(f"- {self._inline(row)}" for row in rows)
+            case Table(head, cells, right):
+                rules = ["---:" if title in right else "---" for title in head]
+                lines = [[_text(title) for title in head], rules, *([self._cell(v) for v in row] for row in cells)]
+                return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
-def _cell(words: Words) -> str:
-    """As `_inline`, where a bar within a fence would end the cell all the same."""
-    fenced = (_fenced(part).replace("|", "\\|") if isinstance(part, Code) else _text(part) for part in _parts(words))
-    return "".join(fenced)
+    def _inline(self, words: Words) -> str:
+        found = (_resolved(part, self._profile) for part in parts(words))
+        return "".join(_fenced(part) if isinstance(part, Code) else _text(part) for part in found)
+
+    def _cell(self, words: Words) -> str:
+        """As `_inline`, where a bar within a fence would end the cell all the same."""
+        found = (_resolved(part, self._profile) for part in parts(words))
+        return "".join(_fenced(part).replace("|", "\\|") if isinstance(part, Code) else _text(part) for part in found)
 
 
 def _text(value: str) -> str:
@@ -121,41 +159,39 @@ def _fenced(value: str) -> str:
     return f"{fence}{blank}{shown}{blank}{fence}"
 
 
-def _parts(words: Words) -> tuple[str, ...]:
-    return (words,) if isinstance(words, str) else words
+class _Html:
+    def __init__(self, profile: str | None) -> None:
+        self._profile = profile
 
+    def block(self, block: Block) -> str:
+        match _basic(block):
+            case Heading(text):
+                return f"<h2>{self._safe(text)}</h2>"
+            case Paragraph(text):
+                return f"<p>{self._safe(text)}</p>"
+            case Facts(facts):
+                rows = "".join(f"<dt>{self._safe(label)}</dt><dd>{self._safe(value)}</dd>" for label, value in facts)
+                return f"<dl>{rows}</dl>"
+            case Items(rows):
+                return f"<ul>{''.join(f'<li>{self._safe(row)}</li>' for row in rows)}</ul>"
+            case Table() as table:
+                return self._table(table)
 
-def to_html(document: Document) -> str:
-    """As one page that needs nothing else."""
-    body = "\n".join(_html(block) for block in document.blocks)
-    subject, title = _safe(document.subject), _safe(document.title)
-    return _PAGE.format(subject=subject, title=title, tone=document.tone, body=body, style=_STYLE)
+    def _table(self, block: Table) -> str:
+        kinds = [' class="right"' if title in block.right else "" for title in block.head]
+        head = "".join(f"<th{kind}>{self._safe(title)}</th>" for kind, title in zip(kinds, block.head, strict=True))
+        rows = "".join(
+            f"<tr>{''.join(f'<td{kind}>{self._safe(v)}</td>' for kind, v in zip(kinds, row, strict=True))}</tr>"
+            for row in block.rows
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
-
-def _html(block: Block) -> str:
-    match block:
-        case Heading():
-            return f"<h2>{_safe(block.text)}</h2>"
-        case Paragraph():
-            return f"<p>{_safe(block.text)}</p>"
-        case Facts():
-            rows = "".join(f"<dt>{_safe(label)}</dt><dd>{_safe(value)}</dd>" for label, value in block.rows)
-            return f"<dl>{rows}</dl>"
-        case Items():
-            return f"<ul>{''.join(f'<li>{_safe(row)}</li>' for row in block.rows)}</ul>"
-        case Table():
-            kinds = [' class="right"' if title in block.right else "" for title in block.head]
-            head = "".join(f"<th{kind}>{_safe(title)}</th>" for kind, title in zip(kinds, block.head, strict=True))
-            rows = "".join(
-                f"<tr>{''.join(f'<td{kind}>{_safe(v)}</td>' for kind, v in zip(kinds, row, strict=True))}</tr>"
-                for row in block.rows
-            )
-            return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _safe(words: Words) -> str:
-    safe = ((isinstance(part, Code), html.escape(plain(part))) for part in _parts(words))
-    return "".join(f"<code>{part}</code>" if code else part for code, part in safe)
+    def _safe(self, words: Words) -> str:
+        found = (_resolved(part, self._profile) for part in parts(words))
+        return "".join(
+            f"<code>{html.escape(plain(part))}</code>" if isinstance(part, Code) else html.escape(plain(part))
+            for part in found
+        )
 
 
 _PAGE = """<!doctype html>

@@ -3,7 +3,12 @@
 A report is frozen, JSON-able and complete: `--json` prints it, the history keeps it, the TUI draws it.
 """
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from qdrant_admin.core.blocks import Blocks, Step
 
 
 class Frozen(BaseModel):
@@ -28,3 +33,13 @@ class Report(Frozen):
     def summary(self) -> str:
         """One line for the history and for a toast, without the verdict itself."""
         return ""
+
+    def blocks(self) -> "Blocks":
+        """What people are shown of it, the answer first; by default every field on a line."""
+        from qdrant_admin.core.blocks import fields
+
+        return fields(self.model_dump(mode="json"))
+
+    def next_step(self) -> "Step | None":
+        """What most people want to do next; None where there is nothing to suggest."""
+        return None

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from qdrant_admin.core import formatting
-from qdrant_admin.core.document import Block, Code, Document, Facts, Heading, Items, Paragraph, Table, Words
+from qdrant_admin.core.blocks import Block, Code, Facts, Heading, Items, Paragraph, Table, Words
+from qdrant_admin.core.document import Document
 from qdrant_admin.migration import tell
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport
 
@@ -17,14 +18,13 @@ def document(report: MigrationReport, *, when: datetime | None = None) -> Docume
         report: what a migration left behind.
         when: its beginning, where it is known.
     """
-    verdict = formatting.state(report.verdict)
     blocks: list[Block] = [Paragraph(tell.sentence(report)), _facts(report, when)]
     blocks += [_table(report)] if report.collections else []
     for one in report.collections:
         blocks += _details(one)
     blocks += _rejects(report) + _next(report)
     subject = f"migration into {report.target}"
-    return Document(subject=subject, title=f"{verdict.symbol} {verdict.word}", tone=verdict.tone, blocks=tuple(blocks))
+    return Document(subject=subject, state=report.verdict, blocks=tuple(blocks))
 
 
 def _facts(report: MigrationReport, when: datetime | None) -> Facts:

@@ -1,7 +1,8 @@
 """The report of a check as a document to keep or to hand on: the verdict first, then what it rests on."""
 
 from qdrant_admin.core import formatting
-from qdrant_admin.core.document import Block, Code, Document, Facts, Heading, Items, Paragraph, Table, Words
+from qdrant_admin.core.blocks import Block, Code, Facts, Heading, Items, Paragraph, Table, Words
+from qdrant_admin.core.document import Document
 from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, Side, VerifyReport
 from qdrant_admin.persistence.words import DONE, crash_sentence, sentence
 
@@ -10,7 +11,6 @@ def certificate(report: VerifyReport | CrashReport) -> Document:
     """Everything that a report says, for people."""
     if isinstance(report, CrashReport):
         return _of_crash_test(report)
-    verdict = formatting.state(report.verdict)
     blocks: list[Block] = [Paragraph(sentence(report)), _facts(report)]
     blocks += _rounds(report)
     blocks += [Heading("Collections"), _collections(report.collections)] if report.collections else []
@@ -20,7 +20,7 @@ def certificate(report: VerifyReport | CrashReport) -> Document:
     blocks += [Heading("Aliases"), Items(report.aliases)] if report.aliases else []
     blocks += _phases(report)
     subject = f"restart and verify, profile {report.profile}"
-    return Document(subject=subject, title=f"{verdict.symbol} {verdict.word}", tone=verdict.tone, blocks=tuple(blocks))
+    return Document(subject=subject, state=report.verdict, blocks=tuple(blocks))
 
 
 def _facts(report: VerifyReport) -> Facts:
@@ -107,13 +107,12 @@ _FIGURES = frozenset({"acknowledged", "unanswered", "lost", "ready after"})
 
 
 def _of_crash_test(report: CrashReport) -> Document:
-    verdict = formatting.state(report.verdict)
     blocks: list[Block] = [Paragraph(crash_sentence(report)), _crash_facts(report)]
     blocks += [Heading("Lost"), _losses(report)] if report.losses else []
     blocks += [Heading("Crash by crash"), _cycles(report)] if report.cycles else []
     blocks += [Heading("Canary collections that are left"), Items(report.left)] if report.left else []
     subject = f"crash test, profile {report.profile}"
-    return Document(subject=subject, title=f"{verdict.symbol} {verdict.word}", tone=verdict.tone, blocks=tuple(blocks))
+    return Document(subject=subject, state=report.verdict, blocks=tuple(blocks))
 
 
 def _crash_facts(report: CrashReport) -> Facts:
