@@ -177,7 +177,7 @@ def logs(call: Call, follow: bool, tail: int) -> None:
       qdrant-admin logs -f
     """
     from qdrant_admin.core.text import plain
-    from qdrant_admin.lifecycle.watch import logs as operation
+    from qdrant_admin.lifecycle.logs import logs as operation
 
     ws = call.workspace()
     kept: list[str] = []
@@ -202,7 +202,7 @@ def stats(call: Call) -> None:
     Examples:
       qdrant-admin stats
     """
-    from qdrant_admin.lifecycle.watch import stats as operation
+    from qdrant_admin.lifecycle.logs import stats as operation
 
     call.finish(operation(call.workspace()))
 
@@ -219,7 +219,7 @@ def env(call: Call, shell: Any, reveal: bool) -> None:
       eval "$(qdrant-admin env --reveal)"
       qdrant-admin env --shell dotenv >> .env
     """
-    from qdrant_admin.lifecycle.environment import lines
+    from qdrant_admin.lifecycle.env import lines
 
     result = lines(call.workspace(), shell=shell, reveal=reveal)
     if call.as_json:

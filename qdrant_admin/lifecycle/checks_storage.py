@@ -4,8 +4,8 @@ from qdrant_admin.config import places
 from qdrant_admin.config.profile import DEFAULT_PROFILE
 from qdrant_admin.core.commands import on_profile
 from qdrant_admin.core.formatting import size
-from qdrant_admin.lifecycle.attention import NEARLY_FULL_BELOW, WRITES_REFUSED_BELOW
 from qdrant_admin.lifecycle.facts import Facts
+from qdrant_admin.lifecycle.findings import NEARLY_FULL_BELOW, WRITES_REFUSED_BELOW
 from qdrant_admin.lifecycle.first_run import free_bytes
 from qdrant_admin.lifecycle.reports import Check, CheckStatus
 

@@ -7,7 +7,7 @@ from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events, Finished, Outcome, StepFinished, StepStarted
 from qdrant_admin.lifecycle.checks import CHECKS
 from qdrant_admin.lifecycle.facts import Facts
-from qdrant_admin.lifecycle.observe import observe
+from qdrant_admin.lifecycle.observation import observe
 from qdrant_admin.lifecycle.reports import Check, CheckStatus, DoctorReport
 from qdrant_admin.lifecycle.status import report_of
 from qdrant_admin.state.history import recorded

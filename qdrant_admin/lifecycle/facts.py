@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from qdrant_admin.lifecycle.commands import command
-from qdrant_admin.lifecycle.observe import Observation
+from qdrant_admin.lifecycle.observation import Observation
 from qdrant_admin.lifecycle.reports import StatusReport
 from qdrant_admin.workspace import Workspace
 

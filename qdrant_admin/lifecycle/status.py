@@ -4,8 +4,8 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from qdrant_admin.config.settings import Settings
-from qdrant_admin.lifecycle.attention import attention
-from qdrant_admin.lifecycle.observe import Observation, observe
+from qdrant_admin.lifecycle.findings import attention
+from qdrant_admin.lifecycle.observation import Observation, observe
 from qdrant_admin.lifecycle.reports import Attention, StatusReport
 from qdrant_admin.server.runtime import RuntimeState, Storage
 from qdrant_admin.workspace import Workspace

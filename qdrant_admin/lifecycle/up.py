@@ -5,9 +5,9 @@ import time
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import PortTaken, Refused
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
-from qdrant_admin.lifecycle.attention import no_key
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
+from qdrant_admin.lifecycle.findings import no_key
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.reports import StatusReport, UpReport
 from qdrant_admin.lifecycle.status import status

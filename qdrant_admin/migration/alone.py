@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.locks import Held, holding, is_held
-from qdrant_admin.lifecycle.stopped import lock_of
+from qdrant_admin.state.resumable_runs import migration_lock
 
 
 @contextlib.contextmanager
@@ -17,7 +17,7 @@ def alone(run: str) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(holding(lock_of(run)))
+            stack.enter_context(holding(migration_lock(run)))
         except Held as error:
             raise Refused(f"run {run} is going on in another process", fix="qdrant-admin history list") from error
         yield
@@ -25,4 +25,4 @@ def alone(run: str) -> Iterator[None]:
 
 def is_running(run: str) -> bool:
     """Whether a process holds that run now."""
-    return is_held(lock_of(run))
+    return is_held(migration_lock(run))

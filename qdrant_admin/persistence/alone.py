@@ -5,7 +5,7 @@ import contextlib
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.locks import Held, holding
-from qdrant_admin.lifecycle.pending import lock_of
+from qdrant_admin.state.resumable_runs import check_lock
 from qdrant_admin.workspace import Workspace
 
 
@@ -17,7 +17,7 @@ def alone(ws: Workspace, events: Events) -> Events:
     """
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(holding(lock_of(ws.settings.name)))
+            stack.enter_context(holding(check_lock(ws.settings.name)))
         except Held as error:
             raise Refused(
                 "another check of this server is going on",

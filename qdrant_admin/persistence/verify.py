@@ -11,10 +11,9 @@ from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, 
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.lifecycle import pending
 from qdrant_admin.lifecycle.commands import command
-from qdrant_admin.lifecycle.interrupting import others_interrupted, others_words
 from qdrant_admin.lifecycle.ready import wait_ready
+from qdrant_admin.lifecycle.restart import others_interrupted, others_words
 from qdrant_admin.persistence.alone import alone
 from qdrant_admin.persistence.baseline import against, with_baseline, worse
 from qdrant_admin.persistence.fingerprints import Survey, barrier, moved, read_counters, take
@@ -24,7 +23,7 @@ from qdrant_admin.persistence.reports import FreshCheck, Phase, Round, VerifyOpt
 from qdrant_admin.persistence.verdict import Judgement, judge, likely_cause, with_fresh, without_after
 from qdrant_admin.server.decode import decode_log, latest_start
 from qdrant_admin.server.runtime import Diagnosis, RestartMethod, RuntimeState
-from qdrant_admin.state import canaries
+from qdrant_admin.state import canaries, resumable_runs
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
@@ -71,7 +70,7 @@ def finish(ws: Workspace, *, cancel: CancelToken) -> Events:
     Raises:
         NotFound: no check of this profile was cut off.
     """
-    kept = pending.pending(ws.store, ws.settings.name)
+    kept = resumable_runs.interrupted_check(ws.store, ws.settings.name)
     if kept is None:
         raise NotFound(
             f"no check of profile {ws.settings.name} was cut off", fix=command(ws.settings, "verify --how kill")
@@ -86,7 +85,7 @@ def finish(ws: Workspace, *, cancel: CancelToken) -> Events:
     options = VerifyOptions(how="none", collections=earlier.chosen, baseline=earlier)
     for event in verify(ws, options, cancel=cancel):
         if isinstance(event, Finished) and event.report.verdict_word != "inconclusive":
-            pending.forget(ws.store, ws.settings.name)
+            resumable_runs.forget_check(ws.store, ws.settings.name)
         yield event
 
 
@@ -128,14 +127,14 @@ class _Check:
                 yield from self._all_rounds(state)
             finally:  # a process that is killed does not come by here
                 if not self._gave_up and self._options.how != "none":  # a mere look ends no other check
-                    pending.forget(self._ws.store, self._ws.settings.name)
+                    resumable_runs.forget_check(self._ws.store, self._ws.settings.name)
 
     def _keep_first_look(self, state: RuntimeState) -> None:
         """So that `finish` can compare with it, should there be no second look."""
         if self._options.how != "none":
             judgement = Judgement("inconclusive", "it was cut off before its second look", without_after(self._before))
             report = self._report(state, judgement, fix=command(self._ws.settings, "verify --finish"))
-            pending.remember(self._ws.store, self._ws.settings.name, to_json(report))
+            resumable_runs.keep_first_scan(self._ws.store, self._ws.settings.name, to_json(report))
 
     def _all_rounds(self, state: RuntimeState) -> Events:
         for how in self._ways(state):

@@ -146,7 +146,7 @@ class Services:
 
     def stats(self) -> "StatsReport":
         """One sample of what the server costs."""
-        from qdrant_admin.lifecycle.watch import stats
+        from qdrant_admin.lifecycle.logs import stats
 
         return stats(self.workspace)
 
@@ -160,7 +160,7 @@ class Services:
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
         """Batches of the server's log lines; with `follow` until cancelled."""
-        from qdrant_admin.lifecycle.watch import logs
+        from qdrant_admin.lifecycle.logs import logs
 
         return logs(self.workspace, tail=tail, follow=follow, cancel=cancel)
 
@@ -216,7 +216,7 @@ class Services:
 
     def environment(self) -> list[str]:
         """Lines for an application's environment, with the key."""
-        from qdrant_admin.lifecycle.environment import lines
+        from qdrant_admin.lifecycle.env import lines
 
         return lines(self.workspace, reveal=True)
 

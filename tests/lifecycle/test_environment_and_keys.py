@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from qdrant_admin.config.secrets import read_key
 from qdrant_admin.core.errors import Refused, Unsupported
-from qdrant_admin.lifecycle.environment import Shell, lines
+from qdrant_admin.lifecycle.env import Shell, lines
 from qdrant_admin.lifecycle.keys import add_key, ensure
 from qdrant_admin.workspace import Workspace
 from tests.lifecycle.conftest import Opens

@@ -14,11 +14,11 @@ from qdrant_admin.core.events import Finished, Notice
 from qdrant_admin.lifecycle.adopt import adopt
 from qdrant_admin.lifecycle.doctor import doctor
 from qdrant_admin.lifecycle.first_run import survey
+from qdrant_admin.lifecycle.logs import logs
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.reports import DoctorReport
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
-from qdrant_admin.lifecycle.watch import logs
 from qdrant_admin.workspace import Workspace
 from tests.lifecycle.conftest import Opens
 from tests.support.real import Server, binary, free_port

@@ -8,7 +8,7 @@ from qdrant_admin.core.errors import AccessDenied, Failed
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.lifecycle.doctor import _isolated
 from qdrant_admin.lifecycle.facts import Facts
-from qdrant_admin.lifecycle.observe import Observation
+from qdrant_admin.lifecycle.observation import Observation
 from qdrant_admin.lifecycle.reports import Check, StatusReport
 from qdrant_admin.lifecycle.status import report_of
 from qdrant_admin.server.health import Probe, probe

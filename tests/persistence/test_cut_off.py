@@ -10,13 +10,13 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, NotFound, Refused
 from qdrant_admin.core.events import Finished, StepFinished, StepStarted
-from qdrant_admin.lifecycle import pending
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.persistence.fingerprints import Survey
 from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import finish, verify
+from qdrant_admin.state import resumable_runs
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import drain, fill, prove
 
@@ -91,7 +91,7 @@ def test_a_loss_behind_the_cut_is_found(ws: Workspace) -> None:
 def test_a_check_that_ended_or_was_cancelled_leaves_nothing_to_finish(ws: Workspace) -> None:
     fill(ws)
     prove(ws, "kill")
-    assert pending.pending(ws.store, ws.settings.name) is None
+    assert resumable_runs.interrupted_check(ws.store, ws.settings.name) is None
     cancel = CancelToken()
 
     def run() -> None:
@@ -101,7 +101,7 @@ def test_a_check_that_ended_or_was_cancelled_leaves_nothing_to_finish(ws: Worksp
 
     with pytest.raises(Cancelled):
         run()
-    assert pending.pending(ws.store, ws.settings.name) is None
+    assert resumable_runs.interrupted_check(ws.store, ws.settings.name) is None
 
 
 def test_a_server_that_did_not_come_back_can_be_compared_later(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,5 +125,5 @@ def test_two_checks_of_one_server_do_not_meet(ws: Workspace, tmp_path: Path) -> 
             with pytest.raises(Refused, match="another check"):
                 drain(verify(ws, VerifyOptions(how="kill"), cancel=CancelToken()))
             refused = True
-            assert pending.pending(ws.store, ws.settings.name) is None, "it is at work, not cut off"
+            assert resumable_runs.interrupted_check(ws.store, ws.settings.name) is None, "it is at work, not cut off"
     assert refused

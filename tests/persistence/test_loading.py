@@ -7,12 +7,13 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import ServerNotReady
 from qdrant_admin.core.events import Event, Events, Progress, StepFinished, StepStarted
-from qdrant_admin.lifecycle import load_watch, starts
+from qdrant_admin.lifecycle import load_watch
 from qdrant_admin.lifecycle.load_watch import LoadWatch
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.server import health
 from qdrant_admin.server.loading import Load, loads
 from qdrant_admin.server.runtime import ServerRuntime
+from qdrant_admin.state import startup_history
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill
 
@@ -61,7 +62,7 @@ def test_every_collection_is_told_with_its_time_and_from_the_second_start_on_wit
     assert set(told) == {"memories", "other"}
     assert all(event.done == event.total and event.note.startswith("loaded in") for event in told.values())
     assert [event.step for event in events if isinstance(event, StepStarted)].count("load") == 1
-    usual = starts.usual_seconds(ws.store, ws.settings.name)
+    usual = startup_history.usual_seconds(ws.store, ws.settings.name)
     assert set(usual) == {"", "memories", "other"}
     assert all(seconds > 0 for seconds in usual.values())
     again = list(restart(ws, "kill", cancel=CancelToken()))
@@ -80,7 +81,7 @@ def test_a_long_wait_names_the_collection_that_it_is_for(ws: Workspace, monkeypa
     )
     monkeypatch.setattr(load_watch, "loads", lambda *_: seen)
     monkeypatch.setattr(load_watch, "LOOK_EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(starts, "usual_seconds", lambda *_: {"large": 60.0, starts.WHOLE: 90.0})
+    monkeypatch.setattr(startup_history, "usual_seconds", lambda *_: {"large": 60.0, startup_history.WHOLE: 90.0})
 
     def wait() -> Events:
         yield Progress(step="answer", done=9, total=120, unit="seconds", note="REST does not answer yet")
@@ -100,8 +101,8 @@ def test_a_long_wait_names_the_collection_that_it_is_for(ws: Workspace, monkeypa
 
 def test_the_forecast_forgets_what_is_long_ago_and_collections_that_are_gone(shared_workspace: Workspace) -> None:
     for seconds in (100.0, *[1.0] * 10):
-        starts.remember(shared_workspace.store, "elsewhere", {"memories": seconds})
-    assert starts.usual_seconds(shared_workspace.store, "elsewhere") == {"memories": 1.0}
-    assert starts.usual_seconds(shared_workspace.store, "nowhere") == {}
-    starts.remember(shared_workspace.store, "elsewhere", {"notes": 2.0})
-    assert starts.usual_seconds(shared_workspace.store, "elsewhere") == {"notes": 2.0}
+        startup_history.remember(shared_workspace.store, "elsewhere", {"memories": seconds})
+    assert startup_history.usual_seconds(shared_workspace.store, "elsewhere") == {"memories": 1.0}
+    assert startup_history.usual_seconds(shared_workspace.store, "nowhere") == {}
+    startup_history.remember(shared_workspace.store, "elsewhere", {"notes": 2.0})
+    assert startup_history.usual_seconds(shared_workspace.store, "elsewhere") == {"notes": 2.0}

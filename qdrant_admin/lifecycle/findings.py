@@ -6,9 +6,9 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AccessDenied, AdminError
 from qdrant_admin.core.formatting import counted, size
 from qdrant_admin.lifecycle.commands import command
-from qdrant_admin.lifecycle.observe import Observation
+from qdrant_admin.lifecycle.observation import Observation
 from qdrant_admin.lifecycle.reports import Attention
-from qdrant_admin.lifecycle.stopped import StoppedMigration
+from qdrant_admin.state.resumable_runs import InterruptedMigration
 
 WRITES_REFUSED_BELOW = 128 * 1024**2
 """Qdrant refuses writes and deletes when less than twice its WAL capacity (64 MiB by default) is free."""
@@ -145,11 +145,11 @@ def _safety(settings: Settings, seen: Observation) -> Iterator[Attention]:
 
 
 def _unfinished(settings: Settings, seen: Observation) -> Iterator[Attention]:
-    if seen.unfinished_check is not None:
-        began = f"{seen.unfinished_check.astimezone():%Y-%m-%d %H:%M}"
+    if seen.interrupted_check is not None:
+        began = f"{seen.interrupted_check.astimezone():%Y-%m-%d %H:%M}"
         text = f"the check of {began} was cut off before its second look, so it has proven nothing yet"
         yield Attention(level="warn", text=text, fix=command(settings, "verify --finish"), action="finish_check")
-    stopped, names = seen.stopped_migrations, {found.name for found in seen.collections or ()}
+    stopped, names = seen.interrupted_migrations, {found.name for found in seen.collections or ()}
     for one in stopped:
         held = [name for name in one.held if name in names]
         if held:
@@ -161,7 +161,7 @@ def _unfinished(settings: Settings, seen: Observation) -> Iterator[Attention]:
         yield Attention(level="warn", text=text, fix=_resume(settings, stopped[0]), action="migrate")
 
 
-def _resume(settings: Settings, one: StoppedMigration) -> str:
+def _resume(settings: Settings, one: InterruptedMigration) -> str:
     return command(settings, f"migrate --resume {one.run}")
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.lifecycle.pending import pending
-from qdrant_admin.lifecycle.stopped import StoppedMigration, stopped_migrations
 from qdrant_admin.server.runtime import Capabilities, Change, RuntimeKind, RuntimeState
+from qdrant_admin.state.resumable_runs import InterruptedMigration, interrupted_check, interrupted_migrations
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,9 +29,9 @@ class Observation:
     changes: tuple[Change, ...] = ()
     probe: "Probe | None" = None
     collections: "tuple[CollectionInfo, ...] | None" = None
-    unfinished_check: datetime | None = None
-    """When a check began that was cut off between its two looks."""
-    stopped_migrations: tuple[StoppedMigration, ...] = ()
+    interrupted_check: datetime | None = None
+    """When a check began that was interrupted between its two scans."""
+    interrupted_migrations: tuple[InterruptedMigration, ...] = ()
     """Into this server, the latest first."""
     troubles: dict[str, AdminError] = field(default_factory=dict)
     """Part (`runtime`, `changes`, `collections`) to why it could not be looked at."""
@@ -65,12 +64,14 @@ def observe(ws: Workspace) -> Observation:
     settings = ws.settings
     asked = settings.profile.runtime
     seen = Observation("docker" if asked == "auto" else asked, settings.endpoint)
-    cut_off = seen.look("history", lambda: pending(ws.store, settings.name))
-    seen.unfinished_check = cut_off.at if cut_off else None
+    check = seen.look("history", lambda: interrupted_check(ws.store, settings.name))
+    seen.interrupted_check = check.at if check else None
     runtime = seen.look("runtime", lambda: ws.runtime)
     if runtime is not None:
         seen.kind, seen.endpoint, seen.capabilities = runtime.kind, runtime.endpoint, runtime.capabilities
-        seen.stopped_migrations = seen.look("history", lambda: stopped_migrations(ws.store, seen.endpoint.url)) or ()
+        seen.interrupted_migrations = (
+            seen.look("history", lambda: interrupted_migrations(ws.store, seen.endpoint.url)) or ()
+        )
         seen.state = seen.look("runtime", runtime.inspect)
         if seen.state is not None and seen.state.state != "absent" and seen.state.ours is not False:
             seen.changes = tuple(seen.look("changes", runtime.differences) or ())
