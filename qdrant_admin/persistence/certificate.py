@@ -109,6 +109,7 @@ _FIGURES = frozenset({"acknowledged", "unanswered", "lost", "ready after"})
 def _of_crash_test(report: CrashReport) -> Document:
     blocks: list[Block] = [Paragraph(crash_sentence(report)), _crash_facts(report)]
     blocks += [Heading("Lost"), _losses(report)] if report.losses else []
+    blocks += [Heading("Writers that failed"), Items(report.failed_writers)] if report.failed_writers else []
     blocks += [Heading("Crash by crash"), _cycles(report)] if report.cycles else []
     blocks += [Heading("Canary collections that are left"), Items(report.left)] if report.left else []
     subject = f"crash test, profile {report.profile}"

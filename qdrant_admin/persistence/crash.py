@@ -10,20 +10,20 @@ import random
 import secrets
 import statistics
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, Cancelled
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, duration
-from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.ready import wait_ready
-from qdrant_admin.persistence.alone import alone
-from qdrant_admin.persistence.fingerprints import barrier
-from qdrant_admin.persistence.preconditions import check_health, check_server
-from qdrant_admin.persistence.reports import CrashLoss, CrashOptions, CrashReport, Cycle, VerifyOptions
-from qdrant_admin.persistence.workload import SPEC, Crowd, Loss, NameWriter, PointWriter, Writer, names_of
+from qdrant_admin.persistence.fingerprints import wait_for_wal
+from qdrant_admin.persistence.preconditions import alone, check_health, check_server
+from qdrant_admin.persistence.reports import CrashLoss, CrashOptions, CrashReport, Cycle, Verdict, VerifyOptions
+from qdrant_admin.persistence.workload import SPEC, NameWriter, PointWriter, Writer, Writers, names_of
 from qdrant_admin.server.runtime import RestartMethod
 from qdrant_admin.state import canaries
 from qdrant_admin.state.history import recorded
@@ -46,12 +46,41 @@ def crash_test(ws: Workspace, options: CrashOptions, *, cancel: CancelToken) -> 
     return recorded(ws.store, "crash-test", ws.settings.name, alone(ws, _Test(ws, options, cancel).run()))
 
 
+class Outcome(NamedTuple):
+    """What a test came to, and why."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+def outcome(*, acknowledged: int, lost: int, failed_writers: Sequence[str], trouble: str = "") -> Outcome:
+    """The verdict. Only a test that has acknowledged changes, and whose writers all worked until the crash, proves
+    anything; a loss that was seen is a loss whatever else went wrong.
+
+    Args:
+        acknowledged: changes that the server has acknowledged.
+        lost: those of them that were gone.
+        failed_writers: writers that ended for another reason than the crash, in words.
+        trouble: what ended the test before its time.
+    """
+    if lost:
+        return Outcome("lost", trouble)
+    if trouble:
+        return Outcome("inconclusive", trouble)
+    if failed_writers:
+        return Outcome("inconclusive", f"a writer failed while the server was up: {failed_writers[0]}")
+    if not acknowledged:
+        return Outcome("inconclusive", "the server acknowledged no change, so there was nothing to lose")
+    return Outcome("persisted")
+
+
 class _Test:
     """One run: its writers, and what it has seen so far."""
 
     def __init__(self, ws: Workspace, options: CrashOptions, cancel: CancelToken) -> None:
         self._ws, self._options, self._cancel = ws, options, cancel
         self._at, self._begun = datetime.now(UTC), time.monotonic()
+        self._url = ws.runtime.endpoint.url
         self._rng = random.Random(options.seed)  # noqa: S311 # moments and choices, no secret
         self._prefix = f"{canaries.PREFIX}{secrets.token_hex(4)}"
         self._names = names_of(self._prefix)
@@ -61,12 +90,13 @@ class _Test:
         ]
         self._writers.append(NameWriter(self._names, random.Random(self._rng.random())))  # noqa: S311
         self._cycles: list[Cycle] = []
-        self._losses: list[Loss] = []
+        self._losses: list[CrashLoss] = []
+        self._failed_writers: list[str] = []
         self._lost = 0
         self._version = ""
 
     def run(self) -> Events:
-        """The whole story."""
+        """Check, prepare, crash again and again, and clean up whatever happens."""
         yield StepStarted(step="check", title="looking at the server")
         state = check_server(self._ws, VerifyOptions(how="kill"))
         yield StepFinished(step="check", detail=f"{state.name}, {state.state}")
@@ -86,7 +116,7 @@ class _Test:
         finally:
             left = self._clean()
         if trouble is not None:
-            yield Notice(level="error", text=str(trouble), fix=trouble.fix)
+            yield Notice(level="error", text=str(trouble), fix=trouble.fix_on(self._ws.settings.name))
         if left:
             text = f"canary collections are left: {', '.join(left)}; the next test removes them"
             yield Notice(level="warning", text=text)
@@ -95,7 +125,7 @@ class _Test:
     def _prepare(self) -> Generator[Event, None, None]:
         with self._ws.database() as database:
             self._version = database.server().version
-            yield from barrier(database, "barrier")
+            yield from wait_for_wal(database)
             canaries.remove(self._ws.store, database.delete_collection, self._url)
             canaries.remember(self._ws.store, self._url, (self._prefix, *self._names))
             database.create_collection(self._prefix, SPEC)
@@ -110,20 +140,27 @@ class _Test:
             yield Progress(step=STEP, done=number + 1, total=self._options.cycles, unit="steps", note=note)
         self._cycle("graceful")  # what survived a crash must survive an orderly stop as well
         yield PartDone(part=self._cycles[-1])
-        yield StepFinished(step=STEP, outcome="failed" if self._lost else "ok", detail=self._words())
+        acknowledged, unanswered = self._counts()
+        detail = (
+            f"{counted(acknowledged, 'change')} acknowledged, {self._lost} lost, {unanswered} unanswered at the crash"
+        )
+        good = self._outcome().verdict == "persisted"
+        yield StepFinished(step=STEP, outcome="ok" if good else "failed", detail=detail)
 
     def _cycle(self, how: RestartMethod) -> None:
         unheard = CancelToken()
         acknowledged, unanswered = self._counts()
-        crowd = Crowd(self._writers, self._ws.database)
+        writers = Writers(self._writers, self._ws.database)
         try:
             unheard.wait(self._rng.uniform(*WRITES_FOR))
             if how == "graceful":  # a server that is asked to end waits half a minute for whoever goes on writing
-                crowd.end()
+                writers.stop()
+            writers.expect_crash()
             begun = time.monotonic()
             _drain(self._ws.runtime.restart(how, unheard))
         finally:
-            crowd.end()
+            writers.stop()
+            self._failed_writers += writers.failures[: _SHOWN - len(self._failed_writers)]
         _drain(wait_ready(self._ws, cancel=unheard))
         check_health(self._ws)
         recovery = time.monotonic() - begun
@@ -140,12 +177,12 @@ class _Test:
         )
 
     def _look(self) -> int:
-        """How much is not as it was acknowledged."""
-        found: list[Loss] = []
+        """Compare with what is there; returns how much is not as it was acknowledged."""
+        found: list[CrashLoss] = []
         with self._ws.database() as database:
             there = self._prefix in database.names()
             if not there:
-                found.append(Loss(f"collection {self._prefix}", "there", "absent"))
+                found.append(CrashLoss(what=f"collection {self._prefix}", acknowledged="there", found="absent"))
             for writer in self._writers:
                 found += writer.losses(database) if there or isinstance(writer, NameWriter) else ()
             if not there:
@@ -174,35 +211,32 @@ class _Test:
         except AdminError:
             return [self._prefix]
 
-    @property
-    def _url(self) -> str:
-        return self._ws.runtime.endpoint.url
-
-    def _words(self) -> str:
-        acknowledged, unanswered = self._counts()
-        return (
-            f"{counted(acknowledged, 'change')} acknowledged, {self._lost} lost, {unanswered} unanswered at the crash"
-        )
+    def _outcome(self, trouble: str = "") -> Outcome:
+        acknowledged, _ = self._counts()
+        return outcome(acknowledged=acknowledged, lost=self._lost, failed_writers=self._failed_writers, trouble=trouble)
 
     def _report(self, trouble: AdminError | None, left: list[str], storage: str) -> CrashReport:
+        profile = self._ws.settings.name
         acknowledged, unanswered = self._counts()
+        found = self._outcome(str(trouble) if trouble else "")
         recoveries = [one.recovery_seconds for one in self._cycles]
-        fix = command(self._ws.settings, "logs --tail 200") if trouble or self._lost else ""
+        logs = "" if found.verdict == "persisted" else str(Command("logs", tail=200).on(profile))
         return CrashReport(
-            profile=self._ws.settings.name,
-            verdict="lost" if self._lost else "inconclusive" if trouble else "persisted",
-            reason=str(trouble) if trouble else "",
+            profile=profile,
+            verdict=found.verdict,
+            reason=found.reason,
             wait=self._options.wait,
             seed=self._options.seed,
             cycles=tuple(self._cycles),
             acknowledged=acknowledged,
             unanswered=unanswered,
             lost=self._lost,
-            losses=tuple(CrashLoss(what=w, acknowledged=a, found=f) for w, a, f in self._losses),
+            losses=tuple(self._losses),
+            failed_writers=tuple(self._failed_writers),
             recovery_median_seconds=statistics.median(recoveries) if recoveries else None,
             recovery_max_seconds=max(recoveries, default=None),
             left=tuple(left),
-            fix=(trouble.fix if trouble and trouble.fix else fix),
+            fix=(trouble.fix_on(profile) if trouble else "") or logs,
             server_version=self._version,
             storage=storage,
             at=self._at,

@@ -149,10 +149,10 @@ def _sampler(known: Fingerprint | None, sample: int | None) -> Callable[[int], S
     return lambda points: earlier or Sample.of(sample, points)
 
 
-def barrier(database: Database, step: str) -> Generator[Event, None, None]:
+def wait_for_wal(database: Database) -> Generator[Event, None, None]:
     """Make every acknowledged write of every collection durable: a stop is not a flush."""
     names = database.names()
-    yield StepStarted(step=step, title="making every acknowledged write durable")
+    yield StepStarted(step="barrier", title="making every acknowledged write durable")
     failed = []
     for name in names:
         try:
@@ -163,4 +163,4 @@ def barrier(database: Database, step: str) -> Generator[Event, None, None]:
             failed.append(name)
             yield Notice(level="warning", text=f"collection {name} could not be made durable first: {error}")
     done = len(names) - len(failed)
-    yield StepFinished(step=step, outcome="warning" if failed else "ok", detail=counted(done, "collection"))
+    yield StepFinished(step="barrier", outcome="warning" if failed else "ok", detail=counted(done, "collection"))

@@ -16,9 +16,8 @@ from qdrant_admin.core.serialization import to_json
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
-from qdrant_admin.persistence.alone import alone
-from qdrant_admin.persistence.fingerprints import Survey, barrier, take
-from qdrant_admin.persistence.preconditions import check_health
+from qdrant_admin.persistence.fingerprints import Survey, take, wait_for_wal
+from qdrant_admin.persistence.preconditions import alone, check_health
 from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
 from qdrant_admin.persistence.verdict import Judgement, judge, without_after
 from qdrant_admin.server.docker.relocation import record
@@ -192,7 +191,7 @@ class _Run:
             yield from wait_ready(self._ws, cancel=self._cancel)
         check_health(self._ws)
         with self._ws.database() as database:
-            yield from barrier(database, "barrier")
+            yield from wait_for_wal(database)
             yield from take(self._before, database, (), "fingerprint_before", cancel=self._cancel)
         if writers := self._before.writers():
             reason = f"something writes to the server ({', '.join(writers)}); nothing was moved"

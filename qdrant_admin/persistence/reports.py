@@ -183,9 +183,10 @@ class Cycle(Frozen):
 
 
 class CrashLoss(Frozen):
-    """Something acknowledged that is not so after a restart."""
+    """Something that is not as it was acknowledged."""
 
     what: str
+    """`point 12`, `collection …`, `collection or alias …`."""
     acknowledged: str
     found: str
 
@@ -202,6 +203,8 @@ class CrashReport(Proof):
     lost: int
     losses: tuple[CrashLoss, ...] = ()
     """The first hundred."""
+    failed_writers: tuple[str, ...] = ()
+    """Why writers ended that were not ended by the crash, in words: such a test proves nothing."""
     recovery_median_seconds: float | None = None
     recovery_max_seconds: float | None = None
     left: tuple[str, ...] = ()

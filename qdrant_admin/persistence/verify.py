@@ -14,11 +14,10 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.restart import others_interrupted, others_words
-from qdrant_admin.persistence.alone import alone
 from qdrant_admin.persistence.baseline import against, with_baseline, worse
-from qdrant_admin.persistence.fingerprints import Survey, barrier, moved, read_counters, take
+from qdrant_admin.persistence.fingerprints import Survey, moved, read_counters, take, wait_for_wal
 from qdrant_admin.persistence.new_collections import FreshCollections
-from qdrant_admin.persistence.preconditions import check_health, check_names, check_server
+from qdrant_admin.persistence.preconditions import alone, check_health, check_names, check_server
 from qdrant_admin.persistence.reports import FreshCheck, Phase, Round, VerifyOptions, VerifyReport, Way
 from qdrant_admin.persistence.verdict import Judgement, judge, likely_cause, with_fresh, without_after
 from qdrant_admin.server.decode import decode_log, latest_start
@@ -184,7 +183,7 @@ class _Check:
                     f"something wrote to the server between two restarts ({', '.join(written)})",
                     fix="stop the program that writes, then: " + self._again(),
                 )
-            yield from barrier(database, "barrier")
+            yield from wait_for_wal(database)
 
     def close(self) -> None:
         """Give the latest survey's files back."""
@@ -202,7 +201,7 @@ class _Check:
             if ways:
                 yield self._announcement(database, state, ways)
                 with self._phase("barrier"):
-                    yield from barrier(database, "barrier")
+                    yield from wait_for_wal(database)
             with self._phase("fingerprint_before"):
                 chosen = self._options.collections
                 sample = self._options.sample

@@ -6,7 +6,7 @@ acknowledged: after a crash the id is in the state of before or behind that chan
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -14,11 +14,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.text import plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Floats, Point, VectorSpec
+from qdrant_admin.persistence.reports import CrashLoss
 
 SPEC = CollectionSpec(vectors=(VectorSpec(size=4, distance="Dot"),))
-IDS_A_WRITER = 400
+IDS_PER_WRITER = 400
 _MOST_AT_ONCE = 8
 _COLLECTIONS_AT_ONCE = 4
 
@@ -30,15 +32,6 @@ class Content(NamedTuple):
     payload: int
 
 
-class Loss(NamedTuple):
-    """Something that is not as it was acknowledged."""
-
-    what: str
-    """`point 12`, `collection …`, `alias …`."""
-    acknowledged: str
-    found: str
-
-
 @dataclass
 class Slot:
     """One id: what was acknowledged of it last, and what was asked for and not answered."""
@@ -46,10 +39,12 @@ class Slot:
     acknowledged: Content | None = None
     asked: Content | Literal["nothing"] | None = "nothing"
 
-    def loss(self, name: str, found: Content | None) -> Loss | None:
+    def loss(self, name: str, found: Content | None) -> CrashLoss | None:
         """What is wrong with what was found; None when it is as it must be."""
         legal = {self.acknowledged} if self.asked == "nothing" else {self.acknowledged, self.asked}
-        return None if found in legal else Loss(name, _words(self.acknowledged), _words(found))
+        if found in legal:
+            return None
+        return CrashLoss(what=name, acknowledged=_words(self.acknowledged), found=_words(found))
 
     def settle(self, found: Content | None) -> None:
         """Go on from what is there."""
@@ -68,8 +63,8 @@ class PointWriter:
     """Upserts, deletes and changes of payload on ids of its own."""
 
     def __init__(self, number: int, collection: str, rng: random.Random, *, wait: bool) -> None:
-        first = 1 + number * IDS_A_WRITER
-        self.slots = {one: Slot() for one in range(first, first + IDS_A_WRITER)}
+        first = 1 + number * IDS_PER_WRITER
+        self.slots = {one: Slot() for one in range(first, first + IDS_PER_WRITER)}
         self.counts = Counts()
         self._collection, self._rng, self._wait = collection, rng, wait
         self._change = 0
@@ -93,7 +88,7 @@ class PointWriter:
             database.set_payload(self._collection, there, {"change": change}, wait=self._wait)
         self._answered()
 
-    def losses(self, database: Database) -> Iterator[Loss]:
+    def losses(self, database: Database) -> Iterator[CrashLoss]:
         """Compare with what is there, and go on from it."""
         found = {one.id: _content(one) for one in database.retrieve(self._collection, list(self.slots))}
         for one, slot in self.slots.items():
@@ -140,13 +135,13 @@ class NameWriter:
         self._do((name,), there=True, change=lambda: database.create_collection(name, SPEC))
         self._do((_alias(name),), there=True, change=lambda: database.set_alias(_alias(name), name))
 
-    def losses(self, database: Database) -> Iterator[Loss]:
+    def losses(self, database: Database) -> Iterator[CrashLoss]:
         """Compare with what is there, and go on from it."""
         there = {*database.names(), *database.aliases()}
         for name, expected in self._there.items():
             found = name in there
             if expected is not None and found != expected:
-                yield Loss(f"collection or alias {name}", _there(expected), _there(found))
+                yield CrashLoss(what=f"collection or alias {name}", acknowledged=_there(expected), found=_there(found))
         for name in self._there:
             self._there[name] = name in there
 
@@ -160,30 +155,39 @@ class NameWriter:
 Writer = PointWriter | NameWriter
 
 
-class Crowd:
+class Writers:
     """Writers at work, each in a thread and on a connection of its own."""
 
-    def __init__(self, writers: list[Writer], connect: Callable[[], Database]) -> None:
-        self._writers, self._connect = writers, connect
-        self._stop = threading.Event()
+    def __init__(self, writers: Sequence[Writer], connect: Callable[[], Database]) -> None:
+        self._connect = connect
+        self._stop, self._crash = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=self._work, args=(writer,), daemon=True) for writer in writers]
+        self.failures: list[str] = []
+        """Why writers ended that were not ended by the crash, in words. Whole once all have stopped."""
         for thread in self._threads:
             thread.start()
 
-    def end(self) -> None:
+    def expect_crash(self) -> None:
+        """From now on a request that fails is what the crash does."""
+        self._crash.set()
+
+    def stop(self) -> None:
         """Let nobody begin anything more, and wait for everybody."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
     def _work(self, writer: Writer) -> None:
-        with closing(self._connect()) as database:
-            while not self._stop.is_set():
-                try:
+        try:
+            with closing(self._connect()) as database:
+                while not self._stop.is_set():
                     writer.step(database)
-                except AdminError:  # the crash: whether this change was made is not known
-                    writer.counts.unanswered += 1
-                    return
+        except AdminError as error:  # whether this change was made is not known
+            writer.counts.unanswered += 1
+            if not self._crash.is_set():
+                self.failures.append(plain(error))
+        except Exception as error:  # noqa: BLE001 # a writer that ends must not end unnoticed
+            self.failures.append(plain(f"{type(error).__name__}: {error}"))
 
 
 def names_of(prefix: str) -> tuple[str, ...]:

@@ -3,14 +3,14 @@
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import Cancelled, ServerNotReady
+from qdrant_admin.core.errors import Cancelled, RequestRejected, ServerNotReady
 from qdrant_admin.core.events import Events, Finished, Progress
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence import crash as crash_module
 from qdrant_admin.persistence.crash import crash_test
 from qdrant_admin.persistence.reports import CrashOptions, CrashReport
-from qdrant_admin.persistence.workload import PointWriter
+from qdrant_admin.persistence.workload import NameWriter, PointWriter
 from qdrant_admin.state import canaries
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill, prove
@@ -61,6 +61,19 @@ def test_a_loss_is_named(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None
     assert (report.verdict, report.lost, report.exit_code) == ("lost", 3, 1)
     assert {one.what for one in report.losses} == {f"point {one}" for one in taken}
     assert {one.found for one in report.losses} == {"absent"}
+
+
+def test_writers_that_fail_at_once_prove_nothing(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: PointWriter | NameWriter, database: Database) -> None:
+        raise RequestRejected("the collection takes no points")
+
+    monkeypatch.setattr(PointWriter, "step", refused)
+    monkeypatch.setattr(NameWriter, "step", refused)
+    report = run(ws, cycles=1, writers=1)
+    assert (report.verdict, report.exit_code, report.acknowledged) == ("inconclusive", 1, 0)
+    assert set(report.failed_writers) == {"the collection takes no points"}
+    assert "the collection takes no points" in report.reason
+    assert report.fix == "qdrant-admin logs --tail 200 --profile proof"
 
 
 def test_a_cancel_is_heard_with_the_server_up_and_the_canaries_gone(ws: Workspace) -> None:

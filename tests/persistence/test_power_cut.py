@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.persistence.workload import SPEC, Crowd, Loss, PointWriter
+from qdrant_admin.persistence.reports import CrashLoss
+from qdrant_admin.persistence.workload import SPEC, PointWriter, Writers
 from tests.support.disk import Disk
 from tests.support.real import Server, binary
 
@@ -38,17 +39,18 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     made.detach()
 
 
-def losses_of_a_cut(disk: Disk, server: Server, writers: list[PointWriter]) -> list[Loss]:
+def losses_of_a_cut(disk: Disk, server: Server, writers: list[PointWriter]) -> list[CrashLoss]:
     """Write a while, cut the power, start again, and compare."""
     before = sum(writer.counts.acknowledged for writer in writers)
-    crowd = Crowd(list(writers), lambda: Database(server.endpoint))
+    threads = Writers(writers, lambda: Database(server.endpoint))
     deadline = time.monotonic() + 60
     while sum(writer.counts.acknowledged for writer in writers) - before < CHANGES:
         assert time.monotonic() < deadline, "the writers got nowhere"
         time.sleep(0.005)
+    threads.expect_crash()
     disk.cut()
     server.kill()
-    crowd.end()
+    threads.stop()
     disk.detach()
     disk.attach()
     server.start()
