@@ -1,41 +1,108 @@
 """Locks between processes: a file that is held for as long as something goes on."""
 
 import contextlib
+import os
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+_PAUSE_SECONDS = 0.05
+_BEYOND = 1 << 30
+"""Windows locks a byte and lets nobody read it meanwhile: one that lies behind everything that is ever written."""
 
 
 class Held(Exception):
-    """Another process holds it."""
+    """Another process holds the lock."""
 
 
 @contextlib.contextmanager
-def holding(path: Path) -> Iterator[None]:
-    """Hold a lock file; the operating system lets go of it when this process ends in whatever way.
+def holding(path: Path, *, patience: float = 0.0) -> Iterator[None]:
+    """Hold a lock file; the operating system releases it when this process ends in whatever way.
+
+    Args:
+        path: of the lock file, which stays.
+        patience: seconds to wait for whoever holds it.
 
     Raises:
         Held: another process does.
     """
-    import portalocker
-
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.open("a") as file:
+    deadline = time.monotonic() + patience
+    with path.open("a+b") as file:
+        while not try_lock(file):
+            if time.monotonic() >= deadline:
+                raise Held(path)
+            time.sleep(_PAUSE_SECONDS)
         try:
-            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-        except portalocker.LockException as error:
-            raise Held(path) from error
-        try:
+            _sign(file)
             yield
         finally:
-            portalocker.unlock(file)
+            file.truncate(0)
+            unlock(file)
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds it right now."""
-    if not path.exists():
-        return False
+    """Whether a living process holds it, found out without taking it: a look must not get in a starter's way."""
     try:
-        with holding(path):
+        pid, started = path.read_text("ascii").split()
+        return _started(int(pid)) == started
+    except (OSError, ValueError):
+        return False
+
+
+def try_lock(file: BinaryIO, *, shared: bool = False) -> bool:
+    """Take the operating system's lock on an open file, unless somebody else holds it.
+
+    Args:
+        file: open for reading, and for writing unless `shared`.
+        shared: together with others who share it (on Windows: alone).
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(_BEYOND)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if sys.platform == "win32" and isinstance(error, PermissionError):
             return False
-    except Held:
-        return True
+        raise
+    return True
+
+
+def unlock(file: BinaryIO) -> None:
+    """Release what `try_lock` took."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(_BEYOND)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _sign(file: BinaryIO) -> None:
+    """Who holds it: a process by its number and by when it was started, since numbers are given again."""
+    file.truncate(0)
+    file.write(f"{os.getpid()} {_started(os.getpid())}".encode("ascii"))
+    file.flush()
+
+
+def _started(pid: int) -> str:
+    """When a process was started, in the system's own units; empty when there is none of that number."""
+    import psutil
+
+    try:
+        return repr(psutil.Process(pid).create_time())
+    except (psutil.Error, OverflowError):
+        return ""

@@ -3,7 +3,7 @@
 A report is frozen, JSON-able and complete: `--json` prints it, the history keeps it, the TUI draws it.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +15,14 @@ class Frozen(BaseModel):
     """Base of every value that crosses a layer: immutable, and with no field that nobody declared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    SCHEMA: ClassVar[int] = 1
+    """Number of the form in which records of this kind are stored; raised with every change that `upgraded` undoes."""
+
+    @classmethod
+    def upgraded(cls, values: dict[str, Any], schema: int) -> dict[str, Any]:  # noqa: ARG003 # for those that changed
+        """The values of a stored record of that schema in the form of the next one. Schema 0 carried no number."""
+        return values
 
 
 class Report(Frozen):

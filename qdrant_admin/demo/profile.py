@@ -1,20 +1,15 @@
 """The profile that a demo runs in: its own name, ports, key and data, whatever else is on the machine."""
 
-import contextlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
 
 from pydantic import SecretStr
 
 from qdrant_admin.config.file import delete_profile, read_profiles, write_profile
-from qdrant_admin.config.places import state_dir
 from qdrant_admin.config.profile import RuntimeChoice
 from qdrant_admin.config.secrets import forget_key, generate_key, store_key
 from qdrant_admin.config.settings import Settings, load_settings
-from qdrant_admin.core.errors import Refused
-from qdrant_admin.core.locks import Held, holding
 from qdrant_admin.server.ports import next_free
 from qdrant_admin.server.runtime_choice import forget_docker
 
@@ -22,24 +17,6 @@ NAME = "demo"
 _PATTERN = re.compile(r"demo-[0-9a-f]{6}")
 HOST = "127.0.0.1"
 _FIRST_PORT = 16333
-
-
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Hold the demo's lock: what bears its mark belongs to nobody that is still at work.
-
-    Raises:
-        Refused: another demo runs.
-    """
-    path = state_dir() / "demo.lock"
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(holding(path))
-        except Held as error:
-            raise Refused(
-                "another demo is running", why=f"it holds {path}", fix="wait for it, then: qdrant-admin demo"
-            ) from error
-        yield
 
 
 def leftovers() -> list[str]:

@@ -22,6 +22,7 @@ from qdrant_admin.migration.run import migrate
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.persistence.verify import VerifyOptions, verify
 from qdrant_admin.server.remove import discard
+from qdrant_admin.state import run_locks
 from qdrant_admin.state.history import recorded
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
@@ -48,7 +49,7 @@ def demo(*, runtime: RuntimeChoice = "auto", keep: bool = False, cancel: CancelT
 
 
 def _alone(runtime: RuntimeChoice, keep: bool, cancel: CancelToken) -> Events:
-    with profile.alone(), tempfile.TemporaryDirectory(prefix="qdrant-admin-demo-") as folder:
+    with run_locks.demo().held(), tempfile.TemporaryDirectory(prefix="qdrant-admin-demo-") as folder:
         for name in profile.leftovers():
             yield Notice(text=f"an earlier demo was ended before it could clean up: removing profile {name}")
             yield from _Made(profile.settings_of(name), Path(folder), keep=False).clean()

@@ -62,7 +62,7 @@ def total(collection: str, spans: Iterable[Checkpoint]) -> Checkpoint:
 def begin(store: StateStore, plan: PlanReport) -> None:
     """Remember a run before its first write; a run that is known stays as it is."""
     now = _now()
-    with store.connection() as connection:
+    with store.writing() as connection:
         connection.execute(
             "INSERT OR IGNORE INTO migration_runs (run, source, target, plan, state, created_at, updated_at)"
             " VALUES (?, ?, ?, ?, 'running', ?, ?)",
@@ -76,7 +76,7 @@ def save(store: StateStore, run: str, moved: Sequence[Checkpoint]) -> None:
     columns = ("cursor", "read", "written", "skipped", "rejected", "reject_bytes", "done")
     rows = [{"run": run, "now": now, **one.model_dump(), "cursor": json.dumps(one.cursor)} for one in moved]
     new = ", ".join(f"{column} = excluded.{column}" for column in columns)
-    with store.connection() as connection:
+    with store.writing() as connection:
         connection.executemany(
             "INSERT INTO migration_spans"  # noqa: S608 # names from a constant
             f" (run, collection, span, {', '.join(columns)}, updated_at)"
@@ -89,13 +89,13 @@ def save(store: StateStore, run: str, moved: Sequence[Checkpoint]) -> None:
 
 def finish(store: StateStore, run: str) -> None:
     """A run whose report is out has nothing left to resume."""
-    with store.connection() as connection:
+    with store.writing() as connection:
         connection.execute("UPDATE migration_runs SET state = 'finished', updated_at = ? WHERE run = ?", (_now(), run))
 
 
 def discard(store: StateStore, run: str) -> None:
     """A run that nobody wants to take up again. That it has written to its target stays known."""
-    with store.connection() as connection:
+    with store.writing() as connection:
         connection.execute("UPDATE migration_runs SET state = 'discarded', updated_at = ? WHERE run = ?", (_now(), run))
         connection.execute("DELETE FROM migration_spans WHERE run = ?", (run,))
 
@@ -103,7 +103,7 @@ def discard(store: StateStore, run: str) -> None:
 def checkpoints(store: StateStore, run: str) -> dict[str, list[Checkpoint]]:
     """The checkpoints of a run: collection to its spans, in their order."""
     found: dict[str, list[Checkpoint]] = {}
-    with store.connection() as connection:
+    with store.reading() as connection:
         for one in _of(connection, run):
             found.setdefault(one.collection, []).append(one)
     return found
@@ -111,7 +111,7 @@ def checkpoints(store: StateStore, run: str) -> dict[str, list[Checkpoint]]:
 
 def unfinished(store: StateStore) -> list[UnfinishedRun]:
     """Runs that can go on, the latest first."""
-    with store.connection() as connection:
+    with store.reading() as connection:
         rows = connection.execute(
             "SELECT run, source, target, plan, updated_at FROM migration_runs"
             " WHERE state = 'running' ORDER BY updated_at DESC"
@@ -131,7 +131,7 @@ def unfinished(store: StateStore) -> list[UnfinishedRun]:
 
 def plans(store: StateStore, target: str) -> list[PlanReport]:
     """The plans of every run that has written to that server, finished or not."""
-    with store.connection() as connection:
+    with store.reading() as connection:
         rows = connection.execute("SELECT plan FROM migration_runs WHERE target = ?", (target,)).fetchall()
     return [PlanReport.model_validate_json(row["plan"]) for row in rows]
 

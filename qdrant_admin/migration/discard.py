@@ -3,11 +3,11 @@
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Finished
 from qdrant_admin.migration import checkpoint
-from qdrant_admin.migration.alone import alone
 from qdrant_admin.migration.checkpoint import UnfinishedRun
 from qdrant_admin.migration.indexing import Indexing
 from qdrant_admin.migration.reports import DiscardReport
 from qdrant_admin.migration.run import check_same_server
+from qdrant_admin.state import run_locks
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
@@ -27,7 +27,7 @@ def discard(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events
 
 def _discard(ws: Workspace, run: UnfinishedRun, cancel: CancelToken) -> Events:
     check_same_server(ws, run)
-    with alone(run.run), ws.database() as database:
+    with run_locks.migration(run.run).held(), ws.database() as database:
         given = Indexing(ws.store, run.run, database, cancel).give_back()
         there = set(database.names())
         checkpoint.discard(ws.store, run.run)

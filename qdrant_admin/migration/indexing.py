@@ -42,7 +42,7 @@ class Indexing:
         vectors = 4 * planned.count * sum(slot.size or 0 for slot in planned.vectors)
         if not threshold or vectors < 1024 * threshold:
             return
-        with self.store.connection() as connection:
+        with self.store.writing() as connection:
             connection.execute(
                 "INSERT INTO migration_held (run, target, threshold) VALUES (?, ?, ?)",
                 (self.run, planned.target, threshold),
@@ -70,7 +70,7 @@ class Indexing:
             if self.database.exists(target):
                 self.database.set_indexing_threshold(target, threshold)
                 given.append(target)
-            with self.store.connection() as connection:
+            with self.store.writing() as connection:
                 connection.execute("DELETE FROM migration_held WHERE run = ? AND target = ?", (self.run, target))
         return tuple(given)
 
@@ -98,6 +98,6 @@ class Indexing:
             pause = min(1.5 * pause, _LONGEST_LOOK_SECONDS)
 
     def _held(self) -> dict[str, int]:
-        with self.store.connection() as connection:
+        with self.store.reading() as connection:
             rows = connection.execute("SELECT target, threshold FROM migration_held WHERE run = ?", (self.run,))
             return {str(target): int(threshold) for target, threshold in rows.fetchall()}

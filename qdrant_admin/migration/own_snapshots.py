@@ -15,7 +15,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotFound
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.database.snapshots import Snapshots
-from qdrant_admin.migration.alone import is_running
+from qdrant_admin.state import run_locks
 from qdrant_admin.state.store import StateStore
 
 _NAMED_WITHIN = timedelta(seconds=30)
@@ -58,7 +58,7 @@ def moment(snapshots: Snapshots, collection: str, cancel: CancelToken) -> tuple[
 
 def asked(store: StateStore, *, run: str, server: str, collection: str, known: Iterable[str], at: datetime) -> int:
     """Remember that the source is about to be asked for a snapshot; an id for what follows."""
-    with store.connection() as connection:
+    with store.writing() as connection:
         cursor = connection.execute(
             "INSERT INTO migration_snapshots (run, server, collection, known, asked_at, name)"
             " VALUES (?, ?, ?, ?, ?, '')",
@@ -69,13 +69,13 @@ def asked(store: StateStore, *, run: str, server: str, collection: str, known: I
 
 def named(store: StateStore, entry: int, name: str) -> None:
     """It is written, and this is its name."""
-    with store.connection() as connection:
+    with store.writing() as connection:
         connection.execute("UPDATE migration_snapshots SET name = ? WHERE id = ?", (name, entry))
 
 
 def left(store: StateStore, server: str) -> list[OwnSnapshot]:
     """What may still lie at that source."""
-    with store.connection() as connection:
+    with store.reading() as connection:
         rows = connection.execute(
             "SELECT id, run, collection, known, asked_at, name FROM migration_snapshots WHERE server = ? ORDER BY id",
             (server,),
@@ -85,7 +85,7 @@ def left(store: StateStore, server: str) -> list[OwnSnapshot]:
 
 def forget(store: StateStore, entry: int) -> None:
     """There is nothing to be deleted any more."""
-    with store.connection() as connection:
+    with store.writing() as connection:
         connection.execute("DELETE FROM migration_snapshots WHERE id = ?", (entry,))
 
 
@@ -96,7 +96,7 @@ def sweep(store: StateStore, server: str, snapshots: Snapshots, *, run: str) -> 
     """
     still = []
     for one in left(store, server):
-        if one.run != run and is_running(one.run):
+        if one.run != run and run_locks.migration(one.run).busy:
             continue
         try:
             for name in [one.name] if one.name else list(_found(one, snapshots)):

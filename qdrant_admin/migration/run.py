@@ -15,7 +15,6 @@ from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration import checkpoint, compare, snapshot, staging
-from qdrant_admin.migration.alone import alone
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
 from qdrant_admin.migration.fit import misfits
 from qdrant_admin.migration.following import Following
@@ -36,6 +35,7 @@ from qdrant_admin.migration.weather import Weather
 from qdrant_admin.sources.base import WHOLE, Source, mark_of
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.uri import command, parse
+from qdrant_admin.state import run_locks
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
@@ -68,7 +68,7 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
         why = "\n".join(f"{plain(problem.collection)}: {problem.text}".removeprefix(": ") for problem in refused)
         raise Refused("the migration does not start", why=why, fix=refused[0].fix or "qdrant-admin migrate --help")
     with contextlib.ExitStack() as stack:
-        stack.enter_context(alone(plan.run))
+        stack.enter_context(run_locks.migration(plan.run).held())
         database = stack.enter_context(ws.database())
         indexing = Indexing(ws.store, plan.run, database, cancel)
         with indexing.given_back_if_it_fails():

@@ -21,11 +21,11 @@ from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, 
 from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence.fingerprints import wait_for_wal
-from qdrant_admin.persistence.preconditions import alone, check_health, check_server
+from qdrant_admin.persistence.preconditions import check_health, check_server
 from qdrant_admin.persistence.reports import CrashLoss, CrashOptions, CrashReport, Cycle, Verdict, VerifyOptions
 from qdrant_admin.persistence.workload import SPEC, NameWriter, PointWriter, Writer, Writers, names_of
 from qdrant_admin.server.runtime import RestartMethod
-from qdrant_admin.state import canaries
+from qdrant_admin.state import canaries, run_locks
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
@@ -43,7 +43,12 @@ def crash_test(ws: Workspace, options: CrashOptions, *, cancel: CancelToken) -> 
     Raises:
         Unsupported, NotOurs, Refused, ServerUnreachable, ServerTrouble: before anything was touched.
     """
-    return recorded(ws.store, "crash-test", ws.settings.name, alone(ws, _Test(ws, options, cancel).run()))
+    return recorded(
+        ws.store,
+        "crash-test",
+        ws.settings.name,
+        run_locks.check(ws.settings.name).during(_Test(ws, options, cancel).run()),
+    )
 
 
 class Outcome(NamedTuple):

@@ -2,28 +2,28 @@
 
 import time
 from collections.abc import Generator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import UTC, datetime
 
 from qdrant_admin.config.file import write_profile
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, Failed, Refused
+from qdrant_admin.core.errors import AdminError, Failed
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import size
-from qdrant_admin.core.locks import Held, holding
 from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.serialization import to_json
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence.fingerprints import Survey, take, wait_for_wal
-from qdrant_admin.persistence.preconditions import alone, check_health
+from qdrant_admin.persistence.preconditions import check_health
 from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
 from qdrant_admin.persistence.verdict import Judgement, judge, without_after
 from qdrant_admin.server.docker.relocation import record
 from qdrant_admin.server.docker.relocation.move import Relocation, go_on, relocation
 from qdrant_admin.server.docker.relocation.plan import Room, refuse_cramped
 from qdrant_admin.server.runtime import RuntimeState
+from qdrant_admin.state import run_locks
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
@@ -87,17 +87,9 @@ def move_storage(ws: Workspace, volume: str | None = None, *, cancel: CancelToke
         Unsupported, NotFound, NotOurs, Refused, ServerUnreachable, ServerTrouble: before anything was touched.
         AdminError: the copy failed; the server is as it was found.
     """
-    return recorded(ws.store, "move-storage", ws.settings.name, alone(ws, _held(ws, _Run(ws, volume, cancel).run())))
-
-
-def _held(ws: Workspace, events: Events) -> Events:
-    """Hold the lock that tells a move at work from one that was cut off."""
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(holding(record.lock_of(ws.settings.name)))
-        except Held as error:
-            raise Refused("this server's data is being moved already", fix="wait for it to end") from error
-        yield from events
+    name = ws.settings.name
+    events = run_locks.storage_move(name).during(_Run(ws, volume, cancel).run())
+    return recorded(ws.store, "move-storage", name, run_locks.check(name).during(events))
 
 
 def _look(ws: Workspace, volume: str | None) -> tuple[RuntimeState, Relocation]:

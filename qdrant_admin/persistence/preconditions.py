@@ -1,10 +1,6 @@
 """Whether a server may be restarted to prove something, looked at before anything is touched."""
 
-import contextlib
-
 from qdrant_admin.core.errors import NotFound, Refused, ServerTrouble, ServerUnreachable, Unsupported
-from qdrant_admin.core.events import Events
-from qdrant_admin.core.locks import Held, holding
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.commands import command
@@ -12,26 +8,7 @@ from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.persistence.reports import VerifyOptions
 from qdrant_admin.server.health import probe
 from qdrant_admin.server.runtime import RuntimeState
-from qdrant_admin.state.resumable_runs import check_lock
 from qdrant_admin.workspace import Workspace
-
-
-def alone(ws: Workspace, events: Events) -> Events:
-    """Pass events through while nobody else checks this profile's server.
-
-    Raises:
-        Refused: somebody does.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(holding(check_lock(ws.settings.name)))
-        except Held as error:
-            raise Refused(
-                "another check of this server is going on",
-                why="both would restart it, and neither could tell what the other did",
-                fix="wait for it to end",
-            ) from error
-        yield from events
 
 
 def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:

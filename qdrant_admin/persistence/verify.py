@@ -17,12 +17,12 @@ from qdrant_admin.lifecycle.restart import others_interrupted, others_words
 from qdrant_admin.persistence.baseline import against, with_baseline, worse
 from qdrant_admin.persistence.fingerprints import Survey, moved, read_counters, take, wait_for_wal
 from qdrant_admin.persistence.new_collections import FreshCollections
-from qdrant_admin.persistence.preconditions import alone, check_health, check_names, check_server
+from qdrant_admin.persistence.preconditions import check_health, check_names, check_server
 from qdrant_admin.persistence.reports import FreshCheck, Phase, Round, VerifyOptions, VerifyReport, Way
 from qdrant_admin.persistence.verdict import Judgement, judge, likely_cause, with_fresh, without_after
 from qdrant_admin.server.decode import decode_log, latest_start
 from qdrant_admin.server.runtime import Diagnosis, RestartMethod, RuntimeState
-from qdrant_admin.state import canaries, resumable_runs
+from qdrant_admin.state import canaries, resumable_runs, run_locks
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
@@ -54,7 +54,12 @@ def verify(ws: Workspace, options: VerifyOptions, *, cancel: CancelToken) -> Eve
         ConfirmationMissing: the engine itself would be restarted, and nobody said yes.
         NotFound: a collection that was asked for is not there.
     """
-    return recorded(ws.store, "verify", ws.settings.name, alone(ws, _Check(ws, options, cancel).run()))
+    return recorded(
+        ws.store,
+        "verify",
+        ws.settings.name,
+        run_locks.check(ws.settings.name).during(_Check(ws, options, cancel).run()),
+    )
 
 
 def finish(ws: Workspace, *, cancel: CancelToken) -> Events:

@@ -15,7 +15,7 @@ PREFIX = "qdrant-admin-canary-"
 def remember(store: StateStore, url: str, names: tuple[str, ...]) -> None:
     """Note names that are about to be made at a server."""
     now = datetime.now(UTC).isoformat()
-    with store.connection() as connection:
+    with store.writing() as connection:
         connection.executemany(
             "INSERT OR IGNORE INTO canaries (url, name, created_at) VALUES (?, ?, ?)",
             [(url, name, now) for name in names],
@@ -33,7 +33,7 @@ def remove(store: StateStore, delete: Callable[[str], object], url: str) -> list
     Returns:
         names of those that could not be removed.
     """
-    with store.connection() as connection:
+    with store.reading() as connection:
         rows = connection.execute("SELECT name FROM canaries WHERE url = ?", (url,)).fetchall()
     left = []
     for name in (str(row["name"]) for row in rows):
@@ -44,6 +44,6 @@ def remove(store: StateStore, delete: Callable[[str], object], url: str) -> list
         except AdminError:
             left.append(name)
             continue
-        with store.connection() as connection:
+        with store.writing() as connection:
             connection.execute("DELETE FROM canaries WHERE url = ? AND name = ?", (url, name))
     return left

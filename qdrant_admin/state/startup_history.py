@@ -17,7 +17,7 @@ _KEPT = 10
 def usual_seconds(store: StateStore, profile: str) -> dict[str, float]:
     """The middle of the latest starts, by collection and for the `WHOLE`; empty before the first."""
     seen: dict[str, list[float]] = {}
-    with contextlib.suppress(AdminError), store.connection() as connection:
+    with contextlib.suppress(AdminError), store.reading() as connection:
         query = "SELECT collection, seconds FROM starts WHERE profile = ?"
         for row in connection.execute(query, (profile,)):
             seen.setdefault(str(row["collection"]), []).append(float(row["seconds"]))
@@ -29,7 +29,7 @@ def remember(store: StateStore, profile: str, seconds: Mapping[str, float]) -> N
     start itself.
     """
     now = datetime.now(UTC).isoformat()
-    with contextlib.suppress(AdminError), store.connection() as connection:
+    with contextlib.suppress(AdminError), store.writing() as connection:
         known = connection.execute("SELECT DISTINCT collection FROM starts WHERE profile = ?", (profile,)).fetchall()
         gone = {str(row["collection"]) for row in known} - seconds.keys()
         for name in gone:

@@ -9,14 +9,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from qdrant_admin.core import install
 from qdrant_admin.core.errors import NotFound, StorageUnusable, Unsupported
 from qdrant_admin.core.reports import Frozen, Report
-from qdrant_admin.core.serialization import to_json
 from qdrant_admin.core.text import plain
+from qdrant_admin.state import records
 from qdrant_admin.state.schema import STEPS, SchemaStep
 
 BUSY_SECONDS = 15.0
@@ -46,17 +47,30 @@ class StateStore:
         self._ready = False
         self._lock = threading.Lock()
 
-    @contextlib.contextmanager
-    def connection(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection within one write transaction: committed at the end, rolled back when something is raised.
 
         Raises:
             StorageUnusable: the file cannot be opened, is damaged, or the disk is full.
             Unsupported: a newer qdrant-admin has changed the file.
         """
+        return self._transaction("BEGIN IMMEDIATE")
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A connection that sees one moment and writes nothing: it neither takes nor waits for the write lock.
+
+        Raises:
+            StorageUnusable: the file cannot be opened or is damaged.
+            Unsupported: a newer qdrant-admin has changed the file.
+        """
+        return self._transaction("PRAGMA query_only = ON", "BEGIN")
+
+    @contextlib.contextmanager
+    def _transaction(self, *begin: str) -> Iterator[sqlite3.Connection]:
         try:
             with contextlib.closing(self._open()) as connection:
-                connection.execute("BEGIN IMMEDIATE")
+                for statement in begin:
+                    connection.execute(statement)
                 try:
                     yield connection
                 except BaseException:
@@ -79,9 +93,9 @@ class StateStore:
             started_at.astimezone(UTC).isoformat(),
             seconds,
             int(report.exit_code),
-            to_json(report),
+            records.dump(report),
         )
-        with self.connection() as connection:
+        with self.writing() as connection:
             cursor = connection.execute(
                 "INSERT INTO history (operation, profile, verdict, summary, started_at, seconds, exit_code, report)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -91,7 +105,7 @@ class StateStore:
 
     def history(self, limit: int = 50, operation: str | None = None) -> list[HistoryEntry]:
         """The latest operations, newest first."""
-        with self.connection() as connection:
+        with self.reading() as connection:
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM history WHERE ?1 IS NULL OR operation = ?1 ORDER BY id DESC LIMIT ?2",  # noqa: S608 # a constant
                 (operation, limit),
@@ -100,7 +114,7 @@ class StateStore:
 
     def latest(self, operation: str, profile: str) -> HistoryEntry | None:
         """The latest operation of that name on that profile."""
-        with self.connection() as connection:
+        with self.reading() as connection:
             row = connection.execute(
                 f"SELECT {_COLUMNS} FROM history WHERE operation = ? AND profile = ? ORDER BY id DESC LIMIT 1",  # noqa: S608 # a constant
                 (operation, profile),
@@ -113,7 +127,7 @@ class StateStore:
         Raises:
             NotFound: there is no such entry.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             row = connection.execute(f"SELECT {_COLUMNS} FROM history WHERE id = ?", (entry,)).fetchone()  # noqa: S608 # a constant
         if row is None:
             raise _no_entry(entry)
@@ -121,7 +135,7 @@ class StateStore:
 
     def reports(self, operation: str, profile: str, limit: int) -> list[tuple[HistoryEntry, str]]:
         """The latest operations of one name on one profile with their reports as JSON, newest first."""
-        with self.connection() as connection:
+        with self.reading() as connection:
             rows = connection.execute(
                 f"SELECT {_COLUMNS}, report FROM history WHERE operation = ? AND profile = ? ORDER BY id DESC LIMIT ?",  # noqa: S608 # a constant
                 (operation, profile, limit),
@@ -134,7 +148,7 @@ class StateStore:
         Raises:
             NotFound: there is no such entry.
         """
-        with self.connection() as connection:
+        with self.reading() as connection:
             row = connection.execute("SELECT report FROM history WHERE id = ?", (entry,)).fetchone()
         if row is None:
             raise _no_entry(entry)
@@ -178,14 +192,22 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
 
 
 def _apply(connection: sqlite3.Connection, steps: Sequence[SchemaStep], path: Path) -> None:
-    """Apply what is missing, a transaction a step; another process that does the same finds it done."""
+    """Apply what is missing, one transaction per step; another process that does the same finds it done.
+
+    A file that is up to date is only read: a look at the state must not wait for somebody who is writing.
+    """
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_steps'").fetchone():
+        applied = _applied(connection)
+        _refuse_newer(applied - {known.name for known in steps}, path)
+        if all(step.name in applied for step in steps):
+            return
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("CREATE TABLE IF NOT EXISTS schema_steps (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL)")
     connection.execute("COMMIT")
     for step in steps:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            applied = {str(row["name"]) for row in connection.execute("SELECT name FROM schema_steps")}
+            applied = _applied(connection)
             _refuse_newer(applied - {known.name for known in steps}, path)
             if step.name not in applied:
                 for statement in step.statements:
@@ -197,6 +219,10 @@ def _apply(connection: sqlite3.Connection, steps: Sequence[SchemaStep], path: Pa
                 connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+
+def _applied(connection: sqlite3.Connection) -> set[str]:
+    return {str(row["name"]) for row in connection.execute("SELECT name FROM schema_steps")}
 
 
 def _refuse_newer(unknown: set[str], path: Path) -> None:

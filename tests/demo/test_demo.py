@@ -22,6 +22,7 @@ from qdrant_admin.demo.story import demo
 from qdrant_admin.server.health import wait_answering
 from qdrant_admin.server.native.runtime import NativeRuntime
 from qdrant_admin.server.remove import discard
+from qdrant_admin.state import run_locks
 from qdrant_admin.state.store import StateStore
 from tests.support.real import binary
 
@@ -154,7 +155,7 @@ def test_what_a_killed_demo_left_is_removed_by_the_next(killed_demo: str) -> Non
 
 
 def test_two_demos_do_not_clean_up_each_other() -> None:
-    with profile.alone(), pytest.raises(Refused):
+    with run_locks.demo().held(), pytest.raises(Refused):
         list(demo(runtime="native", cancel=CancelToken()))
     assert_nothing_left()
 

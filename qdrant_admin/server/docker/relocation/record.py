@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.errors import StorageUnusable, Unfit
-from qdrant_admin.core.locks import is_held
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.server.runtime import Diagnosis
+from qdrant_admin.state import run_locks
 
 
 class Move(Frozen):
@@ -33,11 +33,6 @@ class Move(Frozen):
     """Volumes that did not exist before."""
     proof: str = ""
     """The report that both are equal, as JSON; empty until that has been seen."""
-
-
-def lock_of(profile: str) -> Path:
-    """The file that a move holds while it is at work."""
-    return state_dir() / "moves" / f"{profile}.lock"
 
 
 def remember(profile: str, move: Move) -> None:
@@ -82,7 +77,7 @@ def read(profile: str) -> Move | None:
 def left_by_move(profile: str) -> Diagnosis | None:
     """What a move that is no longer at work has left; None when nothing was cut off."""
     move = read(profile)
-    if move is None or is_held(lock_of(profile)):
+    if move is None or run_locks.storage_move(profile).busy:
         return None
     return Diagnosis(
         what=f"moving the data to volume {move.volume} was cut off",

@@ -11,6 +11,7 @@ import pytest
 from qdrant_admin.core.errors import Cancelled, NotFound, StorageUnusable, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice, StepStarted
 from qdrant_admin.core.reports import Report
+from qdrant_admin.state import records
 from qdrant_admin.state.history import recorded
 from qdrant_admin.state.schema import STEPS, SchemaStep
 from qdrant_admin.state.store import StateStore
@@ -50,7 +51,7 @@ def test_what_was_recorded_comes_back_newest_first(store: StateStore) -> None:
     assert [entry.id for entry in entries] == [second, first]
     assert entries[1].started_at == begun
     assert (entries[0].verdict, entries[0].exit_code, entries[1].summary) == ("lost", 1, "it says [red]é")
-    assert Found.model_validate_json(store.report_json(first)).text == "[red]é"
+    assert records.load(Found, store.report_json(first)) == Found(text="[red]é")
     assert [entry.id for entry in store.history(operation="up")] == [first]
     assert len(store.history(limit=1)) == 1
     with pytest.raises(NotFound, match="99"):
@@ -71,7 +72,7 @@ def test_a_failed_transaction_leaves_nothing(store: StateStore) -> None:
     put(store)
 
     def fail() -> None:
-        with store.connection() as connection:
+        with store.writing() as connection:
             connection.execute("DELETE FROM history")
             raise ValueError("mine")
 
@@ -81,12 +82,12 @@ def test_a_failed_transaction_leaves_nothing(store: StateStore) -> None:
 
 
 def test_checkpoints_go_with_their_run(store: StateStore) -> None:
-    with store.connection() as connection:
+    with store.writing() as connection:
         connection.execute("INSERT INTO migration_runs VALUES ('r', 's', 't', '{}', 'running', 'now', 'now')")
         connection.execute(
             "INSERT INTO migration_spans (run, collection, span, cursor, updated_at) VALUES ('r', 'c', 0, '7', 'now')"
         )
-    with store.connection() as connection:
+    with store.writing() as connection:
         assert tuple(connection.execute("SELECT read, written, done FROM migration_spans").fetchone()) == (0, 0, 0)
         connection.execute("DELETE FROM migration_runs")
         assert connection.execute("SELECT count(*) FROM migration_spans").fetchone()[0] == 0
@@ -94,13 +95,13 @@ def test_checkpoints_go_with_their_run(store: StateStore) -> None:
 
 def test_checkpoints_of_before_there_were_spans_are_kept_as_one_span(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite3"
-    with StateStore(path, steps=STEPS[:3]).connection() as connection:
+    with StateStore(path, steps=STEPS[:3]).writing() as connection:
         connection.execute("INSERT INTO migration_runs VALUES ('r', 's', 't', '{}', 'running', 'now', 'now')")
         connection.execute(
             "INSERT INTO migration_checkpoints (run, collection, cursor, read, written, rejected, updated_at)"
             " VALUES ('r', 'c', '7', 9, 8, 1, 'now')"
         )
-    with StateStore(path).connection() as connection:
+    with StateStore(path).writing() as connection:
         columns = "collection, span, cursor, read, written, rejected, done"
         rows = connection.execute(f"SELECT {columns} FROM migration_spans").fetchall()  # noqa: S608 # a constant
     assert [tuple(row) for row in rows] == [("c", 0, "7", 9, 8, 1, 0)]
@@ -111,7 +112,7 @@ def test_an_older_file_is_brought_up_to_date_and_keeps_its_rows(tmp_path: Path) 
     put(StateStore(path, steps=STEPS[:1]), text="old")
     newer = StateStore(path)
     assert newer.history()[0].summary == "it says old"
-    with newer.connection() as connection:
+    with newer.writing() as connection:
         assert connection.execute("SELECT count(*) FROM migration_runs").fetchone()[0] == 0
 
 
@@ -121,7 +122,7 @@ def test_a_step_that_fails_half_way_leaves_no_half(tmp_path: Path) -> None:
     with pytest.raises(StorageUnusable):
         StateStore(path, steps=(*STEPS, bad)).history()
     good = StateStore(path)
-    with good.connection() as connection:
+    with good.writing() as connection:
         names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
     assert "half" not in names
     assert "history" in names
@@ -216,3 +217,23 @@ def test_a_cancelled_operation_is_not_a_finished_one(store: StateStore) -> None:
     with pytest.raises(Cancelled):
         list(recorded(store, "migrate", "local", cancelled()))
     assert store.history() == []
+
+
+def test_a_look_neither_takes_the_write_lock_nor_waits_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite3"
+    put(StateStore(path), text="first")
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")  # somebody writes a checkpoint and takes their time
+        writer.execute("UPDATE history SET summary = 'half done'")
+        looking = StateStore(path)  # another process: it has to find out that the file is up to date as well
+        assert looking.history()[0].summary == "it says first"
+        with looking.reading():
+            writer.execute("COMMIT")
+    assert StateStore(path).history()[0].summary == "half done"
+
+
+def test_a_look_writes_nothing(store: StateStore) -> None:
+    put(store)
+    with pytest.raises(StorageUnusable, match=r"readonly"), store.reading() as connection:
+        connection.execute("DELETE FROM history")
+    assert len(store.history()) == 1

@@ -1,0 +1,63 @@
+"""What is stored outlives the build that wrote it: each record carries the number of its schema.
+
+Writing is strict: a report holds no field that it does not declare. Reading is tolerant: fields that this build does
+not know are passed over, older schemas are brought up to date, and what cannot be read says why and stays where it is.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.serialization import to_json
+from qdrant_admin.core.text import plain
+
+RecordT = TypeVar("RecordT", bound=Frozen)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A stored record that this build cannot read. The row itself stays as it is."""
+
+    why: str
+    """In words: `it was written by a newer qdrant-admin (schema 3; this one reads up to 2)`."""
+
+
+def dump(record: Frozen) -> str:
+    """A report, plan or run as it is stored: JSON with `schema` first."""
+    return to_json({"schema": record.SCHEMA, **record.model_dump()})
+
+
+def load(kind: type[RecordT], text: str | bytes) -> RecordT | Unreadable:
+    """A stored record of that kind, or why it cannot be had.
+
+    Args:
+        kind: the class that it was written from; its `SCHEMA` is the newest that can be read.
+        text: what `dump` returned, in this build or in an earlier one. A record without `schema` has schema 0.
+    """
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        return Unreadable(f"it is not JSON: {error}")
+    if not isinstance(values, dict):
+        return Unreadable("it is no record of qdrant-admin")
+    schema = values.pop("schema", 0)
+    if not isinstance(schema, int) or not 0 <= schema <= kind.SCHEMA:
+        newest = f"schema {plain(schema)}; this one reads up to {kind.SCHEMA}"
+        return Unreadable(f"it was written by a newer qdrant-admin ({newest})")
+    return _built(kind, values, schema)
+
+
+def _built(kind: type[RecordT], values: dict[str, Any], schema: int) -> RecordT | Unreadable:
+    try:
+        for before in range(schema, kind.SCHEMA):
+            values = kind.upgraded(values, before)
+        return kind.model_validate_json(json.dumps(values), extra="ignore")
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        return Unreadable(f"{plain(where)}: {plain(first['msg'])}" if where else plain(first["msg"]))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        return Unreadable(f"it is not a {kind.__name__} of schema {schema}: {plain(error)}")
