@@ -63,25 +63,25 @@ KEY_NAMES = {"enter": "enter", "escape": "esc", "space": "space", "question_mark
 
 
 def _home() -> Screen[None]:
-    from qdrant_admin.tui.screens.home import HomeScreen
+    from qdrant_admin.tui.screens.home.screen import HomeScreen
 
     return HomeScreen()
 
 
 def _collections() -> Screen[None]:
-    from qdrant_admin.tui.screens.collections import CollectionsScreen
+    from qdrant_admin.tui.screens.collections.screen import CollectionsScreen
 
     return CollectionsScreen()
 
 
 def _migrate() -> Screen[None]:
-    from qdrant_admin.tui.screens.migrate import MigrateScreen
+    from qdrant_admin.tui.screens.migrate.screen import MigrateScreen
 
     return MigrateScreen()
 
 
 def _verify() -> Screen[None]:
-    from qdrant_admin.tui.screens.verify import VerifyScreen
+    from qdrant_admin.tui.screens.verify.screen import VerifyScreen
 
     return VerifyScreen()
 
@@ -179,7 +179,7 @@ class AdminApp(App[int]):
 
     def open_collection(self, name: str) -> None:
         """Show one collection (from the palette, or from a migration that has just ended)."""
-        from qdrant_admin.tui.screens.points import PointsScreen
+        from qdrant_admin.tui.screens.collections.points import PointsScreen
 
         self.action_go("collections")
         self.push_screen(PointsScreen(name))
@@ -208,13 +208,13 @@ class AdminApp(App[int]):
 
     def action_show_help(self) -> None:
         """The keys of the screen in front."""
-        from qdrant_admin.tui.screens.help import HelpDialog
+        from qdrant_admin.tui.screens.dialogs import HelpDialog
 
         self.push_screen(HelpDialog(self.screen))
 
     def action_show_jobs(self) -> None:
         """Running and finished jobs with their steps."""
-        from qdrant_admin.tui.screens.job_list import JobsDialog
+        from qdrant_admin.tui.screens.dialogs import JobsDialog
 
         self.push_screen(JobsDialog(self.jobs))
 

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.tui import look
-from qdrant_admin.tui.background import off_thread
+from qdrant_admin.tui.jobs import off_thread
 from qdrant_admin.tui.shell import Shell
 from qdrant_admin.tui.theme import CHOICES
 from qdrant_admin.tui.widgets.bars import SECTIONS

@@ -5,13 +5,14 @@ second, folds what it found into a new frozen `JobView` and tells the screen. So
 nothing, nothing is lost, and no thread ever shares a changing object with it.
 """
 
+import asyncio
 import itertools
 import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from textual.message import Message
 
@@ -349,3 +350,35 @@ class Jobs:
         """Ask every running job to stop."""
         for view in self.running():
             self.cancel(view.id)
+
+
+T = TypeVar("T")
+
+
+async def off_thread(call: Callable[[], T]) -> T:
+    """Run `call` in a thread; its result or its error arrives here. Cancelling the awaiting task drops the result."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]  # T may itself be None
+
+    def run() -> None:
+        result: T | None = None
+        failure: BaseException | None = None
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 - handed over whole to whoever awaits
+            failure = error
+        try:
+            loop.call_soon_threadsafe(settle, result, failure)
+        except RuntimeError:  # the app has gone meanwhile; nobody waits any more
+            return
+
+    threading.Thread(target=run, name="look", daemon=True).start()
+    return await future

@@ -10,8 +10,7 @@ from textual.timer import Timer
 from textual.worker import WorkType
 
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.tui.background import off_thread
-from qdrant_admin.tui.jobs import Jobs
+from qdrant_admin.tui.jobs import Jobs, off_thread
 from qdrant_admin.tui.services import Services
 
 if TYPE_CHECKING:

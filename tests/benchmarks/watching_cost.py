@@ -75,7 +75,7 @@ def watched(services: "Services", plan: "PlanReport") -> object:
     """The same in the application, from the key that starts it to its report."""
     from qdrant_admin.tui.app import AdminApp
     from qdrant_admin.tui.jobs import JobView
-    from qdrant_admin.tui.screens.migrate import MigrateScreen
+    from qdrant_admin.tui.screens.migrate.screen import MigrateScreen
 
     class Watching(AdminApp):
         def on_ready(self) -> None:

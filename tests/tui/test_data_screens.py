@@ -6,8 +6,8 @@ import pytest
 from textual.widgets import DataTable, Input
 
 from qdrant_admin.core.errors import BadInput, NotFound, ServerUnreachable
+from qdrant_admin.tui.screens.collections.points import PointsScreen, parse_filter
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
-from qdrant_admin.tui.screens.points import PointsScreen, parse_filter
 from tests.tui.acting import pressing
 from tests.tui.canned_data import CannedData
 from tests.tui.conftest import make_app, settle

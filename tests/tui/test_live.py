@@ -17,10 +17,9 @@ from qdrant_admin.persistence.reports import VerifyOptions
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.preferences import Preferences
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
-from qdrant_admin.tui.screens.doctor import DoctorDialog
-from qdrant_admin.tui.screens.environment import EnvironmentDialog
 from qdrant_admin.tui.screens.first_run import FirstRunScreen
-from qdrant_admin.tui.screens.verify import VerifyScreen
+from qdrant_admin.tui.screens.home.dialogs import DoctorDialog, EnvironmentDialog
+from qdrant_admin.tui.screens.verify.screen import VerifyScreen
 from qdrant_admin.tui.services import Services
 from qdrant_admin.tui.widgets.bars import Plain
 from tests.support.real import binary, free_port

@@ -14,11 +14,11 @@ from qdrant_admin.core.reports import Report
 from qdrant_admin.migration.plan import PlanOptions
 from qdrant_admin.tui.jobs import Rate, with_rate
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
-from qdrant_admin.tui.screens.migrate import MigrateScreen
-from qdrant_admin.tui.screens.migrate_result import RejectsDialog, ResultPane
-from qdrant_admin.tui.screens.migrate_run import plots, squeezed
+from qdrant_admin.tui.screens.migrate.result import RejectsDialog, ResultPane
+from qdrant_admin.tui.screens.migrate.run import plots, squeezed
+from qdrant_admin.tui.screens.migrate.screen import MigrateScreen
 from qdrant_admin.tui.widgets.form import FormDialog
-from qdrant_admin.tui.widgets.live import LiveGroups
+from qdrant_admin.tui.widgets.panels import LiveGroups
 from tests.tui.acting import pressing, scripted, typing
 from tests.tui.canned import told
 from tests.tui.canned_data import COPYING, DIFFERS, KINDS, PLAN, RATES, REFUSED, VERIFIED, WAITING, CannedData
@@ -34,7 +34,7 @@ SOURCE = "chroma:~/memories/chroma"
 @pytest.fixture(autouse=True)
 def few_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same kinds in every picture, whatever is installed; one of them lacks its package."""
-    monkeypatch.setattr("qdrant_admin.tui.screens.migrate_choose.kinds", lambda: KINDS)
+    monkeypatch.setattr("qdrant_admin.tui.screens.migrate.choose.kinds", lambda: KINDS)
 
 
 def running(*, state: str = "running") -> Before:

@@ -10,8 +10,8 @@ from qdrant_admin.core.events import Events, Finished, Notice, Progress, StepFin
 from qdrant_admin.lifecycle.reports import Check, DoctorReport
 from qdrant_admin.persistence.reports import CollectionCheck, MovePlanReport, MoveReport, PointDifference, Side
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
-from qdrant_admin.tui.screens.doctor import DoctorDialog
-from qdrant_admin.tui.screens.move_storage import MoveDialog
+from qdrant_admin.tui.screens.home.dialogs import DoctorDialog
+from qdrant_admin.tui.screens.home.move_storage import MoveDialog
 from qdrant_admin.tui.theme import ThemeChoice
 from tests.tui.canned import ATTENTION, NOW, Canned, held, told
 from tests.tui.canned_data import check

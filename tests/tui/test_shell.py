@@ -9,9 +9,8 @@ from qdrant_admin.core.errors import AccessDenied
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.jobs import JobFailure
 from qdrant_admin.tui.preferences import read_preferences
-from qdrant_admin.tui.screens.dialogs import ConfirmDialog, ErrorDialog
-from qdrant_admin.tui.screens.environment import EnvironmentDialog
-from qdrant_admin.tui.screens.help import HelpDialog
+from qdrant_admin.tui.screens.dialogs import ConfirmDialog, ErrorDialog, HelpDialog
+from qdrant_admin.tui.screens.home.dialogs import EnvironmentDialog
 from qdrant_admin.tui.screens.settings import typed_value
 from qdrant_admin.tui.widgets.bars import HeaderBar, KeyBar, NavBar, Plain
 from tests.tui.canned import ATTENTION, STATUS, STOPPED, Canned

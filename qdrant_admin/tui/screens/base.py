@@ -13,12 +13,11 @@ from textual.worker import WorkType
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event, Events
-from qdrant_admin.tui.background import off_thread
-from qdrant_admin.tui.jobs import JobView
+from qdrant_admin.tui.jobs import JobView, off_thread
 from qdrant_admin.tui.services import Services
 from qdrant_admin.tui.shell import Shell
 from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip, KeyBar, NavBar
-from qdrant_admin.tui.widgets.states import TooSmall
+from qdrant_admin.tui.widgets.panels import TooSmall
 
 T = TypeVar("T")
 SMALLEST = Size(60, 15)

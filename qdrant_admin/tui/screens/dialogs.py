@@ -1,20 +1,23 @@
-"""Questions and bad news that lie over a screen."""
+"""What lies over a screen: questions, bad news, help, and the jobs of this session."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input
 
 from qdrant_admin import __version__
+from qdrant_admin.core import formatting
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.tui import look
-from qdrant_admin.tui.jobs import JobFailure, JobView
+from qdrant_admin.tui.jobs import JobFailure, Jobs, JobView
+from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.panels import empty
 
 
 class ConfirmDialog(ModalScreen[bool]):
@@ -190,3 +193,137 @@ class InputDialog(ModalScreen[str | None]):
             self.query_one("#trouble", Plain).update(look.state("warn", trouble))
         else:
             self.dismiss(event.value)
+
+
+KEY_WIDTH = 12
+EVERYWHERE: tuple[tuple[str, str], ...] = (
+    ("1 to 6", "the areas"),
+    ("ctrl+p", "every command, collection and profile by name"),
+    ("w", "running and finished jobs; pause and stop them"),
+    ("j k g G", "down, up, top, bottom"),
+    ("tab", "next part of the screen"),
+    ("esc", "back"),
+    ("q", "quit"),
+)
+
+
+class HelpDialog(ModalScreen[None]):
+    """What this screen is for, its own keys, and those that work everywhere."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter", "dismiss(None)", "close", id="help.close", tooltip="close")
+    ]
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        super().__init__()
+        self._about = screen.HELP_TEXT if isinstance(screen, BaseScreen) else ""
+        self._own: list[tuple[str, str]] = []
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if active.node is screen.app or not binding.show:
+                continue
+            self._own.append(
+                (binding.key_display or screen.app.get_key_display(binding), binding.tooltip or binding.description)
+            )
+
+    def compose(self) -> ComposeResult:
+        """Purpose, own keys, common keys."""
+        rows = [look.text("Keys of this screen", "bold"), *self._rows(self._own), Content("")]
+        rows += [look.text("Everywhere", "bold"), *self._rows(EVERYWHERE)]
+        with Vertical(classes="dialog"):
+            if self._about:
+                yield Plain(look.muted(self._about), classes="dialog-body")
+            with VerticalScroll(classes="details"):
+                yield Plain(look.lines(*rows))
+            yield Plain(look.keys(("esc", "close", "screen.dismiss(None)")), classes="dialog-keys")
+
+    @staticmethod
+    def _rows(pairs: "list[tuple[str, str]] | tuple[tuple[str, str], ...]") -> list[Content]:
+        return [look.line(look.fit(look.text(key, look.KEY), KEY_WIDTH), says) for key, says in pairs]
+
+
+REFRESH_SECONDS = 0.25
+OUTCOMES = {"ok": "done", "warning": "warning", "failed": "failed", "skipped": "skipped", None: "running"}
+
+
+class JobsDialog(ModalScreen[None]):
+    """Running jobs first, each with its steps as they are."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "hold", "pause or go on", id="jobs.hold", tooltip="hold the newest running job, or let it go on"),
+        Binding(
+            "x", "stop", "stop", id="jobs.stop", tooltip="stop the newest running job; what was acknowledged stays"
+        ),
+        Binding("escape,q,w", "dismiss(None)", "close", id="jobs.close", tooltip="close"),
+    ]
+
+    def __init__(self, jobs: Jobs) -> None:
+        super().__init__()
+        self._jobs = jobs
+
+    def compose(self) -> ComposeResult:
+        """The list, and what can be done."""
+        with Vertical(classes="dialog -large"):
+            yield Plain(look.text("Jobs", "bold"), classes="dialog-title")
+            with VerticalScroll(classes="details"):
+                yield Plain(id="job-rows")
+            yield Plain(
+                look.keys(
+                    ("p", "pause or go on", "screen.hold"),
+                    ("x", "stop", "screen.stop"),
+                    ("esc", "close", "screen.dismiss(None)"),
+                ),
+                classes="dialog-keys",
+            )
+
+    def on_mount(self) -> None:
+        """Draw now and a few times a second."""
+        self._draw_rows()
+        self.set_interval(REFRESH_SECONDS, self._draw_rows)
+
+    def _draw_rows(self) -> None:
+        views = sorted(self._jobs.all(), key=lambda view: not view.running)
+        rows = [row for view in views for row in job_rows(view)]
+        nothing = empty(
+            "Nothing has run yet.",
+            "Whatever takes longer than a moment appears here, and goes on when you leave its screen.",
+        )
+        self.query_one("#job-rows", Plain).update(look.lines(*rows) if rows else nothing)
+
+    def _newest(self) -> JobView | None:
+        return next(iter(self._jobs.running()), None)
+
+    def action_hold(self) -> None:
+        """Hold the newest running job, or let it go on."""
+        view = self._newest()
+        if view is not None:
+            self._jobs.resume(view.id) if view.state == "paused" else self._jobs.pause(view.id)
+            self._draw_rows()
+
+    def action_stop(self) -> None:
+        """Stop the newest running job."""
+        view = self._newest()
+        if view is not None:
+            self._jobs.cancel(view.id)
+            self._draw_rows()
+
+
+def job_rows(view: JobView) -> list[Content]:
+    """A job as rows: its head, its steps, its end."""
+    head = look.line(
+        look.state(view.verdict), "  ", (view.title, "bold"), "  ", look.muted(formatting.duration(view.seconds))
+    )
+    rows = [head, *(step_row(step.title, step.outcome, step.detail) for step in view.steps)]
+    if view.failure is not None and not view.failure.cancelled:
+        rows.append(look.line("    ", (str(view.failure.what), "$text-error")))
+        rows += [look.line("    ", look.muted(view.failure.why))] if view.failure.why else []
+        rows += [look.line("    try  ", (view.failure.fix, "$text-accent"))] if view.failure.fix else []
+    elif view.report is not None and view.report.summary():
+        rows.append(look.line("    ", look.muted(view.report.summary())))
+    return [*rows, Content("")]
+
+
+def step_row(title: str, outcome: str | None, detail: str) -> Content:
+    """One step: symbol, title, what was found."""
+    shown = look.line("  ", look.symbol(OUTCOMES.get(outcome, "unknown")), " ", title)
+    return look.line(shown, "  ", look.muted(detail)) if detail else shown

@@ -16,10 +16,9 @@ from qdrant_admin.lifecycle.reports import SurveyReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
-from qdrant_admin.tui.screens.dialogs import InputDialog
-from qdrant_admin.tui.screens.job_list import step_row
+from qdrant_admin.tui.screens.dialogs import InputDialog, step_row
 from qdrant_admin.tui.widgets.bars import Plain
-from qdrant_admin.tui.widgets.states import failure, loading
+from qdrant_admin.tui.widgets.panels import failure, loading
 
 RowName = Literal["engine", "data", "address", "key"]
 ROWS: tuple[RowName, ...] = ("engine", "data", "address", "key")

@@ -17,7 +17,7 @@ from qdrant_admin.core.errors import AdminError, Cancelled
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.widgets.bars import Plain
-from qdrant_admin.tui.widgets.states import StatePanel, empty, failure
+from qdrant_admin.tui.widgets.panels import StatePanel, empty, failure
 
 KEPT = 5000
 TAIL = 500

@@ -16,7 +16,7 @@ from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog, InputDialog
 from qdrant_admin.tui.theme import CHOICES
 from qdrant_admin.tui.widgets.bars import Plain
-from qdrant_admin.tui.widgets.states import StatePanel, failure, loading
+from qdrant_admin.tui.widgets.panels import StatePanel, failure, loading
 
 Answer = tuple[dict[str, Profile], Settings, str]
 

@@ -8,7 +8,7 @@ from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Progress
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
-from qdrant_admin.tui.screens.job_list import step_row
+from qdrant_admin.tui.screens.dialogs import step_row
 
 FIGURES = 52
 """Cells that count, share, rate and time left need behind a bar."""

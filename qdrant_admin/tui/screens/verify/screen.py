@@ -17,13 +17,19 @@ from qdrant_admin.persistence.trends import TrendReport
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
-from qdrant_admin.tui.screens.verify_choose import ChoosePane, Known
-from qdrant_admin.tui.screens.verify_dialogs import CollectionsDialog, engine_question, options_form
-from qdrant_admin.tui.screens.verify_past import PastPane
-from qdrant_admin.tui.screens.verify_result import CheckReport, ResultPane, moment
-from qdrant_admin.tui.screens.verify_run import RunPane
-from qdrant_admin.tui.screens.verify_ways import CRASH, in_turn
-from qdrant_admin.tui.screens.verify_ways import title as title_of
+from qdrant_admin.tui.screens.verify.choose import (
+    CRASH,
+    ChoosePane,
+    CollectionsDialog,
+    Known,
+    engine_question,
+    in_turn,
+    options_form,
+)
+from qdrant_admin.tui.screens.verify.choose import title as title_of
+from qdrant_admin.tui.screens.verify.past import PastPane
+from qdrant_admin.tui.screens.verify.result import CheckReport, ResultPane, moment
+from qdrant_admin.tui.screens.verify.run import RunPane
 from qdrant_admin.tui.services import PastCheck
 
 CHECKS_READ = 100
@@ -300,7 +306,7 @@ class VerifyScreen(BaseScreen):
 
     def action_look_closer(self) -> None:
         """Each point of this collection that differs."""
-        from qdrant_admin.tui.screens.verify_differences import DifferencesScreen
+        from qdrant_admin.tui.screens.verify.result import DifferencesScreen
 
         result = self.query_one(ResultPane)
         if result.here is not None and result.here.verdict != "same" and isinstance(result.report, VerifyReport):

@@ -18,11 +18,11 @@ from qdrant_admin.database.models import CollectionInfo, VectorSpec
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.screens.collections.points import PointsScreen
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
-from qdrant_admin.tui.screens.points import PointsScreen
 from qdrant_admin.tui.widgets.bars import Plain
-from qdrant_admin.tui.widgets.states import StatePanel, empty, failure, loading
-from qdrant_admin.tui.widgets.table import fill
+from qdrant_admin.tui.widgets.panels import StatePanel, empty, failure, loading
+from qdrant_admin.tui.widgets.tables import fill
 
 
 def vector_words(spec: VectorSpec) -> str:

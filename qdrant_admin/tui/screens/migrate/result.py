@@ -16,9 +16,8 @@ from qdrant_admin.migration.reports import CollectionResult, MigrationReport, Re
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure
 from qdrant_admin.tui.widgets.bars import Plain
-from qdrant_admin.tui.widgets.states import failure
-from qdrant_admin.tui.widgets.table import fill
-from qdrant_admin.tui.widgets.verdict import Verdict
+from qdrant_admin.tui.widgets.panels import Verdict, failure
+from qdrant_admin.tui.widgets.tables import fill
 
 NAME_WIDTH = {False: 44, True: 22}
 """Of names, on a wide screen and on a narrow one."""

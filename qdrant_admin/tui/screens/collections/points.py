@@ -16,9 +16,8 @@ from qdrant_admin.database.models import PointId
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.widgets.bars import Plain
-from qdrant_admin.tui.widgets.payload import PayloadTree
-from qdrant_admin.tui.widgets.states import StatePanel, empty, failure, loading
-from qdrant_admin.tui.widgets.table import fill
+from qdrant_admin.tui.widgets.panels import StatePanel, empty, failure, loading
+from qdrant_admin.tui.widgets.tables import PayloadTree, fill
 
 PAGE = 50
 PREVIEW = 160

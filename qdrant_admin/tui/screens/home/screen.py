@@ -15,9 +15,9 @@ from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
-from qdrant_admin.tui.screens.home_view import HomeModel, home
+from qdrant_admin.tui.screens.home.view import HomeModel, home
 from qdrant_admin.tui.widgets.bars import Plain
-from qdrant_admin.tui.widgets.states import empty, failure, loading
+from qdrant_admin.tui.widgets.panels import empty, failure, loading
 
 HISTORY_READ = 200
 SERVER_JOBS = ("up", "down", "restart", "apply", "adopt", "move-storage")
@@ -118,18 +118,18 @@ class HomeScreen(BaseScreen):
         self.look_again()
         if view.kind == "doctor" and view.report is not None:
             from qdrant_admin.lifecycle.reports import DoctorReport
-            from qdrant_admin.tui.screens.doctor import DoctorDialog
+            from qdrant_admin.tui.screens.home.dialogs import DoctorDialog
 
             if isinstance(view.report, DoctorReport):
                 self.app.push_screen(DoctorDialog(view.report), self._mend)
         if view.kind == "move-storage":
-            from qdrant_admin.tui.screens.move_storage import show
+            from qdrant_admin.tui.screens.home.move_storage import show
 
             show(self, view)
 
     def _mend(self, wanted: bool | None) -> None:
         if wanted:
-            from qdrant_admin.tui.screens.move_storage import offer
+            from qdrant_admin.tui.screens.home.move_storage import offer
 
             offer(self)
 
@@ -252,7 +252,7 @@ class HomeScreen(BaseScreen):
 
     def action_environment(self) -> None:
         """Lines for an application's environment, to be copied."""
-        from qdrant_admin.tui.screens.environment import EnvironmentDialog
+        from qdrant_admin.tui.screens.home.dialogs import EnvironmentDialog
 
         self.ask(
             self.services.environment,
@@ -263,7 +263,7 @@ class HomeScreen(BaseScreen):
 
     def action_history(self) -> None:
         """Choose one of the finished operations and open its report."""
-        from qdrant_admin.tui.screens.past import PastDialog
+        from qdrant_admin.tui.screens.home.dialogs import PastDialog
 
         self.app.push_screen(PastDialog(self._history, self.services.now()), self._open)
 
@@ -276,7 +276,7 @@ class HomeScreen(BaseScreen):
             return
         if self.admin.open_entry(entry):
             return
-        from qdrant_admin.tui.screens.past import ReportDialog
+        from qdrant_admin.tui.screens.home.dialogs import ReportDialog
 
         self.ask(
             lambda: self.services.report_json(entry.id),

@@ -11,7 +11,7 @@ from qdrant_admin.lifecycle.reports import StatsReport, StatusReport
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
-from qdrant_admin.tui.screens.job_list import step_row
+from qdrant_admin.tui.screens.dialogs import step_row
 
 WIDE, NORMAL = 140, 92
 OPERATION_WIDTH = 12

@@ -1,8 +1,11 @@
 """The plan as one can read and change it: what becomes of each collection, what stands in the way, how it is done."""
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
@@ -12,10 +15,15 @@ from qdrant_admin.core import formatting
 from qdrant_admin.migration import tell
 from qdrant_admin.migration.reports import CollectionPlan, PlanReport, Problem
 from qdrant_admin.tui import look
-from qdrant_admin.tui.screens.collections import vector_words
+from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.screens.collections.screen import vector_words
 from qdrant_admin.tui.widgets.bars import Plain
-from qdrant_admin.tui.widgets.states import loading
-from qdrant_admin.tui.widgets.table import fill
+from qdrant_admin.tui.widgets.panels import loading
+from qdrant_admin.tui.widgets.tables import fill
+
+if TYPE_CHECKING:
+    from qdrant_admin.migration.plan import PlanOptions
+
 
 NAME_WIDTH = {False: 32, True: 18}
 """Of names, on a wide screen and on a narrow one."""
@@ -121,3 +129,69 @@ def _problem(problem: Problem, width: int) -> list[Content]:
     if problem.fix:
         rows.append(look.line(("  try  ", look.MUTED), (problem.fix, "$text-accent")))
     return rows
+
+
+class PlanEdits(BaseScreen):
+    """A screen with a `PlanPane` on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._options: PlanOptions | None = None
+        self._plan: PlanReport | None = None
+        """The plan that can be started, or that is running; none while another one is being made."""
+
+    @abstractmethod
+    def ask_for_plan(self, options: "PlanOptions") -> None:
+        """Make a plan with these options."""
+
+    def _change(self, form: Callable[["PlanOptions"], None]) -> None:
+        if self._plan is not None and self._options is not None:
+            form(self._options)
+
+    def action_change(self) -> None:
+        """Change how everything is moved."""
+        from qdrant_admin.tui.screens.migrate import forms
+
+        def ask(options: "PlanOptions") -> None:
+            def answered(values: dict[str, str] | None) -> None:
+                if values is not None:
+                    self.ask_for_plan(forms.changed(options, values))
+
+            self.app.push_screen(forms.settings_form(options), answered)
+
+        self._change(ask)
+
+    def action_change_one(self) -> None:
+        """Change what becomes of the collection under the cursor."""
+        from qdrant_admin.tui.screens.migrate import forms
+
+        here = self.query_one(PlanPane).here
+
+        def ask(options: "PlanOptions") -> None:
+            def answered(values: dict[str, str] | None) -> None:
+                if values is not None and here is not None:
+                    self.ask_for_plan(forms.changed_collection(options, here, values))
+
+            if here is not None:
+                self.app.push_screen(forms.collection_form(here, options), answered)
+
+        self._change(ask)
+
+    @on(DataTable.RowSelected, "#plan-table")
+    def _row(self) -> None:
+        self.action_change_one()
+
+    def action_take(self) -> None:
+        """Take the collection under the cursor along, or leave it."""
+        from qdrant_admin.tui.screens.migrate import forms
+
+        here = self.query_one(PlanPane).here
+        if here is not None:
+            left = here.source in (self._options.skip_collections if self._options else ())
+            self._change(lambda options: self.ask_for_plan(forms.taken(options, here.source, take=left)))
+
+    def action_policy(self) -> None:
+        """The next conflict policy; the plan is made anew with it."""
+        from qdrant_admin.tui.screens.migrate import forms
+
+        self._change(lambda options: self.ask_for_plan(forms.next_policy(options)))

@@ -16,8 +16,8 @@ from qdrant_admin.persistence.words import DONE
 from qdrant_admin.tui import look
 from qdrant_admin.tui.services import PastCheck
 from qdrant_admin.tui.widgets.bars import Plain
-from qdrant_admin.tui.widgets.states import StatePanel, empty
-from qdrant_admin.tui.widgets.table import fill
+from qdrant_admin.tui.widgets.panels import StatePanel, empty
+from qdrant_admin.tui.widgets.tables import fill
 
 LABEL = 10
 PLOT_WIDTH = 60

@@ -17,16 +17,15 @@ from qdrant_admin.migration.reports import MigrationReport, PlanReport, Reject
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
-from qdrant_admin.tui.screens.migrate_choose import ChoosePane
-from qdrant_admin.tui.screens.migrate_edits import PlanEdits
-from qdrant_admin.tui.screens.migrate_past import PastPane, PastRun
-from qdrant_admin.tui.screens.migrate_plan import PlanPane
-from qdrant_admin.tui.screens.migrate_result import RejectsDialog, ResultPane
-from qdrant_admin.tui.screens.migrate_run import RunPane
-from qdrant_admin.tui.widgets.states import failure, loading
+from qdrant_admin.tui.screens.migrate.choose import ChoosePane, PastPane, PastRun
+from qdrant_admin.tui.screens.migrate.plan import PlanEdits, PlanPane
+from qdrant_admin.tui.screens.migrate.result import RejectsDialog, ResultPane
+from qdrant_admin.tui.screens.migrate.run import RunPane
+from qdrant_admin.tui.widgets.panels import failure, loading
 
 if TYPE_CHECKING:
     from qdrant_admin.migration.plan import PlanOptions
+
 
 RUNS_LISTED = 500
 FOCUS = {

@@ -12,7 +12,7 @@ from qdrant_admin.migration.reports import PlanReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import RATE_EVERY_SECONDS, JobView, Rate, StepView
 from qdrant_admin.tui.widgets import running
-from qdrant_admin.tui.widgets.live import LiveGroups
+from qdrant_admin.tui.widgets.panels import LiveGroups
 
 PHASES = {"target": "targets", "copy": "copy", "indexing": "index", "verify": "verify"}
 """What every migration goes through, by the beginning of the steps' ids. Others are shown where they come up."""

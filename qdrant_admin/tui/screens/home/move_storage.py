@@ -16,7 +16,7 @@ from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.widgets import running
 from qdrant_admin.tui.widgets.bars import Plain
-from qdrant_admin.tui.widgets.verdict import Verdict
+from qdrant_admin.tui.widgets.panels import Verdict
 
 JOB = "move-storage"
 REFRESH_SECONDS = 0.25

@@ -1,4 +1,4 @@
-"""Text that is drawn anew several times a second, in the very process that does the work: no more of it than needed."""
+"""What a screen is filled with: designed states, the verdict, and groups of lines that are drawn anew often."""
 
 from collections.abc import Sequence
 from itertools import chain, repeat
@@ -9,8 +9,68 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 
+from qdrant_admin.core import formatting
+from qdrant_admin.core.errors import AdminError
 from qdrant_admin.tui import look
+from qdrant_admin.tui.jobs import JobFailure
 from qdrant_admin.tui.widgets.bars import Plain
+
+KeyHint = tuple[str, str, str]
+"""Key, what it does, and the action that a click runs."""
+
+
+def loading(what: str = "looking…") -> Content:
+    """Something is on its way."""
+    return look.state("loading", what)
+
+
+def empty(what: str, why: str = "", *hints: KeyHint) -> Content:
+    """There is nothing, and this is the next step."""
+    rows = [look.text(what, "bold")]
+    if why:
+        rows.append(look.muted(why))
+    if hints:
+        rows += [Content(""), look.keys(*hints)]
+    return look.lines(*rows)
+
+
+def failure(error: AdminError | JobFailure, *hints: KeyHint) -> Content:
+    """What happened, why, and what to do now."""
+    rows = [look.line(look.symbol("failed"), " ", (error.what, "bold $text-error"))]
+    rows += [look.line("  ", part) for part in error.why.splitlines()]
+    if error.fix:
+        rows += [Content(""), look.line(("  try  ", look.MUTED), (error.fix, "$text-accent"))]
+    if hints:
+        rows += [Content(""), look.line("  ", look.keys(*hints))]
+    return look.lines(*rows)
+
+
+class StatePanel(Plain):
+    """Shows one of these states, with air around it."""
+
+
+class TooSmall(Plain):
+    """Covers the screen while the terminal is too small to be read."""
+
+    def on_mount(self) -> None:
+        """Say what is missing."""
+        self.update(
+            look.lines(
+                look.text("A little more room, please.", "bold"), look.muted("60 × 15 characters at least. q quits.")
+            )
+        )
+
+
+class Verdict(Plain):
+    """A verdict that nobody can overlook or misread, with or without colour."""
+
+    def tell(self, key: str, sentence: str, *rest: Content, word: str = "") -> None:
+        """Show the state `key` and what it means here."""
+        tone = formatting.state(key).tone
+        for name in ("good", "busy", "warn", "bad", "idle"):
+            self.set_class(name == tone, f"-{name}")
+        head = look.state(key, (word or formatting.state(key).word).upper()).stylize("bold")
+        self.update(look.lines(head, look.text(sentence, "bold"), *rest))
 
 
 class Live(Plain):

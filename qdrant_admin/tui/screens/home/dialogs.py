@@ -1,0 +1,216 @@
+"""What Home opens: the doctor's findings, lines for the environment, and what was done before."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import DataTable
+
+from qdrant_admin.core import formatting
+from qdrant_admin.lifecycle.reports import Check, DoctorReport
+from qdrant_admin.state.store import HistoryEntry
+from qdrant_admin.tui import look
+from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.tables import fill
+
+MOVE = "move-storage"
+"""The command that a check names where moving the data to a volume mends what it has found."""
+ORDER = {"fail": 0, "warn": 1, "ok": 2}
+
+
+class DoctorDialog(ModalScreen[bool]):
+    """Every check, what is wrong first. Closes with whether the data is to be moved to a volume."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "m", "dismiss(True)", "move the data to a volume…", id="doctor.move", tooltip="move the data to a volume"
+        ),
+        Binding("escape,q,enter", "dismiss(False)", "close", id="doctor.close", tooltip="close"),
+    ]
+
+    def __init__(self, report: DoctorReport) -> None:
+        super().__init__()
+        self._report = report
+        self._movable = any(MOVE in check.fix for check in report.checks)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer a move only where it helps."""
+        return self._movable or (action, parameters) != ("dismiss", (True,))
+
+    def compose(self) -> ComposeResult:
+        """Summary, checks, keys."""
+        with Vertical(classes="dialog -large"):
+            head = look.line(look.state(self._report.verdict_word), "  ", look.muted(self._report.summary()))
+            yield Plain(head, classes="dialog-title")
+            with VerticalScroll(classes="details"):
+                checks = sorted(self._report.checks, key=lambda check: ORDER[check.status])
+                for check in checks:
+                    with Horizontal(classes="check"):
+                        yield Plain(look.line(look.symbol(check.status), " ", check.name), classes="check-name")
+                        yield Plain(found(check))
+            move = [("m", "move the data to a volume…", "screen.dismiss(True)")] if self._movable else []
+            yield Plain(look.keys(*move, ("esc", "close", "screen.dismiss(False)")), classes="dialog-keys")
+
+
+def found(check: Check) -> Content:
+    """The evidence of one check, and its fix."""
+    if check.status == "ok":
+        return look.muted(check.detail)
+    rows = [look.text(check.detail)]
+    if check.fix:
+        rows.append(look.line(("try  ", look.MUTED), (check.fix, "$text-accent")))
+    return look.lines(*rows)
+
+
+class EnvironmentDialog(ModalScreen[None]):
+    """The lines, the key hidden until asked for; `c` copies them whole.
+
+    Args:
+        lines: `export NAME=value` or the like, one a line.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "copy", "copy", id="env.copy", tooltip="copy the lines, with the key"),
+        Binding("v", "reveal", "show the key", id="env.reveal", tooltip="show or hide the key"),
+        Binding("escape,q,enter", "dismiss(None)", "close", id="env.close", tooltip="close"),
+    ]
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self._lines = lines
+        self._revealed = False
+
+    def compose(self) -> ComposeResult:
+        """Lines and keys."""
+        with Vertical(classes="dialog"):
+            yield Plain(look.text("For your application's environment", "bold"), classes="dialog-title")
+            yield Plain(self._shown(), id="env-lines")
+            yield Plain(
+                look.keys(
+                    ("c", "copy", "screen.copy"),
+                    ("v", "show the key", "screen.reveal"),
+                    ("esc", "close", "screen.dismiss(None)"),
+                ),
+                classes="dialog-keys",
+            )
+
+    def _shown(self) -> Content:
+        return look.lines(*[look.text(row if self._revealed else hidden(row)) for row in self._lines])
+
+    def action_reveal(self) -> None:
+        """Show or hide the key."""
+        self._revealed = not self._revealed
+        self.query_one("#env-lines", Plain).update(self._shown())
+
+    def action_copy(self) -> None:
+        """Copy all lines as they are."""
+        self.app.copy_to_clipboard("\n".join(self._lines) + "\n")
+        self.app.notify("copied; the clipboard now holds the API key, if there is one", markup=False)
+
+
+def hidden(row: str) -> str:
+    """The line with the key's value covered."""
+    name, equals, _ = row.partition("=")
+    return f"{name}{equals}••••••••" if equals and "API_KEY" in name else row
+
+
+class PastDialog(ModalScreen[HistoryEntry | None]):
+    """Every finished operation; closes with the one to open."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,h", "dismiss(None)", "close", id="past.close", tooltip="close")
+    ]
+
+    def __init__(self, entries: Sequence[HistoryEntry], now: datetime) -> None:
+        super().__init__()
+        self._entries, self._now = tuple(entries), now
+
+    def compose(self) -> ComposeResult:
+        """The list, newest first."""
+        with Vertical(classes="dialog -large"):
+            yield Plain(look.text("What was done", "bold"), classes="dialog-title")
+            yield DataTable[object](id="past-entries", cursor_type="row")
+            yield Plain(
+                look.keys(("enter", "open", ""), ("esc", "close", "screen.dismiss(None)")), classes="dialog-keys"
+            )
+
+    def on_mount(self) -> None:
+        """Fill it."""
+        table, variables = self.query_one(DataTable), self.app.theme_variables
+        rows = [
+            (
+                str(one.id),
+                [
+                    look.cell(formatting.clock(one.started_at, self._now)),
+                    look.cell(one.operation, "bold"),
+                    look.state_cell(one.verdict, variables),
+                    look.cell(one.summary, "$text-muted", variables),
+                ],
+            )
+            for one in self._entries
+        ]
+        width = min(110, self.app.size.width * 92 // 100) - 8
+        fill(table, [("when", False), ("what", False), ("verdict", False), ("result", False)], rows, width=width)
+        table.focus()
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Open this one."""
+        self.dismiss(self._entries[event.cursor_row])
+
+
+class ReportDialog(ModalScreen[None]):
+    """One report as it was kept."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss(None)", "close", id="report.close", tooltip="close")
+    ]
+
+    def __init__(self, entry: HistoryEntry, report: str) -> None:
+        super().__init__()
+        self._entry, self._report = entry, report
+
+    def compose(self) -> ComposeResult:
+        """What and when, then everything that was found."""
+        head = look.line((self._entry.operation, "bold"), "   ", look.state(self._entry.verdict))
+        with Vertical(classes="dialog -large"):
+            yield Plain(head, classes="dialog-title")
+            yield Plain(look.muted(self._entry.summary), classes="dialog-body")
+            with VerticalScroll(classes="details"):
+                yield Plain(look.lines(*told(json.loads(self._report))))
+            yield Plain(look.keys(("esc", "close", "screen.dismiss(None)")), classes="dialog-keys")
+
+
+def told(report: dict[str, Any], depth: int = 0) -> list[Content]:
+    """What a report holds, name by name; what is empty is left out."""
+    known = {name: value for name, value in report.items() if value not in (None, "", [], {})}
+    width = max((len(name) for name, value in known.items() if not isinstance(value, dict | list)), default=0) + 2
+    rows: list[Content] = []
+    for name, value in known.items():
+        label, indent = name.replace("_", " "), "  " * depth
+        if isinstance(value, dict):
+            rows += [look.line(indent, (label, "bold")), *told(value, depth + 1)]
+        elif isinstance(value, list):
+            rows += [look.line(indent, (label, "bold")), *_listed(value, depth + 1)]
+        else:
+            rows.append(look.line(indent, look.fit(look.muted(label), width), _plain(value)))
+    return rows
+
+
+def _listed(values: list[Any], depth: int) -> list[Content]:
+    rows: list[Content] = []
+    for value in values:
+        if isinstance(value, dict):
+            rows += [*told(value, depth), Content("")]
+        else:
+            rows.append(look.line("  " * depth, _plain(value)))
+    return rows
+
+
+def _plain(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

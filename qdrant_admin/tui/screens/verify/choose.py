@@ -1,0 +1,536 @@
+"""The choice of the next check: what was proven last, how, what, and what it interrupts."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.content import Content
+from textual.events import Click
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from qdrant_admin.config.profile import DEFAULT_PROFILE
+from qdrant_admin.core import formatting
+from qdrant_admin.database.models import CollectionInfo
+from qdrant_admin.lifecycle.reports import StatusReport
+from qdrant_admin.persistence.reports import CrashOptions, CrashReport, VerifyHow, VerifyOptions, VerifyReport
+from qdrant_admin.persistence.reports import Way as Restarted
+from qdrant_admin.persistence.trends import TrendReport
+from qdrant_admin.persistence.words import sentence
+from qdrant_admin.server.runtime import Capabilities
+from qdrant_admin.tui import look
+from qdrant_admin.tui.screens.dialogs import ConfirmDialog
+from qdrant_admin.tui.screens.verify.past import TALL, plots
+from qdrant_admin.tui.services import PastCheck
+from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text
+from qdrant_admin.tui.widgets.panels import Verdict
+
+CRASH = "crash-test"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One row of the choice."""
+
+    key: str
+    """A `VerifyHow`, or `crash-test`."""
+    title: str
+    says: str
+    """In a few words, behind the title."""
+    explains: str
+    """What happens, and what it proves."""
+
+
+WAYS: tuple[Way, ...] = (
+    Way(
+        "kill",
+        "Kill it",
+        "as a crash or a flat battery does",
+        "The process ends without a chance to write anything down, and is started again. The hardest proof for what is "
+        "stored.",
+    ),
+    Way(
+        "graceful",
+        "Restart it",
+        "stopped in order and started again",
+        "It is asked to stop, gets the time it needs, and is started again: what an orderly shutdown does.",
+    ),
+    Way(
+        "recreate",
+        "Make it anew",
+        "a new one on the same data",
+        "What runs is removed and made anew on the same data: what an upgrade does. Shows data that lies in the wrong "
+        "place.",
+    ),
+    Way(
+        "pause",
+        "Freeze it",
+        "frozen and thawed, as a laptop that sleeps",
+        "It is frozen for two seconds and thawed. The process stays the same.",
+    ),
+    Way(
+        "engine",
+        "Restart Docker",
+        "the engine itself, with all it runs",
+        "The Docker engine is restarted, as an update of Docker or a reboot does. Every container on this computer "
+        "goes down with it. You are asked once more.",
+    ),
+    Way("all", "All of it", "each of these in turn", "One restart after the other, until something is not as it was."),
+    Way(
+        CRASH,
+        "Crash test",
+        "killed again and again while it is written to",
+        "Programs write into collections of their own while the server is killed at random moments. After each start "
+        "every change that it had acknowledged must be there. Your collections are only made durable first.",
+    ),
+    Way(
+        "none",
+        "Look only",
+        "no restart: read everything twice",
+        "Everything is read twice and compared; the server runs on. Shows what changes by itself, and proves no "
+        "restart.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be looked at, and how hard."""
+
+    collections: tuple[str, ...] = ()
+    """Names; empty: all of them."""
+    sample: int | None = None
+    """Points of each collection whose content is read; None: all."""
+    cycles: int = 10
+    writers: int = 4
+    wait: bool = True
+
+    def check(self, how: VerifyHow, *, confirmed: bool = False) -> VerifyOptions:
+        """As a restart-and-verify takes it."""
+        return VerifyOptions(how=how, collections=self.collections, sample=self.sample, confirmed=confirmed)
+
+    def crash(self) -> CrashOptions:
+        """As the crash test takes it."""
+        return CrashOptions(cycles=self.cycles, writers=self.writers, wait=self.wait)
+
+    def with_values(self, values: Mapping[str, str]) -> "Asked":
+        """What a form was left with."""
+        if "cycles" in values:
+            wait = values["acknowledged"] == "when kept"
+            return replace(self, cycles=int(values["cycles"]), writers=int(values["writers"]), wait=wait)
+        sample = int(values["points"]) if values["compare"] == "a sample" else None
+        return replace(self, sample=sample)
+
+
+def ways(capabilities: Capabilities | None) -> list[Way]:
+    """Those that this server can be put through; while nobody knows, those that most can."""
+    possible: set[str] = {"kill", "graceful", "recreate", "pause"}
+    if capabilities is not None:
+        possible = set(capabilities.restart)
+    offered = possible | ({"all"} if possible else set()) | ({CRASH} if "kill" in possible else set()) | {"none"}
+    return [way for way in WAYS if way.key in offered]
+
+
+def in_turn(key: str, capabilities: Capabilities | None) -> list[Restarted]:
+    """The restarts that a way makes, one after the other."""
+    if key != "all":
+        return [] if key in {"none", CRASH} else [cast("Restarted", key)]
+    possible = {way.key for way in ways(capabilities)}
+    return [one for one in ("graceful", "kill", "pause", "recreate") if one in possible]
+
+
+def command(key: str, asked: Asked, profile: str) -> str:
+    """The same on the command line."""
+    on = "" if profile == DEFAULT_PROFILE else f" --profile {shlex.quote(profile)}"
+    if key == CRASH:
+        wait = "" if asked.wait else " --no-wait"
+        return f"qdrant-admin crash-test --cycles {asked.cycles} --writers {asked.writers}{wait}{on}"
+    chosen = "".join(f" --collection {shlex.quote(name)}" for name in asked.collections)
+    sample = f" --sample {asked.sample}" if asked.sample else ""
+    sure = " --yes" if key == "engine" else ""
+    return f"qdrant-admin verify --how {key}{chosen}{sample}{sure}{on}"
+
+
+def interrupts(key: str, name: str, asked: Asked, back: float | None) -> str:
+    """What nobody can reach meanwhile, and for how long.
+
+    Args:
+        key: of the way.
+        name: of the server.
+        asked: how hard.
+        back: seconds that it took to come back lately; None when that is not known.
+    """
+    once = f"about {formatting.duration(back)}" if back is not None else "a few seconds"
+    match key:
+        case "none":
+            return "nothing: it runs on"
+        case "pause":
+            return f"{name}: who asks it waits for two seconds"
+        case "all":
+            return f"{name}: out of reach for {once}, each time"
+        case "engine":
+            return "every container on this computer, until the engine is back"
+        case "crash-test":
+            return f"{name}: out of reach {formatting.counted(asked.cycles, 'time')}, {once} each"
+        case _:
+            return f"{name}: out of reach for {once}"
+
+
+def title(key: str, asked: Asked) -> str:
+    """Of the job."""
+    if key == CRASH:
+        return f"crash test: {formatting.counted(asked.cycles, 'kill')}, {formatting.counted(asked.writers, 'writer')}"
+    return f"verify: {next(way.title for way in WAYS if way.key == key).lower()}"
+
+
+NAMES_SHOWN = 3
+LABEL = 12
+ROOMY = 28
+TALLEST = 48
+
+
+@dataclass(frozen=True)
+class Known:
+    """Everything that the choice is made from."""
+
+    now: datetime
+    profile: str
+    status: StatusReport | None = None
+    checks: Sequence[PastCheck] | None = None
+    """Newest first; None while they are being read."""
+    trend: TrendReport | None = None
+    failure: str = ""
+    """Why what was proven before could not be read."""
+
+    @property
+    def proof(self) -> PastCheck | None:
+        """The newest restart-and-verify."""
+        return next((one for one in self.checks or () if isinstance(one.report, VerifyReport)), None)
+
+    @property
+    def crash(self) -> PastCheck | None:
+        """The newest crash test."""
+        return next((one for one in self.checks or () if isinstance(one.report, CrashReport)), None)
+
+    def back_in(self, way: str) -> float | None:
+        """Seconds that the newest restart of this way took; of any way when it was never gone."""
+        rounds = [
+            round_ for one in self.checks or () if isinstance(one.report, VerifyReport) for round_ in one.report.rounds
+        ]
+        told = [round_ for round_ in rounds if round_.ready_seconds is not None and round_.how != "pause"]
+        same = [round_ for round_ in told if round_.how == way]
+        return next((round_.ready_seconds for round_ in (*same, *told)), None)
+
+
+class WayList(OptionList):
+    """The ways. A click chooses; only a second one begins, since a server is restarted then."""
+
+    def on_click(self, event: Click) -> None:
+        """Keep the base class from starting at the first click."""
+        clicked = event.style.meta.get("option")
+        if isinstance(clicked, int) and clicked != self.highlighted:
+            event.prevent_default()
+            self.highlighted = clicked
+
+
+class ChoosePane(Vertical):
+    """The answer so far, and the question."""
+
+    class Started(Message):
+        """The way under the cursor was chosen."""
+
+    def __init__(self) -> None:
+        super().__init__(id="verify-choose")
+        self.asked = Asked()
+        self.known: Known | None = None
+        self._ways: list[Way] = []
+
+    def compose(self) -> ComposeResult:
+        """Last proof, ways, and what the one under the cursor means."""
+        yield Verdict(id="verify-last")
+        yield Plain(look.text("What shall it go through?", "bold"), id="verify-question")
+        with Container(id="verify-split"):
+            yield WayList(id="verify-hows", markup=False)
+            with VerticalScroll(id="verify-about-scroll", can_focus=False):
+                yield Plain(id="verify-about")
+        yield Plain(id="verify-so-far")
+
+    def show(self, known: Known) -> None:
+        """Draw what is known by now."""
+        self.known = known
+        offered = ways(known.status.capabilities if known.status else None)
+        if offered != self._ways:
+            self._offer(offered)
+        _tell_last(self.query_one("#verify-last", Verdict), known)
+        self._draw_about()
+        self._draw_trend()
+
+    def ask(self, asked: Asked) -> None:
+        """Look at something else, or harder."""
+        self.asked = asked
+        self._draw_about()
+
+    def _draw_trend(self) -> None:
+        """Where there is room: how the checks so far have gone."""
+        shown, size = self.query_one("#verify-so-far", Plain), self.app.size
+        trend = self.known.trend if self.known else None
+        rows = 3 if size.height >= TALLEST else 1
+        drawn = plots(trend, size.width - 6, rows) if trend is not None and size.height >= TALL else []
+        shown.display = bool(drawn)
+        shown.update(look.lines(look.text("So far", "bold"), Content(""), *drawn))
+
+    @property
+    def way(self) -> Way:
+        """The one under the cursor."""
+        index = self.query_one(WayList).highlighted or 0
+        return self._ways[min(index, len(self._ways) - 1)]
+
+    def _offer(self, offered: list[Way]) -> None:
+        rows, here = self.query_one(WayList), self.way.key if self._ways else ""
+        self._ways = offered
+        rows.clear_options()
+        rows.add_options([Option(_row(way), id=way.key) for way in offered])
+        rows.highlighted = next((index for index, way in enumerate(offered) if way.key == here), 0)
+
+    def on_resize(self) -> None:
+        """Lay out anew."""
+        self.call_after_refresh(self._draw_about)
+        self.call_after_refresh(self._draw_trend)
+
+    @on(OptionList.OptionHighlighted, "#verify-hows")
+    def _draw_about(self) -> None:
+        if self.known is not None and self._ways:
+            shown = self.query_one("#verify-about", Plain)
+            width = shown.size.width or self.app.size.width - 6
+            brief = self.app.size.height < ROOMY
+            shown.update(about(self.way, self.asked, self.known, width, brief=brief))
+
+    @on(OptionList.OptionSelected, "#verify-hows")
+    def _chosen(self) -> None:
+        self.post_message(self.Started())
+
+
+def _row(way: Way) -> Content:
+    return look.line((f"{way.title:<16}", "bold"), look.muted(way.says))
+
+
+def _tell_last(panel: Verdict, known: Known) -> None:
+    """Is the data safe, as far as anybody has looked."""
+    proof, crash = known.proof, known.crash
+    asides = []
+    if crash is not None and isinstance(crash.report, CrashReport):
+        ago = formatting.ago(crash.entry.started_at, known.now)
+        told = f"  {formatting.number(crash.report.lost)} acknowledged changes lost"
+        asides.append(
+            look.line(look.muted(f"crash test  {ago}  ·  "), look.state(crash.report.verdict), look.muted(told))
+        )
+    if known.failure:
+        panel.tell("unknown", f"What was proven before cannot be read: {known.failure}")
+    elif known.checks is None:
+        panel.tell("loading", "Looking at what was proven before.", word="one moment")
+    elif proof is None or not isinstance(proof.report, VerifyReport):
+        nobody = "Nobody has looked yet whether what is stored here survives a restart."
+        panel.tell("unknown", nobody, *asides, word="not proven yet")
+    else:
+        age = look.line(
+            look.muted(f"last check  {formatting.ago(proof.entry.started_at, known.now)}"), _since(proof.report, known)
+        )
+        panel.tell(proof.report.verdict, sentence(proof.report), age, *asides)
+
+
+def _since(report: VerifyReport, known: Known) -> Content:
+    """A proof covers what was there then: say when there is more or less by now."""
+    now = known.status.points if known.status else None
+    then = sum(check.after.points for check in report.collections if check.after)
+    if now is None or report.chosen or now == then:
+        return Content("")
+    other = f"{formatting.counted(abs(now - then), 'point')} {'more' if now > then else 'fewer'} by now"
+    return look.line(look.muted("  ·  "), look.state("warn", other))
+
+
+def about(way: Way, asked: Asked, known: Known, width: int, *, brief: bool = False) -> Content:
+    """What the way means, what it reads, and what it interrupts; with little room only the latter."""
+    status = known.status
+    name = (status.container if status else "") or "the server"
+    pairs = [("interrupts", look.text(interrupts(way.key, name, asked, known.back_in(way.key))))]
+    if way.key == CRASH:
+        kept = "once it is applied and logged" if asked.wait else "once it is taken, not yet kept (wait=false)"
+        load = f"{formatting.counted(asked.writers, 'program')} at once, into collections of their own"
+        pairs += [("writes", look.text(load)), ("counted", look.text(kept))]
+    else:
+        pairs += [("reads", look.text(_scope(asked, status)))]
+        pairs += [("compares", look.text(_depth(asked)))]
+    pairs.append(("command", look.muted(command(way.key, asked, known.profile))))
+    facts = [row for label, value in pairs for row in look.hanging(look.fit(look.muted(label), LABEL), value, width)]
+    rows = facts if brief else [look.text(way.explains), Content(""), *facts]
+    if status is not None and status.state not in {"healthy", "degraded"}:
+        rows.append(look.line(look.state(status.state), look.muted("   a check needs a server that runs:  1  Home")))
+    return look.lines(*rows)
+
+
+def _scope(asked: Asked, status: StatusReport | None) -> str:
+    if asked.collections:
+        more = len(asked.collections) - NAMES_SHOWN
+        named = ", ".join(formatting.shorten(name, 24) for name in asked.collections[:NAMES_SHOWN])
+        return f"{named} and {more} more" if more > 0 else named
+    if status is None or status.collections is None or status.points is None:
+        return "every collection, twice"
+    return (
+        f"{formatting.counted(status.collections, 'collection')}, {formatting.counted(status.points, 'point')}, twice"
+    )
+
+
+def _depth(asked: Asked) -> str:
+    if asked.sample is None:
+        return "every id, vector and payload"
+    return f"every id; vector and payload of {formatting.counted(asked.sample, 'point')} a collection"
+
+
+USUAL_SAMPLE = 1000
+OTHERS_SHOWN = 8
+
+
+class CollectionsDialog(ModalScreen[tuple[str, ...] | None]):
+    """Some collections, or all of them (an empty tuple); None leaves it as it was."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "take", "take or leave", id="chosen.toggle", tooltip="take this one, or leave it out"),
+        Binding("a", "all", "all", id="chosen.all", tooltip="all of them, those made later as well"),
+        Binding("enter", "use", "use", id="chosen.use", tooltip="check these", priority=True),
+        Binding("escape", "dismiss(None)", "cancel", id="chosen.cancel", tooltip="leave it as it was"),
+    ]
+
+    def __init__(self, known: Sequence[CollectionInfo], chosen: Sequence[str]) -> None:
+        super().__init__()
+        self._known, self._chosen = tuple(known), set(chosen)
+
+    def compose(self) -> ComposeResult:
+        """The list, and what is taken."""
+        with Vertical(classes="dialog"):
+            yield Plain(look.text("Which collections?", "bold"), classes="dialog-title")
+            yield OptionList(*[Option(self._row(one)) for one in self._known], id="chosen-list", markup=False)
+            yield Plain(id="chosen-says")
+            yield Plain(
+                look.keys(
+                    ("space", "take or leave", "screen.take"),
+                    ("a", "all", "screen.all"),
+                    ("enter", "use", "screen.use"),
+                    ("esc", "cancel", "screen.dismiss(None)"),
+                ),
+                classes="dialog-keys",
+            )
+
+    def on_mount(self) -> None:
+        """Straight into the list."""
+        self.query_one(OptionList).focus()
+        self._draw_rows()
+
+    def _row(self, one: CollectionInfo) -> Content:
+        taken = one.name in self._chosen or not self._chosen
+        count = "not counted" if one.points is None else formatting.counted(one.points, "point")
+        mark = look.symbol("ok" if taken else "waiting")
+        name = look.fit(look.text(formatting.shorten(one.name, 40), "bold" if taken else look.MUTED), 42)
+        return look.line(mark, "  ", name, look.muted(count))
+
+    def _draw_rows(self) -> None:
+        rows = self.query_one(OptionList)
+        for index, one in enumerate(self._known):
+            rows.replace_option_prompt_at_index(index, self._row(one))
+        count = len(self._chosen)
+        told = (
+            f"{formatting.number(count)} of {formatting.counted(len(self._known), 'collection')}"
+            if count
+            else "all of them"
+        )
+        self.query_one("#chosen-says", Plain).update(look.muted(told))
+
+    def on_option_list_option_selected(self, _: OptionList.OptionSelected) -> None:
+        """A click takes it, or leaves it out."""
+        self.action_take()
+
+    def action_take(self) -> None:
+        """Take the one under the cursor, or leave it out."""
+        index = self.query_one(OptionList).highlighted
+        if index is not None:
+            self._chosen ^= {self._known[index].name}
+            self._draw_rows()
+
+    def action_all(self) -> None:
+        """All of them."""
+        self._chosen = set()
+        self._draw_rows()
+
+    def action_use(self) -> None:
+        """Close with the choice; every one of them is all of them."""
+        names = tuple(one.name for one in self._known if one.name in self._chosen)
+        self.dismiss(names)
+
+
+def options_form(way: str, asked: Asked) -> FormDialog:
+    """How hard to look: the form of this way."""
+    if way == CRASH:
+        body = "Each kill takes the server away for a moment. Collections of its own are made, and removed afterwards."
+        return FormDialog("The crash test", body, _crash_fields(asked))
+    body = "Every id is always compared, and every setting. Vectors and payloads of all points, or of a sample."
+    return FormDialog("How closely shall it look?", body, _check_fields(asked))
+
+
+def engine_question(others: Sequence[str]) -> ConfirmDialog:
+    """Whether the engine may be restarted, with the names of what goes down with it."""
+    what = (
+        "Nothing else runs on it."
+        if not others
+        else f"{formatting.counted(len(others), 'other container')} go down with it:"
+    )
+    rows = [look.text(what), *[look.line("  ", look.state("warn", name)) for name in others[:OTHERS_SHOWN]]]
+    rows += [look.muted(f"  and {len(others) - OTHERS_SHOWN} more")] if len(others) > OTHERS_SHOWN else []
+    after = "Each comes back as its own restart policy says; one without a policy stays down." if others else ""
+    rows += [look.muted(after)] if after else []
+    return ConfirmDialog("Restart the container engine?", look.lines(*rows), yes="Restart it")
+
+
+def _check_fields(asked: Asked) -> Sequence[Field]:
+    closely = (
+        ("every point", "every vector and payload of every point: the whole proof"),
+        ("a sample", "quicker where there are millions of points; the verdict says that it was a sample"),
+    )
+    return (
+        Choice("compare", "compare", "a sample" if asked.sample else "every point", closely),
+        Text(
+            "points",
+            "sample of",
+            str(asked.sample or USUAL_SAMPLE),
+            "points of each collection, where a sample is taken",
+            _whole(1, 10**9),
+        ),
+    )
+
+
+def _crash_fields(asked: Asked) -> Sequence[Field]:
+    acknowledged = (
+        ("when kept", "wait=true: a write is counted once it is applied and logged. Nothing of it may be lost."),
+        ("when taken", "wait=false: counted once it is taken. Shows what that costs on this computer's disk."),
+    )
+    return (
+        Text("cycles", "kills", str(asked.cycles), "how often the server is killed, 1 to 1 000", _whole(1, 1000)),
+        Text("writers", "writers", str(asked.writers), "programs that write at once, 1 to 32", _whole(1, 32)),
+        Choice("acknowledged", "counted", "when kept" if asked.wait else "when taken", acknowledged),
+    )
+
+
+def _whole(least: int, most: int) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value.isdigit() and least <= int(value) <= most:
+            return ""
+        return f"{formatting.number(least)} to {formatting.number(most)}"
+
+    return check

@@ -1,0 +1,470 @@
+"""What became of a check: the verdict, each restart, each collection, and what differs in it, point by point."""
+
+import json
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import DataTable
+
+from qdrant_admin.collections.reports import PointReport, ShownPoint, ShownVector
+from qdrant_admin.core import formatting
+from qdrant_admin.core.errors import AdminError, NotFound
+from qdrant_admin.persistence.baseline import against
+from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, PointDifference, VerifyReport
+from qdrant_admin.persistence.words import crash_sentence, sentence
+from qdrant_admin.tui import look
+from qdrant_admin.tui.jobs import JobFailure
+from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.screens.verify.run import details as crash_details
+from qdrant_admin.tui.screens.verify.run import round_row
+from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.panels import Verdict, failure
+from qdrant_admin.tui.widgets.tables import components, fill
+
+POINTS_SHOWN = {False: 3, True: 12}
+"""Of a collection, below the table, on a short and on a tall screen; all of them are one key away."""
+TALL = 36
+NAME_WIDTH = 40
+NBSP = "\u00a0"
+CheckReport = VerifyReport | CrashReport
+
+
+class ResultPane(Vertical):
+    """One result, of this session or of an earlier one."""
+
+    def __init__(self) -> None:
+        super().__init__(id="verify-result")
+        self.report: CheckReport | None = None
+        self._before: VerifyReport | None = None
+
+    def compose(self) -> ComposeResult:
+        """Verdict, table, details."""
+        yield Verdict(id="verify-verdict")
+        yield DataTable[object](id="verify-table", cursor_type="row")
+        with VerticalScroll(id="verify-more"):
+            yield Plain(id="verify-details")
+
+    def show(self, report: CheckReport, when: str, before: VerifyReport | None) -> None:
+        """The verdict first, then what it rests on.
+
+        Args:
+            report: what the check left behind.
+            when: the check was made.
+            before: the check before this one.
+        """
+        self.report, self._before = report, before
+        verdict = self.query_one(Verdict)
+        if isinstance(report, CrashReport):
+            verdict.tell(report.verdict, crash_sentence(report), _crash_evidence(report, when))
+        else:
+            verdict.tell(report.verdict, sentence(report), _evidence(report, when))
+        self.query_one("#verify-table", DataTable).move_cursor(row=0)  # what differs stands first
+        self._fill()
+        self.lay_out()
+
+    def show_failure(self, fault: JobFailure) -> None:
+        """It ended without a report."""
+        self.report = None
+        verdict, said = self.query_one(Verdict), Content("")
+        if fault.cancelled:
+            verdict.tell("cancelled", "The check was stopped. Nothing was proven, and nothing was changed.")
+        else:
+            verdict.tell("inconclusive", "The check could not be finished, so nothing is claimed.")
+            said = failure(fault, ("a", "choose again", "screen.again"))
+        self.query_one("#verify-table").display = False
+        self.query_one("#verify-details", Plain).update(said)
+
+    @property
+    def main(self) -> str:
+        """The widget that wants the keys."""
+        return "#verify-table" if self.query_one("#verify-table").display else "#verify-more"
+
+    @property
+    def here(self) -> CollectionCheck | None:
+        """The collection under the cursor."""
+        row, checks = self.query_one("#verify-table", DataTable).cursor_row, self._checks
+        return checks[row] if 0 <= row < len(checks) else None
+
+    @property
+    def _checks(self) -> list[CollectionCheck]:
+        """Collections of the report, those with something to say first."""
+        if not isinstance(self.report, VerifyReport):
+            return []
+        return sorted(self.report.collections, key=lambda one: one.verdict == "same")
+
+    def _fill(self) -> None:
+        table, variables, checks = self.query_one("#verify-table", DataTable), self.app.theme_variables, self._checks
+        table.display = bool(checks)
+        titles = [("collection", False), ("before", True), ("after", True), ("content", False), ("verdict", False)]
+        rows = [
+            (
+                check.name,
+                [
+                    look.cell(formatting.shorten(check.name, NAME_WIDTH), "bold"),
+                    look.cell(_points(check, "before"), right=True),
+                    look.cell(_points(check, "after"), right=True),
+                    look.cell(digests(check), look.MUTED, variables),
+                    look.state_cell(check.verdict, variables),
+                ],
+            )
+            for check in checks
+        ]
+        fill(table, titles, rows)
+
+    @on(DataTable.RowHighlighted, "#verify-table")
+    def lay_out(self) -> None:
+        """What is below the table, for the collection under the cursor and for this width."""
+        shown, width = self.query_one("#verify-details", Plain), self.app.size.width - 6
+        if isinstance(self.report, CrashReport):
+            shown.update(crash_details(self.report, width))
+        elif isinstance(self.report, VerifyReport):
+            groups = [
+                _advice(self.report, width),
+                brief(self.here, POINTS_SHOWN[self.app.size.height >= TALL], width) if self.here else [],
+                [look.line(look.state("changed", alias)) for alias in self.report.aliases],
+                _rounds(self.report),
+                _since(self.report),
+                _last_time(self.report, self._before, width),
+                _how_long(self.report, width),
+            ]
+            shown.update(Content("\n\n").join([look.lines(*group) for group in groups if group]))
+
+
+def _evidence(report: VerifyReport, when: str) -> Content:
+    most = "at most " if len(report.rounds) > 1 else ""
+    back = f"back in {most}{formatting.duration(report.ready_seconds)}" if report.ready_seconds is not None else ""
+    parts = [
+        when,
+        back,
+        report.checks,
+        f"Qdrant {report.server_version}" if report.server_version else "",
+        report.storage,
+    ]
+    return look.muted(" · ".join(part for part in parts if part))
+
+
+def _crash_evidence(report: CrashReport, when: str) -> Content:
+    waited = "acknowledged once applied and logged" if report.wait else "acknowledged once taken (wait=false)"
+    version = f"Qdrant {report.server_version}" if report.server_version else ""
+    parts = [when, waited, version, report.storage, formatting.duration(report.seconds)]
+    return look.muted(" · ".join(part for part in parts if part))
+
+
+def _points(check: CollectionCheck, side: str) -> str:
+    found = check.before if side == "before" else check.after
+    return "absent" if found is None else formatting.number(found.points)
+
+
+def digests(check: CollectionCheck) -> str:
+    """One digest where both are equal, otherwise before → after."""
+    shown = [formatting.short_digest(side.digest) for side in (check.before, check.after) if side is not None]
+    return " → ".join(dict.fromkeys(shown))
+
+
+def counts(check: CollectionCheck) -> str:
+    """`3 missing, 1 changed`."""
+    told = [(check.missing, "missing"), (check.changed, "changed"), (check.extra, "extra")]
+    return ", ".join(f"{formatting.number(count)} {word}" for count, word in told if count)
+
+
+def brief(check: CollectionCheck, most: int, width: int) -> list[Content]:
+    """What differs in one collection, and how to see all of it."""
+    if check.verdict == "same":
+        return []
+    more = look.key("enter", "each of them", "screen.look_closer") if check.points else Content("")
+    rows = [look.line((check.name, "bold"), "   ", counts(check), "   ", more)]
+    rows += [look.line("  ", setting) for setting in check.settings]
+    for point in check.points[:most]:
+        found = look.fit(look.state(point.what), 11)
+        row = look.line("  ", look.fit(look.text(point.id), 38), found, "  ", look.muted(point.detail))
+        rows.append(look.cut(row, width))
+    left = check.missing + check.changed + check.extra - min(len(check.points), most)
+    return [*rows, look.muted(f"  and {formatting.counted(left, 'point')} more")] if check.points and left > 0 else rows
+
+
+def _advice(report: VerifyReport, width: int) -> list[Content]:
+    rows = look.hanging(look.muted("likely cause  "), look.text(report.cause), width) if report.cause else []
+    return [*rows, look.line(("do now        ", look.MUTED), (report.fix, "$text-accent"))] if report.fix else rows
+
+
+def _rounds(report: VerifyReport) -> list[Content]:
+    if len(report.rounds) < 2:
+        return []
+    return [look.title("Restarts"), *map(round_row, report.rounds)]
+
+
+def _since(report: VerifyReport) -> list[Content]:
+    found = report.baseline
+    if found is None:
+        return []
+    other = [one for one in found.collections if one.verdict != "same"]
+    rows = [
+        look.line(
+            look.fit(look.state(one.verdict), 16), (one.name, "bold"), look.muted(f"   {', '.join(one.settings)}")
+        )
+        for one in other
+    ]
+    same = look.line(look.state(found.verdict), "   everything is as it was then")
+    return [look.title(f"Since {moment(found.at)}"), *(rows or [same])]
+
+
+def _last_time(report: VerifyReport, before: VerifyReport | None, width: int) -> list[Content]:
+    """Against the check before: what its last look saw beside what the first look of this one saw."""
+    if before is None or report.baseline is not None:
+        return []
+    found = against(before, report.collections, report.chosen)
+    then = f"the check of {moment(before.at)}"
+    if found.verdict == "persisted":
+        told = f"the same content as in {then}"
+    else:
+        told = f"not what it was in {then}: {found.reason or formatting.state(found.verdict).word}"
+    if report.ready_seconds is not None and before.ready_seconds is not None and report.how == before.how:
+        other = report.ready_seconds - before.ready_seconds
+        told += f"; back {formatting.duration(abs(other))} {'slower' if other > 0 else 'sooner'} than then"
+    return look.hanging(look.muted("when it began  "), look.text(told), width)
+
+
+def _how_long(report: VerifyReport, width: int) -> list[Content]:
+    spent: dict[str, float] = {}
+    for phase in report.phases:
+        spent[phase.name] = spent.get(phase.name, 0.0) + phase.seconds
+    if not spent:
+        return []
+    parts = (f"{name.replace('_', ' ')} {formatting.duration(seconds)}" for name, seconds in spent.items())
+    told = " · ".join(part.replace(" ", NBSP) for part in parts)
+    whole = look.muted(f"took {formatting.duration(report.seconds)}   ")
+    return look.hanging(whole, look.muted(told), width)
+
+
+def moment(at: datetime) -> str:
+    """As reasons have it: `2026-11-20 09:14`."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M}"
+
+
+ID_WIDTH = 36
+PART_WIDTH = 24
+KEPT = "was there"
+OTHER = "another value"
+SAME = "the same"
+ABSENT = "not there"
+ONLY_DIGESTS = "Of what was there before only digests were kept: they tell that it was another value, not which one."
+
+
+class PartRow(NamedTuple):
+    """One vector or payload field, before and now."""
+
+    what: str
+    before: str
+    now: str
+    state: str = ""
+    """A key of `formatting.STATES`; empty where nothing has changed."""
+
+
+class DifferencesScreen(BaseScreen):
+    """One collection of a check. Points above, the one under the cursor below: before beside now."""
+
+    SECTION = "verify"
+    HELP_TEXT = (
+        "Every point that is not what it was. Below: what the check knew of it before, beside what is there now. "
+        "Of the old content only digests were kept, so an old value is named, not shown."
+    )
+    AUTO_FOCUS = "#differing-points"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back", id="differences.back", tooltip="back to the verdict"),
+        Binding("tab", "app.focus_next", "the other table", id="differences.other", tooltip="go to the other table"),
+        Binding("y", "copy_point", "copy JSON", id="differences.copy", tooltip="copy the point as it is now"),
+        Binding(
+            "o", "open", "open the collection", id="differences.open", tooltip="look at the collection as it is now"
+        ),
+    ]
+
+    def __init__(self, check: CollectionCheck, at: datetime) -> None:
+        super().__init__()
+        self._check, self._at = check, at
+        self._point: ShownPoint | None = None
+        """The point under the cursor as it is now."""
+
+    def compose_body(self) -> ComposeResult:
+        """Head, settings, points; below them one point."""
+        yield Plain(id="differences-head")
+        yield DataTable[object](id="differing-points", cursor_type="row")
+        with Vertical(id="difference"):
+            yield Plain(id="difference-head")
+            yield DataTable[object](id="difference-parts", cursor_type="row")
+            yield Plain(look.muted(ONLY_DIGESTS), id="difference-digests")
+
+    def on_mount(self) -> None:
+        """Fill the upper table; the lower one follows its cursor."""
+        super().on_mount()
+        check = self._check
+        when = formatting.ago(self._at, self.services.now())
+        told = look.muted(f"   {counts(check)}   ·   checked {when}")
+        found = look.line((check.name, "bold"), "   ", look.state(check.verdict), told)
+        settings = [look.line("  ", look.state("changed", setting)) for setting in check.settings]
+        known = check.missing + check.changed + check.extra
+        if len(check.points) < known:
+            settings.append(look.muted(f"  {len(check.points)} of {formatting.counted(known, 'point')} are named"))
+        self.query_one("#differences-head", Plain).update(look.lines(found, *settings))
+        variables = self.app.theme_variables
+        rows = [
+            (
+                f"{index}",
+                [
+                    look.cell(formatting.shorten(one.id, ID_WIDTH)),
+                    look.state_cell(one.what, variables),
+                    look.cell(one.detail or _in_short(one), look.MUTED, variables),
+                ],
+            )
+            for index, one in enumerate(check.points)
+        ]
+        titles = [("point", False), ("is", False), ("what of it", False)]
+        fill(self.query_one("#differing-points", DataTable), titles, rows, width=self.app.size.width - 5)
+
+    @property
+    def _here(self) -> PointDifference | None:
+        row = self.query_one("#differing-points", DataTable).cursor_row
+        return self._check.points[row] if 0 <= row < len(self._check.points) else None
+
+    def look_again(self) -> None:
+        """Ask for the point under the cursor as it is now."""
+        here = self._here
+        if here is not None:
+            self._point = None
+            name = self._check.name
+            self._draw(here, "looking…")
+            self.ask(lambda: self.services.point(name, here.id), self._got, self._cannot, group="point")
+
+    @on(DataTable.RowHighlighted, "#differing-points")
+    def _highlighted(self) -> None:
+        self.look_again()
+
+    @on(DataTable.RowSelected, "#differing-points")
+    def _selected(self) -> None:
+        self.query_one("#difference-parts").focus()
+
+    def _got(self, report: PointReport) -> None:
+        self._point = report.point
+        here = self._here
+        if here is not None:
+            self._draw(here, "is there")
+        self.refresh_bindings()
+
+    def _cannot(self, error: AdminError) -> None:
+        here = self._here
+        if here is not None:
+            self._draw(here, "is not there" if isinstance(error, NotFound) else f"cannot be read: {error}")
+        self.refresh_bindings()
+
+    def _draw(self, here: PointDifference, now: str) -> None:
+        head = look.line((f"point {here.id}", "bold"), "   ", look.state(here.what), look.muted("   now it "), now)
+        self.query_one("#difference-head", Plain).update(head)
+        table, variables = self.query_one("#difference-parts", DataTable), self.app.theme_variables
+        parts = part_rows(here, self._point)
+        rows = [
+            (
+                str(index),
+                [
+                    look.cell(formatting.shorten(part.what, PART_WIDTH), "bold" if part.state else ""),
+                    look.state_cell(part.state, variables) if part.state else look.cell(""),
+                    look.cell(part.before, look.MUTED, variables),
+                    look.cell(part.now),
+                ],
+            )
+            for index, part in enumerate(parts)
+        ]
+        fill(
+            table,
+            [("part", False), ("", False), ("before", False), ("now", False)],
+            rows,
+            width=self.app.size.width - 5,
+        )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is something to copy when the point is there."""
+        if action == "copy_point":
+            return self._point is not None
+        return super().check_action(action, parameters)
+
+    def action_copy_point(self) -> None:
+        """Put the point as it is now on the clipboard."""
+        if self._point is not None:
+            shown = json.dumps(self._point.model_dump(mode="json"), ensure_ascii=False, indent=2)
+            self.app.copy_to_clipboard(shown)
+            self.notify("point copied as JSON", markup=False)
+
+    def action_open(self) -> None:
+        """Look at the collection as it is now."""
+        self.admin.open_collection(self._check.name)
+
+    def action_back(self) -> None:
+        """From the parts to the points, from the points to the verdict."""
+        if self.query_one("#difference-parts").has_focus:
+            self.query_one("#differing-points").focus()
+        else:
+            self.dismiss()
+
+
+def _in_short(one: PointDifference) -> str:
+    if one.what != "missing" or not (one.vectors or one.fields):
+        return ""
+    return f"had {', '.join(map(_vector_name, one.vectors))}; {', '.join(one.fields or ())}".removesuffix("; ")
+
+
+def _vector_name(name: str) -> str:
+    return f"vector {name}" if name else "vector"
+
+
+def part_rows(one: PointDifference, point: ShownPoint | None) -> list[PartRow]:
+    """Each vector and payload field, before and now: what changed first.
+
+    Args:
+        one: the difference that the check has found.
+        point: the point as it is now; None when it is not there, or not known yet.
+    """
+    now: dict[tuple[str, str], str] = {}
+    if point is not None:
+        now |= {("vector", vector.name): _vector(vector) for vector in point.vectors}
+        now |= {("field", name): _value(value) for name, value in point.payload.items()}
+    before = [("vector", name) for name in one.vectors] + [("field", name) for name in one.fields or ()]
+    untold = set(one.parts or ([one.detail] if one.detail else []))
+    rows = []
+    for kind, name in dict.fromkeys((*before, *now)):
+        word = f'vector "{name}"' if kind == "vector" else f"payload field {name}"
+        told = {
+            part for part in untold if part in {word, f"{word} is gone", f"{word} is new", f"{word}, all zeros now"}
+        }
+        untold -= told
+        shown = _vector_name(name) if kind == "vector" else name
+        rows.append(_row(one, shown, (kind, name) in before, now.get((kind, name)), told, known=point is not None))
+    rows += [PartRow(part, OTHER, "", "changed") for part in sorted(untold)]
+    return sorted(rows, key=lambda row: not row.state)
+
+
+def _row(one: PointDifference, name: str, was_there: bool, now: str | None, told: set[str], *, known: bool) -> PartRow:
+    gone = "" if not known and one.what == "changed" else ABSENT
+    shown = gone if now is None else now
+    if one.what == "missing":
+        return PartRow(name, KEPT if was_there else ABSENT, shown, "missing" if now is None else "")
+    if one.what == "extra":
+        return PartRow(name, ABSENT, shown, "extra")
+    if any(part.endswith(" is new") for part in told):
+        return PartRow(name, ABSENT, shown, "extra")
+    if any(part.endswith(" is gone") for part in told):
+        return PartRow(name, KEPT, shown, "missing")
+    if told:
+        return PartRow(name, OTHER, shown, "changed")
+    return PartRow(name, SAME if one.parts else "", shown)
+
+
+def _vector(vector: ShownVector) -> str:
+    zero = "all zero   " if vector.zero else ""
+    return f"{zero}{vector.kind}, {formatting.number(vector.size)}   {components(vector.values)}"
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
