@@ -33,13 +33,13 @@ def _points(report: Any) -> tuple[str, list[str]]:
 
 
 def _plan(report: Any) -> tuple[str, list[str]]:
-    from qdrant_admin.migration.tell import command
+    from qdrant_admin.migration.messages import command
 
     return "next", [] if report.exit_code else command(report)[1:]
 
 
 def _migration(report: Any) -> tuple[str, list[str]]:
-    from qdrant_admin.migration.tell import next_steps
+    from qdrant_admin.migration.messages import next_steps
 
     step = next(iter(next_steps(report)), None)
     return (step.says, shlex.split(step.command)[1:]) if step else ("", [])
@@ -59,6 +59,6 @@ _NEXT = {
     "PointsReport": _points,
     "PlanReport": _plan,
     "MigrationReport": _migration,
-    "WhatReport": _what,
+    "InspectReport": _what,
     "ExportReport": _export,
 }

@@ -10,12 +10,12 @@ from qdrant_admin.core import formatting
 from qdrant_admin.core.text import plain
 
 if TYPE_CHECKING:
-    from qdrant_admin.migration.what import WhatReport
+    from qdrant_admin.migration.inspect import InspectReport
 
 _SHOWN = 20
 
 
-def found_picture(report: "WhatReport", ascii_only: bool) -> RenderableType:
+def found_picture(report: "InspectReport", ascii_only: bool) -> RenderableType:
     """What it is, how much is in it, and who holds it."""
     symbol = state(report.verdict_word, ascii_only=ascii_only, bold=True)[:2]
     head = Text.assemble(symbol, (fit(plain(report.what), ascii_only), "bold"))

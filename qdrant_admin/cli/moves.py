@@ -18,7 +18,7 @@ REJECTS_SHOWN = 10
 
 def plan_picture(report: "PlanReport", ascii_only: bool) -> RenderableType:
     """What would be made, and what stands in the way."""
-    from qdrant_admin.migration import tell
+    from qdrant_admin.migration import messages
 
     head = state(report.verdict_word, ascii_only=ascii_only, bold=True)
     head.append(fit(f"   {report.summary()}", ascii_only))
@@ -28,12 +28,12 @@ def plan_picture(report: "PlanReport", ascii_only: bool) -> RenderableType:
         count = ("" if one.count_exact else "about ") + formatting.number(one.count)
         table.add_row(
             cell(one.source, ascii_only, "bold"),
-            cell(tell.name(one), ascii_only),
+            cell(messages.name(one), ascii_only),
             count,
             cell(vectors(one.vectors), ascii_only),
-            cell(tell.action(one), ascii_only),
+            cell(messages.action(one), ascii_only),
         )
-    notes = [cell(f"  {label}: {value}", ascii_only, "dim") for label, value in tell.how(report)]
+    notes = [cell(f"  {label}: {value}", ascii_only, "dim") for label, value in messages.how(report)]
     problems = [
         remark(
             "warn" if problem.level == "warning" else "fail",
@@ -48,7 +48,7 @@ def plan_picture(report: "PlanReport", ascii_only: bool) -> RenderableType:
 
 def migration_picture(report: "MigrationReport", ascii_only: bool) -> RenderableType:
     """What became of it: verdict first."""
-    from qdrant_admin.migration import tell
+    from qdrant_admin.migration import messages
 
     head = state(report.verdict, ascii_only=ascii_only, bold=True)
     head.append(fit(f"   {report.summary()}", ascii_only))
@@ -58,7 +58,7 @@ def migration_picture(report: "MigrationReport", ascii_only: bool) -> Renderable
         name = one.target if one.source == one.target else f"{one.source} → {one.target}"
         numbers = [formatting.number(getattr(one, figure)) for figure in figures]
         table.add_row(cell(name, ascii_only, "bold"), *numbers, state(one.verdict, ascii_only=ascii_only))
-    parts: list[RenderableType] = [head, cell(f"  {tell.sentence(report)}", ascii_only), Text(), table]
+    parts: list[RenderableType] = [head, cell(f"  {messages.sentence(report)}", ascii_only), Text(), table]
     for one in report.collections:
         parts += _details(one, ascii_only)
     parts += [
@@ -69,7 +69,9 @@ def migration_picture(report: "MigrationReport", ascii_only: bool) -> Renderable
         parts.append(cell(f"  all rejected records: {report.reject_file}", ascii_only))
     if report.checks:
         parts.append(cell(f"  {report.checks}", ascii_only, "dim"))
-    for step in tell.next_steps(report)[1:]:  # the first is offered behind the picture, on the profile that was named
+    for step in messages.next_steps(report)[
+        1:
+    ]:  # the first is offered behind the picture, on the profile that was named
         told = (
             advice(step.says, step.command, ascii_only=ascii_only)
             if step.command
@@ -80,9 +82,11 @@ def migration_picture(report: "MigrationReport", ascii_only: bool) -> Renderable
 
 
 def _details(one: "CollectionResult", ascii_only: bool) -> list[RenderableType]:
-    from qdrant_admin.migration import tell
+    from qdrant_admin.migration import messages
 
-    parts: list[RenderableType] = [cell(f"  {one.target}: {aside}", ascii_only, "dim") for aside in tell.asides(one)]
+    parts: list[RenderableType] = [
+        cell(f"  {one.target}: {aside}", ascii_only, "dim") for aside in messages.asides(one)
+    ]
     for label, ids in (("missing", one.missing), ("different", one.different), ("extra", one.extra_ids)):
         if ids:
             parts.append(

@@ -148,9 +148,9 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
     plan = _plan(call, ws, source, options)
     if plan_only or plan.exit_code:
         call.conclude(plan)
-    from qdrant_admin.migration import tell
+    from qdrant_admin.migration import messages
 
-    if would := tell.destroys(plan):
+    if would := messages.destroys(plan):
         confirm(yes, would, _same_command("--yes"))
     from qdrant_admin.migration.run import migrate as operation
 
@@ -170,9 +170,9 @@ def _rejects(source: str | None, file: str) -> str:
 def _what(call: Call, place: str) -> None:
     from pathlib import Path
 
-    from qdrant_admin.migration.what import what
+    from qdrant_admin.migration.inspect import inspect
 
-    call.conclude(call.run(lambda cancel: what(Path(place), cancel=cancel), brief=True))
+    call.conclude(call.run(lambda cancel: inspect(Path(place), cancel=cancel), brief=True))
 
 
 def _narrowed(source: str, collection: str | None) -> str:
@@ -254,7 +254,7 @@ def _resume(call: Call, ws: "Workspace", source: str | None, run: str) -> None:
 
 
 def _discard(call: Call, ws: "Workspace", source: str | None, run: str) -> None:
-    from qdrant_admin.migration.discard import discard as operation
+    from qdrant_admin.migration.runs import discard as operation
 
     chosen = _unfinished(ws, source, run)
     call.conclude(call.run(lambda cancel: operation(ws, chosen, cancel=cancel)))

@@ -266,7 +266,7 @@ _PICTURES: dict[str, Callable[[Any, bool], RenderableType]] = {
     "DemoReport": _demo,
     "MovePlanReport": move_plan,
     "MoveReport": moved,
-    "WhatReport": found_picture,
+    "InspectReport": found_picture,
     "ExportReport": exported_card,
     "DeleteReport": gone.deleted_card,
     "DiscardReport": gone.discarded_card,

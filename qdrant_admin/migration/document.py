@@ -5,7 +5,7 @@ from datetime import datetime
 from qdrant_admin.core import formatting
 from qdrant_admin.core.blocks import Block, Code, Facts, Heading, Items, Paragraph, Table, Words
 from qdrant_admin.core.document import Document
-from qdrant_admin.migration import tell
+from qdrant_admin.migration import messages
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport
 
 _FIGURES = ("read", "written", "skipped", "rejected", "verified", "extra")
@@ -18,7 +18,7 @@ def document(report: MigrationReport, *, when: datetime | None = None) -> Docume
         report: what a migration left behind.
         when: its beginning, where it is known.
     """
-    blocks: list[Block] = [Paragraph(tell.sentence(report)), _facts(report, when)]
+    blocks: list[Block] = [Paragraph(messages.sentence(report)), _facts(report, when)]
     blocks += [_table(report)] if report.collections else []
     for one in report.collections:
         blocks += _details(one)
@@ -49,7 +49,7 @@ def _table(report: MigrationReport) -> Table:
 
 
 def _details(one: CollectionResult) -> list[Block]:
-    rows: list[Words] = list(tell.asides(one))
+    rows: list[Words] = list(messages.asides(one))
     for label, ids in (("missing", one.missing), ("different", one.different), ("extra", one.extra_ids)):
         rows += [(f"{label}: ", Code(record)) for record in ids]
     return [Heading(one.target), Items(tuple(rows))] if rows else []
@@ -67,6 +67,6 @@ def _rejects(report: MigrationReport) -> list[Block]:
 
 def _next(report: MigrationReport) -> list[Block]:
     steps: list[Words] = [
-        (f"{step.says}: ", Code(step.command)) if step.command else step.says for step in tell.next_steps(report)
+        (f"{step.says}: ", Code(step.command)) if step.command else step.says for step in messages.next_steps(report)
     ]
     return [Heading("What to do next"), Items(tuple(steps))] if steps else []

@@ -21,7 +21,7 @@ _AHEAD = 2
 """Batches a writer that may be read and not yet acknowledged."""
 
 
-class Piece(Protocol):
+class HasCursor(Protocol):
     """What travels: some records, and where to go on behind them."""
 
     @property
@@ -30,7 +30,7 @@ class Piece(Protocol):
         ...
 
 
-Batch_ = TypeVar("Batch_", bound=Piece)
+Batch_ = TypeVar("Batch_", bound=HasCursor)
 Outcome = TypeVar("Outcome")
 
 

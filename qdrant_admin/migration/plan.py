@@ -15,11 +15,10 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, staging
-from qdrant_admin.migration.compare import sample_of
+from qdrant_admin.migration.compare.equality import sample_of
 from qdrant_admin.migration.estimates import Estimates
-from qdrant_admin.migration.fit import misfits
 from qdrant_admin.migration.methods import Chosen, Methods
-from qdrant_admin.migration.origins import was_filled
+from qdrant_admin.migration.provenance import was_filled
 from qdrant_admin.migration.reports import (
     CollectionPlan,
     ConflictPolicy,
@@ -28,6 +27,7 @@ from qdrant_admin.migration.reports import (
     Problem,
     RejectPolicy,
 )
+from qdrant_admin.migration.schema_compat import incompatibilities
 from qdrant_admin.sources import ids
 from qdrant_admin.sources.base import WHOLE, Source, SourceCollection, Span, mark_of, no_such_collection
 from qdrant_admin.sources.kinds import UNTESTED, kind_of
@@ -355,11 +355,11 @@ class _Planner:
                 f"{plain(info.name)} in the target cannot be read: {info.trouble}",
                 "qdrant-admin doctor",
             )
-        for misfit in misfits(found.spec.vectors, info.vectors):
+        for incompatibility in incompatibilities(found.spec.vectors, info.vectors):
             self._problem(
                 "refused",
                 found.name,
-                f"{plain(info.name)} in the target does not fit: {misfit}",
+                f"{plain(info.name)} in the target does not fit: {incompatibility}",
                 self._again("--on-conflict", "rename"),
             )
         if info.points != 0 and self._policy(found.name) == "fail" and not self._fills_again(found.name, info):

@@ -16,7 +16,7 @@ from qdrant_admin.core.errors import Failed
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Sparse, Vector
-from qdrant_admin.migration.checks import Refusal
+from qdrant_admin.migration.copy.checks import Refusal
 from qdrant_admin.migration.reports import PlanReport, Reject
 from qdrant_admin.sources.files.reject_file import HEAD
 from qdrant_admin.sources.ids import WORDS_FOLDING, canonical_uuid

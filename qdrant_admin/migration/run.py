@@ -14,11 +14,15 @@ from qdrant_admin.core.formatting import counted, size
 from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import VectorSpec
-from qdrant_admin.migration import checkpoint, compare, snapshot, staging
+from qdrant_admin.migration import checkpoint, staging
+from qdrant_admin.migration.change_tracking import ChangeTracker
 from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
-from qdrant_admin.migration.fit import misfits
-from qdrant_admin.migration.following import Following
-from qdrant_admin.migration.indexing import Indexing
+from qdrant_admin.migration.compare import equality
+from qdrant_admin.migration.compare.verify import Verifier
+from qdrant_admin.migration.copy import snapshot
+from qdrant_admin.migration.copy.indexing import Indexing
+from qdrant_admin.migration.copy.job import CopyJob
+from qdrant_admin.migration.copy.stream import Copier
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import (
     CollectionPlan,
@@ -28,10 +32,8 @@ from qdrant_admin.migration.reports import (
     PlanReport,
     Verdict,
 )
-from qdrant_admin.migration.stream import Copier
-from qdrant_admin.migration.task import Task
-from qdrant_admin.migration.verify import Verifier
-from qdrant_admin.migration.weather import Weather
+from qdrant_admin.migration.retry import RetryPolicy
+from qdrant_admin.migration.schema_compat import incompatibilities
 from qdrant_admin.sources.base import WHOLE, Source, mark_of
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.uri import command, parse
@@ -42,7 +44,7 @@ from qdrant_admin.workspace import Workspace
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
-_COPY: dict[Method, Callable[[Task], Events]] = {"stream": lambda task: Copier(task).run(), "snapshot": snapshot.copy}
+_COPY: dict[Method, Callable[[CopyJob], Events]] = {"stream": lambda job: Copier(job).run(), "snapshot": snapshot.copy}
 """How each way of copying is done."""
 _ROOM_FACTOR, _ROOM_TO_BREATHE = 2.2, 1 << 26
 """The server keeps the log and the segments, and refuses to write when less than two segments of log are free."""
@@ -86,7 +88,7 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
                 raise
             raise error.with_fix(run.how_to_resume) from error
         finally:
-            run.following.close()
+            run.changes.close()
 
 
 def resume(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events:
@@ -130,13 +132,13 @@ class _Run:
         self._rejects = RejectFile(plan)
         self._start = time.monotonic()
         self._checkpoints: dict[str, list[Checkpoint]] = {}
-        self._tasks: dict[str, Task] = {}
+        self._jobs: dict[str, CopyJob] = {}
         self._results: dict[str, CollectionResult] = {}
         self._resumed = False
         self._indexing = indexing
         self.how_to_resume = command(plan.source, "--resume")
-        self._weather = Weather(cancel, fix=self.how_to_resume)
-        self.following = Following(plan, database, self._rejects, self._weather, cancel)
+        self._retry = RetryPolicy(cancel, fix=self.how_to_resume)
+        self.changes = ChangeTracker(plan, database, self._rejects, self._retry, cancel)
 
     def events(self) -> Events:
         checkpoint.begin(self._store, self._plan)
@@ -188,7 +190,7 @@ class _Run:
             verdict="cancelled" if cancelled else next(word for word in _WORST if word in verdicts),
             seconds=time.monotonic() - self._start,
             resumed=self._resumed,
-            checks="" if cancelled else compare.words(results),
+            checks="" if cancelled else equality.words(results),
         )
 
     def _result(self, planned: CollectionPlan, *, cancelled: bool) -> CollectionResult:
@@ -234,10 +236,10 @@ class _Run:
                 why=f"it holds {counted(info.points or 0, 'point')} that this migration did not write",
                 fix=command(self._plan.source, "--plan-only"),
             )
-        for misfit in misfits(planned.spec.vectors, info.vectors):
+        for incompatibility in incompatibilities(planned.spec.vectors, info.vectors):
             raise Refused(
                 f"{plain(planned.target)} in the target does not fit",
-                why=misfit,
+                why=incompatibility,
                 fix=command(self._plan.source, "--on-conflict", "rename"),
             )
         if not known:
@@ -246,7 +248,7 @@ class _Run:
         return {slot.name: slot for slot in info.vectors}
 
     def _begin(self, planned: CollectionPlan, *, parts: int) -> None:
-        self.following.begin(planned)
+        self.changes.begin(planned)
         self._save([Checkpoint(collection=planned.source, span=number) for number in range(parts)])
 
     def _check_unchanged(self, planned: CollectionPlan) -> None:
@@ -288,16 +290,16 @@ class _Run:
         for planned in wanted:
             if planned.only_differences:
                 continue
-            task = Task(
+            job = CopyJob(
                 plan=planned,
-                source=self.following.recorded(self._source, planned),
+                source=self.changes.recorded(self._source, planned),
                 database=self._database,
                 slots=slots[planned.source],
                 batch_size=self._plan.batch_size,
                 workers=self._plan.workers,
                 rejects=self._rejects,
                 save=self._save,
-                weather=self._weather,
+                retry=self._retry,
                 whole=whole,
                 cancel=self._cancel,
                 checkpoints=list(self._checkpoints[planned.source]),
@@ -305,10 +307,10 @@ class _Run:
                 run=self._plan.run,
                 insists=self._plan.method == "snapshot",
             )
-            self._tasks[planned.source] = task
+            self._jobs[planned.source] = job
             if planned.method == "stream" and not self._total(planned).done:
                 self._indexing.hold_back(planned)
-            yield from _COPY[planned.method](task)
+            yield from _COPY[planned.method](job)
         yield whole.event()
         rejected = sum(at.rejected for at in self._all())
         outcome = f"{counted(rejected, 'record')} rejected" if rejected else ""
@@ -319,13 +321,13 @@ class _Run:
         yield StepStarted(step="indexing", title="indexing")
         for planned in wanted:
             pace = Pace("indexing", planned.count * len(planned.vectors), item=planned.target)
-            yield from self._weather.through(partial(self._indexing.finish, planned, pace))
+            yield from self._retry.run(partial(self._indexing.finish, planned, pace))
         yield StepFinished(step="indexing")
 
     def _aliases(self, wanted: list[CollectionPlan]) -> Events:
         """Put back the aliases that are free; the plan has told about the others."""
         if any(planned.aliases for planned in wanted):
-            yield from self._weather.through(lambda: self._put_back(wanted))
+            yield from self._retry.run(lambda: self._put_back(wanted))
 
     def _put_back(self, wanted: list[CollectionPlan]) -> Events:
         taken = self._database.aliases()
@@ -347,11 +349,11 @@ class _Run:
             return wanted
         plans = []
         for planned in wanted:
-            yield from self.following.follow(planned, slots[planned.source])
-            followed = self.following.done[planned.source]
+            yield from self.changes.follow(planned, slots[planned.source])
+            followed = self.changes.done[planned.source]
             self._checkpoints[planned.source] = [followed.checkpoint(self._total(planned))]
             plans.append(planned.model_copy(update={"spans": WHOLE, "count": followed.passes[-1].read}))
-        self._source = self.following.source()
+        self._source = self.changes.source()
         return plans
 
     def _verify(self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]) -> Events:
@@ -363,18 +365,18 @@ class _Run:
                 self._database,
                 planned,
                 slots[planned.source],
-                self._weather,
+                self._retry,
                 self._cancel,
                 self._checkpoints[planned.source],
-                sample=compare.sample_of(self._plan.verify),
+                sample=equality.sample_of(self._plan.verify),
                 seed=self._plan.run,
             )
             yield from verifier.run()
             result = verifier.result()
-            if task := self._tasks.get(planned.source):
-                told = {"method": task.method, "retries": task.retries, "bytes": task.octets}
+            if job := self._jobs.get(planned.source):
+                told = {"method": job.method, "retries": job.retries, "bytes": job.octets}
                 result = result.model_copy(update=told)
-            if followed := self.following.done.get(planned.source):
+            if followed := self.changes.done.get(planned.source):
                 result = followed.told(result)
             self._results[planned.source] = result
         sound = all(result.verdict == "verified" for result in self._results.values())
@@ -393,5 +395,5 @@ class _Run:
                 self._results[planned.source] = staging.not_switched(planned, result)
                 continue
             switch = staging.Switch(self._database, planned)
-            yield from self._weather.through(switch.run)
+            yield from self._retry.run(switch.run)
             self._results[planned.source] = switch.told(result)

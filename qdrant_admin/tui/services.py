@@ -287,7 +287,7 @@ class Services:
 
     def discard(self, run: "UnfinishedRun", cancel: CancelToken) -> Events:
         """Give up an interrupted migration; what it has copied stays."""
-        from qdrant_admin.migration.discard import discard
+        from qdrant_admin.migration.runs import discard
 
         return discard(self.workspace, run, cancel=cancel)
 

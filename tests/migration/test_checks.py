@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdrant_admin.database.models import Point, Sparse, VectorSpec
-from qdrant_admin.migration.checks import Checked, Checker, payload_reason
-from qdrant_admin.migration.compare import same
+from qdrant_admin.migration.compare.equality import same
+from qdrant_admin.migration.copy.checks import Checked, Checker, payload_reason
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.ids import NAMESPACE, map_id
 

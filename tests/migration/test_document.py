@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from qdrant_admin.core.document import to_html, to_markdown
-from qdrant_admin.migration import tell
+from qdrant_admin.migration import messages
 from qdrant_admin.migration.document import document
 from qdrant_admin.migration.reports import MigrationReport
 from tests.tui.canned_data import DIFFERS, VERIFIED
@@ -46,15 +46,15 @@ def test_rejects_and_differences_are_named_and_nothing_of_them_is_markup() -> No
     [("cancelled", "qdrant-admin migrate --resume a1b2c3d4e5f6"), ("verified", "qdrant-admin verify --how kill")],
 )
 def test_the_first_thing_to_do_can_be_run(verdict: str, command: str) -> None:
-    assert tell.next_steps(VERIFIED.model_copy(update={"verdict": verdict}))[0].command == command
+    assert messages.next_steps(VERIFIED.model_copy(update={"verdict": verdict}))[0].command == command
 
 
 def test_rejects_are_mended_and_sent_again() -> None:
-    step = tell.next_steps(DIFFERS)[0]
+    step = messages.next_steps(DIFFERS)[0]
     assert step.command.startswith("qdrant-admin migrate --replay-rejects ")
     assert step.command.endswith("a1b2c3d4e5f6.jsonl")
 
 
 def test_what_differs_is_copied_again_into_the_same_collections() -> None:
-    command = tell.next_steps(DIFFERS)[1].command
+    command = messages.next_steps(DIFFERS)[1].command
     assert command.endswith("--on-conflict overwrite --rename 'project notes=project_notes'")

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from qdrant_admin.database.canonical import id_key, id_of_key
 from qdrant_admin.database.models import Distance, Point, VectorSpec
-from qdrant_admin.migration import id_sets
-from qdrant_admin.migration.id_sets import IdSet, State, record
-from qdrant_admin.migration.quality import TOP, Quality, Truth
+from qdrant_admin.migration.compare import id_sets
+from qdrant_admin.migration.compare.id_sets import IdSet, State, record
+from qdrant_admin.migration.compare.search_quality import TOP, Quality, Truth
 
 IDS = st.integers(0, 40) | st.integers(0, 2**64 - 1) | st.uuids().map(str)
 STATES: tuple[State, ...] = ("equal", "different", "missing", "unseen")

@@ -18,8 +18,8 @@ from qdrant_admin.core.events import Finished, Notice, Progress, StepStarted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point
 from qdrant_admin.migration.checkpoint import unfinished
+from qdrant_admin.migration.retry import RetryPolicy
 from qdrant_admin.migration.run import migrate, resume
-from qdrant_admin.migration.weather import Weather
 from tests.migration.support import hashes, last, local_store, moved, numbered, planned, unpacked, workspace
 from tests.support.real import Server
 
@@ -154,11 +154,11 @@ def test_a_server_that_restarts_in_the_middle_is_waited_for(own_server: Server, 
             killed = True
         if isinstance(event, Notice):
             notices.append(event.text)
-            if "waiting" in event.text:
+            if event.topic == "retry":
                 own_server.start()
         if isinstance(event, Finished):
             report = event.report
-    assert any("waiting" in text for text in notices)
+    assert any("retrying" in text for text in notices)
     assert any("answers again" in text for text in notices)
     assert report is not None
     assert report.verdict_word == "verified"
@@ -166,16 +166,16 @@ def test_a_server_that_restarts_in_the_middle_is_waited_for(own_server: Server, 
 
 def test_patience_ends_with_the_way_to_go_on() -> None:
     now = iter(float(second) for second in range(0, 1000, 61))
-    weather = Weather(CancelToken(), fix="go on like this", patience=60, clock=lambda: next(now))
+    retry = RetryPolicy(CancelToken(), fix="go on like this", patience=60, clock=lambda: next(now))
     gone = ServerUnreachable("nothing answers")
-    list(weather.wait(gone))
+    list(retry.backoff(gone))
     with pytest.raises(ServerUnreachable) as caught:
-        list(weather.wait(gone))
+        list(retry.backoff(gone))
     assert caught.value.fix == "go on like this"
     stopped = CancelToken()
     stopped.cancel()
     with pytest.raises(Cancelled):
-        list(Weather(stopped, fix="").wait(gone))
+        list(RetryPolicy(stopped, fix="").backoff(gone))
 
 
 def test_cancel_keeps_what_was_acknowledged_and_resume_does_the_rest(server: Server, chroma: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from qdrant_admin.core.errors import BadInput, Refused
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
-from qdrant_admin.migration import tell
+from qdrant_admin.migration import messages
 from qdrant_admin.migration.reports import PlanReport
 from qdrant_admin.sources import ids
 from tests.benchmarks import stores
@@ -47,7 +47,7 @@ def test_the_time_is_told_as_earlier_runs_of_this_kind_went(server: Server, tmp_
     [told] = plan.collections
     assert told.estimated_from == 1
     assert told.estimated_seconds == pytest.approx(report.seconds)
-    assert dict(tell.how(plan))["time"].endswith("as 1 earlier run went")
+    assert dict(messages.how(plan))["time"].endswith("as 1 earlier run went")
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from qdrant_admin.core.errors import BadInput, ServerUnreachable, SourceUnreadab
 from qdrant_admin.core.events import Finished, Notice, Progress, StepStarted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
-from qdrant_admin.migration import looking
-from qdrant_admin.migration.compare import sample_of
-from qdrant_admin.migration.looking import Looker
+from qdrant_admin.migration.compare import comparer
+from qdrant_admin.migration.compare.comparer import Comparer
+from qdrant_admin.migration.compare.equality import sample_of
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport
 from qdrant_admin.migration.run import migrate
 from tests.migration.support import local_store, moved, numbered, planned, workspace
@@ -112,26 +112,26 @@ def test_points_that_were_there_before_are_named_and_do_no_harm(server: Server, 
 
 
 @pytest.fixture
-def between_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], None]]]:
-    """What happens, each once, behind a piece that was compared."""
-    monkeypatch.setattr(looking, "PAGE", 10)
+def between_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], None]]]:
+    """What happens, each once, behind a chunk that was compared."""
+    monkeypatch.setattr(comparer, "PAGE", 10)
     waiting: list[Callable[[], None]] = []
-    look = Looker.look
+    look = Comparer.look
 
-    def looked(self: Looker, piece: looking.Piece) -> looking.Seen:
-        seen = look(self, piece)
-        if waiting and piece.place >= 30:
+    def looked(self: Comparer, chunk: comparer.Chunk) -> comparer.ComparisonResult:
+        seen = look(self, chunk)
+        if waiting and chunk.place >= 30:
             waiting.pop(0)()
         return seen
 
-    monkeypatch.setattr(Looker, "look", looked)
+    monkeypatch.setattr(Comparer, "look", looked)
     yield waiting
     assert not waiting
 
 
 @pytest.mark.parametrize("what", ["changed", "deleted", "added"])
 def test_a_target_that_is_written_to_behind_the_comparison_is_never_verified(
-    server: Server, source: str, what: str, between_pieces: list[Callable[[], None]]
+    server: Server, source: str, what: str, between_chunks: list[Callable[[], None]]
 ) -> None:
     def write() -> None:
         with Database(server.endpoint) as database:
@@ -142,7 +142,7 @@ def test_a_target_that_is_written_to_behind_the_comparison_is_never_verified(
             else:
                 database.upsert("c", [point(700)])
 
-    between_pieces.append(write)
+    between_chunks.append(write)
     report, result = disturbed(server, source, lambda _: None)
     assert report.verdict == "differs"
     named = {"changed": result.different, "deleted": result.missing, "added": result.extra_ids}[what]
@@ -150,12 +150,12 @@ def test_a_target_that_is_written_to_behind_the_comparison_is_never_verified(
 
 
 def test_a_server_that_fails_in_the_middle_is_waited_for_and_nothing_is_counted_twice(
-    server: Server, source: str, between_pieces: list[Callable[[], None]]
+    server: Server, source: str, between_chunks: list[Callable[[], None]]
 ) -> None:
     def fail() -> None:
         raise ServerUnreachable("nothing answers")
 
-    between_pieces += [fail, fail]
+    between_chunks += [fail, fail]
     ws = workspace(server)
     told = list(migrate(ws, planned(ws, source, method="stream"), cancel=CancelToken()))
     assert any(isinstance(event, Notice) and "answers again" in event.text for event in told)
@@ -167,12 +167,12 @@ def test_a_server_that_fails_in_the_middle_is_waited_for_and_nothing_is_counted_
 
 @pytest.mark.parametrize("error", [SourceUnreadable("the file is cut short"), ValueError("something else")])
 def test_no_verdict_is_given_when_reading_fails(
-    server: Server, source: str, error: Exception, between_pieces: list[Callable[[], None]]
+    server: Server, source: str, error: Exception, between_chunks: list[Callable[[], None]]
 ) -> None:
     def fail() -> None:
         raise error
 
-    between_pieces.append(fail)
+    between_chunks.append(fail)
     with pytest.raises(type(error)):
         disturbed(server, source, lambda _: None)
 
@@ -261,7 +261,7 @@ def test_side_by_side_it_is_compared_as_strictly_as_one_by_one(
     uri, found = f"parquet:{tmp_path / 'c.parquet'}?distance=Dot", []
     for other_way in ("_records", "_columns"):
         with monkeypatch.context() as patch:
-            patch.setattr(Looker, other_way, (lambda *_: None) if other_way == "_columns" else None)
+            patch.setattr(Comparer, other_way, (lambda *_: None) if other_way == "_columns" else None)
             _, result = disturbed(server, uri, disturb, on_conflict="overwrite")
         found.append((result.missing, sorted(result.different), result.extra_ids, result.verified))
     assert found[0] == found[1] == (("0", "59"), ["1", "2", "3", "4", "5", "7", "8", "9"], ("100",), COUNT - 10)

@@ -9,7 +9,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotQdrant
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
-from qdrant_admin.migration.what import what
+from qdrant_admin.migration.inspect import inspect
 from qdrant_admin.server.docker.container.ownership import check_adoptable
 from qdrant_admin.server.health import probe
 from tests.migration.support import last
@@ -48,5 +48,5 @@ def test_a_container_is_known_by_what_it_answers(proxied: Server) -> None:
 def test_a_folder_that_a_server_holds_is_asked_for_over_its_port(proxied: Server) -> None:
     with Database(proxied.endpoint) as database:
         database.create_collection("notes", CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),)))
-    report = last(what(proxied.folder / "storage", cancel=CancelToken()))
+    report = last(inspect(proxied.folder / "storage", cancel=CancelToken()))
     assert not report.in_use or f"qdrant+http://127.0.0.1:{proxied.port}" in report.command

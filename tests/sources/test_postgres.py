@@ -11,7 +11,7 @@ import pytest
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, NotFound, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Sparse
-from qdrant_admin.migration.weather import PASSING
+from qdrant_admin.migration.retry import TRANSIENT
 from qdrant_admin.sources.base import Record, Source, SourceCollection, mark_of
 from qdrant_admin.sources.postgres.sessions import Sessions
 from qdrant_admin.sources.registry import open_source
@@ -352,9 +352,9 @@ def test_a_server_that_goes_away_is_waited_for_and_read_on(postgres: Postgres) -
         postgres.stop()
         del left  # ends without a word, though nobody hears that it does
         try:
-            with pytest.raises(PASSING):
+            with pytest.raises(TRANSIENT):
                 list(batches)
-            with pytest.raises(PASSING):
+            with pytest.raises(TRANSIENT):
                 records(source, "items", after=first.cursor)
         finally:
             postgres.start()
@@ -365,7 +365,7 @@ def test_after_a_query_that_was_broken_off_there_is_another_transaction(postgres
     uri = postgres.database("broken")
     with contextlib.closing(Sessions(parse(uri))) as sessions:
         sessions.rows("SELECT set_config('statement_timeout', '20', true)")
-        with pytest.raises(PASSING, match="broke off"):
+        with pytest.raises(TRANSIENT, match="broke off"):
             sessions.rows("SELECT pg_sleep(60)")
         assert sessions.rows("SELECT current_setting('statement_timeout')") == [("0",)]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, NotFound, ServerUnreachable, SourceUnreadable
-from qdrant_admin.migration.weather import PASSING
+from qdrant_admin.migration.retry import TRANSIENT
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.layouts import Layout
 from qdrant_admin.sources.redis.hashes import RedisHashes
@@ -247,7 +247,7 @@ def test_a_server_that_goes_away_is_waited_for_and_read_on(tmp_path: Path) -> No
             first = next(batches)
             own.stop()
             for _ in range(2):
-                with pytest.raises(PASSING):
+                with pytest.raises(TRANSIENT):
                     next(source.batches("doc", size=10, after=first.cursor))
             own.start()
             assert len(records(source, "doc", after=first.cursor)) == 20

@@ -6,7 +6,7 @@ from typing import get_args
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.database.names import check_stored_name
-from qdrant_admin.migration import tell
+from qdrant_admin.migration import messages
 from qdrant_admin.migration.plan import MAX_BATCH, MAX_WORKERS, PlanOptions
 from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy
 from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text
@@ -25,15 +25,15 @@ def settings_form(options: PlanOptions) -> FormDialog:
 
 def _settings(options: PlanOptions) -> list[Field]:
     return [
-        Choice("on_conflict", "conflicts", options.on_conflict, tuple(tell.POLICIES.items())),
-        Choice("method", "method", options.method, tuple(tell.METHODS.items())),
+        Choice("on_conflict", "conflicts", options.on_conflict, tuple(messages.POLICIES.items())),
+        Choice("method", "method", options.method, tuple(messages.METHODS.items())),
         Text("batch_size", "batch", str(options.batch_size), "Points a request, at most.", _within(1, MAX_BATCH)),
-        Text("workers", "workers", str(options.workers), tell.WORKERS, _within(0, MAX_WORKERS)),
-        Choice("verify", "verify", "full" if options.verify == FULL else "sample", tuple(tell.VERIFY.items())),
-        Text("sample", "sample", _sample(options), tell.SAMPLE, _within(1, MOST)),
-        Choice("catch_up", "catch-up", _catch_up(options), tuple(tell.CATCH_UP.items())),
-        Choice("into_staging", "staging", YES if options.into_staging else NO, tuple(tell.STAGING.items())),
-        Choice("on_reject", "rejects", options.on_reject, tuple(tell.REJECT_POLICIES.items())),
+        Text("workers", "workers", str(options.workers), messages.WORKERS, _within(0, MAX_WORKERS)),
+        Choice("verify", "verify", "full" if options.verify == FULL else "sample", tuple(messages.VERIFY.items())),
+        Text("sample", "sample", _sample(options), messages.SAMPLE, _within(1, MOST)),
+        Choice("catch_up", "catch-up", _catch_up(options), tuple(messages.CATCH_UP.items())),
+        Choice("into_staging", "staging", YES if options.into_staging else NO, tuple(messages.STAGING.items())),
+        Choice("on_reject", "rejects", options.on_reject, tuple(messages.REJECT_POLICIES.items())),
     ]
 
 
@@ -59,9 +59,12 @@ def _catch_up(options: PlanOptions) -> str:
 def collection_form(one: CollectionPlan, options: PlanOptions) -> FormDialog:
     """Name, policy, and whether it comes at all."""
     chosen = options.conflicts.get(one.source, AS_ALL)
-    policies = ((AS_ALL, f"{options.on_conflict}: {tell.POLICIES[options.on_conflict]}"), *tell.POLICIES.items())
+    policies = (
+        (AS_ALL, f"{options.on_conflict}: {messages.POLICIES[options.on_conflict]}"),
+        *messages.POLICIES.items(),
+    )
     take = (("take", "It is copied."), ("leave", "It stays where it is; nothing of it is looked at."))
-    name = options.names.get(one.source, tell.name(one))
+    name = options.names.get(one.source, messages.name(one))
     fields: list[Field] = [
         Text("target", "target name", name, "What it is called in the target.", _name_trouble),
         Choice("policy", "conflicts", chosen, policies),
@@ -73,7 +76,7 @@ def collection_form(one: CollectionPlan, options: PlanOptions) -> FormDialog:
 def changed_collection(options: PlanOptions, one: CollectionPlan, values: dict[str, str]) -> PlanOptions:
     """The options with what was chosen in `collection_form`."""
     names, conflicts = dict(options.names), dict(options.conflicts)
-    if values["target"] != tell.name(one):
+    if values["target"] != messages.name(one):
         names[one.source] = values["target"]
     conflicts.pop(one.source, None)
     if values["policy"] != AS_ALL:

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import DataTable
 
 from qdrant_admin.core import formatting
-from qdrant_admin.migration import tell
+from qdrant_admin.migration import messages
 from qdrant_admin.migration.reports import CollectionPlan, PlanReport, Problem
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.base import BaseScreen
@@ -83,8 +83,8 @@ def _cells(one: CollectionPlan, variables: Mapping[str, str], longest: int) -> l
         look.cell(formatting.shorten(one.source, longest), name, variables),
         look.cell(count, lesser if left else "", variables, right=True),
         look.cell(vectors, lesser, variables),
-        look.cell("" if left else formatting.shorten(tell.name(one), longest), name, variables),
-        look.cell(tell.action(one), lesser, variables),
+        look.cell("" if left else formatting.shorten(messages.name(one), longest), name, variables),
+        look.cell(messages.action(one), lesser, variables),
     ]
 
 
@@ -111,7 +111,7 @@ def details(plan: PlanReport, width: int) -> Content:
     problems = [row for problem in ordered for row in _problem(problem, width)]
     how = [
         row
-        for label, text in tell.how(plan)
+        for label, text in messages.how(plan)
         for row in look.hanging(look.fit(look.muted(label), LABEL_WIDTH), look.text(text), width)
     ]
     change = ("c", "change how", "screen.change")

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable
 
 from qdrant_admin.core import formatting
-from qdrant_admin.migration import tell
+from qdrant_admin.migration import messages
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport, Reject
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure
@@ -55,7 +55,7 @@ class ResultPane(Vertical):
         evidence = [part for part in (told, report.summary()) if part]
         ways = look.line(formatting.shorten(report.source, 60), look.muted("  →  "), report.target)
         self.query_one(Verdict).tell(
-            report.verdict, tell.sentence(report), look.muted(" · ".join(evidence)), ways.stylize(look.MUTED)
+            report.verdict, messages.sentence(report), look.muted(" · ".join(evidence)), ways.stylize(look.MUTED)
         )
         table = self.query_one("#result-table", DataTable)
         table.display = bool(report.collections)
@@ -95,7 +95,7 @@ def details(report: MigrationReport, width: int) -> Content:
 
 
 def _steps(report: MigrationReport, width: int) -> list[Content]:
-    steps = tell.next_steps(report)
+    steps = messages.next_steps(report)
     rows = [look.title("What to do now")] if steps else []
     for step in steps:
         says, command = look.line(look.muted("· "), step.says), look.text(step.command, "$text-accent")
@@ -121,7 +121,7 @@ def _rejects(report: MigrationReport) -> list[Content]:
 
 
 def _about(one: CollectionResult) -> list[Content]:
-    rows = [look.muted(aside) for aside in tell.asides(one)]
+    rows = [look.muted(aside) for aside in messages.asides(one)]
     for ids, key in ((one.missing, "missing"), (one.different, "differs"), (one.extra_ids, "extra")):
         rows += [look.line(look.state(key), "  ", record) for record in ids[:IDS_SHOWN]]
         if len(ids) > IDS_SHOWN:

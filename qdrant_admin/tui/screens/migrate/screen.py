@@ -12,7 +12,7 @@ from textual.widgets import ContentSwitcher, DataTable, Input, OptionList
 
 from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Event
-from qdrant_admin.migration import tell
+from qdrant_admin.migration import messages
 from qdrant_admin.migration.reports import MigrationReport, PlanReport, Reject
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import JobView
@@ -207,7 +207,7 @@ class MigrateScreen(PlanEdits):
         plan = self._plan
         if plan is None or plan.exit_code:
             return
-        destroys = tell.destroys(plan)
+        destroys = messages.destroys(plan)
         if not destroys:
             self._run(plan)
             return
@@ -335,7 +335,7 @@ class MigrateScreen(PlanEdits):
     def action_rejects(self) -> None:
         """Read what was not stored."""
         report = self.query_one(ResultPane).report if self.pane == "result" else None
-        file, command = (report.reject_file or "", tell.replay(report)) if report is not None else ("", "")
+        file, command = (report.reject_file or "", messages.replay(report)) if report is not None else ("", "")
         self.app.push_screen(RejectsDialog(self._rejects(), file=file, command=command))
 
     def action_verify(self) -> None:

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from qdrant_admin.database import encoding
 from qdrant_admin.database.models import Floats, Sparse, VectorSpec
-from qdrant_admin.migration.checks import Checker
-from qdrant_admin.migration.packing import Packer
+from qdrant_admin.migration.copy.checks import Checker, Packer
 from qdrant_admin.sources.base import Batch, Columns, Record
 
 _COSINE = VectorSpec(size=3, distance="Cosine")

@@ -6,7 +6,7 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import VectorSpec
 
 
-def misfits(wanted: tuple[VectorSpec, ...], there: tuple[VectorSpec, ...]) -> Iterator[str]:
+def incompatibilities(wanted: tuple[VectorSpec, ...], there: tuple[VectorSpec, ...]) -> Iterator[str]:
     """In what an existing collection cannot take these vectors, in words."""
     slots = {slot.name: slot for slot in there}
     for slot in wanted:

@@ -6,8 +6,8 @@ from types import TracebackType
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.database.canonical import id_of_key
-from qdrant_admin.migration.id_sets import Id, IdSet
-from qdrant_admin.migration.looking import Named, Seen
+from qdrant_admin.migration.compare.comparer import ComparisonResult, Named
+from qdrant_admin.migration.compare.id_sets import Id, IdSet
 from qdrant_admin.sources.base import Cursor
 
 _NAMES = 10_000
@@ -24,7 +24,7 @@ class At:
     done: bool = False
 
 
-class Tally:
+class Counters:
     """The figures of one look. A context manager: it may hold a temporary file."""
 
     def __init__(self, spans: int) -> None:
@@ -40,7 +40,7 @@ class Tally:
         self._ids = IdSet()
         self._names: dict[bytes, str] = {}
 
-    def __enter__(self) -> "Tally":
+    def __enter__(self) -> "Counters":
         self._ids.__enter__()
         return self
 
@@ -58,8 +58,8 @@ class Tally:
         """A span was compared to its end."""
         self.at[span].done = True
 
-    def take(self, span: int, cursor: Cursor, seen: Seen) -> None:
-        """Add what was found in one piece."""
+    def take(self, span: int, cursor: Cursor, seen: ComparisonResult) -> None:
+        """Add what was found in one chunk."""
         at = self.at[span]
         at.cursor, at.read = cursor, at.read + seen.read
         self.read += seen.read

@@ -1,22 +1,22 @@
-"""How much a target is given at a time: learnt from how large its points are and how long its answers take."""
+"""How much a target is given at a time: learnt from the size of its points and the time its answers take."""
 
 import threading
 
 MAX_OCTETS = 8 * 1024 * 1024
-"""Of one request. Larger ones are no faster, and a handful of them under way fills the memory of a small machine."""
+"""Per request. Larger ones are no faster, and a handful of them in flight fills the memory of a small machine."""
 SLOW_SECONDS = 5.0
-"""A request that takes this long is too much for the target: it would run into a timeout next."""
+"""A request that takes this long is too much for the target: the next would run into a timeout."""
 QUICK_SECONDS = 0.5
-_QUICK_ONES = 32
-"""Quick answers in a row after which a target that was too slow is given one more at the same time."""
+QUICK_ANSWERS = 32
+"""Quick answers in a row after which a target that was too slow is given one more request in parallel."""
 
 
-class Load:
-    """Points a request, and requests at the same time. Told of every request, from any thread.
+class Throttle:
+    """Points per request, and requests in parallel. Safe to tell of requests from any thread.
 
     Args:
-        size: points a request, at most.
-        workers: requests at the same time, at most.
+        size: points per request, at most.
+        workers: requests in parallel, at most.
     """
 
     def __init__(self, size: int, workers: int) -> None:
@@ -25,7 +25,7 @@ class Load:
         self._lock = threading.Lock()
         self.size, self.workers = size, workers
 
-    def took(self, points: int, octets: int, seconds: float) -> None:
+    def succeeded(self, points: int, octets: int, seconds: float) -> None:
         """Learn from a request that was answered."""
         with self._lock:
             if octets > MAX_OCTETS or seconds > SLOW_SECONDS:
@@ -33,10 +33,10 @@ class Load:
             elif points == self.size < self._most and seconds < QUICK_SECONDS and 2 * octets < MAX_OCTETS:
                 self.size = min(2 * self.size, self._most)
             self._quick = self._quick + 1 if seconds < QUICK_SECONDS else 0
-            if self._quick >= _QUICK_ONES:
+            if self._quick >= QUICK_ANSWERS:
                 self.workers, self._quick = min(self.workers + 1, self._most_workers), 0
 
-    def ease(self) -> None:
+    def back_off(self) -> None:
         """Give it half as much, in half as many requests: it said that this is too much, or did not answer in time."""
         with self._lock:
             self.size, self.workers, self._quick = max(1, self.size // 2), max(1, self.workers // 2), 0

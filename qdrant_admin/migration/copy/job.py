@@ -10,7 +10,7 @@ from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, Method
-from qdrant_admin.migration.weather import Weather
+from qdrant_admin.migration.retry import RetryPolicy
 from qdrant_admin.sources.base import Source
 from qdrant_admin.state.store import StateStore
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Task:
+class CopyJob:
     """A collection to be copied, from its checkpoints on."""
 
     plan: CollectionPlan
@@ -34,7 +34,7 @@ class Task:
     rejects: RejectFile
     save: Callable[[Sequence[Checkpoint]], None]
     """Keeps checkpoints, all of them or none."""
-    weather: Weather
+    retry: RetryPolicy
     whole: Pace
     """Of all collections together."""
     cancel: CancelToken

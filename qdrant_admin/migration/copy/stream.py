@@ -10,12 +10,11 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Point, Sparse
-from qdrant_admin.migration.checks import Checked, Checker, Refusal
-from qdrant_admin.migration.load import MAX_OCTETS, SLOW_SECONDS, Load
-from qdrant_admin.migration.packing import Packer
+from qdrant_admin.migration.copy.checks import Checked, Checker, Packer, Refusal
+from qdrant_admin.migration.copy.job import CopyJob
+from qdrant_admin.migration.copy.throttle import MAX_OCTETS, SLOW_SECONDS, Throttle
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
-from qdrant_admin.migration.task import Task
-from qdrant_admin.migration.weather import PASSING
+from qdrant_admin.migration.retry import TRANSIENT
 from qdrant_admin.sources.base import Batch, CarriesWire, Cursor, Record, WireBatch
 
 _FIELD_GUESS = 16
@@ -38,19 +37,19 @@ class Written:
 class Copier:
     """Copies one collection, from its checkpoints on."""
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self._at = task.checkpoints
+    def __init__(self, job: CopyJob) -> None:
+        self._job = job
+        self._at = job.checkpoints
         self._moved: set[int] = set()
         self._saved_at = 0.0
         self._reject_bytes = max(one.reject_bytes for one in self._at)
         self._zero_vectors = self._told = 0
-        source = task.source
-        self._carry = isinstance(source, CarriesWire) and source.carries_wire and task.database.carries_wire
-        octets = 4 * sum(slot.size or 0 for slot in task.slots.values())
-        self._load = Load(min(task.batch_size, MAX_OCTETS // max(octets, 1)), task.workers)
-        self._packer = Packer(task.slots, folds_uuids=source.folds_uuids)
-        self._checker = Checker(task.slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
+        source = job.source
+        self._carry = isinstance(source, CarriesWire) and source.carries_wire and job.database.carries_wire
+        octets = 4 * sum(slot.size or 0 for slot in job.slots.values())
+        self._throttle = Throttle(min(job.batch_size, MAX_OCTETS // max(octets, 1)), job.workers)
+        self._packer = Packer(job.slots, folds_uuids=source.folds_uuids)
+        self._checker = Checker(job.slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
 
     def run(self) -> Events:
         """Copy until the source has no more.
@@ -59,44 +58,44 @@ class Copier:
             Cancelled: between two batches; the checkpoints are kept.
             SourceUnreadable, ServerUnreachable: and the checkpoints are kept as well.
         """
-        task = self._task
-        pace = Pace("copy", task.plan.count, item=task.plan.target, done=sum(one.read for one in self._at))
+        job = self._job
+        pace = Pace("copy", job.plan.count, item=job.plan.target, done=sum(one.read for one in self._at))
         yield pace.event()
         try:
             while not all(one.done for one in self._at):
                 try:
                     yield from self._pass(pace)
-                except PASSING as error:
-                    task.retries += 1
+                except TRANSIENT as error:
+                    job.retries += 1
                     yield pace.event(note=error.what)
-                    yield from task.weather.wait(error)
+                    yield from job.retry.backoff(error)
         finally:
             self._save()
         if self._zero_vectors:
             zeros = counted(self._zero_vectors, "vector")
-            words = f"{zeros} of {plain(task.plan.source)} all zero: no search by Cosine finds such a point"
+            words = f"{zeros} of {plain(job.plan.source)} all zero: no search by Cosine finds such a point"
             yield Notice(level="warning", text=words)
         yield pace.event()
 
     def _pass(self, pace: Pace) -> Events:
         """Until everything is copied or somebody fails; what was acknowledged by then is settled either way."""
-        task = self._task
+        job = self._job
         spans = [one.span for one in self._at if not one.done]
-        writers = 1 if task.plan.in_order else task.workers
+        writers = 1 if job.plan.in_order else job.workers
         with Pipeline(
-            spans, read=self._read, write=self._write, writers=writers, allowed=lambda: self._load.workers
+            spans, read=self._read, write=self._write, writers=writers, allowed=lambda: self._throttle.workers
         ) as pipeline:
             try:
                 for told in pipeline.news():
                     if told is None:
-                        task.cancel.check()
+                        job.cancel.check()
                         continue
                     handled, octets = self._settle(told)  # before anything that may raise: it is told but once
-                    task.cancel.check()
+                    job.cancel.check()
                     yield from self._refused(told)
-                    task.rejects.check()
-                    yield from task.weather.fair()
-                    for moved in (pace.advance(handled, octets), task.whole.advance(handled, octets)):
+                    job.rejects.check()
+                    yield from job.retry.succeeded()
+                    for moved in (pace.advance(handled, octets), job.whole.advance(handled, octets)):
                         if moved:
                             yield moved
             finally:
@@ -104,30 +103,30 @@ class Copier:
                 for told in pipeline.rest():
                     handled, octets = self._settle(told)
                     pace.advance(handled, octets)
-                    task.whole.advance(handled, octets)
+                    job.whole.advance(handled, octets)
 
     def _refused(self, told: Settled[Written] | Ended) -> Events:
         """The first records that were not stored, as they come; the reject file has all of them."""
         refusals = [] if isinstance(told, Ended) else told.outcome.refusals
         for refusal in refusals[: max(0, _REFUSALS_TOLD - self._told)]:
             self._told += 1
-            text = f"{plain(self._task.plan.source)}: {plain(refusal.record.id)} was not stored: {refusal.reason}"
+            text = f"{plain(self._job.plan.source)}: {plain(refusal.record.id)} was not stored: {refusal.reason}"
             yield Notice(level="warning", text=text, topic="reject")
 
     def _read(self, span: int) -> Iterator[Batch | WireBatch]:
         """The batches of a span that are still to come; begun anew where batches of another size are wanted."""
         cursor = self._at[span].cursor
-        after, left = self._task.plan.spans[span].after if cursor is None else cursor, True
+        after, left = self._job.plan.spans[span].after if cursor is None else cursor, True
         while left:
-            left, size = False, self._load.size
+            left, size = False, self._throttle.size
             for batch in self._batches(span, after, size):
                 yield batch
-                after, left = batch.cursor, self._load.size != size
+                after, left = batch.cursor, self._throttle.size != size
                 if left:
                     break
 
     def _batches(self, span: int, after: Cursor, size: int) -> Iterator[Batch | WireBatch]:
-        source, plan = self._task.source, self._task.plan
+        source, plan = self._job.source, self._job.plan
         if self._carry and isinstance(source, CarriesWire):
             return source.wire_batches(plan.source, size=size, after=after, until=plan.spans[span].until)
         return source.batches(plan.source, size=size, after=after, until=plan.spans[span].until)
@@ -138,31 +137,31 @@ class Copier:
             written = self._written(batch)
         except AdminError as error:
             if isinstance(error, RateLimited) or time.monotonic() - start > SLOW_SECONDS:
-                self._load.ease()
+                self._throttle.back_off()
             raise
-        self._load.took(written.read, written.octets, time.monotonic() - start)
+        self._throttle.succeeded(written.read, written.octets, time.monotonic() - start)
         return written
 
     def _written(self, batch: Batch | WireBatch) -> Written:
         if isinstance(batch, Batch):
             return self._write_columns(batch) or self._write_records(batch.records)
-        look = batch.page.look(self._task.slots)
+        look = batch.page.look(self._job.slots)
         if look.doubtful:
             return self._write_records(batch.records())
         try:
-            self._task.database.upsert_wire(self._task.plan.target, batch.page)
+            self._job.database.upsert_wire(self._job.plan.target, batch.page)
         except (RequestRejected, BadInput):
             return self._write_records(batch.records())
         return Written(len(batch.page), [], look.zero_vectors, batch.page.octets)
 
     def _write_columns(self, batch: Batch) -> Written | None:
         """All of it at once; None where its records have to be looked at one by one."""
-        columns = batch.columns if self._task.database.carries_wire else None
+        columns = batch.columns if self._job.database.carries_wire else None
         packed = self._packer.pack(columns) if columns else None
         if packed is None:
             return None
         try:
-            self._task.database.upsert_encoded(self._task.plan.target, packed)
+            self._job.database.upsert_encoded(self._job.plan.target, packed)
         except (RequestRejected, BadInput):
             return None
         return Written(len(packed), [], 0, sum(map(len, packed)))
@@ -177,12 +176,12 @@ class Copier:
         """Write them; what the server refuses is found by halving, and everything else is written."""
         while points:
             try:
-                self._task.database.upsert(self._task.plan.target, points, checked=True)
+                self._job.database.upsert(self._job.plan.target, points, checked=True)
             except RateLimited as error:
                 if not part:
                     raise
                 # Here, and not by a new pass: that would begin with the first half again, and never get behind it.
-                self._task.cancel.wait(error.seconds or 1.0)
+                self._job.cancel.wait(error.seconds or 1.0)
             except (RequestRejected, BadInput) as error:
                 if len(points) == 1:
                     return [Refusal(checked.originals[points[0].id], f"the server refused it: {error}")]
@@ -202,9 +201,9 @@ class Copier:
             return 0, 0
         done = told.outcome
         self._zero_vectors += done.zero_vectors
-        self._task.octets += done.octets
+        self._job.octets += done.octets
         if done.refusals:
-            self._reject_bytes = self._task.rejects.append(self._task.plan.source, done.refusals)
+            self._reject_bytes = self._job.rejects.append(self._job.plan.source, done.refusals)
         self._at[told.span] = now.model_copy(
             update={
                 "cursor": told.cursor,
@@ -221,7 +220,7 @@ class Copier:
         """Keep every checkpoint that moved, all at once: together they say what the reject file holds."""
         moved = [self._at[span].model_copy(update={"reject_bytes": self._reject_bytes}) for span in sorted(self._moved)]
         if moved:
-            self._task.save(moved)
+            self._job.save(moved)
             for one in moved:
                 self._at[one.span] = one
         self._moved.clear()

@@ -16,14 +16,15 @@ from qdrant_admin.core.formatting import counted, number
 from qdrant_admin.core.progress import Pace
 from qdrant_admin.database.canonical import id_key
 from qdrant_admin.database.models import Floats, VectorSpec
-from qdrant_admin.migration import checkpoint, quality
+from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.checkpoint import Checkpoint
-from qdrant_admin.migration.looking import Looker, Piece, Seen
+from qdrant_admin.migration.compare import search_quality
+from qdrant_admin.migration.compare.comparer import Chunk, Comparer, ComparisonResult
+from qdrant_admin.migration.compare.counters import Counters
+from qdrant_admin.migration.compare.search_quality import Quality, Truth
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
-from qdrant_admin.migration.quality import Quality, Truth
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
-from qdrant_admin.migration.tally import Tally
-from qdrant_admin.migration.weather import PASSING, Weather
+from qdrant_admin.migration.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.sources.base import Searches, Source, mark_of
 
 if TYPE_CHECKING:
@@ -49,15 +50,15 @@ class Verifier:
     database: "Database"
     plan: CollectionPlan
     slots: Mapping[str, VectorSpec]
-    weather: Weather
+    retry: RetryPolicy
     cancel: CancelToken
     checkpoints: Sequence[Checkpoint]
     sample: int | None = None
     seed: str = ""
-    _tally: Tally = field(init=False)
+    _counters: Counters = field(init=False)
     _starts: list[int] = field(default_factory=list, init=False)
     """Records in front of each span."""
-    _looker: Looker = field(init=False)
+    _comparer: Comparer = field(init=False)
     _queries: dict[str, Floats] = field(default_factory=dict, init=False)
     _quality: Quality | None = field(default=None, init=False)
     _moved: bool = field(default=False, init=False)
@@ -71,7 +72,7 @@ class Verifier:
         """
         pace = Pace("verify", self.plan.count, item=self.plan.target)
         yield pace.event()
-        yield from self.weather.through(self._ask)
+        yield from self.retry.run(self._ask)
         mark = mark_of(self.source, self.plan.source)
         for _ in range(_LOOKS):
             written = self._writes()
@@ -83,7 +84,7 @@ class Verifier:
 
     def result(self) -> CollectionResult:
         """The verdict, in figures."""
-        copied, found = checkpoint.total(self.plan.source, self.checkpoints), self._tally
+        copied, found = checkpoint.total(self.plan.source, self.checkpoints), self._counters
         notes = list(self._unsound(copied))
         sound = not (found.missing.count or found.different.count or notes)
         if found.extra.count and self.plan.action != "create":
@@ -110,7 +111,7 @@ class Verifier:
 
     def _unsound(self, copied: Checkpoint) -> Iterator[str]:
         """What keeps a copy from being called verified, besides points that are missing or different."""
-        found = self._tally
+        found = self._counters
         if copied.rejected:
             yield f"{counted(copied.rejected, 'record')} could not be stored as they are, see the reject file"
         if found.read != copied.read:
@@ -133,7 +134,7 @@ class Verifier:
             return {}
 
     def _ask(self) -> Events:
-        self._queries = quality.queries(self.database, self.plan.target, self.slots)
+        self._queries = search_quality.queries(self.database, self.plan.target, self.slots)
         yield from ()
 
     def _look(self, pace: Pace) -> Events:
@@ -146,45 +147,49 @@ class Verifier:
             # Not for secrets: the same run has to choose the same points again.
             chosen = sorted(Random(self.seed).sample(range(sum(reads)), min(self.sample, sum(reads))))  # noqa: S311
         truth = Truth(self.slots, self._queries)
-        self._looker = Looker(self.source, self.database, self.plan, self.slots, chosen, truth)
-        with Tally(len(self.plan.spans)) as self._tally:
-            yield from self.weather.through(lambda: self._pass(pace))
-            yield from self.weather.through(lambda: self._end(truth))
+        self._comparer = Comparer(self.source, self.database, self.plan, self.slots, chosen, truth)
+        with Counters(len(self.plan.spans)) as self._counters:
+            yield from self.retry.run(lambda: self._pass(pace))
+            yield from self.retry.run(lambda: self._end(truth))
 
     def _pass(self, pace: Pace) -> Events:
         """Until everything is compared, or somebody fails; what was compared by then need not be read again."""
         try:
-            with Pipeline(self._tally.open, read=self._pieces, write=self._looker.look, writers=_WORKERS) as pipeline:
+            with Pipeline(
+                self._counters.open, read=self._chunks, write=self._comparer.look, writers=_WORKERS
+            ) as pipeline:
                 for told in pipeline.news():
                     self.cancel.check()
                     if told is not None:
                         yield from self._settle(told, pace)
-        except PASSING as error:
+        except TRANSIENT as error:
             yield pace.event(note=error.what)
             raise
 
-    def _pieces(self, span: int) -> Iterator[Piece]:
-        at = self._tally.at[span]
-        return self._looker.pieces(span, at.cursor, self._starts[span] + at.read)
+    def _chunks(self, span: int) -> Iterator[Chunk]:
+        at = self._counters.at[span]
+        return self._comparer.chunks(span, at.cursor, self._starts[span] + at.read)
 
-    def _settle(self, told: Settled[Seen] | Ended, pace: Pace) -> Events:
-        yield from self.weather.fair()
+    def _settle(self, told: Settled[ComparisonResult] | Ended, pace: Pace) -> Events:
+        yield from self.retry.succeeded()
         if isinstance(told, Ended):
-            self._tally.ended(told.span)
+            self._counters.ended(told.span)
             return
-        self._tally.take(told.span, told.cursor, told.outcome)
+        self._counters.take(told.span, told.cursor, told.outcome)
         moved = pace.advance(told.outcome.read)
         if moved:
             yield moved
 
     def _end(self, truth: Truth) -> Events:
         """What can only be told when everything was read."""
-        self._tally.points = self.database.count(self.plan.target)
-        if not self._looker.in_order:
+        self._counters.points = self.database.count(self.plan.target)
+        if not self._comparer.in_order:
             ids = chain.from_iterable(self.database.scan_ids(self.plan.target))
-            self._tally.match_ids(map(id_key, ids), self.cancel)
-        if isinstance(self.source, Searches) and self._looker.in_order:
+            self._counters.match_ids(map(id_key, ids), self.cancel)
+        if isinstance(self.source, Searches) and self._comparer.in_order:
             truth.ask(self.source.database, self.plan.source)
-        if not (self._tally.extra.count or self._tally.superseded):  # else the nearest are not those of the source
+        if not (
+            self._counters.extra.count or self._counters.superseded
+        ):  # else the nearest are not those of the source
             self._quality = truth.compare(self.database, self.plan.target)
         yield from ()

@@ -1,9 +1,11 @@
-"""Passes over a source that goes on changing: each copies only what differs, until one finds nothing.
+"""Catching up with a source that keeps changing: passes over it that copy only what differs, until one finds nothing.
 
-What the source has no more is deleted in the target only with the user's word, only when it came from this source, and
-only when two passes in a row have not met it: a source that is written to while it is read may hide a record once.
+What the source no longer has is deleted from the target only if the user asked for it, only if it came from this
+source, and only after two passes in a row have not seen it: a source that is written to while it is read may hide a
+record once.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,15 +17,17 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Point, VectorSpec
-from qdrant_admin.migration import compare
 from qdrant_admin.migration.checkpoint import Checkpoint
-from qdrant_admin.migration.checks import Checker, Refusal
-from qdrant_admin.migration.origins import Origins, mapped
+from qdrant_admin.migration.compare import equality
+from qdrant_admin.migration.copy.checks import Checker, Refusal
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
+from qdrant_admin.migration.provenance import Provenance, RecordingSource, mapped
 from qdrant_admin.migration.rejects import RejectFile
-from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
-from qdrant_admin.migration.weather import Weather
+from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, PlanReport
+from qdrant_admin.migration.retry import RetryPolicy
 from qdrant_admin.sources.base import Batch, Cursor, Source
+from qdrant_admin.sources.registry import open_source
+from qdrant_admin.sources.uri import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,9 +84,9 @@ class CatchUp:
     reopened: "Callable[[], AbstractContextManager[Source]]"
     database: "Database"
     slots: Mapping[str, VectorSpec]
-    origins: Origins
+    provenance: Provenance
     rejects: RejectFile
-    weather: Weather
+    retry: RetryPolicy
     cancel: CancelToken
     delete_gone: bool = False
     passes: list[Pass] = field(default_factory=list, init=False)
@@ -95,14 +99,14 @@ class CatchUp:
         Raises:
             Cancelled: what was copied stays; the next call begins with a new pass.
         """
-        told = self.rejects.first(limit=1 << 62)
-        self._refused = {reject.id for reject in told if reject.collection == self.plan.source}
+        rejects = self.rejects.first(limit=1 << 62)
+        self._refused = {reject.id for reject in rejects if reject.collection == self.plan.source}
         name = plain(self.plan.source)
         for number in range(1, MAX_PASSES + 1):
             step = f"catch-up:{self.plan.target}:{number}"
             yield StepStarted(step=step, title=f"pass {number} over {name}, copying what differs")
             self.passes.append(Pass())
-            self.origins.next_pass()
+            self.provenance.begin_pass()
             with self.reopened() as source:
                 yield from self._once(step, source, self.passes[-1])
             yield StepFinished(step=step, detail=self.passes[-1].words)
@@ -148,9 +152,9 @@ class CatchUp:
     def _once(self, step: str, source: Source, now: Pass) -> Events:
         pace = Pace(step, max(self.plan.count, *(one.read for one in self.passes)), item=self.plan.target)
         yield pace.event()
-        yield from self.weather.through(lambda: self._differences(source, now, pace))
-        self.origins.pass_is_whole()
-        yield from self.weather.through(lambda: self._gone(now))
+        yield from self.retry.run(lambda: self._differences(source, now, pace))
+        self.provenance.finish_pass()
+        yield from self.retry.run(lambda: self._gone(now))
         yield pace.event()
 
     def _differences(self, source: Source, now: Pass, pace: Pace) -> Events:
@@ -163,7 +167,7 @@ class CatchUp:
                     moved = self._settle(told, now, pace)  # before anything that may raise: it is told but once
                     self.cancel.check()
                     if told is not None:
-                        yield from self.weather.fair()
+                        yield from self.retry.succeeded()
                     if moved:
                         yield moved
             finally:
@@ -174,7 +178,7 @@ class CatchUp:
     def _pages(self, source: Source, after: Cursor) -> Iterator[Batch]:
         """What the source has now, noted before anybody can have written it."""
         for batch in source.batches(self.plan.source, size=_PAGE, after=after):
-            self.origins.meet(mapped(batch, source))
+            self.provenance.record(mapped(batch, source))
             yield batch
 
     def _bring(self, batch: Batch, checker: Checker) -> _Brought:
@@ -203,7 +207,7 @@ class CatchUp:
         """Those that the target has not, and those that it has with another content."""
         there = {point.id: point for point in self.database.retrieve(self.plan.target, [one.id for one in points])}
         both = [point for point in points if point.id in there]
-        stale = compare.unlike(both, [there[point.id] for point in both], self.slots)
+        stale = equality.unlike(both, [there[point.id] for point in both], self.slots)
         return [point for point in points if point.id not in there], [both[place] for place in stale]
 
     def _gone(self, now: Pass) -> Events:
@@ -214,11 +218,68 @@ class CatchUp:
             yield Notice(level="warning", text=text)
         for ids in self.database.scan_ids(self.plan.target):
             self.cancel.check()
-            met = {one: at for one, at in self.origins.last_met(ids).items() if at < self.origins.number}
-            sure = [one for one, at in met.items() if at < self.origins.number - 1]
+            met = {one: at for one, at in self.provenance.last_seen(ids).items() if at < self.provenance.number}
+            sure = [one for one, at in met.items() if at < self.provenance.number - 1]
             if sure and self.delete_gone and now.read:
                 self.database.delete_points(self.plan.target, sure)
-                self.origins.forget(sure)
+                self.provenance.forget(sure)
                 now.deleted += len(sure)
                 now.gone -= len(sure)
             now.gone += len(met)
+
+
+@dataclass
+class ChangeTracker:
+    """The collections of one run that are caught up with. Close it: it holds files and a source."""
+
+    plan: PlanReport
+    database: "Database"
+    rejects: RejectFile
+    retry: RetryPolicy
+    cancel: CancelToken
+    done: dict[str, CatchUp] = field(default_factory=dict, init=False)
+    """By name at the source."""
+    _provenance: dict[str, Provenance] = field(default_factory=dict, init=False)
+    _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
+
+    def close(self) -> None:
+        """Close the files and the source."""
+        self._open.close()
+
+    def begin(self, planned: CollectionPlan) -> None:
+        """The copy of one collection is about to begin: nothing in a target that was made for it came from anywhere."""
+        if self.plan.catch_up and planned.action == "create":
+            self._provenance_of(planned).clear()
+
+    def recorded(self, source: Source, planned: CollectionPlan) -> Source:
+        """The source of a copy, recording its ids where passes will follow."""
+        return RecordingSource(source, self._provenance_of(planned)) if self.plan.catch_up else source
+
+    def follow(self, planned: CollectionPlan, slots: Mapping[str, VectorSpec]) -> Events:
+        """Pass over one collection until nothing differs."""
+        followed = CatchUp(
+            plan=planned,
+            reopened=self._reopened,
+            database=self.database,
+            slots=slots,
+            provenance=self._provenance_of(planned),
+            rejects=self.rejects,
+            retry=self.retry,
+            cancel=self.cancel,
+            delete_gone=self.plan.delete_gone,
+        )
+        yield from followed.run()
+        self.done[planned.source] = followed
+
+    def source(self) -> Source:
+        """The source as it is now, for the verification."""
+        return self._open.enter_context(self._reopened())
+
+    def _provenance_of(self, planned: CollectionPlan) -> Provenance:
+        if planned.source not in self._provenance:
+            provenance = Provenance(self.plan.source, planned.source, self.plan.target, planned.target)
+            self._provenance[planned.source] = self._open.enter_context(provenance)
+        return self._provenance[planned.source]
+
+    def _reopened(self) -> "contextlib.closing[Source]":
+        return contextlib.closing(open_source(parse(self.plan.source)))

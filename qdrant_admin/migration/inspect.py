@@ -36,7 +36,7 @@ class Held(Frozen):
     """How payload is laid out, in words: tells whose it is."""
 
 
-class WhatReport(Report):
+class InspectReport(Report):
     """What lies at a path."""
 
     path: str
@@ -70,11 +70,11 @@ class WhatReport(Report):
         return f"{self.what}, {size(self.bytes)}{records}"
 
 
-def what(path: Path, *, cancel: CancelToken) -> Events:
+def inspect(path: Path, *, cancel: CancelToken) -> Events:
     """Look at a path without changing anything in it.
 
     Yields:
-        Events; the last carries a `WhatReport`.
+        Events; the last carries a `InspectReport`.
 
     Raises:
         SourceUnreadable: there is nothing, or it may not be read.
@@ -98,7 +98,7 @@ def what(path: Path, *, cancel: CancelToken) -> Events:
     yield Finished(report=_report(path, place, found, files, held))
 
 
-def _report(path: Path, place: Path, found: Found, files: dict[Path, int], held: Holders) -> WhatReport:
+def _report(path: Path, place: Path, found: Found, files: dict[Path, int], held: Holders) -> InspectReport:
     uri = SourceUri(scheme=found.scheme, path=place) if found.scheme else None
     notes, octets = list(_left_over(files)), sum(files.values())
     collections: tuple[Held, ...] = ()
@@ -116,7 +116,7 @@ def _report(path: Path, place: Path, found: Found, files: dict[Path, int], held:
     elif found.kind == "qdrant-storage":
         collections = tuple(Held(name=one.name) for one in sorted(_storage(place).iterdir()) if one.is_dir())
     counts = [one.records for one in collections if one.records is not None]
-    return WhatReport(
+    return InspectReport(
         path=str(path),
         kind=found.kind,
         what=found.words,

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Point, PointId, VectorKind, VectorSpec
-from qdrant_admin.migration import compare, id_sets
-from qdrant_admin.migration.checks import Checker
-from qdrant_admin.migration.id_sets import State
-from qdrant_admin.migration.packing import Packer
-from qdrant_admin.migration.quality import Truth
+from qdrant_admin.migration.compare import equality, id_sets
+from qdrant_admin.migration.compare.id_sets import State
+from qdrant_admin.migration.compare.search_quality import Truth
+from qdrant_admin.migration.copy.checks import Checker, Packer
 from qdrant_admin.migration.reports import CollectionPlan
 from qdrant_admin.sources.base import Batch, CarriesWire, Columns, Cursor, Record, Source, WireBatch
 
@@ -24,7 +23,7 @@ SHOWN = 100
 
 
 @dataclass(slots=True)
-class Piece:
+class Chunk:
     """Some records, and which part of the target they are compared with."""
 
     batch: Batch | WireBatch | None
@@ -56,8 +55,8 @@ class Named:
 
 
 @dataclass(slots=True)
-class Seen:
-    """What was found in one piece."""
+class ComparisonResult:
+    """What was found in one chunk."""
 
     read: int = 0
     rejected: int = 0
@@ -75,8 +74,8 @@ class Seen:
     """Of those that are not equal: key in the target to the source's own id."""
 
 
-class Looker:
-    """Compares one collection piece by piece.
+class Comparer:
+    """Compares one collection chunk by chunk.
 
     Args:
         source: of the records.
@@ -110,34 +109,34 @@ class Looker:
         """Whether both sides are read in the same order of ids, so that every id of the target is met on the way."""
         return self._wired is not None
 
-    def pieces(self, span: int, after: Cursor, place: int) -> Iterator[Piece]:
+    def chunks(self, span: int, after: Cursor, place: int) -> Iterator[Chunk]:
         """What is left of a span.
 
         Args:
             span: its number in the plan.
-            after: the cursor of the last piece that was settled; None for none.
+            after: the cursor of the last chunk that was settled; None for none.
             place: of the next record among all of them.
         """
         planned, name = self._plan.spans[span], self._plan.source
         after = planned.after if after is None else after
         if self._wired is None:
             for batch in self._source.batches(name, size=PAGE, after=after, until=planned.until):
-                yield Piece(batch, None, batch.cursor, place)
+                yield Chunk(batch, None, batch.cursor, place)
                 place += len(batch)
             return
         for carried in self._wired.wire_batches(name, size=PAGE, after=after, until=planned.until):
-            yield Piece(carried, after, carried.cursor, place)
+            yield Chunk(carried, after, carried.cursor, place)
             after, place = carried.cursor, place + len(carried.page)
-        yield Piece(None, after, planned.until, place)
+        yield Chunk(None, after, planned.until, place)
 
-    def look(self, piece: Piece) -> Seen:
-        """Compare one piece."""
-        if isinstance(piece.batch, Batch):
-            columns = piece.batch.columns if self._whole else None
-            return (columns and self._columns(columns, piece.place)) or self._records(piece.batch.records, piece.place)
-        return self._carried(piece.batch, piece)
+    def look(self, chunk: Chunk) -> ComparisonResult:
+        """Compare one chunk."""
+        if isinstance(chunk.batch, Batch):
+            columns = chunk.batch.columns if self._whole else None
+            return (columns and self._columns(columns, chunk.place)) or self._records(chunk.batch.records, chunk.place)
+        return self._carried(chunk.batch, chunk)
 
-    def _records(self, records: list[Record], place: int) -> Seen:
+    def _records(self, records: list[Record], place: int) -> ComparisonResult:
         """By id: the order of the source is its own."""
         checked = self._checker.check(records)
         refused = {id(refusal.record) for refusal in checked.refusals}
@@ -147,11 +146,11 @@ class Looker:
         for row, state in zip(looked, self._states([checked.points[row] for row in looked]), strict=True):
             states[row] = state
         self._truth.add(checked.points)
-        seen = Seen(len(records), len(checked.refusals), len(looked), states.count("equal"))
+        seen = ComparisonResult(len(records), len(checked.refusals), len(looked), states.count("equal"))
         _mark(seen, [(own, record.id) for own, record in kept], [point.id for point in checked.points], states)
         return seen
 
-    def _columns(self, columns: Columns, place: int) -> Seen | None:
+    def _columns(self, columns: Columns, place: int) -> ComparisonResult | None:
         """By id as well, all of them at once, as bytes; a closer look where those differ. None: one by one, all."""
         made = self._packer.entries(columns)
         if made is None:
@@ -165,7 +164,7 @@ class Looker:
             for row, state in zip(doubted, self._states(points), strict=True):
                 states[row] = state
         self._truth.add_rows(columns.slot, ids, columns.vectors)
-        seen = Seen(len(ids), 0, len(ids), states.count("equal"))
+        seen = ComparisonResult(len(ids), 0, len(ids), states.count("equal"))
         _mark(seen, list(enumerate(columns.ids, start=place)), ids, states)
         return seen
 
@@ -179,7 +178,7 @@ class Looker:
         held = found.holding(payloads, places)
         rows = [row for row, same in enumerate(held) if same]
         theirs = [place for place, same in zip(places, held, strict=True) if same and place is not None]
-        unlike = compare.unlike_rows(columns.vectors[rows], vectors[theirs], self._slots[columns.slot])
+        unlike = equality.unlike_rows(columns.vectors[rows], vectors[theirs], self._slots[columns.slot])
         sure = set(rows) - {rows[one] for one in unlike}
         return [row for row in range(len(ids)) if row not in sure]
 
@@ -196,7 +195,7 @@ class Looker:
             for point in self._database.retrieve(self._plan.target, [p.id for p in points], kinds=self._kinds)
         }
         pairs = [(row, there[point.id]) for row, point in enumerate(points) if point.id in there]
-        unlike = compare.unlike([points[row] for row, _ in pairs], [found for _, found in pairs], self._slots)
+        unlike = equality.unlike([points[row] for row, _ in pairs], [found for _, found in pairs], self._slots)
         states: list[State] = ["missing"] * len(points)
         for row, _ in pairs:
             states[row] = "equal"
@@ -204,15 +203,15 @@ class Looker:
             states[pairs[one][0]] = "different"
         return states
 
-    def _carried(self, batch: WireBatch | None, piece: Piece) -> Seen:
+    def _carried(self, batch: WireBatch | None, chunk: Chunk) -> ComparisonResult:
         """Side by side: both lie in the server's order, so whatever else is in this part of the target is met."""
         page = batch.page if batch is not None else None
         ids = page.ids() if page is not None else []
         places = {one: place for place, one in enumerate(ids)}
-        seen, doubted, met = Seen(read=len(ids), compared=len(ids)), set[int](), set[PointId]()
+        seen, doubted, met = ComparisonResult(read=len(ids), compared=len(ids)), set[int](), set[PointId]()
         size = len(ids) + 1 if ids else PAGE
         for found in self._database.wire_pages(
-            self._plan.target, page_size=size, after=piece.after, until=piece.cursor
+            self._plan.target, page_size=size, after=chunk.after, until=chunk.cursor
         ):
             theirs = found.ids()
             seen.met += len(theirs)
@@ -229,7 +228,9 @@ class Looker:
         self._closer(batch, page, {ids[place] for place in doubted}, met, seen)
         return seen
 
-    def _closer(self, batch: WireBatch, page: "WirePage", doubted: set[PointId], met: set[PointId], seen: Seen) -> None:
+    def _closer(
+        self, batch: WireBatch, page: "WirePage", doubted: set[PointId], met: set[PointId], seen: ComparisonResult
+    ) -> None:
         """Take apart what is not the same byte for byte, or cannot be told by its bytes."""
         if page.look(self._slots).doubtful:
             doubted = set(page.ids())
@@ -251,7 +252,9 @@ class Looker:
                 (seen.missing if state == "missing" else seen.different).add(point.id)
 
 
-def _mark(seen: Seen, records: list[tuple[int, int | str]], ids: list[PointId], states: list[State]) -> None:
+def _mark(
+    seen: ComparisonResult, records: list[tuple[int, int | str]], ids: list[PointId], states: list[State]
+) -> None:
     """Keep what was found of each record, given its place and its own id."""
     marks = []
     for (place, own), identity, state in zip(records, ids, states, strict=True):

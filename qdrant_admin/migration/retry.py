@@ -1,4 +1,4 @@
-"""A server that goes away in the middle: wait for it, say so, and give up in bounded time."""
+"""Retrying through an outage: wait for a server that went away, say so, and give up in bounded time."""
 
 import time
 from collections.abc import Callable
@@ -8,18 +8,19 @@ from qdrant_admin.core.errors import AdminError, DiskFull, RateLimited, ServerNo
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.formatting import duration
 
-PASSING = (ServerUnreachable, ServerNotReady, ServerTrouble)
+TRANSIENT = (ServerUnreachable, ServerNotReady, ServerTrouble)
 """Faults that may go away by themselves."""
 PATIENCE_SECONDS = 120.0
-_FIRST_WAIT, _LONGEST_WAIT = 0.25, 8.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0
 _LONGEST_REST = 3600.0
-"""A server that wants to be left alone for longer than this is gone, for our purpose."""
+"""A server that asks to be left alone for longer than this counts as gone."""
 
 
-class Weather:
-    """Remembers how long an outage has lasted. `fair` after every success, `wait` after every passing fault.
+class RetryPolicy:
+    """Remembers how long an outage has lasted. `succeeded` after every success, `backoff` after every transient fault.
 
     Args:
+        fix: the command that resumes later, for when the outage lasts too long.
         patience: seconds an outage may last.
         clock: monotonic seconds; injected by tests.
     """
@@ -34,32 +35,32 @@ class Weather:
     ) -> None:
         self._cancel, self._fix, self._patience, self._clock = cancel, fix, patience, clock
         self._since: float | None = None
-        self._pause = _FIRST_WAIT
+        self._pause = FIRST_PAUSE
         self._rested = False
 
-    def fair(self) -> Events:
-        """Work went on; says so once when it had not."""
+    def succeeded(self) -> Events:
+        """Ends an outage, and says so when there was one."""
         if self._since is not None:
-            yield Notice(text=f"it answers again after {duration(self._clock() - self._since)}; going on")
-        self._since, self._pause = None, _FIRST_WAIT
+            yield Notice(text=f"it answers again after {duration(self._clock() - self._since)}; resuming")
+        self._since, self._pause = None, FIRST_PAUSE
 
-    def through(self, work: Callable[[], Events]) -> Events:
-        """Do it, and again after every passing fault, until it is done."""
+    def run(self, work: Callable[[], Events]) -> Events:
+        """Do it, and again after every transient fault, until it is done."""
         while True:
             try:
                 yield from work()
-            except PASSING as error:
-                yield from self.wait(error)
+            except TRANSIENT as error:
+                yield from self.backoff(error)
             else:
-                yield from self.fair()
+                yield from self.succeeded()
                 return
 
-    def wait(self, error: AdminError) -> Events:
-        """Wait a little longer each time.
+    def backoff(self, error: AdminError) -> Events:
+        """Wait, each time a little longer.
 
         Raises:
             DiskFull: that does not pass by itself.
-            AdminError: the same fault, with how to go on later, when the outage has lasted too long.
+            AdminError: the same fault, with the command that resumes later, when the outage has lasted too long.
             Cancelled: somebody asked to stop meanwhile.
         """
         if isinstance(error, RateLimited) and error.seconds is not None and error.seconds <= _LONGEST_REST:
@@ -70,18 +71,19 @@ class Weather:
         now = self._clock()
         if self._since is None:
             self._since = now
-            yield Notice(level="warning", text=f"{error.what}; waiting up to {duration(self._patience)} for it")
+            text = f"{error.what}; retrying for up to {duration(self._patience)}"
+            yield Notice(level="warning", text=text, topic="retry")
         if now - self._since + self._pause > self._patience:
             raise type(error)(
                 error.what, why=f"{error.why} (waited {duration(now - self._since)})".strip(), fix=self._fix
             ) from error
         self._cancel.wait(self._pause)
-        self._pause = min(2 * self._pause, _LONGEST_WAIT)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def _rest(self, error: RateLimited, seconds: float) -> Events:
-        """As long as the server said. That is no outage: it answers, and what it asks for may come again and again."""
+        """Wait as long as the server said. That is no outage: it answers, and may ask for it again and again."""
         if not self._rested:
-            text = f"{error.what}: waiting {duration(seconds)} as it says, each time that it does"
+            text = f"{error.what}: waiting {duration(seconds)} as it asks, each time it does"
             yield Notice(level="warning", text=text, topic="retry")
         self._rested = True
         self._cancel.wait(seconds)

@@ -12,9 +12,9 @@ from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.events import Event, Events, Notice, StepFinished, StepStarted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
-from qdrant_admin.migration import catch_up
+from qdrant_admin.migration import change_tracking
 from qdrant_admin.migration.checkpoint import unfinished
-from qdrant_admin.migration.origins import Origins
+from qdrant_admin.migration.provenance import Provenance
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport
 from qdrant_admin.migration.run import migrate, resume
 from tests.migration.support import last, local_store, moved, numbered, planned, workspace
@@ -193,7 +193,7 @@ def test_a_source_that_is_too_fast_is_told(
     server: Server, other: Server, source: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ws = workspace(server)
-    monkeypatch.setattr(catch_up, "MAX_PASSES", 3)
+    monkeypatch.setattr(change_tracking, "MAX_PASSES", 3)
     count = itertools.count()
 
     def change() -> None:
@@ -248,15 +248,15 @@ def test_a_record_that_cannot_be_stored_is_rejected_once(server: Server, target:
 
 def test_a_pass_that_was_cut_off_has_missed_nothing() -> None:
     """What only such a one has not met is not gone for sure, however far it came."""
-    with Origins("qdrant-local:/s", "notes", "http://127.0.0.1:1", "notes") as origins:
-        origins.meet([1, 2])
-        origins.next_pass()
-        origins.meet([1])
-    with Origins("qdrant-local:/s", "notes", "http://127.0.0.1:1", "notes") as origins:
-        origins.next_pass()
-        origins.meet([1])
-        origins.pass_is_whole()
-        assert origins.last_met([1, 2]) == {1: origins.number, 2: origins.number - 1}
+    with Provenance("qdrant-local:/s", "notes", "http://127.0.0.1:1", "notes") as provenance:
+        provenance.record([1, 2])
+        provenance.begin_pass()
+        provenance.record([1])
+    with Provenance("qdrant-local:/s", "notes", "http://127.0.0.1:1", "notes") as provenance:
+        provenance.begin_pass()
+        provenance.record([1])
+        provenance.finish_pass()
+        assert provenance.last_seen([1, 2]) == {1: provenance.number, 2: provenance.number - 1}
 
 
 def test_deleting_wants_the_passes(server: Server, other: Server, source: Database) -> None:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qdrant_admin.core.errors import (
     AdminError,
@@ -26,12 +26,15 @@ from qdrant_admin.core.formatting import counted, number
 from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.snapshots import Snapshot
-from qdrant_admin.migration import own_snapshots
-from qdrant_admin.migration.origins import Recorded
-from qdrant_admin.migration.stream import Copier
-from qdrant_admin.migration.task import Task
-from qdrant_admin.migration.weather import PASSING
-from qdrant_admin.sources.qdrant.server import QdrantServer
+from qdrant_admin.migration.copy import source_snapshots
+from qdrant_admin.migration.copy.job import CopyJob
+from qdrant_admin.migration.copy.stream import Copier
+from qdrant_admin.migration.provenance import RecordingSource
+from qdrant_admin.migration.retry import TRANSIENT
+from qdrant_admin.sources.base import Searches, Source
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.gateway import Database
 
 RESTORING = "restoring"
 """As the cursor of a checkpoint: from here on the target holds what we sent there, whole or not."""
@@ -46,66 +49,73 @@ class _NoSnapshotError(Exception):
         self.error = error
 
 
-def copy(task: Task) -> Events:
+def copy(job: CopyJob) -> Events:
     """Copy a collection whole; point by point when its source writes no snapshot after all and none was insisted on.
 
     Raises:
         Cancelled, ServerUnreachable: the collection is begun anew when the run goes on.
     """
-    if task.checkpoints[0].cursor in (None, RESTORING):
+    if job.checkpoints[0].cursor in (None, RESTORING):
         try:
-            yield from _Carrier(task).run()
+            yield from _Carrier(job).run()
         except _NoSnapshotError as caught:
-            if task.insists:
+            if job.insists:
                 raise caught.error from caught
-            text = f"{plain(task.plan.source)} goes over point by point, a snapshot does not: {caught.error}"
+            text = f"{plain(job.plan.source)} goes over point by point, a snapshot does not: {caught.error}"
             yield Notice(level="warning", text=text)
-            _begin_anew(task)
+            _begin_anew(job)
         else:
             return
-    task.method = "stream"
-    yield from Copier(task).run()
+    job.method = "stream"
+    yield from Copier(job).run()
 
 
-def _begin_anew(task: Task) -> None:
+def _begin_anew(job: CopyJob) -> None:
     """Make the target for single points, in place of what a snapshot may have left of it."""
-    if task.checkpoints[0].cursor == RESTORING and task.database.exists(task.plan.target):
-        task.database.delete_collection(task.plan.target)
-    _keep(task, cursor=None)
-    if not task.database.exists(task.plan.target):
-        task.database.create_collection(task.plan.target, task.plan.spec)
+    if job.checkpoints[0].cursor == RESTORING and job.database.exists(job.plan.target):
+        job.database.delete_collection(job.plan.target)
+    _keep(job, cursor=None)
+    if not job.database.exists(job.plan.target):
+        job.database.create_collection(job.plan.target, job.plan.spec)
 
 
-def _keep(task: Task, **changes: Any) -> None:
-    task.checkpoints[0] = task.checkpoints[0].model_copy(update=changes)
-    task.save(task.checkpoints[:1])
+def _keep(job: CopyJob, **changes: Any) -> None:
+    job.checkpoints[0] = job.checkpoints[0].model_copy(update=changes)
+    job.save(job.checkpoints[:1])
+
+
+def _server(source: Source) -> "Database":
+    """The Qdrant server that is the source: no other writes snapshots, and the plan chose them."""
+    source = source.source if isinstance(source, RecordingSource) else source
+    assert isinstance(source, Searches)  # noqa: S101
+    return source.database
 
 
 class _Carrier:
     """Brings one snapshot from the source to the target."""
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        database = cast("QdrantServer", task.source).database
+    def __init__(self, job: CopyJob) -> None:
+        self._job = job
+        database = _server(job.source)
         self._from, self._server = database.snapshots, database.url
-        self._to = task.database.snapshots
-        self._file = f"qdrant-admin-{task.run}.snapshot"
+        self._to = job.database.snapshots
+        self._file = f"qdrant-admin-{job.run}.snapshot"
         """The target keeps what it was sent under this name: the mark by which we know it again."""
-        self._pace = Pace("copy", task.plan.count, item=task.plan.target)
+        self._pace = Pace("copy", job.plan.count, item=job.plan.target)
         self._at = 0, 0
         """Bytes that have gone over, and of how many."""
 
     def run(self) -> Events:
         """Begin anew until it has arrived."""
-        task = self._task
+        job = self._job
         try:
-            while not task.checkpoints[0].done:
+            while not job.checkpoints[0].done:
                 try:
                     yield from self._once()
-                except PASSING as error:
-                    task.retries += 1
+                except TRANSIENT as error:
+                    job.retries += 1
                     yield self._pace.event(note=error.what)
-                    yield from task.weather.wait(error)
+                    yield from job.retry.backoff(error)
         finally:
             left = self._sweep()
         for name in left:
@@ -114,29 +124,29 @@ class _Carrier:
         yield self._pace.event()
 
     def _once(self) -> Events:
-        task = self._task
+        job = self._job
         self._sweep()
         snapshot = yield from self._written()
-        yield from task.weather.fair()
+        yield from job.retry.succeeded()
         self._at = 0, 0
         self._reached(0, 0)
-        _keep(task, cursor=RESTORING)
+        _keep(job, cursor=RESTORING)
         yield from self._restored(snapshot)
         with suppress(NotFound):
-            self._to.delete(task.plan.target, self._file)
-        self._reached(task.plan.count, snapshot.size)
-        count = task.database.count(task.plan.target)
-        _keep(task, read=count, written=count, done=True)
+            self._to.delete(job.plan.target, self._file)
+        self._reached(job.plan.count, snapshot.size)
+        count = job.database.count(job.plan.target)
+        _keep(job, read=count, written=count, done=True)
 
     def _written(self) -> Generator[Progress, None, Snapshot]:
         """Have the source write its snapshot; that cannot be called off, so a cancel waits until it can be deleted."""
-        name = self._task.plan.source
-        if isinstance(self._task.source, Recorded):
-            self._task.source.meet_all(name)
-        known, now = own_snapshots.moment(self._from, name, self._task.cancel)
-        entry = own_snapshots.asked(
-            self._task.store,
-            run=self._task.run,
+        name = self._job.plan.source
+        if isinstance(self._job.source, RecordingSource):
+            self._job.source.record_all(name)
+        known, now = source_snapshots.moment(self._from, name, self._job.cancel)
+        entry = source_snapshots.asked(
+            self._job.store,
+            run=self._job.run,
             server=self._server,
             collection=name,
             known=known,
@@ -147,12 +157,12 @@ class _Carrier:
         except (ServerUnreachable, ServerNotReady, RateLimited, Cancelled):
             raise
         except AdminError as error:
-            own_snapshots.forget(self._task.store, entry)
+            source_snapshots.forget(self._job.store, entry)
             raise _NoSnapshotError(error) from error
         if snapshot.name in known:  # somebody had asked for it in this very second: it is not ours to delete
-            own_snapshots.forget(self._task.store, entry)
+            source_snapshots.forget(self._job.store, entry)
         else:
-            own_snapshots.named(self._task.store, entry, snapshot.name)
+            source_snapshots.named(self._job.store, entry, snapshot.name)
         if not snapshot.checksum:
             raise _NoSnapshotError(Unsupported("the source tells no checksum of its snapshots"))
         return snapshot
@@ -167,30 +177,30 @@ class _Carrier:
 
     def _carry(self, snapshot: Snapshot) -> None:
         """In a thread: from one server straight to the other."""
-        task, digest = self._task, hashlib.sha256()
+        job, digest = self._job, hashlib.sha256()
 
         def pieces() -> Iterator[bytes]:
             sent = 0
             for piece in self._read(snapshot):
-                task.cancel.check()
+                job.cancel.check()
                 digest.update(piece)
                 yield piece
                 sent += len(piece)
-                task.octets += len(piece)
+                job.octets += len(piece)
                 self._at = sent, snapshot.size
             if digest.hexdigest() != snapshot.checksum:
                 raise SourceUnreadable(
-                    f"the snapshot of {plain(task.plan.source)} did not come over whole",
+                    f"the snapshot of {plain(job.plan.source)} did not come over whole",
                     why=f"{number(sent)} of {counted(snapshot.size, 'byte')}, and another checksum than the source's",
                 )
 
-        self._to.restore(task.plan.target, self._file, pieces(), snapshot.size, snapshot.checksum)
+        self._to.restore(job.plan.target, self._file, pieces(), snapshot.size, snapshot.checksum)
 
     def _read(self, snapshot: Snapshot) -> Iterator[bytes]:
         try:
-            yield from self._from.read(self._task.plan.source, snapshot.name)
+            yield from self._from.read(self._job.plan.source, snapshot.name)
         except NotFound as error:  # whoever asked within the same second was given the same file, and has deleted it
-            raise ServerNotReady(f"the snapshot of {plain(self._task.plan.source)} is gone", why=str(error)) from error
+            raise ServerNotReady(f"the snapshot of {plain(self._job.plan.source)} is gone", why=str(error)) from error
 
     def _watched(self, work: Callable[[], _Result], note: str) -> Generator[Progress, None, _Result]:
         """Do it in a thread, and tell how far it is. Whoever stops watching waits for its end."""
@@ -199,7 +209,7 @@ class _Carrier:
             while not future.done():
                 wait([future], timeout=_LOOK_SECONDS)
                 yield from self._told(note)
-                self._task.cancel.check()
+                self._job.cancel.check()
             return future.result()
 
     def _told(self, note: str) -> Iterator[Progress]:
@@ -207,16 +217,16 @@ class _Carrier:
         if not 0 < sent < size:
             yield self._pace.event(note=note)
             return
-        for moved in self._reached(int(self._task.plan.count * sent / size), sent):
+        for moved in self._reached(int(self._job.plan.count * sent / size), sent):
             if moved:
                 yield moved
 
     def _reached(self, points: int, octets: int) -> list[Progress | None]:
         """Count up to there: of the bytes that have gone over as many points as their share of the whole."""
         by = points - self._pace.done
-        return [pace.advance(by, octets - self._pace.octets) for pace in (self._task.whole, self._pace)]
+        return [pace.advance(by, octets - self._pace.octets) for pace in (self._job.whole, self._pace)]
 
     def _sweep(self) -> list[str]:
         with suppress(NotFound, ServerUnreachable):
-            self._to.delete(self._task.plan.target, self._file)
-        return own_snapshots.sweep(self._task.store, self._server, self._from, run=self._task.run)
+            self._to.delete(self._job.plan.target, self._file)
+        return source_snapshots.sweep(self._job.store, self._server, self._from, run=self._job.run)

@@ -1,7 +1,7 @@
-"""Which points of a target came from a source: only those may be deleted when the source has them no more.
+"""Which points of a target came from a source: only those may be deleted once the source no longer has them.
 
 Kept from the first `--catch-up` on, in a file of its own for each source, target and collection. A point that is not in
-it may be anybody's. Each pass over the source marks what it meets.
+it may be anybody's. Each pass over the source notes the ids it sees.
 """
 
 import contextlib
@@ -11,23 +11,22 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.errors import StorageUnusable
 from qdrant_admin.database.canonical import id_key
 from qdrant_admin.database.models import PointId
 from qdrant_admin.migration import checkpoint
-from qdrant_admin.sources.base import Batch, CarriesWire, Cursor, Source, SourceCollection, Span, WireBatch
+from qdrant_admin.sources.base import Batch, CarriesWire, Cursor, Searches, Source, SourceCollection, Span, WireBatch
 from qdrant_admin.sources.ids import map_id
 from qdrant_admin.sources.uri import parse
 from qdrant_admin.state.store import StateStore
 
 _ASK = 500
-"""Ids a query: below SQLite's bound of variables."""
+"""Ids per query: below SQLite's bound of variables."""
 
 
-class Origins:
+class Provenance:
     """The ids that one collection of a source has given to one of a target. A context manager; safe for threads.
 
     Args:
@@ -42,7 +41,7 @@ class Origins:
         self.path: Path = state_dir() / "origins" / f"{named}.sqlite3"
         self._lock = threading.Lock()
 
-    def __enter__(self) -> "Origins":
+    def __enter__(self) -> "Provenance":
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
@@ -54,8 +53,8 @@ class Origins:
             )
         except (OSError, sqlite3.Error) as error:
             raise StorageUnusable(f"{self.path} cannot be used", why=str(error), fix=f'rm "{self.path}"') from error
-        self.number = self._one("PRAGMA user_version")
-        """Of the pass that is under way, counted over all calls; the last whole one before the first of this call."""
+        self.number = int(self._database.execute("PRAGMA user_version").fetchone()[0])
+        """Of the current pass, counted over all runs; before the first pass of this run, that of the last whole one."""
         return self
 
     def __exit__(
@@ -63,21 +62,21 @@ class Origins:
     ) -> None:
         self._database.close()
 
-    def begin_anew(self) -> None:
-        """The target has just been made: nothing in it came from anywhere."""
+    def clear(self) -> None:
+        """Forget everything: the target has just been created, so nothing in it came from anywhere."""
         with self._lock, self._transaction():
             self._database.execute("DELETE FROM ids")
 
-    def next_pass(self) -> None:
-        """From here on, what is met is met by another pass."""
+    def begin_pass(self) -> None:
+        """What is recorded from here on belongs to a new pass."""
         self.number += 1
 
-    def pass_is_whole(self) -> None:
-        """It has seen all of the source. One that was cut off counts for nothing: its number is given once more."""
+    def finish_pass(self) -> None:
+        """The pass has read all of the source. The number of one that was interrupted is used again."""
         with self._lock:
             self._database.execute(f"PRAGMA user_version = {self.number:d}")
 
-    def meet(self, ids: Iterable[PointId]) -> None:
+    def record(self, ids: Iterable[PointId]) -> None:
         """These are at the source now."""
         rows = [(id_key(one), self.number) for one in ids]
         with self._lock, self._transaction():
@@ -85,8 +84,8 @@ class Origins:
                 "INSERT INTO ids VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET met = excluded.met", rows
             )
 
-    def last_met(self, ids: Sequence[PointId]) -> dict[PointId, int]:
-        """Of those that came from the source: the pass that met each of them last."""
+    def last_seen(self, ids: Sequence[PointId]) -> dict[PointId, int]:
+        """Of those that came from the source: the last pass that saw each of them."""
         found: dict[PointId, int] = {}
         for start in range(0, len(ids), _ASK):
             part = {id_key(one): one for one in ids[start : start + _ASK]}
@@ -97,12 +96,9 @@ class Origins:
         return found
 
     def forget(self, ids: Iterable[PointId]) -> None:
-        """They were deleted: should one of them appear in the target again, it is somebody else's."""
+        """They were deleted: should one of them appear in the target again, somebody else wrote it."""
         with self._lock, self._transaction():
             self._database.executemany("DELETE FROM ids WHERE key = ?", [(id_key(one),) for one in ids])
-
-    def _one(self, query: str) -> int:
-        return int(self._database.execute(query).fetchone()[0])
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -115,54 +111,52 @@ class Origins:
         self._database.execute("COMMIT")
 
 
-class Recorded:
-    """A `Source` that notes which ids it gives, before anybody can have written them."""
+class RecordingSource:
+    """A `Source` that records the ids it hands out, before anybody can have written them."""
 
-    def __init__(self, source: Source, origins: Origins) -> None:
-        self._source, self._origins = source, origins
+    def __init__(self, source: Source, provenance: Provenance) -> None:
+        self.source, self._provenance = source, provenance
         self.kind, self.vectorless, self.folds_uuids = source.kind, source.vectorless, source.folds_uuids
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
 
     def collections(self) -> list[SourceCollection]:
         """As the source has them."""
-        return self._source.collections()
+        return self.source.collections()
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """As the source cuts them."""
-        return self._source.spans(name, parts)
+        return self.source.spans(name, parts)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """The batches of the source, noted."""
-        for batch in self._source.batches(name, size=size, after=after, until=until):
-            self._origins.meet(mapped(batch, self))
+        """The batches of the source, recorded."""
+        for batch in self.source.batches(name, size=size, after=after, until=until):
+            self._provenance.record(mapped(batch, self))
             yield batch
 
     @property
     def carries_wire(self) -> bool:
         """Whether the source does."""
-        return isinstance(self._source, CarriesWire) and self._source.carries_wire
+        return isinstance(self.source, CarriesWire) and self.source.carries_wire
 
     def wire_batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[WireBatch]:
-        """The pages of the source, noted."""
-        if isinstance(self._source, CarriesWire):
-            for batch in self._source.wire_batches(name, size=size, after=after, until=until):
-                self._origins.meet(batch.page.ids())
+        """The pages of the source, recorded."""
+        if isinstance(self.source, CarriesWire):
+            for batch in self.source.wire_batches(name, size=size, after=after, until=until):
+                self._provenance.record(batch.page.ids())
                 yield batch
 
-    def meet_all(self, name: str) -> None:
-        """Note every id of a collection that is about to be copied without being read: it is a server's."""
-        for ids in self.database.scan_ids(name):
-            self._origins.meet(ids)
+    def record_all(self, name: str) -> None:
+        """Record every id of a collection that a snapshot is about to copy unread."""
+        if isinstance(self.source, Searches):
+            for ids in self.source.database.scan_ids(name):
+                self._provenance.record(ids)
 
     def close(self) -> None:
         """Close the source."""
-        self._source.close()
+        self.source.close()
 
 
 def place(source: str) -> str:
-    """Where a source lies, without what it is narrowed to and how it is read."""
+    """Where a source is, without the collection it is narrowed to and its options."""
     uri = parse(source)
     return str(uri.model_copy(update={"collection": None, "options": {}}))
 

@@ -4,7 +4,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Finished
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.checkpoint import UnfinishedRun
-from qdrant_admin.migration.indexing import Indexing
+from qdrant_admin.migration.copy.indexing import Indexing
 from qdrant_admin.migration.reports import DiscardReport
 from qdrant_admin.migration.run import check_same_server
 from qdrant_admin.state import run_locks

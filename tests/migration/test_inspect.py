@@ -11,15 +11,15 @@ import pytest
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.migration.what import WhatReport, what
+from qdrant_admin.migration.inspect import InspectReport, inspect
 from tests.cli.conftest import Ran
 from tests.migration.support import hashes, last, local_store, numbered
 from tests.support.real import Server
 
 
-def looked(path: Path) -> WhatReport:
-    report = last(what(path, cancel=CancelToken()))
-    assert isinstance(report, WhatReport)
+def looked(path: Path) -> InspectReport:
+    report = last(inspect(path, cancel=CancelToken()))
+    assert isinstance(report, InspectReport)
     return report
 
 
