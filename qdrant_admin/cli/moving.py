@@ -160,11 +160,11 @@ def migrate(call: Call, source: str | None, resume: str | None, yes: bool, plan_
 def _rejects(source: str | None, file: str) -> str:
     from pathlib import Path
 
-    from qdrant_admin.sources.uri import SourceUri
+    from qdrant_admin.sources.base import FolderUri
 
     if source is not None:
         raise click.UsageError("--replay-rejects FILE is a source of its own")
-    return str(SourceUri(scheme="rejects", path=Path(file).absolute()))
+    return str(FolderUri(scheme="rejects", path=Path(file).absolute()))
 
 
 def _what(call: Call, place: str) -> None:

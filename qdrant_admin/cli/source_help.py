@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import rich_click as click
 
 from qdrant_admin.cli.group import HelpfulCommand
-from qdrant_admin.sources.kinds import UNTESTED, SourceKind, kinds
+from qdrant_admin.sources.registry import UNTESTED, SourceKind, kinds
 
 _COLUMNS = 76
 _EXAMPLES = "\n\n\b\nExamples:\n"

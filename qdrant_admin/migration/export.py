@@ -26,11 +26,11 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.database.canonical import SUM_MODULUS, hash_point
 from qdrant_admin.database.models import CollectionInfo, Point, VectorKind
 from qdrant_admin.database.names import safe_name
+from qdrant_admin.sources.base import FolderUri
 from qdrant_admin.sources.files.own_layout import OwnLayout, sidecar
 from qdrant_admin.sources.files.tables import START, rows_of
-from qdrant_admin.sources.kinds import BUILT_IN, SourceKind, check_installed
 from qdrant_admin.sources.qdrant.server import spec_of
-from qdrant_admin.sources.uri import SourceUri
+from qdrant_admin.sources.registry import BUILT_IN, SourceKind, check_installed
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
@@ -215,7 +215,7 @@ class _Export:
             digest=held.digest,
             verdict="changed" if changed else "verified",
             note="; ".join(filter(None, (changed, odd))),
-            source=str(SourceUri(scheme=self._format, path=self._path)),
+            source=str(FolderUri(scheme=self._format, path=self._path)),
             seconds=time.monotonic() - self._start,
         )
 

@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
+from qdrant_admin.sources.files.arrow_files import ParquetTable
 from qdrant_admin.sources.files.jsonl import JsonLinesFile
 from qdrant_admin.sources.files.own_layout import KEY, OwnLayout, column_of, sidecar
-from qdrant_admin.sources.files.parquet import ParquetTable
 from qdrant_admin.sources.files.tables import Table
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.snapshots import restoring_command
 from qdrant_admin.migration.holders import Holder, Holders, holders_of
+from qdrant_admin.sources.base import FolderUri, SourceUri
 from qdrant_admin.sources.detect import Found, look
 from qdrant_admin.sources.registry import open_source
-from qdrant_admin.sources.uri import SourceUri, command
+from qdrant_admin.sources.uri import command
 
 CHEAP_BYTES = 256 * 1024 * 1024
 """Up to this size its records are counted; a plan counts whatever the size."""
@@ -99,7 +100,7 @@ def inspect(path: Path, *, cancel: CancelToken) -> Events:
 
 
 def _report(path: Path, place: Path, found: Found, files: dict[Path, int], held: Holders) -> InspectReport:
-    uri = SourceUri(scheme=found.scheme, path=place) if found.scheme else None
+    uri = FolderUri(scheme=found.scheme, path=place) if found.scheme else None
     notes, octets = list(_left_over(files)), sum(files.values())
     collections: tuple[Held, ...] = ()
     bring, locked = _command(place, found, uri, held), False

@@ -29,10 +29,18 @@ from qdrant_admin.migration.reports import (
 )
 from qdrant_admin.migration.schema_compat import incompatibilities
 from qdrant_admin.sources import ids
-from qdrant_admin.sources.base import WHOLE, Source, SourceCollection, Span, mark_of, no_such_collection
-from qdrant_admin.sources.kinds import UNTESTED, kind_of
-from qdrant_admin.sources.registry import open_source
-from qdrant_admin.sources.uri import SourceUri, command, parse
+from qdrant_admin.sources.base import (
+    WHOLE,
+    ServerUri,
+    Source,
+    SourceCollection,
+    SourceUri,
+    Span,
+    mark_of,
+    no_such_collection,
+)
+from qdrant_admin.sources.registry import UNTESTED, kind_of, open_source
+from qdrant_admin.sources.uri import command, parse
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -377,7 +385,9 @@ class _Planner:
         return was_filled(self._ws.store, str(self._uri), target, source, info.name)
 
     def _is_itself(self, source: str, target: str) -> bool:
-        return bool(self._uri.url) and source == target and _same_server(self._uri.url, self._ws.runtime.endpoint.url)
+        if not isinstance(self._uri, ServerUri) or source != target:
+            return False
+        return _same_server(self._uri.url, self._ws.runtime.endpoint.url)
 
     def _space(self, needed: int) -> None:
         try:

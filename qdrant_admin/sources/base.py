@@ -1,21 +1,67 @@
-"""The protocol of a migration source, and the table of known ones."""
+"""What a source is: its URI, its collections and batches, and the protocol that every reader fulfils."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from urllib.parse import quote, urlencode
 
 import numpy as np
 
-from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.commands import Command
+from qdrant_admin.core.errors import NotFound
 from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Floats, Vector
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
     from qdrant_admin.database.wire import WirePage
 
+HELP = str(Command("migrate", help=True))
+RESUME = Command("migrate", resume=True)
+Payload = dict[str, Any]
+"""Field to a value that JSON can express."""
+
+
+class _Uri(Frozen):
+    scheme: str
+    collection: str | None = None
+    """The one collection it is narrowed to."""
+    options: dict[str, str] = {}
+
+    def _query(self) -> str:
+        query = self.options | ({"collection": self.collection} if self.collection is not None else {})
+        return f"?{urlencode(query, quote_via=quote)}" if query else ""
+
+
+class FolderUri(_Uri):
+    """A parsed source that is a file or a folder. `str()` gives it back as it can be typed."""
+
+    path: Path
+    """Absolute."""
+
+    def __str__(self) -> str:
+        path = str(self.path)
+        if "?" in path or "%" in path:  # would be read as a query, or as an escape
+            path = path.replace("%", "%25").replace("?", "%3F")
+        return f"{self.scheme}:{path}{self._query()}"
+
+
+class ServerUri(_Uri):
+    """A parsed source that is a server or a database. It never holds a secret."""
+
+    url: str
+    """Without a trailing slash."""
+
+    def __str__(self) -> str:
+        product, plus, _ = self.scheme.partition("+")
+        return f"{product}{plus}{self.url}{self._query()}" if plus else f"{self.url}{self._query()}"
+
+
+SourceUri = FolderUri | ServerUri
 Cursor = int | str | None
 """Where to go on. Only the source that gave it can read it; None is the beginning."""
 
@@ -67,11 +113,11 @@ class Record:
     """One record as the source has it, with its payload already laid out for Qdrant."""
 
     id: int | str
-    payload: dict[str, Any] = field(default_factory=dict)
+    payload: Payload = field(default_factory=dict)
     vectors: dict[str, Vector] = field(default_factory=dict)
     trouble: str = ""
     """Why the record could not be read whole; it is then rejected with this reason."""
-    unread: dict[str, Any] = field(default_factory=dict)
+    unread: Payload = field(default_factory=dict)
     """What could not be read, as it was, by vector name or by a word for it: the reject file keeps it."""
 
 
@@ -83,7 +129,7 @@ class Columns:
     """
 
     ids: Sequence[int | str]
-    payloads: Sequence[dict[str, Any]]
+    payloads: Sequence[Payload]
     vectors: Floats
     """A row a record."""
     slot: str = ""
@@ -227,12 +273,7 @@ def mark_of(source: Source, name: str) -> str:
     return source.mark(name) if isinstance(source, Marked) else ""
 
 
-def no_such_collection(name: str, known: list[str]) -> AdminError:
+def no_such_collection(name: str, known: Sequence[str]) -> NotFound:
     """The error for a URI that narrows to a collection that is not there."""
-    from qdrant_admin.core.errors import NotFound
-    from qdrant_admin.core.text import plain
-
     shown = ", ".join(plain(other) for other in known[:10]) or "none at all"
-    return NotFound(
-        f"the source has no collection {plain(name)}", why=f"it has {shown}", fix="qdrant-admin migrate --help"
-    )
+    return NotFound(f"the source has no collection {plain(name)}", why=f"it has {shown}", fix=HELP)

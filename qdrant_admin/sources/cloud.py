@@ -9,10 +9,11 @@ from qdrant_admin.core.errors import (
     SourceUnreadable,
 )
 from qdrant_admin.core.text import plain
-from qdrant_admin.sources.uri import KEY_VARIABLE, SourceUri, source_key
+from qdrant_admin.sources.base import ServerUri
+from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 
-def fault(uri: SourceUri, title: str, error: Exception, *, status: int | None, wait: str | None = None) -> AdminError:
+def fault(uri: ServerUri, title: str, error: Exception, *, status: int | None, wait: str | None = None) -> AdminError:
     """A client's exception in the user's terms.
 
     Args:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
-from qdrant_admin.sources.kinds import kind_of
+from qdrant_admin.sources.registry import kind_of
 
 CHROMA_FORMATS = {3: "0.4", 4: "0.5", 5: "0.6 to 1.0", 6: "1.x"}
 """Version of the metadata tables to the chromadb that writes them (seen: 0.4.24 = 3, 0.5.23 = 4, 1.5.9 = 6)."""

@@ -7,6 +7,7 @@ inside; Mem0 reads `data` and its own fields flat. Anything else is flat metadat
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -198,3 +199,61 @@ def _is_mem0(record: Mapping[str, Any]) -> bool:
 
 def _is_langchain(record: Mapping[str, Any]) -> bool:
     return isinstance(record.get("page_content"), str) and isinstance(record.get("metadata"), dict)
+
+
+_TEXT, _METADATA = "text", "metadata"
+"""What LangChain, LlamaIndex and Mem0 call these columns in LanceDB and in Milvus."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnLayout:
+    """How the columns of a table become a payload."""
+
+    layout: Layout
+    nested: bool
+    """Whether the metadata is an object in a column of its own."""
+
+    def payload(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """The payload of one record.
+
+        Args:
+            columns: those that are neither its id nor a vector; not changed.
+        """
+        if self.layout == "plain":
+            return dict(columns)
+        rest = dict(columns)
+        text = rest.pop(_TEXT, None) if self.layout != "mem0" and isinstance(rest.get(_TEXT), str) else None
+        inner = rest.get(_METADATA)
+        if self.nested and isinstance(inner, Mapping):
+            del rest[_METADATA]
+            rest = _joined(rest, inner)
+        return lay_out(self.layout, rest, text)
+
+
+def column_layout(
+    samples: Sequence[Mapping[str, Any]], asked: Layout | None, *, langchain: bool = False
+) -> ColumnLayout:
+    """The layout of a table.
+
+    Args:
+        samples: columns of some records, without id and vectors.
+        asked: what the URI asks for.
+        langchain: whether the table is what LangChain makes, if nothing in the records speaks against it.
+    """
+    nested = bool(samples) and all(isinstance(one.get(_METADATA), Mapping) for one in samples)
+    found = recognised([one[_METADATA] for one in samples] if nested else samples)
+    if found == "plain" and samples:
+        paired = nested and all(one.keys() == {_TEXT, _METADATA} for one in samples)
+        found = "langchain" if paired or langchain else found
+    return ColumnLayout(asked or found, nested)
+
+
+def _joined(columns: dict[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
+    """Both on one level; what has a namesake of another value keeps a name of its own."""
+    joined = dict(inner)
+    for name, value in columns.items():
+        free = name
+        while free in joined and joined[free] != value:
+            free += "_"
+        joined[free] = value
+    return joined

@@ -13,10 +13,10 @@ import numpy as np
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.base import Batch, Cursor, Record, ServerUri, SourceCollection, Span, cut, no_such_collection
 from qdrant_admin.sources.cloud import fault, gone
 from qdrant_admin.sources.layouts import Layout
-from qdrant_admin.sources.uri import KEY_VARIABLE, SourceUri, source_key
+from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 _T = TypeVar("_T")
 _TITLE = "Pinecone index"
@@ -38,7 +38,7 @@ class PineconeIndex:
     vectorless = False
     folds_uuids = False
 
-    def __init__(self, uri: SourceUri) -> None:
+    def __init__(self, uri: ServerUri) -> None:
         from pinecone import Pinecone
 
         key = source_key()

@@ -3,39 +3,19 @@
 import os
 import shlex
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from urllib.request import url2pathname
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.text import plain
-from qdrant_admin.sources.kinds import SourceKind, forms, kind_of, trouble
+from qdrant_admin.sources.base import HELP, FolderUri, ServerUri, SourceUri
+from qdrant_admin.sources.registry import SourceKind, forms, kind_of, trouble
 
 KEY_VARIABLE = "QDRANT_ADMIN_SOURCE_API_KEY"
 """The only place a source's secret comes from: a URI is shown, stored, and seen by everybody who lists processes."""
 _ALIASES = {"postgres": "postgresql"}
 """Other spellings of a scheme that people know."""
-
-
-class SourceUri(Frozen):
-    """A parsed source. `str()` gives it back without any secret."""
-
-    scheme: str
-    path: Path | None = None
-    """Absolute; None for a server."""
-    url: str = ""
-    """Base URL of a server, without a trailing slash."""
-    collection: str | None = None
-    """The one collection it is narrowed to."""
-    options: dict[str, str] = {}
-
-    def __str__(self) -> str:
-        query = dict(self.options) | ({"collection": self.collection} if self.collection is not None else {})
-        tail = f"?{urlencode(query, quote_via=quote)}" if query else ""
-        if self.path is not None:
-            return f"{self.scheme}:{_escaped(str(self.path))}{tail}"
-        product, plus, _ = self.scheme.partition("+")
-        return f"{product}{plus}{self.url}{tail}" if plus else f"{self.url}{tail}"
 
 
 def parse(text: str) -> SourceUri:
@@ -53,7 +33,7 @@ def parse(text: str) -> SourceUri:
         if not colon or len(scheme) == 1 or "/" in scheme or "\\" in scheme or Path(text).exists():
             raise _bare_path(text)
         why = plain(trouble(scheme)) or f"known are {', '.join(forms())}"
-        raise BadInput(f"no source is called {plain(scheme)}:", why=why, fix=_help())
+        raise BadInput(f"no source is called {plain(scheme)}:", why=why, fix=HELP)
     return _folder(kind, rest) if kind.address == "path" else _server(kind, f"{scheme}:{rest}")
 
 
@@ -67,23 +47,23 @@ def source_key() -> str | None:
     return os.environ.get(KEY_VARIABLE, "").strip() or None
 
 
-def _folder(kind: SourceKind, rest: str) -> SourceUri:
+def _folder(kind: SourceKind, rest: str) -> FolderUri:
     name, query = _split_query(rest)
     name = name.removeprefix("//")
     if not name:
-        raise BadInput(f"{kind.scheme}: names no file or folder", fix=f"qdrant-admin migrate {kind.form}")
+        raise BadInput(f"{kind.scheme}: names no file or folder", fix=Command("migrate", kind.form))
     path = Path(_unescaped(name)).expanduser().absolute()
     collection = query.pop("collection", None)
     _known_options(kind, query)
-    return SourceUri(scheme=kind.scheme, path=path, collection=collection, options=query)
+    return FolderUri(scheme=kind.scheme, path=path, collection=collection, options=query)
 
 
-def _server(kind: SourceKind, text: str) -> SourceUri:
+def _server(kind: SourceKind, text: str) -> ServerUri:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise BadInput(f"{plain(text)} is not an address", why=str(error), fix=_help()) from error
+        raise BadInput(f"{plain(text)} is not an address", why=str(error), fix=HELP) from error
     scheme = parts.scheme.lower()
     if parts.password or (parts.username and kind.address == "server"):
         raise BadInput(
@@ -95,13 +75,13 @@ def _server(kind: SourceKind, text: str) -> SourceUri:
     collection = query.pop("collection", None)
     _known_options(kind, query)
     if not host and not {"host", "service"} & query.keys():  # a database may have its place in an option
-        raise BadInput(f"{plain(text)} names no host", fix=f"qdrant-admin migrate {kind.form}")
+        raise BadInput(f"{plain(text)} names no host", fix=Command("migrate", kind.form))
     place = f"[{host}]" if host and ":" in host else host or ""
     port = port or (kind.port if host else None)
     place += f":{port}" if port else ""
     user = f"{parts.username}@" if parts.username else ""
     transport = scheme.partition("+")[2] or scheme
-    return SourceUri(
+    return ServerUri(
         scheme=scheme, url=f"{transport}://{user}{place}{parts.path.rstrip('/')}", collection=collection, options=query
     )
 
@@ -118,7 +98,7 @@ def _known_options(kind: SourceKind, query: dict[str, str]) -> None:
     for name in query:
         if name not in kind.options:
             known = ", ".join(sorted({"collection", *kind.options}))
-            raise BadInput(f"{kind.scheme}: knows no option {plain(name)}", why=f"it knows {known}", fix=_help())
+            raise BadInput(f"{kind.scheme}: knows no option {plain(name)}", why=f"it knows {known}", fix=HELP)
 
 
 def _bare_path(text: str) -> BadInput:
@@ -126,18 +106,9 @@ def _bare_path(text: str) -> BadInput:
 
     found = look(Path(text).expanduser().absolute())
     place = text if found.place is None else str(found.place)
-    fix = command(f"{found.scheme}:{place}") if found.scheme else _help()
+    fix = Command("migrate", f"{found.scheme}:{place}") if found.scheme else HELP
     return BadInput(f"{plain(text)} is not a source", why=f"it is {found.words}", fix=fix)
-
-
-def _escaped(path: str) -> str:
-    """A folder whose name holds something that would be read as a query, or as an escape, has it escaped."""
-    return path.replace("%", "%25").replace("?", "%3F") if "?" in path or "%" in path else path
 
 
 def _unescaped(name: str) -> str:
     return name if Path(name).expanduser().exists() else url2pathname(name) if "%" in name else name
-
-
-def _help() -> str:
-    return "qdrant-admin migrate --help"

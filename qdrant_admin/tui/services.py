@@ -335,11 +335,11 @@ class Services:
 
     def look_at(self, path: Path) -> tuple[str, str]:
         """The URI that reads a file or folder, empty when nothing does; and what it is, in words."""
+        from qdrant_admin.sources.base import FolderUri
         from qdrant_admin.sources.detect import look
-        from qdrant_admin.sources.uri import SourceUri
 
         found = look(path)
-        uri = str(SourceUri(scheme=found.scheme, path=found.place or path)) if found.scheme else ""
+        uri = str(FolderUri(scheme=found.scheme, path=found.place or path)) if found.scheme else ""
         return uri, found.words
 
     def migrations(self, limit: int) -> "list[tuple[HistoryEntry, MigrationReport]]":

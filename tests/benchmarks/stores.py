@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qdrant_admin.database.models import Point
-from qdrant_admin.sources.kinds import kind_of
+from qdrant_admin.sources.registry import kind_of
 
 _SCHEMA = """
     CREATE TABLE migrations (dir TEXT, version INTEGER);

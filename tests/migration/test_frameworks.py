@@ -12,9 +12,9 @@ import pytest
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point
 from qdrant_admin.sources.chroma.directory import ChromaDirectory
-from qdrant_admin.sources.uri import parse
 from tests.migration.conftest import peer
 from tests.migration.support import hashes, local_store, moved, planned, unpacked, workspace
+from tests.sources.support import folder_uri
 from tests.support.real import Server
 
 pytestmark = pytest.mark.server
@@ -118,7 +118,7 @@ def test_the_distance_of_the_segment_counts_when_the_metadata_was_replaced(tmp_p
     with sqlite3.connect(folder / "chroma.sqlite3") as database:
         database.execute("DELETE FROM collection_metadata")
     database.close()
-    source = ChromaDirectory(parse(f"chroma:{folder}"))
+    source = ChromaDirectory(folder_uri(f"chroma:{folder}"))
     found = {one.name: one.spec.vectors[0].distance for one in source.collections() if one.spec}
     source.close()
     assert found == {"debian_memories": "Cosine", "typed": "Euclid", "dotted.name-1": "Dot"}

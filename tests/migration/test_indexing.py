@@ -16,8 +16,8 @@ from qdrant_admin.lifecycle.status import status
 from qdrant_admin.migration.checkpoint import unfinished
 from qdrant_admin.migration.run import migrate, resume
 from qdrant_admin.migration.runs import discard
-from qdrant_admin.sources.uri import parse
 from tests.migration.support import DENSE, last, local_store, moved, numbered, planned, workspace
+from tests.sources.support import folder_uri
 from tests.support.real import Server
 
 pytestmark = pytest.mark.server
@@ -106,7 +106,7 @@ def test_what_a_killed_migration_holds_back_is_told_and_can_be_given_back(server
 
 def test_going_on_with_a_source_that_is_gone_gives_the_indexing_back(server: Server, killed: str) -> None:
     ws = workspace(server)
-    shutil.rmtree(parse(killed).path or "")
+    shutil.rmtree(folder_uri(killed).path)
     with pytest.raises(SourceUnreadable):
         last(resume(ws, unfinished(ws.store)[0], cancel=CancelToken()))
     with Database(server.endpoint) as database:

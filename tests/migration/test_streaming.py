@@ -21,8 +21,8 @@ from qdrant_admin.migration.reports import CollectionPlan, PlanReport
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.sources.base import Batch, Record, Span, cut
 from qdrant_admin.sources.qdrant.server import QdrantServer
-from qdrant_admin.sources.uri import parse
 from tests.migration.support import last, local_store, moved, numbered, planned, workspace
+from tests.sources.support import server_uri
 from tests.support.real import Server
 
 server_needed = pytest.mark.server
@@ -116,7 +116,7 @@ def test_spans_of_a_server_cover_integers_and_uuids(server: Server) -> None:
     with Database(server.endpoint) as database:
         database.create_collection("c", CollectionSpec(vectors=(VectorSpec(size=4, distance="Dot"),)))
         database.upsert("c", [Point(one, {}, {"": np.ones(4, dtype=np.float32)}) for one in ids])
-    source = QdrantServer(parse(f"qdrant+{server.url}?grpc_port={server.grpc_port}"))
+    source = QdrantServer(server_uri(f"qdrant+{server.url}?grpc_port={server.grpc_port}"))
     try:
         spans = source.spans("c", 6)
         assert len(spans) == 6

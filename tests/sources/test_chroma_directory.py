@@ -13,12 +13,12 @@ import pytest
 from qdrant_admin.core.errors import NotFound, SourceUnreadable
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.chroma.directory import ChromaDirectory
-from qdrant_admin.sources.uri import parse
 from tests.migration.support import hashes, unpacked
+from tests.sources.support import folder_uri
 
 
 def opened(folder: Path) -> contextlib.closing[ChromaDirectory]:
-    return contextlib.closing(ChromaDirectory(parse(f"chroma:{folder}")))
+    return contextlib.closing(ChromaDirectory(folder_uri(f"chroma:{folder}")))
 
 
 def records(source: ChromaDirectory, name: str, size: int = 7) -> dict[Any, Record]:
@@ -64,10 +64,10 @@ def test_a_cursor_goes_on_exactly_behind_its_batch(chroma: Path) -> None:
 
 
 def test_one_collection_can_be_asked_for_and_a_wrong_name_is_told(chroma: Path) -> None:
-    with contextlib.closing(ChromaDirectory(parse(f"chroma:{chroma}?collection=typed"))) as source:
+    with contextlib.closing(ChromaDirectory(folder_uri(f"chroma:{chroma}?collection=typed"))) as source:
         assert [collection.name for collection in source.collections()] == ["typed"]
     with pytest.raises(NotFound) as caught:
-        ChromaDirectory(parse(f"chroma:{chroma}?collection=tped"))
+        ChromaDirectory(folder_uri(f"chroma:{chroma}?collection=tped"))
     assert "typed" in caught.value.why
 
 
@@ -83,11 +83,11 @@ def test_a_write_ahead_log_is_read_from_a_private_copy(chroma: Path) -> None:
 
 
 def test_a_locked_database_is_told(chroma: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qdrant_admin.sources.files.paths.LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("qdrant_admin.sources.read_only.LOCK_SECONDS", 0.05)
     with contextlib.closing(sqlite3.connect(chroma / "chroma.sqlite3", isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(SourceUnreadable, match="locked") as caught:
-            ChromaDirectory(parse(f"chroma:{chroma}"))
+            ChromaDirectory(folder_uri(f"chroma:{chroma}"))
     assert caught.value.fix
 
 
@@ -105,7 +105,7 @@ def test_a_source_that_changes_meanwhile_is_told(chroma: Path) -> None:
 def test_missing_and_other_things_are_named(tmp_path: Path, local: Path) -> None:
     for path, words in ((tmp_path / "absent", "nothing at"), (local, "embedded mode"), (tmp_path, "a folder with")):
         with pytest.raises(SourceUnreadable) as caught:
-            ChromaDirectory(parse(f"chroma:{path}"))
+            ChromaDirectory(folder_uri(f"chroma:{path}"))
         assert words in str(caught.value)
         assert caught.value.fix
 

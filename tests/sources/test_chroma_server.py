@@ -10,8 +10,9 @@ import pytest
 
 from qdrant_admin.core.errors import AccessDenied, BadInput, SourceUnreadable
 from qdrant_admin.sources.chroma.server import ChromaServer
-from qdrant_admin.sources.uri import KEY_VARIABLE, parse
+from qdrant_admin.sources.uri import KEY_VARIABLE
 from tests.migration.support import moved, planned, workspace
+from tests.sources.support import server_uri
 from tests.support.answering import Answered, Asked, answering
 from tests.support.real import Server
 
@@ -46,11 +47,11 @@ def test_a_key_opens_it_and_is_shown_nowhere(server: Server, chroma_url: str, mo
         with answering(guarded) as place:
             url = f"chroma+http://{place}"
             with pytest.raises(AccessDenied, match="wants a key") as caught:
-                ChromaServer(parse(url + option))
+                ChromaServer(server_uri(url + option))
             assert KEY_VARIABLE in caught.value.fix
             monkeypatch.setenv(KEY_VARIABLE, "wrong:key")
             with pytest.raises(AccessDenied, match="does not take the key") as caught:
-                ChromaServer(parse(url + option))
+                ChromaServer(server_uri(url + option))
             assert ("auth=basic" in caught.value.why) is not bool(option)
             monkeypatch.setenv(KEY_VARIABLE, key)
             plan = planned(workspace(server), f"{url}{option or '?auth=token'}&collection=typed")
@@ -60,7 +61,7 @@ def test_a_key_opens_it_and_is_shown_nowhere(server: Server, chroma_url: str, mo
 
 def test_an_unknown_way_of_showing_a_key_is_told() -> None:
     with pytest.raises(BadInput, match="auth=kerberos"):
-        ChromaServer(parse("chroma+http://127.0.0.1:8000?auth=kerberos"))
+        ChromaServer(server_uri("chroma+http://127.0.0.1:8000?auth=kerberos"))
 
 
 def test_the_interface_of_older_servers_is_spoken(server: Server, chroma_url: str) -> None:
@@ -82,7 +83,7 @@ def test_the_interface_of_older_servers_is_spoken(server: Server, chroma_url: st
         url = f"chroma+http://{place}"
         report = moved(workspace(server), f"{url}?collection=debian_memories")
         assert (report.verdict, report.collections[0].verified) == ("verified", 149)
-        with closing(ChromaServer(parse(url))) as source:
+        with closing(ChromaServer(server_uri(url))) as source:
             found = {one.name: one.spec.vectors[0] for one in source.collections() if one.spec}
         assert {name: (slot.size, slot.distance) for name, slot in found.items()} == {
             "debian_memories": (384, "Cosine"),
@@ -97,12 +98,12 @@ def test_a_proxy_of_the_house_does_not_stand_between_us_and_this_machine(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    with closing(ChromaServer(parse(chroma_url))) as source:
+    with closing(ChromaServer(server_uri(chroma_url))) as source:
         assert source.kind.startswith("Chroma server")
 
 
 def test_what_is_deleted_meanwhile_makes_nothing_else_be_skipped(chroma_url: str) -> None:
-    with closing(ChromaServer(parse(chroma_url))) as source:
+    with closing(ChromaServer(server_uri(chroma_url))) as source:
         whole = [record.id for batch in source.batches("debian_memories", size=1000) for record in batch.records]
         batches = source.batches("debian_memories", size=40)
         read = [record.id for record in next(batches).records]
@@ -116,7 +117,7 @@ def test_what_is_deleted_meanwhile_makes_nothing_else_be_skipped(chroma_url: str
         with pytest.raises(SourceUnreadable, match="changed while it was read") as caught:
             list(batches)
         assert "2 records are gone" in caught.value.why
-    with closing(ChromaServer(parse(chroma_url))) as source:
+    with closing(ChromaServer(server_uri(chroma_url))) as source:
         assert {one.name: one.count for one in source.collections()}["debian_memories"] == len(whole) - 32
 
 

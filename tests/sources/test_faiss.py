@@ -11,9 +11,9 @@ import pytest
 from qdrant_admin.core.errors import AdminError, BadInput, Refused, SourceUnreadable
 from qdrant_admin.sources.base import Record, SourceCollection
 from qdrant_admin.sources.detect import detect_scheme
-from qdrant_admin.sources.faiss.index import FaissIndex
-from qdrant_admin.sources.uri import parse
+from qdrant_admin.sources.faiss.source import FaissIndex
 from tests.migration.support import hashes, moved, unpacked, workspace
+from tests.sources.support import folder_uri
 from tests.support.real import Server
 
 faiss: Any = library
@@ -35,7 +35,7 @@ def written(folder: Path, factory: str, *, ids: Any = None, metric: int = faiss.
 
 
 def opened(index: Path, query: str = "") -> Any:
-    return contextlib.closing(FaissIndex(parse(f"faiss:{index}{query}")))
+    return contextlib.closing(FaissIndex(folder_uri(f"faiss:{index}{query}")))
 
 
 def read(index: Path, query: str = "", *, size: int = 7) -> tuple[SourceCollection, list[Record]]:

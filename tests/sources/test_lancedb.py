@@ -21,9 +21,9 @@ from qdrant_admin.migration.run import migrate
 from qdrant_admin.sources.base import Record, SourceCollection
 from qdrant_admin.sources.detect import detect_scheme
 from qdrant_admin.sources.ids import map_id
-from qdrant_admin.sources.lance.folder import LanceFolder
-from qdrant_admin.sources.uri import parse
+from qdrant_admin.sources.lance import LanceFolder
 from tests.migration.support import hashes, last, planned, workspace
+from tests.sources.support import folder_uri
 from tests.support.real import Server
 
 COUNT, SIZE = 300, 8
@@ -56,7 +56,7 @@ LIVE = [n for n in range(COUNT) if not 100 <= n < 120 and n != 7] + list(range(1
 
 
 def opened(path: Path, query: str = "") -> Any:
-    return contextlib.closing(LanceFolder(parse(f"lancedb:{path}{query}")))
+    return contextlib.closing(LanceFolder(folder_uri(f"lancedb:{path}{query}")))
 
 
 def read(path: Path, name: str, query: str = "", *, size: int = 16) -> tuple[SourceCollection, list[Record]]:

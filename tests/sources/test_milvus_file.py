@@ -14,11 +14,11 @@ from qdrant_admin.core.errors import AdminError, NotFound, SourceUnreadable
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Record, SourceCollection
 from qdrant_admin.sources.detect import detect_scheme
-from qdrant_admin.sources.milvus import file as milvus_file
-from qdrant_admin.sources.milvus.lite import open_milvus_lite
+from qdrant_admin.sources.milvus import lite_file as milvus_file
+from qdrant_admin.sources.milvus.lite_folder import open_milvus_lite
 from qdrant_admin.sources.milvus.wire import fields_of, row_of, schema_of
-from qdrant_admin.sources.uri import parse
 from tests.migration.support import hashes, moved, unpacked, workspace
+from tests.sources.support import folder_uri
 from tests.support.real import Server
 
 
@@ -29,7 +29,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def opened(path: Path, query: str = "") -> Any:
-    return contextlib.closing(open_milvus_lite(parse(f"milvus-lite:{path}{query}")))
+    return contextlib.closing(open_milvus_lite(folder_uri(f"milvus-lite:{path}{query}")))
 
 
 def read(path: Path, name: str, query: str = "") -> tuple[SourceCollection, list[Record]]:

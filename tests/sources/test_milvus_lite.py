@@ -12,10 +12,10 @@ import pytest
 from qdrant_admin.core.errors import AdminError, NotFound, SourceUnreadable
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Record, SourceCollection
-from qdrant_admin.sources.files.superseded import superseded
-from qdrant_admin.sources.milvus.lite import open_milvus_lite
-from qdrant_admin.sources.uri import parse
+from qdrant_admin.sources.ids import superseded
+from qdrant_admin.sources.milvus.lite_folder import open_milvus_lite
 from tests.migration.support import hashes, moved, workspace
+from tests.sources.support import folder_uri
 from tests.support.milvus import fill, row, served
 from tests.support.real import Server
 
@@ -36,7 +36,7 @@ def store(written: tuple[Path, set[int]], tmp_path: Path) -> Path:
 
 
 def opened(folder: Path, query: str = "") -> Any:
-    return contextlib.closing(open_milvus_lite(parse(f"milvus-lite:{folder}{query}")))
+    return contextlib.closing(open_milvus_lite(folder_uri(f"milvus-lite:{folder}{query}")))
 
 
 def read(folder: Path, name: str, query: str = "", *, size: int = 3) -> tuple[SourceCollection, list[Record]]:

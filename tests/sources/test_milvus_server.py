@@ -12,13 +12,13 @@ from qdrant_admin.core.errors import AccessDenied, NotFound, ServerUnreachable, 
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Record, SourceCollection
 from qdrant_admin.sources.files.values import Unfit
-from qdrant_admin.sources.milvus import client as milvus_client
+from qdrant_admin.sources.milvus import server as milvus_client
 from qdrant_admin.sources.milvus import server as milvus_server
-from qdrant_admin.sources.milvus.schema import Field, Schema
+from qdrant_admin.sources.milvus.schema import Field, Schema, vector_of
 from qdrant_admin.sources.milvus.server import MilvusServer
-from qdrant_admin.sources.milvus.values import vector_of
-from qdrant_admin.sources.uri import KEY_VARIABLE, parse
+from qdrant_admin.sources.uri import KEY_VARIABLE
 from tests.migration.support import hashes, moved, workspace
+from tests.sources.support import server_uri
 from tests.support.milvus import fill, row, served, stopped
 from tests.support.real import Server
 
@@ -32,7 +32,7 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 
 
 def opened(address: str, query: str = "") -> Any:
-    return contextlib.closing(MilvusServer(parse(f"milvus+http://{address}{query}")))
+    return contextlib.closing(MilvusServer(server_uri(f"milvus+http://{address}{query}")))
 
 
 def read(address: str, name: str, query: str = "", *, size: int = 3) -> tuple[SourceCollection, list[Record]]:

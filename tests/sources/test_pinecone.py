@@ -9,8 +9,9 @@ import pytest
 from qdrant_admin.core.errors import AccessDenied, BadInput, NotFound, RateLimited, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.sources.pinecone import PineconeIndex
-from qdrant_admin.sources.uri import KEY_VARIABLE, parse
+from qdrant_admin.sources.uri import KEY_VARIABLE
 from tests.migration.support import moved, planned, workspace
+from tests.sources.support import server_uri
 from tests.support.answering import Answered, Asked, answering
 from tests.support.real import Server, free_port
 
@@ -100,7 +101,7 @@ def test_a_plan_says_that_nobody_has_tried_it_on_a_live_server(server: Server, u
 
 
 def test_a_cursor_goes_on_and_spans_cover_everything(uri: str) -> None:
-    with closing(PineconeIndex(parse(uri))) as source:
+    with closing(PineconeIndex(server_uri(uri))) as source:
         whole = [record.id for batch in source.batches("127", size=40) for record in batch.records]
         first = next(source.batches("127", size=40))
         rest = [r.id for batch in source.batches("127", size=33, after=first.cursor) for r in batch.records]
@@ -113,7 +114,7 @@ def test_a_cursor_goes_on_and_spans_cover_everything(uri: str) -> None:
 
 def test_a_layout_of_langchain_can_be_asked_for(uri: str, index: Index) -> None:
     index.vectors["clients"]["a"]["metadata"]["text"] = "a text"
-    with closing(PineconeIndex(parse(f"{uri}?layout=langchain"))) as source:
+    with closing(PineconeIndex(server_uri(f"{uri}?layout=langchain"))) as source:
         [record] = next(source.batches("127.clients", size=9)).records
     assert record.payload["page_content"] == "a text"
     assert record.payload["metadata"]["genre"] == "drama"
@@ -121,17 +122,17 @@ def test_a_layout_of_langchain_can_be_asked_for(uri: str, index: Index) -> None:
 
 def test_an_older_interface_that_tells_no_metric_asks_for_a_distance(uri: str, index: Index) -> None:
     del index.stats["metric"], index.stats["vectorType"]
-    with closing(PineconeIndex(parse(uri))) as source, pytest.raises(BadInput, match="which distance") as caught:
+    with closing(PineconeIndex(server_uri(uri))) as source, pytest.raises(BadInput, match="which distance") as caught:
         source.collections()
     assert caught.value.fix.endswith("?distance=Cosine'")
-    with closing(PineconeIndex(parse(f"{uri}?distance=cosine"))) as source:
+    with closing(PineconeIndex(server_uri(f"{uri}?distance=cosine"))) as source:
         spec = source.collections()[0].spec
     assert spec is not None
     assert spec.vectors[0].distance == "Cosine"
 
 
 def test_what_is_deleted_meanwhile_is_told(uri: str, index: Index) -> None:
-    with closing(PineconeIndex(parse(uri))) as source:
+    with closing(PineconeIndex(server_uri(uri))) as source:
         batches = source.batches("127", size=40)
         next(batches)
         del index.vectors["__default__"]["doc100"]
@@ -141,19 +142,19 @@ def test_what_is_deleted_meanwhile_is_told(uri: str, index: Index) -> None:
 
 def test_faults_are_told_in_the_users_terms(uri: str, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotFound, match="no collection absent"):
-        PineconeIndex(parse(f"{uri}?collection=absent"))
+        PineconeIndex(server_uri(f"{uri}?collection=absent"))
     monkeypatch.setattr("pinecone._internal.http_client._retry_sleep", lambda _: None)  # it tries again by itself
     index.fault = Answered({"code": 8, "message": "slow down"}, 429, (("Retry-After", "3"),))
     with pytest.raises(RateLimited):
-        PineconeIndex(parse(uri))
+        PineconeIndex(server_uri(uri))
     index.fault = Answered({"code": 3, "message": "list is for serverless indexes only"}, 400)
     with pytest.raises(SourceUnreadable, match="serverless"):
-        PineconeIndex(parse(uri))
+        PineconeIndex(server_uri(uri))
     with pytest.raises(ServerUnreachable):
-        PineconeIndex(parse(f"pinecone+http://127.0.0.1:{free_port()}"))
+        PineconeIndex(server_uri(f"pinecone+http://127.0.0.1:{free_port()}"))
     monkeypatch.setenv(KEY_VARIABLE, "wrong")
     with pytest.raises(AccessDenied, match="does not take the key"):
-        PineconeIndex(parse(uri))
+        PineconeIndex(server_uri(uri))
     monkeypatch.delenv(KEY_VARIABLE)
     with pytest.raises(AccessDenied, match="wants a key"):
-        PineconeIndex(parse(uri))
+        PineconeIndex(server_uri(uri))

@@ -17,6 +17,7 @@ from qdrant_admin.sources.postgres.sessions import Sessions
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.uri import KEY_VARIABLE, parse
 from tests.migration.support import moved, planned, workspace
+from tests.sources.support import server_uri
 from tests.support.postgres import PASSWORD, Postgres
 from tests.support.real import Server, free_port
 
@@ -363,7 +364,7 @@ def test_a_server_that_goes_away_is_waited_for_and_read_on(postgres: Postgres) -
 
 def test_after_a_query_that_was_broken_off_there_is_another_transaction(postgres: Postgres) -> None:
     uri = postgres.database("broken")
-    with contextlib.closing(Sessions(parse(uri))) as sessions:
+    with contextlib.closing(Sessions(server_uri(uri))) as sessions:
         sessions.rows("SELECT set_config('statement_timeout', '20', true)")
         with pytest.raises(TRANSIENT, match="broke off"):
             sessions.rows("SELECT pg_sleep(60)")

@@ -14,12 +14,12 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.qdrant.local import QdrantLocal
-from qdrant_admin.sources.uri import parse
 from tests.migration.support import hashes, local_store, numbered
+from tests.sources.support import folder_uri
 
 
 def read(folder: Path, name: str) -> list[Record]:
-    with contextlib.closing(QdrantLocal(parse(f"qdrant-local:{folder}"))) as source:
+    with contextlib.closing(QdrantLocal(folder_uri(f"qdrant-local:{folder}"))) as source:
         assert name in {collection.name for collection in source.collections()}
         return [record for batch in source.batches(name, size=3) for record in batch.records]
 
@@ -38,7 +38,7 @@ def test_every_kind_of_vector_is_read_and_nothing_changes(local: Path) -> None:
 
 
 def test_configuration_and_aliases_are_told(local: Path) -> None:
-    with contextlib.closing(QdrantLocal(parse(f"qdrant-local:{local}?collection=everything"))) as source:
+    with contextlib.closing(QdrantLocal(folder_uri(f"qdrant-local:{local}?collection=everything"))) as source:
         (found,) = source.collections()
     assert (found.count, found.aliases) == (3, ("current",))
     assert found.spec is not None
@@ -76,10 +76,10 @@ def test_a_locked_folder_is_told(local: Path) -> None:
 
 def test_a_damaged_or_foreign_folder_is_told(tmp_path: Path, chroma: Path, local: Path) -> None:
     with pytest.raises(SourceUnreadable, match="a Chroma directory"):
-        QdrantLocal(parse(f"qdrant-local:{chroma}"))
+        QdrantLocal(folder_uri(f"qdrant-local:{chroma}"))
     (local / "meta.json").write_text("{")
     with pytest.raises(SourceUnreadable):
-        QdrantLocal(parse(f"qdrant-local:{local}"))
+        QdrantLocal(folder_uri(f"qdrant-local:{local}"))
     hostile = local_store(tmp_path / "up" / "store", {"fine": numbered(1)})
     (hostile / "meta.json").write_text(
         '{"collections": {"../../outside": {"vectors": {"size": 4, "distance": "Dot"}}}}'
@@ -106,5 +106,5 @@ def test_ids_that_fold_into_one_are_named(tmp_path: Path) -> None:
     one = uuid.uuid4()
     ids = [str(one), one.hex, str(one).upper(), str(uuid.uuid4())]
     store = local_store(tmp_path / "store", {"c": [numbered(1)[0] | {"id": identity} for identity in ids]})
-    with contextlib.closing(QdrantLocal(parse(f"qdrant-local:{store}"))) as source:
+    with contextlib.closing(QdrantLocal(folder_uri(f"qdrant-local:{store}"))) as source:
         assert source.collections()[0].colliding_ids == tuple(ids[:3])

@@ -14,11 +14,10 @@ from qdrant_client import models
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.sources.base import Batch
-from qdrant_admin.sources.files.paths import RestrictedUnpickler, StandIn
-from qdrant_admin.sources.qdrant.local import QdrantLocal
-from qdrant_admin.sources.qdrant.pickles import PointPickles
-from qdrant_admin.sources.uri import parse
+from qdrant_admin.sources.qdrant.local import PointPickles, QdrantLocal
+from qdrant_admin.sources.read_only import RestrictedUnpickler, StandIn
 from tests.migration.support import local_store
+from tests.sources.support import folder_uri
 
 _STAND_INS = {("qdrant_client.http.models.models", "PointStruct"): StandIn}
 _IDS = st.integers(0, 2**64 - 1) | st.uuids().map(str)
@@ -87,7 +86,7 @@ def test_any_other_form_is_left_alone(form: str) -> None:
 
 
 def _batches(folder: Path) -> list[Batch]:
-    with contextlib.closing(QdrantLocal(parse(f"qdrant-local:{folder}"))) as source:
+    with contextlib.closing(QdrantLocal(folder_uri(f"qdrant-local:{folder}"))) as source:
         return [batch for one in source.collections() for batch in source.batches(one.name, size=10)]
 
 

@@ -14,10 +14,11 @@ from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, NotFoun
 from qdrant_admin.migration.retry import TRANSIENT
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.layouts import Layout
-from qdrant_admin.sources.redis.hashes import RedisHashes
-from qdrant_admin.sources.redis.index import SearchIndex, compared, index_of
+from qdrant_admin.sources.redis.client import SearchIndex, compared, index_of
+from qdrant_admin.sources.redis.source import RedisHashes
 from qdrant_admin.sources.uri import KEY_VARIABLE, parse
 from tests.migration.support import moved, workspace
+from tests.sources.support import server_uri
 from tests.support.real import Server, free_port
 from tests.support.redis_server import RedisServer
 
@@ -56,7 +57,7 @@ def numbered(prefix: str, count: int) -> dict[str | bytes, dict[str, Any]]:
 
 
 def opened(store: RedisServer, query: str = "") -> contextlib.closing[RedisHashes]:
-    return contextlib.closing(RedisHashes(parse(f"{store.url}{query}")))
+    return contextlib.closing(RedisHashes(server_uri(f"{store.url}{query}")))
 
 
 def records(source: RedisHashes, name: str, **arguments: Any) -> dict[Any, Record]:
@@ -290,7 +291,7 @@ def test_over_tls_with_an_authority_of_ones_own(tmp_path: Path, monkeypatch: pyt
         uri = f"rediss://127.0.0.1:{place}/0"
         assert "certificate" in _refused(uri, ServerUnreachable).why
         monkeypatch.setenv("SSL_CERT_FILE", cert)
-        with contextlib.closing(RedisHashes(parse(uri))) as source:
+        with contextlib.closing(RedisHashes(server_uri(uri))) as source:
             assert len(records(source, "doc")) == 3
     finally:
         own.stop()
@@ -320,7 +321,7 @@ def _refused(uri: str, kind: type[AdminError]) -> AdminError:
 
 
 def _collections(uri: str) -> None:
-    with contextlib.closing(RedisHashes(parse(uri))) as source:
+    with contextlib.closing(RedisHashes(server_uri(uri))) as source:
         source.collections()
 
 

@@ -12,8 +12,8 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.sources.chroma.server import ChromaServer
-from qdrant_admin.sources.uri import parse
 from tests.migration.support import last, moved, planned, workspace
+from tests.sources.support import server_uri
 from tests.support.real import Server, free_port
 
 pytestmark = pytest.mark.server
@@ -39,7 +39,7 @@ def test_a_chroma_server_arrives_whole(server: Server, chroma_url: str) -> None:
 
 def test_a_typo_makes_no_collection_in_chroma(chroma_url: str) -> None:
     with pytest.raises(NotFound):
-        ChromaServer(parse(f"{chroma_url}?collection=tped"))
+        ChromaServer(server_uri(f"{chroma_url}?collection=tped"))
     base = chroma_url.removeprefix("chroma+")
     listed = httpx.get(f"{base}/api/v2/tenants/default_tenant/databases/default_database/collections").json()
     assert "tped" not in {one["name"] for one in listed}
@@ -47,9 +47,9 @@ def test_a_typo_makes_no_collection_in_chroma(chroma_url: str) -> None:
 
 def test_no_chroma_there(server: Server) -> None:
     with pytest.raises(ServerUnreachable, match="no Chroma"):
-        ChromaServer(parse(f"chroma+http://127.0.0.1:{free_port()}"))
+        ChromaServer(server_uri(f"chroma+http://127.0.0.1:{free_port()}"))
     with pytest.raises(SourceUnreadable, match="404"):
-        ChromaServer(parse(f"chroma+{server.url}"))
+        ChromaServer(server_uri(f"chroma+{server.url}"))
 
 
 def test_a_qdrant_collection_that_was_made_again_is_not_the_one_of_the_plan(server: Server, other: Server) -> None:

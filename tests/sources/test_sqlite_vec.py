@@ -13,10 +13,10 @@ import pytest
 from qdrant_admin.core.errors import BadInput, NotFound, SourceUnreadable
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.detect import detect, detect_scheme
-from qdrant_admin.sources.sqlite_vec.schema import vec0_tables
 from qdrant_admin.sources.sqlite_vec.source import SqliteVec
-from qdrant_admin.sources.uri import parse
+from qdrant_admin.sources.sqlite_vec.tables import vec0_tables
 from tests.migration.support import hashes, moved, unpacked, workspace
+from tests.sources.support import folder_uri
 from tests.support.real import Server
 
 
@@ -33,7 +33,7 @@ def expected(store: Path) -> Any:
 
 
 def opened(path: Path, query: str = "") -> contextlib.closing[SqliteVec]:
-    return contextlib.closing(SqliteVec(parse(f"sqlite-vec:{path}{query}")))
+    return contextlib.closing(SqliteVec(folder_uri(f"sqlite-vec:{path}{query}")))
 
 
 def records(source: SqliteVec, name: str, **arguments: Any) -> dict[Any, Record]:
@@ -140,7 +140,7 @@ def test_langchain_finds_its_text_beside_its_vectors(store: Path, expected: Any)
 )
 def test_what_does_not_fit_is_told(store: Path, query: str, kind: type[Exception], words: str) -> None:
     with pytest.raises(kind, match=words):
-        SqliteVec(parse(f"sqlite-vec:{store}{query}"))
+        SqliteVec(folder_uri(f"sqlite-vec:{store}{query}"))
 
 
 def test_other_files_are_named(store: Path, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_other_files_are_named(store: Path, tmp_path: Path) -> None:
         connection.execute("CREATE TABLE t (n)")
     for name, words in (("absent.db", "nothing at"), ("other.db", "empty file"), ("plain.db", "a SQLite database")):
         with pytest.raises(SourceUnreadable) as caught:
-            SqliteVec(parse(f"sqlite-vec:{tmp_path / name}"))
+            SqliteVec(folder_uri(f"sqlite-vec:{tmp_path / name}"))
         assert words in str(caught.value)
     assert (detect_scheme(store), "sqlite-vec" in detect(store)) == ("sqlite-vec", True)
 
@@ -241,6 +241,6 @@ def test_declarations_as_people_write_them(tmp_path: Path) -> None:
 
 
 def opened_database(path: Path) -> Any:
-    from qdrant_admin.sources.files.paths import ReadOnlyDatabase
+    from qdrant_admin.sources.read_only import ReadOnlyDatabase
 
     return contextlib.closing(ReadOnlyDatabase(path))

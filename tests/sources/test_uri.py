@@ -6,6 +6,7 @@ from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.sources.chroma.directory import ChromaDirectory
 from qdrant_admin.sources.detect import detect, detect_scheme
 from qdrant_admin.sources.uri import parse
+from tests.sources.support import folder_uri, server_uri
 
 
 def test_every_form_is_taken_apart_and_given_back(tmp_path: Path) -> None:
@@ -20,14 +21,14 @@ def test_every_form_is_taken_apart_and_given_back(tmp_path: Path) -> None:
     ):
         uri = parse(text)
         assert parse(str(uri)) == uri
-    assert parse(f"chroma:{odd}").path == odd
+    assert folder_uri(f"chroma:{odd}").path == odd
     assert parse("qdrant+https://example.org:6333?collection=a%26b").collection == "a&b"
-    assert parse("qdrant+http://[::1]").url == "http://[::1]:6333"
+    assert server_uri("qdrant+http://[::1]").url == "http://[::1]:6333"
 
 
 def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert parse("chroma:./memory").path == tmp_path / "memory"
+    assert folder_uri("chroma:./memory").path == tmp_path / "memory"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_a_path_one_level_too_high_or_too_low_is_put_right(chroma: Path) -> None
             parse(str(path))
         assert caught.value.fix == f"qdrant-admin migrate chroma:{chroma}"
         with pytest.raises(SourceUnreadable) as unreadable:
-            ChromaDirectory(parse(f"chroma:{path}"))
+            ChromaDirectory(folder_uri(f"chroma:{path}"))
         assert unreadable.value.fix == f"qdrant-admin migrate chroma:{chroma}"
         assert detect_scheme(path) is None
 

@@ -43,7 +43,7 @@ from qdrant_admin.persistence.reports import (
 )
 from qdrant_admin.persistence.trends import TrendPoint, TrendReport
 from qdrant_admin.persistence.verify import VerifyOptions
-from qdrant_admin.sources.kinds import SourceKind
+from qdrant_admin.sources.registry import SourceKind
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import Rate
 from qdrant_admin.tui.services import PastCheck

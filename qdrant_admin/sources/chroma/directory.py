@@ -17,6 +17,7 @@ from qdrant_admin.sources.base import (
     Batch,
     Columns,
     Cursor,
+    FolderUri,
     Record,
     SourceCollection,
     Span,
@@ -24,13 +25,11 @@ from qdrant_admin.sources.base import (
     no_such_collection,
 )
 from qdrant_admin.sources.chroma import payload
-from qdrant_admin.sources.chroma.hnsw import HnswSegment, as_seq_id
-from qdrant_admin.sources.chroma.queue import ChromaVectors
+from qdrant_admin.sources.chroma.vectors import ChromaVectors, HnswSegment, as_seq_id
 from qdrant_admin.sources.detect import chroma_format, wrong_kind
-from qdrant_admin.sources.files.paths import LAST_ROW, ReadOnlyDatabase, changed, signature
 from qdrant_admin.sources.ids import map_id
 from qdrant_admin.sources.layouts import SAMPLE
-from qdrant_admin.sources.uri import SourceUri
+from qdrant_admin.sources.read_only import LAST_ROW, ReadOnlyDatabase, changed, signature
 
 _FIFTH_KIND = "????????-????-5???-????-????????????"
 _DOCUMENT_KEY = "chroma:document"
@@ -56,8 +55,7 @@ class ChromaDirectory:
     vectorless = False
     folds_uuids = False
 
-    def __init__(self, uri: SourceUri) -> None:
-        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+    def __init__(self, uri: FolderUri) -> None:
         self.path: Path = uri.path
         self._uri = uri
         file = self.path / "chroma.sqlite3"

@@ -13,11 +13,11 @@ from qdrant_admin.config import trust
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, ServerUnreachable, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Floats
-from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.base import Batch, Cursor, Record, ServerUri, SourceCollection, Span, cut, no_such_collection
 from qdrant_admin.sources.chroma import payload
 from qdrant_admin.sources.cloud import gone
 from qdrant_admin.sources.layouts import SAMPLE
-from qdrant_admin.sources.uri import KEY_VARIABLE, SourceUri, source_key
+from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 _PAGE = 500
 _LISTED = 100
@@ -30,7 +30,7 @@ class ChromaServer:
     vectorless = False
     folds_uuids = False
 
-    def __init__(self, uri: SourceUri) -> None:
+    def __init__(self, uri: ServerUri) -> None:
         self._uri = uri
         self._http = httpx.Client(
             base_url=uri.url, headers=_credentials(uri), timeout=_TIMEOUT, **trust.http_options(uri.url)
@@ -185,7 +185,7 @@ class ChromaServer:
         return AccessDenied(f"{self._uri.url} does not take the key", why=why, fix=f"export {KEY_VARIABLE}=...")
 
 
-def _credentials(uri: SourceUri) -> dict[str, str]:
+def _credentials(uri: ServerUri) -> dict[str, str]:
     """A token in both headers that Chroma may be told to look at, or user and password."""
     key, auth = source_key(), uri.options.get("auth", "token")
     if auth not in {"token", "basic"}:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
+from qdrant_admin.sources.base import FolderUri
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.file_survey import Group
@@ -23,7 +24,6 @@ from qdrant_admin.sources.files.tables import (
     take_apart,
 )
 from qdrant_admin.sources.files.text_lines import MAX_LINE, is_packed, lines
-from qdrant_admin.sources.uri import SourceUri
 
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,19}")
@@ -38,7 +38,7 @@ class CsvFiles(FileSource):
     kind = "CSV file"
     suffixes = (".csv.gz", ".tsv.gz", ".csv", ".tsv")
 
-    def __init__(self, uri: SourceUri) -> None:
+    def __init__(self, uri: FolderUri) -> None:
         given = uri.options.get("delimiter")
         self._delimiter = _DELIMITERS.get(given, given) if given else None
         if self._delimiter is not None and len(self._delimiter) != 1:

@@ -14,6 +14,7 @@ from qdrant_admin.sources.base import (
     Batch,
     Columns,
     Cursor,
+    FolderUri,
     Record,
     SourceCollection,
     Span,
@@ -22,10 +23,10 @@ from qdrant_admin.sources.base import (
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.file_survey import Group, Survey, take_survey
 from qdrant_admin.sources.files.own_layout import SIDECAR
-from qdrant_admin.sources.files.paths import changed, signature
 from qdrant_admin.sources.files.tables import START, Chunk, Place, Row, Table, rows_of
 from qdrant_admin.sources.ids import hashed
-from qdrant_admin.sources.uri import SourceUri, command
+from qdrant_admin.sources.read_only import changed, signature
+from qdrant_admin.sources.uri import command
 
 _surveys: dict[tuple[str, str, str], Survey] = {}
 """Of files that have not changed since, by URI, collection and digest: a plan, its run and its verification read the
@@ -43,8 +44,7 @@ class FileSource(ABC):
     folds_uuids = False
     suffixes: tuple[str, ...]
 
-    def __init__(self, uri: SourceUri) -> None:
-        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+    def __init__(self, uri: FolderUri) -> None:
         self.path: Path = uri.path
         self._uri = uri
         if not self.path.exists():

@@ -15,15 +15,14 @@ from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
-from qdrant_admin.sources.base import SourceCollection
+from qdrant_admin.sources.base import FolderUri, SourceCollection
 from qdrant_admin.sources.files import columns
 from qdrant_admin.sources.files.columns import Layout
 from qdrant_admin.sources.files.own_layout import OwnLayout
-from qdrant_admin.sources.files.paths import signature
 from qdrant_admin.sources.files.tables import Place, Table, Tally, key_of
 from qdrant_admin.sources.files.values import WORDS
 from qdrant_admin.sources.layouts import distance_option
-from qdrant_admin.sources.uri import SourceUri
+from qdrant_admin.sources.read_only import signature
 
 _KEPT = "kept as it is"
 _DATATYPES = ("float32", "float16", "uint8")
@@ -91,7 +90,7 @@ class Survey:
         )
 
 
-def take_survey(group: Group, uri: SourceUri, notes: tuple[str, ...]) -> Survey:
+def take_survey(group: Group, uri: FolderUri, notes: tuple[str, ...]) -> Survey:
     """Look at every file of a collection.
 
     Raises:
@@ -121,7 +120,7 @@ def take_survey(group: Group, uri: SourceUri, notes: tuple[str, ...]) -> Survey:
     return Survey(leading, files, starts[-1], spec, warnings=told, places=places, repeated=repeated, typed=typed)
 
 
-def _layout(table: Table, group: Group, uri: SourceUri) -> Layout | None:
+def _layout(table: Table, group: Group, uri: FolderUri) -> Layout | None:
     if group.own:
         asked = sorted({"id", "vector", "distance", "datatype", "bytes"} & uri.options.keys())
         if asked:
@@ -135,7 +134,7 @@ def _layout(table: Table, group: Group, uri: SourceUri) -> Layout | None:
     return chosen
 
 
-def _whole(own: OwnLayout, rows: int, uri: SourceUri) -> None:
+def _whole(own: OwnLayout, rows: int, uri: FolderUri) -> None:
     if rows != own.points:
         raise SourceUnreadable(
             f"{plain(uri.path)} is not whole",
@@ -145,7 +144,7 @@ def _whole(own: OwnLayout, rows: int, uri: SourceUri) -> None:
 
 
 def _spec(
-    layout: Layout, tallies: list[Tally], distance: Distance | None, uri: SourceUri
+    layout: Layout, tallies: list[Tally], distance: Distance | None, uri: FolderUri
 ) -> tuple[CollectionSpec | None, list[str]]:
     told: list[str] = []
     slots: list[VectorSpec] = []

@@ -1,5 +1,6 @@
-"""JSON lines, packed or not, and a JSON array of objects: one object a record."""
+"""A JSON array read item by item, so that a file of any size needs the memory of one item."""
 
+import codecs
 import json
 from collections.abc import Collection, Iterator
 from itertools import islice
@@ -8,7 +9,6 @@ from typing import Any, NamedTuple
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
-from qdrant_admin.sources.files import json_array
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.own_layout import OwnLayout, read_own, sidecar
@@ -18,10 +18,85 @@ from qdrant_admin.sources.files.tables import (
     Row,
     Tally,
     count,
+    damaged,
     take_apart,
 )
-from qdrant_admin.sources.files.text_lines import first_byte, is_packed, lines
+from qdrant_admin.sources.files.text_lines import MAX_LINE, first_byte, is_packed, lines, opened
 from qdrant_admin.sources.files.values import read_json
+
+_CHUNK = 1 << 20
+_SPACE = " \t\r\n"
+
+
+def array_items(path: Path) -> Iterator[Any]:
+    """The items of the array that is the whole file.
+
+    Raises:
+        SourceUnreadable: it is no array, no UTF-8, or cut off.
+    """
+    try:
+        with opened(path) as file:
+            yield from _Reader(iter(lambda: file.read(_CHUNK), b"")).array_items()
+    except (ValueError, RecursionError) as error:
+        raise _broken(path, error) from error
+
+
+class _Reader:
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._text = codecs.getincrementaldecoder("utf-8-sig")()
+        self._buffer = ""
+
+    def array_items(self) -> Iterator[Any]:
+        self._skip("[")
+        if self._next() == "]":
+            self._skip("]")
+        else:
+            yield self._item()
+            while self._next() == ",":
+                self._skip(",")
+                yield self._item()
+            self._skip("]")
+        if self._next():
+            raise ValueError("there is something behind the end of the array")
+
+    def _item(self) -> Any:
+        decode = json.JSONDecoder().raw_decode
+        while True:
+            self._next()
+            try:
+                value, end = decode(self._buffer)
+            except ValueError:
+                if len(self._buffer) > MAX_LINE or not self._more():
+                    raise
+                continue
+            # A number at the end of what was read may go on; an object or a list cannot.
+            if end == len(self._buffer) and not isinstance(value, dict | list) and self._more():
+                continue
+            self._buffer = self._buffer[end:]
+            return value
+
+    def _next(self) -> str:
+        """The next character that is no white space; empty at the end."""
+        self._buffer = self._buffer.lstrip(_SPACE)
+        while not self._buffer and self._more():
+            self._buffer = self._buffer.lstrip(_SPACE)
+        return self._buffer[:1]
+
+    def _skip(self, wanted: str) -> None:
+        found = self._next()
+        if found != wanted:
+            raise ValueError(f"{found or 'the end'} where {wanted} belongs")
+        self._buffer = self._buffer[1:]
+
+    def _more(self) -> bool:
+        chunk = next(self._chunks, None)
+        self._buffer += self._text.decode(chunk or b"", final=chunk is None)
+        return chunk is not None
+
+
+def _broken(path: Path, error: Exception) -> SourceUnreadable:
+    return damaged(path, f"it is no whole JSON array ({error})")
 
 
 class JsonLines(FileSource):
@@ -126,7 +201,7 @@ class JsonLinesFile:
             number += 1
 
     def _array(self, at: Place) -> Iterator[Parsed]:
-        for number, value in enumerate(json_array.items(self.path)):
+        for number, value in enumerate(array_items(self.path)):
             if number >= at.row:
                 good = isinstance(value, dict)
                 raw = "" if good else json.dumps(value)

@@ -16,16 +16,16 @@ import numpy.typing as npt
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
+from qdrant_admin.sources.base import FolderUri
+from qdrant_admin.sources.files.arrow_files import ParquetTable
 from qdrant_admin.sources.files.columns import Column, Layout, Slot
 from qdrant_admin.sources.files.csv_files import CsvFile
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.file_survey import Group
 from qdrant_admin.sources.files.jsonl import JsonLinesFile
 from qdrant_admin.sources.files.own_layout import OwnLayout
-from qdrant_admin.sources.files.parquet import ParquetTable
 from qdrant_admin.sources.files.tables import Chunk, Part, Place, Row, Table, Tally, damaged, refuse_vector, rows_of
 from qdrant_admin.sources.files.values import Unfit, identity, narrow, narrow_rows, said
-from qdrant_admin.sources.uri import SourceUri
 
 OPTIONS = frozenset({"payload"})
 _STEP = 4096
@@ -40,10 +40,10 @@ class NumpyFiles(FileSource):
     kind = "NumPy array"
     suffixes = (".npy", ".npz")
 
-    def __init__(self, uri: SourceUri) -> None:
+    def __init__(self, uri: FolderUri) -> None:
         given = uri.options.get("payload")
         self._sidecar = Path(given).expanduser().absolute() if given else None
-        if self._sidecar and uri.path is not None and uri.path.is_dir():
+        if self._sidecar and uri.path.is_dir():
             raise BadInput(f"{plain(given)} belongs to one array", why=f"{plain(uri.path)} is a folder",
                            fix="name one file of the folder as the source")  # fmt: skip
         if self._sidecar and not self._sidecar.is_file():

@@ -11,13 +11,21 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, VectorKind
-from qdrant_admin.sources.base import WHOLE, Batch, Cursor, Record, SourceCollection, Span, no_such_collection
+from qdrant_admin.sources.base import (
+    WHOLE,
+    Batch,
+    Cursor,
+    FolderUri,
+    Record,
+    SourceCollection,
+    Span,
+    no_such_collection,
+)
 from qdrant_admin.sources.detect import wrong_kind
-from qdrant_admin.sources.files.paths import changed, signature
 from qdrant_admin.sources.files.tables import key_of
 from qdrant_admin.sources.files.text_lines import lines
 from qdrant_admin.sources.files.values import Unfit, identity, read_json, vector_of
-from qdrant_admin.sources.uri import SourceUri
+from qdrant_admin.sources.read_only import changed, signature
 
 _NO_VECTOR = "it has no vector"
 _NEVER_READ = {"line", "row", "id"}
@@ -35,8 +43,7 @@ class RejectedRecords:
     folds_uuids = False
     """The file has every id as it is to be mapped from here on."""
 
-    def __init__(self, uri: SourceUri) -> None:
-        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+    def __init__(self, uri: FolderUri) -> None:
         self.path: Path = uri.path
         if not self.path.is_file():
             raise wrong_kind(self.path, "a reject file")

@@ -194,3 +194,19 @@ def _text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.hex()
+
+
+FIELDS = ("metadata", "meta", "payload", "cmetadata", "_metadata_json")
+"""Where it is taken for what it says. Text elsewhere stays text, whatever it looks like."""
+
+
+def with_json_opened(payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload with JSON objects and lists in `FIELDS` as what they say; changed in place."""
+    for field in FIELDS:
+        text = payload.get(field)
+        if isinstance(text, str) and text.lstrip()[:1] in {"{", "["}:
+            try:
+                payload[field] = read_json(text)
+            except (ValueError, RecursionError):
+                continue
+    return payload

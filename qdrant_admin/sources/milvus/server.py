@@ -1,21 +1,198 @@
-"""A Milvus server as a source. Its keys are walked through once: that counts them exactly, and shows where to cut."""
+"""What a Milvus server is asked, through pymilvus, and its faults in the user's terms."""
 
 import contextlib
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qdrant_admin.core.errors import AdminError, SourceUnreadable
+from qdrant_admin.core.errors import AccessDenied, AdminError, ServerTrouble, ServerUnreachable, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, SourceCollection, Span, cut, no_such_collection
-from qdrant_admin.sources.files import column_layout
-from qdrant_admin.sources.files.column_layout import ColumnLayout
-from qdrant_admin.sources.milvus.client import LONGEST_PAGE, Milvus
-from qdrant_admin.sources.milvus.schema import META, PARTITION, Schema
-from qdrant_admin.sources.milvus.values import record_of
-from qdrant_admin.sources.uri import SourceUri
+from qdrant_admin.sources.base import Batch, Cursor, ServerUri, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.layouts import ColumnLayout
+from qdrant_admin.sources.milvus.schema import META, PARTITION, Field, Schema, own_partitions, record_of
+from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
+
+LONGEST_PAGE = 16_384
+"""Records a Milvus server gives at a time, at most."""
+_TIMEOUT_SECONDS = 30.0
+_LAST_INTEGER = (1 << 63) - 1
+_UNREACHABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "Fail connecting", "server unavailable")
+_DENIED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "auth check failure", "permission deny", "invalid credential")
+_BUSY = ("RATE_LIMIT", "rate limit", "RESOURCE_EXHAUSTED", "quota exceeded")
+
+
+class Milvus:
+    """One server, and one of its databases."""
+
+    def __init__(self, uri: ServerUri) -> None:
+        from pymilvus import MilvusClient
+
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it prints a traceback for each fault it raises
+        self._uri = uri
+        database = uri.options.get("database", "")
+        with self.faults():
+            self._client = MilvusClient(
+                uri=uri.url, token=source_key() or "", db_name=database, timeout=_TIMEOUT_SECONDS
+            )
+        try:
+            with self.faults():
+                self.version = str(self._client.get_server_version(timeout=_TIMEOUT_SECONDS))
+                self.names = sorted(self._client.list_collections(timeout=_TIMEOUT_SECONDS))
+        except AdminError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def schema(self, name: str) -> Schema:
+        """What a collection is made of."""
+        with self.faults():
+            found = self._client.describe_collection(name, timeout=_TIMEOUT_SECONDS)
+            made = {output for function in found.get("functions", []) for output in function["output_field_names"]}
+            metrics = {}
+            for index in self._client.list_indexes(name, timeout=_TIMEOUT_SECONDS):
+                described = self._client.describe_index(name, index, timeout=_TIMEOUT_SECONDS) or {}
+                if "metric_type" in described:
+                    metrics[str(described.get("field_name", index))] = str(described["metric_type"]).upper()
+            partitions = list(self._client.list_partitions(name, timeout=_TIMEOUT_SECONDS))
+        structs = (Field(str(one["name"]), "array_of_struct") for one in found.get("struct_array_fields") or ())
+        fields = (*(_field(one, made) for one in found["fields"]), *structs)
+        key = next(field.name for field in fields if field.primary)
+        return Schema(name, key, fields, metrics, own_partitions(partitions))
+
+    def aliases(self, name: str) -> tuple[str, ...]:
+        """Other names of a collection."""
+        with self.faults():
+            return tuple(sorted(self._client.list_aliases(name, timeout=_TIMEOUT_SECONDS).get("aliases") or ()))
+
+    def is_loaded(self, name: str) -> bool:
+        """Whether the server has it in memory; one that is not cannot be read."""
+        with self.faults():
+            state = self._client.get_load_state(name, timeout=_TIMEOUT_SECONDS)["state"]
+            return str(getattr(state, "name", state)) == "Loaded"
+
+    def load(self, name: str) -> None:
+        """Have the server take a collection into memory."""
+        with self.faults():
+            self._client.load_collection(name)
+
+    def release(self, name: str) -> None:
+        """Have it let go of it again."""
+        with self.faults():
+            self._client.release_collection(name, timeout=_TIMEOUT_SECONDS)
+
+    def pages(self, schema: Schema, fields: list[str], partition: str, size: int, above: Any, to: Any) -> Iterator[Any]:
+        """Pages of records by ascending key, at one moment of the server's.
+
+        Args:
+            schema: of the collection.
+            fields: to be returned; `*` for all.
+            partition: the one to be read; empty: all.
+            size: records a page, at most.
+            above: a key that they come behind; None: all of them.
+            to: the last key; None: to the end.
+        """
+        more = True
+        while more:
+            more = False
+            for page in self._iterated(schema, fields, partition, size, above, to):
+                yield page
+                above = page[-1][schema.key]
+                if _breaks_out(above):
+                    more = True
+                    break
+
+    def _iterated(
+        self, schema: Schema, fields: list[str], partition: str, size: int, above: Any, to: Any
+    ) -> Iterator[Any]:
+        """Pages of one iterator of pymilvus. It may be asked for no page behind a key that `_breaks_out`."""
+        with self.faults():
+            pages = self._client.query_iterator(
+                schema.name,
+                batch_size=min(size, LONGEST_PAGE),
+                filter=_range(schema, above, to),
+                output_fields=fields,
+                partition_names=[partition] if partition else None,
+                timeout=_TIMEOUT_SECONDS,
+                consistency_level="Strong",
+            )
+            try:
+                while page := pages.next():
+                    yield page
+            finally:
+                pages.close()
+
+    @contextlib.contextmanager
+    def faults(self) -> Iterator[None]:
+        """What pymilvus and gRPC raise, as errors of ours."""
+        from pymilvus import MilvusException
+        from pymilvus.decorators import grpc  # what it lets through as it is; nothing else here touches gRPC
+
+        try:
+            yield
+        except (MilvusException, grpc.RpcError, OSError, ValueError) as error:
+            raise self._fault(error) from error
+
+    def _fault(self, error: Exception) -> AdminError:
+        text = f"{getattr(error, 'code', '')} {error}"
+        if any(sign in text for sign in _DENIED):
+            return AccessDenied(
+                f"Milvus at {self._uri.url} does not let us in",
+                why=_first_line(error),
+                fix=f"export {KEY_VARIABLE}=USER:PASSWORD  # or an API key",
+            )
+        if any(sign in text for sign in _UNREACHABLE):
+            return ServerUnreachable(
+                f"no Milvus answers at {self._uri.url}", why=_first_line(error), fix="qdrant-admin migrate --resume"
+            )
+        if any(sign in text for sign in _BUSY):
+            return ServerTrouble(
+                f"Milvus at {self._uri.url} is too busy", why=_first_line(error), fix="qdrant-admin migrate --resume"
+            )
+        return SourceUnreadable(
+            f"Milvus at {self._uri.url} cannot be read", why=_first_line(error), fix="qdrant-admin migrate --help"
+        )
+
+
+def _field(found: Mapping[str, Any], made: set[str]) -> Field:
+    kind = found["type"]
+    dimension = (found.get("params") or {}).get("dim")
+    return Field(
+        name=str(found["name"]),
+        kind=str(getattr(kind, "name", kind)).lower().strip("_"),
+        size=None if dimension is None else int(dimension),
+        primary=bool(found.get("is_primary")),
+        computed=found["name"] in made,
+    )
+
+
+def _range(schema: Schema, above: Any, to: Any) -> str:
+    """A condition on the key. Always there: pymilvus's own leaves out the largest integer and the empty text."""
+    text = schema.kind(schema.key) == "varchar"
+    lowest = f'{schema.key} >= ""' if text else f"{schema.key} <= {_LAST_INTEGER}"
+    parts = [lowest if above is None else f"{schema.key} > {_literal(above)}"]
+    if to is not None:
+        parts.append(f"{schema.key} <= {_literal(to)}")
+    return " and ".join(parts)
+
+
+def _literal(key: int | str) -> str:
+    return str(key) if isinstance(key, int) else json.dumps(key, ensure_ascii=False)
+
+
+def _breaks_out(key: int | str) -> bool:
+    """Whether pymilvus would ask for the wrong thing behind this key: it puts it between quotes just as it is."""
+    return isinstance(key, str) and not (key.isprintable() and not {'"', "\\"} & {*key})
+
+
+def _first_line(error: Exception) -> str:
+    return plain((str(getattr(error, "message", "")) or str(error)).partition("\n")[0][:300])
+
 
 _EVERY = 1000
 """One key in so many is remembered, as a place to cut at."""
@@ -35,7 +212,7 @@ class MilvusServer:
     vectorless = False
     folds_uuids = False
 
-    def __init__(self, uri: SourceUri) -> None:
+    def __init__(self, uri: ServerUri) -> None:
         self._uri = uri
         self._layout_asked = layouts.layout_option(uri.options)
         self._distance_asked = layouts.distance_option(uri.options)
@@ -117,7 +294,7 @@ class MilvusServer:
             schema = self._schema(name)
             page: list[Mapping[str, Any]] = next(self._milvus.pages(schema, ["*"], "", layouts.SAMPLE, None, None), [])
             sample = [schema.columns(_nested(schema, row), "") for row in page]
-            self._layouts[name] = column_layout.recognised(sample, self._layout_asked, langchain=schema.langchain)
+            self._layouts[name] = layouts.column_layout(sample, self._layout_asked, langchain=schema.langchain)
         return self._layouts[name]
 
     def _survey(self, name: str) -> _Survey:

@@ -18,7 +18,8 @@ from qdrant_admin.core.errors import (
     SourceUnreadable,
 )
 from qdrant_admin.core.text import plain
-from qdrant_admin.sources.uri import KEY_VARIABLE, SourceUri, source_key
+from qdrant_admin.sources.base import ServerUri
+from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 LIBPQ_OPTIONS = ("host", "sslmode", "sslrootcert", "service")
 """Options of the URI that libpq gets as they are."""
@@ -48,7 +49,7 @@ class Sessions:
     After the server was gone there is a new first connection, and with it a new snapshot.
     """
 
-    def __init__(self, uri: SourceUri) -> None:
+    def __init__(self, uri: ServerUri) -> None:
         self._uri = uri
         self._lock = threading.Lock()
         self._first: psycopg.Connection[Any] | None = None
@@ -157,7 +158,7 @@ class Sessions:
         return connection
 
 
-def _conninfo(uri: SourceUri) -> str:
+def _conninfo(uri: ServerUri) -> str:
     """What the URI says; libpq adds the rest from its environment, `.pgpass` and service files."""
     parts = urlsplit(uri.url)
     said = {

@@ -19,13 +19,14 @@ from qdrant_admin.sources.base import (
     Batch,
     Cursor,
     Record,
+    ServerUri,
     SourceCollection,
     Span,
     WireBatch,
     cut,
     no_such_collection,
 )
-from qdrant_admin.sources.uri import SourceUri, source_key
+from qdrant_admin.sources.uri import source_key
 
 if TYPE_CHECKING:
     from qdrant_admin.database.wire import WirePage
@@ -43,7 +44,7 @@ class QdrantServer:
     vectorless = True
     folds_uuids = True
 
-    def __init__(self, uri: SourceUri) -> None:
+    def __init__(self, uri: ServerUri) -> None:
         self._uri = uri
         self._database = Database(_endpoint(uri))
         try:
@@ -152,7 +153,7 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _endpoint(uri: SourceUri) -> Endpoint:
+def _endpoint(uri: ServerUri) -> Endpoint:
     parts = urlsplit(uri.url)
     key = source_key()
     given = uri.options.get("grpc_port")

@@ -1,13 +1,16 @@
 """The connection to a Redis, and its faults in our words."""
 
+import base64
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import redis
 from redis import exceptions
 from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from qdrant_admin.core.errors import (
@@ -20,7 +23,9 @@ from qdrant_admin.core.errors import (
     SourceUnreadable,
 )
 from qdrant_admin.core.text import plain
-from qdrant_admin.sources.uri import KEY_VARIABLE, SourceUri, source_key
+from qdrant_admin.database.models import Distance
+from qdrant_admin.sources.base import ServerUri
+from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 _CLIENT_VARIABLE = "REDISCLI_AUTH"
 """Where redis-cli itself looks for the password."""
@@ -29,7 +34,7 @@ _CONNECT_SECONDS = 10.0
 _RIGHTS = "+info +scan +hstrlen +hgetall +select ~*"
 
 
-def connect(uri: SourceUri) -> redis.Redis:
+def connect(uri: ServerUri) -> redis.Redis:
     """A client of the database that a URI names. Connects at its first command."""
     parts = urlsplit(uri.url)
     return redis.Redis(
@@ -46,7 +51,7 @@ def connect(uri: SourceUri) -> redis.Redis:
     )
 
 
-def database(uri: SourceUri) -> int:
+def database(uri: ServerUri) -> int:
     """The number of the database.
 
     Raises:
@@ -62,13 +67,21 @@ def database(uri: SourceUri) -> int:
     return int(text)
 
 
+def text_of(octets: bytes) -> str:
+    """Text, or base64 of what is none."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(octets).decode()
+
+
 def escaped(prefix: str) -> bytes:
     """Text as a pattern that means just that."""
     return "".join(f"\\{letter}" if letter in "*?[]^\\" else letter for letter in prefix).encode()
 
 
 @contextlib.contextmanager
-def told(uri: SourceUri) -> Iterator[None]:
+def told(uri: ServerUri) -> Iterator[None]:
     """Faults of redis as ours. Those that may pass by themselves are of the classes that are waited for."""
     try:
         yield
@@ -76,7 +89,7 @@ def told(uri: SourceUri) -> Iterator[None]:
         raise _fault(error, uri) from error
 
 
-def _fault(error: exceptions.RedisError, uri: SourceUri) -> AdminError:
+def _fault(error: exceptions.RedisError, uri: ServerUri) -> AdminError:
     where, why, parts = plain(uri.url), plain(error), urlsplit(uri.url)
     at = f"-h {parts.hostname} -p {parts.port}" + (" --tls" if parts.scheme == "rediss" else "")
     ours, what, fix = next((ours, what, fix) for kinds, ours, what, fix in _FAULTS if isinstance(error, kinds))
@@ -117,3 +130,51 @@ _FAULTS: tuple[tuple[tuple[type[Exception], ...], type[AdminError], str, str], .
     ((Exception,), SourceUnreadable, "what answers at {where} cannot be read", "redis-cli {at} PING"),
 )
 """The first that fits counts: some of them are kinds of others."""
+
+
+_DISTANCES: dict[bytes, Distance] = {b"COSINE": "Cosine", b"IP": "Dot", b"L2": "Euclid"}
+
+
+class SearchIndex(NamedTuple):
+    """One index over hashes."""
+
+    name: str
+    prefixes: tuple[bytes, ...]
+    """Of the keys that are in it."""
+    distances: dict[str, Distance]
+    """By the field of the vector."""
+
+
+def search_indexes(client: Any) -> list[SearchIndex]:
+    """Every index that has vectors; none where there is no query engine, or this user may not ask it."""
+    try:
+        names: Any = client.execute_command("FT._LIST")
+        found = [index_of(client.execute_command("FT.INFO", name)) for name in names]
+    except ResponseError:
+        return []
+    return [one for one in found if one.distances]
+
+
+def index_of(answer: Sequence[Any]) -> SearchIndex:
+    """Understand an answer to FT.INFO: names and values by turns, some of which are lists of that kind again."""
+    told = _pairs(answer)
+    prefixes = _pairs(told.get(b"index_definition", ())).get(b"prefixes", ())
+    fields = [_pairs(field) for field in told.get(b"attributes", ())]
+    distances = {
+        text_of(field.get(b"identifier", b"")): _DISTANCES[metric]
+        for field in fields
+        if (metric := bytes(field.get(b"distance_metric", b""))) in _DISTANCES
+    }
+    return SearchIndex(text_of(told.get(b"index_name", b"")), tuple(prefixes), distances)
+
+
+def compared(indexes: Iterable[SearchIndex], prefix: bytes, field: str) -> tuple[Distance, str] | None:
+    """How a field of all keys of this prefix is compared, and which index says so; None when none does."""
+    for one in indexes:
+        if field in one.distances and any(prefix.startswith(covered) for covered in one.prefixes):
+            return one.distances[field], one.name
+    return None
+
+
+def _pairs(values: Sequence[Any]) -> dict[bytes, Any]:
+    return dict(zip(values[::2], values[1::2], strict=False))

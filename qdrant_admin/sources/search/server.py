@@ -9,15 +9,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
+from qdrant_admin.core import install
 from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import WHOLE, Batch, Cursor, SourceCollection, Span, no_such_collection
+from qdrant_admin.sources.base import WHOLE, Batch, Cursor, ServerUri, SourceCollection, Span, no_such_collection
 from qdrant_admin.sources.cloud import fault
-from qdrant_admin.sources.search.index_mapping import Shape, layout_of, vector_fields, without_vectors
-from qdrant_admin.sources.uri import SourceUri, source_key
+from qdrant_admin.sources.search.mapping import Shape, layout_of, vector_fields, without_vectors
+from qdrant_admin.sources.uri import source_key
 
 _T = TypeVar("_T")
 KEPT_ALIVE = "10m"
@@ -31,7 +33,7 @@ class SearchServer(ABC):
     vectorless = True
     folds_uuids = False
 
-    def __init__(self, uri: SourceUri) -> None:
+    def __init__(self, uri: ServerUri) -> None:
         self._uri = uri
         self._asked = layouts.layout_option(uri.options)
         self._distance = layouts.distance_option(uri.options)
@@ -201,3 +203,121 @@ class SearchServer(ABC):
         """User and password, when the key is of that form."""
         user, colon, password = (source_key() or "").partition(":")
         return (user, password) if colon else None
+
+
+_LATEST_OF_SHARD = 0xFFFF_FFFF
+"""Behind every document of one shard, in the lower half of `_shard_doc`."""
+
+
+class ElasticsearchServer(SearchServer):
+    """A `Source` over one cluster."""
+
+    title = "Elasticsearch"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _open(self) -> None:
+        from elasticsearch import Elasticsearch
+
+        basic, key = self._credentials(), source_key()
+        access: dict[str, Any] = {"basic_auth": basic} if basic else {"api_key": key} if key else {}
+        access |= {"ca_certs": self._uri.options["ca_certs"]} if "ca_certs" in self._uri.options else {}
+        self._client = Elasticsearch(self._uri.url, request_timeout=60, **access)
+
+    def _version(self) -> str:
+        return str(self._client.info()["version"]["number"])
+
+    def _get_mapping(self) -> Any:
+        return self._client.indices.get_mapping().body
+
+    def _get_alias(self) -> Any:
+        return self._client.indices.get_alias().body
+
+    def _count(self, index: str) -> int:
+        return int(self._client.count(index=index)["count"])
+
+    def _open_point(self, index: str) -> str:
+        return str(self._client.open_point_in_time(index=index, keep_alive=KEPT_ALIVE)["id"])
+
+    def _close_point(self, point: str) -> None:
+        self._client.close_point_in_time(id=point)
+
+    def _search(self, point: dict[str, str], shape: Shape, size: int, behind: list[Any] | None) -> Any:
+        paths = [field.path for field in shape.fields]
+        # Newer versions leave vectors out of `_source`; asked for as fields, every version gives them.
+        return self._client.search(
+            pit=point,
+            size=size,
+            sort=[{"_seq_no": "asc"}, {"_shard_doc": "asc"}],
+            search_after=behind,
+            source={"excludes": paths},
+            fields=paths,  # type: ignore[arg-type] # it takes names as well as mappings
+            track_total_hits=False,
+        ).body
+
+    def _behind(self, hit: dict[str, Any]) -> list[Any]:
+        """In a shard no two documents have the same `_seq_no`, and where they lie in it changes: behind all of them."""
+        number, place = hit["sort"]
+        return [number, place | _LATEST_OF_SHARD]
+
+    def _fault(self, error: Exception) -> AdminError:
+        if "media_type_header_exception" in str(error) or "compatible-with" in str(error):
+            return SourceUnreadable(
+                f"the {self.title} at {self._uri.url} is older than its client here",
+                why="a client of version 9 is not understood by a server of version 8",
+                fix=install.command("elasticsearch>=8,<9"),
+            )
+        return super()._fault(error)
+
+
+class OpenSearchServer(SearchServer):
+    """A `Source` over one cluster."""
+
+    title = "OpenSearch"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _open(self) -> None:
+        from opensearchpy import OpenSearch
+
+        parts, basic, key = urlsplit(self._uri.url), self._credentials(), source_key()
+        access: dict[str, Any] = {"http_auth": basic} if basic else {}
+        access |= {"headers": {"Authorization": f"Bearer {key}"}} if key and not basic else {}
+        access |= {"ca_certs": self._uri.options["ca_certs"]} if "ca_certs" in self._uri.options else {}
+        self._client = OpenSearch(
+            hosts=[{"host": parts.hostname, "port": parts.port, "url_prefix": parts.path}],
+            use_ssl=parts.scheme == "https",
+            timeout=60,
+            **access,
+        )
+
+    def _version(self) -> str:
+        return str(self._client.info()["version"]["number"])
+
+    def _get_mapping(self) -> Any:
+        return self._client.indices.get_mapping()
+
+    def _get_alias(self) -> Any:
+        return self._client.indices.get_alias()
+
+    def _count(self, index: str) -> int:
+        return int(self._client.count(index=index)["count"])
+
+    def _open_point(self, index: str) -> str:
+        return str(self._client.create_pit(index=index, params={"keep_alive": KEPT_ALIVE})["pit_id"])
+
+    def _close_point(self, point: str) -> None:
+        self._client.delete_pit(body={"pit_id": [point]})
+
+    def _search(self, point: dict[str, str], shape: Shape, size: int, behind: list[Any] | None) -> Any:  # noqa: ARG002 # vectors are in `_source`
+        body: dict[str, Any] = {
+            "pit": point,
+            "size": size,
+            "sort": [{"_seq_no": "asc"}, {"_id": "asc"}],  # before 3.3 it has no `_shard_doc`
+            "track_total_hits": False,
+        }
+        return self._client.search(body=body | ({"search_after": behind} if behind else {}))

@@ -1,6 +1,7 @@
-"""A SQLite database with tables of sqlite-vec, read out of their shadow tables: the extension is never loaded."""
+"""The ordinary table that holds the payload of a `vec0` table, where there is one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import (
     Batch,
     Cursor,
+    FolderUri,
     Record,
     SourceCollection,
     Span,
@@ -19,12 +21,103 @@ from qdrant_admin.sources.base import (
     no_such_collection,
 )
 from qdrant_admin.sources.detect import wrong_kind
-from qdrant_admin.sources.files.json_text import opened
-from qdrant_admin.sources.files.paths import ReadOnlyDatabase, changed, signature
-from qdrant_admin.sources.sqlite_vec.chunks import Chunk, chunk_sizes, read_chunk
-from qdrant_admin.sources.sqlite_vec.joined import Joined, joined_to
-from qdrant_admin.sources.sqlite_vec.schema import Vec0, VectorColumn, vec0_tables
-from qdrant_admin.sources.uri import SourceUri
+from qdrant_admin.sources.files.values import said, with_json_opened
+from qdrant_admin.sources.layouts import Layout
+from qdrant_admin.sources.read_only import ReadOnlyDatabase, changed, signature
+from qdrant_admin.sources.sqlite_vec.tables import (
+    Chunk,
+    Vec0,
+    VectorColumn,
+    chunk_sizes,
+    quoted,
+    read_chunk,
+    vec0_tables,
+)
+
+_LANGCHAIN = {"text", "metadata", "text_embedding"}
+"""Columns of the table beside LangChain's `NAME_vec`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A table and the column of it that is the id."""
+
+    table: str
+    key: str
+    columns: dict[str, str]
+    """Column to the field it becomes."""
+    layout: Layout = "plain"
+
+    def fields(self, database: ReadOnlyDatabase, ids: list[int | str]) -> dict[int | str, dict[str, Any]]:
+        """Payload by id."""
+        chosen = ", ".join(quoted(column) for column in self.columns) or "NULL"
+        marks = ",".join("?" * len(ids))
+        query = f"SELECT {quoted(self.key)}, {chosen} FROM {quoted(self.table)} WHERE {quoted(self.key)} IN ({marks})"  # noqa: S608 # quoted
+        text = isinstance(ids[0], str)
+        return {
+            str(key) if text else int(key): dict(zip(self.columns.values(), map(said, values), strict=False))
+            for key, *values in database.rows(query, tuple(ids))
+        }
+
+    def missing(self, database: ReadOnlyDatabase, table: Vec0) -> int:
+        """How many records have no row here."""
+        identity = "id" if table.text_ids else "rowid"
+        known = f"SELECT {quoted(self.key)} FROM {quoted(self.table)} WHERE {quoted(self.key)} IS NOT NULL"  # noqa: S608 # quoted
+        query = f"SELECT count(*) FROM {table.shadow('rowids')} WHERE {identity} NOT IN ({known})"  # noqa: S608 # quoted
+        return int(database.rows(query)[0][0])
+
+
+def joined_to(table: Vec0, database: ReadOnlyDatabase, options: Mapping[str, str]) -> Joined | None:
+    """What a URI asks for with `?payload=TABLE&on=COLUMN`; otherwise LangChain's own table when this is one of its.
+
+    Raises:
+        BadInput: there is no such table or column.
+    """
+    wanted = options.get("payload")
+    if wanted is None:
+        beside = table.name.removesuffix("_vec")
+        if beside == table.name or not database.columns(quoted(beside)) >= _LANGCHAIN:
+            return None
+        return Joined(beside, "rowid", {"text": "text", "metadata": "metadata"}, "langchain")
+    ordinary = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"
+    names = [str(row[0]) for row in database.rows(ordinary)]
+    if wanted not in names:
+        raise BadInput(
+            f"there is no ordinary table {plain(wanted)} in {plain(database.path)}",
+            why=f"there is {', '.join(plain(name) for name in names if not name.startswith(table.name)) or 'none'}",
+            fix="qdrant-admin migrate --help",
+        )
+    columns = database.rows(f"PRAGMA table_info({quoted(wanted)})")
+    key = options.get("on") or _key(table, columns)
+    if key != "rowid" and key not in {column[1] for column in columns}:
+        raise BadInput(
+            f"{plain(wanted)} has no column {plain(key)}" if key else f"nothing joins {plain(wanted)} to the vectors",
+            why=f"it has {', '.join(plain(column[1]) for column in columns)}",
+            fix=f"qdrant-admin migrate 'sqlite-vec:{database.path}?table={table.name}&payload={wanted}&on=COLUMN'",
+        )
+    _check_unique(database, wanted, key)
+    others = [str(column[1]) for column in columns if column[1] != key]
+    return Joined(wanted, key, {name: f"{wanted}_{name}" if name in table.columns else name for name in others})
+
+
+def _check_unique(database: ReadOnlyDatabase, table: str, key: str) -> None:
+    query = f"SELECT count({quoted(key)}) - count(DISTINCT {quoted(key)}) FROM {quoted(table)}"  # noqa: S608 # quoted
+    doubles = int(database.rows(query)[0][0])
+    if doubles:
+        raise BadInput(
+            f"column {plain(key)} of {plain(table)} is no id",
+            why=f"{counted(doubles, 'row')} with a value that another row has",
+            fix="qdrant-admin migrate --help",
+        )
+
+
+def _key(table: Vec0, columns: list[tuple[Any, ...]]) -> str:
+    """The rowid, under its own name where it has one; for ids that are text, the primary key."""
+    keys = [(str(name), str(kind).lower()) for _, name, kind, _, _, place in columns if place]
+    if table.text_ids:
+        return keys[0][0] if len(keys) == 1 else ""
+    return keys[0][0] if len(keys) == 1 and keys[0][1] == "integer" else "rowid"
+
 
 _DATATYPES = {"bit": "uint8"}
 
@@ -35,8 +128,7 @@ class SqliteVec:
     vectorless = False
     folds_uuids = False
 
-    def __init__(self, uri: SourceUri) -> None:
-        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+    def __init__(self, uri: FolderUri) -> None:
         self.path: Path = uri.path
         self._uri = uri
         self._distance = layouts.distance_option(uri.options)
@@ -160,7 +252,7 @@ class SqliteVec:
         return [
             Record(
                 row.id,
-                _laid_out(layout, opened({**row.payload, **beside.get(row.id, {})})),
+                _laid_out(layout, with_json_opened({**row.payload, **beside.get(row.id, {})})),
                 {_slot_name(table, column): vector for column, vector in zip(table.vectors, row.vectors, strict=True)},
             )
             for row in rows

@@ -12,7 +12,7 @@ from textual.widgets.option_list import Option
 
 from qdrant_admin.core import formatting
 from qdrant_admin.migration.reports import MigrationReport
-from qdrant_admin.sources.kinds import SourceKind, kinds, missing_packages
+from qdrant_admin.sources.registry import SourceKind, kinds, missing_packages
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
 from qdrant_admin.tui.widgets.bars import Plain

@@ -9,17 +9,14 @@ import numpy as np
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Record, SourceCollection, Span, cut, no_such_collection
 from qdrant_admin.sources.detect import wrong_kind
-from qdrant_admin.sources.files import column_layout
-from qdrant_admin.sources.files.column_layout import ColumnLayout
-from qdrant_admin.sources.files.paths import LAST_ROW, ReadOnlyDatabase, changed, signature
-from qdrant_admin.sources.files.superseded import Numbers, is_among, superseded
 from qdrant_admin.sources.files.tables import damaged
-from qdrant_admin.sources.milvus.schema import Schema
-from qdrant_admin.sources.milvus.values import record_of
+from qdrant_admin.sources.ids import Numbers, is_among, superseded
+from qdrant_admin.sources.layouts import ColumnLayout
+from qdrant_admin.sources.milvus.schema import Schema, record_of
 from qdrant_admin.sources.milvus.wire import row_of, schema_of
-from qdrant_admin.sources.uri import SourceUri
+from qdrant_admin.sources.read_only import LAST_ROW, ReadOnlyDatabase, changed, signature
 
 _EVERY = 1000
 """One row in so many is a place to cut at."""
@@ -35,8 +32,7 @@ class MilvusFile:
     vectorless = False
     folds_uuids = False
 
-    def __init__(self, uri: SourceUri) -> None:
-        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+    def __init__(self, uri: FolderUri) -> None:
         self.path: Path = uri.path
         self._layout_asked = layouts.layout_option(uri.options)
         self._distance_asked = layouts.distance_option(uri.options)
@@ -116,7 +112,7 @@ class MilvusFile:
             schema, plainly = self._schema(name), ColumnLayout("plain", nested=False)
             rows = next(self._rows(name, _CONTENT, layouts.SAMPLE, 0, None), [])
             sample = [self._record(schema, plainly, row, octets).payload for row, octets in rows]
-            self._layouts[name] = column_layout.recognised(sample, self._layout_asked, langchain=schema.langchain)
+            self._layouts[name] = layouts.column_layout(sample, self._layout_asked, langchain=schema.langchain)
         return self._layouts[name]
 
     def _superseded(self, name: str) -> Numbers:

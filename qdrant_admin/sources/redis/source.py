@@ -1,31 +1,120 @@
-"""Hashes of a Redis with vectors in one of their fields: a collection a prefix of their keys."""
+"""What the fields of a Redis hash become: text as text, other bytes as base64, JSON in the usual fields as it says.
+
+The hashes of LangChain and Mem0 are known by their fields and laid out as the two read them in Qdrant.
+"""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from redis.exceptions import NoPermissionError
 
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
-from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import (
     Batch,
     Cursor,
     Record,
+    ServerUri,
     SourceCollection,
     Span,
     between,
     no_such_collection,
 )
-from qdrant_admin.sources.redis import rows
-from qdrant_admin.sources.redis.client import connect, database, escaped, told
-from qdrant_admin.sources.redis.index import compared, search_indexes
+from qdrant_admin.sources.files.values import Unfit, narrow, with_json_opened
+from qdrant_admin.sources.layouts import Layout, lay_out
+from qdrant_admin.sources.redis.client import compared, connect, database, escaped, search_indexes, text_of, told
 from qdrant_admin.sources.redis.keys import KeyList
-from qdrant_admin.sources.uri import SourceUri
+
+FLOATS = {"float32": "<f4", "float64": "<f8", "float16": "<f2"}
+_MEM0 = {"memory_id", "memory", "hash", "metadata"}
+_MEM0_OWN = {"memory_id", "memory", "metadata", "created_at", "updated_at"}
+_TEXTS = ("content", "text", "page_content", "document")
+_JSON = ("_metadata_json", "metadata")
+_OWN = "_index_name"
+_PLAUSIBLE = 1e6
+"""No component of an embedding is longer than that; a double read as two floats soon is."""
+
+
+def identity_of(octets: bytes) -> int | str:
+    """The end of a key as an id: a plain number is one."""
+    # What is no text becomes halves of surrogate pairs, and the record is rejected for it.
+    text = octets.decode("utf-8", "surrogateescape")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1
+    return number if str(number) == text and number < 1 << 64 else text
+
+
+def payload_of(layout: Layout, fields: Mapping[bytes, bytes], vectors: Sequence[str]) -> dict[str, Any]:
+    """A hash as a payload, without its vectors."""
+    gone = {vector.encode() for vector in vectors}
+    payload: dict[str, Any] = {
+        name.decode("utf-8", "surrogateescape"): text_of(value) for name, value in fields.items() if name not in gone
+    }
+    with_json_opened(payload)
+    if layout == "mem0":
+        return _mem0(payload)
+    if layout == "plain":
+        return payload
+    payload.pop(_OWN, None)
+    text = next((payload.pop(name) for name in _TEXTS if name in payload), None)
+    given: dict[str, Any] = {}
+    for name in _JSON:
+        if isinstance(payload.get(name), dict):
+            given = payload.pop(name)
+            break
+    return lay_out(layout, {**payload, **given}, text)
+
+
+def layout_of(hashes: Sequence[Mapping[bytes, bytes]]) -> Layout:
+    """Whose hashes these are, when all of them agree."""
+    names = [{name.decode("utf-8", "replace") for name in fields} for fields in hashes]
+    if names and all(known >= _MEM0 for known in names):
+        return "mem0"
+    if names and all({"content", "content_vector"} <= known or {"text", "_metadata_json"} <= known for known in names):
+        return "langchain"
+    return "plain"
+
+
+def floats_of(octets: bytes, kind: str) -> Floats | str:
+    """A vector out of its bytes, or why it is none."""
+    width = np.dtype(FLOATS[kind]).itemsize
+    if len(octets) % width:
+        return f"has {len(octets)} bytes, which are no whole number of components of {width} bytes"
+    try:
+        return narrow(np.frombuffer(octets, dtype=FLOATS[kind]))
+    except Unfit as unfit:
+        return str(unfit)
+
+
+def plausible(vectors: Sequence[bytes], kind: str) -> bool:
+    """Whether these bytes read like embeddings in that kind of numbers."""
+    for octets in vectors:
+        if len(octets) % np.dtype(FLOATS[kind]).itemsize:
+            return False
+        numbers = np.abs(np.frombuffer(octets, dtype=FLOATS[kind]).astype(np.float64))
+        given = numbers[numbers > 0]
+        if not np.isfinite(numbers).all() or (given > _PLAUSIBLE).any() or (given < 1 / _PLAUSIBLE**2).any():
+            return False
+    return True
+
+
+def _mem0(payload: dict[str, Any]) -> dict[str, Any]:
+    """As Mem0 itself reads its hashes: times are seconds here, and text everywhere else."""
+    metadata = payload.get("metadata")
+    laid_out = {name: value for name, value in payload.items() if name not in _MEM0_OWN}
+    laid_out["data"] = payload.get("memory", "")
+    for name in ("created_at", "updated_at"):
+        seconds = str(payload.get(name, "0"))
+        if seconds.isdecimal() and int(seconds):
+            laid_out[name] = datetime.fromtimestamp(int(seconds), tz=UTC).isoformat(timespec="microseconds")
+    return laid_out | (metadata if isinstance(metadata, dict) else {})
+
 
 _VECTORS = ("embedding", "content_vector", "vector", "text_vector", "embeddings")
 """What programs call the field of the vector; `?vector=` names another one, or several."""
@@ -56,7 +145,7 @@ class RedisHashes:
     vectorless = False
     folds_uuids = False
 
-    def __init__(self, uri: SourceUri) -> None:
+    def __init__(self, uri: ServerUri) -> None:
         self._uri = uri
         self._distance = layouts.distance_option(uri.options)
         self._asked = layouts.layout_option(uri.options)
@@ -151,10 +240,10 @@ class RedisHashes:
             several = tuple(field for field, number in zip(keys.fields, having, strict=True) if number)
             vectors = several if asked else (best,)
             sample = [fields for fields in self._hashes(keys.page(octets, b"", None, layouts.SAMPLE)) if fields]
-            name = rows.text_of(octets) or f"redis-{database(self._uri)}"
+            name = text_of(octets) or f"redis-{database(self._uri)}"
             self._warned[name] = []
             kind = self._kind or self._told_kind(name, vectors, sample)
-            layout = self._asked or rows.recognised(sample)
+            layout = self._asked or layout_of(sample)
             yield name, _Prefix(octets, count, count - max(having), vectors, kind, layout)
 
     def _check_some(self, keys: KeyList, prefixes: list[tuple[bytes, int, list[int]]]) -> None:
@@ -167,7 +256,7 @@ class RedisHashes:
                 fix=f"qdrant-admin migrate '{self._uri.url}?vector=FIELD'",
             )
         if len(prefixes) > _MANY:
-            first = rows.text_of(prefixes[0][0].partition(b":")[0])
+            first = text_of(prefixes[0][0].partition(b":")[0])
             raise BadInput(
                 f"{counted(len(prefixes), 'prefix', 'prefixes')} in {plain(self._uri.url)} have vectors under them",
                 why="each would become a collection; a key is taken apart at its last colon when nobody says where",
@@ -177,9 +266,9 @@ class RedisHashes:
     def _told_kind(self, name: str, vectors: tuple[str, ...], sample: list[dict[bytes, bytes]]) -> str:
         """Bytes do not say which numbers they are; how long those would be does."""
         octets = [fields[field.encode()] for fields in sample for field in vectors if fields.get(field.encode())]
-        if rows.plausible(octets, "float32"):
+        if plausible(octets, "float32"):
             return "float32"
-        if rows.plausible(octets, "float64"):
+        if plausible(octets, "float64"):
             self._warned[name].append("its vectors read like floats of 64 bits; ?dtype=float32 says that they are not")
             return "float64"
         self._warned[name].append(
@@ -247,13 +336,13 @@ class RedisHashes:
 
     def _record(self, prefix: _Prefix, key: bytes, fields: Mapping[bytes, bytes]) -> Record:
         rest = key.removeprefix(prefix.octets)
-        identity = rows.identity_of(rest.removeprefix(b":") if prefix.octets else rest)
+        identity = identity_of(rest.removeprefix(b":") if prefix.octets else rest)
         if not fields:
             return Record(identity, trouble="it is gone: it expired, or was deleted, since its key was listed")
-        record = Record(identity, rows.payload_of(prefix.layout, fields, prefix.vectors))
+        record = Record(identity, payload_of(prefix.layout, fields, prefix.vectors))
         for field in prefix.vectors:
             octets = fields.get(field.encode())
-            vector = rows.floats_of(octets, prefix.kind) if octets else None
+            vector = floats_of(octets, prefix.kind) if octets else None
             if isinstance(vector, str):
                 record.trouble = f"its {field} {vector}"
             elif vector is not None:
@@ -263,10 +352,10 @@ class RedisHashes:
 
 def _kind_option(options: Mapping[str, str]) -> str | None:
     kind = options.get("dtype")
-    if kind is not None and kind not in rows.FLOATS:
+    if kind is not None and kind not in FLOATS:
         raise BadInput(
             f"dtype={plain(kind)} is not known",
-            why=f"there are {', '.join(rows.FLOATS)}",
+            why=f"there are {', '.join(FLOATS)}",
             fix="qdrant-admin migrate --help",
         )
     return kind

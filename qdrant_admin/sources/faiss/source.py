@@ -9,12 +9,12 @@ from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Record, SourceCollection, Span, cut, no_such_collection
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.faiss.rows import open_rows
 from qdrant_admin.sources.faiss.sidecar import find_sidecar, open_sidecar
-from qdrant_admin.sources.files.paths import changed, signature
-from qdrant_admin.sources.uri import SourceUri, command
+from qdrant_admin.sources.read_only import changed, signature
+from qdrant_admin.sources.uri import command
 
 
 class FaissIndex:
@@ -24,8 +24,7 @@ class FaissIndex:
     vectorless = False
     folds_uuids = False
 
-    def __init__(self, uri: SourceUri) -> None:
-        assert uri.path is not None  # noqa: S101 # the parser gives every folder scheme a path
+    def __init__(self, uri: FolderUri) -> None:
         self.path = _file(uri.path)
         self._name = self.path.stem if self.path == uri.path else uri.path.name
         if uri.collection not in {None, self._name}:

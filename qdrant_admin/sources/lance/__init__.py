@@ -1,1 +1,0 @@
-"""LanceDB folders and tables."""

@@ -1,0 +1,131 @@
+"""What the readers of ours have in common: opened once, narrowed to what the URI names, described, closed."""
+
+import contextlib
+import functools
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar, cast
+
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import (
+    WHOLE,
+    Batch,
+    Cursor,
+    FolderUri,
+    ServerUri,
+    SourceCollection,
+    SourceUri,
+    Span,
+    no_such_collection,
+)
+from qdrant_admin.sources.read_only import changed, signature
+
+_R = TypeVar("_R", bound="Reader")
+_T = TypeVar("_T")
+
+
+class Reader(ABC):
+    """A `Source` that opens its store, says which collections are there, and describes each of them.
+
+    `resources` is closed with the reader, also when opening it fails.
+    """
+
+    kind: str
+    vectorless = False
+    folds_uuids = False
+
+    def __init__(self, uri: SourceUri) -> None:
+        self.uri: SourceUri = uri
+        self.resources = contextlib.ExitStack()
+        self.layout_asked = layouts.layout_option(uri.options)
+        self.distance_asked = layouts.distance_option(uri.options)
+        self.remembered: dict[tuple[str, str], object] = {}
+        self.looking = threading.RLock()
+        try:
+            self.names = self.narrowed(self.open())
+        except BaseException:
+            self.close()
+            raise
+
+    @abstractmethod
+    def open(self) -> Iterable[str]:
+        """Open the store and name its collections."""
+
+    @abstractmethod
+    def describe(self, name: str) -> SourceCollection:
+        """Look at one collection and count it."""
+
+    @abstractmethod
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
+        """Records behind a cursor; see `Source.batches`."""
+
+    def collections(self) -> list[SourceCollection]:
+        """Every collection that the URI covers."""
+        return [self.describe(name) for name in self.names]
+
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # for readers that can do more
+        """In one part."""
+        return WHOLE
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self.resources.close()
+
+    def narrowed(self, known: Iterable[str]) -> list[str]:
+        """The collections that the URI covers, by name.
+
+        Raises:
+            NotFound: it names one that is not there.
+        """
+        names = sorted(known)
+        if self.uri.collection is None:
+            return names
+        if self.uri.collection not in names:
+            raise no_such_collection(self.uri.collection, names)
+        return [self.uri.collection]
+
+
+class FileReader(Reader):
+    """A reader of files. They must not change while they are read: `watch` names them, `check_unchanged` looks."""
+
+    def __init__(self, uri: FolderUri) -> None:
+        self.path: Path = uri.path
+        self.watch([])
+        super().__init__(uri)
+
+    def watch(self, files: list[Path]) -> None:
+        """From here on, these files must stay as they are."""
+        self.files, self.signature = files, signature(files)
+
+    def mark(self, name: str) -> str:  # noqa: ARG002 # all collections share the files
+        """Sizes and times of the files."""
+        return str(self.signature)
+
+    def check_unchanged(self) -> None:
+        """Raise `SourceUnreadable` when somebody has written to the files."""
+        if signature(self.files) != self.signature:
+            raise changed(self.path)
+
+
+class ServerReader(Reader):
+    """A reader of a server."""
+
+    def __init__(self, uri: ServerUri) -> None:
+        self.url = uri.url
+        super().__init__(uri)
+
+
+def once(look: Callable[[_R, str], _T]) -> Callable[[_R, str], _T]:
+    """For a method that looks at a collection: it does so once, as plan, copy and verification have to agree on it."""
+
+    @functools.wraps(look)
+    def remembered(reader: _R, name: str) -> _T:
+        key = (look.__name__, name)
+        with reader.looking:
+            if key not in reader.remembered:
+                reader.remembered[key] = look(reader, name)
+            return cast("_T", reader.remembered[key])
+
+    return remembered

@@ -1,1 +1,0 @@
-"""Weaviate's server."""
