@@ -8,12 +8,15 @@ import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from qdrant_admin.core import install
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.core.text import plain
-from qdrant_admin.sources.base import Source, SourceUri
+
+if TYPE_CHECKING:
+    from qdrant_admin.sources.base import Source, SourceUri
 
 ENTRY_POINTS = "qdrant_admin.sources"
 UNTESTED = "not tested against a live server"
@@ -303,7 +306,7 @@ def _not_installed(kind: SourceKind, missing: list[str]) -> AdminError:
     )
 
 
-def open_source(uri: SourceUri) -> Source:
+def open_source(uri: "SourceUri") -> "Source":
     """Open the source that a URI names.
 
     Raises:
@@ -312,7 +315,7 @@ def open_source(uri: SourceUri) -> Source:
     """
     kind = kind_of(uri.scheme)
     if kind is None:
-        raise BadInput(f"no source is called {plain(uri.scheme)}:", fix="qdrant-admin migrate --help")
+        raise BadInput(f"no source is called {plain(uri.scheme)}:", fix=str(Command("migrate", help=True)))
     check_installed(kind)
     module, _, name = kind.reader.partition(":")
     return cast("Source", getattr(importlib.import_module(module), name)(uri))
