@@ -1,10 +1,11 @@
 """Fixtures for every test: an isolated home, and real servers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import grpc
 import httpx
 import hypothesis
 import pytest
@@ -34,6 +35,21 @@ def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("QDRANT_ADMIN_HOME", str(home))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     return home
+
+
+@pytest.fixture(autouse=True)
+def no_strangers_grpc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test speaks gRPC to port 6334, where a developer's own server may listen."""
+
+    def guarded(make: Callable[..., grpc.Channel]) -> Callable[..., grpc.Channel]:
+        def channel(target: str, *arguments: object, **options: object) -> grpc.Channel:
+            assert not target.endswith(":6334"), f"gRPC to {target}, which is no server of this test"
+            return make(target, *arguments, **options)
+
+        return channel
+
+    for name in ("insecure_channel", "secure_channel"):
+        monkeypatch.setattr(grpc, name, guarded(getattr(grpc, name)))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ loads them must still be able to restart their server.
 import os
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from qdrant_admin.core.errors import BadInput
@@ -20,7 +20,7 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 class FromEnvironment(NamedTuple):
     """Profile keys that variables set, the variable of each, and what a person should know of it."""
 
-    values: dict[str, Any]
+    values: dict[str, object]
     variables: dict[str, str]
     notices: tuple[str, ...]
 
@@ -80,23 +80,26 @@ def read_environment(*, local_port: int, remote: bool = False) -> FromEnvironmen
     Raises:
         BadInput: a value is malformed; the variable is named.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     variables: dict[str, str] = {}
     notices: list[str] = []
 
-    def take(variable: str, key: str, read: Callable[[str, str], Any]) -> None:
+    def take(variable: str, key: str, read: Callable[[str, str], object]) -> None:
         text = os.environ.get(variable, "").strip()
         if text:
             values[key], variables[key] = read(variable, text), variable
 
-    take("QDRANT_PORT", "port", _port)
+    port = os.environ.get("QDRANT_PORT", "").strip()
+    if port:
+        local_port = _port("QDRANT_PORT", port)
+        values["port"], variables["port"] = local_port, "QDRANT_PORT"
     take("QDRANT_GRPC_PORT", "grpc_port", _port)
     take("QDRANT_TIMEOUT", "timeout", _seconds)
     take("QDRANT_COLLECTION_PREFIX", "collection_prefix", _text)
     take("QDRANT_DEFAULT_VECTOR_SIZE", "default_vector_size", _vector_size)
     take("QDRANT_ADMIN_IMAGE", "image", _text)
     take("QDRANT_ADMIN_BINARY", "binary", _text)
-    _where(values, variables, values.get("port", local_port), remote)
+    _where(values, variables, local_port, remote)
     take("QDRANT_SERVER_MODE", "server_mode", _boolean)
     if "server_mode" in values:
         variable = variables.pop("server_mode")
@@ -110,7 +113,7 @@ def read_environment(*, local_port: int, remote: bool = False) -> FromEnvironmen
     return FromEnvironment(values, variables, tuple(notices))
 
 
-def _where(values: dict[str, Any], variables: dict[str, str], local_port: int, remote: bool) -> None:
+def _where(values: dict[str, object], variables: dict[str, str], local_port: int, remote: bool) -> None:
     """Decide whether `QDRANT_URL` and `QDRANT_HOST` mean a server elsewhere."""
     url, host = os.environ.get("QDRANT_URL", "").strip(), os.environ.get("QDRANT_HOST", "").strip()
     if url:

@@ -2,9 +2,7 @@
 
 import contextlib
 import difflib
-import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +12,10 @@ from pydantic import ValidationError
 
 from qdrant_admin.config.places import config_file
 from qdrant_admin.config.profile import DEFAULT_PROFILE, Profile
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, StorageUnusable
+from qdrant_admin.core.files import write_atomically
+from qdrant_admin.core.locks import Held, holding
 from qdrant_admin.core.text import plain
 
 LOCK_SECONDS = 10.0
@@ -35,7 +36,7 @@ def check_profile_name(name: str) -> str:
         f"“{plain(name)}” cannot be the name of a profile",
         why="a name has 1 to 40 lower-case letters, digits, - and _, and starts with a letter or a digit, "
         "because containers and volumes are named after it",
-        fix="qdrant-admin profiles add my-qdrant",
+        fix=str(Command("profiles", "add", "my-qdrant")),
     )
 
 
@@ -70,7 +71,7 @@ def write_profile(name: str, changes: Mapping[str, object]) -> Profile:
             raise BadInput(
                 f"profile {name} cannot be written",
                 why="; ".join(text for _, text in problems),
-                fix=f"qdrant-admin profiles show {name}" if before else "qdrant-admin profiles add --help",
+                fix=str(Command("profiles", "show", name) if before else Command("profiles", "add", help=True)),
             )
         document = _document(path)
         table = _table(document, name)
@@ -131,7 +132,7 @@ def unknown_profile(name: str, profiles: Mapping[str, Profile]) -> BadInput:
     return BadInput(
         f"there is no profile “{plain(name)}”",
         why=f"the profiles are: {', '.join(known)}{hint}",
-        fix=f"qdrant-admin profiles add {name}" if valid else "qdrant-admin profiles list",
+        fix=str(Command("profiles", "add", name) if valid else Command("profiles", "list")),
     )
 
 
@@ -179,7 +180,7 @@ def _read() -> tuple[str, dict[str, Profile]]:
     return data.get("default_profile", DEFAULT_PROFILE), profiles
 
 
-_EDIT = "correct the file, then: qdrant-admin config show"
+_EDIT = f"correct the file, then: {Command('config', 'show')}"
 
 
 def _problems(data: dict[str, Any], text: str) -> Iterator[tuple[int | None, str]]:
@@ -249,34 +250,19 @@ def _table(document: Any, name: str) -> Any:
 @contextlib.contextmanager
 def _locked() -> Iterator[Path]:
     """The file's real path (through a symbolic link), while no other process of ours writes it."""
-    import portalocker
-
     path = config_file().resolve()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with portalocker.Lock(path.with_name(path.name + ".lock"), timeout=LOCK_SECONDS):
+        with holding(path.with_name(path.name + ".lock"), patience=LOCK_SECONDS):
             yield path
-    except portalocker.LockException as error:
+    except Held as error:
         raise StorageUnusable(
             f"{path} is being written by another qdrant-admin",
             why=f"it did not finish within {LOCK_SECONDS:.0f} seconds",
-            fix="qdrant-admin config show",
+            fix=str(Command("config", "show")),
         ) from error
     except OSError as error:
         raise StorageUnusable(f"{path} cannot be written", why=str(error), fix=f'ls -ld "{path.parent}"') from error
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write beside it, make sure it is on the disk, then take its place: nobody ever sees half a file."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, text, mode=None if path.exists() else 0o644)

@@ -18,7 +18,9 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from qdrant_admin.config.places import APP, config_dir, home
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, StorageUnusable
+from qdrant_admin.core.files import write_atomically
 
 VARIABLE = "QDRANT_API_KEY"
 KEYRING_SECONDS = 5.0
@@ -79,11 +81,7 @@ def store_key(profile: str, key: SecretStr) -> str:
             mark.touch(mode=0o600)
             path.unlink(missing_ok=True)
             return "the system's keyring"
-        temporary = path.with_suffix(".tmp")
-        temporary.unlink(missing_ok=True)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(value + "\n")
-        temporary.replace(path)
+        write_atomically(path, value + "\n", mode=0o600)
         mark.unlink(missing_ok=True)
     except OSError as error:
         raise StorageUnusable(
@@ -121,7 +119,7 @@ def _checked(value: str, where: str) -> SecretStr:
             f"the API key in {where} cannot be used",
             why="a key is sent in an HTTP header: it needs at least one character, "
             "and only printable ASCII without spaces",
-            fix="qdrant-admin up --api-key auto",
+            fix=Command("up", api_key="auto"),
         )
     return SecretStr(value)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
@@ -12,6 +11,7 @@ from qdrant_admin.config.environment import is_loopback, parse_url, read_environ
 from qdrant_admin.config.places import config_file, data_dir
 from qdrant_admin.config.profile import DEFAULT_PROFILE, Profile
 from qdrant_admin.config.secrets import read_key
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.reports import Frozen
 
@@ -57,7 +57,7 @@ class Settings(Frozen):
             return Endpoint(
                 url=address.url,
                 grpc_host=address.host,
-                grpc_port=profile.grpc_port,
+                grpc_port=profile.grpc_port if self.grpc_port_given else None,
                 tls=address.tls,
                 api_key=self.api_key,
                 timeout=profile.timeout,
@@ -73,11 +73,19 @@ class Settings(Frozen):
         )
 
     @property
+    def grpc_port_given(self) -> bool:
+        """Whether somebody has said on which port a remote server speaks gRPC."""
+        return "grpc_port" in self.profile.model_fields_set
+
+    @property
     def published_openly(self) -> bool:
         """Whether the server is to be reachable from other machines."""
         return self.profile.runtime != "remote" and (
             self.profile.host in {"0.0.0.0", "::"} or not is_loopback(self.profile.host)  # noqa: S104 # not bound: compared
         )
+
+
+NO_GRPC_PORT = "everything goes over REST: no gRPC port was given for this server (QDRANT_GRPC_PORT or grpc_port)"
 
 
 def load_settings(profile: str | None = None, flags: Mapping[str, object] | None = None) -> Settings:
@@ -95,7 +103,7 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
     if name not in profiles and name != DEFAULT_PROFILE:
         raise file.unknown_profile(name, profiles)
     base = profiles.get(name, Profile())
-    values: dict[str, Any] = base.model_dump(exclude_unset=True)
+    values: dict[str, object] = base.model_dump(exclude_unset=True)
     origins = dict.fromkeys(Profile.model_fields, "default") | dict.fromkeys(values, f"file {config_file()}")
 
     given = {key: value for key, value in (flags or {}).items() if value is not None}
@@ -108,13 +116,18 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
     _lay(values, origins, overlay, {key: f"environment {environment.variables[key]}" for key in overlay})
     _lay(values, origins, given, {key: f"flag --{key.replace('_', '-')}" for key in given})
     key = read_key(name)
+    found = _validated(values, origins)
+    notices = environment.notices
+    if found.runtime == "remote" and "grpc_port" not in values:
+        origins["grpc_port"] = "not given, so not used"
+        notices += (NO_GRPC_PORT,)
     return Settings(
         name=name,
-        profile=_validated(values, origins),
+        profile=found,
         origins=origins,
         api_key=key.value if key else None,
         api_key_origin=key.where if key else "none",
-        notices=environment.notices,
+        notices=notices,
     )
 
 
@@ -123,11 +136,19 @@ def _port(given: object, otherwise: int) -> int:
     return int(str(given)) if str(given).isdecimal() else otherwise
 
 
-def _lay(values: dict[str, Any], origins: dict[str, str], over: Mapping[str, object], words: Mapping[str, str]) -> None:
-    """Put a layer over the values below it. Volume and storage exclude each other, so the upper one wins."""
+def _lay(
+    values: dict[str, object], origins: dict[str, str], over: Mapping[str, object], words: Mapping[str, str]
+) -> None:
+    """Put a layer over the values below it.
+
+    Volume and storage exclude each other, so the upper one wins; the address of another server takes away the gRPC port
+    of the one below, which may be a stranger's there.
+    """
     for key, other in (("volume", "storage"), ("storage", "volume")):
         if key in over and other not in over and values.pop(other, None) is not None:
             origins[other] = "default"
+    if "url" in over and values.pop("grpc_port", None) is not None:
+        origins["grpc_port"] = "default"  # it belongs to the server below
     values.update(over)
     origins.update(words)
 
@@ -138,15 +159,15 @@ def _validated(values: Mapping[str, object], origins: Mapping[str, str]) -> Prof
     except ValidationError as error:
         problems = [(str(problem["loc"][0]), problem["msg"]) for problem in error.errors()]
         raise BadInput(
-            "the settings do not hold together",
+            "the settings conflict",
             why="\n".join(f"{key} (from {origins.get(key, 'flag')}): {message}" for key, message in problems),
-            fix="qdrant-admin config show",
+            fix=str(Command("config", "show")),
         ) from error
     if profile.volume and profile.storage:
         raise BadInput(
             "a volume and a storage folder are both asked for",
             why=f"volume from {origins['volume']}, storage from {origins['storage']}; data can only lie in one",
-            fix="qdrant-admin up --help",
+            fix=str(Command("up", help=True)),
         )
     if profile.runtime == "remote":
         if not profile.url:

@@ -27,7 +27,7 @@ def recorded(store: StateStore, operation: str, profile: str, events: Events) ->
                         seconds=time.monotonic() - start,
                     )
                 except AdminError as error:
-                    yield Notice(level="warning", text=f"not kept in the history: {error}", fix=error.fix)
+                    yield Notice(level="warning", text=f"not kept in the history: {error}", fix=error.fix_on(profile))
             yield event
     finally:
         if isinstance(events, Generator):

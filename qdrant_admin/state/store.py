@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from qdrant_admin.core import install
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotFound, StorageUnusable, Unsupported
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.core.text import plain
@@ -245,4 +246,4 @@ def _entry(row: sqlite3.Row) -> HistoryEntry:
 
 
 def _no_entry(entry: int) -> NotFound:
-    return NotFound(f"the history has no entry {entry}", fix="qdrant-admin history list")
+    return NotFound(f"the history has no entry {entry}", fix=str(Command("history", "list")))

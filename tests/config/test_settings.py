@@ -197,3 +197,36 @@ def test_names_and_places_follow_the_profile() -> None:
     assert settings.native_storage == settings.native_folder / "storage"
     assert settings.endpoint.url == "http://127.0.0.1:6333"
     assert settings.published_openly
+
+
+@pytest.mark.parametrize(
+    ("file", "variables", "grpc_port"),
+    [
+        ({}, {"QDRANT_URL": "http://127.0.0.1:20100"}, None),
+        ({}, {"QDRANT_HOST": "db.example.org"}, None),
+        ({}, {"QDRANT_URL": "http://db.example.org:6333"}, None),
+        ({}, {"QDRANT_URL": "http://127.0.0.1:20100", "QDRANT_GRPC_PORT": "20101"}, 20101),
+        ({"grpc_port": 7334}, {"QDRANT_URL": "http://127.0.0.1:20100"}, None),
+        ({"runtime": "remote", "url": "http://a.example.org:6333"}, {}, None),
+        ({"runtime": "remote", "url": "http://a.example.org:6333", "grpc_port": 6334}, {}, 6334),
+        (
+            {"runtime": "remote", "url": "http://a.example.org:6333", "grpc_port": 6334},
+            {"QDRANT_URL": "http://b.example.org:6333"},
+            None,
+        ),
+        ({"runtime": "remote", "url": "http://a.example.org:6333"}, {"QDRANT_GRPC_PORT": "7"}, 7),
+        ({"grpc_port": 7334}, {}, 7334),
+        ({}, {}, 6334),  # the port on which we publish a server of our own
+    ],
+)
+def test_the_grpc_port_of_a_server_elsewhere_is_given_or_not_used(
+    file: dict[str, object], variables: dict[str, str], grpc_port: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if file:
+        write_profile("local", file)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.endpoint.grpc_port == grpc_port
+    said = any("everything goes over REST" in notice for notice in settings.notices)
+    assert said == (grpc_port is None)

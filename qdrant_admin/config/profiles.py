@@ -1,0 +1,69 @@
+"""What people do with profiles: give them values as typed text, and remove them with what is kept for them."""
+
+import difflib
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+from qdrant_admin.config.file import delete_profile, read_profiles, unknown_profile
+from qdrant_admin.config.profile import Profile
+from qdrant_admin.config.secrets import forget_key
+from qdrant_admin.core.commands import Command
+from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.text import plain
+
+
+def remove_profile(name: str) -> None:
+    """Remove a profile from the file, and the API key that is kept for it: a later profile of that name gets neither.
+
+    Its server and its data are not touched.
+
+    Raises:
+        BadInput: the file has no such profile.
+        StorageUnusable: the file cannot be written.
+    """
+    known = read_profiles()
+    if name not in known:
+        raise unknown_profile(name, known)
+    forget_key(name)
+    delete_profile(name)
+
+
+def typed_value(key: str, text: str) -> object:
+    """A value of a profile as its key has it; None for empty text, which means the default.
+
+    Raises:
+        BadInput: there is no such key, or it cannot take the value.
+    """
+    if key not in Profile.model_fields:
+        near = difflib.get_close_matches(key, list(Profile.model_fields), 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise BadInput(
+            f"a profile has no key “{plain(key)}”",
+            why=f"the keys are: {', '.join(Profile.model_fields)}{hint}",
+            fix=str(Command("profiles", "show")),
+        )
+    if not text:
+        return None
+    try:
+        value: object = getattr(Profile.model_validate({key: text}), key)
+    except ValidationError as error:
+        why = error.errors()[0]["msg"]
+        raise BadInput(f"{key} cannot be “{plain(text)}”", why=why, fix=str(Command("profiles", "show"))) from error
+    return value
+
+
+def typed_values(assignments: Iterable[str]) -> dict[str, object]:
+    """`KEY=VALUE`, several, as typed values by key; an empty value means the default.
+
+    Raises:
+        BadInput: one is no assignment, its key is unknown, or its key cannot take the value.
+    """
+    values = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise BadInput(f"“{plain(assignment)}” is not KEY=VALUE", fix=str(Command("profiles", "show")))
+        key = key.replace("-", "_")
+        values[key] = typed_value(key, text)
+    return values
