@@ -3,7 +3,6 @@
 One decision for the life of a gateway: asked once, kept, and told in words.
 """
 
-import contextlib
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,17 +12,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import AccessDenied, AdminError, Unsupported
-from qdrant_admin.database import versions
-from qdrant_admin.database.models import IdPage, Point, PointId, ServerInfo, UnreadPage
-from qdrant_admin.database.pages import MadePage, Page
-from qdrant_admin.database.rest_points import Kinds, RestPoints, check_point
+from qdrant_admin.database import encoding, versions
+from qdrant_admin.database.ids import point_id
+from qdrant_admin.database.models import Kinds, Point, PointId, ServerInfo
+from qdrant_admin.database.rest_points import RestPoints, check_point
+from qdrant_admin.database.wire import MadePage, Page, WirePage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qdrant_admin.database.found_points import FoundPoints
     from qdrant_admin.database.grpc_points import GrpcPoints
-    from qdrant_admin.database.wire import WirePage
 
 MAX_BATCH_POINTS = 1000
 _PROBE_SECONDS = 3.0
@@ -33,7 +31,6 @@ _FIRST_POINTS, _MOST_POINTS, _USUAL_POINTS = 64, 2048, 512
 _PAGE_OCTETS = 1024 * 1024
 """A page to be hashed is about so large, whatever the points: a server gives small pages more slowly."""
 _Item = TypeVar("_Item")
-_Page = TypeVar("_Page", Page, IdPage)
 
 
 class Bulk:
@@ -63,8 +60,8 @@ class Bulk:
         self._readers = ThreadPoolExecutor(_SCANS, thread_name_prefix="read-ahead")
 
     def close(self) -> None:
-        """Close the channel, if there is one."""
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        """Wait for what is being read ahead, and close the channel, if there is one."""
+        self._readers.shutdown(cancel_futures=True)
         with self._lock:
             if self._grpc is not None:
                 self._grpc.close()
@@ -77,130 +74,83 @@ class Bulk:
         self._way()
         return self._decided
 
-    def pages(self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None) -> Iterator[list[Point]]:
-        """Pages in the server's order, from `offset` on. From the second one on, the next is on its way meanwhile."""
-        ask = partial(self._page, name, kinds, limit=limit)
-        coming: Future[UnreadPage] | None = None
-        page = ask(offset=offset)
-        try:
-            while True:
-                points, doubtful = page.read()
-                self._mend(name, points, doubtful, kinds)
-                yield points
-                if page.next_offset is None:
-                    return
-                page = coming.result() if coming is not None else ask(offset=page.next_offset)
-                following = page.next_offset
-                coming = None if following is None else self._readers.submit(ask, offset=following)
-        finally:
-            if coming is not None:
-                coming.cancel()
-
-    def pages_to_hash(self, name: str, kinds: Kinds) -> Iterator[Page]:
-        """Every point, for who wants its hash. The next page is on its way meanwhile."""
-        ask = partial(self._page_to_hash, name, kinds)
-        first = ask(limit=_FIRST_POINTS, offset=None)
-        return self._ahead(first, lambda page: ask(limit=_points_like(page), offset=page.next_offset))
-
-    def id_pages(self, name: str, *, limit: int) -> Iterator[IdPage]:
-        """Every id, in the server's order. The next page is on its way meanwhile."""
-        ask = partial(self._id_page, name, limit)
-        return self._ahead(ask(None), lambda page: ask(page.next_offset))
-
-    def _ahead(self, page: _Page, ask: "Callable[[_Page], _Page]") -> Iterator[_Page]:
-        """A page and all behind it, each asked for while the one before it is looked at."""
-        coming: Future[_Page] | None = None
-        try:
-            while True:
-                if page.next_offset is not None:
-                    coming = self._readers.submit(ask, page)
-                yield page
-                if coming is None:
-                    return
-                page, coming = coming.result(), None
-        finally:
-            if coming is not None:
-                coming.cancel()
-
-    def _id_page(self, name: str, limit: int, offset: PointId | None) -> IdPage:
-        way = self._way()
-        if way is not None:
-            return way.id_page(name, limit=limit, offset=offset)
-        page = self._rest.page(name, {}, limit=limit, offset=offset, payload=False, vectors=False)
-        return IdPage(page.next_offset, [point.id for point in page.points])
-
-    def _page_to_hash(self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None) -> Page:
-        way = self._way()
-        if way is not None:
-            return way.page_to_hash(name, limit=limit, offset=offset)
-        page = self._rest.page(name, kinds, limit=limit, offset=offset, payload=True, vectors=True)
-        return MadePage(page.points, page.next_offset)
-
-    def points_to_hash(self, name: str, ids: Sequence[PointId], kinds: Kinds) -> Iterator[Page]:
-        """The points of these ids that exist, in no order, for who wants their hashes."""
-        way = self._way()
-        for part in _parts(ids):
-            if way is not None:
-                yield way.points_to_hash(name, part)
-            else:
-                yield MadePage(self._rest.retrieve(name, part, kinds, payload=True, vectors=True))
-
-    def _page(self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None) -> UnreadPage:
-        way = self._way()
-        if way is not None:
-            from qdrant_admin.database.grpc_points import NotCarried
-
-            with contextlib.suppress(NotCarried):
-                return way.page(name, kinds, limit=limit, offset=offset)
-        return self._rest.unread(name, kinds, limit=limit, offset=offset, payload=True, vectors=True)
-
-    def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool) -> list[Point]:
-        """The points of these ids that exist, in the order asked for."""
-        found: dict[PointId, Point] = {}
-        for part in _parts(ids):
-            found |= {point.id: point for point in self._retrieve(name, part, kinds, vectors=vectors)}
-        return [found[one] for one in dict.fromkeys(ids) if one in found]
-
-    def _retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool) -> list[Point]:
-        way = self._way()
-        if way is not None:
-            from qdrant_admin.database.grpc_points import NotCarried
-
-            try:
-                points, doubtful = way.retrieve(name, ids, kinds, payload=True, vectors=vectors)
-            except NotCarried:
-                pass
-            else:
-                self._mend(name, points, doubtful, kinds)
-                return points
-        return self._rest.retrieve(name, ids, kinds, payload=True, vectors=vectors)
-
     @property
     def carries_wire(self) -> bool:
         """Whether points can pass as the bytes that they are."""
         return self._way() is not None
 
-    def wire_page(self, name: str, *, limit: int, offset: PointId | None) -> "WirePage":
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def pages(
+        self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None = None, content: bool = True
+    ) -> Iterator[Page]:
+        """Pages in the server's order, from `offset` on; without `content` the points have nothing but ids."""
+        ask = partial(self._page, name, kinds, limit=limit, content=content)
+        return self._ahead(ask(offset=offset), lambda page: ask(offset=page.next_offset))
+
+    def pages_of_one_size(self, name: str, kinds: Kinds) -> Iterator[Page]:
+        """Every point in the server's order, in pages of about as many bytes whatever the points."""
+        ask = partial(self._page, name, kinds, content=True)
+        first = ask(limit=_FIRST_POINTS, offset=None)
+        return self._ahead(first, lambda page: ask(limit=_points_like(page), offset=page.next_offset))
+
+    def _ahead(self, page: Page, ask: "Callable[[Page], Page]") -> Iterator[Page]:
+        """A page and all behind it. From the second on, the next one is on its way meanwhile: many want only one."""
+        coming: Future[Page] | None = None
+        try:
+            while True:
+                yield page
+                if page.next_offset is None:
+                    return
+                page = ask(page) if coming is None else coming.result()
+                coming = None if page.next_offset is None else self._readers.submit(ask, page)
+        finally:
+            if coming is not None:
+                coming.cancel()
+
+    def _page(self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None, content: bool) -> Page:
+        way = self._way()
+        if way is not None:
+            return way.page(name, limit=limit, offset=offset, content=content)
+        page = self._rest.page(name, kinds, limit=limit, offset=offset, payload=content, vectors=content)
+        return MadePage(page.points, page.next_offset)
+
+    def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool = True) -> Iterator[Page]:
+        """The points of these ids (as a server keeps them) that exist, in no order."""
+        way = self._way()
+        for part in _parts(ids):
+            if way is not None:
+                yield way.retrieve(name, part, vectors=vectors)
+            else:
+                yield MadePage(self._rest.retrieve(name, part, kinds, vectors=vectors))
+
+    def points(self, name: str, page: Page, kinds: Kinds) -> list[Point]:
+        """The points of a page. Every payload that gRPC may have rounded (integers above 2^63-1) is read again."""
+        points, doubtful = page.points(kinds), list(page.doubtful().values())
+        if doubtful:
+            again = self._rest.retrieve(name, doubtful, kinds, vectors=False)
+            payloads = {point.id: point.payload for point in again}
+            for point in points:
+                point.payload = payloads.get(point.id, point.payload)
+        return points
+
+    def wire_page(self, name: str, *, limit: int, offset: PointId | None) -> WirePage:
         """One page in the server's order, from `offset` on, left as it came. Only where `carries_wire`."""
-        return self._wire_way().wire_page(name, limit=limit, offset=offset)
+        return self._wire_way().page(name, limit=limit, offset=offset)
 
-    def found(self, name: str, ids: Sequence[PointId]) -> "FoundPoints":
-        """The points of these ids that exist, left as they came. Only where `carries_wire`."""
-        return self._wire_way().found(name, ids)
+    def found(self, name: str, ids: Sequence[PointId]) -> WirePage:
+        """The points of these ids that exist, in no order, left as they came. Only where `carries_wire`."""
+        return self._wire_way().retrieve(name, ids)
 
-    def upsert_wire(self, name: str, page: "WirePage", *, wait: bool) -> None:
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def upsert_wire(self, name: str, page: WirePage, *, wait: bool) -> None:
         """Write a page of another server. Only where `carries_wire`."""
-        self._wire_way().upsert_wire(name, page, wait=wait)
+        self._wire_way().upsert_page(name, page, wait=wait)
 
     def upsert_encoded(self, name: str, points: Sequence[bytes], *, wait: bool) -> None:
         """Write points that are bytes already. Only where `carries_wire`."""
-        self._wire_way().upsert_encoded(name, points, wait=wait)
-
-    def _wire_way(self) -> "GrpcPoints":
-        way = self._way()
-        if way is None:
-            raise Unsupported("points cannot pass as they are", why=f"they go over {self._decided}")
-        return way
+        self._wire_way().upsert(name, points, wait=wait)
 
     def upsert(self, name: str, points: Sequence[Point], *, wait: bool, checked: bool) -> None:
         """Write the points, in their order, cut to what a server takes; nothing at all for no points."""
@@ -211,20 +161,20 @@ class Bulk:
             if way is None:
                 self._rest.upsert(name, part, wait=wait)
                 continue
-            from qdrant_admin.database.grpc_writing import carries
-
             # Runs, not two heaps: of two points with one id the last must win.
-            for carried, run in itertools.groupby(part, key=lambda point: carries(point.payload)):
-                (way if carried else self._rest).upsert(name, list(run), wait=wait)
+            for by_rest, run in itertools.groupby(map(_encoded, part), key=lambda made: isinstance(made, Point)):
+                if by_rest:
+                    self._rest.upsert(name, [one for one in run if isinstance(one, Point)], wait=wait)
+                else:
+                    way.upsert(name, [one for one in run if isinstance(one, bytes)], wait=wait)
 
-    def _mend(self, name: str, points: list[Point], doubtful: Sequence[PointId], kinds: Kinds) -> None:
-        """Read every payload again that gRPC may have rounded (integers above 2^63-1)."""
-        if not doubtful:
-            return
-        again = self._rest.retrieve(name, doubtful, kinds, payload=True, vectors=False)
-        payloads = {point.id: point.payload for point in again}
-        for point in points:
-            point.payload = payloads.get(point.id, point.payload)
+    # -- the way --------------------------------------------------------------------------------------------------
+
+    def _wire_way(self) -> "GrpcPoints":
+        way = self._way()
+        if way is None:
+            raise Unsupported("points cannot pass as they are", why=f"they go over {self._decided}")
+        return way
 
     def _way(self) -> "GrpcPoints | None":
         with self._lock:
@@ -241,9 +191,9 @@ class Bulk:
             return (
                 f"REST (the server is {info.version or 'of an unknown version'}, too old for typed vectors over gRPC)"
             )
-        from qdrant_admin.database.grpc_points import open_points
+        from qdrant_admin.database.grpc_points import GrpcPoints
 
-        way = open_points(self._endpoint, self._timeout)
+        way = GrpcPoints(self._endpoint, self._timeout)
         try:
             version, commit, listed = way.identity(_PROBE_SECONDS)
         except AccessDenied:
@@ -257,6 +207,14 @@ class Bulk:
             return f"REST (another server answers at gRPC port {port})"
         self._grpc = way
         return f"gRPC (port {port})"
+
+
+def _encoded(point: Point) -> bytes | Point:
+    """The bytes of a point; itself when its payload has what gRPC cannot carry (beyond 64 bits, nested deeply)."""
+    try:
+        return encoding.point_bytes(point_id(point.id), point.payload, point.vectors)
+    except (encoding.NotEncodable, UnicodeEncodeError):
+        return point
 
 
 def _points_like(page: Page) -> int:

@@ -25,17 +25,28 @@ from zlib import crc32
 
 import numpy as np
 
-from qdrant_admin.database.models import Floats, Point, PointId, Sparse, Vector, VectorKind
-from qdrant_admin.database.packed import number_at, varint
+from qdrant_admin.database.models import Floats, Kinds, Point, PointId, Sparse, Vector, VectorKind
+from qdrant_admin.database.protobuf import (
+    DOUBLE,
+    FALSE,
+    INTEGER,
+    KEY,
+    LIST,
+    NULL,
+    OBJECT,
+    TEXT,
+    TRUE,
+    VALUE,
+    field,
+    number_at,
+    varint,
+)
 
 SCHEME = "P2"
 """Names this form in every digest and report. Digests of different schemes cannot be compared."""
 SUM_MODULUS = 1 << 256
 _SCHEME = SCHEME.encode()
-KEY, VALUE, OBJECT, LIST = b"\x0a", b"\x12", b"\x32", b"\x3a"
-"""Key and value of an entry; the kinds of value that hold others. All have a length."""
-NULL = b"\x08\x00"
-_DOUBLE, _INTEGER, _TEXT, _TRUE, _FALSE, _BEYOND = b"\x11", b"\x18", b"\x22", b"\x28\x01", b"\x28\x00", b"\x7a"
+_BEYOND = b"\x7a"
 _INT64 = 1 << 63
 _FLOAT = np.dtype("<f4")
 _NAN = np.float32(np.nan)
@@ -43,9 +54,6 @@ _SHORT = 0x80
 """Lengths below are one byte."""
 _double = struct.Struct("<d").pack
 _length = struct.Struct("<Q").pack
-Kinds = Mapping[str, VectorKind]
-
-
 VectorPart = tuple[bytes, bytes | memoryview]
 """One vector in its canonical form: name, kind and shape; and its floats."""
 
@@ -129,22 +137,17 @@ def payload_entries(payload: Mapping[str, Any]) -> list[bytes]:
 
 def entry_bytes(key: bytes, value: bytes) -> bytes:
     """One entry."""
-    return with_length(KEY, key) + with_length(VALUE, value)
+    return field(KEY, key) + field(VALUE, value)
 
 
 def object_bytes(entries: Iterable[bytes]) -> bytes:
     """An object, of its entries in any order."""
-    return with_length(OBJECT, b"".join([with_length(KEY, entry) for entry in sorted(entries)]))
+    return field(OBJECT, b"".join([field(KEY, entry) for entry in sorted(entries)]))
 
 
 def list_bytes(values: Iterable[bytes]) -> bytes:
     """A list, of its values."""
-    return with_length(LIST, b"".join([with_length(KEY, value) for value in values]))
-
-
-def with_length(tag: bytes, content: bytes) -> bytes:
-    """A field whose content has a length."""
-    return tag + varint(len(content)) + content
+    return field(LIST, b"".join([field(KEY, value) for value in values]))
 
 
 def field_name(head: bytes) -> str:
@@ -162,14 +165,14 @@ def _value(value: Any) -> bytes:
 
 def _scalar(value: Any) -> bytes:
     if isinstance(value, str):
-        return with_length(_TEXT, value.encode("utf-8", "surrogatepass"))
+        return field(TEXT, value.encode("utf-8", "surrogatepass"))
     if isinstance(value, bool):
-        return _TRUE if value else _FALSE
+        return TRUE if value else FALSE
     if isinstance(value, int):
         within = -_INT64 <= value < _INT64
-        return _INTEGER + varint(value & (2 * _INT64 - 1)) if within else with_length(_BEYOND, b"%d" % value)
+        return INTEGER + varint(value & (2 * _INT64 - 1)) if within else field(_BEYOND, b"%d" % value)
     if isinstance(value, float):
-        return _DOUBLE + _double(value)
+        return DOUBLE + _double(value)
     if value is None:
         return NULL
     raise TypeError(f"{type(value).__name__} is no JSON")

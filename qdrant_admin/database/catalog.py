@@ -14,13 +14,15 @@ from qdrant_admin.core.errors import (
     Unsupported,
 )
 from qdrant_admin.core.text import plain
-from qdrant_admin.database import schema, telemetry, versions
+from qdrant_admin.database import schema, versions
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, ServerInfo, VectorKind
 from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
 from qdrant_admin.database.rest import Rest
 
 Filter = Mapping[str, Any]
 WAIT = {"wait": "true"}
+_READS = ("scroll", "search", "query", "count", "recommend", "discover", "facet", "matrix", "exists", "groups")
+_GRPC_READS = (*_READS, "get", "list", "info", "health", "collectioninfo")
 
 
 class Catalog:
@@ -56,11 +58,12 @@ class Catalog:
     def recovery_mode(self) -> bool:
         """Whether the server runs in recovery mode: collections are listed and cannot be read."""
         # The features are told from the first level of detail on.
-        return telemetry.recovery_mode(self._rest.call("GET", "/telemetry", params={"details_level": 1}))
+        telemetry = self._rest.call("GET", "/telemetry", params={"details_level": 1})
+        return bool(((telemetry.get("app") or {}).get("features") or {}).get("recovery_mode"))
 
     def write_counters(self) -> dict[str, int]:
         """How often each writing endpoint was asked since the server started; `barrier` and `nudge` count as well."""
-        return telemetry.write_counters(self._rest.call("GET", "/telemetry"))
+        return _write_counters(self._rest.call("GET", "/telemetry"))
 
     # -- collections --------------------------------------------------------------------------------------------
 
@@ -229,6 +232,36 @@ class Catalog:
     def _path(self, name: str) -> str:
         check_collection_name(name)
         return f"/collections/{quoted(name)}"
+
+
+def _write_counters(telemetry: Mapping[str, Any]) -> dict[str, int]:
+    """Answered requests that may have changed something, by endpoint: `PUT /collections/{name}/points`.
+
+    An endpoint that nobody knows counts as a write: a false alarm is harmless, a missed write is not.
+    """
+    requests = telemetry.get("requests") or {}
+    counters = {}
+    for name, answers in ((requests.get("rest") or {}).get("responses") or {}).items():
+        if _rest_writes(name):
+            counters[name] = _total(answers)
+    for name, answers in ((requests.get("grpc") or {}).get("responses") or {}).items():
+        if not any(word in name.rpartition("/")[2].lower() for word in _GRPC_READS):
+            counters[f"gRPC {name}"] = _total(answers)
+    return counters
+
+
+def _rest_writes(name: str) -> bool:
+    method, _, path = name.partition(" ")
+    if method == "POST":
+        return not path.endswith("/points") and not any(f"/{word}" in path for word in _READS)
+    return method in {"PUT", "PATCH", "DELETE"}
+
+
+def _total(answers: Mapping[str, Any]) -> int:
+    """Requests counted; over gRPC the server has one entry without a status."""
+    if isinstance(answers.get("count"), int):
+        return int(answers["count"])
+    return sum(entry.get("count") or 0 for entry in answers.values() if isinstance(entry, dict))
 
 
 def _alias_name(entry: Mapping[str, Any]) -> str:

@@ -13,24 +13,35 @@ from typing import Any
 import numpy as np
 
 from qdrant_admin.database.models import Floats, PointId, Sparse, Vector
-from qdrant_admin.database.packed import varint
-from qdrant_admin.database.rest_points import MAX_BATCH_BYTES
+from qdrant_admin.database.protobuf import (
+    DOUBLE,
+    FALSE,
+    FEW,
+    FIRST,
+    FOURTH,
+    INTEGER,
+    LENGTHS,
+    LIST,
+    NULL,
+    OBJECT,
+    SECOND,
+    TEXT,
+    THIRD,
+    TRUE,
+    field,
+    id_bytes,
+    sized,
+    varint,
+)
+from qdrant_admin.database.rest import MAX_BATCH_BYTES
 
 MAX_INTEGER = 2**63 - 1
 MAX_DEPTH = 24
 """Nested lists and objects; protobuf stops at 100 messages, and each level takes up to three."""
 _MIN_INTEGER = -(2**63)
-_FIRST, _SECOND, _THIRD, _FOURTH = b"\x0a", b"\x12", b"\x1a", b"\x22"
-"""The first four fields of a message, each with a length. Of a request: its collection (1) and its points (3). Of a
-point: id (1), an entry of its payload (3), its vectors (4). Of an entry: key (1) and value (2)."""
 _DENSE, _SPARSE, _MULTI = b"\xaa\x06", b"\xb2\x06", b"\xba\x06"
 """Fields 101 to 103 of a vector."""
 _WAIT = b"\x10\x01"
-_NUMBER, _UUID = b"\x08", b"\x12\x24"
-"""The two forms of an id: a number, and 36 bytes of text."""
-_NULL, _TRUE, _FALSE = b"\x08\x00", b"\x28\x01", b"\x28\x00"
-_DOUBLE, _INTEGER, _TEXT, _OBJECT, _LIST = b"\x11", b"\x18", b"\x22", b"\x32", b"\x3a"
-"""Fields of a payload value."""
 _double = struct.Struct("<d").pack
 
 
@@ -40,7 +51,7 @@ class NotEncodable(ValueError):
 
 def requests(collection: str, points: Iterable[bytes], *, wait: bool) -> Iterator[bytes]:
     """`UpsertPoints` requests with these points, in their order, cut to what a server takes well."""
-    head = _field(_FIRST, collection.encode()) + (_WAIT if wait else b"")
+    head = field(FIRST, collection.encode()) + (_WAIT if wait else b"")
     parts, octets = [head], 0
     for point in points:
         if octets and octets + len(point) > MAX_BATCH_BYTES:
@@ -58,8 +69,8 @@ def point_bytes(identity: PointId, payload: Mapping[str, Any], vectors: Mapping[
     Raises:
         NotEncodable, UnicodeEncodeError: see `payload_bytes`.
     """
-    content = _id(identity) + payload_bytes(payload) + _field(_FOURTH, _vectors(vectors))
-    return _field(_THIRD, content)
+    content = _id(identity) + payload_bytes(payload) + field(FOURTH, _vectors(vectors))
+    return field(THIRD, content)
 
 
 def matrix_bytes(
@@ -77,18 +88,18 @@ def matrix_bytes(
         NotEncodable, UnicodeEncodeError: see `payload_bytes`.
     """
     width = 4 * vectors.shape[1]
-    head = _field(_FOURTH, _vectors({name: np.zeros(vectors.shape[1], dtype=np.float32)}))[:-width]
+    head = field(FOURTH, _vectors({name: np.zeros(vectors.shape[1], dtype=np.float32)}))[:-width]
     rows, behind = memoryview(_floats(vectors)), len(head) + width
     made = []
     for start, identity, fields in zip(range(0, len(rows), width), ids, entries_of_all(payloads), strict=True):
         content = _id(identity) + _payload(fields)
-        made.append(b"".join((_THIRD, varint(len(content) + behind), content, head, rows[start : start + width])))
+        made.append(b"".join((THIRD, varint(len(content) + behind), content, head, rows[start : start + width])))
     return made
 
 
 def ids_bytes(ids: Iterable[PointId]) -> bytes:
     """The ids of a `GetPoints` request, as the server keeps them: its second field, as often as there are ids."""
-    return b"".join([_SECOND + _sized(_id_content(one)) for one in ids])
+    return b"".join([field(SECOND, id_bytes(one)) for one in ids])
 
 
 def payload_bytes(payload: Mapping[str, Any]) -> bytes:
@@ -109,7 +120,7 @@ def entries(items: Mapping[str, Any], depth: int = 1) -> list[bytes]:
     """
     if depth > MAX_DEPTH:
         raise NotEncodable("nested too deeply")
-    return [_key(key) + _sized(_value(value, depth)) for key, value in items.items()]
+    return [_key(key) + sized(_value(value, depth)) for key, value in items.items()]
 
 
 def entries_of_all(payloads: Sequence[Mapping[str, Any]]) -> list[list[bytes]]:
@@ -130,16 +141,16 @@ def _column(key: bytes, values: Sequence[Any]) -> list[bytes]:
     kinds = set(map(type, values))
     if kinds == {str}:
         texts = [value.encode() for value in values]
-        if max(map(len, texts)) < _FEW:
+        if max(map(len, texts)) < FEW:
             return [key + _TEXTS[len(text)] + text for text in texts]
     if kinds == {float} and all(map(math.isfinite, values)):
-        head = key + varint(len(_DOUBLE) + 8) + _DOUBLE
+        head = key + varint(len(DOUBLE) + 8) + DOUBLE
         return [head + _double(value) for value in values]
-    return [key + _sized(_value(value, 1)) for value in values]
+    return [key + sized(_value(value, 1)) for value in values]
 
 
 def _payload(fields: Iterable[bytes]) -> bytes:
-    return b"".join([_THIRD + _sized(field) for field in fields])
+    return b"".join([THIRD + sized(field) for field in fields])
 
 
 @lru_cache(maxsize=4096)
@@ -147,7 +158,7 @@ def _key(key: str) -> bytes:
     """The key of an entry, and how its value begins."""
     if not isinstance(key, str):
         raise NotEncodable("a key that is no text")
-    return _field(_FIRST, key.encode()) + _SECOND
+    return field(FIRST, key.encode()) + SECOND
 
 
 def _value(value: Any, depth: int) -> bytes:
@@ -160,77 +171,58 @@ def _value(value: Any, depth: int) -> bytes:
 def _integer(value: int, _depth: int) -> bytes:
     if not _MIN_INTEGER <= value <= MAX_INTEGER:
         raise NotEncodable("an integer beyond 64 bits")
-    return _INTEGER + varint(value & 0xFFFF_FFFF_FFFF_FFFF)
+    return INTEGER + varint(value & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def _float(value: float, _depth: int) -> bytes:
     if not math.isfinite(value):
         raise NotEncodable("a number that is not finite")
-    return _DOUBLE + _double(value)
+    return DOUBLE + _double(value)
 
 
 def _list(value: list[Any], depth: int) -> bytes:
     if depth >= MAX_DEPTH:
         raise NotEncodable("nested too deeply")
-    return _field(_LIST, b"".join([_field(_FIRST, _value(item, depth + 1)) for item in value]))
+    return field(LIST, b"".join([field(FIRST, _value(item, depth + 1)) for item in value]))
 
 
 _FORMS: dict[type, Callable[[Any, int], bytes]] = {
-    str: lambda value, _: _field(_TEXT, value.encode()),
-    bool: lambda value, _: _TRUE if value else _FALSE,
+    str: lambda value, _: field(TEXT, value.encode()),
+    bool: lambda value, _: TRUE if value else FALSE,
     int: _integer,
     float: _float,
-    type(None): lambda _value, _depth: _NULL,
-    dict: lambda value, depth: _field(_OBJECT, b"".join([_field(_FIRST, one) for one in entries(value, depth + 1)])),
+    type(None): lambda _value, _depth: NULL,
+    dict: lambda value, depth: field(OBJECT, b"".join([field(FIRST, one) for one in entries(value, depth + 1)])),
     list: _list,
 }
 """How a value of each type is written; a truth value is an integer as well, so it stands before it."""
 
 
 def _id(identity: PointId) -> bytes:
-    return _field(_FIRST, _id_content(identity))
-
-
-def _id_content(identity: PointId) -> bytes:
-    return _NUMBER + varint(identity) if isinstance(identity, int) else _UUID + identity.encode()
+    return field(FIRST, id_bytes(identity))
 
 
 def _vectors(vectors: Mapping[str, Vector]) -> bytes:
     only = vectors.get("") if len(vectors) == 1 else None
     if only is not None and not isinstance(only, Sparse):
-        return _field(_FIRST, _vector(only))
-    named = (
-        _field(_FIRST, _field(_FIRST, name.encode()) + _field(_SECOND, _vector(one))) for name, one in vectors.items()
-    )
-    return _field(_SECOND, b"".join(named))
+        return field(FIRST, _vector(only))
+    named = (field(FIRST, field(FIRST, name.encode()) + field(SECOND, _vector(one))) for name, one in vectors.items())
+    return field(SECOND, b"".join(named))
 
 
 def _vector(vector: Vector) -> bytes:
     if isinstance(vector, Sparse):
         order = np.argsort(vector.indices, kind="stable")
         indices = b"".join(map(varint, vector.indices[order].tolist()))
-        return _field(_SPARSE, _field(_FIRST, _floats(vector.values[order])) + _field(_SECOND, indices))
+        return field(_SPARSE, field(FIRST, _floats(vector.values[order])) + field(SECOND, indices))
     if vector.ndim == 2:
-        return _field(_MULTI, b"".join(_field(_FIRST, _field(_FIRST, _floats(row))) for row in vector))
-    return _field(_DENSE, _field(_FIRST, _floats(vector)))
+        return field(_MULTI, b"".join(field(FIRST, field(FIRST, _floats(row))) for row in vector))
+    return field(_DENSE, field(FIRST, _floats(vector)))
 
 
 def _floats(vector: Any) -> bytes:
     return bytes(np.ascontiguousarray(vector, dtype="<f4").tobytes())
 
 
-def _field(tag: bytes, content: bytes) -> bytes:
-    """A field whose content has a length."""
-    return tag + _sized(content)
-
-
-def _sized(content: bytes) -> bytes:
-    length = len(content)
-    return (_LENGTHS[length] if length < _FEW else varint(length)) + content
-
-
-_FEW = 1 << 12
-_LENGTHS = [varint(number) for number in range(_FEW)]
-"""Most lengths there are."""
-_TEXTS = [varint(len(_TEXT + length) + number) + _TEXT + length for number, length in enumerate(_LENGTHS)]
+_TEXTS = [varint(len(TEXT + length) + number) + TEXT + length for number, length in enumerate(LENGTHS)]
 """What stands between a key and a text of so many bytes."""

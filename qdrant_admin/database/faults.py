@@ -1,11 +1,9 @@
-"""Foreign faults become the project's own errors here: REST answers, httpx, gRPC and qdrant-client.
+"""Foreign faults become the project's own errors here: REST answers, httpx and gRPC.
 
 The same fault comes out as the same class, whichever way the request went.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -152,41 +150,6 @@ def from_grpc(error: Any, where: str) -> AdminError:
     if name == "DEADLINE_EXCEEDED":
         details = "it did not answer in time"
     return make(kind, details or name, where)
-
-
-def from_client(error: Exception, where: str) -> AdminError:
-    """The error for an exception of qdrant-client."""
-    from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-    from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
-
-    if isinstance(error, UnexpectedResponse):
-        text = error.content.decode(errors="replace")
-        return from_answer(error.status_code or 500, text, json_error=text, where=where)
-    if isinstance(error, ResourceExhaustedResponse):
-        return make(RequestRejected, str(error), where)
-    if isinstance(error, ResponseHandlingException):
-        source = error.source
-        if isinstance(source, httpx.HTTPError):
-            return from_httpx(source, where)
-        return make(NotQdrant, str(source), where)
-    return make(ServerTrouble, str(error), where)
-
-
-@contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Whatever gRPC, httpx or qdrant-client raises within comes out as one of the project's errors."""
-    import grpc
-    from qdrant_client.common.client_exceptions import QdrantException
-    from qdrant_client.http.exceptions import ApiException
-
-    try:
-        yield
-    except grpc.RpcError as error:
-        raise from_grpc(error, where) from error
-    except HTTPX_FAULTS as error:
-        raise from_httpx(error, where) from error
-    except (QdrantException, ApiException) as error:
-        raise from_client(error, where) from error
 
 
 def make(kind: type[AdminError], detail: str, where: str) -> AdminError:

@@ -7,27 +7,44 @@ does not depend on order, segments or transport. Memory stays flat: points pass 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point, id_key, id_of_key
 from qdrant_admin.database.digest_store import Ledger, Record, same, what_changed
 from qdrant_admin.database.models import CollectionInfo, PointId, VectorKind
-from qdrant_admin.database.pages import Page
-from qdrant_admin.database.sampling import Sample
 from qdrant_admin.database.search_probes import Probe, ProbeFinder
 from qdrant_admin.database.searches import Answer, Search, ask, search_words, searches_of
+from qdrant_admin.database.wire import Page
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
+_ALL_DIGESTS = 1 << 64
 What = Literal["missing", "extra", "changed"]
 SHOWN = 100
 """Points of each kind of difference that are named one by one."""
 NOT_A_SETTING = ("points",)
 """What the server says of a payload index that is a count and not a setting; it lags behind while optimizing."""
+
+
+class Sample(NamedTuple):
+    """A share of all points, chosen by their ids alone: two readings of a collection take the same ones."""
+
+    below: int
+    """A point is taken when the digest of its id, as a number of 64 bits, is below."""
+
+    @classmethod
+    def of(cls, wanted: int, points: int) -> "Sample":
+        """About so many of so many points."""
+        return cls(_ALL_DIGESTS if wanted >= points else _ALL_DIGESTS * wanted // points)
+
+    def takes(self, point_id: PointId) -> bool:
+        """Whether this point's content is looked at."""
+        return int.from_bytes(blake2b(b"sample" + id_key(point_id), digest_size=8).digest(), "little") < self.below
 
 
 @dataclass

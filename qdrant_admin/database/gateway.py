@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import (
@@ -18,6 +18,7 @@ from qdrant_admin.database.ids import point_id
 from qdrant_admin.database.models import (
     Floats,
     Hit,
+    Kinds,
     Point,
     PointId,
     PointPage,
@@ -25,13 +26,9 @@ from qdrant_admin.database.models import (
     Vector,
 )
 from qdrant_admin.database.names import check_collection_name
-from qdrant_admin.database.pages import Page
-from qdrant_admin.database.rest_points import Kinds, RestPoints, point_from_json, vector_to_json
+from qdrant_admin.database.rest_points import RestPoints, point_from_json, vector_to_json
 from qdrant_admin.database.snapshots import Snapshots
-
-if TYPE_CHECKING:
-    from qdrant_admin.database.found_points import FoundPoints
-    from qdrant_admin.database.wire import WirePage
+from qdrant_admin.database.wire import Page, WirePage
 
 _IDS_A_PAGE = 10_000
 
@@ -95,7 +92,10 @@ class Database(Catalog):
         wanted = [point_id(one) for one in ids]
         if not wanted:
             return []
-        return self._bulk.retrieve(name, wanted, kinds or self._kinds(name), vectors=with_vectors)
+        kinds = kinds or self._kinds(name)
+        pages = self._bulk.retrieve(name, wanted, kinds, vectors=with_vectors)
+        found = {point.id: point for page in pages for point in self._bulk.points(name, page, kinds)}
+        return [found[one] for one in dict.fromkeys(wanted) if one in found]
 
     def point(self, name: str, id: PointId) -> Point:  # noqa: A002 - Qdrant's own word
         """One point whole.
@@ -121,7 +121,9 @@ class Database(Catalog):
         kinds = self._kinds(name)
         behind = None if after is None else point_id(after)
         for page in self._bulk.pages(name, kinds, limit=page_size, offset=behind):
-            points = [point for point in page if point.id != behind] if behind is not None else page
+            points = self._bulk.points(name, page, kinds)
+            if behind is not None:
+                points = [point for point in points if point.id != behind]
             behind = None
             if points:
                 yield points
@@ -134,17 +136,18 @@ class Database(Catalog):
             kinds: of its vectors by name.
         """
         check_collection_name(name)
-        return self._bulk.pages_to_hash(name, kinds)
+        return self._bulk.pages_of_one_size(name, kinds)
 
     def points_to_hash(self, name: str, ids: Sequence[PointId], kinds: Kinds) -> Iterator[Page]:
         """The points of these ids that exist, in no order, for who wants their hashes."""
         check_collection_name(name)
-        return self._bulk.points_to_hash(name, ids, kinds)
+        return self._bulk.retrieve(name, ids, kinds)
 
     def scan_ids(self, name: str) -> Iterator[list[PointId]]:
         """Every id, a page at a time, in the server's order; never an empty page."""
         check_collection_name(name)
-        return (page.ids for page in self._bulk.id_pages(name, limit=_IDS_A_PAGE) if page.ids)
+        pages = self._bulk.pages(name, {}, limit=_IDS_A_PAGE, content=False)
+        return (page.ids() for page in pages if len(page))
 
     def upsert(self, name: str, points: Sequence[Point], *, wait: bool = True, checked: bool = False) -> None:
         """Write points, in their order, in requests cut to size. Not atomic: after an error, read back what is there.
@@ -169,7 +172,7 @@ class Database(Catalog):
 
     def wire_pages(
         self, name: str, *, page_size: int, after: PointId | None = None, until: PointId | None = None
-    ) -> Iterator["WirePage"]:
+    ) -> Iterator[WirePage]:
         """Every point of a span, a page at a time, in the server's order, left as it came; never an empty page.
 
         Args:
@@ -199,12 +202,12 @@ class Database(Catalog):
                 return
             offset, behind = following, None
 
-    def found(self, name: str, ids: Sequence[PointId]) -> "FoundPoints":
+    def found(self, name: str, ids: Sequence[PointId]) -> WirePage:
         """The points of these ids (as a server keeps them) that exist, left as they came; only where `carries_wire`."""
         check_collection_name(name)
         return self._bulk.found(name, ids)
 
-    def upsert_wire(self, name: str, page: "WirePage", *, wait: bool = True) -> None:
+    def upsert_wire(self, name: str, page: WirePage, *, wait: bool = True) -> None:
         """Write a page of another server as it came. Nothing in it is looked at; see `WirePage.look`."""
         check_collection_name(name)
         self._bulk.upsert_wire(name, page, wait=wait)

@@ -1,6 +1,6 @@
 """The values of the gateway. No type of qdrant-client crosses it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +15,8 @@ PointId = int | str
 """Unsigned 64-bit integer, or a UUID in its lower-case form with hyphens."""
 Floats = npt.NDArray[np.float32]
 VectorKind = Literal["dense", "sparse", "multi"]
+Kinds = Mapping[str, VectorKind]
+"""Kind of each vector of a collection by its name: over gRPC a multivector of one row looks like a dense one."""
 Distance = Literal["Cosine", "Dot", "Euclid", "Manhattan"]
 CollectionStatus = Literal["green", "yellow", "grey", "red"]
 
@@ -101,23 +103,6 @@ class PointPage:
 
     points: list[Point]
     next_offset: PointId | None
-
-
-@dataclass(frozen=True, slots=True)
-class UnreadPage:
-    """A page that has arrived, and of which no point was made yet: the next one can be asked for first."""
-
-    next_offset: PointId | None
-    read: Callable[[], tuple[list[Point], Sequence[PointId]]]
-    """The points, and the ids of those whose payload may have been rounded on the way."""
-
-
-@dataclass(frozen=True, slots=True)
-class IdPage:
-    """Some ids of a collection, in the server's order, and where the next page begins."""
-
-    next_offset: PointId | None
-    ids: list[PointId]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from qdrant_admin.database import faults
 
 PIECE_BYTES = 1024 * 1024
 """Of a file on its way."""
+MAX_BATCH_BYTES = 16 * 1024 * 1024
+"""Half of what a server takes in one REST request by default (32 MB)."""
 
 
 class Rest:

@@ -10,13 +10,10 @@ import numpy as np
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.ids import point_id
-from qdrant_admin.database.models import Floats, Point, PointId, PointPage, Sparse, UnreadPage, Vector, VectorKind
+from qdrant_admin.database.models import Floats, Kinds, Point, PointId, PointPage, Sparse, Vector, VectorKind
 from qdrant_admin.database.names import quoted
-from qdrant_admin.database.rest import Rest, encode
+from qdrant_admin.database.rest import MAX_BATCH_BYTES, Rest, encode
 
-Kinds = Mapping[str, VectorKind]
-MAX_BATCH_BYTES = 16 * 1024 * 1024
-"""Half of what a server takes in one REST request by default (32 MB)."""
 _BEYOND_JSON = (-(2**63), 2**64)
 
 
@@ -144,33 +141,18 @@ class RestPoints:
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - Qdrant's own word
     ) -> PointPage:
         """One page in the server's order, from `offset` on."""
-        page = self.unread(name, kinds, limit=limit, offset=offset, payload=payload, vectors=vectors, filter=filter)
-        return PointPage(page.read()[0], page.next_offset)
-
-    def unread(
-        self,
-        name: str,
-        kinds: Kinds,
-        *,
-        limit: int,
-        offset: PointId | None,
-        payload: bool,
-        vectors: bool,
-        filter: Mapping[str, Any] | None = None,  # noqa: A002 - Qdrant's own word
-    ) -> UnreadPage:
-        """The same page before its points are made."""
         body: dict[str, Any] = {"limit": limit, "with_payload": payload, "with_vector": vectors}
         if offset is not None:
             body["offset"] = point_id(offset)
         if filter:
             body["filter"] = dict(filter)
         result = self._rest.call("POST", f"/collections/{quoted(name)}/points/scroll", body, timeout=self._timeout)
-        following = result.get("next_page_offset")
-        return UnreadPage(following, lambda: ([point_from_json(raw, kinds) for raw in result["points"]], ()))
+        points = [point_from_json(raw, kinds) for raw in result["points"]]
+        return PointPage(points, result.get("next_page_offset"))
 
-    def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, payload: bool, vectors: bool) -> list[Point]:
+    def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool) -> list[Point]:
         """The points of these ids that exist, in no order."""
-        body = {"ids": list(ids), "with_payload": payload, "with_vector": vectors}
+        body = {"ids": list(ids), "with_payload": True, "with_vector": vectors}
         result = self._rest.call("POST", f"/collections/{quoted(name)}/points", body, timeout=self._timeout)
         return [point_from_json(raw, kinds) for raw in result]
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qdrant_admin.database.pages import Page
-from qdrant_admin.database.wire_payload import value_of
+from qdrant_admin.database.wire import Page
+from qdrant_admin.database.wire_fields import payload_of
 
 VALUES = 5
 """Different values asked for on each indexed field."""
@@ -54,7 +54,7 @@ class ProbeFinder:
                 if hash(entry) in met:
                     continue
                 met.add(hash(entry))
-                for value in values_at({key: value_of(entry)}, name):
+                for value in values_at(payload_of([entry]), name):
                     probe = _probe(name, _kind(index), value)
                     if probe is not None and len(found) < VALUES:
                         found.setdefault(probe.words, probe)

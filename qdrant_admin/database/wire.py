@@ -1,21 +1,108 @@
-"""Points on their way from one server to another, as the bytes that they are on the wire.
+"""Pages of points: as the bytes that they are on the wire, or made already where there are no such bytes.
 
-A point that is found and a point that is sent differ in the numbers of two fields only. So points are taken apart no
-further than that: ids, entries of the payload and components of vectors stay bytes, and nothing of them is turned into
-Python and back. Vectors are looked at all the same, as one array a page.
+A point that is found and a point that is sent differ in the numbers of two fields only. So points on their way from one
+server to another are taken apart no further than that, and hashes are taken of the bytes that came. Whichever page it
+is, the same points have the same hashes.
 """
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from itertools import chain, repeat
+from typing import Literal, Protocol, Self
 
-import numpy as np
+from qdrant_admin.database.canonical import (
+    PointHash,
+    VectorPart,
+    hash_parts,
+    hash_point,
+    id_key,
+    payload_entries,
+)
+from qdrant_admin.database.models import Floats, Kinds, Point, PointId, VectorSpec
+from qdrant_admin.database.protobuf import KEY, field, id_of, messages
+from qdrant_admin.database.wire_fields import (
+    canonical_entries,
+    dense_rows,
+    may_be_rounded,
+    needs_order,
+    payload_of,
+    vector_columns,
+    vectors_of,
+)
 
-from qdrant_admin.database.models import PointId, VectorSpec
-from qdrant_admin.database.packed import packed_floats
-from qdrant_admin.database.wire_messages import id_of, messages
-from qdrant_admin.database.wire_payload import may_be_rounded
+_AT_ONCE = 128
+"""Points whose vectors are one array: they should stay near the processor."""
+
+
+class Page(Protocol):
+    """Some points, and where the next page begins."""
+
+    @property
+    def next_offset(self) -> PointId | None:
+        """Id of the first point of the next page; None behind the last."""
+        ...
+
+    @property
+    def octets(self) -> int:
+        """Bytes that it took on the way; 0 where that is not known."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def ids(self) -> list[PointId]:
+        """Of its points, in their order."""
+        ...
+
+    def points(self, kinds: Kinds) -> list[Point]:
+        """Its points, made. Read the payloads of the `doubtful` ones again."""
+        ...
+
+    def doubtful(self) -> dict[int, PointId]:
+        """Places and ids of the points whose payload may have been rounded on the way."""
+        ...
+
+    def hashes(self, kinds: Kinds) -> Iterator[PointHash]:
+        """Of its points, in their order."""
+        ...
+
+    def entries(self, key: str) -> list[bytes]:
+        """What its points have in this field of their payload, as entries in canonical order."""
+        ...
+
+
+class MadePage:
+    """Points that are made already."""
+
+    octets = 0
+
+    def __init__(self, points: Sequence[Point], next_offset: PointId | None = None) -> None:
+        self.next_offset = next_offset
+        self._points = list(points)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def ids(self) -> list[PointId]:
+        """Of its points, in their order."""
+        return [point.id for point in self._points]
+
+    def points(self, kinds: Kinds) -> list[Point]:  # noqa: ARG002 # they were made with them
+        """Its points."""
+        return self._points
+
+    def doubtful(self) -> dict[int, PointId]:
+        """None: whoever made the points has looked."""
+        return {}
+
+    def hashes(self, kinds: Kinds) -> Iterator[PointHash]:
+        """Of its points, in their order."""
+        return (hash_point(point, kinds) for point in self._points)
+
+    def entries(self, key: str) -> list[bytes]:
+        """What its points have in this field of their payload."""
+        having = (point.payload for point in self._points if key in point.payload)
+        return [entry for payload in having for entry in payload_entries({key: payload[key]})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +117,25 @@ class Look:
 
 
 class WirePage:
-    """Some points of one collection, in the server's order, and where the next page begins.
+    """Points of one collection as they came.
 
     Args:
-        answer: a `ScrollResponse` as it came.
+        answer: a `ScrollResponse`, whose points stand in the server's order, or a `GetResponse`, which has no order.
+        form: which of the two it is, as a message of `protobuf.SCHEMA`.
     """
 
-    def __init__(self, answer: bytes) -> None:
-        page = messages()["Page"].FromString(answer)
+    def __init__(self, answer: bytes, form: Literal["Page", "Points"] = "Page") -> None:
+        page = messages()[form].FromString(answer)
         self._points = page.points
-        self._ids: list[PointId] | None = None
         self.octets = len(answer)
-        self.next_offset: PointId | None = id_of(page.next) if page.next else None
+        self.next_offset: PointId | None = id_of(page.next) if form == "Page" and page.next else None
 
     def __len__(self) -> int:
         return len(self._points)
 
     def ids(self) -> list[PointId]:
         """Of its points, in their order."""
-        if self._ids is None:
-            self._ids = [id_of(point.id) for point in self._points]
-        return self._ids
+        return [id_of(point.id) for point in self._points]
 
     def first(self) -> PointId:
         """The id of the first point."""
@@ -61,87 +146,149 @@ class WirePage:
         return id_of(self._points[-1].id)
 
     def drop(self, *, first: int = 0, last: int = 0) -> None:
-        """Leave out so many points at its beginning and at its end."""
+        """Leave out so many points at its beginning and at its end; before anything else is asked of it."""
         del self._points[len(self._points) - last :]
         del self._points[:first]
-        self._ids = None
+
+    @cached_property
+    def _payloads(self) -> list[list[bytes]]:
+        """Their entries, canonical but for what is nested in them."""
+        return [sorted(point.payload) for point in self._points]
+
+    @cached_property
+    def _together(self) -> bytes:
+        return b"".join(chain.from_iterable(self._payloads))
+
+    @property
+    def _vectors(self) -> list[bytes]:
+        return [point.vectors for point in self._points]
+
+    def points(self, kinds: Kinds) -> list[Point]:
+        """Its points, made."""
+        vectors = vectors_of(self._vectors, kinds)
+        return [
+            Point(id_of(raw.id), payload_of(raw.payload), own) for raw, own in zip(self._points, vectors, strict=True)
+        ]
+
+    def doubtful(self) -> dict[int, PointId]:
+        """Places and ids of the points whose payload may have been rounded on the way."""
+        if not may_be_rounded(self._together):
+            return {}
+        places = [place for place, entries in enumerate(self._payloads) if may_be_rounded(b"".join(entries))]
+        return {place: id_of(self._points[place].id) for place in places}
+
+    # -- hashing --------------------------------------------------------------------------------------------------
+
+    def hashes(self, kinds: Kinds) -> Iterator[PointHash]:
+        """Of its points, in their order."""
+        for start in range(0, len(self._points), _AT_ONCE):
+            yield from self._hashes(slice(start, start + _AT_ONCE), kinds)
+
+    def _hashes(self, part: slice, kinds: Kinds) -> Iterator[PointHash]:
+        points, anyway = self._points[part], needs_order(self._together)
+        # An empty key is left out on the wire, and its entry comes last then.
+        payloads = [
+            canonical_entries(entries) if anyway or (entries and not entries[-1].startswith(KEY)) else entries
+            for entries in self._payloads[part]
+        ]
+        columns = vector_columns([point.vectors for point in points], kinds)
+        names = tuple([column.name for column in columns])
+        odd = frozenset(place for column in columns for place in column.odd)
+        vectors = zip(*(column.parts for column in columns), strict=True) if columns else repeat(())
+        keys = [id_key(id_of(point.id)) for point in points]
+        fields: tuple[bytes, ...] = ()
+        for place, (key, entries, parts) in enumerate(zip(keys, payloads, vectors, strict=False)):
+            held, present = (names, parts) if None not in parts else _present(names, parts)
+            hashed = hash_parts(key, entries, held, present, like=fields, non_finite=place in odd)
+            fields = hashed.fields
+            yield hashed
+
+    def entries(self, key: str) -> list[bytes]:
+        """What its points have in this field of their payload."""
+        head = field(KEY, key.encode("utf-8", "surrogatepass"))
+        return [entry for entries in self._payloads for entry in entries if entry.startswith(head)]
+
+    # -- copying --------------------------------------------------------------------------------------------------
 
     def request(self, collection: str, *, wait: bool) -> bytes:
         """An `UpsertPoints` that stores these points."""
         made = messages()["Upsert"](collection=collection, wait=wait)
         add = made.points.add
         for point in self._points:
-            sent = add(id=point.id, payload=point.payload, vectors=point.vectors)
-            if not point.HasField("vectors"):
+            sent = add(id=point.id, payload=point.payload)
+            if point.vectors:
+                sent.vectors.MergeFromString(point.vectors)
+            else:
                 sent.vectors.vectors.SetInParent()
         return bytes(made.SerializeToString())
 
-    def unlike(self, other: "WirePage", places: Iterable[tuple[int, int]]) -> list[int]:
+    def look(self, slots: Mapping[str, VectorSpec]) -> Look:
+        """What can be told of these points for a target with these slots."""
+        columns = vector_columns(self._vectors, {name: slot.kind for name, slot in slots.items()})
+        if any(column.odd or column.name not in slots for column in columns) or may_be_rounded(self._together):
+            return Look(doubtful=True)
+        cosine = (column for column in columns if slots[column.name].distance == "Cosine")
+        return Look(zero_vectors=sum(part is not None and _zero(part[1]) for column in cosine for part in column.parts))
+
+    def unlike(self, other: Self, places: Iterable[tuple[int, int]]) -> list[int]:
         """Its own ones of those places at which it and another page do not hold the same, byte for byte.
 
         Only the order of the fields of a payload and of named vectors does not matter: it differs from read to read.
         """
-        theirs = other._points  # noqa: SLF001 # of its own class
-        return [place for place, there in places if not _same(self._points[place], theirs[there])]
+        return [own for own, theirs in places if not self._same(own, other, theirs)]
 
-    def look(self, slots: Mapping[str, VectorSpec]) -> Look:
-        """What can be told of these points for a target with these slots."""
-        floats: dict[str, list[bytes]] = {}
-        for point in self._points:
-            for name, vector in _named(point.vectors):
-                floats.setdefault(name, []).append(_components(vector))
-        if not all(name in slots and _finite(parts) for name, parts in floats.items()):
-            return Look(doubtful=True)
-        if any(may_be_rounded(b"".join(point.payload)) for point in self._points):
-            return Look(doubtful=True)
-        cosine = (parts for name, parts in floats.items() if slots[name].distance == "Cosine")
-        return Look(zero_vectors=sum(_zeros(parts) for parts in cosine))
+    def _same(self, own: int, other: Self, theirs: int) -> bool:
+        if (
+            self._points[own].vectors == other._points[theirs].vectors
+            and self._payloads[own] == other._payloads[theirs]
+        ):
+            return True
+        return self._content(own) == other._content(theirs)
 
+    def _content(self, place: int) -> tuple[list[bytes], list[bytes]]:
+        """Payload and vectors of a point, the same whatever order they came in and however the floats were packed."""
+        payload, found = self._payloads[place], messages()["Vectors"].FromString(self._points[place].vectors)
+        if needs_order(b"".join(payload)) or (payload and not payload[-1].startswith(KEY)):
+            payload = canonical_entries(payload)
+        # As bytes: the messages themselves take 0.0 and -0.0 for the same.
+        named = sorted(one.SerializeToString() for one in found.vectors.vectors)
+        return payload, named or [found.vector.SerializeToString()]
 
-def _same(one: Any, two: Any) -> bool:
-    # Not the messages themselves: they would take 0.0 and -0.0 for the same.
-    if one.vectors.SerializeToString() == two.vectors.SerializeToString() and sorted(one.payload) == sorted(
-        two.payload
-    ):
-        return True
-    return _canonical(one) == _canonical(two)
+    # -- comparing with points by id --------------------------------------------------------------------------------
 
+    @cached_property
+    def places(self) -> dict[PointId, int]:
+        """Where the point of an id is."""
+        return {id_of(point.id): place for place, point in enumerate(self._points)}
 
-def _canonical(point: Any) -> bytes:
-    """The same bytes for the same point, in whatever order its fields and vectors came, at any depth."""
-    from qdrant_client import grpc
+    def holding(self, payloads: Sequence[Sequence[bytes]], places: Sequence[int | None]) -> list[bool]:
+        """Which payloads are surely those of the points at their places.
 
-    whole = grpc.RetrievedPoint.FromString(point.SerializeToString())
-    return bytes(whole.SerializeToString(deterministic=True))
+        Args:
+            payloads: of some points, as `encoding.entries` makes them.
+            places: of the same points, out of `places`; None for one that was not found.
+        """
+        doubt = may_be_rounded(b"".join(chain.from_iterable(payloads)))  # of all at once: nearly always none
+        return [
+            place is not None
+            and self._payloads[place] == sorted(entries)
+            and not (doubt and may_be_rounded(b"".join(entries)))
+            for place, entries in zip(places, payloads, strict=True)
+        ]
 
-
-def _named(vectors: Any) -> Iterable[tuple[str, Any]]:
-    if vectors.HasField("vector"):
-        return (("", vectors.vector),)
-    return [(one.name, one.vector) for one in vectors.vectors.vectors]
-
-
-def _components(vector: Any) -> bytes:
-    """The floats of a vector, in whichever of its forms it came."""
-    if vector.HasField("multi"):
-        return b"".join(_floats(row) for row in vector.multi.vectors)
-    if vector.HasField("sparse"):
-        return _floats(vector.sparse)
-    return _floats(vector.dense if vector.HasField("dense") else vector)
+    def vectors(self, name: str) -> Floats | None:
+        """The vectors of all of them, a row each; None unless each has this dense one and no other, all of a size."""
+        return dense_rows(self._vectors, name)
 
 
-def _floats(message: Any) -> bytes:
-    packed: bytes = message.SerializeToString()
-    start, octets = packed_floats(packed)
-    return packed[start : start + octets]
+def _present(
+    names: tuple[str, ...], parts: Sequence[VectorPart | None]
+) -> tuple[tuple[str, ...], tuple[VectorPart, ...]]:
+    """What a point has, without what it has not."""
+    there = [(name, part) for name, part in zip(names, parts, strict=True) if part is not None]
+    return tuple([name for name, _ in there]), tuple([part for _, part in there])
 
 
-def _finite(vectors: list[bytes]) -> bool:
-    # A sum of squares is finite only when everything in it is; should it overflow, the closer look finds nothing.
-    array = np.frombuffer(b"".join(vectors), dtype="<f4")
-    return math.isfinite(np.vdot(array, array))
-
-
-def _zeros(vectors: list[bytes]) -> int:
-    """How many are all zero. Looks at the first components, and further only where those are."""
-    return sum(not vector[:8].strip(b"\0") and not vector.strip(b"\0") for vector in vectors)
+def _zero(floats: bytes | memoryview) -> bool:
+    """Whether all are zero. Looks at the first components, and further only where those are."""
+    return not bytes(floats[:8]).strip(b"\0") and not bytes(floats).strip(b"\0")

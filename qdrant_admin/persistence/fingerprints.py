@@ -9,9 +9,8 @@ from qdrant_admin.core.errors import AccessDenied, AdminError, Cancelled, NotFou
 from qdrant_admin.core.events import Event, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.progress import Pace
-from qdrant_admin.database.fingerprint import Fingerprint, Reading
+from qdrant_admin.database.fingerprint import Fingerprint, Reading, Sample
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.database.sampling import Sample
 from qdrant_admin.state import canaries
 
 Counters = Mapping[str, int]

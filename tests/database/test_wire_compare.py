@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from qdrant_client import grpc
 
+from qdrant_admin.database.encoding import point_bytes
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.database.grpc_points import open_points
-from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
+from qdrant_admin.database.grpc_points import GrpcPoints
+from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.database.wire import WirePage
 from tests.support.real import Server
 
@@ -79,11 +80,11 @@ def test_floats_that_a_server_sends_one_by_one_are_seen(last: float, doubtful: b
 @pytest.mark.server
 def test_a_vector_that_is_not_finite_is_seen_in_what_a_real_server_sends(server: Server) -> None:
     slot = VectorSpec(size=3, distance="Dot")
-    raw = open_points(server.endpoint, 10)
+    raw = GrpcPoints(server.endpoint, 10)
     with Database(server.endpoint) as database:
         database.create_collection("p", CollectionSpec(vectors=(slot,)))
         for floats, doubtful in (([1, 2, 3], False), ([1, np.nan, 3], True)):
-            raw.upsert("p", [Point(1, {}, {"": np.array(floats, dtype=np.float32)})], wait=True)
+            raw.upsert("p", [point_bytes(1, {}, {"": np.array(floats, dtype=np.float32)})], wait=True)
             (found,) = database.wire_pages("p", page_size=10)
             assert found.look({"": slot}).doubtful is doubtful
     raw.close()

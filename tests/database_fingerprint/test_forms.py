@@ -12,7 +12,7 @@ from qdrant_client import grpc
 
 from qdrant_admin.database.canonical import PointHash
 from qdrant_admin.database.models import Point, PointId, Sparse, Vector, VectorKind
-from qdrant_admin.database.pages import MadePage, WirePoints
+from qdrant_admin.database.wire import MadePage, WirePage
 
 KINDS: dict[str, VectorKind] = {"": "dense", "named": "dense", "sparse": "sparse", "multi": "multi"}
 
@@ -75,7 +75,7 @@ def sent(point: Point, order: random.Random, *, old: bool) -> Any:
 def over_the_wire(points: list[Point], *, old: bool = False, seed: int = 0) -> list[PointHash]:
     order = random.Random(seed)  # noqa: S311
     answer = grpc.ScrollResponse(result=[sent(point, order, old=old) for point in points])
-    return list(WirePoints(answer.SerializeToString()).hashes(KINDS))
+    return list(WirePage(answer.SerializeToString()).hashes(KINDS))
 
 
 def made(points: list[Point]) -> list[PointHash]:
@@ -141,11 +141,11 @@ def test_what_nests_deeper_than_protobuf_reads_is_read() -> None:
         raw = _sized(0x3A, _sized(0x0A, raw))
         raw = _sized(0x32, _sized(0x0A, _sized(0x0A, b"a") + _sized(0x12, raw)))
     point = _sized(0x0A, b"\x08\x07") + _sized(0x12, _sized(0x0A, b"deep") + _sized(0x12, raw))
-    assert list(WirePoints(_sized(0x12, point)).hashes(KINDS)) == made([Point(7, {"deep": deep})])
+    assert list(WirePage(_sized(0x12, point)).hashes(KINDS)) == made([Point(7, {"deep": deep})])
 
 
 def _sized(tag: int, content: bytes) -> bytes:
-    from qdrant_admin.database.packed import varint
+    from qdrant_admin.database.protobuf import varint
 
     return bytes((tag,)) + varint(len(content)) + content
 
@@ -154,4 +154,4 @@ def test_a_number_that_may_have_been_a_larger_integer_is_doubted() -> None:
     points = [Point(1, {"a": 2.0**62, "b": -(2.0**70)}), Point(2, {"a": [{"b": 2.0**63}]}), Point(3, {"a": "x"})]
     order = random.Random(0)  # noqa: S311
     answer = grpc.ScrollResponse(result=[sent(point, order, old=False) for point in points]).SerializeToString()
-    assert WirePoints(answer).doubtful() == {1: 2}
+    assert WirePage(answer).doubtful() == {1: 2}

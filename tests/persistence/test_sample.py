@@ -3,8 +3,8 @@
 import pytest
 
 from qdrant_admin.core.serialization import to_json
+from qdrant_admin.database.fingerprint import Sample
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.database.sampling import Sample
 from qdrant_admin.persistence import words
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.workspace import Workspace

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qdrant_client import grpc as wire
 
-from qdrant_admin.database.grpc_reading import points_in
 from qdrant_admin.database.models import Point, VectorKind
+from qdrant_admin.database.wire import WirePage
 
 LENGTHS = [0, 1, 31, 32, 4095, 4096, 20000]
 """On both sides of where the length of the packed bytes takes one digit more."""
@@ -23,9 +23,13 @@ def bits(count: int) -> Any:
     return np.where(np.isnan(floats), np.float32(-0.0), floats)
 
 
+def page(points: list[Any]) -> WirePage:
+    return WirePage(wire.ScrollResponse(result=points).SerializeToString())
+
+
 def read(vectors: Any, kind: VectorKind = "dense") -> Any:
     raw = wire.RetrievedPoint(id=wire.PointId(num=1), vectors=vectors)
-    ((point,), _) = points_in([raw], {"": kind})
+    (point,) = page([raw]).points({"": kind})
     return point.vectors[""]
 
 
@@ -61,17 +65,19 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.text(), VALUES, max_size=4))
 def test_a_payload_is_read_as_it_was_and_doubted_when_a_float_may_have_been_an_integer(payload: dict[str, Any]) -> None:
     raw = wire.RetrievedPoint(id=wire.PointId(num=7), payload={key: _value(child) for key, child in payload.items()})
-    ((point,), doubtful) = points_in([raw], {})
+    read_page = page([raw])
+    (point,) = read_page.points({})
     assert point == Point(7, payload, {})
     assert repr(_sorted(point.payload)) == repr(_sorted(payload))
-    assert doubtful == ([7] if any(type(one) is float and one >= 2.0**63 for one in _leaves(payload)) else [])
+    large = any(type(one) is float and one >= 2.0**63 for one in _leaves(payload))
+    assert list(read_page.doubtful().values()) == ([7] if large else [])
 
 
 def test_only_the_doubtful_point_of_a_page_is_named() -> None:
     raw = [
         wire.RetrievedPoint(id=wire.PointId(num=one), payload={"a": _value([float(one) * 2**60])}) for one in range(10)
     ]
-    assert points_in(raw, {})[1] == [8, 9]
+    assert list(page(raw).doubtful().values()) == [8, 9]
 
 
 def test_a_vector_is_no_copy_that_could_be_written_to() -> None:

@@ -2,16 +2,16 @@
 
 import threading
 
-from qdrant_admin.database import wire_messages
+from qdrant_admin.database import protobuf
 
 
 def test_threads_that_want_the_messages_first_at_the_same_time_get_the_same_ones() -> None:
-    wire_messages._made_messages.cache_clear()
+    protobuf._made_messages.cache_clear()
     gate, found = threading.Barrier(8), []
 
     def want() -> None:
         gate.wait()
-        found.append(wire_messages.messages()["Vectors"])
+        found.append(protobuf.messages()["Vectors"])
 
     threads = [threading.Thread(target=want) for _ in range(8)]
     for thread in threads:
