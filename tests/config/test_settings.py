@@ -80,6 +80,7 @@ def test_a_malformed_variable_is_named(monkeypatch: Env, name: str, value: str) 
         ({"QDRANT_URL": "http://far.example"}, "http://far.example:6333", False),
         ({"QDRANT_URL": "http://far.example/qdrant/"}, "http://far.example:6333/qdrant", False),
         ({"QDRANT_URL": "http://127.0.0.1:9999"}, "http://127.0.0.1:9999", False),
+        ({"QDRANT_URL": "https://127.0.0.1:6333"}, "https://127.0.0.1:6333", True),  # ours speaks no TLS
         ({"QDRANT_HOST": "10.1.2.3", "QDRANT_PORT": "7000"}, "http://10.1.2.3:7000", False),
         ({"QDRANT_HOST": "fd00::1"}, "http://[fd00::1]:6333", False),
     ],

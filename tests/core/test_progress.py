@@ -113,3 +113,13 @@ def test_at_the_end_nothing_is_left() -> None:
     assert pace.event().seconds_left == 0
     assert last.seconds_left is not None
     assert last.seconds_left < 3
+
+
+def test_two_seconds_in_which_nothing_comes_promise_nothing_and_divide_by_nothing() -> None:
+    clock = Clock()
+    pace = Pace("copy", 1000, clock=clock)
+    for _ in range(30):
+        clock.now += 0.5
+        told = pace.advance(0)
+        assert told is None or (told.rate, told.seconds_left) == (None, None)
+    assert pace.event().seconds_left is None

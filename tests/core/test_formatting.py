@@ -31,6 +31,8 @@ NOW = datetime(2026, 5, 6, 12, 0, tzinfo=UTC)
         (formatting.duration(59.96), "1 min 00 s"),
         (formatting.duration(3599.6), "1 h 00 min"),
         (formatting.duration(125), "2 min 05 s"),
+        (formatting.duration(86399), "23 h 59 min"),
+        (formatting.duration(86400), "1 d 0 h"),
         (formatting.duration(4 * 86400 + 6 * 3600), "4 d 6 h"),
         (formatting.left(None), ""),
         (formatting.left(-3), "0:00 left"),
