@@ -4,6 +4,7 @@ One decision for the life of a gateway: asked once, kept, and told in words.
 """
 
 import itertools
+import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,17 +15,19 @@ from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import AccessDenied, AdminError, Unsupported
 from qdrant_admin.database import encoding, versions
 from qdrant_admin.database.ids import point_id
-from qdrant_admin.database.models import Kinds, Point, PointId, ServerInfo
+from qdrant_admin.database.models import Kinds, Point, PointId
 from qdrant_admin.database.rest_points import RestPoints, check_point
 from qdrant_admin.database.wire import MadePage, Page, WirePage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qdrant_admin.database.catalog import Catalog
     from qdrant_admin.database.grpc_points import GrpcPoints
 
 MAX_BATCH_POINTS = 1000
 _PROBE_SECONDS = 3.0
+_LEAST_KNOCKS = 4
 _SCANS = 16
 """Scans that can read ahead at the same time; more of them wait for each other."""
 _FIRST_POINTS, _MOST_POINTS, _USUAL_POINTS = 64, 2048, 512
@@ -38,21 +41,21 @@ class Bulk:
 
     Args:
         endpoint: where it answers.
+        catalog: who answers over REST.
         rest: the way that is always open.
-        ask: who answers over REST, and its collections; asked once, to be sure that both ports are one server.
         timeout: seconds for one bulk request.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
+        catalog: "Catalog",
         rest: RestPoints,
-        ask: "Callable[[], tuple[ServerInfo, frozenset[str]]]",
         timeout: float,
     ) -> None:
         self._endpoint = endpoint
+        self._catalog = catalog
         self._rest = rest
-        self._ask = ask
         self._timeout = timeout
         self._lock = threading.Lock()
         self._grpc: GrpcPoints | None = None
@@ -186,27 +189,45 @@ class Bulk:
         port = self._endpoint.grpc_port
         if port is None:
             return "REST (gRPC is closed)"
-        info, names = self._ask()
-        if not versions.has(info.version, versions.Feature.GRPC_VECTORS):
-            return (
-                f"REST (the server is {info.version or 'of an unknown version'}, too old for typed vectors over gRPC)"
-            )
+        version = self._catalog.server().version
+        if not versions.has(version, versions.Feature.GRPC_VECTORS):
+            return f"REST (the server is {version or 'of an unknown version'}, too old for typed vectors over gRPC)"
         from qdrant_admin.database.grpc_points import GrpcPoints
 
         way = GrpcPoints(self._endpoint, self._timeout)
         try:
-            version, commit, listed = way.identity(_PROBE_SECONDS)
+            doubt = self._doubt(way)
         except AccessDenied:
             way.close()
             raise
         except AdminError as error:
+            doubt = f"gRPC port {port} does not answer: {error.why or error.what}"
+        if doubt:
             way.close()
-            return f"REST (gRPC port {port} does not answer: {error.why or error.what})"
-        if version != info.version or (commit and info.commit and commit != info.commit) or listed != names:
-            way.close()
-            return f"REST (another server answers at gRPC port {port})"
+            return f"REST ({doubt})"
         self._grpc = way
         return f"gRPC (port {port})"
+
+    def _doubt(self, way: "GrpcPoints") -> str:
+        """Why both ports may be different servers, in words; empty when they are surely one.
+
+        Two servers can be alike in version and names of collections. So the server at the REST port has to count the
+        health checks that are sent to the gRPC port; how many they are, nobody can know.
+        """
+        info, port = self._catalog.server(), self._endpoint.grpc_port
+        version, commit, listed = way.identity(_PROBE_SECONDS)
+        another = f"another server answers at gRPC port {port}"
+        if version != info.version or (commit and info.commit and commit != info.commit):
+            return another
+        if listed != frozenset(self._catalog.names()):
+            return another
+        before, knocks = self._catalog.health_checks(), _LEAST_KNOCKS + secrets.randbelow(_LEAST_KNOCKS)
+        for _ in range(knocks):
+            way.knock(_PROBE_SECONDS)
+        after = self._catalog.health_checks()
+        if before is None or after is None:
+            return f"the server does not tell whether gRPC port {port} is its own"
+        return "" if after - before >= knocks else another
 
 
 def _encoded(point: Point) -> bytes | Point:

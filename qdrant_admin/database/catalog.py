@@ -1,7 +1,7 @@
 """What a server holds, collection by collection: their settings, aliases, indexes and counts. All of it over REST."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import (
@@ -34,6 +34,16 @@ class Catalog:
         self._rest = Rest(endpoint)
         self._slow = max(60.0, 6 * endpoint.timeout)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._rest.close()
+
     # -- the server ---------------------------------------------------------------------------------------------
 
     def server(self) -> ServerInfo:
@@ -52,9 +62,6 @@ class Catalog:
             )
         return ServerInfo(title=title, version=str(answer.get("version", "")), commit=str(answer.get("commit") or ""))
 
-    def _who(self) -> tuple[ServerInfo, frozenset[str]]:
-        return self.server(), frozenset(self.names())
-
     def recovery_mode(self) -> bool:
         """Whether the server runs in recovery mode: collections are listed and cannot be read."""
         # The features are told from the first level of detail on.
@@ -64,6 +71,15 @@ class Catalog:
     def write_counters(self) -> dict[str, int]:
         """How often each writing endpoint was asked since the server started; `barrier` and `nudge` count as well."""
         return _write_counters(self._rest.call("GET", "/telemetry"))
+
+    def health_checks(self) -> int | None:
+        """Health checks that the server has answered over gRPC since it started; None when it does not tell."""
+        try:
+            requests = self._rest.call("GET", "/telemetry").get("requests") or {}
+        except AdminError:
+            return None
+        answers = (requests.get("grpc") or {}).get("responses") or {}
+        return _total(answers.get("/qdrant.Qdrant/HealthCheck") or {})
 
     # -- collections --------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
 from qdrant_admin.config.endpoint import Endpoint
@@ -41,20 +40,12 @@ class Database(Catalog):
         self.snapshots = Snapshots(self._rest)
         """Of its collections, as files."""
         self._rest_points = RestPoints(self._rest, self._slow)
-        self._bulk = Bulk(endpoint, self._rest_points, self._who, self._slow)
-
-    def __enter__(self) -> "Database":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        self._bulk = Bulk(endpoint, self, self._rest_points, self._slow)
 
     def close(self) -> None:
         """Give every connection back."""
         self._bulk.close()
-        self._rest.close()
+        super().close()
 
     @property
     def transport(self) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from qdrant_admin.config import trust
 from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.core.errors import NotQdrant
 from qdrant_admin.database import encoding, faults
 from qdrant_admin.database.ids import point_id
 from qdrant_admin.database.models import PointId
@@ -58,9 +60,20 @@ class GrpcPoints:
         Raises:
             AdminError: nobody answers in time, or it is no Qdrant.
         """
-        health = messages()["Health"].FromString(self._once("/qdrant.Qdrant/HealthCheck", b"", timeout))
-        listed = messages()["Listed"].FromString(self._once("/qdrant.Collections/List", b"", timeout))
+        try:
+            health = messages()["Health"].FromString(self.knock(timeout))
+            listed = messages()["Listed"].FromString(self._once("/qdrant.Collections/List", b"", timeout))
+        except DecodeError as error:
+            raise faults.make(NotQdrant, str(error), self._where) from error
         return health.version, health.commit, frozenset(one.name for one in listed.collections)
+
+    def knock(self, timeout: float) -> bytes:
+        """One health check, answered as `Health`.
+
+        Raises:
+            AdminError: nobody answers in time, or it is no Qdrant.
+        """
+        return self._once("/qdrant.Qdrant/HealthCheck", b"", timeout)
 
     def page(self, name: str, *, limit: int, offset: PointId | None, content: bool = True) -> WirePage:
         """One page in the server's order, from `offset` on; without `content` the points have nothing but ids."""

@@ -10,6 +10,7 @@ import pytest
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import Unsupported
 from qdrant_admin.database import versions
+from qdrant_admin.database.catalog import Catalog
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from tests.support.real import Server, free_port
@@ -57,6 +58,30 @@ def test_another_server_at_the_grpc_port_is_never_written_to(server: Server, own
     assert words == f"REST (another server answers at gRPC port {own_server.grpc_port})"
     with Database(own_server.endpoint) as other:
         assert other.count("c") == 0
+
+
+@pytest.mark.server
+def test_a_server_that_is_just_alike_is_never_written_to_nor_read(server: Server, own_server: Server) -> None:
+    """Same version, same names of collections, a point of the same id: only one of them counts what it was asked."""
+    theirs = Point(1, {"whose": "theirs"}, {"": np.ones(2, np.float32)})
+    with Database(own_server.endpoint) as other, Database(server.endpoint) as own:
+        for database in (other, own):
+            database.create_collection("c", SPEC)
+        other.upsert("c", [theirs])
+    mixed = server.endpoint.model_copy(update={"grpc_port": own_server.grpc_port})
+    with Database(mixed) as database:
+        database.upsert("c", [Point(1, {"whose": "own"}, {"": np.ones(2, np.float32)})])
+        assert next(database.scan("c"))[0].payload == {"whose": "own"}
+        assert database.transport == f"REST (another server answers at gRPC port {own_server.grpc_port})"
+    with Database(own_server.endpoint) as other:
+        assert other.point("c", 1).payload == {"whose": "theirs"}
+
+
+@pytest.mark.server
+def test_a_server_that_tells_no_counters_is_read_over_rest(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Catalog, "health_checks", lambda _: None)
+    words = round_trip(server.endpoint)
+    assert words == f"REST (the server does not tell whether gRPC port {server.grpc_port} is its own)"
 
 
 @pytest.mark.server
