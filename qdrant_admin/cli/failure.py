@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from qdrant_admin.cli.call import write_json, write_line
+from qdrant_admin.cli.invocation import write_json, write_line
 from qdrant_admin.core.commands import on_profile
 from qdrant_admin.core.errors import AdminError, Cancelled, ExitCode
 from qdrant_admin.core.text import plain

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from qdrant_admin.core.blocks import Blocks, Step
+    from qdrant_admin.core.document import Document
 
 
 class Frozen(BaseModel):
@@ -50,4 +53,12 @@ class Report(Frozen):
 
     def next_step(self) -> "Step | None":
         """What most people want to do next; None where there is nothing to suggest."""
+        return None
+
+    def document(self, when: "datetime | None" = None) -> "Document | None":  # noqa: ARG002 # for those that need it
+        """It as something to keep or to hand on, a certificate; None where there is no such form.
+
+        Args:
+            when: its beginning, for a report that does not say it itself.
+        """
         return None

@@ -116,7 +116,7 @@ def _again(report: MigrationReport) -> str:
 def replay(report: MigrationReport) -> str:
     """The command that sends the mended rejects again; empty when there are none."""
     file = report.reject_file
-    return shlex.join(["qdrant-admin", "migrate", "--replay-rejects", file]) if file else ""
+    return shlex.join(["qdrant-admin", "migrations", "replay", file]) if file else ""
 
 
 def command(plan: PlanReport) -> list[str]:

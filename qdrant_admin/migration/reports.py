@@ -1,12 +1,15 @@
 """The plan and the report of a migration. Field names are a contract with scripts."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from qdrant_admin.core.formatting import counted, duration, number
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.sources.base import WHOLE, Span
+
+if TYPE_CHECKING:
+    from qdrant_admin.core.document import Document
 
 ConflictPolicy = Literal["fail", "skip", "overwrite", "rename"]
 RejectPolicy = Literal["continue", "fail"]
@@ -217,6 +220,11 @@ class MigrationReport(Report):
         read = sum(result.read for result in self.collections)
         verified = sum(result.verified for result in self.collections)
         return f"{number(verified)} of {counted(read, 'point')} verified in {duration(self.seconds)}"
+
+    def document(self, when: datetime | None = None) -> "Document":
+        from qdrant_admin.migration.document import document
+
+        return document(self, when=when)
 
 
 class DiscardReport(Report):

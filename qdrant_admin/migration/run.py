@@ -234,7 +234,7 @@ class _Run:
             raise Refused(
                 f"{plain(planned.target)} has appeared in the target since the plan",
                 why=f"it holds {counted(info.points or 0, 'point')} that this migration did not write",
-                fix=command(self._plan.source, "--plan-only"),
+                fix=command(self._plan.source, "--dry-run"),
             )
         for incompatibility in incompatibilities(planned.spec.vectors, info.vectors):
             raise Refused(

@@ -1,12 +1,15 @@
 """What the checks are asked to do, and what they report. Field names are a contract with scripts."""
 
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from qdrant_admin.core.formatting import counted, duration, number
 from qdrant_admin.core.reports import Frozen, Report
+
+if TYPE_CHECKING:
+    from qdrant_admin.core.document import Document
 
 VerifyHow = Literal["graceful", "kill", "recreate", "pause", "engine", "all", "none"]
 """`all`: every way that this server can be restarted in, one after the other, until something is not as it was; but
@@ -111,6 +114,11 @@ class Proof(Report):
     @property
     def verdict_word(self) -> str:
         return self.verdict
+
+    def document(self, when: datetime | None = None) -> "Document | None":  # noqa: ARG002 # it says itself when it was
+        from qdrant_admin.persistence.certificate import certificate
+
+        return certificate(self) if isinstance(self, VerifyReport | CrashReport) else None
 
 
 class FreshCheck(Frozen):

@@ -104,7 +104,7 @@ def test_a_malformed_variable_is_2(run: Run, monkeypatch: pytest.MonkeyPatch) ->
 
 _WAITING = """
 import sys
-from qdrant_admin.cli.call import Call
+from qdrant_admin.cli.invocation import Invocation
 from qdrant_admin.cli.failure import explain
 from qdrant_admin.core.events import StepStarted
 
@@ -113,7 +113,7 @@ def operation(cancel):
     {body}
 
 try:
-    Call(profile=None, as_json=True, events=False, debug=False).run(operation)
+    Invocation(profile=None, as_json=True, events=False, debug=False).run(operation)
 except BaseException as error:
     sys.exit(explain(error, ["--json"]))
 """

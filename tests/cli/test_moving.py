@@ -54,7 +54,7 @@ def test_a_collection_is_deleted_with_a_clear_yes_alone(
     refused = run("collections", "delete", "one")
     assert refused.code == 4
     assert "one would be deleted: 3 points" in refused.err
-    assert "qdrant-admin collections delete --yes one" in refused.err
+    assert "qdrant-admin collections delete one --yes --profile local" in refused.err
     done = run("collections", "delete", "one", "--yes")
     assert (done.code, done.out.startswith("● done   one is deleted: 3 points")) == (0, True)
     assert run("collections", "list", "--json").json["collections"] == []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from qdrant_admin.cli.following import following
+from qdrant_admin.cli.next_step import following
 from qdrant_admin.cli.tables import entries, picture
 from qdrant_admin.collections.reports import CollectionReport, CollectionsReport, PointsReport, ShownPoint
 from qdrant_admin.core.reports import Report
@@ -219,7 +219,7 @@ def test_the_migration_verdict_first() -> None:
          "qdrant-admin points list '[a] b' --offset 7 --profile work"),
         (PointsReport(collection="a", points=()), ""),
         (collections(), ""),
-        (CollectionsReport(collections=()), "qdrant-admin migrate chroma:./chroma --plan-only --profile work"),
+        (CollectionsReport(collections=()), "qdrant-admin migrate chroma:./chroma --dry-run --profile work"),
         (status(), ""),
     ],
 )  # fmt: skip

@@ -51,7 +51,7 @@ def test_the_first_thing_to_do_can_be_run(verdict: str, command: str) -> None:
 
 def test_rejects_are_mended_and_sent_again() -> None:
     step = messages.next_steps(DIFFERS)[0]
-    assert step.command.startswith("qdrant-admin migrate --replay-rejects ")
+    assert step.command.startswith("qdrant-admin migrations replay ")
     assert step.command.endswith("a1b2c3d4e5f6.jsonl")
 
 

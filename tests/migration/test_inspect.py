@@ -129,7 +129,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 def test_on_the_command_line(chroma: Path) -> None:
     def ran(*arguments: object) -> Ran:
-        words = [sys.executable, "-m", "qdrant_admin", "migrate", "--what", *map(str, arguments)]
+        words = [sys.executable, "-m", "qdrant_admin", "inspect", *map(str, arguments)]
         done = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False)
         return Ran(done.returncode, done.stdout, done.stderr)
 

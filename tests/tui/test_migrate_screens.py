@@ -310,7 +310,7 @@ async def test_an_earlier_migration_is_opened_again_saved_and_copied() -> None:
         await pressing("j")(pilot)
         assert isinstance(app.screen, RejectsDialog)
         await pressing("c", "escape")(pilot)
-        assert app.clipboard.startswith("qdrant-admin migrate --replay-rejects")
+        assert app.clipboard.startswith("qdrant-admin migrations replay")
 
 
 async def test_home_opens_what_was_done() -> None:

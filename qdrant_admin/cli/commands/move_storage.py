@@ -1,19 +1,17 @@
-"""The command that moves a server's data to a named volume."""
+"""`qdrant-admin move-storage`."""
 
-import rich_click as click
+import click
 
-from qdrant_admin.cli.call import Call, common, confirm
-from qdrant_admin.cli.group import HelpfulCommand
+from qdrant_admin.cli.invocation import Invocation, command, confirm, same_command
 
 
-@click.command("move-storage", cls=HelpfulCommand)
+@command("move-storage")
 @click.option(
     "--volume", metavar="NAME", help="Named volume that takes the data; the profile's own when it is not given."
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--yes", is_flag=True, help="Yes, stop the server for as long as it takes.")
-@common
-def move_storage(call: Call, volume: str | None, dry_run: bool, yes: bool) -> None:
+def move_storage(invocation: Invocation, volume: str | None, dry_run: bool, yes: bool) -> None:
     """Move the data of a container to a named volume, and prove that all of it is there.
 
     For data inside the container, in a folder that loses data, or in a volume without a name. The server is stopped
@@ -28,13 +26,12 @@ def move_storage(call: Call, volume: str | None, dry_run: bool, yes: bool) -> No
     from qdrant_admin.persistence.move_storage import move_storage as operation
     from qdrant_admin.persistence.move_storage import plan_move
 
-    ws = call.workspace()
+    ws = invocation.workspace()
     if dry_run:
-        call.finish(plan_move(ws, volume))
-    named = f" --volume {volume}" if volume else ""
+        invocation.finish(plan_move(ws, volume))
     confirm(
         yes,
         f"{ws.settings.container_name} would be stopped while its data is copied to a volume and compared",
-        f"qdrant-admin move-storage{named} --yes --profile {ws.settings.name}",
+        same_command(ws.settings.name, yes=True),
     )
-    call.conclude(call.run(lambda cancel: operation(ws, volume, cancel=cancel)))
+    invocation.conclude(invocation.run(lambda cancel: operation(ws, volume, cancel=cancel)))

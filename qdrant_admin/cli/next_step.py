@@ -23,7 +23,7 @@ def following(report: "BaseModel", profile: str | None) -> tuple[str, str]:
 
 
 def _collections(report: Any) -> tuple[str, list[str]]:
-    return "next", [] if report.collections else ["migrate", "chroma:./chroma", "--plan-only"]
+    return "next", [] if report.collections else ["migrate", "chroma:./chroma", "--dry-run"]
 
 
 def _points(report: Any) -> tuple[str, list[str]]:

@@ -9,22 +9,31 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
 
-import rich_click as click
+import click
 from click.exceptions import Exit
 
+from qdrant_admin.cli.help import HelpfulCommand
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydantic import BaseModel
 
     from qdrant_admin.core.cancel import CancelToken
+    from qdrant_admin.core.commands import Command, Option
     from qdrant_admin.core.events import Events
     from qdrant_admin.core.reports import Report
     from qdrant_admin.workspace import Workspace
 
 
+P = ParamSpec("P")
+R = TypeVar("R", bound="Report")
+
+
 @dataclass(frozen=True)
-class Call:
+class Invocation:
     """What every command is given first."""
 
     profile: str | None
@@ -73,13 +82,20 @@ class Call:
             raise RuntimeError("the operation ended without a report")
         return report
 
-    def conclude(self, report: "Report") -> None:
+    def run_for(self, kind: type[R], operation: "Callable[[CancelToken], Events]", *, brief: bool = False) -> R:
+        """As `run`, for an operation that ends with a report of this kind."""
+        report = self.run(operation, brief=brief)
+        if not isinstance(report, kind):
+            raise TypeError(f"ended with a {type(report).__name__}, not a {kind.__name__}")
+        return report
+
+    def conclude(self, report: "Report") -> NoReturn:
         """Show the report of an operation, unless its last event was just written, and leave with its exit code."""
         if self.events:
             raise Exit(int(report.exit_code))
         self.finish(report)
 
-    def finish(self, report: "Report", **also: Any) -> None:
+    def finish(self, report: "Report", **also: object) -> NoReturn:
         """Show a report and leave with its exit code.
 
         Args:
@@ -89,7 +105,7 @@ class Call:
         self.show(report, **also)
         raise Exit(int(report.exit_code))
 
-    def show(self, value: "BaseModel", **also: Any) -> None:
+    def show(self, value: "BaseModel", **also: object) -> None:
         """A report as JSON or as a picture, on standard output."""
         from qdrant_admin.core.commands import naming
 
@@ -102,13 +118,21 @@ class Call:
             return
         from qdrant_admin.cli.console import put
         from qdrant_admin.cli.drawing import advice
-        from qdrant_admin.cli.following import following
+        from qdrant_admin.cli.next_step import following
         from qdrant_admin.cli.tables import picture
 
         put(lambda ascii_only: picture(value, ascii_only=ascii_only))
         word, command = following(value, self.profile)
         if command:
             put(lambda ascii_only: advice(word, command, ascii_only=ascii_only))
+
+    def save(self, report: "Report", files: "tuple[Path, ...]") -> None:
+        """Write a report into files as well."""
+        from qdrant_admin.core.report_files import save_report
+
+        for file in files:
+            save_report(report, file)
+            self.say(f"written to {file}")
 
     def say(self, text: str) -> None:
         """A remark on standard error."""
@@ -182,29 +206,43 @@ def interruptible(say: Callable[[str], None]) -> "Iterator[CancelToken]":
         os.close(reader)
 
 
-def common(function: Callable[..., None]) -> Callable[..., None]:
-    """Add `--profile --json --events --debug`; the command gets a `Call` first. They may stand before it as well."""
+COMMON = ("profile", "as_json", "events", "debug")
+"""What every command takes."""
+
+
+def common(function: Callable[Concatenate[Invocation, P], None]) -> Callable[P, None]:
+    """Add `--profile --json --events --debug`; the command gets an `Invocation` first. They may stand before it too."""
 
     @click.option("--profile", metavar="NAME", help="Which server; see `qdrant-admin profiles list`.")
     @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
     @click.option("--events", is_flag=True, help="Every event as a line of JSON on standard output.")
     @click.option("--debug", is_flag=True, help="Show tracebacks.")
     @functools.wraps(function)
-    def command(*args: Any, profile: str | None, as_json: bool, events: bool, debug: bool, **others: Any) -> None:
-        context = click.get_current_context()
-        early = (context.obj if context else None) or {}
-        call = Call(
-            profile=profile or early.get("profile"),
-            as_json=as_json or bool(early.get("as_json")),
-            events=events or bool(early.get("events")),
-            debug=debug or bool(early.get("debug")),
+    def command(*args: P.args, **given: P.kwargs) -> None:
+        late = {name: given.pop(name) for name in COMMON}
+        early: dict[str, object] = click.get_current_context().obj or {}
+        found = {name: late[name] or early.get(name) for name in COMMON}
+        invocation = Invocation(
+            profile=str(found["profile"]) if found["profile"] else None,
+            as_json=bool(found["as_json"]),
+            events=bool(found["events"]),
+            debug=bool(found["debug"]),
         )
-        function(call, *args, **others)
+        function(invocation, *args, **given)
 
     return command
 
 
-def confirm(yes: bool, what: str, again: str) -> None:
+def command(name: str | None = None) -> Callable[[Callable[Concatenate[Invocation, P], None]], click.Command]:
+    """A command with the common options, whose help keeps the lines of its examples."""
+
+    def decorated(function: Callable[Concatenate[Invocation, P], None]) -> click.Command:
+        return click.command(name, cls=HelpfulCommand)(common(function))
+
+    return decorated
+
+
+def confirm(yes: bool, what: str, again: "Command") -> None:
     """Go on only with `--yes`.
 
     Args:
@@ -219,3 +257,42 @@ def confirm(yes: bool, what: str, again: str) -> None:
         from qdrant_admin.core.errors import ConfirmationMissing
 
         raise ConfirmationMissing(what, why="this needs a clear yes", fix=again)
+
+
+def given_options(beside: "frozenset[str] | set[str]" = frozenset()) -> list[str]:
+    """The options of the command that were given on the command line, as they are written.
+
+    Args:
+        beside: names of parameters that are not counted.
+    """
+    from click.core import ParameterSource
+
+    context = click.get_current_context()
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if isinstance(parameter, click.Option)
+        and parameter.name not in {*COMMON, *beside}
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    ]
+
+
+def same_command(profile: str, **more: "Option") -> "Command":
+    """The command as it was given, with something added, on a profile."""
+    from click.core import ParameterSource
+
+    from qdrant_admin.core.commands import Command
+
+    context = click.get_current_context()
+    words: list[object] = []
+    given: dict[str, Option] = {}
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in COMMON or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        if isinstance(parameter, click.Argument):
+            words.append(context.params[name])
+        else:
+            given[parameter.opts[0].removeprefix("--").replace("-", "_")] = context.params[name]
+    path = context.command_path.split()[1:]
+    return Command(*path, *words, **{**given, **more}).on(profile)

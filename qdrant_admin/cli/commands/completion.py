@@ -1,10 +1,9 @@
-"""Commands about the command line itself: completion, and its description as JSON."""
+"""`qdrant-admin completion`."""
 
 import json
 import os
-from typing import Any
 
-import rich_click as click
+import click
 from click.shell_completion import (
     CompletionItem,
     ShellComplete,
@@ -13,10 +12,9 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-from qdrant_admin.cli.call import Call, common, write
-from qdrant_admin.cli.group import HelpfulCommand
+from qdrant_admin.cli.invocation import Invocation, command, write
+from qdrant_admin.cli.main import COMPLETE
 
-VARIABLE = "_QDRANT_ADMIN_COMPLETE"
 _POWERSHELL = """\
 Register-ArgumentCompleter -Native -CommandName %(prog_name)s -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
@@ -53,11 +51,9 @@ class PowerShellComplete(ShellComplete):
         return f"{item.value}\t{item.help or ''}"
 
 
-@click.command(cls=HelpfulCommand)
+@command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish", "powershell"]))
-@common
-@click.pass_context
-def completion(context: click.Context, call: Call, shell: str) -> None:
+def completion(invocation: Invocation, shell: str) -> None:
     """Print a script that completes commands in your shell.
 
     Examples:
@@ -69,48 +65,9 @@ def completion(context: click.Context, call: Call, shell: str) -> None:
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"no completion for {shell}")
-    maker = found(context.find_root().command, {}, "qdrant-admin", VARIABLE)
+    maker = found(click.get_current_context().find_root().command, {}, "qdrant-admin", COMPLETE)
     script = maker.source_template % maker.source_vars()
-    if call.as_json:
+    if invocation.as_json:
         write(json.dumps({"shell": shell, "script": script}))
     else:
         write(script)
-
-
-@click.command(cls=HelpfulCommand)
-@common
-@click.pass_context
-def spec(context: click.Context, call: Call) -> None:  # noqa: ARG001 # it has one form: JSON
-    """Print this command line as JSON: every command with its help, arguments and options.
-
-    Examples:
-      qdrant-admin spec
-    """
-    write(json.dumps(describe(context.find_root().command, "qdrant-admin"), indent=2))
-
-
-def describe(command: click.Command, name: str) -> dict[str, Any]:
-    """A command and everything below it."""
-    context = click.Context(command, info_name=name)
-    result: dict[str, Any] = {
-        "name": name,
-        "help": (command.help or "").replace("\b\n", ""),
-        "parameters": [_parameter(one) for one in command.params],
-    }
-    if isinstance(command, click.Group):
-        below = ((child, command.get_command(context, child)) for child in command.list_commands(context))
-        result["commands"] = [describe(found, child) for child, found in below if found]
-    return result
-
-
-def _parameter(parameter: click.Parameter) -> dict[str, Any]:
-    kind = parameter.type
-    return {
-        "names": [*parameter.opts, *parameter.secondary_opts],
-        "argument": isinstance(parameter, click.Argument),
-        "required": parameter.required,
-        "repeatable": bool(getattr(parameter, "multiple", False)) or parameter.nargs == -1,
-        "flag": bool(getattr(parameter, "is_flag", False)),
-        "choices": list(kind.choices) if isinstance(kind, click.Choice) else None,
-        "help": getattr(parameter, "help", None),
-    }

@@ -1,18 +1,21 @@
-"""The command that writes a collection into a file."""
+"""`qdrant-admin export`."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
-from qdrant_admin.cli.call import Call, common
-from qdrant_admin.cli.group import HelpfulCommand
+from qdrant_admin.cli.invocation import Invocation, command
+
+if TYPE_CHECKING:
+    from qdrant_admin.migration.export import ExportFormat
 
 
-@click.command(cls=HelpfulCommand)
+@command()
 @click.argument("collection")
 @click.option(
     "--to",
-    type=click.Path(),
+    type=click.Path(path_type=Path),
     required=True,
     metavar="PATH",
     help="A file, or a folder to put it in under its own name.",
@@ -21,8 +24,7 @@ from qdrant_admin.cli.group import HelpfulCommand
     "--format", "form", type=click.Choice(["parquet", "jsonl"]), help="By default what PATH ends with, else Parquet."
 )
 @click.option("--yes", is_flag=True, help="Yes, replace the file that is there.")
-@common
-def export(call: Call, collection: str, to: str, form: Any, yes: bool) -> None:
+def export(invocation: Invocation, collection: str, to: Path, form: "ExportFormat | None", yes: bool) -> None:
     """Write a collection with its configuration into a file, and read the file again.
 
     `migrate` makes an equal collection of it: points, vectors of every kind, payload, payload indexes and aliases.
@@ -34,11 +36,9 @@ def export(call: Call, collection: str, to: str, form: Any, yes: bool) -> None:
       qdrant-admin export memories --to . --format jsonl --json
       qdrant-admin migrate parquet:./memories.parquet
     """
-    from pathlib import Path
-
     from qdrant_admin.migration.export import ExportOptions
     from qdrant_admin.migration.export import export as operation
 
-    ws = call.workspace()
-    options = ExportOptions(to=Path(to), format=form, overwrite=yes)
-    call.conclude(call.run(lambda cancel: operation(ws, collection, options, cancel=cancel)))
+    ws = invocation.workspace()
+    options = ExportOptions(to=to, format=form, overwrite=yes)
+    invocation.conclude(invocation.run(lambda cancel: operation(ws, collection, options, cancel=cancel)))

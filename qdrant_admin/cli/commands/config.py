@@ -1,0 +1,61 @@
+"""`qdrant-admin config`."""
+
+import click
+
+from qdrant_admin.cli.help import HelpfulGroup
+from qdrant_admin.cli.invocation import Invocation, common, write, write_json
+
+
+@click.group(cls=HelpfulGroup)
+def config() -> None:
+    """Where every setting comes from.
+
+    Examples:
+      qdrant-admin config show
+      qdrant-admin config path
+    """
+
+
+@config.command("show")
+@common
+def config_show(invocation: Invocation) -> None:
+    """Show every value of the profile and where it came from. The API key itself is never shown.
+
+    Examples:
+      qdrant-admin config show --profile work
+    """
+    from qdrant_admin.config.places import config_file, data_dir, state_file
+
+    settings = invocation.workspace().settings
+    values = settings.profile.model_dump(mode="json")
+    places = {"configuration": config_file(), "state": state_file(), "data": data_dir()}
+    if invocation.as_json or invocation.events:
+        document = {
+            "profile": settings.name,
+            "values": {key: {"value": value, "from": settings.origins[key]} for key, value in values.items()},
+            "api_key": {"set": settings.api_key is not None, "from": settings.api_key_origin},
+            "places": {key: str(path) for key, path in places.items()},
+        }
+        write_json(document)
+        return
+    from qdrant_admin.cli.console import put
+    from qdrant_admin.cli.tables import settings as picture
+
+    put(lambda ascii_only: picture(settings, {key: str(path) for key, path in places.items()}, ascii_only=ascii_only))
+
+
+@config.command("path")
+@common
+def config_path(invocation: Invocation) -> None:
+    """Print the path of the configuration file.
+
+    Examples:
+      "${EDITOR:-vi}" "$(qdrant-admin config path)"
+    """
+    from qdrant_admin.config.places import config_file
+
+    path = str(config_file())
+    if invocation.as_json:
+        write_json({"path": path})
+    else:
+        write(path)

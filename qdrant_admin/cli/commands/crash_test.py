@@ -1,0 +1,40 @@
+"""`qdrant-admin crash-test`."""
+
+from pathlib import Path
+
+import click
+
+from qdrant_admin.cli.commands.verify import REPORT, check_report_files
+from qdrant_admin.cli.invocation import Invocation, command
+
+
+@command("crash-test")
+@click.option("--cycles", type=click.IntRange(1, 1000), default=10, show_default=True, help="How often it is killed.")
+@click.option(
+    "--writers", type=click.IntRange(1, 32), default=4, show_default=True, help="How many programs write at once."
+)
+@click.option("--no-wait", is_flag=True, help="Write without waiting, to see what that costs on your own disk.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random moments and changes.")
+@REPORT
+def crash_test(
+    invocation: Invocation, cycles: int, writers: int, no_wait: bool, seed: int, files: tuple[Path, ...]
+) -> None:
+    """Write into collections of its own, kill the server meanwhile, and look for every acknowledged change.
+
+    Your collections are not touched, but cannot be reached while the server restarts. Exit code 0: nothing that was
+    acknowledged is lost.
+
+    Examples:
+      qdrant-admin crash-test
+      qdrant-admin crash-test --cycles 100 --json
+      qdrant-admin crash-test --report crashes.html
+    """
+    check_report_files(files)
+    from qdrant_admin.persistence.crash import crash_test as operation
+    from qdrant_admin.persistence.reports import CrashOptions
+
+    ws = invocation.workspace()
+    options = CrashOptions(cycles=cycles, writers=writers, wait=not no_wait, seed=seed)
+    report = invocation.run(lambda cancel: operation(ws, options, cancel=cancel))
+    invocation.save(report, files)
+    invocation.conclude(report)

@@ -1,0 +1,35 @@
+"""`qdrant-admin env`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from qdrant_admin.cli.invocation import Invocation, command, write, write_json
+
+if TYPE_CHECKING:
+    from qdrant_admin.lifecycle.env import Shell
+
+
+@command()
+@click.option(
+    "--shell",
+    type=click.Choice(["posix", "fish", "powershell", "dotenv"]),
+    default="posix",
+    show_default=True,
+    help="Whose quoting to use.",
+)
+@click.option("--reveal", is_flag=True, help="Print the API key itself.")
+def env(invocation: Invocation, shell: "Shell", reveal: bool) -> None:
+    """Print lines to paste into an application's environment.
+
+    Examples:
+      eval "$(qdrant-admin env --reveal)"
+      qdrant-admin env --shell dotenv >> .env
+    """
+    from qdrant_admin.lifecycle.env import lines
+
+    result = lines(invocation.workspace(), shell=shell, reveal=reveal)
+    if invocation.as_json:
+        write_json({"lines": result})
+    else:
+        write("\n".join(result))

@@ -1,0 +1,131 @@
+"""`qdrant-admin history`."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from qdrant_admin.cli.help import HelpfulGroup
+from qdrant_admin.cli.invocation import Invocation, common, write, write_json
+
+if TYPE_CHECKING:
+    from qdrant_admin.core.report_files import Form
+    from qdrant_admin.core.reports import Report
+    from qdrant_admin.state.store import HistoryEntry
+
+
+@click.group(cls=HelpfulGroup, invoke_without_command=True)
+@common
+@click.pass_context
+def history(context: click.Context, invocation: Invocation) -> None:
+    """Earlier operations and their reports; without a command, the newest twenty.
+
+    Examples:
+      qdrant-admin history
+      qdrant-admin history list --operation verify
+      qdrant-admin history show 12
+      qdrant-admin history trends
+    """
+    context.obj = asdict(invocation)
+    if context.invoked_subcommand is None:
+        context.invoke(history_list)
+
+
+@history.command("list")
+@click.option("--operation", metavar="NAME", help="Only this one: up, migrate, verify, ...")
+@click.option("--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="How many.")
+@common
+def history_list(invocation: Invocation, operation: str | None, limit: int) -> None:
+    """List operations, newest first.
+
+    Examples:
+      qdrant-admin history list --limit 5
+    """
+    from qdrant_admin.config.places import state_file
+    from qdrant_admin.state.store import StateStore
+
+    entries = StateStore(state_file()).history(limit, operation)
+    if invocation.as_json or invocation.events:
+        rows = [entry.model_dump(mode="json") for entry in entries]
+        write_json({"history": rows})
+        return
+    from qdrant_admin.cli.console import put
+    from qdrant_admin.cli.tables import entries as picture
+
+    put(lambda ascii_only: picture(entries, ascii_only=ascii_only))
+
+
+@history.command("show")
+@click.argument("entry", type=int)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "markdown", "html"]),
+    default="json",
+    show_default=True,
+    help="markdown, html: to hand on; of a migration or a check.",
+)
+@common
+def history_show(invocation: Invocation, entry: int, form: "Form") -> None:
+    """Print one report as it was.
+
+    Examples:
+      qdrant-admin history show 12
+      qdrant-admin history show 12 --format markdown > migration.md
+      qdrant-admin history show 13 --format html > proof.html
+    """
+    import json
+
+    from qdrant_admin.config.places import state_file
+    from qdrant_admin.state.store import StateStore
+
+    store = StateStore(state_file())
+    report = store.report_json(entry)
+    if form == "json" or invocation.as_json or invocation.events:
+        write_json(json.loads(report))
+    else:
+        write(_written(store.entry(entry), report, form))
+
+
+@history.command("trends")
+@click.option("--limit", type=click.IntRange(1, 1000), default=30, show_default=True, help="How many checks back.")
+@common
+def history_trends(invocation: Invocation, limit: int) -> None:
+    """Show how the checks of this profile have gone: verdict, time to ready, points, size on disk.
+
+    Examples:
+      qdrant-admin history trends
+      qdrant-admin history trends --limit 100 --json
+    """
+    from qdrant_admin.persistence.trends import trends
+
+    ws = invocation.workspace()
+    invocation.finish(trends(ws.store, ws.settings.name, limit))
+
+
+def _written(entry: "HistoryEntry", text: str, form: "Form") -> str:
+    from qdrant_admin.core.commands import Command
+    from qdrant_admin.core.errors import BadInput
+    from qdrant_admin.core.report_files import written_as
+    from qdrant_admin.state.records import Unreadable, load
+
+    kind = _kind(entry.operation)
+    if kind is None:
+        raise BadInput(
+            f"entry {entry.id} is neither a migration nor a check",
+            why=f"it is the report of `{entry.operation}`, which has one form: JSON",
+            fix=Command("history", "show", entry.id),
+        )
+    report = load(kind, text)
+    if isinstance(report, Unreadable):
+        raise BadInput(f"entry {entry.id} cannot be read", why=report.why, fix=Command("history", "show", entry.id))
+    return written_as(report, form, when=entry.started_at).rstrip("\n")
+
+
+def _kind(operation: str) -> "type[Report] | None":
+    """The report of an operation of which there are certificates."""
+    from qdrant_admin.migration.reports import MigrationReport
+    from qdrant_admin.persistence.reports import CrashReport, VerifyReport
+
+    kinds: dict[str, type[Report]] = {"migrate": MigrationReport, "verify": VerifyReport, "crash-test": CrashReport}
+    return kinds.get(operation)

@@ -1,0 +1,15 @@
+"""`qdrant-admin stats`."""
+
+from qdrant_admin.cli.invocation import Invocation, command
+
+
+@command()
+def stats(invocation: Invocation) -> None:
+    """Show the processor, memory and disk that the server uses.
+
+    Examples:
+      qdrant-admin stats
+    """
+    from qdrant_admin.lifecycle.logs import stats as operation
+
+    invocation.finish(operation(invocation.workspace()))

@@ -1,0 +1,16 @@
+"""`qdrant-admin status`."""
+
+from qdrant_admin.cli.invocation import Invocation, command
+
+
+@command()
+def status(invocation: Invocation) -> None:
+    """Show what runs, where, and whether it is well.
+
+    Examples:
+      qdrant-admin status
+      qdrant-admin status --json
+    """
+    from qdrant_admin.lifecycle.status import status as operation
+
+    invocation.finish(operation(invocation.workspace()))

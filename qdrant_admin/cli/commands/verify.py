@@ -1,0 +1,100 @@
+"""`qdrant-admin verify`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from qdrant_admin.cli.invocation import Invocation, command, given_options
+
+if TYPE_CHECKING:
+    from qdrant_admin.persistence.reports import VerifyHow
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+REPORT = click.option(
+    "--report",
+    "files",
+    type=FILE,
+    multiple=True,
+    help="Write the certificate here: .md, .html or .json by its name; may be repeated.",
+)
+
+
+@command()
+@click.option(
+    "--how",
+    type=click.Choice(["graceful", "kill", "pause", "recreate", "engine", "all", "none"]),
+    help="graceful is the default, none with --baseline. kill: as in a crash; pause: frozen and resumed; "
+    "recreate: a new container on the same data; engine: restart the container engine itself, with --yes; "
+    "all: each in turn, without engine; none: only read twice.",
+)
+@click.option("--yes", is_flag=True, help="With --how engine: yes, interrupt whatever else runs on the engine.")
+@click.option("--collection", "names", multiple=True, metavar="NAME", help="Only this collection; may be repeated.")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Read every id, and the content of only N points per collection; the verdict says so.",
+)
+@click.option(
+    "--baseline", type=FILE, help="An earlier report of `verify --json`; whatever differs from it is reported."
+)
+@REPORT
+@click.option("--finish", is_flag=True, help="Take the second look of a check that was interrupted.")
+def verify(
+    invocation: Invocation,
+    how: "VerifyHow | None",
+    yes: bool,
+    names: tuple[str, ...],
+    sample: int | None,
+    baseline: Path | None,
+    files: tuple[Path, ...],
+    finish: bool,
+) -> None:
+    """Fingerprint every point, restart the server, fingerprint again, and compare.
+
+    Exit code 0 means persisted: nothing is missing, nothing has changed.
+
+    Examples:
+      qdrant-admin verify --how kill
+      qdrant-admin verify --collection memories --json
+      qdrant-admin verify --how all --report proof.html
+      qdrant-admin verify --how engine --yes
+      qdrant-admin verify --baseline monday.json
+    """
+    if finish and (other := given_options({"finish", "files"})):
+        raise click.UsageError(
+            f"--finish takes what the interrupted check was given: {', '.join(other)} cannot change it"
+        )
+    check_report_files(files)
+    from qdrant_admin.persistence.baseline import load
+    from qdrant_admin.persistence.reports import VerifyOptions
+    from qdrant_admin.persistence.verify import finish as second_look
+    from qdrant_admin.persistence.verify import verify as operation
+
+    ws = invocation.workspace()
+    if finish:
+        report = invocation.run(lambda cancel: second_look(ws, cancel=cancel))
+    else:
+        options = VerifyOptions(
+            how=how or ("none" if baseline else "graceful"),
+            confirmed=yes,
+            collections=names,
+            sample=sample,
+            baseline=load(baseline) if baseline else None,
+        )
+        report = invocation.run(lambda cancel: operation(ws, options, cancel=cancel))
+    invocation.save(report, files)
+    invocation.conclude(report)
+
+
+def check_report_files(files: tuple[Path, ...]) -> None:
+    """Before anything is done for minutes: each has a form that a report can be written in."""
+    from qdrant_admin.core.errors import BadInput
+    from qdrant_admin.core.report_files import form_of
+
+    try:
+        for file in files:
+            form_of(file)
+    except BadInput as error:
+        raise click.BadParameter(error.what, param_hint="--report") from error
