@@ -147,14 +147,7 @@ def migrate(
     """
     if resume is not None and ":" in resume and source is None:  # `--resume SOURCE`
         source, resume = resume, LATEST
-    if resume is not None and (other := given_options({"resume"})):
-        raise click.UsageError(f"--resume follows the plan of its run: {', '.join(other)} cannot change it")
-    if source is None and resume is None:
-        raise click.UsageError("which SOURCE? For instance chroma:./chroma")
-    if delete_gone and not catch_up:
-        raise click.UsageError("--delete-gone needs --catch-up")
-    if to is not None and names:
-        raise click.UsageError("give either --to, for a single collection, or --rename")
+    _refuse_contradictions(source, resume)
     if resume is not None:
         _resume(invocation, source, resume)
     from qdrant_admin.migration.plan import PlanOptions
@@ -175,6 +168,18 @@ def migrate(
         method=method,
     )
     run_plan(invocation, _narrowed(source or "", collection), options, dry_run=dry_run, yes=yes)
+
+
+def _refuse_contradictions(source: str | None, resume: str | None) -> None:
+    given = given_options({"resume"})
+    if resume is not None and given:
+        raise click.UsageError(f"--resume follows the plan of its run: {', '.join(given)} cannot change it")
+    if source is None and resume is None:
+        raise click.UsageError("which SOURCE? For instance chroma:./chroma")
+    if "--delete-gone" in given and "--catch-up" not in given:
+        raise click.UsageError("--delete-gone needs --catch-up")
+    if {"--to", "--rename"} <= set(given):
+        raise click.UsageError("give either --to, for a single collection, or --rename")
 
 
 def run_plan(invocation: Invocation, source: str, options: "PlanOptions", *, dry_run: bool, yes: bool) -> None:
