@@ -17,7 +17,7 @@ RestartPolicy = Literal["no", "on-failure", "always", "unless-stopped"]
 class Profile(BaseModel):
     """The keys that may stand under `[profiles.NAME]` in the configuration file. Unknown ones are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     runtime: RuntimeChoice = "auto"
     url: str | None = None

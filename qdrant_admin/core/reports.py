@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Frozen(BaseModel):
     """Base of every value that crosses a layer: immutable, and with no field that nobody declared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     SCHEMA: ClassVar[int] = 1
     """Number of the form in which records of this kind are stored; raised with every change that `upgraded` undoes."""
