@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from qdrant_admin.database.catalog import Catalog
     from qdrant_admin.database.grpc_points import GrpcPoints
+    from qdrant_admin.database.rest import Rest
 
 MAX_BATCH_POINTS = 1000
 _PROBE_SECONDS = 3.0
@@ -42,7 +43,7 @@ class Bulk:
     Args:
         endpoint: where it answers.
         catalog: who answers over REST.
-        rest: the way that is always open.
+        rest: connections to it.
         timeout: seconds for one bulk request.
     """
 
@@ -50,12 +51,13 @@ class Bulk:
         self,
         endpoint: Endpoint,
         catalog: "Catalog",
-        rest: RestPoints,
+        rest: "Rest",
         timeout: float,
     ) -> None:
         self._endpoint = endpoint
         self._catalog = catalog
-        self._rest = rest
+        self.rest = RestPoints(rest, timeout)
+        """The way that is always open."""
         self._timeout = timeout
         self._lock = threading.Lock()
         self._grpc: GrpcPoints | None = None
@@ -115,7 +117,7 @@ class Bulk:
         way = self._way()
         if way is not None:
             return way.page(name, limit=limit, offset=offset, content=content)
-        page = self._rest.page(name, kinds, limit=limit, offset=offset, payload=content, vectors=content)
+        page = self.rest.page(name, kinds, limit=limit, offset=offset, payload=content, vectors=content)
         return MadePage(page.points, page.next_offset)
 
     def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool = True) -> Iterator[Page]:
@@ -125,13 +127,13 @@ class Bulk:
             if way is not None:
                 yield way.retrieve(name, part, vectors=vectors)
             else:
-                yield MadePage(self._rest.retrieve(name, part, kinds, vectors=vectors))
+                yield MadePage(self.rest.retrieve(name, part, kinds, vectors=vectors))
 
     def points(self, name: str, page: Page, kinds: Kinds) -> list[Point]:
         """The points of a page. Every payload that gRPC may have rounded (integers above 2^63-1) is read again."""
         points, doubtful = page.points(kinds), list(page.doubtful().values())
         if doubtful:
-            again = self._rest.retrieve(name, doubtful, kinds, vectors=False)
+            again = self.rest.retrieve(name, doubtful, kinds, vectors=False)
             payloads = {point.id: point.payload for point in again}
             for point in points:
                 point.payload = payloads.get(point.id, point.payload)
@@ -162,12 +164,12 @@ class Bulk:
         way = self._way()
         for part in _parts(points):
             if way is None:
-                self._rest.upsert(name, part, wait=wait)
+                self.rest.upsert(name, part, wait=wait)
                 continue
             # Runs, not two heaps: of two points with one id the last must win.
             for by_rest, run in itertools.groupby(map(_encoded, part), key=lambda made: isinstance(made, Point)):
                 if by_rest:
-                    self._rest.upsert(name, [one for one in run if isinstance(one, Point)], wait=wait)
+                    self.rest.upsert(name, [one for one in run if isinstance(one, Point)], wait=wait)
                 else:
                     way.upsert(name, [one for one in run if isinstance(one, bytes)], wait=wait)
 

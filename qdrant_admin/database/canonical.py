@@ -16,7 +16,6 @@ Digests are kept in certificates: what is written here changes under another `SC
 
 import math
 import struct
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import chain
@@ -25,7 +24,8 @@ from zlib import crc32
 
 import numpy as np
 
-from qdrant_admin.database.models import Floats, Kinds, Point, PointId, Sparse, Vector, VectorKind
+from qdrant_admin.database.ids import id_key
+from qdrant_admin.database.models import Floats, Kinds, Point, Sparse, Vector, VectorKind
 from qdrant_admin.database.protobuf import (
     DOUBLE,
     FALSE,
@@ -218,16 +218,3 @@ def plain_floats(values: Floats) -> tuple[Floats, bool]:
     if math.isfinite(np.vdot(array, array)):
         return array, True
     return np.where(np.isnan(array), _NAN, array).astype(_FLOAT), bool(np.isfinite(array).all())
-
-
-def id_key(point_id: PointId) -> bytes:
-    """17 bytes in the server's own order: integers ascending, then UUIDs."""
-    if isinstance(point_id, int):
-        return b"\0" + point_id.to_bytes(16, "big")
-    digits = point_id.replace("-", "")
-    return b"\1" + (bytes.fromhex(digits) if len(digits) == 32 else uuid.UUID(point_id).bytes)
-
-
-def id_of_key(key: bytes) -> PointId:
-    """The id that `id_key` was made from."""
-    return int.from_bytes(key[1:], "big") if key[0] == 0 else str(uuid.UUID(bytes=key[1:]))

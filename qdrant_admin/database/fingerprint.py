@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
-from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point, id_key, id_of_key
+from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point
 from qdrant_admin.database.digest_store import Ledger, Record, same, what_changed
+from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import CollectionInfo, PointId, VectorKind
 from qdrant_admin.database.search_probes import Probe, ProbeFinder
 from qdrant_admin.database.searches import Answer, Search, ask, search_words, searches_of

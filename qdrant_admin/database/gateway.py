@@ -1,8 +1,9 @@
 """The one narrow gateway to what a Qdrant holds. No type of qdrant-client, gRPC or httpx leaves it."""
 
 import math
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import (
@@ -10,10 +11,8 @@ from qdrant_admin.core.errors import (
 )
 from qdrant_admin.core.text import plain
 from qdrant_admin.database import versions
-from qdrant_admin.database.bulk import Bulk
-from qdrant_admin.database.canonical import id_key
 from qdrant_admin.database.catalog import Catalog, Filter
-from qdrant_admin.database.ids import point_id
+from qdrant_admin.database.ids import id_key, point_id
 from qdrant_admin.database.models import (
     Floats,
     Hit,
@@ -25,9 +24,11 @@ from qdrant_admin.database.models import (
     Vector,
 )
 from qdrant_admin.database.names import check_collection_name
-from qdrant_admin.database.rest_points import RestPoints, point_from_json, vector_to_json
 from qdrant_admin.database.snapshots import Snapshots
-from qdrant_admin.database.wire import Page, WirePage
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.bulk import Bulk
+    from qdrant_admin.database.wire import Page, WirePage
 
 _IDS_A_PAGE = 10_000
 
@@ -39,13 +40,25 @@ class Database(Catalog):
         super().__init__(endpoint)
         self.snapshots = Snapshots(self._rest)
         """Of its collections, as files."""
-        self._rest_points = RestPoints(self._rest, self._slow)
-        self._bulk = Bulk(endpoint, self, self._rest_points, self._slow)
+        self._endpoint = endpoint
+        self._opening = threading.Lock()
+        self._opened: Bulk | None = None
 
     def close(self) -> None:
         """Give every connection back."""
-        self._bulk.close()
+        if self._opened is not None:
+            self._opened.close()
         super().close()
+
+    @property
+    def _bulk(self) -> "Bulk":
+        """Loaded when points are wanted: it brings numpy along."""
+        with self._opening:
+            if self._opened is None:
+                from qdrant_admin.database.bulk import Bulk
+
+                self._opened = Bulk(self._endpoint, self, self._rest, self._slow)
+            return self._opened
 
     @property
     def transport(self) -> str:
@@ -65,7 +78,7 @@ class Database(Catalog):
     ) -> PointPage:
         """One page in the server's order (integers ascending, then UUIDs), from `offset` on."""
         kinds = self._kinds(name)
-        return self._rest_points.page(
+        return self._bulk.rest.page(
             name, kinds, limit=limit, offset=offset, payload=True, vectors=with_vectors, filter=filter
         )
 
@@ -119,7 +132,7 @@ class Database(Catalog):
             if points:
                 yield points
 
-    def pages_to_hash(self, name: str, kinds: Kinds) -> Iterator[Page]:
+    def pages_to_hash(self, name: str, kinds: Kinds) -> Iterator["Page"]:
         """Every point, a page at a time, in the server's order, for who wants hashes; the last page may be empty.
 
         Args:
@@ -129,7 +142,7 @@ class Database(Catalog):
         check_collection_name(name)
         return self._bulk.pages_of_one_size(name, kinds)
 
-    def points_to_hash(self, name: str, ids: Sequence[PointId], kinds: Kinds) -> Iterator[Page]:
+    def points_to_hash(self, name: str, ids: Sequence[PointId], kinds: Kinds) -> Iterator["Page"]:
         """The points of these ids that exist, in no order, for who wants their hashes."""
         check_collection_name(name)
         return self._bulk.retrieve(name, ids, kinds)
@@ -163,7 +176,7 @@ class Database(Catalog):
 
     def wire_pages(
         self, name: str, *, page_size: int, after: PointId | None = None, until: PointId | None = None
-    ) -> Iterator[WirePage]:
+    ) -> Iterator["WirePage"]:
         """Every point of a span, a page at a time, in the server's order, left as it came; never an empty page.
 
         Args:
@@ -193,12 +206,12 @@ class Database(Catalog):
                 return
             offset, behind = following, None
 
-    def found(self, name: str, ids: Sequence[PointId]) -> WirePage:
+    def found(self, name: str, ids: Sequence[PointId]) -> "WirePage":
         """The points of these ids (as a server keeps them) that exist, left as they came; only where `carries_wire`."""
         check_collection_name(name)
         return self._bulk.found(name, ids)
 
-    def upsert_wire(self, name: str, page: WirePage, *, wait: bool = True) -> None:
+    def upsert_wire(self, name: str, page: "WirePage", *, wait: bool = True) -> None:
         """Write a page of another server as it came. Nothing in it is looked at; see `WirePage.look`."""
         check_collection_name(name)
         self._bulk.upsert_wire(name, page, wait=wait)
@@ -239,6 +252,8 @@ class Database(Catalog):
     ) -> list[Hit]:
         """The nearest points to a vector, or to a point that is there (which is not among them)."""
         versions.require(self.server().version, versions.Feature.QUERY)
+        from qdrant_admin.database.rest_points import point_from_json, vector_to_json
+
         query: Any = vector_to_json(vector) if vector is not None else point_id(id)
         body: dict[str, Any] = {"query": query, "limit": limit, "with_payload": True, "with_vector": False}
         if using:
@@ -262,6 +277,8 @@ class Database(Catalog):
             exact: whether every point is looked at, as it is stored, instead of following the index.
         """
         versions.require(self.server().version, versions.Feature.QUERY)
+        from qdrant_admin.database.rest_points import vector_to_json
+
         params: dict[str, Any] = {"exact": True, "quantization": {"ignore": True}} if exact else {"exact": False}
         each = {"limit": limit, "with_payload": False, "with_vector": False, "params": params}
         each |= {"using": using} if using else {}

@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Literal
 
 from qdrant_admin.core.reports import Frozen
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float32]
+    Indices = npt.NDArray[np.uint32]
+else:  # numpy is loaded by what computes, and not by what asks a server for its collections
+    Floats = Indices = Any
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """A payload value. (pydantic models use `dict[str, Any]`.)"""
 PointId = int | str
 """Unsigned 64-bit integer, or a UUID in its lower-case form with hyphens."""
-Floats = npt.NDArray[np.float32]
 VectorKind = Literal["dense", "sparse", "multi"]
 Kinds = Mapping[str, VectorKind]
 """Kind of each vector of a collection by its name: over gRPC a multivector of one row looks like a dense one."""
@@ -25,7 +30,7 @@ CollectionStatus = Literal["green", "yellow", "grey", "red"]
 class Sparse:
     """A sparse vector; indices ascending and unique, as the server returns them."""
 
-    indices: npt.NDArray[np.uint32]
+    indices: Indices
     values: Floats
 
 

@@ -11,14 +11,8 @@ from functools import cached_property
 from itertools import chain, repeat
 from typing import Literal, Protocol, Self
 
-from qdrant_admin.database.canonical import (
-    PointHash,
-    VectorPart,
-    hash_parts,
-    hash_point,
-    id_key,
-    payload_entries,
-)
+from qdrant_admin.database.canonical import PointHash, VectorPart, hash_parts, hash_point, payload_entries
+from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import Floats, Kinds, Point, PointId, VectorSpec
 from qdrant_admin.database.protobuf import KEY, field, id_of, messages
 from qdrant_admin.database.wire_fields import (

@@ -84,7 +84,7 @@ def observe(ws: Workspace) -> Observation:
 
 
 def _collections(endpoint: Endpoint) -> "tuple[CollectionInfo, ...]":
-    from qdrant_admin.database.gateway import Database
+    from qdrant_admin.database.catalog import Catalog
 
-    with Database(endpoint) as database:
-        return tuple(database.collections())
+    with Catalog(endpoint) as catalog:
+        return tuple(catalog.collections())

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.errors import StorageUnusable
-from qdrant_admin.database.canonical import id_key
+from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import PointId
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.sources.base import Batch, CarriesWire, Cursor, Searches, Source, SourceCollection, Span, WireBatch

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdrant_admin.database.canonical import hash_point, id_key, id_of_key
+from qdrant_admin.database.canonical import hash_point
+from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import Point, Sparse, Vector, VectorKind
 
 UUID = "5c56c793-69f3-4fbf-87e6-c4bf54c28c26"

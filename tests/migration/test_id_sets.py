@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qdrant_admin.database.canonical import id_key, id_of_key
+from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import Distance, Point, VectorSpec
 from qdrant_admin.migration.compare import id_sets
 from qdrant_admin.migration.compare.id_sets import IdSet, State, record

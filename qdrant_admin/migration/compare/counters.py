@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.database.canonical import id_of_key
+from qdrant_admin.database.ids import id_of_key
 from qdrant_admin.migration.compare.comparer import ComparisonResult, Named
 from qdrant_admin.migration.compare.id_sets import Id, IdSet
 from qdrant_admin.sources.base import Cursor

@@ -12,7 +12,7 @@ from typing import IO, Literal, NamedTuple
 
 import numpy as np
 
-from qdrant_admin.database.canonical import id_key
+from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import PointId
 
 State = Literal["equal", "different", "missing", "unseen"]

@@ -14,7 +14,7 @@ from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.formatting import counted, number
 from qdrant_admin.core.progress import Pace
-from qdrant_admin.database.canonical import id_key
+from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import Floats, VectorSpec
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.checkpoint import Checkpoint

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import AdminError, BadInput, RequestRejected, SourceUnreadable, Unsupported
 from qdrant_admin.core.text import plain
-from qdrant_admin.database.canonical import id_key
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import (
