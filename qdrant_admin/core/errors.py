@@ -25,8 +25,8 @@
     │   └── ConfirmationMissing             it would destroy something and nobody said yes
     └── Cancelled                   exit 130
 
-Foreign exceptions become these at the border that knows them: `server` for docker, `database` for qdrant_client,
-grpc and httpx, each migration source for its own format.
+Foreign exceptions become these at the border that knows them: `server` for docker, `database` for grpc and
+httpx, each source for its own format.
 """
 
 from copy import copy
