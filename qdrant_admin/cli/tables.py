@@ -68,9 +68,11 @@ def status_card(report: "StatusReport", ascii_only: bool) -> RenderableType:
     parts: list[RenderableType] = [head, Text(), grid]
     if report.changes:
         parts += [Text(), *(_change(one.setting, one.current, one.wanted, ascii_only) for one in report.changes)]
-    if report.attention:
+    if report.findings:
+        from qdrant_admin.lifecycle.finding_words import text
+
         parts.append(Text())
-        parts += [remark(one.level, one.text, one.fix, ascii_only) for one in report.attention]
+        parts += [remark(one.level, text(one), one.command, ascii_only) for one in report.findings]
     return Group(*parts)
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 DEFAULT_IMAGE = "qdrant/qdrant:v1.16.3"
 """The version that the test suite proves. Raising it is a run of the suite, not a hope."""
+TESTED_VERSION = DEFAULT_IMAGE.rpartition(":v")[2]
 DEFAULT_PROFILE = "local"
 
 RuntimeChoice = Literal["auto", "docker", "native", "remote"]

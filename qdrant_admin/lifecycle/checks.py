@@ -1,4 +1,7 @@
-"""The doctor's checks. Each looks at one thing and returns its evidence; none knows of another."""
+"""The doctor's checks. Each looks at one thing and returns its evidence; none knows of another.
+
+What nobody could look at is `unknown`, never `ok`.
+"""
 
 import hashlib
 import json
@@ -7,71 +10,132 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from qdrant_admin.config import places
+from qdrant_admin.config.file import read_profiles
+from qdrant_admin.config.profile import DEFAULT_PROFILE, TESTED_VERSION
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.formatting import counted, number
-from qdrant_admin.lifecycle.checks_data import leftovers, sharing
-from qdrant_admin.lifecycle.checks_storage import disk, storage
-from qdrant_admin.lifecycle.facts import Facts
-from qdrant_admin.lifecycle.reports import Check, CheckStatus
+from qdrant_admin.core.commands import Command, Option
+from qdrant_admin.core.errors import AdminError, EngineUnavailable
+from qdrant_admin.core.findings import Finding
+from qdrant_admin.core.formatting import counted, number, size
+from qdrant_admin.lifecycle.finding_words import text
+from qdrant_admin.lifecycle.findings import NEARLY_FULL_BELOW, WITHOUT_KEY, WRITES_REFUSED_BELOW, Code
+from qdrant_admin.lifecycle.first_run import free_bytes
+from qdrant_admin.lifecycle.observation import Observation
+from qdrant_admin.lifecycle.reports import Check, CheckStatus, StatusReport
+from qdrant_admin.workspace import Workspace
 
 _CLOUD = re.compile(r"onedrive|dropbox|icloud|google ?drive|mobile documents", re.IGNORECASE)
+_KEY_REFUSED: frozenset[Code] = frozenset({"api_key_missing", "api_key_refused"})
+_PROCESS: frozenset[Code] = frozenset(
+    {"runtime_unavailable", "server_absent", "server_stopped", "server_paused", "crash_loop"}
+)
+_COLLECTIONS: frozenset[Code] = frozenset(
+    {"recovery_mode", "collections_not_listed", "collection_unreadable", "collection_red", "optimizer_failed"}
+)
+_MIGRATIONS: frozenset[Code] = frozenset({"indexing_held_back", "migration_interrupted"})
+_SETTINGS: frozenset[Code] = frozenset({"settings_differ", "no_automatic_start"})
 
 
-def python(facts: Facts) -> Check:  # noqa: ARG001 # one signature for all checks
+@dataclass(frozen=True)
+class Context:
+    """One look at everything, shared by all checks."""
+
+    ws: Workspace
+    seen: Observation
+    status: StatusReport
+
+    def command(self, *words: str, **options: Option) -> str:
+        """A command of ours for this profile, as it can be pasted."""
+        return str(Command(*words, **options).on(self.ws.settings.name))
+
+    def finding(self, codes: frozenset[Code]) -> Finding | None:
+        """The first finding of the status with one of these codes."""
+        return next((one for one in self.status.findings if one.code in codes), None)
+
+    @property
+    def no_server(self) -> str:
+        """Why there is no server that could be looked at from here, in words; empty where there is one."""
+        state = self.seen.state
+        if state is None:
+            return "the server could not be looked at"
+        if state.state == "absent":
+            return "no server is set up"
+        return "" if self.seen.local else "the server runs on another machine, out of sight"
+
+
+def _ok(name: str, detail: str) -> Check:
+    return Check(name=name, status="ok", detail=detail)
+
+
+def _unknown(name: str, detail: str, fix: str = "") -> Check:
+    return Check(name=name, status="unknown", detail=detail, fix=fix)
+
+
+def _of(name: str, finding: Finding) -> Check:
+    """The check that a finding of the status answers."""
+    status: CheckStatus = "ok" if finding.level == "info" else finding.level
+    return Check(name=name, code=finding.code, status=status, detail=text(finding), fix=finding.command)
+
+
+# the machine
+
+
+def python(context: Context) -> Check:  # noqa: ARG001 # one signature for all checks
     """Interpreter and machine: grpcio has no wheel for Windows on ARM."""
     detail = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     if sys.platform == "win32" and platform.machine().lower() == "arm64":
         return Check(
             name="python",
+            code="grpc_not_built",
             status="warn",
             detail=f"{detail}: gRPC has no build for it",
             fix="uv python install cpython-3.12-windows-x86_64",
         )
-    return Check(name="python", status="ok", detail=detail)
+    return _ok("python", detail)
 
 
-def packages(facts: Facts) -> Check:  # noqa: ARG001 # one signature for all checks
+def packages(context: Context) -> Check:  # noqa: ARG001 # one signature for all checks
     """Versions of what decides how we talk to server and engine."""
-    found = ", ".join(f"{name} {version(name)}" for name in ("qdrant-admin", "qdrant-client", "docker", "textual"))
-    return Check(name="packages", status="ok", detail=found)
+    names = ("qdrant-admin", "qdrant-client", "docker", "textual")
+    return _ok("packages", ", ".join(f"{name} {version(name)}" for name in names))
 
 
-def folders(facts: Facts) -> Check:
+def folders(context: Context) -> Check:
     """Our own folders: writable, and not synchronised by a cloud service."""
-    found = {places.config_dir(), places.state_dir(), places.data_dir(), places.cache_dir()}
-    for folder in sorted(found):
+    found = sorted({places.config_dir(), places.state_dir(), places.data_dir(), places.cache_dir()})
+    for folder in found:
         existing = next(place for place in (folder, *folder.parents) if place.exists())
         if not os.access(existing, os.W_OK):
-            return Check(
-                name="folders", status="fail", detail=f"{existing} is not writable", fix=f'ls -ld "{existing}"'
-            )
+            detail, fix = f"{existing} is not writable", f'ls -ld "{existing}"'
+            return Check(name="folders", code="folder_not_writable", status="fail", detail=detail, fix=fix)
         if _CLOUD.search(str(folder)):
             detail = f"{folder} is synchronised by a cloud service, which breaks databases"
-            return Check(name="folders", status="warn", detail=detail, fix=facts.fix("config show"))
-    return Check(name="folders", status="ok", detail=", ".join(str(folder) for folder in sorted(found)))
+            fix = context.command("config", "show")
+            return Check(name="folders", code="folder_synchronised", status="warn", detail=detail, fix=fix)
+    return _ok("folders", ", ".join(str(folder) for folder in found))
 
 
-def terminal(facts: Facts) -> Check:  # noqa: ARG001 # one signature for all checks
+def terminal(context: Context) -> Check:  # noqa: ARG001 # one signature for all checks
     """Size and encoding."""
     columns, rows = shutil.get_terminal_size()
     encoding = (getattr(sys.stdout, "encoding", "") or "unknown").lower()
     detail = f"{columns}x{rows}, {encoding}, TERM={os.environ.get('TERM', 'unset')}"
-    fits = columns >= 60 and rows >= 15
-    return Check(
-        name="terminal", status="ok" if fits else "warn", detail=detail if fits else f"{detail}: 80x24 fits all"
-    )
+    if columns >= 60 and rows >= 15:
+        return _ok("terminal", detail)
+    return Check(name="terminal", code="terminal_small", status="warn", detail=f"{detail}: 80x24 fits all")
 
 
-def context(facts: Facts) -> Check:
+def docker_context(context: Context) -> Check:
     """A current Docker context that does not exist is passed over by the client without a word."""
     folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    if os.environ.get("DOCKER_HOST") or facts.ws.settings.profile.docker_host:
-        return Check(name="context", status="ok", detail="the engine is named by DOCKER_HOST or the profile")
+    if os.environ.get("DOCKER_HOST") or context.ws.settings.profile.docker_host:
+        return _ok("context", "the engine is named by DOCKER_HOST or the profile")
+    code, fix = "docker_context_unusable", "docker context use default"
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         name = os.environ.get("DOCKER_CONTEXT") or str(config.get("currentContext") or "default")
@@ -79,200 +143,279 @@ def context(facts: Facts) -> Check:
         name = os.environ.get("DOCKER_CONTEXT") or "default"
     except (OSError, ValueError, AttributeError) as error:
         detail = f"{folder / 'config.json'} cannot be read: {error}"
-        return Check(name="context", status="warn", detail=detail, fix="docker context use default")
+        return Check(name="context", code=code, status="warn", detail=detail, fix=fix)
     meta = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
     if name != "default" and not meta.exists():
         detail = f"the current Docker context {name} does not exist; the default socket is used instead"
-        return Check(name="context", status="warn", detail=detail, fix="docker context use default")
-    return Check(name="context", status="ok", detail=f"context {name}")
+        return Check(name="context", code=code, status="warn", detail=detail, fix=fix)
+    return _ok("context", f"context {name}")
 
 
-def engine(facts: Facts) -> Check:
+def engine(context: Context) -> Check:
     """Which container engine answers."""
-    from qdrant_admin.core.errors import EngineUnavailable
     from qdrant_admin.server.docker.engine.discovery import find_engine
 
-    needed = facts.seen.kind == "docker"
     try:
-        found = find_engine(facts.ws.settings.profile.docker_host)
+        found = find_engine(context.ws.settings.profile.docker_host)
     except EngineUnavailable as error:
-        status: CheckStatus = "fail" if needed else "ok"
-        detail = str(error) if needed else f"none answers, and this profile runs {facts.seen.kind}"
-        return Check(name="engine", status=status, detail=detail, fix=error.fix if needed else "")
-    where = "" if found.why in found.words else f": {found.why}"
-    return Check(name="engine", status="ok", detail=found.words + where)
+        if context.seen.kind != "docker":
+            return _ok("engine", f"none answers, and this profile runs {context.seen.kind}")
+        fix = error.fix_on(context.ws.settings.name)
+        return Check(name="engine", code="engine_unavailable", status="fail", detail=str(error), fix=fix)
+    return _ok("engine", found.words)
 
 
-def server(facts: Facts) -> Check:
+# the server
+
+
+def server(context: Context) -> Check:
     """Process or container."""
-    state = facts.seen.state
+    state = context.seen.state
+    found = context.finding(_PROCESS)
     if state is None:
-        error = facts.seen.troubles.get("runtime")
-        return Check(
-            name="server", status="fail", detail=str(error or "cannot be looked at"), fix=error.fix if error else ""
-        )
+        return _of("server", found) if found else _unknown("server", "it could not be looked at")
     detail = f"{state.name or 'server'} {state.state}" + (f", {state.image}" if state.image else "")
-    if facts.seen.foreign:
-        return Check(name="server", status="warn", detail=f"{detail}, not ours", fix=facts.fix("adopt"))
-    if state.state in {"running", "unknown"}:
-        return Check(name="server", status="ok", detail=detail)
+    if context.seen.foreign:
+        detail, fix = f"{detail}, not managed by qdrant-admin", context.command("adopt")
+        return Check(name="server", code="foreign_server", status="warn", detail=detail, fix=fix)
+    if state.state == "unknown":
+        return _unknown("server", context.no_server or detail)
+    if found is None:
+        return _ok("server", detail)
     why = f": {state.diagnosis.what}" if state.diagnosis else ""
-    fix = (state.diagnosis.fix if state.diagnosis else "") or facts.fix("up")
-    if fix == "qdrant-admin doctor":  # it is here already, and another check tells what to do
-        fix = facts.fix("logs --tail 50")
-    return Check(name="server", status="fail", detail=detail + why, fix=fix)
+    fix = (state.diagnosis.fix if state.diagnosis else "") or context.command("up")
+    return Check(name="server", code=found.code, status="fail", detail=detail + why, fix=fix)
 
 
-def ports(facts: Facts) -> Check:
+def ports(context: Context) -> Check:
     """Who listens on our ports."""
     from qdrant_admin.server.ports import is_free, listener
 
-    profile = facts.ws.settings.profile
+    if not context.seen.local:
+        return _ok("ports", "none of this machine's is needed: the server runs elsewhere")
+    profile, state = context.ws.settings.profile, context.seen.state
     held = {
         port: listener(profile.host, port) or "unknown"
         for port in (profile.port, profile.grpc_port)
         if not is_free(profile.host, port)
     }
-    detail = (
-        ", ".join(f"{port}: {who}" for port, who in held.items()) or f"{profile.port} and {profile.grpc_port} are free"
-    )
-    ours = facts.seen.state is not None and facts.seen.state.state == "running"
-    if held and not ours and facts.seen.kind != "remote":
-        fix = facts.fix(f"up --port {profile.port + 10} --grpc-port {profile.grpc_port + 10}")
-        return Check(name="ports", status="fail", detail=f"taken by others: {detail}", fix=fix)
-    return Check(name="ports", status="ok", detail=detail)
+    if not held:
+        return _ok("ports", f"{profile.port} and {profile.grpc_port} are free")
+    detail = ", ".join(f"{port}: {who}" for port, who in held.items())
+    if state is not None and state.state == "running":
+        return _ok("ports", detail)
+    fix = context.command("up", port=profile.port + 10, grpc_port=profile.grpc_port + 10)
+    return Check(name="ports", code="port_taken", status="fail", detail=f"taken by others: {detail}", fix=fix)
 
 
-def image(facts: Facts) -> Check:
+def image(context: Context) -> Check:
     """A tag that says which version it is."""
-    name = facts.ws.settings.profile.image
-    tagged = "@" in name or (":" in name.rsplit("/", 1)[-1] and not name.endswith(":latest"))
-    if tagged:
-        return Check(name="image", status="ok", detail=name)
-    return Check(
-        name="image",
-        status="warn",
-        detail=f"{name} is another server tomorrow",
-        fix=facts.fix("up --image qdrant/qdrant:v1.16.3"),
-    )
+    name = context.ws.settings.profile.image
+    tagged = ":" in name.rpartition("/")[2] and not name.endswith(":latest")
+    if tagged or "@" in name:
+        return _ok("image", name)
+    detail = f"{name} is a moving tag: the image may change on the next pull"
+    fix = context.command("up", image=f"qdrant/qdrant:v{TESTED_VERSION}")
+    return Check(name="image", code="image_not_pinned", status="warn", detail=detail, fix=fix)
 
 
-def open_files(facts: Facts) -> Check:
+def open_files(context: Context) -> Check:
     """The limit on open files, where this account may read it: every segment holds several."""
-    state = facts.seen.state
+    state = context.seen.state
     if state is None or state.pid is None or not sys.platform.startswith("linux"):
-        return Check(name="open files", status="ok", detail="not readable from here")
-    text = Path(f"/proc/{state.pid}/limits").read_text(encoding="ascii")
-    found = re.search(r"Max open files\s+(\d+)", text)
-    limit = int(found[1]) if found else 0
-    enough = limit >= 10_000 or not found
-    return Check(
-        name="open files",
-        status="ok" if enough else "warn",
-        detail=f"limit {number(limit)}" if found else "no limit",
-        fix="" if enough else facts.fix("up --apply"),
-    )
+        return _unknown("open files", "the limit cannot be read from here")
+    limits = Path(f"/proc/{state.pid}/limits").read_text(encoding="ascii")
+    found = re.search(r"Max open files\s+(\d+)", limits)
+    if found is None:
+        return _ok("open files", "no limit")
+    limit, detail = int(found[1]), f"limit {number(int(found[1]))}"
+    if limit >= 10_000:
+        return _ok("open files", detail)
+    fix = context.command("up", apply=True)
+    return Check(name="open files", code="open_files_limit", status="warn", detail=detail, fix=fix)
 
 
-def log(facts: Facts) -> Check:
+def log(context: Context) -> Check:
     """The log is the only place where Qdrant says that its file system is not fit."""
     from qdrant_admin.server.decode import decode_log
 
-    runtime_state = facts.seen.state
-    if runtime_state is None or runtime_state.state == "absent" or not facts.seen.capabilities.logs:
-        return Check(name="log", status="ok", detail="no log to read")
-    lines = [line for batch in facts.ws.runtime.logs(tail=1000, follow=False, cancel=CancelToken()) for line in batch]
+    if context.no_server or not context.seen.capabilities.logs:
+        return _unknown("log", context.no_server or "it cannot be read from here")
+    batches = context.ws.runtime.logs(tail=1000, follow=False, cancel=CancelToken())
+    lines = [line for batch in batches for line in batch]
     found = decode_log(lines)
     if not found:
-        return Check(name="log", status="ok", detail=f"nothing against it in {counted(len(lines), 'line')}")
+        return _ok("log", f"nothing against it in {counted(len(lines), 'line')}")
     worst = next((one for one in found if one.severe), found[0])
-    return Check(
-        name="log", status="fail" if worst.severe else "warn", detail=f"{worst.what}: {worst.why}", fix=worst.fix
-    )
+    status: CheckStatus = "fail" if worst.severe else "warn"
+    detail = f"{worst.what}: {worst.why}"
+    return Check(name="log", code="server_diagnosis", status=status, detail=detail, fix=worst.fix)
 
 
-def reachable(facts: Facts) -> Check:
+def reachable(context: Context) -> Check:
     """A Qdrant at the address, ready, in a version we speak with."""
-    probe = facts.seen.probe
+    probe, url = context.seen.probe, context.seen.endpoint.url
     if probe is None or not probe.is_qdrant or not probe.ready:
         detail = probe.error if probe is not None and probe.error else "it does not answer"
-        return Check(
-            name="reachable", status="fail", detail=f"{facts.seen.endpoint.url}: {detail}", fix=facts.fix("up")
-        )
-    detail = f"Qdrant {probe.version} at {facts.seen.endpoint.url}"
-    ours, theirs = (tuple(map(int, re.findall(r"\d+", text)[:2])) for text in ("1.16", probe.version or ""))
-    if theirs != ours:
-        return Check(name="reachable", status="warn", detail=f"{detail}; the version that we are tested with is 1.16")
-    return Check(name="reachable", status="ok", detail=detail)
+        code: Code = "not_qdrant" if probe and probe.answers and not probe.is_qdrant else "no_answer"
+        fix = context.command("up") if context.seen.capabilities.start else ""
+        return Check(name="reachable", code=code, status="fail", detail=f"{url}: {detail}", fix=fix)
+    detail = f"Qdrant {probe.version} at {url}"
+    tested, theirs = (re.findall(r"\d+", text)[:2] for text in (TESTED_VERSION, probe.version or ""))
+    if theirs != tested:
+        detail = f"{detail}; the version that we are tested with is {'.'.join(tested)}"
+        return Check(name="reachable", code="version_not_tested", status="warn", detail=detail)
+    return _ok("reachable", detail)
 
 
-def _matching(facts: Facts, name: str, pattern: str, fine: str) -> Check:
-    """The first item of the status that speaks of this."""
-    for item in facts.status.attention:
-        if re.search(pattern, item.text):
-            return Check(name=name, status=item.level, detail=item.text, fix=item.fix)
-    answers = facts.seen.answers_as_qdrant
-    return Check(
-        name=name, status="ok" if answers else "warn", detail=fine if answers else "the server does not answer"
-    )
-
-
-def grpc(facts: Facts) -> Check:
+def grpc(context: Context) -> Check:
     """The port that bulk reads and writes use."""
-    return _matching(facts, "grpc", r"^gRPC ", f"answers at {facts.status.grpc}")
+    if (found := context.finding(frozenset({"grpc_closed"}))) is not None:
+        return _of("grpc", found)
+    probe = context.seen.probe
+    if probe is None or not probe.is_qdrant:
+        return _unknown("grpc", "the server does not answer")
+    if probe.grpc_open is None:
+        return _unknown("grpc", "no gRPC port is known: only REST is used")
+    return _ok("grpc", f"answers at {context.status.grpc}")
 
 
-def api_key(facts: Facts) -> Check:
+def api_key(context: Context) -> Check:
     """Who may reach the server."""
-    return _matching(facts, "api key", r"API key", "the server asks for a key")
+    if (found := context.finding(WITHOUT_KEY | _KEY_REFUSED)) is not None:
+        return _of("api key", found)
+    probe = context.seen.probe
+    if probe is None or probe.key_wanted is None:
+        return _unknown("api key", "no server could be asked whether it wants one")
+    if probe.key_wanted:
+        return _ok("api key", "the server asks for a key")
+    detail = f"the server asks for no key: whoever reaches {context.seen.endpoint.url} owns its data"
+    return Check(name="api key", code="no_api_key", status="warn", detail=detail)
 
 
-def collections(facts: Facts) -> Check:
+def collections(context: Context) -> Check:
     """Every collection readable, none red, no optimizer stopped by an error, no recovery mode."""
-    known = facts.status.collections is not None
-    fine = f"{counted(facts.status.collections or 0, 'collection')}, all readable" if known else "could not be listed"
-    found = _matching(facts, "collections", r"^collection |recovery mode|does not take the API key", fine)
-    return (
-        found
-        if known or found.status == "fail"
-        else Check(name="collections", status="warn", detail=fine, fix=facts.fix("status"))
+    if (found := context.finding(_COLLECTIONS | _KEY_REFUSED)) is not None:
+        return _of("collections", found)
+    known = context.status.collections
+    if known is None:
+        return _unknown("collections", "could not be listed", context.command("status"))
+    return _ok("collections", f"{counted(known, 'collection')}, all readable")
+
+
+def migrations(context: Context) -> Check:
+    """Whether one was interrupted, and what it has left."""
+    if (found := context.finding(_MIGRATIONS)) is not None:
+        return _of("migrations", found)
+    if (error := context.seen.troubles.get("history")) is not None:
+        return _unknown("migrations", str(error), error.fix_on(context.ws.settings.name))
+    return _ok("migrations", "none was interrupted")
+
+
+def settings(context: Context) -> Check:
+    """Running server against profile, and what happens when the machine restarts."""
+    if (found := context.finding(_SETTINGS)) is not None:
+        return _of("settings", found)
+    if context.no_server:
+        return _unknown("settings", context.no_server)
+    if context.seen.foreign:
+        return _unknown("settings", "not compared: the server is not managed by qdrant-admin")
+    if (error := context.seen.troubles.get("changes")) is not None:
+        return _unknown("settings", str(error), error.fix_on(context.ws.settings.name))
+    return _ok("settings", "as the profile asks")
+
+
+# where the data lies
+
+
+def storage(context: Context) -> Check:
+    """Where the data lies, and whether it can stay there."""
+    state = context.seen.state
+    if context.no_server or state is None:
+        return _unknown("storage", context.no_server)
+    place = state.storage
+    where = f"{place.kind} {place.source}".strip()
+    if place.faults:
+        worst = next((fault for fault in place.faults if fault.severe), place.faults[0])
+        told = "; ".join(f"{fault.what} ({fault.why})" if fault.why else fault.what for fault in place.faults)
+        code: Code = "storage_in_container" if place.kind == "container" else "storage_unsound"
+        status: CheckStatus = "fail" if worst.severe else "warn"
+        detail = told if place.kind == "container" else f"{where}: {told}"
+        return Check(name="storage", code=code, status=status, detail=detail, fix=worst.fix)
+    detail = where + (f": {place.detail}" if place.detail else "")
+    if place.sound is False:
+        fix = context.command("verify", how="kill")
+        return Check(name="storage", code="storage_unsound", status="warn", detail=detail, fix=fix)
+    return _ok("storage", detail) if place.sound else _unknown("storage", detail)
+
+
+def sharing(context: Context) -> Check:
+    """Two servers on the same data: both start, and the last one to write wins."""
+    from qdrant_admin.server.docker.engine.discovery import find_engine
+    from qdrant_admin.server.docker.storage import sharers
+
+    state = context.seen.state
+    if context.no_server or state is None:
+        return _unknown("sharing", context.no_server)
+    if context.seen.kind != "docker":
+        return _ok("sharing", "no container of ours to look at")
+    users = sharers(find_engine(context.ws.settings.profile.docker_host), state)
+    if not users:
+        return _ok("sharing", f"no other container uses {state.storage.source}")
+    running = [user for user in users if user.state == "running"]
+    user = (running or users)[0]
+    return Check(
+        name="sharing",
+        code="storage_shared",
+        status="fail" if running else "warn",
+        detail=f"container {user.name} ({user.state}) uses {user.source} as well: two servers on the same data lose it",
+        fix=f"docker stop {user.name}" if running else f"docker inspect {user.name}",
     )
 
 
-def migrations(facts: Facts) -> Check:
-    """Whether one was stopped or killed, and what it has left."""
-    for item in facts.status.attention:
-        if item.action == "migrate":
-            return Check(name="migrations", status=item.level, detail=item.text, fix=item.fix)
-    return Check(name="migrations", status="ok", detail="none was cut off")
+def leftovers(context: Context) -> Check:
+    """Volumes of ours of profiles that are gone. Never called useless: they hold data."""
+    from qdrant_admin.server.docker.container.rename_aside import left_containers
+    from qdrant_admin.server.docker.engine.discovery import find_engine
+    from qdrant_admin.server.docker.relocation.record import left_by_move
+    from qdrant_admin.server.docker.storage import forgotten
+
+    ours = context.ws.settings
+    try:
+        found_engine = find_engine(ours.profile.docker_host)
+    except AdminError:
+        return _ok("leftovers", "no engine to look on")
+    if (move := left_by_move(ours.name)) is not None:
+        detail, fix = f"{move.what}; {move.why}", context.command("move-storage")
+        return Check(name="leftovers", code="move_interrupted", status="warn", detail=detail, fix=fix)
+    if containers := left_containers(found_engine, ours.container_name):
+        detail = f"left of a replacement that was interrupted: container {', '.join(containers)}"
+        fix = f"docker rm {containers[0]}"
+        return Check(name="leftovers", code="container_left", status="warn", detail=detail, fix=fix)
+    profiles = read_profiles()
+    volumes = {profile.volume for profile in profiles.values() if profile.volume} | {ours.volume_name}
+    found = forgotten(found_engine, {DEFAULT_PROFILE, ours.name, *profiles}, volumes)
+    if not found:
+        return _ok("leftovers", "every volume of ours belongs to a profile")
+    shown = ", ".join(one.name for one in found[:3]) + (", …" if len(found) > 3 else "")
+    detail = f"{counted(len(found), 'volume')} of profiles that are not known here: {shown}"
+    fix = str(Command("profiles", "add", found[0].profile)) if found[0].profile else "docker volume ls"
+    return Check(name="leftovers", code="volume_left", status="warn", detail=detail, fix=fix)
 
 
-def settings(facts: Facts) -> Check:
-    """Running server against profile, and what happens when the machine restarts."""
-    found = _matching(facts, "settings", r"other settings than|^restart policy", "as the profile asks")
-    return found if found.fix else Check(name="settings", status="ok", detail=found.detail)
-
-
-CHECKS: dict[str, Callable[[Facts], Check]] = {
-    "python": python,
-    "packages": packages,
-    "folders": folders,
-    "terminal": terminal,
-    "context": context,
-    "engine": engine,
-    "server": server,
-    "ports": ports,
-    "image": image,
-    "open files": open_files,
-    "storage": storage,
-    "sharing": sharing,
-    "leftovers": leftovers,
-    "disk": disk,
-    "log": log,
-    "reachable": reachable,
-    "grpc": grpc,
-    "api key": api_key,
-    "collections": collections,
-    "migrations": migrations,
-    "settings": settings,
-}
+def disk(context: Context) -> Check:
+    """Qdrant refuses writes below 128 MiB, and dies without a word on a full disk."""
+    if not context.seen.local:
+        return _unknown("disk", context.no_server)
+    free = context.status.storage.free_bytes
+    if free is None and context.seen.kind == "docker" and context.seen.capabilities.stats:
+        free = context.ws.runtime.stats().disk_free_bytes  # a virtual machine's own disk, which only it can measure
+    free = free_bytes(places.data_dir()) if free is None else free
+    if free is None:
+        return _unknown("disk", "free space is unknown")
+    detail = f"{size(free)} free"
+    if free < WRITES_REFUSED_BELOW:
+        return Check(name="disk", code="disk_full", status="fail", detail=detail, fix="df -h")
+    if free < NEARLY_FULL_BELOW:
+        return Check(name="disk", code="disk_low", status="warn", detail=detail, fix="df -h")
+    return _ok("disk", detail)

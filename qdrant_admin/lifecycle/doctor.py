@@ -5,15 +5,37 @@ from collections.abc import Callable
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events, Finished, Outcome, StepFinished, StepStarted
-from qdrant_admin.lifecycle.checks import CHECKS
-from qdrant_admin.lifecycle.facts import Facts
+from qdrant_admin.lifecycle import checks
 from qdrant_admin.lifecycle.observation import observe
 from qdrant_admin.lifecycle.reports import Check, CheckStatus, DoctorReport
 from qdrant_admin.lifecycle.status import report_of
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
-_OUTCOMES: dict[CheckStatus, Outcome] = {"ok": "ok", "warn": "warning", "fail": "failed"}
+CHECKS: dict[str, Callable[[checks.Context], Check]] = {
+    "python": checks.python,
+    "packages": checks.packages,
+    "folders": checks.folders,
+    "terminal": checks.terminal,
+    "context": checks.docker_context,
+    "engine": checks.engine,
+    "server": checks.server,
+    "ports": checks.ports,
+    "image": checks.image,
+    "open files": checks.open_files,
+    "storage": checks.storage,
+    "sharing": checks.sharing,
+    "leftovers": checks.leftovers,
+    "disk": checks.disk,
+    "log": checks.log,
+    "reachable": checks.reachable,
+    "grpc": checks.grpc,
+    "api key": checks.api_key,
+    "collections": checks.collections,
+    "migrations": checks.migrations,
+    "settings": checks.settings,
+}
+_OUTCOMES: dict[CheckStatus, Outcome] = {"ok": "ok", "warn": "warning", "fail": "failed", "unknown": "skipped"}
 
 
 def doctor(ws: Workspace, *, cancel: CancelToken) -> Events:
@@ -23,21 +45,26 @@ def doctor(ws: Workspace, *, cancel: CancelToken) -> Events:
 
 def _doctor(ws: Workspace, cancel: CancelToken) -> Events:
     seen = observe(ws)
-    facts = Facts(ws, seen, report_of(ws.settings, seen))
+    context = checks.Context(ws, seen, report_of(ws.settings, seen))
     made: list[Check] = []
     for name, check in CHECKS.items():
         cancel.check()
-        yield StepStarted(step=name, title=f"looking at {name}")
-        made.append(_isolated(name, check, facts))
+        yield StepStarted(step=name, title=f"checking {name}")
+        made.append(_made(name, check, context))
         yield StepFinished(step=name, outcome=_OUTCOMES[made[-1].status], detail=made[-1].detail)
     yield Finished(report=DoctorReport(checks=tuple(made)))
 
 
-def _isolated(name: str, check: Callable[[Facts], Check], facts: Facts) -> Check:
-    """One check's result; a check that cannot be made says so and costs no other."""
+def _made(name: str, check: Callable[[checks.Context], Check], context: checks.Context) -> Check:
+    """One check's result; one that cannot be made says so and costs no other."""
     try:
-        return check(facts)
+        made = check(context)
     except AdminError as error:
-        return Check(name=name, status="warn", detail=f"could not be looked at: {error}", fix=error.fix)
+        fix = error.fix_on(context.ws.settings.name)
+        made = Check(name=name, status="unknown", detail=f"could not be looked at: {error}", fix=fix)
     except Exception as error:  # noqa: BLE001 # a doctor is called when things are broken in ways nobody foresaw
-        return Check(name=name, status="warn", detail=f"could not be looked at: {type(error).__name__}: {error}")
+        detail = f"could not be looked at: {type(error).__name__}: {error}"
+        made = Check(name=name, status="unknown", detail=detail)
+    if made.fix == context.command("doctor"):  # it is here already, and another check tells what to do
+        return made.model_copy(update={"fix": context.command("logs", tail=50)})
+    return made

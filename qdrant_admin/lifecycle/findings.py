@@ -1,175 +1,239 @@
-"""What wants a person's eye, worst first, each with the command that mends it."""
+"""What wants attention, worst first: each finding with its code, its facts and the command that mends it.
+
+The codes and the names of the facts are a contract; the words are made of them in `finding_words`.
+"""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
 from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import AccessDenied, AdminError
-from qdrant_admin.core.formatting import counted, size
-from qdrant_admin.lifecycle.commands import command
-from qdrant_admin.lifecycle.observation import Observation
-from qdrant_admin.lifecycle.reports import Attention
-from qdrant_admin.state.resumable_runs import InterruptedMigration
+from qdrant_admin.core.findings import Fact, Finding, FindingLevel
+from qdrant_admin.lifecycle.observation import Observation, Part
+from qdrant_admin.server.runtime import RuntimeState
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.models import CollectionInfo
 
 WRITES_REFUSED_BELOW = 128 * 1024**2
 """Qdrant refuses writes and deletes when less than twice its WAL capacity (64 MiB by default) is free."""
 NEARLY_FULL_BELOW = 1024**3
 
-
-def attention(settings: Settings, seen: Observation) -> tuple[Attention, ...]:
-    """Every item, faults before warnings, otherwise in the order of how much depends on it."""
-    items = [*_access(settings, seen), *_process(settings, seen), *_answers(settings, seen), *_data(settings, seen)]
-    items += [*_storage(settings, seen), *_safety(settings, seen), *_unfinished(settings, seen)]
-    return tuple(sorted(items, key=lambda item: item.level != "fail"))
-
-
-def _said(error: AdminError, action: str = "doctor") -> Attention:
-    return Attention(level="fail", text=str(error), fix=error.fix, action=action)
-
-
-def _access(settings: Settings, seen: Observation) -> Iterator[Attention]:
-    """What kept us from looking at all."""
-    for part in ("runtime", "probe", "collections"):
-        error = seen.troubles.get(part)
-        if isinstance(error, AccessDenied):
-            origin = settings.api_key_origin
-            text = "the server asks for an API key and none is known" if settings.api_key is None else ""
-            text = text or f"the server does not take the API key from {origin}: it is wrong, or may not read"
-            yield Attention(level="fail", text=text, fix=error.fix or "export QDRANT_API_KEY=THE_KEY_OF_THIS_SERVER")
-        elif error is not None:
-            yield _said(error)
-
-
-def _process(settings: Settings, seen: Observation) -> Iterator[Attention]:
-    state = seen.state
-    if state is None:
-        return
-    if seen.foreign:
-        whose = state.name if state.ours is False else f"a Qdrant at {settings.endpoint.url}"
-        elsewhere = command(
-            settings, f"up --port {settings.profile.port + 10} --grpc-port {settings.profile.grpc_port + 10}"
-        )
-        yield Attention(
-            level="warn", text=f"{whose} was not set up by us and is left alone", fix=command(settings, "adopt")
-        )
-        yield Attention(level="warn", text="a server of your own needs other ports", fix=elsewhere)
-    elif state.state == "absent":
-        yield Attention(level="fail", text="no server is set up", fix=command(settings, "up"), action="up")
-    elif state.state == "stopped":
-        yield Attention(level="fail", text="the server is stopped", fix=command(settings, "up"), action="up")
-    elif state.state == "paused":
-        yield Attention(level="fail", text="the server is paused", fix=command(settings, "restart"), action="restart")
-    elif state.state == "restarting":
-        text = f"the server ends and is restarted again and again, {counted(state.restarts, 'time')} so far"
-        yield Attention(level="fail", text=text, fix=command(settings, "logs --tail 50"), action="logs")
-    if state.diagnosis is not None:
-        found = state.diagnosis
-        text = f"{found.what}: {found.why}" if found.why else found.what
-        yield Attention(level="fail" if found.severe else "warn", text=text, fix=found.fix, action="logs")
-    if state.restarts and state.state == "running":
-        text = f"it was restarted {counted(state.restarts, 'time')} without anyone asking for it"
-        yield Attention(level="warn", text=text, fix=command(settings, "logs --tail 200"), action="logs")
+Code = Literal[
+    "api_key_missing",
+    "api_key_refused",
+    "runtime_unavailable",
+    "probe_failed",
+    "collections_not_listed",
+    "foreign_server",
+    "other_ports_needed",
+    "server_absent",
+    "server_stopped",
+    "server_paused",
+    "crash_loop",
+    "server_diagnosis",
+    "unrequested_restarts",
+    "no_answer",
+    "not_qdrant",
+    "not_ready",
+    "recovery_mode",
+    "grpc_closed",
+    "collection_unreadable",
+    "collection_red",
+    "optimizer_failed",
+    "storage_in_container",
+    "storage_unsound",
+    "disk_full",
+    "disk_low",
+    "settings_differ",
+    "no_api_key",
+    "published_without_api_key",
+    "no_automatic_start",
+    "check_interrupted",
+    "indexing_held_back",
+    "migration_interrupted",
+]
+HARMLESS: frozenset[Code] = frozenset(
+    {
+        "settings_differ",
+        "no_api_key",
+        "published_without_api_key",
+        "no_automatic_start",
+        "check_interrupted",
+        "indexing_held_back",
+        "migration_interrupted",
+    }
+)
+"""Findings that do not touch whether the server does its work now."""
+WITHOUT_KEY: frozenset[Code] = frozenset({"no_api_key", "published_without_api_key"})
+_NOT_LOOKED_AT: dict[Part, Code] = {
+    "runtime": "runtime_unavailable",
+    "probe": "probe_failed",
+    "collections": "collections_not_listed",
+}
 
 
-def _answers(settings: Settings, seen: Observation) -> Iterator[Attention]:
-    """What the server says of itself, beyond a 200 from /readyz."""
-    probe, running = seen.probe, seen.state is None or seen.state.state in {"running", "unknown"}
-    if probe is None or not (running or probe.answers):
-        return
-    if not probe.answers:
-        text = f"nothing answers at {seen.endpoint.url}" + (f": {probe.error}" if probe.error else "")
-        yield Attention(level="fail", text=text, fix=command(settings, "logs --tail 50"), action="logs")
-        return
-    if not probe.is_qdrant:
-        yield Attention(level="fail", text=_impostor(settings, seen), fix=command(settings, "doctor"), action="doctor")
-        return
-    if not probe.ready:
-        yield Attention(level="fail", text="/readyz does not say ready", fix=command(settings, "logs"), action="logs")
-    if probe.recovery_mode:
-        text = "recovery mode: collections are listed, and cannot be read until it is started without it"
-        yield Attention(level="fail", text=text, fix=command(settings, "logs --tail 200"), action="logs")
-    if seen.endpoint.grpc_port is not None and probe.grpc_open is False:
-        text = f"gRPC does not answer at {seen.endpoint.grpc_host}:{seen.endpoint.grpc_port}"
-        yield Attention(level="warn", text=text, fix=command(settings, "restart"), action="restart")
+def findings(settings: Settings, seen: Observation) -> tuple[Finding, ...]:
+    """Every finding, faults before warnings, otherwise in the order of how much depends on it."""
+    finder = _Finder(settings, seen)
+    found = [*finder.access(), *finder.process(), *finder.answers(), *finder.data()]
+    found += [*finder.storage(), *finder.safety(), *finder.unfinished()]
+    return tuple(sorted(found, key=lambda one: one.level != "fail"))
 
 
-def _impostor(settings: Settings, seen: Observation) -> str:
-    from qdrant_admin.server.ports import listener
+class _Finder:
+    def __init__(self, settings: Settings, seen: Observation) -> None:
+        self._settings = settings
+        self._seen = seen
 
-    if seen.kind == "remote":
-        return f"what answers at {seen.endpoint.url} is no Qdrant"
-    who = listener(settings.profile.host, settings.profile.port)
-    return f"port {settings.profile.port} is held by something that is no Qdrant" + (f": {who}" if who else "")
+    def _found(self, code: Code, level: FindingLevel, fix: Fix, subject: str = "", **facts: Fact) -> Finding:
+        command = written(fix, self._settings.name)
+        return Finding(code=code, level=level, subject=subject, facts=facts, command=command)
 
+    def access(self) -> Iterator[Finding]:
+        """What kept us from looking at all."""
+        for part, code in _NOT_LOOKED_AT.items():
+            error = self._seen.troubles.get(part)
+            if isinstance(error, AccessDenied):
+                yield self._denied(error)
+            elif error is not None:
+                fix = error.fix_on(self._settings.name)
+                yield self._found(code, "fail", fix, what=error.what, why=error.why)
 
-def _data(settings: Settings, seen: Observation) -> Iterator[Attention]:
-    for found in seen.collections or ():
-        show = command(settings, f"collections show {found.name}")
-        if found.trouble:
-            text = f"collection {found.name} cannot be read: {found.trouble}"
-            yield Attention(level="fail", text=text, fix=show, action="logs")
-        elif found.status == "red" or found.optimizer_error:
-            text = f"collection {found.name} is {found.status}: {found.optimizer_error or 'an operation failed'}"
-            yield Attention(level="fail" if found.status == "red" else "warn", text=text, fix=show, action="logs")
+    def _denied(self, error: AdminError) -> Finding:
+        fix = error.fix_on(self._settings.name) or "export QDRANT_API_KEY=THE_KEY_OF_THIS_SERVER"
+        if self._settings.api_key is None:
+            return self._found("api_key_missing", "fail", fix)
+        return self._found("api_key_refused", "fail", fix, origin=self._settings.api_key_origin)
 
+    def process(self) -> Iterator[Finding]:
+        """The process or container, without asking the server."""
+        state = self._seen.state
+        if state is None:
+            return
+        if self._seen.foreign:
+            yield from self._foreign(state)
+        else:
+            yield from self._not_running(state)
+        if (found := state.diagnosis) is not None:
+            level: FindingLevel = "fail" if found.severe else "warn"
+            yield self._found("server_diagnosis", level, found.fix, what=found.what, why=found.why)
+        if state.restarts and state.state == "running":
+            yield self._found("unrequested_restarts", "warn", Command("logs", tail=200), restarts=state.restarts)
 
-def _storage(settings: Settings, seen: Observation) -> Iterator[Attention]:
-    if seen.state is None or seen.state.state == "absent" or seen.foreign:
-        return
-    storage = seen.state.storage
-    if storage.kind == "container":
-        text = "no volume: the data dies with the container"
-        yield Attention(level="warn", text=text, fix=command(settings, "doctor"), action="doctor")
-    elif storage.sound is False:
-        text = f"storage {storage.source} is not sound: {storage.detail}"
-        yield Attention(level="warn", text=text, fix=command(settings, "doctor"), action="doctor")
-    free = storage.free_bytes
-    if free is not None and free < NEARLY_FULL_BELOW:
-        refused = free < WRITES_REFUSED_BELOW
-        text = f"only {size(free)} free where the data lies" + (": Qdrant refuses writes" if refused else "")
-        yield Attention(level="fail" if refused else "warn", text=text, fix=f'df -h "{storage.source or "."}"')
+    def _foreign(self, state: RuntimeState) -> Iterator[Finding]:
+        profile = self._settings.profile
+        subject = state.name if state.ours is False else ""
+        yield self._found("foreign_server", "warn", Command("adopt"), subject, url=self._settings.endpoint.url)
+        elsewhere = Command("up", port=profile.port + 10, grpc_port=profile.grpc_port + 10)
+        yield self._found("other_ports_needed", "warn", elsewhere, port=profile.port, grpc_port=profile.grpc_port)
 
+    def _not_running(self, state: RuntimeState) -> Iterator[Finding]:
+        match state.state:
+            case "absent":
+                yield self._found("server_absent", "fail", Command("up"))
+            case "stopped":
+                yield self._found("server_stopped", "fail", Command("up"))
+            case "paused":
+                yield self._found("server_paused", "fail", Command("restart"))
+            case "restarting":
+                yield self._found("crash_loop", "fail", Command("logs", tail=50), restarts=state.restarts)
 
-def _safety(settings: Settings, seen: Observation) -> Iterator[Attention]:
-    if seen.foreign or seen.kind == "remote" or seen.state is None or seen.state.state == "absent":
-        return
-    if seen.changes:
-        differing = ", ".join(f"{change.setting} {change.current} → {change.wanted}" for change in seen.changes)
-        text = f"it runs with other settings than the profile asks for: {differing}"
-        yield Attention(level="warn", text=text, fix=command(settings, "up --apply"), action="apply")
-    if seen.probe is not None and seen.probe.key_wanted is False:
-        yield no_key(settings)
-    if seen.kind == "docker" and seen.state.restart_policy in {"no", "on-failure"}:
-        text = f"restart policy {seen.state.restart_policy}: it does not come back with the machine"
-        fix = command(settings, "up --restart-policy unless-stopped --apply")
-        yield Attention(level="warn", text=text, fix=fix, action="apply")
+    def answers(self) -> Iterator[Finding]:
+        """What the server says of itself, beyond a 200 from /readyz."""
+        seen, probe = self._seen, self._seen.probe
+        running = seen.state is None or seen.state.state in {"running", "unknown"}
+        if probe is None or not (running or probe.answers):
+            return
+        if not probe.answers:
+            yield self._found("no_answer", "fail", Command("logs", tail=50), seen.endpoint.url, error=probe.error)
+            return
+        if not probe.is_qdrant:
+            yield self._not_qdrant()
+            return
+        if not probe.ready:
+            yield self._found("not_ready", "fail", Command("logs"))
+        if probe.recovery_mode:
+            yield self._found("recovery_mode", "fail", Command("logs", tail=200))
+        if seen.endpoint.grpc_port is not None and probe.grpc_open is False:
+            address = f"{seen.endpoint.grpc_host}:{seen.endpoint.grpc_port}"
+            yield self._found("grpc_closed", "warn", Command("restart"), address)
 
+    def _not_qdrant(self) -> Finding:
+        from qdrant_admin.server.ports import listener
 
-def _unfinished(settings: Settings, seen: Observation) -> Iterator[Attention]:
-    if seen.interrupted_check is not None:
-        began = f"{seen.interrupted_check.astimezone():%Y-%m-%d %H:%M}"
-        text = f"the check of {began} was cut off before its second look, so it has proven nothing yet"
-        yield Attention(level="warn", text=text, fix=command(settings, "verify --finish"), action="finish_check")
-    stopped, names = seen.interrupted_migrations, {found.name for found in seen.collections or ()}
-    for one in stopped:
-        held = [name for name in one.held if name in names]
-        if held:
-            text = f"a migration was killed and holds back the indexing of {', '.join(held)}: searches there are slow"
-            yield Attention(level="warn", text=text, fix=_resume(settings, one), action="migrate")
-    if stopped and not any(one.held for one in stopped):
-        more = f", the latest of {counted(len(stopped), 'migration')} that were" if len(stopped) > 1 else " was"
-        text = f"the migration of {stopped[0].source}{more} stopped half-way"
-        yield Attention(level="warn", text=text, fix=_resume(settings, stopped[0]), action="migrate")
+        profile = self._settings.profile
+        holder = listener(profile.host, profile.port) if self._seen.local else ""
+        return self._found("not_qdrant", "fail", Command("doctor"), self._seen.endpoint.url, holder=holder)
 
+    def data(self) -> Iterator[Finding]:
+        """Collections that cannot be read, or in which Qdrant itself reports a fault."""
+        for one in self._seen.collections or ():
+            if (finding := self._collection(one)) is not None:
+                yield finding
 
-def _resume(settings: Settings, one: InterruptedMigration) -> str:
-    return command(settings, f"migrate --resume {one.run}")
+    def _collection(self, one: "CollectionInfo") -> Finding | None:
+        show = Command("collections", "show", one.name)
+        if one.trouble:
+            return self._found("collection_unreadable", "fail", show, one.name, error=one.trouble)
+        if one.status == "red":
+            return self._found("collection_red", "fail", show, one.name, error=one.optimizer_error)
+        if one.optimizer_error:
+            return self._found("optimizer_failed", "warn", show, one.name, status=one.status, error=one.optimizer_error)
+        return None
 
+    def storage(self) -> Iterator[Finding]:
+        """Where the data lies, and how much room it has."""
+        state = self._seen.state
+        if state is None or state.state == "absent" or self._seen.foreign:
+            return
+        place = state.storage
+        if place.kind == "container":
+            yield self._found("storage_in_container", "warn", Command("doctor"))
+        elif place.sound is False:
+            yield self._found("storage_unsound", "warn", Command("doctor"), place.source, detail=place.detail)
+        if (free := place.free_bytes) is None or free >= NEARLY_FULL_BELOW:
+            return
+        look = f'df -h "{place.source or "."}"'
+        if free < WRITES_REFUSED_BELOW:
+            yield self._found("disk_full", "fail", look, place.source, free_bytes=free)
+        else:
+            yield self._found("disk_low", "warn", look, place.source, free_bytes=free)
 
-def no_key(settings: Settings) -> Attention:
-    """No API key: any web page can send requests to a port on loopback, and they need no permission to be written."""
-    fix = command(settings, "up --api-key auto --apply")
-    if settings.published_openly:
-        text = f"published on {settings.profile.host} without an API key: whoever reaches this machine owns the data"
-        return Attention(level="fail", text=text, fix=fix, action="add_key")
-    text = "no API key: any web page opened on this machine can reach the server, and can empty it"
-    return Attention(level="warn", text=text, fix=fix, action="add_key")
+    def safety(self) -> Iterator[Finding]:
+        """Settings of a server of ours that differ from the profile's, or leave it unprotected."""
+        seen, state = self._seen, self._seen.state
+        if state is None or state.state == "absent" or seen.foreign or not seen.capabilities.start:
+            return
+        if seen.changes:
+            changes = tuple(f"{change.setting} {change.current} → {change.wanted}" for change in seen.changes)
+            yield self._found("settings_differ", "warn", Command("up", apply=True), changes=changes)
+        if seen.probe is not None and seen.probe.key_wanted is False:
+            yield self._no_key()
+        if seen.kind == "docker" and state.restart_policy in {"no", "on-failure"}:
+            fix = Command("up", restart_policy="unless-stopped", apply=True)
+            yield self._found("no_automatic_start", "warn", fix, policy=state.restart_policy)
+
+    def _no_key(self) -> Finding:
+        """Any web page can send requests to a port on loopback, and needs no permission for one that writes."""
+        fix = Command("up", api_key="auto", apply=True)
+        if self._settings.published_openly:
+            return self._found("published_without_api_key", "fail", fix, self._settings.profile.host)
+        return self._found("no_api_key", "warn", fix)
+
+    def unfinished(self) -> Iterator[Finding]:
+        """What was interrupted on the way, and can be resumed."""
+        seen = self._seen
+        if (began := seen.interrupted_check) is not None:
+            yield self._found("check_interrupted", "warn", Command("verify", finish=True), at=began.isoformat())
+        runs, names = seen.interrupted_migrations, {one.name for one in seen.collections or ()}
+        for run in runs:
+            if held := tuple(name for name in run.held if name in names):
+                fix = Command("migrate", resume=run.run)
+                yield self._found("indexing_held_back", "warn", fix, run.source, run=run.run, collections=held)
+        if runs and not any(run.held for run in runs):
+            latest, fix = runs[0], Command("migrate", resume=runs[0].run)
+            yield self._found(
+                "migration_interrupted", "warn", fix, latest.source, run=latest.run, interrupted=len(runs)
+            )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.errors import AdminError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qdrant_admin.server.health import Probe
 
 _T = TypeVar("_T")
+Part = Literal["runtime", "changes", "probe", "collections", "history"]
 
 
 @dataclass
@@ -33,10 +34,10 @@ class Observation:
     """When a check began that was interrupted between its two scans."""
     interrupted_migrations: tuple[InterruptedMigration, ...] = ()
     """Into this server, the latest first."""
-    troubles: dict[str, AdminError] = field(default_factory=dict)
-    """Part (`runtime`, `changes`, `collections`) to why it could not be looked at."""
+    troubles: dict[Part, AdminError] = field(default_factory=dict)
+    """Why a part could not be looked at."""
 
-    def look(self, part: str, question: Callable[[], _T]) -> _T | None:
+    def look(self, part: Part, question: Callable[[], _T]) -> _T | None:
         """The answer, or None with the reason kept."""
         try:
             return question()
@@ -50,9 +51,14 @@ class Observation:
         return self.probe is not None and self.probe.is_qdrant
 
     @property
+    def local(self) -> bool:
+        """Whether the server runs on this machine, where its ports and folders can be looked at."""
+        return self.kind != "remote"
+
+    @property
     def foreign(self) -> bool:
         """Whether the server at hand is somebody else's."""
-        if self.state is None or self.kind == "remote":
+        if self.state is None:
             return False
         return self.state.ours is False or (self.state.state in {"absent", "stopped"} and self.answers_as_qdrant)
 

@@ -3,22 +3,13 @@
 from datetime import datetime
 from typing import Literal
 
+from qdrant_admin.core.findings import Finding
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.server.runtime import Capabilities, Change, Diagnosis, RuntimeKind, Stats, Storage, StorageKind
 
-CheckStatus = Literal["ok", "warn", "fail"]
-
-
-class Attention(Frozen):
-    """Something that wants a person's eye, the command that mends it, and the TUI's action for it."""
-
-    level: Literal["warn", "fail"]
-    text: str
-    fix: str = ""
-    action: str = ""
-    """Stable id that the TUI binds to a key: `up`, `restart`, `apply`, `add_key`, `logs`, `doctor`, `migrate`; may be
-    empty."""
+CheckStatus = Literal["ok", "warn", "fail", "unknown"]
+"""`unknown`: it could not be looked at."""
 
 
 class StatusReport(Report):
@@ -29,6 +20,8 @@ class StatusReport(Report):
     state: str
     """A key of `core.formatting.STATES`: healthy, loading, degraded, unhealthy, recovery, stopped, absent, ..."""
     url: str
+    dashboard: str = ""
+    """Address of the web interface of the Qdrant that answers; empty when none does."""
     version: str | None = None
     healthy: bool = False
     ready: bool = False
@@ -52,13 +45,15 @@ class StatusReport(Report):
     """Whether the server asks for a key."""
     diagnosis: Diagnosis | None = None
     changes: tuple[Change, ...] = ()
-    attention: tuple[Attention, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """What wants attention, faults first. Its words: `lifecycle.finding_words.text`."""
     capabilities: Capabilities = Capabilities()
     checked_at: datetime
 
     @property
     def exit_code(self) -> int:
-        return 0 if self.healthy else 1
+        faulty = any(one.level == "fail" for one in self.findings)
+        return 0 if self.healthy and not faulty else 1
 
     @property
     def verdict_word(self) -> str:
@@ -78,6 +73,10 @@ class UpReport(StatusReport):
     why: str = ""
     """Why this runtime was chosen."""
     seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.healthy else 1
 
 
 class DownReport(Report):
@@ -102,6 +101,8 @@ class Check(Frozen):
     """One thing the doctor looked at."""
 
     name: str
+    code: str = ""
+    """What was found, where something was: `grpc_closed`, as in a status, or a code of the doctor's own."""
     status: CheckStatus
     detail: str
     """The evidence."""
@@ -115,17 +116,22 @@ class DoctorReport(Report):
 
     @property
     def exit_code(self) -> int:
-        return 1 if any(check.status == "fail" for check in self.checks) else 0
+        return 1 if self._having("fail") else 0
 
     @property
     def verdict_word(self) -> str:
-        worst = {check.status for check in self.checks}
-        return "fail" if "fail" in worst else "warn" if "warn" in worst else "ok"
+        worst: tuple[CheckStatus, ...] = ("fail", "warn", "unknown")
+        return next((status for status in worst if self._having(status)), "ok")
 
     def summary(self) -> str:
-        faults = sum(check.status == "fail" for check in self.checks)
-        warnings = sum(check.status == "warn" for check in self.checks)
-        return f"{counted(len(self.checks), 'check')}, {counted(faults, 'fault')}, {counted(warnings, 'warning')}"
+        faults, warnings, unknown = self._having("fail"), self._having("warn"), self._having("unknown")
+        parts = [counted(faults, "fault")] if faults else []
+        parts += [counted(warnings, "warning")] if warnings else []
+        parts += [f"{unknown} unknown"] if unknown else []
+        return f"{', '.join(parts) or 'no fault'} in {counted(len(self.checks), 'check')}"
+
+    def _having(self, status: CheckStatus) -> int:
+        return sum(check.status == status for check in self.checks)
 
 
 class SurveyReport(Report):

@@ -4,14 +4,12 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from qdrant_admin.config.settings import Settings
-from qdrant_admin.lifecycle.findings import attention
+from qdrant_admin.core.findings import Finding
+from qdrant_admin.lifecycle.findings import HARMLESS, findings
 from qdrant_admin.lifecycle.observation import Observation, observe
-from qdrant_admin.lifecycle.reports import Attention, StatusReport
+from qdrant_admin.lifecycle.reports import StatusReport
 from qdrant_admin.server.runtime import RuntimeState, Storage
 from qdrant_admin.workspace import Workspace
-
-HARMLESS = frozenset({"add_key", "apply", "finish_check", "migrate"})
-"""Advice that does not touch whether the server does its work now."""
 
 
 def status(ws: Workspace) -> StatusReport:
@@ -21,22 +19,23 @@ def status(ws: Workspace) -> StatusReport:
 
 def report_of(settings: Settings, seen: Observation) -> StatusReport:
     """The report of what was seen."""
-    items = attention(settings, seen)
-    word = _state(seen, items)
+    found = findings(settings, seen)
+    word = _state(seen, found)
     state = seen.state or RuntimeState(runtime=seen.kind, state="unknown", storage=Storage())
-    probe, found = seen.probe, seen.collections
-    counts = [one.points for one in found or ()]
+    probe, collections = seen.probe, seen.collections
+    counts = [one.points for one in collections or ()]
     return StatusReport(
         profile=settings.name,
         runtime=seen.kind,
         state=word,
         url=seen.endpoint.url,
+        dashboard=f"{seen.endpoint.url}/dashboard" if seen.answers_as_qdrant else "",
         version=probe.version or None if probe is not None and probe.is_qdrant else None,
         healthy=word in {"healthy", "degraded"},
-        ready=word in {"healthy", "degraded", "unhealthy"} and found is not None and bool(probe and probe.ready),
-        collections=None if found is None else len(found),
-        points=None if found is None or None in counts else sum(count or 0 for count in counts),
-        statuses=dict(Counter(one.status for one in found or ())),
+        ready=word in {"healthy", "degraded", "unhealthy"} and collections is not None and bool(probe and probe.ready),
+        collections=None if collections is None else len(collections),
+        points=None if collections is None or None in counts else sum(count or 0 for count in counts),
+        statuses=dict(Counter(one.status for one in collections or ())),
         storage=state.storage,
         restart_policy=state.restart_policy,
         container=state.name or None if seen.kind == "docker" else None,
@@ -50,7 +49,7 @@ def report_of(settings: Settings, seen: Observation) -> StatusReport:
         api_key=bool(probe and probe.key_wanted),
         diagnosis=state.diagnosis,
         changes=seen.changes,
-        attention=items,
+        findings=found,
         capabilities=seen.capabilities,
         checked_at=datetime.now(UTC),
     )
@@ -63,14 +62,14 @@ def _grpc(seen: Observation) -> str:
     return address if seen.probe is not None and seen.probe.grpc_open else f"{address} closed"
 
 
-def _state(seen: Observation, items: tuple[Attention, ...]) -> str:
+def _state(seen: Observation, found: tuple[Finding, ...]) -> str:
     """A key of `core.formatting.STATES`."""
     if seen.foreign:
         return "foreign"
     state = seen.state
     if state is not None and state.state in {"absent", "stopped", "paused", "restarting"}:
         return state.state
-    return _answering(seen) or _weighed(seen, items)
+    return _answering(seen) or _weighed(seen, found)
 
 
 def _answering(seen: Observation) -> str | None:
@@ -85,10 +84,10 @@ def _answering(seen: Observation) -> str | None:
     return None
 
 
-def _weighed(seen: Observation, items: tuple[Attention, ...]) -> str:
+def _weighed(seen: Observation, found: tuple[Finding, ...]) -> str:
     if seen.collections is None or seen.state is None:
         return "unknown"
-    weighty = [item for item in items if item.action not in HARMLESS]
-    if any(item.level == "fail" for item in weighty):
+    weighty = [one for one in found if one.code not in HARMLESS]
+    if any(one.level == "fail" for one in weighty):
         return "unhealthy"
     return "degraded" if weighty else "healthy"

@@ -7,7 +7,8 @@ from qdrant_admin.core.errors import PortTaken, Refused
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
-from qdrant_admin.lifecycle.findings import no_key
+from qdrant_admin.lifecycle.finding_words import text
+from qdrant_admin.lifecycle.findings import WITHOUT_KEY
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.reports import StatusReport, UpReport
 from qdrant_admin.lifecycle.status import status
@@ -50,9 +51,9 @@ def _up(ws: Workspace, *, apply: bool, cancel: CancelToken) -> Events:
         yield from _make_it_run(ws, before, apply, cancel)
     yield from wait_ready(ws, cancel=cancel)
     report = report_up(ws, started=started, begun=begun)
-    if any(item.action == "add_key" for item in report.attention):
-        item = no_key(ws.settings)
-        yield Notice(level="warning", text=item.text, fix=item.fix)
+    for finding in report.findings:
+        if finding.code in WITHOUT_KEY:
+            yield Notice(level="warning", text=text(finding), fix=finding.command)
     yield Finished(report=report)
 
 

@@ -10,9 +10,10 @@ from rich.console import Console
 from qdrant_admin.cli.next_step import following
 from qdrant_admin.cli.tables import entries, picture
 from qdrant_admin.collections.reports import CollectionReport, CollectionsReport, PointsReport, ShownPoint
+from qdrant_admin.core.findings import Finding
 from qdrant_admin.core.reports import Report
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorSpec
-from qdrant_admin.lifecycle.reports import Attention, Check, DoctorReport, DownReport, StatsReport, StatusReport
+from qdrant_admin.lifecycle.reports import Check, DoctorReport, DownReport, StatsReport, StatusReport
 from qdrant_admin.migration.reports import (
     CollectionPlan,
     CollectionResult,
@@ -87,11 +88,11 @@ def test_the_status_card() -> None:
     )
 
 
-def test_attention_comes_with_its_fix() -> None:
-    item = Attention(level="fail", text="the disk is full", fix="docker system df")
-    shown = show(picture(status(state="unhealthy", healthy=False, attention=(item,))))
+def test_a_finding_comes_with_its_fix() -> None:
+    found = Finding(code="grpc_closed", level="fail", subject="127.0.0.1:6334", command="qdrant-admin restart")
+    shown = show(picture(status(state="unhealthy", healthy=False, findings=(found,))))
     assert shown.startswith("✕ unhealthy")
-    assert shown.endswith("✕ the disk is full\n  do now: docker system df")
+    assert shown.endswith("✕ gRPC does not answer at 127.0.0.1:6334\n  do now: qdrant-admin restart")
 
 
 def test_the_proof_says_its_verdict_first() -> None:
@@ -241,7 +242,7 @@ def test_the_doctor_and_the_rest() -> None:
         Check(name="disk", status="fail", detail="full", fix="df"),
     )
     assert show(picture(DoctorReport(checks=checks))) == (
-        "● engine  Docker\n✕ disk  full\n  do now: df\n\n✕ fault   2 checks, 1 fault, 0 warnings"
+        "● engine  Docker\n✕ disk  full\n  do now: df\n\n✕ fault   1 fault in 2 checks"
     )
     down = DownReport(profile="local", runtime="docker", stopped=True, removed=True, storage=VOLUME)
     assert show(picture(down)) == "○ stopped   container removed\n  your data is kept: volume qdrant_admin_local"

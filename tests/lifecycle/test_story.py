@@ -101,7 +101,9 @@ def test_up_twice_starts_once_and_warns_of_the_missing_key(ws: Workspace) -> Non
     assert isinstance(second, UpReport)
     assert (first.started, second.started) == (True, False)
     assert (first.state, first.points, first.healthy) == ("healthy", 0, True)
-    assert [notice.fix for notice in notices if notice.level == "warning"] == ["qdrant-admin up --api-key auto --apply"]
+    assert [notice.fix for notice in notices if notice.level == "warning"] == [
+        "qdrant-admin up --api-key auto --apply --profile local"
+    ]
     assert [entry.operation for entry in ws.store.history()] == ["up", "up"]
 
 

@@ -90,15 +90,15 @@ def killed(server: Server, isolated_home: Path, tmp_path: Path) -> str:
 def test_what_a_killed_migration_holds_back_is_told_and_can_be_given_back(server: Server, killed: str) -> None:
     ws = workspace(server)
     [run] = unfinished(ws.store)
-    [item] = [one for one in status(ws).attention if one.action == "migrate"]
-    assert "holds back the indexing of c" in item.text
-    assert f"migrate --resume {run.run}" in item.fix
+    [found] = [one for one in status(ws).findings if one.code == "indexing_held_back"]
+    assert found.facts == {"run": run.run, "collections": ("c",)}
+    assert f"migrate --resume {run.run}" in found.command
     [check] = [one for one in last(doctor(ws, cancel=CancelToken())).checks if one.name == "migrations"]
-    assert (check.status, check.fix) == ("warn", item.fix)
+    assert (check.status, check.fix) == ("warn", found.command)
     report = last(discard(ws, run, cancel=CancelToken()))
     assert (report.kept, report.indexing_given_back) == (("c",), ("c",))
     assert unfinished(ws.store) == []
-    assert [one for one in status(ws).attention if one.action == "migrate"] == []
+    assert not {one.code for one in status(ws).findings} & {"indexing_held_back", "migration_interrupted"}
     with Database(server.endpoint) as database:
         assert database.indexing_threshold("c") == 10
         assert database.count("c") >= 10
@@ -111,8 +111,7 @@ def test_going_on_with_a_source_that_is_gone_gives_the_indexing_back(server: Ser
         last(resume(ws, unfinished(ws.store)[0], cancel=CancelToken()))
     with Database(server.endpoint) as database:
         assert database.indexing_threshold("c") == 10
-    [item] = [one for one in status(ws).attention if one.action == "migrate"]
-    assert "stopped half-way" in item.text
+    assert "migration_interrupted" in {one.code for one in status(ws).findings}
 
 
 def test_the_indexing_of_somebody_elses_collection_is_left_alone(server: Server, tmp_path: Path) -> None:

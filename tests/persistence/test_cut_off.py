@@ -58,12 +58,12 @@ def finished(ws: Workspace) -> VerifyReport:
 def test_a_check_that_was_cut_off_is_told_and_can_be_finished(ws: Workspace) -> None:
     fill(ws)
     killed_in_the_middle(ws)
-    (item,) = [one for one in status(ws).attention if one.action == "finish_check"]
-    assert "verify --finish" in item.fix
+    (found,) = [one for one in status(ws).findings if one.code == "check_interrupted"]
+    assert found.command == "qdrant-admin verify --finish --profile local"
     report = finished(ws)
     assert report.verdict == "persisted"
     assert report.baseline is not None
-    assert [one.action for one in status(ws).attention if one.action == "finish_check"] == []
+    assert "check_interrupted" not in {one.code for one in status(ws).findings}
     with pytest.raises(NotFound):
         finished(ws)
 

@@ -8,7 +8,8 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event, Events
-from qdrant_admin.lifecycle.reports import Attention, StatsReport, StatusReport, SurveyReport
+from qdrant_admin.core.findings import Finding
+from qdrant_admin.lifecycle.reports import StatsReport, StatusReport, SurveyReport
 from qdrant_admin.persistence.trends import TrendReport
 from qdrant_admin.server.runtime import Capabilities, Storage
 from qdrant_admin.state.store import HistoryEntry
@@ -45,18 +46,18 @@ ATTENTION = STATUS.model_copy(
         "state": "degraded",
         "api_key": False,
         "statuses": {"green": 10, "yellow": 1, "red": 1},
-        "attention": (
-            Attention(
+        "findings": (
+            Finding(
+                code="collection_red",
                 level="fail",
-                text="collection [/oops] is red: an optimisation failed and was not recovered: No space left on device",
-                fix="qdrant-admin logs --tail 200",
-                action="logs",
+                subject="[/oops]",
+                facts={"error": "an optimisation failed and was not recovered: No space left on device"},
+                command="qdrant-admin logs --tail 200 --profile local",
             ),
-            Attention(
+            Finding(
+                code="no_api_key",
                 level="warn",
-                text="any web page open on this computer can read and delete everything: there is no API key",
-                fix="qdrant-admin up --api-key auto",
-                action="add_key",
+                command="qdrant-admin up --api-key auto --apply --profile local",
             ),
         ),
     }
@@ -71,7 +72,7 @@ STOPPED = STATUS.model_copy(
         "statuses": {},
         "started_at": None,
         "version": None,
-        "attention": (Attention(level="fail", text="the server is stopped", fix="qdrant-admin up", action="up"),),
+        "findings": (Finding(code="server_stopped", level="fail", command="qdrant-admin up --profile local"),),
     }
 )
 UNREACHABLE = STOPPED.model_copy(
@@ -83,12 +84,12 @@ UNREACHABLE = STOPPED.model_copy(
         "capabilities": Capabilities(start=False, stop=False, restart=frozenset(), logs=False, stats=False),
         "state": "unreachable",
         "url": "http://127.0.0.1:7333",
-        "attention": (
-            Attention(
+        "findings": (
+            Finding(
+                code="collections_not_listed",
                 level="fail",
-                text="nothing answers at http://127.0.0.1:7333: connection refused",
-                fix="qdrant-admin doctor",
-                action="doctor",
+                facts={"what": "nothing answers at http://127.0.0.1:7333", "why": "connection refused"},
+                command="qdrant-admin doctor --profile local",
             ),
         ),
     }
@@ -100,12 +101,12 @@ WRONG_KEY = STATUS.model_copy(
         "collections": None,
         "points": None,
         "statuses": {},
-        "attention": (
-            Attention(
+        "findings": (
+            Finding(
+                code="api_key_refused",
                 level="fail",
-                text="the server refuses the API key of this profile",
-                fix="qdrant-admin profiles set local --api-key",
-                action="doctor",
+                facts={"origin": "the keyring"},
+                command="export QDRANT_API_KEY=THE_KEY_OF_THIS_SERVER",
             ),
         ),
     }

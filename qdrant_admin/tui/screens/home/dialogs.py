@@ -21,7 +21,7 @@ from qdrant_admin.tui.widgets.tables import fill
 
 MOVE = "move-storage"
 """The command that a check names where moving the data to a volume mends what it has found."""
-ORDER = {"fail": 0, "warn": 1, "ok": 2}
+ORDER = {"fail": 0, "warn": 1, "unknown": 2, "ok": 3}
 
 
 class DoctorDialog(ModalScreen[bool]):

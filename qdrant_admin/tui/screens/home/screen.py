@@ -15,7 +15,7 @@ from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
-from qdrant_admin.tui.screens.home.view import HomeModel, home
+from qdrant_admin.tui.screens.home.view import ACTIONS, HomeModel, home
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.panels import empty, failure, loading
 
@@ -168,7 +168,7 @@ class HomeScreen(BaseScreen):
         """Offer only what makes sense in this state."""
         status = self.admin.server.status
         up = status is not None and status.state in RUNNING_STATES
-        wanted = {item.action for item in status.attention} if status else set()
+        wanted = {ACTIONS.get(item.code, "") for item in status.findings} if status else set()
         can = status.capabilities if status else None
         match action, parameters:
             case "attend", ("up",):

@@ -7,6 +7,7 @@ from datetime import datetime
 from textual.content import Content
 
 from qdrant_admin.core import formatting
+from qdrant_admin.lifecycle import finding_words
 from qdrant_admin.lifecycle.reports import StatsReport, StatusReport
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
@@ -26,7 +27,37 @@ ACTION_KEYS: dict[str, tuple[str, str]] = {
     "finish_check": ("f", "finish it"),
     "migrate": ("3", "take it up"),
 }
-"""The key on Home for the action of an attention item. `HomeScreen` binds the same keys."""
+"""The key on Home for an action. `HomeScreen` binds the same keys."""
+ACTIONS: dict[str, str] = {
+    "runtime_unavailable": "doctor",
+    "probe_failed": "doctor",
+    "collections_not_listed": "doctor",
+    "foreign_server": "adopt",
+    "server_absent": "up",
+    "server_stopped": "up",
+    "server_paused": "restart",
+    "crash_loop": "logs",
+    "server_diagnosis": "logs",
+    "unrequested_restarts": "logs",
+    "no_answer": "logs",
+    "not_qdrant": "doctor",
+    "not_ready": "logs",
+    "recovery_mode": "logs",
+    "grpc_closed": "restart",
+    "collection_unreadable": "logs",
+    "collection_red": "logs",
+    "optimizer_failed": "logs",
+    "storage_in_container": "doctor",
+    "storage_unsound": "doctor",
+    "settings_differ": "apply",
+    "no_api_key": "add_key",
+    "published_without_api_key": "add_key",
+    "no_automatic_start": "apply",
+    "check_interrupted": "finish_check",
+    "indexing_held_back": "migrate",
+    "migration_interrupted": "migrate",
+}
+"""What Home offers to do about a finding, by its code; nothing where it is not named."""
 
 
 @dataclass(frozen=True)
@@ -236,15 +267,16 @@ def news(model: HomeModel, width: int) -> list[Content]:
             )
             bar = [look.line("    ", look.bar(progress.done, progress.total, min(40, width // 2)), figures)]
         return [look.title(f"Now: {model.job.title}"), *[look.cut(step, width) for step in steps], *bar]
-    items = model.status.attention
-    if not items:
+    found = model.status.findings
+    if not found:
         return [look.title("Needs attention"), look.state("ok", "nothing")]
     rows = [look.title("Needs attention")]
-    for item in items:
-        key, says = ACTION_KEYS.get(item.action, ("", ""))
-        hint = look.key(key, says, f"screen.attend('{item.action}')") if key else Content("")
+    for item in found:
+        action = ACTIONS.get(item.code, "")
+        key, says = ACTION_KEYS.get(action, ("", ""))
+        hint = look.key(key, says, f"screen.attend('{action}')") if key else Content("")
         room = width - hint.cell_length - 6
-        folded = look.text(item.text).wrap(max(20, room)) if room > 0 else []
+        folded = look.text(finding_words.text(item)).wrap(max(20, room)) if room > 0 else []
         for index, part in enumerate(folded):
             mark = look.symbol(item.level) if index == 0 else Content(" ")
             rows.append(look.line(mark, " ", look.fit(part, room), "    ", hint if index == 0 else Content("")))
