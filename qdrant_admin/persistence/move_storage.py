@@ -19,9 +19,7 @@ from qdrant_admin.persistence.fingerprints import Survey, take, wait_for_wal
 from qdrant_admin.persistence.preconditions import check_health
 from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
 from qdrant_admin.persistence.verdict import Judgement, judge, without_after
-from qdrant_admin.server.docker.relocation import record
-from qdrant_admin.server.docker.relocation.move import Relocation, go_on, relocation
-from qdrant_admin.server.docker.relocation.plan import Room, refuse_cramped
+from qdrant_admin.server.relocation import InterruptedRelocation, Relocation, Room
 from qdrant_admin.server.runtime import RuntimeState
 from qdrant_admin.state import run_locks
 from qdrant_admin.state.history import recorded
@@ -47,12 +45,11 @@ def plan_move(ws: Workspace, volume: str | None = None) -> MovePlanReport:
     Raises:
         Unsupported, NotFound, NotOurs, Refused: it cannot be done.
     """
-    left = record.read(ws.settings.name)
+    left = ws.runtime.interrupted_relocation()
     if left is not None:
         return _plan_ending(ws, left)
     state, move = _look(ws, volume)
     room = move.check()
-    refuse_cramped(room)
     return MovePlanReport(
         profile=ws.settings.name,
         storage=_words(state),
@@ -64,7 +61,7 @@ def plan_move(ws: Workspace, volume: str | None = None) -> MovePlanReport:
     )
 
 
-def _plan_ending(ws: Workspace, left: record.Move) -> MovePlanReport:
+def _plan_ending(ws: Workspace, left: InterruptedRelocation) -> MovePlanReport:
     ended = "end the move that was cut off: forward if all had been compared and taken over, else back to the old data"
     return MovePlanReport(
         profile=ws.settings.name,
@@ -73,7 +70,7 @@ def _plan_ending(ws: Workspace, left: record.Move) -> MovePlanReport:
         needed_bytes=None,
         free_bytes=None,
         steps=(ended, *_STEPS),
-        left=f"container {left.container}" if left.keep else "where it lies",
+        left=left.left,
     )
 
 
@@ -95,7 +92,7 @@ def move_storage(ws: Workspace, volume: str | None = None, *, cancel: CancelToke
 def _look(ws: Workspace, volume: str | None) -> tuple[RuntimeState, Relocation]:
     state = ws.runtime.inspect()
     refuse_foreign(ws, state, "moved")
-    return state, relocation(ws.runtime, volume)
+    return state, ws.runtime.relocation(volume)
 
 
 def _words(state: RuntimeState) -> str:
@@ -146,25 +143,24 @@ class _Run:
 
     def _earlier(self) -> Generator[Event, None, MoveReport | None]:
         """End a move that was cut off: forward when it had been proven and taken over, else back."""
-        left = record.read(self._ws.settings.name)
+        left = self._ws.runtime.interrupted_relocation()
         if left is None:
             return None
         yield StepStarted(step="earlier", title=f"ending the move to {left.volume} that was cut off")
-        proven = go_on(self._ws.runtime, left)
-        if not proven:
+        proof = left.resume()
+        if proof is None:
             yield StepFinished(step="earlier", detail="the server is on its old storage, as it was; beginning anew")
             return None
         yield StepFinished(step="earlier", detail="it had come to its end: the data is on the volume, and was compared")
         yield from wait_ready(self._ws, cancel=self._cancel)
         self._keep_in_profile(left.volume)
-        return MoveReport.model_validate_json(left.proof)
+        return MoveReport.model_validate_json(proof)
 
     def _check(self) -> Generator[Event, None, Room]:
         yield StepStarted(step="check", title="looking at the server and its storage")
         self._state, self._move = _look(self._ws, self._volume)
         self._running = self._state.state not in {"stopped", "absent"}
         room = self._move.check()
-        refuse_cramped(room)
         taken = "a second copy of unknown size" if room.needed is None else size(room.needed)
         yield StepFinished(step="check", detail=f"{_words(self._state)} to volume {self._move.volume}, {taken}")
         yield Notice(

@@ -9,7 +9,17 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Unsupported
 from qdrant_admin.core.events import Events
-from qdrant_admin.server.runtime import Capabilities, Change, RestartMethod, RuntimeKind, RuntimeState, Stats, Storage
+from qdrant_admin.server.relocation import Relocation, no_container
+from qdrant_admin.server.runtime import (
+    Capabilities,
+    Change,
+    RestartMethod,
+    RuntimeKind,
+    RuntimeState,
+    Sharer,
+    Stats,
+    Storage,
+)
 
 _CANNOT = (
     "start, stop or restart a remote server: whoever runs it must do that",
@@ -25,8 +35,16 @@ class RemoteRuntime:
         self.settings = settings
         self.kind: RuntimeKind = "remote"
         self.endpoint = settings.endpoint
+        self.profile = settings.name
         self.capabilities = Capabilities(
-            start=False, stop=False, restart=frozenset(), logs=False, stats=False, cannot=_CANNOT
+            local=False,
+            adopt=False,
+            start=False,
+            stop=False,
+            restart=frozenset(),
+            logs=False,
+            stats=False,
+            cannot=_CANNOT,
         )
 
     def inspect(self) -> RuntimeState:
@@ -86,6 +104,17 @@ class RemoteRuntime:
     def disk_bytes(self) -> int | None:
         """Out of sight."""
         return None
+
+    def sharers(self) -> tuple[Sharer, ...]:
+        """Out of sight."""
+        return ()
+
+    def relocation(self, volume: str | None) -> Relocation:
+        """Not possible: `Unsupported`."""
+        raise no_container("remote")
+
+    def interrupted_relocation(self) -> None:
+        """None: nothing can be moved."""
 
     def _unsupported(self, done: str, instead: str) -> Unsupported:
         profile = "" if self.settings.name == DEFAULT_PROFILE else f" --profile {self.settings.name}"

@@ -1,8 +1,11 @@
-"""The protocol of a runtime, and the values it speaks in."""
+"""The protocol of a runtime, and the values it speaks in.
+
+Nothing above `server/` asks which runtime it has: in what they differ is told by `Capabilities` and `RuntimeState`.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from pydantic import field_serializer
 
@@ -10,6 +13,7 @@ from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.reports import Frozen
+from qdrant_admin.server.relocation import InterruptedRelocation, Relocation
 
 RuntimeKind = Literal["docker", "native", "remote"]
 RestartMethod = Literal["graceful", "kill", "recreate", "pause", "engine"]
@@ -25,12 +29,14 @@ StorageKind = Literal["volume", "bind", "directory", "container", "unknown"]
 
 
 class Diagnosis(Frozen):
-    """What an exit code or a log line means, and the way out."""
+    """What an exit code, a log line or a mount means, and the way out. Programs read the code, people the rest."""
 
     what: str
     why: str = ""
     fix: str = ""
     severe: bool = False
+    code: str = ""
+    """Which finding this is, `disk_full`; empty in reports of earlier versions."""
 
 
 class Storage(Frozen):
@@ -56,8 +62,10 @@ class RuntimeState(Frozen):
     state: ProcessState
     name: str = ""
     """Container name, or `pid 1234`, or the URL."""
+    container: str | None = None
+    """The container's name, where there is one."""
     ours: bool | None = None
-    """Whether it bears our mark; None where nothing is there or nobody can tell."""
+    """Whether it is managed from here; None where nothing is there or nobody can tell."""
     engine: str = ""
     """Which engine, in words: `Docker Desktop 4.43 (context desktop-linux)`; empty elsewhere."""
     image: str = ""
@@ -66,6 +74,8 @@ class RuntimeState(Frozen):
     restarts: int = 0
     """How often it was restarted without anyone asking for it."""
     restart_policy: str = ""
+    starts_with_machine: bool | None = None
+    """Whether it comes back when this machine or its engine restarts; None where nobody can tell."""
     exit_code: int | None = None
     diagnosis: Diagnosis | None = None
     """Why it is not running, or what its first log lines warn of."""
@@ -96,9 +106,30 @@ class Stats(Frozen):
     disk_free_bytes: int | None = None
 
 
+class Sharer(NamedTuple):
+    """Somebody else who may write to the same data."""
+
+    name: str
+    state: str
+    source: str
+    """The volume or folder that both use."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it can write right now."""
+        return self.state == "running"
+
+
 class Capabilities(Frozen):
     """What this runtime can do; what it cannot, it says in words."""
 
+    local: bool = True
+    """Whether its ports, processes and folders are those of this machine."""
+    engine: bool = False
+    """Whether it runs on a container engine."""
+    adopt: bool = True
+    relocate: bool = False
+    """Whether its data can be moved to a volume."""
     start: bool = True
     stop: bool = True
     restart: frozenset[RestartMethod] = frozenset({"graceful", "kill", "recreate", "pause"})
@@ -116,6 +147,8 @@ class ServerRuntime(Protocol):
     """One server of one profile. Methods raise `core.errors.AdminError` only."""
 
     kind: RuntimeKind
+    profile: str
+    """Name of the profile whose server it is."""
     capabilities: Capabilities
     endpoint: Endpoint
 
@@ -131,13 +164,13 @@ class ServerRuntime(Protocol):
         """Make sure that it runs: fetch image or binary, create, start. Idempotent. Does not wait for readiness.
 
         Raises:
-            NotOurs: something of that name exists and does not bear our mark.
+            NotOurs: something of that name exists and is not managed from here.
             PortTaken, ImageUnavailable, BinaryUnavailable, EngineUnavailable, StorageUnusable.
         """
         ...
 
     def apply(self, cancel: CancelToken) -> Events:
-        """Make the existing server as the profile asks, by stopping it and making it anew on the same data."""
+        """Make the existing server as the profile asks, by stopping and recreating it on the same data."""
         ...
 
     def stop(self, cancel: CancelToken) -> Events:
@@ -165,7 +198,7 @@ class ServerRuntime(Protocol):
         ...
 
     def adopt(self, cancel: CancelToken) -> Events:
-        """Put our mark on a server that was not made by us, on explicit request only."""
+        """Manage a server from now on that somebody else has set up, on explicit request only."""
         ...
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
@@ -178,4 +211,25 @@ class ServerRuntime(Protocol):
 
     def disk_bytes(self) -> int | None:
         """What the storage really occupies, in blocks, told at once; None where nobody can tell."""
+        ...
+
+    def sharers(self) -> tuple[Sharer, ...]:
+        """Who else may write to the data, running or not."""
+        ...
+
+    def relocation(self, volume: str | None) -> Relocation:
+        """What moving the data to a volume means: the profile's own volume when None, or the first free one like it.
+
+        Raises:
+            Unsupported: the data of this runtime cannot be moved.
+            NotFound, NotOurs: there is no server of ours.
+        """
+        ...
+
+    def interrupted_relocation(self) -> InterruptedRelocation | None:
+        """The move of this profile's data that was interrupted; None when there is none.
+
+        Raises:
+            Unfit: what is known of it cannot be read.
+        """
         ...

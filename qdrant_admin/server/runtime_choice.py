@@ -12,7 +12,7 @@ from qdrant_admin.server.native.folder import holds_data
 from qdrant_admin.server.native.record import Files
 from qdrant_admin.server.native.runtime import NativeRuntime
 from qdrant_admin.server.remote import RemoteRuntime
-from qdrant_admin.server.runtime import ServerRuntime
+from qdrant_admin.server.runtime import RuntimeKind, ServerRuntime
 
 if TYPE_CHECKING:
     from qdrant_admin.server.docker.engine.discovery import Engine
@@ -59,6 +59,12 @@ def choose_runtime(settings: Settings) -> Choice:
     except EngineUnavailable as error:
         return _without_engine(settings, error)
     return _with_engine(settings, engine)
+
+
+def presumed_kind(settings: Settings) -> RuntimeKind:
+    """What a profile's runtime is taken for where nothing could be asked."""
+    asked = settings.profile.runtime
+    return "docker" if asked == "auto" else asked
 
 
 def _without_engine(settings: Settings, error: EngineUnavailable) -> Choice:

@@ -14,7 +14,6 @@ from qdrant_admin.core.events import Finished
 from qdrant_admin.lifecycle.doctor import doctor
 from qdrant_admin.lifecycle.reports import Check, DoctorReport
 from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE
-from qdrant_admin.server.docker.relocation.move import relocation
 from qdrant_admin.server.docker.storage import check_folder, shared_folder
 from qdrant_admin.server.runtime import Diagnosis, Storage
 from qdrant_admin.state.store import StateStore
@@ -177,7 +176,7 @@ def refused(bench: Bench, volume: str | None = None, **host: Any) -> str:
     bench.foreign(Labels=labels, HostConfig=host)
     try:
         with pytest.raises(Refused) as caught:
-            relocation(bench.runtime(), volume).check()
+            bench.runtime().relocation(volume).check()
         assert caught.value.fix
         return caught.value.what
     finally:

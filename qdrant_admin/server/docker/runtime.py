@@ -35,7 +35,8 @@ from qdrant_admin.server.docker.container.stop import ended, freeze, kill, stop
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.pull import has_image, pull
 from qdrant_admin.server.docker.engine.restart import Command, commands_for, others_running, restart_engine
-from qdrant_admin.server.docker.relocation.record import left_by_move
+from qdrant_admin.server.docker.relocation import record
+from qdrant_admin.server.docker.relocation.move import DockerRelocation, InterruptedMove
 from qdrant_admin.server.docker.storage import data_mount, data_request, other_users, refuse_sharing, storage_path
 from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import (
@@ -44,6 +45,7 @@ from qdrant_admin.server.runtime import (
     RestartMethod,
     RuntimeKind,
     RuntimeState,
+    Sharer,
     Stats,
     Storage,
 )
@@ -65,7 +67,10 @@ class DockerRuntime:
         self._spec = Spec(settings)
         self._name = settings.container_name
         self._first_lines: dict[tuple[str, str], list[str]] = {}
-        self.capabilities = Capabilities(restart=frozenset(get_args(RestartMethod)))
+        self.profile = settings.name
+        self.capabilities = Capabilities(
+            local=engine.local, engine=True, relocate=True, restart=frozenset(get_args(RestartMethod))
+        )
         self.endpoint = settings.endpoint
 
     def inspect(self) -> RuntimeState:
@@ -74,7 +79,12 @@ class DockerRuntime:
             found = self._find(api)
             if found is None:
                 return RuntimeState(
-                    runtime="docker", state="absent", name=self._name, engine=self.engine.words, storage=Storage()
+                    runtime="docker",
+                    state="absent",
+                    name=self._name,
+                    container=self._name,
+                    engine=self.engine.words,
+                    storage=Storage(),
                 )
             state = read_state(
                 found,
@@ -83,7 +93,7 @@ class DockerRuntime:
                 first_lines=self._beginning(api, found),
                 last_lines=() if process_state(found) == "running" else logs_and_stats.last_lines(api, found["Id"]),
             )
-            cut_off = left_by_move(self.settings.name) or left_by_replacement(found, self._name)
+            cut_off = record.left_by_move(self.settings.name) or left_by_replacement(found, self._name)
             return state.model_copy(update={"diagnosis": cut_off}) if cut_off is not None else state
 
     def differences(self) -> list[Change]:
@@ -293,6 +303,23 @@ class DockerRuntime:
             if found is None or process_state(found) != "running":
                 return None
             return logs_and_stats.disk_use(api, found["Id"], storage_path(found), self._source(found))[0]
+
+    def sharers(self) -> tuple[Sharer, ...]:
+        """Other containers, in any state, that may write to the data of this one."""
+        with self.engine.client("look who else uses the data") as api:
+            found = self._find(api)
+            return tuple(other_users(api.containers(all=True), data_request(found), found["Id"])) if found else ()
+
+    def relocation(self, volume: str | None) -> DockerRelocation:
+        """What moving the data to a volume means."""
+        with self.engine.client(f"look at container {self._name}") as api:
+            found = self.existing(api)
+        return DockerRelocation(self.engine, self.settings, found, volume)
+
+    def interrupted_relocation(self) -> InterruptedMove | None:
+        """The move of this profile's data that was interrupted."""
+        move = record.read(self.settings.name)
+        return None if move is None else InterruptedMove(self.engine, self.settings, move)
 
     def _source(self, found: Mapping[str, Any]) -> str:
         """Where the data lies on this machine; empty when that is out of sight."""

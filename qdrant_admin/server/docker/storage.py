@@ -15,7 +15,7 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.server.decode import decode_log
 from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE, environment
 from qdrant_admin.server.docker.engine.discovery import Engine
-from qdrant_admin.server.runtime import Diagnosis, RuntimeState, Storage
+from qdrant_admin.server.runtime import Diagnosis, RuntimeState, Sharer, Storage
 from qdrant_admin.server.storage_probe import of_others
 
 _PATH_VARIABLE = "QDRANT__STORAGE__STORAGE_PATH"
@@ -89,15 +89,7 @@ def read_storage(attributes: Mapping[str, Any], first_lines: Iterable[str] | Non
     )
 
 
-class User(NamedTuple):
-    """Another container on the same data."""
-
-    name: str
-    state: str
-    source: str
-
-
-def other_users(containers: Iterable[Mapping[str, Any]], mounts: Iterable[Mapping[str, Any]], own: str) -> list[User]:
+def other_users(containers: Iterable[Mapping[str, Any]], mounts: Iterable[Mapping[str, Any]], own: str) -> list[Sharer]:
     """Containers in any state that may write to the same volume, or to the same folder or one within the other.
 
     Two servers on one empty volume both start, and the last one to write wins: acknowledged data of the other is gone.
@@ -115,11 +107,11 @@ def other_users(containers: Iterable[Mapping[str, Any]], mounts: Iterable[Mappin
         for theirs in container.get("Mounts") or ():
             if theirs.get("RW") is not False and any(_same(mine, theirs) for mine in wanted):
                 name = str((container.get("Names") or ["?"])[0]).lstrip("/")
-                found.append(User(name, str(container.get("State")), str(theirs.get("Name") or theirs.get("Source"))))
+                found.append(Sharer(name, str(container.get("State")), str(theirs.get("Name") or theirs.get("Source"))))
     return found
 
 
-def refuse_sharing(users: list[User], name: str) -> None:
+def refuse_sharing(users: list[Sharer], name: str) -> None:
     """Raise when there is another user of the data.
 
     Raises:
@@ -341,7 +333,7 @@ class Forgotten(NamedTuple):
     """Of the profile it was made for."""
 
 
-def sharers(engine: Engine, state: RuntimeState) -> list[User]:
+def sharers(engine: Engine, state: RuntimeState) -> list[Sharer]:
     """Other containers, in any state, that may write to the data of this one."""
     storage = state.storage
     if storage.kind not in {"volume", "bind"} or not storage.source:

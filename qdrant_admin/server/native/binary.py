@@ -76,6 +76,15 @@ def find_local(settings: Settings) -> tuple[Binary | None, tuple[str, ...]]:
     return None, passed_over
 
 
+def local_binary(settings: Settings) -> Path | None:
+    """The binary that a start would take without fetching anything; None when there is none."""
+    try:
+        found, _ = find_local(settings)
+    except BinaryUnavailable:
+        return None
+    return found.path if found else None
+
+
 def find_binary(
     settings: Settings, cancel: CancelToken, origins: Origins | None = None
 ) -> Generator[Event, None, Binary]:

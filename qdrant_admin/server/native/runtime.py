@@ -18,6 +18,7 @@ from qdrant_admin.server.native import folder, launcher
 from qdrant_admin.server.native.binary import Binary, find_binary, wanted_version
 from qdrant_admin.server.native.record import Files, Launch, Record, find_server, find_supervisor, send_kill
 from qdrant_admin.server.native.tail import end_of, follow, last_lines
+from qdrant_admin.server.relocation import Relocation, no_container
 from qdrant_admin.server.runtime import (
     FROZEN_SECONDS,
     Capabilities,
@@ -27,6 +28,7 @@ from qdrant_admin.server.runtime import (
     RestartMethod,
     RuntimeKind,
     RuntimeState,
+    Sharer,
     Stats,
     Storage,
 )
@@ -45,7 +47,10 @@ class NativeRuntime:
         self.settings = settings
         self.kind: RuntimeKind = "native"
         self.endpoint = settings.endpoint
-        self.capabilities = Capabilities(cannot=(_ADOPT, _HARD_STOP) if sys.platform == "win32" else (_ADOPT,))
+        self.profile = settings.name
+        self.capabilities = Capabilities(
+            adopt=False, cannot=(_ADOPT, _HARD_STOP) if sys.platform == "win32" else (_ADOPT,)
+        )
         self.files = Files(settings.native_folder)
 
     def inspect(self) -> RuntimeState:
@@ -237,6 +242,21 @@ class NativeRuntime:
     def disk_bytes(self) -> int | None:
         """What the storage really occupies."""
         return folder.bytes_on_disk(self._recorded_storage())
+
+    def sharers(self) -> tuple[Sharer, ...]:
+        """None: a folder in use is refused before a server is started on it."""
+        return ()
+
+    def relocation(self, volume: str | None) -> Relocation:  # noqa: ARG002 # the protocol's form
+        """Never possible.
+
+        Raises:
+            Unsupported: always.
+        """
+        raise no_container("native")
+
+    def interrupted_relocation(self) -> None:
+        """None: nothing can be moved."""
 
     def _logs(self, tail: int, cancel: CancelToken, *, follow: bool) -> Iterator[list[str]]:
         end = end_of(self.files.log) if follow else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Cancelled
 from qdrant_admin.server.docker.engine.errors import translated
-from qdrant_admin.server.docker.engine.stream import batches
+from qdrant_admin.server.docker.engine.stream import batches, each
 from qdrant_admin.server.runtime import Stats
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def follow(api: "APIClient", container: str, *, tail: int, cancel: CancelToken) 
     part = b""
     try:
         with translated("read the log"):
-            for chunks in batches(stream, cancel, close=stream.close):
+            for chunks in batches(each(stream), cancel, close=stream.close):
                 *lines, part = (part + b"".join(chunks)).split(b"\n")
                 if lines:
                     yield [_text(line).rstrip("\r") for line in lines]

@@ -1,5 +1,6 @@
 """Finding the container engine as people have it, and saying which one it is and why it was chosen."""
 
+import json
 import os
 import socket
 import sys
@@ -112,28 +113,47 @@ def _asked_for(docker_host: str | None, environment: Mapping[str, str]) -> _Choi
         with translated("read DOCKER_HOST and its certificates"):
             values = kwargs_from_env(environment=dict(environment))
         return _Choice([_Place(values["base_url"], "DOCKER_HOST", values.get("tls"))], final=True, notes=[])
-    return _context(environment)
+    context = current_context(environment)
+    places = [context.place] if context.place else []
+    final = context.by_variable and context.name != "default"
+    return _Choice(places, final=final, notes=[context.trouble] if context.trouble else [])
 
 
-def _context(environment: Mapping[str, str]) -> _Choice:
-    """The current context of the docker command; docker-py falls back in silence when it is dangling, we say so."""
+class CurrentContext(NamedTuple):
+    """What `DOCKER_CONTEXT`, or else the configuration of the docker command, names."""
+
+    name: str
+    by_variable: bool
+    place: _Place | None = None
+    """None for the default context, and for one that cannot be used."""
+    trouble: str = ""
+    """Why it cannot be used, in words: docker-py would take the default socket without a word."""
+
+
+def current_context(environment: Mapping[str, str]) -> CurrentContext:
+    """The current context of the docker command."""
     from docker.context import ContextAPI
-    from docker.context.config import get_current_context_name
+    from docker.utils.config import find_config_file
 
-    by_variable = environment.get("DOCKER_CONTEXT")
-    name = by_variable or get_current_context_name()
-    if not name or name == "default":
-        return _Choice([], final=bool(by_variable) and name != "default", notes=[])
+    by_variable, name, trouble = bool(environment.get("DOCKER_CONTEXT")), environment.get("DOCKER_CONTEXT", ""), ""
+    if not by_variable and (path := str(find_config_file() or "")):
+        try:
+            name = str(json.loads(Path(path).read_text(encoding="utf-8")).get("currentContext") or "")
+        except (OSError, ValueError, AttributeError) as error:
+            trouble = f"{path} cannot be read: {error}"
+    seen = CurrentContext(name or "default", by_variable, trouble=trouble)
+    if seen.name == "default":
+        return seen
     try:
         with translated(f"read docker context {name}"):
-            context: Any = ContextAPI.get_context(name)
+            context = ContextAPI.get_context(name)
     except (AdminError, ValueError, KeyError) as error:
         reason = error.why if isinstance(error, AdminError) else str(error)
-        return _Choice([], final=bool(by_variable), notes=[f"docker context {name} cannot be read: {reason}"])
+        return seen._replace(trouble=f"docker context {name} cannot be read: {reason}")
     if context is None or not context.Host:
         origin = "DOCKER_CONTEXT" if by_variable else "docker's configuration (currentContext)"
-        return _Choice([], final=bool(by_variable), notes=[f"{origin} names context {name}, which does not exist"])
-    return _Choice([_Place(context.Host, f"context {name}", context.TLSConfig)], final=bool(by_variable), notes=[])
+        return seen._replace(trouble=f"{origin} names context {name}, which does not exist")
+    return seen._replace(place=_Place(context.Host, f"context {name}", context.TLSConfig))
 
 
 def known_places() -> list[_Place]:

@@ -1,5 +1,6 @@
 """Fetching an image, layer by layer, with the errors that docker hides in the stream."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +11,7 @@ from qdrant_admin.core.events import Events, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, size
 from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
-from qdrant_admin.server.docker.engine.stream import interruptible
+from qdrant_admin.server.docker.engine.stream import batches, each
 
 if TYPE_CHECKING:
     from qdrant_admin.server.docker.engine.discovery import Engine
@@ -45,7 +46,7 @@ def pull(engine: "Engine", image: str, cancel: CancelToken) -> Events:
         # `images.pull()` of docker-py drops every event of the stream, errors included: hence the low-level call.
         with engine.client(f"pull {image}") as api:
             stream: Iterator[dict[str, Any]] = api.pull(repository, tag=tag or "latest", stream=True, decode=True)
-            for event in interruptible(stream, cancel):
+            for event in itertools.chain.from_iterable(batches(each(stream), cancel)):
                 if "error" in event:
                     raise unavailable(image, str(event["error"]))
                 yield from layers.take(event)

@@ -1,5 +1,6 @@
-"""Reading an engine's stream so that cancelling works at once, even while the stream is silent."""
+"""Blocking work with the engine in a thread of its own, so that cancelling is heard at once even while it is silent."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -13,70 +14,83 @@ _HELD = 1000
 """Items read ahead; a slow reader holds up the engine instead of filling the memory."""
 
 
-class _Reader(threading.Thread, Generic[T]):
-    """Moves items from a blocking iterator into a queue."""
+class _Unwanted(Exception):
+    """Nobody reads any more."""
 
-    def __init__(self, stream: Iterator[T]) -> None:
-        super().__init__(name="engine stream", daemon=True)
+
+class _Worker(threading.Thread, Generic[T]):
+    def __init__(self, work: Callable[[Callable[[T], None]], None]) -> None:
+        super().__init__(name="engine", daemon=True)
         self.items: queue.Queue[T] = queue.Queue(_HELD)
         self.error: Exception | None = None
         self.unwanted = threading.Event()
-        self._stream = stream
+        self._work = work
 
     def run(self) -> None:
-        """Read until the stream ends, or nobody wants it any more."""
+        """Work until it is done, or nobody wants it any more."""
         try:
-            for item in self._stream:
-                while not self.unwanted.is_set():
-                    try:
-                        self.items.put(item, timeout=_LOOK_SECONDS)
-                        break
-                    except queue.Full:
-                        continue
-                if self.unwanted.is_set():
-                    return
+            self._work(self._emit)
+        except _Unwanted:  # kept, it would hold on to the stream
+            return
         except Exception as error:  # noqa: BLE001 # the boundary of a thread: raised again by whoever reads
             self.error = error
 
+    def _emit(self, item: T) -> None:
+        while not self.unwanted.is_set():
+            with contextlib.suppress(queue.Full):
+                return self.items.put(item, timeout=_LOOK_SECONDS)
+        raise _Unwanted
 
-def batches(stream: Iterator[T], cancel: CancelToken, close: Callable[[], None] | None = None) -> Iterator[list[T]]:
-    """Whatever has come since the last look, never empty.
+
+def batches(
+    work: Callable[[Callable[[T], None]], None],
+    cancel: CancelToken,
+    *,
+    close: Callable[[], None] | None = None,
+    wait: bool = False,
+) -> Iterator[list[T]]:
+    """Whatever blocking work has given since the last look, never empty.
 
     Args:
-        stream: read in a thread of its own, which ends with the stream, or at its next item after a cancel.
+        work: done in a thread of its own; is given the function that takes each item, which raises once nobody wants
+            more. So the thread ends with the work, or at its next item after a cancel.
         cancel: looked at ten times a second.
-        close: breaks the stream from outside, where it can be broken.
+        close: breaks the work from outside, where it can be broken.
+        wait: for the end of the thread, also after a cancel.
 
     Raises:
         Cancelled: when asked to stop, within a tenth of a second.
+        Exception: what the work has raised.
     """
-    reader = _Reader(stream)
-    reader.start()
+    worker = _Worker(work)
+    worker.start()
     try:
         while True:
             cancel.check()
-            alive = reader.is_alive()  # asked before the queue: what was put before the end is still seen
-            found = _waiting(reader.items)
+            alive = worker.is_alive()  # asked before the queue: what was put before the end is still seen
+            found = _waiting(worker.items)
             if found:
                 yield found
             elif not alive:
                 break
     finally:
-        reader.unwanted.set()
+        worker.unwanted.set()
         if close is not None:
             close()
-    if reader.error is not None:
-        raise reader.error
+        if wait:
+            worker.join()
+    if worker.error is not None:
+        raise worker.error
 
 
-def interruptible(stream: Iterator[T], cancel: CancelToken) -> Iterator[T]:
-    """The items of a blocking stream, one by one.
+def each(stream: Iterator[T]) -> Callable[[Callable[[T], None]], None]:
+    """Reading a blocking stream, as work for `batches`."""
 
-    Raises:
-        Cancelled: when asked to stop.
-    """
-    for batch in batches(stream, cancel):
-        yield from batch
+    def work(emit: Callable[[T], None]) -> None:
+        for item in stream:
+            emit(item)
+
+    return work
 
 
 def _waiting(items: "queue.Queue[T]") -> list[T]:

@@ -6,79 +6,53 @@ no application finds, so nothing can be written to it before it has been compare
 aside and one on the volume takes its name. Whatever happens before, going back is to start the old one.
 """
 
-import contextlib
-import io
-import tarfile
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import Failed, Refused, Unsupported
+from qdrant_admin.core.errors import Failed, Refused
 from qdrant_admin.server.docker.container.ownership import forget_adoption, is_adopted, remember_adoption
 from qdrant_admin.server.docker.container.rename_aside import aside_name, named
 from qdrant_admin.server.docker.container.replace import replace, roll_back
 from qdrant_admin.server.docker.container.spec import GRPC, REST, Spec
 from qdrant_admin.server.docker.container.state import moment
 from qdrant_admin.server.docker.container.stop import check_stays_up, stop
+from qdrant_admin.server.docker.engine.discovery import Engine
+from qdrant_admin.server.docker.engine.stream import batches
 from qdrant_admin.server.docker.relocation import record
-from qdrant_admin.server.docker.relocation.copying import dig
+from qdrant_admin.server.docker.relocation.copying import content, counted, has_content, punch_holes
 from qdrant_admin.server.docker.relocation.plan import (
     Carried,
-    Room,
     carried,
     free_name,
     moved_body,
+    refuse_cramped,
     refuse_impossible,
     room,
     trial_body,
 )
 from qdrant_admin.server.docker.relocation.record import Move
-from qdrant_admin.server.docker.runtime import DockerRuntime
 from qdrant_admin.server.docker.storage import data_mount, storage_path
 from qdrant_admin.server.ports import next_free
-from qdrant_admin.server.runtime import ServerRuntime
+from qdrant_admin.server.relocation import OldStorage, Room
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-_CHUNK = 1 << 20
-_LOOK_SECONDS = 0.1
 _CALL_SECONDS = 3600
 """The engine answers a copy when the last byte is written."""
 
 
-class Old(NamedTuple):
-    """Where the data still lies after a move."""
+class DockerRelocation:
+    """One move of one container's data. See `server.relocation.Relocation`."""
 
-    words: str
-    remove: str
-    """The command that removes it."""
-
-
-def relocation(runtime: ServerRuntime, volume: str | None) -> "Relocation":
-    """What moving this server's data means.
-
-    Raises:
-        Unsupported: the server runs in no container.
-        NotFound, NotOurs: there is no container of ours.
-    """
-    if not isinstance(runtime, DockerRuntime):
-        raise _no_container(runtime)
-    return Relocation(runtime, volume)
-
-
-class Relocation:
-    """One move of one container's data."""
-
-    def __init__(self, runtime: DockerRuntime, volume: str | None) -> None:
-        self._engine, self._settings = runtime.engine, runtime.settings
-        self._name, self._spec = self._settings.container_name, Spec(self._settings)
+    def __init__(self, engine: Engine, settings: Settings, old: dict[str, Any], volume: str | None) -> None:
+        self._engine, self._settings, self._old = engine, settings, old
+        self._name, self._spec = settings.container_name, Spec(settings)
         with self._client("look at") as api:
-            self._old: dict[str, Any] = runtime.existing(api)
-            self.volume = volume or free_name(api, self._settings, self._old)
+            self.volume = volume or free_name(api, settings, old)
         self.parts: list[Carried] = carried(self._old, self.volume)
         self._trial = f"{self._name}-trial-{self._old['Id'][:8]}"
         self._stopped_at = ""
@@ -95,22 +69,24 @@ class Relocation:
         """
         with self._client("look at") as api:
             refuse_impossible(api, self._old, self.parts, self._name)
-            return room(api, self._engine, self._old, self.parts)
+            found = room(api, self._engine, self._old, self.parts)
+        refuse_cramped(found)
+        return found
 
     @property
-    def old(self) -> Old:
+    def old(self) -> OldStorage:
         """Where the old data will be found."""
         mount, path = data_mount(self._old), storage_path(self._old)
         if mount is None:
             kept = f"{self._name}-moved-{self._old['Id'][:8]}"
-            return Old(f"container {kept}", f"docker rm {kept}")
+            return OldStorage(f"container {kept}", f"docker rm {kept}")
         inner = str(PurePosixPath(path).relative_to(str(mount["Destination"])))
         if mount.get("Type") == "volume":
             name = str(mount.get("Name"))
-            whole = inner == "."
-            return Old(f"volume {name}", f"docker volume rm {name}" if whole else f"docker volume inspect {name}")
+            verb = "rm" if inner == "." else "inspect"
+            return OldStorage(f"volume {name}", f"docker volume {verb} {name}")
         folder = str(mount.get("Source")) + ("" if inner == "." else f"/{inner}")
-        return Old(f"folder {folder}", f'sudo rm -r "{folder}"')
+        return OldStorage(f"folder {folder}", f'sudo rm -r "{folder}"')
 
     # -- making, copying, trying -------------------------------------------------------------------------------------
 
@@ -145,7 +121,7 @@ class Relocation:
             body = trial_body(moved_body(api, self._old, self.parts, self._spec), host, ports)
             api.create_container_from_config(body, self._trial)
             for part in self.parts:
-                if part.volume not in made and _has_content(api, self._trial, part.path):
+                if part.volume not in made and has_content(api, self._trial, part.path):
                     raise Refused(
                         f"volume {part.volume} is not empty",
                         why="what lies in it and what is moved there would be mixed up",
@@ -170,45 +146,23 @@ class Relocation:
         """
         for part in self.parts:
             yield from self._copy_one(part.path, cancel)
-        with self._client("dig holes in the copy of") as api:
+        with self._client("punch holes in the copy of") as api:
             mounts = [self._spec.volume(part.volume, part.path) for part in self.parts]
-            dig(api, f"{self._trial}-holes", str(self._old["Image"]), mounts)
+            punch_holes(api, f"{self._trial}-holes", str(self._old["Image"]), mounts)
 
     def _copy_one(self, path: str, cancel: CancelToken) -> Iterator[int]:
-        failed: list[BaseException] = []
-        given_up = threading.Event()
+        def work(emit: Callable[[int], None]) -> None:
+            with (
+                self._client("copy the data of") as source,
+                self._client("copy the data of") as target,
+                content(source, self._old["Id"], path) as stream,
+            ):
+                if stream is not None:
+                    target.put_archive(self._trial, path, counted(stream, emit))
 
-        def pieces(stream: Iterator[bytes]) -> Iterator[bytes]:
-            for piece in stream:
-                if given_up.is_set():
-                    raise OSError("the copy was given up")
-                self.copied += len(piece)
-                yield piece
-
-        def work() -> None:
-            try:
-                with (
-                    self._client("copy the data of") as source,
-                    self._client("copy the data of") as target,
-                    _content(source, self._old["Id"], path) as stream,
-                ):
-                    if stream is not None:
-                        target.put_archive(self._trial, path, pieces(stream))
-            except BaseException as error:  # noqa: BLE001 # handed to the thread that asked for it
-                failed.append(error)
-
-        thread = threading.Thread(target=work, name="copy", daemon=True)
-        thread.start()
-        try:
-            while thread.is_alive():
-                thread.join(_LOOK_SECONDS)
-                yield self.copied
-                cancel.check()
-        finally:
-            given_up.set()
-            thread.join()
-        if failed:
-            raise failed[0]
+        for sizes in batches(work, cancel, wait=True):
+            self.copied += sum(sizes)
+            yield self.copied
 
     def start_trial(self) -> None:
         """Start a server on the copy. Does not wait for readiness."""
@@ -269,17 +223,34 @@ class Relocation:
 
 def go_back(api: "APIClient", move: Move, settings: Settings) -> None:
     """Undo a move that has not taken over: whatever was made for it is removed, the old container is as it was."""
+    _remove_trial(api, move)
+    if api.containers(all=True, filters={"id": move.old}):
+        used = _remove_successor(api, move)
+        _bring_back(api, move)
+        if not used:  # applications may have written to a volume that was in use
+            _remove_volumes(api, move)
+    # else somebody removed it: the volumes may be all that is left, so they stay
+    record.forget(settings.name)
+
+
+def _remove_trial(api: "APIClient", move: Move) -> None:
     trial = f"{move.container}-trial-{move.old[:8]}"
     for name in (trial, f"{trial}-holes"):
         if (made := named(api, name)) is not None:
             api.remove_container(made["Id"], force=True)
-    if not api.containers(all=True, filters={"id": move.old}):
-        record.forget(settings.name)  # somebody removed it: the volumes may be all that is left, so they stay
-        return
-    current, used = named(api, move.container), False
-    if current is not None and current["Id"] != move.old and _is_on(current, move.volume):
-        used = moment(current["State"].get("StartedAt")) is not None
-        api.remove_container(current["Id"], force=True)
+
+
+def _remove_successor(api: "APIClient", move: Move) -> bool:
+    """Remove the container that was to take over. Whether a server has ever run in it."""
+    current = named(api, move.container)
+    if current is None or current["Id"] == move.old or not _is_on(current, move.volume):
+        return False
+    api.remove_container(current["Id"], force=True)
+    return moment(current["State"].get("StartedAt")) is not None
+
+
+def _bring_back(api: "APIClient", move: Move) -> None:
+    """The old container, under its name and in the state in which it was found."""
     if not roll_back(api, move.old, "", move.container, start=move.running):
         raise Failed(
             f"{move.container} could not be brought back",
@@ -288,11 +259,13 @@ def go_back(api: "APIClient", move: Move, settings: Settings) -> None:
         )
     if not move.running:
         stop(api, api.inspect_container(move.old))
+
+
+def _remove_volumes(api: "APIClient", move: Move) -> None:
     present = {str(one["Name"]) for one in api.volumes()["Volumes"] or ()}
-    for volume in () if used else move.made:  # applications may have written to one that was in use
+    for volume in move.made:
         if volume in present:
             api.remove_volume(volume)
-    record.forget(settings.name)
 
 
 def let_go(api: "APIClient", move: Move, settings: Settings) -> None:
@@ -315,34 +288,31 @@ def _hand_on(old: str, new: str, settings: Settings) -> None:
         remember_adoption(new, settings.name)
 
 
-def go_on(runtime: ServerRuntime, move: Move) -> bool:
-    """End a move that was cut off. True: it had been compared and had taken over, so the server is on the volume and
-    started again; False: everything is as it was before it.
+class InterruptedMove:
+    """A move that was cut off. See `server.relocation.InterruptedRelocation`."""
 
-    Raises:
-        Unsupported: the profile runs its server elsewhere by now.
-        Failed: the old container could not be brought back.
-    """
-    if not isinstance(runtime, DockerRuntime):
-        raise _no_container(runtime)
-    with runtime.engine.client(f"end the move of {move.container}") as api:
-        current = named(api, move.container)
-        if not (move.proof and current and current["Id"] != move.old and _is_on(current, move.volume)):
-            go_back(api, move, runtime.settings)
-            return False
-        if not current["State"].get("Running"):
-            api.start(current["Id"])
-        check_stays_up(api, current["Id"])
-        let_go(api, move, runtime.settings)
-    return True
+    def __init__(self, engine: Engine, settings: Settings, move: Move) -> None:
+        self._engine, self._settings, self._move = engine, settings, move
+        self.volume = move.volume
 
+    @property
+    def left(self) -> str:
+        """Where the old data lies once it is ended."""
+        return f"container {self._move.container}" if self._move.keep else "where it lies"
 
-def _no_container(runtime: ServerRuntime) -> Unsupported:
-    return Unsupported(
-        "only the data of a container can be moved to a volume",
-        why=f"this server is {runtime.kind}: volumes belong to a container engine",
-        fix="qdrant-admin doctor",
-    )
+    def resume(self) -> str | None:
+        """End it: forward when it had been compared and had taken over, else back."""
+        move = self._move
+        with self._engine.client(f"end the move of {move.container}", _CALL_SECONDS) as api:
+            current = named(api, move.container)
+            if not (move.proof and current and current["Id"] != move.old and _is_on(current, move.volume)):
+                go_back(api, move, self._settings)
+                return None
+            if not current["State"].get("Running"):
+                api.start(current["Id"])
+            check_stays_up(api, current["Id"])
+            let_go(api, move, self._settings)
+        return move.proof
 
 
 def _is_on(attributes: dict[str, Any], volume: str) -> bool:
@@ -354,45 +324,3 @@ def _finished(api: "APIClient", container: str) -> str:
     """When it ended; empty while it runs. A server that was started and stopped again has another moment."""
     state = api.inspect_container(container)["State"]
     return "" if state.get("Running") else str(state.get("FinishedAt"))
-
-
-@contextlib.contextmanager
-def _content(api: "APIClient", container: str, path: str) -> Iterator[Iterator[bytes] | None]:
-    """What lies in a folder, as a tar stream; None when there is no such folder.
-
-    Not `api.get_archive`: the engine locks the container until the answer is read to its end or closed, and what that
-    returns cannot be closed. A copy that fails half-way would hold up every later call about this container.
-    """
-    import docker.errors
-    import requests
-
-    url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
-    answer = api.get(
-        url,
-        params={"path": f"{path}/."},
-        headers={"Accept-Encoding": "identity"},
-        timeout=_CALL_SECONDS,
-        stream=True,
-    )
-    with contextlib.closing(answer):
-        if answer.status_code == requests.codes.not_found:
-            yield None
-            return
-        try:
-            answer.raise_for_status()
-        except requests.HTTPError as error:
-            docker.errors.create_api_error_from_http_exception(error)
-        yield answer.iter_content(_CHUNK)
-
-
-def _has_content(api: "APIClient", container: str, path: str) -> bool:
-    """Whether anything lies there but what a new file system brings along."""
-    beginning = b""
-    with _content(api, container, path) as stream:
-        for piece in stream or ():
-            beginning += piece
-            if len(beginning) > _CHUNK:
-                break
-    with contextlib.suppress(tarfile.ReadError), tarfile.open(fileobj=io.BytesIO(beginning)) as archive:
-        return any(entry.name not in {".", "./lost+found", "lost+found"} for entry in archive)
-    return False

@@ -15,6 +15,7 @@ from qdrant_admin.server.docker.container.replace import same_again
 from qdrant_admin.server.docker.container.spec import GRPC, REST, Spec
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.storage import data_mount, in_memory, other_users, path_in, storage_path
+from qdrant_admin.server.relocation import Room
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -28,14 +29,6 @@ class Carried(NamedTuple):
 
     path: str
     volume: str
-
-
-class Room(NamedTuple):
-    """What a copy takes and what there is; None where nobody can tell."""
-
-    needed: int | None
-    """Bytes as the files claim them: a copy through the engine fills the holes of Qdrant's preallocated files."""
-    free: int | None
 
 
 def carried(attributes: Mapping[str, Any], volume: str) -> list[Carried]:

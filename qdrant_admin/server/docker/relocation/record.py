@@ -4,13 +4,14 @@ A move that is killed has harmed nothing: before its end the old container is on
 new one is told from anything else by this record.
 """
 
-import os
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from qdrant_admin.config.places import state_dir
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import StorageUnusable, Unfit
+from qdrant_admin.core.files import write_atomically
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.server.runtime import Diagnosis
 from qdrant_admin.state import run_locks
@@ -42,14 +43,9 @@ def remember(profile: str, move: Move) -> None:
         StorageUnusable: it cannot be written.
     """
     path = _file(profile)
-    part = path.with_suffix(f".{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with part.open("w", encoding="utf-8") as file:
-            file.write(move.model_dump_json())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_atomically(path, move.model_dump_json())
     except OSError as error:
         raise StorageUnusable(f"{path} cannot be written", why=str(error), fix=f'ls -ld "{path.parent}"') from error
 
@@ -80,9 +76,10 @@ def left_by_move(profile: str) -> Diagnosis | None:
     if move is None or run_locks.storage_move(profile).busy:
         return None
     return Diagnosis(
-        what=f"moving the data to volume {move.volume} was cut off",
+        code="move_interrupted",
+        what=f"moving the data to volume {move.volume} was interrupted",
         why="all of it has arrived and was compared" if move.proof else "nothing is lost: the data is where it was",
-        fix="qdrant-admin move-storage",
+        fix=str(Command("move-storage").on(profile)),
     )
 
 

@@ -1,0 +1,80 @@
+"""What there is around a profile's server: the container engine of this machine, and what of ours was left behind."""
+
+import os
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from qdrant_admin.config.profile import DEFAULT_PROFILE, Profile
+from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.errors import AdminError
+
+
+class EngineLook(NamedTuple):
+    """Which container engine answers, and what the docker command would ask."""
+
+    words: str = ""
+    """Which one, `Docker Engine 27.1 (the default socket)`; empty when none answers."""
+    why: str = ""
+    """Why it is this one."""
+    error: AdminError | None = None
+    """Why none answers."""
+    context: str = ""
+    """What names the engine, in words."""
+    context_trouble: str = ""
+    """Why the current context cannot be used; the default socket is asked instead."""
+
+
+def look_for_engine(settings: Settings) -> EngineLook:
+    """Look for the container engine of a profile. Never raises an `AdminError`."""
+    from qdrant_admin.server.docker.engine.discovery import current_context, find_engine
+
+    host = settings.profile.docker_host
+    if host or os.environ.get("DOCKER_HOST"):
+        context, trouble = "the engine is named by DOCKER_HOST or the profile", ""
+    else:
+        current = current_context(os.environ)
+        context, trouble = f"context {current.name}", current.trouble
+    try:
+        engine = find_engine(host)
+    except AdminError as error:
+        return EngineLook(error=error, context=context, context_trouble=trouble)
+    return EngineLook(engine.words, engine.why, None, context, trouble)
+
+
+class Leftover(NamedTuple):
+    """Something that we made and that nothing of ours needs any more. It may hold data: it is named, and left."""
+
+    kind: Literal["move", "container", "volume"]
+    names: tuple[str, ...]
+    """Of the containers or volumes."""
+    profile: str
+    """The one it was made for; empty when nobody can tell."""
+    what: str
+    why: str = ""
+
+
+def leftovers(settings: Settings, profiles: Mapping[str, Profile]) -> tuple[Leftover, ...]:
+    """What an interrupted move or replacement has left of this profile, and volumes of profiles that are gone.
+
+    Args:
+        settings: of the profile that is looked at.
+        profiles: all that exist; what was made for one of them is not left over.
+
+    Raises:
+        EngineUnavailable: no engine answers, so nobody can look.
+    """
+    from qdrant_admin.server.docker.container.rename_aside import left_containers
+    from qdrant_admin.server.docker.engine.discovery import find_engine
+    from qdrant_admin.server.docker.relocation.record import left_by_move
+    from qdrant_admin.server.docker.storage import forgotten
+
+    engine, found = find_engine(settings.profile.docker_host), []
+    if (move := left_by_move(settings.name)) is not None:
+        found.append(Leftover("move", (), settings.name, move.what, move.why))
+    if containers := left_containers(engine, settings.container_name):
+        found.append(Leftover("container", tuple(containers), settings.name, "left by an interrupted replacement"))
+    names = {DEFAULT_PROFILE, settings.name, *profiles}
+    volumes = {one.volume for one in profiles.values() if one.volume} | {settings.volume_name}
+    what = "made for a profile that is not known here"
+    lost = (Leftover("volume", (one.name,), one.profile, what) for one in forgotten(engine, names, volumes))
+    return (*found, *lost)
