@@ -76,8 +76,13 @@ def test_nothing_is_held_after_cancelling() -> None:
         token.check()
 
 
-def test_waiting_is_over_in_time() -> None:
-    CancelToken().wait(0.001)
+def test_waiting_ends_without_a_word_when_nobody_stops_and_at_once_when_somebody_does() -> None:
+    token = CancelToken()
+    token.wait(0.001)
+    assert not token.cancelled
+    threading.Timer(0.01, token.cancel).start()
+    with pytest.raises(Cancelled):
+        token.wait(3600)
 
 
 class Clock:
