@@ -44,7 +44,7 @@ def moved(report: "MoveReport", ascii_only: bool) -> RenderableType:
             table.add_row(cell(one.name, ascii_only, "bold"), _points(one.before), _points(one.after), verdict)
         parts += [Text(), table, Text()]
     for one in report.collections:
-        parts += [cell(f"  {one.name}: {setting}", ascii_only) for setting in one.settings]
+        parts += [cell(f"  {one.name}: {setting}", ascii_only) for setting in one.told]
         parts += [
             cell(f"  {one.name}: {point.what} {point.id}  {point.detail}", ascii_only) for point in one.points[:20]
         ]

@@ -51,11 +51,11 @@ def verification(report: "VerifyReport", ascii_only: bool) -> RenderableType:
         parts += [Text(), _rounds(report, ascii_only)]
     for one in report.collections:
         parts += _differences(one, ascii_only)
-    parts += [cell(f"  {words_}", ascii_only, "red") for words_ in report.aliases]
+    parts += [cell(f"  {words_}", ascii_only, "red") for words_ in (alias.words for alias in report.aliases)]
     if report.cause:
         parts.append(cell(f"  likely cause: {report.cause}", ascii_only))
     if report.checks:
-        parts.append(cell(f"  checked: {report.checks}", ascii_only, "dim"))
+        parts.append(cell(f"  checked: {', '.join(report.checks)}", ascii_only, "dim"))
     if report.fix:
         parts.append(Text.assemble(("  do now: ", "dim"), cell(report.fix, ascii_only, "cyan")))
     return Group(*parts)
@@ -183,5 +183,5 @@ def _differences(check: "CollectionCheck", ascii_only: bool) -> list[RenderableT
         parts.append(
             cell(f"    and {formatting.number(len(check.points) - 20)} more; --json has them", ascii_only, "dim")
         )
-    parts += [cell(f"    {setting}", ascii_only) for setting in check.settings]
+    parts += [cell(f"    {told}", ascii_only) for told in check.told]
     return parts

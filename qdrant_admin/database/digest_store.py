@@ -19,7 +19,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, NamedTuple
+from typing import IO, Literal, NamedTuple
 
 from qdrant_admin.database.canonical import PointHash, field_name
 
@@ -29,6 +29,18 @@ MAX_FIELDS = 64
 MAX_SHAPES = 4096
 _NUMBER = struct.Struct("<H")
 _WHOLE_BYTES = 4
+
+
+PartKind = Literal["vector", "field", "payload", "content"]
+
+
+class ChangedPart(NamedTuple):
+    """One part in which two records of a point differ."""
+
+    kind: PartKind
+    """`payload` and `content` where the names of the parts were not kept."""
+    name: str = ""
+    change: Literal["changed", "gone", "new"] = "changed"
 
 
 class Record(NamedTuple):
@@ -160,23 +172,23 @@ def same(before: Record, after: Record) -> bool:
     return before.whole == after.whole and before.payload == after.payload and vectors_same
 
 
-def what_changed(before: Record, after: Record) -> tuple[str, ...]:
-    """The parts in which two records of one point differ, in words: `vector ""`, `payload field title`."""
-    words = []
+def what_changed(before: Record, after: Record) -> tuple[ChangedPart, ...]:
+    """The parts in which two records of one point differ."""
+    parts: list[ChangedPart] = []
     if before.vectors is not None and after.vectors is not None:
-        words += [f'vector "{name}"{how}' for name, how in _unlike(before.vectors, after.vectors)]
+        parts += _unlike("vector", before.vectors, after.vectors)
     if before.fields is not None and after.fields is not None:
-        words += [f"payload field {name}{how}" for name, how in _unlike(before.fields, after.fields)]
+        parts += _unlike("field", before.fields, after.fields)
     elif before.payload != after.payload:
-        words.append("payload")
-    return tuple(words) or ("content",)
+        parts.append(ChangedPart("payload"))
+    return tuple(parts) or (ChangedPart("content"),)
 
 
-def _unlike(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+def _unlike(kind: PartKind, before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[ChangedPart]:
     for name in sorted(before.keys() | after.keys()):
         if name not in after:
-            yield name, " is gone"
+            yield ChangedPart(kind, name, "gone")
         elif name not in before:
-            yield name, " is new"
+            yield ChangedPart(kind, name, "new")
         elif before[name] != after[name]:
-            yield name, ""
+            yield ChangedPart(kind, name)

@@ -11,14 +11,16 @@ from hashlib import blake2b
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from pydantic import JsonValue
+
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point
-from qdrant_admin.database.digest_store import Ledger, Record, same, what_changed
+from qdrant_admin.database.digest_store import ChangedPart, Ledger, Record, same, what_changed
 from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import CollectionInfo, PointId, VectorKind
 from qdrant_admin.database.search_probes import Probe, ProbeFinder
-from qdrant_admin.database.searches import Answer, Search, ask, search_words, searches_of
+from qdrant_admin.database.searches import Answer, Search, SearchCode, ask, changed_searches, searches_of
 from qdrant_admin.database.wire import Page
 
 if TYPE_CHECKING:
@@ -94,12 +96,38 @@ class Difference:
 
     id: PointId
     what: What
-    parts: tuple[str, ...] = ()
-    """What of a changed point differs, in words: `vector ""`, `payload field title`."""
+    parts: tuple[ChangedPart, ...] = ()
+    """What of a changed point differs."""
     vectors: tuple[str, ...] = ()
     """Names of the vectors that it had before; none of a point that was not there."""
     fields: tuple[str, ...] | None = None
     """Its payload fields before; None where they are not known."""
+
+
+ContentCode = (
+    Literal[
+        "setting_changed",
+        "setting_new",
+        "setting_gone",
+        "index_changed",
+        "index_new",
+        "index_gone",
+        "filter_count",
+        "total_count",
+        "content_unnamed",
+    ]
+    | SearchCode
+)
+
+
+class ContentChange(NamedTuple):
+    """Something of a collection, other than its points, that is not what it was."""
+
+    code: ContentCode
+    name: str = ""
+    """Path of the setting, field of the payload index, or name of the vector that was searched."""
+    facts: dict[str, JsonValue] = {}
+    """`before` and `after`, and what else belongs to the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +139,8 @@ class Comparison:
     changed: int = 0
     points: tuple[Difference, ...] = ()
     """The first hundred of each kind."""
-    settings: tuple[str, ...] = ()
-    """Configuration, payload indexes and counts that differ, in words."""
+    settings: tuple[ContentChange, ...] = ()
+    """Configuration, payload indexes, counts and searches that differ."""
 
     @property
     def same(self) -> bool:
@@ -258,7 +286,7 @@ def compare(before: Fingerprint, after: Fingerprint) -> Comparison:
         if counts[difference.what] <= SHOWN:
             named.append(difference)
     if not counts:
-        settings = (*settings, "the content of a point differs, and which one cannot be told")
+        settings = (*settings, ContentChange("content_unnamed"))
     return Comparison(counts["missing"], counts["extra"], counts["changed"], tuple(named), settings)
 
 
@@ -279,54 +307,56 @@ def differences(before: Ledger, after: Ledger) -> Iterator[Difference]:
             old, new = next(left, None), next(right, None)
 
 
-def _difference(old: Record, what: What, parts: tuple[str, ...] = ()) -> Difference:
+def _difference(old: Record, what: What, parts: tuple[ChangedPart, ...] = ()) -> Difference:
     fields = None if old.fields is None else tuple(old.fields)
     return Difference(id_of_key(old.key), what, parts, tuple(old.vectors or ()), fields)
 
 
-def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[str]:
-    yield from _config_words(dict(_flat(before.config)), dict(_flat(after.config)))
+def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[ContentChange]:
+    yield from _changed_settings(dict(_flat(before.config)), dict(_flat(after.config)))
     changed = set()
     for name in sorted(before.payload_schema.keys() | after.payload_schema.keys()):
-        words = _index_words(name, before.payload_schema.get(name), after.payload_schema.get(name))
-        if words:
+        index = _changed_index(name, before.payload_schema.get(name), after.payload_schema.get(name))
+        if index is not None:
             changed.add(name)
-            yield words
+            yield index
     if not _content_differs(before, after):  # other points have other counts and neighbours, which says nothing new
-        yield from _count_words(before, after, changed)
-        yield from search_words(before.searches, after.searches)
+        yield from _changed_counts(before, after, changed)
+        for search, code, facts in changed_searches(before.searches, after.searches):
+            yield ContentChange(code, search.using, {"number": search.number, **facts})
 
 
-def _config_words(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+def _changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContentChange]:
     for path in sorted(old.keys() | new.keys()):
         if path not in new:
-            yield f"setting {path} is gone, was {old[path]}"
+            yield ContentChange("setting_gone", path, {"before": old[path]})
         elif path not in old:
-            yield f"setting {path} is new: {new[path]}"
+            yield ContentChange("setting_new", path, {"after": new[path]})
         elif type(old[path]) is not type(new[path]) or old[path] != new[path]:
-            yield f"setting {path} is {new[path]}, was {old[path]}"
+            yield ContentChange("setting_changed", path, {"before": old[path], "after": new[path]})
 
 
-def _count_words(before: Fingerprint, after: Fingerprint, changed: set[str]) -> Iterator[str]:
+def _changed_counts(before: Fingerprint, after: Fingerprint, changed: set[str]) -> Iterator[ContentChange]:
     for probe, count in before.filtered.items():
         now = after.filtered.get(probe)
         if now is not None and now != count and probe.path not in changed:
-            yield f"payload index {probe.path} counts {now} points for “{probe.words}”, was {count}"
+            facts: dict[str, JsonValue] = {"filter": probe.words, "before": count, "after": now}
+            yield ContentChange("filter_count", probe.path, facts)
     if after.counted != after.points and before.counted == before.points:
-        yield f"the server counts {after.counted} points and gives {after.points}"
+        yield ContentChange("total_count", "", {"counted": after.counted, "read": after.points})
 
 
 def _content_differs(before: Fingerprint, after: Fingerprint) -> bool:
     return before.digest != after.digest or before.points != after.points
 
 
-def _index_words(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str:
+def _changed_index(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> ContentChange | None:
     if old is None:
-        return f"payload index {name} is new"
+        return ContentChange("index_new", name)
     if new is None:
-        return f"payload index {name} is gone"
-    was, now = (({k: v for k, v in index.items() if k not in NOT_A_SETTING}) for index in (old, new))
-    return "" if was == now else f"payload index {name} is {now}, was {was}"
+        return ContentChange("index_gone", name)
+    was, now = ({k: v for k, v in index.items() if k not in NOT_A_SETTING} for index in (old, new))
+    return None if was == now else ContentChange("index_changed", name, {"before": was, "after": now})
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,9 +9,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from pydantic import JsonValue
 
 from qdrant_admin.core.errors import AdminError, ServerTrouble
 from qdrant_admin.database.models import PointId, Vector, VectorSpec
@@ -74,13 +75,25 @@ def ask(database: "Database", name: str, searches: Sequence[Search]) -> dict[Sea
     return found
 
 
-def search_words(before: Mapping[Search, Answer], after: Mapping[Search, Answer]) -> Iterator[str]:
-    """What is answered in another way now, in words."""
+SearchCode = Literal["search_unanswered", "search_count", "search_points", "search_scores"]
+
+
+class SearchChange(NamedTuple):
+    """A search that is answered in another way now."""
+
+    search: Search
+    code: SearchCode
+    facts: dict[str, JsonValue]
+
+
+def changed_searches(before: Mapping[Search, Answer], after: Mapping[Search, Answer]) -> Iterator[SearchChange]:
+    """What is answered in another way now."""
     for search, old in before.items():
         new = after.get(search)
-        words = "" if new is None or old.trouble else _difference(old, new)
-        if words:
-            yield f'exact search {search.number} on vector "{search.using}" {words}'
+        found = None if new is None or old.trouble else _difference(old, new)
+        if found is not None:
+            code, facts = found
+            yield SearchChange(search, code, facts)
 
 
 def _queries(database: "Database", name: str, slot: VectorSpec) -> Iterator[Vector]:
@@ -106,20 +119,20 @@ def _stored(database: "Database", name: str, using: str) -> Iterator[Vector]:
     yield from (point.vectors[using] for point in page.points if using in point.vectors)
 
 
-def _difference(old: Answer, new: Answer) -> str:
+def _difference(old: Answer, new: Answer) -> tuple[SearchCode, dict[str, JsonValue]] | None:
     if new.trouble:
-        return f"is not answered any more: {new.trouble}"
+        return "search_unanswered", {"why": new.trouble}
     scores = [[score for _, score in answer.hits] for answer in (old, new)]
     if not all(map(math.isfinite, scores[0] + scores[1])):
-        return ""  # a vector holds NaN or an infinity: nothing is near or far then
+        return None  # a vector holds NaN or an infinity: nothing is near or far then
     if len(old.hits) != len(new.hits):
-        return f"finds {len(new.hits)} points, was {len(old.hits)}"
+        return "search_count", {"before": len(old.hits), "after": len(new.hits)}
     tolerance = _TOLERANCE * max(map(abs, scores[0] + scores[1]), default=0.0)
     if _sure(old, new, tolerance) or _sure(new, old, tolerance):
-        return "answers other points"
+        return "search_points", {}
     if any(abs(one - two) > tolerance for one, two in zip(*scores, strict=True)):
-        return "answers other scores"
-    return ""
+        return "search_scores", {}
+    return None
 
 
 def _sure(one: Answer, other: Answer, tolerance: float) -> set[PointId]:

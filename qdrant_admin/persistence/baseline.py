@@ -7,12 +7,21 @@ more of what.
 from collections.abc import Collection
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import JsonValue
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.text import plain
-from qdrant_admin.persistence.reports import BaselineCheck, CollectionCheck, Side, Verdict, VerifyReport
+from qdrant_admin.persistence.differences import Difference
+from qdrant_admin.persistence.reports import (
+    BaselineCheck,
+    CollectionCheck,
+    CollectionVerdict,
+    Side,
+    Verdict,
+    VerifyReport,
+)
+from qdrant_admin.state import records
+from qdrant_admin.state.records import Unreadable
 
 
 def load(path: Path) -> VerifyReport:
@@ -21,16 +30,14 @@ def load(path: Path) -> VerifyReport:
     Raises:
         BadInput: there is none, or it is something else.
     """
-    fix = f'qdrant-admin verify --how none --json > "{path.name}"'
+    fix = f'{Command("verify", how="none", json=True)} > "{path.name}"'
     try:
-        return VerifyReport.model_validate_json(path.read_bytes())
+        report = records.load(VerifyReport, path.read_bytes())
     except OSError as error:
         raise BadInput(f"{path} cannot be read", why=error.strerror or str(error), fix=fix) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        why = f"{where}: {first['msg']}" if where else first["msg"]
-        raise BadInput(f"{path} is no report of a check", why=plain(why), fix=fix) from error
+    if isinstance(report, Unreadable):
+        raise BadInput(f"{path} is no report of a check", why=report.why, fix=fix)
+    return report
 
 
 def against(earlier: VerifyReport, now: tuple[CollectionCheck, ...], chosen: Collection[str]) -> BaselineCheck:
@@ -51,7 +58,7 @@ def against(earlier: VerifyReport, now: tuple[CollectionCheck, ...], chosen: Col
         at=earlier.at,
         server_version=earlier.server_version,
         verdict=_verdict(checks),
-        reason="; ".join(f"{check.name}: {', '.join(check.settings)}" for check in checks if check.settings),
+        reason="; ".join(f"{check.name}: {', '.join(check.told)}" for check in checks if check.settings),
         collections=checks,
     )
 
@@ -72,48 +79,40 @@ def with_baseline(reason: str, verdict: Verdict, found: BaselineCheck) -> str:
 
 
 def _unread(name: str) -> CollectionCheck:
-    return CollectionCheck(name=name, verdict="inconclusive", settings=("it cannot be read now",))
+    return CollectionCheck(name=name, verdict="inconclusive", settings=(Difference(code="since_unreadable"),))
 
 
 def _check(name: str, then: Side | None, now: Side | None) -> CollectionCheck:
     if then is None:
-        return CollectionCheck(name=name, verdict="extra", after=now, settings=("it was not there then",))
+        return CollectionCheck(name=name, verdict="extra", after=now, settings=(Difference(code="since_new"),))
     if now is None:
-        told = ("it is not there any more",)
-        return CollectionCheck(name=name, verdict="lost", before=then, missing=then.points, settings=told)
-    if now.scheme != then.scheme:
-        told = (_of_another_scheme(then, now),)
-        return CollectionCheck(name=name, verdict="inconclusive", before=then, after=now, settings=told)
-    if now.points < then.points:
-        told = (f"{counted(then.points - now.points, 'point')} fewer than then",)
-        return CollectionCheck(
-            name=name, verdict="lost", before=then, after=now, missing=then.points - now.points, settings=told
-        )
-    if then.points == now.points and then.sampled != now.sampled:
-        told = ("one of the two looked at a sample, the other did not, or at another one: not comparable",)
-        return CollectionCheck(name=name, verdict="inconclusive", before=then, after=now, settings=told)
-    changes = tuple(_changes(then, now))
+        gone = (Difference(code="since_gone"),)
+        return CollectionCheck(name=name, verdict="lost", before=then, missing=then.points, settings=gone)
+    verdict, differences = _compared(then, now)
+    missing = max(0, then.points - now.points) if verdict == "lost" else 0
     return CollectionCheck(
-        name=name, verdict="changed" if changes else "same", before=then, after=now, settings=changes
+        name=name, verdict=verdict, before=then, after=now, missing=missing, settings=tuple(differences)
     )
 
 
-def _of_another_scheme(then: Side, now: Side) -> str:
-    """What can be said where the digests cannot be compared."""
-    content = "" if then.points == now.points else f"; it had {counted(then.points, 'point')}, it has {now.points}"
-    taken = f"another version took that fingerprint in another way ({then.scheme}, now {now.scheme})"
-    return f"{taken}, so the content cannot be compared{content}"
-
-
-def _changes(then: Side, now: Side) -> list[str]:
-    told = []
+def _compared(then: Side, now: Side) -> tuple[CollectionVerdict, list[Difference]]:
+    if now.scheme != then.scheme:
+        facts: dict[str, JsonValue] = {"before": then.scheme, "after": now.scheme}
+        counts = Difference(code="since_counts", facts={"before": then.points, "after": now.points})
+        other = Difference(code="since_scheme", facts=facts)
+        return "inconclusive", [other] if then.points == now.points else [other, counts]
+    if now.points < then.points:
+        return "lost", [Difference(code="since_fewer", facts={"points": then.points - now.points})]
+    if then.points == now.points and then.sampled != now.sampled:
+        return "inconclusive", [Difference(code="since_sample")]
+    changes = []
     if now.points > then.points:
-        told.append(f"{counted(now.points - then.points, 'point')} more than then")
+        changes.append(Difference(code="since_more", facts={"points": now.points - then.points}))
     elif now.digest != then.digest:
-        told.append("as many points as then, and other content")
+        changes.append(Difference(code="since_content"))
     if then.settings and now.settings and then.settings != now.settings:
-        told.append("other configuration, payload indexes or aliases than then")
-    return told
+        changes.append(Difference(code="since_settings"))
+    return "changed" if changes else "same", changes
 
 
 def _verdict(checks: tuple[CollectionCheck, ...]) -> Verdict:

@@ -3,21 +3,20 @@
 from qdrant_admin.core import formatting
 from qdrant_admin.core.blocks import Block, Code, Facts, Heading, Items, Paragraph, Table, Words
 from qdrant_admin.core.document import Document
-from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, Side, VerifyReport
-from qdrant_admin.persistence.words import DONE, crash_sentence, sentence
+from qdrant_admin.persistence.reports import DONE, CollectionCheck, CrashReport, Side, VerifyReport
 
 
 def certificate(report: VerifyReport | CrashReport) -> Document:
     """Everything that a report says, for people."""
     if isinstance(report, CrashReport):
         return _of_crash_test(report)
-    blocks: list[Block] = [Paragraph(sentence(report)), _facts(report)]
+    blocks: list[Block] = [Paragraph(report.sentence()), _facts(report)]
     blocks += _rounds(report)
     blocks += [Heading("Collections"), _collections(report.collections)] if report.collections else []
     for check in report.collections:
         blocks += _differences(check)
     blocks += _baseline(report)
-    blocks += [Heading("Aliases"), Items(report.aliases)] if report.aliases else []
+    blocks += [Heading("Aliases"), Items(tuple(alias.words for alias in report.aliases))] if report.aliases else []
     blocks += _phases(report)
     subject = f"restart and verify, profile {report.profile}"
     return Document(subject=subject, state=report.verdict, blocks=tuple(blocks))
@@ -33,7 +32,7 @@ def _facts(report: VerifyReport) -> Facts:
         "on disk": "" if report.storage_bytes is None else formatting.size(report.storage_bytes),
         "server was": DONE[report.how],
         "ready again after": back,
-        "checked": report.checks,
+        "checked": ", ".join(report.checks),
         "likely cause": report.cause,
         "do now": Code(report.fix),
         "took": formatting.duration(report.seconds),
@@ -83,8 +82,8 @@ def _differences(check: CollectionCheck) -> list[Block]:
         return []
     rows = tuple((one.id, formatting.state(one.what).text(), one.detail) for one in check.points)
     blocks: list[Block] = [Heading(check.name)]
-    blocks += [Items(check.settings)] if check.settings else []
-    blocks += [Table(("point", "is", "what of it"), rows)] if rows else []
+    blocks += [Items(check.told)] if check.settings else []
+    blocks += [Table(("point", "state", "details"), rows)] if rows else []
     left = check.missing + check.changed + check.extra - len(rows)
     return [*blocks, Paragraph(f"{formatting.counted(left, 'point')} more differ.")] if rows and left > 0 else blocks
 
@@ -107,7 +106,7 @@ _FIGURES = frozenset({"acknowledged", "unanswered", "lost", "ready after"})
 
 
 def _of_crash_test(report: CrashReport) -> Document:
-    blocks: list[Block] = [Paragraph(crash_sentence(report)), _crash_facts(report)]
+    blocks: list[Block] = [Paragraph(report.sentence()), _crash_facts(report)]
     blocks += [Heading("Lost"), _losses(report)] if report.losses else []
     blocks += [Heading("Writers that failed"), Items(report.failed_writers)] if report.failed_writers else []
     blocks += [Heading("Crash by crash"), _cycles(report)] if report.cycles else []

@@ -17,10 +17,10 @@ Counters = Mapping[str, int]
 
 
 @dataclass
-class Survey:
-    """A context manager: fingerprints may hold temporary files."""
+class ServerScan:
+    """What was read. Close it: fingerprints may hold temporary files."""
 
-    fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
+    collections: dict[str, Fingerprint] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     """Collections that are there and could not be read, and why."""
     aliases: dict[str, str] = field(default_factory=dict)
@@ -33,20 +33,20 @@ class Survey:
     @property
     def points(self) -> int:
         """Points read in all."""
-        return sum(print_.points for print_ in self.fingerprints.values())
+        return sum(fingerprint.points for fingerprint in self.collections.values())
 
     def writers(self) -> tuple[str, ...]:
         """Writing endpoints that were asked while the collections were read."""
-        return moved(self.counters_before, self.counters_after)
+        return changed(self.counters_before, self.counters_after)
 
     def close(self) -> None:
         """Give temporary files back."""
         with ExitStack() as stack:
-            for print_ in self.fingerprints.values():
-                stack.callback(print_.close)
+            for fingerprint in self.collections.values():
+                stack.callback(fingerprint.close)
 
 
-def moved(before: Counters | None, after: Counters | None) -> tuple[str, ...]:
+def changed(before: Counters | None, after: Counters | None) -> tuple[str, ...]:
     """The endpoints that were asked between two readings of the counters."""
     if before is None or after is None:
         return ()
@@ -63,89 +63,88 @@ def read_counters(database: Database) -> Counters | None:
         return None
 
 
-def take(
-    survey: Survey,
-    database: Database,
-    chosen: Collection[str],
-    step: str,
-    *,
-    cancel: CancelToken,
-    earlier: Survey | None = None,
-    sample: int | None = None,
-) -> Generator[Event, None, None]:
-    """Fill a survey.
+class Scanner:
+    """Takes the fingerprint of every collection; two scans of one scanner can be compared.
 
     Args:
-        survey: to be filled; it is the caller's to close.
-        database: an open gateway.
+        profile: whose server it is.
         chosen: names of the collections to read; empty for all that are there.
-        step: id of the step in the events.
-        cancel: looked at between pages.
-        earlier: the survey that this one will be compared with: the same filters are counted, the same searches
-            made, the same points read.
         sample: of about how many points of a collection the content is read; None: of all.
+        cancel: looked at between pages.
     """
-    every = "every point" if sample is None else f"every id and of {counted(sample, 'point')} a collection"
-    yield StepStarted(step=step, title=f"taking the fingerprint of {every}")
-    survey.counters_before = read_counters(database)
-    survey.aliases = {alias: name for alias, name in database.aliases().items() if not _ours(name)}
-    survey.version = database.server().version
-    for name in database.names():
-        if name not in chosen if chosen else _ours(name):
-            continue
-        cancel.check()
+
+    def __init__(self, profile: str, chosen: Collection[str], sample: int | None, cancel: CancelToken) -> None:
+        self._profile = profile
+        self._chosen, self._sample, self._cancel = chosen, sample, cancel
+
+    def fingerprint_all(
+        self, scan: ServerScan, database: Database, step: str, earlier: ServerScan | None = None
+    ) -> Generator[Event, None, None]:
+        """Fill a scan.
+
+        Args:
+            scan: to be filled; it is the caller's to close.
+            database: an open gateway.
+            step: id of the step in the events.
+            earlier: the scan that this one will be compared with: the same filters are counted, the same searches
+                made, the same points read.
+        """
+        every = f"every id and of {counted(self._sample, 'point')} per collection" if self._sample else "every point"
+        yield StepStarted(step=step, title=f"taking the fingerprint of {every}")
+        scan.counters_before = read_counters(database)
+        scan.aliases = {alias: name for alias, name in database.aliases().items() if not _is_canary(name)}
+        scan.version = database.server().version
+        for name in filter(self._is_wanted, database.names()):
+            self._cancel.check()
+            try:
+                scan.collections[name] = yield from self._fingerprint(database, name, step, earlier)
+            except (Cancelled, ServerUnreachable, AccessDenied):
+                raise
+            except NotFound:
+                continue  # deleted since it was listed
+            except AdminError as error:
+                scan.unreadable[name] = str(error)
+                fix = error.fix_on(self._profile)
+                yield Notice(level="error", text=f"collection {name} cannot be read: {error}", fix=fix)
+        scan.counters_after = read_counters(database)
+        text = f"{counted(scan.points, 'point')} in {counted(len(scan.collections), 'collection')}"
+        bad = len(scan.unreadable)
+        yield StepFinished(
+            step=step, outcome="failed" if bad else "ok", detail=f"{text}, {bad} cannot be read" if bad else text
+        )
+
+    def _is_wanted(self, name: str) -> bool:
+        return name in self._chosen if self._chosen else not _is_canary(name)
+
+    def _fingerprint(
+        self, database: Database, name: str, step: str, earlier: ServerScan | None
+    ) -> Generator[Event, None, Fingerprint]:
+        known = earlier.collections.get(name) if earlier else None
+        reading = Reading(database, name, known, self._sampler(known))
         try:
-            yield from _one(survey, database, name, step, cancel, earlier, sample)
-        except (Cancelled, ServerUnreachable, AccessDenied):
+            pace = Pace(step, reading.info.points, item=name)
+            yield pace.event()
+            for seen in reading.pages(self._cancel):
+                if event := pace.advance(seen):
+                    yield event
+            found = reading.finish()
+            yield pace.event()
+        except BaseException:
+            reading.ledger.close()
             raise
-        except NotFound:
-            continue  # deleted between the list and the look
-        except AdminError as error:
-            survey.unreadable[name] = str(error)
-            yield Notice(level="error", text=f"collection {name} cannot be read: {error}", fix=error.fix)
-    survey.counters_after = read_counters(database)
-    text = f"{counted(survey.points, 'point')} in {counted(len(survey.fingerprints), 'collection')}"
-    bad = len(survey.unreadable)
-    yield StepFinished(
-        step=step, outcome="failed" if bad else "ok", detail=f"{text}, {bad} cannot be read" if bad else text
-    )
+        return found
+
+    def _sampler(self, known: Fingerprint | None) -> Callable[[int], Sample] | None:
+        """The sample of the earlier reading, whatever was written or lost since; otherwise one for today's count."""
+        if (size := self._sample) is None:
+            return None
+        earlier = known.sample if known else None
+        return lambda points: earlier or Sample.of(size, points)
 
 
-def _ours(name: str) -> bool:
-    """Whether a check has made this collection for itself: they come and go."""
+def _is_canary(name: str) -> bool:
+    """A check has made this collection for itself: they come and go."""
     return name.startswith(canaries.PREFIX)
-
-
-def _one(
-    survey: Survey,
-    database: Database,
-    name: str,
-    step: str,
-    cancel: CancelToken,
-    earlier: Survey | None,
-    sample: int | None,
-) -> Generator[Event, None, None]:
-    known = earlier.fingerprints.get(name) if earlier else None
-    reading = Reading(database, name, known, _sampler(known, sample))
-    try:
-        pace = Pace(step, reading.info.points, item=name)
-        yield pace.event()
-        for seen in reading.pages(cancel):
-            if event := pace.advance(seen):
-                yield event
-        survey.fingerprints[name] = reading.finish()
-        yield pace.event()
-    except BaseException:
-        reading.ledger.close()
-        raise
-
-
-def _sampler(known: Fingerprint | None, sample: int | None) -> Callable[[int], Sample] | None:
-    """The sample of the earlier reading, whatever was written or lost since; otherwise one for today's count."""
-    if sample is None:
-        return None
-    earlier = known.sample if known else None
-    return lambda points: earlier or Sample.of(sample, points)
 
 
 def wait_for_wal(database: Database) -> Generator[Event, None, None]:

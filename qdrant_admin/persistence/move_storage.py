@@ -7,21 +7,21 @@ from datetime import UTC, datetime
 
 from qdrant_admin.config.file import write_profile
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, Failed
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import size
 from qdrant_admin.core.progress import Pace
-from qdrant_admin.core.serialization import to_json
 from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
-from qdrant_admin.persistence.fingerprints import Survey, take, wait_for_wal
+from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
 from qdrant_admin.persistence.preconditions import check_health
 from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
-from qdrant_admin.persistence.verdict import Judgement, judge, without_after
+from qdrant_admin.persistence.verdict import ALL_EQUAL, Judgement, judge, unfinished_checks
 from qdrant_admin.server.relocation import InterruptedRelocation, Relocation, Room
 from qdrant_admin.server.runtime import RuntimeState
-from qdrant_admin.state import run_locks
+from qdrant_admin.state import records, run_locks
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
@@ -106,8 +106,9 @@ class _Run:
 
     def __init__(self, ws: Workspace, volume: str | None, cancel: CancelToken) -> None:
         self._ws, self._volume, self._cancel = ws, volume, cancel
+        self._scanner = Scanner(ws.settings.name, (), None, cancel)
         self._at, self._begun = datetime.now(UTC), time.monotonic()
-        self._before, self._after = Survey(), Survey()
+        self._before, self._after = ServerScan(), ServerScan()
         self._state: RuntimeState
         self._move: Relocation
         self._running = False
@@ -154,7 +155,14 @@ class _Run:
         yield StepFinished(step="earlier", detail="it had come to its end: the data is on the volume, and was compared")
         yield from wait_ready(self._ws, cancel=self._cancel)
         self._keep_in_profile(left.volume)
-        return MoveReport.model_validate_json(proof)
+        report = records.load(MoveReport, proof)
+        if isinstance(report, records.Unreadable):
+            raise Failed(
+                "the data is on the volume, and the proof that it is equal cannot be read",
+                why=report.why,
+                fix=Command("verify", how="kill").on(self._ws.settings.name),
+            )
+        return report
 
     def _check(self) -> Generator[Event, None, Room]:
         yield StepStarted(step="check", title="looking at the server and its storage")
@@ -180,10 +188,10 @@ class _Run:
         check_health(self._ws)
         with self._ws.database() as database:
             yield from wait_for_wal(database)
-            yield from take(self._before, database, (), "fingerprint_before", cancel=self._cancel)
+            yield from self._scanner.fingerprint_all(self._before, database, "fingerprint_before")
         if writers := self._before.writers():
             reason = f"something writes to the server ({', '.join(writers)}); nothing was moved"
-            return Judgement("inconclusive", reason, without_after(self._before))
+            return Judgement("inconclusive", reason, unfinished_checks(self._before))
         yield from self._copy(room)
         return (yield from self._try(trial))
 
@@ -207,11 +215,11 @@ class _Run:
         yield StepFinished(step="trial", detail=trial.settings.endpoint.url)
         yield from wait_ready(trial, cancel=self._cancel)
         with trial.database() as database:
-            yield from take(self._after, database, (), "fingerprint_after", cancel=self._cancel, earlier=self._before)
+            yield from self._scanner.fingerprint_all(self._after, database, "fingerprint_after", self._before)
             yield StepStarted(step="compare", title="comparing")
             judgement = judge(self._before, self._after, database, "none", ())
         if judgement.verdict == "persisted":
-            judgement = judgement._replace(reason="every point, setting and alias is as it was")
+            judgement = judgement._replace(reason=ALL_EQUAL)
         elif judgement.verdict != "inconclusive":
             judgement = judgement._replace(reason=f"the copy is not the same: {judgement.reason}")
         good = judgement.verdict == "persisted"
@@ -225,12 +233,12 @@ class _Run:
         """Cannot be cancelled: half of this is a server that is gone."""
         self._cancel.check()
         yield StepStarted(step="recreate", title=f"starting {self._ws.settings.container_name} on the volume")
-        self._move.take_over(to_json(report))
+        self._move.take_over(records.dump(report))
         yield StepFinished(step="recreate", detail=f"volume {self._move.volume}")
         yield from wait_ready(self._ws, cancel=CancelToken())
         self._back_at = time.monotonic()
         with self._ws.database() as database:
-            missing = sorted(set(self._before.fingerprints) - set(database.names()))
+            missing = sorted(set(self._before.collections) - set(database.names()))
         if missing:
             raise Failed(f"the server on the volume does not show {', '.join(missing)}", why="it was not taken over")
         self._keep_in_profile(self._move.volume)

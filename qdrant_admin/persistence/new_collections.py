@@ -1,8 +1,8 @@
-"""Collections that are made over the API a moment before a restart, and what comes of them.
+"""Collections that are created over the API just before a restart, and what comes of them.
 
 Several at once, with points and without, one with an alias; the restart follows as soon as all of it is acknowledged.
-They have names of their own, are remembered before they are made, and are removed behind the restart; should it fail,
-the next check removes them.
+They have names of their own, are remembered before they are created, and are deleted after the restart; should it fail,
+the next check deletes them.
 """
 
 import secrets
@@ -16,8 +16,8 @@ from qdrant_admin.core.events import Event, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
-from qdrant_admin.persistence.fingerprints import Counters, moved, read_counters
-from qdrant_admin.persistence.reports import FreshCheck
+from qdrant_admin.persistence.fingerprints import Counters, changed, read_counters
+from qdrant_admin.persistence.reports import NewCollectionsCheck
 from qdrant_admin.state import canaries
 from qdrant_admin.workspace import Workspace
 
@@ -29,8 +29,8 @@ _SMALL = {"optimizers_config": {"default_segment_number": 1}, "wal_config": {"wa
 _SPEC = CollectionSpec(vectors=(VectorSpec(size=4, distance="Dot"),), params=_SMALL)
 
 
-class FreshCollections:
-    """Three collections and an alias of one restart."""
+class NewCollections:
+    """Three collections and an alias, for one restart."""
 
     def __init__(self, ws: Workspace) -> None:
         self._ws, self._url = ws, ws.runtime.endpoint.url
@@ -38,34 +38,34 @@ class FreshCollections:
         self._empty, *self._filled = (f"{prefix}-{what}" for what in ("empty", "filled", "aliased"))
         self._alias = f"{prefix}-alias"
         self._made = False
-        self.found: FreshCheck | None = None
-        """What came of them; None where nobody has looked."""
-        self.strangers: tuple[str, ...] = ()
+        self.found: NewCollectionsCheck | None = None
+        """What came of them; None before `look`, and where the server created none."""
+        self.unexpected: tuple[str, ...] = ()
         """Writing endpoints that somebody else asked between the start of the server and the look at them."""
         self.counters: Counters | None = {}
-        """How often every writing endpoint was asked once they were removed: what is more comes from somebody else."""
+        """How often every writing endpoint was asked once they were deleted: what is more comes from somebody else."""
 
     def make(self) -> Generator[Event, None, None]:
-        """Make them at the same time, each acknowledged. A server that does not make them is told, and no more."""
-        yield StepStarted(step=STEP, title="making collections of its own, a moment before")
+        """Create them at the same time, each acknowledged. A server that refuses is reported, and no more."""
+        yield StepStarted(step=STEP, title="creating collections of its own, just before")
         with self._ws.database() as database:
             try:
                 self._make(database)
             except AdminError as error:
                 canaries.remove(self._ws.store, database.delete_collection, self._url)
-                yield StepFinished(step=STEP, outcome="warning", detail=f"the server makes none: {error}")
+                yield StepFinished(step=STEP, outcome="warning", detail=f"the server creates none: {error}")
                 return
         self._made = True
         yield StepFinished(step=STEP, detail=f"{counted(1 + len(self._filled), 'collection')}, one with an alias")
 
     def look(self) -> None:
-        """See what is left of them behind the restart, and remove them."""
+        """See what is left of them after the restart, and delete them."""
         if not self._made:
             return
         with self._ws.database() as database:
-            self.strangers = moved({}, read_counters(database))
+            self.unexpected = changed({}, read_counters(database))
             lost = tuple(self._losses(database))
-            self.found = FreshCheck(
+            self.found = NewCollectionsCheck(
                 collections=1 + len(self._filled), points=POINTS * len(self._filled), aliases=1, lost=lost
             )
             canaries.remove(self._ws.store, database.delete_collection, self._url)

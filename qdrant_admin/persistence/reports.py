@@ -1,20 +1,39 @@
 """What the checks are asked to do, and what they report. Field names are a contract with scripts."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from qdrant_admin.core.formatting import counted, duration, number
 from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.persistence.differences import (
+    Difference,
+    PartDifference,
+    difference_of_schema_1,
+    part_of_schema_1,
+)
+from qdrant_admin.server.runtime import RestartMethod
 
 if TYPE_CHECKING:
     from qdrant_admin.core.document import Document
 
-VerifyHow = Literal["graceful", "kill", "recreate", "pause", "engine", "all", "none"]
-"""`all`: every way that this server can be restarted in, one after the other, until something is not as it was; but
+RoundMethod = RestartMethod | Literal["none"]
+"""`none`: read twice, with no restart in between."""
+VerifyMethod = RoundMethod | Literal["all"]
+"""`all`: every restart method that this server supports, one after the other, until something is not as it was; but
 `engine`, which reaches beyond the server, only where it is asked for."""
-Way = Literal["graceful", "kill", "recreate", "pause", "engine", "none"]
+DONE: Mapping[VerifyMethod, str] = {
+    "kill": "killed",
+    "graceful": "restarted",
+    "recreate": "recreated",
+    "pause": "frozen",
+    "engine": "restarted together with the container engine",
+    "all": "restarted in every way",
+    "none": "left running",
+}
+"""What was done to the server, in words."""
 Verdict = Literal["persisted", "lost", "changed", "inconclusive"]
 CollectionVerdict = Literal["same", "lost", "changed", "extra", "inconclusive"]
 
@@ -38,14 +57,17 @@ class PointDifference(Frozen):
 
     id: str
     what: Literal["missing", "extra", "changed"]
-    detail: str = ""
-    """What of it changed, in words: `vector ""`, `payload field title`."""
-    parts: tuple[str, ...] = ()
-    """The same, one by one."""
+    parts: tuple[PartDifference, ...] = ()
+    """What of a changed point differs."""
     vectors: tuple[str, ...] = ()
     """Names of the vectors that it had before."""
     fields: tuple[str, ...] | None = None
     """Its payload fields before; None where they are not known: of their values only digests were kept."""
+
+    @property
+    def detail(self) -> str:
+        """Its parts in words."""
+        return "; ".join(part.words for part in self.parts)
 
 
 class CollectionCheck(Frozen):
@@ -61,8 +83,30 @@ class CollectionCheck(Frozen):
     extra: int = 0
     points: tuple[PointDifference, ...] = ()
     """At most the first hundred of each kind."""
-    settings: tuple[str, ...] = ()
-    """Configuration, payload indexes and aliases that differ, in words: `alias memories is gone`."""
+    settings: tuple[Difference, ...] = ()
+    """Whatever else differs: configuration, payload indexes, counts, searches, aliases."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The differences that are not of points, in words."""
+        return tuple(difference.words for difference in self.settings)
+
+
+def upgrade_differences(values: dict[str, JsonValue]) -> None:
+    """Give the differences of a stored report the form of schema 2; those that have it stay as they are."""
+    values["aliases"] = [difference_of_schema_1(one) for one in _items(values.get("aliases"))]
+    for check in _items(values.get("collections")):
+        if isinstance(check, dict):
+            check["settings"] = [difference_of_schema_1(one) for one in _items(check.get("settings"))]
+            for point in _items(check.get("points")):
+                if isinstance(point, dict):
+                    detail = str(point.pop("detail", ""))
+                    parts = _items(point.get("parts")) or (list[JsonValue](detail.split("; ")) if detail else [])
+                    point["parts"] = [part_of_schema_1(one) for one in parts]
+
+
+def _items(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
 
 
 class Phase(Frozen):
@@ -76,7 +120,7 @@ class Phase(Frozen):
 class Round(Frozen):
     """One restart of the check, and what was found behind it."""
 
-    how: Way
+    how: RoundMethod
     verdict: Verdict
     ready_seconds: float | None = None
     """From the stop to truly ready; None without a restart, or when it did not come back."""
@@ -121,7 +165,7 @@ class Proof(Report):
         return certificate(self) if isinstance(self, VerifyReport | CrashReport) else None
 
 
-class FreshCheck(Frozen):
+class NewCollectionsCheck(Frozen):
     """Collections that the check itself made over the API a moment before the restart, and removed behind it."""
 
     collections: int
@@ -134,7 +178,9 @@ class FreshCheck(Frozen):
 class VerifyReport(Proof):
     """What a restart did to what the server holds."""
 
-    how: VerifyHow
+    SCHEMA: ClassVar[int] = 2
+
+    how: VerifyMethod
     collections: tuple[CollectionCheck, ...]
     chosen: tuple[str, ...] = ()
     """Names of the collections that were asked for; empty: all."""
@@ -142,45 +188,64 @@ class VerifyReport(Proof):
     """Of about how many points of each collection the content was read; None: of all."""
     baseline: BaselineCheck | None = None
     """Against an earlier report; a difference counts in `verdict`."""
-    aliases: tuple[str, ...] = ()
-    """Differences of the alias map, in words."""
+    aliases: tuple[Difference, ...] = ()
+    """Differences of the alias map."""
     phases: tuple[Phase, ...] = ()
     rounds: tuple[Round, ...] = ()
     """In their order; `verdict` and `collections` are those of the last, which is the first that is not persisted."""
-    fresh: FreshCheck | None = None
+    fresh: NewCollectionsCheck | None = None
     """Of the last restart that ends the process; None without one, and where the server made none."""
     ready_seconds: float | None = None
     """From the stop to truly ready, of the slowest round."""
     storage_bytes: int | None = None
     """What the storage occupied on the disk at the end; None where nobody could tell."""
-    checks: str = ""
+    checks: tuple[str, ...] = ()
     """What the verdict rests on, in words."""
     cause: str = ""
     """Likely cause of a loss, where one was found."""
 
+    @classmethod
+    def upgraded(cls, values: dict[str, JsonValue], schema: int) -> dict[str, JsonValue]:  # noqa: ARG003 # alike
+        """Schema 1 told differences and checks in words."""
+        upgrade_differences(values)
+        if isinstance(baseline := values.get("baseline"), dict):
+            upgrade_differences(baseline)
+        if isinstance(checks := values.get("checks"), str):
+            values["checks"] = [checks] if checks else []
+        return values
+
     def summary(self) -> str:
-        points = sum(check.after.points for check in self.collections if check.after)
-        text = f"{counted(len(self.collections), 'collection')}, {counted(points, 'point')}"
+        text = f"{counted(len(self.collections), 'collection')}, {counted(self._points, 'point')}"
         text += f", a sample of {number(self.sample)} each" if self.sample else ""
         if self.how == "none" or self.ready_seconds is None:
             return text
-        done = {
-            "kill": "killed",
-            "graceful": "restarted",
-            "recreate": "recreated",
-            "pause": "frozen",
-            "engine": "restarted with its engine",
-        }
         if self.how == "all":
-            ways = ", ".join(done[round_.how] for round_ in self.rounds if round_.how != "none")
-            return f"{text}, {ways}, and back in at most {duration(self.ready_seconds)}"
-        return f"{text}, {done[self.how]} and back in {duration(self.ready_seconds)}"
+            methods = ", ".join(DONE[round_.how] for round_ in self.rounds if round_.how != "none")
+            return f"{text}, {methods}, and back in at most {duration(self.ready_seconds)}"
+        return f"{text}, {DONE[self.how]} and back in {duration(self.ready_seconds)}"
+
+    def sentence(self) -> str:
+        """The verdict in one plain sentence."""
+        if self.verdict != "persisted" or not self.collections:
+            return self.reason or self.summary()
+        held = f"{counted(len(self.collections), 'collection')} and {counted(self._points, 'point')}"
+        if self.sample:
+            held = f"{held}, as far as every id and a sample of {counted(self.sample, 'point')} each can tell,"
+        if self.baseline is not None:
+            held = f"{held} are exactly what they were at {self.baseline.at.astimezone():%Y-%m-%d %H:%M}, and"
+        if self.how == "none":
+            return f"{held} were read twice and are exactly the same. The server was not restarted."
+        return f"{held} are exactly what they were before the server was {DONE[self.how]}."
+
+    @property
+    def _points(self) -> int:
+        return sum(check.after.points for check in self.collections if check.after)
 
 
 class Cycle(Frozen):
     """One restart under load."""
 
-    how: Way
+    how: RoundMethod
     acknowledged: int
     """Changes that the server has acknowledged since the restart before."""
     unanswered: int
@@ -219,14 +284,26 @@ class CrashReport(Proof):
     """Canary collections that could not be removed."""
 
     def summary(self) -> str:
-        kills = counted(sum(one.how == "kill" for one in self.cycles), "kill")
-        return f"{kills}, {counted(self.acknowledged, 'change')} acknowledged, {number(self.lost)} lost"
+        return f"{self._kills}, {counted(self.acknowledged, 'change')} acknowledged, {number(self.lost)} lost"
+
+    def sentence(self) -> str:
+        """The verdict in one plain sentence."""
+        if self.verdict == "persisted":
+            return f"Everything that was acknowledged was there after each of {self._kills}."
+        if self.verdict == "lost":
+            changes = counted(self.lost, "acknowledged change")
+            return f"{changes} {'was' if self.lost == 1 else 'were'} gone after {self._kills}."
+        return self.reason or "The test could not be finished, so nothing is claimed."
+
+    @property
+    def _kills(self) -> str:
+        return counted(sum(one.how == "kill" for one in self.cycles), "kill")
 
 
 class VerifyOptions(Frozen):
     """How the server is restarted, and what is looked at."""
 
-    how: VerifyHow
+    how: VerifyMethod
     """`none`: two fingerprints and nothing in between."""
     confirmed: bool = False
     """Whether somebody said yes to interrupting what else runs on the container engine, for `engine`."""
@@ -279,13 +356,15 @@ class MovePlanReport(Report):
 class MoveReport(Proof):
     """What came of moving the data to a volume."""
 
+    SCHEMA: ClassVar[int] = 2
+
     moved: bool
     """Whether the server runs on the volume now; otherwise it is on its old storage, as it was found."""
     volume: str
     collections: tuple[CollectionCheck, ...] = ()
     """`before` is the old storage, `after` the volume."""
-    aliases: tuple[str, ...] = ()
-    """Differences of the alias map, in words."""
+    aliases: tuple[Difference, ...] = ()
+    """Differences of the alias map."""
     copied_bytes: int = 0
     interrupted_seconds: float | None = None
     """How long the server could not be reached; None when it was not stopped."""
@@ -293,6 +372,12 @@ class MoveReport(Proof):
     """Where the old data still lies, in words."""
     remove: str = ""
     """The command that removes the old data; empty unless `moved`."""
+
+    @classmethod
+    def upgraded(cls, values: dict[str, JsonValue], schema: int) -> dict[str, JsonValue]:  # noqa: ARG003 # alike
+        """Schema 1 told differences in words."""
+        upgrade_differences(values)
+        return values
 
     def summary(self) -> str:
         """What is in the volume, and how long the server was away."""

@@ -3,11 +3,11 @@
 import statistics
 from datetime import datetime
 
-from pydantic import ValidationError
-
 from qdrant_admin.core.formatting import counted, duration, size
 from qdrant_admin.core.reports import Frozen, Report
-from qdrant_admin.persistence.reports import Verdict, VerifyHow, VerifyReport
+from qdrant_admin.persistence.reports import Verdict, VerifyMethod, VerifyReport
+from qdrant_admin.state import records
+from qdrant_admin.state.records import Unreadable
 from qdrant_admin.state.store import StateStore
 
 
@@ -17,7 +17,7 @@ class TrendPoint(Frozen):
     entry: int
     """Its number in the history."""
     at: datetime
-    how: VerifyHow
+    how: VerifyMethod
     verdict: Verdict
     points: int
     """Of all collections that it read, as they were when it began."""
@@ -40,10 +40,10 @@ class TrendReport(Report):
         return statistics.median(known) if known else None
 
     def summary(self) -> str:
-        """As a rule, and last."""
+        """How many checks, the median time to ready, and the latest size on disk."""
         told = [counted(len(self.points), "check")]
         if self.ready_median_seconds is not None:
-            told.append(f"ready again after {duration(self.ready_median_seconds)} as a rule")
+            told.append(f"ready again after {duration(self.ready_median_seconds)} (median)")
         last = next((one.storage_bytes for one in reversed(self.points) if one.storage_bytes is not None), None)
         if last is not None:
             told.append(f"{size(last)} on disk")
@@ -51,14 +51,11 @@ class TrendReport(Report):
 
 
 def trends(store: StateStore, profile: str, limit: int = 100) -> TrendReport:
-    """The latest `limit` checks of a profile. A report that another version has written, and that cannot be read, is
-    left out.
-    """
+    """The latest `limit` checks of a profile. A report that this version cannot read is left out."""
     points = []
     for entry, report in reversed(store.reports("verify", profile, limit)):
-        try:
-            kept = VerifyReport.model_validate_json(report)
-        except ValidationError:
+        kept = records.load(VerifyReport, report)
+        if isinstance(kept, Unreadable):
             continue
         points.append(
             TrendPoint(

@@ -1,8 +1,7 @@
-"""From two surveys to a verdict, and the words for it."""
+"""From two scans of a server to a verdict and its reason."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -14,19 +13,20 @@ from qdrant_admin.core.serialization import jsonable
 from qdrant_admin.database.fingerprint import NOT_A_SETTING, Comparison, Fingerprint, compare
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import PointId
-from qdrant_admin.persistence.fingerprints import Survey
+from qdrant_admin.persistence.differences import Difference, PartDifference
+from qdrant_admin.persistence.fingerprints import ServerScan
 from qdrant_admin.persistence.reports import (
     CollectionCheck,
     CollectionVerdict,
-    FreshCheck,
+    NewCollectionsCheck,
     PointDifference,
+    RoundMethod,
     Side,
     Verdict,
-    Way,
 )
 from qdrant_admin.server.runtime import Diagnosis, Storage
 
-Zeroed = Mapping[PointId, frozenset[str]]
+ALL_EQUAL = "every point, setting and alias is as it was"
 
 
 class Judgement(NamedTuple):
@@ -35,72 +35,65 @@ class Judgement(NamedTuple):
     verdict: Verdict
     reason: str
     collections: tuple[CollectionCheck, ...]
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Difference, ...] = ()
 
 
-@dataclass(frozen=True)
-class AliasChange:
-    """One alias that is not what it was."""
-
-    words: str
-    collections: frozenset[str]
-
-
-def judge(before: Survey, after: Survey, database: Database, how: Way, written_between: Sequence[str]) -> Judgement:
+def judge(
+    before: ServerScan, after: ServerScan, database: Database, how: RoundMethod, written_between: Sequence[str]
+) -> Judgement:
     """Compare everything and give a verdict.
 
-    A collection that is still there and cannot be read any more is `inconclusive`, not `lost`: its points may all lie
+    A collection that is still there and can no longer be read is `inconclusive`, not `lost`: its points may all lie
     on the disk behind one damaged file, and nobody has looked. The reason says it plainly, and it is no success.
 
     Args:
-        before: the survey before the restart.
+        before: the scan before the restart.
         after: the one after it.
         database: asked for the changed points, to tell zeroed vectors.
-        how: of the restart.
-        written_between: writing endpoints that were asked after the restart and before the second survey.
+        how: the restart method.
+        written_between: writing endpoints that were asked after the restart and before the second scan.
     """
-    aliases = list(_alias_changes(before.aliases, after.aliases))
-    names = sorted({*before.fingerprints, *before.unreadable, *after.fingerprints, *after.unreadable})
+    aliases = tuple(_changed_aliases(before.aliases, after.aliases))
+    names = sorted({*before.collections, *before.unreadable, *after.collections, *after.unreadable})
     checks = tuple(_check(name, before, after, database, aliases) for name in names)
-    words = tuple(change.words for change in aliases)
-    verdict = _verdict(checks, words)
+    verdict = _verdict(checks, aliases)
     if verdict in {"lost", "changed"} and after.writers():
         reason = f"something wrote to the server while it was read ({', '.join(after.writers())})"
-        return Judgement("inconclusive", reason, checks, words)
-    reason = _reason(verdict, checks, words, how)
+        return Judgement("inconclusive", reason, checks, aliases)
+    reason = _reason(verdict, checks, aliases, how)
     if before.version != after.version:
         told = f"Qdrant {after.version or 'of an unknown version'} answers now, it was {before.version}"
         reason = told if verdict == "persisted" else f"{told}; {reason}"
         verdict = "changed" if verdict == "persisted" else verdict
     if verdict in {"lost", "changed"} and written_between:
         reason += "; the server was written to before it was read again, so another program may have done this"
-    return Judgement(verdict, reason, checks, words)
+    return Judgement(verdict, reason, checks, aliases)
 
 
-def with_fresh(judgement: Judgement, fresh: FreshCheck | None) -> Judgement:
+def with_new_collections(judgement: Judgement, found: NewCollectionsCheck | None) -> Judgement:
     """The judgement, with what came of the collections that were made a moment before the restart."""
-    if fresh is None or not fresh.lost:
+    if found is None or not found.lost:
         return judgement
-    told = f"made over the API a moment before the restart: {'; '.join(fresh.lost)}"
+    told = f"created over the API just before the restart: {'; '.join(found.lost)}"
     reason = told if judgement.verdict == "persisted" else f"{judgement.reason}; {told}"
     return judgement._replace(verdict="lost", reason=reason)
 
 
-def without_after(before: Survey) -> tuple[CollectionCheck, ...]:
+def unfinished_checks(before: ServerScan) -> tuple[CollectionCheck, ...]:
     """The collections of a check that ended before there was anything to compare."""
     return tuple(
-        CollectionCheck(name=name, verdict="inconclusive", before=_side(print_))
-        for name, print_ in sorted(before.fingerprints.items())
+        CollectionCheck(name=name, verdict="inconclusive", before=_side(fingerprint))
+        for name, fingerprint in sorted(before.collections.items())
     )
 
 
-def settings_digest(print_: Fingerprint) -> str:
-    """Of configuration, payload indexes and aliases, whatever the order in which the server tells them."""
+def settings_digest(fingerprint: Fingerprint) -> str:
+    """Covers configuration, payload indexes and aliases, whatever the order in which the server tells them."""
     indexes = {
         field: {key: value for key, value in known.items() if key not in NOT_A_SETTING}
-        for field, known in print_.payload_schema.items()
+        for field, known in fingerprint.payload_schema.items()
     }
-    told = jsonable({"config": print_.config, "indexes": indexes, "aliases": sorted(print_.aliases)})
+    told = jsonable({"config": fingerprint.config, "indexes": indexes, "aliases": sorted(fingerprint.aliases)})
     return blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
@@ -115,38 +108,39 @@ def likely_cause(storage: Storage, findings: Sequence[Diagnosis]) -> str:
 
 
 def _check(
-    name: str, before: Survey, after: Survey, database: Database, aliases: Sequence[AliasChange]
+    name: str, before: ServerScan, after: ServerScan, database: Database, changed_aliases: Sequence[Difference]
 ) -> CollectionCheck:
-    old, new = before.fingerprints.get(name), after.fingerprints.get(name)
-    words = tuple(change.words for change in aliases if name in change.collections)
+    old, new = before.collections.get(name), after.collections.get(name)
+    aliases = tuple(alias for alias in changed_aliases if name in alias.facts.values())
     if name in before.unreadable:
-        told = (f"could not be read before: {before.unreadable[name]}", *words)
-        return CollectionCheck(name=name, verdict="inconclusive", after=_side(new), settings=told)
+        told = Difference(code="unreadable_before", facts={"why": before.unreadable[name]})
+        return CollectionCheck(name=name, verdict="inconclusive", after=_side(new), settings=(told, *aliases))
     if old is None:
         extra = new.points if new else 0
-        told = ("the collection was not there before", *words)
-        return CollectionCheck(name=name, verdict="extra", after=_side(new), extra=extra, settings=told)
+        told = Difference(code="collection_new")
+        return CollectionCheck(name=name, verdict="extra", after=_side(new), extra=extra, settings=(told, *aliases))
     if name in after.unreadable:
-        told = (f"cannot be read any more: {after.unreadable[name]}", *words)
-        return CollectionCheck(name=name, verdict="inconclusive", before=_side(old), settings=told)
+        told = Difference(code="unreadable_now", facts={"why": after.unreadable[name]})
+        return CollectionCheck(name=name, verdict="inconclusive", before=_side(old), settings=(told, *aliases))
     if new is None:
-        told = ("the collection is gone", *words)
-        return CollectionCheck(name=name, verdict="lost", before=_side(old), missing=old.points, settings=told)
+        told = Difference(code="collection_gone")
+        lost = old.points
+        return CollectionCheck(name=name, verdict="lost", before=_side(old), missing=lost, settings=(told, *aliases))
     found = compare(old, new)
     return CollectionCheck(
         name=name,
-        verdict=_collection_verdict(found, words),
+        verdict=_collection_verdict(found, aliases),
         before=_side(old),
         after=_side(new),
         missing=found.missing,
         changed=found.changed,
         extra=found.extra,
-        points=tuple(_named_points(found, _zeroed(database, name, found))),
-        settings=(*found.settings, *words),
+        points=tuple(_named_points(found, _zeroed_vectors(database, name, found))),
+        settings=(*map(Difference.of, found.settings), *aliases),
     )
 
 
-def _collection_verdict(found: Comparison, aliases: Sequence[str]) -> CollectionVerdict:
+def _collection_verdict(found: Comparison, aliases: Sequence[Difference]) -> CollectionVerdict:
     if found.missing:
         return "lost"
     if found.changed or found.settings or aliases:
@@ -154,7 +148,7 @@ def _collection_verdict(found: Comparison, aliases: Sequence[str]) -> Collection
     return "extra" if found.extra else "same"
 
 
-def _verdict(checks: Sequence[CollectionCheck], aliases: Sequence[str]) -> Verdict:
+def _verdict(checks: Sequence[CollectionCheck], aliases: Sequence[Difference]) -> Verdict:
     seen = {check.verdict for check in checks}
     if "lost" in seen:
         return "lost"
@@ -163,24 +157,24 @@ def _verdict(checks: Sequence[CollectionCheck], aliases: Sequence[str]) -> Verdi
     return "inconclusive" if "inconclusive" in seen else "persisted"
 
 
-def _reason(verdict: Verdict, checks: Sequence[CollectionCheck], aliases: Sequence[str], how: Way) -> str:
+def _reason(
+    verdict: Verdict, checks: Sequence[CollectionCheck], aliases: Sequence[Difference], how: RoundMethod
+) -> str:
     if verdict == "persisted":
         if not checks:
             return "nothing is stored yet, so there was nothing to prove"
-        as_it_was = "every point, setting and alias is as it was"
-        return f"{as_it_was}; the server was not restarted" if how == "none" else as_it_was
+        return f"{ALL_EQUAL}; the server was not restarted" if how == "none" else ALL_EQUAL
     if verdict == "inconclusive":
         return "; ".join(_unread_words(checks))
-    parts = list(_loss_words(checks))
-    untold = [words for words in aliases if not any(words in check.settings for check in checks)]
-    return "; ".join((*parts, *untold))
+    untold = [alias.words for alias in aliases if not any(alias in check.settings for check in checks)]
+    return "; ".join((*_loss_words(checks), *untold))
 
 
 def _unread_words(checks: Sequence[CollectionCheck]) -> Iterator[str]:
     for check in checks:
         if check.verdict == "inconclusive" and check.before is not None:
             held = counted(check.before.points, "point")
-            yield f"{check.name} {', '.join(check.settings)}; nobody can tell whether its {held} are still there"
+            yield f"{check.name} {', '.join(check.told)}; nobody can tell whether its {held} are still there"
     names = [check.name for check in checks if check.verdict == "inconclusive" and check.before is None]
     if names:
         yield f"could not be read before the restart: {', '.join(names)}"
@@ -195,40 +189,37 @@ def _loss_words(checks: Sequence[CollectionCheck]) -> Iterator[str]:
             for value, what in ((check.missing, "missing"), (check.changed, "changed"), (check.extra, "extra"))
             if value
         ]
-        yield f"{check.name}: {', '.join((*counts, *check.settings))}"
+        yield f"{check.name}: {', '.join((*counts, *check.told))}"
 
 
-def _alias_changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[AliasChange]:
+def _changed_aliases(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Difference]:
     for alias in sorted(before.keys() | after.keys()):
         old, new = before.get(alias), after.get(alias)
-        if old == new:
-            continue
         if new is None:
-            words = f"alias {alias} is gone"
+            yield Difference(code="alias_gone", name=alias, facts={"before": old})
         elif old is None:
-            words = f"alias {alias} is new"
-        else:
-            words = f"alias {alias} leads to {new}, was {old}"
-        yield AliasChange(words, frozenset(name for name in (old, new) if name is not None))
+            yield Difference(code="alias_new", name=alias, facts={"after": new})
+        elif old != new:
+            yield Difference(code="alias_changed", name=alias, facts={"before": old, "after": new})
 
 
-def _named_points(found: Comparison, zeroed: Zeroed) -> Iterator[PointDifference]:
+def _named_points(found: Comparison, zeroed: Mapping[PointId, frozenset[str]]) -> Iterator[PointDifference]:
     for difference in found.points:
         zero = zeroed.get(difference.id, frozenset())
-        parts = [f"{part}, all zeros now" if part in zero else part for part in difference.parts]
         yield PointDifference(
             id=str(difference.id),
             what=difference.what,
-            detail="; ".join(parts),
-            parts=tuple(parts),
+            parts=tuple(
+                PartDifference.of(part, zeroed=part.kind == "vector" and part.name in zero) for part in difference.parts
+            ),
             vectors=difference.vectors,
             fields=difference.fields,
         )
 
 
-def _zeroed(database: Database, name: str, found: Comparison) -> Zeroed:
+def _zeroed_vectors(database: Database, name: str, found: Comparison) -> Mapping[PointId, frozenset[str]]:
     """Which changed vectors are nothing but zeros: the mark of a bind mount that loses what is mapped into memory."""
-    ids = [one.id for one in found.points if any(part.startswith("vector ") for part in one.parts)]
+    ids = [one.id for one in found.points if any(part.kind == "vector" for part in one.parts)]
     if not ids:
         return {}
     try:
@@ -237,22 +228,19 @@ def _zeroed(database: Database, name: str, found: Comparison) -> Zeroed:
         return {}  # only a detail: that they changed is known already
     return {
         point.id: frozenset(
-            f'vector "{slot}"'
-            for slot, vector in point.vectors.items()
-            if isinstance(vector, np.ndarray) and not vector.any()
+            slot for slot, vector in point.vectors.items() if isinstance(vector, np.ndarray) and not vector.any()
         )
         for point in points
     }
 
 
-def _side(print_: Fingerprint | None) -> Side | None:
-    if print_ is None:
+def _side(fingerprint: Fingerprint | None) -> Side | None:
+    if fingerprint is None:
         return None
-    sampled = None if print_.sample is None else print_.sampled
     return Side(
-        points=print_.points,
-        digest=print_.digest,
-        sampled=sampled,
-        settings=settings_digest(print_),
-        scheme=print_.scheme,
+        points=fingerprint.points,
+        digest=fingerprint.digest,
+        sampled=None if fingerprint.sample is None else fingerprint.sampled,
+        settings=settings_digest(fingerprint),
+        scheme=fingerprint.scheme,
     )

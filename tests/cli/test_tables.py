@@ -22,6 +22,7 @@ from qdrant_admin.migration.reports import (
     Problem,
     Reject,
 )
+from qdrant_admin.persistence.differences import Difference, PartDifference
 from qdrant_admin.persistence.reports import CollectionCheck, PointDifference, Side, VerifyReport
 from qdrant_admin.server.runtime import Storage
 from qdrant_admin.state.store import HistoryEntry
@@ -68,7 +69,7 @@ def verify(**changes: Any) -> VerifyReport:
         "verdict": "persisted",
         "collections": (CollectionCheck(name="memories", verdict="same", before=before, after=before),),
         "ready_seconds": 1.25,
-        "checks": "every point",
+        "checks": ("every point",),
         "at": NOW,
         "seconds": 3.5,
     }
@@ -116,9 +117,9 @@ def test_a_loss_names_the_points() -> None:
         changed=1,
         points=(
             PointDifference(id="7", what="missing"),
-            PointDifference(id="8", what="changed", detail='vector ""'),
+            PointDifference(id="8", what="changed", parts=(PartDifference(kind="vector"),)),
         ),
-        settings=("alias memories is gone",),
+        settings=(Difference(code="alias_gone", name="memories"),),
     )
     shown = show(
         picture(verify(verdict="lost", reason="1 point is gone", collections=(check,), fix="qdrant-admin doctor"))

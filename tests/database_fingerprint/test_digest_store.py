@@ -8,7 +8,7 @@ import pytest
 
 from qdrant_admin.database import digest_store
 from qdrant_admin.database.canonical import hash_point
-from qdrant_admin.database.digest_store import MAX_FIELDS, Ledger
+from qdrant_admin.database.digest_store import MAX_FIELDS, ChangedPart, Ledger
 from qdrant_admin.database.fingerprint import Difference, differences
 from qdrant_admin.database.models import Point
 
@@ -39,7 +39,7 @@ def test_missing_extra_and_changed_are_named_in_order(ledgers: list[Ledger]) -> 
     assert list(differences(before, after)) == [
         Difference(0, "extra"),
         Difference(1, "missing", (), ("",), ("title",)),
-        Difference(4, "changed", ("payload field title",), ("",), ("title",)),
+        Difference(4, "changed", (ChangedPart("field", "title"),), ("",), ("title",)),
         Difference(5, "missing", (), ("",), ("title",)),
         Difference(9, "extra"),
     ]
@@ -57,7 +57,7 @@ def test_points_of_different_shapes_are_kept_apart(ledgers: list[Ledger]) -> Non
     many = point(3, **{f"field{number}": number for number in range(MAX_FIELDS + 1)})
     changed = point(3, **(many.payload | {"field7": 8}))
     before, after = keep(ledgers, [plain, bare, many]), keep(ledgers, [plain, bare, changed])
-    assert list(differences(before, after)) == [Difference(3, "changed", ("payload",), ("",))]
+    assert list(differences(before, after)) == [Difference(3, "changed", (ChangedPart("payload"),), ("",))]
 
 
 def test_past_the_bound_of_shapes_a_change_is_still_found(
@@ -67,7 +67,7 @@ def test_past_the_bound_of_shapes_a_change_is_still_found(
     points = [point(number, **{f"own{number}": number}) for number in range(10)]
     changed = [*points[:8], point(8, own8="other"), points[9]]
     found = list(differences(keep(ledgers, points), keep(ledgers, changed)))
-    assert found == [Difference(8, "changed", ("payload",), ("",))]
+    assert found == [Difference(8, "changed", (ChangedPart("payload"),), ("",))]
 
 
 def test_a_ledger_that_outgrows_memory_goes_to_the_disk(ledgers: list[Ledger], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_an_ordinary_point_takes_no_more_than_forty_bytes(
     one = Point(identity, fields, {"": np.ones(2, dtype=np.float32)})
     before, after = keep(ledgers, [one]), keep(ledgers, [Point(identity, fields | {"field3": 4}, one.vectors)])
     assert before.file.seek(0, 2) == octets
-    assert [found.parts for found in differences(before, after)] == [("payload field field3",)]
+    assert [found.parts for found in differences(before, after)] == [(ChangedPart("field", "field3"),)]
 
 
 def test_two_readings_that_kept_different_shapes_tell_no_change_that_is_none(
@@ -99,7 +99,10 @@ def test_two_readings_that_kept_different_shapes_tell_no_change_that_is_none(
     moved = Point(2, points[1].payload, {"": np.zeros(2, dtype=np.float32)})
     first = point(0, extra=1)
     found = list(differences(keep(ledgers, points), keep(ledgers, [first, points[0], moved, points[2]])))
-    assert [(one.id, one.what, one.parts) for one in found] == [(0, "extra", ()), (2, "changed", ('vector ""',))]
+    assert [(one.id, one.what, one.parts) for one in found] == [
+        (0, "extra", ()),
+        (2, "changed", (ChangedPart("vector"),)),
+    ]
 
 
 def test_names_of_vectors_and_fields_that_come_and_go_are_told(ledgers: list[Ledger]) -> None:
@@ -108,10 +111,10 @@ def test_names_of_vectors_and_fields_that_come_and_go_are_told(ledgers: list[Led
     after = keep(ledgers, [Point(1, {"b": 1, "ключ": 2}, {"x": vector, "z": vector})])
     (found,) = differences(before, after)
     assert found.parts == (
-        'vector "y" is gone',
-        'vector "z" is new',
-        "payload field  is gone",
-        "payload field a is gone",
-        "payload field b is new",
-        "payload field ключ",
+        ("vector", "y", "gone"),
+        ("vector", "z", "new"),
+        ("field", "", "gone"),
+        ("field", "a", "gone"),
+        ("field", "b", "new"),
+        ("field", "ключ", "changed"),
     )

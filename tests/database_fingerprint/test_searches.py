@@ -6,19 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import JsonValue
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.database.fingerprint import compare, fingerprint
+from qdrant_admin.database.fingerprint import ContentChange, compare, fingerprint
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import PointId
-from qdrant_admin.database.searches import NEAREST, Answer, Search, search_words
+from qdrant_admin.database.searches import NEAREST, Answer, Search, SearchChange, changed_searches
 from tests.support.real import Server
 
 SEARCH = Search("", 1, np.ones(2, dtype=np.float32))
 
 
-def words(before: Sequence[tuple[PointId, float]], after: Sequence[tuple[PointId, float]]) -> str:
-    return "".join(search_words({SEARCH: Answer(tuple(before))}, {SEARCH: Answer(tuple(after))}))
+def found(
+    before: Sequence[tuple[PointId, float]], after: Sequence[tuple[PointId, float]]
+) -> list[tuple[str, dict[str, JsonValue]]]:
+    changes = changed_searches({SEARCH: Answer(tuple(before))}, {SEARCH: Answer(tuple(after))})
+    return [(change.code, change.facts) for change in changes]
 
 
 HITS = [(number, 1.0 - number / 100) for number in range(NEAREST)]
@@ -34,39 +38,39 @@ HITS = [(number, 1.0 - number / 100) for number in range(NEAREST)]
     ],
 )
 def test_no_difference(after: list[tuple[PointId, float]]) -> None:
-    assert words(HITS, after) == ""
+    assert found(HITS, after) == []
 
 
 def test_points_of_one_score_come_in_any_order() -> None:
     same = [(number, 0.0) for number in range(NEAREST)]
-    assert words(same, [(number + 50, 0.0) for number in range(NEAREST)]) == ""
+    assert found(same, [(number + 50, 0.0) for number in range(NEAREST)]) == []
     ends = [*HITS[:5], *((number, 0.5) for number in range(20, 25))]
-    assert words(ends, [*reversed(HITS[:5]), *((number, 0.5) for number in range(30, 35))]) != ""  # no order of scores
-    assert words(ends, [*HITS[:5], *((number, 0.5) for number in range(30, 35))]) == ""
+    assert found(ends, [*reversed(HITS[:5]), *((number, 0.5) for number in range(30, 35))]) != []  # no order of scores
+    assert found(ends, [*HITS[:5], *((number, 0.5) for number in range(30, 35))]) == []
 
 
 @pytest.mark.parametrize(
-    ("after", "told"),
+    ("after", "code", "facts"),
     [
-        ([*HITS[:3], (77, HITS[3][1]), *HITS[4:]], "answers other points"),
-        ([(number, score - 0.01) for number, score in HITS], "answers other scores"),
-        (HITS[:-1], "finds 9 points, was 10"),
-        ([], "finds 0 points, was 10"),
+        ([*HITS[:3], (77, HITS[3][1]), *HITS[4:]], "search_points", {}),
+        ([(number, score - 0.01) for number, score in HITS], "search_scores", {}),
+        (HITS[:-1], "search_count", {"before": 10, "after": 9}),
+        ([], "search_count", {"before": 10, "after": 0}),
     ],
 )
-def test_a_difference(after: list[tuple[PointId, float]], told: str) -> None:
-    assert words(HITS, after) == f'exact search 1 on vector "" {told}'
+def test_a_difference(after: list[tuple[PointId, float]], code: str, facts: dict[str, JsonValue]) -> None:
+    assert found(HITS, after) == [(code, facts)]
 
 
 def test_of_a_small_collection_every_point_counts() -> None:
-    assert words(HITS[:3], [*HITS[:2], (77, HITS[2][1])]) == 'exact search 1 on vector "" answers other points'
+    assert found(HITS[:3], [*HITS[:2], (77, HITS[2][1])]) == [("search_points", {})]
 
 
-def test_a_search_that_is_not_answered_any_more_is_told_and_one_that_was_not_asked_is_not() -> None:
-    found = search_words({SEARCH: Answer(tuple(HITS))}, {SEARCH: Answer(trouble="it panicked")})
-    assert list(found) == ['exact search 1 on vector "" is not answered any more: it panicked']
-    assert list(search_words({SEARCH: Answer(tuple(HITS))}, {})) == []
-    assert list(search_words({SEARCH: Answer(trouble="broken")}, {SEARCH: Answer(tuple(HITS))})) == []
+def test_a_search_that_is_no_longer_answered_is_told_and_one_that_was_not_asked_is_not() -> None:
+    told = changed_searches({SEARCH: Answer(tuple(HITS))}, {SEARCH: Answer(trouble="it panicked")})
+    assert list(told) == [SearchChange(SEARCH, "search_unanswered", {"why": "it panicked"})]
+    assert list(changed_searches({SEARCH: Answer(tuple(HITS))}, {})) == []
+    assert list(changed_searches({SEARCH: Answer(trouble="broken")}, {SEARCH: Answer(tuple(HITS))})) == []
 
 
 @pytest.mark.server
@@ -83,6 +87,6 @@ def test_every_slot_of_a_real_collection_is_searched(filled: Server) -> None:
             (first, score), *others = one.searches[search].hits
             swapped = replace(again, searches=dict(again.searches) | {search: Answer(((999, score), *others))})
             assert compare(one, swapped).settings == (
-                f'exact search {search.number} on vector "rows" answers other points',
+                ContentChange("search_points", "rows", {"number": search.number}),
             )
         assert first is not None

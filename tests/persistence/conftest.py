@@ -14,7 +14,7 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Floats, Point, Vector, VectorSpec
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import verify as verify_module
-from qdrant_admin.persistence.reports import VerifyHow, VerifyOptions, VerifyReport
+from qdrant_admin.persistence.reports import VerifyMethod, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
@@ -61,7 +61,7 @@ def drain(events: Events) -> list[Event]:
     return list(events)
 
 
-def prove(ws: Workspace, how: VerifyHow = "none", mutate: Mutation | None = None, **options: object) -> VerifyReport:
+def prove(ws: Workspace, how: VerifyMethod = "none", mutate: Mutation | None = None, **options: object) -> VerifyReport:
     """Run a whole check; `mutate` is called between the two fingerprints, when the restarted server is up."""
     chosen = VerifyOptions.model_validate({"how": how, **options})
     report = None

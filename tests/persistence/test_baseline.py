@@ -87,7 +87,7 @@ def drop_all(database: Database) -> None:
         (add_one, "changed", "1 point more"),
         (drop_the_index, "changed", "payload indexes"),
         (add_an_alias, "changed", "aliases"),
-        (drop_all, "lost", "not there any more"),
+        (drop_all, "lost", "no longer there"),
     ],
 )
 def test_what_has_changed_since_is_told(

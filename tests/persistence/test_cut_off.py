@@ -12,8 +12,8 @@ from qdrant_admin.core.errors import AdminError, Cancelled, NotFound, Refused
 from qdrant_admin.core.events import Finished, StepFinished, StepStarted
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
-from qdrant_admin.persistence import verify as verify_module
-from qdrant_admin.persistence.fingerprints import Survey
+from qdrant_admin.persistence import restarts
+from qdrant_admin.persistence.fingerprints import ServerScan
 from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import finish, verify
 from qdrant_admin.state import resumable_runs
@@ -73,7 +73,7 @@ def test_the_first_look_is_kept_until_there_is_a_verdict(ws: Workspace, monkeypa
     killed_in_the_middle(ws)
     assert prove(ws, "none").verdict == "persisted", "a mere look, which is not the second one"
     with monkeypatch.context() as patch:
-        patch.setattr(Survey, "writers", lambda _: ("upsert",))
+        patch.setattr(ServerScan, "writers", lambda _: ("upsert",))
         assert finished(ws).verdict == "inconclusive"
     assert finished(ws).verdict == "persisted"
 
@@ -111,7 +111,7 @@ def test_a_server_that_did_not_come_back_can_be_compared_later(ws: Workspace, mo
         raise AdminError("it did not come up")
 
     with monkeypatch.context() as patch:
-        patch.setattr(verify_module, "wait_ready", unready)
+        patch.setattr(restarts, "wait_ready", unready)
         assert prove(ws, "kill").verdict == "inconclusive"
     drain(up(ws, cancel=CancelToken()))
     assert finished(ws).verdict == "persisted"

@@ -16,7 +16,7 @@ from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import verify as verify_module
-from qdrant_admin.persistence.reports import VerifyHow, VerifyOptions, VerifyReport
+from qdrant_admin.persistence.reports import VerifyMethod, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import finish, verify
 from qdrant_admin.server.docker import runtime as runtime_module
 from qdrant_admin.server.docker.engine import discovery as engine_module
@@ -75,7 +75,7 @@ def neighbour(engine: PrivateEngine) -> str:
     return "somebody-elses"
 
 
-def check(ws: Workspace, how: VerifyHow) -> list[Event]:
+def check(ws: Workspace, how: VerifyMethod) -> list[Event]:
     return list(verify(ws, VerifyOptions(how=how, confirmed=True), cancel=CancelToken()))
 
 
@@ -145,7 +145,7 @@ def test_a_server_that_does_not_come_back_after_an_engine_was_killed_is_started_
     ids=["stopped", "killed", "recreate", "between"],
 )
 def test_an_engine_that_goes_away_in_the_middle_is_no_verdict_and_the_check_can_be_finished(
-    engine: PrivateEngine, tmp_path: Path, how: VerifyHow, moment: tuple[type[Event], str]
+    engine: PrivateEngine, tmp_path: Path, how: VerifyMethod, moment: tuple[type[Event], str]
 ) -> None:
     ws = contained(engine, tmp_path)
     before = ws.runtime.inspect()
@@ -171,7 +171,7 @@ def test_an_engine_that_goes_away_in_the_middle_is_no_verdict_and_the_check_can_
 
 @pytest.mark.parametrize("how", ["graceful", "kill"])
 def test_an_engine_that_hangs_in_the_middle_is_no_verdict_either(
-    engine: PrivateEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: VerifyHow
+    engine: PrivateEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: VerifyMethod
 ) -> None:
     ws = contained(engine, tmp_path)
     before = ws.runtime.inspect()

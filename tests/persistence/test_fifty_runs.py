@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qdrant_admin.database.models import CollectionSpec, Point, Sparse, Vector, VectorSpec
-from qdrant_admin.persistence.reports import VerifyHow
+from qdrant_admin.persistence.reports import VerifyMethod
 from qdrant_admin.server.native import runtime as native_runtime
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import prove
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 RUNS = 50
 COUNT = 400
 SIZE = 16
-HOWS: tuple[VerifyHow, ...] = ("kill", "graceful", "pause", "recreate", "none")
+HOWS: tuple[VerifyMethod, ...] = ("kill", "graceful", "pause", "recreate", "none")
 
 
 def slot(name: str, datatype: str = "float32", **params: Any) -> VectorSpec:

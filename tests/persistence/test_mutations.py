@@ -8,6 +8,7 @@ import pytest
 
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Floats, VectorSpec
+from qdrant_admin.persistence.differences import Difference
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import SIZE, Mutation, fill, point, prove
@@ -89,19 +90,19 @@ def test_an_alias_that_is_gone_after_a_kill_is_named(ws: Workspace) -> None:
         database.set_alias("mind", "memories")
     report = prove(ws, "kill", lambda database: database.delete_alias("mind"))
     assert report.verdict == "changed"
-    assert report.aliases == ("alias mind is gone",)
-    assert report.collections[0].settings == ("alias mind is gone",)
+    assert report.aliases == (Difference(code="alias_gone", name="mind", facts={"before": "memories"}),)
+    assert report.collections[0].told == ("alias mind is gone",)
     assert (report.collections[0].missing, report.collections[0].changed, report.collections[0].extra) == (0, 0, 0)
 
 
-def test_an_alias_that_leads_elsewhere_is_named(ws: Workspace) -> None:
+def test_an_alias_that_points_elsewhere_is_named(ws: Workspace) -> None:
     fill(ws)
     fill(ws, "other")
     with ws.database() as database:
         database.set_alias("mind", "memories")
     report = prove(ws, mutate=lambda database: database.set_alias("mind", "other"))
     assert report.verdict == "changed"
-    assert report.aliases == ("alias mind leads to other, was memories",)
+    assert [alias.words for alias in report.aliases] == ["alias mind points to other, was memories"]
     assert report.reason.count("alias mind") == 2  # told at both collections, and not a third time
 
 
@@ -109,7 +110,7 @@ def test_a_payload_index_that_is_gone_is_named(ws: Workspace) -> None:
     fill(ws)
     report = prove(ws, mutate=lambda database: database.delete_payload_index("memories", "word"))
     assert report.verdict == "changed"
-    assert report.collections[0].settings == ("payload index word is gone",)
+    assert report.collections[0].told == ("payload index word is gone",)
 
 
 def test_a_setting_that_changed_is_named_with_both_values(ws: Workspace) -> None:
@@ -121,7 +122,7 @@ def test_a_setting_that_changed_is_named_with_both_values(ws: Workspace) -> None
 
     report = prove(ws, mutate=patch)
     assert report.verdict == "changed"
-    assert report.collections[0].settings == ("setting hnsw_config.m is 24, was 16",)
+    assert report.collections[0].told == ("setting hnsw_config.m is 24, was 16",)
 
 
 def test_a_collection_that_is_gone_is_lost_with_all_its_points(ws: Workspace) -> None:

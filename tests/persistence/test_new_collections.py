@@ -9,7 +9,7 @@ from qdrant_admin.core.errors import RequestRejected
 from qdrant_admin.core.events import Event, StepStarted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec
-from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
+from qdrant_admin.persistence.reports import VerifyMethod, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.state import canaries
 from qdrant_admin.workspace import Workspace
@@ -42,13 +42,13 @@ def canaries_of(database: Database) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["kill", "graceful"])
-def test_they_survive_and_are_gone_behind_it(ws: Workspace, how: str) -> None:
+def test_they_survive_and_are_gone_after_it(ws: Workspace, how: VerifyMethod) -> None:
     fill(ws)
-    report = prove(ws, how)  # type: ignore[arg-type] # one of two ways
+    report = prove(ws, how)
     assert report.verdict == "persisted"
     assert report.fresh is not None
     assert (report.fresh.collections, report.fresh.aliases, report.fresh.lost) == (3, 1, ())
-    assert "3 collections made a moment before" in report.checks
+    assert "3 collections created just before the restart" in report.checks
     assert [check.name for check in report.collections] == ["memories"]
     assert left(ws) == []
 

@@ -6,12 +6,13 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from pydantic import JsonValue
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.database.fingerprint import compare, fingerprint
+from qdrant_admin.database.fingerprint import ContentChange, compare, fingerprint
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Distance, Point, Sparse, Vector, VectorSpec
-from qdrant_admin.persistence.reports import VerifyHow
+from qdrant_admin.persistence.reports import VerifyMethod
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import prove
 
@@ -122,7 +123,7 @@ def filled(ws: Workspace) -> Workspace:
 def test_every_kind_of_collection_is_the_same_after_every_kind_of_restart(filled: Workspace) -> None:
     wake_optimizer(filled)  # it works while the first fingerprint is taken, and is killed in the middle of it
     digests = set()
-    hows: tuple[VerifyHow, ...] = ("kill", "graceful", "recreate", "kill", "none")
+    hows: tuple[VerifyMethod, ...] = ("kill", "graceful", "recreate", "kill", "none")
     for how in hows:
         report = prove(filled, how)
         assert [(check.name, check.verdict, check.settings) for check in report.collections] == [
@@ -163,9 +164,10 @@ def test_a_payload_index_that_answers_otherwise_is_found_though_every_point_is_t
     with filled.database() as database, fingerprint(database, "named", cancel=CancelToken()) as taken:
         probe = next(probe for probe in taken.filtered if probe.words == "kind = k0")
         was = taken.filtered[probe]
+        facts: dict[str, JsonValue] = {"filter": "kind = k0", "before": was, "after": 0}
         damaged = replace(taken, filtered=dict(taken.filtered) | {probe: 0})
-        assert compare(taken, damaged).settings == (f"payload index kind counts 0 points for “kind = k0”, was {was}",)
+        assert compare(taken, damaged).settings == (ContentChange("filter_count", "kind", facts),)
         short = replace(taken, counted=taken.points - 1)
         assert compare(taken, short).settings == (
-            f"the server counts {taken.points - 1} points and gives {taken.points}",
+            ContentChange("total_count", "", {"counted": taken.points - 1, "read": taken.points}),
         )

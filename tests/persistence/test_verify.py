@@ -20,6 +20,7 @@ from qdrant_admin.core.errors import (
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.ready import wait_ready
+from qdrant_admin.persistence import restarts
 from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.persistence.preconditions import check_server
 from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
@@ -27,6 +28,7 @@ from qdrant_admin.persistence.verdict import likely_cause
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.server.native.runtime import NativeRuntime
 from qdrant_admin.server.runtime import Diagnosis, RestartMethod, RuntimeState, Storage
+from qdrant_admin.state import records
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill, point, prove
@@ -62,7 +64,7 @@ def test_a_kill_is_survived_and_the_report_says_how_long_it_took(ws: Workspace) 
     assert check.before.points == 20
     entry = ws.store.latest("verify", ws.settings.name)
     assert entry is not None
-    assert VerifyReport.model_validate_json(ws.store.report_json(entry.id)) == report
+    assert records.load(VerifyReport, ws.store.report_json(entry.id)) == report
 
 
 def test_it_says_first_what_will_be_interrupted(ws: Workspace) -> None:
@@ -115,7 +117,8 @@ def test_somebody_who_writes_meanwhile_makes_it_inconclusive_and_nothing_is_rest
         writer.join()
     assert (report.verdict, report.exit_code) == ("inconclusive", 1)
     assert "writes to the server" in report.reason
-    assert "stop the program that writes" in report.fix
+    assert "stop what writes" in report.reason
+    assert report.fix == "qdrant-admin verify --how kill --profile proof"
     assert ws.runtime.inspect().pid == pid
 
 
@@ -232,7 +235,7 @@ def test_a_server_that_does_not_come_back_in_time_is_inconclusive_and_not_lost(
         raise ServerNotReady("the server was not ready within 1 s", why="it loads", fix="qdrant-admin logs")
 
     with monkeypatch.context() as patch:
-        patch.setattr(verify_module, "wait_ready", never)
+        patch.setattr(restarts, "wait_ready", never)
         report = prove(ws, "kill")
     list(wait_ready(ws, cancel=CancelToken()))
     assert report.verdict == "inconclusive"

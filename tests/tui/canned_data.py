@@ -29,6 +29,7 @@ from qdrant_admin.migration.reports import (
     Problem,
     Reject,
 )
+from qdrant_admin.persistence.differences import Difference, PartDifference
 from qdrant_admin.persistence.reports import (
     CollectionCheck,
     CrashLoss,
@@ -275,7 +276,7 @@ PERSISTED = VerifyReport(
     collections=(check("debian_memories", 3_763), check("client_7_work_items", 12_040), check(HOSTILE[0], 12)),
     phases=(Phase(name="restart", at=NOW, seconds=1.9),),
     ready_seconds=1.9,
-    checks="every vector and payload, aliases, indexes and configuration compared",
+    checks=("every vector and payload", "aliases, indexes and configuration compared"),
     server_version="1.16.3",
     storage="volume qdrant_admin_local",
     at=NOW,
@@ -301,13 +302,16 @@ LOST = PERSISTED.model_copy(
                     PointDifference(
                         id="112",
                         what="changed",
-                        detail='vector "", all zeros now; payload field document; payload field owner is gone',
-                        parts=('vector "", all zeros now', "payload field document", "payload field owner is gone"),
+                        parts=(
+                            PartDifference(kind="vector", change="zeroed"),
+                            PartDifference(kind="field", name="document"),
+                            PartDifference(kind="field", name="owner", change="gone"),
+                        ),
                         vectors=("",),
                         fields=(*FIELDS, "owner"),
                     ),
                 ),
-                settings=("alias work_items is gone",),
+                settings=(Difference(code="alias_gone", name="work_items"),),
             ),
             PERSISTED.collections[2],
         ),

@@ -8,6 +8,7 @@ import pytest
 from qdrant_admin.collections.reports import ShownPoint
 from qdrant_admin.core.reports import Report
 from qdrant_admin.persistence import baseline
+from qdrant_admin.persistence.differences import Difference, PartDifference
 from qdrant_admin.persistence.reports import (
     BaselineCheck,
     CollectionCheck,
@@ -244,17 +245,26 @@ async def test_the_certificate_of_a_crash_test_is_written(tmp_path: Path, monkey
 
 def test_before_beside_now_claims_no_more_than_was_seen() -> None:
     changed = PointDifference(
-        id="1", what="changed", parts=("payload field a", "payload field b is gone", "payload"), fields=("a", "b", "c")
+        id="1",
+        what="changed",
+        parts=(
+            PartDifference(kind="field", name="a"),
+            PartDifference(kind="field", name="b", change="gone"),
+            PartDifference(kind="field", name="d", change="new"),
+            PartDifference(kind="payload"),
+        ),
+        fields=("a", "b", "c"),
     )
     rows = {row.what: row for row in part_rows(changed, ShownPoint(id=1, payload={"a": 1, "c": 3, "d": 4}))}
     assert (rows["a"].before, rows["a"].now, rows["a"].state) == ("another value", "1", "changed")
     assert (rows["b"].before, rows["b"].now, rows["b"].state) == ("was there", "not there", "missing")
     assert (rows["c"].before, rows["c"].now, rows["c"].state) == ("the same", "3", "")
+    assert (rows["d"].before, rows["d"].now, rows["d"].state) == ("not there", "4", "extra")
     assert rows["payload"].state == "changed"  # what cannot be told to belong to a field is not left out
 
 
 def test_a_report_of_an_earlier_version_claims_nothing_to_be_the_same() -> None:
-    earlier = PointDifference(id="1", what="changed", detail='vector ""')
+    earlier = PointDifference(id="1", what="changed")
     rows = part_rows(earlier, ShownPoint(id=1, payload={"a": 1}))
     assert [row.before for row in rows if row.what == "a"] == [""]
 
@@ -269,7 +279,11 @@ async def test_an_earlier_check_is_compared_with_what_is_there_now() -> None:
                 at=NOW,
                 verdict="changed",
                 collections=(
-                    CollectionCheck(name="images", verdict="changed", settings=("12 points more than then",)),
+                    CollectionCheck(
+                        name="images",
+                        verdict="changed",
+                        settings=(Difference(code="since_more", facts={"points": 12}),),
+                    ),
                 ),
             ),
         }

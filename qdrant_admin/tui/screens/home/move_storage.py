@@ -145,7 +145,7 @@ def _collection(check: CollectionCheck) -> list[Content]:
         "absent" if side is None else formatting.number(side.points) for side in (check.before, check.after)
     )
     rows = [look.line(look.state(check.verdict), "  ", (check.name, "bold"), "  ", look.muted(sides))]
-    rows += [look.line("    ", setting) for setting in check.settings]
+    rows += [look.line("    ", setting) for setting in check.told]
     for point in check.points[:_POINTS_SHOWN]:
         rows.append(look.line("    ", f"{point.what} {point.id}", "  ", look.muted(point.detail)))
     return rows

@@ -21,10 +21,15 @@ from qdrant_admin.config.profile import DEFAULT_PROFILE
 from qdrant_admin.core import formatting
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.lifecycle.reports import StatusReport
-from qdrant_admin.persistence.reports import CrashOptions, CrashReport, VerifyHow, VerifyOptions, VerifyReport
-from qdrant_admin.persistence.reports import Way as Restarted
+from qdrant_admin.persistence.reports import (
+    CrashOptions,
+    CrashReport,
+    RoundMethod,
+    VerifyMethod,
+    VerifyOptions,
+    VerifyReport,
+)
 from qdrant_admin.persistence.trends import TrendReport
-from qdrant_admin.persistence.words import sentence
 from qdrant_admin.server.runtime import Capabilities
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
@@ -42,7 +47,7 @@ class Way:
     """One row of the choice."""
 
     key: str
-    """A `VerifyHow`, or `crash-test`."""
+    """A `VerifyMethod`, or `crash-test`."""
     title: str
     says: str
     """In a few words, behind the title."""
@@ -114,7 +119,7 @@ class Asked:
     writers: int = 4
     wait: bool = True
 
-    def check(self, how: VerifyHow, *, confirmed: bool = False) -> VerifyOptions:
+    def check(self, how: VerifyMethod, *, confirmed: bool = False) -> VerifyOptions:
         """As a restart-and-verify takes it."""
         return VerifyOptions(how=how, collections=self.collections, sample=self.sample, confirmed=confirmed)
 
@@ -140,10 +145,10 @@ def ways(capabilities: Capabilities | None) -> list[Way]:
     return [way for way in WAYS if way.key in offered]
 
 
-def in_turn(key: str, capabilities: Capabilities | None) -> list[Restarted]:
+def in_turn(key: str, capabilities: Capabilities | None) -> list[RoundMethod]:
     """The restarts that a way makes, one after the other."""
     if key != "all":
-        return [] if key in {"none", CRASH} else [cast("Restarted", key)]
+        return [] if key in {"none", CRASH} else [cast("RoundMethod", key)]
     possible = {way.key for way in ways(capabilities)}
     return [one for one in ("graceful", "kill", "pause", "recreate") if one in possible]
 
@@ -344,7 +349,7 @@ def _tell_last(panel: Verdict, known: Known) -> None:
         age = look.line(
             look.muted(f"last check  {formatting.ago(proof.entry.started_at, known.now)}"), _since(proof.report, known)
         )
-        panel.tell(proof.report.verdict, sentence(proof.report), age, *asides)
+        panel.tell(proof.report.verdict, proof.report.sentence(), age, *asides)
 
 
 def _since(report: VerifyReport, known: Known) -> Content:

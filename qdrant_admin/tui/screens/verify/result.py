@@ -14,9 +14,10 @@ from textual.widgets import DataTable
 from qdrant_admin.collections.reports import PointReport, ShownPoint, ShownVector
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError, NotFound
+from qdrant_admin.database.digest_store import PartKind
 from qdrant_admin.persistence.baseline import against
+from qdrant_admin.persistence.differences import PartDifference
 from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, PointDifference, VerifyReport
-from qdrant_admin.persistence.words import crash_sentence, sentence
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure
 from qdrant_admin.tui.screens.base import BaseScreen
@@ -60,9 +61,9 @@ class ResultPane(Vertical):
         self.report, self._before = report, before
         verdict = self.query_one(Verdict)
         if isinstance(report, CrashReport):
-            verdict.tell(report.verdict, crash_sentence(report), _crash_evidence(report, when))
+            verdict.tell(report.verdict, report.sentence(), _crash_evidence(report, when))
         else:
-            verdict.tell(report.verdict, sentence(report), _evidence(report, when))
+            verdict.tell(report.verdict, report.sentence(), _evidence(report, when))
         self.query_one("#verify-table", DataTable).move_cursor(row=0)  # what differs stands first
         self._fill()
         self.lay_out()
@@ -126,7 +127,7 @@ class ResultPane(Vertical):
             groups = [
                 _advice(self.report, width),
                 brief(self.here, POINTS_SHOWN[self.app.size.height >= TALL], width) if self.here else [],
-                [look.line(look.state("changed", alias)) for alias in self.report.aliases],
+                [look.line(look.state("changed", alias.words)) for alias in self.report.aliases],
                 _rounds(self.report),
                 _since(self.report),
                 _last_time(self.report, self._before, width),
@@ -141,7 +142,7 @@ def _evidence(report: VerifyReport, when: str) -> Content:
     parts = [
         when,
         back,
-        report.checks,
+        ", ".join(report.checks),
         f"Qdrant {report.server_version}" if report.server_version else "",
         report.storage,
     ]
@@ -178,7 +179,7 @@ def brief(check: CollectionCheck, most: int, width: int) -> list[Content]:
         return []
     more = look.key("enter", "each of them", "screen.look_closer") if check.points else Content("")
     rows = [look.line((check.name, "bold"), "   ", counts(check), "   ", more)]
-    rows += [look.line("  ", setting) for setting in check.settings]
+    rows += [look.line("  ", told) for told in check.told]
     for point in check.points[:most]:
         found = look.fit(look.state(point.what), 11)
         row = look.line("  ", look.fit(look.text(point.id), 38), found, "  ", look.muted(point.detail))
@@ -204,9 +205,7 @@ def _since(report: VerifyReport) -> list[Content]:
         return []
     other = [one for one in found.collections if one.verdict != "same"]
     rows = [
-        look.line(
-            look.fit(look.state(one.verdict), 16), (one.name, "bold"), look.muted(f"   {', '.join(one.settings)}")
-        )
+        look.line(look.fit(look.state(one.verdict), 16), (one.name, "bold"), look.muted(f"   {', '.join(one.told)}"))
         for one in other
     ]
     same = look.line(look.state(found.verdict), "   everything is as it was then")
@@ -305,7 +304,7 @@ class DifferencesScreen(BaseScreen):
         when = formatting.ago(self._at, self.services.now())
         told = look.muted(f"   {counts(check)}   ·   checked {when}")
         found = look.line((check.name, "bold"), "   ", look.state(check.verdict), told)
-        settings = [look.line("  ", look.state("changed", setting)) for setting in check.settings]
+        settings = [look.line("  ", look.state("changed", told)) for told in check.told]
         known = check.missing + check.changed + check.extra
         if len(check.points) < known:
             settings.append(look.muted(f"  {len(check.points)} of {formatting.counted(known, 'point')} are named"))
@@ -322,7 +321,7 @@ class DifferencesScreen(BaseScreen):
             )
             for index, one in enumerate(check.points)
         ]
-        titles = [("point", False), ("is", False), ("what of it", False)]
+        titles = [("point", False), ("state", False), ("details", False)]
         fill(self.query_one("#differing-points", DataTable), titles, rows, width=self.app.size.width - 5)
 
     @property
@@ -426,38 +425,34 @@ def part_rows(one: PointDifference, point: ShownPoint | None) -> list[PartRow]:
         one: the difference that the check has found.
         point: the point as it is now; None when it is not there, or not known yet.
     """
-    now: dict[tuple[str, str], str] = {}
+    now: dict[tuple[PartKind, str], str] = {}
     if point is not None:
         now |= {("vector", vector.name): _vector(vector) for vector in point.vectors}
         now |= {("field", name): _value(value) for name, value in point.payload.items()}
-    before = [("vector", name) for name in one.vectors] + [("field", name) for name in one.fields or ()]
-    untold = set(one.parts or ([one.detail] if one.detail else []))
+    before: list[tuple[PartKind, str]] = [("vector", name) for name in one.vectors]
+    before += [("field", name) for name in one.fields or ()]
+    found = {(part.kind, part.name): part for part in one.parts}
     rows = []
     for kind, name in dict.fromkeys((*before, *now)):
-        word = f'vector "{name}"' if kind == "vector" else f"payload field {name}"
-        told = {
-            part for part in untold if part in {word, f"{word} is gone", f"{word} is new", f"{word}, all zeros now"}
-        }
-        untold -= told
+        part = found.pop((kind, name), None)
         shown = _vector_name(name) if kind == "vector" else name
-        rows.append(_row(one, shown, (kind, name) in before, now.get((kind, name)), told, known=point is not None))
-    rows += [PartRow(part, OTHER, "", "changed") for part in sorted(untold)]
+        rows.append(_row(one, shown, (kind, name) in before, now.get((kind, name)), part, known=point is not None))
+    rows += [PartRow(part.words, OTHER, "", "changed") for part in found.values()]
     return sorted(rows, key=lambda row: not row.state)
 
 
-def _row(one: PointDifference, name: str, was_there: bool, now: str | None, told: set[str], *, known: bool) -> PartRow:
+def _row(
+    one: PointDifference, name: str, was_there: bool, now: str | None, part: PartDifference | None, *, known: bool
+) -> PartRow:
     gone = "" if not known and one.what == "changed" else ABSENT
     shown = gone if now is None else now
     if one.what == "missing":
         return PartRow(name, KEPT if was_there else ABSENT, shown, "missing" if now is None else "")
     if one.what == "extra":
         return PartRow(name, ABSENT, shown, "extra")
-    if any(part.endswith(" is new") for part in told):
-        return PartRow(name, ABSENT, shown, "extra")
-    if any(part.endswith(" is gone") for part in told):
-        return PartRow(name, KEPT, shown, "missing")
-    if told:
-        return PartRow(name, OTHER, shown, "changed")
+    if part is not None:
+        before, state = {"new": (ABSENT, "extra"), "gone": (KEPT, "missing")}.get(part.change, (OTHER, "changed"))
+        return PartRow(name, before, shown, state)
     return PartRow(name, SAME if one.parts else "", shown)
 
 

@@ -7,8 +7,7 @@ from textual.content import Content
 
 from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Progress
-from qdrant_admin.persistence.reports import CrashReport, Cycle, Round, Way
-from qdrant_admin.persistence.words import DONE
+from qdrant_admin.persistence.reports import DONE, CrashReport, Cycle, Round, RoundMethod
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.verify.choose import CRASH
@@ -41,7 +40,7 @@ class RunPane(LiveGroups):
     def __init__(self) -> None:
         super().__init__(GROUPS, id="verify-running")
 
-    def show(self, view: JobView, ways: Sequence[Way], points: int | None) -> None:
+    def show(self, view: JobView, ways: Sequence[RoundMethod], points: int | None) -> None:
         """Draw how it stands.
 
         Args:
@@ -57,7 +56,7 @@ class RunPane(LiveGroups):
 
 
 def picture(
-    view: JobView, width: int, height: int, *, ways: Sequence[Way] = (), points: int | None = None
+    view: JobView, width: int, height: int, *, ways: Sequence[RoundMethod] = (), points: int | None = None
 ) -> Sequence[Sequence[Content]]:
     """A restart-and-verify, in groups."""
     return (
@@ -122,7 +121,7 @@ def _phases(view: JobView, width: int, *, restarts: bool) -> list[Content]:
     return [*rows, look.cut(told, width)]
 
 
-def _rounds(view: JobView, ways: Sequence[Way]) -> list[Content]:
+def _rounds(view: JobView, ways: Sequence[RoundMethod]) -> list[Content]:
     """Each restart of several, with its verdict as soon as there is one."""
     if len(ways) < 2:
         return []

@@ -12,7 +12,7 @@ from textual.widgets import ContentSwitcher, DataTable
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event
-from qdrant_admin.persistence.reports import CrashReport, VerifyHow, VerifyOptions, VerifyReport
+from qdrant_admin.persistence.reports import CrashReport, VerifyMethod, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.trends import TrendReport
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import JobView
@@ -191,7 +191,7 @@ class VerifyScreen(BaseScreen):
         if way == CRASH:
             self.run_job(CRASH, title_of(way, asked), lambda cancel: services.crash_test(asked.crash(), cancel))
         else:
-            options = asked.check(cast("VerifyHow", way), confirmed=way == "engine")
+            options = asked.check(cast("VerifyMethod", way), confirmed=way == "engine")
             self.run_job("verify", title_of(way, asked), lambda cancel: services.verify(options, cancel))
 
     def _draw_running(self, view: JobView) -> None:
