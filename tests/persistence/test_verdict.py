@@ -1,0 +1,233 @@
+"""What two scans of a server come to. Without a server."""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+import numpy as np
+import pytest
+
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.database.canonical import hash_point
+from qdrant_admin.database.digest_store import Ledger
+from qdrant_admin.database.fingerprint import Fingerprint
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import Point, PointId
+from qdrant_admin.persistence.differences import Difference
+from qdrant_admin.persistence.fingerprints import ServerScan
+from qdrant_admin.persistence.reports import NewCollectionsCheck, RoundMethod
+from qdrant_admin.persistence.verdict import (
+    Judgement,
+    judge,
+    settings_digest,
+    unfinished_checks,
+    with_new_collections,
+)
+
+Given = Mapping[str, Sequence[Point]]
+
+
+def point(number: int, vector: float = 1.0, **payload: object) -> Point:
+    return Point(number, payload, {"": np.full(2, vector, dtype=np.float32)})
+
+
+POINTS = [point(number, word="a") for number in range(3)]
+
+
+def fingerprint(name: str, points: Iterable[Point], **more: object) -> Fingerprint:
+    ledger, hashes = Ledger(io.BytesIO()), [hash_point(one, {}) for one in points]
+    ledger.add(hashes)
+    ledger.finish()
+    digest = sum(int.from_bytes(one.whole, "little") for one in hashes) % 2**256
+    return Fingerprint(name, len(hashes), len(hashes), f"{digest:064x}", ledger, **more)  # type: ignore[arg-type] # settings
+
+
+def scan(collections: Given | None = None, *, written: int = 0, version: str = "1.16.3", **more: object) -> ServerScan:
+    """What a server holds; `written` requests were made while it was read."""
+    found = {name: fingerprint(name, points) for name, points in (collections or {}).items()}
+    counters = {"counters_before": {"upsert": 3}, "counters_after": {"upsert": 3 + written}}
+    return ServerScan(found, version=version, **counters | more)  # type: ignore[arg-type] # fields of a scan
+
+
+class Stored:
+    """Stands for the server, asked for the points that differ."""
+
+    def __init__(self, points: Iterable[Point] = ()) -> None:
+        self._points = {one.id: one for one in points}
+
+    def retrieve(self, name: str, ids: Sequence[PointId]) -> list[Point]:
+        if not self._points:
+            raise AdminError("it cannot be asked")
+        return [self._points[one] for one in ids if one in self._points]
+
+
+def judged(
+    before: ServerScan,
+    after: ServerScan,
+    how: RoundMethod = "kill",
+    between: Sequence[str] = (),
+    stored: Iterable[Point] = (),
+) -> Judgement:
+    return judge(before, after, cast("Database", Stored(stored)), how, between)
+
+
+FULL = {"memories": POINTS}
+CASES: dict[str, tuple[ServerScan, ServerScan, str, str]] = {
+    "all equal": (scan(FULL), scan(FULL), "persisted", "every point, setting and alias is as it was"),
+    "nothing there": (scan(), scan(), "persisted", "nothing is stored yet, so there was nothing to prove"),
+    "a point gone": (scan(FULL), scan({"memories": POINTS[:2]}), "lost", "memories: 1 point missing"),
+    "a point changed": (
+        scan(FULL),
+        scan({"memories": [*POINTS[:2], point(2, word="b")]}),
+        "changed",
+        "memories: 1 point changed",
+    ),
+    "a point more": (scan(FULL), scan({"memories": [*POINTS, point(9)]}), "changed", "memories: 1 point extra"),
+    "gone and changed": (
+        scan(FULL),
+        scan({"memories": [point(1, word="b"), point(2, word="a")]}),
+        "lost",
+        "memories: 1 point missing, 1 point changed",
+    ),
+    "a collection gone": (scan(FULL), scan(), "lost", "memories: 3 points missing, the collection is gone"),
+    "a collection more": (
+        scan(),
+        scan(FULL),
+        "changed",
+        "memories: 3 points extra, the collection was not there before",
+    ),
+    "cannot be read any more": (
+        scan(FULL),
+        scan(unreadable={"memories": "a segment is damaged"}),
+        "inconclusive",
+        "memories can no longer be read: a segment is damaged; nobody can tell whether its 3 points are still there",
+    ),
+    "could not be read before": (
+        scan(unreadable={"memories": "a segment is damaged"}),
+        scan(FULL),
+        "inconclusive",
+        "could not be read before the restart: memories",
+    ),
+    "one lost, another unreadable": (
+        scan(FULL | {"other": POINTS}),
+        scan({"memories": POINTS[:2]}, unreadable={"other": "damaged"}),
+        "lost",
+        "memories: 1 point missing; other: can no longer be read: damaged",
+    ),
+    "lost while somebody writes": (
+        scan(FULL),
+        scan({"memories": POINTS[:2]}, written=1),
+        "inconclusive",
+        "something wrote to the server while it was read (upsert)",
+    ),
+    "changed while somebody writes": (
+        scan(FULL),
+        scan({"memories": [*POINTS, point(9)]}, written=1),
+        "inconclusive",
+        "something wrote to the server while it was read (upsert)",
+    ),
+    "equal while somebody writes": (
+        scan(FULL),
+        scan(FULL, written=1),
+        "persisted",
+        "every point, setting and alias is as it was",
+    ),
+    "lost and nobody can tell who wrote": (
+        scan(FULL),
+        scan({"memories": POINTS[:2]}, counters_before=None),
+        "lost",
+        "memories: 1 point missing",
+    ),
+    "another version": (
+        scan(FULL),
+        scan(FULL, version="1.17.0"),
+        "changed",
+        "Qdrant 1.17.0 answers now, it was 1.16.3",
+    ),
+    "another version that has lost something": (
+        scan(FULL),
+        scan({"memories": POINTS[:2]}, version=""),
+        "lost",
+        "Qdrant of an unknown version answers now, it was 1.16.3; memories: 1 point missing",
+    ),
+    "an alias gone": (
+        scan(FULL, aliases={"mind": "memories"}),
+        scan(FULL),
+        "changed",
+        "memories: alias mind is gone",
+    ),
+    "an alias of nothing that is there": (scan(aliases={"mind": "gone"}), scan(), "changed", "alias mind is gone"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_scans_come_to_a_verdict(case: str) -> None:
+    before, after, verdict, reason = CASES[case]
+    found = judged(before, after)
+    assert (found.verdict, found.reason) == (verdict, reason)
+
+
+def test_without_a_restart_it_says_so() -> None:
+    assert judged(scan(FULL), scan(FULL), "none").reason.endswith("; the server was not restarted")
+
+
+@pytest.mark.parametrize(("left", "told"), [(POINTS[:2], True), (POINTS, False)])
+def test_writes_between_the_scans_are_told_with_a_loss_and_never_with_a_success(left: list[Point], told: bool) -> None:
+    found = judged(scan(FULL), scan({"memories": left}), between=("delete points",))
+    assert found.verdict == ("lost" if told else "persisted")
+    assert ("another program may have done this" in found.reason) == told
+
+
+def test_an_alias_makes_every_collection_that_it_pointed_to_a_changed_one() -> None:
+    both = {"a": POINTS, "b": POINTS, "c": POINTS}
+    found = judged(scan(both, aliases={"mind": "a"}), scan(both, aliases={"mind": "b"}))
+    moved = Difference(code="alias_changed", name="mind", facts={"before": "a", "after": "b"})
+    assert [(one.name, one.verdict, one.settings) for one in found.collections] == [
+        ("a", "changed", (moved,)),
+        ("b", "changed", (moved,)),
+        ("c", "same", ()),
+    ]
+    assert found.aliases == (moved,)
+
+
+def test_a_vector_of_zeros_is_told_as_such_where_the_server_still_answers() -> None:
+    """The mark of a bind mount that loses what is mapped into memory."""
+    zeroed = {"memories": [*POINTS[:2], point(2, 0.0, word="a")]}
+    details = [
+        [one.detail for one in judged(scan(FULL), scan(zeroed), stored=stored).collections[0].points]
+        for stored in (zeroed["memories"], ())
+    ]
+    assert details == [['vector "", all zeros now'], ['vector ""']]
+
+
+def with_index(index: Mapping[str, object], **more: object) -> str:
+    return settings_digest(fingerprint("a", (), payload_schema={"word": index}, **more))
+
+
+def test_what_the_server_counts_on_is_no_setting() -> None:
+    digest = with_index({"data_type": "keyword", "points": 3})
+    assert digest == with_index({"points": 4, "data_type": "keyword"})
+    assert digest != with_index({"data_type": "text", "points": 3})
+    assert digest != with_index({"data_type": "keyword", "params": {"is_tenant": True}})
+    assert with_index({}, aliases=("a", "b")) == with_index({}, aliases=("b", "a"))
+    assert with_index({}, aliases=("a", "b")) != with_index({}, aliases=("a",))
+    assert with_index({}, config={"m": 1, "n": 2}) == with_index({}, config={"n": 2, "m": 1})
+    assert with_index({}, config={"m": 1}) != with_index({}, config={"m": 2})
+
+
+def test_a_loss_among_the_new_collections_is_a_loss() -> None:
+    good = judged(scan(FULL), scan(FULL))
+    intact = NewCollectionsCheck(collections=3, points=32, aliases=1)
+    assert with_new_collections(good, None) == with_new_collections(good, intact) == good
+    lost = intact.model_copy(update={"lost": ("alias x is gone",)})
+    told = "created over the API just before the restart: alias x is gone"
+    assert with_new_collections(good, lost)[:2] == ("lost", told)
+    changed = judged(scan(FULL), scan({"memories": [*POINTS, point(9)]}))
+    assert with_new_collections(changed, lost)[:2] == ("lost", f"memories: 1 point extra; {told}")
+
+
+def test_a_check_that_ended_early_claims_nothing_of_any_collection() -> None:
+    assert [(one.name, one.verdict, one.after) for one in unfinished_checks(scan({"b": POINTS, "a": ()}))] == [
+        ("a", "inconclusive", None),
+        ("b", "inconclusive", None),
+    ]
