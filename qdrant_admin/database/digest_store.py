@@ -19,9 +19,10 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Literal, NamedTuple
+from typing import IO, NamedTuple
 
 from qdrant_admin.database.canonical import PointHash, field_name
+from qdrant_admin.database.models import ChangedPart, PartKind
 
 MEMORY_BYTES = 32 * 1024 * 1024
 """Beyond this a ledger lies on the disk (some 900,000 points)."""
@@ -29,18 +30,6 @@ MAX_FIELDS = 64
 MAX_SHAPES = 4096
 _NUMBER = struct.Struct("<H")
 _WHOLE_BYTES = 4
-
-
-PartKind = Literal["vector", "field", "payload", "content"]
-
-
-class ChangedPart(NamedTuple):
-    """One part in which two records of a point differ."""
-
-    kind: PartKind
-    """`payload` and `content` where the names of the parts were not kept."""
-    name: str = ""
-    change: Literal["changed", "gone", "new"] = "changed"
 
 
 class Record(NamedTuple):

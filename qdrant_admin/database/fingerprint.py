@@ -16,11 +16,11 @@ from pydantic import JsonValue
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point
-from qdrant_admin.database.digest_store import ChangedPart, Ledger, Record, same, what_changed
+from qdrant_admin.database.digest_store import Ledger, Record, same, what_changed
 from qdrant_admin.database.ids import id_key, id_of_key
-from qdrant_admin.database.models import CollectionInfo, PointId, VectorKind
+from qdrant_admin.database.models import ChangedPart, CollectionInfo, ContentChange, PointId, VectorKind
 from qdrant_admin.database.search_probes import Probe, ProbeFinder
-from qdrant_admin.database.searches import Answer, Search, SearchCode, ask, changed_searches, searches_of
+from qdrant_admin.database.searches import Answer, Search, ask, changed_searches, searches_of
 from qdrant_admin.database.wire import Page
 
 if TYPE_CHECKING:
@@ -102,32 +102,6 @@ class Difference:
     """Names of the vectors that it had before; none of a point that was not there."""
     fields: tuple[str, ...] | None = None
     """Its payload fields before; None where they are not known."""
-
-
-ContentCode = (
-    Literal[
-        "setting_changed",
-        "setting_new",
-        "setting_gone",
-        "index_changed",
-        "index_new",
-        "index_gone",
-        "filter_count",
-        "total_count",
-        "content_unnamed",
-    ]
-    | SearchCode
-)
-
-
-class ContentChange(NamedTuple):
-    """Something of a collection, other than its points, that is not what it was."""
-
-    code: ContentCode
-    name: str = ""
-    """Path of the setting, field of the payload index, or name of the vector that was searched."""
-    facts: dict[str, JsonValue] = {}
-    """`before` and `after`, and what else belongs to the code."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from pydantic import JsonValue
 
 from qdrant_admin.core.errors import AdminError, ServerTrouble
-from qdrant_admin.database.models import PointId, Vector, VectorSpec
+from qdrant_admin.database.models import PointId, SearchCode, Vector, VectorSpec
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
@@ -73,9 +73,6 @@ def ask(database: "Database", name: str, searches: Sequence[Search]) -> dict[Sea
         else:
             found |= {search: Answer(tuple(each)) for search, each in zip(own, hits, strict=True)}
     return found
-
-
-SearchCode = Literal["search_unanswered", "search_count", "search_points", "search_scores"]
 
 
 class SearchChange(NamedTuple):

@@ -7,8 +7,7 @@ from pydantic import JsonValue
 
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.database.digest_store import ChangedPart, PartKind
-from qdrant_admin.database.fingerprint import ContentChange, ContentCode
+from qdrant_admin.database.models import ChangedPart, ContentChange, ContentCode, PartKind
 
 CollectionCode = Literal[
     "unreadable_before",

@@ -8,9 +8,9 @@ import pytest
 
 from qdrant_admin.database import digest_store
 from qdrant_admin.database.canonical import hash_point
-from qdrant_admin.database.digest_store import MAX_FIELDS, ChangedPart, Ledger
+from qdrant_admin.database.digest_store import MAX_FIELDS, Ledger
 from qdrant_admin.database.fingerprint import Difference, differences
-from qdrant_admin.database.models import Point
+from qdrant_admin.database.models import ChangedPart, Point
 
 
 def point(number: int | str, **payload: object) -> Point:

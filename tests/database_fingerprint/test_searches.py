@@ -9,9 +9,9 @@ import pytest
 from pydantic import JsonValue
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.database.fingerprint import ContentChange, compare, fingerprint
+from qdrant_admin.database.fingerprint import compare, fingerprint
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.database.models import PointId
+from qdrant_admin.database.models import ContentChange, PointId
 from qdrant_admin.database.searches import NEAREST, Answer, Search, SearchChange, changed_searches
 from tests.support.real import Server
 

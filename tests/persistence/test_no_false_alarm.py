@@ -9,9 +9,9 @@ import pytest
 from pydantic import JsonValue
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.database.fingerprint import ContentChange, compare, fingerprint
+from qdrant_admin.database.fingerprint import compare, fingerprint
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.database.models import CollectionSpec, Distance, Point, Sparse, Vector, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, ContentChange, Distance, Point, Sparse, Vector, VectorSpec
 from qdrant_admin.persistence.reports import VerifyMethod
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import prove

@@ -14,7 +14,7 @@ from textual.widgets import DataTable
 from qdrant_admin.collections.reports import PointReport, ShownPoint, ShownVector
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError, NotFound
-from qdrant_admin.database.digest_store import PartKind
+from qdrant_admin.database.models import PartKind
 from qdrant_admin.persistence.baseline import against
 from qdrant_admin.persistence.differences import PartDifference
 from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, PointDifference, VerifyReport
