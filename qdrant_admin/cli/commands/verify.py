@@ -8,7 +8,7 @@ import click
 from qdrant_admin.cli.invocation import Invocation, command, given_options
 
 if TYPE_CHECKING:
-    from qdrant_admin.persistence.reports import VerifyHow
+    from qdrant_admin.persistence.reports import VerifyMethod
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 REPORT = click.option(
@@ -43,7 +43,7 @@ REPORT = click.option(
 @click.option("--finish", is_flag=True, help="Take the second look of a check that was interrupted.")
 def verify(
     invocation: Invocation,
-    how: "VerifyHow | None",
+    how: "VerifyMethod | None",
     yes: bool,
     names: tuple[str, ...],
     sample: int | None,
