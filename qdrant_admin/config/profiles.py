@@ -1,15 +1,17 @@
-"""What people do with profiles: give them values as typed text, and remove them with what is kept for them."""
+"""What people do with profiles: give them values as typed text, an API key, and remove them with what is kept."""
 
 import difflib
+import os
 from collections.abc import Iterable
 
 from pydantic import ValidationError
 
 from qdrant_admin.config.file import delete_profile, read_profiles, unknown_profile
 from qdrant_admin.config.profile import Profile
-from qdrant_admin.config.secrets import forget_key
+from qdrant_admin.config.secrets import VARIABLE, forget_key, generate_key, store_key
+from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.errors import BadInput, Refused, Unsupported
 from qdrant_admin.core.text import plain
 
 
@@ -67,3 +69,28 @@ def typed_values(assignments: Iterable[str]) -> dict[str, object]:
         key = key.replace("-", "_")
         values[key] = typed_value(key, text)
     return values
+
+
+def add_key(settings: Settings) -> Settings:
+    """Generate an API key, keep it, and return the settings with it. The server takes it at the next `up --apply`.
+
+    Raises:
+        Unsupported: the server runs somewhere else; its key is set there.
+        Refused: the environment names a key, which would win over the new one.
+        StorageUnusable: the key could be kept nowhere.
+    """
+    if settings.profile.runtime == "remote":
+        raise Unsupported(
+            f"the API key of {settings.endpoint.url} cannot be set from here",
+            why="the server runs somewhere else, and so does its configuration",
+            fix=f"export {VARIABLE}=THE_KEY_SET_THERE",
+        )
+    if os.environ.get(VARIABLE, "").strip():
+        raise Refused(
+            "no new API key was made",
+            why=f"{VARIABLE} in the environment wins over any key kept for the profile",
+            fix=f"unset {VARIABLE} && {Command('up', api_key='auto').on(settings.name)}",
+        )
+    key = generate_key()
+    where = store_key(settings.name, key)
+    return settings.model_copy(update={"api_key": key, "api_key_origin": where})

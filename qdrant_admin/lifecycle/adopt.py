@@ -1,21 +1,21 @@
-"""Take over a Qdrant that somebody else set up, because a person said so in so many words."""
+"""Take over a Qdrant that somebody else set up, on explicit request only."""
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotQdrant, ServerUnreachable, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
-from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 
 def adopt(ws: Workspace, *, cancel: CancelToken) -> Events:
-    """Put our mark on the server at this profile's address, after having looked that it is a Qdrant.
+    """Manage the server at this profile's address from now on, after having looked that it is a Qdrant.
 
     Raises:
         NotQdrant: what answers there is something else.
         ServerUnreachable: nothing answers there, so nobody can tell what it is.
-        Unsupported: the runtime has nothing that could bear a mark.
+        Unsupported: the runtime has nothing that could be marked as managed.
     """
     return recorded(ws.store, "adopt", ws.settings.name, _adopt(ws, cancel))
 
@@ -27,7 +27,7 @@ def _adopt(ws: Workspace, cancel: CancelToken) -> Events:
     if runtime.kind == "remote":
         raise Unsupported("a remote server cannot be adopted", why="; ".join(runtime.capabilities.cannot))
     if runtime.inspect().ours:
-        yield Notice(text="this server is ours already")
+        yield Notice(text="this server is managed by qdrant-admin already")
         yield Finished(report=status(ws))
         return
     yield StepStarted(step="identify", title=f"looking at who answers at {url}")
@@ -36,10 +36,11 @@ def _adopt(ws: Workspace, cancel: CancelToken) -> Events:
         raise ServerUnreachable(
             f"nothing answers at {url}",
             why="a server is adopted only after having looked that it is a Qdrant",
-            fix=command(ws.settings, "doctor"),
+            fix=Command("doctor").on(ws.settings.name),
         )
     if not found.is_qdrant:
-        raise NotQdrant(f"what answers at {url} is no Qdrant", fix=command(ws.settings, "up --port 6343"))
+        fix = Command("up", port=6343).on(ws.settings.name)
+        raise NotQdrant(f"what answers at {url} is not Qdrant", fix=fix)
     yield StepFinished(step="identify", detail=f"Qdrant {found.version}")
     yield from runtime.adopt(cancel)
     yield Finished(report=status(ws))

@@ -1,9 +1,9 @@
 """Stop the server. Its data stays where it is, whatever is asked for."""
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotOurs, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice
-from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.reports import DownReport
 from qdrant_admin.server.runtime import RuntimeState
 from qdrant_admin.state.history import recorded
@@ -14,7 +14,7 @@ def down(ws: Workspace, *, remove: bool = False, cancel: CancelToken) -> Events:
     """Stop the server; with `remove` also remove its container or process record, never its data.
 
     Raises:
-        NotOurs: it does not bear our mark.
+        NotOurs: it is not managed by qdrant-admin.
         Unsupported: the runtime cannot stop a server.
     """
     return recorded(ws.store, "down", ws.settings.name, _down(ws, remove=remove, cancel=cancel))
@@ -30,7 +30,9 @@ def _down(ws: Workspace, *, remove: bool, cancel: CancelToken) -> Events:
     if stopped:
         yield from runtime.stop(cancel)
     elif before.state == "absent":
-        yield Notice(text=f"there is no server of profile {ws.settings.name}", fix=command(ws.settings, "up"))
+        yield Notice(
+            text=f"there is no server of profile {ws.settings.name}", fix=str(Command("up").on(ws.settings.name))
+        )
     else:
         yield Notice(text=f"{before.name or 'the server'} is stopped already")
     removed = remove and before.state != "absent"
@@ -44,10 +46,10 @@ def _down(ws: Workspace, *, remove: bool, cancel: CancelToken) -> Events:
 
 
 def refuse_foreign(ws: Workspace, state: RuntimeState, what: str) -> None:
-    """Raise unless the server is ours, or there is none."""
+    """Raise unless the server is managed by qdrant-admin, or there is none."""
     if state.ours is False:
         raise NotOurs(
             f"{state.name} was not {what}",
-            why="it does not bear our mark, so somebody else made it",
-            fix=command(ws.settings, "adopt"),
+            why="it is not managed by qdrant-admin: it has no ownership label, so somebody else made it",
+            fix=Command("adopt").on(ws.settings.name),
         )

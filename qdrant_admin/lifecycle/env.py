@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 from urllib.parse import urlsplit
 
-from qdrant_admin.lifecycle.commands import command
+from qdrant_admin.core.commands import Command
 from qdrant_admin.workspace import Workspace
 
 Shell = Literal["posix", "fish", "powershell", "dotenv"]
@@ -15,7 +15,7 @@ _DOTENV_BARE = re.compile(r"[A-Za-z0-9_./:@%+,-]*\Z")
 
 
 def lines(ws: Workspace, *, shell: Shell = "posix", reveal: bool = False) -> list[str]:
-    """QDRANT_URL, _HOST, _PORT, _GRPC_PORT and _API_KEY of this profile, one assignment a line.
+    """QDRANT_URL, _HOST, _PORT, _GRPC_PORT and _API_KEY of this profile, one assignment per line.
 
     Args:
         ws: the profile.
@@ -34,7 +34,7 @@ def lines(ws: Workspace, *, shell: Shell = "posix", reveal: bool = False) -> lis
         return result
     if reveal:
         return [*result, assign("QDRANT_API_KEY", endpoint.api_key.get_secret_value())]
-    return [*result, f"# {assign('QDRANT_API_KEY', MASK)}  # {command(ws.settings, 'env --reveal')}"]
+    return [*result, f"# {assign('QDRANT_API_KEY', MASK)}  # {Command('env', reveal=True).on(ws.settings.name)}"]
 
 
 def _posix(name: str, value: str) -> str:

@@ -3,10 +3,10 @@
 import time
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import ServerNotReady
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted
-from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.load_watch import STEP, LoadWatch
 from qdrant_admin.workspace import Workspace
 
@@ -43,10 +43,10 @@ def wait_ready(ws: Workspace, *, cancel: CancelToken, timeout: float | None = No
         raise ServerNotReady(
             f"another Qdrant answers at {runtime.endpoint.url}, and not the one of profile {ws.settings.name}",
             why=f"{stranger} listens there",
-            fix=command(ws.settings, "doctor"),
+            fix=Command("doctor").on(ws.settings.name),
         )
     if probe(runtime.endpoint).recovery_mode:
-        fix = command(ws.settings, "logs --tail 200")
+        fix = str(Command("logs", tail=200).on(ws.settings.name))
         text = "the server is in recovery mode: no collection can be read"
         if watch.begun:
             yield StepFinished(step=STEP, outcome="failed", detail=text)
@@ -72,7 +72,7 @@ def _wait_readable(ws: Workspace, watch: LoadWatch, cancel: CancelToken, deadlin
             yield Progress(step=STEP, done=done, total=len(found), unit="collections", note=note)
             cancel.wait(_PAUSE)
     for one in unreadable:
-        fix = command(ws.settings, f"collections show {one.name}")
+        fix = str(Command("collections", "show", one.name).on(ws.settings.name))
         yield Notice(level="error", text=f"collection {one.name} cannot be read: {one.trouble}", fix=fix)
     done = len(found) - len(unreadable)
     detail = f"{counted(done, 'collection')} readable" + (f", {len(unreadable)} not" if unreadable else "")

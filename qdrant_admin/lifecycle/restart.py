@@ -1,11 +1,11 @@
-"""Stop and start again, in the way that was asked for, and wait until it can be worked with."""
+"""Restart by the method that was asked for, wait until it can be used, and say what else a restart interrupts."""
 
 import time
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import ConfirmationMissing, NotFound, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice
-from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.up import report_up
@@ -19,15 +19,15 @@ def restart(ws: Workspace, how: RestartMethod = "graceful", *, cancel: CancelTok
 
     Args:
         ws: the profile.
-        how: in which way.
+        how: the restart method.
         cancel: stops before the restart; after it, the waiting.
         confirmed: whether somebody said yes to interrupting what else runs on the engine, for `engine`.
 
     Raises:
         ConfirmationMissing: the engine itself would be restarted, and nobody said yes.
         NotFound: there is none.
-        NotOurs: it does not bear our mark.
-        Unsupported: this runtime cannot do it that way.
+        NotOurs: it is not managed by qdrant-admin.
+        Unsupported: this runtime does not support that restart method.
         ServerNotReady: it did not come back in time.
     """
     return recorded(ws.store, "restart", ws.settings.name, _restart(ws, how, cancel, confirmed=confirmed))
@@ -37,12 +37,14 @@ def _restart(ws: Workspace, how: RestartMethod, cancel: CancelToken, *, confirme
     begun = time.monotonic()
     runtime = ws.runtime
     if how not in runtime.capabilities.restart:
-        why = "; ".join(runtime.capabilities.cannot) or f"the {runtime.kind} runtime has no such way"
+        why = (
+            "; ".join(runtime.capabilities.cannot) or f"the {runtime.kind} runtime does not support that restart method"
+        )
         raise Unsupported(f"the server cannot be restarted by {how}", why=why)
     before = runtime.inspect()
     refuse_foreign(ws, before, "restarted")
     if before.state == "absent":
-        raise NotFound(f"there is no server of profile {ws.settings.name}", fix=command(ws.settings, "up"))
+        raise NotFound(f"there is no server of profile {ws.settings.name}", fix=Command("up").on(ws.settings.name))
     others = others_interrupted(ws, how, confirmed=confirmed, doing="restart")
     if others:
         yield Notice(level="warning", text=f"{before.engine} will be restarted{others_words(others)}")
@@ -56,7 +58,7 @@ def others_interrupted(ws: Workspace, how: RestartMethod, *, confirmed: bool, do
 
     Args:
         ws: the profile.
-        how: of the restart.
+        how: the restart method.
         confirmed: whether somebody said yes.
         doing: the command that was given: `restart`, `verify`.
 
@@ -69,8 +71,8 @@ def others_interrupted(ws: Workspace, how: RestartMethod, *, confirmed: bool, do
         also = f"that would interrupt {', '.join(others)} as well" if others else "nothing else runs on it now"
         raise ConfirmationMissing(
             f"the container engine itself would be restarted: {ws.runtime.inspect().engine}",
-            why=f"{also}; this needs a clear yes",
-            fix=command(ws.settings, f"{doing} --how engine --yes"),
+            why=f"{also}; this needs --yes",
+            fix=Command(doing, how="engine", yes=True).on(ws.settings.name),
         )
     return others
 

@@ -1,11 +1,18 @@
 """Bring the server up: as often as you like, with the same result."""
 
+import dataclasses
 import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
+from qdrant_admin.config.file import read_profiles, write_profile
+from qdrant_admin.config.profile import Profile, RestartPolicy, RuntimeChoice
+from qdrant_admin.config.profiles import add_key
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import PortTaken, Refused
+from qdrant_admin.core.commands import Command, Option
+from qdrant_admin.core.errors import Cancelled, PortTaken, Refused, ServerNotReady
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
-from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.finding_words import text
 from qdrant_admin.lifecycle.findings import WITHOUT_KEY
@@ -17,12 +24,89 @@ from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 
+@dataclass(frozen=True)
+class UpOptions:
+    """What a server is asked to be. None: as the profile has it."""
+
+    runtime: RuntimeChoice | None = None
+    port: int | None = None
+    grpc_port: int | None = None
+    image: str | None = None
+    volume: str | None = None
+    storage: Path | None = None
+    restart_policy: RestartPolicy | None = None
+    ready_timeout: float | None = None
+    """For this start alone; the others are kept in the profile."""
+    api_key: Literal["auto", "none"] | None = None
+    """`auto`: make and keep one where there is none; `none`: without one, this time."""
+    apply: bool = False
+
+    def kept(self) -> dict[str, object]:
+        """What the profile keeps of it, by the profile's keys."""
+        storage = self.storage.expanduser().absolute() if self.storage else None
+        given = {
+            "runtime": self.runtime,
+            "port": self.port,
+            "grpc_port": self.grpc_port,
+            "image": self.image,
+            "volume": self.volume,
+            "storage": storage,
+            "restart_policy": self.restart_policy,
+        }
+        return {key: value for key, value in given.items() if value is not None}
+
+    def over(self) -> dict[str, object]:
+        """What goes over the profile for this start: `load_settings(name, options.over())`."""
+        return {**self.kept(), "ready_timeout": self.ready_timeout}
+
+
+def bring_up(ws: Workspace, options: UpOptions, *, cancel: CancelToken) -> Events:
+    """Bring the server up as it was asked for, and keep that in the profile, where the next `status` looks for it.
+
+    Args:
+        ws: the profile, opened with `options.over()` over it.
+        options: what was asked for.
+        cancel: as in `up`.
+
+    Raises:
+        Whatever `up` and `add_key` raise.
+    """
+    settings = ws.settings
+    if options.api_key == "auto" and settings.api_key is None:
+        ws = dataclasses.replace(ws, settings=add_key(settings))
+        yield Notice(text=f"a new API key is kept in {ws.settings.api_key_origin}")
+    elif options.api_key == "none":
+        without = {"api_key": None, "api_key_origin": "flag --api-key"}
+        ws = dataclasses.replace(ws, settings=settings.model_copy(update=without))
+    try:
+        for event in up(ws, apply=options.apply, cancel=cancel):
+            if isinstance(event, Finished):
+                yield from _keep(settings.name, options)
+            yield event
+    except (ServerNotReady, Cancelled):  # it may run by now, and must be found again
+        yield from _keep(settings.name, options)
+        raise
+
+
+def _keep(name: str, options: UpOptions) -> Events:
+    now = read_profiles().get(name, Profile())
+    new = {key: value for key, value in options.kept().items() if getattr(now, key) != value}
+    if not new:
+        return
+    words = ", ".join(f"{key} = {value}" for key, value in new.items())
+    for key, other in (("volume", "storage"), ("storage", "volume")):
+        if key in new:
+            new.setdefault(other, None)
+    write_profile(name, new)
+    yield Notice(text=f"kept in profile {name}: {words}")
+
+
 def up(ws: Workspace, *, apply: bool = False, cancel: CancelToken) -> Events:
     """Choose a runtime, start the server if it is down, wait until it is ready. Ends with an `UpReport`.
 
     Args:
         ws: the profile.
-        apply: make a running server as the profile asks, by making it anew on the same data. Without it, differences
+        apply: make a running server as the profile asks, by recreating it on the same data. Without it, differences
             are only shown.
         cancel: stops between two steps; what was started stays.
 
@@ -65,7 +149,7 @@ def _make_it_run(ws: Workspace, before: RuntimeState, apply: bool, cancel: Cance
         return
     for change in changes:
         text = f"{change.setting} is {change.current}, and the profile asks for {change.wanted}"
-        yield Notice(level="warning", text=text, fix=command(ws.settings, "up --apply"))
+        yield Notice(level="warning", text=text, fix=_command(ws, apply=True))
     if any(change.moves for change in changes):
         _refuse_elsewhere(ws, changes)
     if before.state != "running":
@@ -79,8 +163,8 @@ def _refuse_elsewhere(ws: Workspace, changes: list[Change]) -> None:
     raise Refused(
         "the server answers at another address than the one asked for",
         why=", ".join(f"{change.setting} is {change.current}, not {change.wanted}" for change in moved)
-        + "; moving it means making it anew on the same data, which interrupts it",
-        fix=command(ws.settings, f"up --port {profile.port} --grpc-port {profile.grpc_port} --apply"),
+        + "; moving it means recreating it on the same data, which interrupts it",
+        fix=_command(ws, port=profile.port, grpc_port=profile.grpc_port, apply=True),
     )
 
 
@@ -94,12 +178,17 @@ def _refuse_taken_ports(ws: Workspace) -> None:
         if is_free(profile.host, port):
             continue
         free = next_free(profile.host, max(profile.port, profile.grpc_port) + 1)
-        elsewhere = command(ws.settings, f"up --port {free} --grpc-port {next_free(profile.host, free + 1)}")
+        elsewhere = _command(ws, port=free, grpc_port=next_free(profile.host, free + 1))
         who = listener(profile.host, port) or "a program that this account may not see"
         if port == profile.port and probe(ws.runtime.endpoint).is_qdrant:
-            why = f"a Qdrant that was not set up by us answers there ({who}); to take it over: "
-            raise PortTaken(f"port {port} is taken", why=why + command(ws.settings, "adopt"), fix=elsewhere)
+            adopt = Command("adopt").on(ws.settings.name)
+            why = f"a Qdrant that qdrant-admin does not manage answers there ({who}); to take it over: {adopt}"
+            raise PortTaken(f"port {port} is taken", why=why, fix=elsewhere)
         raise PortTaken(f"port {port} is taken", why=f"{who} listens there", fix=elsewhere)
+
+
+def _command(ws: Workspace, **options: Option) -> str:
+    return str(Command("up", **options).on(ws.settings.name))
 
 
 def report_up(ws: Workspace, *, started: bool, begun: float) -> UpReport:

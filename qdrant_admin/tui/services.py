@@ -209,9 +209,9 @@ class Services:
 
     def add_key(self) -> str:
         """Generate and store an API key for the profile; returns where it lies, in words."""
-        from qdrant_admin.lifecycle.keys import add_key
+        from qdrant_admin.config.profiles import add_key
 
-        self._workspace = add_key(self.workspace)
+        self._workspace = Workspace(add_key(self.settings()), self.workspace.store)
         return self._workspace.settings.api_key_origin
 
     def environment(self) -> list[str]:

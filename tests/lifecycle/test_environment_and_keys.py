@@ -6,10 +6,10 @@ import subprocess
 import pytest
 from pydantic import SecretStr
 
+from qdrant_admin.config.profiles import add_key
 from qdrant_admin.config.secrets import read_key
 from qdrant_admin.core.errors import Refused, Unsupported
 from qdrant_admin.lifecycle.env import Shell, lines
-from qdrant_admin.lifecycle.keys import add_key, ensure
 from qdrant_admin.workspace import Workspace
 from tests.lifecycle.conftest import Opens
 
@@ -46,21 +46,21 @@ def test_powershell_doubles_and_fish_escapes_a_quote(opens: Opens) -> None:
     assert pasted(ws, "fish")[-1] == r"set -gx QDRANT_API_KEY 'a\'b\\c'"
 
 
-def test_a_new_key_is_kept_and_never_made_twice_by_ensure(opens: Opens) -> None:
-    ws = ensure(opens())
+def test_a_new_key_is_kept(opens: Opens) -> None:
+    settings = add_key(opens().settings)
     kept = read_key("local")
     assert kept is not None
-    assert ws.settings.api_key == kept.value
+    assert settings.api_key == kept.value
+    assert settings.api_key_origin.startswith(kept.where)
     assert len(kept.value.get_secret_value()) >= 32
-    assert ensure(ws).settings.api_key == kept.value
 
 
 def test_a_key_that_the_environment_would_shadow_is_refused(opens: Opens, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QDRANT_API_KEY", "from-outside")
     with pytest.raises(Refused):
-        add_key(opens())
+        add_key(opens().settings)
 
 
 def test_a_remote_servers_key_cannot_be_set_from_here(opens: Opens) -> None:
     with pytest.raises(Unsupported):
-        add_key(opens(runtime="remote", url="http://127.0.0.1:9"))
+        add_key(opens(runtime="remote", url="http://127.0.0.1:9").settings)

@@ -1,25 +1,31 @@
 """Up, restart and down over a real server process, with a thin runtime of the tests' own around it."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import httpx
 import pytest
 
+from qdrant_admin.config.file import read_profiles
+from qdrant_admin.config.profile import Profile
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import NotOurs, PortTaken, Refused
+from qdrant_admin.core.errors import NotOurs, PortTaken, Refused, ServerNotReady
 from qdrant_admin.core.events import Events, Finished, Notice
 from qdrant_admin.core.reports import Report
 from qdrant_admin.lifecycle.doctor import doctor
 from qdrant_admin.lifecycle.down import down
 from qdrant_admin.lifecycle.reports import DoctorReport, DownReport, UpReport
 from qdrant_admin.lifecycle.restart import restart
-from qdrant_admin.lifecycle.up import up
-from qdrant_admin.server.runtime import Capabilities, Change, RestartMethod, RuntimeState, Stats
+from qdrant_admin.lifecycle.up import UpOptions, bring_up, up
+from qdrant_admin.server import runtime_choice
+from qdrant_admin.server.runtime import Capabilities, Change, RestartMethod, RuntimeState, ServerRuntime, Stats
+from qdrant_admin.server.runtime_choice import Choice
 from qdrant_admin.workspace import Workspace
 from tests.lifecycle.conftest import Opens
-from tests.support.real import Server
+from tests.support.real import Server, free_port
 
 pytestmark = pytest.mark.server
 
@@ -82,6 +88,14 @@ def process(tmp_path: Path) -> Iterator[Process]:
 
 
 @pytest.fixture
+def chosen(process: Process, monkeypatch: pytest.MonkeyPatch) -> Process:
+    """The runtime of whatever workspace is opened."""
+    choice = Choice(cast("ServerRuntime", process), "the test says so")
+    monkeypatch.setattr(runtime_choice, "choose_runtime", lambda _: choice)
+    return process
+
+
+@pytest.fixture
 def ws(opens: Opens, process: Process) -> Workspace:
     workspace = opens(runtime="native", port=process.server.port, grpc_port=process.server.grpc_port)
     workspace.__dict__["choice"] = SimpleNamespace(runtime=process, why="the test says so", notes=())
@@ -123,7 +137,7 @@ def test_differences_are_shown_and_applied_only_on_request(ws: Workspace, proces
     process.server.start()
     process.changes = [Change(setting="image", current="a", wanted="b")]
     _, notices = ended(up(ws, cancel=CancelToken()))
-    assert "qdrant-admin up --apply" in {notice.fix for notice in notices}
+    assert "qdrant-admin up --apply --profile local" in {notice.fix for notice in notices}
     assert process.changes
     ended(up(ws, apply=True, cancel=CancelToken()))
     assert not process.changes
@@ -135,7 +149,10 @@ def test_a_server_at_another_address_is_not_waited_for(ws: Workspace, process: P
     with pytest.raises(Refused) as refused:
         ended(up(ws, cancel=CancelToken()))
     assert "port is 6333, not 6343" in refused.value.why
-    assert refused.value.fix.endswith("--apply")
+    ports = ws.settings.profile
+    assert refused.value.fix_on("local") == (
+        f"qdrant-admin up --port {ports.port} --grpc-port {ports.grpc_port} --apply --profile local"
+    )
 
 
 def test_down_stops_it_and_says_so(ws: Workspace, process: Process) -> None:
@@ -173,3 +190,54 @@ def test_the_doctor_finds_nothing_wrong_with_a_good_server(ws: Workspace, proces
     assert isinstance(report, DoctorReport)
     assert [check for check in report.checks if check.status == "fail"] == []
     assert not [check for check in report.checks if "could not be looked at" in check.detail]
+
+
+def test_what_up_was_given_is_kept_in_the_profile_and_a_key_is_made_once(opens: Opens, chosen: Process) -> None:
+    server = chosen.server
+    options = UpOptions(
+        runtime="native", port=server.port, grpc_port=server.grpc_port, api_key="auto", ready_timeout=90
+    )
+    first = brought_up(opens(**options.over()), options)
+    assert first[0].startswith(f"a new API key is kept in {opens().settings.api_key_origin}")
+    assert first[-1] == f"kept in profile local: runtime = native, port = {server.port}, grpc_port = {server.grpc_port}"
+    profile = read_profiles()["local"]
+    assert (profile.runtime, profile.port, profile.ready_timeout) == ("native", server.port, Profile().ready_timeout)
+    key = opens().settings.api_key
+    again = brought_up(opens(**options.over()), options)
+    assert not [text for text in again if text.startswith(("a new API key", "kept in profile"))]
+    assert opens().settings.api_key == key
+
+
+def brought_up(ws: Workspace, options: UpOptions) -> list[str]:
+    report, notices = ended(bring_up(ws, options, cancel=CancelToken()))
+    assert isinstance(report, UpReport)
+    return [notice.text for notice in notices]
+
+
+def test_a_folder_takes_the_place_of_a_volume_and_the_other_way_round(opens: Opens, chosen: Process) -> None:
+    for given, volume, storage in (
+        (UpOptions(volume="data"), "data", None),
+        (UpOptions(storage=Path("there")), None, Path("there").absolute()),
+        (UpOptions(volume="other"), "other", None),
+    ):
+        options = dataclasses.replace(given, port=chosen.server.port, grpc_port=chosen.server.grpc_port)
+        brought_up(opens(**options.over()), options)
+        assert (read_profiles()["local"].volume, read_profiles()["local"].storage) == (volume, storage)
+
+
+def test_a_server_that_did_not_get_ready_is_found_again(opens: Opens, chosen: Process) -> None:
+    options = UpOptions(port=chosen.server.port, grpc_port=free_port(), ready_timeout=0.01)
+    ws = opens(**options.over())
+    chosen.endpoint = ws.settings.endpoint
+    with pytest.raises(ServerNotReady):
+        list(bring_up(ws, options, cancel=CancelToken()))
+    assert read_profiles()["local"].grpc_port == options.grpc_port
+
+
+def test_what_was_refused_is_not_kept(opens: Opens, chosen: Process) -> None:
+    chosen.server.start()
+    chosen.ours = False
+    options = UpOptions(port=chosen.server.port, grpc_port=chosen.server.grpc_port)
+    with pytest.raises(NotOurs):
+        brought_up(opens(**options.over()), options)
+    assert read_profiles() == {}

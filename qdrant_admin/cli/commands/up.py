@@ -1,12 +1,14 @@
 """`qdrant-admin up`."""
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from qdrant_admin.cli.invocation import Invocation, command
+
+if TYPE_CHECKING:
+    from qdrant_admin.config.profile import RestartPolicy, RuntimeChoice
 
 
 @command()
@@ -36,14 +38,14 @@ from qdrant_admin.cli.invocation import Invocation, command
 )
 def up(
     invocation: Invocation,
-    runtime: str | None,
+    runtime: "RuntimeChoice | None",
     port: int | None,
     grpc_port: int | None,
     image: str | None,
     volume: str | None,
     storage: Path | None,
-    restart_policy: str | None,
-    api_key: str | None,
+    restart_policy: "RestartPolicy | None",
+    api_key: Literal["auto", "none"] | None,
     apply: bool,
     ready_timeout: float | None,
 ) -> None:
@@ -54,46 +56,19 @@ def up(
       qdrant-admin up --runtime native --port 7333 --grpc-port 7334
       qdrant-admin up --api-key auto --apply
     """
-    from qdrant_admin.core.errors import Cancelled, ServerNotReady
-    from qdrant_admin.lifecycle.keys import ensure
-    from qdrant_admin.lifecycle.up import up as operation
+    from qdrant_admin.lifecycle.up import UpOptions, bring_up
 
-    kept: dict[str, object] = {
-        "runtime": runtime,
-        "port": port,
-        "grpc_port": grpc_port,
-        "image": image,
-        "volume": volume,
-        "storage": storage.expanduser().absolute() if storage else None,
-        "restart_policy": restart_policy,
-    }
-    ws = invocation.workspace({**kept, "ready_timeout": ready_timeout}, silent=True)
-    if api_key == "auto":
-        ws = ensure(ws)
-    elif api_key == "none":
-        without = {"api_key": None, "api_key_origin": "flag --api-key"}
-        ws = dataclasses.replace(ws, settings=ws.settings.model_copy(update=without))
-    try:
-        report = invocation.run(lambda cancel: operation(ws, apply=apply, cancel=cancel))
-    except (ServerNotReady, Cancelled):
-        _keep(invocation, ws.settings.name, kept)  # it may run by now, and must be found again
-        raise
-    _keep(invocation, ws.settings.name, kept)
-    invocation.conclude(report)
-
-
-def _keep(invocation: Invocation, name: str, kept: Mapping[str, object]) -> None:
-    """Write what was given to `up` into the profile: the next `status` must look for this server, not for another."""
-    from qdrant_admin.config.file import read_profiles, write_profile
-    from qdrant_admin.config.profile import Profile
-
-    now = read_profiles().get(name, Profile())
-    new = {key: value for key, value in kept.items() if value is not None and getattr(now, key) != value}
-    if not new:
-        return
-    for key, other in (("volume", "storage"), ("storage", "volume")):
-        if key in new:
-            new.setdefault(other, None)
-    write_profile(name, new)
-    words = ", ".join(f"{key} = {value}" for key, value in new.items() if value is not None)
-    invocation.say(f"kept in profile {name}: {words}")
+    options = UpOptions(
+        runtime=runtime,
+        port=port,
+        grpc_port=grpc_port,
+        image=image,
+        volume=volume,
+        storage=storage,
+        restart_policy=restart_policy,
+        ready_timeout=ready_timeout,
+        api_key=api_key,
+        apply=apply,
+    )
+    ws = invocation.workspace(options.over(), silent=True)
+    invocation.conclude(invocation.run(lambda cancel: bring_up(ws, options, cancel=cancel)))
