@@ -5,7 +5,6 @@ import pytest
 from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.fingerprint import Sample
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.persistence import words
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill, point, prove
@@ -30,7 +29,7 @@ def test_the_verdict_says_that_it_rests_on_a_sample(ws: Workspace) -> None:
     assert check.before is not None
     assert check.before.points == POINTS
     assert 0 < (check.before.sampled or 0) < POINTS
-    for told in (report.summary(), words.sentence(report), report.checks):
+    for told in (report.summary(), report.sentence(), report.checks):
         assert "sample" in told
     assert VerifyReport.model_validate_json(to_json(report)) == report
 
