@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files import columns
 from qdrant_admin.sources.files.arrow import columns_of, part_of, values_of
@@ -24,6 +24,7 @@ from qdrant_admin.sources.files.values import Unfit, identity
 from qdrant_admin.sources.ids import Numbers, is_among, superseded
 from qdrant_admin.sources.layouts import ColumnLayout
 from qdrant_admin.sources.read_only import changed, signature
+from qdrant_admin.sources.reader import Reader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -173,41 +174,36 @@ class _Opened:
     sample: list[Row]
 
 
-class LanceFolder:
+class LanceFolder(Reader):
     """A `Source` over the tables of a folder that have vectors."""
 
     kind = "LanceDB folder"
-    vectorless = False
-    folds_uuids = False
+    uri: FolderUri
 
-    def __init__(self, uri: FolderUri) -> None:
-        self.path: Path = uri.path
-        self._uri = uri
-        self._layout_asked = layouts.layout_option(uri.options)
-        self._asked = layouts.distance_option(uri.options)
-        # lancedb makes a folder that is not there, so nothing of it is called before this.
-        folders = [self.path] if self.path.suffix == SUFFIX else sorted(self.path.glob(f"*{SUFFIX}"))
-        tables = {path.name.removesuffix(SUFFIX): path for path in folders if (path / "_versions").is_dir()}
-        if not tables:
-            raise wrong_kind(self.path, "a LanceDB folder")
-        if uri.collection is not None and uri.collection not in tables:
-            raise no_such_collection(uri.collection, sorted(tables))
-        self._folders = {name: path for name, path in tables.items() if uri.collection in (None, name)}
+    def open(self) -> Iterable[str]:
+        """Find the tables. lancedb makes a folder that is not there, so nothing of it is called before this."""
+        path = self.uri.path
+        folders = [path] if path.suffix == SUFFIX else sorted(path.glob(f"*{SUFFIX}"))
+        self._folders = {one.name.removesuffix(SUFFIX): one for one in folders if (one / "_versions").is_dir()}
+        if not self._folders:
+            raise wrong_kind(path, "a LanceDB folder")
         self._versions: dict[str, str] = {}
         """Table to the version that is read: that of the cursors, once there are any."""
         self._opened: dict[tuple[str, str], _Opened] = {}
+        self.resources.callback(self._opened.clear)
+        return self._folders
 
     def collections(self) -> list[SourceCollection]:
         """Every table with vectors; all ids are looked at."""
         found, without = [], []
-        for name in self._folders:
+        for name in self.names:
             if self._layout(LanceTable(self._folders[name])) is None:
                 without.append(name)
             else:
-                found.append(self._describe(name))
+                found.append(self.describe(name))
         if not found:
             raise SourceUnreadable(
-                f"{plain(self.path)} holds no vectors",
+                f"{plain(self.uri.path)} holds no vectors",
                 why=f"its tables are {', '.join(map(plain, without[:10]))}",
                 fix="add ?collection=TABLE&vector=COLUMN to the source, if a column of lists is meant",
             )
@@ -241,10 +237,6 @@ class LanceFolder:
             start += batch.num_rows
             yield Batch(records, f"{opened.table.version}/{start}")
 
-    def close(self) -> None:
-        """Let go of the tables."""
-        self._opened.clear()
-
     def _open(self, name: str) -> _Opened:
         version = self._versions.get(name, "")
         if (name, version) not in self._opened:
@@ -255,7 +247,7 @@ class LanceFolder:
             repeated = table.repeated(layout.id) if layout.id else np.empty(0, dtype=np.int64)
             head = next(table.batches(layouts.SAMPLE, 0, min(layouts.SAMPLE, table.rows)), None)
             sample = rows_of(part_of(head.drop_columns([ROW]), layout, 0)) if head is not None else []
-            payload = layouts.column_layout([row.payload for row in sample], self._layout_asked)
+            payload = layouts.column_layout([row.payload for row in sample], self.layout_asked)
             opened = _Opened(table, layout, payload, repeated, sample)
             self._versions[name] = str(table.version)
             self._opened[name, version] = self._opened[name, str(table.version)] = opened
@@ -263,11 +255,12 @@ class LanceFolder:
 
     def _layout(self, table: LanceTable) -> Layout | None:
         """What is id and what is a vector; None when nothing is."""
-        asked = self._uri.options.get("vector", "").split(",")
+        asked = self.uri.options.get("vector", "").split(",")
         found = columns_of(table.schema, None, asked)
-        return columns.choose([one for one in found if _is_vector(one, asked)], table.schema.names, self._uri.options)
+        return columns.choose([one for one in found if _is_vector(one, asked)], table.schema.names, self.uri.options)
 
-    def _describe(self, name: str) -> SourceCollection:
+    def describe(self, name: str) -> SourceCollection:
+        """All ids are looked at."""
         opened = self._open(name)
         layout = opened.payload.layout
         spec, warnings = self._spec(name, opened)
@@ -282,7 +275,7 @@ class LanceFolder:
         return SourceCollection(
             name=name,
             count=opened.table.rows - len(opened.repeated),
-            spec=layouts.fitted(spec, layout, self._asked),
+            spec=layouts.fitted(spec, layout, self.distance_asked),
             payload="; ".join(words),
             warnings=tuple(warnings),
         )
@@ -294,21 +287,21 @@ class LanceFolder:
             seen = [np.asarray(row.vectors[slot.name]) for row in opened.sample if slot.name in row.vectors]
             metric = metrics.get(column.name)
             own = _DISTANCES.get(metric or _DEFAULT)
-            if own is None and self._asked is None:
+            if own is None and self.distance_asked is None:
                 raise SourceUnreadable(
                     f"table {plain(name)} compares {plain(column.name)} by {plain(metric)}",
                     why="Qdrant has Cosine, Dot, Euclid and Manhattan",
                     fix="add ?distance=Euclid, or another of these, to the source",
                 )
-            if metric is None and self._asked is None:
+            if metric is None and self.distance_asked is None:
                 warnings.append(
                     f"no index says how {plain(column.name)} is compared: by Euclid, as LanceDB itself would"
                 )
             if own is not None:
                 unit = column.kind == "dense" and layouts.unit_length(seen)
-                warnings += layouts.distance_notes(own, self._asked, unit=unit, layout=opened.payload.layout)
+                warnings += layouts.distance_notes(own, self.distance_asked, unit=unit, layout=opened.payload.layout)
             size = column.size or next((vector.shape[-1] for vector in seen), None)
-            distance = self._asked or own
+            distance = self.distance_asked or own
             slots.append(VectorSpec(name=slot.name, kind=column.kind or "dense", size=size, distance=distance))
         return CollectionSpec(vectors=tuple(slots)), warnings
 

@@ -4,18 +4,19 @@ Ids are listed first and fetched by a hundred. Listing is a feature of serverles
 """
 
 import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput
+from qdrant_admin.core.errors import AccessDenied, BadInput
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, Record, ServerUri, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.cloud import fault, gone
 from qdrant_admin.sources.layouts import Layout
+from qdrant_admin.sources.reader import ServerReader, once
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 _T = TypeVar("_T")
@@ -31,41 +32,30 @@ _LANGCHAIN_TEXT = "text"
 """Where LangChain keeps the text among the metadata."""
 
 
-class PineconeIndex:
+class PineconeIndex(ServerReader):
     """A `Source` over one index."""
 
     kind = _TITLE
-    vectorless = False
-    folds_uuids = False
 
-    def __init__(self, uri: ServerUri) -> None:
+    def open(self) -> Iterable[str]:
+        """Connect, and list the namespaces."""
         from pinecone import Pinecone
 
         key = source_key()
         if key is None:
-            raise AccessDenied(f"the {_TITLE} at {uri.url} wants a key", fix=f"export {KEY_VARIABLE}=...")
-        self._uri = uri
-        self._layout, self._distance = layouts.layout_option(uri.options), layouts.distance_option(uri.options)
-        self._client = Pinecone(api_key=key)
-        self._index: Any = self._client.Index(host=uri.url)
-        try:
-            self._stats = self._ask(self._index.describe_index_stats)
-            index = (urlsplit(uri.url).hostname or "pinecone").partition(".")[0]
-            self._namespaces = {
-                index if namespace in _DEFAULT else f"{index}.{namespace}": namespace
-                for namespace in self._stats.namespaces
-            }
-            if uri.collection is not None and uri.collection not in self._namespaces:
-                raise no_such_collection(uri.collection, sorted(self._namespaces))
-        except AdminError:
-            self.close()
-            raise
-        self._ids: dict[str, list[str]] = {}
-        self._layouts: dict[str, Layout] = {}
-
-    def collections(self) -> list[SourceCollection]:
-        """Every namespace; its ids are listed, so the count is that of what will be read."""
-        return [self._describe(name) for name in sorted(self._namespaces) if self._uri.collection in (None, name)]
+            raise AccessDenied(f"the {_TITLE} at {self.url} wants a key", fix=f"export {KEY_VARIABLE}=...")
+        client = Pinecone(api_key=key)
+        self._index: Any = client.Index(host=self.url)
+        for opened in (client, self._index):
+            if hasattr(opened, "close"):
+                self.resources.callback(opened.close)
+        self._stats = self._ask(self._index.describe_index_stats)
+        index = (urlsplit(self.url).hostname or "pinecone").partition(".")[0]
+        self._namespaces = {
+            index if namespace in _DEFAULT else f"{index}.{namespace}": namespace
+            for namespace in self._stats.namespaces
+        }
+        return sorted(self._namespaces)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Cut at ids."""
@@ -85,15 +75,10 @@ class PineconeIndex:
                 raise gone(name, missing)
             yield Batch([_record(record, found[record], layout) for record in wanted], wanted[-1])
 
-    def close(self) -> None:
-        """Close the connections."""
-        for opened in (self._index, self._client):
-            if hasattr(opened, "close"):
-                opened.close()
-
-    def _describe(self, name: str) -> SourceCollection:
+    def describe(self, name: str) -> SourceCollection:
+        """Its ids are listed, so the count is that of what will be read."""
         ids, first = self._listed(name), self._first(name)
-        layout, by = self._layout_of(name), "" if self._layout else "what its records hold"
+        layout, by = self._layout_of(name), "" if self.layout_asked else "what its records hold"
         return SourceCollection(
             name=name,
             count=len(ids),
@@ -106,40 +91,36 @@ class PineconeIndex:
         kind = getattr(self._stats, "vector_type", None) or "dense"
         if kind == "dense":
             metric = getattr(self._stats, "metric", None)
-            distance = self._distance or _DISTANCES.get(str(metric))
+            distance = self.distance_asked or _DISTANCES.get(str(metric))
             if distance is None:
                 raise BadInput(
                     f"the {_TITLE} does not say which distance it compares by",
                     why="Pinecone's console does, as the metric of the index",
-                    fix=f"qdrant-admin migrate '{self._uri}?distance=Cosine'",
+                    fix=f"qdrant-admin migrate '{self.uri}?distance=Cosine'",
                 )
             slots.append(VectorSpec(size=self._stats.dimension, distance=distance))
         if kind == "sparse" or any(vector.sparse_values is not None for vector in first):
             slots.append(VectorSpec(name=_SPARSE, kind="sparse"))
         return CollectionSpec(vectors=tuple(slots))
 
+    @once
     def _layout_of(self, name: str) -> Layout:
-        if name not in self._layouts:
-            found = layouts.recognised([vector.metadata or {} for vector in self._first(name)])
-            self._layouts[name] = self._layout or found
-        return self._layouts[name]
+        return self.layout_asked or layouts.recognised([vector.metadata or {} for vector in self._first(name)])
 
     def _first(self, name: str) -> list[Any]:
         return list(self._fetched(name, self._listed(name)[: layouts.SAMPLE]).values())
 
+    @once
     def _listed(self, name: str) -> list[str]:
-        if name not in self._ids:
-            ids: list[str] = []
-            token = None
-            while True:
-                more: dict[str, Any] = {"pagination_token": token} if token else {}
-                page = self._ask(self._index.list_paginated, namespace=self._namespaces[name], **more)
-                ids += [str(item.id) for item in page.vectors]
-                token = page.pagination.next if page.pagination else None
-                if not token:
-                    break
-            self._ids[name] = sorted(set(ids))
-        return self._ids[name]
+        ids: set[str] = set()
+        token = None
+        while True:
+            more: dict[str, str] = {"pagination_token": token} if token else {}
+            page = self._ask(self._index.list_paginated, namespace=self._namespaces[name], **more)
+            ids.update(str(item.id) for item in page.vectors)
+            token = page.pagination.next if page.pagination else None
+            if not token:
+                return sorted(ids)
 
     def _fetched(self, name: str, ids: list[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -155,7 +136,7 @@ class PineconeIndex:
             status = getattr(error, "status_code", None) or getattr(error, "status", None)
             headers = getattr(error, "headers", None) or {}
             code = status if isinstance(status, int) else None
-            raise fault(self._uri, _TITLE, error, status=code, wait=headers.get("Retry-After")) from error
+            raise fault(self.uri, _TITLE, error, status=code, wait=headers.get("Retry-After")) from error
 
 
 def _record(record: str, found: Any, layout: Layout) -> Record:

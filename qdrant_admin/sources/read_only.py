@@ -101,6 +101,11 @@ def signature(paths: list[Path]) -> tuple[tuple[int, int] | None, ...]:
     return tuple(result)
 
 
+def with_journals(database: Path) -> list[Path]:
+    """A SQLite file and what may lie beside it."""
+    return [database.with_name(database.name + suffix) for suffix in ("", "-wal", "-journal")]
+
+
 def changed(path: Path) -> SourceUnreadable:
     """The error for a source that somebody writes to while we read."""
     return SourceUnreadable(

@@ -32,12 +32,13 @@ class Reader(ABC):
     `resources` is closed with the reader, also when opening it fails.
     """
 
+    uri: SourceUri
     kind: str
     vectorless = False
     folds_uuids = False
 
     def __init__(self, uri: SourceUri) -> None:
-        self.uri: SourceUri = uri
+        self.uri = uri
         self.resources = contextlib.ExitStack()
         self.layout_asked = layouts.layout_option(uri.options)
         self.distance_asked = layouts.distance_option(uri.options)
@@ -51,7 +52,7 @@ class Reader(ABC):
 
     @abstractmethod
     def open(self) -> Iterable[str]:
-        """Open the store and name its collections."""
+        """Open the store and name its collections, in the order in which they are shown."""
 
     @abstractmethod
     def describe(self, name: str) -> SourceCollection:
@@ -79,16 +80,18 @@ class Reader(ABC):
         Raises:
             NotFound: it names one that is not there.
         """
-        names = sorted(known)
+        names = list(known)
         if self.uri.collection is None:
             return names
         if self.uri.collection not in names:
-            raise no_such_collection(self.uri.collection, names)
+            raise no_such_collection(self.uri.collection, sorted(names))
         return [self.uri.collection]
 
 
 class FileReader(Reader):
     """A reader of files. They must not change while they are read: `watch` names them, `check_unchanged` looks."""
+
+    uri: FolderUri
 
     def __init__(self, uri: FolderUri) -> None:
         self.path: Path = uri.path
@@ -111,6 +114,8 @@ class FileReader(Reader):
 
 class ServerReader(Reader):
     """A reader of a server."""
+
+    uri: ServerUri
 
     def __init__(self, uri: ServerUri) -> None:
         self.url = uri.url

@@ -2,29 +2,26 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Vector, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import (
-    WHOLE,
     Batch,
     Cursor,
     Record,
-    ServerUri,
     SourceCollection,
-    Span,
-    no_such_collection,
 )
 from qdrant_admin.sources.cloud import fault
 from qdrant_admin.sources.layouts import Layout
+from qdrant_admin.sources.reader import ServerReader, once
 from qdrant_admin.sources.uri import source_key
 
 TENANT = "tenant"
@@ -150,35 +147,19 @@ class _Class:
     """The empty one where it has none."""
 
 
-class WeaviateServer:
+class WeaviateServer(ServerReader):
     """A `Source` over one server."""
 
     vectorless = True
-    folds_uuids = False
 
-    def __init__(self, uri: ServerUri) -> None:
-        self._uri = uri
-        self._asked, self._distance = layouts.layout_option(uri.options), layouts.distance_option(uri.options)
-        self._shapes: dict[str, Shape] = {}
+    def open(self) -> Iterable[str]:
+        """Connect, and read the schema."""
         self._client = self._connected()
-        try:
-            self.kind = f"{_TITLE} {plain(self._ask(self._client.get_meta)['version'])}"
-            schema = self._ask(self._client.collections.list_all, simple=False)
-            self._classes = {str(name): config for name, config in schema.items()}
-            if uri.collection is not None and uri.collection not in self._classes:
-                raise no_such_collection(uri.collection, sorted(self._classes))
-        except AdminError:
-            self._client.close()
-            raise
-        self._looked: dict[str, _Class] = {}
-
-    def collections(self) -> list[SourceCollection]:
-        """Every class with its exact count, over all of its tenants."""
-        return [self._describe(name) for name in sorted(self._classes) if self._uri.collection in (None, name)]
-
-    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
-        """One: the whole."""
-        return WHOLE
+        self.resources.callback(self._client.close)
+        self.kind = f"{_TITLE} {plain(self._ask(self._client.get_meta)['version'])}"
+        schema = self._ask(self._client.collections.list_all, simple=False)
+        self._classes = {str(name): config for name, config in schema.items()}
+        return sorted(self._classes)
 
     def batches(
         self,
@@ -198,18 +179,14 @@ class WeaviateServer:
                 records = [shape.record(found, tenant) for found in objects]
                 yield Batch(records, f"{tenant}{_SEPARATOR}{objects[-1].uuid}")
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
     def _connected(self) -> Any:
         import weaviate
         from weaviate.classes.init import Auth
 
-        parts, key = urlsplit(self._uri.url), source_key()
+        parts, key = urlsplit(self.url), source_key()
         host, secure = parts.hostname or "", parts.scheme == "https"
         cloud = host.endswith(_CLOUD)
-        given = self._uri.options.get("grpc_port", "443" if cloud else str(_GRPC_PORT))
+        given = self.uri.options.get("grpc_port", "443" if cloud else str(_GRPC_PORT))
         if not given.isdecimal():
             raise BadInput(f"grpc_port={plain(given)} is no port", fix="qdrant-admin migrate --help")
         return self._ask(
@@ -217,25 +194,21 @@ class WeaviateServer:
             http_host=host,
             http_port=parts.port or (443 if secure else 8080),
             http_secure=secure,
-            grpc_host=self._uri.options.get("grpc_host", f"grpc-{host}" if cloud else host),
+            grpc_host=self.uri.options.get("grpc_host", f"grpc-{host}" if cloud else host),
             grpc_port=int(given),
             grpc_secure=secure,
             auth_credentials=Auth.api_key(key) if key else None,
             skip_init_checks=True,  # else it also asks the internet for newer versions of itself
         )
 
+    @once
     def _known(self, name: str) -> _Class:
-        if name not in self._looked:
-            config = self._classes[name]
-            tenants: tuple[str, ...] = ("",)
-            if config.multi_tenancy_config.enabled:
-                tenants = self._tenants(name)
-            self._looked[name] = _Class(config, tenants)
-        return self._looked[name]
+        config = self._classes[name]
+        return _Class(config, self._tenants(name) if config.multi_tenancy_config.enabled else ("",))
 
     def _tenants(self, name: str) -> tuple[str, ...]:
         found = self._ask(self._client.collections.get(name).tenants.get)
-        wanted = self._uri.options.get("tenant")
+        wanted = self.uri.options.get("tenant")
         if wanted is not None and wanted not in found:
             raise BadInput(f"{plain(name)} has no tenant {plain(wanted)}", fix="qdrant-admin migrate --help")
         named = sorted(tenant for tenant in found if wanted in (None, tenant))
@@ -244,11 +217,12 @@ class WeaviateServer:
             raise SourceUnreadable(
                 f"not every tenant of {plain(name)} can be read",
                 why=f"{len(asleep)} of {len(named)} are not active, {plain(asleep[0])} among them",
-                fix=f"activate them, or: qdrant-admin migrate '{self._uri}?tenant=NAME'",
+                fix=f"activate them, or: qdrant-admin migrate '{self.uri}?tenant=NAME'",
             )
         return tuple(named)
 
-    def _describe(self, name: str) -> SourceCollection:
+    def describe(self, name: str) -> SourceCollection:
+        """Counted exactly, over all of its tenants."""
         known, shape = self._known(name), self._shape(name)
         unread = [one for one in known.config.properties if one.data_type.value in _UNREAD]
         notes = [f"property {plain(one.name)} is {_UNREAD[one.data_type.value]}: left out" for one in unread]
@@ -256,7 +230,7 @@ class WeaviateServer:
         notes += shape.notes
         spec = None
         if shape.slots:
-            spec = layouts.fitted(CollectionSpec(vectors=shape.slots), shape.layout, self._distance)
+            spec = layouts.fitted(CollectionSpec(vectors=shape.slots), shape.layout, self.distance_asked)
             if shape.tenants:
                 indexes = {**spec.payload_indexes, TENANT: {"type": "keyword", "is_tenant": True}}
                 spec = spec.model_copy(update={"payload_indexes": indexes})
@@ -264,24 +238,22 @@ class WeaviateServer:
             name=name,
             count=sum(self._count(name, tenant) for tenant in known.tenants),
             spec=spec,
-            payload=shape.words(asked=self._asked is not None),
+            payload=shape.words(asked=self.layout_asked is not None),
             warnings=tuple(notes),
         )
 
+    @once
     def _shape(self, name: str) -> Shape:
-        """What it becomes, looked at once: the plan, the copy and the verification have to agree on it."""
-        if name not in self._shapes:
-            known = self._known(name)
-            first: list[Any] = []
-            for tenant in known.tenants:
-                first += next(self._objects(name, tenant, layouts.SAMPLE - len(first), None), [])
-                if len(first) >= layouts.SAMPLE:
-                    break
-            slots, notes = slots_of(known.config, first)
-            tenants = bool(known.tenants != ("",) and "tenant" not in self._uri.options)
-            layout = self._asked or layouts.recognised([found.properties for found in first])
-            self._shapes[name] = Shape(slots, layout, tenants=tenants, notes=notes)
-        return self._shapes[name]
+        known = self._known(name)
+        first: list[Any] = []
+        for tenant in known.tenants:
+            first += next(self._objects(name, tenant, layouts.SAMPLE - len(first), None), [])
+            if len(first) >= layouts.SAMPLE:
+                break
+        slots, notes = slots_of(known.config, first)
+        tenants = bool(known.tenants != ("",) and "tenant" not in self.uri.options)
+        layout = self.layout_asked or layouts.recognised([found.properties for found in first])
+        return Shape(slots, layout, tenants=tenants, notes=notes)
 
     def _objects(self, name: str, tenant: str, size: int, after: str | None) -> Iterator[list[Any]]:
         collection = self._client.collections.get(name)
@@ -307,7 +279,7 @@ class WeaviateServer:
         try:
             return call(**arguments)
         except Exception as error:  # its own tree, httpx's and gRPC's; a status is in some of them
-            raise fault(self._uri, _TITLE, error, status=_status(error)) from error
+            raise fault(self.uri, _TITLE, error, status=_status(error)) from error
 
 
 def _status(error: BaseException) -> int | None:

@@ -6,9 +6,8 @@ and in that queue from there on. Formats of chromadb 0.4 to 1.5.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from qdrant_admin.core.formatting import counted
@@ -17,19 +16,18 @@ from qdrant_admin.sources.base import (
     Batch,
     Columns,
     Cursor,
-    FolderUri,
     Record,
     SourceCollection,
     Span,
     cut,
-    no_such_collection,
 )
 from qdrant_admin.sources.chroma import payload
 from qdrant_admin.sources.chroma.vectors import ChromaVectors, HnswSegment, as_seq_id
 from qdrant_admin.sources.detect import chroma_format, wrong_kind
 from qdrant_admin.sources.ids import map_id
 from qdrant_admin.sources.layouts import SAMPLE
-from qdrant_admin.sources.read_only import LAST_ROW, ReadOnlyDatabase, changed, signature
+from qdrant_admin.sources.read_only import LAST_ROW, ReadOnlyDatabase, changed, with_journals
+from qdrant_admin.sources.reader import FileReader, once
 
 _FIFTH_KIND = "????????-????-5???-????-????????????"
 _DOCUMENT_KEY = "chroma:document"
@@ -49,38 +47,24 @@ class _Collection:
     metadata: str
 
 
-class ChromaDirectory:
+class ChromaDirectory(FileReader):
     """A `Source` over one directory."""
 
-    vectorless = False
-    folds_uuids = False
-
-    def __init__(self, uri: FolderUri) -> None:
-        self.path: Path = uri.path
-        self._uri = uri
+    def open(self) -> Iterable[str]:
+        """Open the database; it is not changed, and no file appears beside it."""
         file = self.path / "chroma.sqlite3"
         if not file.is_file():
             raise wrong_kind(self.path, "a Chroma directory")
-        self._files = [file, file.with_name("chroma.sqlite3-wal"), file.with_name("chroma.sqlite3-journal")]
-        self._signature = signature(self._files)
+        self.watch(with_journals(file))
         self._database = ReadOnlyDatabase(file)
+        self.resources.callback(self._database.close)
         self.kind = f"Chroma directory, format of chromadb {chroma_format(self._database.connection)}"
         if not {"id", "name", "dimension"} <= self._database.columns("collections"):
-            self._database.close()
             raise wrong_kind(self.path, "a Chroma directory of version 0.4 or newer")
         self._has_arrays = bool(self._database.columns("embedding_metadata_array"))
         self._has_bools = "bool_value" in self._database.columns("embedding_metadata")
         self._known = {collection.name: collection for collection in self._list()}
-        self._segments: dict[str, ChromaVectors] = {}
-        self._shapes: dict[str, payload.Shape] = {}
-        if uri.collection is not None and uri.collection not in self._known:
-            self._database.close()
-            raise no_such_collection(uri.collection, sorted(self._known))
-
-    def collections(self) -> list[SourceCollection]:
-        """Every collection with its exact count; opens the vector files, so damage shows here."""
-        wanted = [name for name in sorted(self._known) if self._uri.collection in (None, name)]
-        return [self._describe(self._known[name]) for name in wanted]
+        return sorted(self._known)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Cut at rows of `embeddings`."""
@@ -89,7 +73,7 @@ class ChromaDirectory:
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Records in the order in which Chroma got them."""
         collection = self._known[name]
-        vectors, shape = self._vectors(collection), self._shape(collection)
+        vectors, shape = self._vectors(name), self._shape(name)
         last = int(after or 0)
         while rows := self._rows(collection, last, until, size):
             last = rows[-1][0]
@@ -104,15 +88,11 @@ class ChromaDirectory:
 
     def mark(self, name: str) -> str:
         """Size and time of change of the database and of the vector files."""
-        return f"{self._signature} {self._vectors(self._known[name]).signature}"
-
-    def close(self) -> None:
-        """Close the database and let go of the files."""
-        self._segments.clear()
-        self._database.close()
+        return f"{self.signature} {self._vectors(name).signature}"
 
     def _check_unchanged(self, vectors: ChromaVectors) -> None:
-        if signature(self._files) != self._signature or vectors.segment_changed():
+        self.check_unchanged()
+        if vectors.segment_changed():
             raise changed(self.path)
 
     def _list(self) -> list[_Collection]:
@@ -151,7 +131,7 @@ class ChromaDirectory:
         }
 
     def _in_scope(self, place: tuple[str, str]) -> bool:
-        tenant, database = self._uri.options.get("tenant"), self._uri.options.get("database")
+        tenant, database = self.uri.options.get("tenant"), self.uri.options.get("database")
         return (tenant is None or place[0] == tenant) and (database is None or place[1] == database)
 
     def _segment(self, collection: str, scope: str) -> str | None:
@@ -167,8 +147,9 @@ class ChromaDirectory:
         )
         return next((str(row[0]) for row in rows if row[0]), None)
 
-    def _describe(self, collection: _Collection) -> SourceCollection:
-        shape = self._shape(collection)
+    def describe(self, name: str) -> SourceCollection:
+        """Counted exactly; the vector files are opened, so damage shows here."""
+        collection, shape = self._known[name], self._shape(name)
         count = int(
             self._database.rows("SELECT count(*) FROM embeddings WHERE segment_id = ?", (collection.metadata,))[0][0]
         )
@@ -177,7 +158,7 @@ class ChromaDirectory:
             count=count,
             spec=shape.spec,
             payload=shape.words,
-            warnings=(*self._warnings(collection, self._vectors(collection)), *shape.warnings),
+            warnings=(*self._warnings(collection, self._vectors(name)), *shape.warnings),
             colliding_ids=self._colliding(collection),
         )
 
@@ -194,26 +175,25 @@ class ChromaDirectory:
         folded = {other: mapped for other in every if other not in kept and (mapped := _mapped(other)) in kept}
         return tuple(sorted({*folded, *folded.values()}))
 
-    def _shape(self, collection: _Collection) -> payload.Shape:
-        """What it becomes, looked at once: the plan, the copy and the verification have to agree on it."""
-        if collection.id not in self._shapes:
-            rows = self._rows(collection, 0, None, SAMPLE)
-            payloads = self._payloads([row for row, _ in rows])
-            found = self._vectors(collection).read([record for _, record in rows])
-            sample = payload.Sample(
-                documents=[payload.pop(_DOCUMENT_KEY, None) for payload in payloads.values()],
-                metadatas=list(payloads.values()),
-                vectors=[vector for vector in found.values() if not isinstance(vector, str)],
-            )
-            self._shapes[collection.id] = payload.shape(
-                collection.name,
-                space=collection.space,
-                said=collection.said,
-                dimension=collection.dimension,
-                sample=sample,
-                options=self._uri.options,
-            )
-        return self._shapes[collection.id]
+    @once
+    def _shape(self, name: str) -> payload.Shape:
+        collection = self._known[name]
+        rows = self._rows(collection, 0, None, SAMPLE)
+        payloads = self._payloads([row for row, _ in rows])
+        found = self._vectors(name).read([record for _, record in rows])
+        sample = payload.Sample(
+            documents=[payload.pop(_DOCUMENT_KEY, None) for payload in payloads.values()],
+            metadatas=list(payloads.values()),
+            vectors=[vector for vector in found.values() if not isinstance(vector, str)],
+        )
+        return payload.shape(
+            name,
+            space=collection.space,
+            said=collection.said,
+            dimension=collection.dimension,
+            sample=sample,
+            options=self.uri.options,
+        )
 
     def _rows(self, collection: _Collection, last: int, until: Cursor, size: int) -> list[tuple[int, str]]:
         """Row and id of the next records; all of them for a size of -1."""
@@ -239,16 +219,15 @@ class ChromaDirectory:
                 " is not migrated; open and close the directory with the program that wrote it first"
             )
 
-    def _vectors(self, collection: _Collection) -> ChromaVectors:
-        if collection.id not in self._segments:
-            folder = self.path / (collection.vectors or "no-segment")
-            cosine = collection.space == "cosine"
-            segment = HnswSegment(folder, dimension=collection.dimension, cosine=cosine)
-            applied = [seq for seq in (segment.max_seq_id, self._max_seq_id(collection.vectors)) if seq is not None]
-            # The smaller one: replaying an operation twice changes nothing, leaving one out does.
-            start = min(applied) if applied and segment.synced else 0
-            self._segments[collection.id] = ChromaVectors(self._database, collection.id, segment, start)
-        return self._segments[collection.id]
+    @once
+    def _vectors(self, name: str) -> ChromaVectors:
+        collection = self._known[name]
+        folder = self.path / (collection.vectors or "no-segment")
+        segment = HnswSegment(folder, dimension=collection.dimension, cosine=collection.space == "cosine")
+        applied = [seq for seq in (segment.max_seq_id, self._max_seq_id(collection.vectors)) if seq is not None]
+        # The smaller one: replaying an operation twice changes nothing, leaving one out does.
+        start = min(applied) if applied and segment.synced else 0
+        return ChromaVectors(self._database, collection.id, segment, start)
 
     def _max_seq_id(self, segment: str | None) -> int | None:
         rows = self._database.rows("SELECT seq_id FROM max_seq_id WHERE segment_id = ?", (segment,))

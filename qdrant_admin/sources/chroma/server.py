@@ -3,7 +3,7 @@
 import base64
 import bisect
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -13,10 +13,11 @@ from qdrant_admin.config import trust
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, ServerUnreachable, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Floats
-from qdrant_admin.sources.base import Batch, Cursor, Record, ServerUri, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.base import Batch, Cursor, Record, ServerUri, SourceCollection, Span, cut
 from qdrant_admin.sources.chroma import payload
 from qdrant_admin.sources.cloud import gone
 from qdrant_admin.sources.layouts import SAMPLE
+from qdrant_admin.sources.reader import ServerReader, once
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 _PAGE = 500
@@ -24,32 +25,19 @@ _LISTED = 100
 _TIMEOUT = 60.0
 
 
-class ChromaServer:
+class ChromaServer(ServerReader):
     """A `Source` over one database of one tenant."""
 
-    vectorless = False
-    folds_uuids = False
-
-    def __init__(self, uri: ServerUri) -> None:
-        self._uri = uri
+    def open(self) -> Iterable[str]:
+        """Find out which interface the server has, and list its collections."""
         self._http = httpx.Client(
-            base_url=uri.url, headers=_credentials(uri), timeout=_TIMEOUT, **trust.http_options(uri.url)
+            base_url=self.url, headers=_credentials(self.uri), timeout=_TIMEOUT, **trust.http_options(self.url)
         )
-        try:
-            self._place, version = self._find_api()
-            self.kind = f"Chroma server {plain(version)}"
-            self._known = {str(found["name"]): found for found in self._list()}
-            if uri.collection is not None and uri.collection not in self._known:
-                raise no_such_collection(uri.collection, sorted(self._known))
-        except AdminError:
-            self._http.close()
-            raise
-        self._ids: dict[str, list[str]] = {}
-        self._shapes: dict[str, payload.Shape] = {}
-
-    def collections(self) -> list[SourceCollection]:
-        """Every collection; the ids are fetched, so the count is that of what will be read."""
-        return [self._describe(name) for name in sorted(self._known) if self._uri.collection in (None, name)]
+        self.resources.callback(self._http.close)
+        self._place, version = self._find_api()
+        self.kind = f"Chroma server {plain(version)}"
+        self._known = {str(found["name"]): found for found in self._list()}
+        return sorted(self._known)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Cut at ids."""
@@ -69,14 +57,10 @@ class ChromaServer:
         ids = self._all_ids(name)
         return f"{len(ids)} records, {zlib.crc32(chr(0).join(ids).encode('utf-8', 'surrogatepass')):08x}"
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._http.close()
-
     def _find_api(self) -> tuple[dict[str, str], str]:
         """The query that names the database, and the server's version; sets where collections are asked for."""
-        tenant = self._uri.options.get("tenant", "default_tenant")
-        database = self._uri.options.get("database", "default_database")
+        tenant = self.uri.options.get("tenant", "default_tenant")
+        database = self.uri.options.get("database", "default_database")
         answer = self._send("GET", "/api/v2/version")
         if answer.status_code == httpx.codes.NOT_FOUND:
             older = self._send("GET", "/api/v1/version")
@@ -86,31 +70,30 @@ class ChromaServer:
         self._base = f"/api/v2/tenants/{_quoted(tenant)}/databases/{_quoted(database)}/collections"
         return {}, self._json(answer)
 
-    def _describe(self, name: str) -> SourceCollection:
+    def describe(self, name: str) -> SourceCollection:
+        """The ids are fetched, so the count is that of what will be read."""
         shape = self._shape(name)
         count = len(self._all_ids(name))
         return SourceCollection(name=name, count=count, spec=shape.spec, payload=shape.words, warnings=shape.warnings)
 
+    @once
     def _shape(self, name: str) -> payload.Shape:
-        """What it becomes, looked at once: the plan, the copy and the verification have to agree on it."""
-        if name not in self._shapes:
-            found = self._known[name]
-            answers = list(self._answers(name, self._all_ids(name)[:SAMPLE]))
-            vectors = [_vector(vector) for answer in answers for vector in answer["embeddings"] if vector is not None]
-            said = (found.get("metadata") or {}).get("hnsw:space")
-            self._shapes[name] = payload.shape(
-                name,
-                space=payload.space_of(found.get("configuration_json"), found.get("schema"), metadata=said),
-                said=said,
-                dimension=found.get("dimension") or (len(vectors[0]) if vectors else None),  # 0.4 does not tell
-                sample=payload.Sample(
-                    metadatas=[metadata or {} for answer in answers for metadata in answer["metadatas"]],
-                    documents=[document for answer in answers for document in answer["documents"]],
-                    vectors=vectors,
-                ),
-                options=self._uri.options,
-            )
-        return self._shapes[name]
+        found = self._known[name]
+        answers = list(self._answers(name, self._all_ids(name)[:SAMPLE]))
+        vectors = [_vector(vector) for answer in answers for vector in answer["embeddings"] if vector is not None]
+        said = (found.get("metadata") or {}).get("hnsw:space")
+        return payload.shape(
+            name,
+            space=payload.space_of(found.get("configuration_json"), found.get("schema"), metadata=said),
+            said=said,
+            dimension=found.get("dimension") or (len(vectors[0]) if vectors else None),  # 0.4 does not tell
+            sample=payload.Sample(
+                metadatas=[metadata or {} for answer in answers for metadata in answer["metadatas"]],
+                documents=[document for answer in answers for document in answer["documents"]],
+                vectors=vectors,
+            ),
+            options=self.uri.options,
+        )
 
     def _list(self) -> Iterator[dict[str, Any]]:
         offset = 0
@@ -121,11 +104,10 @@ class ChromaServer:
             if len(page) < _LISTED:
                 return
 
+    @once
     def _all_ids(self, name: str) -> list[str]:
-        if name not in self._ids:
-            answer = self._ask("POST", f"{self._base}/{self._known[name]['id']}/get", json={"include": []})
-            self._ids[name] = sorted(set(answer["ids"]))
-        return self._ids[name]
+        answer = self._ask("POST", f"{self._base}/{self._known[name]['id']}/get", json={"include": []})
+        return sorted(set(answer["ids"]))
 
     def _records(self, name: str, ids: list[str]) -> list[Record]:
         shape = self._shape(name)
@@ -154,7 +136,7 @@ class ChromaServer:
         except httpx.HTTPError as error:
             why = f"{type(error).__name__}: {error}"
             raise ServerUnreachable(
-                f"no Chroma answers at {self._uri.url}", why=why, fix=f"curl {self._uri.url}/api/v2/heartbeat"
+                f"no Chroma answers at {self.url}", why=why, fix=f"curl {self.url}/api/v2/heartbeat"
             ) from error
 
     def _json(self, answer: httpx.Response) -> Any:
@@ -164,14 +146,14 @@ class ChromaServer:
             return answer.json()
         except ValueError as error:
             raise SourceUnreadable(
-                f"what answers at {self._uri.url} is no Chroma server", why="it does not answer in JSON"
+                f"what answers at {self.url} is no Chroma server", why="it does not answer in JSON"
             ) from error
 
     def _refused(self, answer: httpx.Response) -> AdminError:
         if answer.status_code in {401, 403}:
             return self._no_access(answer)
         return SourceUnreadable(
-            f"what answers at {self._uri.url} gave no collections",
+            f"what answers at {self.url} gave no collections",
             why=f"HTTP {answer.status_code}: {plain(answer.text[:200])}",
             fix="qdrant-admin migrate --help",
         )
@@ -179,10 +161,10 @@ class ChromaServer:
     def _no_access(self, answer: httpx.Response) -> AccessDenied:
         why, key = f"HTTP {answer.status_code}", source_key()
         if key is None:
-            return AccessDenied(f"{self._uri.url} wants a key", why=why, fix=f"export {KEY_VARIABLE}=...")
-        if ":" in key and self._uri.options.get("auth") != "basic":
+            return AccessDenied(f"{self.url} wants a key", why=why, fix=f"export {KEY_VARIABLE}=...")
+        if ":" in key and self.uri.options.get("auth") != "basic":
             why += "; the key has the form of USER:PASSWORD, which is sent as such with ?auth=basic"
-        return AccessDenied(f"{self._uri.url} does not take the key", why=why, fix=f"export {KEY_VARIABLE}=...")
+        return AccessDenied(f"{self.url} does not take the key", why=why, fix=f"export {KEY_VARIABLE}=...")
 
 
 def _credentials(uri: ServerUri) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """A FAISS index file as a source, with the payload that lies beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,40 +9,35 @@ from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.faiss.rows import open_rows
 from qdrant_admin.sources.faiss.sidecar import find_sidecar, open_sidecar
-from qdrant_admin.sources.read_only import changed, signature
+from qdrant_admin.sources.reader import FileReader
 from qdrant_admin.sources.uri import command
 
 
-class FaissIndex:
+class FaissIndex(FileReader):
     """A `Source` over one index: one collection, called after the file, or after the folder when that was named."""
 
     kind = "FAISS index"
-    vectorless = False
-    folds_uuids = False
 
-    def __init__(self, uri: FolderUri) -> None:
-        self.path = _file(uri.path)
-        self._name = self.path.stem if self.path == uri.path else uri.path.name
-        if uri.collection not in {None, self._name}:
-            raise no_such_collection(str(uri.collection), [self._name])
-        self._asked = layouts.distance_option(uri.options)
-        beside = find_sidecar(self.path, uri.options.get("payload"))
-        self._files = [self.path, *([beside] if beside else [])]
-        self._signature = signature(self._files)
+    def open(self) -> Iterable[str]:
+        """Open the index and what lies beside it."""
+        self.path = _file(self.uri.path)
+        beside = find_sidecar(self.path, self.uri.options.get("payload"))
+        self.watch([self.path, *([beside] if beside else [])])
         try:
-            self._rows = open_rows(self.path, lossy=_yes(uri.options.get("lossy", "no")))
+            self._rows = open_rows(self.path, lossy=_yes(self.uri.options.get("lossy", "no")))
         except OSError as error:
             raise SourceUnreadable(f"{plain(self.path)} cannot be read", why=str(error.strerror)) from error
         self._sidecar = open_sidecar(beside, self._rows)
+        return [self.path.stem if self.path == self.uri.path else self.uri.path.name]
 
-    def collections(self) -> list[SourceCollection]:
-        """The one; its ids are all looked at, its vectors are not."""
+    def describe(self, name: str) -> SourceCollection:
+        """Its ids are all looked at, its vectors are not."""
         rows = self._rows
-        distance = self._asked or rows.distance
+        distance = self.distance_asked or rows.distance
         if distance is None:
             raise SourceUnreadable(
                 f"{plain(self.path)} compares vectors in a way that Qdrant does not know",
@@ -52,16 +47,14 @@ class FaissIndex:
         sample = [record for record in self._records(0, min(rows.count, layouts.SAMPLE)) if not record.trouble]
         layout = layouts.recognised([record.payload for record in sample])
         spec = CollectionSpec(vectors=(VectorSpec(size=rows.size, distance=distance),))
-        return [
-            SourceCollection(
-                name=self._name,
-                count=rows.count - self._sidecar.deleted,
-                spec=layouts.fitted(spec, layout),
-                payload="; ".join(self._words(layout)),
-                warnings=tuple(self._warnings(rows.distance, layout, sample)),
-                duplicate_ids=self._repeated(),
-            )
-        ]
+        return SourceCollection(
+            name=name,
+            count=rows.count - self._sidecar.deleted,
+            spec=layouts.fitted(spec, layout),
+            payload="; ".join(self._words(layout)),
+            warnings=tuple(self._warnings(rows.distance, layout, sample)),
+            duplicate_ids=self._repeated(),
+        )
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # it has but one collection
         """Rows, cut evenly."""
@@ -80,17 +73,15 @@ class FaissIndex:
         for start in range(int(after or 0), last, size):
             stop = min(start + size, last)
             records = list(self._records(start, stop))
-            self._check_unchanged()
+            self.check_unchanged()
             yield Batch(records, stop)
-        self._check_unchanged()
-
-    def mark(self, name: str) -> str:  # noqa: ARG002 # it has but one collection
-        """Sizes and times of the files."""
-        return str(self._signature)
+        self.check_unchanged()
 
     def close(self) -> None:
         """Let go of the index."""
-        del self._rows, self._sidecar
+        super().close()
+        self.__dict__.pop("_rows", None)
+        self.__dict__.pop("_sidecar", None)
 
     def _records(self, start: int, stop: int) -> Iterator[Record]:
         if start == stop:
@@ -124,11 +115,7 @@ class FaissIndex:
         yield from self._sidecar.warnings
         if own is not None:
             unit = layouts.unit_length([np.asarray(record.vectors[""]) for record in sample])
-            yield from layouts.distance_notes(own, self._asked, unit=unit, layout=layout)
-
-    def _check_unchanged(self) -> None:
-        if signature(self._files) != self._signature:
-            raise changed(self.path)
+            yield from layouts.distance_notes(own, self.distance_asked, unit=unit, layout=layout)
 
 
 def _file(path: Path) -> Path:

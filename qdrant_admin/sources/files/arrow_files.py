@@ -37,7 +37,7 @@ class ArrowFiles(FileSource):
     kind = "Arrow file"
     suffixes = (".arrow", ".feather", ".arrows", ".ipc", ".arrow_stream")
 
-    def open(self, path: Path) -> "ArrowTable":
+    def table(self, path: Path) -> "ArrowTable":
         """One of them."""
         return ArrowTable(path)
 
@@ -197,7 +197,7 @@ class ParquetFiles(FileSource):
     kind = "Parquet file"
     suffixes = (".parquet", ".parq", ".pq")
 
-    def open(self, path: Path) -> "ParquetTable":
+    def table(self, path: Path) -> "ParquetTable":
         """One of them."""
         return ParquetTable(path)
 

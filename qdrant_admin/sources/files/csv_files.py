@@ -2,14 +2,13 @@
 
 import csv
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
-from qdrant_admin.sources.base import FolderUri
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.file_survey import Group
@@ -38,23 +37,25 @@ class CsvFiles(FileSource):
     kind = "CSV file"
     suffixes = (".csv.gz", ".tsv.gz", ".csv", ".tsv")
 
-    def __init__(self, uri: FolderUri) -> None:
-        given = uri.options.get("delimiter")
+    def open(self) -> Iterable[str]:
+        """Look at the options first."""
+        options = self.uri.options
+        given = options.get("delimiter")
         self._delimiter = _DELIMITERS.get(given, given) if given else None
         if self._delimiter is not None and len(self._delimiter) != 1:
             known = ", ".join(_DELIMITERS)
             raise BadInput(f"delimiter={plain(given)} is none", why=f"one character, or {known}", fix="?delimiter=tab")
-        self._encoding = uri.options.get("encoding", "utf-8")
+        self._encoding = options.get("encoding", "utf-8")
         try:
             "".encode(self._encoding)
         except LookupError:
             raise BadInput(f"there is no encoding {plain(self._encoding)}", fix="?encoding=latin-1") from None
-        if uri.options.get("types", "guess") != "guess":
+        if options.get("types", "guess") != "guess":
             raise BadInput("types= knows guess alone", why="without it every value is text", fix="?types=guess")
-        self._guesses = "types" in uri.options
-        super().__init__(uri)
+        self._guesses = "types" in options
+        return super().open()
 
-    def open(self, path: Path) -> "CsvFile":
+    def table(self, path: Path) -> "CsvFile":
         """One of them."""
         return CsvFile(path, self._delimiter, self._encoding, guesses=self._guesses)
 

@@ -2,12 +2,13 @@
 
 import hashlib
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.sources.base import (
@@ -18,7 +19,7 @@ from qdrant_admin.sources.base import (
     Record,
     SourceCollection,
     Span,
-    no_such_collection,
+    between,
 )
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.file_survey import Group, Survey, take_survey
@@ -26,27 +27,53 @@ from qdrant_admin.sources.files.own_layout import SIDECAR
 from qdrant_admin.sources.files.tables import START, Chunk, Place, Row, Table, rows_of
 from qdrant_admin.sources.ids import hashed
 from qdrant_admin.sources.read_only import changed, signature
-from qdrant_admin.sources.uri import command
-
-_surveys: dict[tuple[str, str, str], Survey] = {}
-"""Of files that have not changed since, by URI, collection and digest: a plan, its run and its verification read the
-same ones, and a survey may cost a whole pass."""
-_KEPT_SURVEYS = 64
-_survey_lock = threading.Lock()
+from qdrant_admin.sources.reader import Reader
 
 
-class FileSource(ABC):
+class _Surveys:
+    """Surveys of files that have not changed since: a plan, its run and its verification read the same ones.
+
+    A survey may cost a whole pass over the files. Whoever wants one that is being taken waits for it; nobody waits for
+    a survey of other files.
+    """
+
+    def __init__(self, kept: int) -> None:
+        self._lock, self._kept = threading.Lock(), kept
+        self._taken: dict[tuple[str, ...], _Slot] = {}
+
+    def get(self, key: tuple[str, ...], take: Callable[[], Survey]) -> Survey:
+        """The survey of that key, taken now if nobody has."""
+        with self._lock:
+            slot = self._taken.setdefault(key, _Slot())
+            if len(self._taken) > self._kept:
+                self._taken.pop(next(iter(self._taken)))
+        with slot.lock:
+            if slot.survey is None:
+                slot.survey = take()
+            return slot.survey
+
+
+@dataclass
+class _Slot:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    survey: Survey | None = None
+
+
+_surveys = _Surveys(64)
+"""By URI, collection, and a digest of the files' names, sizes and times."""
+
+
+class FileSource(Reader):
     """A `Source` over files of one kind. A folder is one collection, save for exports of ours, which are one each."""
 
-    kind: str
+    uri: FolderUri
     vectorless = True
     """An export may hold points without a vector; in any other file such a row is rejected here."""
-    folds_uuids = False
     suffixes: tuple[str, ...]
 
-    def __init__(self, uri: FolderUri) -> None:
-        self.path: Path = uri.path
-        self._uri = uri
+    def open(self) -> Iterable[str]:
+        """Find the files, and sort them into collections."""
+        self.path = self.uri.path
         if not self.path.exists():
             raise wrong_kind(self.path, self._called)
         self._root = self.path if self.path.is_dir() else self.path.parent
@@ -56,22 +83,19 @@ class FileSource(ABC):
             raise SourceUnreadable(f"{plain(self.path)} cannot be read", why=str(error.strerror)) from error
         paths = [table.path for group in self._groups.values() for table in group.tables]
         self._places = {path: path.relative_to(self._root).as_posix() for path in paths}
-        if uri.collection is not None:
-            if uri.collection not in self._groups:
-                raise no_such_collection(uri.collection, sorted(self._groups))
-            self._groups = {uri.collection: self._groups[uri.collection]}
+        return self._groups
 
     @property
     def _called(self) -> str:
         return f"{'an' if self.kind[0] in 'AEIO' else 'a'} {self.kind}"
 
     @abstractmethod
-    def open(self, path: Path) -> Table:
+    def table(self, path: Path) -> Table:
         """One file of it."""
 
-    def collections(self) -> list[SourceCollection]:
-        """Every collection, counted: columns, ids and dimensions are looked at, and rows where there is no schema."""
-        return [self._survey(name).described(name) for name in self._groups]
+    def describe(self, name: str) -> SourceCollection:
+        """Columns, ids and dimensions are looked at, and every row where there is no schema."""
+        return self._survey(name).described(name)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Cut between files, and within a file where that is cheap."""
@@ -81,8 +105,7 @@ class FileSource(ABC):
         cuts = sorted({places[at] for want in wanted if (at := bisect_left(places, (want, 0, START))) < len(places)})
         digest = self._digest(group)
         cursors = [_cursor(digest, file, place) for total, file, place in cuts if 0 < total < survey.rows]
-        edges: list[Cursor] = [None, *cursors, None]
-        return tuple(Span(after=left, until=right) for left, right in pairwise(edges))
+        return between(cursors)
 
     def mark(self, name: str) -> str:
         """Names, sizes and times of its files."""
@@ -116,10 +139,6 @@ class FileSource(ABC):
                 yield Batch(records, _cursor(digest, index, rows[-1].behind))
             index, place = index + 1, START
 
-    def close(self) -> None:
-        """Nothing stays open between two passes."""
-        return
-
     def files(self) -> list[Path]:
         """The files of a folder, in the order in which they are read."""
         found = [path for path in self.path.rglob("*") if path.is_file() and self.takes(path)]
@@ -132,7 +151,7 @@ class FileSource(ABC):
     def _grouped(self) -> dict[str, Group]:
         groups: dict[str, Group] = {}
         for path in self.files() if self.path.is_dir() else [self.path]:
-            table = self.open(path)
+            table = self.table(path)
             own = table.own()
             name = own.collection if own else self.name_of(path)
             if own and name in groups:
@@ -152,13 +171,8 @@ class FileSource(ABC):
 
     def _survey(self, name: str) -> Survey:
         group = self._groups[name]
-        key = (str(self._uri), name, self._digest(group))
-        with _survey_lock:
-            if key not in _surveys:
-                if len(_surveys) >= _KEPT_SURVEYS:
-                    _surveys.pop(next(iter(_surveys)))
-                _surveys[key] = take_survey(group, self._uri, self.notes(group))
-            return _surveys[key]
+        key = (str(self.uri), name, self._digest(group))
+        return _surveys.get(key, lambda: take_survey(group, self.uri, self.notes(group)))
 
     def notes(self, group: Group) -> tuple[str, ...]:  # noqa: ARG002 # for kinds that have something to say
         """Further warnings for the plan."""
@@ -197,7 +211,7 @@ class FileSource(ABC):
             raise SourceUnreadable(
                 f"{plain(self.path)} has changed since this migration began",
                 why="its files have other sizes or times, so nobody can say where to go on",
-                fix=command(self._uri, "--on-conflict", "overwrite"),
+                fix=Command("migrate", self.uri, on_conflict="overwrite"),
             )
         return int(file), Place(int(row), int(offset))
 

@@ -2,10 +2,13 @@
 
 import codecs
 import json
+import re
 from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic import JsonValue
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
@@ -26,9 +29,14 @@ from qdrant_admin.sources.files.values import read_json
 
 _CHUNK = 1 << 20
 _SPACE = " \t\r\n"
+_GAP = re.compile(f"[{_SPACE}]*")
+_SIGN = re.compile(f"[{_SPACE}]*([],])[{_SPACE}]*")
+"""What stands behind an item."""
+_LONGEST_NUMBER = 32
+"""Characters that may follow what reads like a whole number, and belong to it: `.5e10`."""
 
 
-def array_items(path: Path) -> Iterator[Any]:
+def array_items(path: Path) -> Iterator[JsonValue]:
     """The items of the array that is the whole file.
 
     Raises:
@@ -36,63 +44,72 @@ def array_items(path: Path) -> Iterator[Any]:
     """
     try:
         with opened(path) as file:
-            yield from _Reader(iter(lambda: file.read(_CHUNK), b"")).array_items()
+            yield from _Array(iter(lambda: file.read(_CHUNK), b"")).items()
     except (ValueError, RecursionError) as error:
         raise _broken(path, error) from error
 
 
-class _Reader:
+class _Array:
+    """An array in text that comes in chunks. Items are read at an offset; what is behind it is cut off once a chunk."""
+
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._text = codecs.getincrementaldecoder("utf-8-sig")()
-        self._buffer = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._text, self._at = "", 0
 
-    def array_items(self) -> Iterator[Any]:
-        self._skip("[")
+    def items(self) -> Iterator[JsonValue]:
+        if self._next() != "[":
+            raise ValueError(f"{self._next() or 'the end'} where [ belongs")
+        self._at += 1
         if self._next() == "]":
-            self._skip("]")
+            self._at += 1
         else:
-            yield self._item()
-            while self._next() == ",":
-                self._skip(",")
-                yield self._item()
-            self._skip("]")
+            yield from self._separated()
         if self._next():
             raise ValueError("there is something behind the end of the array")
 
-    def _item(self) -> Any:
-        decode = json.JSONDecoder().raw_decode
-        while True:
-            self._next()
+    def _separated(self) -> Iterator[JsonValue]:
+        decode, sign_at = json.JSONDecoder().raw_decode, _SIGN.match
+        text, at, more = self._text, self._at, True
+        while more:
             try:
-                value, end = decode(self._buffer)
+                value, end = decode(text, at)
             except ValueError:
-                if len(self._buffer) > MAX_LINE or not self._more():
+                if len(text) - at > MAX_LINE or not self._more():
                     raise
+                text, at = self._text, self._at
                 continue
-            # A number at the end of what was read may go on; an object or a list cannot.
-            if end == len(self._buffer) and not isinstance(value, dict | list) and self._more():
+            sign = sign_at(text, end)
+            if sign is None:
+                self._look_on(end)
+                text, at = self._text, self._at
                 continue
-            self._buffer = self._buffer[end:]
-            return value
+            self._at = at = sign.end()
+            more = sign[1] == ","
+            yield value
+            if at == len(text):
+                self._next()
+                text, at = self._text, self._at
+
+    def _look_on(self, end: int) -> None:
+        """No sign follows an item: perhaps in the next chunk, in which a number may go on as well."""
+        behind = len(self._text[end:].lstrip(_SPACE))
+        if behind > _LONGEST_NUMBER or not self._more():
+            raise ValueError(f"{self._text[-behind] if behind else 'the end'} where , or ] belongs")
 
     def _next(self) -> str:
         """The next character that is no white space; empty at the end."""
-        self._buffer = self._buffer.lstrip(_SPACE)
-        while not self._buffer and self._more():
-            self._buffer = self._buffer.lstrip(_SPACE)
-        return self._buffer[:1]
-
-    def _skip(self, wanted: str) -> None:
-        found = self._next()
-        if found != wanted:
-            raise ValueError(f"{found or 'the end'} where {wanted} belongs")
-        self._buffer = self._buffer[1:]
+        while True:
+            self._at = _GAP.match(self._text, self._at).end()  # type: ignore[union-attr] # it also matches nothing
+            if self._at < len(self._text) or not self._more():
+                return self._text[self._at : self._at + 1]
 
     def _more(self) -> bool:
-        chunk = next(self._chunks, None)
-        self._buffer += self._text.decode(chunk or b"", final=chunk is None)
-        return chunk is not None
+        """Take in another chunk; several at once for an item that is larger, so that it is not begun anew too often."""
+        chunks = list(islice(self._chunks, 1 + (len(self._text) - self._at) // _CHUNK))
+        text = self._decoder.decode(b"".join(chunks), final=not chunks)
+        self._text, self._at = self._text[self._at :] + text, 0
+        return bool(chunks)
 
 
 def _broken(path: Path, error: Exception) -> SourceUnreadable:
@@ -105,7 +122,7 @@ class JsonLines(FileSource):
     kind = "file of JSON lines"
     suffixes = (".jsonl.gz", ".ndjson.gz", ".jsonl", ".ndjson", ".json.gz", ".json")
 
-    def open(self, path: Path) -> "JsonLinesFile":
+    def table(self, path: Path) -> "JsonLinesFile":
         """One of them."""
         return JsonLinesFile(path)
 
@@ -206,7 +223,9 @@ class JsonLinesFile:
                 good = isinstance(value, dict)
                 raw = "" if good else json.dumps(value)
                 trouble = "" if good else "it is no JSON object"
-                yield Parsed(number, value if good else None, trouble, raw, Place(number), Place(number + 1))
+                yield Parsed(
+                    number, value if isinstance(value, dict) else None, trouble, raw, Place(number), Place(number + 1)
+                )
 
 
 def _object(text: bytes) -> tuple[dict[str, Any] | None, str]:

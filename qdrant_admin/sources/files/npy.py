@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import repeat
 from pathlib import Path
@@ -16,7 +16,6 @@ import numpy.typing as npt
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
-from qdrant_admin.sources.base import FolderUri
 from qdrant_admin.sources.files.arrow_files import ParquetTable
 from qdrant_admin.sources.files.columns import Column, Layout, Slot
 from qdrant_admin.sources.files.csv_files import CsvFile
@@ -40,17 +39,18 @@ class NumpyFiles(FileSource):
     kind = "NumPy array"
     suffixes = (".npy", ".npz")
 
-    def __init__(self, uri: FolderUri) -> None:
-        given = uri.options.get("payload")
+    def open(self) -> Iterable[str]:
+        """Find the sidecar as well."""
+        given = self.uri.options.get("payload")
         self._sidecar = Path(given).expanduser().absolute() if given else None
-        if self._sidecar and uri.path.is_dir():
-            raise BadInput(f"{plain(given)} belongs to one array", why=f"{plain(uri.path)} is a folder",
+        if self._sidecar and self.uri.path.is_dir():
+            raise BadInput(f"{plain(given)} belongs to one array", why=f"{plain(self.uri.path)} is a folder",
                            fix="name one file of the folder as the source")  # fmt: skip
         if self._sidecar and not self._sidecar.is_file():
             raise SourceUnreadable(f"there is no file {plain(self._sidecar)}", fix=f'ls "{self._sidecar.parent}"')
-        super().__init__(uri)
+        return super().open()
 
-    def open(self, path: Path) -> "NumpyTable":
+    def table(self, path: Path) -> "NumpyTable":
         """One of them."""
         return NumpyTable(path, _sidecar(self._sidecar) if self._sidecar else None)
 

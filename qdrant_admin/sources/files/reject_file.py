@@ -1,6 +1,6 @@
 """The reject file of an earlier run, mended by hand: every record goes where it was going."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,16 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, VectorKind
 from qdrant_admin.sources.base import (
-    WHOLE,
     Batch,
     Cursor,
-    FolderUri,
     Record,
     SourceCollection,
-    Span,
-    no_such_collection,
 )
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.tables import key_of
 from qdrant_admin.sources.files.text_lines import lines
 from qdrant_admin.sources.files.values import Unfit, identity, read_json, vector_of
-from qdrant_admin.sources.read_only import changed, signature
+from qdrant_admin.sources.reader import FileReader
 
 _NO_VECTOR = "it has no vector"
 _NEVER_READ = {"line", "row", "id"}
@@ -35,50 +31,32 @@ HEAD = "qdrant_admin_rejects"
 """The key by which the first line of a reject file is told from a record."""
 
 
-class RejectedRecords:
+class RejectedRecords(FileReader):
     """A `Source` over one reject file. Its collections are the targets of that run."""
 
     kind = "reject file of an earlier run"
     vectorless = True
-    folds_uuids = False
-    """The file has every id as it is to be mapped from here on."""
 
-    def __init__(self, uri: FolderUri) -> None:
-        self.path: Path = uri.path
+    def open(self) -> Iterable[str]:
+        """Look at every line. Every id stands there as it is to be mapped from here on."""
         if not self.path.is_file():
             raise wrong_kind(self.path, "a reject file")
-        self._signature = signature([self.path])
+        self.watch([self.path])
         self._specs: dict[str, CollectionSpec] = {}
         self._places: dict[str, dict[int | str, int]] = {}
         self._repeated: dict[str, int] = {}
         for number, line in enumerate(lines(self.path), 1):
             if line.octets.strip():
                 self._look(_object(self.path, number, line.octets), number, line.begins)
-        if uri.collection is not None and uri.collection not in self._places:
-            raise no_such_collection(uri.collection, sorted(self._places))
-        self._names = [name for name in sorted(self._places) if uri.collection in (None, name)]
+        return sorted(self._places)
 
-    def collections(self) -> list[SourceCollection]:
-        """Every target that a record was rejected for."""
-        return [
-            SourceCollection(
-                name=name,
-                count=len(self._places[name]),
-                spec=self._specs[name],
-                warnings=(f"{counted(again, 'line')} with an id that comes again further down: the last one is taken",)
-                if (again := self._repeated.get(name, 0))
-                else (),
-            )
-            for name in self._names
-        ]
-
-    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
-        """One: the whole."""
-        return WHOLE
-
-    def mark(self, name: str) -> str:  # noqa: ARG002 # one file for all of them
-        """Another size or time is another content."""
-        return str(self._signature)
+    def describe(self, name: str) -> SourceCollection:
+        """One target that records were rejected for."""
+        again = self._repeated.get(name, 0)
+        words = f"{counted(again, 'line')} with an id that comes again further down: the last one is taken"
+        return SourceCollection(
+            name=name, count=len(self._places[name]), spec=self._specs[name], warnings=(words,) if again else ()
+        )
 
     def batches(
         self,
@@ -94,12 +72,8 @@ class RejectedRecords:
         behind = -1 if after is None else int(after)
         places = iter([place for place in wanted if place > behind])
         while part := list(islice(places, size)):
-            if signature([self.path]) != self._signature:
-                raise changed(self.path)
+            self.check_unchanged()
             yield Batch([self._record(place, kinds) for place in part], part[-1])
-
-    def close(self) -> None:
-        """Nothing stays open between two batches."""
 
     def _look(self, found: dict[str, Any], number: int, place: int) -> None:
         if HEAD in found:

@@ -1,7 +1,6 @@
 """The single file of Milvus Lite 2, read without it: one SQLite table a collection, each row a message of Milvus's."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,15 @@ import numpy as np
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Record, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.tables import damaged
 from qdrant_admin.sources.ids import Numbers, is_among, superseded
 from qdrant_admin.sources.layouts import ColumnLayout
 from qdrant_admin.sources.milvus.schema import Schema, record_of
 from qdrant_admin.sources.milvus.wire import row_of, schema_of
-from qdrant_admin.sources.read_only import LAST_ROW, ReadOnlyDatabase, changed, signature
+from qdrant_admin.sources.read_only import LAST_ROW, ReadOnlyDatabase, with_journals
+from qdrant_admin.sources.reader import FileReader, once
 
 _EVERY = 1000
 """One row in so many is a place to cut at."""
@@ -25,39 +25,23 @@ _CONTENT = "CAST(data AS BLOB)"
 """Milvus Lite writes its messages as text, which they are not."""
 
 
-class MilvusFile:
+class MilvusFile(FileReader):
     """A `Source` over one file."""
 
     kind = "Milvus Lite file, format of version 2"
-    vectorless = False
-    folds_uuids = False
 
-    def __init__(self, uri: FolderUri) -> None:
-        self.path: Path = uri.path
-        self._layout_asked = layouts.layout_option(uri.options)
-        self._distance_asked = layouts.distance_option(uri.options)
+    def open(self) -> Iterable[str]:
+        """Open the database."""
         with self.path.open("rb") as file:
             if file.read(15) != b"SQLite format 3":
                 raise wrong_kind(self.path, "a Milvus Lite folder or file")
-        self._files = [self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-journal")]
-        self._signature = signature(self._files)
+        self.watch(with_journals(self.path))
         self._database = ReadOnlyDatabase(self.path)
+        self.resources.callback(self._database.close)
         if "collection_name" not in self._database.columns("collection_meta"):
-            self._database.close()
             raise wrong_kind(self.path, "a Milvus Lite folder or file")
         known = self._database.rows("SELECT DISTINCT collection_name FROM collection_meta WHERE meta_type = 'schema'")
-        self._names = sorted(str(name) for (name,) in known)
-        if uri.collection is not None and uri.collection not in self._names:
-            self._database.close()
-            raise no_such_collection(uri.collection, self._names)
-        self._names = [name for name in self._names if uri.collection in (None, name)]
-        self._schemas: dict[str, Schema] = {}
-        self._repeated: dict[str, Numbers] = {}
-        self._layouts: dict[str, ColumnLayout] = {}
-
-    def collections(self) -> list[SourceCollection]:
-        """Every collection; all keys are looked at."""
-        return [self._describe(name) for name in self._names]
+        return sorted(str(name) for (name,) in known)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Cut at rows."""
@@ -71,64 +55,51 @@ class MilvusFile:
         for rows in self._rows(name, _CONTENT, size, int(after or 0), until):
             live = [(row, octets) for row, octets in rows if not is_among(repeated, row)]
             records = [self._record(schema, layout, row, octets) for row, octets in live]
-            self._check_unchanged()
+            self.check_unchanged()
             yield Batch(records, rows[-1][0])
-        self._check_unchanged()
+        self.check_unchanged()
 
-    def mark(self, name: str) -> str:  # noqa: ARG002 # it is one file
-        """Size and time of change of the file."""
-        return str(signature(self._files))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
-
-    def _describe(self, name: str) -> SourceCollection:
+    def describe(self, name: str) -> SourceCollection:
+        """Every key is looked at."""
         schema, layout = self._schema(name), self._layout(name).layout
         count = int(self._database.rows(f"SELECT count(*) FROM {_quoted(name)}")[0][0])  # noqa: S608 # quoted
         return SourceCollection(
             name=name,
             count=count - len(self._superseded(name)),
-            spec=layouts.fitted(schema.spec(), layout, self._distance_asked),
-            payload=layouts.words(layout) if layout != "plain" else "every field under its own name",
+            spec=layouts.fitted(schema.spec(), layout, self.distance_asked),
+            payload=schema.words(layout),
             warnings=tuple(schema.warnings()),
         )
 
+    @once
     def _schema(self, name: str) -> Schema:
-        if name not in self._schemas:
-            question = (
-                "SELECT CAST(blob_field AS BLOB) FROM collection_meta WHERE collection_name = ? AND meta_type = ?"
-            )
-            (schema,), *_ = self._database.rows(question, (name, "schema"))
-            indexes = [octets for (octets,) in self._database.rows(question, (name, "index"))]
-            try:
-                self._schemas[name] = schema_of(schema, indexes)
-            except (ValueError, IndexError, AttributeError, TypeError) as error:
-                raise damaged(self.path, error) from error
-        return self._schemas[name]
+        question = "SELECT CAST(blob_field AS BLOB) FROM collection_meta WHERE collection_name = ? AND meta_type = ?"
+        (schema,), *_ = self._database.rows(question, (name, "schema"))
+        indexes = [octets for (octets,) in self._database.rows(question, (name, "index"))]
+        try:
+            return schema_of(schema, indexes)
+        except (ValueError, IndexError, AttributeError, TypeError) as error:
+            raise damaged(self.path, error) from error
 
+    @once
     def _layout(self, name: str) -> ColumnLayout:
-        if name not in self._layouts:
-            schema, plainly = self._schema(name), ColumnLayout("plain", nested=False)
-            rows = next(self._rows(name, _CONTENT, layouts.SAMPLE, 0, None), [])
-            sample = [self._record(schema, plainly, row, octets).payload for row, octets in rows]
-            self._layouts[name] = layouts.column_layout(sample, self._layout_asked, langchain=schema.langchain)
-        return self._layouts[name]
+        schema, plainly = self._schema(name), ColumnLayout("plain", nested=False)
+        rows = next(self._rows(name, _CONTENT, layouts.SAMPLE, 0, None), [])
+        sample = [self._record(schema, plainly, row, octets).payload for row, octets in rows]
+        return layouts.column_layout(sample, self.layout_asked, langchain=schema.langchain)
 
+    @once
     def _superseded(self, name: str) -> Numbers:
         """Rows whose key comes again further down: Milvus Lite 2 adds, and answers with the newest."""
-        if name not in self._repeated:
-            numbers: list[int] = []
+        numbers: list[int] = []
 
-            def entries() -> Iterator[tuple[list[int | str], Numbers]]:
-                numbers.clear()
-                for rows in self._rows(name, "milvus_id", _ROWS, 0, None):
-                    numbers.extend(row for row, _ in rows)
-                    yield [str(key) for _, key in rows], np.array([row for row, _ in rows], dtype=np.int64)
+        def entries() -> Iterator[tuple[list[int | str], Numbers]]:
+            numbers.clear()
+            for rows in self._rows(name, "milvus_id", _ROWS, 0, None):
+                numbers.extend(row for row, _ in rows)
+                yield [str(key) for _, key in rows], np.array([row for row, _ in rows], dtype=np.int64)
 
-            outdone = superseded(entries)
-            self._repeated[name] = np.array([numbers[place] for place in outdone.tolist()], dtype=np.int64)
-        return self._repeated[name]
+        return np.array([numbers[place] for place in superseded(entries).tolist()], dtype=np.int64)
 
     def _rows(self, name: str, column: str, size: int, after: int, until: Cursor) -> Iterator[list[tuple[int, Any]]]:
         query = (
@@ -146,10 +117,6 @@ class MilvusFile:
             return record_of(schema, layout, fields, fields, "")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise damaged(self.path, f"row {row} of {plain(schema.name)}: {error!r}") from error
-
-    def _check_unchanged(self) -> None:
-        if signature(self._files) != self._signature:
-            raise changed(self.path)
 
 
 def _quoted(name: str) -> str:

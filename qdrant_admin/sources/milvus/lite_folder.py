@@ -7,7 +7,7 @@ rules as Milvus Lite's own recovery, save that a file which is missing or damage
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,6 @@ from qdrant_admin.sources.base import (
     SourceCollection,
     Span,
     cut,
-    no_such_collection,
 )
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.arrow import arrow_faults, values_of, vectors_of
@@ -38,9 +37,9 @@ from qdrant_admin.sources.files.values import Unfit, said
 from qdrant_admin.sources.ids import Numbers, superseded
 from qdrant_admin.sources.layouts import ColumnLayout
 from qdrant_admin.sources.milvus.lite_file import MilvusFile
-from qdrant_admin.sources.milvus.schema import PARTITION as OWN_PARTITION
 from qdrant_admin.sources.milvus.schema import SPARSE, Field, Schema, own_partitions, pairs_of
 from qdrant_admin.sources.read_only import changed, refuse_locked, signature
+from qdrant_admin.sources.reader import FileReader, once
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -254,31 +253,18 @@ def open_milvus_lite(uri: FolderUri) -> Source:
     return MilvusFile(uri) if uri.path.is_file() else MilvusFolder(uri)
 
 
-class MilvusFolder:
+class MilvusFolder(FileReader):
     """A `Source` over one folder, with all of its databases."""
 
     kind = "Milvus Lite folder"
-    vectorless = False
-    folds_uuids = False
 
-    def __init__(self, uri: FolderUri) -> None:
-        self.path: Path = uri.path
-        self._uri = uri
-        self._layout_asked = layouts.layout_option(uri.options)
-        self._distance_asked = layouts.distance_option(uri.options)
+    def open(self) -> Iterable[str]:
+        """The collections of all of its databases."""
         if not (self.path / "collections").is_dir() or not any(self.path.glob("**/schema.json")):
             raise wrong_kind(self.path, "a Milvus Lite folder")
         refuse_locked(self.path / "LOCK", self.path, "Milvus Lite")
         self._folders = self._found()
-        if uri.collection is not None and uri.collection not in self._folders:
-            raise no_such_collection(uri.collection, sorted(self._folders))
-        self._names = [name for name in sorted(self._folders) if uri.collection in (None, name)]
-        self._opened: dict[str, MilvusCollection] = {}
-        self._layouts: dict[str, ColumnLayout] = {}
-
-    def collections(self) -> list[SourceCollection]:
-        """Every collection; all keys are looked at where anything was ever overwritten or deleted."""
-        return [self._describe(name) for name in self._names]
+        return sorted(self._folders)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Rows as they lie in the files, cut evenly."""
@@ -299,16 +285,10 @@ class MilvusFolder:
         """A sign of the files that say what belongs to the collection."""
         return self._collection(name).mark()
 
-    def close(self) -> None:
-        """Nothing stays open."""
-        self._opened.clear()
-
-    def _describe(self, name: str) -> SourceCollection:
+    def describe(self, name: str) -> SourceCollection:
+        """Every key is looked at where anything was ever overwritten or deleted."""
         collection = self._collection(name)
         schema, layout = collection.schema, self._layout(name)
-        words = [layouts.words(layout.layout)] if layout.layout != "plain" else ["every field under its own name"]
-        if schema.partitions:
-            words.append(f"the name of the partition in {OWN_PARTITION}")
         warnings = schema.warnings()
         if collection.broken:
             logs = counted(len(collection.broken), "log")
@@ -316,32 +296,29 @@ class MilvusFolder:
         return SourceCollection(
             name=name,
             count=collection.count,
-            spec=layouts.fitted(schema.spec(), layout.layout, self._distance_asked),
-            payload="; ".join(words),
+            spec=layouts.fitted(schema.spec(), layout.layout, self.distance_asked),
+            payload=schema.words(layout.layout),
             aliases=self._aliases(name),
             warnings=tuple(warnings),
         )
 
+    @once
     def _collection(self, name: str) -> MilvusCollection:
-        if name not in self._opened:
-            self._opened[name] = MilvusCollection(self._folders[name])
-        return self._opened[name]
+        return MilvusCollection(self._folders[name])
 
+    @once
     def _layout(self, name: str) -> ColumnLayout:
-        if name not in self._layouts:
-            collection, sample = self._collection(name), []
-            plainly = ColumnLayout("plain", nested=False)
-            for _, batch, partitions in collection.batches(layouts.SAMPLE, 0, collection.rows):
-                sample += [record.payload for record in _records(collection.schema, plainly, batch, partitions)]
-                if len(sample) >= layouts.SAMPLE:
-                    break
-            asked = self._layout_asked
-            self._layouts[name] = layouts.column_layout(sample, asked, langchain=collection.schema.langchain)
-        return self._layouts[name]
+        collection, sample = self._collection(name), []
+        plainly = ColumnLayout("plain", nested=False)
+        for _, batch, partitions in collection.batches(layouts.SAMPLE, 0, collection.rows):
+            sample += [record.payload for record in _records(collection.schema, plainly, batch, partitions)]
+            if len(sample) >= layouts.SAMPLE:
+                break
+        return layouts.column_layout(sample, self.layout_asked, langchain=collection.schema.langchain)
 
     def _found(self) -> dict[str, Path]:
         """Collections by name; one whose name several databases have is called after its database as well."""
-        asked = self._uri.options.get("database")
+        asked = self.uri.options.get("database")
         places = [(_DEFAULT, self.path), *((path.name, path) for path in sorted(self.path.glob("databases/*")))]
         found = [
             (database, schema.parent)

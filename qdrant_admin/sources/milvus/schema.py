@@ -11,9 +11,10 @@ import numpy as np
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Sparse, Vector, VectorSpec
+from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.files.values import Unfit, narrow, read_json, said
-from qdrant_admin.sources.layouts import ColumnLayout
+from qdrant_admin.sources.layouts import ColumnLayout, Layout
 
 META = "$meta"
 """Where Milvus keeps the fields that no schema names."""
@@ -90,6 +91,11 @@ class Schema:
         if not self.vectors:
             raise self._refused("it has no field of vectors that Qdrant could hold")
         return CollectionSpec(vectors=tuple(self._slot(field) for field in self.vectors))
+
+    def words(self, layout: Layout) -> str:
+        """Where things are in the payload."""
+        words = "every field under its own name" if layout == "plain" else layouts.words(layout)
+        return f"{words}; the name of the partition in {PARTITION}" if self.partitions else words
 
     def warnings(self) -> list[str]:
         """What a person should know."""

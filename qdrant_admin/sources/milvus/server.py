@@ -3,16 +3,17 @@
 import contextlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from qdrant_admin.core.errors import AccessDenied, AdminError, ServerTrouble, ServerUnreachable, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, ServerUri, SourceCollection, Span, cut, no_such_collection
+from qdrant_admin.sources.base import Batch, Cursor, ServerUri, SourceCollection, Span, cut
 from qdrant_admin.sources.layouts import ColumnLayout
-from qdrant_admin.sources.milvus.schema import META, PARTITION, Field, Schema, own_partitions, record_of
+from qdrant_admin.sources.milvus.schema import META, Field, Schema, own_partitions, record_of
+from qdrant_admin.sources.reader import ServerReader, once
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 LONGEST_PAGE = 16_384
@@ -206,29 +207,15 @@ class _Survey:
     places: list[Cursor]
 
 
-class MilvusServer:
+class MilvusServer(ServerReader):
     """A `Source` over one database of one server."""
 
-    vectorless = False
-    folds_uuids = False
-
-    def __init__(self, uri: ServerUri) -> None:
-        self._uri = uri
-        self._layout_asked = layouts.layout_option(uri.options)
-        self._distance_asked = layouts.distance_option(uri.options)
-        self._milvus = Milvus(uri)
+    def open(self) -> Iterable[str]:
+        """Connect, and list the collections."""
+        self._milvus = Milvus(self.uri)
+        self.resources.callback(self._milvus.close)
         self.kind = f"Milvus server {self._milvus.version}"
-        self._schemas: dict[str, Schema] = {}
-        self._layouts: dict[str, ColumnLayout] = {}
-        self._surveys: dict[str, _Survey] = {}
-        self._loaded: list[str] = []
-        if uri.collection is not None and uri.collection not in self._milvus.names:
-            self._milvus.close()
-            raise no_such_collection(uri.collection, self._milvus.names)
-
-    def collections(self) -> list[SourceCollection]:
-        """Every collection, its keys counted one by one: the server's own count has deleted and doubled ones in it."""
-        return [self._describe(name) for name in self._milvus.names if self._uri.collection in (None, name)]
+        return self._milvus.names
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Cut at keys."""
@@ -248,67 +235,59 @@ class MilvusServer:
                 records = [record_of(schema, layout, row, _nested(schema, row), partition) for row in page]
                 yield Batch(records, _cursor(partition, page[-1][schema.key]))
 
-    def close(self) -> None:
-        """Close the connection; what was loaded for us is released again."""
-        for name in self._loaded:
-            with contextlib.suppress(AdminError):
-                self._milvus.release(name)
-        self._loaded.clear()
-        self._milvus.close()
-
-    def _describe(self, name: str) -> SourceCollection:
+    def describe(self, name: str) -> SourceCollection:
+        """Its keys are counted one by one: in the server's own count are deleted and repeated ones."""
         schema = self._schema(name)
         spec = schema.spec()
         layout = self._layout(name).layout
-        words = [layouts.words(layout)] if layout != "plain" else ["every field under its own name"]
-        if schema.partitions:
-            words.append(f"the name of the partition in {PARTITION}")
         return SourceCollection(
             name=name,
             count=self._survey(name).count,
-            spec=layouts.fitted(spec, layout, self._distance_asked),
-            payload="; ".join(words),
+            spec=layouts.fitted(spec, layout, self.distance_asked),
+            payload=schema.words(layout),
             aliases=self._milvus.aliases(name),
             warnings=tuple(schema.warnings()),
         )
 
+    @once
     def _schema(self, name: str) -> Schema:
-        if name not in self._schemas:
-            self._schemas[name] = self._milvus.schema(name)
-            if not self._milvus.is_loaded(name):
-                self._load(name)
-        return self._schemas[name]
+        schema = self._milvus.schema(name)
+        if not self._milvus.is_loaded(name):
+            self._load(name)
+        return schema
 
     def _load(self, name: str) -> None:
-        if self._uri.options.get("load") != "yes":
+        if self.uri.options.get("load") != "yes":
             raise SourceUnreadable(
                 f"Milvus has not loaded collection {plain(name)}",
                 why="only what is loaded can be read, and loading takes memory on that server",
                 fix="add ?load=yes to the source: it is loaded, and released at the end",
             )
         self._milvus.load(name)
-        self._loaded.append(name)
+        self.resources.callback(self._release, name)
 
+    def _release(self, name: str) -> None:
+        with contextlib.suppress(AdminError):
+            self._milvus.release(name)
+
+    @once
     def _layout(self, name: str) -> ColumnLayout:
-        if name not in self._layouts:
-            schema = self._schema(name)
-            page: list[Mapping[str, Any]] = next(self._milvus.pages(schema, ["*"], "", layouts.SAMPLE, None, None), [])
-            sample = [schema.columns(_nested(schema, row), "") for row in page]
-            self._layouts[name] = layouts.column_layout(sample, self._layout_asked, langchain=schema.langchain)
-        return self._layouts[name]
+        schema = self._schema(name)
+        page: list[Mapping[str, Any]] = next(self._milvus.pages(schema, ["*"], "", layouts.SAMPLE, None, None), [])
+        sample = [schema.columns(_nested(schema, row), "") for row in page]
+        return layouts.column_layout(sample, self.layout_asked, langchain=schema.langchain)
 
+    @once
     def _survey(self, name: str) -> _Survey:
-        if name not in self._surveys:
-            schema, count = self._schema(name), 0
-            places: list[Cursor] = []
-            for partition in sorted(schema.partitions) or [""]:
-                for page in self._milvus.pages(schema, [schema.key], partition, LONGEST_PAGE, None, None):
-                    # The last of every thousand, so that what lies between two of them is a thousand records.
-                    inside = range(_EVERY - 1 - count % _EVERY, len(page), _EVERY)
-                    places += [_cursor(partition, page[place][schema.key]) for place in inside]
-                    count += len(page)
-            self._surveys[name] = _Survey(count, places)
-        return self._surveys[name]
+        schema, count = self._schema(name), 0
+        places: list[Cursor] = []
+        for partition in sorted(schema.partitions) or [""]:
+            for page in self._milvus.pages(schema, [schema.key], partition, LONGEST_PAGE, None, None):
+                # The last of every thousand, so that what lies between two of them is a thousand records.
+                inside = range(_EVERY - 1 - count % _EVERY, len(page), _EVERY)
+                places += [_cursor(partition, page[place][schema.key]) for place in inside]
+                count += len(page)
+        return _Survey(count, places)
 
 
 def _cursor(partition: str, key: int | str) -> str:

@@ -1,7 +1,7 @@
 """The queries over one table, and what a row of them becomes."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from psycopg.sql import SQL, Composed, Identifier
 
-from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Sparse, Vector, VectorSpec
@@ -23,12 +23,12 @@ from qdrant_admin.sources.base import (
     SourceCollection,
     Span,
     between,
-    no_such_collection,
 )
 from qdrant_admin.sources.layouts import lay_out
 from qdrant_admin.sources.postgres import tables as queries
 from qdrant_admin.sources.postgres.sessions import Sessions
 from qdrant_admin.sources.postgres.tables import VIEWS, Column, Reading, Table, tables
+from qdrant_admin.sources.reader import ServerReader
 
 _INTEGERS = {"int2", "int4", "int8"}
 _PLACE = "ctid"
@@ -244,37 +244,23 @@ SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension W
 """
 
 
-class Postgres:
+class Postgres(ServerReader):
     """A `Source` over one database."""
 
-    vectorless = False
-    folds_uuids = False
-
-    def __init__(self, uri: ServerUri) -> None:
-        self._uri = uri
-        self._distance = layouts.distance_option(uri.options)
-        self._sessions = Sessions(uri)
+    def open(self) -> Iterable[str]:
+        """Open the snapshot that everything is read in, and look at its tables."""
+        self._sessions = Sessions(self.uri)
+        self.resources.callback(self._sessions.close)
         self._noted: dict[int, str] = {}
-        try:
-            server, extension, _ = self._sessions.rows(_VERSIONS)[0]
-            if extension is None:
-                raise SourceUnreadable(
-                    f"{plain(uri.url)} holds no vectors",
-                    why="pgvector is not installed in this database",
-                    fix="psql -l",
-                )
-            self.kind = f"PostgreSQL {server.partition(' ')[0]} with pgvector {extension}"
-            found = queries.readings(queries.chosen(tables(self._sessions), uri.options), uri.options)
-            self._known = {reading.name: Rows(reading) for reading in self._split(found)}
-            if uri.collection is not None and uri.collection not in self._known:
-                raise no_such_collection(uri.collection, sorted(self._known))
-        except AdminError:
-            self._sessions.close()
-            raise
-
-    def collections(self) -> list[SourceCollection]:
-        """A collection a table, or one of LangChain's; every row is counted."""
-        return [self._describe(name) for name in sorted(self._known) if self._uri.collection in (None, name)]
+        server, extension, _ = self._sessions.rows(_VERSIONS)[0]
+        if extension is None:
+            raise SourceUnreadable(
+                f"{plain(self.url)} holds no vectors", why="pgvector is not installed in this database", fix="psql -l"
+            )
+        self.kind = f"PostgreSQL {server.partition(' ')[0]} with pgvector {extension}"
+        found = queries.readings(queries.chosen(tables(self._sessions), self.uri.options), self.uri.options)
+        self._known = {reading.name: Rows(reading) for reading in self._split(found)}
+        return sorted(self._known)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Parts of equal numbers of rows, cut at keys; one part where there is no key."""
@@ -290,7 +276,7 @@ class Postgres:
         """Rows by key, over a connection of its own."""
         rows = self._known[name]
         place = "" if rows.reading.key else self._place()
-        query, values = rows.page(_behind(after, place, self._uri), _behind(until, place, self._uri))
+        query, values = rows.page(_behind(after, place, self.uri), _behind(until, place, self.uri))
         for page in self._sessions.pages(query, values, size):
             yield Batch([rows.record(row) for row in page], _cursor(rows.cursor(page[-1]), place))
 
@@ -299,10 +285,6 @@ class Postgres:
         reading = self._known[name].reading
         columns = ", ".join(f"{column.name} {column.type} {column.size or ''}" for column in reading.table.columns)
         return f"{reading.layout} by {[column.name for column in (*reading.key, *reading.id)]}: {columns}"
-
-    def close(self) -> None:
-        """End the snapshot and its connection."""
-        self._sessions.close()
 
     def _split(self, found: list[Reading]) -> Iterator[Reading]:
         """LangChain keeps many collections in one table: each is one here as well."""
@@ -329,7 +311,8 @@ class Postgres:
         names = [name for name, _ in found]
         return [(name if names.count(name) == 1 else f"{name}-{identity[:8]}", identity) for name, identity in found]
 
-    def _describe(self, name: str) -> SourceCollection:
+    def describe(self, name: str) -> SourceCollection:
+        """Every row is counted."""
         rows = self._known[name]
         reading = rows.reading
         self._check_ids(rows)
@@ -349,7 +332,7 @@ class Postgres:
         told = (
             queries.words(reading)
             if reading.layout == "plain"
-            else layouts.words(layout, by="" if "layout" in self._uri.options else "its columns")
+            else layouts.words(layout, by="" if "layout" in self.uri.options else "its columns")
         )
         return SourceCollection(name=name, count=int(count), spec=spec, payload=told, warnings=tuple(warnings))
 
@@ -390,7 +373,7 @@ class Postgres:
         return VectorSpec(
             name=reading.slot(column),
             size=size,
-            distance=self._distance or _distance(column, warnings),
+            distance=self.distance_asked or _distance(column, warnings),
             datatype=_DATATYPES.get(column.base, "float32"),
         )
 

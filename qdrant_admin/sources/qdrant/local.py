@@ -13,7 +13,7 @@ import json
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,10 @@ from qdrant_admin.sources.base import (
     Batch,
     Columns,
     Cursor,
-    FolderUri,
     Record,
     SourceCollection,
     Span,
     cut,
-    no_such_collection,
 )
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.ids import canonical_uuid
@@ -48,6 +46,7 @@ from qdrant_admin.sources.read_only import (
     refuse_locked,
     signature,
 )
+from qdrant_admin.sources.reader import FileReader, once
 
 _FRAME = slice(3, 11)
 """Where the length of the rest is, in a pickle that is all one frame."""
@@ -126,15 +125,15 @@ _JSON = frozenset({str, int, float, bool, type(None)})
 _NOT_OF_A_SERVER = {"vectors", "sparse_vectors", "payload", "id_tracker"}
 
 
-class QdrantLocal:
+class QdrantLocal(FileReader):
     """A `Source` over one embedded folder."""
 
     kind = "folder of qdrant-client's embedded mode"
     vectorless = True
     folds_uuids = True
 
-    def __init__(self, uri: FolderUri) -> None:
-        self.path: Path = uri.path
+    def open(self) -> Iterable[str]:
+        """The collections of `meta.json`."""
         meta = self.path / "meta.json"
         if not meta.is_file():
             raise wrong_kind(self.path, "a folder of qdrant-client's embedded mode")
@@ -145,14 +144,7 @@ class QdrantLocal:
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise wrong_kind(self.path, "a whole folder of qdrant-client's embedded mode") from error
         refuse_locked(self.path / ".lock", self.path, "qdrant-client's embedded mode")
-        if uri.collection is not None and uri.collection not in self._configs:
-            raise no_such_collection(uri.collection, sorted(self._configs))
-        self._names = [name for name in sorted(self._configs) if uri.collection in (None, name)]
-        self._open: dict[str, _Points] = {}
-
-    def collections(self) -> list[SourceCollection]:
-        """Every collection; ids are all decoded, points are not."""
-        return [self._describe(name) for name in self._names]
+        return sorted(self._configs)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Cut at rows."""
@@ -166,13 +158,8 @@ class QdrantLocal:
         """Size and time of change of the file."""
         return str(self._points(name).signature)
 
-    def close(self) -> None:
-        """Close every database that was opened."""
-        for points in self._open.values():
-            points.close()
-        self._open.clear()
-
-    def _describe(self, name: str) -> SourceCollection:
+    def describe(self, name: str) -> SourceCollection:
+        """Every id is decoded, no point is."""
         points = self._points(name)
         folded = Counter(_folded(record) for record in points.live.values())
         colliding = [str(record) for record in points.live.values() if folded[_folded(record)] > 1]
@@ -189,14 +176,15 @@ class QdrantLocal:
             colliding_ids=tuple(colliding),
         )
 
+    @once
     def _points(self, name: str) -> "_Points":
-        if name not in self._open:
-            file = self.path / "collection" / name / "storage.sqlite"
-            if not file.resolve().is_relative_to(self.path.resolve()):
-                raise SourceUnreadable(f"collection {plain(name)} lies outside of {plain(self.path)}")
-            slots = _spec(self._configs[name], self.path).vectors
-            self._open[name] = _Points(file if file.exists() else None, slots)
-        return self._open[name]
+        file = self.path / "collection" / name / "storage.sqlite"
+        if not file.resolve().is_relative_to(self.path.resolve()):
+            raise SourceUnreadable(f"collection {plain(name)} lies outside of {plain(self.path)}")
+        slots = _spec(self._configs[name], self.path).vectors
+        points = _Points(file if file.exists() else None, slots)
+        self.resources.callback(points.close)
+        return points
 
 
 class _Points:

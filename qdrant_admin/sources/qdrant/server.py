@@ -1,14 +1,14 @@
 """Another Qdrant server, through the same gateway as the target; its configuration is copied whole."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from qdrant_admin.config.endpoint import Endpoint
-from qdrant_admin.core.errors import AdminError, BadInput, RequestRejected, SourceUnreadable, Unsupported
+from qdrant_admin.core.errors import BadInput, RequestRejected, SourceUnreadable, Unsupported
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import id_key
@@ -24,8 +24,8 @@ from qdrant_admin.sources.base import (
     Span,
     WireBatch,
     cut,
-    no_such_collection,
 )
+from qdrant_admin.sources.reader import ServerReader
 from qdrant_admin.sources.uri import source_key
 
 if TYPE_CHECKING:
@@ -38,33 +38,23 @@ _NOT_COPIED = {"vectors", "sparse_vectors", "sharding_method"}
 """Shards by key belong to a cluster; the points of all of them are copied."""
 
 
-class QdrantServer:
+class QdrantServer(ServerReader):
     """A `Source` over one server."""
 
     vectorless = True
     folds_uuids = True
 
-    def __init__(self, uri: ServerUri) -> None:
-        self._uri = uri
-        self._database = Database(_endpoint(uri))
-        try:
-            self.kind = f"Qdrant server {self._database.server().version}"
-            self._names = self._database.names()
-        except AdminError:
-            self._database.close()
-            raise
-        if uri.collection is not None and uri.collection not in self._names:
-            self._database.close()
-            raise no_such_collection(uri.collection, self._names)
+    def open(self) -> Iterable[str]:
+        """Ask the server who it is and what it holds."""
+        self._database = Database(_endpoint(self.uri))
+        self.resources.callback(self._database.close)
+        self.kind = f"Qdrant server {self._database.server().version}"
+        return self._database.names()
 
     @property
     def database(self) -> Database:
         """The server itself, for what only two Qdrant servers do with each other."""
         return self._database
-
-    def collections(self) -> list[SourceCollection]:
-        """Every collection with its exact count."""
-        return [self._describe(name) for name in self._names if self._uri.collection in (None, name)]
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Cut at ids taken at random: nothing else tells cheaply how integers and UUIDs are spread."""
@@ -105,15 +95,12 @@ class QdrantServer:
         shape = hashlib.sha256(repr(info.vectors).encode()).hexdigest()
         return f"{info.points} points of {shape[:16]}"
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._database.close()
-
-    def _describe(self, name: str) -> SourceCollection:
+    def describe(self, name: str) -> SourceCollection:
+        """Counted exactly, its configuration copied whole."""
         info = self._database.collection(name)
         if info.points is None:
             raise SourceUnreadable(
-                f"collection {plain(name)} of {self._uri.url} cannot be read",
+                f"collection {plain(name)} of {self.uri.url} cannot be read",
                 why=info.trouble,
                 fix="qdrant-admin migrate --help",
             )

@@ -4,7 +4,7 @@ The hashes of LangChain and Mem0 are known by their fields and laid out as the t
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from redis.exceptions import NoPermissionError
 
-from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
@@ -21,14 +21,13 @@ from qdrant_admin.sources.base import (
     Batch,
     Cursor,
     Record,
-    ServerUri,
     SourceCollection,
     Span,
     between,
-    no_such_collection,
 )
 from qdrant_admin.sources.files.values import Unfit, narrow, with_json_opened
 from qdrant_admin.sources.layouts import Layout, lay_out
+from qdrant_admin.sources.reader import ServerReader
 from qdrant_admin.sources.redis.client import compared, connect, database, escaped, search_indexes, text_of, told
 from qdrant_admin.sources.redis.keys import KeyList
 
@@ -139,42 +138,34 @@ class _Prefix:
         return "" if len(self.vectors) == 1 else field
 
 
-class RedisHashes:
+class RedisHashes(ServerReader):
     """A `Source` over one database of one server."""
 
-    vectorless = False
-    folds_uuids = False
-
-    def __init__(self, uri: ServerUri) -> None:
-        self._uri = uri
-        self._distance = layouts.distance_option(uri.options)
-        self._asked = layouts.layout_option(uri.options)
-        self._kind = _kind_option(uri.options)
-        self._client = connect(uri)
+    def open(self) -> Iterable[str]:
+        """Connect. Keys are listed at the first need of them, as that may take long."""
+        self._kind = _kind_option(self.uri.options)
+        self._client = connect(self.uri)
+        self.resources.callback(self._client.close)
         self._lock = threading.Lock()
         self._keys: KeyList | None = None
         self._known: dict[str, _Prefix] = {}
         self._warned: dict[str, list[str]] = {}
-        try:
-            with told(self._uri):
-                server: Any = self._client.info("server")
-                cluster: Any = self._client.info("cluster")
-        except AdminError:
-            self._client.close()
-            raise
+        with told(self.uri):
+            server: Any = self._client.info("server")
+            cluster: Any = self._client.info("cluster")
         self.kind = f"Redis {plain(server.get('redis_version', 'of an unknown version'))}"
         if cluster.get("cluster_enabled"):
-            self._client.close()
             raise SourceUnreadable(
-                f"{plain(uri.url)} is one node of a Redis cluster",
+                f"{plain(self.url)} is one node of a Redis cluster",
                 why="it lists its own keys alone, and those of the others would be missing",
                 fix="redis-cli --cluster backup HOST:PORT FOLDER  # load the copies into one Redis, and migrate that",
             )
+        return [self.uri.collection] if self.uri.collection is not None else []
 
     def collections(self) -> list[SourceCollection]:
         """Every prefix under which hashes have a vector. All keys are listed for it."""
         self._listed()
-        return [self._describe(name) for name in self._known]
+        return [self.describe(name) for name in self._known]
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Parts of equal numbers of keys."""
@@ -198,14 +189,6 @@ class RedisHashes:
         octets = [keys.lengths(prefix.octets, field)[0][0] for field in prefix.vectors]
         return f"{prefix.layout}, {prefix.vectors} of {octets} bytes as {prefix.kind}"
 
-    def close(self) -> None:
-        """Close the connections and forget the keys."""
-        self._client.close()
-        with self._lock:
-            if self._keys is not None:
-                self._keys.close()
-                self._keys = None
-
     def _prefix(self, name: str) -> _Prefix:
         self._listed()
         return self._known[name]
@@ -214,25 +197,19 @@ class RedisHashes:
         """The list of keys, made at the first need of it."""
         with self._lock:
             if self._keys is None:
-                asked = self._uri.options.get("vector")
+                asked = self.uri.options.get("vector")
                 keys = KeyList(asked.split(",") if asked else _VECTORS, thorough=bool(asked))
-                prefix = self._uri.options.get("prefix", "").rstrip(":")
-                try:
-                    with told(self._uri):
-                        keys.fill(self._client, escaped(prefix) + b":*" if prefix else b"*", prefix.encode() or None)
-                    self._known = dict(self._found(keys))
-                    if self._uri.collection is not None and self._uri.collection not in self._known:
-                        raise no_such_collection(self._uri.collection, sorted(self._known))
-                except AdminError:
-                    keys.close()
-                    raise
-                if self._uri.collection is not None:
-                    self._known = {self._uri.collection: self._known[self._uri.collection]}
+                prefix = self.uri.options.get("prefix", "").rstrip(":")
+                self.resources.callback(keys.close)
+                with told(self.uri):
+                    keys.fill(self._client, escaped(prefix) + b":*" if prefix else b"*", prefix.encode() or None)
+                found = dict(self._found(keys))
+                self._known = {name: found[name] for name in self.narrowed(found)}
                 self._keys = keys
             return self._keys
 
     def _found(self, keys: KeyList) -> Iterator[tuple[str, _Prefix]]:
-        asked = "vector" in self._uri.options
+        asked = "vector" in self.uri.options
         prefixes = [one for one in keys.prefixes() if any(one[2])]
         self._check_some(keys, prefixes)
         for octets, count, having in prefixes:
@@ -240,27 +217,27 @@ class RedisHashes:
             several = tuple(field for field, number in zip(keys.fields, having, strict=True) if number)
             vectors = several if asked else (best,)
             sample = [fields for fields in self._hashes(keys.page(octets, b"", None, layouts.SAMPLE)) if fields]
-            name = text_of(octets) or f"redis-{database(self._uri)}"
+            name = text_of(octets) or f"redis-{database(self.uri)}"
             self._warned[name] = []
             kind = self._kind or self._told_kind(name, vectors, sample)
-            layout = self._asked or layout_of(sample)
+            layout = self.layout_asked or layout_of(sample)
             yield name, _Prefix(octets, count, count - max(having), vectors, kind, layout)
 
     def _check_some(self, keys: KeyList, prefixes: list[tuple[bytes, int, list[int]]]) -> None:
         if not prefixes:
-            prefix = self._uri.options.get("prefix", "").rstrip(":")
+            prefix = self.uri.options.get("prefix", "").rstrip(":")
             where = f" whose key begins with {plain(prefix)}:" if prefix else ""
             raise SourceUnreadable(
-                f"no hash in {plain(self._uri.url)}{where} has a vector",
+                f"no hash in {plain(self.url)}{where} has a vector",
                 why=f"looked for {', '.join(plain(field) for field in keys.fields)}",
-                fix=f"qdrant-admin migrate '{self._uri.url}?vector=FIELD'",
+                fix=f"qdrant-admin migrate '{self.url}?vector=FIELD'",
             )
         if len(prefixes) > _MANY:
             first = text_of(prefixes[0][0].partition(b":")[0])
             raise BadInput(
-                f"{counted(len(prefixes), 'prefix', 'prefixes')} in {plain(self._uri.url)} have vectors under them",
+                f"{counted(len(prefixes), 'prefix', 'prefixes')} in {plain(self.url)} have vectors under them",
                 why="each would become a collection; a key is taken apart at its last colon when nobody says where",
-                fix=f"qdrant-admin migrate '{self._uri.url}?prefix={first}'",
+                fix=f"qdrant-admin migrate '{self.url}?prefix={first}'",
             )
 
     def _told_kind(self, name: str, vectors: tuple[str, ...], sample: list[dict[bytes, bytes]]) -> str:
@@ -277,7 +254,8 @@ class RedisHashes:
         )
         return "float32"
 
-    def _describe(self, name: str) -> SourceCollection:
+    def describe(self, name: str) -> SourceCollection:
+        """Counted by its keys."""
         prefix, keys = self._known[name], self._listed()
         warnings = list(self._warned[name])
         slots = tuple(self._slot(prefix, field, keys, warnings) for field in prefix.vectors)
@@ -287,7 +265,7 @@ class RedisHashes:
         if others:
             warnings.append(f"{counted(others, 'key')} of this prefix are no hashes, and are not read")
         told = "as in the hash; bytes that are no text as base64, JSON in metadata as what it says"
-        by = "" if self._asked else "the fields of its hashes"
+        by = "" if self.layout_asked else "the fields of its hashes"
         return SourceCollection(
             name=name,
             count=prefix.count,
@@ -310,9 +288,9 @@ class RedisHashes:
 
     def _compared(self, prefix: _Prefix, field: str, warnings: list[str]) -> Distance:
         """As asked, else as an index says."""
-        if self._distance is not None:
-            return self._distance
-        with told(self._uri):
+        if self.distance_asked is not None:
+            return self.distance_asked
+        with told(self.uri):
             indexes = search_indexes(self._client)
         found = compared(indexes, prefix.octets + b":" if prefix.octets else b"", field)
         if found is None:
@@ -324,7 +302,7 @@ class RedisHashes:
 
     def _hashes(self, page: list[bytes]) -> list[dict[bytes, bytes]]:
         """The hashes of these keys; an empty one for a key that is gone."""
-        with told(self._uri):
+        with told(self.uri):
             pipeline = self._client.pipeline(transaction=False)
             for key in page:
                 pipeline.hgetall(key)

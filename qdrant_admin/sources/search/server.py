@@ -5,9 +5,9 @@ as a document does, so that a later run can go on where an earlier one stopped.
 """
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from functools import partial
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,8 +16,9 @@ from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import WHOLE, Batch, Cursor, ServerUri, SourceCollection, Span, no_such_collection
+from qdrant_admin.sources.base import Batch, Cursor, SourceCollection
 from qdrant_admin.sources.cloud import fault
+from qdrant_admin.sources.reader import ServerReader, once
 from qdrant_admin.sources.search.mapping import Shape, layout_of, vector_fields, without_vectors
 from qdrant_admin.sources.uri import source_key
 
@@ -26,38 +27,20 @@ KEPT_ALIVE = "10m"
 """How long the point in time is kept between two requests."""
 
 
-class SearchServer(ABC):
+class SearchServer(ServerReader):
     """A `Source` over one cluster."""
 
     title: str
     vectorless = True
-    folds_uuids = False
 
-    def __init__(self, uri: ServerUri) -> None:
-        self._uri = uri
-        self._asked = layouts.layout_option(uri.options)
-        self._distance = layouts.distance_option(uri.options)
+    def open(self) -> Iterable[str]:
+        """Connect, and look which indices have a field with vectors."""
         self._notes: dict[str, list[str]] = {}
-        self._shapes: dict[str, Shape] = {}
-        self._open()
-        try:
-            self.kind = f"{self.title} {plain(self._ask(self._version))}"
-            self._mappings = self._indices()
-            if uri.collection is not None and uri.collection not in self._mappings:
-                raise no_such_collection(uri.collection, sorted(self._mappings))
-        except AdminError:
-            self.close()
-            raise
-
-    def collections(self) -> list[SourceCollection]:
-        """Every index that has a field with vectors, with its exact count."""
-        aliases = self._aliases()
-        wanted = [name for name in sorted(self._mappings) if self._uri.collection in (None, name)]
-        return [self._describe(name, aliases) for name in wanted]
-
-    def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # the protocol's signature
-        """One: the whole."""
-        return WHOLE
+        self._client = self._connected()
+        self.resources.callback(self._client.close)
+        self.kind = f"{self.title} {plain(self._ask(self._version))}"
+        self._mappings = self._indices()
+        return sorted(self._mappings)
 
     def batches(
         self,
@@ -74,12 +57,7 @@ class SearchServer(ABC):
             yield Batch([shape.record(hit) for hit in hits], json.dumps(self._behind(hits[-1])))
 
     @abstractmethod
-    def close(self) -> None:
-        """Close the connections."""
-
-    @abstractmethod
-    def _open(self) -> None:
-        """Make the client."""
+    def _connected(self) -> Any: ...
 
     @abstractmethod
     def _version(self) -> str: ...
@@ -112,11 +90,12 @@ class SearchServer(ABC):
         for name, index in self._ask(self._get_mapping).items():
             properties = (index.get("mappings") or {}).get("properties") or {}
             notes: list[str] = []
-            if not name.startswith(".") and vector_fields(properties, self._distance, notes):
+            if not name.startswith(".") and vector_fields(properties, self.distance_asked, notes):
                 found[str(name)] = properties
                 self._notes[str(name)] = notes
         return found
 
+    @cached_property
     def _aliases(self) -> dict[str, list[str]]:
         """Alias to its indices."""
         found: dict[str, list[str]] = {}
@@ -125,8 +104,9 @@ class SearchServer(ABC):
                 found.setdefault(str(alias), []).append(str(index))
         return found
 
-    def _describe(self, name: str, aliases: dict[str, list[str]]) -> SourceCollection:
-        shape = self._shape(name)
+    def describe(self, name: str) -> SourceCollection:
+        """Counted exactly."""
+        shape, aliases = self._shape(name), self._aliases
         notes = list(self._notes[name])
         own = sorted(alias for alias, indices in aliases.items() if name in indices)
         shared = [alias for alias in own if len(aliases[alias]) > 1]
@@ -134,7 +114,7 @@ class SearchServer(ABC):
         spec = None
         if all(field.size for field in shape.fields):
             spec = layouts.fitted(CollectionSpec(vectors=shape.slots()), shape.layout)
-        by = "" if self._asked else "what its records hold"
+        by = "" if self.layout_asked else "what its records hold"
         return SourceCollection(
             name=name,
             count=self._ask(lambda: self._count(name)),
@@ -144,14 +124,12 @@ class SearchServer(ABC):
             warnings=tuple(notes),
         )
 
+    @once
     def _shape(self, name: str) -> Shape:
-        """What it becomes, looked at once: the plan, the copy and the verification have to agree on it."""
-        if name not in self._shapes:
-            fields = vector_fields(self._mappings[name], self._distance, [])
-            first = next(self._hits(name, Shape(fields, "plain"), layouts.SAMPLE, None), [])
-            layout = self._asked or layout_of([without_vectors(hit, fields) for hit in first])
-            self._shapes[name] = Shape(fields, layout)
-        return self._shapes[name]
+        fields = vector_fields(self._mappings[name], self.distance_asked, [])
+        first = next(self._hits(name, Shape(fields, "plain"), layouts.SAMPLE, None), [])
+        layout = self.layout_asked or layout_of([without_vectors(hit, fields) for hit in first])
+        return Shape(fields, layout)
 
     def _hits(self, name: str, shape: Shape, size: int, behind: list[Any] | None) -> Iterator[list[dict[str, Any]]]:
         point = self._ask(lambda: self._open_point(name))
@@ -182,7 +160,7 @@ class SearchServer(ABC):
                 "it timed out" if answer.get("timed_out") else f"{shards['failed']} of {shards['total']} shards failed"
             )
             raise SourceUnreadable(
-                f"{plain(name)} did not answer whole", why=why, fix=f"curl {self._uri.url}/_cluster/health"
+                f"{plain(name)} did not answer whole", why=why, fix=f"curl {self.url}/_cluster/health"
             )
 
     def _ask(self, call: Callable[[], _T]) -> _T:
@@ -194,10 +172,10 @@ class SearchServer(ABC):
     def _fault(self, error: Exception) -> AdminError:
         status = getattr(error, "status_code", None)
         if status is None and type(error).__name__ == "UnsupportedProductError":
-            return SourceUnreadable(f"what answers at {self._uri.url} is no {self.title}", why=plain(str(error))[:200])
+            return SourceUnreadable(f"what answers at {self.url} is no {self.title}", why=plain(str(error))[:200])
         code = status if isinstance(status, int) else None
         headers = getattr(getattr(error, "meta", None), "headers", None) or {}
-        return fault(self._uri, self.title, error, status=code, wait=headers.get("retry-after"))
+        return fault(self.uri, self.title, error, status=code, wait=headers.get("retry-after"))
 
     def _credentials(self) -> tuple[str, str] | None:
         """User and password, when the key is of that form."""
@@ -214,17 +192,13 @@ class ElasticsearchServer(SearchServer):
 
     title = "Elasticsearch"
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-    def _open(self) -> None:
+    def _connected(self) -> Any:
         from elasticsearch import Elasticsearch
 
         basic, key = self._credentials(), source_key()
         access: dict[str, Any] = {"basic_auth": basic} if basic else {"api_key": key} if key else {}
-        access |= {"ca_certs": self._uri.options["ca_certs"]} if "ca_certs" in self._uri.options else {}
-        self._client = Elasticsearch(self._uri.url, request_timeout=60, **access)
+        access |= {"ca_certs": self.uri.options["ca_certs"]} if "ca_certs" in self.uri.options else {}
+        return Elasticsearch(self.url, request_timeout=60, **access)
 
     def _version(self) -> str:
         return str(self._client.info()["version"]["number"])
@@ -253,7 +227,7 @@ class ElasticsearchServer(SearchServer):
             sort=[{"_seq_no": "asc"}, {"_shard_doc": "asc"}],
             search_after=behind,
             source={"excludes": paths},
-            fields=paths,  # type: ignore[arg-type] # it takes names as well as mappings
+            fields=paths,
             track_total_hits=False,
         ).body
 
@@ -265,7 +239,7 @@ class ElasticsearchServer(SearchServer):
     def _fault(self, error: Exception) -> AdminError:
         if "media_type_header_exception" in str(error) or "compatible-with" in str(error):
             return SourceUnreadable(
-                f"the {self.title} at {self._uri.url} is older than its client here",
+                f"the {self.title} at {self.url} is older than its client here",
                 why="a client of version 9 is not understood by a server of version 8",
                 fix=install.command("elasticsearch>=8,<9"),
             )
@@ -277,18 +251,14 @@ class OpenSearchServer(SearchServer):
 
     title = "OpenSearch"
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-    def _open(self) -> None:
+    def _connected(self) -> Any:
         from opensearchpy import OpenSearch
 
-        parts, basic, key = urlsplit(self._uri.url), self._credentials(), source_key()
+        parts, basic, key = urlsplit(self.url), self._credentials(), source_key()
         access: dict[str, Any] = {"http_auth": basic} if basic else {}
         access |= {"headers": {"Authorization": f"Bearer {key}"}} if key and not basic else {}
-        access |= {"ca_certs": self._uri.options["ca_certs"]} if "ca_certs" in self._uri.options else {}
-        self._client = OpenSearch(
+        access |= {"ca_certs": self.uri.options["ca_certs"]} if "ca_certs" in self.uri.options else {}
+        return OpenSearch(
             hosts=[{"host": parts.hostname, "port": parts.port, "url_prefix": parts.path}],
             use_ssl=parts.scheme == "https",
             timeout=60,

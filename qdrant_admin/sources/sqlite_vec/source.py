@@ -1,11 +1,10 @@
 """The ordinary table that holds the payload of a `vec0` table, where there is one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
@@ -13,7 +12,6 @@ from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import (
     Batch,
     Cursor,
-    FolderUri,
     Record,
     SourceCollection,
     Span,
@@ -23,7 +21,8 @@ from qdrant_admin.sources.base import (
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.values import said, with_json_opened
 from qdrant_admin.sources.layouts import Layout
-from qdrant_admin.sources.read_only import ReadOnlyDatabase, changed, signature
+from qdrant_admin.sources.read_only import ReadOnlyDatabase, with_journals
+from qdrant_admin.sources.reader import FileReader
 from qdrant_admin.sources.sqlite_vec.tables import (
     Chunk,
     Vec0,
@@ -122,37 +121,23 @@ def _key(table: Vec0, columns: list[tuple[Any, ...]]) -> str:
 _DATATYPES = {"bit": "uint8"}
 
 
-class SqliteVec:
+class SqliteVec(FileReader):
     """A `Source` over one database."""
 
-    vectorless = False
-    folds_uuids = False
-
-    def __init__(self, uri: FolderUri) -> None:
-        self.path: Path = uri.path
-        self._uri = uri
-        self._distance = layouts.distance_option(uri.options)
-        self._asked = layouts.layout_option(uri.options)
+    def open(self) -> Iterable[str]:
+        """Open the database and read the declarations of its tables."""
         if not self.path.is_file():
             raise wrong_kind(self.path, "a SQLite database with tables of sqlite-vec")
-        self._files = [self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-journal")]
-        self._signature = signature(self._files)
+        self.watch(with_journals(self.path))
         self._database = ReadOnlyDatabase(self.path)
-        try:
-            self._tables = {table.name: table for table in vec0_tables(self._database)}
-            if not self._tables:
-                raise wrong_kind(self.path, "a SQLite database with tables of sqlite-vec")
-            self._names = self._chosen()
-            self._joined = {name: joined_to(self._tables[name], self._database, uri.options) for name in self._names}
-        except AdminError:
-            self._database.close()
-            raise
-        version = self._version(self._names[0])
-        self.kind = f"SQLite database of sqlite-vec {version}".strip()
-
-    def collections(self) -> list[SourceCollection]:
-        """Every `vec0` table; rows are counted twice, by the list of them and by the chunks that hold them."""
-        return [self._describe(self._tables[name]) for name in self._names]
+        self.resources.callback(self._database.close)
+        self._tables = {table.name: table for table in vec0_tables(self._database)}
+        if not self._tables:
+            raise wrong_kind(self.path, "a SQLite database with tables of sqlite-vec")
+        names = self._chosen()
+        self._joined = {name: joined_to(self._tables[name], self._database, self.uri.options) for name in names}
+        self.kind = f"SQLite database of sqlite-vec {self._version(names[0])}".strip()
+        return names
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Parts of about the same number of rows, cut between chunks."""
@@ -177,27 +162,19 @@ class SqliteVec:
             for at in range(0, len(places), size):
                 part = places[at : at + size]
                 records = self._records(table, chunk, part)
-                self._check_unchanged()
+                self.check_unchanged()
                 yield Batch(records, f"{number}:{part[-1]}")
-        self._check_unchanged()
-
-    def mark(self, name: str) -> str:  # noqa: ARG002 # the tables share one file
-        """Size and time of the file, and of what lies beside it."""
-        return str(self._signature)
-
-    def close(self) -> None:
-        """Close the database."""
-        self._database.close()
+        self.check_unchanged()
 
     def _chosen(self) -> list[str]:
-        named = {self._uri.collection, self._uri.options.get("table")} - {None}
+        named = {self.uri.collection, self.uri.options.get("table")} - {None}
         for name in named:
             if name not in self._tables:
                 raise no_such_collection(str(name), sorted(self._tables))
         names = [name for name in self._tables if named <= {name}]
         if not names:
             raise BadInput("?table= and ?collection= name two tables", fix="qdrant-admin migrate --help")
-        if "payload" in self._uri.options and len(names) > 1:
+        if "payload" in self.uri.options and len(names) > 1:
             raise BadInput(
                 "one table of payload cannot belong to several tables of vectors",
                 why=f"{plain(self.path)} has {', '.join(plain(name) for name in names)}",
@@ -205,7 +182,9 @@ class SqliteVec:
             )
         return names
 
-    def _describe(self, table: Vec0) -> SourceCollection:
+    def describe(self, name: str) -> SourceCollection:
+        """Rows are counted twice: by the list of them, and by the chunks that hold them."""
+        table = self._tables[name]
         (count,) = self._database.rows(f"SELECT count(*) FROM {table.shadow('rowids')}")[0]  # noqa: S608 # quoted
         held = sum(chunk_sizes(self._database, table).values())
         if count != held:
@@ -215,7 +194,7 @@ class SqliteVec:
                 fix=f'sqlite3 "{self.path}" "PRAGMA integrity_check"',
             )
         joined = self._joined[table.name]
-        layout = self._asked or (joined.layout if joined else "plain")
+        layout = self.layout_asked or (joined.layout if joined else "plain")
         spec = CollectionSpec(vectors=tuple(self._slot(table, column) for column in table.vectors))
         return SourceCollection(
             name=table.name,
@@ -229,7 +208,7 @@ class SqliteVec:
         return VectorSpec(
             name=_slot_name(table, column),
             size=column.size,
-            distance=self._distance or column.distance,
+            distance=self.distance_asked or column.distance,
             datatype=_DATATYPES.get(column.kind, "float32"),
         )
 
@@ -248,7 +227,7 @@ class SqliteVec:
         rows = chunk.rows(self._database, table, places)
         joined = self._joined[table.name]
         beside = joined.fields(self._database, [row.id for row in rows]) if joined else {}
-        layout = self._asked or (joined.layout if joined else "plain")
+        layout = self.layout_asked or (joined.layout if joined else "plain")
         return [
             Record(
                 row.id,
@@ -257,10 +236,6 @@ class SqliteVec:
             )
             for row in rows
         ]
-
-    def _check_unchanged(self) -> None:
-        if signature(self._files) != self._signature:
-            raise changed(self.path)
 
     def _version(self, name: str) -> str:
         table = self._tables[name].shadow("info")
