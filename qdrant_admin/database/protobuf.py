@@ -68,6 +68,7 @@ DOUBLE, INTEGER, TEXT, OBJECT, LIST = b"\x11", b"\x18", b"\x22", b"\x32", b"\x3a
 UUID = b"\x12\x24"
 """How an id begins that is text, with its length (36); the other form is a number."""
 FEW = 1 << 12
+_SCALARS = ("bytes", "string", "int32", "int64", "uint32", "bool", "float", "double")
 _MAKING = threading.Lock()
 """Messages made twice are of different classes, and one does not go into the other."""
 
@@ -80,19 +81,22 @@ def messages() -> Mapping[str, Any]:
 
 @cache
 def _made_messages() -> Mapping[str, Any]:
+    return message_classes("qdrant_admin.wire", SCHEMA)
+
+
+def message_classes(package: str, schema: Mapping[str, tuple[tuple[str, int, str, bool], ...]]) -> Mapping[str, Any]:
+    """Classes of protobuf messages, in a pool of their own.
+
+    Args:
+        package: their name space.
+        schema: message to its fields, as in `SCHEMA`.
+    """
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     field_type = descriptor_pb2.FieldDescriptorProto
-    scalars = {
-        "bytes": field_type.TYPE_BYTES,
-        "string": field_type.TYPE_STRING,
-        "uint32": field_type.TYPE_UINT32,
-        "bool": field_type.TYPE_BOOL,
-        "float": field_type.TYPE_FLOAT,
-    }
-    package = "qdrant_admin.wire"
-    file = descriptor_pb2.FileDescriptorProto(name="qdrant_admin/wire.proto", package=package, syntax="proto3")
-    for name, fields in SCHEMA.items():
+    scalars = {name: getattr(field_type, f"TYPE_{name.upper()}") for name in _SCALARS}
+    file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
+    for name, fields in schema.items():
         message = file.message_type.add(name=name)
         for one, number, kind, repeated in fields:
             label = field_type.LABEL_REPEATED if repeated else field_type.LABEL_OPTIONAL
@@ -102,7 +106,7 @@ def _made_messages() -> Mapping[str, Any]:
                 made.type_name = f".{package}.{kind}"
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
-    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in SCHEMA}
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in schema}
 
 
 def id_of(raw: bytes) -> "PointId":

@@ -1,20 +1,22 @@
 """The single file of Milvus Lite 2, read without it: one SQLite table a collection, each row a message of Milvus's."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
+from qdrant_admin.database.protobuf import message_classes
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.tables import damaged
 from qdrant_admin.sources.ids import Numbers, is_among, superseded
 from qdrant_admin.sources.layouts import ColumnLayout
-from qdrant_admin.sources.milvus.schema import Schema, record_of
-from qdrant_admin.sources.milvus.wire import row_of, schema_of
+from qdrant_admin.sources.milvus.schema import Field, Schema, record_of
 from qdrant_admin.sources.read_only import LAST_ROW, ReadOnlyDatabase, with_journals
 from qdrant_admin.sources.reader import FileReader, once
 
@@ -123,3 +125,133 @@ def _quoted(name: str) -> str:
     if "\x00" in name:
         raise SourceUnreadable(f"there is no table {plain(name)}")
     return '"' + name.replace('"', '""') + '"'
+
+
+_KINDS = {1: "bool", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 10: "float", 11: "double", 20: "varchar",
+          21: "varchar", 22: "array", 23: "json", 100: "binary_vector", 101: "float_vector", 102: "float16_vector",
+          103: "bfloat16_vector", 104: "sparse_float_vector", 105: "int8_vector"}  # fmt: skip
+"""Milvus's types by their numbers."""
+_FIRST_USER_FIELD = 100
+"""Below are Milvus's own: row id and time."""
+
+
+def _list_of(kind: str) -> tuple[tuple[str, int, str, bool], ...]:
+    return (("data", 1, kind, True),)
+
+
+_MESSAGES: dict[str, tuple[tuple[str, int, str, bool], ...]] = {
+    "Pair": (("key", 1, "string", False), ("value", 2, "string", False)),
+    "Field": (
+        ("number", 1, "int64", False),
+        ("name", 2, "string", False),
+        ("primary", 3, "bool", False),
+        ("kind", 5, "int32", False),
+        ("params", 6, "Pair", True),
+        ("dynamic", 12, "bool", False),
+        ("computed", 16, "bool", False),
+    ),
+    "Schema": (("name", 1, "string", False), ("fields", 4, "Field", True)),
+    "Index": (("field", 1, "int64", False), ("params", 5, "Pair", True)),
+    "Bools": _list_of("bool"),
+    "Integers": _list_of("int32"),
+    "Longs": _list_of("int64"),
+    "Floats": _list_of("float"),
+    "Doubles": _list_of("double"),
+    "Texts": _list_of("string"),
+    "Octets": _list_of("bytes"),
+    "Lists": _list_of("Scalars"),
+    "Scalars": (
+        ("bools", 1, "Bools", False),
+        ("integers", 2, "Integers", False),
+        ("longs", 3, "Longs", False),
+        ("floats", 4, "Floats", False),
+        ("doubles", 5, "Doubles", False),
+        ("texts", 6, "Texts", False),
+        ("lists", 8, "Lists", False),
+        ("json", 9, "Octets", False),
+    ),
+    "Components": (("data", 1, "bytes", False),),  # packed floats, or the pairs of a sparse vector
+    "Vectors": (
+        ("float_vector", 2, "Components", False),
+        ("float16_vector", 4, "bytes", False),
+        ("bfloat16_vector", 5, "bytes", False),
+        ("sparse_float_vector", 6, "Components", False),
+        ("int8_vector", 7, "bytes", False),
+    ),
+    "Cell": (
+        ("kind", 1, "int32", False),
+        ("name", 2, "string", False),
+        ("scalars", 3, "Scalars", False),
+        ("vectors", 4, "Vectors", False),
+    ),
+    "Row": (("cells", 1, "Cell", True),),
+}
+"""As much of Milvus's messages as a file holds: field, number, type, whether repeated."""
+
+
+@cache
+def _messages() -> Mapping[str, Any]:
+    return message_classes("qdrant_admin.milvus", _MESSAGES)
+
+
+def _parsed(kind: str, octets: bytes) -> Any:
+    try:
+        return _messages()[kind].FromString(octets)
+    except DecodeError as error:
+        raise ValueError(f"it is no message of Milvus ({error})") from error
+
+
+def schema_of(message: bytes, indexes: list[bytes]) -> Schema:
+    """A collection's schema, and the metrics of its indexes.
+
+    Raises:
+        ValueError: these are none.
+    """
+    found = _parsed("Schema", message)
+    fields: dict[int, Field] = {}
+    for field in found.fields:
+        kind = _KINDS.get(field.kind, f"type {field.kind}")
+        if field.number < _FIRST_USER_FIELD or (kind == "json" and field.dynamic):
+            continue  # Milvus's own, and the one for what no schema names
+        size = {pair.key: pair.value for pair in field.params}.get("dim")
+        fields[field.number] = Field(
+            field.name, kind, int(size) if size else None, primary=field.primary, computed=field.computed
+        )
+    metrics = {}
+    for octets in indexes:
+        index = _parsed("Index", octets)
+        metric = {pair.key: pair.value for pair in index.params}.get("metric_type")
+        if metric and index.field in fields:
+            metrics[fields[index.field].name] = metric.upper()
+    key = next((field.name for field in fields.values() if field.primary), None)
+    if key is None:
+        raise ValueError("its schema has no primary field")
+    return Schema(found.name, key, tuple(fields.values()), metrics)
+
+
+def row_of(message: bytes) -> dict[str, Any]:
+    """One record: field to value; vectors as bytes.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return {
+        cell.name: _vector(cell) if cell.HasField("vectors") else next(_scalars(cell.scalars), None)
+        for cell in _parsed("Row", message).cells
+    }
+
+
+def _vector(cell: Any) -> bytes | None:
+    kind = _KINDS.get(cell.kind, "")
+    content = next((value for field, value in cell.vectors.ListFields() if field.name == kind), None)
+    return content if content is None or isinstance(content, bytes) else content.data
+
+
+def _scalars(scalars: Any) -> Iterator[Any]:
+    """The values in a field, of which one record has one, and a list in it several."""
+    for field, values in scalars.ListFields():
+        for value in values.data:
+            if field.name == "lists":
+                yield list(_scalars(value))
+            else:
+                yield value.decode() if field.name == "json" else value
