@@ -5,23 +5,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 from urllib.parse import quote, urlencode
 
 import numpy as np
 
-from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotFound
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Floats, Vector
+from qdrant_admin.sources import HELP
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
     from qdrant_admin.database.wire import WirePage
 
-HELP = str(Command("migrate", help=True))
-RESUME = Command("migrate", resume=True)
 Payload = dict[str, Any]
 """Field to a value that JSON can express."""
 
@@ -31,6 +29,10 @@ class _Uri(Frozen):
     collection: str | None = None
     """The one collection it is narrowed to."""
     options: dict[str, str] = {}
+
+    def asking(self, **options: str) -> Self:
+        """The same source with further options."""
+        return self.model_copy(update={"options": self.options | options})
 
     def _query(self) -> str:
         query = self.options | ({"collection": self.collection} if self.collection is not None else {})

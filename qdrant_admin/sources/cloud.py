@@ -9,20 +9,13 @@ from qdrant_admin.core.errors import (
     SourceUnreadable,
 )
 from qdrant_admin.core.text import plain
+from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import ServerUri
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 
 def fault(uri: ServerUri, title: str, error: Exception, *, status: int | None, wait: str | None = None) -> AdminError:
-    """A client's exception in the user's terms.
-
-    Args:
-        uri: of the source.
-        title: what it is, in words: `Pinecone index`.
-        error: as the client raised it.
-        status: of the HTTP answer; None when there was none.
-        wait: its `Retry-After`.
-    """
+    """A client's exception in the user's terms, by the status of the HTTP answer; `wait` is its `Retry-After`."""
     why = plain(str(error))[:300] or type(error).__name__
     if status is None:
         return ServerUnreachable(f"no {title} answers at {uri.url}", why=why, fix=f"curl -sS {uri.url}")
@@ -34,9 +27,7 @@ def fault(uri: ServerUri, title: str, error: Exception, *, status: int | None, w
         return RateLimited(f"the {title} at {uri.url} wants to be asked less often", why=why, seconds=seconds)
     if status >= 500:
         return ServerTrouble(f"the {title} at {uri.url} is in trouble", why=why, fix=f"curl -sS {uri.url}")
-    return SourceUnreadable(
-        f"the {title} at {uri.url} cannot be read", why=f"HTTP {status}: {why}", fix="qdrant-admin migrate --help"
-    )
+    return SourceUnreadable(f"the {title} at {uri.url} cannot be read", why=f"HTTP {status}: {why}", fix=HELP)
 
 
 def gone(name: str, missing: list[str]) -> SourceUnreadable:

@@ -5,7 +5,6 @@ A new kind of source adds its sign to `_FOLDERS`, `_MAGIC` or `_SUFFIXES`.
 
 import contextlib
 import json
-import shlex
 import sqlite3
 import tarfile
 from collections.abc import Callable, Sequence
@@ -13,8 +12,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
+from qdrant_admin.sources import HELP
 from qdrant_admin.sources.registry import kind_of
 
 CHROMA_FORMATS = {3: "0.4", 4: "0.5", 5: "0.6 to 1.0", 6: "1.x"}
@@ -135,7 +136,7 @@ def wrong_kind(path: Path, wanted: str) -> SourceUnreadable:
     if found.kind == "missing":
         return SourceUnreadable(f"there is nothing at {plain(path)}", fix=f'ls "{path.parent}"')
     uri = f"{found.scheme}:{found.place or path}"
-    fix = shlex.join(["qdrant-admin", "migrate", uri]) if found.scheme else "qdrant-admin migrate --help"
+    fix = Command("migrate", uri) if found.scheme else HELP
     return SourceUnreadable(f"{plain(path)} is not {wanted}", why=f"it is {found.words}", fix=fix)
 
 
@@ -171,7 +172,7 @@ def _content(path: Path) -> Found:
 
 
 def _inner(path: Path) -> Found | None:
-    """A store one level below what somebody pointed at."""
+    """A store one level below the path."""
     if (path / "chroma.sqlite3").exists():
         return Found("chroma", "a Chroma directory", "chroma")
     if (path / "meta.json").is_file() and _is_local_meta(path / "meta.json"):

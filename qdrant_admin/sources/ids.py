@@ -31,14 +31,9 @@ def canonical_uuid(text: str) -> str | None:
 
 
 def map_id(record: int | str, *, folds_uuids: bool) -> PointId:
-    """The id in the target.
+    """The id in the target. `folds_uuids`: every spelling of a UUID is one point at the source, as it is in Qdrant.
 
-    Args:
-        record: the id at the source.
-        folds_uuids: whether all spellings of a UUID are the same point at the source, as they are at the target.
-
-    Raises:
-        UnicodeEncodeError: the id holds half of a surrogate pair.
+    Raises `UnicodeEncodeError` when the id holds half of a surrogate pair.
     """
     if isinstance(record, int):
         return record if 0 <= record < 1 << 64 else hashed(str(record))

@@ -49,15 +49,7 @@ class Version:
 
 
 class LanceTable:
-    """A table, held at one version.
-
-    Args:
-        folder: the table's own, `<name>.lance`.
-        version: as an earlier `version` said in text; empty: the newest.
-
-    Raises:
-        SourceUnreadable: damaged, or that version is not there any more.
-    """
+    """A table, held at one version: one of an earlier `LanceTable`, or the newest."""
 
     def __init__(self, folder: Path, version: str = "") -> None:
         import lancedb
@@ -140,7 +132,7 @@ def lance_faults(folder: Path) -> Iterator[None]:
 
 
 def _hint(folder: Path) -> int:
-    """The newest version, as far as a writer has left word of it; 0 when none has."""
+    """The newest version according to the hint that writers leave; 0 without one."""
     try:
         return int(json.loads((folder / "_versions" / "latest_version_hint.json").read_bytes())["version"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -148,7 +140,7 @@ def _hint(folder: Path) -> int:
 
 
 def _key(value: Any, number: int) -> int | str:
-    """An id to compare others with; of a row without one, something that no other has."""
+    """An id to compare with others; a row without one gets a key that no other row has."""
     try:
         found = None if isinstance(value, Unfit) else identity(value)
     except Unfit:
@@ -164,8 +156,6 @@ _DEFAULT = "l2"
 
 @dataclass(frozen=True)
 class _Opened:
-    """A table at one version, understood."""
-
     table: LanceTable
     layout: Layout
     payload: ColumnLayout
@@ -254,7 +244,6 @@ class LanceFolder(Reader):
         return self._opened[name, version]
 
     def _layout(self, table: LanceTable) -> Layout | None:
-        """What is id and what is a vector; None when nothing is."""
         asked = self.uri.options.get("vector", "").split(",")
         found = columns_of(table.schema, None, asked)
         return columns.choose([one for one in found if _is_vector(one, asked)], table.schema.names, self.uri.options)

@@ -15,6 +15,7 @@ import numpy as np
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
+from qdrant_admin.sources import HELP
 
 Layout = Literal["plain", "langchain", "llamaindex", "mem0"]
 SAMPLE = 16
@@ -38,38 +39,24 @@ _DISTANCES: dict[str, Distance] = {name.lower(): name for name in get_args(Dista
 
 
 def layout_option(options: Mapping[str, str]) -> Layout | None:
-    """The layout that a URI asks for with `?layout=`; None when it leaves it to what the records hold.
-
-    Raises:
-        BadInput: there is no such layout.
-    """
+    """The layout that a URI asks for with `?layout=`; None when the records are to tell it."""
     wanted = options.get("layout")
     if wanted is None:
         return None
     for layout in get_args(Layout):
         if wanted.lower() == layout:
             return layout  # type: ignore[no-any-return]
-    raise BadInput(
-        f"there is no layout {plain(wanted)}",
-        why=f"there are {', '.join(get_args(Layout))}",
-        fix="qdrant-admin migrate --help",
-    )
+    raise BadInput(f"there is no layout {plain(wanted)}", why=f"there are {', '.join(get_args(Layout))}", fix=HELP)
 
 
 def distance_option(options: Mapping[str, str]) -> Distance | None:
-    """The distance that a URI asks for with `?distance=`; None when it does not.
-
-    Raises:
-        BadInput: Qdrant has no such distance.
-    """
+    """The distance that a URI asks for with `?distance=`; None when it does not."""
     wanted = options.get("distance")
     if wanted is None:
         return None
     if wanted.lower() not in _DISTANCES:
         raise BadInput(
-            f"there is no distance {plain(wanted)}",
-            why=f"Qdrant has {', '.join(_DISTANCES.values())}",
-            fix="qdrant-admin migrate --help",
+            f"there is no distance {plain(wanted)}", why=f"Qdrant has {', '.join(_DISTANCES.values())}", fix=HELP
         )
     return _DISTANCES[wanted.lower()]
 
@@ -83,12 +70,7 @@ def recognised(records: Sequence[Mapping[str, Any]]) -> Layout:
 
 
 def words(layout: Layout, *, by: str = "") -> str:
-    """Where things are in the payload, for the plan.
-
-    Args:
-        layout: how.
-        by: what it was recognised by, when nobody asked for it: `what its records hold`.
-    """
+    """Where things are in the payload, for the plan. `by`: what it was recognised by, if nobody asked for it."""
     recognised_by = f" (recognised by {by}; ?layout=plain leaves it alone)" if by and layout != "plain" else ""
     return _WORDS[layout] + recognised_by
 
@@ -100,14 +82,7 @@ def words_kept(payloads: Sequence[Mapping[str, Any]]) -> str:
 
 
 def lay_out(layout: Layout, metadata: Mapping[str, Any], text: str | None, *, field: str = DOCUMENT) -> dict[str, Any]:
-    """One record as a payload. Nothing is lost: where a field is taken, the text gets one of its own.
-
-    Args:
-        layout: how.
-        metadata: of the record; not changed.
-        text: of the record; None when it has none.
-        field: where a plain text goes.
-    """
+    """One record as a payload; a plain text goes into `field`. Where a field is taken, the text gets one of its own."""
     if layout == "langchain":
         return {"metadata": dict(metadata)} | ({} if text is None else {"page_content": text})
     if layout == "llamaindex":
@@ -141,14 +116,7 @@ def unit_length(vectors: Sequence[Floats]) -> bool:
 
 
 def distance_notes(own: Distance, asked: Distance | None, *, unit: bool, layout: Layout = "plain") -> Iterator[str]:
-    """What a person should know of the distance of the target.
-
-    Args:
-        own: the source's.
-        asked: what the URI asks for.
-        unit: whether the vectors looked at have length one.
-        layout: whose the records are.
-    """
+    """What a person should know of the distance in the target. `unit`: the vectors looked at have length one."""
     if asked in {None, own}:
         if own != "Cosine" and layout in _TITLES:
             order = "in the same order" if unit else "and other points, as these do not all have length one"
@@ -214,11 +182,7 @@ class ColumnLayout:
     """Whether the metadata is an object in a column of its own."""
 
     def payload(self, columns: Mapping[str, Any]) -> dict[str, Any]:
-        """The payload of one record.
-
-        Args:
-            columns: those that are neither its id nor a vector; not changed.
-        """
+        """The payload of one record, from the columns that are neither its id nor a vector."""
         if self.layout == "plain":
             return dict(columns)
         rest = dict(columns)
@@ -233,13 +197,7 @@ class ColumnLayout:
 def column_layout(
     samples: Sequence[Mapping[str, Any]], asked: Layout | None, *, langchain: bool = False
 ) -> ColumnLayout:
-    """The layout of a table.
-
-    Args:
-        samples: columns of some records, without id and vectors.
-        asked: what the URI asks for.
-        langchain: whether the table is what LangChain makes, if nothing in the records speaks against it.
-    """
+    """The layout of a table, by the columns of some records. `langchain`: the table looks like one of LangChain."""
     nested = bool(samples) and all(isinstance(one.get(_METADATA), Mapping) for one in samples)
     found = recognised([one[_METADATA] for one in samples] if nested else samples)
     if found == "plain" and samples:

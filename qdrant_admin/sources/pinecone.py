@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AccessDenied, BadInput
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
@@ -96,7 +97,7 @@ class PineconeIndex(ServerReader):
                 raise BadInput(
                     f"the {_TITLE} does not say which distance it compares by",
                     why="Pinecone's console does, as the metric of the index",
-                    fix=f"qdrant-admin migrate '{self.uri}?distance=Cosine'",
+                    fix=Command("migrate", self.uri.asking(distance="Cosine")),
                 )
             slots.append(VectorSpec(size=self._stats.dimension, distance=distance))
         if kind == "sparse" or any(vector.sparse_values is not None for vector in first):

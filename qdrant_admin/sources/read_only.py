@@ -16,6 +16,7 @@ from typing import Any
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
+from qdrant_admin.sources import RESUME
 
 LOCK_SECONDS = 5.0
 LAST_ROW = (1 << 63) - 1
@@ -25,13 +26,7 @@ _WAL_MODE = 2
 
 
 class ReadOnlyDatabase:
-    """A SQLite file of somebody else. Never writes beside it: where SQLite would, a private copy is read instead.
-
-    Safe to read from several threads.
-
-    Raises:
-        SourceUnreadable: damaged, locked, or no SQLite file at all.
-    """
+    """Somebody else's SQLite file, for several threads. Where SQLite would write beside it, a private copy is read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -82,7 +77,7 @@ class ReadOnlyDatabase:
 
     @staticmethod
     def _settled(copy: Path) -> Path:
-        """Replay the journal into our copy, so that it can be opened read-only from here on."""
+        """Replay the journal into our copy, which can then be opened read-only."""
         with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE").fetchone()
         return copy
@@ -110,8 +105,8 @@ def changed(path: Path) -> SourceUnreadable:
     """The error for a source that somebody writes to while we read."""
     return SourceUnreadable(
         f"{plain(path)} changed while it was read",
-        why="another program writes to it, and what was read may be half old and half new",
-        fix="stop that program, then: qdrant-admin migrate --resume",
+        why="another program writes to it, and what was read may be half old and half new: stop it, then resume",
+        fix=RESUME,
     )
 
 
@@ -131,16 +126,7 @@ def unreadable(path: Path, error: Exception) -> SourceUnreadable:
 
 
 def refuse_locked(lock: Path, folder: Path, program: str) -> None:
-    """Refuse a folder while a program that locks it has it open. Takes no lock of its own, and makes no file.
-
-    Args:
-        lock: the file that the program locks.
-        folder: the folder, for people.
-        program: what has it open, for people.
-
-    Raises:
-        SourceUnreadable: it is locked.
-    """
+    """Refuse a folder while a program that locks it has it open. Takes no lock that lasts, and makes no file."""
     if not lock.exists():
         return
     import portalocker

@@ -6,14 +6,14 @@ the group `qdrant_admin.sources`, each of them a `SourceKind`; see CONTRIBUTING.
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal, cast
 
 from qdrant_admin.core import install
-from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.core.text import plain
+from qdrant_admin.sources import HELP
 
 if TYPE_CHECKING:
     from qdrant_admin.sources.base import Source, SourceUri
@@ -59,174 +59,146 @@ class SourceKind:
         return f"{self.scheme}+http://HOST:PORT" if self.address == "server" else f"{self.scheme}://HOST:PORT/NAME"
 
 
-_HERE = "qdrant_admin.sources"
-_COLUMNS = frozenset({"id", "vector", "distance", "datatype", "bytes"})
+def _reads(
+    scheme: str,
+    title: str,
+    address: Address,
+    reader: str,
+    options: str = "",
+    *,
+    port: int | None = None,
+    needs: str = "",
+) -> SourceKind:
+    """A reader of ours. `needs`: the extra that brings its packages, and these."""
+    extra, *packages = needs.split() or [""]
+    return SourceKind(
+        scheme, title, address, f"{__package__}.{reader}", frozenset(options.split()), port, extra, tuple(packages)
+    )
+
+
+_ROWS = "id vector distance datatype bytes"
 """What every file of rows takes: which columns are what, and what the file cannot say."""
-_SEARCH = frozenset({"layout", "distance", "ca_certs"})
+_SEARCH = "layout distance ca_certs"
 """What a cluster takes; `ca_certs` is a file with the certificate that its own was signed with."""
-BUILT_IN: tuple[SourceKind, ...] = (
-    SourceKind(
-        "chroma",
-        "Chroma directory",
-        "path",
-        f"{_HERE}.chroma.directory:ChromaDirectory",
-        options=frozenset({"tenant", "database", "layout", "distance"}),
-    ),
-    SourceKind(
+_REDIS = "prefix vector dtype layout distance"
+_POSTGRES = "table id vector layout distance host sslmode sslrootcert service"
+_ELASTIC = "search.server:ElasticsearchServer"
+_WEAVIATE = "layout distance tenant grpc_host grpc_port"
+_TESTED: tuple[SourceKind, ...] = (
+    _reads("chroma", "Chroma directory", "path", "chroma.directory:ChromaDirectory", "tenant database layout distance"),
+    _reads(
         "chroma",
         "Chroma server",
         "server",
-        f"{_HERE}.chroma.server:ChromaServer",
-        options=frozenset({"tenant", "database", "layout", "distance", "auth"}),
+        "chroma.server:ChromaServer",
+        "tenant database layout distance auth",
         port=8000,
     ),
-    SourceKind("qdrant-local", "embedded Qdrant folder", "path", f"{_HERE}.qdrant.local:QdrantLocal"),
-    SourceKind(
-        "qdrant",
-        "Qdrant server",
-        "server",
-        f"{_HERE}.qdrant.server:QdrantServer",
-        options=frozenset({"grpc_port"}),
-        port=6333,
-    ),
-    SourceKind(
+    _reads("qdrant-local", "embedded Qdrant folder", "path", "qdrant.local:QdrantLocal"),
+    _reads("qdrant", "Qdrant server", "server", "qdrant.server:QdrantServer", "grpc_port", port=6333),
+    _reads(
         "postgresql",
         "PostgreSQL with pgvector",
         "database",
-        f"{_HERE}.postgres.source:Postgres",
-        options=frozenset({"table", "id", "vector", "layout", "distance", "host", "sslmode", "sslrootcert", "service"}),
+        "postgres.source:Postgres",
+        _POSTGRES,
         port=5432,
-        extra="pgvector",
-        packages=("psycopg",),
+        needs="pgvector psycopg",
     ),
-    SourceKind(
+    _reads(
         "sqlite-vec",
         "SQLite database with vectors of sqlite-vec",
         "path",
-        f"{_HERE}.sqlite_vec.source:SqliteVec",
-        options=frozenset({"table", "payload", "on", "layout", "distance"}),
+        "sqlite_vec.source:SqliteVec",
+        "table payload on layout distance",
     ),
-    *(
-        SourceKind(
-            scheme,
-            "Redis with vectors in hashes",
-            "database",
-            f"{_HERE}.redis.source:RedisHashes",
-            options=frozenset({"prefix", "vector", "dtype", "layout", "distance"}),
-            port=6379,
-            extra="redis",
-            packages=("redis",),
-        )
-        for scheme in ("redis", "rediss")
+    _reads(
+        "redis",
+        "Redis with vectors in hashes",
+        "database",
+        "redis.source:RedisHashes",
+        _REDIS,
+        port=6379,
+        needs="redis redis",
     ),
-    SourceKind(
+    _reads(
+        "rediss",
+        "Redis with vectors in hashes",
+        "database",
+        "redis.source:RedisHashes",
+        _REDIS,
+        port=6379,
+        needs="redis redis",
+    ),
+    _reads(
         "lancedb",
         "LanceDB folder or table",
         "path",
-        f"{_HERE}.lance:LanceFolder",
-        options=frozenset({"id", "vector", "layout", "distance"}),
-        extra="lancedb",
-        packages=("lancedb", "pyarrow"),
+        "lance:LanceFolder",
+        "id vector layout distance",
+        needs="lancedb lancedb pyarrow",
     ),
-    SourceKind(
+    _reads(
         "milvus-lite",
         "Milvus Lite folder or file",
         "path",
-        f"{_HERE}.milvus.lite_folder:open_milvus_lite",
-        options=frozenset({"database", "layout", "distance"}),
-        extra="files",
-        packages=("pyarrow",),
+        "milvus.lite_folder:open_milvus_lite",
+        "database layout distance",
+        needs="files pyarrow",
     ),
-    SourceKind(
+    _reads(
         "milvus",
         "Milvus server",
         "server",
-        f"{_HERE}.milvus.server:MilvusServer",
-        options=frozenset({"database", "load", "layout", "distance"}),
+        "milvus.server:MilvusServer",
+        "database load layout distance",
         port=19530,
-        extra="milvus",
-        packages=("pymilvus",),
+        needs="milvus pymilvus",
     ),
-    SourceKind(
-        "faiss",
-        "FAISS index",
-        "path",
-        f"{_HERE}.faiss.source:FaissIndex",
-        options=frozenset({"payload", "lossy", "distance"}),
-        extra="faiss",
-        packages=("faiss",),
-    ),
-    SourceKind(
-        "parquet",
-        "Parquet file or folder",
-        "path",
-        f"{_HERE}.files.arrow_files:ParquetFiles",
-        options=_COLUMNS,
-        extra="files",
-        packages=("pyarrow",),
-    ),
-    SourceKind(
+    _reads("faiss", "FAISS index", "path", "faiss.source:FaissIndex", "payload lossy distance", needs="faiss faiss"),
+    _reads("parquet", "Parquet file or folder", "path", "files.arrow_files:ParquetFiles", _ROWS, needs="files pyarrow"),
+    _reads(
         "arrow",
         "Arrow file, stream, Feather, or Hugging Face data set",
         "path",
-        f"{_HERE}.files.arrow_files:ArrowFiles",
-        options=_COLUMNS,
-        extra="files",
-        packages=("pyarrow",),
+        "files.arrow_files:ArrowFiles",
+        _ROWS,
+        needs="files pyarrow",
     ),
-    SourceKind("jsonl", "file or folder of JSON lines", "path", f"{_HERE}.files.jsonl:JsonLines", options=_COLUMNS),
-    SourceKind(
-        "csv",
-        "CSV file or folder",
-        "path",
-        f"{_HERE}.files.csv_files:CsvFiles",
-        options=_COLUMNS | {"delimiter", "encoding", "types"},
+    _reads("jsonl", "file or folder of JSON lines", "path", "files.jsonl:JsonLines", _ROWS),
+    _reads("csv", "CSV file or folder", "path", "files.csv_files:CsvFiles", f"{_ROWS} delimiter encoding types"),
+    _reads("npy", "NumPy array or folder", "path", "files.npy:NumpyFiles", f"{_ROWS} payload"),
+)
+_RECORDED: tuple[SourceKind, ...] = (
+    _reads(
+        "pinecone", "Pinecone index", "server", "pinecone:PineconeIndex", "layout distance", needs="pinecone pinecone"
     ),
-    SourceKind("npy", "NumPy array or folder", "path", f"{_HERE}.files.npy:NumpyFiles", options=_COLUMNS | {"payload"}),
-    SourceKind(
-        "pinecone",
-        "Pinecone index",
-        "server",
-        f"{_HERE}.pinecone:PineconeIndex",
-        options=frozenset({"layout", "distance"}),
-        extra="pinecone",
-        packages=("pinecone",),
-        tested=False,
-        written="pinecone+https://INDEX-HOST",
-    ),
-    SourceKind(
+    _reads(
         "elasticsearch",
         "Elasticsearch cluster",
         "server",
-        f"{_HERE}.search.server:ElasticsearchServer",
-        options=_SEARCH,
+        _ELASTIC,
+        _SEARCH,
         port=9200,
-        extra="elasticsearch",
-        packages=("elasticsearch",),
-        tested=False,
+        needs="elasticsearch elasticsearch",
     ),
-    SourceKind(
+    _reads(
         "opensearch",
         "OpenSearch cluster",
         "server",
-        f"{_HERE}.search.server:OpenSearchServer",
-        options=_SEARCH,
+        "search.server:OpenSearchServer",
+        _SEARCH,
         port=9200,
-        extra="opensearch",
-        packages=("opensearchpy",),
-        tested=False,
+        needs="opensearch opensearchpy",
     ),
-    SourceKind(
-        "weaviate",
-        "Weaviate server",
-        "server",
-        f"{_HERE}.weaviate:WeaviateServer",
-        options=frozenset({"layout", "distance", "tenant", "grpc_host", "grpc_port"}),
-        extra="weaviate",
-        packages=("weaviate",),
-        tested=False,
-    ),
-    SourceKind("rejects", "reject file of an earlier run", "path", f"{_HERE}.files.reject_file:RejectedRecords"),
+    _reads("weaviate", "Weaviate server", "server", "weaviate:WeaviateServer", _WEAVIATE, needs="weaviate weaviate"),
+)
+"""Run against recorded answers only."""
+_WRITTEN = {"pinecone": "pinecone+https://INDEX-HOST"}
+BUILT_IN: tuple[SourceKind, ...] = (
+    *_TESTED,
+    *(replace(kind, tested=False, written=_WRITTEN.get(kind.scheme, "")) for kind in _RECORDED),
+    _reads("rejects", "reject file of an earlier run", "path", "files.reject_file:RejectedRecords"),
 )
 
 
@@ -242,7 +214,7 @@ def trouble(scheme: str) -> str:
 
 @cache
 def _installed() -> tuple[tuple[SourceKind, ...], dict[str, str]]:
-    """The kinds of installed packages, and entry point to what is wrong with it."""
+    """The kinds of installed packages, and what is wrong with entry points that could not be used."""
     from importlib.metadata import entry_points
 
     known = {(kind.scheme, kind.address) for kind in BUILT_IN}
@@ -315,7 +287,7 @@ def open_source(uri: "SourceUri") -> "Source":
     """
     kind = kind_of(uri.scheme)
     if kind is None:
-        raise BadInput(f"no source is called {plain(uri.scheme)}:", fix=str(Command("migrate", help=True)))
+        raise BadInput(f"no source is called {plain(uri.scheme)}:", fix=HELP)
     check_installed(kind)
     module, _, name = kind.reader.partition(":")
     return cast("Source", getattr(importlib.import_module(module), name)(uri))

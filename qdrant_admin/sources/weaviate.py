@@ -9,16 +9,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Vector, VectorSpec
-from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import (
-    Batch,
-    Cursor,
-    Record,
-    SourceCollection,
-)
+from qdrant_admin.sources import HELP, layouts
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection
 from qdrant_admin.sources.cloud import fault
 from qdrant_admin.sources.layouts import Layout
 from qdrant_admin.sources.reader import ServerReader, once
@@ -139,8 +135,6 @@ _UNREAD = {"blob": "binary", "cref": "a reference to other objects"}
 
 @dataclass(frozen=True)
 class _Class:
-    """One class of the schema, and its tenants."""
-
     config: Any
     """As the client gives it."""
     tenants: tuple[str, ...]
@@ -188,7 +182,7 @@ class WeaviateServer(ServerReader):
         cloud = host.endswith(_CLOUD)
         given = self.uri.options.get("grpc_port", "443" if cloud else str(_GRPC_PORT))
         if not given.isdecimal():
-            raise BadInput(f"grpc_port={plain(given)} is no port", fix="qdrant-admin migrate --help")
+            raise BadInput(f"grpc_port={plain(given)} is no port", fix=HELP)
         return self._ask(
             weaviate.connect_to_custom,
             http_host=host,
@@ -210,14 +204,14 @@ class WeaviateServer(ServerReader):
         found = self._ask(self._client.collections.get(name).tenants.get)
         wanted = self.uri.options.get("tenant")
         if wanted is not None and wanted not in found:
-            raise BadInput(f"{plain(name)} has no tenant {plain(wanted)}", fix="qdrant-admin migrate --help")
+            raise BadInput(f"{plain(name)} has no tenant {plain(wanted)}", fix=HELP)
         named = sorted(tenant for tenant in found if wanted in (None, tenant))
         asleep = [tenant for tenant in named if found[tenant].activity_status.name not in {"ACTIVE", "HOT"}]
         if asleep:
             raise SourceUnreadable(
                 f"not every tenant of {plain(name)} can be read",
                 why=f"{len(asleep)} of {len(named)} are not active, {plain(asleep[0])} among them",
-                fix=f"activate them, or: qdrant-admin migrate '{self.uri}?tenant=NAME'",
+                fix=Command("migrate", self.uri.asking(tenant="NAME")),
             )
         return tuple(named)
 
@@ -283,7 +277,7 @@ class WeaviateServer(ServerReader):
 
 
 def _status(error: BaseException) -> int | None:
-    """The status that an exception, or what it came from, speaks of; None when nobody answered."""
+    """The HTTP status that an exception, or its cause, speaks of; None when nobody answered."""
     chain = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)

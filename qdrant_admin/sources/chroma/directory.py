@@ -12,15 +12,7 @@ from typing import Any
 
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.database.models import Floats
-from qdrant_admin.sources.base import (
-    Batch,
-    Columns,
-    Cursor,
-    Record,
-    SourceCollection,
-    Span,
-    cut,
-)
+from qdrant_admin.sources.base import Batch, Columns, Cursor, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.chroma import payload
 from qdrant_admin.sources.chroma.vectors import ChromaVectors, HnswSegment, as_seq_id
 from qdrant_admin.sources.detect import chroma_format, wrong_kind
@@ -35,7 +27,7 @@ _DOCUMENT_KEY = "chroma:document"
 
 @dataclass(frozen=True)
 class _Collection:
-    """One row of `collections`, and its two segments."""
+    """One row of `collections`, with its two segments."""
 
     id: str
     name: str
@@ -122,7 +114,7 @@ class ChromaDirectory(FileReader):
         )
 
     def _places(self) -> dict[str, tuple[str, str]]:
-        """Id of a database to its tenant and name."""
+        """Database id to tenant and name."""
         if not self._database.columns("databases"):
             return {}
         return {
@@ -163,7 +155,7 @@ class ChromaDirectory(FileReader):
         )
 
     def _colliding(self, collection: _Collection) -> tuple[str, ...]:
-        """Ids that are what other ids become. Only a UUID of the fifth kind can be, and hardly a collection has one."""
+        """Ids that other ids become as well. Only a UUID of version 5 can be one, and hardly any collection has one."""
         rows = self._database.rows(
             "SELECT embedding_id FROM embeddings WHERE segment_id = ? AND embedding_id GLOB ?",
             (collection.metadata, _FIFTH_KIND),

@@ -47,20 +47,7 @@ class Shape:
 def shape(
     name: str, *, space: str, said: str | None, dimension: int | None, sample: Sample, options: Mapping[str, str]
 ) -> Shape:
-    """What a collection becomes, by its URI's options and by what it holds.
-
-    Args:
-        name: the collection's.
-        space: the distance that Chroma compares by.
-        said: the distance that its metadata speaks of, if it does.
-        dimension: of its vectors; None when it has none yet.
-        sample: its first records.
-        options: of the URI.
-
-    Raises:
-        SourceUnreadable: its distance is one that Qdrant does not have.
-        BadInput: the URI asks for what there is not.
-    """
+    """What a collection becomes, by what it holds and its URI's options. `said`: the distance in its metadata."""
     if space not in DISTANCES:
         raise SourceUnreadable(
             f"collection {plain(name)} uses the distance {plain(space)}", why=f"known are {', '.join(DISTANCES)}"
@@ -86,12 +73,7 @@ def shape(
 
 
 def space_of(*configurations: Any, metadata: str | None) -> str:
-    """The distance of a collection.
-
-    Args:
-        configurations: its schema and its configuration, parsed, in any of the forms Chroma has used.
-        metadata: what its metadata says in `hnsw:space`.
-    """
+    """The distance of a collection: by its configurations, in any form that Chroma has used, or by its metadata."""
     # chromadb 0.5 wrote a configuration that says l2 whatever the collection was made with, and went by the metadata.
     found = (_at(configuration, path) for path in _CONFIGURED for configuration in configurations)
     legacy = (_at(configuration, ("hnsw_configuration", "space")) for configuration in configurations)

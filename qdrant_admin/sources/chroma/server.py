@@ -13,6 +13,7 @@ from qdrant_admin.config import trust
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, ServerUnreachable, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Floats
+from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Batch, Cursor, Record, ServerUri, SourceCollection, Span, cut
 from qdrant_admin.sources.chroma import payload
 from qdrant_admin.sources.cloud import gone
@@ -155,7 +156,7 @@ class ChromaServer(ServerReader):
         return SourceUnreadable(
             f"what answers at {self.url} gave no collections",
             why=f"HTTP {answer.status_code}: {plain(answer.text[:200])}",
-            fix="qdrant-admin migrate --help",
+            fix=HELP,
         )
 
     def _no_access(self, answer: httpx.Response) -> AccessDenied:
@@ -168,12 +169,10 @@ class ChromaServer(ServerReader):
 
 
 def _credentials(uri: ServerUri) -> dict[str, str]:
-    """A token in both headers that Chroma may be told to look at, or user and password."""
+    """A token in both headers that Chroma may be told to read, or user and password."""
     key, auth = source_key(), uri.options.get("auth", "token")
     if auth not in {"token", "basic"}:
-        raise BadInput(
-            f"auth={plain(auth)} is not known", why="there are token and basic", fix="qdrant-admin migrate --help"
-        )
+        raise BadInput(f"auth={plain(auth)} is not known", why="there are token and basic", fix=HELP)
     if key is None:
         return {}
     if auth == "basic":

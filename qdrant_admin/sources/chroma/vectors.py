@@ -30,11 +30,7 @@ _ALLOWED = {("chromadb.segment.impl.vector.local_persistent_hnsw", "PersistentDa
 
 
 class HnswSegment:
-    """The vectors of a segment that Chroma has synced. Empty when it never has.
-
-    Raises:
-        SourceUnreadable: a file is missing, cut short, or contradicts another.
-    """
+    """The vectors of a segment that Chroma has synced, from its HNSW files; empty when it never has."""
 
     def __init__(self, folder: Path, *, dimension: int | None, cosine: bool) -> None:
         self.folder = folder

@@ -1,6 +1,7 @@
 """The vectors of a FAISS index, row by row, whatever the index wraps them in. Mapped, not loaded, where FAISS can."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,16 +39,7 @@ class Rows:
 
 
 def open_rows(path: Path, *, lossy: bool) -> Rows:
-    """Open an index.
-
-    Args:
-        path: its file.
-        lossy: whether vectors may be read that are not the ones that were put in.
-
-    Raises:
-        SourceUnreadable: damaged, of binary vectors, or no index at all.
-        Refused: its vectors are only approximations, and nobody asked for these.
-    """
+    """Open an index. `lossy`: also when it keeps approximations of its vectors only, which is `Refused` otherwise."""
     faiss = _faiss()
 
     index = _read(path)
@@ -62,22 +54,27 @@ def open_rows(path: Path, *, lossy: bool) -> Rows:
     inner = _exact_storage(index)
     if (inner.d, inner.ntotal) != (index.d, index.ntotal):
         raise _damaged(path, "its parts do not agree on how many vectors there are, or how long they are")
+    count, width, distance = int(inner.ntotal), int(index.d), _DISTANCES.get(metric)
     if isinstance(inner, faiss.IndexIVF):
-        return _lists(path, index, inner, own, metric=metric, lossy=lossy)
+        lists = _InvertedLists(path, index, inner, own)
+        loss = "" if lists.exact else _loss(inner, path, lossy=lossy)
+        numbered = own is None and np.array_equal(np.sort(lists.ids(0, lists.count)), np.arange(lists.count))
+        return Rows(lists.count, width, distance, not numbered, loss, lists.ids, lists.vectors)
     loss = _loss(inner, path, lossy=lossy)
     if isinstance(inner, faiss.IndexFlat) and inner.codes.size() != inner.ntotal * inner.d * 4:
         raise _damaged(path, f"it has {inner.codes.size()} bytes for {inner.ntotal} vectors of {inner.d} components")
-    count, width = int(inner.ntotal), int(index.d)
 
     def ids(start: int, stop: int) -> Ids:
         return np.arange(start, stop) if own is None else np.array(own[start:stop])
 
-    def vectors(start: int, stop: int, _owner: Any = index) -> Floats:
+    def vectors(start: int, stop: int, _owner: object = index) -> Floats:
         if isinstance(inner, faiss.IndexFlat):
             return np.array(_seen(inner.get_xb(), count * width).reshape(count, width)[start:stop])
-        return _reconstructed(lambda: inner.reconstruct_n(start, stop - start), path)
+        with _reconstructing(path):
+            found: Floats = inner.reconstruct_n(start, stop - start)
+        return found
 
-    return Rows(count, width, _DISTANCES.get(metric), own is not None, loss, ids, vectors)
+    return Rows(count, width, distance, own is not None, loss, ids, vectors)
 
 
 def _read(path: Path) -> Any:
@@ -114,57 +111,58 @@ def _exact_storage(index: Any) -> Any:
             return index
 
 
-def _lists(path: Path, owner: Any, index: Any, own: Ids | None, *, metric: int, lossy: bool) -> Rows:
-    """The rows of inverted lists, one list after the other. Their numbers inside FAISS need not be 0, 1, 2, ..."""
-    faiss = _faiss()
+class _InvertedLists:
+    """The rows of an IVF index, one list after the other. Their numbers inside FAISS need not be 0, 1, 2, ...
 
-    exact = isinstance(index, faiss.IndexIVFFlat) and not isinstance(index, faiss.IndexIVFFlatDedup)
-    loss = "" if exact else _loss(index, path, lossy=lossy)
-    lists, lengths = index.invlists, _lengths(path, index, exact=exact)
-    starts = np.concatenate(([0], np.cumsum(lengths)))
-    count, width = int(starts[-1]), int(index.d)
-    if own is None and count:
-        last = int(np.flatnonzero(lengths)[-1])
-        _check_end(path, _seen(lists.get_ids(last), int(lengths[last])))
+    `owner` is kept, as it owns the memory of `index`; `own` are ids that an outer index gave to the rows.
+    """
 
-    def each(start: int, stop: int, take: Callable[[int, int, int], Any], kind: Any) -> Any:
-        first, last = np.searchsorted(starts, [start, stop - 1], side="right") - 1
-        parts = [
-            take(number, int(max(start - starts[number], 0)), int(min(stop - starts[number], lengths[number])))
-            for number in range(first, last + 1)
-            if lengths[number]
-        ]
-        return np.concatenate(parts) if parts else np.empty(kind[0], dtype=kind[1])
+    def __init__(self, path: Path, owner: object, index: Any, own: Ids | None) -> None:
+        self._path, self._owner, self._index, self._own = path, owner, index, own
+        faiss = _faiss()
+        self.exact = isinstance(index, faiss.IndexIVFFlat) and not isinstance(index, faiss.IndexIVFFlatDedup)
+        self._lengths = _lengths(path, index, exact=self.exact)
+        self._starts = np.concatenate(([0], np.cumsum(self._lengths)))
+        self.count = int(self._starts[-1])
+        if own is None and self.count:
+            last = int(np.flatnonzero(self._lengths)[-1])
+            _check_end(path, self._list_ids(last))
 
-    def some_ids(number: int, begin: int, end: int) -> Ids:
-        inside = _seen(lists.get_ids(number), int(lengths[number]))[begin:end]
-        return np.array(inside if own is None else own[inside])
+    def ids(self, start: int, stop: int) -> Ids:
+        parts = [self._list_ids(number)[begin:end] for number, begin, end in self._pieces(start, stop)]
+        inside: Ids = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+        return inside if self._own is None else self._own[inside]
 
-    def some_vectors(number: int, begin: int, end: int) -> Floats:
-        if exact:
-            codes = _seen(lists.get_codes(number), int(lengths[number]) * width * 4)
+    def vectors(self, start: int, stop: int) -> Floats:
+        parts = [self._list_vectors(*piece) for piece in self._pieces(start, stop)]
+        return np.concatenate(parts) if parts else np.empty((0, int(self._index.d)), dtype=np.float32)
+
+    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """The lists that hold these rows, each with the range of its entries."""
+        first, last = np.searchsorted(self._starts, [start, stop - 1], side="right") - 1
+        for number in range(first, last + 1):
+            if self._lengths[number]:
+                begins = int(self._starts[number])
+                yield number, max(start - begins, 0), min(stop - begins, int(self._lengths[number]))
+
+    def _list_ids(self, number: int) -> Ids:
+        ids: Ids = _seen(self._index.invlists.get_ids(number), int(self._lengths[number]))
+        return ids
+
+    def _list_vectors(self, number: int, begin: int, end: int) -> Floats:
+        width = int(self._index.d)
+        if self.exact:
+            codes = _seen(self._index.invlists.get_codes(number), int(self._lengths[number]) * width * 4)
             return np.array(codes.view(np.float32).reshape(-1, width)[begin:end])
         found = np.empty((end - begin, width), dtype=np.float32)
-        for row in range(begin, end):
-            index.reconstruct_from_offset(number, row, faiss.swig_ptr(found[row - begin]))
+        with _reconstructing(self._path):
+            for row in range(begin, end):
+                self._index.reconstruct_from_offset(number, row, _faiss().swig_ptr(found[row - begin]))
         return found
-
-    def ids(start: int, stop: int) -> Ids:
-        return np.asarray(each(start, stop, some_ids, (0, np.int64)))
-
-    def vectors(start: int, stop: int, _owner: Any = owner) -> Floats:
-        return _reconstructed(lambda: each(start, stop, some_vectors, ((0, width), np.float32)), path)
-
-    numbers = own is None and np.array_equal(np.sort(ids(0, count)), np.arange(count))
-    return Rows(count, width, _DISTANCES.get(metric), not numbers, loss, ids, vectors)
 
 
 def _lengths(path: Path, index: Any, *, exact: bool) -> Ids:
-    """How many rows each inverted list has.
-
-    Raises:
-        SourceUnreadable: they do not fit the rest of the index.
-    """
+    """How many rows each inverted list has, checked against the rest of the index."""
     lists = index.invlists
     if exact and lists.code_size != index.d * 4:
         raise _damaged(path, f"its lists have {lists.code_size} bytes for {index.d} components")
@@ -175,11 +173,7 @@ def _lengths(path: Path, index: Any, *, exact: bool) -> Ids:
 
 
 def _loss(index: Any, path: Path, *, lossy: bool) -> str:
-    """What the vectors of this kind of index have lost.
-
-    Raises:
-        Refused: nearly everything, and nobody said that this is fine.
-    """
+    """What the vectors of this kind of index have lost; `Refused` when that is nearly everything, and not asked for."""
     faiss = _faiss()
 
     if isinstance(index, faiss.IndexFlat):
@@ -197,7 +191,6 @@ def _loss(index: Any, path: Path, *, lossy: bool) -> str:
 
 
 def _rounding(quantizer: Any) -> str:
-    """By how much a scalar quantizer has rounded."""
     faiss = _faiss()
 
     sq = faiss.ScalarQuantizer
@@ -214,20 +207,16 @@ def _rounding(quantizer: Any) -> str:
     return f"rounded when they were put in, to {halves.get(kind, 'few bits')}"
 
 
-def _reconstructed(read: Callable[[], Any], path: Path) -> Floats:
+@contextlib.contextmanager
+def _reconstructing(path: Path) -> Iterator[None]:
     try:
-        vectors: Floats = read()
+        yield
     except RuntimeError as error:
         raise _damaged(path, str(error).rpartition("Error: ")[2]) from error
-    return vectors
 
 
 def _check_end(path: Path, ids: Ids) -> None:
-    """Whether the file ends with its last id: FAISS maps a file whose last few bytes are missing, and sees zeros there.
-
-    Raises:
-        SourceUnreadable: it does not.
-    """
+    """FAISS maps a file whose last few bytes are missing, and sees zeros there: the file must end with its last id."""
     with path.open("rb") as file:
         file.seek(-8, 2)
         end = file.read()

@@ -34,11 +34,7 @@ class Lines:
     """None: line n belongs to row n."""
 
     def at(self, row: int, own: int) -> tuple[int | str, dict[str, Any]]:
-        """Id and payload of a row.
-
-        Raises:
-            ValueError: its line is no JSON object.
-        """
+        """Id and payload of a row; `ValueError` when its line is no JSON object."""
         if self.ids is None:
             return own, self._line(int(self.begins[row]))
         place = int(np.searchsorted(self.ids, own, side="right")) - 1  # the last line of an id holds
@@ -60,11 +56,7 @@ class Lines:
 
 
 def open_lines(path: Path, rows: Rows) -> Lines:
-    """Look through the file once.
-
-    Raises:
-        SourceUnreadable: it cannot be read, or belongs to another index.
-    """
+    """Read the file once, and find out whether its lines belong to ids or to row numbers."""
     begins, ids = _scan(path)
     if ids is not None:
         bare, spare = strangers(ids, rows)
@@ -152,11 +144,7 @@ class Sidecar:
 
 
 def find_sidecar(index: Path, asked: str | None) -> Path | None:
-    """The file that goes with an index: the one asked for, or one beside it that bears its name.
-
-    Raises:
-        BadInput: the one asked for is not there.
-    """
+    """The file that goes with an index: the one asked for, or one beside it with the same name."""
     if asked == NONE:
         return None
     if asked is not None:
@@ -173,11 +161,7 @@ def find_sidecar(index: Path, asked: str | None) -> Path | None:
 
 
 def open_sidecar(path: Path | None, rows: Rows) -> Sidecar:
-    """Open what lies beside an index.
-
-    Raises:
-        SourceUnreadable: damaged, of another index, or no such file at all.
-    """
+    """Open what lies beside an index."""
     if path is None:
         return Sidecar("none, as FAISS keeps vectors only", lambda _, own: (own, {}))
     if path.suffix in _LINES:
@@ -252,7 +236,6 @@ def _llama(path: Path, nodes: Mapping[str, Any], rows: Rows) -> Sidecar:
 def _by_row(
     path: Path, store: Any, keys: Any, payload: Callable[[str], dict[str, Any]], rows: Rows, title: str
 ) -> Sidecar:
-    """A store that says which of its entries is which row."""
     if not isinstance(store, Mapping) or not isinstance(keys, Mapping):
         raise TypeError(f"it is not what {title} writes")
     by_row = {int(row): str(key) for row, key in keys.items()}

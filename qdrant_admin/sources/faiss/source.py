@@ -8,7 +8,7 @@ import numpy as np
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
-from qdrant_admin.sources import layouts
+from qdrant_admin.sources import HELP, layouts
 from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.faiss.rows import open_rows
@@ -135,5 +135,5 @@ def _file(path: Path) -> Path:
 
 def _yes(text: str) -> bool:
     if text.lower() not in {"yes", "no"}:
-        raise BadInput(f"lossy={plain(text)} is neither yes nor no", fix="qdrant-admin migrate --help")
+        raise BadInput(f"lossy={plain(text)} is neither yes nor no", fix=HELP)
     return text.lower() == "yes"

@@ -104,13 +104,7 @@ def arrow_faults(path: Path) -> Iterator[None]:
 
 
 def part_of(batch: "pa.RecordBatch", layout: Layout, first: int) -> Part:
-    """The rows of a batch as records, side by side where nothing is wrong with any of them.
-
-    Args:
-        batch: with all columns.
-        layout: where id, vectors and payload are.
-        first: number of its first row.
-    """
+    """The rows of a batch, the first of which has the number `first`: side by side when nothing is wrong with any."""
     ids, payloads = _ids(batch, layout), _payloads(batch, layout)
     vectors = _only_vectors(batch, layout)
     odd = _unfit(ids) or _unfit(chain.from_iterable(map(dict.values, payloads)))
@@ -233,7 +227,7 @@ def _ids(batch: "pa.RecordBatch", layout: Layout) -> "list[int | str | Unfit | N
 
 
 def _payloads(batch: "pa.RecordBatch", layout: Layout) -> list[dict[str, Any]]:
-    """Of every row; `Unfit` is in it for what cannot be had at all."""
+    """A payload per row; a value that cannot be read at all is an `Unfit` in it."""
     if layout.own:
         return [_own_payload(text) for text in batch.column(str(layout.payload)).to_pylist()]
     names = [name for name in batch.schema.names if name not in layout.taken]
@@ -244,11 +238,7 @@ def _payloads(batch: "pa.RecordBatch", layout: Layout) -> list[dict[str, Any]]:
 
 
 def _own_payload(text: str | None) -> dict[str, Any]:
-    """What an export of ours says of one point.
-
-    Raises:
-        ValueError: somebody has changed it.
-    """
+    """The payload of a point in an export of ours."""
     found = read_json(text or "")
     if isinstance(found, dict):
         return found
@@ -256,7 +246,7 @@ def _own_payload(text: str | None) -> dict[str, Any]:
 
 
 def _only_vectors(batch: "pa.RecordBatch", layout: Layout) -> "Floats | None":
-    """The vectors, where every row has one of the only slot there is, dense and with nothing wrong."""
+    """The vectors as one matrix, when each row has exactly one, dense, with nothing wrong; else None."""
     slot = layout.slots[0] if len(layout.slots) == 1 else None
     if slot is None or slot.parts or slot.column.kind not in {None, "dense"}:
         return None
@@ -267,7 +257,6 @@ def _only_vectors(batch: "pa.RecordBatch", layout: Layout) -> "Floats | None":
 
 
 def _unfit(values: Iterable[Any]) -> bool:
-    """Whether any of them is."""
     return Unfit in set(map(type, values))
 
 
@@ -276,7 +265,7 @@ def _strange(payload: dict[str, Any]) -> list[Unfit]:
 
 
 def _whole(payload: dict[str, Any], layout: Layout) -> dict[str, Any]:
-    """The object that a column holds, where there is one for all of the payload."""
+    """The object in the payload column, when one column is the whole payload."""
     inner = payload.get(layout.payload) if layout.payload and not layout.own else None
     return inner if isinstance(inner, dict) else payload
 
@@ -316,7 +305,7 @@ def _put_vectors(rows: list[Row], batch: "pa.RecordBatch", slot: Slot, layout: L
 
 
 def _quick(array: "pa.Array") -> "list[Read] | None":
-    """All vectors of a column at once; None when something in it needs a closer look."""
+    """All vectors of a column at once; None when one has to be looked at by itself."""
     narrowed = _narrowed(array)
     if narrowed is None:
         return None

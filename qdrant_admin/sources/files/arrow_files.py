@@ -109,7 +109,6 @@ class ArrowTable:
                     return
 
     def _skipped(self, at: Place) -> tuple[int, int]:
-        """How many batches lie whole before a place, and how many rows they have."""
         skipped = number = 0
         if at.row and self._is_file():
             with self._opened(mapped=True) as (_, batches):
@@ -123,12 +122,8 @@ class ArrowTable:
     def _opened(
         self, skipped: int = 0, *, mapped: bool = False
     ) -> "Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]":
-        """The schema, and the batches behind those skipped (of a file; a stream has them all).
-
-        Args:
-            skipped: batches.
-            mapped: whether to map it: right for a look at some columns, while a whole file that was read that way
-                would count as memory of ours.
+        """The schema, and the batches after those skipped (a stream has them all). Mapping a file is right for a few
+        columns; one that is read whole that way would count as memory of ours.
         """
         import pyarrow as pa
         from pyarrow import ipc

@@ -10,6 +10,7 @@ from typing import Any
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import VectorKind
+from qdrant_admin.sources import HELP
 from qdrant_admin.sources.files.values import BYTES, Unfit, read_json
 
 OPTIONS = frozenset({"id", "vector", "distance", "datatype", "bytes"})
@@ -99,21 +100,12 @@ class Layout:
 
 
 def choose(columns: Sequence[Column], names: Sequence[str], options: Mapping[str, str]) -> Layout | None:
-    """The layout of a file; None when nothing in it could be a vector.
-
-    Args:
-        columns: those that could be vectors.
-        names: of all columns, in their order.
-        options: of the URI.
-
-    Raises:
-        BadInput: an option names a column that is not there, or several columns could be the vector.
-    """
+    """The layout of a file; None when nothing in it could be a vector. `names` are all columns, in their order."""
     identity = _named(options["id"], names, "id") if "id" in options else next((n for n in _IDS if n in names), None)
     octets = BYTES.get(options.get("bytes", "float32"))
     if octets is None:
         raise BadInput(f"bytes={plain(options['bytes'])} is no kind of number", why=f"known are {', '.join(BYTES)}",
-                       fix="qdrant-admin migrate --help")  # fmt: skip
+                       fix=HELP)  # fmt: skip
     found = [column for column in columns if column.name != identity]
     slots = _asked(found, names, options["vector"]) if "vector" in options else _recognised(found, names)
     if not slots:
@@ -125,23 +117,21 @@ def choose(columns: Sequence[Column], names: Sequence[str], options: Mapping[str
 
 
 def sniff(rows: Iterable[Mapping[str, Any]], asked: Collection[str] = ()) -> list[Column]:
-    """The columns that could be vectors, by the values in some rows.
-
-    Args:
-        rows: the first ones.
-        asked: columns that somebody says are vectors, whatever they are called.
-    """
+    """The columns that could be vectors, by the first rows. `asked`: columns that are vectors by any name."""
     seen: dict[tuple[str, str], Counter[Column]] = {}
     for row in rows:
         for name, value in row.items():
             for column in _columns(name, value, bool(name in asked or _VECTOR.fullmatch(name))):
                 seen.setdefault((column.name, column.key), Counter())[column] += 1
-    best = [shapes.most_common(1)[0][0] for shapes in seen.values()]
-    keyed = {column.name for column in best if column.keyed}
-    plain_ones = {column.name: sum(seen[column.name, ""].values()) for column in best if not column.keyed}
-    objects = {name for name in keyed if max(sum(seen[c.name, c.key].values()) for c in best if c.name == name)
-               > plain_ones.get(name, 0)}  # fmt: skip
-    return [column for column in best if column.keyed == (column.name in objects)]
+    best = {place: forms.most_common(1)[0][0] for place, forms in seen.items()}
+    bare, inside = Counter[str](), Counter[str]()
+    """How many rows have a vector in a column itself, and in the key of its objects that most of them have."""
+    for place, column in best.items():
+        if column.keyed:
+            inside[column.name] = max(inside[column.name], seen[place].total())
+        else:
+            bare[column.name] += seen[place].total()
+    return [column for column in best.values() if column.keyed == (inside[column.name] > bare[column.name])]
 
 
 def numbered(names: Sequence[str]) -> list[Slot]:
@@ -179,19 +169,19 @@ def _columns(name: str, value: Any, called: bool) -> list[Column]:
     return []
 
 
-def _shape(name: str, value: Any, called: bool) -> Column | None:
-    """What a vector this value could be; `called`: whether its column is said to hold vectors."""
+def _shape(name: str, value: object, called: bool) -> Column | None:
+    """What a vector this value could be. `called`: its column has the name of one, or was said to hold some."""
     if isinstance(value, str):
         return _in_text(name, value) if called and value[:1] in {"[", "{"} else None
     if isinstance(value, dict) and value.keys() == {"indices", "values"}:
         return Column(name, kind="sparse", form=dict, certain=True)
     if not isinstance(value, list) or not value:
         return None
+    if _numbers(value):
+        return Column(name, kind="dense") if called or _fractions(value) else None
     if all(isinstance(row, list) and row and _numbers(row) for row in value):
-        floats = any(isinstance(number, float) for row in value for number in row)
-        return Column(name, kind="multi", certain=floats)
-    dense = _numbers(value) and (called or any(isinstance(number, float) for number in value))
-    return Column(name, kind="dense") if dense else None
+        return Column(name, kind="multi", certain=any(map(_fractions, value)))
+    return None
 
 
 def _in_text(name: str, value: str) -> Column | None:
@@ -202,7 +192,11 @@ def _in_text(name: str, value: str) -> Column | None:
     return Column(name, kind=inner.kind, form=str) if inner else None
 
 
-def _numbers(values: list[Any]) -> bool:
+def _fractions(numbers: list[object]) -> bool:
+    return any(isinstance(number, float) for number in numbers)
+
+
+def _numbers(values: list[object]) -> bool:
     return all(type(value) in {int, float, type(None)} for value in values)
 
 
@@ -230,7 +224,7 @@ def _asked(columns: Sequence[Column], names: Sequence[str], wanted: str) -> tupl
             return tuple(Slot("", slot.column, slot.parts) for slot in spread)
         _named(name, names, "vector")
         if not fitting:
-            raise BadInput(f"the column {plain(name)} holds no vectors", fix="qdrant-admin migrate --help")
+            raise BadInput(f"the column {plain(name)} holds no vectors", fix=HELP)
         chosen += fitting
     return _slots(chosen)
 
@@ -268,10 +262,6 @@ def no_vectors(place: object, names: Sequence[str]) -> SourceUnreadable:
 
 
 def check(value: Any, slot: Slot) -> None:
-    """Whether a cell has the form that the cells of this column have: text among lists is a slip, not a vector.
-
-    Raises:
-        Unfit: it has another one.
-    """
+    """Raise `Unfit` for a cell of another form than its column has: text among lists is a slip, not a vector."""
     if not isinstance(value, slot.column.form):
         raise Unfit(f"is {_FORMS.get(type(value), type(value).__name__)}, and others are {_FORMS[slot.column.form]}")

@@ -13,15 +13,7 @@ from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.file_survey import Group
 from qdrant_admin.sources.files.own_layout import OwnLayout
-from qdrant_admin.sources.files.tables import (
-    START,
-    Place,
-    Row,
-    Tally,
-    count,
-    damaged,
-    take_apart,
-)
+from qdrant_admin.sources.files.tables import START, Place, Row, Tally, count, damaged, take_apart
 from qdrant_admin.sources.files.text_lines import MAX_LINE, is_packed, lines
 
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
@@ -67,14 +59,7 @@ class CsvFiles(FileSource):
 
 
 class CsvFile:
-    """One file.
-
-    Args:
-        path: where it is.
-        delimiter: None to tell it by the first line.
-        encoding: of its text.
-        guesses: whether payload that is written like a number, true or false becomes one.
-    """
+    """One file. Without a delimiter the first line tells it; `guesses` turns what looks like a number into one."""
 
     flat = False
 

@@ -11,10 +11,12 @@ from urllib.parse import unquote
 import numpy as np
 import numpy.typing as npt
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
+from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import FolderUri, SourceCollection
 from qdrant_admin.sources.files import columns
 from qdrant_admin.sources.files.columns import Layout
@@ -91,12 +93,7 @@ class Survey:
 
 
 def take_survey(group: Group, uri: FolderUri, notes: tuple[str, ...]) -> Survey:
-    """Look at every file of a collection.
-
-    Raises:
-        SourceUnreadable: one is damaged, cut off, or holds no vectors.
-        BadInput: an option of the URI does not fit.
-    """
+    """Look at every file of a collection: layout, counts, dimensions, repeated ids."""
     distance = distance_option(uri.options)
     layouts = [_layout(table, group, uri) for table in group.tables]
     leading = next((layout for layout in layouts if layout is not None), None)
@@ -139,7 +136,7 @@ def _whole(own: OwnLayout, rows: int, uri: FolderUri) -> None:
         raise SourceUnreadable(
             f"{plain(uri.path)} is not whole",
             why=f"{counted(own.points, 'point')} were exported to it, and it holds {rows}",
-            fix="qdrant-admin export --help",
+            fix=str(Command("export", help=True)),
         )
 
 
@@ -151,7 +148,7 @@ def _spec(
     datatype = uri.options.get("datatype", "float32")
     if datatype not in _DATATYPES:
         raise BadInput(f"datatype={plain(datatype)} is none", why=f"Qdrant has {', '.join(_DATATYPES)}",
-                       fix="qdrant-admin migrate --help")  # fmt: skip
+                       fix=HELP)  # fmt: skip
     for slot in layout.slots:
         if slot.column.kind == "sparse":
             slots.append(VectorSpec(name=slot.name, kind="sparse", datatype=datatype))
@@ -185,7 +182,7 @@ def _odd_rows(tallies: list[Tally], repeated: Rows) -> list[str]:
 
 
 def _repeated(group: Group, layouts: list[Layout | None], tallies: list[Tally], starts: list[int]) -> Rows:
-    """Rows whose id comes again. Hashes tell whether there can be any; only then are the ids themselves compared."""
+    """Rows whose id comes again. Hashes tell whether there can be any; only then are ids themselves compared."""
     keys = [np.frombuffer(tally.keys, dtype=np.int64) for tally in tallies if tally.keys]
     if not keys:
         return np.empty(0, dtype=np.int64)

@@ -15,15 +15,7 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.own_layout import OwnLayout, read_own, sidecar
-from qdrant_admin.sources.files.tables import (
-    START,
-    Place,
-    Row,
-    Tally,
-    count,
-    damaged,
-    take_apart,
-)
+from qdrant_admin.sources.files.tables import START, Place, Row, Tally, count, damaged, take_apart
 from qdrant_admin.sources.files.text_lines import MAX_LINE, first_byte, is_packed, lines, opened
 from qdrant_admin.sources.files.values import read_json
 
@@ -37,11 +29,7 @@ _LONGEST_NUMBER = 32
 
 
 def array_items(path: Path) -> Iterator[JsonValue]:
-    """The items of the array that is the whole file.
-
-    Raises:
-        SourceUnreadable: it is no array, no UTF-8, or cut off.
-    """
+    """The items of a file that is one JSON array. `SourceUnreadable`: it is none, no UTF-8, or cut off."""
     try:
         with opened(path) as file:
             yield from _Array(iter(lambda: file.read(_CHUNK), b"")).items()

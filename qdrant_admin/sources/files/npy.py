@@ -16,6 +16,7 @@ import numpy.typing as npt
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
+from qdrant_admin.sources import HELP
 from qdrant_admin.sources.files.arrow_files import ParquetTable
 from qdrant_admin.sources.files.columns import Column, Layout, Slot
 from qdrant_admin.sources.files.csv_files import CsvFile
@@ -69,12 +70,7 @@ def _sidecar(path: Path) -> Table:
 
 
 class NumpyTable:
-    """One file.
-
-    Args:
-        path: where it is.
-        beside: rows of ids and payload, as many as there are vectors.
-    """
+    """One file; `beside` has ids and payload, in as many rows as there are vectors."""
 
     flat = True
 
@@ -172,7 +168,7 @@ class NumpyTable:
                 raise damaged(self.path, error) from error
 
     def _unfit(self, why: str) -> SourceUnreadable:
-        return SourceUnreadable(f"{plain(self.path)} holds no vectors", why=why, fix="qdrant-admin migrate --help")
+        return SourceUnreadable(f"{plain(self.path)} holds no vectors", why=why, fix=HELP)
 
 
 def _mapped(path: Path) -> _Array:
@@ -183,7 +179,7 @@ def _mapped(path: Path) -> _Array:
     if array.dtype.kind in "cV" or not array.ndim:
         held = f"an array of {array.dtype}" if array.ndim else "a single number"
         raise SourceUnreadable(f"{plain(path)} holds {held}", why="no vector and no payload can hold that",
-                               fix="qdrant-admin migrate --help")  # fmt: skip
+                               fix=HELP)  # fmt: skip
     return array
 
 

@@ -33,11 +33,7 @@ class OwnLayout(Frozen):
     exported_at: str = ""
 
     def layout(self, *, flat: bool) -> Layout:
-        """Where things are.
-
-        Args:
-            flat: a column a vector, as in Parquet; otherwise one object of vectors, as in JSON.
-        """
+        """Where things are: one column per vector (`flat`, as in Parquet), or one object of vectors, as in JSON."""
         slots = []
         for slot in self.spec.vectors:
             form = dict if slot.kind == "sparse" else list
@@ -58,11 +54,7 @@ def sidecar(path: Path) -> Path:
 
 
 def read_own(text: str | bytes, path: Path) -> OwnLayout:
-    """What is written there.
-
-    Raises:
-        SourceUnreadable: damaged, or written by a newer version.
-    """
+    """Read the description of an export. `SourceUnreadable`: damaged, or written by a newer version."""
     try:
         found = json.loads(text)
         newer = isinstance(found, dict) and found.get("format", 1) > 1

@@ -11,12 +11,7 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, VectorKind
-from qdrant_admin.sources.base import (
-    Batch,
-    Cursor,
-    Record,
-    SourceCollection,
-)
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.tables import key_of
 from qdrant_admin.sources.files.text_lines import lines

@@ -117,22 +117,11 @@ class Table(Protocol):
         ...
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
-        """Columns that could be vectors, and the names of all, from the schema or from the first rows.
-
-        Args:
-            asked: columns that somebody says are vectors, whatever they are called.
-
-        Raises:
-            SourceUnreadable: damaged, or of another kind.
-        """
+        """Columns that could be vectors, and the names of all. `asked`: columns that are vectors by any name."""
         ...
 
     def survey(self, layout: Layout) -> Tally:
-        """Count, and look at every id.
-
-        Raises:
-            SourceUnreadable: damaged, cut off.
-        """
+        """Count, and look at every id. `SourceUnreadable`: damaged or cut off."""
         ...
 
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:

@@ -34,11 +34,7 @@ def is_packed(path: Path) -> bool:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a file, unpacked.
-
-    Raises:
-        SourceUnreadable: not there, cut off or damaged; also while it is read.
-    """
+    """The bytes of a file, unpacked. Faults while it is read are `SourceUnreadable` as well."""
     try:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(path.open("rb"))
@@ -52,11 +48,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def lines(path: Path, offset: int = 0) -> Iterator[Line]:
-    """Every line from a place on; a mark at the beginning of the file is left out.
-
-    Raises:
-        SourceUnreadable: the file is damaged, or no text in UTF-8 at all.
-    """
+    """Every line from an offset on, without the byte order mark at the beginning of the file."""
     with opened(path) as file:
         if offset:
             file.seek(offset)

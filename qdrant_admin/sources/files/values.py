@@ -24,11 +24,7 @@ class Unfit(ValueError):
 
 
 def read_json(text: bytes | str) -> Any:
-    """JSON with every number exact and NaN allowed; the fast parser first, the tolerant one for what it refuses.
-
-    Raises:
-        ValueError, RecursionError: this is no JSON.
-    """
+    """JSON with every number exact and NaN allowed: the fast parser first, the tolerant one for what it refuses."""
     import json
 
     from pydantic_core import from_json
@@ -40,15 +36,9 @@ def read_json(text: bytes | str) -> Any:
 
 
 def vector_of(value: Any, kind: VectorKind, octets: str = "<f4") -> Vector:
-    """A vector from a value as JSON, CSV or Arrow give it.
+    """A vector from numbers, indices and values, JSON text of these, or bytes (`octets`: NumPy's name for the numbers).
 
-    Args:
-        value: numbers, rows of numbers, indices and values, JSON text of any of these, or bytes.
-        kind: what it has to be.
-        octets: NumPy's name for the numbers in bytes.
-
-    Raises:
-        Unfit: it is no such vector, or 32 bits cannot hold it.
+    Raises `Unfit` when it is none, or 32 bits cannot hold it.
     """
     if isinstance(value, str):
         try:
@@ -66,11 +56,7 @@ def vector_of(value: Any, kind: VectorKind, octets: str = "<f4") -> Vector:
 
 
 def narrow(numbers: npt.NDArray[Any]) -> Floats:
-    """Any numbers in 32 bits.
-
-    Raises:
-        Unfit: one of them is finite and would not be, or all of them would become zero.
-    """
+    """Any numbers in 32 bits; `Unfit` when a finite one would become infinite, or all of them zero."""
     if numbers.dtype == np.float32:
         return np.ascontiguousarray(numbers)
     with np.errstate(over="ignore", under="ignore"):
@@ -147,11 +133,7 @@ def _word(value: Any) -> str:
 
 
 def identity(value: Any) -> int | str | None:
-    """A value as an id; None when there is none in it.
-
-    Raises:
-        Unfit: a list or an object.
-    """
+    """A value as an id; None when it is empty, `Unfit` when it is a list or an object."""
     if value is None or value == "" or (isinstance(value, float) and value != value):  # noqa: PLR0124 # NaN: a gap
         return None
     if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:

@@ -135,63 +135,40 @@ _FIRST_USER_FIELD = 100
 """Below are Milvus's own: row id and time."""
 
 
-def _list_of(kind: str) -> tuple[tuple[str, int, str, bool], ...]:
-    return (("data", 1, kind, True),)
+_PROTO = """
+Pair        key 1 string, value 2 string
+Field       number 1 int64, name 2 string, primary 3 bool, kind 5 int32, params 6 Pair*, dynamic 12 bool, \
+            computed 16 bool
+Schema      name 1 string, fields 4 Field*
+Index       field 1 int64, params 5 Pair*
+Bools       data 1 bool*
+Integers    data 1 int32*
+Longs       data 1 int64*
+Floats      data 1 float*
+Doubles     data 1 double*
+Texts       data 1 string*
+Octets      data 1 bytes*
+Lists       data 1 Scalars*
+Scalars     bools 1 Bools, integers 2 Integers, longs 3 Longs, floats 4 Floats, doubles 5 Doubles, texts 6 Texts, \
+            lists 8 Lists, json 9 Octets
+Components  data 1 bytes
+Vectors     float_vector 2 Components, float16_vector 4 bytes, bfloat16_vector 5 bytes, \
+            sparse_float_vector 6 Components, int8_vector 7 bytes
+Cell        kind 1 int32, name 2 string, scalars 3 Scalars, vectors 4 Vectors
+Row         cells 1 Cell*
+"""
+"""As much of Milvus's messages as a file holds: name, number and type of each field; with a star it is repeated."""
 
 
-_MESSAGES: dict[str, tuple[tuple[str, int, str, bool], ...]] = {
-    "Pair": (("key", 1, "string", False), ("value", 2, "string", False)),
-    "Field": (
-        ("number", 1, "int64", False),
-        ("name", 2, "string", False),
-        ("primary", 3, "bool", False),
-        ("kind", 5, "int32", False),
-        ("params", 6, "Pair", True),
-        ("dynamic", 12, "bool", False),
-        ("computed", 16, "bool", False),
-    ),
-    "Schema": (("name", 1, "string", False), ("fields", 4, "Field", True)),
-    "Index": (("field", 1, "int64", False), ("params", 5, "Pair", True)),
-    "Bools": _list_of("bool"),
-    "Integers": _list_of("int32"),
-    "Longs": _list_of("int64"),
-    "Floats": _list_of("float"),
-    "Doubles": _list_of("double"),
-    "Texts": _list_of("string"),
-    "Octets": _list_of("bytes"),
-    "Lists": _list_of("Scalars"),
-    "Scalars": (
-        ("bools", 1, "Bools", False),
-        ("integers", 2, "Integers", False),
-        ("longs", 3, "Longs", False),
-        ("floats", 4, "Floats", False),
-        ("doubles", 5, "Doubles", False),
-        ("texts", 6, "Texts", False),
-        ("lists", 8, "Lists", False),
-        ("json", 9, "Octets", False),
-    ),
-    "Components": (("data", 1, "bytes", False),),  # packed floats, or the pairs of a sparse vector
-    "Vectors": (
-        ("float_vector", 2, "Components", False),
-        ("float16_vector", 4, "bytes", False),
-        ("bfloat16_vector", 5, "bytes", False),
-        ("sparse_float_vector", 6, "Components", False),
-        ("int8_vector", 7, "bytes", False),
-    ),
-    "Cell": (
-        ("kind", 1, "int32", False),
-        ("name", 2, "string", False),
-        ("scalars", 3, "Scalars", False),
-        ("vectors", 4, "Vectors", False),
-    ),
-    "Row": (("cells", 1, "Cell", True),),
-}
-"""As much of Milvus's messages as a file holds: field, number, type, whether repeated."""
+def _fields(text: str) -> tuple[tuple[str, int, str, bool], ...]:
+    fields = (field.split() for field in text.split(","))
+    return tuple((name, int(number), kind.rstrip("*"), kind.endswith("*")) for name, number, kind in fields)
 
 
 @cache
 def _messages() -> Mapping[str, Any]:
-    return message_classes("qdrant_admin.milvus", _MESSAGES)
+    lines = (line.partition(" ") for line in _PROTO.split("\n") if line)
+    return message_classes("qdrant_admin.milvus", {name: _fields(fields) for name, _, fields in lines})
 
 
 def _parsed(kind: str, octets: bytes) -> Any:
@@ -202,11 +179,7 @@ def _parsed(kind: str, octets: bytes) -> Any:
 
 
 def schema_of(message: bytes, indexes: list[bytes]) -> Schema:
-    """A collection's schema, and the metrics of its indexes.
-
-    Raises:
-        ValueError: these are none.
-    """
+    """A collection's schema with the metrics of its indexes; `ValueError` when these are none."""
     found = _parsed("Schema", message)
     fields: dict[int, Field] = {}
     for field in found.fields:
@@ -230,11 +203,7 @@ def schema_of(message: bytes, indexes: list[bytes]) -> Schema:
 
 
 def row_of(message: bytes) -> dict[str, Any]:
-    """One record: field to value; vectors as bytes.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """One record, field by field, vectors as bytes; `ValueError` when it is none."""
     return {
         cell.name: _vector(cell) if cell.HasField("vectors") else next(_scalars(cell.scalars), None)
         for cell in _parsed("Row", message).cells
@@ -248,7 +217,7 @@ def _vector(cell: Any) -> bytes | None:
 
 
 def _scalars(scalars: Any) -> Iterator[Any]:
-    """The values in a field, of which one record has one, and a list in it several."""
+    """The values of a field: one for a scalar, several for a list."""
     for field, values in scalars.ListFields():
         for value in values.data:
             if field.name == "lists":

@@ -20,16 +20,7 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Sparse, Vector
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import (
-    Batch,
-    Cursor,
-    FolderUri,
-    Record,
-    Source,
-    SourceCollection,
-    Span,
-    cut,
-)
+from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Record, Source, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.arrow import arrow_faults, values_of, vectors_of
 from qdrant_admin.sources.files.tables import damaged
@@ -64,11 +55,7 @@ class Part:
 
 
 class MilvusCollection:
-    """One collection, as it lies there when it is opened.
-
-    Raises:
-        SourceUnreadable: damaged, or of a newer Milvus Lite.
-    """
+    """One collection as it is when opened. `SourceUnreadable`: damaged, or of a newer Milvus Lite."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -117,7 +104,6 @@ class MilvusCollection:
                     yield number + batch.num_rows, there, names
 
     def _read(self, part: Part, size: int, begin: int, end: int) -> "Iterator[tuple[int, pa.RecordBatch]]":
-        """Batches of one file with the number of their first row, cut to a range."""
         number = part.start
         for batch in self._all(part, size):
             here, number = number, number + batch.num_rows
@@ -140,7 +126,7 @@ class MilvusCollection:
             yield from file.iter_batches(size, columns=columns)
 
     def _log(self, path: Path) -> "Iterator[pa.RecordBatch]":
-        """What a log holds. It is cut off where its writer was: up to there it counts, as for Milvus Lite itself."""
+        """The batches of a log, up to where its writer was stopped: so does Milvus Lite read it."""
         import pyarrow as pa
 
         try:
@@ -198,11 +184,7 @@ class MilvusCollection:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON file of Milvus Lite.
-
-    Raises:
-        SourceUnreadable: damaged, or of a format newer than is known here.
-    """
+    """A JSON file of Milvus Lite. `SourceUnreadable`: damaged, or of a format newer than is known here."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -317,7 +299,7 @@ class MilvusFolder(FileReader):
         return layouts.column_layout(sample, self.layout_asked, langchain=collection.schema.langchain)
 
     def _found(self) -> dict[str, Path]:
-        """Collections by name; one whose name several databases have is called after its database as well."""
+        """Folders by collection name; with the name of its database when several databases have one of that name."""
         asked = self.uri.options.get("database")
         places = [(_DEFAULT, self.path), *((path.name, path) for path in sorted(self.path.glob("databases/*")))]
         found = [
@@ -345,7 +327,7 @@ class MilvusFolder(FileReader):
 
 
 def _records(schema: Schema, layout: ColumnLayout, batch: "pa.RecordBatch", partitions: list[str]) -> list[Record]:
-    """Rows as records; what of a row cannot be read rejects that row alone."""
+    """Rows as records; a value that cannot be read rejects its row alone."""
     ids = values_of(batch.column(schema.key))
     slots = {
         name: _vectors(batch.column(name), schema.kind(name)) for name in schema.slots if name in batch.schema.names

@@ -80,11 +80,7 @@ class Schema:
         return self.key == "pk" and {"text", "vector"} <= {field.name for field in self.fields}
 
     def spec(self) -> CollectionSpec:
-        """What an equal collection of Qdrant is made with.
-
-        Raises:
-            SourceUnreadable: it holds something that Qdrant cannot, or no vector at all.
-        """
+        """What an equal collection of Qdrant is made with. `SourceUnreadable`: Qdrant cannot hold it."""
         for field in self.fields:
             if field.kind in _UNKNOWN:
                 raise self._refused(f"field {plain(field.name)} holds {_UNKNOWN[field.kind]}, and Qdrant has none")
@@ -125,9 +121,7 @@ class Schema:
 
     def _refused(self, why: str) -> SourceUnreadable:
         return SourceUnreadable(
-            f"collection {plain(self.name)} cannot be migrated",
-            why=why,
-            fix="name another one by ?collection=NAME",
+            f"collection {plain(self.name)} cannot be migrated", why=why, fix="name another one by ?collection=NAME"
         )
 
     def columns(self, row: Mapping[str, Any], partition: str) -> dict[str, Any]:
@@ -179,15 +173,7 @@ _PAIR = np.dtype([("index", "<u4"), ("value", "<f4")])
 def record_of(
     schema: Schema, layout: ColumnLayout, row: Mapping[str, Any], columns: Mapping[str, Any], partition: str
 ) -> Record:
-    """A record; a vector in it that is none rejects it.
-
-    Args:
-        schema: of its collection.
-        layout: of its payload.
-        row: every field.
-        columns: the same, with what no schema names where Milvus keeps it.
-        partition: it lies in.
-    """
+    """A record from its fields. `columns` is the same row with the dynamic fields in a field of their own."""
     record = Record(row[schema.key])
     for field in schema.vectors:
         value = row.get(field.name)
@@ -203,11 +189,7 @@ def record_of(
 
 
 def vector_of(kind: str, value: Any) -> Vector:
-    """A vector: numbers, bytes (also as the one element of a list), or numbers by dimension.
-
-    Raises:
-        Unfit: it is none of these.
-    """
+    """A vector from numbers, bytes (also as the one element of a list) or numbers by dimension; else `Unfit`."""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], bytes):
         value = value[0]
     if kind == SPARSE and isinstance(value, bytes):
@@ -229,11 +211,7 @@ def vector_of(kind: str, value: Any) -> Vector:
 
 
 def pairs_of(octets: bytes) -> Sparse:
-    """A sparse vector from pairs of a dimension and a number.
-
-    Raises:
-        Unfit: these are none.
-    """
+    """A sparse vector from bytes: pairs of a dimension and a number."""
     if len(octets) % _PAIR.itemsize:
         raise Unfit(f"has {len(octets)} bytes, which are no whole number of pairs")
     pairs = np.sort(np.frombuffer(octets, dtype=_PAIR), order="index")

@@ -9,7 +9,7 @@ from typing import Any
 
 from qdrant_admin.core.errors import AccessDenied, AdminError, ServerTrouble, ServerUnreachable, SourceUnreadable
 from qdrant_admin.core.text import plain
-from qdrant_admin.sources import layouts
+from qdrant_admin.sources import HELP, RESUME, layouts
 from qdrant_admin.sources.base import Batch, Cursor, ServerUri, SourceCollection, Span, cut
 from qdrant_admin.sources.layouts import ColumnLayout
 from qdrant_admin.sources.milvus.schema import META, Field, Schema, own_partitions, record_of
@@ -88,16 +88,7 @@ class Milvus:
             self._client.release_collection(name, timeout=_TIMEOUT_SECONDS)
 
     def pages(self, schema: Schema, fields: list[str], partition: str, size: int, above: Any, to: Any) -> Iterator[Any]:
-        """Pages of records by ascending key, at one moment of the server's.
-
-        Args:
-            schema: of the collection.
-            fields: to be returned; `*` for all.
-            partition: the one to be read; empty: all.
-            size: records a page, at most.
-            above: a key that they come behind; None: all of them.
-            to: the last key; None: to the end.
-        """
+        """Pages of records with keys above one and up to another, ascending, from one moment of the server."""
         more = True
         while more:
             more = False
@@ -148,16 +139,10 @@ class Milvus:
                 fix=f"export {KEY_VARIABLE}=USER:PASSWORD  # or an API key",
             )
         if any(sign in text for sign in _UNREACHABLE):
-            return ServerUnreachable(
-                f"no Milvus answers at {self._uri.url}", why=_first_line(error), fix="qdrant-admin migrate --resume"
-            )
+            return ServerUnreachable(f"no Milvus answers at {self._uri.url}", why=_first_line(error), fix=RESUME)
         if any(sign in text for sign in _BUSY):
-            return ServerTrouble(
-                f"Milvus at {self._uri.url} is too busy", why=_first_line(error), fix="qdrant-admin migrate --resume"
-            )
-        return SourceUnreadable(
-            f"Milvus at {self._uri.url} cannot be read", why=_first_line(error), fix="qdrant-admin migrate --help"
-        )
+            return ServerTrouble(f"Milvus at {self._uri.url} is too busy", why=_first_line(error), fix=RESUME)
+        return SourceUnreadable(f"Milvus at {self._uri.url} cannot be read", why=_first_line(error), fix=HELP)
 
 
 def _field(found: Mapping[str, Any], made: set[str]) -> Field:
@@ -173,7 +158,7 @@ def _field(found: Mapping[str, Any], made: set[str]) -> Field:
 
 
 def _range(schema: Schema, above: Any, to: Any) -> str:
-    """A condition on the key. Always there: pymilvus's own leaves out the largest integer and the empty text."""
+    """A condition on the key, always: pymilvus's own leaves out the largest integer and the empty text."""
     text = schema.kind(schema.key) == "varchar"
     lowest = f'{schema.key} >= ""' if text else f"{schema.key} <= {_LAST_INTEGER}"
     parts = [lowest if above is None else f"{schema.key} > {_literal(above)}"]
@@ -201,8 +186,6 @@ _EVERY = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Survey:
-    """What one walk through the keys of a collection has found."""
-
     count: int
     places: list[Cursor]
 
@@ -302,7 +285,7 @@ def _place(cursor: Cursor, otherwise: str) -> tuple[str, int | str | None]:
 
 
 def _nested(schema: Schema, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as the server keeps it: pymilvus has put the fields that no schema names among the others."""
+    """The row as the server keeps it: pymilvus puts dynamic fields among the others."""
     known = {field.name for field in schema.fields}
     named = {name: value for name, value in row.items() if name in known}
     dynamic = {name: value for name, value in row.items() if name not in known and name != META}

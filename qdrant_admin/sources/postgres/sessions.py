@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from qdrant_admin.core.commands import Fix
 from qdrant_admin.core.errors import (
     AccessDenied,
     AdminError,
@@ -18,6 +19,7 @@ from qdrant_admin.core.errors import (
     SourceUnreadable,
 )
 from qdrant_admin.core.text import plain
+from qdrant_admin.sources import RESUME
 from qdrant_admin.sources.base import ServerUri
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
@@ -56,20 +58,12 @@ class Sessions:
         self._snapshot = ""
 
     def rows(self, query: Any, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query on the first connection.
-
-        Raises:
-            AdminError: see `fault`.
-        """
+        """All rows of a query on the first connection."""
         with self._lock, self.told():
             return self._alive().execute(query, parameters).fetchall()
 
     def pages(self, query: Any, parameters: tuple[object, ...], size: int) -> Iterator[list[tuple[Any, ...]]]:
-        """Rows of a query in the binary form, so many at a time, over a connection of its own on the same snapshot.
-
-        Raises:
-            AdminError: see `fault`.
-        """
+        """Rows of a query in binary form, `size` at a time, over a connection of its own on the same snapshot."""
         connection = self._another()
         cursor = connection.cursor("qdrant_admin")
         try:
@@ -112,7 +106,9 @@ class Sessions:
         kind, what, fix = _kind(error.sqlstate, str(error))
         parts = urlsplit(self._uri.url)
         at = f"-h {parts.hostname} -p {parts.port}" if parts.hostname else ""
-        return kind(what.format(where=where), why=text, fix=fix.replace("{at}", at).strip())
+        return kind(
+            what.format(where=where), why=text, fix=fix.replace("{at}", at).strip() if isinstance(fix, str) else fix
+        )
 
     def _another(self) -> psycopg.Connection[Any]:
         with self.told(), self._lock:
@@ -172,7 +168,7 @@ def _conninfo(uri: ServerUri) -> str:
     return make_conninfo(**{name: value for name, value in said.items() if value})
 
 
-_BY_STATE: tuple[tuple[str, type[AdminError], str, str], ...] = (
+_BY_STATE: tuple[tuple[str, type[AdminError], str, Fix], ...] = (
     ("28", AccessDenied, "{where} does not let this user in", f"export {KEY_VARIABLE}=..."),
     ("42501", AccessDenied, "this user may not read all of {where}", 'psql -c "GRANT SELECT ON TABLE ... TO ..."'),
     ("3D", SourceUnreadable, "there is no such database at {where}", "psql -l"),
@@ -180,10 +176,10 @@ _BY_STATE: tuple[tuple[str, type[AdminError], str, str], ...] = (
     ("57P0", ServerUnreachable, "the server at {where} ended the connection", "pg_isready {at}"),
     ("25P0", ServerUnreachable, "the server at {where} ended the connection", "pg_isready {at}"),
     ("08", ServerUnreachable, "the connection to {where} is gone", "pg_isready {at}"),
-    ("53", ServerTrouble, "the server at {where} has run out of something", "qdrant-admin migrate --resume"),
-    ("57014", ServerTrouble, "the server at {where} broke off a query", "qdrant-admin migrate --resume"),
-    ("58", ServerTrouble, "the server at {where} has trouble with its system", "qdrant-admin migrate --resume"),
-    ("40", ServerTrouble, "the server at {where} broke off a query", "qdrant-admin migrate --resume"),
+    ("53", ServerTrouble, "the server at {where} has run out of something", RESUME),
+    ("57014", ServerTrouble, "the server at {where} broke off a query", RESUME),
+    ("58", ServerTrouble, "the server at {where} has trouble with its system", RESUME),
+    ("40", ServerTrouble, "the server at {where} broke off a query", RESUME),
 )
 _BY_TEXT: tuple[tuple[str, str], ...] = (
     ("password authentication failed", "28"),
@@ -202,7 +198,7 @@ _WAS_THERE = ("closed", "consuming input failed", "connection is lost", "sending
 """Words about a connection that was made, and broke."""
 
 
-def _kind(state: str | None, text: str) -> tuple[type[AdminError], str, str]:
+def _kind(state: str | None, text: str) -> tuple[type[AdminError], str, Fix]:
     if state is None:
         refused = text.partition("FATAL:")[2] or (text if "no password supplied" in text else "")
         state = next((code for words, code in _BY_TEXT if words in refused), "08")
@@ -211,4 +207,4 @@ def _kind(state: str | None, text: str) -> tuple[type[AdminError], str, str]:
     for prefix, kind, what, fix in _BY_STATE:
         if state.startswith(prefix):
             return kind, what, fix
-    return SourceUnreadable, "{where} cannot be read", "qdrant-admin migrate --resume"
+    return SourceUnreadable, "{where} cannot be read", RESUME

@@ -9,21 +9,13 @@ from typing import Any
 import numpy as np
 from psycopg.sql import SQL, Composed, Identifier
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import (
-    WHOLE,
-    Batch,
-    Cursor,
-    Record,
-    ServerUri,
-    SourceCollection,
-    Span,
-    between,
-)
+from qdrant_admin.sources.base import WHOLE, Batch, Cursor, Record, ServerUri, SourceCollection, Span, between
 from qdrant_admin.sources.layouts import lay_out
 from qdrant_admin.sources.postgres import tables as queries
 from qdrant_admin.sources.postgres.sessions import Sessions
@@ -133,7 +125,7 @@ class Rows:
         return SQL(", ").join(SQL("CAST(%s AS {})").format(SQL(kind.replace("%", "%%"))) for kind in kinds)
 
     def _scope(self) -> tuple[list[Composed], list[object]]:
-        """The rows of this collection among all of the table."""
+        """The condition that selects the rows of this collection."""
         if self.reading.only is None:
             return [], []
         column, value = self.reading.only
@@ -305,7 +297,6 @@ class Postgres(ServerReader):
                 yield reading
 
     def _langchain(self, reading: Reading) -> list[tuple[str, str]]:
-        """Name and id of every collection."""
         rows = self._sessions.rows(collections_of(reading.table))
         found = [(str(name), str(identity)) for name, identity in rows]
         names = [name for name, _ in found]
@@ -346,7 +337,7 @@ class Postgres(ServerReader):
             raise BadInput(
                 f"column {plain(reading.id[0].name)} of {plain(reading.table.title)} is no id",
                 why=f"{counted(doubles, 'row')} without one, or with one that another row has",
-                fix=f"qdrant-admin migrate 'postgresql://...?table={reading.table.title}&id={other}'",
+                fix=Command("migrate", self.uri.asking(table=reading.table.title, id=other)),
             )
 
     def _warnings(self, rows: Rows, without: int) -> Iterator[str]:
@@ -378,7 +369,7 @@ class Postgres(ServerReader):
         )
 
     def _size(self, rows: Rows, column: Column, warnings: list[str]) -> int | None:
-        """The most frequent size of a column that takes any."""
+        """The most frequent size in a column that allows any."""
         sizes = self._sessions.rows(*rows.sizes(column))
         if len(sizes) > 1:
             others = ", ".join(f"{counted(number, 'row')} with {size}" for size, number in sizes[1:4])
@@ -395,7 +386,7 @@ class Postgres(ServerReader):
         return [payload_of(rows.reading, loads(row[-1])) for row in page]
 
     def _place(self) -> str:
-        """What a cursor of a table without a key belongs to: any write anywhere changes it."""
+        """What the cursors of a table without a key depend on: any write anywhere changes it."""
         return str(self._sessions.rows(_VERSIONS)[0][2])
 
 
@@ -418,11 +409,7 @@ def _cursor(key: list[str], place: str = "") -> str:
 
 
 def _behind(cursor: Cursor, place: str, uri: ServerUri) -> list[str]:
-    """The key in a cursor.
-
-    Raises:
-        SourceUnreadable: it is a place where a row lay, and something was written since.
-    """
+    """The key in a cursor. `SourceUnreadable`: it is a place of a row, and the database was written to since."""
     if cursor is None:
         return []
     key: list[str] = json.loads(str(cursor))
@@ -432,6 +419,6 @@ def _behind(cursor: Cursor, place: str, uri: ServerUri) -> list[str]:
         raise SourceUnreadable(
             f"{plain(uri.url)} was written to since the run began",
             why="the table has no primary key, so nobody can tell which rows were read already",
-            fix=f"psql -c 'ALTER TABLE ... ADD PRIMARY KEY (...)'  # then: qdrant-admin migrate '{uri}'",
+            fix="psql -c 'ALTER TABLE ... ADD PRIMARY KEY (...)'",
         )
     return key[1:]

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AccessDenied, BadInput, NotFound
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Distance
+from qdrant_admin.sources import HELP
 from qdrant_admin.sources.layouts import Layout, layout_option
 from qdrant_admin.sources.postgres.sessions import Sessions
 
@@ -210,12 +212,7 @@ class Reading:
 
 
 def chosen(tables: list[Table], options: Mapping[str, str]) -> list[Table]:
-    """The tables that a URI asks for: one by `?table=`, otherwise all that hold rows of their own.
-
-    Raises:
-        NotFound: there is no such table with vectors.
-        AccessDenied: this user may not read one of them.
-    """
+    """The tables that a URI asks for: one by `?table=`, otherwise all that hold rows of their own."""
     wanted = options.get("table")
     if wanted is None:
         found = [table for table in tables if table.kind not in VIEWS]
@@ -223,11 +220,7 @@ def chosen(tables: list[Table], options: Mapping[str, str]) -> list[Table]:
         found = [table for table in tables if wanted in {table.title, f"{table.schema}.{table.name}"}]
         if not found:
             shown = ", ".join(plain(table.title) for table in tables[:10]) or "none at all"
-            raise NotFound(
-                f"there is no table {plain(wanted)} with a vector column",
-                why=f"there is {shown}",
-                fix="qdrant-admin migrate --help",
-            )
+            raise NotFound(f"there is no table {plain(wanted)} with a vector column", why=f"there is {shown}", fix=HELP)
     for table in found:
         if not table.readable:
             raise AccessDenied(
@@ -239,11 +232,7 @@ def chosen(tables: list[Table], options: Mapping[str, str]) -> list[Table]:
 
 
 def readings(tables: list[Table], options: Mapping[str, str]) -> list[Reading]:
-    """One a table; those of LangChain's two tables are split up later, by their collections.
-
-    Raises:
-        BadInput: an option names a column that is not there, or a view has no id.
-    """
+    """One per table; LangChain's table is split up by its collections later."""
     found = [_reading(table, options) for table in tables]
     titles = [reading.name for reading in found]
     # A table called `a.b` in public beside a table b in the schema a.
@@ -290,7 +279,7 @@ def _reading(table: Table, options: Mapping[str, str]) -> Reading:
         raise BadInput(
             f"{plain(table.title)} is {kind}, and nothing tells its rows apart",
             why="a point needs an id that stays the same",
-            fix=f"qdrant-admin migrate 'postgresql://...?table={table.title}&id=COLUMN'",
+            fix=Command("migrate", f"postgresql://...?table={table.title}&id=COLUMN"),
         )
     names = (known,) if known is not None else key
     return Reading(
@@ -308,7 +297,7 @@ def _reading(table: Table, options: Mapping[str, str]) -> Reading:
 
 
 def _left_out(table: Table, vectors: tuple[Column, ...], layout: Layout) -> Iterator[str]:
-    """Vectors that nobody asked for, and the bookkeeping of the program whose table it is."""
+    """Vectors that nobody asked for, and columns that only serve the program whose table it is."""
     yield from (column.name for column in table.columns if column.is_vector and column not in vectors)
     yield from (name for name in _BOOKKEEPING.get(layout, ()) if table.column(name))
 
@@ -333,7 +322,7 @@ def _vectors(table: Table, wanted: str | None) -> Iterator[Column]:
             raise BadInput(
                 f"column {plain(name)} of {plain(table.title)} is no vector",
                 why=f"it is of type {column.base}",
-                fix="qdrant-admin migrate --help",
+                fix=HELP,
             )
         yield column
 
@@ -342,11 +331,7 @@ def _column(table: Table, name: str) -> Column:
     column = table.column(name)
     if column is None:
         shown = ", ".join(plain(one.name) for one in table.columns)
-        raise BadInput(
-            f"{plain(table.title)} has no column {plain(name)}",
-            why=f"it has {shown}",
-            fix="qdrant-admin migrate --help",
-        )
+        raise BadInput(f"{plain(table.title)} has no column {plain(name)}", why=f"it has {shown}", fix=HELP)
     return column
 
 

@@ -24,15 +24,7 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Floats, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import (
-    Batch,
-    Columns,
-    Cursor,
-    Record,
-    SourceCollection,
-    Span,
-    cut,
-)
+from qdrant_admin.sources.base import Batch, Columns, Cursor, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.ids import canonical_uuid
 from qdrant_admin.sources.read_only import (
@@ -63,12 +55,7 @@ _HEAD = (
 
 
 class PointPickles:
-    """Pickles of points with one dense vector.
-
-    Args:
-        slot: its name.
-        size: its components.
-    """
+    """Pickles of points with one dense vector of `size` components in the slot."""
 
     def __init__(self, slot: str, size: int) -> None:
         self.slot = slot
@@ -222,7 +209,7 @@ class _Points:
             yield Batch(self._columns(live) or [self._record(row, blob) for row, blob in live], after)
 
     def _columns(self, rows: list[tuple[int, bytes]]) -> Columns | None:
-        """All of them side by side; None where one has not the form that the client writes."""
+        """All of them side by side; None when one has another form than the client writes."""
         split = self._pickles.split([blob for _, blob in rows]) if self._pickles and rows else None
         if self._pickles is None or split is None:
             return None

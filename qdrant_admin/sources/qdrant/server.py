@@ -13,18 +13,8 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
-from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import (
-    WHOLE,
-    Batch,
-    Cursor,
-    Record,
-    ServerUri,
-    SourceCollection,
-    Span,
-    WireBatch,
-    cut,
-)
+from qdrant_admin.sources import HELP, layouts
+from qdrant_admin.sources.base import WHOLE, Batch, Cursor, Record, ServerUri, SourceCollection, Span, WireBatch, cut
 from qdrant_admin.sources.reader import ServerReader
 from qdrant_admin.sources.uri import source_key
 
@@ -85,11 +75,10 @@ class QdrantServer(ServerReader):
             yield _Carried(self._database, name, page)
 
     def mark(self, name: str) -> str:
-        """The exact count and the vectors' shape: what is cheap to ask for and does not change by itself.
+        """The exact count and the vectors' shape: cheap to ask for, and steady.
 
-        The server counts its writes too, but those to all collections together, and from its last start on: a run could
-        not go on for what somebody wrote elsewhere. A point that is written over is found by the verification, which
-        reads the source again.
+        The server counts its writes too, but those to all collections together and since its start. A point that was
+        overwritten is found by the verification, which reads the source again.
         """
         info = self._database.collection(name)
         shape = hashlib.sha256(repr(info.vectors).encode()).hexdigest()
@@ -100,9 +89,7 @@ class QdrantServer(ServerReader):
         info = self._database.collection(name)
         if info.points is None:
             raise SourceUnreadable(
-                f"collection {plain(name)} of {self.uri.url} cannot be read",
-                why=info.trouble,
-                fix="qdrant-admin migrate --help",
+                f"collection {plain(name)} of {self.uri.url} cannot be read", why=info.trouble, fix=HELP
             )
         first = next(self._database.scan(name, page_size=layouts.SAMPLE), [])
         words = layouts.words_kept([point.payload for point in first])
@@ -110,8 +97,6 @@ class QdrantServer(ServerReader):
 
 
 class _Carried:
-    """One page of a server."""
-
     def __init__(self, database: Database, name: str, page: "WirePage") -> None:
         self._database, self._name, self.page = database, name, page
         self.cursor: Cursor = page.last()
@@ -147,7 +132,7 @@ def _endpoint(uri: ServerUri) -> Endpoint:
     try:
         grpc_port = int(given) if given else 6334 if parts.port == 6333 else None
     except ValueError as error:
-        raise BadInput(f"grpc_port={plain(given)} is no port", fix="qdrant-admin migrate --help") from error
+        raise BadInput(f"grpc_port={plain(given)} is no port", fix=HELP) from error
     return Endpoint(
         url=uri.url,
         grpc_host=parts.hostname or "127.0.0.1",

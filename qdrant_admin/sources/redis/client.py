@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 from redis.retry import Retry
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import (
     AccessDenied,
     AdminError,
@@ -52,17 +53,13 @@ def connect(uri: ServerUri) -> redis.Redis:
 
 
 def database(uri: ServerUri) -> int:
-    """The number of the database.
-
-    Raises:
-        BadInput: it has a name instead.
-    """
+    """The number of the database that the URI names."""
     text = urlsplit(uri.url).path.removeprefix("/") or "0"
     if not (text.isascii() and text.isdigit()):
         raise BadInput(
             f"{plain(text)} is no database of a Redis",
             why="they have numbers",
-            fix="qdrant-admin migrate redis://HOST:6379/0",
+            fix=Command("migrate", "redis://HOST:6379/0"),
         )
     return int(text)
 

@@ -17,11 +17,9 @@ _ENOUGH = 100
 
 
 class KeyList:
-    """Keys by prefix, each with the length of every field that may be a vector. Gone when it is closed.
+    """Keys by prefix, with the length of each field that may be a vector. Removed when it is closed.
 
-    Args:
-        fields: names of those fields.
-        thorough: whether each of them is wanted of every hash, and not only what the hashes of a prefix have mostly.
+    `thorough`: every field is asked of every hash, not only those that the hashes of a prefix usually have.
     """
 
     def __init__(self, fields: Sequence[str], *, thorough: bool) -> None:
@@ -41,16 +39,7 @@ class KeyList:
         self._database.execute("CREATE TABLE others (prefix BLOB, key BLOB, PRIMARY KEY (prefix, key)) WITHOUT ROWID")
 
     def fill(self, client: Any, match: bytes, prefix: bytes | None) -> None:
-        """List every key that fits a pattern. A key that comes twice is listed once.
-
-        Args:
-            client: a `redis.Redis` that gives bytes.
-            match: the pattern.
-            prefix: what all of them belong to; None when each key says so itself.
-
-        Raises:
-            redis.RedisError: as it comes.
-        """
+        """List every key that fits a pattern, once. `prefix`: what all of them belong to; None when each key tells."""
         page: list[bytes] = []
         for key in client.scan_iter(match=match, count=_SPREAD):
             page.append(key)

@@ -12,19 +12,13 @@ from typing import Any
 import numpy as np
 from redis.exceptions import NoPermissionError
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
-from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import (
-    Batch,
-    Cursor,
-    Record,
-    SourceCollection,
-    Span,
-    between,
-)
+from qdrant_admin.sources import HELP, layouts
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, between
 from qdrant_admin.sources.files.values import Unfit, narrow, with_json_opened
 from qdrant_admin.sources.layouts import Layout, lay_out
 from qdrant_admin.sources.reader import ServerReader
@@ -194,7 +188,6 @@ class RedisHashes(ServerReader):
         return self._known[name]
 
     def _listed(self) -> KeyList:
-        """The list of keys, made at the first need of it."""
         with self._lock:
             if self._keys is None:
                 asked = self.uri.options.get("vector")
@@ -230,18 +223,18 @@ class RedisHashes(ServerReader):
             raise SourceUnreadable(
                 f"no hash in {plain(self.url)}{where} has a vector",
                 why=f"looked for {', '.join(plain(field) for field in keys.fields)}",
-                fix=f"qdrant-admin migrate '{self.url}?vector=FIELD'",
+                fix=Command("migrate", self.uri.asking(vector="FIELD")),
             )
         if len(prefixes) > _MANY:
             first = text_of(prefixes[0][0].partition(b":")[0])
             raise BadInput(
                 f"{counted(len(prefixes), 'prefix', 'prefixes')} in {plain(self.url)} have vectors under them",
                 why="each would become a collection; a key is taken apart at its last colon when nobody says where",
-                fix=f"qdrant-admin migrate '{self.url}?prefix={first}'",
+                fix=Command("migrate", self.uri.asking(prefix=first)),
             )
 
     def _told_kind(self, name: str, vectors: tuple[str, ...], sample: list[dict[bytes, bytes]]) -> str:
-        """Bytes do not say which numbers they are; how long those would be does."""
+        """The type of the numbers, by whether the bytes make plausible vectors: nothing else tells it."""
         octets = [fields[field.encode()] for fields in sample for field in vectors if fields.get(field.encode())]
         if plausible(octets, "float32"):
             return "float32"
@@ -287,7 +280,6 @@ class RedisHashes(ServerReader):
         return VectorSpec(name=prefix.slot(field), size=size, distance=self._compared(prefix, field, warnings))
 
     def _compared(self, prefix: _Prefix, field: str, warnings: list[str]) -> Distance:
-        """As asked, else as an index says."""
         if self.distance_asked is not None:
             return self.distance_asked
         with told(self.uri):
@@ -331,9 +323,5 @@ class RedisHashes(ServerReader):
 def _kind_option(options: Mapping[str, str]) -> str | None:
     kind = options.get("dtype")
     if kind is not None and kind not in FLOATS:
-        raise BadInput(
-            f"dtype={plain(kind)} is not known",
-            why=f"there are {', '.join(FLOATS)}",
-            fix="qdrant-admin migrate --help",
-        )
+        raise BadInput(f"dtype={plain(kind)} is not known", why=f"there are {', '.join(FLOATS)}", fix=HELP)
     return kind

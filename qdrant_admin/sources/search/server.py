@@ -153,7 +153,7 @@ class SearchServer(ServerReader):
             return  # the server lets go of it by itself a little later
 
     def _whole(self, name: str, answer: Any) -> None:
-        """A search that a shard did not answer looks like one with fewer documents."""
+        """Refuse an answer that a shard is missing from: it looks like one with fewer documents."""
         shards = answer.get("_shards") or {}
         if answer.get("timed_out") or shards.get("failed"):
             why = (

@@ -4,20 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
-from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import (
-    Batch,
-    Cursor,
-    Record,
-    SourceCollection,
-    Span,
-    between,
-    no_such_collection,
-)
+from qdrant_admin.sources import HELP, layouts
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, between, no_such_collection
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.values import said, with_json_opened
 from qdrant_admin.sources.layouts import Layout
@@ -67,36 +60,40 @@ class Joined:
 
 
 def joined_to(table: Vec0, database: ReadOnlyDatabase, options: Mapping[str, str]) -> Joined | None:
-    """What a URI asks for with `?payload=TABLE&on=COLUMN`; otherwise LangChain's own table when this is one of its.
-
-    Raises:
-        BadInput: there is no such table or column.
-    """
+    """The table that a URI asks for with `?payload=TABLE&on=COLUMN`; otherwise LangChain's, when this is one of its."""
     wanted = options.get("payload")
     if wanted is None:
-        beside = table.name.removesuffix("_vec")
-        if beside == table.name or not database.columns(quoted(beside)) >= _LANGCHAIN:
-            return None
-        return Joined(beside, "rowid", {"text": "text", "metadata": "metadata"}, "langchain")
-    ordinary = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"
-    names = [str(row[0]) for row in database.rows(ordinary)]
+        return _langchain_beside(table, database)
+    names = _ordinary_tables(database)
     if wanted not in names:
         raise BadInput(
             f"there is no ordinary table {plain(wanted)} in {plain(database.path)}",
             why=f"there is {', '.join(plain(name) for name in names if not name.startswith(table.name)) or 'none'}",
-            fix="qdrant-admin migrate --help",
+            fix=HELP,
         )
     columns = database.rows(f"PRAGMA table_info({quoted(wanted)})")
     key = options.get("on") or _key(table, columns)
-    if key != "rowid" and key not in {column[1] for column in columns}:
+    others = [str(column[1]) for column in columns if column[1] != key]
+    if key != "rowid" and len(others) == len(columns):
         raise BadInput(
             f"{plain(wanted)} has no column {plain(key)}" if key else f"nothing joins {plain(wanted)} to the vectors",
             why=f"it has {', '.join(plain(column[1]) for column in columns)}",
-            fix=f"qdrant-admin migrate 'sqlite-vec:{database.path}?table={table.name}&payload={wanted}&on=COLUMN'",
+            fix=Command("migrate", f"sqlite-vec:{database.path}?table={table.name}&payload={wanted}&on=COLUMN"),
         )
     _check_unique(database, wanted, key)
-    others = [str(column[1]) for column in columns if column[1] != key]
     return Joined(wanted, key, {name: f"{wanted}_{name}" if name in table.columns else name for name in others})
+
+
+def _langchain_beside(table: Vec0, database: ReadOnlyDatabase) -> Joined | None:
+    beside = table.name.removesuffix("_vec")
+    if beside == table.name or not database.columns(quoted(beside)) >= _LANGCHAIN:
+        return None
+    return Joined(beside, "rowid", {"text": "text", "metadata": "metadata"}, "langchain")
+
+
+def _ordinary_tables(database: ReadOnlyDatabase) -> list[str]:
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"
+    return [str(name) for (name,) in database.rows(query)]
 
 
 def _check_unique(database: ReadOnlyDatabase, table: str, key: str) -> None:
@@ -106,7 +103,7 @@ def _check_unique(database: ReadOnlyDatabase, table: str, key: str) -> None:
         raise BadInput(
             f"column {plain(key)} of {plain(table)} is no id",
             why=f"{counted(doubles, 'row')} with a value that another row has",
-            fix="qdrant-admin migrate --help",
+            fix=HELP,
         )
 
 
@@ -173,12 +170,12 @@ class SqliteVec(FileReader):
                 raise no_such_collection(str(name), sorted(self._tables))
         names = [name for name in self._tables if named <= {name}]
         if not names:
-            raise BadInput("?table= and ?collection= name two tables", fix="qdrant-admin migrate --help")
+            raise BadInput("?table= and ?collection= name two tables", fix=HELP)
         if "payload" in self.uri.options and len(names) > 1:
             raise BadInput(
                 "one table of payload cannot belong to several tables of vectors",
                 why=f"{plain(self.path)} has {', '.join(plain(name) for name in names)}",
-                fix=f"qdrant-admin migrate 'sqlite-vec:{self.path}?table={names[0]}&payload=...'",
+                fix=Command("migrate", self.uri.asking(table=names[0])),
             )
         return names
 
@@ -264,6 +261,5 @@ def _words(joined: Joined | None) -> str:
 
 
 def _place(cursor: Cursor) -> tuple[int, int]:
-    """Chunk and place in it."""
     chunk, _, place = str(cursor or "0:-1").partition(":")
     return int(chunk), int(place)

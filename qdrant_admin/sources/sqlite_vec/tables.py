@@ -12,6 +12,7 @@ import numpy.typing as npt
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Distance, Floats
+from qdrant_admin.sources import HELP
 from qdrant_admin.sources.files.values import said
 from qdrant_admin.sources.read_only import ReadOnlyDatabase
 
@@ -72,11 +73,7 @@ def quoted(name: str) -> str:
 
 
 def vec0_tables(database: ReadOnlyDatabase) -> list[Vec0]:
-    """Every `vec0` table of a database, by name.
-
-    Raises:
-        SourceUnreadable: one of them is of a version that lays things out in another way.
-    """
+    """Every `vec0` table, by name. `SourceUnreadable`: one is of a version with another layout."""
     rows = database.rows("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL%'")
     found = []
     for name, sql in sorted(rows):
@@ -113,7 +110,7 @@ def _table(name: str, declaration: str, path: Path) -> Vec0:
 
 
 def _parts(declaration: str) -> Iterator[str]:
-    """At the commas, but not at those in parentheses."""
+    """The declaration, split at commas outside of parentheses."""
     depth, start = 0, 0
     for at, letter in enumerate(declaration):
         depth += {"(": 1, ")": -1}.get(letter, 0)
@@ -136,7 +133,7 @@ def _declared_vector(match: re.Match[str], name: str, path: Path) -> VectorColum
 
 
 def _check_shadows(table: Vec0, database: ReadOnlyDatabase) -> None:
-    """Whether the shadow tables are those of this declaration."""
+    """Compare the shadow tables with what the declaration asks for."""
     wanted = {"chunks", "rowids"} | ({"auxiliary"} if table.auxiliary else set())
     wanted |= {f"vector_chunks{number:02}" for number in range(len(table.vectors))}
     wanted |= {f"metadatachunks{number:02}" for number in range(len(table.metadata))}
@@ -146,7 +143,7 @@ def _check_shadows(table: Vec0, database: ReadOnlyDatabase) -> None:
         raise SourceUnreadable(
             f"the table {plain(table.name)} of {plain(database.path)} cannot be read",
             why=f"{plain(table.name)}_{missing[0]} is not there: it is damaged, or of a version that is not known here",
-            fix="qdrant-admin migrate --help",
+            fix=HELP,
         )
 
 
@@ -154,7 +151,7 @@ def _strange(name: str, path: Path, part: str) -> SourceUnreadable:
     return SourceUnreadable(
         f"the table {plain(name)} of {plain(path)} cannot be read",
         why=f"its declaration says {plain(part.strip())}, which is not known here: a newer sqlite-vec made it",
-        fix="qdrant-admin migrate --help",
+        fix=HELP,
     )
 
 
@@ -179,11 +176,7 @@ def chunk_sizes(database: ReadOnlyDatabase, table: Vec0) -> dict[int, int]:
 
 
 def read_chunk(database: ReadOnlyDatabase, table: Vec0, number: int) -> "Chunk":
-    """The blobs of one chunk.
-
-    Raises:
-        SourceUnreadable: one of them is missing, or not as long as it has to be.
-    """
+    """The blobs of one chunk. `SourceUnreadable`: one is missing or cut short."""
     partitions = "".join(f", partition{place:02}" for place in range(len(table.partitions)))
     query = f"SELECT size, validity, rowids{partitions} FROM {table.shadow('chunks')} WHERE chunk_id = ?"  # noqa: S608 # quoted
     size, validity, rowids, *values = database.rows(query, (number,))[0]
@@ -235,7 +228,7 @@ class Chunk:
         ]
 
     def _ids(self, database: ReadOnlyDatabase, table: Vec0, places: dict[int, int]) -> dict[int, int | str]:
-        """Row to its id. Both lists of rows have to agree on where a row lies."""
+        """Ids by row. Both lists of rows must agree on where a row lies."""
         query = (
             f"SELECT rowid, id, chunk_id, chunk_offset FROM {table.shadow('rowids')} WHERE rowid IN ({_marks(places)})"  # noqa: S608 # quoted
         )
@@ -300,7 +293,7 @@ def _length(blob: bytes, place: int) -> int:
 
 
 def _long_texts(database: ReadOnlyDatabase, table: Vec0, rowids: list[int]) -> dict[str, dict[int, str]]:
-    """Column to row to its text, of those that are too long for their chunk."""
+    """Column to row to text, for texts that are too long for their chunk."""
     found: dict[str, dict[int, str]] = {}
     for place, (name, stored) in enumerate(table.metadata):
         if stored == "text":
