@@ -7,8 +7,8 @@ the group `qdrant_admin.sources`, each of them a `SourceKind`; see CONTRIBUTING.
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import TYPE_CHECKING, Literal, cast
+from functools import cache, partial
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from qdrant_admin.core import install
 from qdrant_admin.core.errors import AdminError, BadInput
@@ -60,14 +60,7 @@ class SourceKind:
 
 
 def _reads(
-    scheme: str,
-    title: str,
-    address: Address,
-    reader: str,
-    options: str = "",
-    *,
-    port: int | None = None,
-    needs: str = "",
+    address: Address, scheme: str, title: str, reader: str, options: str = "", needs: str = "", port: int | None = None
 ) -> SourceKind:
     """A reader of ours. `needs`: the extra that brings its packages, and these."""
     extra, *packages = needs.split() or [""]
@@ -76,6 +69,7 @@ def _reads(
     )
 
 
+_path, _server, _database = (partial(_reads, address) for address in get_args(Address))
 _ROWS = "id vector distance datatype bytes"
 """What every file of rows takes: which columns are what, and what the file cannot say."""
 _SEARCH = "layout distance ca_certs"
@@ -85,120 +79,75 @@ _POSTGRES = "table id vector layout distance host sslmode sslrootcert service"
 _ELASTIC = "search.server:ElasticsearchServer"
 _WEAVIATE = "layout distance tenant grpc_host grpc_port"
 _TESTED: tuple[SourceKind, ...] = (
-    _reads("chroma", "Chroma directory", "path", "chroma.directory:ChromaDirectory", "tenant database layout distance"),
-    _reads(
-        "chroma",
-        "Chroma server",
-        "server",
-        "chroma.server:ChromaServer",
-        "tenant database layout distance auth",
-        port=8000,
+    _path("chroma", "Chroma directory", "chroma.directory:ChromaDirectory", "tenant database layout distance"),
+    _server("chroma", "Chroma server", "chroma.server:ChromaServer", "tenant database layout distance auth", port=8000),
+    _path("qdrant-local", "embedded Qdrant folder", "qdrant.local:QdrantLocal"),
+    _server("qdrant", "Qdrant server", "qdrant.server:QdrantServer", "grpc_port", port=6333),
+    _database(
+        "postgresql", "PostgreSQL with pgvector", "postgres.source:Postgres", _POSTGRES, "pgvector psycopg", port=5432
     ),
-    _reads("qdrant-local", "embedded Qdrant folder", "path", "qdrant.local:QdrantLocal"),
-    _reads("qdrant", "Qdrant server", "server", "qdrant.server:QdrantServer", "grpc_port", port=6333),
-    _reads(
-        "postgresql",
-        "PostgreSQL with pgvector",
-        "database",
-        "postgres.source:Postgres",
-        _POSTGRES,
-        port=5432,
-        needs="pgvector psycopg",
-    ),
-    _reads(
+    _path(
         "sqlite-vec",
         "SQLite database with vectors of sqlite-vec",
-        "path",
         "sqlite_vec.source:SqliteVec",
         "table payload on layout distance",
     ),
-    _reads(
-        "redis",
-        "Redis with vectors in hashes",
-        "database",
-        "redis.source:RedisHashes",
-        _REDIS,
-        port=6379,
-        needs="redis redis",
-    ),
-    _reads(
-        "rediss",
-        "Redis with vectors in hashes",
-        "database",
-        "redis.source:RedisHashes",
-        _REDIS,
-        port=6379,
-        needs="redis redis",
-    ),
-    _reads(
+    _database("redis", "Redis with vectors in hashes", "redis.source:RedisHashes", _REDIS, "redis redis", port=6379),
+    _database("rediss", "Redis with vectors in hashes", "redis.source:RedisHashes", _REDIS, "redis redis", port=6379),
+    _path(
         "lancedb",
         "LanceDB folder or table",
-        "path",
         "lance:LanceFolder",
         "id vector layout distance",
-        needs="lancedb lancedb pyarrow",
+        "lancedb lancedb pyarrow",
     ),
-    _reads(
+    _path(
         "milvus-lite",
         "Milvus Lite folder or file",
-        "path",
         "milvus.lite_folder:open_milvus_lite",
         "database layout distance",
-        needs="files pyarrow",
+        "files pyarrow",
     ),
-    _reads(
+    _server(
         "milvus",
         "Milvus server",
-        "server",
         "milvus.server:MilvusServer",
         "database load layout distance",
+        "milvus pymilvus",
         port=19530,
-        needs="milvus pymilvus",
     ),
-    _reads("faiss", "FAISS index", "path", "faiss.source:FaissIndex", "payload lossy distance", needs="faiss faiss"),
-    _reads("parquet", "Parquet file or folder", "path", "files.arrow_files:ParquetFiles", _ROWS, needs="files pyarrow"),
-    _reads(
+    _path("faiss", "FAISS index", "faiss.source:FaissIndex", "payload lossy distance", "faiss faiss"),
+    _path("parquet", "Parquet file or folder", "files.arrow_files:ParquetFiles", _ROWS, "files pyarrow"),
+    _path(
         "arrow",
         "Arrow file, stream, Feather, or Hugging Face data set",
-        "path",
         "files.arrow_files:ArrowFiles",
         _ROWS,
-        needs="files pyarrow",
+        "files pyarrow",
     ),
-    _reads("jsonl", "file or folder of JSON lines", "path", "files.jsonl:JsonLines", _ROWS),
-    _reads("csv", "CSV file or folder", "path", "files.csv_files:CsvFiles", f"{_ROWS} delimiter encoding types"),
-    _reads("npy", "NumPy array or folder", "path", "files.npy:NumpyFiles", f"{_ROWS} payload"),
+    _path("jsonl", "file or folder of JSON lines", "files.jsonl:JsonLines", _ROWS),
+    _path("csv", "CSV file or folder", "files.csv_files:CsvFiles", f"{_ROWS} delimiter encoding types"),
+    _path("npy", "NumPy array or folder", "files.npy:NumpyFiles", f"{_ROWS} payload"),
 )
 _RECORDED: tuple[SourceKind, ...] = (
-    _reads(
-        "pinecone", "Pinecone index", "server", "pinecone:PineconeIndex", "layout distance", needs="pinecone pinecone"
-    ),
-    _reads(
-        "elasticsearch",
-        "Elasticsearch cluster",
-        "server",
-        _ELASTIC,
-        _SEARCH,
-        port=9200,
-        needs="elasticsearch elasticsearch",
-    ),
-    _reads(
+    _server("pinecone", "Pinecone index", "pinecone:PineconeIndex", "layout distance", "pinecone pinecone"),
+    _server("elasticsearch", "Elasticsearch cluster", _ELASTIC, _SEARCH, "elasticsearch elasticsearch", port=9200),
+    _server(
         "opensearch",
         "OpenSearch cluster",
-        "server",
         "search.server:OpenSearchServer",
         _SEARCH,
+        "opensearch opensearchpy",
         port=9200,
-        needs="opensearch opensearchpy",
     ),
-    _reads("weaviate", "Weaviate server", "server", "weaviate:WeaviateServer", _WEAVIATE, needs="weaviate weaviate"),
+    _server("weaviate", "Weaviate server", "weaviate:WeaviateServer", _WEAVIATE, "weaviate weaviate"),
 )
 """Run against recorded answers only."""
 _WRITTEN = {"pinecone": "pinecone+https://INDEX-HOST"}
 BUILT_IN: tuple[SourceKind, ...] = (
     *_TESTED,
     *(replace(kind, tested=False, written=_WRITTEN.get(kind.scheme, "")) for kind in _RECORDED),
-    _reads("rejects", "reject file of an earlier run", "path", "files.reject_file:RejectedRecords"),
+    _path("rejects", "reject file of an earlier run", "files.reject_file:RejectedRecords"),
 )
 
 
