@@ -3,21 +3,20 @@
 Ids are listed first and fetched by a hundred. Listing is a feature of serverless indexes; one of pods cannot be read.
 """
 
-import bisect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import AccessDenied, BadInput
+from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut
-from qdrant_admin.sources.cloud import fault, gone
+from qdrant_admin.sources.base import Record, SourceCollection
 from qdrant_admin.sources.layouts import Layout
-from qdrant_admin.sources.reader import ServerReader, once
+from qdrant_admin.sources.reader import once
+from qdrant_admin.sources.servers import ListedReader
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 _T = TypeVar("_T")
@@ -33,10 +32,10 @@ _LANGCHAIN_TEXT = "text"
 """Where LangChain keeps the text among the metadata."""
 
 
-class PineconeIndex(ServerReader):
+class PineconeIndex(ListedReader):
     """A `Source` over one index."""
 
-    kind = _TITLE
+    kind = title = _TITLE
 
     def open(self) -> Iterable[str]:
         """Connect, and list the namespaces."""
@@ -50,7 +49,7 @@ class PineconeIndex(ServerReader):
         for opened in (client, self._index):
             if hasattr(opened, "close"):
                 self.resources.callback(opened.close)
-        self._stats = self._ask(self._index.describe_index_stats)
+        self._stats = self.ask(self._index.describe_index_stats)
         index = (urlsplit(self.url).hostname or "pinecone").partition(".")[0]
         self._namespaces = {
             index if namespace in _DEFAULT else f"{index}.{namespace}": namespace
@@ -58,27 +57,9 @@ class PineconeIndex(ServerReader):
         }
         return sorted(self._namespaces)
 
-    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        """Cut at ids."""
-        return cut(self._listed(name), parts)
-
-    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """Records by id."""
-        ids = self._listed(name)
-        start = 0 if after is None else bisect.bisect_right(ids, str(after))
-        end = len(ids) if until is None else bisect.bisect_right(ids, str(until))
-        layout = self._layout_of(name)
-        for at in range(start, end, size):
-            wanted = ids[at : min(at + size, end)]
-            found = self._fetched(name, wanted)
-            missing = [record for record in wanted if record not in found]
-            if missing:
-                raise gone(name, missing)
-            yield Batch([_record(record, found[record], layout) for record in wanted], wanted[-1])
-
     def describe(self, name: str) -> SourceCollection:
         """Its ids are listed, so the count is that of what will be read."""
-        ids, first = self._listed(name), self._first(name)
+        ids, first = self.ids(name), self._first(name)
         layout, by = self._layout_of(name), "" if self.layout_asked else "what its records hold"
         return SourceCollection(
             name=name,
@@ -109,35 +90,38 @@ class PineconeIndex(ServerReader):
         return self.layout_asked or layouts.recognised([vector.metadata or {} for vector in self._first(name)])
 
     def _first(self, name: str) -> list[Any]:
-        return list(self._fetched(name, self._listed(name)[: layouts.SAMPLE]).values())
+        return list(self._found(name, self.ids(name)[: layouts.SAMPLE]).values())
 
     @once
-    def _listed(self, name: str) -> list[str]:
+    def ids(self, name: str) -> list[str]:
+        """Listed once, page by page."""
         ids: set[str] = set()
         token = None
         while True:
             more: dict[str, str] = {"pagination_token": token} if token else {}
-            page = self._ask(self._index.list_paginated, namespace=self._namespaces[name], **more)
+            page = self.ask(self._index.list_paginated, namespace=self._namespaces[name], **more)
             ids.update(str(item.id) for item in page.vectors)
             token = page.pagination.next if page.pagination else None
             if not token:
                 return sorted(ids)
 
-    def _fetched(self, name: str, ids: list[str]) -> dict[str, Any]:
+    def fetched(self, name: str, ids: list[str]) -> dict[str, Record]:
+        """The records of these ids that are still there."""
+        layout = self._layout_of(name)
+        return {record: _record(record, found, layout) for record, found in self._found(name, ids).items()}
+
+    def _found(self, name: str, ids: list[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for at in range(0, len(ids), _FETCHED):
-            answer = self._ask(self._index.fetch, ids=ids[at : at + _FETCHED], namespace=self._namespaces[name])
+            answer = self.ask(self._index.fetch, ids=ids[at : at + _FETCHED], namespace=self._namespaces[name])
             found |= answer.vectors
         return found
 
-    def _ask(self, call: Callable[..., _T], **arguments: Any) -> _T:
-        try:
-            return call(**arguments)
-        except Exception as error:  # its exceptions have moved from module to module between its major versions
-            status = getattr(error, "status_code", None) or getattr(error, "status", None)
-            headers = getattr(error, "headers", None) or {}
-            code = status if isinstance(status, int) else None
-            raise fault(self.uri, _TITLE, error, status=code, wait=headers.get("Retry-After")) from error
+    def translated(self, error: Exception) -> AdminError:
+        """By the status that its exceptions have, in one of two places."""
+        status = getattr(error, "status_code", None) or getattr(error, "status", None)
+        headers = getattr(error, "headers", None) or {}
+        return self.fault(error, status=status if isinstance(status, int) else None, wait=headers.get("Retry-After"))
 
 
 def _record(record: str, found: Any, layout: Layout) -> Record:

@@ -14,7 +14,6 @@ from qdrant_admin.sources.base import (
     Batch,
     Cursor,
     FolderUri,
-    ServerUri,
     SourceCollection,
     SourceUri,
     Span,
@@ -110,16 +109,6 @@ class FileReader(Reader):
         """Raise `SourceUnreadable` when somebody has written to the files."""
         if signature(self.files) != self.signature:
             raise changed(self.path)
-
-
-class ServerReader(Reader):
-    """A reader of a server."""
-
-    uri: ServerUri
-
-    def __init__(self, uri: ServerUri) -> None:
-        self.url = uri.url
-        super().__init__(uri)
 
 
 def once(look: Callable[[_R, str], _T]) -> Callable[[_R, str], _T]:

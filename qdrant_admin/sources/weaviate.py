@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import BadInput, SourceUnreadable
+from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Vector, VectorSpec
 from qdrant_admin.sources import HELP, layouts
 from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection
-from qdrant_admin.sources.cloud import fault
 from qdrant_admin.sources.layouts import Layout
-from qdrant_admin.sources.reader import ServerReader, once
+from qdrant_admin.sources.reader import once
+from qdrant_admin.sources.servers import ServerReader, port_option
 from qdrant_admin.sources.uri import source_key
 
 TENANT = "tenant"
@@ -144,14 +144,15 @@ class _Class:
 class WeaviateServer(ServerReader):
     """A `Source` over one server."""
 
+    title = _TITLE
     vectorless = True
 
     def open(self) -> Iterable[str]:
         """Connect, and read the schema."""
         self._client = self._connected()
         self.resources.callback(self._client.close)
-        self.kind = f"{_TITLE} {plain(self._ask(self._client.get_meta)['version'])}"
-        schema = self._ask(self._client.collections.list_all, simple=False)
+        self.kind = f"{_TITLE} {plain(self.ask(self._client.get_meta)['version'])}"
+        schema = self.ask(self._client.collections.list_all, simple=False)
         self._classes = {str(name): config for name, config in schema.items()}
         return sorted(self._classes)
 
@@ -180,16 +181,14 @@ class WeaviateServer(ServerReader):
         parts, key = urlsplit(self.url), source_key()
         host, secure = parts.hostname or "", parts.scheme == "https"
         cloud = host.endswith(_CLOUD)
-        given = self.uri.options.get("grpc_port", "443" if cloud else str(_GRPC_PORT))
-        if not given.isdecimal():
-            raise BadInput(f"grpc_port={plain(given)} is no port", fix=HELP)
-        return self._ask(
+        port = port_option(self.uri.options, "grpc_port") or (443 if cloud else _GRPC_PORT)
+        return self.ask(
             weaviate.connect_to_custom,
             http_host=host,
             http_port=parts.port or (443 if secure else 8080),
             http_secure=secure,
             grpc_host=self.uri.options.get("grpc_host", f"grpc-{host}" if cloud else host),
-            grpc_port=int(given),
+            grpc_port=port,
             grpc_secure=secure,
             auth_credentials=Auth.api_key(key) if key else None,
             skip_init_checks=True,  # else it also asks the internet for newer versions of itself
@@ -201,7 +200,7 @@ class WeaviateServer(ServerReader):
         return _Class(config, self._tenants(name) if config.multi_tenancy_config.enabled else ("",))
 
     def _tenants(self, name: str) -> tuple[str, ...]:
-        found = self._ask(self._client.collections.get(name).tenants.get)
+        found = self.ask(self._client.collections.get(name).tenants.get)
         wanted = self.uri.options.get("tenant")
         if wanted is not None and wanted not in found:
             raise BadInput(f"{plain(name)} has no tenant {plain(wanted)}", fix=HELP)
@@ -253,7 +252,7 @@ class WeaviateServer(ServerReader):
         collection = self._client.collections.get(name)
         reader = collection.with_tenant(tenant) if tenant else collection
         while True:
-            answer = self._ask(reader.query.fetch_objects, limit=size, after=after, include_vector=True)
+            answer = self.ask(reader.query.fetch_objects, limit=size, after=after, include_vector=True)
             if not answer.objects:
                 return
             yield list(answer.objects)
@@ -267,13 +266,11 @@ class WeaviateServer(ServerReader):
     def _count(self, name: str, tenant: str) -> int:
         collection = self._client.collections.get(name)
         reader = collection.with_tenant(tenant) if tenant else collection
-        return int(self._ask(reader.aggregate.over_all, total_count=True).total_count)
+        return int(self.ask(reader.aggregate.over_all, total_count=True).total_count)
 
-    def _ask(self, call: Callable[..., _T], **arguments: Any) -> _T:
-        try:
-            return call(**arguments)
-        except Exception as error:  # its own tree, httpx's and gRPC's; a status is in some of them
-            raise fault(self.uri, _TITLE, error, status=_status(error)) from error
+    def translated(self, error: Exception) -> AdminError:
+        """By the status that it, or what it came from, speaks of: its own errors, httpx's and gRPC's."""
+        return self.fault(error, status=_status(error))
 
 
 def _status(error: BaseException) -> int | None:

@@ -1,7 +1,6 @@
 """A Chroma server over its REST interface (`/api/v2`, and `/api/v1` of chromadb 0.4 and 0.5), without chromadb."""
 
 import base64
-import bisect
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,11 +13,11 @@ from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, ServerU
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Floats
 from qdrant_admin.sources import HELP
-from qdrant_admin.sources.base import Batch, Cursor, Record, ServerUri, SourceCollection, Span, cut
+from qdrant_admin.sources.base import Record, ServerUri, SourceCollection
 from qdrant_admin.sources.chroma import payload
-from qdrant_admin.sources.cloud import gone
 from qdrant_admin.sources.layouts import SAMPLE
-from qdrant_admin.sources.reader import ServerReader, once
+from qdrant_admin.sources.reader import once
+from qdrant_admin.sources.servers import ListedReader
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 _PAGE = 500
@@ -26,7 +25,7 @@ _LISTED = 100
 _TIMEOUT = 60.0
 
 
-class ChromaServer(ServerReader):
+class ChromaServer(ListedReader):
     """A `Source` over one database of one tenant."""
 
     def open(self) -> Iterable[str]:
@@ -40,22 +39,9 @@ class ChromaServer(ServerReader):
         self._known = {str(found["name"]): found for found in self._list()}
         return sorted(self._known)
 
-    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        """Cut at ids."""
-        return cut(self._all_ids(name), parts)
-
-    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """Records by id. Paging by offset would leave some out as soon as somebody deletes others."""
-        ids = self._all_ids(name)
-        start = 0 if after is None else bisect.bisect_right(ids, str(after))
-        end = len(ids) if until is None else bisect.bisect_right(ids, str(until))
-        for at in range(start, end, size):
-            wanted = ids[at : min(at + size, end)]
-            yield Batch(self._records(name, wanted), wanted[-1])
-
     def mark(self, name: str) -> str:
         """A sum over its ids, and how many there are."""
-        ids = self._all_ids(name)
+        ids = self.ids(name)
         return f"{len(ids)} records, {zlib.crc32(chr(0).join(ids).encode('utf-8', 'surrogatepass')):08x}"
 
     def _find_api(self) -> tuple[dict[str, str], str]:
@@ -74,13 +60,13 @@ class ChromaServer(ServerReader):
     def describe(self, name: str) -> SourceCollection:
         """The ids are fetched, so the count is that of what will be read."""
         shape = self._shape(name)
-        count = len(self._all_ids(name))
+        count = len(self.ids(name))
         return SourceCollection(name=name, count=count, spec=shape.spec, payload=shape.words, warnings=shape.warnings)
 
     @once
     def _shape(self, name: str) -> payload.Shape:
         found = self._known[name]
-        answers = list(self._answers(name, self._all_ids(name)[:SAMPLE]))
+        answers = list(self._answers(name, self.ids(name)[:SAMPLE]))
         vectors = [_vector(vector) for answer in answers for vector in answer["embeddings"] if vector is not None]
         said = (found.get("metadata") or {}).get("hnsw:space")
         return payload.shape(
@@ -106,21 +92,19 @@ class ChromaServer(ServerReader):
                 return
 
     @once
-    def _all_ids(self, name: str) -> list[str]:
+    def ids(self, name: str) -> list[str]:
+        """Listed once."""
         answer = self._ask("POST", f"{self._base}/{self._known[name]['id']}/get", json={"include": []})
         return sorted(set(answer["ids"]))
 
-    def _records(self, name: str, ids: list[str]) -> list[Record]:
+    def fetched(self, name: str, ids: list[str]) -> dict[str, Record]:
+        """The records of these ids that are still there."""
         shape = self._shape(name)
-        records = {
+        return {
             answer["ids"][position]: _record(answer, position, shape)
             for answer in self._answers(name, ids)
             for position in range(len(answer["ids"]))
         }
-        missing = [record for record in ids if record not in records]
-        if missing:
-            raise gone(name, missing)
-        return [records[record] for record in ids]
 
     def _answers(self, name: str, ids: list[str]) -> Iterator[dict[str, Any]]:
         path = f"{self._base}/{self._known[name]['id']}/get"

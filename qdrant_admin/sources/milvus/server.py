@@ -13,7 +13,8 @@ from qdrant_admin.sources import HELP, RESUME, layouts
 from qdrant_admin.sources.base import Batch, Cursor, ServerUri, SourceCollection, Span, cut
 from qdrant_admin.sources.layouts import ColumnLayout
 from qdrant_admin.sources.milvus.schema import META, Field, Schema, own_partitions, record_of
-from qdrant_admin.sources.reader import ServerReader, once
+from qdrant_admin.sources.reader import once
+from qdrant_admin.sources.servers import ServerReader
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 LONGEST_PAGE = 16_384

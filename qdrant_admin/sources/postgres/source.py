@@ -20,7 +20,7 @@ from qdrant_admin.sources.layouts import lay_out
 from qdrant_admin.sources.postgres import tables as queries
 from qdrant_admin.sources.postgres.sessions import Sessions
 from qdrant_admin.sources.postgres.tables import VIEWS, Column, Reading, Table, tables
-from qdrant_admin.sources.reader import ServerReader
+from qdrant_admin.sources.servers import ServerReader
 
 _INTEGERS = {"int2", "int4", "int8"}
 _PLACE = "ctid"

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from qdrant_admin.config.endpoint import Endpoint
-from qdrant_admin.core.errors import BadInput, RequestRejected, SourceUnreadable, Unsupported
+from qdrant_admin.core.errors import RequestRejected, SourceUnreadable, Unsupported
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.sources import HELP, layouts
 from qdrant_admin.sources.base import WHOLE, Batch, Cursor, Record, ServerUri, SourceCollection, Span, WireBatch, cut
-from qdrant_admin.sources.reader import ServerReader
+from qdrant_admin.sources.servers import ServerReader, port_option
 from qdrant_admin.sources.uri import source_key
 
 if TYPE_CHECKING:
@@ -128,15 +128,10 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 def _endpoint(uri: ServerUri) -> Endpoint:
     parts = urlsplit(uri.url)
     key = source_key()
-    given = uri.options.get("grpc_port")
-    try:
-        grpc_port = int(given) if given else 6334 if parts.port == 6333 else None
-    except ValueError as error:
-        raise BadInput(f"grpc_port={plain(given)} is no port", fix=HELP) from error
     return Endpoint(
         url=uri.url,
         grpc_host=parts.hostname or "127.0.0.1",
-        grpc_port=grpc_port,
+        grpc_port=port_option(uri.options, "grpc_port") or (6334 if parts.port == 6333 else None),
         tls=parts.scheme == "https",
         api_key=SecretStr(key) if key else None,
     )

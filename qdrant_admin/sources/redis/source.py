@@ -21,9 +21,9 @@ from qdrant_admin.sources import HELP, layouts
 from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, between
 from qdrant_admin.sources.files.values import Unfit, narrow, with_json_opened
 from qdrant_admin.sources.layouts import Layout, lay_out
-from qdrant_admin.sources.reader import ServerReader
 from qdrant_admin.sources.redis.client import compared, connect, database, escaped, search_indexes, text_of, told
 from qdrant_admin.sources.redis.keys import KeyList
+from qdrant_admin.sources.servers import ServerReader
 
 FLOATS = {"float32": "<f4", "float64": "<f8", "float16": "<f2"}
 _MEM0 = {"memory_id", "memory", "hash", "metadata"}

@@ -6,7 +6,7 @@ as a document does, so that a later run can go on where an earlier one stopped.
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -17,9 +17,9 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, SourceCollection
-from qdrant_admin.sources.cloud import fault
-from qdrant_admin.sources.reader import ServerReader, once
+from qdrant_admin.sources.reader import once
 from qdrant_admin.sources.search.mapping import Shape, layout_of, vector_fields, without_vectors
+from qdrant_admin.sources.servers import ServerReader
 from qdrant_admin.sources.uri import source_key
 
 _T = TypeVar("_T")
@@ -30,7 +30,6 @@ KEPT_ALIVE = "10m"
 class SearchServer(ServerReader):
     """A `Source` over one cluster."""
 
-    title: str
     vectorless = True
 
     def open(self) -> Iterable[str]:
@@ -38,7 +37,7 @@ class SearchServer(ServerReader):
         self._notes: dict[str, list[str]] = {}
         self._client = self._connected()
         self.resources.callback(self._client.close)
-        self.kind = f"{self.title} {plain(self._ask(self._version))}"
+        self.kind = f"{self.title} {plain(self.ask(self._version))}"
         self._mappings = self._indices()
         return sorted(self._mappings)
 
@@ -87,7 +86,7 @@ class SearchServer(ServerReader):
     def _indices(self) -> dict[str, dict[str, Any]]:
         """Name to fields of every index with vectors; those that begin with a dot are the server's own."""
         found = {}
-        for name, index in self._ask(self._get_mapping).items():
+        for name, index in self.ask(self._get_mapping).items():
             properties = (index.get("mappings") or {}).get("properties") or {}
             notes: list[str] = []
             if not name.startswith(".") and vector_fields(properties, self.distance_asked, notes):
@@ -99,7 +98,7 @@ class SearchServer(ServerReader):
     def _aliases(self) -> dict[str, list[str]]:
         """Alias to its indices."""
         found: dict[str, list[str]] = {}
-        for index, known in self._ask(self._get_alias).items():
+        for index, known in self.ask(self._get_alias).items():
             for alias in known.get("aliases") or {}:
                 found.setdefault(str(alias), []).append(str(index))
         return found
@@ -117,7 +116,7 @@ class SearchServer(ServerReader):
         by = "" if self.layout_asked else "what its records hold"
         return SourceCollection(
             name=name,
-            count=self._ask(lambda: self._count(name)),
+            count=self.ask(lambda: self._count(name)),
             spec=spec,
             payload="kept as it is" if shape.layout == "plain" else layouts.words(shape.layout, by=by),
             aliases=tuple(alias for alias in own if alias not in shared),
@@ -132,11 +131,11 @@ class SearchServer(ServerReader):
         return Shape(fields, layout)
 
     def _hits(self, name: str, shape: Shape, size: int, behind: list[Any] | None) -> Iterator[list[dict[str, Any]]]:
-        point = self._ask(lambda: self._open_point(name))
+        point = self.ask(lambda: self._open_point(name))
         try:
             while True:
                 held = {"id": point, "keep_alive": KEPT_ALIVE}
-                answer = self._ask(partial(self._search, held, shape, size, behind))
+                answer = self.ask(partial(self._search, held, shape, size, behind))
                 self._whole(name, answer)
                 hits = list(answer["hits"]["hits"])
                 if not hits:
@@ -148,7 +147,7 @@ class SearchServer(ServerReader):
 
     def _let_go(self, point: str) -> None:
         try:
-            self._ask(lambda: self._close_point(point))
+            self.ask(lambda: self._close_point(point))
         except AdminError:
             return  # the server lets go of it by itself a little later
 
@@ -163,19 +162,14 @@ class SearchServer(ServerReader):
                 f"{plain(name)} did not answer whole", why=why, fix=f"curl {self.url}/_cluster/health"
             )
 
-    def _ask(self, call: Callable[[], _T]) -> _T:
-        try:
-            return call()
-        except Exception as error:  # each client has a tree of its own; what it does not know is passed on as it is
-            raise self._fault(error) from error
-
-    def _fault(self, error: Exception) -> AdminError:
+    def translated(self, error: Exception) -> AdminError:
+        """By the status that its exceptions have."""
         status = getattr(error, "status_code", None)
         if status is None and type(error).__name__ == "UnsupportedProductError":
             return SourceUnreadable(f"what answers at {self.url} is no {self.title}", why=plain(str(error))[:200])
         code = status if isinstance(status, int) else None
         headers = getattr(getattr(error, "meta", None), "headers", None) or {}
-        return fault(self.uri, self.title, error, status=code, wait=headers.get("retry-after"))
+        return self.fault(error, status=code, wait=headers.get("retry-after"))
 
     def _credentials(self) -> tuple[str, str] | None:
         """User and password, when the key is of that form."""
@@ -236,14 +230,15 @@ class ElasticsearchServer(SearchServer):
         number, place = hit["sort"]
         return [number, place | _LATEST_OF_SHARD]
 
-    def _fault(self, error: Exception) -> AdminError:
+    def translated(self, error: Exception) -> AdminError:
+        """Also when it is the client that is too new."""
         if "media_type_header_exception" in str(error) or "compatible-with" in str(error):
             return SourceUnreadable(
                 f"the {self.title} at {self.url} is older than its client here",
                 why="a client of version 9 is not understood by a server of version 8",
                 fix=install.command("elasticsearch>=8,<9"),
             )
-        return super()._fault(error)
+        return super().translated(error)
 
 
 class OpenSearchServer(SearchServer):
