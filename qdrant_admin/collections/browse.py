@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
 
 from qdrant_admin.collections.reports import (
     CollectionReport,
@@ -12,6 +14,7 @@ from qdrant_admin.collections.reports import (
     ShownPoint,
     ShownVector,
 )
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.text import plain
 
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
     from qdrant_admin.workspace import Workspace
 
 _CLAUSES = ("must", "should", "must_not", "min_should")
-_FILTER_FIX = """qdrant-admin points list memories --filter '{"must": [{"key": "lang", "match": {"value": "en"}}]}'"""
-_VECTOR_FIX = "qdrant-admin points search memories --vector '[0.1, 0.2, 0.3]'"
-_SPARSE_FIX = """qdrant-admin points search memories --vector '{"indices": [1, 7], "values": [0.5, 0.25]}'"""
+_EXAMPLE = '{"must": [{"key": "lang", "match": {"value": "en"}}]}'
+_FILTER_FIX = Command("points", "list", "memories", filter=_EXAMPLE)
+_VECTOR_FIX = Command("points", "search", "memories", vector="[0.1, 0.2, 0.3]")
+_SPARSE_FIX = Command("points", "search", "memories", vector='{"indices": [1, 7], "values": [0.5, 0.25]}')
+Filter = Mapping[str, JsonValue]
 
 
 def list_collections(ws: "Workspace") -> CollectionsReport:
@@ -45,7 +50,7 @@ def list_points(
     ws: "Workspace",
     name: str,
     *,
-    filter: Mapping[str, Any] | str | None = None,  # noqa: A002 - Qdrant's own word
+    filter: Filter | str | None = None,  # noqa: A002 - Qdrant's own word
     limit: int = 20,
     offset: "PointId | None" = None,
     with_vectors: bool = False,
@@ -66,7 +71,9 @@ def list_points(
     """
     where = read_filter(filter)
     with ws.database() as database:
-        page = database.page(name, limit=limit, offset=_id(offset), filter=where, with_vectors=with_vectors)
+        page = database.page(
+            name, limit=limit, offset=None if offset is None else _id(offset), filter=where, with_vectors=with_vectors
+        )
     return PointsReport(
         collection=name, points=tuple(shown_point(point) for point in page.points), next_offset=page.next_offset
     )
@@ -89,10 +96,10 @@ def search_points(
     name: str,
     *,
     point: "PointId | None" = None,
-    vector: Any = None,
+    vector: object = None,
     using: str = "",
     limit: int = 10,
-    filter: Mapping[str, Any] | str | None = None,  # noqa: A002 - Qdrant's own word
+    filter: Filter | str | None = None,  # noqa: A002 - Qdrant's own word
 ) -> PointsReport:
     """The nearest points to one that is there, or to a vector, nearest first.
 
@@ -111,16 +118,16 @@ def search_points(
         RequestRejected: the vector does not fit the collection.
     """
     if (point is None) == (vector is None):
-        raise BadInput("a search needs a point or a vector, and not both", fix="qdrant-admin points search --help")
+        raise BadInput("a search needs a point or a vector, and not both", fix=Command("points", "search", help=True))
     where = read_filter(filter)
     query = None if vector is None else read_vector(vector)
-    wanted = _id(point)
+    wanted = None if point is None else _id(point)
     with ws.database() as database:
         hits = database.search(name, vector=query, id=wanted, using=using, limit=limit, filter=where)
     return PointsReport(collection=name, points=tuple(shown_point(hit.point, score=hit.score) for hit in hits))
 
 
-def read_filter(given: Mapping[str, Any] | str | None) -> dict[str, Any] | None:
+def read_filter(given: Filter | str | None) -> dict[str, JsonValue] | None:
     """A payload filter, checked as far as it can be without the server.
 
     Raises:
@@ -129,7 +136,7 @@ def read_filter(given: Mapping[str, Any] | str | None) -> dict[str, Any] | None:
     """
     if given is None or given == "":
         return None
-    value = _json(given, "the filter", _FILTER_FIX) if isinstance(given, str) else given
+    value: object = _json(given, "the filter", _FILTER_FIX) if isinstance(given, str) else given
     if not isinstance(value, Mapping):
         raise BadInput("the filter is no JSON object", why=plain(given)[:120], fix=_FILTER_FIX)
     unknown = [key for key in value if key not in _CLAUSES]
@@ -139,7 +146,7 @@ def read_filter(given: Mapping[str, Any] | str | None) -> dict[str, Any] | None:
     return dict(value)
 
 
-def read_vector(given: Any) -> "Floats | Sparse":
+def read_vector(given: object) -> "Floats | Sparse":
     """A query vector: dense, multi or sparse.
 
     Raises:
@@ -160,11 +167,12 @@ def read_vector(given: Any) -> "Floats | Sparse":
     return _floats(value)
 
 
-def _floats(value: Any) -> "Floats":
+def _floats(value: object) -> "Floats":
     import numpy as np
 
-    rows = value if isinstance(value, list) and value and all(isinstance(row, list) for row in value) else [value]
-    numbers = all(isinstance(row, list) and row and all(type(one) in {int, float} for one in row) for row in rows)
+    multi = isinstance(value, list) and value and all(isinstance(row, list) for row in value)
+    rows = [row for row in (value if isinstance(value, list) and multi else [value]) if isinstance(row, list)]
+    numbers = all(row and all(type(one) in {int, float} for one in row) for row in rows)
     if not numbers or len({len(row) for row in rows}) != 1:
         raise BadInput("the vector is no list of numbers", why=plain(value)[:120], fix=_VECTOR_FIX)
     largest = float(np.finfo(np.float32).max)
@@ -194,15 +202,13 @@ def shown_vector(name: str, vector: "Vector") -> ShownVector:
     )
 
 
-def _id(given: Any) -> Any:
+def _id(given: "PointId") -> "PointId":
     from qdrant_admin.database.ids import parse_id, point_id
 
-    if given is None:
-        return None
     return parse_id(given) if isinstance(given, str) else point_id(given)
 
 
-def _json(text: str, what: str, fix: str) -> Any:
+def _json(text: str, what: str, fix: Command) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

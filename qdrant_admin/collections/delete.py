@@ -1,14 +1,13 @@
-"""Deleting one collection, with a snapshot of it on our own disk before.
+"""Deleting one collection, after a snapshot of it has been saved to our own disk.
 
 A snapshot that stays at the server is out of reach once its collection is deleted: no request of Qdrant 1.16 lists or
-gives it any more, and in a container it lies outside the volume. So it is brought here, looked at, and taken away
-there. Known of the server: after a power cut a collection that was deleted a moment before can be there again.
+returns it any longer, and in a container it lies outside the volume. So it is downloaded, verified, and deleted there.
+Known of the server: after a power cut a collection that was deleted just before can be there again.
 """
 
 import contextlib
 import hashlib
 import os
-import shlex
 import shutil
 from collections.abc import Generator
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from qdrant_admin.collections.reports import DeleteReport
 from qdrant_admin.config.places import data_dir
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, Failed, Refused, ServerTrouble, StorageUnusable, Unsupported
 from qdrant_admin.core.events import Events, Finished, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import size
@@ -33,12 +33,12 @@ from qdrant_admin.workspace import Workspace
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
-_LIST = "qdrant-admin collections list"
+_LIST = Command("collections", "list")
 _ROOM_TO_BREATHE = 1 << 28
 
 
 class DeleteOptions(Frozen):
-    """What a person may choose."""
+    """How a collection is deleted."""
 
     dry_run: bool = False
     """Only look, and tell what would be done."""
@@ -58,7 +58,7 @@ def delete(ws: Workspace, name: str, options: DeleteOptions, *, cancel: CancelTo
         NotFound: there is none of that name.
         Refused: the name is an alias, or aliases point to the collection and nobody said that they may go.
         StorageUnusable: there is no room here for the snapshot. Nothing was deleted, as after any other error.
-        Failed: the server lists it still.
+        Failed: the server still lists it.
     """
     events = _delete(ws, name, options, cancel)
     return events if options.dry_run else recorded(ws.store, "delete", ws.settings.name, events)
@@ -67,7 +67,7 @@ def delete(ws: Workspace, name: str, options: DeleteOptions, *, cancel: CancelTo
 def _delete(ws: Workspace, name: str, options: DeleteOptions, cancel: CancelToken) -> Events:
     with ws.database() as database:
         info = database.collection(name)
-        _refuse(name, info, options)
+        _refuse(ws.settings.name, name, info, options)
         report = DeleteReport(
             collection=info.name,
             points=info.points,
@@ -87,41 +87,36 @@ def _delete(ws: Workspace, name: str, options: DeleteOptions, cancel: CancelToke
         database.delete_collection(info.name)
         if info.name in database.names():
             why = "the server said that it is deleted, and lists it"
-            raise Failed(f"{plain(info.name)} is still there", why=why, fix=_LIST)
-        yield StepFinished(step="delete", detail="the server lists it no more")
+            raise Failed(f"{plain(info.name)} is still there", why=why, fix=_LIST.on(ws.settings.name))
+        yield StepFinished(step="delete", detail="the server no longer lists it")
         yield Finished(report=report.model_copy(update={"deleted": True}))
 
 
-def _refuse(name: str, info: CollectionInfo, options: DeleteOptions) -> None:
+def _refuse(profile: str, name: str, info: CollectionInfo, options: DeleteOptions) -> None:
     if info.name != name:
         raise Refused(
             f"{plain(name)} is an alias of {plain(info.name)}",
             why="what is deleted has to be named by its own name",
-            fix=_LIST,
+            fix=_LIST.on(profile),
         )
     if info.aliases and not options.with_aliases:
         raise Refused(
             f"{plain(name)} is in use under another name: {', '.join(map(plain, info.aliases))}",
             why="the alias would go with it, and whoever asks for it would find nothing",
-            fix=deleting_command(name, "--with-aliases"),
+            fix=Command("collections", "delete", name, with_aliases=True).on(profile),
         )
 
 
-def deleting_command(name: str, *options: str) -> str:
-    """The command that asks for it; it says first what would be done."""
-    return shlex.join(["qdrant-admin", "collections", "delete", *options, *(["--"] if name[:1] == "-" else []), name])
-
-
 class _Keeper:
-    """Brings a snapshot of one collection here."""
+    """Downloads a snapshot of one collection."""
 
     def __init__(self, ws: Workspace, database: "Database", name: str, cancel: CancelToken) -> None:
         self._database, self._name, self._cancel = database, name, cancel
-        self._without = deleting_command(name, "--no-snapshot")
-        self._remote = ws.runtime.endpoint.url
+        self._without = Command("collections", "delete", name, no_snapshot=True).on(ws.settings.name)
+        self._server = ws.runtime.endpoint
 
     def kept(self) -> Generator[StepStarted | StepFinished | Progress, None, dict[str, object]]:
-        """Write it, bring it over, compare checksums; the fields of the report that tell of it."""
+        """Create it, download it, compare checksums. Returns the fields of the report that tell of it."""
         yield StepStarted(step="snapshot", title=f"keeping a snapshot of {plain(self._name)}")
         snapshots = self._database.snapshots
         if snapshots.peers() > 1:
@@ -138,7 +133,7 @@ class _Keeper:
             "snapshot": str(file),
             "snapshot_bytes": snapshot.size,
             "checksum": snapshot.checksum,
-            "restore": restoring_command(self._remote, self._name, file),
+            "restore": restoring_command(self._server.url, self._name, file, with_key=self._server.api_key is not None),
         }
 
     def _brought(self, snapshot: Snapshot) -> Generator[Progress, None, Path]:
@@ -171,8 +166,8 @@ class _Keeper:
             os.fsync(file.fileno())
         self._cancel.check()
         if digest.hexdigest() != snapshot.checksum:
-            why = "its checksum here is not the one that the server tells"
-            raise ServerTrouble(f"the snapshot of {plain(self._name)} did not come over whole", why=why)
+            why = "its checksum here differs from the one that the server reports"
+            raise ServerTrouble(f"the snapshot of {plain(self._name)} was not transferred completely", why=why)
 
     @contextlib.contextmanager
     def _disk(self, path: Path) -> Generator[None, None, None]:

@@ -70,24 +70,24 @@ class PointsReport(Report):
 
 
 class DeleteReport(Report):
-    """What was deleted, or would be, after having looked."""
+    """What was deleted, or would be."""
 
     collection: str
     points: int | None
     """Exact; None where they could not be counted."""
     disk_bytes: int | None = None
     aliases: tuple[str, ...] = ()
-    """Those that go with it."""
+    """Aliases that are deleted with it."""
     dry_run: bool = False
     deleted: bool = False
-    """It was, and the server lists it no more."""
+    """Whether it was deleted; the server no longer lists it."""
     snapshot: str = ""
     """The file that holds it; for a dry run the folder that it would be put in. Empty: none is kept."""
     snapshot_bytes: int = 0
     checksum: str = ""
     """SHA-256 of that file, the server's own and ours."""
     restore: str = ""
-    """The command that makes the collection again out of it."""
+    """The command that restores the collection from it."""
 
     @property
     def verdict_word(self) -> str:

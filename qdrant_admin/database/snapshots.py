@@ -87,10 +87,18 @@ class Snapshots:
         self._rest.upload(f"{_path(collection)}/upload", file, pieces, size, params=params, timeout=SILENT_SECONDS)
 
 
-def restoring_command(url: str, collection: str, file: Path) -> str:
-    """The command that makes a collection of a server out of a snapshot that lies here."""
+def restoring_command(url: str, collection: str, file: Path, *, with_key: bool = False) -> str:
+    """The command that restores a collection of a server from a snapshot that lies here.
+
+    Args:
+        url: of the server.
+        collection: its name there.
+        file: the snapshot.
+        with_key: whether the server wants an API key. It is taken from the environment, and never in the command.
+    """
     target = f"{url}/collections/{quoted(collection)}/snapshots/upload?priority=snapshot"
-    return shlex.join(["curl", "-X", "POST", target, "-F", f"snapshot=@{file}"])
+    key = ' -H "api-key: $QDRANT_API_KEY"' if with_key else ""
+    return f"curl -X POST {shlex.quote(target)}{key} -F {shlex.quote(f'snapshot=@{file}')}"
 
 
 def _snapshot(raw: dict[str, object]) -> Snapshot:

@@ -9,6 +9,7 @@ from qdrant_admin.config.places import state_file
 from qdrant_admin.config.profile import RuntimeChoice
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, Failed, Refused
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.reports import Report
@@ -51,13 +52,13 @@ def demo(*, runtime: RuntimeChoice = "auto", keep: bool = False, cancel: CancelT
 def _alone(runtime: RuntimeChoice, keep: bool, cancel: CancelToken) -> Events:
     with run_locks.demo().held(), tempfile.TemporaryDirectory(prefix="qdrant-admin-demo-") as folder:
         for name in profile.leftovers():
-            yield Notice(text=f"an earlier demo was ended before it could clean up: removing profile {name}")
+            yield Notice(text=f"an earlier demo was killed before it could clean up: removing profile {name}")
             yield from _Made(profile.settings_of(name), Path(folder), keep=False).clean()
         yield from _Story(runtime, Path(folder), keep=keep, cancel=cancel).events()
 
 
 class _Made:
-    """What a demo has made, and how it goes away again."""
+    """What a demo has created, and how it is removed."""
 
     def __init__(self, settings: Settings, folder: Path, *, keep: bool) -> None:
         # Operations of a demo that leaves nothing behind are not in the history either; the demo itself is.
@@ -76,7 +77,7 @@ class _Made:
         state = self.ws.runtime.inspect()
         if state.state != "absent":
             raise Refused(
-                f"{state.name} is there already", why="a demo uses only what it makes itself", fix="qdrant-admin demo"
+                f"{state.name} already exists", why="a demo uses only what it creates itself", fix=Command("demo")
             )
 
     def clean(self) -> Generator[Event, None, None]:
@@ -92,7 +93,9 @@ class _Made:
             self.removed.append(f"profile {settings.name}")
         except AdminError as error:
             self.left.append(str(error))
-            yield Notice(level="error", text=f"the demo could not be cleaned up: {error}", fix=error.fix)
+            yield Notice(
+                level="error", text=f"the demo could not be cleaned up: {error}", fix=error.fix_on(settings.name)
+            )
 
 
 class _Story:
@@ -122,7 +125,7 @@ class _Story:
             raise
         if self._keep:
             where = profile.keep(made.ws.settings)
-            fix = f"qdrant-admin status --profile {made.ws.settings.name}"
+            fix = str(Command("status").on(made.ws.settings.name))
             yield Notice(text=f"kept as profile {made.ws.settings.name}; its API key is in {where}", fix=fix)
         else:
             yield from made.clean()
@@ -157,7 +160,7 @@ class _Story:
         if not (
             isinstance(first, UpReport) and isinstance(second, MigrationReport) and isinstance(third, VerifyReport)
         ):
-            raise Failed("the demo ended without a report of every part", fix="qdrant-admin demo --debug")
+            raise Failed("the demo ended without a report of every part", fix=Command("demo", debug=True))
         return DemoReport(
             profile=made.ws.settings.name,
             up=first,

@@ -5,7 +5,7 @@ An application that names the alias goes over from one request to the next; the 
 
 from typing import TYPE_CHECKING
 
-from qdrant_admin.collections.delete import deleting_command
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.names import MAX_LENGTH
@@ -75,7 +75,7 @@ class Switch:
         )
 
     def _how_to_delete(self) -> str:
-        return deleting_command(self._kept)
+        return str(Command("collections", "delete", self._kept))
 
 
 def not_switched(planned: CollectionPlan, result: CollectionResult) -> CollectionResult:

@@ -1,4 +1,4 @@
-"""Move the data of a container to a named volume, and prove that both are equal before the old one is let go of."""
+"""Move a server's data to a named volume, and prove that both are equal before the old storage is released."""
 
 import time
 from collections.abc import Generator
@@ -12,7 +12,6 @@ from qdrant_admin.core.errors import AdminError, Failed
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import size
 from qdrant_admin.core.progress import Pace
-from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
@@ -62,7 +61,7 @@ def plan_move(ws: Workspace, volume: str | None = None) -> MovePlanReport:
 
 
 def _plan_ending(ws: Workspace, left: InterruptedRelocation) -> MovePlanReport:
-    ended = "end the move that was cut off: forward if all had been compared and taken over, else back to the old data"
+    ended = "finish the interrupted move: forward if it had been compared and taken over, else back to the old data"
     return MovePlanReport(
         profile=ws.settings.name,
         storage=_words(ws.runtime.inspect()),
@@ -117,7 +116,7 @@ class _Run:
         self._back_at: float | None = None
 
     def run(self) -> Events:
-        """The whole story."""
+        """Look, copy, compare, and take over or go back."""
         finished = yield from self._earlier()
         if finished is not None:
             yield Finished(report=finished)
@@ -143,16 +142,16 @@ class _Run:
     # -- before anything is touched ----------------------------------------------------------------------------------
 
     def _earlier(self) -> Generator[Event, None, MoveReport | None]:
-        """End a move that was cut off: forward when it had been proven and taken over, else back."""
+        """End an interrupted move: forward when it had been proven and had taken over, else back."""
         left = self._ws.runtime.interrupted_relocation()
         if left is None:
             return None
-        yield StepStarted(step="earlier", title=f"ending the move to {left.volume} that was cut off")
+        yield StepStarted(step="earlier", title=f"ending the interrupted move to {left.volume}")
         proof = left.resume()
         if proof is None:
-            yield StepFinished(step="earlier", detail="the server is on its old storage, as it was; beginning anew")
+            yield StepFinished(step="earlier", detail="the server is on its old storage, as it was; starting over")
             return None
-        yield StepFinished(step="earlier", detail="it had come to its end: the data is on the volume, and was compared")
+        yield StepFinished(step="earlier", detail="it was complete: the data is on the volume, and was compared")
         yield from wait_ready(self._ws, cancel=self._cancel)
         self._keep_in_profile(left.volume)
         report = records.load(MoveReport, proof)
@@ -262,7 +261,6 @@ class _Run:
 
     def _report(self, judgement: Judgement, *, moved: bool) -> MoveReport:
         old = self._move.old
-        again = command(self._ws.settings, "move-storage")
         away = None
         if self._down_since is not None and self._back_at is not None:
             away = self._back_at - self._down_since
@@ -270,7 +268,7 @@ class _Run:
             profile=self._ws.settings.name,
             verdict=judgement.verdict,
             reason=judgement.reason,
-            fix="" if moved else again,
+            fix="" if moved else str(Command("move-storage").on(self._ws.settings.name)),
             server_version=self._before.version,
             storage=f"volume {self._move.volume}" if moved else _words(self._state),
             at=self._at,

@@ -1,9 +1,9 @@
 """Whether a server may be restarted to prove something, looked at before anything is touched."""
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotFound, Refused, ServerTrouble, ServerUnreachable, Unsupported
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.lifecycle.commands import command
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.persistence.reports import VerifyOptions
 from qdrant_admin.server.health import probe
@@ -16,36 +16,40 @@ def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:
 
     Raises:
         Unsupported: this runtime cannot restart the server in that way.
-        NotOurs: it does not bear our mark.
+        NotOurs: qdrant-admin does not manage it.
         Refused: a recreate would throw the data away.
         ServerUnreachable, ServerTrouble: there is nothing sound to compare with.
     """
     runtime = ws.runtime
-    possible = (
-        bool(runtime.capabilities.restart) if options.how == "all" else options.how in runtime.capabilities.restart
-    )
-    if options.how != "none" and not possible:
+    supported = runtime.capabilities.restart
+    possible = bool(supported) if options.how == "all" else options.how in {*supported, "none"}
+    if not possible:
         raise Unsupported(
             f"the server at {runtime.endpoint.url} cannot be restarted by {options.how} from here",
-            why="; ".join(runtime.capabilities.cannot) or f"the {runtime.kind} runtime has no such way",
-            fix=command(ws.settings, "verify --how none"),
+            why="; ".join(runtime.capabilities.cannot) or f"the {runtime.kind} runtime does not support that method",
+            fix=_on(ws, "verify", how="none"),
         )
     state = runtime.inspect()
     if options.how != "none":
         refuse_foreign(ws, state, "restarted")
-        _refuse_loss(ws, state, options)
+    if options.how == "recreate" and state.storage.kind == "container":
+        raise Refused(
+            f"{state.name} keeps its data inside the container",
+            why=f"nothing is mounted where it stores ({state.storage.destination}), so recreating it loses everything",
+            fix=_on(ws, "verify", how="kill"),
+        )
     if state.state not in {"running", "unknown"}:
         raise ServerUnreachable(
             f"the server is not running ({state.state})",
             why="there is nothing to compare with: its content has to be read before the restart",
-            fix=command(ws.settings, "up"),
+            fix=_on(ws, "up"),
         )
     check_health(ws)
     return state
 
 
 def check_names(ws: Workspace, database: Database, options: VerifyOptions) -> None:
-    """Whether every collection that was asked for is there.
+    """Look for every collection that was asked for.
 
     Raises:
         NotFound: one that was asked for is not there.
@@ -56,21 +60,12 @@ def check_names(ws: Workspace, database: Database, options: VerifyOptions) -> No
             raise NotFound(
                 f"there is no collection “{plain(wanted)}”",
                 why=f"there are: {plain(', '.join(names))}" if names else "nothing is stored yet",
-                fix=command(ws.settings, "collections list"),
+                fix=_on(ws, "collections", "list"),
             )
 
 
-def _refuse_loss(ws: Workspace, state: RuntimeState, options: VerifyOptions) -> None:
-    if options.how == "recreate" and state.storage.kind == "container":
-        raise Refused(
-            f"{state.name} keeps its data inside the container",
-            why=f"nothing is mounted where it stores ({state.storage.destination}), so recreating it loses everything",
-            fix=command(ws.settings, "verify --how kill"),
-        )
-
-
 def check_health(ws: Workspace) -> None:
-    """Look whether it answers as a Qdrant that can be read.
+    """Look whether the server answers as a Qdrant that can be read.
 
     Raises:
         ServerUnreachable: it does not.
@@ -81,12 +76,16 @@ def check_health(ws: Workspace) -> None:
     if not seen.is_qdrant or not seen.ready:
         raise ServerUnreachable(
             f"the server at {endpoint.url} is not ready",
-            why=seen.error or "it does not say that it is",
-            fix=command(ws.settings, "doctor"),
+            why=seen.error or "it does not report that it is",
+            fix=_on(ws, "doctor"),
         )
     if seen.recovery_mode:
         raise ServerTrouble(
             "the server runs in recovery mode",
             why="collections cannot be read in it, so nothing could be compared",
-            fix=command(ws.settings, "logs --tail 200"),
+            fix=_on(ws, "logs", tail=200),
         )
+
+
+def _on(ws: Workspace, *words: str, **options: str | int) -> Command:
+    return Command(*words, **options).on(ws.settings.name)

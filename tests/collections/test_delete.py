@@ -1,5 +1,6 @@
 """A collection is deleted when it was asked for in so many words, and can be had again."""
 
+import os
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from qdrant_admin.collections import delete as module
 from qdrant_admin.collections.delete import DeleteOptions, delete
@@ -18,6 +20,7 @@ from qdrant_admin.core.errors import Cancelled, NotFound, Refused, StorageUnusab
 from qdrant_admin.core.events import Finished, Progress
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
+from qdrant_admin.workspace import Workspace
 from tests.migration.support import workspace
 from tests.support.real import Server
 
@@ -54,6 +57,28 @@ def test_it_is_gone_and_comes_back_from_its_snapshot(server: Server, database: D
     assert [one.name for one in database.snapshots.listed(NAME)] == [Path(report.snapshot).name], "as it was sent now"
 
 
+def test_the_way_back_to_a_server_with_a_key_runs_and_holds_no_key(tmp_path: Path) -> None:
+    key = "s3cret key"
+    server = Server(tmp_path / "locked", environment={"QDRANT__SERVICE__API_KEY": key}).start()
+    try:
+        ws = workspace(server)
+        ws = Workspace(ws.settings.model_copy(update={"api_key": SecretStr(key)}), ws.store)
+        with ws.database() as database:
+            database.create_collection(NAME, CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),)))
+            database.upsert(NAME, [Point(n, {"n": n}, {"": np.array([n, 1], np.float32)}) for n in range(20)])
+            *_, final = delete(ws, NAME, DeleteOptions(), cancel=CancelToken())
+            assert isinstance(final, Finished)
+            assert isinstance(final.report, DeleteReport)
+            assert database.names() == []
+            assert key not in final.report.model_dump_json()
+            environment = {"PATH": os.environ["PATH"], "QDRANT_API_KEY": key}
+            line = f"{final.report.restore} --fail --silent"
+            subprocess.run(["/bin/sh", "-c", line], env=environment, check=True, capture_output=True)
+            assert database.count(NAME) == 20
+    finally:
+        server.kill()
+
+
 def test_a_dry_run_and_no_snapshot(server: Server, database: Database) -> None:
     report = deleted(server, dry_run=True)
     assert (report.deleted, report.snapshot, report.verdict_word) == (False, str(data_dir() / "snapshots"), "planned")
@@ -65,7 +90,8 @@ def test_what_is_in_use_under_an_alias_stays_unless_that_is_said(server: Server,
     database.set_alias("live", NAME)
     with pytest.raises(Refused, match="in use under another name: live") as caught:
         deleted(server)
-    assert shlex.split(caught.value.fix) == ["qdrant-admin", "collections", "delete", "--with-aliases", NAME]
+    command = ["qdrant-admin", "collections", "delete", NAME, "--with-aliases", "--profile", "test"]
+    assert shlex.split(caught.value.fix_on("other")) == command
     with pytest.raises(Refused, match="is an alias of"):
         deleted(server, "live", with_aliases=True)
     with pytest.raises(NotFound):

@@ -29,7 +29,7 @@ def test_the_verdict_says_that_it_rests_on_a_sample(ws: Workspace) -> None:
     assert check.before is not None
     assert check.before.points == POINTS
     assert 0 < (check.before.sampled or 0) < POINTS
-    for told in (report.summary(), report.sentence(), report.checks):
+    for told in (report.summary(), report.sentence(), ", ".join(report.checks)):
         assert "sample" in told
     assert VerifyReport.model_validate_json(to_json(report)) == report
 
