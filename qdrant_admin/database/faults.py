@@ -1,4 +1,4 @@
-"""Foreign faults become the project's own errors here: REST answers, httpx and gRPC.
+"""Foreign faults become the project's own errors here: REST answers, HTTP and gRPC.
 
 The same fault comes out as the same class, whichever way the request went.
 """
@@ -6,9 +6,8 @@ The same fault comes out as the same class, whichever way the request went.
 import re
 from typing import Any
 
-import httpx
-
 from qdrant_admin.config import trust
+from qdrant_admin.config.http import HttpFault, NoAddress, NotHttp
 from qdrant_admin.core.errors import (
     AccessDenied,
     AdminError,
@@ -47,8 +46,6 @@ _GONE = re.compile(
 _TOO_MUCH = re.compile(r"larger than rate limiter capacity", re.IGNORECASE)
 """Waiting is no use then: what was asked is by itself more than the limit allows."""
 _RATE = re.compile(r"rate limit", re.IGNORECASE)
-HTTPX_FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
-"""The roots of everything that httpx raises."""
 _REJECTED = "the server refused the request"
 _KEY_FIX = "qdrant-admin up --api-key auto, or put the server's key into QDRANT_API_KEY"
 
@@ -113,24 +110,20 @@ def _class_of_status(status: int) -> type[AdminError]:
     return RequestRejected if status < 500 else ServerTrouble
 
 
-def from_httpx(error: Exception, where: str) -> AdminError:
+def from_http(error: HttpFault, where: str) -> AdminError:
     """The error for a fault of the HTTP client."""
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return BadInput(f"{where} is no address", why=str(error), fix="write it as http://127.0.0.1:6333")
-    if isinstance(error, httpx.RemoteProtocolError) and "illegal" in str(error).lower():
+    if isinstance(error, NoAddress):
+        return BadInput(f"{where} is no address", why=plain(error), fix="write it as http://127.0.0.1:6333")
+    if isinstance(error, NotHttp):
         return make(NotQdrant, str(error), where)
-    if isinstance(error, httpx.DecodingError | httpx.TooManyRedirects):
-        return make(NotQdrant, str(error), where)
-    if isinstance(error, httpx.HTTPStatusError):
-        return from_answer(error.response.status_code, error.response.text, json_error=None, where=where)
-    words = str(error) or type(error).__name__
+    words = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in words:
         return ServerUnreachable(
             f"the certificate of {where} is not trusted",
             why=plain(words),
             fix=f"let {trust.VARIABLE} name the file with its root certificate, if you trust it",
         )
-    if isinstance(error, httpx.TimeoutException):
+    if error.timed_out:
         words = "it did not answer in time"
     return make(ServerUnreachable, words, where)
 

@@ -1,4 +1,4 @@
-"""The one narrow gateway to what a Qdrant holds. No type of qdrant-client, gRPC or httpx leaves it."""
+"""The one narrow gateway to what a Qdrant holds. No type of gRPC or of the HTTP client leaves it."""
 
 import math
 import threading

@@ -8,43 +8,31 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import httpx
 import pydantic_core
 
-from qdrant_admin.config import trust
 from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.http import Answer, Http, HttpFault
 from qdrant_admin.core.errors import BadInput, NotQdrant
 from qdrant_admin.core.text import plain
 from qdrant_admin.database import faults
 
-PIECE_BYTES = 1024 * 1024
-"""Of a file on its way."""
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 """Half of what a server takes in one REST request by default (32 MB)."""
 
 
 class Rest:
-    """One pool of connections to one server. Safe to use from several threads.
-
-    Bodies travel uncompressed: compression halves the speed of bulk reads on one machine.
-    """
+    """Connections to one server. Safe to use from several threads."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.where = endpoint.url
+        key = endpoint.api_key.get_secret_value() if endpoint.api_key is not None else ""
+        if not (key.isascii() and (key.isprintable() or not key)):
+            why = "the API key has characters that no header can carry"
+            raise BadInput(f"cannot talk to {endpoint.url}", why=why, fix="qdrant-admin config show")
         try:
-            options = trust.http_options(endpoint.url)
-        except ValueError as error:
-            raise faults.from_httpx(httpx.InvalidURL(str(error)), endpoint.url) from error
-        headers = {"Accept-Encoding": "identity", "User-Agent": "qdrant-admin"}
-        if endpoint.api_key is not None and endpoint.api_key.get_secret_value():
-            headers["api-key"] = endpoint.api_key.get_secret_value()
-        try:
-            self._http = httpx.Client(base_url=endpoint.url, headers=headers, timeout=endpoint.timeout, **options)
-        except (httpx.InvalidURL, UnicodeEncodeError) as error:
-            why = (
-                "the API key has characters that no header can carry" if isinstance(error, UnicodeError) else str(error)
-            )
-            raise BadInput(f"cannot talk to {endpoint.url}", why=why, fix="qdrant-admin config show") from None
+            self._http = Http(endpoint.url, headers={"api-key": key} if key else {}, timeout=endpoint.timeout)
+        except HttpFault as error:
+            raise faults.from_http(error, endpoint.url) from error
 
     def close(self) -> None:
         """Give the connections back."""
@@ -90,18 +78,13 @@ class Rest:
         """The whole JSON of one answer; for the few requests whose answer has no `result`."""
         content = body if isinstance(body, bytes) else None if body is None else encode(body)
         headers = {} if content is None else {"Content-Type": "application/json"}
+        return self._understood(self._ask(method, path, content, headers=headers, params=params, timeout=timeout))
+
+    def _ask(self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, **options: Any) -> Answer:
         try:
-            answer = self._http.request(
-                method,
-                path,
-                content=content,
-                headers=headers,
-                params=params,
-                timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
-            )
-        except faults.HTTPX_FAULTS as error:
-            raise faults.from_httpx(error, self.where) from error
-        return self._understood(answer)
+            return self._http.request(method, path, body, **options)
+        except HttpFault as error:
+            raise faults.from_http(error, self.where) from error
 
     def clock(self) -> datetime:
         """What time it is there, to the second: what the server names after the time bears this one, not ours.
@@ -109,10 +92,7 @@ class Rest:
         Never ahead of it, but half a second behind at times: the server's HTTP library makes the header anew twice a
         second (actix-http, `date.rs`).
         """
-        try:
-            said = self._http.get("/").headers.get("date", "")
-        except faults.HTTPX_FAULTS as error:
-            raise faults.from_httpx(error, self.where) from error
+        said = self._ask("GET", "/").headers.get("date", "")
         try:
             return parsedate_to_datetime(said).astimezone(UTC)
         except ValueError:
@@ -121,13 +101,12 @@ class Rest:
     def download(self, path: str, *, timeout: float) -> Iterator[bytes]:
         """A body piece by piece, never whole in memory. Closing the iterator closes the connection."""
         try:
-            with self._http.stream("GET", path, timeout=timeout) as answer:
-                if not answer.is_success:
-                    answer.read()
+            with self._http.stream(path, timeout=timeout) as (answer, pieces):
+                if not answer.ok:
                     self._understood(answer)
-                yield from answer.iter_bytes(PIECE_BYTES)
-        except faults.HTTPX_FAULTS as error:
-            raise faults.from_httpx(error, self.where) from error
+                yield from pieces
+        except HttpFault as error:
+            raise faults.from_http(error, self.where) from error
 
     def upload(
         self, path: str, file: str, pieces: Iterable[bytes], size: int, *, params: dict[str, str], timeout: float
@@ -153,18 +132,16 @@ class Rest:
             "Content-Length": str(len(head) + size + len(tail)),
         }
         body = itertools.chain([head], pieces, [tail])
-        try:
-            answer = self._http.post(path, content=body, headers=headers, params=params, timeout=timeout)
-        except faults.HTTPX_FAULTS as error:
-            raise faults.from_httpx(error, self.where) from error
-        return self._understood(answer)["result"]
+        return self._understood(self._ask("POST", path, body, headers=headers, params=params, timeout=timeout))[
+            "result"
+        ]
 
-    def _understood(self, answer: httpx.Response) -> Any:
+    def _understood(self, answer: Answer) -> Any:
         """The JSON of an answer; the fault that it tells of is raised."""
         parsed = _parsed(answer)
-        if not answer.is_success:
+        if not answer.ok:
             raise faults.from_answer(
-                answer.status_code,
+                answer.status,
                 answer.text,
                 json_error=_said(parsed),
                 where=self.where,
@@ -189,9 +166,9 @@ def encode(body: Any) -> bytes:
         raise BadInput("a value cannot be sent to the server", why=plain(error), fix="") from error
 
 
-def _parsed(answer: httpx.Response) -> Any:
+def _parsed(answer: Answer) -> Any:
     try:
-        return pydantic_core.from_json(answer.content, cache_strings="keys")  # five times as fast as json on vectors
+        return pydantic_core.from_json(answer.body, cache_strings="keys")  # five times as fast as json on vectors
     except ValueError:
         return None
 

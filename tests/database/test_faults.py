@@ -1,6 +1,5 @@
 """One error tree: no foreign exception goes unmapped, and a fault is the same by REST and by gRPC."""
 
-import inspect
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,8 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.http import HttpFault, NoAddress, NoAnswer, NoConnection, NotHttp
 from qdrant_admin.core import errors
-from qdrant_admin.core.errors import AdminError, RateLimited, RequestRejected
+from qdrant_admin.core.errors import RateLimited, RequestRejected
 from qdrant_admin.database import faults
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
@@ -37,21 +37,18 @@ class GrpcFault(grpc.RpcError):
         return self.words
 
 
-def exceptions_of(module: object) -> list[type[Exception]]:
-    return [one for _, one in inspect.getmembers(module, inspect.isclass) if issubclass(one, Exception)]
-
-
-@pytest.mark.parametrize("kind", exceptions_of(httpx), ids=lambda kind: kind.__name__)
-def test_every_exception_of_httpx_has_a_class(kind: type[Exception]) -> None:
-    request = httpx.Request("GET", WHERE)
-    if kind is httpx.HTTPStatusError:
-        error: Exception = httpx.HTTPStatusError("no", request=request, response=httpx.Response(500, request=request))
-    elif kind.__name__ in {"RequestNotRead", "ResponseNotRead", "StreamClosed", "StreamConsumed"}:
-        error = kind()
-    else:
-        error = kind("words")
-    assert isinstance(error, faults.HTTPX_FAULTS)
-    assert type(faults.from_httpx(error, WHERE)) not in {AdminError, errors.Failed, errors.Unfit}
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (NoAddress("no"), errors.BadInput),
+        (NotHttp("220 mail"), errors.NotQdrant),
+        (NoConnection("refused"), errors.ServerUnreachable),
+        (NoAnswer("reset"), errors.ServerUnreachable),
+    ],
+)
+def test_every_fault_of_the_http_client_has_a_class(fault: HttpFault, kind: type[errors.AdminError]) -> None:
+    assert {type(fault)} <= set(HttpFault.__subclasses__())
+    assert type(faults.from_http(fault, WHERE)) is kind
 
 
 @pytest.mark.parametrize("status", list(grpc.StatusCode), ids=lambda status: status.name)
