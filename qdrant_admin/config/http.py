@@ -30,7 +30,7 @@ class HttpFault(Exception):
 
 
 class NoAddress(HttpFault):
-    """What was given is no address of an HTTP server, or names a proxy that cannot be used."""
+    """No request can be made of what was given: address, proxy or header."""
 
 
 class NoConnection(HttpFault):
@@ -53,6 +53,8 @@ def _own_faults() -> Iterator[None]:
         raise NoAddress(str(error)) from error
     except (OSError, http.client.IncompleteRead) as error:
         raise NoAnswer(str(error) or type(error).__name__) from error
+    except ValueError as error:
+        raise NoAddress("a header has characters that none can carry") from error
     except http.client.HTTPException as error:
         raise NotHttp(str(error) or type(error).__name__) from error
 

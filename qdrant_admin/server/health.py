@@ -5,14 +5,17 @@ it. So identity comes from `GET /`, and gRPC counts as open only when HTTP/2 is 
 """
 
 import contextlib
+import json
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from http.client import RemoteDisconnected
+from typing import Any
 from urllib.parse import urlsplit
 
 from qdrant_admin.config import trust
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.config.environment import is_loopback
+from qdrant_admin.config.http import Answer, Http, HttpFault, NoAnswer, NoConnection, NotHttp
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput, NotQdrant, ServerNotReady
 from qdrant_admin.core.events import Events, LogLines, Notice, Progress, StepFinished, StepStarted
@@ -22,9 +25,6 @@ from qdrant_admin.core.text import plain
 from qdrant_admin.server.decode import decode_log, strip_colours
 from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import Diagnosis, RuntimeState, ServerRuntime
-
-if TYPE_CHECKING:
-    import httpx
 
 STEP = "answer"
 LOOK_EVERY_SECONDS = 0.2
@@ -68,15 +68,13 @@ class Probe(Frozen):
 
 def probe(endpoint: Endpoint) -> Probe:
     """Look once. Never raises for a server that is down, slow, foreign or broken: the probe says so."""
-    import httpx
-
     timeout = min(endpoint.timeout, _REQUEST_SECONDS)
     try:
-        with httpx.Client(base_url=endpoint.url, timeout=timeout, **trust.http_options(endpoint.url)) as http:
+        with Http(endpoint.url, timeout=timeout) as http:
             seen = _identity(http, endpoint)
             if seen["is_qdrant"]:
                 seen |= _condition(http, endpoint)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except HttpFault as error:
         return Probe(url=endpoint.url, error=_in_words(error))
     except BadInput as error:  # what is to be trusted cannot be read
         return Probe(url=endpoint.url, error=f"{error.what}: {error.why}")
@@ -177,10 +175,10 @@ def _waits_for(seen: Probe) -> str:
     return "REST is ready, gRPC does not answer yet"
 
 
-def _identity(http: "httpx.Client", endpoint: Endpoint) -> dict[str, Any]:
+def _identity(http: Http, endpoint: Endpoint) -> dict[str, Any]:
     """`GET /`, which a Qdrant answers without a key: title, version, commit."""
     began = time.perf_counter()
-    answer = http.get("/")
+    answer = http.request("GET", "/")
     latency = time.perf_counter() - began
     body = _json_object(answer)
     title, version = str(body.get("title", "")), body.get("version")
@@ -189,41 +187,41 @@ def _identity(http: "httpx.Client", endpoint: Endpoint) -> dict[str, Any]:
     if is_qdrant:
         return seen | {"version": version, "commit": body.get("commit") and str(body["commit"])}
     server = answer.headers.get("server", "")
-    said = f"GET {endpoint.url}/ gave HTTP {answer.status_code}" + (f" from {plain(server)}" if server else "")
+    said = f"GET {endpoint.url}/ gave HTTP {answer.status}" + (f" from {plain(server)}" if server else "")
     return seen | {"error": f"{said} without Qdrant's title and version"}
 
 
-def _condition(http: "httpx.Client", endpoint: Endpoint) -> dict[str, Any]:
-    seen: dict[str, Any] = {"live": http.get("/livez").status_code == 200}
-    ready = http.get("/readyz")
-    seen["ready"] = ready.status_code == 200
+def _condition(http: Http, endpoint: Endpoint) -> dict[str, Any]:
+    seen: dict[str, Any] = {"live": http.request("GET", "/livez").status == 200}
+    ready = http.request("GET", "/readyz")
+    seen["ready"] = ready.status == 200
     if not seen["ready"]:
-        seen["error"] = f"/readyz gave HTTP {ready.status_code}"
-    open_to_all = http.get("/collections").status_code
+        seen["error"] = f"/readyz gave HTTP {ready.status}"
+    open_to_all = http.request("GET", "/collections").status
     if open_to_all in {401, 403}:
         seen["key_wanted"] = True
     elif open_to_all == 200:
         seen["key_wanted"] = False
     headers = {"api-key": endpoint.api_key.get_secret_value()} if endpoint.api_key else {}
     if seen.get("key_wanted") and headers:
-        seen["key_accepted"] = http.get("/collections", headers=headers).status_code == 200
+        seen["key_accepted"] = http.request("GET", "/collections", headers=headers).status == 200
     if seen.get("key_wanted") is False or seen.get("key_accepted"):
         seen["recovery_mode"] = _recovery_mode(http, headers)
     return seen
 
 
-def _recovery_mode(http: "httpx.Client", headers: dict[str, str]) -> bool | None:
+def _recovery_mode(http: Http, headers: dict[str, str]) -> bool | None:
     """`app.features` is left out of the telemetry below level 1; a read-only key is enough."""
-    answer = http.get("/telemetry", params={"details_level": 1}, headers=headers)
+    answer = http.request("GET", "/telemetry", params={"details_level": 1}, headers=headers)
     value: Any = _json_object(answer)
     for key in ("result", "app", "features", "recovery_mode"):
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, bool) else None
 
 
-def _json_object(answer: "httpx.Response") -> dict[str, Any]:
+def _json_object(answer: Answer) -> dict[str, Any]:
     try:
-        body = answer.json()
+        body = json.loads(answer.body)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
@@ -253,17 +251,15 @@ def _speaks_http2(endpoint: Endpoint, timeout: float) -> bool | None:
     return header[3] == _SETTINGS_FRAME
 
 
-def _in_words(error: Exception) -> str:
-    import httpx
-
-    if isinstance(error, httpx.ConnectTimeout):
-        return "nobody takes the connection"
-    if isinstance(error, httpx.TimeoutException):
-        return "the connection is taken, and no answer comes"
-    if isinstance(error, httpx.ConnectError):
+def _in_words(error: HttpFault) -> str:
+    if isinstance(error, NoConnection):
+        if error.timed_out:
+            return "nobody takes the connection"
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return f"its certificate is not trusted; let {trust.VARIABLE} name the file with its root certificate"
-        return "nothing listens there" if "refused" in str(error).lower() else plain(error)
-    if isinstance(error, httpx.RemoteProtocolError):
+        return "nothing listens there" if isinstance(error.__cause__, ConnectionRefusedError) else plain(error)
+    if isinstance(error, NoAnswer) and error.timed_out:
+        return "the connection is taken, and no answer comes"
+    if isinstance(error, NotHttp) or isinstance(error.__cause__, RemoteDisconnected):
         return "what listens there does not speak HTTP, or not yet"
-    return plain(error) or type(error).__name__
+    return plain(error)

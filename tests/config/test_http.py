@@ -59,6 +59,12 @@ def listening(*answers: bytes, per_connection: int = 100) -> Iterator[Listener]:
     thread.join(5)
 
 
+def whole_stream(client: Http) -> bytes:
+    with client.stream("/", timeout=5) as (answer, pieces):
+        assert answer.ok
+        return b"".join(pieces)
+
+
 def _request(connection: socket.socket) -> bytes:
     received = b""
     while b"\r\n\r\n" not in received:
@@ -138,18 +144,15 @@ def test_a_body_that_ends_early_is_a_fault_however_it_is_read(ended: str) -> Non
     answer = b"HTTP/1.1 200 OK\r\n" + ended.encode()
     with listening(answer, per_connection=1) as told, Http(told.url, timeout=5) as client, pytest.raises(NoAnswer):
         client.request("GET", "/")
-    with listening(answer, per_connection=1) as told, Http(told.url, timeout=5) as client:
-        with pytest.raises(NoAnswer), client.stream("/", timeout=5) as (_, pieces):
-            list(pieces)
+    with listening(answer, per_connection=1) as told, Http(told.url, timeout=5) as client, pytest.raises(NoAnswer):
+        whole_stream(client)
 
 
 def test_a_stream_comes_in_pieces_and_its_connection_is_kept() -> None:
     body = bytes(3 * own.PIECE_BYTES)
     with listening(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body, OK) as told:
         with Http(told.url, timeout=5) as client:
-            with client.stream("/", timeout=5) as (answer, pieces):
-                assert answer.ok
-                assert b"".join(pieces) == body
+            assert whole_stream(client) == body
             client.request("GET", "/")
         assert told.connections == 1
 
