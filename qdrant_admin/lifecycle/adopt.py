@@ -2,7 +2,7 @@
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import NotQdrant, ServerUnreachable, Unsupported
+from qdrant_admin.core.errors import NotQdrant, ServerUnreachable
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.state.history import recorded
@@ -24,12 +24,12 @@ def _adopt(ws: Workspace, cancel: CancelToken) -> Events:
     from qdrant_admin.server.health import probe
 
     runtime, url = ws.runtime, ws.settings.endpoint.url
-    if runtime.kind == "remote":
-        raise Unsupported("a remote server cannot be adopted", why="; ".join(runtime.capabilities.cannot))
     if runtime.inspect().ours:
         yield Notice(text="this server is managed by qdrant-admin already")
         yield Finished(report=status(ws))
         return
+    if not runtime.capabilities.adopt:
+        yield from runtime.adopt(cancel)  # it says why it cannot
     yield StepStarted(step="identify", title=f"looking at who answers at {url}")
     found = probe(runtime.endpoint)
     if not found.answers:

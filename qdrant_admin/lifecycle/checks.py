@@ -3,8 +3,7 @@
 What nobody could look at is `unknown`, never `ok`.
 """
 
-import hashlib
-import json
+import functools
 import os
 import platform
 import re
@@ -13,21 +12,24 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qdrant_admin.config import places
 from qdrant_admin.config.file import read_profiles
-from qdrant_admin.config.profile import DEFAULT_PROFILE, TESTED_VERSION
+from qdrant_admin.config.profile import TESTED_VERSION
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Option
-from qdrant_admin.core.errors import AdminError, EngineUnavailable
+from qdrant_admin.core.files import free_bytes
 from qdrant_admin.core.findings import Finding
 from qdrant_admin.core.formatting import counted, number, size
 from qdrant_admin.lifecycle.finding_words import text
 from qdrant_admin.lifecycle.findings import NEARLY_FULL_BELOW, WITHOUT_KEY, WRITES_REFUSED_BELOW, Code
-from qdrant_admin.lifecycle.first_run import free_bytes
 from qdrant_admin.lifecycle.observation import Observation
 from qdrant_admin.lifecycle.reports import Check, CheckStatus, StatusReport
 from qdrant_admin.workspace import Workspace
+
+if TYPE_CHECKING:
+    from qdrant_admin.server.surroundings import EngineLook
 
 _CLOUD = re.compile(r"onedrive|dropbox|icloud|google ?drive|mobile documents", re.IGNORECASE)
 _KEY_REFUSED: frozenset[Code] = frozenset({"api_key_missing", "api_key_refused"})
@@ -57,6 +59,13 @@ class Context:
         """The first finding of the status with one of these codes."""
         return next((one for one in self.status.findings if one.code in codes), None)
 
+    @functools.cached_property
+    def engine(self) -> "EngineLook":
+        """The container engine of this machine."""
+        from qdrant_admin.server.surroundings import look_for_engine
+
+        return look_for_engine(self.ws.settings)
+
     @property
     def no_server(self) -> str:
         """Why there is no server that could be looked at from here, in words; empty where there is one."""
@@ -65,7 +74,7 @@ class Context:
             return "the server could not be looked at"
         if state.state == "absent":
             return "no server is set up"
-        return "" if self.seen.local else "the server runs on another machine, out of sight"
+        return "" if self.seen.capabilities.local else "the server runs on another machine, out of sight"
 
 
 def _ok(name: str, detail: str) -> Check:
@@ -101,7 +110,7 @@ def python(context: Context) -> Check:  # noqa: ARG001 # one signature for all c
 
 def packages(context: Context) -> Check:  # noqa: ARG001 # one signature for all checks
     """Versions of what decides how we talk to server and engine."""
-    names = ("qdrant-admin", "qdrant-client", "docker", "textual")
+    names = ("qdrant-admin", "grpcio", "docker", "textual")
     return _ok("packages", ", ".join(f"{name} {version(name)}" for name in names))
 
 
@@ -132,37 +141,22 @@ def terminal(context: Context) -> Check:  # noqa: ARG001 # one signature for all
 
 def docker_context(context: Context) -> Check:
     """A current Docker context that does not exist is passed over by the client without a word."""
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    if os.environ.get("DOCKER_HOST") or context.ws.settings.profile.docker_host:
-        return _ok("context", "the engine is named by DOCKER_HOST or the profile")
-    code, fix = "docker_context_unusable", "docker context use default"
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        name = os.environ.get("DOCKER_CONTEXT") or str(config.get("currentContext") or "default")
-    except FileNotFoundError:
-        name = os.environ.get("DOCKER_CONTEXT") or "default"
-    except (OSError, ValueError, AttributeError) as error:
-        detail = f"{folder / 'config.json'} cannot be read: {error}"
-        return Check(name="context", code=code, status="warn", detail=detail, fix=fix)
-    meta = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
-    if name != "default" and not meta.exists():
-        detail = f"the current Docker context {name} does not exist; the default socket is used instead"
-        return Check(name="context", code=code, status="warn", detail=detail, fix=fix)
-    return _ok("context", f"context {name}")
+    look = context.engine
+    if not look.context_trouble:
+        return _ok("context", look.context)
+    detail, fix = f"{look.context_trouble}; the default socket is used instead", "docker context use default"
+    return Check(name="context", code="docker_context_unusable", status="warn", detail=detail, fix=fix)
 
 
 def engine(context: Context) -> Check:
     """Which container engine answers."""
-    from qdrant_admin.server.docker.engine.discovery import find_engine
-
-    try:
-        found = find_engine(context.ws.settings.profile.docker_host)
-    except EngineUnavailable as error:
-        if context.seen.kind != "docker":
-            return _ok("engine", f"none answers, and this profile runs {context.seen.kind}")
-        fix = error.fix_on(context.ws.settings.name)
-        return Check(name="engine", code="engine_unavailable", status="fail", detail=str(error), fix=fix)
-    return _ok("engine", found.words)
+    error, kind = context.engine.error, context.seen.kind
+    if error is None:
+        return _ok("engine", context.engine.words)
+    if context.seen.state is not None and not context.seen.capabilities.engine:
+        return _ok("engine", f"none answers, and this profile runs {kind}")
+    fix = error.fix_on(context.ws.settings.name)
+    return Check(name="engine", code="engine_unavailable", status="fail", detail=str(error), fix=fix)
 
 
 # the server
@@ -191,7 +185,7 @@ def ports(context: Context) -> Check:
     """Who listens on our ports."""
     from qdrant_admin.server.ports import is_free, listener
 
-    if not context.seen.local:
+    if not context.seen.capabilities.local:
         return _ok("ports", "none of this machine's is needed: the server runs elsewhere")
     profile, state = context.ws.settings.profile, context.seen.state
     held = {
@@ -351,64 +345,50 @@ def storage(context: Context) -> Check:
 
 def sharing(context: Context) -> Check:
     """Two servers on the same data: both start, and the last one to write wins."""
-    from qdrant_admin.server.docker.engine.discovery import find_engine
-    from qdrant_admin.server.docker.storage import sharers
-
-    state = context.seen.state
-    if context.no_server or state is None:
+    if context.no_server:
         return _unknown("sharing", context.no_server)
-    if context.seen.kind != "docker":
-        return _ok("sharing", "no container of ours to look at")
-    users = sharers(find_engine(context.ws.settings.profile.docker_host), state)
+    users = context.ws.runtime.sharers()
     if not users:
-        return _ok("sharing", f"no other container uses {state.storage.source}")
-    running = [user for user in users if user.state == "running"]
-    user = (running or users)[0]
+        return _ok("sharing", "no other container uses the data")
+    user = next((one for one in users if one.running), users[0])
     return Check(
         name="sharing",
         code="storage_shared",
-        status="fail" if running else "warn",
+        status="fail" if user.running else "warn",
         detail=f"container {user.name} ({user.state}) uses {user.source} as well: two servers on the same data lose it",
-        fix=f"docker stop {user.name}" if running else f"docker inspect {user.name}",
+        fix=f"docker stop {user.name}" if user.running else f"docker inspect {user.name}",
     )
 
 
 def leftovers(context: Context) -> Check:
-    """Volumes of ours of profiles that are gone. Never called useless: they hold data."""
-    from qdrant_admin.server.docker.container.rename_aside import left_containers
-    from qdrant_admin.server.docker.engine.discovery import find_engine
-    from qdrant_admin.server.docker.relocation.record import left_by_move
-    from qdrant_admin.server.docker.storage import forgotten
+    """What interrupted operations left, and volumes of profiles that are gone. Never called useless: they hold data."""
+    from qdrant_admin.server.surroundings import leftovers as look
 
-    ours = context.ws.settings
-    try:
-        found_engine = find_engine(ours.profile.docker_host)
-    except AdminError:
+    if context.engine.error is not None:
         return _ok("leftovers", "no engine to look on")
-    if (move := left_by_move(ours.name)) is not None:
-        detail, fix = f"{move.what}; {move.why}", context.command("move-storage")
-        return Check(name="leftovers", code="move_interrupted", status="warn", detail=detail, fix=fix)
-    if containers := left_containers(found_engine, ours.container_name):
-        detail = f"left of a replacement that was interrupted: container {', '.join(containers)}"
-        fix = f"docker rm {containers[0]}"
-        return Check(name="leftovers", code="container_left", status="warn", detail=detail, fix=fix)
-    profiles = read_profiles()
-    volumes = {profile.volume for profile in profiles.values() if profile.volume} | {ours.volume_name}
-    found = forgotten(found_engine, {DEFAULT_PROFILE, ours.name, *profiles}, volumes)
+    found = look(context.ws.settings, read_profiles())
     if not found:
         return _ok("leftovers", "every volume of ours belongs to a profile")
-    shown = ", ".join(one.name for one in found[:3]) + (", …" if len(found) > 3 else "")
-    detail = f"{counted(len(found), 'volume')} of profiles that are not known here: {shown}"
-    fix = str(Command("profiles", "add", found[0].profile)) if found[0].profile else "docker volume ls"
+    first = found[0]
+    if first.kind == "move":
+        detail, fix = f"{first.what}; {first.why}", context.command("move-storage")
+        return Check(name="leftovers", code="move_interrupted", status="warn", detail=detail, fix=fix)
+    if first.kind == "container":
+        detail, fix = f"{first.what}: container {', '.join(first.names)}", f"docker rm {first.names[0]}"
+        return Check(name="leftovers", code="container_left", status="warn", detail=detail, fix=fix)
+    names = [name for one in found for name in one.names]
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    detail = f"{counted(len(names), 'volume')} of profiles that are not known here: {shown}"
+    fix = str(Command("profiles", "add", first.profile)) if first.profile else "docker volume ls"
     return Check(name="leftovers", code="volume_left", status="warn", detail=detail, fix=fix)
 
 
 def disk(context: Context) -> Check:
     """Qdrant refuses writes below 128 MiB, and dies without a word on a full disk."""
-    if not context.seen.local:
+    if not context.seen.capabilities.local:
         return _unknown("disk", context.no_server)
     free = context.status.storage.free_bytes
-    if free is None and context.seen.kind == "docker" and context.seen.capabilities.stats:
+    if free is None and context.seen.capabilities.stats:
         free = context.ws.runtime.stats().disk_free_bytes  # a virtual machine's own disk, which only it can measure
     free = free_bytes(places.data_dir()) if free is None else free
     if free is None:

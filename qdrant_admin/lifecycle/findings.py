@@ -125,7 +125,8 @@ class _Finder:
     def _foreign(self, state: RuntimeState) -> Iterator[Finding]:
         profile = self._settings.profile
         subject = state.name if state.ours is False else ""
-        yield self._found("foreign_server", "warn", Command("adopt"), subject, url=self._settings.endpoint.url)
+        adopt: Fix = Command("adopt") if self._seen.capabilities.adopt else ""
+        yield self._found("foreign_server", "warn", adopt, subject, url=self._settings.endpoint.url)
         elsewhere = Command("up", port=profile.port + 10, grpc_port=profile.grpc_port + 10)
         yield self._found("other_ports_needed", "warn", elsewhere, port=profile.port, grpc_port=profile.grpc_port)
 
@@ -164,7 +165,7 @@ class _Finder:
         from qdrant_admin.server.ports import listener
 
         profile = self._settings.profile
-        holder = listener(profile.host, profile.port) if self._seen.local else ""
+        holder = listener(profile.host, profile.port) if self._seen.capabilities.local else ""
         return self._found("not_qdrant", "fail", Command("doctor"), self._seen.endpoint.url, holder=holder)
 
     def data(self) -> Iterator[Finding]:
@@ -211,7 +212,7 @@ class _Finder:
             yield self._found("settings_differ", "warn", Command("up", apply=True), changes=changes)
         if seen.probe is not None and seen.probe.key_wanted is False:
             yield self._no_key()
-        if seen.kind == "docker" and state.restart_policy in {"no", "on-failure"}:
+        if state.starts_with_machine is False:
             fix = Command("up", restart_policy="unless-stopped", apply=True)
             yield self._found("no_automatic_start", "warn", fix, policy=state.restart_policy)
 

@@ -1,35 +1,35 @@
 """What is here, and what a first run would best do with it. Looks only, and quickly."""
 
 import platform
-import shutil
-from pathlib import Path
 
-from qdrant_admin.config.places import cache_dir, data_dir
+from qdrant_admin.config.places import data_dir
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.files import free_bytes
 from qdrant_admin.lifecycle.reports import SurveyReport
 from qdrant_admin.server.runtime import RuntimeKind, StorageKind
 
 
 def survey(settings: Settings) -> SurveyReport:
     """Engine, native binary, ports, place for the data, free disk, and a server of this profile's own."""
+    from qdrant_admin.server.native.binary import local_binary
     from qdrant_admin.server.ports import is_free, listener, next_free
+    from qdrant_admin.server.surroundings import look_for_engine
 
     profile = settings.profile
-    engine, trouble, fix = _engine(settings)
-    native = _binary(settings)
-    possible = bool(native) or platform.system() == "Linux"
-    recommended = _recommended(settings, bool(engine), possible)
+    look, native = look_for_engine(settings), local_binary(settings)
+    possible = native is not None or platform.system() == "Linux"
+    recommended = _recommended(settings, bool(look.words), possible)
     port_free, grpc_free = is_free(profile.host, profile.port), is_free(profile.host, profile.grpc_port)
     port = profile.port if port_free else next_free(profile.host, profile.port + 10)
     grpc = profile.grpc_port if grpc_free else next_free(profile.host, max(profile.grpc_port + 10, port + 1))
     kind, place = _storage(settings, recommended)
     return SurveyReport(
-        engine=engine,
-        engine_trouble=trouble,
-        engine_fix=fix,
+        engine=look.words,
+        engine_trouble=str(look.error or ""),
+        engine_fix=look.error.fix_on(settings.name) if look.error else "",
         image=profile.image,
-        native=native,
+        native=str(native or ""),
         native_possible=possible,
         recommended=recommended,
         host=profile.host,
@@ -54,26 +54,6 @@ def _recommended(settings: Settings, engine: bool, native: bool) -> RuntimeKind:
     return "docker" if engine or not native else "native"
 
 
-def _engine(settings: Settings) -> tuple[str, str, str]:
-    """Words, trouble, fix."""
-    from qdrant_admin.server.docker.engine.discovery import find_engine
-
-    try:
-        return find_engine(settings.profile.docker_host).words, "", ""
-    except AdminError as error:
-        return "", str(error), error.fix
-
-
-def _binary(settings: Settings) -> str:
-    """A binary that is here; nothing is fetched for a survey."""
-    import os
-
-    named = os.environ.get("QDRANT_ADMIN_BINARY") or settings.profile.binary or shutil.which("qdrant")
-    if named:
-        return str(named) if Path(named).exists() else ""
-    return next((str(path) for path in sorted(cache_dir().rglob("qdrant")) if path.is_file()), "")
-
-
 def _storage(settings: Settings, runtime: RuntimeKind) -> tuple[StorageKind, str]:
     if runtime == "native":
         return "directory", str(settings.native_storage)
@@ -92,14 +72,3 @@ def _server(settings: Settings) -> str:
     except AdminError:
         return "absent"
     return "foreign" if found.ours is False else found.state
-
-
-def free_bytes(folder: Path) -> int | None:
-    """Free space where a folder is, or would be made; None when nobody can tell."""
-    for place in (folder, *folder.parents):
-        if place.exists():
-            try:
-                return shutil.disk_usage(place).free
-            except OSError:
-                return None
-    return None

@@ -51,11 +51,6 @@ class Observation:
         return self.probe is not None and self.probe.is_qdrant
 
     @property
-    def local(self) -> bool:
-        """Whether the server runs on this machine, where its ports and folders can be looked at."""
-        return self.kind != "remote"
-
-    @property
     def foreign(self) -> bool:
         """Whether the server at hand is somebody else's."""
         if self.state is None:
@@ -66,10 +61,10 @@ class Observation:
 def observe(ws: Workspace) -> Observation:
     """Look at runtime, server and data, in this order. Never raises an `AdminError`."""
     from qdrant_admin.server.health import probe
+    from qdrant_admin.server.runtime_choice import presumed_kind
 
     settings = ws.settings
-    asked = settings.profile.runtime
-    seen = Observation("docker" if asked == "auto" else asked, settings.endpoint)
+    seen = Observation(presumed_kind(settings), settings.endpoint)
     check = seen.look("history", lambda: interrupted_check(ws.store, settings.name))
     seen.interrupted_check = check.at if check else None
     runtime = seen.look("runtime", lambda: ws.runtime)

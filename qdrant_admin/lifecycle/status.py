@@ -38,7 +38,7 @@ def report_of(settings: Settings, seen: Observation) -> StatusReport:
         statuses=dict(Counter(one.status for one in collections or ())),
         storage=state.storage,
         restart_policy=state.restart_policy,
-        container=state.name or None if seen.kind == "docker" else None,
+        container=state.container,
         name=state.name,
         engine=state.engine,
         image=state.image,

@@ -181,8 +181,9 @@ def _refuse_taken_ports(ws: Workspace) -> None:
         elsewhere = _command(ws, port=free, grpc_port=next_free(profile.host, free + 1))
         who = listener(profile.host, port) or "a program that this account may not see"
         if port == profile.port and probe(ws.runtime.endpoint).is_qdrant:
-            adopt = Command("adopt").on(ws.settings.name)
-            why = f"a Qdrant that qdrant-admin does not manage answers there ({who}); to take it over: {adopt}"
+            why = f"a Qdrant that qdrant-admin does not manage answers there ({who})"
+            if ws.runtime.capabilities.adopt:
+                why += f"; to take it over: {Command('adopt').on(ws.settings.name)}"
             raise PortTaken(f"port {port} is taken", why=why, fix=elsewhere)
         raise PortTaken(f"port {port} is taken", why=f"{who} listens there", fix=elsewhere)
 

@@ -45,7 +45,7 @@ CASES: list[tuple[str, Observation, str, CheckStatus]] = [
     ("api key", saw(running("paused"), None), "", "unknown"),
     ("settings", saw(), "", "ok"),
     ("settings", saw(changes=(Change(setting="port", current="1", wanted="2"),)), "settings_differ", "warn"),
-    ("settings", saw(running(restart_policy="no")), "no_automatic_start", "warn"),
+    ("settings", saw(running(starts_with_machine=False)), "no_automatic_start", "warn"),
     ("settings", saw(troubles={"changes": ServerTrouble("it is broken")}), "", "unknown"),
     ("settings", remote(), "", "unknown"),
     ("settings", saw(running(ours=False)), "", "unknown"),

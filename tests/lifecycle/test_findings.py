@@ -32,7 +32,7 @@ def settings(name: str = "work", **profile: Any) -> Settings:
 
 
 def running(state: ProcessState = "running", **more: Any) -> RuntimeState:
-    values = {"ours": None if state == "absent" else True, "storage": SOUND, "restart_policy": "always", **more}
+    values = {"ours": None if state == "absent" else True, "storage": SOUND, "container": "qdrant", **more}
     return RuntimeState(runtime="docker", state=state, name="qdrant", **values)
 
 
@@ -52,7 +52,7 @@ def collection(**more: Any) -> tuple[CollectionInfo, ...]:
 
 def remote(probe: Probe = WELL) -> Observation:
     state = RuntimeState(runtime="remote", state="unknown", name=URL)
-    cannot = Capabilities(start=False, stop=False, restart=frozenset(), logs=False, stats=False)
+    cannot = Capabilities(start=False, stop=False, restart=frozenset(), logs=False, stats=False, local=False)
     return saw(state, probe, kind="remote", capabilities=cannot)
 
 
@@ -95,8 +95,7 @@ CASES: list[tuple[str, str, Observation]] = [
     ("disk_low", "warn", saw(running(storage=Storage(kind="volume", free_bytes=1024 * MIB - 1)))),
     ("settings_differ", "warn", saw(changes=(Change(setting="port", current="1", wanted="2"),))),
     ("no_api_key", "warn", saw(probe=KEYLESS)),
-    ("no_automatic_start", "warn", saw(running(restart_policy="no"))),
-    ("no_automatic_start", "warn", saw(running(restart_policy="on-failure"))),
+    ("no_automatic_start", "warn", saw(running(starts_with_machine=False))),
     ("check_interrupted", "warn", saw(interrupted_check=datetime(2026, 11, 20, 9, tzinfo=UTC))),
     ("indexing_held_back", "warn", saw(interrupted_migrations=(run(("memories",)),))),
     ("migration_interrupted", "warn", saw(interrupted_migrations=(run(), run(name="r0")))),
@@ -126,7 +125,7 @@ def test_every_code_has_its_words_and_is_reached() -> None:
     ("seen", "absent"),
     [
         (saw(), None),
-        (saw(running(restart_policy="unless-stopped")), None),
+        (saw(running(starts_with_machine=True)), None),
         (saw(running(storage=Storage(kind="volume", free_bytes=1024 * MIB))), None),
         (saw(running(storage=Storage(kind="volume", sound=None))), None),
         (saw(running("stopped", restarts=3), SILENT), "unrequested_restarts"),
@@ -249,3 +248,8 @@ def test_what_is_harmless_never_touches_the_state() -> None:
     assert {code for code, _, seen in CASES if report_of(settings(), seen).state == "healthy"} == HARMLESS - {
         "published_without_api_key"
     }
+
+
+def test_a_server_that_cannot_be_adopted_is_not_offered_for_it() -> None:
+    (one,) = found(saw(running(ours=False), capabilities=Capabilities(adopt=False)), "foreign_server")
+    assert one.command == ""

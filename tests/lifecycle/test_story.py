@@ -21,7 +21,7 @@ from qdrant_admin.lifecycle.reports import DoctorReport, DownReport, UpReport
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.up import UpOptions, bring_up, up
 from qdrant_admin.server import runtime_choice
-from qdrant_admin.server.runtime import Capabilities, Change, RestartMethod, RuntimeState, ServerRuntime, Stats
+from qdrant_admin.server.runtime import Capabilities, Change, RestartMethod, RuntimeState, ServerRuntime, Sharer, Stats
 from qdrant_admin.server.runtime_choice import Choice
 from qdrant_admin.workspace import Workspace
 from tests.lifecycle.conftest import Opens
@@ -69,6 +69,9 @@ class Process:
 
     def stranger(self) -> str:
         return ""
+
+    def sharers(self) -> tuple[Sharer, ...]:
+        return ()
 
     def interrupts(self, how: RestartMethod) -> tuple[str, ...]:
         return ()

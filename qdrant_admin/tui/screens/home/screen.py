@@ -168,7 +168,7 @@ class HomeScreen(BaseScreen):
         """Offer only what makes sense in this state."""
         status = self.admin.server.status
         up = status is not None and status.state in RUNNING_STATES
-        wanted = {ACTIONS.get(item.code, "") for item in status.findings} if status else set()
+        wanted = {ACTIONS.get(item.code, "") for item in status.findings if item.command} if status else set()
         can = status.capabilities if status else None
         match action, parameters:
             case "attend", ("up",):

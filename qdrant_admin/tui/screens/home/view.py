@@ -57,7 +57,7 @@ ACTIONS: dict[str, str] = {
     "indexing_held_back": "migrate",
     "migration_interrupted": "migrate",
 }
-"""What Home offers to do about a finding, by its code; nothing where it is not named."""
+"""What Home offers to do about a finding that can be mended, by its code; nothing where it is not named."""
 
 
 @dataclass(frozen=True)
@@ -272,7 +272,7 @@ def news(model: HomeModel, width: int) -> list[Content]:
         return [look.title("Needs attention"), look.state("ok", "nothing")]
     rows = [look.title("Needs attention")]
     for item in found:
-        action = ACTIONS.get(item.code, "")
+        action = ACTIONS.get(item.code, "") if item.command else ""
         key, says = ACTION_KEYS.get(action, ("", ""))
         hint = look.key(key, says, f"screen.attend('{action}')") if key else Content("")
         room = width - hint.cell_length - 6
