@@ -25,23 +25,23 @@ How to add a screen
 import gc
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.css.stylesheet import Stylesheet
 from textual.screen import Screen
 
 from qdrant_admin.core import formatting
-from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.events import Events
 from qdrant_admin.core.text import plain
-from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
 from qdrant_admin.tui.commands import AdminCommands
-from qdrant_admin.tui.jobs import Jobs, JobStirred, JobView
+from qdrant_admin.tui.jobs import Jobs, JobStirred, JobView, Task
 from qdrant_admin.tui.preferences import Preferences, read_preferences, write_preferences
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.server_watch import ServerWatch
@@ -52,7 +52,7 @@ from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip
 
 STYLES = Path(__file__).parent / "styles"
 DRAW_EVERY_SECONDS = 0.25
-"""At most four looks into a job's mailbox a second: each draws the screen anew, in the process that does the work
+"""At most four looks into a job's mailbox per second: each redraws the screen, in the process that does the work
 (measured: at 15 a second watching a migration cost a tenth of its time)."""
 SETTLED_SECONDS = 1.0
 """After the start; by then the first screen stands. From then on the garbage collector passes over what was loaded,
@@ -62,40 +62,32 @@ AREAS = {"migrate": "migrate", "verify": "verify", "crash-test": "verify"}
 KEY_NAMES = {"enter": "enter", "escape": "esc", "space": "space", "question_mark": "?", "slash": "/"}
 
 
-def _home() -> Screen[None]:
-    from qdrant_admin.tui.screens.home.screen import HomeScreen
+def _opener(place: str) -> Callable[[], Screen[None]]:
+    """How an area is opened for the first time: its module is imported only then."""
 
-    return HomeScreen()
+    def opened() -> Screen[None]:
+        module, _, name = place.partition(":")
+        return cast("Screen[None]", getattr(import_module(f"qdrant_admin.tui.screens.{module}"), name)())
 
-
-def _collections() -> Screen[None]:
-    from qdrant_admin.tui.screens.collections.screen import CollectionsScreen
-
-    return CollectionsScreen()
+    return opened
 
 
-def _migrate() -> Screen[None]:
-    from qdrant_admin.tui.screens.migrate.screen import MigrateScreen
+class _Sheet(Stylesheet):
+    """The framework's, which reads all rules three times before the first picture; this one reads them once."""
 
-    return MigrateScreen()
+    _stale = False
 
+    def set_variables(self, variables: dict[str, str]) -> None:
+        """Take the theme's colours; rules are read again only where one has changed."""
+        if variables != self._variables:
+            super().set_variables(variables)
+            self._stale = True
 
-def _verify() -> Screen[None]:
-    from qdrant_admin.tui.screens.verify.screen import VerifyScreen
-
-    return VerifyScreen()
-
-
-def _logs() -> Screen[None]:
-    from qdrant_admin.tui.screens.logs import LogsScreen
-
-    return LogsScreen()
-
-
-def _settings() -> Screen[None]:
-    from qdrant_admin.tui.screens.settings import SettingsScreen
-
-    return SettingsScreen()
+    def reparse(self) -> None:
+        """Read what is new: everything after a change of colours, otherwise only sheets that were added."""
+        if self._stale or self._require_parse:
+            self.parse()
+            self._stale = False
 
 
 class AdminApp(App[int]):
@@ -116,12 +108,12 @@ class AdminApp(App[int]):
     COMMAND_PALETTE_BINDING = "ctrl+p"
     COMMANDS = {AdminCommands}
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
-        "home": _home,
-        "collections": _collections,
-        "migrate": _migrate,
-        "verify": _verify,
-        "logs": _logs,
-        "settings": _settings,
+        "home": _opener("home.screen:HomeScreen"),
+        "collections": _opener("collections.screen:CollectionsScreen"),
+        "migrate": _opener("migrate.screen:MigrateScreen"),
+        "verify": _opener("verify.screen:VerifyScreen"),
+        "logs": _opener("logs:LogsScreen"),
+        "settings": _opener("settings:SettingsScreen"),
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -147,7 +139,7 @@ class AdminApp(App[int]):
     ) -> None:
         super().__init__()
         self.services = services
-        self.jobs = Jobs(self.post_message, clock)
+        self.jobs = Jobs(self.post_message, clock, services.fix)
         self.server = ServerWatch(self, services, self.jobs, self.server_changed, again=watch)
         self.preferences = preferences or read_preferences()
         self._start, self._draw_every = start, draw_every
@@ -157,12 +149,13 @@ class AdminApp(App[int]):
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme = theme_name(self.preferences.theme)
+        self.stylesheet = _Sheet(variables=self.get_css_variables())
 
     def on_mount(self) -> None:
         """Show the first area and start looking at the server."""
         self.set_class(look.ascii_only(), "-ascii")
         self.switch_mode(self._start)
-        self.server.begin()
+        self.call_after_refresh(self.server.begin)  # the first picture comes before the first question
         if not self.is_headless:  # tests start many in one process, and each would stay
             self.set_timer(SETTLED_SECONDS, gc.freeze)
 
@@ -184,7 +177,7 @@ class AdminApp(App[int]):
         self.action_go("collections")
         self.push_screen(PointsScreen(name))
 
-    def open_entry(self, entry: HistoryEntry) -> bool:
+    def open_entry(self, entry: "HistoryEntry") -> bool:
         """Show the report of a finished operation in its area; whether it has one."""
         area = AREAS.get(entry.operation)
         if area is None:
@@ -193,7 +186,7 @@ class AdminApp(App[int]):
         self.action_go(area)
         return True
 
-    def take_entry(self, area: str) -> HistoryEntry | None:
+    def take_entry(self, area: str) -> "HistoryEntry | None":
         """The entry that is to be shown by this area, once."""
         entry = self._entry
         if entry is None or AREAS[entry.operation] != area:
@@ -238,18 +231,10 @@ class AdminApp(App[int]):
 
     # jobs
 
-    def start_job(
-        self,
-        kind: str,
-        title: str,
-        events: Callable[[CancelToken], Events],
-        *,
-        touches: str = "",
-        can_pause: bool = False,
-    ) -> JobView | None:
-        """Start a job, or say in a toast why not. See `Jobs.start`."""
+    def start_job(self, task: Task) -> JobView | None:
+        """Start a job, or say in a toast why not."""
         try:
-            view = self.jobs.start(kind, title, events, touches=touches, can_pause=can_pause)
+            view = self.jobs.start(task)
         except AdminError as error:
             self.toast_error(error)
             return None
@@ -304,7 +289,8 @@ class AdminApp(App[int]):
 
     def toast_error(self, error: AdminError) -> None:
         """A failure in brief: what, why, and what to do now."""
-        rows = [plain(error.what), plain(error.why), f"try  {plain(error.fix)}" if error.fix else ""]
+        fix = plain(self.services.fix(error))
+        rows = [plain(error.what), plain(error.why), f"try  {fix}" if fix else ""]
         self.notify("\n".join(row for row in rows if row), severity="error", timeout=10, markup=False)
 
     def show_unexpected(self, error: Exception) -> None:
@@ -322,7 +308,7 @@ class AdminApp(App[int]):
     def choose_theme(self, choice: ThemeChoice) -> None:
         """Use a theme now and from now on."""
         self.theme = theme_name(choice)
-        self.keep(self.preferences.model_copy(update={"theme": choice}))
+        self.keep(replace(self.preferences, theme=choice))
 
     def keep(self, preferences: Preferences) -> None:
         """Remember preferences; say so when that fails."""
@@ -333,7 +319,7 @@ class AdminApp(App[int]):
             self.notify(plain(f"not remembered: {error}"), severity="warning", markup=False)
 
     def profile_changed(self) -> None:
-        """Another profile, or another setting of this one: look at everything anew."""
+        """Another profile, or another setting of this one: look at everything again."""
         self.server.forget()
         self.server_changed()
         self.server.look()
@@ -370,6 +356,8 @@ class AdminApp(App[int]):
 
 
 if TYPE_CHECKING:
+    from qdrant_admin.state.store import HistoryEntry
+
     _SHELL: type[Shell] = AdminApp  # a Protocol cannot be a base beside Textual's own
 
 

@@ -31,8 +31,8 @@ class AdminCommands(Provider):
         self._collections: list[str] = []
         services = self._admin.services
         try:
-            self._profiles = sorted(await off_thread(services.profiles))
-            report = await off_thread(services.collections)
+            self._profiles = sorted(await off_thread(services.profiles.known))
+            report = await off_thread(services.data.collections)
         except AdminError:  # without a server there are no collections to offer; the rest still works
             return
         self._collections = [info.name for info in report.collections]
@@ -75,7 +75,7 @@ class AdminCommands(Provider):
 
     async def _use(self, name: str) -> None:
         try:
-            await off_thread(partial(self._admin.services.use_profile, name))
+            await off_thread(partial(self._admin.services.use, name))
         except AdminError as error:
             self._admin.toast_error(error)
         else:

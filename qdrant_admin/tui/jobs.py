@@ -12,33 +12,39 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from textual.message import Message
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled
-from qdrant_admin.core.events import (
-    Event,
-    Events,
-    Finished,
-    LogLines,
-    Notice,
-    Outcome,
-    PartDone,
-    Progress,
-    StepFinished,
-    StepStarted,
-)
-from qdrant_admin.core.reports import Frozen, Report
+
+if TYPE_CHECKING:  # what an operation says is known once one runs: pydantic is not waited for before the first picture
+    from qdrant_admin.core.events import Event, Events, Notice, Outcome, Progress, StepFinished, StepStarted
+    from qdrant_admin.core.reports import Frozen, Report
 
 JobState = Literal["running", "paused", "stopping", "done", "failed", "cancelled"]
 NOTICES_KEPT = 200
 REJECTS_KEPT = 100
 RATES_KEPT = 300
-"""One a second: the last five minutes."""
+"""One per second: the last five minutes."""
 RATE_EVERY_SECONDS = 1.0
 LOG_LINES_KEPT = 400
+
+
+@dataclass(frozen=True)
+class Task:
+    """An operation to be run as a job."""
+
+    kind: str
+    """The operation's name, by which screens find their jobs again (`Jobs.latest`): `up`, `migrate`, `verify`, ..."""
+    title: str
+    """In words for a person: `restart and verify`."""
+    events: "Callable[[CancelToken], Events]"
+    """The operation; called in the thread."""
+    touches: str = ""
+    """What it changes; two jobs that touch the same thing do not run at once."""
+    can_pause: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class StepView:
 
     step: str
     title: str
-    outcome: Outcome | None = None
+    outcome: "Outcome | None" = None
     """None while it runs."""
     detail: str = ""
 
@@ -59,9 +65,9 @@ class Rate:
     second: float
     """Since its beginning."""
     units: float
-    """A second, of whatever it counts."""
+    """Per second, of whatever it counts."""
     octets: float | None = None
-    """Bytes a second, where they are counted too."""
+    """Bytes per second, where they are counted too."""
 
 
 @dataclass(frozen=True)
@@ -91,18 +97,18 @@ class JobView:
     title: str
     state: JobState = "running"
     steps: tuple[StepView, ...] = ()
-    progress: Mapping[tuple[str, str], Progress] = field(default_factory=dict)
+    progress: "Mapping[tuple[str, str], Progress]" = field(default_factory=dict)
     """The latest `Progress` of each (step, item), in the order in which they first came."""
-    latest: Progress | None = None
-    notices: tuple[Notice, ...] = ()
+    latest: "Progress | None" = None
+    notices: "tuple[Notice, ...]" = ()
     """The last ones, without those that tell of a single record."""
-    rejects: tuple[Notice, ...] = ()
+    rejects: "tuple[Notice, ...]" = ()
     """The first notices of records that were not stored."""
     rates: tuple[Rate, ...] = ()
     log: tuple[str, ...] = ()
-    parts: tuple[Frozen, ...] = ()
+    parts: "tuple[Frozen, ...]" = ()
     """Of the coming report, as far as they are known."""
-    report: Report | None = None
+    report: "Report | None" = None
     failure: JobFailure | None = None
     seconds: float = 0.0
     """How long it has run."""
@@ -110,11 +116,11 @@ class JobView:
 
     @property
     def running(self) -> bool:
-        """Whether its thread is still at work (held and stopping count)."""
+        """Whether its thread is still at work (paused and stopping count)."""
         return self.state in {"running", "paused", "stopping"}
 
     @property
-    def overall(self) -> Progress | None:
+    def overall(self) -> "Progress | None":
         """How far the step at work has come as a whole; else whatever was told last."""
         step = self.latest.step if self.latest is not None else ""
         return self.progress.get((step, ""), self.latest)
@@ -132,8 +138,10 @@ class JobView:
         return {"running": "running", "paused": "paused", "stopping": "running"}.get(self.state, self.state)
 
 
-def folded(view: JobView, event: Event) -> JobView:
+def folded(view: JobView, event: "Event") -> JobView:
     """The view after one more event."""
+    from qdrant_admin.core.events import Finished, LogLines, Notice, PartDone, Progress, StepFinished, StepStarted
+
     match event:
         case StepStarted() | StepFinished():
             return _stepped(view, event)
@@ -149,8 +157,8 @@ def folded(view: JobView, event: Event) -> JobView:
             return replace(view, report=event.report)
 
 
-def _stepped(view: JobView, event: StepStarted | StepFinished) -> JobView:
-    if isinstance(event, StepStarted):  # one that begins anew, as in a second round, begins at nothing
+def _stepped(view: JobView, event: "StepStarted | StepFinished") -> JobView:
+    if event.kind == "step_started":  # one that is run again, as in a second round, starts at nothing
         progress = {key: shown for key, shown in view.progress.items() if key[0] != event.step}
         others = tuple(step for step in view.steps if step.step != event.step)
         return replace(view, steps=(*others, StepView(event.step, event.title)), progress=progress)
@@ -161,7 +169,7 @@ def _stepped(view: JobView, event: StepStarted | StepFinished) -> JobView:
     return replace(view, steps=steps)
 
 
-def _noticed(view: JobView, event: Notice) -> JobView:
+def _noticed(view: JobView, event: "Notice") -> JobView:
     if event.topic == "reject":
         return replace(view, rejects=(*view.rejects, event)[:REJECTS_KEPT])
     return replace(view, notices=(*view.notices, event)[-NOTICES_KEPT:])
@@ -192,11 +200,13 @@ class JobStirred(Message):
 class Job:
     """One running operation: its thread, its token and its mailbox. Screens see `JobView` only."""
 
-    def __init__(self, number: int, events: Callable[[CancelToken], Events], post: Callable[[Message], object]) -> None:
+    def __init__(
+        self, number: int, task: Task, post: Callable[[Message], object], fix: Callable[[AdminError], str]
+    ) -> None:
         self.id = number
         self.cancel = CancelToken()
         self.started = 0.0
-        self._events, self._post = events, post
+        self._events, self._post, self._fix = task.events, post, fix
         self._lock = threading.Lock()
         self._mail: list[Event] = []
         self._held: dict[tuple[str, str], Progress] = {}
@@ -210,18 +220,18 @@ class Job:
             for event in self._events(self.cancel):
                 self._put(event)
         except Cancelled as error:
-            outcome = JobFailure(error.what, error.why, error.fix, cancelled=True)
+            outcome = JobFailure(error.what, error.why, self._fix(error), cancelled=True)
         except AdminError as error:
-            outcome = JobFailure(error.what, error.why, error.fix)
+            outcome = JobFailure(error.what, error.why, self._fix(error))
         except Exception as error:  # noqa: BLE001 - the job boundary: a fault of one operation must not end the app
             outcome = JobFailure(f"{type(error).__name__}: {error}", details=traceback.format_exc())
         with self._lock:
             self._ended = outcome
         self._announce()
 
-    def _put(self, event: Event) -> None:
+    def _put(self, event: "Event") -> None:
         with self._lock:
-            if isinstance(event, Progress):  # only the newest of each bar is worth drawing
+            if event.kind == "progress":  # only the newest of each bar is worth drawing
                 self._held[event.step, event.item] = event
             else:
                 self._mail.extend(self._held.values())
@@ -236,7 +246,7 @@ class Job:
             self._announced = True
         self._post(JobStirred(self.id))
 
-    def collect(self) -> tuple[tuple[Event, ...], JobFailure | Literal["running", "over"]]:
+    def collect(self) -> "tuple[tuple[Event, ...], JobFailure | Literal['running', 'over']]":
         """Empty the mailbox: the events since the last time, and whether that was all."""
         with self._lock:
             events = (*self._mail, *self._held.values())
@@ -252,36 +262,28 @@ class Jobs:
     Args:
         post: posts a message to the app from any thread.
         clock: monotonic seconds.
+        fix: what to do about an error, as it can be pasted.
     """
 
-    def __init__(self, post: Callable[[Message], object], clock: Callable[[], float] = time.monotonic) -> None:
-        self._post, self._clock = post, clock
+    def __init__(
+        self,
+        post: Callable[[Message], object],
+        clock: Callable[[], float] = time.monotonic,
+        fix: Callable[[AdminError], str] = lambda error: error.fix_on(None),
+    ) -> None:
+        self._post, self._clock, self._fix = post, clock, fix
         self._numbers = itertools.count(1)
         self._jobs: dict[int, Job] = {}
         self._views: dict[int, JobView] = {}
         self._touching: dict[int, str] = {}
 
-    def start(
-        self,
-        kind: str,
-        title: str,
-        events: Callable[[CancelToken], Events],
-        *,
-        touches: str = "",
-        can_pause: bool = False,
-    ) -> JobView:
+    def start(self, task: Task) -> JobView:
         """Run an operation in a thread of its own.
-
-        Args:
-            kind: the operation's name, by which screens find their jobs again (`latest`).
-            title: in words for a person: `restart and verify`.
-            events: the operation; called in the thread.
-            touches: what it changes; two jobs that touch the same thing do not run at once.
-            can_pause: whether it can be held half-way.
 
         Raises:
             AdminError: another job that touches the same thing is running.
         """
+        touches = task.touches
         busy = next((view for view in self.running() if touches and self._touching[view.id] == touches), None)
         if busy is not None:
             raise AdminError(
@@ -289,14 +291,14 @@ class Jobs:
                 why="both would change the same server",
                 fix="press w to see it, and to stop it",
             )
-        job = Job(next(self._numbers), events, self._post)
+        job = Job(next(self._numbers), task, self._post, self._fix)
         job.started = self._clock()
         self._jobs[job.id], self._touching[job.id] = job, touches
-        view = self._views[job.id] = JobView(job.id, kind, title, can_pause=can_pause)
+        view = self._views[job.id] = JobView(job.id, task.kind, task.title, can_pause=task.can_pause)
         job.thread.start()
         return view
 
-    def collect(self, number: int) -> tuple[JobView, tuple[Event, ...]]:
+    def collect(self, number: int) -> "tuple[JobView, tuple[Event, ...]]":
         """Fold what a job said since the last time into its view."""
         job, view = self._jobs[number], self._views[number]
         events, ended = job.collect()
@@ -332,12 +334,12 @@ class Jobs:
         return next((view for view in self.all() if view.kind in kinds), None)
 
     def pause(self, number: int) -> JobView:
-        """Hold it at its next safe point."""
+        """Pause it at its next safe point."""
         self._jobs[number].cancel.pause()
         return self.collect(number)[0]
 
     def resume(self, number: int) -> JobView:
-        """Let it go on."""
+        """Let it continue."""
         self._jobs[number].cancel.resume()
         return self.collect(number)[0]
 
@@ -377,7 +379,7 @@ async def off_thread(call: Callable[[], T]) -> T:
             failure = error
         try:
             loop.call_soon_threadsafe(settle, result, failure)
-        except RuntimeError:  # the app has gone meanwhile; nobody waits any more
+        except RuntimeError:  # the app has gone meanwhile; nobody waits any longer
             return
 
     threading.Thread(target=run, name="look", daemon=True).start()

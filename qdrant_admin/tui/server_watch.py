@@ -63,8 +63,8 @@ class ServerWatch:
 
     def headline(self) -> tuple[str, str, tuple[str, ...]]:
         """Profile, state and details for the header."""
-        try:
-            profile = self._services.profile
+        try:  # before the first look nothing is read, so that the first picture waits for nothing
+            profile = self._services.profile if self.status or self.failure else self._services.named
         except AdminError:  # the configuration is broken; Home says how to mend it
             profile = ""
         if any(job.kind in CHECKS for job in self._jobs.running()):
@@ -90,10 +90,10 @@ class ServerWatch:
     async def _look(self) -> None:
         begun = time.monotonic()
         try:
-            self.status = await off_thread(self._services.status)
+            self.status = await off_thread(self._services.server.status)
             self.failure = None
         except AdminError as error:
-            self.failure = error
+            self.failure = error.with_fix(self._services.fix(error))
         except Exception as error:  # noqa: BLE001 - the boundary to the operations: the watch goes on
             self.failure = AdminError("the server could not be looked at", why=f"{type(error).__name__}: {error}")
         self._changed()
@@ -102,7 +102,7 @@ class ServerWatch:
 
     async def _measure(self) -> None:
         try:
-            self.samples.append(await off_thread(self._services.stats))
+            self.samples.append(await off_thread(self._services.server.stats))
         except Exception:  # noqa: BLE001, S110 - a sample that cannot be had is a gap; the status says what is wrong
             pass
         else:

@@ -1,19 +1,19 @@
 """What the app is to those below it. Screens, the palette and dialogs know this; only the app knows them."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from textual.screen import Screen
 
-from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.events import Events
-from qdrant_admin.state.store import HistoryEntry
-from qdrant_admin.tui.jobs import Jobs, JobView
+from qdrant_admin.tui.jobs import Jobs, JobView, Task
 from qdrant_admin.tui.preferences import Preferences
 from qdrant_admin.tui.server_watch import ServerWatch
 from qdrant_admin.tui.services import Services
 from qdrant_admin.tui.theme import ThemeChoice
+
+if TYPE_CHECKING:
+    from qdrant_admin.state.store import HistoryEntry
 
 
 class Shell(Protocol):
@@ -52,24 +52,16 @@ class Shell(Protocol):
         """Show one collection."""
         ...
 
-    def open_entry(self, entry: HistoryEntry) -> bool:
+    def open_entry(self, entry: "HistoryEntry") -> bool:
         """Show the report of a finished operation in its area; whether it has one."""
         ...
 
-    def take_entry(self, area: str) -> HistoryEntry | None:
+    def take_entry(self, area: str) -> "HistoryEntry | None":
         """Tell what this area is to show, once."""
         ...
 
-    def start_job(
-        self,
-        kind: str,
-        title: str,
-        events: Callable[[CancelToken], Events],
-        *,
-        touches: str = "",
-        can_pause: bool = False,
-    ) -> JobView | None:
-        """Start a job, or say in a toast why not. See `Jobs.start`."""
+    def start_job(self, task: Task) -> JobView | None:
+        """Start a job, or say in a toast why not."""
         ...
 
     def toast_error(self, error: AdminError) -> None:
@@ -89,5 +81,5 @@ class Shell(Protocol):
         ...
 
     def profile_changed(self) -> None:
-        """Look at everything anew."""
+        """Another profile, or another setting of this one: look at everything again."""
         ...

@@ -10,10 +10,11 @@ from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event, Events
 from qdrant_admin.core.findings import Finding
 from qdrant_admin.lifecycle.reports import StatsReport, StatusReport, SurveyReport
+from qdrant_admin.lifecycle.up import UpOptions
 from qdrant_admin.persistence.trends import TrendReport
 from qdrant_admin.server.runtime import Capabilities, Storage
 from qdrant_admin.state.store import HistoryEntry
-from qdrant_admin.tui.services import PastCheck, Services
+from qdrant_admin.tui.services import Data, Migration, PastCheck, Profiles, Proof, Server, Services
 
 NOW = datetime(2026, 11, 20, 9, 20, tzinfo=UTC)
 HOSTILE = ("[/oops]", "[red]x[/red]", "a\x1b[31mb\n\u202egnp")
@@ -185,8 +186,8 @@ LOG = [
 ]
 
 
-class Canned(Services):
-    """Every answer is given from here; an answer that is an `AdminError` is raised instead."""
+class Canned(Services, Profiles, Server, Data, Migration, Proof):
+    """Every area in one: each answer is given from here; one that is an `AdminError` is raised instead."""
 
     def __init__(
         self,
@@ -197,16 +198,19 @@ class Canned(Services):
         log: list[str] | None = None,
         profile: str = "local",
     ) -> None:
-        super().__init__(profile)
+        Services.__init__(self, profile)
+        self.opened = self
+        self.profiles = self.server = self.data = self.migration = self.proof = self
         self._status, self._survey = status, survey
         self._entries = history() if entries is None else entries
         self._log = LOG if log is None else log
+        self.chosen: UpOptions | None = None
         self.saved: list[tuple[str, dict[str, object]]] = []
         self.scripts: dict[str, Callable[[CancelToken], Events]] = {}
 
     @property
     def profile(self) -> str:
-        return self._asked or "local"
+        return self.named or "local"
 
     def now(self) -> datetime:
         return NOW
@@ -218,16 +222,16 @@ class Canned(Services):
         }
         return Settings(name=self.profile, profile=Profile(), origins=origins, api_key_origin="the system's keyring")
 
-    def profiles(self) -> dict[str, Profile]:
+    def known(self) -> dict[str, Profile]:
         return {"local": Profile(), "staging": Profile(runtime="remote", url="http://127.0.0.1:7333")}
 
-    def default_name(self) -> str:
+    def default(self) -> str:
         return "local"
 
-    def use_profile(self, name: str) -> None:
-        self._asked = name
+    def use(self, name: str) -> None:
+        self.named = name
 
-    def save_profile(self, name: str, changes: "object") -> None:
+    def save(self, name: str, changes: "object") -> None:
         self.saved.append((name, dict(changes)))  # type: ignore[call-overload]  # a mapping, as the screens give it
 
     def survey(self) -> SurveyReport:
@@ -260,6 +264,10 @@ class Canned(Services):
         return "the system's keyring"
 
     def up(self, cancel: CancelToken, *, apply: bool = False) -> Events:
+        return self.scripts["up"](cancel)
+
+    def set_up(self, options: UpOptions, cancel: CancelToken) -> Events:
+        self.chosen = options
         return self.scripts["up"](cancel)
 
     def doctor(self, cancel: CancelToken) -> Events:

@@ -5,6 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from qdrant_admin.collections.reports import (
     CollectionReport,
     CollectionsReport,
@@ -495,7 +497,7 @@ class CannedData(Canned):
         self,
         name: str,
         *,
-        filter: dict[str, Any] | None = None,  # noqa: A002 - Qdrant's own word
+        filter: dict[str, JsonValue] | None = None,  # noqa: A002 - Qdrant's own word
         limit: int = 50,
         offset: PointId | None = None,
     ) -> PointsReport:
@@ -533,7 +535,7 @@ class CannedData(Canned):
     def migrations(self, limit: int) -> list[tuple[HistoryEntry, MigrationReport]]:
         return [] if self.empty else PAST[:limit]
 
-    def save_migration(self, report: MigrationReport) -> list[Path]:
+    def write_report(self, report: MigrationReport) -> list[Path]:
         return [Path(f"/home/me/qdrant-admin-migration-{report.run}.{ending}") for ending in ("md", "json")]
 
     def verify(self, options: VerifyOptions, cancel: CancelToken) -> Events:

@@ -11,7 +11,7 @@ from qdrant_admin.core.events import Events, Finished, LogLines, Notice, PartDon
 from qdrant_admin.core.reports import Report
 from qdrant_admin.persistence.reports import Round
 from qdrant_admin.tui.app import AdminApp
-from qdrant_admin.tui.jobs import Jobs, JobView, folded
+from qdrant_admin.tui.jobs import Jobs, JobView, Task, folded
 from qdrant_admin.tui.screens.dialogs import ErrorDialog, QuitDialog
 from qdrant_admin.tui.widgets.bars import JobStrip
 from tests.tui.canned import Canned, held, told
@@ -62,7 +62,7 @@ def test_a_flood_is_one_message_until_somebody_looks() -> None:
         yield StepFinished(step="copy")
         yield Finished(report=Report())
 
-    view = jobs.start("migrate", "copy", flood)
+    view = jobs.start(Task("migrate", "copy", flood))
     jobs._jobs[view.id].thread.join(30)
     assert len(told_of) == 1
     view, events = jobs.collect(view.id)
@@ -73,15 +73,15 @@ def test_a_flood_is_one_message_until_somebody_looks() -> None:
 
 def test_two_jobs_do_not_change_the_same_server_at_once() -> None:
     jobs = Jobs(lambda _: None)
-    first = jobs.start("up", "start", held(), touches="server")
+    first = jobs.start(Task("up", "start", held(), touches="server"))
     with pytest.raises(AdminError, match="start"):
-        jobs.start("restart", "restart", held(), touches="server")
-    jobs.start("doctor", "look", held())
+        jobs.start(Task("restart", "restart", held(), touches="server"))
+    jobs.start(Task("doctor", "look", held()))
     jobs.cancel_all()
     for job in jobs._jobs.values():
         job.thread.join(10)
     assert {jobs.collect(number)[0].state for number in jobs._jobs} == {"cancelled"}
-    assert jobs.start("restart", "restart", told(), touches="server").id > first.id
+    assert jobs.start(Task("restart", "restart", told(), touches="server")).id > first.id
 
 
 async def test_a_job_survives_leaving_its_screen_and_shows_on_every_one() -> None:
@@ -96,7 +96,7 @@ async def test_a_job_survives_leaving_its_screen_and_shows_on_every_one() -> Non
 
     async with app.run_test(notifications=True) as pilot:
         await settle(pilot)
-        view = app.start_job("restart", "restart the server", work, touches="server")
+        view = app.start_job(Task("restart", "restart the server", work, touches="server"))
         assert view is not None
         for key in "65":
             await pilot.press(key)
@@ -122,7 +122,7 @@ async def test_hold_go_on_and_stop() -> None:
             yield Progress(step="a", done=done, total=None)
 
     async with app.run_test() as pilot:
-        view = app.start_job("migrate", "copy", work, can_pause=True)
+        view = app.start_job(Task("migrate", "copy", work, can_pause=True))
         assert view is not None
         await until(pilot, lambda: app.jobs.view(view.id).latest is not None)
         await pilot.press("w", "p")
@@ -137,7 +137,7 @@ async def test_an_expected_failure_is_said_with_its_way_out() -> None:
     app = make_app(Canned())
     taken = PortTaken("port 6333 is taken", why="[/oops] listens there", fix="qdrant-admin up --port 6343")
     async with app.run_test(notifications=True) as pilot:
-        view = app.start_job("restart", "restart", told(then=taken))
+        view = app.start_job(Task("restart", "restart", told(then=taken)))
         assert view is not None
         await until(pilot, lambda: not app.jobs.view(view.id).running)
         await settle(pilot)
@@ -156,7 +156,7 @@ async def test_an_unexpected_fault_leaves_the_app_alive_and_a_report_to_copy() -
 
     async with app.run_test() as pilot:
         await settle(pilot)
-        app.start_job("restart", "restart", broken)
+        app.start_job(Task("restart", "restart", broken))
         await until(pilot, lambda: isinstance(app.screen, ErrorDialog))
         assert isinstance(app.screen, ErrorDialog)
         assert "Traceback" in app.screen.report()
@@ -171,7 +171,7 @@ async def leave_with_a_job(app: AdminApp, *keys: str) -> bool:
     """Quit while a job runs; whether the app has gone."""
     async with app.run_test() as pilot:
         await settle(pilot)
-        view = app.start_job("migrate", "copy", held())
+        view = app.start_job(Task("migrate", "copy", held()))
         assert view is not None
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, QuitDialog))

@@ -1,7 +1,4 @@
-"""Any key answers within 100 ms while operations run at full speed."""
-
-import statistics
-import time
+"""Keys answer while operations run at full speed; how fast they do is what the benchmarks look at."""
 
 from textual.binding import Binding
 from textual.pilot import Pilot
@@ -9,13 +6,13 @@ from textual.pilot import Pilot
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, LogLines, Notice, Progress, StepStarted
 from qdrant_admin.tui.app import AdminApp
+from qdrant_admin.tui.jobs import Task
 from qdrant_admin.tui.preferences import Preferences
 from qdrant_admin.tui.screens.dialogs import HelpDialog
-from qdrant_admin.tui.screens.logs import LogsScreen
+from qdrant_admin.tui.screens.logs import DRAWN_AT_ONCE, LogsScreen
 from tests.tui.canned import Canned
 from tests.tui.conftest import settle, until
 
-ANSWER_SECONDS = 0.1
 EVENTS_A_BURST = 200
 
 
@@ -36,11 +33,13 @@ async def test_keys_answer_while_a_migration_runs_at_full_speed() -> None:
     app = AdminApp(Canned(), watch=False, preferences=Preferences(theme="dark"))
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        app.start_job("migrate", "copy everything", firehose, can_pause=True)
+        view = app.start_job(Task("migrate", "copy everything", firehose, can_pause=True))
+        assert view is not None
         await until(pilot, lambda: app.jobs.running()[0].latest is not None)
-        waits = [await _help_opens(app, pilot) for _ in range(20)]
+        for _ in range(20):
+            await _help_opens(app, pilot)
+            assert app.jobs.view(view.id).running
         app.jobs.cancel_all()
-    assert statistics.median(waits) < ANSWER_SECONDS, waits  # the tail is the machine's: benchmarks look at it
 
 
 async def test_every_binding_has_a_stable_id() -> None:
@@ -68,21 +67,21 @@ def _named(binding: Binding) -> bool:
     return bool(binding.id) or not binding.show
 
 
-async def test_a_flood_of_log_lines_does_not_hold_up_keys() -> None:
+async def test_a_flood_of_log_lines_is_drawn_a_little_at_a_time() -> None:
     lines = [f"2026-11-20T06:16:02.104Z  INFO qdrant: line {number}" for number in range(20_000)]
     app = AdminApp(Canned(log=lines), watch=False, start="logs", preferences=Preferences())
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, LogsScreen) and len(app.screen._lines) > 0)
-        waits = [await _help_opens(app, pilot) for _ in range(9)]
-    assert statistics.median(waits) < ANSWER_SECONDS, waits
+        await until(pilot, lambda: isinstance(app.screen, LogsScreen) and len(app.screen._undrawn) > 0)
+        assert isinstance(app.screen, LogsScreen)
+        waiting = len(app.screen._undrawn)
+        app.screen._write()
+        assert waiting - len(app.screen._undrawn) == min(waiting, DRAWN_AT_ONCE)
+        await _help_opens(app, pilot)
 
 
-async def _help_opens(app: AdminApp, pilot: Pilot[int]) -> float:
-    """Seconds from the key to the help on the screen; closes it again."""
-    start = time.perf_counter()
+async def _help_opens(app: AdminApp, pilot: Pilot[int]) -> None:
+    """The help is on the screen, and closed again."""
     app.simulate_key("question_mark")
     await until(pilot, lambda: isinstance(app.screen, HelpDialog))
-    waited = time.perf_counter() - start
     app.simulate_key("escape")
     await until(pilot, lambda: not isinstance(app.screen, HelpDialog))
-    return waited

@@ -19,6 +19,7 @@ from tests.tui.conftest import Before, Snap, make_app, press, settle, until
 
 INSIDE = Check(
     name="storage",
+    code="storage_in_container",
     status="fail",
     detail="volume vectors is mounted at /data, where the server writes nothing; nothing is mounted at /qdrant/storage",
     fix="qdrant-admin move-storage",

@@ -1,19 +1,22 @@
 """Getting around: keys, mouse, resize, profiles, themes, names typed before anything is destroyed, secrets kept."""
 
-import pytest
 from pydantic import SecretStr
 from textual.widgets import DataTable, Input
 
+from qdrant_admin.config.file import read_profiles, write_profile
+from qdrant_admin.config.secrets import read_key, store_key
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AccessDenied
+from qdrant_admin.lifecycle.up import UpOptions
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.jobs import JobFailure
 from qdrant_admin.tui.preferences import read_preferences
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog, ErrorDialog, HelpDialog
+from qdrant_admin.tui.screens.first_run import FirstRunScreen
 from qdrant_admin.tui.screens.home.dialogs import EnvironmentDialog
-from qdrant_admin.tui.screens.settings import typed_value
+from qdrant_admin.tui.services import Profiles
 from qdrant_admin.tui.widgets.bars import HeaderBar, KeyBar, NavBar, Plain
-from tests.tui.canned import ATTENTION, STATUS, STOPPED, Canned
+from tests.tui.canned import ABSENT, ATTENTION, STATUS, STOPPED, Canned, told
 from tests.tui.conftest import make_app, settle, until
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -115,14 +118,12 @@ async def test_another_profile_is_used_everywhere() -> None:
         assert app.screen.query_one(HeaderBar).profile == "staging"
 
 
-async def test_a_profile_goes_only_after_its_name_was_typed() -> None:
-    removed: list[str] = []
-
-    class Removing(Canned):
-        def remove_profile(self, name: str) -> None:
-            removed.append(name)
-
-    app = make_app(Removing(), start="settings")
+async def test_a_profile_goes_with_its_key_and_only_after_its_name_was_typed() -> None:
+    write_profile("staging", {"runtime": "remote", "url": "http://127.0.0.1:7333"})
+    store_key("staging", SecretStr(SECRET))
+    services = Canned()
+    services.profiles = Profiles(services)
+    app = make_app(services, start="settings")
     async with app.run_test() as pilot:
         await settle(pilot)
         await pilot.press("j", "x")
@@ -131,8 +132,37 @@ async def test_a_profile_goes_only_after_its_name_was_typed() -> None:
         await pilot.pause()
         assert isinstance(app.screen, ConfirmDialog)
         await pilot.press("g", "enter")
+        await until(pilot, lambda: "staging" not in read_profiles())
         await settle(pilot)
-        assert removed == ["staging"]
+    assert read_key("staging") is None
+
+
+async def test_a_value_that_the_setting_cannot_take_stays_in_its_field() -> None:
+    services = Canned()
+    app = make_app(services, start="settings")
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await pilot.press("tab", "down", "down", "down", "enter")
+        await until(pilot, lambda: len(app.screen_stack) == 2)
+        app.screen.query_one(Input).value = "many"
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.screen.query_one(Input).value == "many"
+        assert "integer" in str(app.screen.query_one("#trouble", Plain).render())
+    assert services.saved == []
+
+
+async def test_the_first_run_asks_for_what_was_chosen() -> None:
+    services = Canned(ABSENT)
+    services.scripts["up"] = told()
+    app = make_app(services)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: isinstance(app.screen, FirstRunScreen))
+        await settle(pilot)
+        await pilot.press("space", "down", "down", "down", "space", "enter")
+        await until(pilot, lambda: services.chosen is not None)
+        await settle(pilot)
+    assert services.chosen == UpOptions(runtime="native", port=6333, grpc_port=6334, api_key=None)
 
 
 async def test_a_value_is_changed_with_what_was_typed() -> None:
@@ -145,21 +175,6 @@ async def test_a_value_is_changed_with_what_was_typed() -> None:
         app.screen.query_one(Input).value = "7000"
         await pilot.press("enter")
         await until(pilot, lambda: services.saved == [("local", {"port": 7000})])
-
-
-@pytest.mark.parametrize(
-    ("key", "typed", "value"),
-    [
-        ("port", "6400", 6400),
-        ("port", "many", "many"),
-        ("port", "", None),
-        ("timeout", "2.5", 2.5),
-        ("default_vector_size", "384", 384),
-        ("image", "qdrant/qdrant:v1.16.3", "qdrant/qdrant:v1.16.3"),
-    ],
-)
-def test_typed_values(key: str, typed: str, value: object) -> None:
-    assert typed_value(key, typed) == value
 
 
 async def test_a_copied_error_report_holds_no_key() -> None:

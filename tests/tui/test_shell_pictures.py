@@ -135,7 +135,8 @@ def test_first_run_starting(snap: Snap) -> None:
 
 def test_first_run_ready(snap: Snap) -> None:
     services = Canned(ABSENT)
-    services.scripts["up"] = told(*STARTED, Finished(report=UP))
+    kept = Notice(text="a new API key is kept in the system's keyring")
+    services.scripts["up"] = told(kept, *STARTED, Finished(report=UP))
     assert snap(make_app(services), before=press("enter"))
 
 

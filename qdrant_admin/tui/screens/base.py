@@ -1,23 +1,26 @@
 """What every screen of the app has in common: the frame, asking in a thread, jobs, and showing failures."""
 
-from collections.abc import Callable
-from typing import ClassVar, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.geometry import Size
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.worker import WorkType
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.events import Event, Events
-from qdrant_admin.tui.jobs import JobView, off_thread
-from qdrant_admin.tui.services import Services
+from qdrant_admin.tui.jobs import JobView, Task, off_thread
 from qdrant_admin.tui.shell import Shell
-from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip, KeyBar, NavBar
+from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip, KeyBar, NavBar, bind
 from qdrant_admin.tui.widgets.panels import TooSmall
+
+if TYPE_CHECKING:
+    from qdrant_admin.core.events import Event, Events
+    from qdrant_admin.tui.services import Services
+
 
 T = TypeVar("T")
 SMALLEST = Size(60, 15)
@@ -33,11 +36,11 @@ class BaseScreen(Screen[None]):
     DRAWS_JOBS: ClassVar[frozenset[str]] = frozenset()
     """Kinds of jobs whose end this screen draws itself, so that no toast is needed."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "refresh_now", "refresh", id="screen.refresh", tooltip="look again"),
-        Binding("j", "cursor('down')", "down", id="screen.down", show=False),
-        Binding("k", "cursor('up')", "up", id="screen.up", show=False),
-        Binding("g", "cursor('home')", "top", id="screen.top", show=False),
-        Binding("G", "cursor('end')", "bottom", id="screen.bottom", show=False),
+        bind("r", "refresh_now", "refresh", "screen.refresh", "look again"),
+        bind("j", "cursor('down')", "down", "screen.down", show=False),
+        bind("k", "cursor('up')", "up", "screen.up", show=False),
+        bind("g", "cursor('home')", "top", "screen.top", show=False),
+        bind("G", "cursor('end')", "bottom", "screen.bottom", show=False),
     ]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (28, "-tall")]
@@ -48,7 +51,7 @@ class BaseScreen(Screen[None]):
         return cast("Shell", self.app)
 
     @property
-    def services(self) -> Services:
+    def services(self) -> "Services":
         """The operations of the profile in use."""
         return self.admin.services
 
@@ -73,8 +76,17 @@ class BaseScreen(Screen[None]):
     def server_changed(self) -> None:
         """The watch has seen something new (`admin.server`)."""
 
-    def job_changed(self, view: JobView, events: tuple[Event, ...], /) -> None:
+    def job_changed(self, view: JobView, events: "tuple[Event, ...]", /) -> None:
         """A job said something. Only the screen in front is told; others see `admin.jobs` when they come back."""
+
+    def possible(self) -> Mapping[str, Callable[[], bool]]:
+        """By the name of an action: whether it makes sense now. One that is not named always does."""
+        return {}
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what makes sense."""
+        asked = self.possible().get(action) if self.is_mounted else None
+        return super().check_action(action, parameters) if asked is None else asked()
 
     def on_mount(self) -> None:
         """Fill the frame."""
@@ -85,6 +97,7 @@ class BaseScreen(Screen[None]):
         self.admin.show_frame(self)
         self.server_changed()
         self.look_again()
+        self.refresh_bindings()
 
     def on_resize(self) -> None:
         """Below a readable size, say so calmly instead of drawing ruins."""
@@ -122,7 +135,7 @@ class BaseScreen(Screen[None]):
             try:
                 result = await off_thread(call)
             except AdminError as error:
-                (failed or self.admin.toast_error)(error)
+                (failed or self.admin.toast_error)(error.with_fix(self.services.fix(error)))
             except Exception as error:  # noqa: BLE001 - the boundary to the operations: the app stays alive
                 self.admin.show_unexpected(error)
             else:
@@ -131,14 +144,23 @@ class BaseScreen(Screen[None]):
         running: WorkType[None] = work
         self.run_worker(running, group=group, exclusive=True, description=group)
 
+    def confirm(self, question: ModalScreen[bool], then: Callable[[], object]) -> None:
+        """Go on only after a yes."""
+
+        def answered(sure: bool | None) -> None:
+            if sure:
+                then()
+
+        self.app.push_screen(question, answered)
+
     def run_job(
         self,
         kind: str,
         title: str,
-        events: Callable[[CancelToken], Events],
+        events: "Callable[[CancelToken], Events]",
         *,
         touches: str = "server",
         can_pause: bool = False,
     ) -> JobView | None:
-        """Start a job, or say in a toast why not. See `Jobs.start`."""
-        return self.admin.start_job(kind, title, events, touches=touches, can_pause=can_pause)
+        """Start a job that changes the server, or say in a toast why not. See `Task`."""
+        return self.admin.start_job(Task(kind, title, events, touches, can_pause))

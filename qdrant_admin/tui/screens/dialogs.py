@@ -1,10 +1,10 @@
 """What lies over a screen: questions, bad news, help, and the jobs of this session."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
@@ -16,7 +16,8 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure, Jobs, JobView
 from qdrant_admin.tui.screens.base import BaseScreen
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets import running
+from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.panels import empty
 
 
@@ -30,21 +31,18 @@ class ConfirmDialog(ModalScreen[bool]):
         typed: the name to be typed for something that destroys.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "answer(False)", "no", id="dialog.no", tooltip="leave it")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [bind("escape", "answer(False)", "no", "dialog.no", "leave it")]
 
     def __init__(self, title: str, body: Content | str, *, yes: str, typed: str = "", no: str = "Cancel") -> None:
         super().__init__()
         self._title, self._body, self._yes, self._no, self._typed = title, body, yes, no, typed
 
     def compose(self) -> ComposeResult:
-        """Question, consequences, the name where one is asked for, two buttons."""
         with Vertical(classes="dialog"):
             yield Plain(look.text(self._title, "bold"), classes="dialog-title")
             yield Plain(self._body, classes="dialog-body")
             if self._typed:
-                yield Plain(look.line(("Type ", look.MUTED), (self._typed, "bold"), (" to go on.", look.MUTED)))
+                yield Plain(look.line(("Type ", look.MUTED), (self._typed, "bold"), (" to continue.", look.MUTED)))
                 yield Input(id="typed", compact=True)
             with Horizontal(classes="dialog-buttons"):
                 yield Button(Content(self._no), id="no", compact=True)
@@ -61,28 +59,22 @@ class ConfirmDialog(ModalScreen[bool]):
         self.query_one("#typed" if self._typed else "#no").focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Only the exact name opens the way."""
         self.query_one("#yes", Button).disabled = event.value != self._typed
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter after the exact name says yes."""
         if event.value == self._typed:
             self.dismiss(True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """The answer."""
         self.dismiss(event.button.id == "yes")
 
     def key_left(self) -> None:
-        """Arrows move between the buttons."""
         self.focus_previous()
 
     def key_right(self) -> None:
-        """Arrows move between the buttons."""
         self.focus_next()
 
     def action_answer(self, answer: bool) -> None:
-        """Answer from the keyboard."""
         self.dismiss(answer)
 
 
@@ -104,8 +96,8 @@ class ErrorDialog(ModalScreen[None]):
     """A fault of the product itself, with a report to copy. The app stays alive."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "copy", "copy report", id="error.copy", tooltip="copy the error report"),
-        Binding("escape,enter,q", "dismiss(None)", "close", id="error.close", tooltip="close"),
+        bind("c", "copy", "copy report", "error.copy", "copy the error report"),
+        bind("escape,enter,q", "dismiss(None)", "close", "error.close", "close"),
     ]
 
     def __init__(self, title: str, failure: JobFailure) -> None:
@@ -113,7 +105,6 @@ class ErrorDialog(ModalScreen[None]):
         self._title, self._failure = title, failure
 
     def compose(self) -> ComposeResult:
-        """What is known, the details, and the way on."""
         with Vertical(classes="dialog -large"):
             yield Plain(
                 look.line(look.symbol("failed"), " ", ("Something went wrong inside qdrant-admin", "bold $text-error"))
@@ -123,7 +114,7 @@ class ErrorDialog(ModalScreen[None]):
                 yield Plain(look.lines(*[look.muted(row) for row in self._failure.details.splitlines()]))
             yield Plain(
                 look.keys(
-                    ("c", "copy report", "screen.copy"), ("esc", "close, the app goes on", "screen.dismiss(None)")
+                    ("c", "copy report", "screen.copy"), ("esc", "close, the app keeps running", "screen.dismiss(None)")
                 ),
                 classes="dialog-keys",
             )
@@ -140,13 +131,12 @@ class ErrorDialog(ModalScreen[None]):
 
         services = getattr(self.app, "services", None)
         try:
-            key = services.settings().api_key if isinstance(services, Services) else None
+            key = services.profiles.settings().api_key if isinstance(services, Services) else None
         except AdminError:  # the settings themselves are what is broken; then there is no key in use
             key = None
         return shown.replace(key.get_secret_value(), "…") if key and key.get_secret_value() else shown
 
     def action_copy(self) -> None:
-        """Put the report on the clipboard."""
         self.app.copy_to_clipboard(self.report())
         self.app.notify("error report copied", markup=False)
 
@@ -154,9 +144,7 @@ class ErrorDialog(ModalScreen[None]):
 class InputDialog(ModalScreen[str | None]):
     """One line to type. `check` says what is wrong with a value, or nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "cancel", id="input.cancel", tooltip="leave it")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [bind("escape", "dismiss(None)", "cancel", "input.cancel", "leave it")]
 
     def __init__(
         self,
@@ -172,7 +160,6 @@ class InputDialog(ModalScreen[str | None]):
         self._check = check or (lambda _: "")
 
     def compose(self) -> ComposeResult:
-        """Question, field, what is wrong with it, keys."""
         with Vertical(classes="dialog"):
             yield Plain(look.text(self._title, "bold"), classes="dialog-title")
             yield Plain(look.muted(self._body), classes="dialog-body")
@@ -183,11 +170,9 @@ class InputDialog(ModalScreen[str | None]):
             )
 
     def on_mount(self) -> None:
-        """Straight into the field."""
         self.query_one(Input).focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Close with the value, unless something is wrong with it."""
         trouble = self._check(event.value)
         if trouble:
             self.query_one("#trouble", Plain).update(look.state("warn", trouble))
@@ -211,10 +196,10 @@ class HelpDialog(ModalScreen[None]):
     """What this screen is for, its own keys, and those that work everywhere."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,enter", "dismiss(None)", "close", id="help.close", tooltip="close")
+        bind("escape,q,question_mark,enter", "dismiss(None)", "close", "help.close", "close")
     ]
 
-    def __init__(self, screen: Screen[Any]) -> None:
+    def __init__(self, screen: Screen[object]) -> None:
         super().__init__()
         self._about = screen.HELP_TEXT if isinstance(screen, BaseScreen) else ""
         self._own: list[tuple[str, str]] = []
@@ -227,7 +212,6 @@ class HelpDialog(ModalScreen[None]):
             )
 
     def compose(self) -> ComposeResult:
-        """Purpose, own keys, common keys."""
         rows = [look.text("Keys of this screen", "bold"), *self._rows(self._own), Content("")]
         rows += [look.text("Everywhere", "bold"), *self._rows(EVERYWHERE)]
         with Vertical(classes="dialog"):
@@ -243,18 +227,15 @@ class HelpDialog(ModalScreen[None]):
 
 
 REFRESH_SECONDS = 0.25
-OUTCOMES = {"ok": "done", "warning": "warning", "failed": "failed", "skipped": "skipped", None: "running"}
 
 
 class JobsDialog(ModalScreen[None]):
     """Running jobs first, each with its steps as they are."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "hold", "pause or go on", id="jobs.hold", tooltip="hold the newest running job, or let it go on"),
-        Binding(
-            "x", "stop", "stop", id="jobs.stop", tooltip="stop the newest running job; what was acknowledged stays"
-        ),
-        Binding("escape,q,w", "dismiss(None)", "close", id="jobs.close", tooltip="close"),
+        bind("p", "pause", "pause", "jobs.pause", "pause the newest running job, or resume it"),
+        bind("x", "stop", "stop", "jobs.stop", "stop the newest running job; what was acknowledged stays"),
+        bind("escape,q,w", "dismiss(None)", "close", "jobs.close", "close"),
     ]
 
     def __init__(self, jobs: Jobs) -> None:
@@ -262,22 +243,13 @@ class JobsDialog(ModalScreen[None]):
         self._jobs = jobs
 
     def compose(self) -> ComposeResult:
-        """The list, and what can be done."""
         with Vertical(classes="dialog -large"):
             yield Plain(look.text("Jobs", "bold"), classes="dialog-title")
             with VerticalScroll(classes="details"):
                 yield Plain(id="job-rows")
-            yield Plain(
-                look.keys(
-                    ("p", "pause or go on", "screen.hold"),
-                    ("x", "stop", "screen.stop"),
-                    ("esc", "close", "screen.dismiss(None)"),
-                ),
-                classes="dialog-keys",
-            )
+            yield Plain(id="job-keys", classes="dialog-keys")
 
     def on_mount(self) -> None:
-        """Draw now and a few times a second."""
         self._draw_rows()
         self.set_interval(REFRESH_SECONDS, self._draw_rows)
 
@@ -286,22 +258,24 @@ class JobsDialog(ModalScreen[None]):
         rows = [row for view in views for row in job_rows(view)]
         nothing = empty(
             "Nothing has run yet.",
-            "Whatever takes longer than a moment appears here, and goes on when you leave its screen.",
+            "Whatever takes longer than a moment appears here, and continues when you leave its screen.",
         )
         self.query_one("#job-rows", Plain).update(look.lines(*rows) if rows else nothing)
+        newest = self._newest()
+        hold = ("p", "resume" if newest is not None and newest.state == "paused" else "pause", "screen.pause")
+        stop, close = ("x", "stop", "screen.stop"), ("esc", "close", "screen.dismiss(None)")
+        self.query_one("#job-keys", Plain).update(look.keys(hold, stop, close))
 
     def _newest(self) -> JobView | None:
         return next(iter(self._jobs.running()), None)
 
-    def action_hold(self) -> None:
-        """Hold the newest running job, or let it go on."""
+    def action_pause(self) -> None:
         view = self._newest()
         if view is not None:
             self._jobs.resume(view.id) if view.state == "paused" else self._jobs.pause(view.id)
             self._draw_rows()
 
     def action_stop(self) -> None:
-        """Stop the newest running job."""
         view = self._newest()
         if view is not None:
             self._jobs.cancel(view.id)
@@ -313,7 +287,7 @@ def job_rows(view: JobView) -> list[Content]:
     head = look.line(
         look.state(view.verdict), "  ", (view.title, "bold"), "  ", look.muted(formatting.duration(view.seconds))
     )
-    rows = [head, *(step_row(step.title, step.outcome, step.detail) for step in view.steps)]
+    rows = [head, *running.steps(view)]
     if view.failure is not None and not view.failure.cancelled:
         rows.append(look.line("    ", (str(view.failure.what), "$text-error")))
         rows += [look.line("    ", look.muted(view.failure.why))] if view.failure.why else []
@@ -321,9 +295,3 @@ def job_rows(view: JobView) -> list[Content]:
     elif view.report is not None and view.report.summary():
         rows.append(look.line("    ", look.muted(view.report.summary())))
     return [*rows, Content("")]
-
-
-def step_row(title: str, outcome: str | None, detail: str) -> Content:
-    """One step: symbol, title, what was found."""
-    shown = look.line("  ", look.symbol(OUTCOMES.get(outcome, "unknown")), " ", title)
-    return look.line(shown, "  ", look.muted(detail)) if detail else shown

@@ -1,23 +1,26 @@
 """The first run: three choices and a key, each with a good default, then a server that is ready."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 
 from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Event
 from qdrant_admin.lifecycle.reports import SurveyReport
+from qdrant_admin.lifecycle.up import UpOptions
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
-from qdrant_admin.tui.screens.dialogs import InputDialog, step_row
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.screens.dialogs import InputDialog
+from qdrant_admin.tui.widgets import running
+from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.panels import failure, loading
 
 RowName = Literal["engine", "data", "address", "key"]
@@ -42,12 +45,15 @@ class Choices:
         runtime: Literal["docker", "native"] = "native" if survey.recommended == "native" else "docker"
         return cls(runtime, "", survey.next_port, survey.next_grpc_port, survey=survey)
 
-    def changes(self) -> dict[str, object]:
-        """What is written into the profile."""
-        written: dict[str, object] = {"runtime": self.runtime, "port": self.port, "grpc_port": self.grpc_port}
-        if self.storage:
-            written["storage"] = str(Path(self.storage).expanduser().absolute())
-        return written
+    def options(self) -> UpOptions:
+        """What the server is asked to be."""
+        return UpOptions(
+            runtime=self.runtime,
+            port=self.port,
+            grpc_port=self.grpc_port,
+            storage=Path(self.storage) if self.storage else None,
+            api_key="auto" if self.generate_key else None,
+        )
 
 
 class FirstRunScreen(BaseScreen):
@@ -57,14 +63,12 @@ class FirstRunScreen(BaseScreen):
     HELP_TEXT = "Set up a Qdrant that survives: each choice has a good default, enter starts it."
     DRAWS_JOBS = frozenset({"up"})
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "start", "go on", id="first.start", tooltip="set up as shown and start; then go Home"),
-        Binding("down,j", "move(1)", "next", id="first.down", show=False),
-        Binding("up,k", "move(-1)", "previous", id="first.up", show=False),
-        Binding(
-            "space,right,left", "other", "another choice", id="first.other", tooltip="the other choice of this line"
-        ),
-        Binding("e", "edit", "change", id="first.edit", tooltip="type a folder or other ports"),
-        Binding("escape", "leave_it", "back", id="first.leave", tooltip="to the choices, or to Home"),
+        bind("enter", "start", "continue", "first.start", "set up as shown and start; then go Home"),
+        bind("down,j", "move(1)", "next", "first.down", show=False),
+        bind("up,k", "move(-1)", "previous", "first.up", show=False),
+        bind("space,right,left", "other", "another choice", "first.other", "the other choice of this line"),
+        bind("e", "edit", "change", "first.edit", "type a folder or other ports"),
+        bind("escape", "leave_it", "back", "first.leave", "to the choices, or to Home"),
     ]
 
     def __init__(self) -> None:
@@ -72,29 +76,26 @@ class FirstRunScreen(BaseScreen):
         self._choices: Choices | None = None
         self._row = 0
         self._job: int | None = None
-        self._key_where = ""
 
     def compose_body(self) -> ComposeResult:
-        """One page of text."""
         with VerticalScroll(id="first-scroll"):
             yield Plain(loading("looking at this computer…"), id="first")
 
     def look_again(self) -> None:
-        """Survey the machine, unless choices are being made or it runs already."""
         if self._choices is None:
-            self.ask(self.services.survey, self._surveyed, lambda error: self._page(failure(error)), group="survey")
+            self.ask(
+                self.services.server.survey, self._surveyed, lambda error: self._page(failure(error)), group="survey"
+            )
         else:
             self._draw_page()
 
     def action_refresh_now(self) -> None:
-        """Survey anew, for when an engine was just started."""
         if self._view() is None:
             self._choices = None
             self._page(loading("looking at this computer…"))
             self.look_again()
 
     def on_resize(self) -> None:
-        """Lay out anew."""
         super().on_resize()
         self.call_after_refresh(self._draw_page)
 
@@ -107,7 +108,6 @@ class FirstRunScreen(BaseScreen):
         return None if self._job is None else self.admin.jobs.view(self._job)
 
     def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
-        """Show the steps of our own job."""
         if view.id == self._job:
             self._draw_page()
             self.refresh_bindings()
@@ -120,28 +120,26 @@ class FirstRunScreen(BaseScreen):
             return
         view = self._view()
         width = max(40, self.size.width - 6)
-        self._page(
-            choosing(self._choices, self._row, width) if view is None else starting(view, self._key_where, width)
-        )
+        self._page(choosing(self._choices, self._row, width) if view is None else starting(view, width))
 
     # keys
 
-    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
-        """Choices can be made before the start only."""
-        view = self._view()
-        if action in {"move", "other", "edit"}:
-            return view is None and self._choices is not None
-        if action == "start":
+    def possible(self) -> Mapping[str, Callable[[], bool]]:
+        def choosing() -> bool:
+            return self._view() is None and self._choices is not None
+
+        def idle() -> bool:
+            view = self._view()
             return self._choices is not None and (view is None or not view.running)
-        return not (action == "refresh_now" and view is not None)
+
+        asked = dict.fromkeys(("move", "other", "edit"), choosing)
+        return asked | {"start": idle, "refresh_now": lambda: self._view() is None}
 
     def action_move(self, by: int) -> None:
-        """To another line."""
         self._row = (self._row + by) % len(ROWS)
         self._draw_page()
 
     def action_other(self) -> None:
-        """The other choice of this line."""
         choices = self._choices
         if choices is None:
             return
@@ -159,7 +157,6 @@ class FirstRunScreen(BaseScreen):
         self._draw_page()
 
     def action_edit(self) -> None:
-        """Type a folder, or ports."""
         choices = self._choices
         if choices is None:
             return
@@ -167,7 +164,7 @@ class FirstRunScreen(BaseScreen):
             case "data":
                 dialog = InputDialog(
                     "A folder for the data",
-                    "On this computer's own disk; it is made if it is not there.",
+                    "On this computer's own disk; it is created if it is missing.",
                     value=choices.storage,
                 )
                 self.app.push_screen(dialog, self._folder)
@@ -190,7 +187,6 @@ class FirstRunScreen(BaseScreen):
             self._draw_page()
 
     def action_leave_it(self) -> None:
-        """After a failure back to the choices, else back to Home. A start that is under way goes on."""
         view = self._view()
         if view is not None and view.failure is not None:
             self._job = None
@@ -200,38 +196,17 @@ class FirstRunScreen(BaseScreen):
             self.app.pop_screen()
 
     def action_start(self) -> None:
-        """Write the profile, make the key, start the server; once it is ready, go Home."""
         view, choices = self._view(), self._choices
         if choices is None or (view is not None and view.running):
             return
         if view is not None and view.state == "done":
             self.app.pop_screen()
             return
-        services = self.services
-
-        def prepare() -> str:
-            services.save_profile(services.profile, choices.changes())
-            return services.add_key() if choices.generate_key and not choices_have_key(services.settings) else ""
-
-        self.ask(
-            prepare,
-            self._prepared,
-            lambda error: self._page(failure(error, ("esc", "back", "screen.leave_it"))),
-            group="prepare",
-        )
-
-    def _prepared(self, key_where: str) -> None:
-        self._key_where = key_where or self._key_where
-        view = self.run_job("up", "start your Qdrant", self.services.up)
+        view = self.run_job("up", "start your Qdrant", partial(self.services.server.set_up, choices.options()))
         if view is not None:
             self._job = view.id
             self._draw_page()
             self.refresh_bindings()
-
-
-def choices_have_key(settings: "Callable[[], object]") -> bool:
-    """Whether the profile has a key already: a second start must not make a second one."""
-    return getattr(settings(), "api_key", None) is not None
 
 
 def _port_trouble(value: str) -> str:
@@ -302,13 +277,13 @@ def _key(choices: Choices) -> tuple[Content, Content]:
     )
 
 
-def starting(view: JobView, key_where: str, width: int) -> Content:
+def starting(view: JobView, width: int) -> Content:
     """The page from the start on: live steps, and how it ended."""
     rows = [
         look.title("Starting" if view.running else "Started" if view.state == "done" else "Not started"),
         Content(""),
     ]
-    rows += [look.cut(step_row(step.title, step.outcome, step.detail), width) for step in view.steps]
+    rows += [look.cut(row, width) for row in running.steps(view)]
     progress = view.latest
     if view.running and progress is not None:
         if progress.total:
@@ -328,16 +303,14 @@ def starting(view: JobView, key_where: str, width: int) -> Content:
             failure(view.failure, ("enter", "try again", "screen.start"), ("esc", "back", "screen.leave_it")),
         ]
     elif view.report is not None:
-        rows += [Content(""), *ready(view, key_where)]
+        rows += [Content(""), *ready(view)]
     return look.lines(*rows)
 
 
-def ready(view: JobView, key_where: str) -> list[Content]:
+def ready(view: JobView) -> list[Content]:
     """The good end, and what to do next."""
     rows = [
         look.line(look.state(view.verdict, "Your Qdrant is ready."), "  ", view.report.summary() if view.report else "")
     ]
-    if key_where:
-        rows.append(look.muted(f"Its API key is kept in {key_where}."))
     next_keys = look.keys(("enter", "home", "screen.start"), ("3", "bring your data", "app.go('migrate')"))
     return [*rows, Content(""), next_keys]

@@ -3,12 +3,13 @@
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Input, RichLog
 
@@ -16,14 +17,14 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.base import BaseScreen
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.panels import StatePanel, empty, failure
 
 KEPT = 5000
 TAIL = 500
 DRAW_EVERY_SECONDS = 0.1
 DRAWN_AT_ONCE = 150
-"""Lines drawn in one go: some 20 ms, so that a flood of them never holds up a key."""
+"""Lines drawn in one go: some 20 ms, so that a flood of them never delays a key."""
 SHOWS = ("without requests", "all lines", "warnings and errors", "errors")
 """What `v` goes through. Requests that went well are left out at first, as is our own look whether a key is asked for:
 looking at a server fills its log."""
@@ -75,24 +76,19 @@ class LogTap:
 
 
 class LogsScreen(BaseScreen):
-    """The server's log: followed, held, filtered, wrapped; levels in words and colours."""
+    """The server's log: followed, paused, filtered, wrapped; levels in words and colours."""
 
     SECTION = "logs"
     HELP_TEXT = "What does the server itself say? Follows the log; / shows only lines that contain a text."
     AUTO_FOCUS = "#log"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "follow", "follow or hold", id="logs.follow", tooltip="follow the log, or hold it still to read"),
-        Binding("slash", "find", "filter", id="logs.filter", tooltip="only lines that contain a text"),
-        Binding(
-            "v",
-            "level",
-            "level",
-            id="logs.level",
-            tooltip="without requests, all lines, warnings and errors, errors only",
-        ),
-        Binding("z", "wrap", "wrap", id="logs.wrap", tooltip="wrap long lines, or cut them"),
-        Binding("y", "copy", "copy", id="logs.copy", tooltip="copy the lines that are shown"),
-        Binding("escape", "clear_filter", "all lines", id="logs.clear", show=False),
+        bind("f", "pause", "pause", "logs.pause", "stop following the log"),
+        bind("f", "follow", "follow", "logs.follow", "follow the log again"),
+        bind("slash", "find", "filter", "logs.filter", "only lines that contain a text"),
+        bind("v", "level", "level", "logs.level", "without requests, all lines, warnings and errors, errors only"),
+        bind("z", "wrap", "wrap", "logs.wrap", "wrap long lines, or cut them"),
+        bind("y", "copy", "copy", "logs.copy", "copy the lines that are shown"),
+        bind("escape", "clear_filter", "all lines", "logs.clear", show=False),
     ]
 
     def __init__(self) -> None:
@@ -106,21 +102,18 @@ class LogsScreen(BaseScreen):
         self._state = ""
 
     def compose_body(self) -> ComposeResult:
-        """State line, filter, log."""
         yield Plain(id="logs-head")
         yield Input(placeholder="only lines that contain…", id="logs-filter", compact=True)
         yield StatePanel(id="logs-state")
         yield RichLog(id="log", max_lines=KEPT, markup=False, highlight=False, auto_scroll=True, wrap=False)
 
     def on_mount(self) -> None:
-        """Draw new lines a few times a second, in batches."""
         log = self.query_one(RichLog)
         log.wrap = self.admin.preferences.wrap_logs
         log.focus()
         self.set_interval(DRAW_EVERY_SECONDS, self._drain)
 
     def look_again(self) -> None:
-        """Open the tap, if it is not open."""
         if self._tap is None or self._tap.over:
             self._lines.clear()
             self._redraw()
@@ -128,7 +121,6 @@ class LogsScreen(BaseScreen):
             self._tap = LogTap(self._batches(cancel), cancel)
 
     def server_changed(self) -> None:
-        """A log that ended goes on when the server runs again."""
         status = self.admin.server.status
         state = status.state if status is not None else ""
         before, self._state = self._state, state
@@ -141,10 +133,9 @@ class LogsScreen(BaseScreen):
             self.look_again()
 
     def _batches(self, cancel: CancelToken) -> "Iterable[list[str]]":
-        yield from self.services.logs(tail=TAIL, follow=True, cancel=cancel)
+        yield from self.services.server.logs(tail=TAIL, follow=True, cancel=cancel)
 
     def action_refresh_now(self) -> None:
-        """Read the log anew."""
         self._close()
         self.look_again()
 
@@ -154,7 +145,6 @@ class LogsScreen(BaseScreen):
             self._tap = None
 
     def on_unmount(self) -> None:
-        """Close the tap."""
         self._close()
 
     def _drain(self) -> None:
@@ -185,7 +175,7 @@ class LogsScreen(BaseScreen):
             self.query_one(RichLog).write(body, expand=True)
 
     def _redraw(self) -> None:
-        """Draw everything that is wanted anew, over the next moments."""
+        """Draw everything that is wanted again, over the next moments."""
         self.query_one(RichLog).clear()
         self._undrawn = deque((line for line in self._lines if self._shown(line)), maxlen=KEPT)
         self._write()
@@ -209,9 +199,9 @@ class LogsScreen(BaseScreen):
             panel.update(failure(error, ("r", "try again", "screen.refresh_now")))
         elif nothing:
             panel.update(self._silence())
-        following = look.state("running", "following") if self._following else look.state("paused", "held")
+        following = look.state("running", "following") if self._following else look.state("paused", "paused")
         if tap is not None and tap.over:
-            following = look.state("stopped", "the log has ended")
+            following = look.state("stopped", "server stopped: end of log")
         parts = [following, look.muted(SHOWS[self._least])]
         if self._filter:
             parts.append(look.line(look.muted("only "), (self._filter, "bold")))
@@ -222,49 +212,50 @@ class LogsScreen(BaseScreen):
 
     # keys
 
+    def possible(self) -> Mapping[str, Callable[[], bool]]:
+        return {"pause": lambda: self._following, "follow": lambda: not self._following}
+
+    def action_pause(self) -> None:
+        self._follow(False)
+
     def action_follow(self) -> None:
-        """Hold the log still, or follow it again."""
-        self._following = not self._following
-        self.query_one(RichLog).auto_scroll = self._following
+        self._follow(True)
+
+    def _follow(self, following: bool) -> None:
+        self._following = self.query_one(RichLog).auto_scroll = following
         self._head()
+        self.refresh_bindings()
 
     def action_find(self) -> None:
-        """Open the filter."""
         field = self.query_one("#logs-filter", Input)
         field.add_class("-open")
         field.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while typing."""
         self._filter = event.value
         self._redraw()
 
     def on_input_submitted(self) -> None:
-        """Back to the log with the filter kept."""
         self.query_one(RichLog).focus()
         self.query_one("#logs-filter").set_class(bool(self._filter), "-open")
 
     def action_clear_filter(self) -> None:
-        """All lines again."""
         field = self.query_one("#logs-filter", Input)
         field.value = ""
         field.remove_class("-open")
         self.query_one(RichLog).focus()
 
     def action_level(self) -> None:
-        """Without requests, all lines, warnings and errors, errors only."""
         self._least = (self._least + 1) % len(SHOWS)
         self._redraw()
 
     def action_wrap(self) -> None:
-        """Wrap long lines, or cut them; remembered."""
         log = self.query_one(RichLog)
         log.wrap = not log.wrap
-        self.admin.keep(self.admin.preferences.model_copy(update={"wrap_logs": log.wrap}))
+        self.admin.keep(replace(self.admin.preferences, wrap_logs=log.wrap))
         self._redraw()
 
     def action_copy(self) -> None:
-        """Copy what is shown."""
         shown = [line for line in self._lines if self._shown(line)]
         self.app.copy_to_clipboard("\n".join(shown) + "\n")
         self.notify(f"{len(shown)} lines copied", markup=False)

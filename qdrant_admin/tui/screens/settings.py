@@ -1,21 +1,23 @@
 """Settings. They answer: which Qdrant, with which values, and where does each come from."""
 
+from functools import partial
 from typing import ClassVar, get_args
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
 
 from qdrant_admin.config.profile import Profile, RuntimeChoice
+from qdrant_admin.config.profiles import typed_value
 from qdrant_admin.config.settings import Settings
-from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog, InputDialog
 from qdrant_admin.tui.theme import CHOICES
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.panels import StatePanel, failure, loading
 
 Answer = tuple[dict[str, Profile], Settings, str]
@@ -27,23 +29,12 @@ class SettingsScreen(BaseScreen):
     SECTION = "settings"
     HELP_TEXT = "Which Qdrant am I working with, with which values, and where does each of them come from?"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter",
-            "use",
-            "use or edit",
-            id="settings.use",
-            tooltip="use this profile, or change this value",
-            show=True,
-        ),
-        Binding("n", "add", "new profile", id="settings.add", tooltip="add a profile"),
-        Binding("e", "edit", "edit value", id="settings.edit", tooltip="change the value under the cursor"),
-        Binding(
-            "m", "make_default", "make default", id="settings.default", tooltip="mean this profile when none is named"
-        ),
-        Binding(
-            "x", "remove", "remove", id="settings.remove", tooltip="remove the profile from the file; its data stays"
-        ),
-        Binding("t", "theme", "theme", id="settings.theme", tooltip="dark, light, or as the terminal is"),
+        bind("enter", "use", "use or edit", "settings.use", "use this profile, or change this value"),
+        bind("n", "add", "new profile", "settings.add", "add a profile"),
+        bind("e", "edit", "edit value", "settings.edit", "change the value under the cursor"),
+        bind("m", "make_default", "make default", "settings.default", "mean this profile when none is named"),
+        bind("x", "remove", "remove", "settings.remove", "remove the profile and its API key; its data stays"),
+        bind("t", "theme", "theme", "settings.theme", "dark, light, or as the terminal is"),
     ]
 
     def __init__(self) -> None:
@@ -52,7 +43,6 @@ class SettingsScreen(BaseScreen):
         self._settings: Settings | None = None
 
     def compose_body(self) -> ComposeResult:
-        """Two tables and a line."""
         yield StatePanel(loading("reading the settings…"), id="settings-state")
         with Horizontal(id="settings-columns"):
             with Vertical(id="settings-profiles"):
@@ -67,18 +57,16 @@ class SettingsScreen(BaseScreen):
             yield Plain(id="settings-theme")
 
     def on_mount(self) -> None:
-        """Columns once."""
         self.query_one("#profiles", DataTable).add_columns(look.cell("profile"), look.cell("where"))
         self.query_one("#values", DataTable).add_columns(look.cell("setting"), look.cell("value"), look.cell("from"))
         self.query_one("#settings-columns").display = False
         self._draw_theme()
 
     def look_again(self) -> None:
-        """Read the file."""
         self.ask(self._read, self._got, self._failed, group="settings")
 
     def _read(self) -> Answer:
-        return self.services.profiles(), self.services.settings(), self.services.default_name()
+        return self.services.profiles.known(), self.services.profiles.settings(), self.services.profiles.default()
 
     def _failed(self, error: AdminError) -> None:
         self.query_one("#settings-columns").display = False
@@ -159,7 +147,6 @@ class SettingsScreen(BaseScreen):
             self.action_edit()
 
     def action_use(self) -> None:
-        """As enter in the table that has the focus."""
         if self.focused is self.query_one("#values"):
             self.action_edit()
         else:
@@ -167,10 +154,9 @@ class SettingsScreen(BaseScreen):
 
     def _use(self, name: str) -> None:
         if name and name != self.services.profile:
-            self.ask(lambda: self.services.use_profile(name), lambda _: self.admin.profile_changed(), group="profile")
+            self.ask(lambda: self.services.use(name), lambda _: self.admin.profile_changed(), group="profile")
 
     def action_theme(self) -> None:
-        """The next theme."""
         chosen = CHOICES.index(self.admin.preferences.theme)
         self.admin.choose_theme(CHOICES[(chosen + 1) % len(CHOICES)])
         self._draw_theme()
@@ -178,11 +164,10 @@ class SettingsScreen(BaseScreen):
             self.look_again()
 
     def action_add(self) -> None:
-        """Name and address of a new profile."""
         known = set(self._profiles)
 
         def trouble(value: str) -> str:
-            return "there is a profile of this name" if value in known else "" if value else "a name, please"
+            return "there is a profile of this name" if value in known else "" if value else "enter a name"
 
         def named(name: str | None) -> None:
             if name:
@@ -200,10 +185,9 @@ class SettingsScreen(BaseScreen):
 
     def _save(self, name: str, changes: dict[str, object]) -> None:
         services = self.services
-        self.ask(lambda: services.save_profile(name, changes), lambda _: self.admin.profile_changed(), group="save")
+        self.ask(lambda: services.profiles.save(name, changes), lambda _: self.admin.profile_changed(), group="save")
 
     def action_edit(self) -> None:
-        """Change the value under the cursor; empty takes it out of the file."""
         settings, key = self._settings, self._value_here()
         if settings is None or not key:
             return
@@ -214,8 +198,9 @@ class SettingsScreen(BaseScreen):
             return
         origin = settings.origins.get(key, "default")
         value = settings.profile.model_dump(mode="json")[key]
-        body = f"{_meaning(key)} Now from: {origin}. Nothing typed: the default again."
-        dialog = InputDialog(key.replace("_", " "), body, value="" if value is None else str(value))
+        body = f"{_meaning(key)} Now from: {origin}. Leave empty for the default."
+        shown = "" if value is None else str(value)
+        dialog = InputDialog(key.replace("_", " "), body, value=shown, check=partial(_trouble, key))
         self.app.push_screen(dialog, lambda typed: self._typed(settings.name, key, typed))
 
     def _typed(self, name: str, key: str, typed: str | None) -> None:
@@ -231,33 +216,32 @@ class SettingsScreen(BaseScreen):
             self.notify(f"kept in {where}", markup=False)
             self.admin.profile_changed()
 
-        self.ask(lambda: services.store_key(typed), kept, group="key")
+        self.ask(lambda: services.profiles.store_key(typed), kept, group="key")
 
     def action_make_default(self) -> None:
-        """Mean this profile when none is named."""
         name = self._profile_here()
         if name:
-            self.ask(lambda: self.services.make_default(name), lambda _: self.look_again(), group="default")
+            self.ask(lambda: self.services.profiles.make_default(name), lambda _: self.look_again(), group="default")
 
     def action_remove(self) -> None:
-        """Take a profile out of the file, after its name has been typed."""
         name = self._profile_here()
         if not name:
             return
         if name == self.services.profile:
             self.notify("this profile is in use; use another one first", severity="warning", markup=False)
             return
-        body = "It is taken out of the configuration file. Its server and its data are not touched."
-        dialog = ConfirmDialog(f"Remove the profile {name}?", body, yes="Remove", typed=name)
-        services = self.services
-        self.app.push_screen(
-            dialog,
-            lambda sure: (
-                self.ask(lambda: services.remove_profile(name), lambda _: self.look_again(), group="remove")
-                if sure
-                else None
-            ),
-        )
+        body = "It is removed from the configuration file, and its API key with it. Its server and its data stay."
+        question = ConfirmDialog(f"Remove the profile {name}?", body, yes="Remove", typed=name)
+        remove = partial(self.services.profiles.remove, name)
+        self.confirm(question, lambda: self.ask(remove, lambda _: self.look_again(), group="remove"))
+
+
+def _trouble(key: str, typed: str) -> str:
+    try:
+        typed_value(key, typed.strip())
+    except BadInput as error:
+        return error.why or error.what
+    return ""
 
 
 def _meaning(key: str) -> str:
@@ -265,16 +249,3 @@ def _meaning(key: str) -> str:
         return f"One of {', '.join(get_args(RuntimeChoice))}."
     kind = {"port": "A port.", "grpc_port": "A port.", "timeout": "Seconds.", "ready_timeout": "Seconds."}
     return kind.get(key, "")
-
-
-def typed_value(key: str, typed: str) -> object:
-    """What was typed, as the configuration file has it: a number where the setting is one, None for nothing."""
-    if not typed:
-        return None
-    kind = str(Profile.model_fields[key].annotation)
-    try:
-        if "int" in kind and "str" not in kind:
-            return int(typed)
-        return float(typed) if "float" in kind else typed
-    except ValueError:
-        return typed  # the profile's own check then says what is wrong with it

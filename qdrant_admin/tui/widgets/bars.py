@@ -1,6 +1,7 @@
 """The frame around every screen: header, strip of jobs, the screen's keys, and the way to the other screens."""
 
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Click
@@ -21,6 +22,13 @@ SECTIONS: tuple[tuple[str, str], ...] = (
     ("settings", "Settings"),
 )
 """The areas in the order of their number keys."""
+
+
+def bind(
+    key: str, action: str, word: str, name: str, tooltip: str = "", *, show: bool = True, priority: bool = False
+) -> Binding:
+    """A key of a screen: what it runs, the word behind it, its stable name, and what the help says of it."""
+    return Binding(key, action, word, id=name, tooltip=tooltip, show=show, priority=priority)
 
 
 async def run_clicked(widget: Widget, event: Click) -> None:
@@ -50,7 +58,6 @@ class Row(Widget):
         raise NotImplementedError
 
     async def on_click(self, event: Click) -> None:
-        """Keys that are shown can be clicked."""
         await run_clicked(self, event)
 
     def render(self) -> Content:
@@ -82,7 +89,6 @@ class KeyBar(Row):
     """The keys that do something on this screen right now, most important first."""
 
     def on_mount(self) -> None:
-        """Follow what is possible."""
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def draw(self, width: int) -> Content:
@@ -183,7 +189,6 @@ class JobStrip(Vertical):
     """Running jobs, at most three lines, on every screen; nothing at all when nothing runs."""
 
     def compose(self) -> ComposeResult:
-        """Three lines, hidden until needed."""
         for _ in range(3):
             yield JobLine(classes="-empty")
 

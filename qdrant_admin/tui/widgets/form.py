@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Click, DescendantFocus
@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from qdrant_admin.tui import look
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.bars import Plain, bind
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class ChoiceBox(Widget, can_focus=True):
             self.box = box
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,space,l", "step(1)", "next", id="choice.next", tooltip="the next value", show=False),
-        Binding("left,h", "step(-1)", "previous", id="choice.previous", tooltip="the value before", show=False),
+        bind("right,space,l", "step(1)", "next", "choice.next", "the next value", show=False),
+        bind("left,h", "step(-1)", "previous", "choice.previous", "the value before", show=False),
     ]
     index: reactive[int] = reactive(0)
 
@@ -85,12 +85,10 @@ class ChoiceBox(Widget, can_focus=True):
         return look.line((f"{left} ", look.MUTED), (self.value, "bold"), (f" {right}", look.MUTED))
 
     def action_step(self, by: int) -> None:
-        """The next value, or the one before."""
         self.index = (self.index + by) % len(self.field.options)
         self.post_message(self.Changed(self))
 
     def on_click(self, _: Click) -> None:
-        """A click is the next one."""
         self.action_step(1)
 
 
@@ -104,10 +102,10 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "app.focus_next", "next field", id="form.next", tooltip="next field", show=False),
-        Binding("up", "app.focus_previous", "field before", id="form.previous", tooltip="field before", show=False),
-        Binding("enter", "use", "use it", id="form.use", tooltip="use these values"),
-        Binding("escape", "dismiss(None)", "cancel", id="form.cancel", tooltip="leave everything as it was"),
+        bind("down", "app.focus_next", "next field", "form.next", "next field", show=False),
+        bind("up", "app.focus_previous", "field before", "form.previous", "field before", show=False),
+        bind("enter", "use", "use it", "form.use", "use these values"),
+        bind("escape", "dismiss(None)", "cancel", "form.cancel", "change nothing"),
     ]
 
     def __init__(self, title: str, body: str, fields: Sequence[Field]) -> None:
@@ -137,11 +135,9 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
             )
 
     def on_mount(self) -> None:
-        """Straight into the first field."""
         self.query_one(f"#field-{self._fields[0].key}").focus()
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """Say what the field in focus is for."""
         self._say(event.widget)
 
     @on(ChoiceBox.Changed)
@@ -171,7 +167,6 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
         return trouble
 
     def action_use(self) -> None:
-        """Close with the values; with the cursor in the first wrong field, when there is one."""
         for box in self.query(Input):
             if self._look(box):
                 box.focus()

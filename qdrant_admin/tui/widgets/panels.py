@@ -38,8 +38,9 @@ def failure(error: AdminError | JobFailure, *hints: KeyHint) -> Content:
     """What happened, why, and what to do now."""
     rows = [look.line(look.symbol("failed"), " ", (error.what, "bold $text-error"))]
     rows += [look.line("  ", part) for part in error.why.splitlines()]
-    if error.fix:
-        rows += [Content(""), look.line(("  try  ", look.MUTED), (error.fix, "$text-accent"))]
+    fix = error.fix if isinstance(error, JobFailure) else error.fix_on(None)
+    if fix:
+        rows += [Content(""), look.line(("  try  ", look.MUTED), (fix, "$text-accent"))]
     if hints:
         rows += [Content(""), look.line("  ", look.keys(*hints))]
     return look.lines(*rows)
@@ -53,7 +54,6 @@ class TooSmall(Plain):
     """Covers the screen while the terminal is too small to be read."""
 
     def on_mount(self) -> None:
-        """Say what is missing."""
         self.update(
             look.lines(
                 look.text("A little more room, please.", "bold"), look.muted("60 × 15 characters at least. q quits.")
@@ -103,7 +103,6 @@ class LiveGroups(VerticalScroll):
         self._count = count
 
     def compose(self) -> ComposeResult:
-        """One text for each group."""
         for _ in range(self._count):
             live = Live()
             live.set_reactive(Widget.auto_links, False)  # looking for them takes a fifth of the time

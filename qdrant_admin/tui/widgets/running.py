@@ -1,30 +1,40 @@
 """A running operation as rows: its steps, and a bar for each thing it works on."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
 from qdrant_admin.core import formatting
-from qdrant_admin.core.events import Progress
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
-from qdrant_admin.tui.screens.dialogs import step_row
 
+if TYPE_CHECKING:
+    from qdrant_admin.core.events import Progress
+
+
+OUTCOMES = {"ok": "done", "warning": "warning", "failed": "failed", "skipped": "skipped", None: "running"}
+AIR = 1.15
+"""Above the highest value of a plot, so that two plots below one another do not run into one."""
 FIGURES = 52
 """Cells that count, share, rate and time left need behind a bar."""
 
 
 def steps(view: JobView) -> list[Content]:
     """Every step so far with its outcome."""
-    return [step_row(step.title, step.outcome, step.detail) for step in view.steps]
+    rows = []
+    for step in view.steps:
+        shown = look.line("  ", look.symbol(OUTCOMES.get(step.outcome, "unknown")), " ", step.title)
+        rows.append(look.line(shown, "  ", look.muted(step.detail)) if step.detail else shown)
+    return rows
 
 
-def by_item(progress: Mapping[tuple[str, str], Progress]) -> dict[str, Progress]:
+def by_item(progress: "Mapping[tuple[str, str], Progress]") -> "dict[str, Progress]":
     """The newest progress of each named item, whichever step it came from."""
     return {item: shown for (_, item), shown in progress.items() if item}
 
 
-def whole(progress: Mapping[tuple[str, str], Progress]) -> Progress | None:
+def whole(progress: "Mapping[tuple[str, str], Progress]") -> "Progress | None":
     """The newest progress of an operation as a whole: the one that names no item."""
     return next((shown for (_, item), shown in reversed(list(progress.items())) if not item), None)
 
@@ -34,7 +44,7 @@ def label_width(names: Iterable[str], width: int) -> int:
     return min(max([3, *map(len, names)]), max(12, width // 4))
 
 
-def bars(progress: Mapping[str, Progress], width: int, *, order: Sequence[str] = ()) -> list[Content]:
+def bars(progress: "Mapping[str, Progress]", width: int, *, order: Sequence[str] = ()) -> list[Content]:
     """One row an item: name, bar, figures. Items of `order` that have not begun are waiting."""
     names = list(dict.fromkeys([*order, *progress]))
     if not names:
@@ -43,7 +53,7 @@ def bars(progress: Mapping[str, Progress], width: int, *, order: Sequence[str] =
     return [bar_row(name, progress.get(name), label, width) for name in names]
 
 
-def bar_row(name: str, shown: Progress | None, label: int, width: int) -> Content:
+def bar_row(name: str, shown: "Progress | None", label: int, width: int) -> Content:
     """`debian_memories  ━━━━━━────  2 914 / 3 763  77 %  4 120/s  0:07 left`."""
     title = look.fit(look.text(formatting.shorten(name, label)), label + 2)
     if shown is None:
@@ -53,7 +63,7 @@ def bar_row(name: str, shown: Progress | None, label: int, width: int) -> Conten
     return look.cut(look.line(title, track, "  ", figures(shown)), width)
 
 
-def figures(shown: Progress) -> Content:
+def figures(shown: "Progress") -> Content:
     """Count, share, rate and time left, each in its own column."""
     if shown.unit == "bytes":
         count = (
@@ -71,6 +81,30 @@ def figures(shown: Progress) -> Content:
     )
     share = formatting.percent(shown.done, shown.total)
     return look.line(f"{count:>17}", (f"{share:>7}", "bold"), "  ", look.muted(told))
+
+
+def plot(
+    label: str,
+    values: Sequence[float],
+    figures: Sequence[str],
+    room: int,
+    *,
+    front: int,
+    rows: int,
+    style: str = "$accent",
+) -> list[Content]:
+    """A series of values, the oldest on the left, with a figure beside each of its rows; a single row has them all."""
+    drawn = look.chart(values, room, rows, top=AIR * max(values), style=style)
+    told = figures if rows > 1 else ["   ".join(figures)]
+    return [
+        look.line(
+            look.fit(look.muted("" if index else label), front),
+            row,
+            "   ",
+            look.muted("".join(told[index : index + 1])),
+        )
+        for index, row in enumerate(drawn)
+    ]
 
 
 def notices(view: JobView, most: int = 4) -> list[Content]:

@@ -1,8 +1,8 @@
 """Tables that are right at first sight, and a payload as a tree."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from rich.text import Text
 from textual.widgets import DataTable, Tree
@@ -12,12 +12,18 @@ from qdrant_admin.collections.reports import ShownPoint, ShownVector
 from qdrant_admin.core import formatting
 from qdrant_admin.tui import look
 
+T = TypeVar("T")
 Row = tuple[str, Sequence[Text]]
 """A key and its cells."""
 
 
+def at_cursor(table: DataTable[object], items: Sequence[T]) -> T | None:
+    """The item under the cursor, of those that the rows show."""
+    return items[table.cursor_row] if 0 <= table.cursor_row < len(items) else None
+
+
 def fill(table: DataTable[object], titles: Sequence[tuple[str, bool]], rows: Sequence[Row], *, width: int = 0) -> None:
-    """Draw these rows anew; the cursor stays on its line.
+    """Draw these rows; the cursor stays on its line.
 
     Widths are set here: left to itself the table measures later, and shows the first picture cut.
 
@@ -45,7 +51,7 @@ def fill(table: DataTable[object], titles: Sequence[tuple[str, bool]], rows: Seq
 
 LEVELS_OPEN = 2
 CHILDREN_SHOWN = 200
-"""A node with ten thousand keys would hold up the screen; the rest is counted, and copied with `y`."""
+"""A node with ten thousand keys would freeze the screen; the rest is counted, and copied with `y`."""
 COMPONENTS_SHOWN = 6
 
 
@@ -77,7 +83,7 @@ class PayloadTree(Tree[None]):
         """The whole point, for the clipboard."""
         return json.dumps(self.point.model_dump(mode="json"), ensure_ascii=False, indent=2) if self.point else ""
 
-    def _fill(self, node: TreeNode[None], value: dict[str, Any] | list[Any], level: int) -> None:
+    def _fill(self, node: TreeNode[None], value: Mapping[str, object] | Sequence[object], level: int) -> None:
         pairs = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
         for name, inner in pairs[:CHILDREN_SHOWN]:
             if isinstance(inner, dict | list) and inner:

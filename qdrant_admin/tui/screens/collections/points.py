@@ -1,11 +1,13 @@
 """Points of one collection: a page at a time in the server's order, filtered by payload, one of them whole."""
 
 import json
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
+from pydantic import JsonValue
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import DataTable, Input
 
@@ -15,9 +17,9 @@ from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.database.models import PointId
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.base import BaseScreen
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.panels import StatePanel, empty, failure, loading
-from qdrant_admin.tui.widgets.tables import PayloadTree, fill
+from qdrant_admin.tui.widgets.tables import PayloadTree, at_cursor, fill
 
 PAGE = 50
 PREVIEW = 160
@@ -26,7 +28,7 @@ TELLING = ("title", "name", "document", "page_content", "text", "content", "data
 EXAMPLE = '{"must": [{"key": "section", "match": {"value": "admin"}}]}   or   section = admin'
 
 
-def parse_filter(text: str) -> dict[str, Any] | None:
+def parse_filter(text: str) -> dict[str, JsonValue] | None:
     """What a person typed as a filter: Qdrant's JSON, or the short form `key = value`.
 
     Raises:
@@ -37,7 +39,7 @@ def parse_filter(text: str) -> dict[str, Any] | None:
         return None
     if text.startswith("{"):
         try:
-            parsed: dict[str, Any] = json.loads(text)
+            parsed: dict[str, JsonValue] = json.loads(text)
         except ValueError as error:
             raise BadInput("the filter is not JSON", why=str(error), fix=EXAMPLE) from error
         return parsed
@@ -75,23 +77,22 @@ class PointsScreen(BaseScreen):
     )
     AUTO_FOCUS = "#points-table"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "back", id="points.back"),
-        Binding("slash", "filter", "filter", id="points.filter", key_display="/"),
-        Binding("n", "next_page", "next page", id="points.next"),
-        Binding("p", "previous_page", "previous page", id="points.previous"),
-        Binding("y", "copy_point", "copy JSON", id="points.copy"),
+        bind("escape", "back", "back", "points.back"),
+        bind("slash", "filter", "filter", "points.filter"),
+        bind("n", "next_page", "next page", "points.next"),
+        bind("p", "previous_page", "previous page", "points.previous"),
+        bind("y", "copy_point", "copy JSON", "points.copy"),
     ]
 
     def __init__(self, collection: str) -> None:
         super().__init__()
         self.collection = collection
-        self._filter: dict[str, Any] | None = None
+        self._filter: dict[str, JsonValue] | None = None
         self._pages: list[PointId | None] = [None]
         """Offsets of the pages up to this one, so that one can turn back."""
         self._report: PointsReport | None = None
 
     def compose_body(self) -> ComposeResult:
-        """The title, the filter, and the points with the one under the cursor."""
         yield Plain(id="points-title")
         yield Input(placeholder=EXAMPLE, id="points-filter")
         yield StatePanel(loading(), id="points-state")
@@ -100,15 +101,13 @@ class PointsScreen(BaseScreen):
             yield PayloadTree(id="points-payload")
 
     def on_mount(self) -> None:
-        """The filter is there when asked for."""
         super().on_mount()
         self.query_one(Input).display = False
 
     def look_again(self) -> None:
-        """Ask for this page."""
         name, wanted, offset = self.collection, self._filter, self._pages[-1]
         self.ask(
-            lambda: self.services.points(name, filter=wanted, limit=PAGE, offset=offset),
+            lambda: self.services.data.points(name, filter=wanted, limit=PAGE, offset=offset),
             self._show,
             self._failed,
             group="points",
@@ -139,7 +138,7 @@ class PointsScreen(BaseScreen):
             if report.points
             else ""
         )
-        more = "" if report.next_offset is None else "more follow"
+        more = "" if report.next_offset is None else "more on the next page"
         shown = json.dumps(self._filter, ensure_ascii=False) if self._filter else ""
         parts = [look.text(self.collection, "bold"), look.muted(span), look.muted(more)]
         parts += [look.line(("filter ", look.MUTED), (shown, "$text-accent"))] if shown else []
@@ -157,13 +156,13 @@ class PointsScreen(BaseScreen):
             table.focus()
 
     @on(DataTable.RowHighlighted)
-    def _highlighted(self, event: DataTable.RowHighlighted) -> None:
-        if self._report is None or not 0 <= event.cursor_row < len(self._report.points):
+    def _highlighted(self) -> None:
+        point = at_cursor(self.query_one(DataTable), self._report.points if self._report is not None else ())
+        if point is None:
             return
-        point = self._report.points[event.cursor_row]
         self.query_one(PayloadTree).show(point)
         name = self.collection
-        self.ask(lambda: self.services.point(name, point.id), self._whole, group="point")
+        self.ask(lambda: self.services.data.point(name, point.id), self._whole, group="point")
 
     def _whole(self, report: PointReport) -> None:
         """The page has no vectors; they come with the one point that is looked at."""
@@ -181,40 +180,32 @@ class PointsScreen(BaseScreen):
         self.query_one(DataTable).focus()
         self.look_again()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Pages can be turned where there are pages."""
-        if action == "next_page":
-            return self._report is not None and self._report.next_offset is not None
-        if action == "previous_page":
-            return len(self._pages) > 1
-        if action == "copy_point":
-            return self._report is not None and bool(self._report.points)
-        return super().check_action(action, parameters)
+    def possible(self) -> Mapping[str, Callable[[], bool]]:
+        return {
+            "next_page": lambda: self._report is not None and self._report.next_offset is not None,
+            "previous_page": lambda: len(self._pages) > 1,
+            "copy_point": lambda: self._report is not None and bool(self._report.points),
+        }
 
     def action_filter(self) -> None:
-        """Type a filter."""
         field = self.query_one(Input)
         field.display = True
         field.focus()
 
     def action_next_page(self) -> None:
-        """The points after these."""
         if self._report is not None:
             self._pages.append(self._report.next_offset)
             self.look_again()
 
     def action_previous_page(self) -> None:
-        """The points before these."""
         self._pages.pop()
         self.look_again()
 
     def action_copy_point(self) -> None:
-        """Put the point under the cursor on the clipboard, as JSON."""
         self.app.copy_to_clipboard(self.query_one(PayloadTree).as_json())
         self.notify("point copied as JSON", markup=False)
 
     def action_back(self) -> None:
-        """Leave the filter first, then the screen."""
         field = self.query_one(Input)
         if field.display:
             field.display, field.value, self._filter, self._pages = False, "", None, [None]

@@ -1,11 +1,12 @@
 """Collections: what is in there, and is it all right? A table, and the one under the cursor in full beside it."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
@@ -20,9 +21,9 @@ from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.collections.points import PointsScreen
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.panels import StatePanel, empty, failure, loading
-from qdrant_admin.tui.widgets.tables import fill
+from qdrant_admin.tui.widgets.tables import at_cursor, fill
 
 
 def vector_words(spec: VectorSpec) -> str:
@@ -49,15 +50,9 @@ class CollectionsScreen(BaseScreen):
     SECTION = "collections"
     HELP_TEXT = "What the server holds: every collection with its status and its exact count. Enter opens its points."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open points", id="collections.open", priority=True),
-        Binding("c", "copy_name", "copy name", id="collections.copy"),
-        Binding(
-            "x",
-            "delete",
-            "delete",
-            id="collections.delete",
-            tooltip="delete the collection, once a snapshot of it is kept",
-        ),
+        bind("enter", "open", "open points", "collections.open", priority=True),
+        bind("c", "copy_name", "copy name", "collections.copy"),
+        bind("x", "delete", "delete", "collections.delete", "delete the collection, once a snapshot of it is kept"),
     ]
 
     def __init__(self) -> None:
@@ -65,7 +60,6 @@ class CollectionsScreen(BaseScreen):
         self._report: CollectionsReport | None = None
 
     def compose_body(self) -> ComposeResult:
-        """A state panel, or the table with its detail."""
         yield StatePanel(loading(), id="collections-state")
         with Horizontal(id="collections-split"):
             yield DataTable[object](id="collections-table", cursor_type="row", zebra_stripes=False)
@@ -73,8 +67,7 @@ class CollectionsScreen(BaseScreen):
                 yield Plain(id="collections-detail")
 
     def look_again(self) -> None:
-        """Ask for every collection."""
-        self.ask(self.services.collections, self._show, self._failed, group="collections")
+        self.ask(self.services.data.collections, self._show, self._failed, group="collections")
 
     def _failed(self, error: AdminError) -> None:
         self.add_class("-stated")
@@ -122,10 +115,7 @@ class CollectionsScreen(BaseScreen):
 
     @property
     def _selected(self) -> CollectionInfo | None:
-        table = self.query_one(DataTable)
-        if self._report is None or not 0 <= table.cursor_row < len(self._report.collections):
-            return None
-        return self._report.collections[table.cursor_row]
+        return at_cursor(self.query_one(DataTable), self._report.collections if self._report is not None else ())
 
     @on(DataTable.RowHighlighted)
     def _detail(self) -> None:
@@ -136,42 +126,34 @@ class CollectionsScreen(BaseScreen):
     def _row_selected(self) -> None:
         self.action_open()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing can be opened while there is nothing."""
-        if action in {"open", "copy_name", "delete"}:
+    def possible(self) -> Mapping[str, Callable[[], bool]]:
+        def listed() -> bool:
             return self._report is not None and bool(self._report.collections)
-        return super().check_action(action, parameters)
+
+        return dict.fromkeys(("open", "copy_name", "delete"), listed)
 
     def action_open(self) -> None:
-        """Show the points of the collection under the cursor."""
         info = self._selected
         if info is not None:
             self.app.push_screen(PointsScreen(info.name))
 
     def action_copy_name(self) -> None:
-        """Put its name on the clipboard."""
         info = self._selected
         if info is not None:
             self.app.copy_to_clipboard(info.name)
             self.notify("name copied", markup=False)
 
     def action_delete(self) -> None:
-        """Delete the collection under the cursor, once its name has been typed in."""
         info = self._selected
         if info is None:
             return
         name, aliases = info.name, bool(info.aliases)
 
-        def answered(sure: bool | None) -> None:
-            if sure:
-                events = partial(self.services.delete_collection, name, with_aliases=aliases)
-                self.run_job("delete", f"delete {name}", events)
-
-        dialog = ConfirmDialog("Delete this collection?", losses(info), yes="Delete", typed=name)
-        self.app.push_screen(dialog, answered)
+        delete = partial(self.services.data.delete_collection, name, with_aliases=aliases)
+        question = ConfirmDialog("Delete this collection?", losses(info), yes="Delete", typed=name)
+        self.confirm(question, lambda: self.run_job("delete", f"delete {name}", delete))
 
     def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
-        """Look again when one is gone."""
         if view.kind == "delete" and not view.running:
             self.look_again()
 
@@ -179,12 +161,10 @@ class CollectionsScreen(BaseScreen):
 def losses(info: CollectionInfo) -> Content:
     """What goes with a collection, and what is kept."""
     held = "points that could not be counted" if info.points is None else formatting.counted(info.points, "point")
-    rows = [look.text(f"{held}, {formatting.size(info.disk_bytes)} on disk, would be gone.")]
+    rows = [look.text(f"{held}, {formatting.size(info.disk_bytes)} on disk, would be deleted.")]
     if info.aliases:
-        rows.append(
-            look.state("warn", f"in use as {', '.join(info.aliases)}: whoever asks for that finds nothing then")
-        )
-    return look.lines(*rows, look.muted("A snapshot of it is put into the data folder of qdrant-admin first."))
+        rows.append(look.state("warn", f"in use as {', '.join(info.aliases)}: requests under that name will fail"))
+    return look.lines(*rows, look.muted("A snapshot of it is saved in qdrant-admin's data folder first."))
 
 
 def detail(info: CollectionInfo) -> Content:

@@ -1,12 +1,12 @@
 """What Home opens: the doctor's findings, lines for the environment, and what was done before."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -16,11 +16,11 @@ from qdrant_admin.core import formatting
 from qdrant_admin.lifecycle.reports import Check, DoctorReport
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.tables import fill
 
-MOVE = "move-storage"
-"""The command that a check names where moving the data to a volume mends what it has found."""
+MOVED_AWAY_FROM = {"storage_in_container", "storage_unsound", "move_interrupted"}
+"""What moving the data to a volume fixes, by the codes of the checks."""
 ORDER = {"fail": 0, "warn": 1, "unknown": 2, "ok": 3}
 
 
@@ -28,25 +28,21 @@ class DoctorDialog(ModalScreen[bool]):
     """Every check, what is wrong first. Closes with whether the data is to be moved to a volume."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "m", "dismiss(True)", "move the data to a volume…", id="doctor.move", tooltip="move the data to a volume"
-        ),
-        Binding("escape,q,enter", "dismiss(False)", "close", id="doctor.close", tooltip="close"),
+        bind("m", "dismiss(True)", "move the data to a volume…", "doctor.move", "move the data to a volume"),
+        bind("escape,q,enter", "dismiss(False)", "close", "doctor.close", "close"),
     ]
 
     def __init__(self, report: DoctorReport) -> None:
         super().__init__()
         self._report = report
-        self._movable = any(MOVE in check.fix for check in report.checks)
+        self._movable = any(check.code in MOVED_AWAY_FROM for check in report.checks)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer a move only where it helps."""
         return self._movable or (action, parameters) != ("dismiss", (True,))
 
     def compose(self) -> ComposeResult:
-        """Summary, checks, keys."""
         with Vertical(classes="dialog -large"):
-            head = look.line(look.state(self._report.verdict_word), "  ", look.muted(self._report.summary()))
+            head = look.line(look.symbol(self._report.verdict_word), (f" Doctor: {self._report.summary()}", "bold"))
             yield Plain(head, classes="dialog-title")
             with VerticalScroll(classes="details"):
                 checks = sorted(self._report.checks, key=lambda check: ORDER[check.status])
@@ -76,9 +72,9 @@ class EnvironmentDialog(ModalScreen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "copy", "copy", id="env.copy", tooltip="copy the lines, with the key"),
-        Binding("v", "reveal", "show the key", id="env.reveal", tooltip="show or hide the key"),
-        Binding("escape,q,enter", "dismiss(None)", "close", id="env.close", tooltip="close"),
+        bind("c", "copy", "copy", "env.copy", "copy the lines, with the key"),
+        bind("v", "reveal", "show the key", "env.reveal", "show or hide the key"),
+        bind("escape,q,enter", "dismiss(None)", "close", "env.close", "close"),
     ]
 
     def __init__(self, lines: list[str]) -> None:
@@ -87,7 +83,6 @@ class EnvironmentDialog(ModalScreen[None]):
         self._revealed = False
 
     def compose(self) -> ComposeResult:
-        """Lines and keys."""
         with Vertical(classes="dialog"):
             yield Plain(look.text("For your application's environment", "bold"), classes="dialog-title")
             yield Plain(self._shown(), id="env-lines")
@@ -104,12 +99,10 @@ class EnvironmentDialog(ModalScreen[None]):
         return look.lines(*[look.text(row if self._revealed else hidden(row)) for row in self._lines])
 
     def action_reveal(self) -> None:
-        """Show or hide the key."""
         self._revealed = not self._revealed
         self.query_one("#env-lines", Plain).update(self._shown())
 
     def action_copy(self) -> None:
-        """Copy all lines as they are."""
         self.app.copy_to_clipboard("\n".join(self._lines) + "\n")
         self.app.notify("copied; the clipboard now holds the API key, if there is one", markup=False)
 
@@ -123,16 +116,13 @@ def hidden(row: str) -> str:
 class PastDialog(ModalScreen[HistoryEntry | None]):
     """Every finished operation; closes with the one to open."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,h", "dismiss(None)", "close", id="past.close", tooltip="close")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [bind("escape,q,h", "dismiss(None)", "close", "past.close", "close")]
 
     def __init__(self, entries: Sequence[HistoryEntry], now: datetime) -> None:
         super().__init__()
         self._entries, self._now = tuple(entries), now
 
     def compose(self) -> ComposeResult:
-        """The list, newest first."""
         with Vertical(classes="dialog -large"):
             yield Plain(look.text("What was done", "bold"), classes="dialog-title")
             yield DataTable[object](id="past-entries", cursor_type="row")
@@ -141,7 +131,6 @@ class PastDialog(ModalScreen[HistoryEntry | None]):
             )
 
     def on_mount(self) -> None:
-        """Fill it."""
         table, variables = self.query_one(DataTable), self.app.theme_variables
         rows = [
             (
@@ -160,23 +149,19 @@ class PastDialog(ModalScreen[HistoryEntry | None]):
         table.focus()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Open this one."""
         self.dismiss(self._entries[event.cursor_row])
 
 
 class ReportDialog(ModalScreen[None]):
     """One report as it was kept."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", "close", id="report.close", tooltip="close")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [bind("escape,q", "dismiss(None)", "close", "report.close", "close")]
 
     def __init__(self, entry: HistoryEntry, report: str) -> None:
         super().__init__()
         self._entry, self._report = entry, report
 
     def compose(self) -> ComposeResult:
-        """What and when, then everything that was found."""
         head = look.line((self._entry.operation, "bold"), "   ", look.state(self._entry.verdict))
         with Vertical(classes="dialog -large"):
             yield Plain(head, classes="dialog-title")
@@ -186,7 +171,7 @@ class ReportDialog(ModalScreen[None]):
             yield Plain(look.keys(("esc", "close", "screen.dismiss(None)")), classes="dialog-keys")
 
 
-def told(report: dict[str, Any], depth: int = 0) -> list[Content]:
+def told(report: Mapping[str, object], depth: int = 0) -> list[Content]:
     """What a report holds, name by name; what is empty is left out."""
     known = {name: value for name, value in report.items() if value not in (None, "", [], {})}
     width = max((len(name) for name, value in known.items() if not isinstance(value, dict | list)), default=0) + 2
@@ -202,7 +187,7 @@ def told(report: dict[str, Any], depth: int = 0) -> list[Content]:
     return rows
 
 
-def _listed(values: list[Any], depth: int) -> list[Content]:
+def _listed(values: Sequence[object], depth: int) -> list[Content]:
     rows: list[Content] = []
     for value in values:
         if isinstance(value, dict):

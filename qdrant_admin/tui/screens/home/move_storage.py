@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -15,7 +15,7 @@ from qdrant_admin.tui.jobs import Jobs, JobView
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.widgets import running
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.panels import Verdict
 
 JOB = "move-storage"
@@ -25,18 +25,16 @@ _POINTS_SHOWN = 20
 
 def offer(screen: BaseScreen) -> None:
     """Look what a move would mean, ask, and run it."""
-    screen.ask(screen.services.plan_move, lambda plan: _ask(screen, plan), group="move")
+    screen.ask(screen.services.server.plan_move, lambda plan: _ask(screen, plan), group="move")
 
 
 def _ask(screen: BaseScreen, plan: MovePlanReport) -> None:
-    def answered(sure: bool | None) -> None:
-        if sure:
-            title = f"move the data to volume {plan.volume}"
-            view = screen.run_job(JOB, title, screen.services.move_storage)
-            if view is not None:
-                show(screen, view)
+    def move() -> None:
+        view = screen.run_job(JOB, f"move the data to volume {plan.volume}", screen.services.server.move_storage)
+        if view is not None:
+            show(screen, view)
 
-    screen.app.push_screen(ConfirmDialog("Move the data to a volume?", question(plan), yes="Stop and move"), answered)
+    screen.confirm(ConfirmDialog("Move the data to a volume?", question(plan), yes="Stop and move"), move)
 
 
 def show(screen: BaseScreen, view: JobView) -> None:
@@ -54,7 +52,7 @@ def question(plan: MovePlanReport) -> Content:
         look.line(("to    ", look.MUTED), f"volume {plan.volume}  ", look.muted(f"{taken}{free}")),
         Content(""),
         look.text("The server is stopped meanwhile: nothing can be read or written."),
-        look.text("Every point is compared before the server runs on the volume; if any differs, it is as it was."),
+        look.text("Every point is compared before the server runs on the volume; if any differs, nothing changes."),
         look.muted(f"Nothing is removed: the old data stays ({plan.left})."),
     )
 
@@ -63,8 +61,8 @@ class MoveDialog(ModalScreen[None]):
     """A move while it runs, and what came of it. Closing it stops nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "stop", "stop", id="move.stop", tooltip="stop the move; the server is as it was"),
-        Binding("escape,q", "dismiss(None)", "close", id="move.close", tooltip="close; a move goes on"),
+        bind("x", "stop", "stop", "move.stop", "stop the move; nothing changes"),
+        bind("escape,q", "dismiss(None)", "close", "move.close", "close; the move continues"),
     ]
 
     def __init__(self, jobs: Jobs, job: int) -> None:
@@ -72,20 +70,18 @@ class MoveDialog(ModalScreen[None]):
         self._jobs, self._job = jobs, job
 
     def compose(self) -> ComposeResult:
-        """The verdict once there is one, what it rests on, keys."""
         with Vertical(classes="dialog -large"):
             yield Plain(look.text(self._jobs.view(self._job).title, "bold"), classes="dialog-title")
             yield Verdict(id="move-verdict")
             with VerticalScroll(classes="details"):
                 yield Plain(id="move-rows")
             yield Plain(
-                look.keys(("x", "stop", "screen.stop"), ("esc", "close, it goes on", "screen.dismiss(None)")),
+                look.keys(("x", "stop", "screen.stop"), ("esc", "close, it continues", "screen.dismiss(None)")),
                 id="move-keys",
                 classes="dialog-keys",
             )
 
     def on_mount(self) -> None:
-        """Draw now and a few times a second."""
         self._draw_view()
         self.set_interval(REFRESH_SECONDS, self._draw_view)
 
@@ -100,14 +96,13 @@ class MoveDialog(ModalScreen[None]):
             verdict.tell(view.report.verdict, view.report.reason, look.muted(view.report.summary()), word=word)
         elif view.failure is not None:
             why = look.text(view.failure.why)
-            verdict.tell(view.verdict, view.failure.what, why, look.muted("The server is as it was found."))
+            verdict.tell(view.verdict, view.failure.what, why, look.muted("Nothing changed on the server."))
         rows = [*_progress(view, self.size.width), *_result(view)]
         self.query_one("#move-rows", Plain).update(look.lines(*rows))
         if not view.running:
             self.query_one("#move-keys", Plain).update(look.keys(("esc", "close", "screen.dismiss(None)")))
 
     def action_stop(self) -> None:
-        """Stop it at the next safe point."""
         if self._jobs.view(self._job).running:
             self._jobs.cancel(self._job)
 

@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
 from qdrant_admin.core import formatting
-from qdrant_admin.lifecycle import finding_words
-from qdrant_admin.lifecycle.reports import StatsReport, StatusReport
-from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
-from qdrant_admin.tui.screens.dialogs import step_row
+from qdrant_admin.tui.widgets import running
+
+if TYPE_CHECKING:
+    from qdrant_admin.lifecycle.reports import StatsReport, StatusReport
+    from qdrant_admin.state.store import HistoryEntry
+
 
 WIDE, NORMAL = 140, 92
 OPERATION_WIDTH = 12
@@ -25,7 +28,7 @@ ACTION_KEYS: dict[str, tuple[str, str]] = {
     "doctor": ("d", "doctor"),
     "adopt": ("o", "adopt"),
     "finish_check": ("f", "finish it"),
-    "migrate": ("3", "take it up"),
+    "migrate": ("3", "resume"),
 }
 """The key on Home for an action. `HomeScreen` binds the same keys."""
 ACTIONS: dict[str, str] = {
@@ -64,10 +67,10 @@ ACTIONS: dict[str, str] = {
 class HomeModel:
     """Everything that Home shows."""
 
-    status: StatusReport
+    status: "StatusReport"
     now: datetime
-    samples: tuple[StatsReport, ...] = ()
-    history: tuple[HistoryEntry, ...] = ()
+    samples: "tuple[StatsReport, ...]" = ()
+    history: "tuple[HistoryEntry, ...]" = ()
     job: JobView | None = None
     """A running operation on the server, whose steps are the news."""
 
@@ -107,7 +110,7 @@ def server(model: HomeModel, width: int, *, brief: bool = False) -> list[Content
     return [look.title("Server"), *[look.cut(row, width) for row in look.fields(pairs, 11)]]
 
 
-def _storage(status: StatusReport) -> Content:
+def _storage(status: "StatusReport") -> Content:
     storage = status.storage
     if not storage.source:
         return look.muted("unknown") if storage.kind == "unknown" else look.text("inside the container")
@@ -155,13 +158,13 @@ def _never_proved() -> Content:
     return look.line(look.state("unknown", "never"), "  ", look.key("4", "prove it", "app.go('verify')"))
 
 
-def _collections(status: StatusReport) -> Content:
+def _collections(status: "StatusReport") -> Content:
     if status.collections is None:
         return look.muted("unknown")
     return look.line((formatting.number(status.collections), "bold"), _colours(status))
 
 
-def _colours(status: StatusReport) -> Content:
+def _colours(status: "StatusReport") -> Content:
     troubled = [(key, count) for key, count in status.statuses.items() if count and key != "green"]
     if not status.collections:
         return look.line("  ", look.key("3", "bring your data in", "app.go('migrate')"))
@@ -246,19 +249,21 @@ def _calm(memory: Sequence[float]) -> float:
     return 1.5 * max(memory, default=0.0)
 
 
-def _series(samples: Sequence[StatsReport]) -> tuple[list[float], list[float]]:
+def _series(samples: "Sequence[StatsReport]") -> tuple[list[float], list[float]]:
     cpu = [sample.cpu_percent for sample in samples if sample.cpu_percent is not None]
     return cpu, [float(sample.memory_bytes) for sample in samples if sample.memory_bytes is not None]
 
 
-def _percent(sample: StatsReport) -> str:
+def _percent(sample: "StatsReport") -> str:
     return "unknown" if sample.cpu_percent is None else f"{sample.cpu_percent:.0f} %"
 
 
 def news(model: HomeModel, width: int) -> list[Content]:
     """Running work on the server with its steps, else what needs attention, else that nothing does."""
+    from qdrant_admin.lifecycle import finding_words
+
     if model.job is not None:
-        steps = [step_row(step.title, step.outcome, step.detail) for step in model.job.steps]
+        steps = running.steps(model.job)
         progress = model.job.latest
         bar = []
         if progress is not None and progress.total:

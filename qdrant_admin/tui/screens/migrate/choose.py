@@ -17,7 +17,7 @@ from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.panels import StatePanel, empty
-from qdrant_admin.tui.widgets.tables import fill
+from qdrant_admin.tui.widgets.tables import at_cursor, fill
 
 if TYPE_CHECKING:
     from qdrant_admin.migration.checkpoint import UnfinishedRun
@@ -29,14 +29,13 @@ FORM_WIDTH, TITLE_WIDTH = 32, 24
 
 
 class ChoosePane(Vertical):
-    """The source, every kind of it there is, and runs that can be taken up again."""
+    """The source, every kind of it there is, and runs that can be resumed."""
 
     def __init__(self) -> None:
         super().__init__(id="migrate-choose")
         self.runs: list[UnfinishedRun] = []
 
     def compose(self) -> ComposeResult:
-        """Field, unfinished runs, kinds."""
         yield Plain(look.text("Where are your vectors now?", "bold"), classes="heading")
         yield Input(placeholder="chroma:~/memories/chroma", id="migrate-source")
         yield Plain(
@@ -61,7 +60,7 @@ class ChoosePane(Vertical):
             total = sum(plan.count for plan in run.plan.collections if plan.action != "skip")
             done = f"{formatting.number(run.done)} of {formatting.number(total)}"
             told = f"stopped at {done}, {formatting.ago(run.updated_at, now)}"
-            head = look.line(look.symbol("paused"), (" take up again  ", "bold"), formatting.shorten(run.source, 60))
+            head = look.line(look.symbol("paused"), (" resume  ", "bold"), formatting.shorten(run.source, 60))
             options.add_option(Option(look.lines(head, look.line("  ", look.muted(told))), id=run.run))
         options.highlighted = here
 
@@ -92,7 +91,7 @@ class ChoosePane(Vertical):
 
 
 def kind_options() -> list[Option]:
-    """Every kind, files first; those last that nobody has seen at work on the real thing."""
+    """Every kind, files first; those last that were never tried on the real thing."""
     groups = [(title, [kind for kind in kinds() if kind.tested and kind.address == at]) for at, title in PLACES.items()]
     groups.append((UNTESTED, [kind for kind in kinds() if not kind.tested]))
     rows: list[Option] = []
@@ -132,14 +131,12 @@ class PastPane(Vertical):
         self._now: datetime | None = None
 
     def compose(self) -> ComposeResult:
-        """Heading, filter, list."""
         yield Plain(id="past-head", classes="heading")
         yield Input(placeholder="part of a source, a collection, a verdict", id="past-filter", compact=True)
         yield StatePanel(id="past-none")
         yield DataTable[object](id="past-table", cursor_type="row")
 
     def on_mount(self) -> None:
-        """The filter comes when it is asked for."""
         self.query_one("#past-filter").display = False
 
     def show(self, runs: list[PastRun], now: datetime) -> None:
@@ -150,8 +147,7 @@ class PastPane(Vertical):
     @property
     def here(self) -> PastRun | None:
         """The run under the cursor."""
-        row = self.query_one("#past-table", DataTable).cursor_row
-        return self._shown[row] if 0 <= row < len(self._shown) else None
+        return at_cursor(self.query_one("#past-table", DataTable), self._shown)
 
     def find(self) -> None:
         """Into the filter."""
@@ -182,9 +178,9 @@ class PastPane(Vertical):
         nothing = self.query_one("#past-none", StatePanel)
         nothing.display = not self._shown
         if self._all:
-            nothing.update(empty("None of them is like that.", "", ("esc", "all of them", "screen.leave")))
+            nothing.update(empty("No migration matches.", "", ("esc", "show all", "screen.leave")))
         else:
-            why = "Each one that ends is kept here with its whole report."
+            why = "Every finished migration is kept here with its report."
             nothing.update(empty("Nothing has been migrated yet.", why, ("a", "choose a source", "screen.again")))
         self._fill()
 

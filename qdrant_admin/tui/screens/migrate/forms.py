@@ -14,20 +14,20 @@ from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text
 YES, NO = "yes", "no"
 FULL = "full"
 MOST = 1_000_000_000
-AS_ALL = "as the plan"
+AS_ALL = "same as the plan"
 """The conflict policy of a collection that has none of its own."""
 
 
 def settings_form(options: PlanOptions) -> FormDialog:
     """Everything that holds for the whole migration."""
-    return FormDialog("How it is moved", "", _settings(options))
+    return FormDialog("How to migrate", "", _settings(options))
 
 
 def _settings(options: PlanOptions) -> list[Field]:
     return [
         Choice("on_conflict", "conflicts", options.on_conflict, tuple(messages.POLICIES.items())),
         Choice("method", "method", options.method, tuple(messages.METHODS.items())),
-        Text("batch_size", "batch", str(options.batch_size), "Points a request, at most.", _within(1, MAX_BATCH)),
+        Text("batch_size", "batch", str(options.batch_size), "Points per request, at most.", _within(1, MAX_BATCH)),
         Text("workers", "workers", str(options.workers), messages.WORKERS, _within(0, MAX_WORKERS)),
         Choice("verify", "verify", "full" if options.verify == FULL else "sample", tuple(messages.VERIFY.items())),
         Text("sample", "sample", _sample(options), messages.SAMPLE, _within(1, MOST)),
@@ -57,18 +57,18 @@ def _catch_up(options: PlanOptions) -> str:
 
 
 def collection_form(one: CollectionPlan, options: PlanOptions) -> FormDialog:
-    """Name, policy, and whether it comes at all."""
+    """Name, policy, and whether it is included."""
     chosen = options.conflicts.get(one.source, AS_ALL)
     policies = (
         (AS_ALL, f"{options.on_conflict}: {messages.POLICIES[options.on_conflict]}"),
         *messages.POLICIES.items(),
     )
-    take = (("take", "It is copied."), ("leave", "It stays where it is; nothing of it is looked at."))
+    include = ((YES, "It is copied."), (NO, "It is left out; nothing of it is read."))
     name = options.names.get(one.source, messages.name(one))
     fields: list[Field] = [
         Text("target", "target name", name, "What it is called in the target.", _name_trouble),
         Choice("policy", "conflicts", chosen, policies),
-        Choice("take", "comes along", "leave" if one.source in options.skip_collections else "take", take),
+        Choice("include", "include", NO if one.source in options.skip_collections else YES, include),
     ]
     return FormDialog(one.source, "", fields)
 
@@ -82,7 +82,7 @@ def changed_collection(options: PlanOptions, one: CollectionPlan, values: dict[s
     if values["policy"] != AS_ALL:
         conflicts[one.source] = values["policy"]  # type: ignore[assignment]  # one of the policies, see the form
     update = {"names": names, "conflicts": conflicts}
-    return taken(options.model_copy(update=update), one.source, take=values["take"] == "take")
+    return included(options.model_copy(update=update), one.source, include=values["include"] == YES)
 
 
 def next_policy(options: PlanOptions) -> PlanOptions:
@@ -92,10 +92,10 @@ def next_policy(options: PlanOptions) -> PlanOptions:
     return options.model_copy(update={"on_conflict": following})
 
 
-def taken(options: PlanOptions, source: str, *, take: bool) -> PlanOptions:
-    """The options with one collection taken along, or left."""
+def included(options: PlanOptions, source: str, *, include: bool) -> PlanOptions:
+    """The options with one collection included, or excluded."""
     others = tuple(name for name in options.skip_collections if name != source)
-    return options.model_copy(update={"skip_collections": others if take else (*others, source)})
+    return options.model_copy(update={"skip_collections": others if include else (*others, source)})
 
 
 def _within(least: int, most: int) -> Callable[[str], str]:

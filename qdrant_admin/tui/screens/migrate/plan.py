@@ -1,4 +1,4 @@
-"""The plan as one can read and change it: what becomes of each collection, what stands in the way, how it is done."""
+"""The plan as one can read and change it: what becomes of each collection, what prevents it, how it is done."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.collections.screen import vector_words
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.panels import loading
-from qdrant_admin.tui.widgets.tables import fill
+from qdrant_admin.tui.widgets.tables import at_cursor, fill
 
 if TYPE_CHECKING:
     from qdrant_admin.migration.plan import PlanOptions
@@ -39,7 +39,6 @@ class PlanPane(Vertical):
         self.plan: PlanReport | None = None
 
     def compose(self) -> ComposeResult:
-        """The answer, the collections, and below them everything else."""
         yield Plain(id="plan-head", classes="heading")
         yield DataTable[object](id="plan-table", cursor_type="row")
         with VerticalScroll(id="plan-more"):
@@ -55,15 +54,13 @@ class PlanPane(Vertical):
     def planning(self) -> None:
         """Another plan is on its way."""
         if self.plan is not None:
-            self.query_one("#plan-head", Plain).update(look.lines(loading("planning anew…"), *_ways(self.plan)))
+            self.query_one("#plan-head", Plain).update(look.lines(loading("planning again…"), *_ways(self.plan)))
 
     @property
     def here(self) -> CollectionPlan | None:
         """The collection under the cursor."""
-        table = self.query_one("#plan-table", DataTable)
-        if self.plan is None or not self.plan.collections:
-            return None
-        return self.plan.collections[min(table.cursor_row, len(self.plan.collections) - 1)]
+        collections = self.plan.collections if self.plan is not None else ()
+        return at_cursor(self.query_one("#plan-table", DataTable), collections)
 
     def _fill(self, table: DataTable[object], plan: PlanReport, width: int) -> None:
         variables, longest = self.app.theme_variables, NAME_WIDTH[width < NARROW]
@@ -149,7 +146,6 @@ class PlanEdits(BaseScreen):
             form(self._options)
 
     def action_change(self) -> None:
-        """Change how everything is moved."""
         from qdrant_admin.tui.screens.migrate import forms
 
         def ask(options: "PlanOptions") -> None:
@@ -162,7 +158,6 @@ class PlanEdits(BaseScreen):
         self._change(ask)
 
     def action_change_one(self) -> None:
-        """Change what becomes of the collection under the cursor."""
         from qdrant_admin.tui.screens.migrate import forms
 
         here = self.query_one(PlanPane).here
@@ -181,17 +176,31 @@ class PlanEdits(BaseScreen):
     def _row(self) -> None:
         self.action_change_one()
 
-    def action_take(self) -> None:
-        """Take the collection under the cursor along, or leave it."""
+    @property
+    def excluded(self) -> bool:
+        """Whether the collection under the cursor is left out."""
+        here = self.query_one(PlanPane).here
+        return here is not None and self._options is not None and here.source in self._options.skip_collections
+
+    @on(DataTable.RowHighlighted, "#plan-table")
+    def _other_row(self) -> None:
+        self.refresh_bindings()
+
+    def action_include(self) -> None:
+        self._include(True)
+
+    def action_exclude(self) -> None:
+        self._include(False)
+
+    def _include(self, include: bool) -> None:
         from qdrant_admin.tui.screens.migrate import forms
 
         here = self.query_one(PlanPane).here
         if here is not None:
-            left = here.source in (self._options.skip_collections if self._options else ())
-            self._change(lambda options: self.ask_for_plan(forms.taken(options, here.source, take=left)))
+            source = here.source
+            self._change(lambda options: self.ask_for_plan(forms.included(options, source, include=include)))
 
     def action_policy(self) -> None:
-        """The next conflict policy; the plan is made anew with it."""
         from qdrant_admin.tui.screens.migrate import forms
 
         self._change(lambda options: self.ask_for_plan(forms.next_policy(options)))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -15,7 +15,7 @@ from qdrant_admin.migration import messages
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport, Reject
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.panels import Verdict, failure
 from qdrant_admin.tui.widgets.tables import fill
 
@@ -38,7 +38,6 @@ class ResultPane(Vertical):
         self.report: MigrationReport | None = None
 
     def compose(self) -> ComposeResult:
-        """Verdict, table, details."""
         yield Verdict(id="migrate-verdict")
         yield DataTable[object](id="result-table", cursor_type="row")
         with VerticalScroll(id="result-more"):
@@ -68,8 +67,8 @@ class ResultPane(Vertical):
         self.query_one("#result-table").display = False
         verdict, shown = self.query_one(Verdict), self.query_one("#result-details", Plain)
         if fault.cancelled:
-            verdict.tell("cancelled", "Stopped. What was acknowledged stays; it can be taken up again where it was.")
-            shown.update(look.keys(("a", "choose: take it up again, or another one", "screen.again")))
+            verdict.tell("cancelled", "Stopped. What was acknowledged stays; the run can be resumed where it stopped.")
+            shown.update(look.keys(("a", "resume it, or choose another source", "screen.again")))
         else:
             verdict.tell("failed", "The migration could not be finished. What was acknowledged stays.")
             shown.update(failure(fault, ("a", "back to the choice", "screen.again")))
@@ -112,7 +111,7 @@ def _rejects(report: MigrationReport) -> list[Content]:
         return []
     count = sum(one.rejected for one in report.collections) or len(report.rejects)
     title = look.state("warning", f"{formatting.counted(count, 'record')} not stored")
-    rows = [look.line(title, "   ", look.key("j", "read them, and send them again", "screen.rejects"))]
+    rows = [look.line(title, "   ", look.key("j", "read them, and replay them", "screen.rejects"))]
     rows += [
         look.line("  ", look.fit(look.text(reject.id), 30), "  ", look.muted(reject.reason))
         for reject in report.rejects[:REJECTS_SHOWN]
@@ -130,11 +129,11 @@ def _about(one: CollectionResult) -> list[Content]:
 
 
 class RejectsDialog(ModalScreen[None]):
-    """Records that were not stored, each with its reason, and how to send them again."""
+    """Records that were not stored, each with its reason, and how to replay them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "copy", "copy the command", id="rejects.copy", tooltip="copy the command that sends them again"),
-        Binding("escape,q,j", "dismiss(None)", "close", id="rejects.close", tooltip="close"),
+        bind("c", "copy", "copy the command", "rejects.copy", "copy the command that replays them"),
+        bind("escape,q,j", "dismiss(None)", "close", "rejects.close", "close"),
     ]
 
     def __init__(self, rejects: Sequence[Reject], *, file: str = "", command: str = "") -> None:
@@ -142,7 +141,6 @@ class RejectsDialog(ModalScreen[None]):
         self._rejects, self._file, self._command = tuple(rejects), file, command
 
     def compose(self) -> ComposeResult:
-        """The list, the one under the cursor whole, the way back."""
         with Vertical(classes="dialog -large"):
             yield Plain(look.text("Records that were not stored", "bold"), classes="dialog-title")
             yield DataTable[object](id="rejects-table", cursor_type="row")
@@ -160,7 +158,6 @@ class RejectsDialog(ModalScreen[None]):
         ]
 
     def on_mount(self) -> None:
-        """Fill the table."""
         table = self.query_one("#rejects-table", DataTable)
         rows = [
             (str(index), [look.cell(one.collection), look.cell(formatting.shorten(one.id, 36)), look.cell(one.reason)])
@@ -171,11 +168,9 @@ class RejectsDialog(ModalScreen[None]):
         table.focus()
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
-        """The whole of the one under the cursor."""
         one = self._rejects[event.cursor_row]
         self.query_one("#rejects-here", Plain).update(look.lines(look.text(one.id, "bold"), look.muted(one.reason)))
 
     def action_copy(self) -> None:
-        """Put the command on the clipboard."""
         self.app.copy_to_clipboard(self._command)
         self.app.notify("copied", markup=False)

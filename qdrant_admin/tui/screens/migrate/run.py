@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from textual.content import Content
 
@@ -20,8 +19,6 @@ GROUPS = 6
 TALL = 36
 """Rows from which on the plot has a shape of its own."""
 PLOT_WIDTH = 120
-AIR = 1.15
-"""Above the peak, so that two plots below one another do not run into one."""
 REJECTS_SHOWN = {False: 3, True: 8}
 
 
@@ -60,7 +57,7 @@ def picture(view: JobView, plan: PlanReport | None, width: int, *, tall: bool = 
 
 
 def _head(view: JobView) -> Content:
-    word = {"paused": "held; p lets it go on", "stopping": "stopping at the next safe point"}.get(view.state, "")
+    word = {"paused": "paused; p resumes", "stopping": "stopping at the next safe point"}.get(view.state, "")
     state = look.line("   ", look.state("paused", word)) if word else Content("")
     symbol = look.symbol("paused" if view.state == "paused" else "running")
     return look.line(symbol, " ", (view.title, "bold"), "   ", look.muted(formatting.duration(view.seconds)), state)
@@ -100,41 +97,33 @@ def plots(rates: Sequence[Rate], width: int, label: int, *, at: float, tall: boo
     if len(rates) < 2:
         return []
     room = min(PLOT_WIDTH, max(12, width - label - 34))
-    drawn = _plot("points/s", _told([(one.second, one.units) for one in rates], at), room, label, rows=4 if tall else 1)
+    units = [(one.second, one.units) for one in rates]
+    drawn = _plot("points/s", units, at, room, label, rows=4 if tall else 1, style="$accent")
     if tall:
         stretch = f"last {formatting.duration(rates[-1].second - rates[0].second)}"
         drawn[-1] = look.line(drawn[-1], look.muted(stretch))
     octets = [(one.second, one.octets) for one in rates if one.octets is not None]
     if octets:
         drawn += [Content("")] if tall else []
-        drawn += _plot("bytes/s", _told(octets, at, "bytes"), room, label, rows=2 if tall else 1, style="$secondary")
+        drawn += _plot("bytes/s", octets, at, room, label, rows=2 if tall else 1, style="$secondary")
     return drawn
 
 
-@dataclass(frozen=True)
-class _Told:
-    """What a plot shows, and its figures in words."""
-
-    values: Sequence[float]
-    latest: str
-    peak: str
-
-
-def _told(rates: Sequence[tuple[float, float]], at: float, unit: str = "") -> _Told:
-    """Of rates and their seconds; the latest one is told as such where nothing has moved since."""
-    values = [rate for _, rate in rates]
+def _plot(
+    name: str,
+    rates: Sequence[tuple[float, float]],
+    at: float,
+    room: int,
+    label: int,
+    *,
+    rows: int,
+    style: str = "$accent",
+) -> list[Content]:
+    """Rates and their seconds; the latest one is told as such where nothing has moved since."""
+    values, unit = [rate for _, rate in rates], "bytes" if name == "bytes/s" else ""
     when = "now" if at - rates[-1][0] < 2 * RATE_EVERY_SECONDS else "last"
-    return _Told(values, f"{formatting.rate(values[-1], unit)} {when}", f"{formatting.rate(max(values), unit)} peak")
-
-
-def _plot(name: str, told: _Told, room: int, label: int, *, rows: int, style: str = "$accent") -> list[Content]:
-    drawn = look.chart(squeezed(told.values, room), room, rows, top=AIR * max(told.values), style=style)
-    figures = [told.latest, told.peak] if rows > 1 else [f"{told.latest}   {told.peak}"]
-    shown = []
-    for index, row in enumerate(drawn):
-        front = look.fit(look.muted(name if index == 0 else ""), label + 2)
-        shown.append(look.line(front, row, "  ", look.muted(figures[index] if index < len(figures) else "")))
-    return shown
+    figures = [f"{formatting.rate(values[-1], unit)} {when}", f"{formatting.rate(max(values), unit)} peak"]
+    return running.plot(name, squeezed(values, room), figures, room, front=label + 1, rows=rows, style=style)
 
 
 def squeezed(values: Sequence[float], width: int) -> list[float]:

@@ -1,12 +1,13 @@
 """Migrate: how far, how fast, can I trust it? Choose a source, change the plan, watch the run, read the verdict."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import ContentSwitcher, DataTable, Input, OptionList
 
@@ -21,6 +22,7 @@ from qdrant_admin.tui.screens.migrate.choose import ChoosePane, PastPane, PastRu
 from qdrant_admin.tui.screens.migrate.plan import PlanEdits, PlanPane
 from qdrant_admin.tui.screens.migrate.result import RejectsDialog, ResultPane
 from qdrant_admin.tui.screens.migrate.run import RunPane
+from qdrant_admin.tui.widgets.bars import bind
 from qdrant_admin.tui.widgets.panels import failure, loading
 
 if TYPE_CHECKING:
@@ -47,30 +49,26 @@ class MigrateScreen(PlanEdits):
     )
     DRAWS_JOBS = frozenset({"plan", "migrate"})
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+o", "browse", "browse folders", id="migrate.browse", tooltip="choose a folder", priority=True),
-        Binding(
-            "ctrl+f", "browse_files", "browse files", id="migrate.browse_files", tooltip="choose a file", priority=True
-        ),
-        Binding("s", "start", "start", id="migrate.start", tooltip="do what the plan says"),
-        Binding("c", "change", "change how", id="migrate.change", tooltip="change how everything is moved"),
-        Binding("n", "change_one", "change one", id="migrate.change_one", tooltip="name and policy of a collection"),
-        Binding("space", "take", "take or leave", id="migrate.take", tooltip="take a collection along, or leave it"),
-        Binding(
-            "o", "policy", "conflict policy", id="migrate.policy", tooltip="what happens when a target holds points"
-        ),
-        Binding("p", "hold", "pause or go on", id="migrate.hold", tooltip="hold the copy, or let it go on"),
-        Binding("x", "cancel", "stop", id="migrate.cancel", tooltip="stop; it can be taken up again"),
-        Binding(
-            "d", "discard", "give up", id="migrate.discard", tooltip="forget a run that was stopped; its copy stays"
-        ),
-        Binding("j", "rejects", "rejects", id="migrate.rejects", tooltip="records that were not stored, and why"),
-        Binding("v", "verify", "restart and verify", id="migrate.verify", tooltip="prove that it survives a restart"),
-        Binding("e", "export", "save report", id="migrate.export", tooltip="save the report as Markdown and JSON"),
-        Binding("y", "copy", "copy report", id="migrate.copy", tooltip="copy the report as Markdown"),
-        Binding("a", "again", "another one", id="migrate.again", tooltip="choose a source"),
-        Binding("h", "past", "history", id="migrate.past", tooltip="earlier migrations"),
-        Binding("slash", "find", "filter", id="migrate.find", tooltip="only those that are like this"),
-        Binding("escape", "leave", "back", id="migrate.back", tooltip="back"),
+        bind("ctrl+o", "browse", "browse folders", "migrate.browse", "choose a folder", priority=True),
+        bind("ctrl+f", "browse_files", "browse files", "migrate.browse_files", "choose a file", priority=True),
+        bind("s", "start", "start", "migrate.start", "do what the plan says"),
+        bind("c", "change", "change how", "migrate.change", "change how everything is moved"),
+        bind("n", "change_one", "change one", "migrate.change_one", "name and policy of a collection"),
+        bind("space", "exclude", "exclude", "migrate.exclude", "leave this collection out"),
+        bind("space", "include", "include", "migrate.include", "include this collection again"),
+        bind("o", "policy", "conflict policy", "migrate.policy", "what happens when a target holds points"),
+        bind("p", "pause", "pause", "migrate.pause", "pause the copy"),
+        bind("p", "resume", "resume", "migrate.resume", "resume the copy"),
+        bind("x", "cancel", "stop", "migrate.cancel", "stop; the run can be resumed"),
+        bind("d", "discard", "discard this run", "migrate.discard", "discard an interrupted run; what it copied stays"),
+        bind("j", "rejects", "rejects", "migrate.rejects", "records that were not stored, and why"),
+        bind("v", "verify", "restart and verify", "migrate.verify", "prove that it survives a restart"),
+        bind("e", "export", "save report", "migrate.export", "save the report as Markdown and JSON"),
+        bind("y", "copy", "copy", "migrate.copy", "copy the report as Markdown"),
+        bind("a", "again", "migrate another", "migrate.again", "choose another source"),
+        bind("h", "past", "history", "migrate.past", "earlier migrations"),
+        bind("slash", "find", "filter", "migrate.find", "only runs that contain a text"),
+        bind("escape", "leave", "back", "migrate.back", "back"),
     ]
 
     def __init__(self) -> None:
@@ -81,7 +79,6 @@ class MigrateScreen(PlanEdits):
         self._reopened = False
 
     def compose_body(self) -> ComposeResult:
-        """One pane for each state."""
         with ContentSwitcher(initial="migrate-choose"):
             yield ChoosePane()
             yield PlanPane()
@@ -100,7 +97,7 @@ class MigrateScreen(PlanEdits):
         self.refresh_bindings()
 
     def look_again(self) -> None:
-        """Show a running migration where it is; otherwise offer what can be taken up again."""
+        """Show a running migration where it is; otherwise offer the runs that can be resumed."""
         job, entry = self.admin.jobs.latest("migrate"), self.admin.take_entry("migrate")
         if entry is not None:
             self._open(entry)
@@ -111,7 +108,7 @@ class MigrateScreen(PlanEdits):
         elif self.pane == "choose" and self.focused is None:
             self.query_one("#migrate-source").focus()
         self.ask(
-            self.services.unfinished,
+            self.services.migration.unfinished,
             lambda runs: self.query_one(ChoosePane).offer(runs, self.services.now()),
             lambda _: None,
             group="unfinished",
@@ -131,54 +128,55 @@ class MigrateScreen(PlanEdits):
             self.ask_for_plan(PlanOptions())
 
     def action_browse(self) -> None:
-        """Choose a folder instead of typing it."""
         from textual_fspicker import SelectDirectory
 
-        self.app.push_screen(SelectDirectory(Path.home(), title="The folder that holds the vectors"), self._picked)
+        self.app.push_screen(SelectDirectory(Path.home(), title="The folder with the vectors"), self._picked)
 
     def action_browse_files(self) -> None:
-        """Choose a file instead of typing it."""
         from textual_fspicker import FileOpen
 
-        self.app.push_screen(FileOpen(Path.home(), title="The file that holds the vectors"), self._picked)
+        self.app.push_screen(FileOpen(Path.home(), title="The file with the vectors"), self._picked)
 
     def _picked(self, path: Path | None) -> None:
         if path is not None:
-            self.ask(partial(self.services.look_at, path), self.query_one(ChoosePane).found, group="detect")
+            self.ask(partial(self.services.migration.recognise, path), self.query_one(ChoosePane).found, group="detect")
 
     @on(OptionList.OptionSelected, "#migrate-runs")
     def _resume(self, event: OptionList.OptionSelected) -> None:
         run = self.query_one(ChoosePane).runs[event.option_index]
         self._plan, self._reopened = run.plan, False
         self.run_job(
-            "migrate", f"migrate {run.source}", lambda cancel: self.services.resume(run, cancel), can_pause=True
+            "migrate",
+            f"migrate {run.source}",
+            partial(self.services.migration.resume, run),
+            can_pause=True,
         )
 
     def action_discard(self) -> None:
-        """Forget how far a run came, after a question."""
         chosen = self.query_one("#migrate-runs", OptionList).highlighted
         if chosen is None:
             return
         run = self.query_one(ChoosePane).runs[chosen]
-        body = "What it has copied stays and is indexed again. It cannot be taken up any more, only begun anew."
+        body = "What it has copied stays and is indexed again. The run can no longer be resumed, only started again."
 
-        def answered(sure: bool | None) -> None:
-            if sure:
-                self.run_job("discard", f"give up {run.source}", lambda cancel: self.services.discard(run, cancel))
-
-        self.app.push_screen(ConfirmDialog("Give up this migration?", body, yes="Give up"), answered)
+        question = ConfirmDialog("Discard this run?", body, yes="Discard")
+        discard = partial(self.services.migration.discard, run)
+        self.confirm(question, lambda: self.run_job("discard", f"discard {run.source}", discard))
 
     # planning
 
     def ask_for_plan(self, options: "PlanOptions") -> None:
-        """Make a plan; the one that was there cannot be started any more."""
+        """Make a plan; the one that was there can no longer be started."""
         source, self._tried, self._plan = self._source, options, None
         if self.pane == "plan":
             self.query_one(PlanPane).planning()
         else:
             self.query_one(ChoosePane).say(loading("reading the source…"))
         self.run_job(
-            "plan", f"plan {source}", lambda cancel: self.services.plan(source, options, cancel), touches="plan"
+            "plan",
+            f"plan {source}",
+            partial(self.services.migration.plan, source, options),
+            touches="plan",
         )
         self.refresh_bindings()
 
@@ -188,7 +186,7 @@ class MigrateScreen(PlanEdits):
             self.show_plan(view.report)
         elif view.failure is not None and self.pane == "plan" and self.query_one(PlanPane).plan is not None:
             self.show_plan(self.query_one(PlanPane).plan)  # type: ignore[arg-type]  # looked at in the line above
-            self.notify(view.failure.what, title="the plan stays as it was", severity="warning", markup=False)
+            self.notify(view.failure.what, title="the plan is unchanged", severity="warning", markup=False)
         elif view.failure is not None:
             self.query_one(ChoosePane).say(Content("") if view.failure.cancelled else failure(view.failure))
             self._front("choose")
@@ -203,7 +201,6 @@ class MigrateScreen(PlanEdits):
     # running
 
     def action_start(self) -> None:
-        """Do what the plan says; before anything is written over, ask."""
         plan = self._plan
         if plan is None or plan.exit_code:
             return
@@ -213,17 +210,19 @@ class MigrateScreen(PlanEdits):
             return
         body = f"{destroys[0].upper()}{destroys[1:]}. What is written over or deleted is gone."
         names = plan.overwrites or tuple(one.target for one in plan.collections if one.action != "skip")
-        dialog = ConfirmDialog("Change what is there?", body, yes="Go on", typed=names[0])
-        self.app.push_screen(dialog, lambda sure: self._run(plan) if sure else None)
+        question = ConfirmDialog("Change what is there?", body, yes="Continue", typed=names[0])
+        self.confirm(question, lambda: self._run(plan))
 
     def _run(self, plan: PlanReport) -> None:
         self._plan, self._reopened = plan, False
         self.run_job(
-            "migrate", f"migrate {plan.source}", lambda cancel: self.services.migrate(plan, cancel), can_pause=True
+            "migrate",
+            f"migrate {plan.source}",
+            partial(self.services.migration.migrate, plan),
+            can_pause=True,
         )
 
     def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
-        """Follow planning and copying."""
         if view.kind == "plan" and not view.running:
             self._planned(view)
         elif view.kind == "migrate" and not view.running:
@@ -261,14 +260,14 @@ class MigrateScreen(PlanEdits):
 
     def _open(self, entry: HistoryEntry) -> None:
         def read() -> PastRun:
-            return entry, MigrationReport.model_validate_json(self.services.report_json(entry.id))
+            return entry, self.services.stored(entry, MigrationReport)
 
         self._reopened = True
         self.ask(read, self.reopen, group="reopen")
 
     def _list_past(self) -> None:
         self.ask(
-            lambda: self.services.migrations(RUNS_LISTED),
+            lambda: self.services.migration.migrations(RUNS_LISTED),
             lambda runs: self.query_one(PastPane).show(runs, self.services.now()),
             group="past",
         )
@@ -286,6 +285,11 @@ class MigrateScreen(PlanEdits):
         job = self.admin.jobs.latest("migrate")
         return job is not None and job.running
 
+    @property
+    def _paused(self) -> bool:
+        job = self.admin.jobs.latest("migrate")
+        return job is not None and job.state == "paused"
+
     def _rejects(self) -> list[Reject]:
         """What can be read of them now: those of the report, or those of the running job."""
         report, job = self.query_one(ResultPane).report, self.admin.jobs.latest("migrate")
@@ -293,57 +297,71 @@ class MigrateScreen(PlanEdits):
             return list(report.rejects)
         return [Reject(collection="", id="", reason=notice.text) for notice in job.rejects] if job is not None else []
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Each state has its own keys."""
-        pane, busy, plan = self.pane, self._busy, self._plan
-        result = pane == "result" and self.query_one(ResultPane).report is not None
-        possible = {
-            "browse": pane == "choose",
-            "browse_files": pane == "choose",
-            "discard": pane == "choose" and self.focused is not None and self.focused.id == "migrate-runs",
-            "start": pane == "plan" and not busy and plan is not None and plan.exit_code == 0,
-            "change": pane == "plan" and plan is not None,
-            "change_one": pane == "plan" and plan is not None and bool(plan.collections),
-            "take": pane == "plan" and plan is not None and bool(plan.collections),
-            "policy": pane == "plan" and plan is not None,
-            "hold": busy and pane == "running",
-            "cancel": busy and pane == "running",
-            "rejects": pane in {"running", "result"} and bool(self._rejects()),
-            "verify": result,
-            "again": pane in {"result", "past"},
-            "export": result,
-            "copy": result,
-            "past": pane in {"choose", "plan", "running", "result"},
-            "find": pane == "past",
-            "leave": pane != "running" or self._busy is False,
-        }
-        return possible.get(action, super().check_action(action, parameters))
+    def possible(self) -> Mapping[str, Callable[[], bool]]:
+        def at(*panes: str) -> Callable[[], bool]:
+            return lambda: self.pane in panes
 
-    def action_hold(self) -> None:
-        """Hold the copy, or let it go on."""
+        def planned() -> bool:
+            return self.pane == "plan" and self._plan is not None
+
+        def listed() -> bool:
+            return planned() and bool(self._plan and self._plan.collections)
+
+        def copying() -> bool:
+            return self._busy and self.pane == "running"
+
+        def reported() -> bool:
+            return self.pane == "result" and self.query_one(ResultPane).report is not None
+
+        return {
+            "browse": at("choose"),
+            "browse_files": at("choose"),
+            "discard": lambda: self.pane == "choose" and getattr(self.focused, "id", "") == "migrate-runs",
+            "start": lambda: planned() and not self._busy and bool(self._plan and self._plan.exit_code == 0),
+            "change": planned,
+            "change_one": listed,
+            "include": lambda: listed() and self.excluded,
+            "exclude": lambda: listed() and not self.excluded,
+            "policy": planned,
+            "pause": lambda: copying() and not self._paused,
+            "resume": lambda: copying() and self._paused,
+            "cancel": copying,
+            "rejects": lambda: self.pane in {"running", "result"} and bool(self._rejects()),
+            "verify": reported,
+            "again": at("result", "past"),
+            "export": reported,
+            "copy": reported,
+            "past": at("choose", "plan", "running", "result"),
+            "find": at("past"),
+            "leave": lambda: self.pane != "running" or not self._busy,
+        }
+
+    def action_pause(self) -> None:
         job = self.admin.jobs.latest("migrate")
         if job is not None and job.running:
-            view = self.admin.jobs.resume(job.id) if job.state == "paused" else self.admin.jobs.pause(job.id)
-            self._draw_running(view)
+            self._draw_running(self.admin.jobs.pause(job.id))
+            self.refresh_bindings()
+
+    def action_resume(self) -> None:
+        job = self.admin.jobs.latest("migrate")
+        if job is not None and job.running:
+            self._draw_running(self.admin.jobs.resume(job.id))
+            self.refresh_bindings()
 
     def action_cancel(self) -> None:
-        """Stop at the next safe point."""
         job = self.admin.jobs.latest("migrate")
         if job is not None and job.running:
             self._draw_running(self.admin.jobs.cancel(job.id))
 
     def action_rejects(self) -> None:
-        """Read what was not stored."""
         report = self.query_one(ResultPane).report if self.pane == "result" else None
         file, command = (report.reject_file or "", messages.replay(report)) if report is not None else ("", "")
         self.app.push_screen(RejectsDialog(self._rejects(), file=file, command=command))
 
     def action_verify(self) -> None:
-        """Go and prove that it survives a restart."""
         self.admin.action_go("verify")
 
     def action_again(self) -> None:
-        """Choose a source; while one is running, back to it."""
         job = self.admin.jobs.latest("migrate")
         self._reopened = False
         if job is not None and job.running:
@@ -354,16 +372,13 @@ class MigrateScreen(PlanEdits):
         self.look_again()
 
     def action_past(self) -> None:
-        """Earlier migrations."""
         self._front("past")
         self._list_past()
 
     def action_find(self) -> None:
-        """Only some of them."""
         self.query_one(PastPane).find()
 
     def action_leave(self) -> None:
-        """Out of a field, so that the number keys are keys again; elsewhere back to the choice."""
         if self.pane == "choose":
             self.set_focus(None)
         elif self.pane == "past" and self.query_one(PastPane).clear():
@@ -372,16 +387,14 @@ class MigrateScreen(PlanEdits):
             self.action_again()
 
     def action_export(self) -> None:
-        """Save the report as Markdown and as JSON."""
         report = self.query_one(ResultPane).report
         if report is not None:
-            self.ask(partial(self.services.save_migration, report), self._saved, group="export")
+            self.ask(partial(self.services.migration.write_report, report), self._saved, group="export")
 
     def _saved(self, paths: list[Path]) -> None:
         self.notify("\n".join(str(path) for path in paths), title="saved", markup=False)
 
     def action_copy(self) -> None:
-        """Put the report on the clipboard as Markdown."""
         from qdrant_admin.core.document import to_markdown
         from qdrant_admin.migration.document import document
 

@@ -1,6 +1,5 @@
 """The choice of the next check: what was proven last, how, what, and what it interrupts."""
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,7 +7,7 @@ from typing import ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Click
@@ -17,8 +16,8 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from qdrant_admin.config.profile import DEFAULT_PROFILE
 from qdrant_admin.core import formatting
+from qdrant_admin.core.commands import Command
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.lifecycle.reports import StatusReport
 from qdrant_admin.persistence.reports import (
@@ -35,7 +34,7 @@ from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.verify.past import TALL, plots
 from qdrant_admin.tui.services import PastCheck
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text
 from qdrant_admin.tui.widgets.panels import Verdict
 
@@ -43,7 +42,7 @@ CRASH = "crash-test"
 
 
 @dataclass(frozen=True)
-class Way:
+class Method:
     """One row of the choice."""
 
     key: str
@@ -55,53 +54,58 @@ class Way:
     """What happens, and what it proves."""
 
 
-WAYS: tuple[Way, ...] = (
-    Way(
+METHODS: tuple[Method, ...] = (
+    Method(
         "kill",
-        "Kill it",
+        "Kill",
         "as a crash or a flat battery does",
         "The process ends without a chance to write anything down, and is started again. The hardest proof for what is "
         "stored.",
     ),
-    Way(
+    Method(
         "graceful",
-        "Restart it",
+        "Restart",
         "stopped in order and started again",
         "It is asked to stop, gets the time it needs, and is started again: what an orderly shutdown does.",
     ),
-    Way(
+    Method(
         "recreate",
-        "Make it anew",
+        "Recreate",
         "a new one on the same data",
-        "What runs is removed and made anew on the same data: what an upgrade does. Shows data that lies in the wrong "
-        "place.",
+        "The container is removed and recreated on the same data: what an upgrade does. Shows data that lies in the "
+        "wrong place.",
     ),
-    Way(
+    Method(
         "pause",
-        "Freeze it",
+        "Freeze",
         "frozen and thawed, as a laptop that sleeps",
         "It is frozen for two seconds and thawed. The process stays the same.",
     ),
-    Way(
+    Method(
         "engine",
         "Restart Docker",
         "the engine itself, with all it runs",
         "The Docker engine is restarted, as an update of Docker or a reboot does. Every container on this computer "
         "goes down with it. You are asked once more.",
     ),
-    Way("all", "All of it", "each of these in turn", "One restart after the other, until something is not as it was."),
-    Way(
+    Method(
+        "all",
+        "All of the above",
+        "one after another, except Docker",
+        "One restart after another, until something differs.",
+    ),
+    Method(
         CRASH,
         "Crash test",
         "killed again and again while it is written to",
         "Programs write into collections of their own while the server is killed at random moments. After each start "
         "every change that it had acknowledged must be there. Your collections are only made durable first.",
     ),
-    Way(
+    Method(
         "none",
         "Look only",
         "no restart: read everything twice",
-        "Everything is read twice and compared; the server runs on. Shows what changes by itself, and proves no "
+        "Everything is read twice and compared; the server keeps running. Shows what changes by itself, and proves no "
         "restart.",
     ),
 )
@@ -136,40 +140,37 @@ class Asked:
         return replace(self, sample=sample)
 
 
-def ways(capabilities: Capabilities | None) -> list[Way]:
+def methods(capabilities: Capabilities | None) -> list[Method]:
     """Those that this server can be put through; while nobody knows, those that most can."""
     possible: set[str] = {"kill", "graceful", "recreate", "pause"}
     if capabilities is not None:
         possible = set(capabilities.restart)
     offered = possible | ({"all"} if possible else set()) | ({CRASH} if "kill" in possible else set()) | {"none"}
-    return [way for way in WAYS if way.key in offered]
+    return [method for method in METHODS if method.key in offered]
 
 
-def in_turn(key: str, capabilities: Capabilities | None) -> list[RoundMethod]:
-    """The restarts that a way makes, one after the other."""
+def restarts(key: str, capabilities: Capabilities | None) -> list[RoundMethod]:
+    """The restarts that a method makes, one after the other."""
     if key != "all":
         return [] if key in {"none", CRASH} else [cast("RoundMethod", key)]
-    possible = {way.key for way in ways(capabilities)}
+    possible = {method.key for method in methods(capabilities)}
     return [one for one in ("graceful", "kill", "pause", "recreate") if one in possible]
 
 
 def command(key: str, asked: Asked, profile: str) -> str:
     """The same on the command line."""
-    on = "" if profile == DEFAULT_PROFILE else f" --profile {shlex.quote(profile)}"
     if key == CRASH:
-        wait = "" if asked.wait else " --no-wait"
-        return f"qdrant-admin crash-test --cycles {asked.cycles} --writers {asked.writers}{wait}{on}"
-    chosen = "".join(f" --collection {shlex.quote(name)}" for name in asked.collections)
-    sample = f" --sample {asked.sample}" if asked.sample else ""
-    sure = " --yes" if key == "engine" else ""
-    return f"qdrant-admin verify --how {key}{chosen}{sample}{sure}{on}"
+        unacknowledged = {"no_wait": not asked.wait}
+        return str(Command(CRASH, cycles=asked.cycles, writers=asked.writers, **unacknowledged).on(profile))
+    chosen = Command("verify", how=key, collection=asked.collections, sample=asked.sample, yes=key == "engine")
+    return str(chosen.on(profile))
 
 
 def interrupts(key: str, name: str, asked: Asked, back: float | None) -> str:
     """What nobody can reach meanwhile, and for how long.
 
     Args:
-        key: of the way.
+        key: of the method.
         name: of the server.
         asked: how hard.
         back: seconds that it took to come back lately; None when that is not known.
@@ -177,9 +178,9 @@ def interrupts(key: str, name: str, asked: Asked, back: float | None) -> str:
     once = f"about {formatting.duration(back)}" if back is not None else "a few seconds"
     match key:
         case "none":
-            return "nothing: it runs on"
+            return "nothing: the server keeps running"
         case "pause":
-            return f"{name}: who asks it waits for two seconds"
+            return f"{name}: requests wait for two seconds"
         case "all":
             return f"{name}: out of reach for {once}, each time"
         case "engine":
@@ -194,7 +195,9 @@ def title(key: str, asked: Asked) -> str:
     """Of the job."""
     if key == CRASH:
         return f"crash test: {formatting.counted(asked.cycles, 'kill')}, {formatting.counted(asked.writers, 'writer')}"
-    return f"verify: {next(way.title for way in WAYS if way.key == key).lower()}"
+    if key == "all":
+        return "verify: every restart method"
+    return f"verify: {next(method.title for method in METHODS if method.key == key).lower()}"
 
 
 NAMES_SHOWN = 3
@@ -226,21 +229,20 @@ class Known:
         """The newest crash test."""
         return next((one for one in self.checks or () if isinstance(one.report, CrashReport)), None)
 
-    def back_in(self, way: str) -> float | None:
-        """Seconds that the newest restart of this way took; of any way when it was never gone."""
+    def back_in(self, method: str) -> float | None:
+        """Seconds that the newest restart of this method took; of any method when it was never gone."""
         rounds = [
             round_ for one in self.checks or () if isinstance(one.report, VerifyReport) for round_ in one.report.rounds
         ]
         told = [round_ for round_ in rounds if round_.ready_seconds is not None and round_.how != "pause"]
-        same = [round_ for round_ in told if round_.how == way]
+        same = [round_ for round_ in told if round_.how == method]
         return next((round_.ready_seconds for round_ in (*same, *told)), None)
 
 
-class WayList(OptionList):
-    """The ways. A click chooses; only a second one begins, since a server is restarted then."""
+class MethodList(OptionList):
+    """The restart methods. A click chooses; only a second one begins, since a server is restarted then."""
 
     def on_click(self, event: Click) -> None:
-        """Keep the base class from starting at the first click."""
         clicked = event.style.meta.get("option")
         if isinstance(clicked, int) and clicked != self.highlighted:
             event.prevent_default()
@@ -251,20 +253,19 @@ class ChoosePane(Vertical):
     """The answer so far, and the question."""
 
     class Started(Message):
-        """The way under the cursor was chosen."""
+        """The method under the cursor was chosen."""
 
     def __init__(self) -> None:
         super().__init__(id="verify-choose")
         self.asked = Asked()
         self.known: Known | None = None
-        self._ways: list[Way] = []
+        self._methods: list[Method] = []
 
     def compose(self) -> ComposeResult:
-        """Last proof, ways, and what the one under the cursor means."""
         yield Verdict(id="verify-last")
-        yield Plain(look.text("What shall it go through?", "bold"), id="verify-question")
+        yield Plain(look.text("Choose a restart method", "bold"), id="verify-question")
         with Container(id="verify-split"):
-            yield WayList(id="verify-hows", markup=False)
+            yield MethodList(id="verify-hows", markup=False)
             with VerticalScroll(id="verify-about-scroll", can_focus=False):
                 yield Plain(id="verify-about")
         yield Plain(id="verify-so-far")
@@ -272,8 +273,8 @@ class ChoosePane(Vertical):
     def show(self, known: Known) -> None:
         """Draw what is known by now."""
         self.known = known
-        offered = ways(known.status.capabilities if known.status else None)
-        if offered != self._ways:
+        offered = methods(known.status.capabilities if known.status else None)
+        if offered != self._methods:
             self._offer(offered)
         _tell_last(self.query_one("#verify-last", Verdict), known)
         self._draw_about()
@@ -294,38 +295,37 @@ class ChoosePane(Vertical):
         shown.update(look.lines(look.text("So far", "bold"), Content(""), *drawn))
 
     @property
-    def way(self) -> Way:
+    def method(self) -> Method:
         """The one under the cursor."""
-        index = self.query_one(WayList).highlighted or 0
-        return self._ways[min(index, len(self._ways) - 1)]
+        index = self.query_one(MethodList).highlighted or 0
+        return self._methods[min(index, len(self._methods) - 1)]
 
-    def _offer(self, offered: list[Way]) -> None:
-        rows, here = self.query_one(WayList), self.way.key if self._ways else ""
-        self._ways = offered
+    def _offer(self, offered: list[Method]) -> None:
+        rows, here = self.query_one(MethodList), self.method.key if self._methods else ""
+        self._methods = offered
         rows.clear_options()
-        rows.add_options([Option(_row(way), id=way.key) for way in offered])
-        rows.highlighted = next((index for index, way in enumerate(offered) if way.key == here), 0)
+        rows.add_options([Option(_row(method), id=method.key) for method in offered])
+        rows.highlighted = next((index for index, method in enumerate(offered) if method.key == here), 0)
 
     def on_resize(self) -> None:
-        """Lay out anew."""
         self.call_after_refresh(self._draw_about)
         self.call_after_refresh(self._draw_trend)
 
     @on(OptionList.OptionHighlighted, "#verify-hows")
     def _draw_about(self) -> None:
-        if self.known is not None and self._ways:
+        if self.known is not None and self._methods:
             shown = self.query_one("#verify-about", Plain)
             width = shown.size.width or self.app.size.width - 6
             brief = self.app.size.height < ROOMY
-            shown.update(about(self.way, self.asked, self.known, width, brief=brief))
+            shown.update(about(self.method, self.asked, self.known, width, brief=brief))
 
     @on(OptionList.OptionSelected, "#verify-hows")
     def _chosen(self) -> None:
         self.post_message(self.Started())
 
 
-def _row(way: Way) -> Content:
-    return look.line((f"{way.title:<16}", "bold"), look.muted(way.says))
+def _row(method: Method) -> Content:
+    return look.line((f"{method.title:<18}", "bold"), look.muted(method.says))
 
 
 def _tell_last(panel: Verdict, known: Known) -> None:
@@ -343,7 +343,7 @@ def _tell_last(panel: Verdict, known: Known) -> None:
     elif known.checks is None:
         panel.tell("loading", "Looking at what was proven before.", word="one moment")
     elif proof is None or not isinstance(proof.report, VerifyReport):
-        nobody = "Nobody has looked yet whether what is stored here survives a restart."
+        nobody = "Nobody has checked yet whether what is stored here survives a restart."
         panel.tell("unknown", nobody, *asides, word="not proven yet")
     else:
         age = look.line(
@@ -362,21 +362,21 @@ def _since(report: VerifyReport, known: Known) -> Content:
     return look.line(look.muted("  ·  "), look.state("warn", other))
 
 
-def about(way: Way, asked: Asked, known: Known, width: int, *, brief: bool = False) -> Content:
-    """What the way means, what it reads, and what it interrupts; with little room only the latter."""
+def about(method: Method, asked: Asked, known: Known, width: int, *, brief: bool = False) -> Content:
+    """What the method means, what it reads, and what it interrupts; with little room only the latter."""
     status = known.status
     name = (status.container if status else "") or "the server"
-    pairs = [("interrupts", look.text(interrupts(way.key, name, asked, known.back_in(way.key))))]
-    if way.key == CRASH:
+    pairs = [("interrupts", look.text(interrupts(method.key, name, asked, known.back_in(method.key))))]
+    if method.key == CRASH:
         kept = "once it is applied and logged" if asked.wait else "once it is taken, not yet kept (wait=false)"
         load = f"{formatting.counted(asked.writers, 'program')} at once, into collections of their own"
         pairs += [("writes", look.text(load)), ("counted", look.text(kept))]
     else:
         pairs += [("reads", look.text(_scope(asked, status)))]
         pairs += [("compares", look.text(_depth(asked)))]
-    pairs.append(("command", look.muted(command(way.key, asked, known.profile))))
+    pairs.append(("command", look.muted(command(method.key, asked, known.profile))))
     facts = [row for label, value in pairs for row in look.hanging(look.fit(look.muted(label), LABEL), value, width)]
-    rows = facts if brief else [look.text(way.explains), Content(""), *facts]
+    rows = facts if brief else [look.text(method.explains), Content(""), *facts]
     if status is not None and status.state not in {"healthy", "degraded"}:
         rows.append(look.line(look.state(status.state), look.muted("   a check needs a server that runs:  1  Home")))
     return look.lines(*rows)
@@ -397,7 +397,7 @@ def _scope(asked: Asked, status: StatusReport | None) -> str:
 def _depth(asked: Asked) -> str:
     if asked.sample is None:
         return "every id, vector and payload"
-    return f"every id; vector and payload of {formatting.counted(asked.sample, 'point')} a collection"
+    return f"every id; vector and payload of {formatting.counted(asked.sample, 'point')} per collection"
 
 
 USUAL_SAMPLE = 1000
@@ -408,10 +408,10 @@ class CollectionsDialog(ModalScreen[tuple[str, ...] | None]):
     """Some collections, or all of them (an empty tuple); None leaves it as it was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "take", "take or leave", id="chosen.toggle", tooltip="take this one, or leave it out"),
-        Binding("a", "all", "all", id="chosen.all", tooltip="all of them, those made later as well"),
-        Binding("enter", "use", "use", id="chosen.use", tooltip="check these", priority=True),
-        Binding("escape", "dismiss(None)", "cancel", id="chosen.cancel", tooltip="leave it as it was"),
+        bind("space", "include", "include / exclude", "chosen.include", "include this collection, or exclude it"),
+        bind("a", "all", "all", "chosen.all", "all collections, also those created later"),
+        bind("enter", "use", "use", "chosen.use", "check these", priority=True),
+        bind("escape", "dismiss(None)", "cancel", "chosen.cancel", "change nothing"),
     ]
 
     def __init__(self, known: Sequence[CollectionInfo], chosen: Sequence[str]) -> None:
@@ -419,14 +419,13 @@ class CollectionsDialog(ModalScreen[tuple[str, ...] | None]):
         self._known, self._chosen = tuple(known), set(chosen)
 
     def compose(self) -> ComposeResult:
-        """The list, and what is taken."""
         with Vertical(classes="dialog"):
             yield Plain(look.text("Which collections?", "bold"), classes="dialog-title")
             yield OptionList(*[Option(self._row(one)) for one in self._known], id="chosen-list", markup=False)
             yield Plain(id="chosen-says")
             yield Plain(
                 look.keys(
-                    ("space", "take or leave", "screen.take"),
+                    ("space", "include / exclude", "screen.include"),
                     ("a", "all", "screen.all"),
                     ("enter", "use", "screen.use"),
                     ("esc", "cancel", "screen.dismiss(None)"),
@@ -435,7 +434,6 @@ class CollectionsDialog(ModalScreen[tuple[str, ...] | None]):
             )
 
     def on_mount(self) -> None:
-        """Straight into the list."""
         self.query_one(OptionList).focus()
         self._draw_rows()
 
@@ -459,34 +457,30 @@ class CollectionsDialog(ModalScreen[tuple[str, ...] | None]):
         self.query_one("#chosen-says", Plain).update(look.muted(told))
 
     def on_option_list_option_selected(self, _: OptionList.OptionSelected) -> None:
-        """A click takes it, or leaves it out."""
-        self.action_take()
+        self.action_include()
 
-    def action_take(self) -> None:
-        """Take the one under the cursor, or leave it out."""
+    def action_include(self) -> None:
         index = self.query_one(OptionList).highlighted
         if index is not None:
             self._chosen ^= {self._known[index].name}
             self._draw_rows()
 
     def action_all(self) -> None:
-        """All of them."""
         self._chosen = set()
         self._draw_rows()
 
     def action_use(self) -> None:
-        """Close with the choice; every one of them is all of them."""
         names = tuple(one.name for one in self._known if one.name in self._chosen)
         self.dismiss(names)
 
 
-def options_form(way: str, asked: Asked) -> FormDialog:
-    """How hard to look: the form of this way."""
-    if way == CRASH:
+def options_form(method: str, asked: Asked) -> FormDialog:
+    """How hard to look: the form of this method."""
+    if method == CRASH:
         body = "Each kill takes the server away for a moment. Collections of its own are made, and removed afterwards."
         return FormDialog("The crash test", body, _crash_fields(asked))
     body = "Every id is always compared, and every setting. Vectors and payloads of all points, or of a sample."
-    return FormDialog("How closely shall it look?", body, _check_fields(asked))
+    return FormDialog("How thorough should it be?", body, _check_fields(asked))
 
 
 def engine_question(others: Sequence[str]) -> ConfirmDialog:
@@ -498,9 +492,9 @@ def engine_question(others: Sequence[str]) -> ConfirmDialog:
     )
     rows = [look.text(what), *[look.line("  ", look.state("warn", name)) for name in others[:OTHERS_SHOWN]]]
     rows += [look.muted(f"  and {len(others) - OTHERS_SHOWN} more")] if len(others) > OTHERS_SHOWN else []
-    after = "Each comes back as its own restart policy says; one without a policy stays down." if others else ""
+    after = "Each comes back as its own restart policy says; one without a policy stays stopped." if others else ""
     rows += [look.muted(after)] if after else []
-    return ConfirmDialog("Restart the container engine?", look.lines(*rows), yes="Restart it")
+    return ConfirmDialog("Restart the container engine?", look.lines(*rows), yes="Restart")
 
 
 def _check_fields(asked: Asked) -> Sequence[Field]:

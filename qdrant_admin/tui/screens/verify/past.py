@@ -14,14 +14,13 @@ from qdrant_admin.persistence.reports import DONE, CrashReport, VerifyReport
 from qdrant_admin.persistence.trends import TrendReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.services import PastCheck
+from qdrant_admin.tui.widgets import running
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.panels import StatePanel, empty
-from qdrant_admin.tui.widgets.tables import fill
+from qdrant_admin.tui.widgets.tables import at_cursor, fill
 
 LABEL = 10
 PLOT_WIDTH = 60
-AIR = 1.15
-"""Above the highest value, so that two plots below one another do not run into one."""
 TALL = 36
 TITLES = [
     ("when", False),
@@ -41,7 +40,6 @@ class PastPane(Vertical):
         self._checks: Sequence[PastCheck] = ()
 
     def compose(self) -> ComposeResult:
-        """Heading, trends, list."""
         yield Plain(
             look.line(("Earlier checks", "bold"), look.muted("   newest first   "), look.key("enter", "open")),
             classes="heading",
@@ -67,8 +65,7 @@ class PastPane(Vertical):
     @property
     def here(self) -> PastCheck | None:
         """The check under the cursor."""
-        row = self.query_one("#verify-past", DataTable).cursor_row
-        return self._checks[row] if 0 <= row < len(self._checks) else None
+        return at_cursor(self.query_one("#verify-past", DataTable), self._checks)
 
     def _fill(self, now: datetime) -> None:
         table, variables = self.query_one("#verify-past", DataTable), self.app.theme_variables
@@ -122,27 +119,18 @@ def plots(trend: TrendReport, width: int, rows: int) -> list[Content]:
         ("points", [one.points for one in trend.points], lambda value: formatting.number(round(value)), "$secondary"),
         ("on disk", size, lambda value: formatting.size(round(value)), "$secondary"),
     )
-    told = {label: _figures(values, said, rows) for label, values, said, _ in series if len(values) > 1}
-    room = max(
-        8, min(PLOT_WIDTH, width - LABEL - max([0, *(len(row) for rows_ in told.values() for row in rows_)]) - 3)
+    told = {label: _figures(values, said) for label, values, said, _ in series if len(values) > 1}
+    longest = max(
+        [0, *(len("   ".join(figures)) if rows == 1 else max(map(len, figures)) for figures in told.values())]
     )
+    room = min(max(8, min(PLOT_WIDTH, width - LABEL - longest - 3)), max(8, len(trend.points)))
     drawn: list[Content] = []
     for label, values, _, style in series:
         if label in told:
             drawn += [Content("")] if drawn and rows > 1 else []
-            drawn += plot(label, values, told[label], min(room, max(8, len(trend.points))), style)
+            drawn += running.plot(label, values, told[label], room, front=LABEL, rows=rows, style=style)
     return drawn
 
 
-def _figures(values: Sequence[float], said: Callable[[float], str], rows: int) -> list[str]:
-    figures = [f"{said(values[-1])} last", f"{said(median(values))} median", f"{said(max(values))} most"]
-    return figures if rows > 1 else ["   ".join(figures)]
-
-
-def plot(label: str, values: Sequence[float], told: Sequence[str], room: int, style: str) -> list[Content]:
-    """One series, oldest on the left, with a figure beside each of its rows."""
-    drawn = look.chart(values, room, len(told), top=AIR * max(values), style=style)
-    return [
-        look.line(look.fit(look.muted(label if index == 0 else ""), LABEL), row, "   ", look.muted(told[index]))
-        for index, row in enumerate(drawn)
-    ]
+def _figures(values: Sequence[float], said: Callable[[float], str]) -> list[str]:
+    return [f"last {said(values[-1])}", f"median {said(median(values))}", f"max {said(max(values))}"]

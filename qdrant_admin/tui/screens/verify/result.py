@@ -1,12 +1,13 @@
 """What became of a check: the verdict, each restart, each collection, and what differs in it, point by point."""
 
 import json
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
@@ -23,9 +24,9 @@ from qdrant_admin.tui.jobs import JobFailure
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.verify.run import details as crash_details
 from qdrant_admin.tui.screens.verify.run import round_row
-from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.panels import Verdict, failure
-from qdrant_admin.tui.widgets.tables import components, fill
+from qdrant_admin.tui.widgets.tables import at_cursor, components, fill
 
 POINTS_SHOWN = {False: 3, True: 12}
 """Of a collection, below the table, on a short and on a tall screen; all of them are one key away."""
@@ -44,7 +45,6 @@ class ResultPane(Vertical):
         self._before: VerifyReport | None = None
 
     def compose(self) -> ComposeResult:
-        """Verdict, table, details."""
         yield Verdict(id="verify-verdict")
         yield DataTable[object](id="verify-table", cursor_type="row")
         with VerticalScroll(id="verify-more"):
@@ -88,8 +88,7 @@ class ResultPane(Vertical):
     @property
     def here(self) -> CollectionCheck | None:
         """The collection under the cursor."""
-        row, checks = self.query_one("#verify-table", DataTable).cursor_row, self._checks
-        return checks[row] if 0 <= row < len(checks) else None
+        return at_cursor(self.query_one("#verify-table", DataTable), self._checks)
 
     @property
     def _checks(self) -> list[CollectionCheck]:
@@ -208,24 +207,25 @@ def _since(report: VerifyReport) -> list[Content]:
         look.line(look.fit(look.state(one.verdict), 16), (one.name, "bold"), look.muted(f"   {', '.join(one.told)}"))
         for one in other
     ]
-    same = look.line(look.state(found.verdict), "   everything is as it was then")
+    same = look.line(look.state(found.verdict), "   nothing has changed since then")
     return [look.title(f"Since {moment(found.at)}"), *(rows or [same])]
 
 
 def _last_time(report: VerifyReport, before: VerifyReport | None, width: int) -> list[Content]:
-    """Against the check before: what its last look saw beside what the first look of this one saw."""
+    """Since the check before: what its last scan saw beside what the first scan of this one saw."""
     if before is None or report.baseline is not None:
         return []
     found = against(before, report.collections, report.chosen)
-    then = f"the check of {moment(before.at)}"
-    if found.verdict == "persisted":
-        told = f"the same content as in {then}"
-    else:
-        told = f"not what it was in {then}: {found.reason or formatting.state(found.verdict).word}"
+    same = found.verdict == "persisted"
+    told = "the content is the same" if same else found.reason or formatting.state(found.verdict).word
     if report.ready_seconds is not None and before.ready_seconds is not None and report.how == before.how:
         other = report.ready_seconds - before.ready_seconds
-        told += f"; back {formatting.duration(abs(other))} {'slower' if other > 0 else 'sooner'} than then"
-    return look.hanging(look.muted("when it began  "), look.text(told), width)
+        told += (
+            f"; the restart took {formatting.duration(abs(other))} {'longer' if other > 0 else 'less'}"
+            if round(other, 1)
+            else ""
+        )
+    return look.hanging(look.muted(f"since the check of {moment(before.at)}  "), look.text(told), width)
 
 
 def _how_long(report: VerifyReport, width: int) -> list[Content]:
@@ -274,12 +274,10 @@ class DifferencesScreen(BaseScreen):
     )
     AUTO_FOCUS = "#differing-points"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "back", id="differences.back", tooltip="back to the verdict"),
-        Binding("tab", "app.focus_next", "the other table", id="differences.other", tooltip="go to the other table"),
-        Binding("y", "copy_point", "copy JSON", id="differences.copy", tooltip="copy the point as it is now"),
-        Binding(
-            "o", "open", "open the collection", id="differences.open", tooltip="look at the collection as it is now"
-        ),
+        bind("escape", "back", "back", "differences.back", "back to the verdict"),
+        bind("tab", "app.focus_next", "the other table", "differences.other", "go to the other table"),
+        bind("y", "copy_point", "copy JSON", "differences.copy", "copy the point"),
+        bind("o", "open", "open the collection", "differences.open", "look at the collection"),
     ]
 
     def __init__(self, check: CollectionCheck, at: datetime) -> None:
@@ -326,17 +324,15 @@ class DifferencesScreen(BaseScreen):
 
     @property
     def _here(self) -> PointDifference | None:
-        row = self.query_one("#differing-points", DataTable).cursor_row
-        return self._check.points[row] if 0 <= row < len(self._check.points) else None
+        return at_cursor(self.query_one("#differing-points", DataTable), self._check.points)
 
     def look_again(self) -> None:
-        """Ask for the point under the cursor as it is now."""
         here = self._here
         if here is not None:
             self._point = None
             name = self._check.name
             self._draw(here, "looking…")
-            self.ask(lambda: self.services.point(name, here.id), self._got, self._cannot, group="point")
+            self.ask(lambda: self.services.data.point(name, here.id), self._got, self._cannot, group="point")
 
     @on(DataTable.RowHighlighted, "#differing-points")
     def _highlighted(self) -> None:
@@ -383,25 +379,19 @@ class DifferencesScreen(BaseScreen):
             width=self.app.size.width - 5,
         )
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There is something to copy when the point is there."""
-        if action == "copy_point":
-            return self._point is not None
-        return super().check_action(action, parameters)
+    def possible(self) -> Mapping[str, Callable[[], bool]]:
+        return {"copy_point": lambda: self._point is not None}
 
     def action_copy_point(self) -> None:
-        """Put the point as it is now on the clipboard."""
         if self._point is not None:
             shown = json.dumps(self._point.model_dump(mode="json"), ensure_ascii=False, indent=2)
             self.app.copy_to_clipboard(shown)
             self.notify("point copied as JSON", markup=False)
 
     def action_open(self) -> None:
-        """Look at the collection as it is now."""
         self.admin.open_collection(self._check.name)
 
     def action_back(self) -> None:
-        """From the parts to the points, from the points to the verdict."""
         if self.query_one("#difference-parts").has_focus:
             self.query_one("#differing-points").focus()
         else:
@@ -461,5 +451,5 @@ def _vector(vector: ShownVector) -> str:
     return f"{zero}{vector.kind}, {formatting.number(vector.size)}   {components(vector.values)}"
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -40,30 +40,30 @@ class RunPane(LiveGroups):
     def __init__(self) -> None:
         super().__init__(GROUPS, id="verify-running")
 
-    def show(self, view: JobView, ways: Sequence[RoundMethod], points: int | None) -> None:
+    def show(self, view: JobView, methods: Sequence[RoundMethod], points: int | None) -> None:
         """Draw how it stands.
 
         Args:
             view: the job.
-            ways: the restarts that are made, one after the other.
+            methods: the restarts that are made, one after the other.
             points: how many there are to be read in all, where that is known.
         """
         width, height = max(40, self.app.size.width - 6), self.app.size.height
         if view.kind == CRASH:
             self.draw(crash_picture(view, width, height))
         else:
-            self.draw(picture(view, width, height, ways=ways, points=points))
+            self.draw(picture(view, width, height, methods=methods, points=points))
 
 
 def picture(
-    view: JobView, width: int, height: int, *, ways: Sequence[RoundMethod] = (), points: int | None = None
+    view: JobView, width: int, height: int, *, methods: Sequence[RoundMethod] = (), points: int | None = None
 ) -> Sequence[Sequence[Content]]:
     """A restart-and-verify, in groups."""
     return (
         [_head(view)],
-        _phases(view, width, restarts=bool(ways)),
-        _rounds(view, ways),
-        _reading(view, width, max(3, height - 16 - 2 * len(ways)), points),
+        _phases(view, width, restarts=bool(methods)),
+        _rounds(view, methods),
+        _reading(view, width, max(3, height - 16 - 2 * len(methods)), points),
         running.notices(view, 2),
         running.steps(view) if height >= TALL else [],
     )
@@ -90,7 +90,7 @@ def crash_picture(view: JobView, width: int, height: int) -> Sequence[Sequence[C
 
 
 def _head(view: JobView) -> Content:
-    stopping = look.line("   ", look.state("paused", "stopping; the server is brought back first"))
+    stopping = look.line("   ", look.state("paused", "stopping; the server is started again first"))
     told = stopping if view.state == "stopping" else Content("")
     return look.line(
         look.symbol("running"), " ", (view.title, "bold"), "   ", look.muted(formatting.duration(view.seconds)), told
@@ -121,20 +121,20 @@ def _phases(view: JobView, width: int, *, restarts: bool) -> list[Content]:
     return [*rows, look.cut(told, width)]
 
 
-def _rounds(view: JobView, ways: Sequence[RoundMethod]) -> list[Content]:
+def _rounds(view: JobView, methods: Sequence[RoundMethod]) -> list[Content]:
     """Each restart of several, with its verdict as soon as there is one."""
-    if len(ways) < 2:
+    if len(methods) < 2:
         return []
     judged = {part.how: part for part in view.parts if isinstance(part, Round)}
-    under_way = next((way for way in ways if way not in judged), "")
+    under_way = next((method for method in methods if method not in judged), "")
     begun = "restart" in {step.step for step in view.steps}
     rows = []
-    for way in ways:
-        if way in judged:
-            rows.append(round_row(judged[way]))
+    for method in methods:
+        if method in judged:
+            rows.append(round_row(judged[method]))
         else:
-            state = look.state("running", "under way") if way == under_way and begun else look.state("waiting")
-            rows.append(look.line(look.fit(state, 16), look.muted(DONE[way])))
+            state = look.state("running", "under way") if method == under_way and begun else look.state("waiting")
+            rows.append(look.line(look.fit(state, 16), look.muted(DONE[method])))
     return rows
 
 
@@ -192,7 +192,7 @@ def totals(cycles: Sequence[Cycle], width: int) -> list[Content]:
     figures = max(len(formatting.number(value)) for value in (acknowledged, unanswered, lost))
     rows = [
         ("acknowledged", acknowledged, look.muted("changes that must be there after every start")),
-        ("unanswered", unanswered, look.muted("under way at a crash: there or not, both are right")),
+        ("unanswered", unanswered, look.muted("under method at a crash: there or not, both are right")),
         ("lost", lost, verdict),
     ]
     shown = [
@@ -203,14 +203,14 @@ def totals(cycles: Sequence[Cycle], width: int) -> list[Content]:
 
 
 def recovery(cycles: Sequence[Cycle], width: int) -> list[Content]:
-    """`back in   ▂▃▂▄   0.4 s last   0.4 s median   0.6 s most`."""
+    """`back in   ▂▃▂▄   last 0.4 s   median 0.4 s   max 0.6 s`."""
     seconds = [one.recovery_seconds for one in cycles]
     last, middle, most = (
         formatting.duration(seconds[-1]),
         formatting.duration(median(seconds)),
         formatting.duration(max(seconds)),
     )
-    told = f"{last} last   {middle} median   {most} most"
+    told = f"last {last}   median {middle}   max {most}"
     room = max(8, min(PLOT_WIDTH, len(seconds), width - LABEL - len(told) - 3))
     return [look.line(look.fit(look.muted("back in"), LABEL), look.spark(seconds, room), "   ", look.muted(told))]
 

@@ -1,12 +1,14 @@
 """Verify: will it all be there after a restart? Choose how, watch each step, read the verdict."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import ContentSwitcher, DataTable
 
 from qdrant_admin.core import formatting
@@ -23,14 +25,15 @@ from qdrant_admin.tui.screens.verify.choose import (
     CollectionsDialog,
     Known,
     engine_question,
-    in_turn,
     options_form,
+    restarts,
 )
 from qdrant_admin.tui.screens.verify.choose import title as title_of
 from qdrant_admin.tui.screens.verify.past import PastPane
 from qdrant_admin.tui.screens.verify.result import CheckReport, ResultPane, moment
 from qdrant_admin.tui.screens.verify.run import RunPane
 from qdrant_admin.tui.services import PastCheck
+from qdrant_admin.tui.widgets.bars import bind
 
 CHECKS_READ = 100
 KINDS = ("verify", CRASH)
@@ -48,17 +51,17 @@ class VerifyScreen(BaseScreen):
     DRAWS_JOBS = frozenset(KINDS)
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "start", "start", id="verify.start", tooltip="start the chosen check"),
-        Binding("c", "collections", "collections", id="verify.collections", tooltip="all collections, or some of them"),
-        Binding("o", "options", "options", id="verify.options", tooltip="every point or a sample; kills and writers"),
-        Binding("l", "last", "last check", id="verify.last", tooltip="open the last check again"),
-        Binding("d", "look_closer", "differences", id="verify.differences", tooltip="each point that differs"),
-        Binding("a", "again", "run again", id="verify.again", tooltip="choose how and run again"),
-        Binding("x", "cancel", "stop", id="verify.cancel", tooltip="stop the check; the server is brought back first"),
-        Binding("h", "history", "history", id="verify.history", tooltip="earlier checks and their trends"),
-        Binding("e", "export", "certificate", id="verify.export", tooltip="write the certificate: a page, and JSON"),
-        Binding("b", "compare", "compare with now", id="verify.compare", tooltip="is everything still as it was then?"),
-        Binding("escape", "leave", "back", id="verify.back", tooltip="back"),
+        bind("s", "start", "start", "verify.start", "start the chosen check"),
+        bind("c", "collections", "collections", "verify.collections", "all collections, or some of them"),
+        bind("o", "options", "options", "verify.options", "every point or a sample; kills and writers"),
+        bind("l", "last", "last check", "verify.last", "open the last check again"),
+        bind("d", "look_closer", "differences", "verify.differences", "each point that differs"),
+        bind("a", "again", "run again", "verify.again", "choose how and run again"),
+        bind("x", "cancel", "stop", "verify.cancel", "stop the check; the server is started again first"),
+        bind("h", "history", "history", "verify.history", "earlier checks and their trends"),
+        bind("e", "export", "certificate", "verify.export", "write the certificate: a page, and JSON"),
+        bind("b", "compare", "compare with now", "verify.compare", "has anything changed since then?"),
+        bind("escape", "leave", "back", "verify.back", "back"),
     ]
 
     def __init__(self) -> None:
@@ -67,13 +70,12 @@ class VerifyScreen(BaseScreen):
         self._trend: TrendReport | None = None
         self._unread = ""
         """Why the earlier checks could not be read."""
-        self._way, self._reads_all = "none", True
-        """What the check under way is; one that was begun elsewhere only looks."""
+        self._method, self._reads_all = "none", True
+        """What the check under method is; one that was begun elsewhere only looks."""
         self._from_history = False
         """Where the result in front was opened from."""
 
     def compose_body(self) -> ComposeResult:
-        """One pane for each state."""
         with ContentSwitcher(initial="verify-choose"):
             yield ChoosePane()
             yield RunPane()
@@ -109,7 +111,7 @@ class VerifyScreen(BaseScreen):
     def _read_past(self) -> None:
         services = self.services
         self.ask(
-            lambda: (services.checks(CHECKS_READ), services.trends(CHECKS_READ)),
+            lambda: (services.proof.checks(CHECKS_READ), services.proof.trends(CHECKS_READ)),
             lambda past: self._remember(*past),
             self._cannot_read,
             group="history",
@@ -127,7 +129,6 @@ class VerifyScreen(BaseScreen):
             self.query_one(PastPane).show(checks, trend, self.services.now())
 
     def server_changed(self) -> None:
-        """What would be read and interrupted, and what was proven before."""
         known = Known(
             self.services.now(),
             self.services.profile,
@@ -139,7 +140,6 @@ class VerifyScreen(BaseScreen):
         self.query_one(ChoosePane).show(known)
 
     def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
-        """Follow the check."""
         if view.kind not in KINDS:
             return
         if view.running:
@@ -149,7 +149,6 @@ class VerifyScreen(BaseScreen):
             self._read_past()
 
     def on_resize(self) -> None:
-        """Draw anew what is laid out for a width."""
         super().on_resize()
         self.call_after_refresh(self._lay_out)
 
@@ -169,36 +168,30 @@ class VerifyScreen(BaseScreen):
         self.action_start()
 
     def action_start(self) -> None:
-        """Start the check under the cursor; where more than this server goes down, after a question."""
-        way = self.query_one(ChoosePane).way.key
-        if way == "engine":
-            self.ask(self.services.interrupted_by_engine, self._ask_engine, group="engine")
+        method = self.query_one(ChoosePane).method.key
+        if method == "engine":
+            self.ask(self.services.server.interrupted_by_engine, self._ask_engine, group="engine")
         else:
-            self._run(way)
+            self._run(method)
 
     def _ask_engine(self, others: tuple[str, ...]) -> None:
         """Name what else goes down with the engine, and go on only after a yes."""
+        self.confirm(engine_question(others), lambda: self._run("engine"))
 
-        def answered(sure: bool | None) -> None:
-            if sure:
-                self._run("engine")
-
-        self.app.push_screen(engine_question(others), answered)
-
-    def _run(self, way: str) -> None:
+    def _run(self, method: str) -> None:
         asked, services = self.query_one(ChoosePane).asked, self.services
-        self._way, self._reads_all = way, not asked.collections
-        if way == CRASH:
-            self.run_job(CRASH, title_of(way, asked), lambda cancel: services.crash_test(asked.crash(), cancel))
+        self._method, self._reads_all = method, not asked.collections
+        if method == CRASH:
+            self.run_job(CRASH, title_of(method, asked), partial(services.proof.crash_test, asked.crash()))
         else:
-            options = asked.check(cast("VerifyMethod", way), confirmed=way == "engine")
-            self.run_job("verify", title_of(way, asked), lambda cancel: services.verify(options, cancel))
+            options = asked.check(cast("VerifyMethod", method), confirmed=method == "engine")
+            self.run_job("verify", title_of(method, asked), partial(services.proof.verify, options))
 
     def _draw_running(self, view: JobView) -> None:
         if self.pane != "running":
             self._front("running", "#verify-running")
         status = self.admin.server.status
-        made = in_turn(self._way, status.capabilities if status else None)
+        made = restarts(self._method, status.capabilities if status else None)
         points = status.points if status is not None and self._reads_all else None
         self.query_one(RunPane).show(view, made, points)
 
@@ -223,12 +216,11 @@ class VerifyScreen(BaseScreen):
         return next((one for one in proofs if one.at < report.at), None)
 
     def _open(self, entry: HistoryEntry) -> None:
-        kind = CrashReport if entry.operation == CRASH else VerifyReport
-        self.ask(
-            lambda: kind.model_validate_json(self.services.report_json(entry.id)),
-            self._show,
-            group="reopen",
-        )
+        def read() -> CheckReport:
+            crash = entry.operation == CRASH
+            return self.services.stored(entry, CrashReport) if crash else self.services.stored(entry, VerifyReport)
+
+        self.ask(read, self._show, group="reopen")
 
     @on(DataTable.RowSelected, "#verify-past")
     def _reopen(self) -> None:
@@ -251,30 +243,34 @@ class VerifyScreen(BaseScreen):
 
     # keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Each state has its own keys."""
-        if not self.is_mounted:
-            return super().check_action(action, parameters)
-        job, pane, result = self.admin.jobs.latest(*KINDS), self.pane, self.query_one(ResultPane)
-        busy = job is not None and job.running
-        choosing = pane == "choose" and not busy
-        possible = {
+    @property
+    def _busy(self) -> bool:
+        job = self.admin.jobs.latest(*KINDS)
+        return job is not None and job.running
+
+    def possible(self) -> Mapping[str, Callable[[], bool]]:
+        def choosing() -> bool:
+            return self.pane == "choose" and not self._busy
+
+        def differs() -> bool:
+            here = self.query_one(ResultPane).here
+            return self.pane == "result" and here is not None and here.verdict != "same"
+
+        return {
             "start": choosing,
-            "collections": choosing and self.query_one(ChoosePane).way.key != CRASH,
+            "collections": lambda: choosing() and self.query_one(ChoosePane).method.key != CRASH,
             "options": choosing,
-            "last": choosing and bool(self._checks),
-            "look_closer": pane == "result" and result.here is not None and result.here.verdict != "same",
-            "again": pane in {"result", "history"} and not busy,
-            "cancel": busy,
-            "history": pane in {"choose", "result"},
-            "compare": pane == "history" and not busy and self._baseline is not None,
-            "export": pane == "result" and result.report is not None,
-            "leave": pane in {"result", "history"},
+            "last": lambda: choosing() and bool(self._checks),
+            "look_closer": differs,
+            "again": lambda: self.pane in {"result", "history"} and not self._busy,
+            "cancel": lambda: self._busy,
+            "history": lambda: self.pane in {"choose", "result"},
+            "compare": lambda: self.pane == "history" and not self._busy and self._baseline is not None,
+            "export": lambda: self.pane == "result" and self.query_one(ResultPane).report is not None,
+            "leave": lambda: self.pane in {"result", "history"},
         }
-        return possible.get(action, super().check_action(action, parameters))
 
     def action_collections(self) -> None:
-        """Choose which collections are checked."""
         from qdrant_admin.collections.reports import CollectionsReport
 
         pane = self.query_one(ChoosePane)
@@ -286,26 +282,23 @@ class VerifyScreen(BaseScreen):
         def known(report: CollectionsReport) -> None:
             self.app.push_screen(CollectionsDialog(report.collections, pane.asked.collections), chosen)
 
-        self.ask(self.services.collections, known, group="collections")
+        self.ask(self.services.data.collections, known, group="collections")
 
     def action_options(self) -> None:
-        """Choose how hard it looks."""
         pane = self.query_one(ChoosePane)
 
         def chosen(values: dict[str, str] | None) -> None:
             if values is not None:
                 pane.ask(pane.asked.with_values(values))
 
-        self.app.push_screen(options_form(pane.way.key, pane.asked), chosen)
+        self.app.push_screen(options_form(pane.method.key, pane.asked), chosen)
 
     def action_last(self) -> None:
-        """The last check again."""
         newest = next(iter(self._checks or ()), None)
         if newest is not None:
             self._show(newest.report)
 
     def action_look_closer(self) -> None:
-        """Each point of this collection that differs."""
         from qdrant_admin.tui.screens.verify.result import DifferencesScreen
 
         result = self.query_one(ResultPane)
@@ -313,7 +306,6 @@ class VerifyScreen(BaseScreen):
             self.app.push_screen(DifferencesScreen(result.here, result.report.at))
 
     def action_again(self) -> None:
-        """Choose how."""
         self._front("choose", "#verify-hows")
 
     @property
@@ -323,37 +315,32 @@ class VerifyScreen(BaseScreen):
         return check.report if check is not None and isinstance(check.report, VerifyReport) else None
 
     def action_compare(self) -> None:
-        """Look whether everything is still as it was then; nothing is restarted."""
         earlier, services = self._baseline, self.services
         if earlier is not None:
-            self._way, self._reads_all = "none", not earlier.chosen
+            self._method, self._reads_all = "none", not earlier.chosen
             options = VerifyOptions(how="none", collections=earlier.chosen, sample=earlier.sample, baseline=earlier)
             title = f"compare with {moment(earlier.at)}"
-            self.run_job("verify", title, lambda cancel: services.verify(options, cancel), touches="")
+            self.run_job("verify", title, partial(services.proof.verify, options), touches="")
 
     def action_leave(self) -> None:
-        """From a reopened result to the history, from there to the choice."""
         if self.pane == "result" and self._from_history:
             self.action_history()
         else:
             self.action_again()
 
     def action_cancel(self) -> None:
-        """Stop at the next safe point."""
         job = self.admin.jobs.latest(*KINDS)
         if job is not None and job.running:
             self.admin.jobs.cancel(job.id)
 
     def action_history(self) -> None:
-        """Earlier checks."""
         self.query_one(PastPane).show(self._checks or [], self._trend, self.services.now())
         self._front("history", "#verify-past")
 
     def action_export(self) -> None:
-        """Write the certificate to files."""
         report = self.query_one(ResultPane).report
         if report is not None:
-            self.ask(lambda: self.services.export_check(report), self._exported, group="export")
+            self.ask(lambda: self.services.proof.write_certificate(report), self._exported, group="export")
 
     def _exported(self, paths: list[Path]) -> None:
         self.notify(f"written to {' and '.join(str(path) for path in paths)}", markup=False)

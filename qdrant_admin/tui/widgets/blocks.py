@@ -1,0 +1,162 @@
+"""Blocks of a report as content: what it says is made beside the report, here it is only drawn."""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from textual.content import Content
+
+from qdrant_admin.core import formatting
+from qdrant_admin.core.blocks import (
+    Block,
+    Blocks,
+    Commands,
+    Digest,
+    Emphasis,
+    Facts,
+    Heading,
+    Headline,
+    Items,
+    Paragraph,
+    Part,
+    Remark,
+    Soft,
+    Sparkline,
+    StateWord,
+    Step,
+    Table,
+    Words,
+    parts,
+)
+from qdrant_admin.core.commands import Command, Fix, written
+from qdrant_admin.tui import look
+
+COMMAND = "$text-accent"
+LABEL_WIDTH = 11
+STEP_WIDTH = 44
+TITLE_WIDTH = 18
+SPARKS = 40
+EMPHASIS: dict[Emphasis, str] = {
+    "plain": "",
+    "soft": look.MUTED,
+    "strong": "bold",
+    "warn": look.TONE_STYLES["warn"],
+    "bad": look.TONE_STYLES["bad"],
+}
+
+
+class Drawing:
+    """Draws blocks.
+
+    Args:
+        width: cells that a line may take.
+        profile: the one that commands are put on.
+    """
+
+    def __init__(self, width: int, profile: str | None) -> None:
+        self._width, self._profile = width, profile
+
+    def content(self, blocks: Blocks) -> Content:
+        """All of them, parts with air between."""
+        rows: list[Content] = []
+        before: Block | None = None
+        for block in blocks:
+            drawn = self.rows(block)
+            if drawn and before is not None and _apart(before, block):
+                rows.append(Content(""))
+            rows += drawn
+            before = block if drawn else before
+        return look.lines(*rows)
+
+    def rows(self, block: Block) -> list[Content]:
+        """One block."""
+        return list(self._rows(block))
+
+    def _rows(self, block: Block) -> Iterator[Content]:
+        match block:
+            case Headline(state, text, loud, word):
+                shown = (word or formatting.state(state).word).upper() if loud else word
+                said = [look.line("   ", self.words(text))] if text else []
+                yield look.line(look.state(state, shown).stylize("bold"), *said)
+            case Heading(text):
+                yield self.words(text, "bold $text-accent")
+            case Paragraph(text, emphasis):
+                yield from look.hanging(Content(""), self.words(text, EMPHASIS[emphasis]), self._width)
+            case Facts(facts):
+                width = max([LABEL_WIDTH, *(len(label) + 2 for label, _ in facts)])
+                for label, value in facts:
+                    yield from look.hanging(look.fit(look.muted(label), width), self.words(value), self._width)
+            case Items(items, shown):
+                yield from (look.line(look.muted("· "), self.words(item)) for item in items[:shown])
+                yield from _rest(len(items), shown)
+            case Table():
+                yield from self._table(block)
+            case Remark():
+                yield from self._remark(block)
+            case Commands(steps):
+                yield from (row for step in steps for row in self._step(step))
+            case _:
+                assert_never(block)
+
+    def words(self, words: Words, style: str = "") -> Content:
+        """Text, or pieces of it, in one line."""
+        return look.line(*(self._part(part, style) for part in parts(words)))
+
+    def _part(self, part: Part, style: str) -> Content:
+        match part:
+            case StateWord(key):
+                return look.state(key)
+            case Sparkline(values):
+                return look.spark(values, min(SPARKS, len(values)))
+            case Command():
+                return look.text(written(part, self._profile), COMMAND)
+            case Digest():
+                return look.text(formatting.short_digest(part), style)
+            case _:
+                return look.text(part, look.MUTED if isinstance(part, Soft) else style)
+
+    def _table(self, block: Table) -> list[Content]:
+        cells = [[self.words(value, "bold" if at == 0 else "") for at, value in enumerate(row)] for row in block.rows]
+        cells = cells[: block.shown]
+        columns = [[look.muted(title), *(row[at] for row in cells)] for at, title in enumerate(block.head)]
+        widths = [max(cell.cell_length for cell in column) for column in columns]
+        rows = []
+        for row in zip(*columns, strict=True):
+            fitted = [
+                look.fit(cell, width, right=title in block.right)
+                for cell, width, title in zip(row, widths, block.head, strict=True)
+            ]
+            rows.append(look.cut(Content("   ").join(fitted), self._width))
+        return [*rows, *_rest(len(block.rows), block.shown)]
+
+    def _remark(self, block: Remark) -> list[Content]:
+        symbol = look.line(look.symbol(block.level), " ")
+        label = look.fit(look.line(symbol, block.title), TITLE_WIDTH) if block.title else symbol
+        calm = block.title and block.level == "ok"
+        rows = look.hanging(label, self.words(block.text, look.MUTED if calm else ""), self._width)
+        return [*rows, *self.fix(block.command, label.cell_length)]
+
+    def fix(self, fix: Fix, indent: int = 2) -> list[Content]:
+        """What to do about something, where there is something to do."""
+        shown = written(fix, self._profile)
+        return [look.line(" " * indent, ("try  ", look.MUTED), (shown, COMMAND))] if shown else []
+
+    def _step(self, step: Step) -> list[Content]:
+        says, command = (
+            look.line(look.muted("· "), step.says),
+            self.words(written(step.command, self._profile), COMMAND),
+        )
+        if command and STEP_WIDTH + command.cell_length <= self._width:
+            return [look.line(look.fit(says, STEP_WIDTH), command)]
+        rows = look.hanging(look.muted("· "), look.text(step.says), self._width)
+        return [*rows, look.line("  ", command)] if command else rows
+
+
+def _rest(count: int, shown: int | None) -> list[Content]:
+    return [look.muted(f"and {formatting.number(count - shown)} more")] if shown is not None and count > shown else []
+
+
+def _apart(before: Block, block: Block) -> bool:
+    """Whether an empty line stands between the two."""
+    if isinstance(before, Heading):
+        return False
+    return not (type(before) is type(block) and isinstance(block, Paragraph | Remark | Commands))
