@@ -1,8 +1,10 @@
 """The whole story on a bundled sample: up, migrate, verify by kill; and everything it made is gone again."""
 
+import tarfile
 import tempfile
 import time
 from collections.abc import Generator
+from importlib.resources import as_file, files
 from pathlib import Path
 
 from qdrant_admin.config.places import state_file
@@ -13,7 +15,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, Failed, Refused
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.reports import Report
-from qdrant_admin.demo import profile, sample
+from qdrant_admin.demo import profile
 from qdrant_admin.demo.reports import DemoReport
 from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.lifecycle.up import up
@@ -28,7 +30,9 @@ from qdrant_admin.state.history import recorded
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 
-__all__ = ["DemoReport", "demo"]
+COLLECTION = "debian_memories"
+POINTS = 256
+"""Of the bundled sample, a real Chroma directory, packed. See SAMPLE.md for what it is and where it comes from."""
 
 
 def demo(*, runtime: RuntimeChoice = "auto", keep: bool = False, cancel: CancelToken) -> Events:
@@ -133,8 +137,8 @@ class _Story:
 
     def _tell(self, ws: Workspace) -> Generator[Event, None, None]:
         yield StepStarted(step="unpack", title="unpacking the sample")
-        source = f"chroma:{sample.unpack(self._folder)}"
-        yield StepFinished(step="unpack", detail=f"{sample.POINTS} real records in a Chroma directory")
+        source = f"chroma:{unpack_sample(self._folder)}"
+        yield StepFinished(step="unpack", detail=f"{POINTS} real records in a Chroma directory")
         yield Notice(text="1 of 3: a server of its own")
         yield from self._part("up", up(ws, cancel=self._cancel))
         yield Notice(text="2 of 3: moving the records into it")
@@ -177,3 +181,14 @@ def _within(part: str, event: Event) -> Event:
     """The event with its step's id made unique within the whole."""
     step = getattr(event, "step", None)
     return event if step is None else event.model_copy(update={"step": f"{part}.{step}"})
+
+
+def unpack_sample(folder: Path) -> Path:
+    """Unpack the sample into a new folder there; returns it."""
+    target = folder / "chroma"
+    with as_file(files("qdrant_admin.demo") / "sample.tar.xz") as packed, tarfile.open(packed) as archive:
+        if hasattr(tarfile, "data_filter"):
+            archive.extractall(target, filter="data")
+        else:  # Python 3.11.0 to 3.11.3, Debian 12's among them, know no filters; the archive is our own
+            archive.extractall(target)  # noqa: S202
+    return target

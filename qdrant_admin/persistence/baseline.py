@@ -1,7 +1,7 @@
-"""Comparing with an earlier check, which answers whether everything is still as it was on Monday.
+"""Comparing with an earlier check, to tell whether everything is still as it was then.
 
-An earlier report holds counts and digests, not the digest of every point: it tells that a collection differs, and no
-more of what.
+An earlier report holds counts and digests, not the digest of every point: it shows that a collection differs, and not
+which points.
 """
 
 from collections.abc import Collection
@@ -19,6 +19,7 @@ from qdrant_admin.persistence.reports import (
     Side,
     Verdict,
     VerifyReport,
+    overall_verdict,
 )
 from qdrant_admin.state import records
 from qdrant_admin.state.records import Unreadable
@@ -57,14 +58,14 @@ def against(earlier: VerifyReport, now: tuple[CollectionCheck, ...], chosen: Col
     return BaselineCheck(
         at=earlier.at,
         server_version=earlier.server_version,
-        verdict=_verdict(checks),
+        verdict=overall_verdict(checks),
         reason="; ".join(f"{check.name}: {', '.join(check.told)}" for check in checks if check.settings),
         collections=checks,
     )
 
 
 def worse(left: Verdict, right: Verdict) -> Verdict:
-    """The one of two verdicts that must be told."""
+    """The more serious of two verdicts."""
     order: tuple[Verdict, ...] = ("lost", "changed", "inconclusive", "persisted")
     return min(left, right, key=order.index)
 
@@ -113,12 +114,3 @@ def _compared(then: Side, now: Side) -> tuple[CollectionVerdict, list[Difference
     if then.settings and now.settings and then.settings != now.settings:
         changes.append(Difference(code="since_settings"))
     return "changed" if changes else "same", changes
-
-
-def _verdict(checks: tuple[CollectionCheck, ...]) -> Verdict:
-    seen = {check.verdict for check in checks}
-    if "lost" in seen:
-        return "lost"
-    if seen & {"changed", "extra"}:
-        return "changed"
-    return "inconclusive" if "inconclusive" in seen else "persisted"

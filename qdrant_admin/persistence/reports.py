@@ -1,6 +1,6 @@
 """What the checks are asked to do, and what they report. Field names are a contract with scripts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -90,6 +90,16 @@ class CollectionCheck(Frozen):
     def told(self) -> tuple[str, ...]:
         """The differences that are not of points, in words."""
         return tuple(difference.words for difference in self.settings)
+
+
+def overall_verdict(checks: Sequence[CollectionCheck], aliases: Sequence[Difference] = ()) -> Verdict:
+    """What the verdicts on single collections, and differences of the alias map, come to."""
+    seen = {check.verdict for check in checks}
+    if "lost" in seen:
+        return "lost"
+    if aliases or seen & {"changed", "extra"}:
+        return "changed"
+    return "inconclusive" if "inconclusive" in seen else "persisted"
 
 
 def upgrade_differences(values: dict[str, JsonValue]) -> None:

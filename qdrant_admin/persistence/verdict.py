@@ -23,6 +23,7 @@ from qdrant_admin.persistence.reports import (
     RoundMethod,
     Side,
     Verdict,
+    overall_verdict,
 )
 from qdrant_admin.server.runtime import Diagnosis, Storage
 
@@ -56,7 +57,7 @@ def judge(
     aliases = tuple(_changed_aliases(before.aliases, after.aliases))
     names = sorted({*before.collections, *before.unreadable, *after.collections, *after.unreadable})
     checks = tuple(_check(name, before, after, database, aliases) for name in names)
-    verdict = _verdict(checks, aliases)
+    verdict = overall_verdict(checks, aliases)
     if verdict in {"lost", "changed"} and after.writers():
         reason = f"something wrote to the server while it was read ({', '.join(after.writers())})"
         return Judgement("inconclusive", reason, checks, aliases)
@@ -146,15 +147,6 @@ def _collection_verdict(found: Comparison, aliases: Sequence[Difference]) -> Col
     if found.changed or found.settings or aliases:
         return "changed"
     return "extra" if found.extra else "same"
-
-
-def _verdict(checks: Sequence[CollectionCheck], aliases: Sequence[Difference]) -> Verdict:
-    seen = {check.verdict for check in checks}
-    if "lost" in seen:
-        return "lost"
-    if aliases or seen & {"changed", "extra"}:
-        return "changed"
-    return "inconclusive" if "inconclusive" in seen else "persisted"
 
 
 def _reason(

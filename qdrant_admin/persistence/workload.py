@@ -41,8 +41,7 @@ class Slot:
 
     def loss(self, name: str, found: Content | None) -> CrashLoss | None:
         """What is wrong with what was found; None when it is as it must be."""
-        legal = {self.acknowledged} if self.asked == "nothing" else {self.acknowledged, self.asked}
-        if found in legal:
+        if found in {self.acknowledged, self.asked}:
             return None
         return CrashLoss(what=name, acknowledged=_words(self.acknowledged), found=_words(found))
 

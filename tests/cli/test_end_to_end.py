@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from qdrant_admin.demo import sample
+from qdrant_admin.demo.story import unpack_sample
 from tests.cli.conftest import Ran, Run
 from tests.support.real import Server, binary, free_port
 
@@ -28,7 +28,7 @@ def fine(ran: Ran) -> Ran:
 
 
 def test_up_migrate_verify_down(process: Run, native: list[str], tmp_path: Path) -> None:
-    source = f"chroma:{sample.unpack(tmp_path)}"
+    source = f"chroma:{unpack_sample(tmp_path)}"
     up = fine(process("up", *native, "--json")).json
     assert set(up) >= {
         "runtime", "url", "version", "healthy", "ready", "container", "storage", "started"

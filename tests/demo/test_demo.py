@@ -16,9 +16,9 @@ from qdrant_admin.config.settings import load_settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Cancelled, Refused, SourceUnreadable
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepStarted
-from qdrant_admin.demo import profile, sample
+from qdrant_admin.demo import profile, story
 from qdrant_admin.demo.reports import DemoReport
-from qdrant_admin.demo.story import demo
+from qdrant_admin.demo.story import COLLECTION, POINTS, demo
 from qdrant_admin.server.health import wait_answering
 from qdrant_admin.server.native.runtime import NativeRuntime
 from qdrant_admin.server.remove import discard
@@ -54,7 +54,7 @@ def test_it_moves_the_sample_in_kills_the_server_and_proves_it_and_nothing_is_le
     seen, report = outcome(demo(runtime="native", cancel=CancelToken()))
     assert report.exit_code == 0
     assert report.verdict_word == "persisted"
-    assert [(one.read, one.verified) for one in report.migration.collections] == [(sample.POINTS, sample.POINTS)]
+    assert [(one.read, one.verified) for one in report.migration.collections] == [(POINTS, POINTS)]
     assert (report.verify.how, report.verify.collections[0].verdict) == ("kill", "same")
     assert report.up.api_key, "a demo's server is not open to every web page"
     assert report.left == ()
@@ -109,7 +109,7 @@ def test_what_fails_is_told_after_the_cleaning_up(monkeypatch: pytest.MonkeyPatc
     def empty(folder: Path) -> Path:
         return folder / "nothing"
 
-    monkeypatch.setattr(sample, "unpack", empty)
+    monkeypatch.setattr(story, "unpack_sample", empty)
     with pytest.raises(SourceUnreadable):
         list(demo(runtime="native", cancel=CancelToken()))
     assert_nothing_left()
@@ -124,8 +124,8 @@ def test_kept_it_is_a_profile_like_any_other() -> None:
         key = read_key(report.profile)
         assert key is not None
         headers = {"api-key": key.value.get_secret_value()}
-        count = httpx.post(f"{report.up.url}/collections/{sample.COLLECTION}/points/count", headers=headers, json={})
-        assert count.json()["result"]["count"] == sample.POINTS
+        count = httpx.post(f"{report.up.url}/collections/{COLLECTION}/points/count", headers=headers, json={})
+        assert count.json()["result"]["count"] == POINTS
         assert not read_profiles()[report.profile].ephemeral
         with pytest.raises(Refused):
             list(discard(settings, runtime, CancelToken()))

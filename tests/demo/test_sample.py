@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from qdrant_admin.demo.sample import unpack
+from qdrant_admin.demo.story import unpack_sample
 
 
 def test_it_is_unpacked(tmp_path: Path) -> None:
-    assert (unpack(tmp_path) / "chroma.sqlite3").is_file()
+    assert (unpack_sample(tmp_path) / "chroma.sqlite3").is_file()
 
 
 @pytest.mark.filterwarnings("ignore:Python 3.14 will:DeprecationWarning")
@@ -25,4 +25,4 @@ def test_it_is_unpacked_by_a_python_that_knows_no_filters(tmp_path: Path, monkey
 
     monkeypatch.delattr(tarfile, "data_filter")
     monkeypatch.setattr(tarfile.TarFile, "extractall", old)
-    assert (unpack(tmp_path) / "chroma.sqlite3").is_file()
+    assert (unpack_sample(tmp_path) / "chroma.sqlite3").is_file()
