@@ -37,7 +37,7 @@ def load(path: Path) -> VerifyReport:
     except OSError as error:
         raise BadInput(f"{path} cannot be read", why=error.strerror or str(error), fix=fix) from error
     if isinstance(report, Unreadable):
-        raise BadInput(f"{path} is no report of a check", why=report.why, fix=fix)
+        raise BadInput(f"{path} is not a report of verify --json", why=report.why, fix=fix)
     return report
 
 
@@ -46,7 +46,7 @@ def against(earlier: VerifyReport, now: tuple[CollectionCheck, ...], chosen: Col
 
     Args:
         earlier: that check.
-        now: the collections as this check has read them, `before` being its first look.
+        now: the collections as this check has read them, `before` being its first scan.
         chosen: names of the collections that are to be compared; empty for all.
     """
     then = {check.name: check.after or check.before for check in earlier.collections}

@@ -31,7 +31,7 @@ SinceCode = Literal[
     "since_scheme",
     "since_sample",
 ]
-"""Against an earlier report, which has digests and no more."""
+"""Against an earlier report, which holds digests only."""
 _WORDS: dict[str, str] = {
     "setting_changed": "setting {name} is {after}, was {before}",
     "setting_new": "setting {name} is new: {after}",
@@ -95,7 +95,7 @@ class PartDifference(Frozen):
     """One part of a point that is not what it was."""
 
     kind: PartKind
-    """`payload`: of a field that has no name here; `content`: of a part that nobody can tell."""
+    """`payload`: some field, whose name was not kept; `content`: some part, and it is unknown which."""
     name: str = ""
     """Of the vector or the payload field; empty for the unnamed vector."""
     change: Literal["changed", "gone", "new", "zeroed"] = "changed"

@@ -41,7 +41,7 @@ class NewCollections:
         self.found: NewCollectionsCheck | None = None
         """What came of them; None before `look`, and where the server created none."""
         self.unexpected: tuple[str, ...] = ()
-        """Writing endpoints that somebody else asked between the start of the server and the look at them."""
+        """Writing endpoints that somebody else asked between the start of the server and `look`."""
         self.counters: Counters | None = {}
         """How often every writing endpoint was asked once they were deleted: what is more comes from somebody else."""
 

@@ -128,7 +128,7 @@ class Phase(Frozen):
 
 
 class Round(Frozen):
-    """One restart of the check, and what was found behind it."""
+    """One restart of the check, and what was found after it."""
 
     how: RoundMethod
     verdict: Verdict
@@ -176,7 +176,7 @@ class Proof(Report):
 
 
 class NewCollectionsCheck(Frozen):
-    """Collections that the check itself made over the API a moment before the restart, and removed behind it."""
+    """Collections that the check itself created over the API just before the restart, and deleted afterwards."""
 
     collections: int
     points: int
@@ -208,7 +208,7 @@ class VerifyReport(Proof):
     ready_seconds: float | None = None
     """From the stop to truly ready, of the slowest round."""
     storage_bytes: int | None = None
-    """What the storage occupied on the disk at the end; None where nobody could tell."""
+    """What the storage occupied on the disk at the end; None where that is unknown."""
     checks: tuple[str, ...] = ()
     """What the verdict rests on, in words."""
     cause: str = ""
@@ -346,7 +346,7 @@ class MovePlanReport(Report):
     volume: str
     """Where it would go."""
     needed_bytes: int | None
-    """What the copy takes; None when nobody can tell from here."""
+    """What the copy takes; None when that is unknown."""
     free_bytes: int | None
     steps: tuple[str, ...]
     """In words, in their order."""

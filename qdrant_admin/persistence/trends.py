@@ -24,7 +24,7 @@ class TrendPoint(Frozen):
     ready_seconds: float | None = None
     """From the stop to truly ready; None when it restarted nothing, or when the server did not come back."""
     storage_bytes: int | None = None
-    """What the storage occupied on the disk; None where nobody could tell."""
+    """What the storage occupied on the disk; None where that is unknown."""
 
 
 class TrendReport(Report):

@@ -45,7 +45,7 @@ def judge(
     """Compare everything and give a verdict.
 
     A collection that is still there and can no longer be read is `inconclusive`, not `lost`: its points may all lie
-    on the disk behind one damaged file, and nobody has looked. The reason says it plainly, and it is no success.
+    on the disk behind one damaged file, and were not read. The reason says it plainly, and it is no success.
 
     Args:
         before: the scan before the restart.
@@ -72,7 +72,7 @@ def judge(
 
 
 def with_new_collections(judgement: Judgement, found: NewCollectionsCheck | None) -> Judgement:
-    """The judgement, with what came of the collections that were made a moment before the restart."""
+    """The judgement, with what came of the collections that were created just before the restart."""
     if found is None or not found.lost:
         return judgement
     told = f"created over the API just before the restart: {'; '.join(found.lost)}"
@@ -166,7 +166,7 @@ def _unread_words(checks: Sequence[CollectionCheck]) -> Iterator[str]:
     for check in checks:
         if check.verdict == "inconclusive" and check.before is not None:
             held = counted(check.before.points, "point")
-            yield f"{check.name} {', '.join(check.told)}; nobody can tell whether its {held} are still there"
+            yield f"{check.name} {', '.join(check.told)}; it is unknown whether its {held} are still there"
     names = [check.name for check in checks if check.verdict == "inconclusive" and check.before is None]
     if names:
         yield f"could not be read before the restart: {', '.join(names)}"

@@ -45,7 +45,7 @@ def verify(ws: Workspace, options: VerifyOptions, *, cancel: CancelToken) -> Eve
     Raises:
         Unsupported, NotOurs, Refused, ServerUnreachable, ServerTrouble: before anything was touched; `Refused` also
             when another check of this server is at work.
-        ConfirmationMissing: the engine itself would be restarted, and nobody said yes.
+        ConfirmationMissing: the engine itself would be restarted, and that was not confirmed.
         NotFound: a collection that was asked for is not there.
     """
     profile = ws.settings.name
@@ -178,7 +178,7 @@ class _Check:
         return judgement
 
     def _settle(self) -> Generator[Event, None, None]:
-        """Between two restarts: nobody may have written, and what is acknowledged is made durable."""
+        """Between two restarts: refuse if anything was written, and make what is acknowledged durable."""
         with self._ws.database() as database:
             if written := changed(self._after.counters_after, read_counters(database)):
                 what = f"something wrote to the server between two restarts ({', '.join(written)})"

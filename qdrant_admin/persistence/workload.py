@@ -1,7 +1,7 @@
 """Writers that remember what a server has acknowledged, and what must therefore be there after a crash.
 
 Every writer has ids of its own and does one thing at a time, so at any moment at most one change of an id is not
-acknowledged: after a crash the id is in the state of before or behind that change, and in no other.
+acknowledged: after a crash the id is in the state before or after that change, and in no other.
 """
 
 import random
@@ -171,7 +171,7 @@ class Writers:
         self._crash.set()
 
     def stop(self) -> None:
-        """Let nobody begin anything more, and wait for everybody."""
+        """Let no writer begin another change, and wait for all of them."""
         self._stop.set()
         for thread in self._threads:
             thread.join()

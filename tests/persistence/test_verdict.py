@@ -100,7 +100,7 @@ CASES: dict[str, tuple[ServerScan, ServerScan, str, str]] = {
         scan(FULL),
         scan(unreadable={"memories": "a segment is damaged"}),
         "inconclusive",
-        "memories can no longer be read: a segment is damaged; nobody can tell whether its 3 points are still there",
+        "memories can no longer be read: a segment is damaged; it is unknown whether its 3 points are still there",
     ),
     "could not be read before": (
         scan(unreadable={"memories": "a segment is damaged"}),
