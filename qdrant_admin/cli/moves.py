@@ -1,6 +1,5 @@
 """Pictures of a migration: its plan, its result, and what was left unfinished."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -10,8 +9,7 @@ from qdrant_admin.cli.drawing import advice, cell, fit, listing, remark, state, 
 from qdrant_admin.core import formatting
 
 if TYPE_CHECKING:
-    from qdrant_admin.migration.checkpoint import UnfinishedRun
-    from qdrant_admin.migration.reports import CollectionResult, MigrationReport, PlanReport
+    from qdrant_admin.migration.reports import CollectionResult, MigrationReport, PlanReport, RunReport, RunsReport
 
 REJECTS_SHOWN = 10
 
@@ -25,7 +23,7 @@ def plan_picture(report: "PlanReport", ascii_only: bool) -> RenderableType:
     about = cell(f"  {report.source_kind} → {report.target}", ascii_only, "dim")
     table = listing("source", "target", "points", "vectors", "what", right=("points",))
     for one in report.collections:
-        count = ("" if one.count_exact else "about ") + formatting.number(one.count)
+        count = formatting.number(one.count)
         table.add_row(
             cell(one.source, ascii_only, "bold"),
             cell(messages.name(one), ascii_only),
@@ -73,7 +71,7 @@ def migration_picture(report: "MigrationReport", ascii_only: bool) -> Renderable
         1:
     ]:  # the first is offered behind the picture, on the profile that was named
         told = (
-            advice(step.says, step.command, ascii_only=ascii_only)
+            advice(step.says, str(step.command), ascii_only=ascii_only)
             if step.command
             else cell(f"  {step.says}", ascii_only)
         )
@@ -95,18 +93,34 @@ def _details(one: "CollectionResult", ascii_only: bool) -> list[RenderableType]:
     return parts
 
 
-def runs(found: "Sequence[UnfinishedRun]", *, ascii_only: bool) -> RenderableType:
+def runs(report: "RunsReport", ascii_only: bool) -> RenderableType:
     """Unfinished migrations."""
-    if not found:
+    if not report.runs:
         return Text("no unfinished migrations")
-    table = listing("run", "source", "handled", "of", "last", right=("handled", "of"))
-    for one in found:
-        total = sum(plan.count for plan in one.plan.collections)
+    table = listing("run", "source", "state", "handled", "of", "last", right=("handled", "of"))
+    for one in report.runs:
         table.add_row(
             cell(one.run, ascii_only, "bold"),
             cell(one.source, ascii_only),
+            cell(f"{one.state}: {one.trouble}" if one.trouble else one.state, ascii_only),
             formatting.number(one.done),
-            formatting.number(total),
-            formatting.ago(one.updated_at),
+            "unknown" if one.total is None else formatting.number(one.total),
+            f"{formatting.duration(one.age)} ago",
         )
     return table
+
+
+def run(report: "RunReport", ascii_only: bool) -> RenderableType:
+    """One migration run, collection by collection."""
+    table = listing("collection", "target", "handled", "of", "written", "rejected", right=("handled", "of", "written"))
+    for one in report.collections:
+        numbers = (one.done, one.total, one.written, one.rejected)
+        table.add_row(
+            cell(one.source, ascii_only, "bold"),
+            cell("left out" if one.left_out else one.target, ascii_only),
+            *map(formatting.number, numbers),
+        )
+    words = [f"{report.run}  {report.state}  {report.source}"]
+    words += [f"  {report.trouble}"] if report.trouble else []
+    words += [f"  rejected records: {report.reject_file}"] if report.reject_file else []
+    return Group(*(cell(one, ascii_only) for one in words), table)

@@ -35,14 +35,18 @@ def _points(report: Any) -> tuple[str, list[str]]:
 def _plan(report: Any) -> tuple[str, list[str]]:
     from qdrant_admin.migration.messages import command
 
-    return "next", [] if report.exit_code else command(report)[1:]
+    return "next", [] if report.exit_code else shlex.split(str(command(report)))[1:]
 
 
 def _migration(report: Any) -> tuple[str, list[str]]:
     from qdrant_admin.migration.messages import next_steps
 
     step = next(iter(next_steps(report)), None)
-    return (step.says, shlex.split(step.command)[1:]) if step else ("", [])
+    return (step.says, shlex.split(str(step.command))[1:]) if step else ("", [])
+
+
+def _runs(report: Any) -> tuple[str, list[str]]:
+    return "next", ["migrate", "--resume"] if any(one.state == "interrupted" for one in report.runs) else []
 
 
 def _what(report: Any) -> tuple[str, list[str]]:
@@ -59,6 +63,7 @@ _NEXT = {
     "PointsReport": _points,
     "PlanReport": _plan,
     "MigrationReport": _migration,
+    "RunsReport": _runs,
     "InspectReport": _what,
     "ExportReport": _export,
 }

@@ -262,6 +262,8 @@ _PICTURES: dict[str, Callable[[Any, bool], RenderableType]] = {
     "PointReport": point_card,
     "PlanReport": moves.plan_picture,
     "MigrationReport": moves.migration_picture,
+    "RunsReport": moves.runs,
+    "RunReport": moves.run,
     "TrendReport": trend,
     "VerifyReport": verification,
     "CrashReport": crash,

@@ -1,18 +1,20 @@
-"""How far a migration has come, in the state store: so that a killed one goes on where the last acknowledgement was."""
+"""How far each migration has come, in the state store: a killed one resumes after its last acknowledged write."""
 
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.migration.reports import PlanReport
 from qdrant_admin.sources.base import Cursor
+from qdrant_admin.state import records
 from qdrant_admin.state.store import StateStore
 
 
 class Checkpoint(Frozen):
-    """One span of one collection of one run. It moves only behind what the server has acknowledged."""
+    """One span of one collection of one run. It never gets ahead of what the server has acknowledged."""
 
     collection: str
     """Name at the source."""
@@ -21,16 +23,15 @@ class Checkpoint(Frozen):
     cursor: Cursor = None
     read: int = 0
     written: int = 0
-    skipped: int = 0
     rejected: int = 0
     reject_bytes: int = 0
-    """Length of the reject file when this was kept: what a killed run wrote behind it is cut off."""
+    """Length of the reject file when this was saved: what a killed run wrote after it is cut off."""
     done: bool = False
     """Whether everything was copied; verification comes after it."""
 
 
 class UnfinishedRun(Frozen):
-    """A migration that was stopped, and can go on."""
+    """A migration that was interrupted and can be resumed."""
 
     run: str
     source: str
@@ -52,7 +53,6 @@ def total(collection: str, spans: Iterable[Checkpoint]) -> Checkpoint:
         collection=collection,
         read=sum(one.read for one in found),
         written=sum(one.written for one in found),
-        skipped=sum(one.skipped for one in found),
         rejected=sum(one.rejected for one in found),
         reject_bytes=max((one.reject_bytes for one in found), default=0),
         done=bool(found) and all(one.done for one in found),
@@ -66,14 +66,14 @@ def begin(store: StateStore, plan: PlanReport) -> None:
         connection.execute(
             "INSERT OR IGNORE INTO migration_runs (run, source, target, plan, state, created_at, updated_at)"
             " VALUES (?, ?, ?, ?, 'running', ?, ?)",
-            (plan.run, plan.source, plan.target, plan.model_dump_json(), now, now),
+            (plan.run, plan.source, plan.target, records.dump(plan), now, now),
         )
 
 
 def save(store: StateStore, run: str, moved: Sequence[Checkpoint]) -> None:
     """Move checkpoints, all of them in one transaction: together they say what the reject file holds."""
     now = _now()
-    columns = ("cursor", "read", "written", "skipped", "rejected", "reject_bytes", "done")
+    columns = ("cursor", "read", "written", "rejected", "reject_bytes", "done")
     rows = [{"run": run, "now": now, **one.model_dump(), "cursor": json.dumps(one.cursor)} for one in moved]
     new = ", ".join(f"{column} = excluded.{column}" for column in columns)
     with store.writing() as connection:
@@ -94,7 +94,7 @@ def finish(store: StateStore, run: str) -> None:
 
 
 def discard(store: StateStore, run: str) -> None:
-    """A run that nobody wants to take up again. That it has written to its target stays known."""
+    """Forget how far a run has come; that it has written to its target stays known."""
     with store.writing() as connection:
         connection.execute("UPDATE migration_runs SET state = 'discarded', updated_at = ? WHERE run = ?", (_now(), run))
         connection.execute("DELETE FROM migration_spans WHERE run = ?", (run,))
@@ -109,36 +109,78 @@ def checkpoints(store: StateStore, run: str) -> dict[str, list[Checkpoint]]:
     return found
 
 
-def unfinished(store: StateStore) -> list[UnfinishedRun]:
-    """Runs that can go on, the latest first."""
+class StoredRun(NamedTuple):
+    """A run as its row has it, whatever became of it."""
+
+    run: str
+    source: str
+    target: str
+    state: str
+    """running, also when no process is working on it; finished; discarded."""
+    plan: PlanReport | records.Unreadable
+    checkpoints: tuple[Checkpoint, ...]
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def done(self) -> int:
+        """Records handled so far."""
+        return sum(checkpoint.read for checkpoint in self.checkpoints)
+
+    @property
+    def unfinished(self) -> UnfinishedRun | None:
+        """The same as a run that can be resumed; None when it cannot be."""
+        if self.state != "running" or isinstance(self.plan, records.Unreadable):
+            return None
+        return UnfinishedRun(
+            run=self.run,
+            source=self.source,
+            target=self.target,
+            plan=self.plan,
+            checkpoints=self.checkpoints,
+            updated_at=self.updated_at,
+        )
+
+
+def stored(store: StateStore, *, state: str | None = None, run: str | None = None) -> list[StoredRun]:
+    """Runs, the latest first: all of them, those in one state, or one of them."""
     with store.reading() as connection:
         rows = connection.execute(
-            "SELECT run, source, target, plan, updated_at FROM migration_runs"
-            " WHERE state = 'running' ORDER BY updated_at DESC"
+            "SELECT run, source, target, state, plan, created_at, updated_at FROM migration_runs"
+            " WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR run = ?2) ORDER BY updated_at DESC",
+            (state, run),
         ).fetchall()
         return [
-            UnfinishedRun(
-                run=row["run"],
-                source=row["source"],
-                target=row["target"],
-                plan=PlanReport.model_validate_json(row["plan"]),
-                checkpoints=tuple(_of(connection, row["run"])),
-                updated_at=row["updated_at"],
+            StoredRun(
+                row["run"],
+                row["source"],
+                row["target"],
+                row["state"],
+                records.load(PlanReport, row["plan"]),
+                tuple(_of(connection, row["run"])),
+                datetime.fromisoformat(row["created_at"]),
+                datetime.fromisoformat(row["updated_at"]),
             )
             for row in rows
         ]
 
 
+def unfinished(store: StateStore) -> list[UnfinishedRun]:
+    """Runs that can be resumed, the latest first. A plan that this build cannot read is left where it is."""
+    return [run for one in stored(store, state="running") if (run := one.unfinished) is not None]
+
+
 def plans(store: StateStore, target: str) -> list[PlanReport]:
-    """The plans of every run that has written to that server, finished or not."""
+    """The plans, as far as they can be read, of every run that has written to that server, finished or not."""
     with store.reading() as connection:
         rows = connection.execute("SELECT plan FROM migration_runs WHERE target = ?", (target,)).fetchall()
-    return [PlanReport.model_validate_json(row["plan"]) for row in rows]
+    found = [records.load(PlanReport, row["plan"]) for row in rows]
+    return [plan for plan in found if not isinstance(plan, records.Unreadable)]
 
 
 def _of(connection: sqlite3.Connection, run: str) -> list[Checkpoint]:
     rows = connection.execute(
-        "SELECT collection, span, cursor, read, written, skipped, rejected, reject_bytes, done FROM migration_spans"
+        "SELECT collection, span, cursor, read, written, rejected, reject_bytes, done FROM migration_spans"
         " WHERE run = ? ORDER BY collection, span",
         (run,),
     ).fetchall()

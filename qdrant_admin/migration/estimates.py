@@ -1,24 +1,21 @@
-"""How long a migration will take: as earlier ones of its kind went, and a guess where there were none."""
+"""How long a migration will take: as long as earlier ones of its kind, or a guess where there were none."""
 
-import contextlib
 import statistics
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.reports import Method, MigrationReport, PlanReport
-from qdrant_admin.sources.uri import parse
+from qdrant_admin.state import records
 from qdrant_admin.state.store import StateStore
 
 _GUESSED: dict[Method, float] = {"stream": 20e6, "snapshot": 60e6}
-"""Bytes a second, as a plan estimates bytes: what two shared cores did, both ends on the same machine."""
+"""Bytes per second, as a plan estimates bytes: measured on two shared cores, both ends on the same machine."""
 _RUNS = 5
-"""As many of the latest are believed; the machine of a year ago may have been another."""
+"""Only so many of the latest count; a year ago it may have been another machine."""
 _LISTED = 100
 _FEWEST_POINTS = 1000
-"""A smaller run tells how long it takes to begin and to end."""
+"""A smaller run mostly measures how long it takes to start and to end."""
 
 
 class Estimate(NamedTuple):
@@ -26,7 +23,7 @@ class Estimate(NamedTuple):
 
     seconds: float
     runs: int
-    """How many earlier runs say so; 0: nobody knows, it is a guess."""
+    """How many earlier runs it rests on; 0: it is a guess."""
 
 
 class Estimates:
@@ -34,7 +31,7 @@ class Estimates:
 
     Args:
         store: where they are remembered.
-        profile: that they were made on.
+        profile: that they ran on.
         target: URL of the server.
         scheme: of the source.
     """
@@ -43,10 +40,11 @@ class Estimates:
         self._scheme, self._rates = scheme, dict[Method, list[float]]()
         plans = {plan.run: plan for plan in checkpoint.plans(store, target)}
         for _, kept in store.reports("migrate", profile, _LISTED) if plans else ():
-            with contextlib.suppress(ValidationError):  # written by another version
-                report = MigrationReport.model_validate_json(kept)
-                for method, rate in self._rate(plans.get(report.run), report):
-                    self._rates.setdefault(method, []).append(rate)
+            report = records.load(MigrationReport, kept)
+            if isinstance(report, records.Unreadable) or (plan := plans.get(report.run)) is None:
+                continue
+            for method, rate in self._rate(plan, report):
+                self._rates.setdefault(method, []).append(rate)
 
     def of(self, octets: int, method: Method) -> Estimate:
         """For so many bytes, as a plan estimates them, copied like this."""
@@ -54,12 +52,12 @@ class Estimates:
         rate = statistics.median(rates) if rates else _GUESSED[method]
         return Estimate(octets / rate, len(rates))
 
-    def _rate(self, plan: PlanReport | None, report: MigrationReport) -> Iterator[tuple[Method, float]]:
-        """Bytes a second of a run that was copied whole, at one go and in one way."""
+    def _rate(self, plan: PlanReport, report: MigrationReport) -> Iterator[tuple[Method, float]]:
+        """Bytes per second of a run that copied everything, uninterrupted and by one method."""
         results = [one for one in report.collections if one.verdict != "skipped"]
         methods = {one.method for one in results}
-        told = plan is not None and report.verdict in {"verified", "differs"} and not report.resumed
-        if plan is None or not told or len(methods) != 1 or parse(plan.source).scheme != self._scheme:
+        whole = report.verdict in {"verified", "differs"} and not report.resumed and len(methods) == 1
+        if not whole or plan.source.partition(":")[0] != self._scheme:
             return
         octets = sum(one.estimated_bytes for one in plan.collections if one.action != "skip")
         differing = any(one.only_differences for one in plan.collections)

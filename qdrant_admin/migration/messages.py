@@ -1,27 +1,27 @@
 """A migration in words: what both faces, and its written report, say of a plan and of a result."""
 
-import shlex
-from typing import NamedTuple
-
 from qdrant_admin.core import formatting
+from qdrant_admin.core.blocks import Step
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.text import plain
+from qdrant_admin.migration import reports
 from qdrant_admin.migration.reports import EXACT_LEAST, CollectionPlan, CollectionResult, MigrationReport, PlanReport
 
 POLICIES = {
     "fail": "a target that holds points stops the migration before it begins",
     "skip": "a collection whose target holds points is left out",
-    "overwrite": "points of the same id are written over, others stay",
-    "rename": "a target that exists stays as it is; a new name is taken",
+    "overwrite": "points with the same id are overwritten, others stay",
+    "rename": "a target that exists stays as it is; a new name is chosen",
 }
-ACTIONS = {"create": "is made", "append": "is added to", "replace": "is made anew", "skip": "is left out"}
+ACTIONS = {"create": "will be created", "append": "exists", "skip": "left out"}
 STAGING = {
     "no": "each collection is filled under its own name",
     "yes": "filled under another name; its own becomes an alias, switched once it is verified; what was there stays",
 }
 METHODS = {
-    "auto": "from one Qdrant server to another as a snapshot where one will do, else point by point",
+    "auto": "from one Qdrant server to another as a snapshot where possible, else point by point",
     "stream": "point by point",
-    "snapshot": "as a snapshot, the server's own files, or not at all",
+    "snapshot": "as a snapshot of the server's own files, or not at all",
 }
 VERIFY = {
     "full": "every point is compared with its source",
@@ -29,25 +29,16 @@ VERIFY = {
 }
 CATCH_UP = {
     "no": "the source is read once",
-    "yes": "for a source that goes on changing: what differs is copied again, until nothing does",
-    "yes, deleting": "as yes; and what came from this source and is there no more is deleted in the target",
+    "yes": "for a source that keeps changing: what differs is copied again, until nothing does",
+    "yes, deleting": "as yes; and what came from this source and no longer exists there is deleted from the target",
 }
 REJECT_POLICIES = {
-    "continue": "a record that cannot be stored goes to the reject file, the others go on",
+    "continue": "a record that cannot be stored goes to the reject file, the others are copied",
     "fail": "the first record that cannot be stored stops the migration",
 }
-SAMPLE = "With verify sample: the points of each collection whose content is compared."
-WORKERS = "Requests under way at the same time; 0: as many as do some good here."
-USUAL_BATCH = PlanReport.model_fields["batch_size"].default
+SAMPLE = "With verify sample: points per collection whose content is compared."
+WORKERS = "Requests in parallel; 0: choose for me."
 _STAYS = "What was acknowledged stays"
-
-
-class Step(NamedTuple):
-    """Something to do next."""
-
-    says: str
-    command: str = ""
-    """Runs as it stands; empty where a person has to do it elsewhere."""
 
 
 def sentence(report: MigrationReport) -> str:
@@ -62,7 +53,7 @@ def sentence(report: MigrationReport) -> str:
         case "skipped":
             return "Nothing was copied: every collection was left out."
         case "cancelled":
-            return f"Stopped. {_STAYS}; it can be taken up again where it was."
+            return f"Stopped. {_STAYS}; the run can be resumed."
         case _:
             return f"The migration could not be finished. {_STAYS}."
 
@@ -87,56 +78,66 @@ def _differences(report: MigrationReport) -> str:
 
 def next_steps(report: MigrationReport) -> list[Step]:
     """What to do about it now, the most important first."""
-    resume = f"qdrant-admin migrate --resume {report.run}"
     if report.verdict in {"cancelled", "failed", "unverified"}:
-        return [Step("take it up again where it was", resume)]
+        return [Step("resume it where it stopped", Command("migrate", resume=report.run))]
     steps = []
-    if report.reject_file:
-        steps.append(Step("mend what was rejected and send it again", replay(report)))
+    if again := replay(report):
+        steps.append(Step("repair what was rejected and send it again", again))
     if any(one.missing or one.different for one in report.collections):
         steps.append(Step("copy again over what differs", _again(report)))
     if report.verdict == "verified":
-        steps.append(Step("prove that it survives a crash", "qdrant-admin verify --how kill"))
-        steps.append(Step("point your application at it", "qdrant-admin env"))
-        steps.append(Step(f"the source was not touched; remove it yourself once nobody needs it: {report.source}"))
+        steps.append(Step("prove that it survives a crash", Command("verify", how="kill")))
+        steps.append(Step("point your application at it", Command("env")))
+        steps.append(Step(f"the source was not changed; remove it yourself once nobody needs it: {report.source}"))
     return steps
 
 
-def _again(report: MigrationReport) -> str:
+def _again(report: MigrationReport) -> Command:
     """The command that copies once more into the same collections."""
-    given = ["qdrant-admin", "migrate", report.source, "--on-conflict", "overwrite"]
-    for one in report.collections:
-        if one.verdict == "skipped":
-            given += ["--exclude", one.source]
-        elif one.target != one.source:
-            given += ["--rename", f"{one.source}={one.target}"]
-    return shlex.join(given)
+    copied = [one for one in report.collections if one.verdict != "skipped"]
+    return Command(
+        "migrate",
+        report.source,
+        on_conflict="overwrite",
+        exclude=[one.source for one in report.collections if one.verdict == "skipped"],
+        rename=[f"{one.source}={one.target}" for one in copied if one.target != one.source],
+    )
 
 
-def replay(report: MigrationReport) -> str:
-    """The command that sends the mended rejects again; empty when there are none."""
-    file = report.reject_file
-    return shlex.join(["qdrant-admin", "migrations", "replay", file]) if file else ""
+def replay(report: MigrationReport) -> Command | None:
+    """The command that sends the repaired rejects again; None when there are none."""
+    return Command("migrations", "replay", report.reject_file) if report.reject_file else None
 
 
-def command(plan: PlanReport) -> list[str]:
-    """The words of the command that does what a plan says."""
-    given = ["qdrant-admin", "migrate", plan.source]
-    for option in ("on_conflict", "on_reject", "method", "verify"):
-        value = getattr(plan, option)
-        given += [f"--{option.replace('_', '-')}", value] if value != PlanReport.model_fields[option].default else []
-    given += ["--batch-size", str(plan.batch_size)] if plan.batch_size != USUAL_BATCH else []
-    given += ["--into-staging"] if any(one.alias for one in plan.collections) else []
-    given += ["--catch-up"] if plan.catch_up else []
-    given += ["--delete-gone"] if plan.delete_gone else []
-    for one in plan.collections:
-        if one.left_out:
-            given += ["--exclude", one.source]
-        elif name(one) != one.source and one.on_conflict != "rename":
-            given += ["--rename", f"{one.source}={name(one)}"]
-        if one.on_conflict != plan.on_conflict:
-            given += ["--on-conflict-of", f"{one.source}={one.on_conflict}"]
-    return given
+def command(plan: PlanReport, *, yes: bool = False) -> Command:
+    """The command that does what a plan says.
+
+    Args:
+        plan: what was planned.
+        yes: with the confirmation that it asks for.
+    """
+    usual = PlanReport.model_fields
+    renamed = [
+        one for one in plan.collections if not one.left_out and name(one) != one.source and one.on_conflict != "rename"
+    ]
+    own = [one for one in plan.collections if one.on_conflict != plan.on_conflict and not one.only_differences]
+    return Command(
+        "migrate",
+        plan.source,
+        on_conflict=plan.on_conflict if plan.on_conflict != usual["on_conflict"].default else None,
+        on_reject=plan.on_reject if plan.on_reject != usual["on_reject"].default else None,
+        method=plan.method if plan.method != usual["method"].default else None,
+        verify=plan.verify if plan.verify != usual["verify"].default else None,
+        batch_size=plan.batch_size if plan.batch_size != reports.DEFAULT_BATCH else None,
+        workers=plan.workers if plan.workers != reports.WORKERS else None,
+        into_staging=any(one.alias for one in plan.collections),
+        catch_up=plan.catch_up,
+        delete_gone=plan.delete_gone,
+        exclude=[one.source for one in plan.collections if one.left_out],
+        rename=[f"{one.source}={name(one)}" for one in renamed],
+        on_conflict_of=[f"{one.source}={one.on_conflict}" for one in own],
+        yes=yes,
+    )
 
 
 def name(one: CollectionPlan) -> str:
@@ -145,21 +146,21 @@ def name(one: CollectionPlan) -> str:
 
 
 def destroys(plan: PlanReport) -> str:
-    """What a person has to say yes to; empty when nothing that is there changes."""
+    """What the user has to confirm; empty when nothing that exists changes."""
     taken = [one for one in plan.collections if one.action != "skip"]
-    told = [f"write over points in {', '.join(plain(name) for name in plan.overwrites)}"] if plan.overwrites else []
+    would = [f"overwrite points in {', '.join(plain(name) for name in plan.overwrites)}"] if plan.overwrites else []
     if plan.delete_gone:
         names = ", ".join(plain(one.target) for one in taken)
-        told.append(f"delete points in {names} that came from this source and are there no more")
-    return f"this would {' and '.join(told)}" if told else ""
+        would.append(f"delete points in {names} that came from this source and no longer exist there")
+    return f"this would {' and '.join(would)}" if would else ""
 
 
 def action(one: CollectionPlan) -> str:
-    """What happens in the target: `is made`, `is added to, 12 there`."""
+    """What happens in the target: `will be created`, `exists, holds 12`."""
     if one.alias and one.action != "skip":
-        return "is filled beside, then switched" if one.replaces else "is filled, then given its name"
+        return "filled beside it, then switched" if one.replaces else "filled, then given its name"
     there = (
-        f", {formatting.number(one.target_points)} there"
+        f", holds {formatting.number(one.target_points)}"
         if one.target_points
         else ", empty"
         if one.target_exists
@@ -187,14 +188,14 @@ def how(plan: PlanReport) -> list[tuple[str, str]]:
 
 
 def takes(plan: PlanReport) -> str:
-    """How long it takes, and who says so; empty when nobody can tell."""
+    """How long it takes, and what that rests on; empty when nothing is known."""
     taken = [one for one in plan.collections if one.action != "skip"]
     known = [one.estimated_seconds for one in taken if one.estimated_seconds is not None]
     if not known or len(known) != len(taken):
         return ""
     runs = min(one.estimated_from for one in taken)
-    told = f"as {formatting.counted(runs, 'earlier run')} went" if runs else "a first guess"
-    return f"about {formatting.duration(sum(known))}, {told}"
+    by = f"as {formatting.counted(runs, 'earlier run')} went" if runs else "a first guess"
+    return f"about {formatting.duration(sum(known))}, {by}"
 
 
 def catch_up(plan: PlanReport) -> str:
@@ -206,27 +207,27 @@ def _verify(plan: PlanReport) -> str:
     sample = plan.verify.removeprefix("sample:")
     if sample == plan.verify:
         return VERIFY["full"]
-    return f"every id is compared, and the content of {formatting.counted(int(sample), 'point')} a collection"
+    return f"every id is compared, and the content of {formatting.counted(int(sample), 'point')} per collection"
 
 
 def _copy(plan: PlanReport, one: CollectionPlan) -> str:
-    told = one.method_why and plan.source.startswith("qdrant+")  # of any other source nobody expects a snapshot
-    why = f" ({one.method_why})" if told else ""
+    explain = one.method_why and plan.source.startswith("qdrant+")  # from any other source nobody expects a snapshot
+    why = f" ({one.method_why})" if explain else ""
     if one.method == "snapshot":
         return f"as a snapshot{why}"
-    requests = formatting.counted(1 if one.in_order else plan.workers, "request")
-    return f"at most {formatting.counted(plan.batch_size, 'point')} a request, {requests} at a time{why}"
+    parallel = "one at a time" if one.in_order else f"{plan.workers} in parallel"
+    return f"up to {formatting.counted(plan.batch_size, 'point')} per request, {parallel}{why}"
 
 
 def asides(one: CollectionResult) -> list[str]:
-    """What is to be said of one collection besides its figures."""
+    """What there is to say about one collection besides its figures."""
     facts = []
     if one.method == "snapshot":
         facts.append("copied as a snapshot")
     if one.bytes:
         facts.append(f"{formatting.size(one.bytes)} sent")
     if one.retries:
-        facts.append(f"taken up again {formatting.counted(one.retries, 'time')} while somebody did not answer")
+        facts.append(f"resumed {formatting.counted(one.retries, 'time')} after a server did not answer")
     if one.passes:
         facts.append(f"caught up in {formatting.counted(one.passes, 'pass', 'passes')}: {_caught_up(one)}")
     if one.search_quality is not None and one.search_quality >= EXACT_LEAST:  # below that the note says so

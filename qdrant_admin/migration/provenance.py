@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from qdrant_admin.config.places import state_dir
-from qdrant_admin.core.errors import StorageUnusable
+from qdrant_admin.core.errors import BadInput, StorageUnusable
 from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import PointId
 from qdrant_admin.migration import checkpoint
@@ -157,7 +157,10 @@ class RecordingSource:
 
 def place(source: str) -> str:
     """Where a source is, without the collection it is narrowed to and its options."""
-    uri = parse(source)
+    try:
+        uri = parse(source)
+    except BadInput:  # a stored one, of a package that is no longer installed
+        return source
     return str(uri.model_copy(update={"collection": None, "options": {}}))
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from qdrant_admin.config.places import state_dir
@@ -22,11 +23,16 @@ from qdrant_admin.sources.files.reject_file import HEAD
 from qdrant_admin.sources.ids import WORDS_FOLDING, canonical_uuid
 
 
+def reject_file(run: str) -> Path:
+    """Where the reject file of a run is, once it has one."""
+    return state_dir() / "rejects" / f"{run}.jsonl"
+
+
 class RejectFile:
     """Appended to as records are refused; made with the first of them."""
 
     def __init__(self, plan: PlanReport) -> None:
-        self.path = state_dir() / "rejects" / f"{plan.run}.jsonl"
+        self.path = reject_file(plan.run)
         self._stops = plan.on_reject == "fail"
         self._latest: list[dict[str, Any]] = []
         self._plan = plan

@@ -1,7 +1,7 @@
 """The plan and the report of a migration. Field names are a contract with scripts."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from qdrant_admin.core.formatting import counted, duration, number
 from qdrant_admin.core.reports import Frozen, Report
@@ -15,13 +15,18 @@ ConflictPolicy = Literal["fail", "skip", "overwrite", "rename"]
 RejectPolicy = Literal["continue", "fail"]
 Method = Literal["stream", "snapshot"]
 MethodChoice = Literal["auto", "stream", "snapshot"]
+ProblemLevel = Literal["warning", "refused"]
+Action = Literal["create", "append", "skip"]
 Verdict = Literal["verified", "differs", "unverified", "failed", "cancelled", "skipped"]
+
+DEFAULT_BATCH, WORKERS = 256, 4
+"""Points per request, and requests in parallel: on two cores more would only wait for Python's lock."""
 
 
 class Problem(Frozen):
-    """Something about a source or a target that a person should know before anything is written."""
+    """Something about a source or a target that the user should know before anything is written."""
 
-    level: Literal["warning", "refused"]
+    level: ProblemLevel
     """`refused`: the migration does not start while this stands."""
     collection: str = ""
     text: str
@@ -35,14 +40,13 @@ class CollectionPlan(Frozen):
     target: str
     count: int
     """Points in the source."""
-    count_exact: bool = True
     vectors: tuple[VectorSpec, ...]
     """As the source has them."""
     spec: CollectionSpec
-    """What the target is made with, when it is made."""
+    """What the target is created with, when it is created."""
     target_exists: bool = False
     target_points: int = 0
-    action: Literal["create", "append", "replace", "skip"] = "create"
+    action: Action = "create"
     ids: str = ""
     """How ids are mapped, in words: `kept`, `UUIDv5 of the source id, original in payload field source_id`."""
     payload: str = ""
@@ -50,31 +54,31 @@ class CollectionPlan(Frozen):
     aliases: tuple[str, ...] = ()
     estimated_bytes: int = 0
     on_conflict: ConflictPolicy = "fail"
-    """What was asked for, should the target hold points."""
+    """What was chosen for a target that holds points."""
     left_out: str = ""
-    """Why nothing of it is copied, in words, when somebody wanted it so."""
+    """Why nothing of it is copied, in words, when the user excluded it."""
     spans: tuple[Span, ...] = WHOLE
-    """The parts it is read in, side by side and each with a checkpoint of its own. Frozen: a resumed run reads the same
-    ones, whatever the source would answer then."""
+    """The parts it is read in, in parallel and each with a checkpoint of its own. Frozen: a resumed run reads the same
+    ones, whatever the source would answer by then."""
     in_order: bool = False
-    """Whether batches are written one after another, because ids come again and the last one has to win."""
+    """Whether batches are written one after another, because ids repeat and the last one has to win."""
     source_mark: str = ""
-    """A sign of the source's content when it was planned; a run refuses when it is another. Empty: none is given."""
+    """A token of the source's content when it was planned; a run refuses when it has changed. Empty: there is none."""
     method: Method = "stream"
     """How it is copied. stream: point by point; snapshot: the server's own files, whole."""
     method_why: str = ""
-    """Why in this way, in words."""
+    """Why this method, in words."""
     only_differences: bool = False
-    """Whether the target was filled from this source before, so that nothing is copied but what differs."""
+    """Whether the target was filled from this source before, so that only what differs is copied."""
     alias: str = ""
-    """The alias that is switched to the target once it is verified: the target is filled beside what is in use. Empty:
-    the target is filled under its own name."""
+    """The alias that is switched to the target once it is verified: a staging collection is filled beside what is in
+    use. Empty: the target is filled under its own name."""
     replaces: str = ""
-    """What that alias pointed to when this was planned; empty when there was none of that name."""
+    """What that alias pointed to when this was planned; empty when it did not exist."""
     estimated_seconds: float | None = None
-    """How long it takes from the first point to the verdict; None when there is nothing to tell it from."""
+    """How long it takes from the first point to the verdict; None when nothing is known."""
     estimated_from: int = 0
-    """How many earlier migrations of the same kind of source say so; 0: it is a guess."""
+    """How many earlier migrations of the same kind of source that rests on; 0: it is a guess."""
 
 
 class PlanReport(Report):
@@ -90,25 +94,26 @@ class PlanReport(Report):
     """URL of the server."""
     on_conflict: ConflictPolicy = "fail"
     on_reject: RejectPolicy = "continue"
-    batch_size: int = 256
-    """Points a request, at most; fewer when they are large, or the target slow."""
+    batch_size: int = DEFAULT_BATCH
+    """Points per request, at most; fewer when they are large, or the target slow."""
     verify: str = "full"
     """full: every point is compared with the source; sample:N: the content of N, and every id."""
-    workers: int = 1
-    """Requests under way at the same time, at most."""
+    workers: int = WORKERS
+    """Requests in parallel, at most."""
     method: MethodChoice = "auto"
-    """How collections are copied, as asked; each says how it is and why."""
+    """What was chosen; each collection says how it is copied, and why."""
     catch_up: bool = False
     """Whether passes follow that copy what differs, until nothing does."""
     delete_gone: bool = False
-    """Whether they delete what came from this source and is there no more."""
+    """Whether they delete what came from this source and no longer exists there."""
     collections: tuple[CollectionPlan, ...]
     problems: tuple[Problem, ...] = ()
-    resumes: bool = False
-    """Whether a checkpoint of an earlier, unfinished run is taken up."""
-    already_written: int = 0
     created_at: datetime
-    source_options: dict[str, Any] = {}
+
+    @property
+    def total(self) -> int:
+        """Points to copy, of every collection that is not left out."""
+        return sum(plan.count for plan in self.collections if plan.action != "skip")
 
     @property
     def overwrites(self) -> tuple[str, ...]:
@@ -129,9 +134,9 @@ class PlanReport(Report):
 
     def summary(self) -> str:
         taken = [plan for plan in self.collections if plan.action != "skip"]
-        told = f"{counted(sum(plan.count for plan in taken), 'point')} in {counted(len(taken), 'collection')}"
+        words = f"{counted(self.total, 'point')} in {counted(len(taken), 'collection')}"
         left = len(self.collections) - len(taken)
-        return f"{told}, {number(left)} left out" if left else told
+        return f"{words}, {number(left)} left out" if left else words
 
 
 class Reject(Frozen):
@@ -143,8 +148,8 @@ class Reject(Frozen):
 
 
 EXACT_LEAST = 0.9
-"""Of the ten nearest, what exact search has to find: all of them, save where 8 or 16 bits a component change ranks. An
-ordinary search that finds less is told of in the `note`."""
+"""Share of the ten nearest that an exact search has to find: all of them, save where 8 or 16 bits per component change
+ranks. The `note` says so when an ordinary search finds less."""
 
 
 class CollectionResult(Frozen):
@@ -168,25 +173,25 @@ class CollectionResult(Frozen):
     extra_ids: tuple[str, ...] = ()
     """Their ids; at most the first hundred."""
     sampled: int | None = None
-    """Of how many points the content was compared, when not of all of them. Ids are always compared, all of them."""
+    """How many points had their content compared, when not all of them did. Ids are always all compared."""
     search_quality: float | None = None
-    """How much of the ten nearest points of the source a search in the target finds, 0 to 1; None: not told."""
+    """How much of the ten nearest points of the source a search in the target finds, 0 to 1; None: unknown."""
     note: str = ""
     passes: int = 0
     """How often the source was read again for what differs, after the first copy."""
     caught_up: int = 0
     """Points that these passes have written."""
     deleted: int = 0
-    """Points that they have deleted, because the source has them no more."""
+    """Points that they have deleted, because the source no longer has them."""
     alias: str = ""
     """The alias that was switched to the target; empty when none was."""
     kept: str = ""
     """The collection that this alias pointed to before, which is still there."""
     method: Method = "stream"
     retries: int = 0
-    """How often the copy had to begin anew behind its checkpoint, because somebody did not answer."""
+    """How often the copy had to resume from its checkpoint, because a server did not answer."""
     bytes: int = 0
-    """What was sent to the target, in this run of the program."""
+    """Sent to the target, since the run was last started or resumed."""
 
 
 class MigrationReport(Report):
@@ -204,7 +209,7 @@ class MigrationReport(Report):
     seconds: float
     resumed: bool = False
     checks: str = ""
-    """What the verdict rests on, in words: `exact counts and every vector and payload compared`."""
+    """What the verdict is based on, in words: `exact counts and every vector and payload compared`."""
 
     @property
     def exit_code(self) -> int:
@@ -228,7 +233,7 @@ class MigrationReport(Report):
 
 
 class DiscardReport(Report):
-    """A stopped migration that was given up. Nothing that it has copied was removed."""
+    """An interrupted migration that was discarded. Nothing that it has copied was removed."""
 
     run: str
     source: str
@@ -236,9 +241,72 @@ class DiscardReport(Report):
     handled: int
     """Records that it had handled."""
     kept: tuple[str, ...] = ()
-    """Collections in the target that it has made, as far as they are still there: they hold what was copied."""
+    """Collections in the target that it has created and that still exist: they hold what was copied."""
     indexing_given_back: tuple[str, ...] = ()
-    """Those of its collections that index again, as they did before it held their indexing back."""
+    """Those of its collections whose indexing it had paused, and that index again."""
 
     def summary(self) -> str:
-        return f"run {self.run} given up; what it has copied stays"
+        return f"run {self.run} discarded; what it has copied stays"
+
+
+RunState = Literal["running", "interrupted", "finished", "discarded", "unreadable"]
+
+
+class Run(Frozen):
+    """A migration run as it was stored."""
+
+    run: str
+    source: str
+    target: str
+    state: RunState
+    """running: a process is working on it; unreadable: a newer version stored its plan."""
+    done: int
+    """Records handled so far."""
+    total: int | None
+    """Points to copy; None when its plan cannot be read."""
+    age: float
+    """Seconds since its last checkpoint."""
+    trouble: str = ""
+    """Why it cannot be read."""
+
+
+class RunsReport(Report):
+    """Runs that have not come to their end."""
+
+    runs: tuple[Run, ...]
+
+    def summary(self) -> str:
+        return counted(len(self.runs), "unfinished run")
+
+
+class CollectionProgress(Frozen):
+    """How far one collection of a run has come."""
+
+    source: str
+    target: str
+    done: int
+    """Records handled so far."""
+    total: int
+    written: int
+    rejected: int
+    copied: bool
+    """Whether all of it was copied; it is compared after that."""
+    left_out: bool
+
+
+class RunReport(Run, Report):
+    """One run, collection by collection."""
+
+    created_at: datetime
+    updated_at: datetime
+    collections: tuple[CollectionProgress, ...]
+    """Empty when its plan cannot be read."""
+    reject_file: str | None
+    """What could not be stored; None when there is nothing."""
+
+    @property
+    def verdict_word(self) -> str:
+        return self.state
+
+    def summary(self) -> str:
+        return f"{number(self.done)} of {counted(self.total, 'point') if self.total is not None else 'unknown'}"

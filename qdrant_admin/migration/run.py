@@ -1,22 +1,23 @@
-"""Running a plan: make the targets, copy, put back aliases, verify, and only then say how it went."""
+"""Running a plan: create the targets, copy, restore aliases, verify, and only then report."""
 
 import contextlib
 import itertools
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, DiskFull, Failed, Refused, RequestRejected
-from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
+from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, size
 from qdrant_admin.core.progress import Pace
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration import checkpoint, staging
 from qdrant_admin.migration.change_tracking import ChangeTracker
-from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
+from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare import equality
 from qdrant_admin.migration.compare.verify import Verifier
 from qdrant_admin.migration.copy import snapshot
@@ -34,9 +35,10 @@ from qdrant_admin.migration.reports import (
 )
 from qdrant_admin.migration.retry import RetryPolicy
 from qdrant_admin.migration.schema_compat import incompatibilities
+from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import WHOLE, Source, mark_of
 from qdrant_admin.sources.registry import open_source
-from qdrant_admin.sources.uri import command, parse
+from qdrant_admin.sources.uri import parse
 from qdrant_admin.state import run_locks
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
@@ -45,21 +47,21 @@ if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
 _COPY: dict[Method, Callable[[CopyJob], Events]] = {"stream": lambda job: Copier(job).run(), "snapshot": snapshot.copy}
-"""How each way of copying is done."""
+"""What does each way of copying."""
 _ROOM_FACTOR, _ROOM_TO_BREATHE = 2.2, 1 << 26
-"""The server keeps the log and the segments, and refuses to write when less than two segments of log are free."""
+"""The server keeps log and segments, and refuses to write when less than two segments of log are free."""
 _WORST: tuple[Verdict, ...] = ("failed", "cancelled", "differs", "unverified", "verified", "skipped")
 
 
 def migrate(ws: Workspace, plan: PlanReport, *, cancel: CancelToken) -> Events:
-    """Do what a plan says. What was acknowledged stays, whatever happens; a run that is known goes on where it was.
+    """Do what a plan says. What was acknowledged stays, whatever happens; a known run resumes where it stopped.
 
     Yields:
         Events; the last carries a `MigrationReport`, also after a cancel.
 
     Raises:
-        Refused: the plan holds a problem that stands in the way, or another process runs it.
-        SourceUnreadable, ServerUnreachable, ServerTrouble: with the command that goes on from here.
+        Refused: the plan holds a problem that stands in the way, or another process is running it.
+        SourceUnreadable, ServerUnreachable, ServerTrouble: with the command that resumes from here.
     """
     return recorded(ws.store, "migrate", ws.settings.name, _migrate(ws, plan, cancel))
 
@@ -68,16 +70,17 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
     refused = [problem for problem in plan.problems if problem.level == "refused"]
     if refused:
         why = "\n".join(f"{plain(problem.collection)}: {problem.text}".removeprefix(": ") for problem in refused)
-        raise Refused("the migration does not start", why=why, fix=refused[0].fix or "qdrant-admin migrate --help")
+        raise Refused("the migration does not start", why=why, fix=refused[0].fix or HELP)
     with contextlib.ExitStack() as stack:
         stack.enter_context(run_locks.migration(plan.run).held())
         database = stack.enter_context(ws.database())
-        indexing = Indexing(ws.store, plan.run, database, cancel)
-        with indexing.given_back_if_it_fails():
+        doctor = str(Command("doctor").on(ws.settings.name))
+        indexing = Indexing(ws.store, plan.run, database, cancel, doctor)
+        with indexing.restored_on_failure():
             source = stack.enter_context(contextlib.closing(open_source(parse(plan.source))))
         run = _Run(ws, plan, source, database, indexing, cancel)
         try:
-            with indexing.given_back_if_it_fails():
+            with indexing.restored_on_failure():
                 yield from run.events()
         except Cancelled:
             yield Finished(report=run.report(cancelled=True))
@@ -89,31 +92,6 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
             raise error.with_fix(run.how_to_resume) from error
         finally:
             run.changes.close()
-
-
-def resume(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events:
-    """Go on with a run that was stopped or killed.
-
-    Raises:
-        Refused: its target is another server than that of this profile.
-    """
-    check_same_server(ws, run)
-    yield from migrate(ws, run.plan.model_copy(update={"resumes": True, "already_written": run.done}), cancel=cancel)
-
-
-def check_same_server(ws: Workspace, run: UnfinishedRun) -> None:
-    """Refuse what was begun on another server than that of this profile.
-
-    Raises:
-        Refused: it was.
-    """
-    here = ws.runtime.endpoint.url
-    if run.target != here:
-        raise Refused(
-            f"run {run.run} wrote to {run.target}",
-            why=f"this profile's server is {here}; half of the data would be in each",
-            fix="qdrant-admin profiles list",
-        )
 
 
 class _Run:
@@ -136,7 +114,8 @@ class _Run:
         self._results: dict[str, CollectionResult] = {}
         self._resumed = False
         self._indexing = indexing
-        self.how_to_resume = command(plan.source, "--resume")
+        self._profile = ws.settings.name
+        self.how_to_resume = str(Command("migrate", resume=plan.run).on(self._profile))
         self._retry = RetryPolicy(cancel, fix=self.how_to_resume)
         self.changes = ChangeTracker(plan, database, self._rejects, self._retry, cancel)
 
@@ -146,7 +125,7 @@ class _Run:
         self._resumed = bool(self._checkpoints)
         if self._resumed:
             done = sum(found.read for found in self._all())
-            yield Notice(text=f"going on behind {counted(done, 'point')} that an earlier run has handled")
+            yield Notice(text=f"resuming after {counted(done, 'point')}")
         self._rejects.cut(max((found.reject_bytes for found in self._all()), default=0))
         wanted = [planned for planned in self._plan.collections if planned.action != "skip"]
         slots = {}
@@ -163,19 +142,19 @@ class _Run:
         yield Finished(report=self.report())
 
     def short_of_room(self, error: DiskFull) -> DiskFull:
-        """The same fault, with what is still to come."""
+        """The same fault, with the space that the rest needs."""
         left = sum(
             planned.estimated_bytes * (1 - min(1.0, self._total(planned).read / max(1, planned.count)))
             for planned in self._plan.collections
             if planned.action != "skip"
         )
-        why = f"{error.why}; what is still to come needs about {size(int(_ROOM_FACTOR * left) + _ROOM_TO_BREATHE)}"
+        why = f"{error.why}; the rest needs about {size(int(_ROOM_FACTOR * left) + _ROOM_TO_BREATHE)}"
         return DiskFull(
-            error.what, why=why, fix=f"make room where the server keeps its data, then: {self.how_to_resume}"
+            error.what, why=why, fix=f"free some space where the server keeps its data, then: {self.how_to_resume}"
         )
 
     def report(self, *, cancelled: bool = False) -> MigrationReport:
-        """What can be said now; of a collection that was not verified, that it was not."""
+        """What is known now; a collection that was not verified is reported as such."""
         results = tuple(self._result(planned, cancelled=cancelled) for planned in self._plan.collections)
         verdicts = {result.verdict for result in results} or {"verified"}
         rejects = self._rejects.first()
@@ -213,63 +192,70 @@ class _Run:
         )
 
     def _target(self, planned: CollectionPlan) -> Generator[StepStarted | StepFinished, None, dict[str, VectorSpec]]:
-        """Make the target, or look once more whether the one that is there fits."""
+        """Create the target, or check once more whether the one that exists is still what the plan saw."""
         step = f"target:{planned.target}"
         yield StepStarted(step=step, title=f"preparing {plain(planned.target)}")
-        self._check_unchanged(planned)
-        known = planned.source in self._checkpoints
-        there = self._database.exists(planned.target)
-        if planned.method == "snapshot" and self._left_to_snapshot(planned, there=there):
-            if not known:
-                self._begin(planned, parts=1)
-            yield StepFinished(step=step, detail="made out of the snapshot")
+        self._check_source_unchanged(planned)
+        exists = self._database.exists(planned.target)
+        if self._awaits_snapshot(planned, exists=exists):
+            self._begin(planned, parts=1)
+            yield StepFinished(step=step, detail="created by the snapshot")
             return {slot.name: slot for slot in planned.spec.vectors}
-        if not there:
-            if known and self._total(planned).read:
-                raise self._gone(planned)
-            self._database.create_collection(planned.target, planned.spec)
+        if not exists:
+            self._create(planned)
         info = self._database.collection(planned.target)
-        unwritten = not known or (planned.method == "snapshot" and self._total(planned).read == 0)
-        if there and planned.action == "create" and unwritten and info.points != 0:
+        if exists:
+            self._check_still_empty(planned, info.points)
+        for reason in incompatibilities(planned.spec.vectors, info.vectors):
             raise Refused(
-                f"{plain(planned.target)} has appeared in the target since the plan",
-                why=f"it holds {counted(info.points or 0, 'point')} that this migration did not write",
-                fix=command(self._plan.source, "--dry-run"),
+                f"{plain(planned.target)} in the target is not compatible",
+                why=reason,
+                fix=Command("migrate", self._plan.source, on_conflict="rename"),
             )
-        for incompatibility in incompatibilities(planned.spec.vectors, info.vectors):
-            raise Refused(
-                f"{plain(planned.target)} in the target does not fit",
-                why=incompatibility,
-                fix=command(self._plan.source, "--on-conflict", "rename"),
-            )
-        if not known:
-            self._begin(planned, parts=len(planned.spans))
-        yield StepFinished(step=step, detail="was there" if there else "made")
+        self._begin(planned, parts=len(planned.spans))
+        yield StepFinished(step=step, detail="exists" if exists else "created")
         return {slot.name: slot for slot in info.vectors}
 
     def _begin(self, planned: CollectionPlan, *, parts: int) -> None:
-        self.changes.begin(planned)
-        self._save([Checkpoint(collection=planned.source, span=number) for number in range(parts)])
+        """Save its first checkpoints, unless a run that is resumed has done so."""
+        if planned.source not in self._checkpoints:
+            self.changes.begin(planned)
+            self._save([Checkpoint(collection=planned.source, span=number) for number in range(parts)])
 
-    def _check_unchanged(self, planned: CollectionPlan) -> None:
+    def _create(self, planned: CollectionPlan) -> None:
+        if self._total(planned).read:
+            raise Failed(
+                f"{plain(planned.target)} no longer exists in the target",
+                why="an earlier run has written to it, and somebody has deleted it since",
+                fix=Command("migrate", self._plan.source),
+            )
+        self._database.create_collection(planned.target, planned.spec)
+
+    def _check_source_unchanged(self, planned: CollectionPlan) -> None:
         if planned.source_mark and mark_of(self._source, planned.source) != planned.source_mark:
             raise Refused(
                 f"{plain(planned.source)} has changed since the migration was planned",
-                why="what the plan says of it is no longer true, and half of it may have been copied before",
-                fix=command(self._plan.source),
+                why="the plan no longer describes it, and half of it may have been copied before",
+                fix=Command("migrate", self._plan.source),
             )
 
-    def _left_to_snapshot(self, planned: CollectionPlan, *, there: bool) -> bool:
-        """Whether the target is made, or made anew, by a snapshot that is still to arrive."""
-        at = (self._checkpoints.get(planned.source) or [Checkpoint(collection=planned.source)])[0]
-        return not at.done and (at.cursor == snapshot.RESTORING or (at.cursor is None and not there))
+    def _check_still_empty(self, planned: CollectionPlan, points: int | None) -> None:
+        """Refuse a target that was to be created and that somebody else has filled since."""
+        known = planned.source in self._checkpoints
+        written = known and (planned.method != "snapshot" or self._total(planned).read > 0)
+        if planned.action == "create" and not written and points != 0:
+            raise Refused(
+                f"{plain(planned.target)} has appeared in the target since the plan",
+                why=f"it holds {counted(points or 0, 'point')} that this migration did not write",
+                fix=Command("migrate", self._plan.source, dry_run=True),
+            )
 
-    def _gone(self, planned: CollectionPlan) -> Failed:
-        return Failed(
-            f"{plain(planned.target)} is gone from the target",
-            why="an earlier run has written to it, and somebody has deleted it since",
-            fix=command(self._plan.source),
-        )
+    def _awaits_snapshot(self, planned: CollectionPlan, *, exists: bool) -> bool:
+        """Whether the target will be created, or replaced, by a snapshot that is still to arrive."""
+        if planned.method != "snapshot":
+            return False
+        at = (self._checkpoints.get(planned.source) or [Checkpoint(collection=planned.source)])[0]
+        return not at.done and (at.cursor == snapshot.RESTORING or (at.cursor is None and not exists))
 
     def _save(self, moved: Sequence[Checkpoint]) -> None:
         for one in moved:
@@ -309,7 +295,7 @@ class _Run:
             )
             self._jobs[planned.source] = job
             if planned.method == "stream" and not self._total(planned).done:
-                self._indexing.hold_back(planned)
+                self._indexing.pause(planned)
             yield from _COPY[planned.method](job)
         yield whole.event()
         rejected = sum(at.rejected for at in self._all())
@@ -317,7 +303,7 @@ class _Run:
         yield StepFinished(step="copy", outcome="warning" if rejected else "ok", detail=outcome)
 
     def _index(self, wanted: list[CollectionPlan]) -> Events:
-        """Give the indexing back, and wait until every collection is green."""
+        """Restore the indexing, and wait until every collection is green."""
         yield StepStarted(step="indexing", title="indexing")
         for planned in wanted:
             pace = Pace("indexing", planned.count * len(planned.vectors), item=planned.target)
@@ -325,11 +311,11 @@ class _Run:
         yield StepFinished(step="indexing")
 
     def _aliases(self, wanted: list[CollectionPlan]) -> Events:
-        """Put back the aliases that are free; the plan has told about the others."""
+        """Restore the aliases that are free; the plan has named the others."""
         if any(planned.aliases for planned in wanted):
-            yield from self._retry.run(lambda: self._put_back(wanted))
+            yield from self._retry.run(lambda: self._restore_aliases(wanted))
 
-    def _put_back(self, wanted: list[CollectionPlan]) -> Events:
+    def _restore_aliases(self, wanted: list[CollectionPlan]) -> Events:
         taken = self._database.aliases()
         names = set(self._database.names())
         for planned in wanted:
@@ -339,20 +325,24 @@ class _Run:
                 try:
                     self._database.set_alias(alias, planned.target)
                 except (RequestRejected, BadInput) as error:
-                    yield Notice(level="warning", text=f"alias {plain(alias)} was not made: {error}", fix=error.fix)
+                    yield Notice(
+                        level="warning",
+                        text=f"alias {plain(alias)} was not created: {error}",
+                        fix=error.fix_on(self._profile),
+                    )
 
     def _catch_up(
         self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]
-    ) -> Generator[Any, None, list[CollectionPlan]]:
-        """Follow a source that goes on changing; the plans as they are then to be verified."""
+    ) -> Generator[Event, None, list[CollectionPlan]]:
+        """Catch up with a source that keeps changing; returns the plans as they are to be verified afterwards."""
         if not self._plan.catch_up:
             return wanted
         plans = []
         for planned in wanted:
             yield from self.changes.follow(planned, slots[planned.source])
-            followed = self.changes.done[planned.source]
-            self._checkpoints[planned.source] = [followed.checkpoint(self._total(planned))]
-            plans.append(planned.model_copy(update={"spans": WHOLE, "count": followed.passes[-1].read}))
+            caught_up = self.changes.done[planned.source]
+            self._checkpoints[planned.source] = [caught_up.checkpoint(self._total(planned))]
+            plans.append(planned.model_copy(update={"spans": WHOLE, "count": caught_up.passes[-1].read}))
         self._source = self.changes.source()
         return plans
 
@@ -374,10 +364,9 @@ class _Run:
             yield from verifier.run()
             result = verifier.result()
             if job := self._jobs.get(planned.source):
-                told = {"method": job.method, "retries": job.retries, "bytes": job.octets}
-                result = result.model_copy(update=told)
-            if followed := self.changes.done.get(planned.source):
-                result = followed.told(result)
+                result = result.model_copy(update={"method": job.method, "retries": job.retries, "bytes": job.octets})
+            if caught_up := self.changes.done.get(planned.source):
+                result = caught_up.with_outcome(result)
             self._results[planned.source] = result
         sound = all(result.verdict == "verified" for result in self._results.values())
         verified = sum(result.verified for result in self._results.values())
@@ -386,7 +375,7 @@ class _Run:
         )
 
     def _switch(self, wanted: list[CollectionPlan]) -> Events:
-        """Switch the aliases of collections that were filled beside those in use; only of those that are verified."""
+        """Switch the aliases of staging collections, of those only that are verified."""
         for planned in wanted:
             result = self._results[planned.source]
             if not planned.alias:
@@ -394,6 +383,6 @@ class _Run:
             if result.verdict != "verified":
                 self._results[planned.source] = staging.not_switched(planned, result)
                 continue
-            switch = staging.Switch(self._database, planned)
+            switch = staging.Switch(self._database, planned, self._profile)
             yield from self._retry.run(switch.run)
-            self._results[planned.source] = switch.told(result)
+            self._results[planned.source] = switch.with_outcome(result)

@@ -1,6 +1,6 @@
-"""Filling a collection beside the one in use, and switching an alias to it once it is verified.
+"""Filling a staging collection beside the one in use, and switching an alias to it once it is verified.
 
-An application that names the alias goes over from one request to the next; the collection it has used stays.
+An application that uses the alias changes over from one request to the next; the collection it has used stays.
 """
 
 from typing import TYPE_CHECKING
@@ -24,30 +24,34 @@ def staging_name(alias: str, run: str) -> str:
 
 
 def taken(alias: str) -> str:
-    """Why an alias cannot be had, in words."""
+    """Why an alias is not available, in words."""
     return (
-        f"{plain(alias)} is a collection in the target, not an alias, and Qdrant gives an alias no collection's name. "
-        "Take another name for the alias and point the application at that, or delete the collection first"
+        f"{plain(alias)} is a collection in the target, not an alias, and no alias can have a collection's name. "
+        "Choose another name for the alias and point the application at that, or delete the collection first"
     )
 
 
-def goes_along(alias: str, planned: CollectionPlan, aliases: dict[str, str]) -> bool:
+def follows(alias: str, planned: CollectionPlan, aliases: dict[str, str]) -> bool:
     """Whether an alias of the source is switched with the plan's own: it is free, or points to the same collection."""
     return aliases.get(alias) in {None, aliases.get(planned.alias), planned.target}
 
 
 class Switch:
-    """The switch of one collection's alias. Done again after a kill, it changes nothing."""
+    """The switch of one collection's alias. Repeated after a kill, it changes nothing.
 
-    def __init__(self, database: "Database", planned: CollectionPlan) -> None:
-        self._database, self._planned = database, planned
+    Args:
+        profile: that the command which deletes the old collection names.
+    """
+
+    def __init__(self, database: "Database", planned: CollectionPlan, profile: str) -> None:
+        self._database, self._planned, self._profile = database, planned, profile
         self._kept = ""
 
     def run(self) -> Events:
-        """Point the alias, and those of the source that go along, to the staging collection; all in one request.
+        """Point the alias, and those of the source that follow it, to the staging collection; all in one request.
 
         Raises:
-            RequestRejected: a collection of that name has been made since the plan.
+            RequestRejected: a collection of that name has been created since the plan.
         """
         planned, alias = self._planned, plain(self._planned.alias)
         step = f"switch:{planned.target}"
@@ -57,14 +61,14 @@ class Switch:
         self._kept = planned.replaces if before in {None, planned.target} else before or ""
         self._kept = self._kept if self._kept in names else ""
         wanted = [planned.alias, *(one for one in planned.aliases if one not in names)]
-        self._database.set_aliases({one: planned.target for one in wanted if goes_along(one, planned, aliases)})
+        self._database.set_aliases({one: planned.target for one in wanted if follows(one, planned, aliases)})
         if self._kept:
-            yield Notice(text=f"{plain(self._kept)} is kept as it was; to delete it: {self._how_to_delete()}")
+            yield Notice(text=f"{plain(self._kept)} is kept as it was; to delete it", fix=self._how_to_delete())
         yield StepFinished(
             step=step, detail=f"{alias} pointed to {plain(self._kept)}" if self._kept else f"{alias} is new"
         )
 
-    def told(self, result: CollectionResult) -> CollectionResult:
+    def with_outcome(self, result: CollectionResult) -> CollectionResult:
         """The result, with what became of the alias."""
         planned = self._planned
         words = f"{plain(planned.alias)} points to {plain(planned.target)} now"
@@ -75,11 +79,11 @@ class Switch:
         )
 
     def _how_to_delete(self) -> str:
-        return str(Command("collections", "delete", self._kept))
+        return str(Command("collections", "delete", self._kept).on(self._profile))
 
 
 def not_switched(planned: CollectionPlan, result: CollectionResult) -> CollectionResult:
     """The result of a staging collection that is not what it should be."""
-    still = f"still points to {plain(planned.replaces)}" if planned.replaces else "was not made"
+    still = f"still points to {plain(planned.replaces)}" if planned.replaces else "was not created"
     words = f"{plain(planned.alias)} {still}: {plain(planned.target)} is not verified"
     return result.model_copy(update={"note": "; ".join(filter(None, (result.note, words)))})

@@ -346,7 +346,7 @@ class Migration(Area):
 
     def resume(self, run: "UnfinishedRun", cancel: CancelToken) -> "Events":
         """Resume an interrupted run."""
-        from qdrant_admin.migration.run import resume
+        from qdrant_admin.migration.runs import resume
 
         return resume(self.at, run, cancel=cancel)
 

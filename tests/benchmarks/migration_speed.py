@@ -33,7 +33,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import StepFinished, StepStarted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
-from qdrant_admin.migration.plan import DEFAULT_BATCH, WORKERS
+from qdrant_admin.migration.reports import DEFAULT_BATCH, WORKERS
 from qdrant_admin.migration.run import migrate
 from tests.benchmarks import stores
 from tests.migration.support import planned, workspace

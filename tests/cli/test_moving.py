@@ -39,7 +39,7 @@ def test_names_policies_and_what_stays_behind(
     again = run("migrate", source, *chosen, "--on-conflict-of", "a=b=overwrite", "--json")
     assert again.code == 4
     fix = again.json["error"]["fix"]
-    assert "--rename a=b=first --exclude two --on-conflict-of a=b=overwrite --yes" in fix
+    assert "--exclude two --rename a=b=first --on-conflict-of a=b=overwrite --yes" in fix
     assert run("migrate", source, *chosen, "--on-conflict-of", "a=b=overwrite", "--yes").code == 0
     assert run("migrate", source, "--exclude", "tow").code == 1
 

@@ -201,7 +201,7 @@ def test_the_migration_verdict_first() -> None:
         "collection   read  written  skipped  rejected  verified  verdict\n"
         "a → b       3 763    3 763        0         0     3 763  ● verified\n"
         "  point your application at it: qdrant-admin env\n"
-        "  the source was not touched; remove it yourself once nobody needs it: chroma:x"
+        "  the source was not changed; remove it yourself once nobody needs it: chroma:x"
     )
     bad = migration(verdict="differs", rejects=(Reject(collection="a", id=EVIL, reason="NaN in the vector"),))
     shown = show(picture(bad))

@@ -19,7 +19,8 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Finished, Progress, StepStarted
 from qdrant_admin.migration.checkpoint import unfinished
 from qdrant_admin.migration.plan import PlanOptions, plan
-from qdrant_admin.migration.run import migrate, resume
+from qdrant_admin.migration.run import migrate
+from qdrant_admin.migration.runs import resume
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.migration.support import last

@@ -16,7 +16,8 @@ from qdrant_admin.migration import change_tracking
 from qdrant_admin.migration.checkpoint import unfinished
 from qdrant_admin.migration.provenance import Provenance
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport
-from qdrant_admin.migration.run import migrate, resume
+from qdrant_admin.migration.run import migrate
+from qdrant_admin.migration.runs import resume
 from tests.migration.support import last, local_store, moved, numbered, planned, workspace
 from tests.support.real import Server
 
@@ -204,7 +205,7 @@ def test_a_source_that_is_too_fast_is_told(
     one = result(last(iter(events)))
     assert (one.verdict, one.passes, one.caught_up) == ("differs", 3, 3)
     assert "changes too fast" in one.note
-    assert any("stop what writes to it" in event.fix for event in events if isinstance(event, Notice))
+    assert any("stop whatever writes to it" in event.fix for event in events if isinstance(event, Notice))
 
 
 def test_cancelled_in_a_pass_and_taken_up(server: Server, other: Server, source: Database, target: Database) -> None:

@@ -14,8 +14,8 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.doctor import doctor
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.migration.checkpoint import unfinished
-from qdrant_admin.migration.run import migrate, resume
-from qdrant_admin.migration.runs import discard
+from qdrant_admin.migration.run import migrate
+from qdrant_admin.migration.runs import discard, resume
 from tests.migration.support import DENSE, last, local_store, moved, numbered, planned, workspace
 from tests.sources.support import folder_uri
 from tests.support.real import Server

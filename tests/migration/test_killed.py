@@ -18,7 +18,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.migration.checkpoint import unfinished
-from qdrant_admin.migration.run import resume
+from qdrant_admin.migration.runs import resume
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.uri import parse
 from tests.benchmarks import stores

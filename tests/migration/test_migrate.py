@@ -19,7 +19,8 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point
 from qdrant_admin.migration.checkpoint import unfinished
 from qdrant_admin.migration.retry import RetryPolicy
-from qdrant_admin.migration.run import migrate, resume
+from qdrant_admin.migration.run import migrate
+from qdrant_admin.migration.runs import resume
 from tests.migration.support import hashes, last, local_store, moved, numbered, planned, unpacked, workspace
 from tests.support.real import Server
 
@@ -228,7 +229,7 @@ def test_resume_on_another_server_or_after_the_target_is_gone_is_refused(
     with pytest.raises(Refused, match="wrote to"):
         last(resume(workspace(server), run, cancel=CancelToken()))
     httpx.delete(f"{own_server.url}/collections/c").raise_for_status()
-    with pytest.raises(Exception, match="gone from the target"):
+    with pytest.raises(Exception, match="no longer exists in the target"):
         last(resume(ws, run, cancel=CancelToken()))
 
 

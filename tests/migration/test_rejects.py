@@ -11,7 +11,8 @@ from qdrant_admin.core.errors import Failed, SourceUnreadable
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.migration.checkpoint import unfinished
 from qdrant_admin.migration.reports import MigrationReport
-from qdrant_admin.migration.run import migrate, resume
+from qdrant_admin.migration.run import migrate
+from qdrant_admin.migration.runs import resume
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.uri import parse
 from tests.migration.support import last, local_store, moved, numbered, planned, workspace

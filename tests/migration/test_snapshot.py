@@ -21,7 +21,8 @@ from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.database.snapshots import Snapshot, Snapshots
 from qdrant_admin.migration.checkpoint import unfinished
 from qdrant_admin.migration.methods import readable
-from qdrant_admin.migration.run import migrate, resume
+from qdrant_admin.migration.run import migrate
+from qdrant_admin.migration.runs import resume
 from tests.migration.support import last, moved, planned, workspace
 from tests.support.real import Server
 
@@ -98,7 +99,9 @@ def test_what_stands_in_the_way_of_a_snapshot_is_told(server: Server, other: Ser
     assert "replace the collection that is there" in why["empty"]
     assert last(migrate(ws, plan, cancel=CancelToken())).verdict == "verified"
     insists = planned(ws, uri(other), method="snapshot", on_conflict="rename")
-    assert [one.text for one in insists.problems if one.level == "refused"] == ["no snapshot will do: it has 2 shards"]
+    assert [one.text for one in insists.problems if one.level == "refused"] == [
+        "a snapshot is not possible: it has 2 shards"
+    ]
     assert {one.method for one in planned(ws, uri(other), method="stream", on_conflict="skip").collections} == {
         "stream"
     }

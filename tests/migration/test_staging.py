@@ -13,7 +13,8 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point
 from qdrant_admin.migration.checkpoint import unfinished
-from qdrant_admin.migration.run import migrate, resume
+from qdrant_admin.migration.run import migrate
+from qdrant_admin.migration.runs import resume
 from tests.migration.support import last, local_store, moved, numbered, planned, workspace
 from tests.support.real import Server
 
@@ -54,8 +55,8 @@ def test_the_name_of_a_collection_cannot_become_an_alias(server: Server, target:
     assert moved(ws, source).verdict == "verified"
     [problem] = planned(ws, source, into_staging=True).problems
     assert problem.level == "refused"
-    assert "gives an alias no collection's name" in problem.text
-    assert problem.fix.endswith("--into-staging --rename notes=notes-live")
+    assert "no alias can have a collection's name" in problem.text
+    assert problem.fix.endswith("--into-staging --rename notes=notes-live --profile test")
     [one] = moved(ws, source, into_staging=True, names={"notes": "notes-live"}).collections
     assert one.verdict == "verified"
     assert target.aliases() == {"notes-live": one.target}

@@ -2,15 +2,15 @@
 
 import textwrap
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn, get_args
 
 import click
 
 from qdrant_admin.cli.help import HelpfulCommand
-from qdrant_admin.cli.invocation import Invocation, common, confirm, given_options, same_command
+from qdrant_admin.cli.invocation import Invocation, common, given_options
 
 if TYPE_CHECKING:
-    from qdrant_admin.migration.plan import PlanOptions
     from qdrant_admin.migration.reports import ConflictPolicy, MethodChoice, RejectPolicy
     from qdrant_admin.sources.registry import SourceKind
 
@@ -167,7 +167,11 @@ def migrate(
         delete_gone=delete_gone,
         method=method,
     )
-    run_plan(invocation, _narrowed(source or "", collection), options, dry_run=dry_run, yes=yes)
+    from qdrant_admin.migration.runs import start
+
+    ws, given = invocation.workspace(), source or ""
+    events = partial(start, ws, given, options, collection=collection, confirmed=yes, dry_run=dry_run)
+    invocation.conclude(invocation.run(lambda cancel: events(cancel=cancel)))
 
 
 def _refuse_contradictions(source: str | None, resume: str | None) -> None:
@@ -182,37 +186,13 @@ def _refuse_contradictions(source: str | None, resume: str | None) -> None:
         raise click.UsageError("give either --to, for a single collection, or --rename")
 
 
-def run_plan(invocation: Invocation, source: str, options: "PlanOptions", *, dry_run: bool, yes: bool) -> None:
-    """Plan a migration, and unless it is a dry run, carry it out."""
-    from qdrant_admin.migration import messages
-    from qdrant_admin.migration.plan import plan as planning
-    from qdrant_admin.migration.reports import PlanReport
-    from qdrant_admin.migration.run import migrate as operation
-
-    ws = invocation.workspace()
-    plan = invocation.run_for(PlanReport, lambda cancel: planning(ws, source, options, cancel=cancel))
-    if dry_run or plan.exit_code:
-        invocation.conclude(plan)
-    if would := messages.destroys(plan):
-        confirm(yes, would, same_command(ws.settings.name, yes=True))
-    invocation.conclude(invocation.run(lambda cancel: operation(ws, plan, cancel=cancel)))
-
-
 def _resume(invocation: Invocation, source: str | None, run: str) -> NoReturn:
-    from qdrant_admin.cli.commands.migrations import unfinished_run
-    from qdrant_admin.migration.run import resume as operation
+    from qdrant_admin.migration.runs import find_run
+    from qdrant_admin.migration.runs import resume as operation
 
     ws = invocation.workspace()
-    chosen = unfinished_run(ws, run, source)
+    chosen = find_run(ws, None if run == LATEST else run, source)
     invocation.conclude(invocation.run(lambda cancel: operation(ws, chosen, cancel=cancel)))
-
-
-def _narrowed(source: str, collection: str | None) -> str:
-    if collection is None:
-        return source
-    from urllib.parse import quote
-
-    return f"{source}{'&' if '?' in source else '?'}collection={quote(collection, safe='')}"
 
 
 def _pairs(given: tuple[str, ...], option: str, form: str) -> dict[str, str]:

@@ -96,7 +96,6 @@ class Verifier:
             target=self.plan.target,
             read=copied.read,
             written=copied.written,
-            skipped=copied.skipped,
             rejected=copied.rejected,
             verified=found.equal,
             verdict="verified" if sound else "differs",

@@ -74,7 +74,7 @@ def _cells(one: CollectionPlan, variables: Mapping[str, str], longest: int) -> l
     left = one.action == "skip"
     name, lesser = ("$text-muted", "$text-muted") if left else ("bold", "$text-muted")
     vectors = ", ".join(vector_words(spec) for spec in one.vectors) or "none"
-    count = formatting.number(one.count) if one.count_exact else f"about {formatting.number(one.count)}"
+    count = formatting.number(one.count)
     return [
         look.symbol_cell("waiting" if left else "ok", variables),
         look.cell(formatting.shorten(one.source, longest), name, variables),

@@ -97,7 +97,7 @@ def _steps(report: MigrationReport, width: int) -> list[Content]:
     steps = messages.next_steps(report)
     rows = [look.title("What to do now")] if steps else []
     for step in steps:
-        says, command = look.line(look.muted("· "), step.says), look.text(step.command, "$text-accent")
+        says, command = look.line(look.muted("· "), step.says), look.text(str(step.command), "$text-accent")
         if STEP_WIDTH + command.cell_length <= width and step.command:
             rows.append(look.line(look.fit(says, STEP_WIDTH), command))
         else:

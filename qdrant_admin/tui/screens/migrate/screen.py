@@ -355,8 +355,9 @@ class MigrateScreen(PlanEdits):
 
     def action_rejects(self) -> None:
         report = self.query_one(ResultPane).report if self.pane == "result" else None
-        file, command = (report.reject_file or "", messages.replay(report)) if report is not None else ("", "")
-        self.app.push_screen(RejectsDialog(self._rejects(), file=file, command=command))
+        file = report.reject_file if report is not None else None
+        command = messages.replay(report) if report is not None else None
+        self.app.push_screen(RejectsDialog(self._rejects(), file=file or "", command=str(command or "")))
 
     def action_verify(self) -> None:
         self.admin.action_go("verify")
