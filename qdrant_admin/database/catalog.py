@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import (
     AccessDenied,
     AdminError,
@@ -58,7 +59,7 @@ class Catalog:
             raise NotQdrant(
                 f"what answers at {self._rest.where} is no Qdrant",
                 why=f"it calls itself “{plain(title)[:80]}”" if title else "it does not say its name",
-                fix="qdrant-admin doctor",
+                fix=Command("doctor"),
             )
         return ServerInfo(title=title, version=str(answer.get("version", "")), commit=str(answer.get("commit") or ""))
 
@@ -168,7 +169,7 @@ class Catalog:
         """
         check_stored_name(name)
         if not self._rest.call("DELETE", self._path(name), timeout=self._slow):
-            raise NotFound(f"there is no collection “{plain(name)}”", fix="qdrant-admin collections list")
+            raise NotFound(f"there is no collection “{plain(name)}”", fix=Command("collections", "list"))
 
     def set_alias(self, alias: str, collection: str) -> None:
         """Point an alias to a collection, in one step when it points elsewhere now."""
@@ -193,7 +194,7 @@ class Catalog:
             NotFound: there is no such alias.
         """
         if alias not in self.aliases():
-            raise NotFound(f"there is no alias “{plain(alias)}”", fix="qdrant-admin collections list")
+            raise NotFound(f"there is no alias “{plain(alias)}”", fix=Command("collections", "list"))
         self._rest.call("POST", "/collections/aliases", {"actions": [{"delete_alias": {"alias_name": alias}}]})
 
     def create_payload_index(self, name: str, field: str, params: Mapping[str, Any]) -> None:
@@ -288,5 +289,5 @@ def _ignored(name: str, fields: list[str]) -> Unsupported:
     return Unsupported(
         f"the server ignored settings of “{plain(name)}”",
         why="it does not bear: " + ", ".join(plain(field) for field in fields),
-        fix="qdrant-admin status",
+        fix=Command("status"),
     )

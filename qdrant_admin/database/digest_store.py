@@ -1,7 +1,7 @@
 """What was in every point of a collection, in a few bytes each, so that a difference has a name.
 
 Records stand in the server's own order of ids in one temporary file, which stays in memory while it is small. Two
-ledgers are compared by reading both from front to back, so memory does not grow with the collection.
+stores are compared by reading both from front to back, so memory does not grow with the collection.
 
 A record is an id (8 bytes, 16 of a UUID), the number of its shape (2), 4 bytes of the digest of the whole and 2 for
 every vector and every field of the payload. So it takes 32 bytes for a number with one vector and 8 fields, and 40 for
@@ -25,15 +25,15 @@ from qdrant_admin.database.canonical import PointHash, field_name
 from qdrant_admin.database.models import ChangedPart, PartKind
 
 MEMORY_BYTES = 32 * 1024 * 1024
-"""Beyond this a ledger lies on the disk (some 900,000 points)."""
+"""Beyond this a store lies on the disk (some 900,000 points)."""
 MAX_FIELDS = 64
 MAX_SHAPES = 4096
 _NUMBER = struct.Struct("<H")
 _WHOLE_BYTES = 4
 
 
-class Record(NamedTuple):
-    """One point in a ledger."""
+class PointDigests(NamedTuple):
+    """One point in a store."""
 
     key: bytes
     whole: bytes
@@ -56,7 +56,7 @@ class _Shape(NamedTuple):
 
 
 @dataclass
-class Ledger:
+class DigestStore:
     """Written once by a scan, then read any number of times. Close it: it may hold a temporary file."""
 
     file: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(MEMORY_BYTES))  # noqa: SIM115 # closed by `close`
@@ -90,7 +90,7 @@ class Ledger:
         self.file.writelines(raw for _, raw in records)
         self._sorted = True
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[PointDigests]:
         for key, raw in self._raw():
             yield self._decode(key, raw)
 
@@ -125,15 +125,15 @@ class Ledger:
             at = _id_at(shape.kind)
             yield bytes((shape.kind,)).ljust(at, b"\0") + raw[len(head) : len(head) + 17 - at], raw
 
-    def _decode(self, key: bytes, raw: bytes) -> Record:
+    def _decode(self, key: bytes, raw: bytes) -> PointDigests:
         shape = self._shapes[_NUMBER.unpack_from(raw)[0]]
         _, _, whole, *digests = _record(shape.kind, _parts(shape)).unpack(raw)
         vectors = None if shape.vectors is None else dict(zip(shape.vectors, digests, strict=False))
         rest = digests[len(shape.vectors or ()) :]
         if shape.fields is None:
-            return Record(key, whole, vectors, None, rest[0])
+            return PointDigests(key, whole, vectors, None, rest[0])
         fields = dict(zip(map(field_name, shape.fields), rest, strict=True))
-        return Record(key, whole, vectors, fields, _payload(shape.fields, rest))
+        return PointDigests(key, whole, vectors, fields, _payload(shape.fields, rest))
 
 
 def _payload(fields: Iterable[bytes], digests: Iterable[int]) -> int:
@@ -154,14 +154,14 @@ def _record(kind: int, parts: int) -> struct.Struct:
     return struct.Struct(f"<H{17 - _id_at(kind)}s{_WHOLE_BYTES}s{parts}H")
 
 
-def same(before: Record, after: Record) -> bool:
+def same(before: PointDigests, after: PointDigests) -> bool:
     """Whether two records of one point tell of the same content."""
     known = before.vectors is not None and after.vectors is not None
     vectors_same = before.vectors == after.vectors or not known
     return before.whole == after.whole and before.payload == after.payload and vectors_same
 
 
-def what_changed(before: Record, after: Record) -> tuple[ChangedPart, ...]:
+def what_changed(before: PointDigests, after: PointDigests) -> tuple[ChangedPart, ...]:
     """The parts in which two records of one point differ."""
     parts: list[ChangedPart] = []
     if before.vectors is not None and after.vectors is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from qdrant_admin.config import trust
 from qdrant_admin.config.http import HttpFault, NoAddress, NotHttp
+from qdrant_admin.core.commands import Command, Fix
 from qdrant_admin.core.errors import (
     AccessDenied,
     AdminError,
@@ -24,7 +25,7 @@ from qdrant_admin.core.errors import (
 from qdrant_admin.core.text import plain
 
 _LONGEST = 600
-_TROUBLES: tuple[tuple[re.Pattern[str], type[ServerTrouble], str, str], ...] = (
+_TROUBLES: tuple[tuple[re.Pattern[str], type[ServerTrouble], str, Fix], ...] = (
     (
         re.compile(r"no space left|not enough space|disk (is )?full|exceeds available disk|out of disk", re.IGNORECASE),
         DiskFull,
@@ -35,9 +36,9 @@ _TROUBLES: tuple[tuple[re.Pattern[str], type[ServerTrouble], str, str], ...] = (
         re.compile(r"recovery mode", re.IGNORECASE),
         ServerTrouble,
         "the server runs in recovery mode",
-        "delete what made it run out of memory, or give it more memory, then: qdrant-admin restart",
+        Command("logs", tail=200),
     ),
-    (re.compile(r"panic", re.IGNORECASE), ServerTrouble, "the server panicked", "qdrant-admin logs --tail 100"),
+    (re.compile(r"panic", re.IGNORECASE), ServerTrouble, "the server panicked", Command("logs", tail=100)),
 )
 _GONE = re.compile(
     r"connect|socket|reset|closed|recvmsg|goaway|ping timeout|dns|resolution|handshak|end of tcp|broken pipe|http2",
@@ -47,7 +48,7 @@ _TOO_MUCH = re.compile(r"larger than rate limiter capacity", re.IGNORECASE)
 """Waiting is no use then: what was asked is by itself more than the limit allows."""
 _RATE = re.compile(r"rate limit", re.IGNORECASE)
 _REJECTED = "the server refused the request"
-_KEY_FIX = "qdrant-admin up --api-key auto, or put the server's key into QDRANT_API_KEY"
+_KEY_FIX = "put the server's key into QDRANT_API_KEY"
 
 BY_GRPC_CODE: dict[str, type[AdminError]] = {
     "CANCELLED": ServerUnreachable,
@@ -153,15 +154,16 @@ def make(kind: type[AdminError], detail: str, where: str) -> AdminError:
         for pattern, trouble, what, fix in _TROUBLES:
             if pattern.search(detail):
                 return trouble(what, why=said, fix=fix)
-    what, fix = {
+    words: dict[type[AdminError], tuple[str, Fix]] = {
         AccessDenied: (f"{where} wants another API key", _KEY_FIX),
-        NotFound: ("not found", "qdrant-admin collections list"),
-        NotQdrant: (f"what answers at {where} is no Qdrant", "qdrant-admin doctor"),
+        NotFound: ("not found", Command("collections", "list")),
+        NotQdrant: (f"what answers at {where} is no Qdrant", Command("doctor")),
         RequestRejected: (_REJECTED, ""),
-        ServerTrouble: (f"the server at {where} has a fault", "qdrant-admin logs --tail 100"),
-        ServerUnreachable: (f"no answer from {where}", "qdrant-admin status"),
-        Unsupported: (f"the server at {where} cannot do that", "qdrant-admin status"),
-    }[kind]
+        ServerTrouble: (f"the server at {where} has a fault", Command("logs", tail=100)),
+        ServerUnreachable: (f"no answer from {where}", Command("status")),
+        Unsupported: (f"the server at {where} cannot do that", Command("status")),
+    }
+    what, fix = words[kind]
     if kind is NotFound:
         return NotFound(_not_found(said), fix=fix)
     return kind(what, why=said, fix=fix)

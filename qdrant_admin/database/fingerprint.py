@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point
-from qdrant_admin.database.digest_store import Ledger, Record, same, what_changed
+from qdrant_admin.database.digest_store import DigestStore, PointDigests, same, what_changed
 from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import ChangedPart, CollectionInfo, ContentChange, PointId, VectorKind
 from qdrant_admin.database.search_probes import Probe, ProbeFinder
@@ -52,7 +52,7 @@ class Sample(NamedTuple):
 
 @dataclass
 class Fingerprint:
-    """One collection at one moment. A context manager: the ledger may hold a temporary file."""
+    """One collection at one moment. A context manager: the store may hold a temporary file."""
 
     name: str
     points: int
@@ -60,7 +60,7 @@ class Fingerprint:
     counted: int | None
     """The server's own exact count, taken after reading."""
     digest: str
-    ledger: Ledger
+    digests: DigestStore
     config: Mapping[str, Any] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     payload_schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -86,8 +86,8 @@ class Fingerprint:
         self.close()
 
     def close(self) -> None:
-        """Give the ledger's temporary file back."""
-        self.ledger.close()
+        """Give the store's temporary file back."""
+        self.digests.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def fingerprint(
             on_points(seen)
         return reading.finish()
     except BaseException:
-        reading.ledger.close()
+        reading.digests.close()
         raise
 
 
@@ -167,10 +167,10 @@ class Reading:
         self._database, self._name, self._earlier = database, name, earlier
         self._sampled = 0
         self.info: CollectionInfo = database.collection(name)
-        self.ledger = Ledger()
+        self.digests = DigestStore()
         self._sum = self._points = self._non_finite = 0
         if self.info.trouble:
-            self.ledger.close()
+            self.digests.close()
             raise ServerTrouble(f"collection {name} cannot be read", why=self.info.trouble)
         self._sample = sample(self.info.points or 0) if sample else None
         self._kinds: dict[str, VectorKind] = {spec.name: spec.kind for spec in self.info.vectors}
@@ -180,7 +180,7 @@ class Reading:
         """Read on; yields the number of points after each page."""
         for points, hashes in self._whole() if self._sample is None else self._sampled_only(self._sample):
             cancel.check()
-            self.ledger.add(map(self._counted, hashes))
+            self.digests.add(map(self._counted, hashes))
             self._sum %= SUM_MODULUS
             self._points += points
             if points:
@@ -217,7 +217,7 @@ class Reading:
 
     def finish(self) -> Fingerprint:
         """Search, count by filter, and put everything together."""
-        self.ledger.finish()
+        self.digests.finish()
         searches = searches_of(self._database, self._name, self.info.vectors) if self._points else ()
         if self._earlier is not None:
             searches = tuple(self._earlier.searches)
@@ -225,7 +225,7 @@ class Reading:
             name=self._name,
             points=self._points,
             digest=f"{self._sum:064x}",
-            ledger=self.ledger,
+            digests=self.digests,
             config=self.info.config,
             aliases=self.info.aliases,
             payload_schema=self.info.payload_schema,
@@ -249,13 +249,13 @@ class Reading:
 
 
 def compare(before: Fingerprint, after: Fingerprint) -> Comparison:
-    """Name every difference between two fingerprints; the ledgers are only read when something differs."""
+    """Name every difference between two fingerprints; the stores are only read when something differs."""
     settings = tuple(_settings(before, after))
     if before.digest == after.digest and before.points == after.points:
         return Comparison(settings=settings)
     counts: Counter[What] = Counter()
     named: list[Difference] = []
-    for difference in differences(before.ledger, after.ledger):
+    for difference in differences(before.digests, after.digests):
         counts[difference.what] += 1
         if counts[difference.what] <= SHOWN:
             named.append(difference)
@@ -264,8 +264,8 @@ def compare(before: Fingerprint, after: Fingerprint) -> Comparison:
     return Comparison(counts["missing"], counts["extra"], counts["changed"], tuple(named), settings)
 
 
-def differences(before: Ledger, after: Ledger) -> Iterator[Difference]:
-    """Every point in which two ledgers differ, by id."""
+def differences(before: DigestStore, after: DigestStore) -> Iterator[Difference]:
+    """Every point in which two stores differ, by id."""
     left, right = iter(before), iter(after)
     old, new = next(left, None), next(right, None)
     while old is not None or new is not None:
@@ -281,7 +281,7 @@ def differences(before: Ledger, after: Ledger) -> Iterator[Difference]:
             old, new = next(left, None), next(right, None)
 
 
-def _difference(old: Record, what: What, parts: tuple[ChangedPart, ...] = ()) -> Difference:
+def _difference(old: PointDigests, what: What, parts: tuple[ChangedPart, ...] = ()) -> Difference:
     fields = None if old.fields is None else tuple(old.fields)
     return Difference(id_of_key(old.key), what, parts, tuple(old.vectors or ()), fields)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import (
     NotFound,
 )
@@ -110,7 +111,7 @@ class Database(Catalog):
         found = self.retrieve(name, [id])
         if not found:
             raise NotFound(
-                f"there is no point {plain(id)} in “{plain(name)}”", fix=f"qdrant-admin points list {_shell(name)}"
+                f"there is no point {plain(id)} in “{plain(name)}”", fix=Command("points", "list", plain(name))
             )
         return found[0]
 
@@ -294,9 +295,3 @@ def _score(said: float | None) -> float:
 
 def _wait(wait: bool) -> dict[str, str]:  # the flag itself is the word
     return {"wait": str(wait).lower()}
-
-
-def _shell(name: str) -> str:
-    import shlex
-
-    return shlex.quote(plain(name))

@@ -12,6 +12,7 @@ import pydantic_core
 
 from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.config.http import Answer, Http, HttpFault
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, NotQdrant
 from qdrant_admin.core.text import plain
 from qdrant_admin.database import faults
@@ -28,7 +29,7 @@ class Rest:
         key = endpoint.api_key.get_secret_value() if endpoint.api_key is not None else ""
         if not (key.isascii() and (key.isprintable() or not key)):
             why = "the API key has characters that no header can carry"
-            raise BadInput(f"cannot talk to {endpoint.url}", why=why, fix="qdrant-admin config show")
+            raise BadInput(f"cannot talk to {endpoint.url}", why=why, fix=Command("config", "show"))
         try:
             self._http = Http(endpoint.url, headers={"api-key": key} if key else {}, timeout=endpoint.timeout)
         except HttpFault as error:
@@ -63,7 +64,7 @@ class Rest:
         if isinstance(answer, dict) and "result" in answer:
             return answer["result"]
         raise NotQdrant(
-            f"what answers at {self.where} is no Qdrant", why="its answer has no result", fix="qdrant-admin doctor"
+            f"what answers at {self.where} is no Qdrant", why="its answer has no result", fix=Command("doctor")
         )
 
     def raw(
@@ -149,7 +150,7 @@ class Rest:
             )
         if parsed is None:
             raise NotQdrant(
-                f"what answers at {self.where} is no Qdrant", why=plain(answer.text[:200]), fix="qdrant-admin doctor"
+                f"what answers at {self.where} is no Qdrant", why=plain(answer.text[:200]), fix=Command("doctor")
             )
         return parsed
 

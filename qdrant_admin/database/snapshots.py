@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotQdrant
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.text import plain
@@ -113,7 +114,7 @@ def _check(name: str) -> None:
         raise NotQdrant(
             f"a snapshot called “{plain(name)[:80]}” is refused",
             why="the name is none that a server gives",
-            fix="qdrant-admin doctor",
+            fix=Command("doctor"),
         )
 
 

@@ -3,6 +3,7 @@
 import re
 from enum import Enum
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Unsupported
 
 Version = tuple[int, int, int]
@@ -48,5 +49,5 @@ def require(version: str, feature: Feature) -> None:
         raise Unsupported(
             f"this server is too old for {feature.words}",
             why=f"it is {version or 'of an unknown version'}; {feature.words} came with {since}",
-            fix="qdrant-admin status",
+            fix=Command("status"),
         )

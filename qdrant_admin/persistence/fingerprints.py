@@ -130,7 +130,7 @@ class Scanner:
             found = reading.finish()
             yield pace.event()
         except BaseException:
-            reading.ledger.close()
+            reading.digests.close()
             raise
         return found
 

@@ -77,12 +77,12 @@ def processor(run: Callable[[], float], points: int) -> float:
 
 
 def held(database: Database) -> tuple[int, float]:
-    """The most memory that Python held while a fingerprint was taken, and bytes of its ledger for each point."""
+    """The most memory that Python held while a fingerprint was taken, and bytes of its store for each point."""
     tracemalloc.start()
     with fingerprint(database, NAME, cancel=CancelToken()) as taken:
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        return most, taken.ledger.file.seek(0, io.SEEK_END) / taken.points
+        return most, taken.digests.file.seek(0, io.SEEK_END) / taken.points
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from qdrant_admin.database import digest_store
 from qdrant_admin.database.canonical import hash_point
-from qdrant_admin.database.digest_store import MAX_FIELDS, Ledger
+from qdrant_admin.database.digest_store import MAX_FIELDS, DigestStore
 from qdrant_admin.database.fingerprint import Difference, differences
 from qdrant_admin.database.models import ChangedPart, Point
 
@@ -18,24 +18,24 @@ def point(number: int | str, **payload: object) -> Point:
 
 
 @pytest.fixture
-def ledgers() -> Iterator[list[Ledger]]:
-    made: list[Ledger] = []
+def stores() -> Iterator[list[DigestStore]]:
+    made: list[DigestStore] = []
     yield made
     for one in made:
         one.close()
 
 
-def keep(ledgers: list[Ledger], points: Iterable[Point]) -> Ledger:
-    made = Ledger()
-    ledgers.append(made)
+def keep(stores: list[DigestStore], points: Iterable[Point]) -> DigestStore:
+    made = DigestStore()
+    stores.append(made)
     made.add(hash_point(one, {}) for one in points)
     made.finish()
     return made
 
 
-def test_missing_extra_and_changed_are_named_in_order(ledgers: list[Ledger]) -> None:
-    before = keep(ledgers, [point(number) for number in range(1, 7)])
-    after = keep(ledgers, [point(0), *(point(n) for n in (2, 3)), point(4, title="b"), point(6), point(9)])
+def test_missing_extra_and_changed_are_named_in_order(stores: list[DigestStore]) -> None:
+    before = keep(stores, [point(number) for number in range(1, 7)])
+    after = keep(stores, [point(0), *(point(n) for n in (2, 3)), point(4, title="b"), point(6), point(9)])
     assert list(differences(before, after)) == [
         Difference(0, "extra"),
         Difference(1, "missing", (), ("",), ("title",)),
@@ -45,70 +45,72 @@ def test_missing_extra_and_changed_are_named_in_order(ledgers: list[Ledger]) -> 
     ]
 
 
-def test_an_order_that_is_not_the_servers_changes_nothing(ledgers: list[Ledger]) -> None:
+def test_an_order_that_is_not_the_servers_changes_nothing(stores: list[DigestStore]) -> None:
     points = [point(number) for number in (3, 1, 2)]
     for order in itertools.permutations(points):
-        before, after = keep(ledgers, points), keep(ledgers, order)
+        before, after = keep(stores, points), keep(stores, order)
         assert list(differences(before, after)) == []
 
 
-def test_points_of_different_shapes_are_kept_apart(ledgers: list[Ledger]) -> None:
+def test_points_of_different_shapes_are_kept_apart(stores: list[DigestStore]) -> None:
     plain, bare = point(1), Point(2, {}, {})
     many = point(3, **{f"field{number}": number for number in range(MAX_FIELDS + 1)})
     changed = point(3, **(many.payload | {"field7": 8}))
-    before, after = keep(ledgers, [plain, bare, many]), keep(ledgers, [plain, bare, changed])
+    before, after = keep(stores, [plain, bare, many]), keep(stores, [plain, bare, changed])
     assert list(differences(before, after)) == [Difference(3, "changed", (ChangedPart("payload"),), ("",))]
 
 
 def test_past_the_bound_of_shapes_a_change_is_still_found(
-    ledgers: list[Ledger], monkeypatch: pytest.MonkeyPatch
+    stores: list[DigestStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(digest_store, "MAX_SHAPES", 3)
     points = [point(number, **{f"own{number}": number}) for number in range(10)]
     changed = [*points[:8], point(8, own8="other"), points[9]]
-    found = list(differences(keep(ledgers, points), keep(ledgers, changed)))
+    found = list(differences(keep(stores, points), keep(stores, changed)))
     assert found == [Difference(8, "changed", (ChangedPart("payload"),), ("",))]
 
 
-def test_a_ledger_that_outgrows_memory_goes_to_the_disk(ledgers: list[Ledger], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_outgrows_memory_goes_to_the_disk(
+    stores: list[DigestStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(digest_store, "MEMORY_BYTES", 1000)
     points = [point(number) for number in range(500)]
-    before, after = keep(ledgers, points), keep(ledgers, points[:-1])
+    before, after = keep(stores, points), keep(stores, points[:-1])
     assert getattr(before.file, "_rolled", False)
     assert list(differences(before, after)) == [Difference(499, "missing", (), ("",), ("title",))]
 
 
 @pytest.mark.parametrize(("identity", "octets"), [(7, 32), ("5c56c793-69f3-4fbf-87e6-c4bf54c28c26", 40)])
 def test_an_ordinary_point_takes_no_more_than_forty_bytes(
-    ledgers: list[Ledger], identity: int | str, octets: int
+    stores: list[DigestStore], identity: int | str, octets: int
 ) -> None:
     """One vector and eight fields, all of them named when they change."""
     fields = {f"field{number}": number for number in range(8)}
     one = Point(identity, fields, {"": np.ones(2, dtype=np.float32)})
-    before, after = keep(ledgers, [one]), keep(ledgers, [Point(identity, fields | {"field3": 4}, one.vectors)])
+    before, after = keep(stores, [one]), keep(stores, [Point(identity, fields | {"field3": 4}, one.vectors)])
     assert before.file.seek(0, 2) == octets
     assert [found.parts for found in differences(before, after)] == [(ChangedPart("field", "field3"),)]
 
 
 def test_two_readings_that_kept_different_shapes_tell_no_change_that_is_none(
-    ledgers: list[Ledger], monkeypatch: pytest.MonkeyPatch
+    stores: list[DigestStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A point more at the beginning takes the place of a later shape."""
     monkeypatch.setattr(digest_store, "MAX_SHAPES", 2)
     points = [point(number, **{f"own{number}": number}) for number in range(1, 4)]
     moved = Point(2, points[1].payload, {"": np.zeros(2, dtype=np.float32)})
     first = point(0, extra=1)
-    found = list(differences(keep(ledgers, points), keep(ledgers, [first, points[0], moved, points[2]])))
+    found = list(differences(keep(stores, points), keep(stores, [first, points[0], moved, points[2]])))
     assert [(one.id, one.what, one.parts) for one in found] == [
         (0, "extra", ()),
         (2, "changed", (ChangedPart("vector"),)),
     ]
 
 
-def test_names_of_vectors_and_fields_that_come_and_go_are_told(ledgers: list[Ledger]) -> None:
+def test_names_of_vectors_and_fields_that_come_and_go_are_told(stores: list[DigestStore]) -> None:
     vector = np.ones(2, dtype=np.float32)
-    before = keep(ledgers, [Point(1, {"a": 1, "ключ": 1, "": 0}, {"x": vector, "y": vector})])
-    after = keep(ledgers, [Point(1, {"b": 1, "ключ": 2}, {"x": vector, "z": vector})])
+    before = keep(stores, [Point(1, {"a": 1, "ключ": 1, "": 0}, {"x": vector, "y": vector})])
+    after = keep(stores, [Point(1, {"b": 1, "ключ": 2}, {"x": vector, "z": vector})])
     (found,) = differences(before, after)
     assert found.parts == (
         ("vector", "y", "gone"),

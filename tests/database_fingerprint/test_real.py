@@ -22,7 +22,7 @@ def test_both_transports_give_the_same_digest_and_ledger(filled: Server, name: s
         assert over_grpc.transport.startswith("gRPC")
         with taken(over_grpc, name) as one, taken(over_rest, name) as other:
             assert one.digest == other.digest
-            assert list(one.ledger) == list(other.ledger)
+            assert list(one.digests) == list(other.digests)
             assert compare(one, other).same
             assert set(one.filtered) == set(other.filtered)
 

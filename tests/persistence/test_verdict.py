@@ -9,7 +9,7 @@ import pytest
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.database.canonical import hash_point
-from qdrant_admin.database.digest_store import Ledger
+from qdrant_admin.database.digest_store import DigestStore
 from qdrant_admin.database.fingerprint import Fingerprint
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point, PointId
@@ -35,11 +35,11 @@ POINTS = [point(number, word="a") for number in range(3)]
 
 
 def fingerprint(name: str, points: Iterable[Point], **more: object) -> Fingerprint:
-    ledger, hashes = Ledger(io.BytesIO()), [hash_point(one, {}) for one in points]
-    ledger.add(hashes)
-    ledger.finish()
+    store, hashes = DigestStore(io.BytesIO()), [hash_point(one, {}) for one in points]
+    store.add(hashes)
+    store.finish()
     digest = sum(int.from_bytes(one.whole, "little") for one in hashes) % 2**256
-    return Fingerprint(name, len(hashes), len(hashes), f"{digest:064x}", ledger, **more)  # type: ignore[arg-type] # settings
+    return Fingerprint(name, len(hashes), len(hashes), f"{digest:064x}", store, **more)  # type: ignore[arg-type] # settings
 
 
 def scan(collections: Given | None = None, *, written: int = 0, version: str = "1.16.3", **more: object) -> ServerScan:
