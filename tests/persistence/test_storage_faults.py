@@ -232,3 +232,4 @@ def test_a_collection_that_cannot_be_read_any_more_is_called_neither_lost_nor_th
     assert (report.verdict, report.exit_code) == ("inconclusive", 1)
     assert report.reason.startswith("memories can no longer be read: ")
     assert report.reason.endswith("it is unknown whether its 20 points are still there")
+    assert report.fix == f"qdrant-admin logs --tail 200 --profile {own.settings.name}"
