@@ -1,5 +1,9 @@
 """The report of the demo. Field names are a contract with scripts."""
 
+from typing import ClassVar
+
+from pydantic import JsonValue
+
 from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.core.reports import Report
 from qdrant_admin.lifecycle.reports import UpReport
@@ -9,6 +13,8 @@ from qdrant_admin.persistence.reports import VerifyReport
 
 class DemoReport(Report):
     """The whole story, a report of each part."""
+
+    SCHEMA: ClassVar[int] = 2
 
     profile: str
     up: UpReport
@@ -21,6 +27,13 @@ class DemoReport(Report):
     left: tuple[str, ...] = ()
     """What could not be removed, and why."""
     seconds: float
+
+    @classmethod
+    def upgraded(cls, values: dict[str, JsonValue], schema: int) -> dict[str, JsonValue]:
+        """Schema 1 held a check of schema 1."""
+        if isinstance(verify := values.get("verify"), dict):
+            values["verify"] = VerifyReport.upgraded(verify, schema)
+        return values
 
     @property
     def exit_code(self) -> int:
