@@ -237,7 +237,7 @@ def log(context: Context) -> Check:
         return _unknown("log", context.no_server or "it cannot be read from here")
     batches = context.ws.runtime.logs(tail=1000, follow=False, cancel=CancelToken())
     lines = [line for batch in batches for line in batch]
-    found = decode_log(lines)
+    found = decode_log(lines, context.ws.settings.name)
     if not found:
         return _ok("log", f"nothing against it in {counted(len(lines), 'line')}")
     worst = next((one for one in found if one.severe), found[0])

@@ -266,7 +266,7 @@ class _Check:
                 lines += batch
         except AdminError:
             return ()  # the log is only a help
-        return decode_log(latest_start(lines) or lines)
+        return decode_log(latest_start(lines) or lines, self._ws.settings.name)
 
     def _report(self, judgement: Judgement, *, cause: str = "", fix: Command | None = None) -> VerifyReport:
         options, profile = self._options, self._ws.settings.name

@@ -17,14 +17,15 @@ from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.config.environment import is_loopback
 from qdrant_admin.config.http import Answer, Http, HttpFault, NoAnswer, NoConnection, NotHttp
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, BadInput, NotQdrant, ServerNotReady
 from qdrant_admin.core.events import Events, LogLines, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import duration
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.text import plain
-from qdrant_admin.server.decode import decode_log, strip_colours
+from qdrant_admin.server.decode import explain_log, strip_colours
 from qdrant_admin.server.ports import listener
-from qdrant_admin.server.runtime import Diagnosis, RuntimeState, ServerRuntime
+from qdrant_admin.server.runtime import RuntimeState, ServerRuntime
 
 STEP = "answer"
 LOOK_EVERY_SECONDS = 0.2
@@ -120,15 +121,15 @@ def wait_answering(runtime: ServerRuntime, cancel: CancelToken, timeout: float) 
             step=STEP, done=int(now - started), total=max(1, round(timeout)), unit="seconds", note=_waits_for(seen)
         )
         cancel.wait(LOOK_EVERY_SECONDS)
-    yield from _arrived(runtime.endpoint, seen, time.monotonic() - started)
+    yield from _arrived(runtime, seen, time.monotonic() - started)
 
 
-def _arrived(endpoint: Endpoint, seen: Probe, seconds: float) -> Events:
+def _arrived(runtime: ServerRuntime, seen: Probe, seconds: float) -> Events:
     if seen.grpc_open is False:
         yield Notice(
             level="warning",
-            text=f"REST answers, and nothing speaks gRPC on port {endpoint.grpc_port}: bulk work will be slower",
-            fix="qdrant-admin doctor",
+            text=f"nothing speaks gRPC on port {runtime.endpoint.grpc_port}: bulk work over REST will be slower",
+            fix=str(Command("doctor").on(runtime.profile)),
         )
     yield StepFinished(
         step=STEP,
@@ -150,10 +151,11 @@ def _give_up(runtime: ServerRuntime, state: RuntimeState, what: str, seen: Probe
             lines.extend(strip_colours(line) for line in batch)
     if lines:
         yield LogLines(lines=tuple(lines))
-    found = state.diagnosis or next((item for item in decode_log(lines) if item.severe), None) or Diagnosis(what="")
-    cause = f"{found.what}: {found.why}" if found.what else (seen.error or _waits_for(seen) if seen else "")
-    yield StepFinished(step=STEP, outcome="failed", detail=found.what or what)
-    raise ServerNotReady(what, why=cause, fix=found.fix or "qdrant-admin logs --tail 100")
+    found = state.diagnosis or next((item for item in explain_log(lines) if item.severe), None)
+    waited = (seen.error or _waits_for(seen)) if seen else ""
+    yield StepFinished(step=STEP, outcome="failed", detail=found.what if found else what)
+    fix = (found.fix if found else "") or Command("logs", tail=100)
+    raise ServerNotReady(what, why=f"{found.what}: {found.why}" if found else waited, fix=fix)
 
 
 def _foreign(endpoint: Endpoint, seen: Probe) -> NotQdrant:
@@ -163,7 +165,7 @@ def _foreign(endpoint: Endpoint, seen: Probe) -> NotQdrant:
     return NotQdrant(
         f"what answers at {endpoint.url} is no Qdrant",
         why=f"{seen.error}; {owner} listens there" if owner else seen.error,
-        fix="qdrant-admin up --port 16333 --grpc-port 16334",
+        fix=Command("up", port=16333, grpc_port=16334),
     )
 
 

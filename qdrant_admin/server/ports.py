@@ -5,6 +5,7 @@ import socket
 
 import psutil
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Unfit
 
 HIDDEN = "another program (its name is not ours to see)"
@@ -60,7 +61,7 @@ def next_free(host: str, port: int) -> int:
     for candidate in range(port + 1, _LAST_PORT + 1):
         if is_free(host, candidate):
             return candidate
-    raise Unfit(f"there is no free port after {port}", fix="qdrant-admin up --port 16333 --grpc-port 16334")
+    raise Unfit(f"there is no free port after {port}", fix=Command("up", port=16333, grpc_port=16334))
 
 
 def _numeric(host: str) -> str:

@@ -4,9 +4,9 @@
 
 from collections.abc import Iterator
 
-from qdrant_admin.config.profile import DEFAULT_PROFILE
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Unsupported
 from qdrant_admin.core.events import Events
 from qdrant_admin.server.relocation import Relocation, no_container
@@ -63,19 +63,19 @@ class RemoteRuntime:
 
     def start(self, cancel: CancelToken) -> Events:
         """Not possible: `Unsupported`."""
-        raise self._unsupported("started", "status")
+        raise self._unsupported("started")
 
     def apply(self, cancel: CancelToken) -> Events:
         """Not possible: `Unsupported`."""
-        raise self._unsupported("changed", "status")
+        raise self._unsupported("changed")
 
     def stop(self, cancel: CancelToken) -> Events:
         """Not possible: `Unsupported`."""
-        raise self._unsupported("stopped", "status")
+        raise self._unsupported("stopped")
 
     def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
         """Not possible: `Unsupported`."""
-        raise self._unsupported("restarted", "verify --how none")
+        raise self._unsupported("restarted", Command("verify", how="none"))
 
     def interrupts(self, how: RestartMethod) -> tuple[str, ...]:
         """Nothing: it cannot be restarted."""
@@ -87,19 +87,19 @@ class RemoteRuntime:
 
     def remove(self, cancel: CancelToken) -> Events:
         """Not possible: `Unsupported`."""
-        raise self._unsupported("removed", "status")
+        raise self._unsupported("removed")
 
     def adopt(self, cancel: CancelToken) -> Events:
         """Not possible: `Unsupported`."""
-        raise self._unsupported("adopted", "status")
+        raise self._unsupported("adopted")
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
         """Not possible: `Unsupported`."""
-        raise self._unsupported("asked for its log", "status")
+        raise self._unsupported("asked for its log")
 
     def stats(self) -> Stats:
         """Not possible: `Unsupported`."""
-        raise self._unsupported("measured", "status")
+        raise self._unsupported("measured")
 
     def disk_bytes(self) -> int | None:
         """Out of sight."""
@@ -116,10 +116,9 @@ class RemoteRuntime:
     def interrupted_relocation(self) -> None:
         """None: nothing can be moved."""
 
-    def _unsupported(self, done: str, instead: str) -> Unsupported:
-        profile = "" if self.settings.name == DEFAULT_PROFILE else f" --profile {self.settings.name}"
+    def _unsupported(self, done: str, instead: Command | None = None) -> Unsupported:
         return Unsupported(
             f"the server at {self.endpoint.url} cannot be {done} from here",
             why="it is a remote one: only its address is known",
-            fix=f"qdrant-admin {instead}{profile}",
+            fix=instead or Command("status"),
         )

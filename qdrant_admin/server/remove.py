@@ -11,6 +11,7 @@ from typing import Any
 from qdrant_admin.config.places import data_dir
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotOurs, Refused, StorageUnusable
 from qdrant_admin.core.events import Events, StepFinished, StepStarted
 from qdrant_admin.server.runtime import ServerRuntime
@@ -45,7 +46,7 @@ def check_discardable(settings: Settings, runtime: ServerRuntime) -> None:
         raise Refused(
             f"the data of profile {settings.name} is not thrown away",
             why="only what a demo made for itself, in a place of its own, is",
-            fix=f"qdrant-admin down --profile {settings.name}",
+            fix=Command("down"),
         )
     state = runtime.inspect()
     if state.ours is False:

@@ -1,22 +1,49 @@
-"""What a folder may hold that is no storage of a Qdrant server."""
+"""What can be told of a folder before a server writes to it: what lies in it, and on what file system it lies."""
 
 from pathlib import Path
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import StorageUnusable
+from qdrant_admin.core.files import file_system_of
+
+_UNFIT = {
+    "nfs": "a network file system",
+    "nfs4": "a network file system",
+    "cifs": "a Windows share",
+    "smb3": "a Windows share",
+    "smbfs": "a Windows share",
+    "9p": "a folder shared with a virtual machine",
+    "drvfs": "a Windows drive seen from WSL",
+    "virtiofs": "a folder shared with a virtual machine",
+    "vboxsf": "a folder shared with a virtual machine",
+    "vmhgfs": "a folder shared with a virtual machine",
+    "fuseblk": "a FUSE file system",
+    "tmpfs": "memory, empty after the next boot",
+    "ramfs": "memory, empty after the next boot",
+}
+"""Qdrant maps its files into memory: on these file systems it has lost or zeroed data (its own list of common
+errors, and qdrant issues 6758 and 7646 for shares from Windows)."""
 
 
-def of_others(folder: Path) -> StorageUnusable | None:
+def belongs_to_other(folder: Path) -> StorageUnusable | None:
     """Whose folder it is, and how what lies in it gets into a server; None when nothing in it is of another kind."""
     if (folder / "chroma.sqlite3").exists():
         return StorageUnusable(
             f"{folder} belongs to Chroma",
             why="it holds chroma.sqlite3; a Qdrant would write its own files in between",
-            fix=f'qdrant-admin migrate "chroma:{folder}"',
+            fix=Command("migrate", f"chroma:{folder}"),
         )
     if (folder / "meta.json").exists() and (folder / "collection").is_dir():
         return StorageUnusable(
             f"{folder} belongs to the embedded mode of qdrant-client",
             why="it holds meta.json and collection/; a server cannot read that form",
-            fix=f'qdrant-admin migrate "qdrant-local:{folder}"',
+            fix=Command("migrate", f"qdrant-local:{folder}"),
         )
     return None
+
+
+def suspicion(folder: Path) -> str:
+    """What speaks against the file system of a folder, in words; empty when nothing does."""
+    kind = file_system_of(folder)
+    words = _UNFIT.get(kind) or ("a FUSE file system" if kind.startswith("fuse") else "")
+    return f"{folder} lies on {kind}: {words}" if words else ""

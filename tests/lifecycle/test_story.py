@@ -33,7 +33,7 @@ pytestmark = pytest.mark.server
 class Process:
     """The smallest honest runtime: one child process."""
 
-    kind = "native"
+    kind, profile = "native", "local"
     capabilities = Capabilities()
 
     def __init__(self, server: Server) -> None:

@@ -53,6 +53,8 @@ class _Runtime:
     def inspect(self) -> RuntimeState:
         return self.state
 
+    profile = "work"
+
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
         yield list(self.log)
 

@@ -10,6 +10,7 @@ from qdrant_admin.core.errors import NotQdrant
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.migration.inspect import inspect
+from qdrant_admin.server.docker.answers import Inspected
 from qdrant_admin.server.docker.container.ownership import check_adoptable
 from qdrant_admin.server.health import probe
 from tests.migration.support import last
@@ -33,7 +34,7 @@ def test_a_local_server_is_looked_at(proxied: Server) -> None:
 
 
 def test_a_container_is_known_by_what_it_answers(proxied: Server) -> None:
-    attributes = {
+    attributes: Inspected = {
         "Name": "/memories",
         "Path": "./entrypoint.sh",
         "Config": {"Image": "registry.example/vectors:1"},
@@ -41,8 +42,9 @@ def test_a_container_is_known_by_what_it_answers(proxied: Server) -> None:
         "NetworkSettings": {"Ports": {"6333/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(proxied.port)}]}},
     }
     check_adoptable(attributes)
+    attributes["NetworkSettings"] = {"Ports": {}}
     with pytest.raises(NotQdrant):
-        check_adoptable({**attributes, "NetworkSettings": {"Ports": {}}})
+        check_adoptable(attributes)
 
 
 def test_a_folder_that_a_server_holds_is_asked_for_over_its_port(proxied: Server) -> None:

@@ -26,7 +26,7 @@ def test_what_cannot_be_done_says_so_and_offers_a_way_out() -> None:
         with pytest.raises(Unsupported) as caught:
             call()
         assert "qdrant.example" in caught.value.what
-        assert caught.value.fix.endswith("--profile far")
+        assert caught.value.fix_on("far").endswith("--profile far")
     assert runtime.inspect().state == "unknown"
     assert runtime.differences() == []
     can = runtime.capabilities

@@ -95,7 +95,7 @@ def test_a_folder_of_another_kind(
     assert found.what == f"{folder} belongs to {whose}"
     assert found.fix == f'qdrant-admin migrate "{scheme}:{folder}"'
     with pytest.raises(StorageUnusable, match="belongs to"):
-        check_folder(folder)
+        check_folder(folder, "work")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_container_that_was_set_aside_and_never_replaced_is_brought_back(bench
     state = runtime.inspect()
     assert (state.state, state.ours) == ("stopped", True)
     assert state.diagnosis is not None
-    assert "was cut off" in state.diagnosis.what
+    assert "was interrupted" in state.diagnosis.what
     run(runtime.start(CancelToken()))
     assert bench.attributes()["Id"] == old
     assert bench.names() == ["proof"]

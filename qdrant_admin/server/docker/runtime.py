@@ -1,13 +1,15 @@
 """`ServerRuntime` on a container engine."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command, Option
 from qdrant_admin.core.errors import AdminError, NotFound, NotOurs
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
+from qdrant_admin.server.docker.answers import Inspected, Request, labels_of, name_of
 from qdrant_admin.server.docker.container import logs_and_stats
 from qdrant_admin.server.docker.container.create import Creation, check_ports, port_taken
 from qdrant_admin.server.docker.container.ownership import (
@@ -18,15 +20,15 @@ from qdrant_admin.server.docker.container.ownership import (
     require_applicable,
     require_mount,
 )
-from qdrant_admin.server.docker.container.rename_aside import left_by_replacement, name_of, named, set_aside
+from qdrant_admin.server.docker.container.rename_aside import left_by_replacement, named, set_aside
 from qdrant_admin.server.docker.container.replace import replace, same_again
 from qdrant_admin.server.docker.container.spec import (
     LABEL_MANAGED,
     LABEL_PROFILE,
-    LIMIT_NOTICE,
     STOP_SECONDS,
     Spec,
     held_addresses,
+    limit_notice,
     limit_refused,
     may_raise_limit,
 )
@@ -34,7 +36,7 @@ from qdrant_admin.server.docker.container.state import moment, process_state, re
 from qdrant_admin.server.docker.container.stop import ended, freeze, kill, stop
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.pull import has_image, pull
-from qdrant_admin.server.docker.engine.restart import Command, commands_for, others_running, restart_engine
+from qdrant_admin.server.docker.engine.restart import Argv, commands_for, others_running, restart_engine
 from qdrant_admin.server.docker.relocation import record
 from qdrant_admin.server.docker.relocation.move import DockerRelocation, InterruptedMove
 from qdrant_admin.server.docker.storage import data_mount, data_request, other_users, refuse_sharing, storage_path
@@ -89,11 +91,12 @@ class DockerRuntime:
             state = read_state(
                 found,
                 engine=self.engine.words,
+                profile=self.profile,
                 ours=self._is_ours(found),
                 first_lines=self._beginning(api, found),
                 last_lines=() if process_state(found) == "running" else logs_and_stats.last_lines(api, found["Id"]),
             )
-            cut_off = record.left_by_move(self.settings.name) or left_by_replacement(found, self._name)
+            cut_off = record.left_by_move(self.settings.name) or left_by_replacement(found, self._name, self.profile)
             return state.model_copy(update={"diagnosis": cut_off}) if cut_off is not None else state
 
     def differences(self) -> list[Change]:
@@ -111,7 +114,7 @@ class DockerRuntime:
                 return
         yield from self._start_new(cancel)
 
-    def _start_existing(self, api: "APIClient", found: Mapping[str, Any]) -> Events:
+    def _start_existing(self, api: "APIClient", found: Inspected) -> Events:
         self._own(api, found)
         state = process_state(found)
         if state == "running":
@@ -119,9 +122,7 @@ class DockerRuntime:
             yield StepFinished(step="start", outcome="skipped", detail="it runs already")
             return
         if state == "restarting":
-            yield Notice(
-                level="warning", text=f"{self._name} restarts again and again", fix="qdrant-admin logs --tail 50"
-            )
+            yield Notice(level="warning", text=f"{self._name} restarts again and again", fix=self._fix("logs", tail=50))
             return
         yield StepStarted(step="start", title=f"starting {self._name}")
         if state == "paused":
@@ -167,7 +168,7 @@ class DockerRuntime:
         require_applicable(found, changes, self._name, adopted=adopted)
         yield from self._apply_anew(found, cancel)
 
-    def _apply_anew(self, found: Mapping[str, Any], cancel: CancelToken) -> Events:
+    def _apply_anew(self, found: Inspected, cancel: CancelToken) -> Events:
         if not has_image(self.engine, self._spec.image):
             yield from pull(self.engine, self._spec.image, cancel)
         with self.engine.client(f"prepare container {self._name}") as api:
@@ -182,7 +183,7 @@ class DockerRuntime:
         except AdminError as error:
             if not (raise_limit and limit_refused(error)):
                 raise
-            yield LIMIT_NOTICE
+            yield limit_notice(self.profile)
             yield from self._replace(found, self._spec.body(raise_limit=False), same_networks=False)
 
     def stop(self, cancel: CancelToken) -> Events:
@@ -216,7 +217,7 @@ class DockerRuntime:
                 yield ended(api, found["Id"])
         # From here on it is down: a cancel is heard when it is up again.
         if how == "engine":
-            yield from restart_engine(self.engine, self._engine_commands(), found, self._name)
+            yield from restart_engine(self.engine, self._engine_commands(), found, self._name, self.profile)
         elif how == "recreate":
             yield from self._replace(found, body, same_networks=True)
         elif how != "pause":
@@ -241,7 +242,7 @@ class DockerRuntime:
             return ""
         return listener(profile.host, profile.port)
 
-    def _engine_commands(self) -> tuple[Command, ...]:
+    def _engine_commands(self) -> tuple[Argv, ...]:
         return commands_for(self.engine, self.settings)
 
     def remove(self, cancel: CancelToken) -> Events:
@@ -282,7 +283,7 @@ class DockerRuntime:
         with self.engine.client(f"read the log of {self._name}") as api:
             found = self._find(api)
             if found is None:
-                raise NotFound(f"there is no container {self._name}", fix="qdrant-admin up")
+                raise NotFound(f"there is no container {self._name}", fix=Command("up"))
             if follow:
                 yield from logs_and_stats.follow(api, found["Id"], tail=tail, cancel=cancel)
             elif lines := logs_and_stats.last_lines(api, found["Id"], tail):
@@ -321,20 +322,23 @@ class DockerRuntime:
         move = record.read(self.settings.name)
         return None if move is None else InterruptedMove(self.engine, self.settings, move)
 
-    def _source(self, found: Mapping[str, Any]) -> str:
+    def _source(self, found: Inspected) -> str:
         """Where the data lies on this machine; empty when that is out of sight."""
         return str((data_mount(found) or {}).get("Source") or "") if self.engine.local else ""
 
     # -- looking -------------------------------------------------------------------------------------------------
 
-    def _find(self, api: "APIClient") -> dict[str, Any] | None:
+    def _fix(self, *words: str, **options: Option) -> str:
+        return str(Command(*words, **options).on(self.profile))
+
+    def _find(self, api: "APIClient") -> Inspected | None:
         """The profile's container, also one that was set aside for a successor which never came."""
         found = named(api, self._name)
         if found is not None:
             return found
         return next((one for one in set_aside(api, self._name) if self._is_ours(one)), None)
 
-    def _own(self, api: "APIClient", found: Mapping[str, Any]) -> None:
+    def _own(self, api: "APIClient", found: Inspected) -> None:
         """It is ours, and bears its own name again, should making it anew have been cut off.
 
         Raises:
@@ -344,7 +348,7 @@ class DockerRuntime:
         if name_of(found) != self._name:
             api.rename(found["Id"], self._name)
 
-    def existing(self, api: "APIClient") -> dict[str, Any]:
+    def existing(self, api: "APIClient") -> Inspected:
         """The container, ours and under its own name.
 
         Raises:
@@ -352,27 +356,27 @@ class DockerRuntime:
         """
         found = self._find(api)
         if found is None:
-            raise NotFound(f"there is no container {self._name}", fix="qdrant-admin up")
+            raise NotFound(f"there is no container {self._name}", fix=Command("up"))
         self._own(api, found)
         return found
 
-    def _is_ours(self, found: Mapping[str, Any]) -> bool:
+    def _is_ours(self, found: Inspected) -> bool:
         labels = found["Config"].get("Labels") or {}
         if labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == self.settings.name:
             return True
         return is_adopted(str(found["Id"]), self.settings.name)
 
-    def _require_ours(self, found: Mapping[str, Any]) -> None:
+    def _require_ours(self, found: Inspected) -> None:
         if self._is_ours(found):
             return
-        other = (found["Config"].get("Labels") or {}).get(LABEL_PROFILE)
+        other = labels_of(found).get(LABEL_PROFILE)
         raise NotOurs(
             f"container {self._name} is not ours",
             why=f"it belongs to profile {other}" if other else "somebody else made it: it does not bear our mark",
-            fix="qdrant-admin adopt",
+            fix=Command("adopt"),
         )
 
-    def _changes(self, api: "APIClient", found: Mapping[str, Any]) -> list[Change]:
+    def _changes(self, api: "APIClient", found: Inspected) -> list[Change]:
         import docker.errors
 
         try:
@@ -381,7 +385,7 @@ class DockerRuntime:
             image_id = None
         return self._spec.changes(found, image_id)
 
-    def _beginning(self, api: "APIClient", found: Mapping[str, Any]) -> list[str] | None:
+    def _beginning(self, api: "APIClient", found: Inspected) -> list[str] | None:
         """The first lines since its last start, kept: they do not change any more once they are said."""
         started = moment(found["State"].get("StartedAt"))
         if started is None:
@@ -396,7 +400,7 @@ class DockerRuntime:
 
     # -- doing ---------------------------------------------------------------------------------------------------
 
-    def _refuse_sharing(self, api: "APIClient", mounts: list[dict[str, Any]], own: str) -> None:
+    def _refuse_sharing(self, api: "APIClient", mounts: list[Request], own: str) -> None:
         refuse_sharing(other_users(api.containers(all=True), mounts, own), self._name)
 
     def _start(self, api: "APIClient", container: str) -> None:
@@ -407,14 +411,14 @@ class DockerRuntime:
         except docker.errors.APIError as error:
             raise port_taken(api, error, self.engine, container, f"start container {self._name}") from error
 
-    def _change_policy(self, found: Mapping[str, Any]) -> Events:
+    def _change_policy(self, found: Inspected) -> Events:
         policy = self.settings.profile.restart_policy
         yield StepStarted(step="apply", title=f"setting the restart policy of {self._name} to {policy}")
         with self.engine.client(f"change container {self._name}") as api:
             api.update_container(found["Id"], restart_policy={"Name": policy})  # type: ignore[arg-type] # the stubs know two of the four
         yield StepFinished(step="apply", detail="without a restart")
 
-    def _replace(self, found: Mapping[str, Any], body: Mapping[str, Any], *, same_networks: bool) -> Events:
+    def _replace(self, found: Inspected, body: Request, *, same_networks: bool) -> Events:
         yield StepStarted(step="recreate", title=f"making {self._name} anew on the same data")
         adopted = is_adopted(str(found["Id"]), self.settings.name)
         with self.engine.client(f"make container {self._name} anew", _STOP_CALL_SECONDS) as api:

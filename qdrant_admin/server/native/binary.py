@@ -16,6 +16,7 @@ from qdrant_admin.config.places import cache_dir
 from qdrant_admin.config.profile import DEFAULT_IMAGE
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BinaryUnavailable
 from qdrant_admin.core.events import Event, Notice, StepFinished, StepStarted
 from qdrant_admin.server.native.download import Origins, fetch
@@ -118,7 +119,7 @@ def find_binary(
             raise BinaryUnavailable(
                 "the downloaded binary was refused",
                 why=f"its `--version` says {version or 'nothing'}, expected {wanted}",
-                fix="qdrant-admin up --runtime docker",
+                fix=Command("up", runtime="docker"),
             )
         _seal(fetched.path, target, fetched.origin)
     finally:

@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from qdrant_admin.config import trust
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BinaryUnavailable
 from qdrant_admin.core.events import Event, Notice
 from qdrant_admin.core.progress import Pace
@@ -46,7 +47,7 @@ _CONNECT_SECONDS = 8.0
 _READ_SECONDS = 60.0
 _NPM_SECONDS = 300.0
 _LOOK_EVERY_SECONDS = 0.2
-_FIX = "qdrant-admin up --runtime docker"
+_FIX = Command("up", runtime="docker")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -10,31 +9,21 @@ from pathlib import Path
 
 import psutil
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import StorageUnusable
 from qdrant_admin.core.events import Notice
-from qdrant_admin.server.storage_probe import of_others
+from qdrant_admin.core.files import file_system_of
+from qdrant_admin.server import storage_probe
 
-_SUSPECT = {
-    "nfs": "a network file system",
-    "nfs4": "a network file system",
-    "cifs": "a Windows share",
-    "smb3": "a Windows share",
-    "smbfs": "a Windows share",
-    "9p": "a folder shared with a virtual machine",
-    "drvfs": "a Windows drive seen from WSL",
-    "virtiofs": "a folder shared with a virtual machine",
-    "vboxsf": "a folder shared with a virtual machine",
-    "fuseblk": "a FUSE file system",
-    "tmpfs": "memory, empty after the next boot",
-    "overlay": "the inside of a container",
-}
 _OURS = {"aliases", "collections", "raft_state.json", ".qdrant_fs_check", ".deleted", "tmp", "jwt"}
-_BLOCK_BYTES = 512
-"""The unit of `st_blocks`, on every system that has it."""
 
 
-def prepare(storage: Path) -> list[Notice]:
+def prepare(storage: Path, profile: str) -> list[Notice]:
     """Make the folder when it is not there, and look at it.
+
+    Args:
+        storage: the folder.
+        profile: the one whose storage it is.
 
     Returns:
         What a person should know of it.
@@ -49,51 +38,18 @@ def prepare(storage: Path) -> list[Notice]:
         raise StorageUnusable(
             f"another Qdrant runs on {storage}",
             why=f"{user}; two servers on one folder destroy each other's data",
-            fix="qdrant-admin status",
+            fix=Command("status"),
         )
-    return list(_warnings(storage))
-
-
-def filesystem(storage: Path) -> str:
-    """The file system's kind under a folder: `ext4`; empty when nobody can tell."""
-    best, kind = -1, ""
-    resolved = storage.resolve()
-    for partition in psutil.disk_partitions(all=True):
-        mount = Path(partition.mountpoint)
-        if (resolved == mount or mount in resolved.parents) and len(mount.parts) >= best:
-            best, kind = len(mount.parts), partition.fstype
-    return kind
+    return list(_warnings(storage, profile))
 
 
 def suspicion(storage: Path) -> str:
-    """What speaks against the file system of a folder, in words; empty when nothing does."""
-    kind = filesystem(storage).lower()
-    words = _SUSPECT.get(kind) or ("a FUSE file system" if kind.startswith("fuse") else "")
-    if words:
-        return f"{storage} lies on {kind}: {words}"
+    """What speaks against where a folder lies, in words; empty when nothing does."""
+    if file_system_of(storage) == "overlay":
+        return f"{storage} lies on overlay: the inside of a container"
     if any(part.lower().startswith("onedrive") for part in storage.parts):
         return f"{storage} is synchronised by OneDrive, which touches files under a running server"
-    return ""
-
-
-def bytes_on_disk(storage: Path) -> int:
-    """What the folder really occupies: Qdrant preallocates sparse files, whose apparent size says nothing."""
-    total = 0
-    for parent, _, names in os.walk(storage):
-        for name in names:
-            with contextlib.suppress(OSError):
-                status = (Path(parent) / name).lstat()
-                blocks: int | None = getattr(status, "st_blocks", None)
-                total += status.st_size if blocks is None else blocks * _BLOCK_BYTES
-    return total
-
-
-def free_bytes(storage: Path) -> int | None:
-    """Free space under the folder, or under the nearest parent that exists."""
-    for folder in (storage, *storage.parents):
-        with contextlib.suppress(OSError):
-            return shutil.disk_usage(folder).free
-    return None
+    return storage_probe.suspicion(storage)
 
 
 def holds_data(storage: Path) -> bool:
@@ -107,9 +63,9 @@ def holds_data(storage: Path) -> bool:
 def _refuse_other_contents(storage: Path) -> None:
     if storage.exists() and not storage.is_dir():
         raise StorageUnusable(
-            f"{storage} is not a folder", why="a Qdrant keeps its data in one", fix="qdrant-admin up --storage ./qdrant"
+            f"{storage} is not a folder", why="a Qdrant keeps its data in one", fix=Command("up", storage="./qdrant")
         )
-    others = of_others(storage)
+    others = storage_probe.belongs_to_other(storage)
     if others is not None:
         raise others
 
@@ -170,13 +126,13 @@ def _locked(wal: Path) -> bool:
     return False
 
 
-def _warnings(storage: Path) -> Iterator[Notice]:
+def _warnings(storage: Path, profile: str) -> Iterator[Notice]:
     suspect = suspicion(storage)
     if suspect:
         yield Notice(
             level="warning",
             text=f"{suspect}; Qdrant is known to lose data on such",
-            fix="qdrant-admin up --runtime docker",
+            fix=str(Command("up", runtime="docker").on(profile)),
         )
     strangers = sorted(entry.name for entry in storage.iterdir() if entry.name not in _OURS)
     if strangers and not (storage / "raft_state.json").exists():

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 import qdrant_admin
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Failed
 from qdrant_admin.server.native.record import (
     SUPERVISOR_MODULE,
@@ -90,9 +91,7 @@ def end(files: Files, record: Record, cancel: CancelToken) -> None:
         send_kill(server)
         wait_for(lambda: over() or None, START_SECONDS, cancel)
     if not over():
-        raise Failed(
-            f"the server (pid {record.server.pid if record.server else '?'}) did not end", fix="qdrant-admin logs"
-        )
+        raise Failed(f"the server (pid {record.server.pid if record.server else '?'}) did not end", fix=Command("logs"))
 
 
 def cycle(files: Files, record: Record, *, kill: bool, cancel: CancelToken) -> Record | None:
@@ -143,18 +142,10 @@ def _spawn(files: Files, key: SecretStr | None) -> "subprocess.Popen[bytes]":
     if key is not None and key.get_secret_value():
         environment[KEY_VARIABLE] = key.get_secret_value()
     command = [sys.executable, "-m", SUPERVISOR_MODULE, str(files.folder)]
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
     with files.supervisor_log.open("ab") as log:
-        if sys.platform == "win32":
-            flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
-            return subprocess.Popen(
-                command,
-                cwd=files.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                creationflags=flags,
-            )
         return subprocess.Popen(
             command,
             cwd=files.folder,
@@ -162,5 +153,6 @@ def _spawn(files: Files, key: SecretStr | None) -> "subprocess.Popen[bytes]":
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,
+            creationflags=flags,
+            start_new_session=sys.platform != "win32",
         )

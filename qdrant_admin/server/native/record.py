@@ -1,13 +1,11 @@
-"""What is known of a native server between two runs of ours: the launch order, the process record, and whose pid it is.
+"""What is known of a native server between two runs of ours: what to launch, the process record, and whose pid it is.
 
 A pid alone proves nothing: it is given to another program once the first has ended. A process counts as ours only
 when its executable is the recorded one and it was created when the record says, or works in our own folder.
 """
 
 import contextlib
-import os
 import signal
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -15,6 +13,7 @@ from typing import Literal, TypeVar
 import psutil
 from pydantic import ValidationError
 
+from qdrant_admin.core.files import write_atomically
 from qdrant_admin.core.reports import Frozen
 
 SUPERVISOR_MODULE = "qdrant_admin.server.native.supervisor"
@@ -90,20 +89,13 @@ class Files:
         return _read(self.record, Record)
 
     def read_launch(self) -> Launch | None:
-        """The launch order; None when there is none."""
+        """What the supervisor is to launch; None when there is nothing."""
         return _read(self.launch, Launch)
 
 
 def write(path: Path, value: Frozen) -> None:
     """Put a value in place as a whole: a reader sees the old one or the new one, never half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(value.model_dump_json(indent=2))
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_atomically(path, value.model_dump_json(indent=2))
 
 
 def _read(path: Path, model: type[_Model]) -> _Model | None:

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import psutil
 
-from qdrant_admin.config.profile import DEFAULT_PROFILE
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command, Option
 from qdrant_admin.core.errors import NotFound, PortTaken, Refused, StorageUnusable, Unsupported
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
+from qdrant_admin.core.files import file_system_of, free_bytes, occupied_bytes
 from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.server import ports
 from qdrant_admin.server.decode import decode_exit, decode_log, latest_start
 from qdrant_admin.server.native import folder, launcher
 from qdrant_admin.server.native.binary import Binary, find_binary, wanted_version
 from qdrant_admin.server.native.record import Files, Launch, Record, find_server, find_supervisor, send_kill
-from qdrant_admin.server.native.tail import end_of, follow, last_lines
+from qdrant_admin.server.native.tail import end_of, last_lines
+from qdrant_admin.server.native.tail import follow as follow_log
 from qdrant_admin.server.relocation import Relocation, no_container
 from qdrant_admin.server.runtime import (
     FROZEN_SECONDS,
@@ -33,7 +35,7 @@ from qdrant_admin.server.runtime import (
     Storage,
 )
 
-_ADOPT = "adopt a native process: it keeps running on its own terms, and has no place for our mark"
+_ADOPT = "adopt a native process: it keeps running on its own terms, and cannot be labelled"
 _HARD_STOP = "ask the server to end on Windows: it is terminated, which acknowledged writes survive"
 _SAMPLE_SECONDS = 0.5
 _LOG_LOOK_LINES = 2000
@@ -111,7 +113,7 @@ class NativeRuntime:
         state = self.inspect()
         if state.state in {"running", "restarting", "paused"}:
             yield Notice(text=f"the native server runs already ({state.name})")
-            if state.diagnosis is not None and state.restart_policy.startswith("not"):
+            if state.diagnosis is not None and state.diagnosis.code == "unsupervised":
                 yield Notice(level="warning", text=state.diagnosis.what, fix=state.diagnosis.fix)
             return
         binary = yield from find_binary(self.settings, cancel)
@@ -119,12 +121,12 @@ class NativeRuntime:
         self.files.folder.mkdir(parents=True, exist_ok=True)
         self._refuse_taken_ports()
         self._refuse_newer_data(binary)
-        yield from folder.prepare(self._storage_path())
+        yield from folder.prepare(self._storage_path(), self.profile)
         record = launcher.launch(self.files, self._order(binary), self.settings.api_key, cancel)
         yield StepFinished(step="start", detail=f"pid {record.server.pid}" if record.server else "")
 
     def apply(self, cancel: CancelToken) -> Events:
-        """Stop it, and start it anew as the profile asks."""
+        """Stop it, and start it again as the profile asks."""
         yield from self.restart("recreate", cancel)
 
     def stop(self, cancel: CancelToken) -> Events:
@@ -146,7 +148,7 @@ class NativeRuntime:
         record = self.files.read_record()
         if record is None:
             raise NotFound(
-                f"there is no native server of profile {self.settings.name}", fix=self._command("up --runtime native")
+                f"there is no native server of profile {self.settings.name}", fix=Command("up", runtime="native")
             )
         if how == "pause":
             yield from self._freeze(record, cancel)
@@ -157,7 +159,7 @@ class NativeRuntime:
             return
         if how == "engine":
             raise Unsupported(
-                "a native server has no engine that could be restarted", fix=self._command("restart --how kill")
+                "a native server has no engine that could be restarted", fix=Command("restart", how="kill")
             )
         titles: dict[RestartMethod, str] = {"kill": "killing the server (SIGKILL)", "graceful": "restarting the server"}
         yield StepStarted(step="restart", title=titles[how])
@@ -187,7 +189,7 @@ class NativeRuntime:
         """Halt the server's process and let it go on, whatever happens in between."""
         server = find_server(record, self.files.folder)
         if server is None:
-            raise Refused("the native server does not run, so it cannot be frozen", fix=self._command("up"))
+            raise Refused("the native server does not run, so it cannot be frozen", fix=Command("up"))
         yield StepStarted(step="restart", title=f"freezing the server for {duration(FROZEN_SECONDS)}")
         server.suspend()
         try:
@@ -214,7 +216,7 @@ class NativeRuntime:
         raise Unsupported(
             "a native process cannot be adopted",
             why=f"{owner or 'it'} was started by somebody else, who alone can restart it with its settings",
-            fix=f"qdrant-admin status --url {self.endpoint.url}",
+            fix=Command("status", url=self.endpoint.url),
         )
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
@@ -224,7 +226,7 @@ class NativeRuntime:
     def stats(self) -> Stats:
         """Processor, memory and disk of the server's process; only the disk when it does not run."""
         storage = self._recorded_storage()
-        disk, free = folder.bytes_on_disk(storage), folder.free_bytes(storage)
+        disk, free = occupied_bytes(storage), free_bytes(storage)
         record = self.files.read_record()
         server = find_server(record, self.files.folder) if record else None
         if server is None:
@@ -241,7 +243,7 @@ class NativeRuntime:
 
     def disk_bytes(self) -> int | None:
         """What the storage really occupies."""
-        return folder.bytes_on_disk(self._recorded_storage())
+        return occupied_bytes(self._recorded_storage())
 
     def sharers(self) -> tuple[Sharer, ...]:
         """None: a folder in use is refused before a server is started on it."""
@@ -266,30 +268,32 @@ class NativeRuntime:
         if lines:
             yield lines
         if end is not None:
-            yield from _follow(self.files, end, cancel)
+            yield from follow_log(self.files.log, end, cancel)
 
     def _diagnose(self, record: Record, state: ProcessState) -> Diagnosis | None:
-        up = self._command("up")
+        up = self._fix("up")
         log = last_lines(self.files.log, _LOG_LOOK_LINES)
         if state in {"running", "paused"}:
             if find_supervisor(record, self.files.folder) is None:
                 return Diagnosis(
+                    code="unsupervised",
                     what="nobody restarts the server after a crash",
                     why="its supervisor is gone",
-                    fix=self._command("restart --how recreate"),
+                    fix=self._fix("restart", how="recreate"),
                 )
-            return next(iter(decode_log((latest_start(log) or ())[:_FIRST_LINES])), None)
+            return next(iter(decode_log((latest_start(log) or ())[:_FIRST_LINES], self.profile)), None)
         if record.phase == "stopped":
             return None
         since = latest_start(log) or ()
-        found = decode_exit(record.exit_code, log=since)
+        found = decode_exit(record.exit_code, self.profile, log=since)
         if record.phase == "crashed":
-            found = found or Diagnosis(what="the server ends by itself", fix=up, severe=True)
+            found = found or Diagnosis(code="ended", what="the server ends by itself", fix=up, severe=True)
             tries = f"it was given up after {counted(record.restarts + 1, 'start')}"
             return found.model_copy(update={"why": "; ".join(filter(None, (found.why, tries)))})
         if state == "restarting":
             return found
         return Diagnosis(
+            code="ended_with_supervisor",
             what="the server ended together with its supervisor",
             why="the machine was restarted, or both were killed; acknowledged data survives that",
             fix=up,
@@ -312,7 +316,7 @@ class NativeRuntime:
             raise Refused(
                 f"{self.settings.profile.host} is open to other machines, and there is no API key",
                 why="anybody in the network could read and delete everything",
-                fix=self._command("up --host 127.0.0.1"),
+                fix=Command("up", host="127.0.0.1"),
             )
 
     def _refuse_taken_ports(self) -> None:
@@ -321,24 +325,24 @@ class NativeRuntime:
             raise PortTaken(
                 f"port {profile.port} is asked for twice",
                 why="REST and gRPC need a port each",
-                fix=self._command(f"up --grpc-port {profile.port + 1}"),
+                fix=Command("up", grpc_port=profile.port + 1),
             )
-        wanted = {"--port": profile.port, "--grpc-port": profile.grpc_port}
-        taken = {flag: port for flag, port in wanted.items() if not ports.is_free(host, port)}
+        wanted = {"port": profile.port, "grpc_port": profile.grpc_port}
+        taken = {option: port for option, port in wanted.items() if not ports.is_free(host, port)}
         if not taken:
             return
         free = dict(wanted)
-        for flag in taken:
-            candidate = ports.next_free(host, wanted[flag])
+        for option in taken:
+            candidate = ports.next_free(host, wanted[option])
             while candidate in free.values():
                 candidate = ports.next_free(host, candidate)
-            free[flag] = candidate
+            free[option] = candidate
         raise PortTaken(
             " and ".join(f"port {port} is taken" for port in taken.values()),
             why="; ".join(
                 f"{ports.listener(host, port) or 'another program'} listens on {port}" for port in taken.values()
             ),
-            fix=self._command("up " + " ".join(f"{flag} {port}" for flag, port in free.items())),
+            fix=Command("up", **free),
         )
 
     def _refuse_newer_data(self, binary: Binary) -> None:
@@ -354,17 +358,17 @@ class NativeRuntime:
             raise StorageUnusable(
                 f"the data was last used by Qdrant {record.launch.version}, newer than {binary.version}",
                 why="a server cannot be trusted with data of a later version",
-                fix=self._command(f"up --image qdrant/qdrant:v{record.launch.version}"),
+                fix=Command("up", image=f"qdrant/qdrant:v{record.launch.version}"),
             )
 
     def _storage(self, path: Path) -> Storage:
-        kind, suspect = folder.filesystem(path), folder.suspicion(path)
+        kind, suspect = file_system_of(path), folder.suspicion(path)
         return Storage(
             kind="directory",
             source=str(path),
             sound=False if suspect else (True if kind else None),
             detail=suspect or kind,
-            free_bytes=folder.free_bytes(path),
+            free_bytes=free_bytes(path),
         )
 
     def _ended_well(self) -> bool:
@@ -386,13 +390,8 @@ class NativeRuntime:
     def _has_key(self) -> bool:
         return self.settings.api_key is not None and bool(self.settings.api_key.get_secret_value())
 
-    def _command(self, words: str) -> str:
-        name = self.settings.name
-        return f"qdrant-admin {words}" + ("" if name == DEFAULT_PROFILE else f" --profile {name}")
-
-
-def _follow(files: Files, position: int, cancel: CancelToken) -> Iterator[list[str]]:
-    return follow(files.log, position, cancel)
+    def _fix(self, *words: str, **options: Option) -> str:
+        return str(Command(*words, **options).on(self.profile))
 
 
 def _state(server: psutil.Process | None, *, supervised: bool) -> ProcessState:

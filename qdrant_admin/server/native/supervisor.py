@@ -18,9 +18,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-import portalocker
 import psutil
 
+from qdrant_admin.core.locks import Held, holding
 from qdrant_admin.server.native.record import Files, Launch, Phase, Process, Record, write
 
 BACK_OFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
@@ -198,20 +198,19 @@ def main(arguments: list[str]) -> int:
     files = Files(folder)
     launch = files.read_launch()
     if launch is None:
-        sys.stderr.write(f"there is no launch order in {folder}\n")
+        sys.stderr.write(f"launch.json not found in {folder}\n")
         return 2
-    with files.lock.open("ab") as lock:
-        try:
-            portalocker.lock(lock, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-        except portalocker.LockException:
-            return EXIT_LOCKED
-        files.stop.unlink(missing_ok=True)
-        files.again.unlink(missing_ok=True)
-        _raise_file_limit()
-        supervisor = Supervisor(folder, launch)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, supervisor.ask_to_stop)
-        return supervisor.run()
+    try:
+        with holding(files.lock):
+            files.stop.unlink(missing_ok=True)
+            files.again.unlink(missing_ok=True)
+            _raise_file_limit()
+            supervisor = Supervisor(folder, launch)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, supervisor.ask_to_stop)
+            return supervisor.run()
+    except Held:
+        return EXIT_LOCKED
 
 
 if __name__ == "__main__":

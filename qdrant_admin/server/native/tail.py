@@ -9,19 +9,28 @@ from qdrant_admin.core.errors import Cancelled
 
 FOLLOW_EVERY_SECONDS = 0.2
 BATCH_LINES = 500
+BLOCK_BYTES = 64 * 1024
 _MAX_LINE_BYTES = 64 * 1024
 
 
 def last_lines(path: Path, count: int, end: int | None = None) -> list[str]:
-    """The last lines of a file, or of its first `end` bytes, oldest first; none when there is no file."""
+    """The last lines of a file, or of its first `end` bytes, oldest first; none when there is no file.
+
+    Reads from the end, a block at a time: a log may be long, and is looked at every second.
+    """
     if count <= 0:
         return []
+    found = b""
     try:
         with path.open("rb") as file:
-            lines = file.read(-1 if end is None else end).splitlines()
+            start = file.seek(0, os.SEEK_END) if end is None else end
+            while start > 0 and found.count(b"\n") <= count:
+                start, before = max(0, start - BLOCK_BYTES), start
+                file.seek(start)
+                found = file.read(before - start) + found
     except OSError:
         return []
-    return [_text(line) for line in lines[-count:]]
+    return [_text(line) for line in found.splitlines()[-count:]]
 
 
 def end_of(path: Path) -> int:

@@ -1,14 +1,16 @@
 """Making a profile's container for the first time, and cleaning up when that fails."""
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, PortTaken
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server import ports
-from qdrant_admin.server.docker.container.spec import LIMIT_NOTICE, Spec, limit_refused
+from qdrant_admin.server.docker.answers import Inspected
+from qdrant_admin.server.docker.container.spec import Spec, limit_notice, limit_refused
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.errors import translate
 from qdrant_admin.server.docker.storage import check_folder
@@ -36,7 +38,7 @@ class Creation:
         if folder is None:
             return
         if self._engine.local:
-            yield from check_folder(folder)
+            yield from check_folder(folder, self._settings.name)
             return
         yield Notice(
             level="warning", text=f"{folder} is a folder of the engine's machine, which cannot be seen from here"
@@ -56,7 +58,7 @@ class Creation:
             except AdminError as error:
                 if not limit_refused(error):
                     raise
-                yield LIMIT_NOTICE
+                yield limit_notice(self._settings.name)
                 self._start(api, self._create(api, raise_limit=False))
             yield StepFinished(step="start")
 
@@ -137,7 +139,7 @@ def port_taken(api: "APIClient", error: Exception, engine: Engine, container: st
     return told
 
 
-def _bindings(attributes: Mapping[str, Any]) -> list[tuple[str, int]]:
+def _bindings(attributes: Inspected) -> list[tuple[str, int]]:
     bindings = attributes["HostConfig"].get("PortBindings") or {}
     return [
         (str(entry.get("HostIp") or "0.0.0.0"), int(entry["HostPort"]))  # noqa: S104 # what docker means by none
@@ -152,7 +154,7 @@ def _taken(host: str, port: int, holder: str) -> PortTaken:
     return PortTaken(
         f"port {port} is taken",
         why=f"{holder} listens on {host}:{port}",
-        fix=f"qdrant-admin up --port {rest} --grpc-port {ports.next_free(host, rest)}",
+        fix=Command("up", port=rest, grpc_port=ports.next_free(host, rest)),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Cancelled
+from qdrant_admin.server.docker.answers import Inspected
 from qdrant_admin.server.docker.engine.errors import translated
 from qdrant_admin.server.docker.engine.stream import batches, each
 from qdrant_admin.server.runtime import Stats
@@ -49,7 +50,7 @@ def follow(api: "APIClient", container: str, *, tail: int, cancel: CancelToken) 
         yield [_text(part)]
 
 
-def read_stats(api: "APIClient", attributes: Mapping[str, Any], path: str, source: str) -> Stats:
+def read_stats(api: "APIClient", attributes: Inspected, path: str, source: str) -> Stats:
     """A sample of a running container; takes about a second, which is how the processor's share is measured.
 
     `path` is the storage path inside the container, `source` the same on the engine's machine, empty when it cannot

@@ -7,18 +7,20 @@ under the same name is not adopted.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from qdrant_admin.config.places import state_dir
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotQdrant, Refused, Unfit
+from qdrant_admin.server.docker.answers import Inspected, name_of
 from qdrant_admin.server.docker.container.spec import REST
 from qdrant_admin.server.docker.storage import data_mount, storage_path
 from qdrant_admin.server.runtime import Change
 
 
-def require_mount(found: Mapping[str, Any], name: str) -> None:
+def require_mount(found: Inspected, name: str) -> None:
     """Refuse what would take the data along.
 
     Args:
@@ -32,12 +34,12 @@ def require_mount(found: Mapping[str, Any], name: str) -> None:
         raise Refused(
             f"the data of {name} lies inside the container",
             why=f"nothing is mounted at {storage_path(found)}: whoever removes the container removes the data",
-            fix="qdrant-admin move-storage",
+            fix=Command("move-storage"),
         )
 
 
-def require_applicable(found: Mapping[str, Any], changes: Sequence[Change], name: str, *, adopted: bool) -> None:
-    """Refuse to make a container anew with settings that would begin on an empty storage, or that were adopted.
+def require_applicable(found: Inspected, changes: Sequence[Change], name: str, *, adopted: bool) -> None:
+    """Refuse to recreate a container with settings that would begin on an empty storage, or one that was adopted.
 
     Raises:
         Refused.
@@ -47,30 +49,35 @@ def require_applicable(found: Mapping[str, Any], changes: Sequence[Change], name
     if moved is not None:
         raise Refused(
             f"the data of {name} lies in another place than the profile asks for",
-            why=f"now: {moved.current}; asked for: {moved.wanted}. Made anew, the server would start empty there",
-            fix="qdrant-admin up --volume " + moved.current.removeprefix("volume ")
-            if moved.current.startswith("volume ")
-            else "qdrant-admin up --storage " + moved.current.removeprefix("folder "),
+            why=f"now: {moved.current}; asked for: {moved.wanted}. Recreated, the server would start empty there",
+            fix=_as_it_is(found),
         )
     if adopted:
         raise Refused(
             f"{name} was adopted: its settings are left as they are",
             why="differs in " + ", ".join(change.setting for change in changes),
-            fix="qdrant-admin restart --how recreate",
+            fix=Command("restart", how="recreate"),
         )
 
 
 _PROBE_SECONDS = 3.0
 
 
-def check_adoptable(attributes: Mapping[str, Any]) -> None:
+def _as_it_is(found: Inspected) -> Command:
+    mount = data_mount(found) or {}
+    if mount.get("Type") == "volume":
+        return Command("up", volume=mount.get("Name"))
+    return Command("up", storage=mount.get("Source"))
+
+
+def check_adoptable(attributes: Inspected) -> None:
     """Look before adopting.
 
     Raises:
         NotQdrant: neither its program nor its answer says that it is one.
         Refused: it removes itself when it is stopped.
     """
-    name = str(attributes["Name"]).lstrip("/")
+    name = name_of(attributes)
     answer = _title(attributes)
     if answer is False or (answer is None and not _runs_qdrant(attributes)):
         raise NotQdrant(
@@ -83,16 +90,16 @@ def check_adoptable(attributes: Mapping[str, Any]) -> None:
         raise Refused(
             f"container {name} removes itself when it is stopped",
             why="it was started with --rm: a restart would remove it, and its anonymous volumes with it",
-            fix="qdrant-admin migrate qdrant+http://127.0.0.1:6333",
+            fix=Command("migrate", "qdrant+http://127.0.0.1:6333"),
         )
 
 
-def _runs_qdrant(attributes: Mapping[str, Any]) -> bool:
+def _runs_qdrant(attributes: Inspected) -> bool:
     words = [attributes.get("Path"), *(attributes.get("Args") or ()), attributes["Config"].get("Image")]
     return any("qdrant" in str(word).lower() for word in words)
 
 
-def _title(attributes: Mapping[str, Any]) -> bool | None:
+def _title(attributes: Inspected) -> bool | None:
     """Whether what answers at its published port says that it is a Qdrant; None when nothing answers."""
     import httpx
 

@@ -1,8 +1,9 @@
 """The container that is set aside while another one takes its name, and what is left when that is cut off."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from qdrant_admin.core.commands import Command
+from qdrant_admin.server.docker.answers import Inspected, name_of
 from qdrant_admin.server.docker.storage import data_mount
 from qdrant_admin.server.runtime import Diagnosis
 
@@ -22,23 +23,18 @@ def aside_name(name: str, container: str) -> str:
     return f"{name}-old-{container[:8]}"
 
 
-def named(api: "APIClient", name: str) -> dict[str, Any] | None:
+def named(api: "APIClient", name: str) -> Inspected | None:
     """The container of exactly that name; Docker would also take the beginning of an id."""
     import docker.errors
 
     try:
-        found: dict[str, Any] = api.inspect_container(name)
+        found: Inspected = api.inspect_container(name)
     except docker.errors.NotFound:
         return None
     return found if name_of(found) == name else None
 
 
-def name_of(attributes: Mapping[str, Any]) -> str:
-    """Docker writes a slash before it."""
-    return str(attributes["Name"]).lstrip("/")
-
-
-def set_aside(api: "APIClient", name: str) -> list[dict[str, Any]]:
+def set_aside(api: "APIClient", name: str) -> list[Inspected]:
     """Containers that were set aside for one of this name, and still are."""
     listed = api.containers(all=True, filters={"name": f"{name}-old-"})
     return [
@@ -48,14 +44,15 @@ def set_aside(api: "APIClient", name: str) -> list[dict[str, Any]]:
     ]
 
 
-def left_by_replacement(attributes: Mapping[str, Any], name: str) -> Diagnosis | None:
-    """What it means that a profile's container bears the name of one that was set aside; None when it does not."""
+def left_by_replacement(attributes: Inspected, name: str, profile: str) -> Diagnosis | None:
+    """What it means that a profile's container has the name of one that was set aside; None when it does not."""
     if name_of(attributes) == name:
         return None
     return Diagnosis(
-        what=f"making {name} anew was cut off",
+        code="replacement_interrupted",
+        what=f"recreating {name} was interrupted",
         why=f"the container and its data are still there, as {name_of(attributes)}",
-        fix="qdrant-admin up",
+        fix=str(Command("up").on(profile)),
         severe=True,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.core.errors import AdminError
+from qdrant_admin.server.docker.answers import Inspected, Request
 from qdrant_admin.server.docker.container.rename_aside import aside_name
 from qdrant_admin.server.docker.container.stop import check_stays_up, stop
 from qdrant_admin.server.docker.engine.errors import translate
@@ -13,14 +14,14 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 
-def same_again(api: "APIClient", attributes: Mapping[str, Any]) -> dict[str, Any]:
+def same_again(api: "APIClient", attributes: Inspected) -> Request:
     """The request that makes an identical container: same settings, and above all the same data.
 
     What Docker made up for this one container (host name, anonymous volumes) is either left out or, where data may
     lie on it, named: a second container from the same request would get a new, empty anonymous volume.
     """
-    body: dict[str, Any] = copy.deepcopy(dict(attributes["Config"]))
-    host: dict[str, Any] = copy.deepcopy(dict(attributes["HostConfig"]))
+    body: Request = copy.deepcopy(dict(attributes["Config"]))
+    host: Request = copy.deepcopy(dict(attributes["HostConfig"]))
     mode = str(host.get("NetworkMode") or "default")
     if body.get("Hostname") == attributes["Id"][:12] or mode == "host" or mode.startswith("container:"):
         body.pop("Hostname", None)
@@ -44,7 +45,7 @@ def _moved(api: "APIClient", name: str, image_id: str) -> bool:
         return True
 
 
-def _mounts(host: Mapping[str, Any], attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _mounts(host: Mapping[str, Any], attributes: Inspected) -> list[Request]:
     """The request's mounts, and those volumes that stand in no request: named by what they really are."""
     actual = {str(mount["Destination"]): mount for mount in attributes.get("Mounts") or ()}
     mounts = [dict(mount) for mount in host.get("Mounts") or ()]
@@ -54,19 +55,19 @@ def _mounts(host: Mapping[str, Any], attributes: Mapping[str, Any]) -> list[dict
     named = {mount.get("Target") for mount in mounts} | {
         part for bind in host.get("Binds") or () for part in str(bind).split(":")
     }
-    for destination, mount in actual.items():
-        if mount.get("Type") == "volume" and destination not in named:
-            read_only = mount.get("RW") is False
-            mounts.append({"Type": "volume", "Source": mount["Name"], "Target": destination, "ReadOnly": read_only})
+    for destination, there in actual.items():
+        if there.get("Type") == "volume" and destination not in named:
+            read_only = there.get("RW") is False
+            mounts.append({"Type": "volume", "Source": there["Name"], "Target": destination, "ReadOnly": read_only})
     return mounts
 
 
-def _endpoint(network: Mapping[str, Any], container_id: str) -> dict[str, Any]:
+def _endpoint(network: Mapping[str, Any], container_id: str) -> Request:
     aliases = [alias for alias in network.get("Aliases") or () if alias != container_id[:12]]
     return {"Aliases": aliases or None, "IPAMConfig": network.get("IPAMConfig"), "Links": network.get("Links")}
 
 
-def _connect_others(api: "APIClient", attributes: Mapping[str, Any], container: str) -> None:
+def _connect_others(api: "APIClient", attributes: Inspected, container: str) -> None:
     """Join the networks beyond the first."""
     mode = str(attributes["HostConfig"].get("NetworkMode") or "default")
     networks = attributes["NetworkSettings"].get("Networks") or {}
@@ -77,8 +78,8 @@ def _connect_others(api: "APIClient", attributes: Mapping[str, Any], container: 
 
 def replace(
     api: "APIClient",
-    old: Mapping[str, Any],
-    body: Mapping[str, Any],
+    old: Inspected,
+    body: Request,
     name: str,
     *,
     same_networks: bool = False,

@@ -1,11 +1,10 @@
 """What a profile's container is to look like, and in what an existing one differs from it."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, Refused
 from qdrant_admin.core.events import Notice
+from qdrant_admin.server.docker.answers import Inspected, Mount, Request
 from qdrant_admin.server.runtime import Change
 
 LABEL_MANAGED = "dev.qdrant-admin.managed"
@@ -55,7 +54,7 @@ class Spec:
         return {REST: self._settings.profile.port, GRPC: self._settings.profile.grpc_port}
 
     @property
-    def mounts(self) -> list[dict[str, Any]]:
+    def mounts(self) -> list[Request]:
         """Storage, and the snapshots beside it.
 
         Only the Mount API: the older `volumes=` makes a missing source in silence, as an empty folder of root's.
@@ -72,7 +71,7 @@ class Spec:
         )
         return [storage, self.volume(f"{self._settings.volume_name}_snapshots", SNAPSHOTS)]
 
-    def volume(self, name: str, target: str) -> dict[str, Any]:
+    def volume(self, name: str, target: str) -> Request:
         """The request for one volume of ours."""
         return {"Type": "volume", "Source": name, "Target": target, "VolumeOptions": {"Labels": self.labels}}
 
@@ -86,7 +85,7 @@ class Spec:
         wanted = self._settings.api_key.get_secret_value() if self._settings.api_key else ""
         return wanted == (value or "")
 
-    def body(self, *, raise_limit: bool = True) -> dict[str, Any]:
+    def body(self, *, raise_limit: bool = True) -> Request:
         """The request that creates it. Holds the key in the clear: never log, keep or show it.
 
         Args:
@@ -122,10 +121,10 @@ class Spec:
             raise Refused(
                 f"publishing on {self.host} without an API key",
                 why="Qdrant lets everybody in who reaches the port, and this address is reachable from other machines",
-                fix="qdrant-admin up --api-key auto",
+                fix=Command("up", api_key="auto"),
             )
 
-    def changes(self, attributes: Mapping[str, Any], image_id: str | None) -> list[Change]:
+    def changes(self, attributes: Inspected, image_id: str | None) -> list[Change]:
         """In what the container differs from this.
 
         Args:
@@ -146,20 +145,20 @@ class Spec:
             found.append(_change("open files", _open_files(attributes), str(OPEN_FILES)))
         return [change for change in found if change is not None]
 
-    def _current_image(self, attributes: Mapping[str, Any], image_id: str | None) -> str:
+    def _current_image(self, attributes: Inspected, image_id: str | None) -> str:
         """A tag may have moved: same name, other image."""
         name = str(attributes["Config"]["Image"])
         moved = name == self.image and image_id is not None and image_id != attributes.get("Image")
         return f"{name} as it was before its tag moved" if moved else name
 
-    def _mount_changes(self, attributes: Mapping[str, Any]) -> list[Change | None]:
+    def _mount_changes(self, attributes: Inspected) -> list[Change | None]:
         current = {mount.get("Destination"): mount for mount in attributes.get("Mounts") or ()}
         return [
             _change(setting, mount_words(current.get(wanted["Target"])), mount_words(wanted))
             for setting, wanted in zip(("storage", "snapshots"), self.mounts, strict=True)
         ]
 
-    def _key_change(self, attributes: Mapping[str, Any]) -> Change | None:
+    def _key_change(self, attributes: Inspected) -> Change | None:
         current = environment(attributes).get(KEY_VARIABLE)
         if current is None:
             return Change(setting="API key", current="none", wanted="the profile's") if self.has_key else None
@@ -170,7 +169,7 @@ class Spec:
         )
 
 
-def may_raise_limit(attributes: Mapping[str, Any]) -> bool:
+def may_raise_limit(attributes: Inspected) -> bool:
     """Whether the engine had nothing against raising the limit of open files when it made this container."""
     return LABEL_OPEN_FILES not in (attributes["Config"].get("Labels") or {})
 
@@ -180,32 +179,34 @@ def limit_refused(error: AdminError) -> bool:
     return "rlimit" in error.why
 
 
-LIMIT_NOTICE = Notice(
-    level="warning",
-    text=f"the engine may not raise the limit of open files to {OPEN_FILES}; its own limit holds",
-    fix="qdrant-admin doctor",
-)
+def limit_notice(profile: str) -> Notice:
+    """What becomes of the limit then."""
+    return Notice(
+        level="warning",
+        text=f"the engine may not raise the limit of open files to {OPEN_FILES}; its own limit holds",
+        fix=str(Command("doctor").on(profile)),
+    )
 
 
-def environment(attributes: Mapping[str, Any]) -> dict[str, str]:
+def environment(attributes: Inspected) -> dict[str, str]:
     """The container's environment. Holds the API key: for comparing only."""
     pairs = (str(entry).partition("=") for entry in attributes["Config"].get("Env") or ())
     return {name: value for name, _, value in pairs}
 
 
-def restart_policy(attributes: Mapping[str, Any]) -> str:
+def restart_policy(attributes: Inspected) -> str:
     """`unless-stopped`; Docker says an empty name for `no`."""
     return str((attributes["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no")
 
 
-def published_on(attributes: Mapping[str, Any], port: str) -> str:
+def published_on(attributes: Inspected, port: str) -> str:
     """`127.0.0.1:6333`, several with commas, or `not published`."""
     bindings = (attributes["HostConfig"].get("PortBindings") or {}).get(port) or []
     addresses = [f"{entry.get('HostIp') or '0.0.0.0'}:{entry.get('HostPort')}" for entry in bindings]  # noqa: S104 # what docker means
     return ", ".join(addresses) or "not published"
 
 
-def held_addresses(found: Mapping[str, Any]) -> set[str]:
+def held_addresses(found: Inspected) -> set[str]:
     """Addresses that become free when this container stops."""
     bindings = found["HostConfig"].get("PortBindings") or {}
     return {
@@ -213,7 +214,7 @@ def held_addresses(found: Mapping[str, Any]) -> set[str]:
     }
 
 
-def mount_words(mount: Mapping[str, Any] | None) -> str:
+def mount_words(mount: Mount | Request | None) -> str:
     """`volume qdrant_admin_local`, `folder /srv/qdrant`, or `inside the container`; of a request or of an answer."""
     if mount is None:
         return "inside the container"
@@ -232,7 +233,7 @@ def _seconds(value: object) -> str:
     return "the engine's default" if value is None else f"{value} s"
 
 
-def _open_files(attributes: Mapping[str, Any]) -> str:
+def _open_files(attributes: Inspected) -> str:
     limits = attributes["HostConfig"].get("Ulimits") or ()
     found = next((limit for limit in limits if limit.get("Name") == "nofile"), None)
     return str(found["Soft"]) if found else "the engine's default"

@@ -2,11 +2,11 @@
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from qdrant_admin.server.decode import decode_exit, decode_log
+from qdrant_admin.server.docker.answers import Inspected, name_of
 from qdrant_admin.server.docker.container.spec import restart_policy
 from qdrant_admin.server.docker.storage import read_storage
 from qdrant_admin.server.runtime import Diagnosis, ProcessState, RuntimeState
@@ -24,15 +24,16 @@ CLEAN = {0, 143}
 """The server itself ends with 0 on SIGTERM, and with 143 under the entrypoint of the published image."""
 
 
-def process_state(attributes: Mapping[str, Any]) -> ProcessState:
+def process_state(attributes: Inspected) -> ProcessState:
     """Ours for docker's."""
     return _STATES.get(str(attributes["State"].get("Status")), "unknown")
 
 
 def read_state(
-    attributes: Mapping[str, Any],
+    attributes: Inspected,
     *,
     engine: str,
+    profile: str,
     ours: bool,
     first_lines: Sequence[str] | None,
     last_lines: Sequence[str],
@@ -42,6 +43,7 @@ def read_state(
     Args:
         attributes: what the engine says of it.
         engine: which engine, in words.
+        profile: the one whose container it is.
         ours: whether it bears our mark.
         first_lines: of its log since it was last started; None when they could not be read.
         last_lines: of its log, to tell why it ended.
@@ -51,8 +53,8 @@ def read_state(
     return RuntimeState(
         runtime="docker",
         state=state,
-        name=str(attributes["Name"]).lstrip("/"),
-        container=str(attributes["Name"]).lstrip("/"),
+        name=name_of(attributes),
+        container=name_of(attributes),
         ours=ours,
         engine=engine,
         image=str(attributes["Config"]["Image"]),
@@ -62,28 +64,28 @@ def read_state(
         restart_policy=restart_policy(attributes),
         starts_with_machine=restart_policy(attributes) not in {"no", "on-failure"},
         exit_code=code,
-        diagnosis=_diagnosis(attributes, state, code, first_lines, last_lines),
-        storage=read_storage(attributes, first_lines),
+        diagnosis=_diagnosis(attributes, profile, code, first_lines, last_lines),
+        storage=read_storage(attributes, first_lines, profile),
         published=published(attributes),
     )
 
 
 def _diagnosis(
-    attributes: Mapping[str, Any],
-    state: ProcessState,
+    attributes: Inspected,
+    profile: str,
     code: int | None,
     first_lines: Sequence[str] | None,
     last_lines: Sequence[str],
 ) -> Diagnosis | None:
     if code is None:
-        found = decode_log(first_lines or ())
+        found = decode_log(first_lines or (), profile)
         return next((item for item in found if item.severe), found[0] if found else None)
     # OOMKilled stays true while a restarted container runs: believe it only of one that has ended.
-    oom = bool(attributes["State"].get("OOMKilled")) and state == "stopped"
-    return decode_exit(code, oom_killed=oom, stopped_by_us=code in CLEAN, log=last_lines)
+    oom = bool(attributes["State"].get("OOMKilled")) and process_state(attributes) == "stopped"
+    return decode_exit(code, profile, oom_killed=oom, stopped_by_us=code in CLEAN, log=last_lines)
 
 
-def published(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+def published(attributes: Inspected) -> tuple[str, ...]:
     """Where the server can be reached right now: `127.0.0.1:6333`."""
     ports = attributes["NetworkSettings"].get("Ports") or {}
     found = (
@@ -104,7 +106,7 @@ def moment(text: object) -> datetime | None:
     return datetime.fromisoformat(match[1] + (match[2] or "").ljust(7, "0") * bool(match[2])).replace(tzinfo=UTC)
 
 
-def _own_pid(attributes: Mapping[str, Any]) -> int | None:
+def _own_pid(attributes: Inspected) -> int | None:
     """The server's process on this machine; None when the number is that of a virtual machine or of another host."""
     import psutil
 

@@ -1,13 +1,14 @@
 """Stopping a container: in order, killed or frozen, and whether one that was started stays up."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Failed, Refused
 from qdrant_admin.core.events import Events, StepFinished, StepStarted
 from qdrant_admin.core.formatting import duration
-from qdrant_admin.server.decode import decode_exit
+from qdrant_admin.server.decode import explain_exit
+from qdrant_admin.server.docker.answers import Inspected
 from qdrant_admin.server.docker.container.logs_and_stats import last_lines
 from qdrant_admin.server.docker.container.spec import STOP_SECONDS
 from qdrant_admin.server.docker.container.state import CLEAN, process_state
@@ -21,7 +22,7 @@ _PROBATION_SECONDS = 1.5
 _LOOK_SECONDS = 0.15
 
 
-def stop(api: "APIClient", attributes: Mapping[str, Any]) -> None:
+def stop(api: "APIClient", attributes: Inspected) -> None:
     """Stop it with the time that Qdrant needs; a paused container would not hear the signal."""
     if attributes["State"].get("Paused"):
         api.unpause(attributes["Id"])
@@ -41,15 +42,15 @@ def check_stays_up(api: "APIClient", container: str) -> None:
         seen = api.inspect_container(container)
         if seen["State"].get("Running") and not seen["State"].get("Restarting") and not seen.get("RestartCount"):
             continue
-        cause = decode_exit(seen["State"].get("ExitCode"), log=last_lines(api, container))
+        cause = explain_exit(seen["State"].get("ExitCode"), log=last_lines(api, container))
         raise Failed(
             "the server ended as soon as it was started",
-            why=f"{cause.what}: {cause.why}" if cause else "it ended in order, and nobody had asked it to",
-            fix=(cause.fix if cause else "") or "qdrant-admin logs --tail 50",
+            why=f"{cause.what}: {cause.why}" if cause else "it exited cleanly, without a stop request",
+            fix=(cause.fix if cause else "") or Command("logs", tail=50),
         )
 
 
-def kill(api: "APIClient", found: Mapping[str, Any], name: str) -> Events:
+def kill(api: "APIClient", found: Inspected, name: str) -> Events:
     """SIGKILL. Docker takes that for the user's wish and starts nothing again: whoever kills, starts."""
     state = process_state(found)
     if state == "stopped":
@@ -62,14 +63,14 @@ def kill(api: "APIClient", found: Mapping[str, Any], name: str) -> Events:
     yield StepFinished(step="stop", detail=f"killed (code {code})")
 
 
-def freeze(api: "APIClient", found: Mapping[str, Any], name: str, cancel: CancelToken) -> Events:
+def freeze(api: "APIClient", found: Inspected, name: str, cancel: CancelToken) -> Events:
     """Freeze all processes and thaw them again, whatever happens in between.
 
     Raises:
         Refused: it does not run.
     """
     if process_state(found) != "running":
-        raise Refused(f"{name} does not run, so it cannot be frozen", fix="qdrant-admin up")
+        raise Refused(f"{name} does not run, so it cannot be frozen", fix=Command("up"))
     yield StepStarted(step="restart", title=f"freezing {name} for {duration(FROZEN_SECONDS)}")
     api.pause(found["Id"])
     try:
@@ -84,5 +85,5 @@ def ended(api: "APIClient", container: str) -> StepFinished:
     code = api.inspect_container(container)["State"].get("ExitCode")
     if code in CLEAN:
         return StepFinished(step="stop", detail=f"ended in order (code {code})")
-    cause = decode_exit(code, log=last_lines(api, container))
+    cause = explain_exit(code, log=last_lines(api, container))
     return StepFinished(step="stop", outcome="warning", detail=cause.what if cause else f"ended with code {code}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qdrant_admin.core import install
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, EngineUnavailable
 from qdrant_admin.server.docker.engine.errors import CHECK_ENGINE, root_cause, translated
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 PING_SECONDS = 4
 """A live engine answers in milliseconds; a hung one must not hold up the screen."""
 CALL_SECONDS = 60
-_NATIVE = "qdrant-admin up --runtime native"
+_NATIVE = Command("up", runtime="native")
 
 
 @dataclass(frozen=True)

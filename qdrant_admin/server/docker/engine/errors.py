@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from qdrant_admin.core.commands import Command, Fix
 from qdrant_admin.core.errors import (
     AccessDenied,
     AdminError,
@@ -21,7 +22,7 @@ from qdrant_admin.core.errors import (
 )
 from qdrant_admin.core.text import plain
 
-CHECK_ENGINE = "qdrant-admin doctor"
+CHECK_ENGINE = Command("doctor")
 GONE = "the engine closed the connection in the middle of the answer: it is stopping or has crashed"
 
 
@@ -70,14 +71,14 @@ def by_class() -> dict[type[BaseException], Callable[[BaseException, str], Admin
     """Every class of `docker.errors` and what becomes of it when it carries no answer of the engine."""
     import docker.errors as docker
 
-    def as_kind(kind: type[AdminError], fix: str = CHECK_ENGINE) -> Callable[[BaseException, str], AdminError]:
+    def as_kind(kind: type[AdminError], fix: Fix = CHECK_ENGINE) -> Callable[[BaseException, str], AdminError]:
         return lambda error, doing: kind(f"could not {doing}", why=str(error), fix=fix)
 
     contexts = as_kind(BadInput, "docker context ls")
     return {
         docker.DockerException: as_kind(EngineUnavailable),
         docker.APIError: as_kind(Unfit),
-        docker.NotFound: as_kind(NotFound, "qdrant-admin up"),
+        docker.NotFound: as_kind(NotFound, Command("up")),
         docker.ImageNotFound: as_kind(ImageUnavailable),
         docker.InvalidVersion: as_kind(Unsupported),
         docker.InvalidRepository: as_kind(BadInput),
@@ -104,21 +105,21 @@ class _Answer(NamedTuple):
     words: tuple[str, ...]
     kind: type[AdminError]
     what: str
-    fix: str
+    fix: Fix
 
 
 def _answer(
-    kind: type[AdminError], what: str, fix: str, *, status: tuple[int, ...] = (), words: tuple[str, ...] = ()
+    kind: type[AdminError], what: str, fix: Fix, *, status: tuple[int, ...] = (), words: tuple[str, ...] = ()
 ) -> _Answer:
     return _Answer(frozenset(status), words, kind, what, fix)
 
 
 _ANSWERS = (
-    _answer(NotFound, "could not {doing}: it is not there", "qdrant-admin up", status=(404,)),
+    _answer(NotFound, "could not {doing}: it is not there", Command("up"), status=(404,)),
     _answer(
         PortTaken,
         "could not {doing}: a port is taken",
-        "qdrant-admin up --port 16333 --grpc-port 16334",
+        Command("up", port=16333, grpc_port=16334),
         words=("port is already allocated", "address already in use", "ports are not available"),
     ),
     _answer(
@@ -138,11 +139,11 @@ _ANSWERS = (
     _answer(
         NotOurs,
         "could not {doing}: another container has this name",
-        "qdrant-admin adopt",
+        Command("adopt"),
         status=(409,),
         words=("already in use by container",),
     ),
-    _answer(Refused, "the engine refused to {doing}", "qdrant-admin status", status=(409,)),
+    _answer(Refused, "the engine refused to {doing}", Command("status"), status=(409,)),
     _answer(AccessDenied, "the engine refused to {doing}", "docker login", status=(401, 403)),
     _answer(Unsupported, "the engine could not {doing}", CHECK_ENGINE, status=(400,)),
     _answer(Unfit, "the engine could not {doing}", CHECK_ENGINE),
@@ -155,7 +156,7 @@ def _from_api(error: Any, doing: str) -> AdminError:
 
     said = plain(str(error.explanation or error.response.reason or "").strip())
     if isinstance(error, docker.errors.ImageNotFound):
-        return ImageUnavailable(f"could not {doing}: the image is not there", why=said, fix="qdrant-admin up")
+        return ImageUnavailable(f"could not {doing}: the image is not there", why=said, fix=Command("up"))
     meant = next(
         answer
         for answer in _ANSWERS

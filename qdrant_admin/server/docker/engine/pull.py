@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qdrant_admin.config.profile import DEFAULT_IMAGE
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command, Fix
 from qdrant_admin.core.errors import AdminError, Cancelled, EngineUnavailable, ImageUnavailable
 from qdrant_admin.core.events import Events, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, size
@@ -106,14 +108,14 @@ class Layers:
 class _Reason(NamedTuple):
     pattern: str
     meaning: str
-    fix: str
+    fix: Fix
 
 
 _REASONS = (
     _Reason(
         r"manifest unknown|manifest for .* not found|not found: manifest|failed to resolve reference.*not found",
         "there is no such version in the registry",
-        "qdrant-admin up --image {default}",
+        Command("up", image=DEFAULT_IMAGE),
     ),
     _Reason(
         r"unauthorized|authentication required|denied|no basic auth",
@@ -121,7 +123,7 @@ _REASONS = (
         "docker login",
     ),
     _Reason(r"toomanyrequests|rate limit", "the registry allows no more downloads for now", "docker login"),
-    _Reason(r"no matching manifest", "there is no build of it for this processor", "qdrant-admin up --image {default}"),
+    _Reason(r"no matching manifest", "there is no build of it for this processor", Command("up", image=DEFAULT_IMAGE)),
     _Reason(r"no space left", "the engine's disk is full", "docker system df"),
     _Reason(
         r"no such host|connection refused|timeout|timed out|temporary failure|network is unreachable|TLS handshake|"
@@ -139,11 +141,9 @@ def _reason(said: str) -> _Reason | None:
 
 def unavailable(image: str, said: str) -> ImageUnavailable:
     """The registry's or the engine's own words, with what they mean."""
-    from qdrant_admin.config.profile import DEFAULT_IMAGE
-
     reason = _reason(said) or _UNKNOWN
     return ImageUnavailable(
         f"image {image} cannot be had",
         why=f"{reason.meaning} ({plain(said.strip())})",
-        fix=reason.fix.format(image=image, default=DEFAULT_IMAGE),
+        fix=reason.fix.format(image=image) if isinstance(reason.fix, str) else reason.fix,
     )

@@ -6,16 +6,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AccessDenied, AdminError, EngineUnavailable, NotFound, Unsupported
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import duration
 from qdrant_admin.core.text import plain
+from qdrant_admin.server.docker.answers import Inspected
 from qdrant_admin.server.docker.container.spec import restart_policy
 from qdrant_admin.server.docker.container.state import process_state
 from qdrant_admin.server.docker.engine.discovery import PING_SECONDS, Engine
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 
-Command = tuple[str, ...]
+Argv = tuple[str, ...]
 RUN_SECONDS = 300
 """A virtual machine that is stopped and started takes a minute or two."""
 _SYSTEM_SOCKETS = {"/var/run/docker.sock", "/run/docker.sock"}
@@ -32,7 +34,7 @@ _SYSTEMD = Path("/run/systemd/system")
 """Is there where systemd runs."""
 
 
-def commands_for(engine: Engine, settings: Settings) -> tuple[Command, ...]:
+def commands_for(engine: Engine, settings: Settings) -> tuple[Argv, ...]:
     """The commands that restart this engine, one after the other. None of them ever asks for a password.
 
     Args:
@@ -48,11 +50,11 @@ def commands_for(engine: Engine, settings: Settings) -> tuple[Command, ...]:
     try:
         return _known(engine)
     except Unsupported as error:
-        told = f'qdrant-admin profiles set {settings.name} engine_restart="sudo -n systemctl restart docker"'
-        raise Unsupported(error.what, why=error.why, fix=told) from error
+        told = Command("profiles", "set", settings.name, "engine_restart=sudo -n systemctl restart docker")
+        raise Unsupported(error.what, why=error.why, fix=str(told)) from error
 
 
-def _known(engine: Engine) -> tuple[Command, ...]:
+def _known(engine: Engine) -> tuple[Argv, ...]:
     if not engine.local:
         raise _unsupported(engine, f"it runs on another machine ({engine.address})")
     path = engine.address.removeprefix("unix://")
@@ -67,7 +69,7 @@ def _known(engine: Engine) -> tuple[Command, ...]:
     raise _unsupported(engine, "no command is known that restarts this kind of engine")
 
 
-def run(commands: Sequence[Command]) -> None:
+def run(commands: Sequence[Argv]) -> None:
     """Run them; nothing is ever asked on the terminal.
 
     Raises:
@@ -84,7 +86,7 @@ def run(commands: Sequence[Command]) -> None:
         except FileNotFoundError as error:
             what = f"the engine cannot be restarted: there is no program {command[0]}"
             raise Unsupported(
-                what, why=f"it was to be restarted by `{words}`", fix="qdrant-admin config show"
+                what, why=f"it was to be restarted by `{words}`", fix=Command("config", "show")
             ) from error
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineUnavailable(f"the engine could not be restarted by `{words}`", why=str(error)) from error
@@ -96,7 +98,7 @@ def run(commands: Sequence[Command]) -> None:
             raise EngineUnavailable(f"the engine could not be restarted by `{words}`", why=said, fix=words)
 
 
-def _service(engine: Engine, path: str) -> Command:
+def _service(engine: Engine, path: str) -> Argv:
     """Docker as a service of systemd, of the system or of one user."""
     if not _SYSTEMD.is_dir() or shutil.which("systemctl") is None:
         raise _unsupported(engine, "it is no service of systemd here, so nobody is known who would start it again")
@@ -109,7 +111,7 @@ def _service(engine: Engine, path: str) -> Command:
     return restart if os.geteuid() == 0 else ("sudo", "-n", *restart)
 
 
-def _podman(engine: Engine) -> tuple[Command, ...]:
+def _podman(engine: Engine) -> tuple[Argv, ...]:
     """Only its virtual machine can be restarted: on Linux it has no daemon on which containers depend."""
     if sys.platform == "linux" and "machine" not in engine.address:
         raise _unsupported(engine, "Podman has no daemon here: its containers run on whatever becomes of its service")
@@ -140,7 +142,7 @@ def others_running(api: "APIClient", own: str) -> tuple[str, ...]:
     return tuple(sorted(str(one["Names"][0]).lstrip("/") for one in api.containers() if one["Id"] != own))
 
 
-def restart_engine(engine: Engine, commands: Sequence[Command], before: Mapping[str, Any], name: str) -> Events:
+def restart_engine(engine: Engine, commands: Sequence[Argv], before: Inspected, name: str, profile: str) -> Events:
     """Restart the engine, wait until it answers, and wait until the container runs again: by its restart policy, or
     else because we start it. What belongs to others is only named when it did not come back.
 
@@ -149,6 +151,7 @@ def restart_engine(engine: Engine, commands: Sequence[Command], before: Mapping[
         commands: that restart it.
         before: what the engine said of our container.
         name: of our container.
+        profile: the one whose container it is.
 
     Raises:
         EngineUnavailable: it could not be restarted, or does not answer afterwards.
@@ -161,19 +164,19 @@ def restart_engine(engine: Engine, commands: Sequence[Command], before: Mapping[
     yield from _wait_for(engine, begun)
     yield StepFinished(step=STEP, detail=f"it answers again after {duration(time.monotonic() - begun)}")
     yield StepStarted(step="start", title=f"waiting for {name} to come back")
-    yield from _back_again(engine, before, _settled(engine, before, name), name)
+    yield from _back_again(engine, before, _settled(engine, before, name), name, profile)
     gone = sorted(others - _others(engine, before))
     if gone:
         text = f"did not come back with the engine, and were left alone: {', '.join(gone)}"
         yield Notice(level="warning", text=text, fix=f"docker start {shlex.join(gone)}")
 
 
-def _others(engine: Engine, own: Mapping[str, Any]) -> set[str]:
+def _others(engine: Engine, own: Inspected) -> set[str]:
     with engine.client("look at what else runs") as api:
         return set(others_running(api, own["Id"]))
 
 
-def _back_again(engine: Engine, before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> Events:
+def _back_again(engine: Engine, before: Inspected, after: Inspected, name: str, profile: str) -> Events:
     if process_state(after) in {"running", "restarting"}:
         lived = after["State"].get("StartedAt") == before["State"].get("StartedAt")
         policy = restart_policy(after)
@@ -188,7 +191,7 @@ def _back_again(engine: Engine, before: Mapping[str, Any], after: Mapping[str, A
             level="warning",
             text=f"{name} did not come back with the engine, though its restart policy is {restart_policy(before)}: "
             "after an engine that was killed, Docker takes `unless-stopped` for stopped. Only `always` comes back then",
-            fix="qdrant-admin up --restart-policy always --apply",
+            fix=str(Command("up", restart_policy="always", apply=True).on(profile)),
         )
 
 
@@ -211,12 +214,12 @@ def _wait_for(engine: Engine, begun: float) -> Events:
         patience.wait(_LOOK_SECONDS)
 
 
-def _expected(before: Mapping[str, Any]) -> bool:
+def _expected(before: Inspected) -> bool:
     """Whether its policy promises that it comes back."""
     return process_state(before) == "running" and restart_policy(before) in _COMES_BACK
 
 
-def _settled(engine: Engine, before: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _settled(engine: Engine, before: Inspected, name: str) -> Inspected:
     """The container once it runs, or once it is clear that it will not by itself."""
     import docker.errors
 
@@ -224,7 +227,7 @@ def _settled(engine: Engine, before: Mapping[str, Any], name: str) -> dict[str, 
     while True:
         with engine.client(f"look at container {name}") as api:
             try:
-                found: dict[str, Any] = api.inspect_container(before["Id"])
+                found: Inspected = api.inspect_container(before["Id"])
             except docker.errors.NotFound as error:
                 raise NotFound(
                     f"container {name} is gone since the engine was restarted", fix="docker ps -a"

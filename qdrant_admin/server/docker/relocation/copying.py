@@ -8,8 +8,10 @@ where an image has none, the copy merely stays as large as it is.
 import contextlib
 import io
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from qdrant_admin.server.docker.answers import Request
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -20,7 +22,7 @@ _LARGE = "+1M"
 """Smaller files are not worth a look."""
 
 
-def punch_holes(api: "APIClient", name: str, image: str, mounts: Sequence[Mapping[str, Any]]) -> bool:
+def punch_holes(api: "APIClient", name: str, image: str, mounts: Sequence[Request]) -> bool:
     """Punch holes where files hold nothing but zeros; what is read from them stays the same. Whether that was done.
 
     No server may run on these mounts: what it writes between the look and the punch would be gone.

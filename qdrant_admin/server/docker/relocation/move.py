@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Failed, Refused
+from qdrant_admin.server.docker.answers import Inspected
 from qdrant_admin.server.docker.container.ownership import forget_adoption, is_adopted, remember_adoption
 from qdrant_admin.server.docker.container.rename_aside import aside_name, named
 from qdrant_admin.server.docker.container.replace import replace, roll_back
@@ -48,7 +50,7 @@ _CALL_SECONDS = 3600
 class DockerRelocation:
     """One move of one container's data. See `server.relocation.Relocation`."""
 
-    def __init__(self, engine: Engine, settings: Settings, old: dict[str, Any], volume: str | None) -> None:
+    def __init__(self, engine: Engine, settings: Settings, old: Inspected, volume: str | None) -> None:
         self._engine, self._settings, self._old = engine, settings, old
         self._name, self._spec = settings.container_name, Spec(settings)
         with self._client("look at") as api:
@@ -125,7 +127,7 @@ class DockerRelocation:
                     raise Refused(
                         f"volume {part.volume} is not empty",
                         why="what lies in it and what is moved there would be mixed up",
-                        fix="qdrant-admin move-storage --volume ANOTHER_NAME",
+                        fix=Command("move-storage", volume="ANOTHER_NAME"),
                     )
         changes = {"container": self._trial, "host": host, "port": ports[REST], "grpc_port": ports[GRPC]}
         profile = self._settings.profile.model_copy(update={"runtime": "docker", "volume": self.volume, **changes})
@@ -193,11 +195,11 @@ class DockerRelocation:
                 raise Refused(
                     f"{self._name} was started while its data was copied",
                     why="what was written to it since is not in the copy, which was thrown away",
-                    fix="qdrant-admin move-storage",
+                    fix=Command("move-storage"),
                 )
             move = record.read(self._settings.name)
             if move is None:
-                raise Refused("another move of this server has ended meanwhile", fix="qdrant-admin status")
+                raise Refused("another move of this server has ended meanwhile", fix=Command("status"))
             record.remember(self._settings.name, move.model_copy(update={"proof": proof}))
             body = moved_body(api, self._old, self.parts, self._spec)
             new = replace(api, api.inspect_container(self._old["Id"]), body, self._name, same_networks=True, keep=True)
@@ -315,7 +317,7 @@ class InterruptedMove:
         return move.proof
 
 
-def _is_on(attributes: dict[str, Any], volume: str) -> bool:
+def _is_on(attributes: Inspected, volume: str) -> bool:
     mount = data_mount(attributes)
     return mount is not None and mount.get("Name") == volume
 

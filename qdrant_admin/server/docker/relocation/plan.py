@@ -4,12 +4,14 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.formatting import size
 from qdrant_admin.core.text import plain
+from qdrant_admin.server.docker.answers import Inspected, Request
 from qdrant_admin.server.docker.container.logs_and_stats import output_of
 from qdrant_admin.server.docker.container.replace import same_again
 from qdrant_admin.server.docker.container.spec import GRPC, REST, Spec
@@ -31,7 +33,7 @@ class Carried(NamedTuple):
     volume: str
 
 
-def carried(attributes: Mapping[str, Any], volume: str) -> list[Carried]:
+def carried(attributes: Inspected, volume: str) -> list[Carried]:
     """The storage, and the snapshots where they do not lie on the volume that belongs to this one already."""
     parts = [Carried(storage_path(attributes), volume)]
     snapshots = path_in(attributes, _SNAPSHOTS_VARIABLE, "./snapshots")
@@ -42,7 +44,7 @@ def carried(attributes: Mapping[str, Any], volume: str) -> list[Carried]:
     return parts
 
 
-def free_name(api: "APIClient", settings: Settings, attributes: Mapping[str, Any]) -> str:
+def free_name(api: "APIClient", settings: Settings, attributes: Inspected) -> str:
     """The profile's own volume, or the first of its name and a number that is not there yet."""
     present = {str(one["Name"]) for one in api.volumes()["Volumes"] or ()}
     base = settings.volume_name
@@ -50,7 +52,7 @@ def free_name(api: "APIClient", settings: Settings, attributes: Mapping[str, Any
     return next(name for name in names if not present & {part.volume for part in carried(attributes, name)})
 
 
-def refuse_impossible(api: "APIClient", attributes: Mapping[str, Any], parts: Sequence[Carried], name: str) -> None:
+def refuse_impossible(api: "APIClient", attributes: Inspected, parts: Sequence[Carried], name: str) -> None:
     """Look for whatever would cost data, or make it a guess which data is meant.
 
     Raises:
@@ -59,18 +61,18 @@ def refuse_impossible(api: "APIClient", attributes: Mapping[str, Any], parts: Se
     path, volume = parts[0]
     mount = data_mount(attributes)
     if mount is not None and mount.get("Name") == volume:
-        raise Refused(f"the data of {name} lies in volume {volume} already", fix="qdrant-admin doctor")
+        raise Refused(f"the data of {name} lies in volume {volume} already", fix=Command("doctor"))
     if in_memory(attributes, path):
         raise Refused(
             f"the data of {name} lies in memory and is gone as soon as the server stops",
             why=f"a file system in memory is mounted at {path}; only a running server can hand it over",
-            fix="qdrant-admin migrate " + f"qdrant+http://127.0.0.1:{_published(attributes)} --profile ANOTHER",
+            fix=Command("migrate", f"qdrant+http://127.0.0.1:{_published(attributes)}").on("ANOTHER"),
         )
     if attributes["HostConfig"].get("AutoRemove"):
         raise Refused(
             f"container {name} removes itself when it is stopped",
             why="it was started with --rm: stopping it would remove the data in it, or its anonymous volume",
-            fix="qdrant-admin migrate " + f"qdrant+http://127.0.0.1:{_published(attributes)} --profile ANOTHER",
+            fix=Command("migrate", f"qdrant+http://127.0.0.1:{_published(attributes)}").on("ANOTHER"),
         )
     if mount is not None:
         source = {"Type": mount["Type"], "Source": mount.get("Name") or mount.get("Source")}
@@ -91,7 +93,7 @@ def _refuse_used(api: "APIClient", volume: str) -> None:
         raise Refused(
             f"volume {volume} is used by container {plain(users[0].name)} ({users[0].state})",
             why="the data goes to a volume of its own",
-            fix="qdrant-admin move-storage --volume ANOTHER_NAME",
+            fix=Command("move-storage", volume="ANOTHER_NAME"),
         )
 
 
@@ -109,14 +111,14 @@ def refuse_cramped(room: Room) -> None:
         )
 
 
-def room(api: "APIClient", engine: Engine, attributes: Mapping[str, Any], parts: Sequence[Carried]) -> Room:
+def room(api: "APIClient", engine: Engine, attributes: Inspected, parts: Sequence[Carried]) -> Room:
     """What the copy takes and what is free where volumes lie."""
     sizes = [_size(api, engine, attributes, part.path) for part in parts]
     known = [one for one in sizes if one is not None]
     return Room(sum(known) if len(known) == len(sizes) else None, _free(api, engine, attributes, parts[0].volume))
 
 
-def _size(api: "APIClient", engine: Engine, attributes: Mapping[str, Any], path: str) -> int | None:
+def _size(api: "APIClient", engine: Engine, attributes: Inspected, path: str) -> int | None:
     mount = data_mount(attributes, path)
     if mount is None:
         listed = api.containers(all=True, size=True, filters={"id": attributes["Id"]})
@@ -140,7 +142,7 @@ def _claims(folder: Path) -> list[int]:
     return found
 
 
-def _free(api: "APIClient", engine: Engine, attributes: Mapping[str, Any], volume: str) -> int | None:
+def _free(api: "APIClient", engine: Engine, attributes: Inspected, volume: str) -> int | None:
     there = [one for one in api.volumes(filters={"name": volume})["Volumes"] or () if one["Name"] == volume]
     places = [str(one["Mountpoint"]) for one in there] + [str(api.info().get("DockerRootDir") or "")]
     for place in places if engine.local else ():
@@ -150,7 +152,7 @@ def _free(api: "APIClient", engine: Engine, attributes: Mapping[str, Any], volum
     return int(said[-1]) if said[-1:] and said[-1].isdigit() else None
 
 
-def moved_body(api: "APIClient", attributes: Mapping[str, Any], parts: Sequence[Carried], spec: Spec) -> dict[str, Any]:
+def moved_body(api: "APIClient", attributes: Inspected, parts: Sequence[Carried], spec: Spec) -> Request:
     """The request for the same container with its data on the volumes."""
     body = same_again(api, attributes)
     host = body["HostConfig"]
@@ -164,7 +166,7 @@ def moved_body(api: "APIClient", attributes: Mapping[str, Any], parts: Sequence[
     return body
 
 
-def trial_body(body: Mapping[str, Any], host: str, ports: Mapping[str, int]) -> dict[str, Any]:
+def trial_body(body: Request, host: str, ports: Mapping[str, int]) -> Request:
     """The same for a container that no application finds: no network of others, ports that nobody knows.
 
     Args:
@@ -186,6 +188,6 @@ def trial_body(body: Mapping[str, Any], host: str, ports: Mapping[str, int]) -> 
     return {**without, "ExposedPorts": exposed, "HostConfig": settings}
 
 
-def _published(attributes: Mapping[str, Any]) -> str:
+def _published(attributes: Inspected) -> str:
     bindings = (attributes["HostConfig"].get("PortBindings") or {}).get(REST) or ()
     return next((str(entry.get("HostPort")) for entry in bindings), "6333")
