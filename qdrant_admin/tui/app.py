@@ -1,25 +1,19 @@
 """The terminal application: its shell. Screens live in `tui/screens/`, shared widgets in `tui/widgets/`.
 
-How to add a screen
--------------------
-1. `screens/NAME.py`: a `BaseScreen` with `SECTION` (its mode), `HELP_TEXT`, `BINDINGS` (each with a stable `id` and a
-   `tooltip`), `compose_body()`, and `look_again()`, which loads what it shows. Its look goes into `styles/NAME.tcss`
-   (every file there is loaded; use theme variables only: `$accent`, `$line`, `$text-muted`, `$text-success`, ...).
-2. An area with a number key also goes into `widgets.bars.SECTIONS` and into `MODES` here, imported lazily.
-3. Anything that may block: `self.ask(call, then, failed)` for a short question, `self.run_job(kind, title, events)` for
-   an operation. Both answer on the app's own thread. Ask `self.services` only, never a client. Tests give the app a
-   `Services` of their own with frozen reports (`tests/tui/canned.py`).
-4. A job outlives its screen. `job_changed(view, events)` is called while the screen is in front; when it comes back it
-   reads `self.admin.jobs.latest("migrate")`. A `JobView` is frozen and holds all: steps, progress by (step, item),
-   notices, report, failure. A screen that draws the end of a job itself names the kind in `DRAWS_JOBS`, so that the app
-   does not show a toast as well. Pause, resume and stop: `self.admin.jobs.pause(view.id)`, `.resume`, `.cancel`.
-5. Text: `look.text/line/lines/state/key/bar/spark` make `Content` for `Plain` (our Static); `look.cell/state_cell` make
-   rich Text for DataTable and Tree. Never hand a `str` from outside to a widget: it would be parsed as markup.
-   Figures and states come from `core.formatting` only.
-6. Designed states: `widgets.states.loading/empty/failure` into a `StatePanel`. Questions: `dialogs.ConfirmDialog`
-   (with `typed=NAME` where something would be destroyed) through `self.app.push_screen(dialog, callback)`.
-7. A snapshot for each designed state with the `snap` fixture (`tests/tui/conftest.py`), at 80x24 and 120x40, and a look
-   at the picture (`python tests/tui/make_pictures.py --snapshots`).
+A screen is a `BaseScreen` in a module or folder of its name: `SECTION`, `HELP_TEXT`, `BINDINGS` (`bars.bind`, with a
+stable name), `compose_body()`, `possible()` (when each key makes sense) and `look_again()`, which loads what it shows.
+Its look goes into `styles/NAME.tcss`, theme variables only. An area with a number key also goes into
+`bars.SECTIONS` and into `MODES` here.
+
+- What may block: `self.ask(call, then, failed)` for a short question, `self.run_job(kind, title, events)` for an
+  operation; both answer on the app's own thread. Ask `self.services` only; tests give the app canned ones.
+- A job outlives its screen: `job_changed(view, events)` while in front, `self.admin.jobs.latest(kind)` when it comes
+  back. A screen that draws the end of a job itself names the kind in `DRAWS_JOBS`, so that no toast is shown as well.
+- What a report says is drawn from its blocks (`widgets.blocks.Drawing`). Other text: `look.text/line/state/...` make
+  `Content` for `Plain`, `look.cell/state_cell` rich Text for DataTable and Tree. Never hand a `str` from outside to a
+  widget: it would be parsed as markup. Figures and states come from `core.formatting` only.
+- `widgets.panels.loading/empty/failure` into a `StatePanel`; `self.confirm(ConfirmDialog(...), then)` for questions.
+- A snapshot for each designed state at 80x24 and 120x40 (`tests/tui/conftest.py`), and a look at the picture.
 """
 
 import gc

@@ -6,6 +6,7 @@ import pytest
 from textual.widgets._toast import Toast
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, PortTaken
 from qdrant_admin.core.events import Events, Finished, LogLines, Notice, PartDone, Progress, StepFinished, StepStarted
 from qdrant_admin.core.reports import Report
@@ -135,7 +136,7 @@ async def test_hold_go_on_and_stop() -> None:
 
 async def test_an_expected_failure_is_said_with_its_way_out() -> None:
     app = make_app(Canned())
-    taken = PortTaken("port 6333 is taken", why="[/oops] listens there", fix="qdrant-admin up --port 6343")
+    taken = PortTaken("port 6333 is taken", why="[/oops] listens there", fix=Command("up", port=6343))
     async with app.run_test(notifications=True) as pilot:
         view = app.start_job(Task("restart", "restart", told(then=taken)))
         assert view is not None
@@ -144,7 +145,7 @@ async def test_an_expected_failure_is_said_with_its_way_out() -> None:
         said = str(app.screen.query_one(Toast).render())
         assert "port 6333 is taken" in said
         assert "[/oops] listens there" in said
-        assert "qdrant-admin up --port 6343" in said
+        assert "qdrant-admin up --port 6343 --profile local" in said
 
 
 async def test_an_unexpected_fault_leaves_the_app_alive_and_a_report_to_copy() -> None:

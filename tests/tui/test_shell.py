@@ -6,6 +6,7 @@ from textual.widgets import DataTable, Input
 from qdrant_admin.config.file import read_profiles, write_profile
 from qdrant_admin.config.secrets import read_key, store_key
 from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AccessDenied
 from qdrant_admin.lifecycle.up import UpOptions
 from qdrant_admin.tui.app import AdminApp
@@ -205,14 +206,16 @@ async def test_a_fault_while_asking_is_shown_and_the_app_goes_on() -> None:
 async def test_an_expected_failure_while_asking_becomes_words() -> None:
     class Denied(Canned):
         def environment(self) -> list[str]:
-            raise AccessDenied("the server refuses [/oops]", fix="qdrant-admin doctor")
+            raise AccessDenied("the server refuses [/oops]", fix=Command("doctor"))
 
     app = make_app(Denied())
     async with app.run_test(notifications=True) as pilot:
         await settle(pilot)
         await pilot.press("e")
         await until(pilot, lambda: len(app._notifications) > 0)
-        assert "refuses [/oops]" in next(iter(app._notifications)).message
+        said = next(iter(app._notifications)).message
+        assert "refuses [/oops]" in said
+        assert "qdrant-admin doctor --profile local" in said
 
 
 async def test_q_leaves() -> None:
