@@ -23,24 +23,22 @@ from qdrant_admin.core.files import free_bytes
 from qdrant_admin.core.findings import Finding
 from qdrant_admin.core.formatting import counted, number, size
 from qdrant_admin.lifecycle.finding_words import text
-from qdrant_admin.lifecycle.findings import NEARLY_FULL_BELOW, WITHOUT_KEY, WRITES_REFUSED_BELOW, Code
+from qdrant_admin.lifecycle.findings import KEY_REFUSED, NEARLY_FULL_BELOW, WITHOUT_KEY, WRITES_REFUSED_BELOW, Code
 from qdrant_admin.lifecycle.observation import Observation
-from qdrant_admin.lifecycle.reports import Check, CheckStatus, StatusReport
+from qdrant_admin.lifecycle.reports import Check, StatusReport
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:
     from qdrant_admin.server.surroundings import EngineLook
 
 _CLOUD = re.compile(r"onedrive|dropbox|icloud|google ?drive|mobile documents", re.IGNORECASE)
-_KEY_REFUSED: frozenset[Code] = frozenset({"api_key_missing", "api_key_refused"})
-_PROCESS: frozenset[Code] = frozenset(
-    {"runtime_unavailable", "server_absent", "server_stopped", "server_paused", "crash_loop"}
+_COLLECTIONS: tuple[Code, ...] = (
+    "recovery_mode",
+    "collections_not_listed",
+    "collection_unreadable",
+    "collection_red",
+    "optimizer_failed",
 )
-_COLLECTIONS: frozenset[Code] = frozenset(
-    {"recovery_mode", "collections_not_listed", "collection_unreadable", "collection_red", "optimizer_failed"}
-)
-_MIGRATIONS: frozenset[Code] = frozenset({"indexing_held_back", "migration_interrupted"})
-_SETTINGS: frozenset[Code] = frozenset({"settings_differ", "no_automatic_start"})
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Context:
         """A command of ours for this profile, as it can be pasted."""
         return str(Command(*words, **options).on(self.ws.settings.name))
 
-    def finding(self, codes: frozenset[Code]) -> Finding | None:
+    def finding(self, *codes: Code) -> Finding | None:
         """The first finding of the status with one of these codes."""
         return next((one for one in self.status.findings if one.code in codes), None)
 
@@ -77,18 +75,25 @@ class Context:
         return "" if self.seen.capabilities.local else "the server runs on another machine, out of sight"
 
 
-def _ok(name: str, detail: str) -> Check:
-    return Check(name=name, status="ok", detail=detail)
+def _ok(detail: str) -> Check:
+    return Check(status="ok", detail=detail)
 
 
-def _unknown(name: str, detail: str, fix: str = "") -> Check:
-    return Check(name=name, status="unknown", detail=detail, fix=fix)
+def _unknown(detail: str, fix: str = "") -> Check:
+    return Check(status="unknown", detail=detail, fix=fix)
 
 
-def _of(name: str, finding: Finding) -> Check:
+def _warn(code: str, detail: str, fix: str = "") -> Check:
+    return Check(code=code, status="warn", detail=detail, fix=fix)
+
+
+def _fail(code: str, detail: str, fix: str = "") -> Check:
+    return Check(code=code, status="fail", detail=detail, fix=fix)
+
+
+def _told(finding: Finding) -> Check:
     """The check that a finding of the status answers."""
-    status: CheckStatus = "ok" if finding.level == "info" else finding.level
-    return Check(name=name, code=finding.code, status=status, detail=text(finding), fix=finding.command)
+    return (_fail if finding.level == "fail" else _warn)(finding.code, text(finding), finding.command)
 
 
 # the machine
@@ -98,20 +103,15 @@ def python(context: Context) -> Check:  # noqa: ARG001 # one signature for all c
     """Interpreter and machine: grpcio has no wheel for Windows on ARM."""
     detail = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     if sys.platform == "win32" and platform.machine().lower() == "arm64":
-        return Check(
-            name="python",
-            code="grpc_not_built",
-            status="warn",
-            detail=f"{detail}: gRPC has no build for it",
-            fix="uv python install cpython-3.12-windows-x86_64",
-        )
-    return _ok("python", detail)
+        fix = "uv python install cpython-3.12-windows-x86_64"
+        return _warn("grpc_not_built", f"{detail}: gRPC has no build for it", fix)
+    return _ok(detail)
 
 
 def packages(context: Context) -> Check:  # noqa: ARG001 # one signature for all checks
     """Versions of what decides how we talk to server and engine."""
     names = ("qdrant-admin", "grpcio", "docker", "textual")
-    return _ok("packages", ", ".join(f"{name} {version(name)}" for name in names))
+    return _ok(", ".join(f"{name} {version(name)}" for name in names))
 
 
 def folders(context: Context) -> Check:
@@ -121,12 +121,12 @@ def folders(context: Context) -> Check:
         existing = next(place for place in (folder, *folder.parents) if place.exists())
         if not os.access(existing, os.W_OK):
             detail, fix = f"{existing} is not writable", f'ls -ld "{existing}"'
-            return Check(name="folders", code="folder_not_writable", status="fail", detail=detail, fix=fix)
+            return _fail("folder_not_writable", detail, fix)
         if _CLOUD.search(str(folder)):
             detail = f"{folder} is synchronised by a cloud service, which breaks databases"
             fix = context.command("config", "show")
-            return Check(name="folders", code="folder_synchronised", status="warn", detail=detail, fix=fix)
-    return _ok("folders", ", ".join(str(folder) for folder in found))
+            return _warn("folder_synchronised", detail, fix)
+    return _ok(", ".join(str(folder) for folder in found))
 
 
 def terminal(context: Context) -> Check:  # noqa: ARG001 # one signature for all checks
@@ -135,28 +135,27 @@ def terminal(context: Context) -> Check:  # noqa: ARG001 # one signature for all
     encoding = (getattr(sys.stdout, "encoding", "") or "unknown").lower()
     detail = f"{columns}x{rows}, {encoding}, TERM={os.environ.get('TERM', 'unset')}"
     if columns >= 60 and rows >= 15:
-        return _ok("terminal", detail)
-    return Check(name="terminal", code="terminal_small", status="warn", detail=f"{detail}: 80x24 fits all")
+        return _ok(detail)
+    return _warn("terminal_small", f"{detail}: 80x24 fits all")
 
 
 def docker_context(context: Context) -> Check:
     """A current Docker context that does not exist is passed over by the client without a word."""
     look = context.engine
     if not look.context_trouble:
-        return _ok("context", look.context)
+        return _ok(look.context)
     detail, fix = f"{look.context_trouble}; the default socket is used instead", "docker context use default"
-    return Check(name="context", code="docker_context_unusable", status="warn", detail=detail, fix=fix)
+    return _warn("docker_context_unusable", detail, fix)
 
 
 def engine(context: Context) -> Check:
     """Which container engine answers."""
     error, kind = context.engine.error, context.seen.kind
     if error is None:
-        return _ok("engine", context.engine.words)
+        return _ok(context.engine.words)
     if context.seen.state is not None and not context.seen.capabilities.engine:
-        return _ok("engine", f"none answers, and this profile runs {kind}")
-    fix = error.fix_on(context.ws.settings.name)
-    return Check(name="engine", code="engine_unavailable", status="fail", detail=str(error), fix=fix)
+        return _ok(f"none answers, and this profile runs {kind}")
+    return _fail("engine_unavailable", str(error), error.fix_on(context.ws.settings.name))
 
 
 # the server
@@ -165,20 +164,19 @@ def engine(context: Context) -> Check:
 def server(context: Context) -> Check:
     """Process or container."""
     state = context.seen.state
-    found = context.finding(_PROCESS)
+    found = context.finding("server_absent", "server_stopped", "server_paused", "crash_loop", "runtime_unavailable")
     if state is None:
-        return _of("server", found) if found else _unknown("server", "it could not be looked at")
+        return _told(found) if found else _unknown("it could not be looked at")
     detail = f"{state.name or 'server'} {state.state}" + (f", {state.image}" if state.image else "")
-    if context.seen.foreign:
-        detail, fix = f"{detail}, not managed by qdrant-admin", context.command("adopt")
-        return Check(name="server", code="foreign_server", status="warn", detail=detail, fix=fix)
+    if (foreign := context.finding("foreign_server")) is not None:
+        return _warn(foreign.code, f"{detail}, not managed by qdrant-admin", foreign.command)
     if state.state == "unknown":
-        return _unknown("server", context.no_server or detail)
+        return _unknown(context.no_server or detail)
     if found is None:
-        return _ok("server", detail)
+        return _ok(detail)
     why = f": {state.diagnosis.what}" if state.diagnosis else ""
     fix = (state.diagnosis.fix if state.diagnosis else "") or context.command("up")
-    return Check(name="server", code=found.code, status="fail", detail=detail + why, fix=fix)
+    return _fail(found.code, detail + why, fix)
 
 
 def ports(context: Context) -> Check:
@@ -186,7 +184,7 @@ def ports(context: Context) -> Check:
     from qdrant_admin.server.ports import is_free, listener
 
     if not context.seen.capabilities.local:
-        return _ok("ports", "none of this machine's is needed: the server runs elsewhere")
+        return _ok("none of this machine's is needed: the server runs elsewhere")
     profile, state = context.ws.settings.profile, context.seen.state
     held = {
         port: listener(profile.host, port) or "unknown"
@@ -194,12 +192,12 @@ def ports(context: Context) -> Check:
         if not is_free(profile.host, port)
     }
     if not held:
-        return _ok("ports", f"{profile.port} and {profile.grpc_port} are free")
+        return _ok(f"{profile.port} and {profile.grpc_port} are free")
     detail = ", ".join(f"{port}: {who}" for port, who in held.items())
     if state is not None and state.state == "running":
-        return _ok("ports", detail)
+        return _ok(detail)
     fix = context.command("up", port=profile.port + 10, grpc_port=profile.grpc_port + 10)
-    return Check(name="ports", code="port_taken", status="fail", detail=f"taken by others: {detail}", fix=fix)
+    return _fail("port_taken", f"taken by others: {detail}", fix)
 
 
 def image(context: Context) -> Check:
@@ -207,26 +205,25 @@ def image(context: Context) -> Check:
     name = context.ws.settings.profile.image
     tagged = ":" in name.rpartition("/")[2] and not name.endswith(":latest")
     if tagged or "@" in name:
-        return _ok("image", name)
+        return _ok(name)
     detail = f"{name} is a moving tag: the image may change on the next pull"
     fix = context.command("up", image=f"qdrant/qdrant:v{TESTED_VERSION}")
-    return Check(name="image", code="image_not_pinned", status="warn", detail=detail, fix=fix)
+    return _warn("image_not_pinned", detail, fix)
 
 
 def open_files(context: Context) -> Check:
     """The limit on open files, where this account may read it: every segment holds several."""
     state = context.seen.state
     if state is None or state.pid is None or not sys.platform.startswith("linux"):
-        return _unknown("open files", "the limit cannot be read from here")
+        return _unknown("the limit cannot be read from here")
     limits = Path(f"/proc/{state.pid}/limits").read_text(encoding="ascii")
     found = re.search(r"Max open files\s+(\d+)", limits)
     if found is None:
-        return _ok("open files", "no limit")
+        return _ok("no limit")
     limit, detail = int(found[1]), f"limit {number(int(found[1]))}"
     if limit >= 10_000:
-        return _ok("open files", detail)
-    fix = context.command("up", apply=True)
-    return Check(name="open files", code="open_files_limit", status="warn", detail=detail, fix=fix)
+        return _ok(detail)
+    return _warn("open_files_limit", detail, context.command("up", apply=True))
 
 
 def log(context: Context) -> Check:
@@ -234,16 +231,14 @@ def log(context: Context) -> Check:
     from qdrant_admin.server.decode import decode_log
 
     if context.no_server or not context.seen.capabilities.logs:
-        return _unknown("log", context.no_server or "it cannot be read from here")
+        return _unknown(context.no_server or "it cannot be read from here")
     batches = context.ws.runtime.logs(tail=1000, follow=False, cancel=CancelToken())
     lines = [line for batch in batches for line in batch]
     found = decode_log(lines, context.ws.settings.name)
     if not found:
-        return _ok("log", f"nothing against it in {counted(len(lines), 'line')}")
+        return _ok(f"nothing against it in {counted(len(lines), 'line')}")
     worst = next((one for one in found if one.severe), found[0])
-    status: CheckStatus = "fail" if worst.severe else "warn"
-    detail = f"{worst.what}: {worst.why}"
-    return Check(name="log", code="server_diagnosis", status=status, detail=detail, fix=worst.fix)
+    return (_fail if worst.severe else _warn)("server_diagnosis", f"{worst.what}: {worst.why}", worst.fix)
 
 
 def reachable(context: Context) -> Check:
@@ -253,70 +248,69 @@ def reachable(context: Context) -> Check:
         detail = probe.error if probe is not None and probe.error else "it does not answer"
         code: Code = "not_qdrant" if probe and probe.answers and not probe.is_qdrant else "no_answer"
         fix = context.command("up") if context.seen.capabilities.start else ""
-        return Check(name="reachable", code=code, status="fail", detail=f"{url}: {detail}", fix=fix)
+        return _fail(code, f"{url}: {detail}", fix)
     detail = f"Qdrant {probe.version} at {url}"
     tested, theirs = (re.findall(r"\d+", text)[:2] for text in (TESTED_VERSION, probe.version or ""))
     if theirs != tested:
-        detail = f"{detail}; the version that we are tested with is {'.'.join(tested)}"
-        return Check(name="reachable", code="version_not_tested", status="warn", detail=detail)
-    return _ok("reachable", detail)
+        return _warn("version_not_tested", f"{detail}; the version that we are tested with is {'.'.join(tested)}")
+    return _ok(detail)
 
 
 def grpc(context: Context) -> Check:
     """The port that bulk reads and writes use."""
-    if (found := context.finding(frozenset({"grpc_closed"}))) is not None:
-        return _of("grpc", found)
+    if (found := context.finding("grpc_closed")) is not None:
+        return _told(found)
     probe = context.seen.probe
     if probe is None or not probe.is_qdrant:
-        return _unknown("grpc", "the server does not answer")
+        return _unknown("the server does not answer")
     if probe.grpc_open is None:
-        return _unknown("grpc", "no gRPC port is known: only REST is used")
-    return _ok("grpc", f"answers at {context.status.grpc}")
+        return _unknown("no gRPC port is known: only REST is used")
+    return _ok(f"answers at {context.status.grpc}")
 
 
 def api_key(context: Context) -> Check:
     """Who may reach the server."""
-    if (found := context.finding(WITHOUT_KEY | _KEY_REFUSED)) is not None:
-        return _of("api key", found)
+    if (found := context.finding(*WITHOUT_KEY, *KEY_REFUSED)) is not None:
+        return _told(found)
     probe = context.seen.probe
     if probe is None or probe.key_wanted is None:
-        return _unknown("api key", "no server could be asked whether it wants one")
+        return _unknown("no server could be asked whether it wants one")
     if probe.key_wanted:
-        return _ok("api key", "the server asks for a key")
+        return _ok("the server asks for a key")
     detail = f"the server asks for no key: whoever reaches {context.seen.endpoint.url} owns its data"
-    return Check(name="api key", code="no_api_key", status="warn", detail=detail)
+    return _warn("no_api_key", detail)
 
 
 def collections(context: Context) -> Check:
     """Every collection readable, none red, no optimizer stopped by an error, no recovery mode."""
-    if (found := context.finding(_COLLECTIONS | _KEY_REFUSED)) is not None:
-        return _of("collections", found)
+    if (found := context.finding(*_COLLECTIONS, *KEY_REFUSED)) is not None:
+        return _told(found)
     known = context.status.collections
     if known is None:
-        return _unknown("collections", "could not be listed", context.command("status"))
-    return _ok("collections", f"{counted(known, 'collection')}, all readable")
+        return _unknown("could not be listed", context.command("status"))
+    return _ok(f"{counted(known, 'collection')}, all readable")
 
 
 def migrations(context: Context) -> Check:
     """Whether one was interrupted, and what it has left."""
-    if (found := context.finding(_MIGRATIONS)) is not None:
-        return _of("migrations", found)
+    if (found := context.finding("indexing_held_back", "migration_interrupted")) is not None:
+        return _told(found)
     if (error := context.seen.troubles.get("history")) is not None:
-        return _unknown("migrations", str(error), error.fix_on(context.ws.settings.name))
-    return _ok("migrations", "none was interrupted")
+        return _unknown(str(error), error.fix_on(context.ws.settings.name))
+    return _ok("none was interrupted")
 
 
 def settings(context: Context) -> Check:
     """Running server against profile, and what happens when the machine restarts."""
-    if (found := context.finding(_SETTINGS)) is not None:
-        return _of("settings", found)
+    if (found := context.finding("settings_differ", "no_automatic_start")) is not None:
+        return _told(found)
     if context.no_server:
-        return _unknown("settings", context.no_server)
+        return _unknown(context.no_server)
     if context.seen.foreign:
-        return _unknown("settings", "not compared: the server is not managed by qdrant-admin")
+        return _unknown("not compared: the server is not managed by qdrant-admin")
     if (error := context.seen.troubles.get("changes")) is not None:
-        return _unknown("settings", str(error), error.fix_on(context.ws.settings.name))
-    return _ok("settings", "as the profile asks")
+        return _unknown(str(error), error.fix_on(context.ws.settings.name))
+    return _ok("as the profile asks")
 
 
 # where the data lies
@@ -326,38 +320,33 @@ def storage(context: Context) -> Check:
     """Where the data lies, and whether it can stay there."""
     state = context.seen.state
     if context.no_server or state is None:
-        return _unknown("storage", context.no_server)
+        return _unknown(context.no_server)
     place = state.storage
     where = f"{place.kind} {place.source}".strip()
     if place.faults:
         worst = next((fault for fault in place.faults if fault.severe), place.faults[0])
         told = "; ".join(f"{fault.what} ({fault.why})" if fault.why else fault.what for fault in place.faults)
         code: Code = "storage_in_container" if place.kind == "container" else "storage_unsound"
-        status: CheckStatus = "fail" if worst.severe else "warn"
         detail = told if place.kind == "container" else f"{where}: {told}"
-        return Check(name="storage", code=code, status=status, detail=detail, fix=worst.fix)
+        return (_fail if worst.severe else _warn)(code, detail, worst.fix)
     detail = where + (f": {place.detail}" if place.detail else "")
     if place.sound is False:
-        fix = context.command("verify", how="kill")
-        return Check(name="storage", code="storage_unsound", status="warn", detail=detail, fix=fix)
-    return _ok("storage", detail) if place.sound else _unknown("storage", detail)
+        return _warn("storage_unsound", detail, context.command("verify", how="kill"))
+    return _ok(detail) if place.sound else _unknown(detail)
 
 
 def sharing(context: Context) -> Check:
     """Two servers on the same data: both start, and the last one to write wins."""
     if context.no_server:
-        return _unknown("sharing", context.no_server)
+        return _unknown(context.no_server)
     users = context.ws.runtime.sharers()
     if not users:
-        return _ok("sharing", "no other container uses the data")
+        return _ok("no other container uses the data")
     user = next((one for one in users if one.running), users[0])
-    return Check(
-        name="sharing",
-        code="storage_shared",
-        status="fail" if user.running else "warn",
-        detail=f"container {user.name} ({user.state}) uses {user.source} as well: two servers on the same data lose it",
-        fix=f"docker stop {user.name}" if user.running else f"docker inspect {user.name}",
-    )
+    detail = f"container {user.name} ({user.state}) uses {user.source} as well: two servers on the same data lose it"
+    if user.running:
+        return _fail("storage_shared", detail, f"docker stop {user.name}")
+    return _warn("storage_shared", detail, f"docker inspect {user.name}")
 
 
 def leftovers(context: Context) -> Check:
@@ -365,37 +354,36 @@ def leftovers(context: Context) -> Check:
     from qdrant_admin.server.surroundings import leftovers as look
 
     if context.engine.error is not None:
-        return _ok("leftovers", "no engine to look on")
+        return _ok("no engine to look on")
     found = look(context.ws.settings, read_profiles())
     if not found:
-        return _ok("leftovers", "every volume of ours belongs to a profile")
+        return _ok("every volume of ours belongs to a profile")
     first = found[0]
     if first.kind == "move":
-        detail, fix = f"{first.what}; {first.why}", context.command("move-storage")
-        return Check(name="leftovers", code="move_interrupted", status="warn", detail=detail, fix=fix)
+        return _warn("move_interrupted", f"{first.what}; {first.why}", context.command("move-storage"))
     if first.kind == "container":
-        detail, fix = f"{first.what}: container {', '.join(first.names)}", f"docker rm {first.names[0]}"
-        return Check(name="leftovers", code="container_left", status="warn", detail=detail, fix=fix)
+        detail = f"{first.what}: container {', '.join(first.names)}"
+        return _warn("container_left", detail, f"docker rm {first.names[0]}")
     names = [name for one in found for name in one.names]
     shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
     detail = f"{counted(len(names), 'volume')} of profiles that are not known here: {shown}"
     fix = str(Command("profiles", "add", first.profile)) if first.profile else "docker volume ls"
-    return Check(name="leftovers", code="volume_left", status="warn", detail=detail, fix=fix)
+    return _warn("volume_left", detail, fix)
 
 
 def disk(context: Context) -> Check:
     """Qdrant refuses writes below 128 MiB, and dies without a word on a full disk."""
     if not context.seen.capabilities.local:
-        return _unknown("disk", context.no_server)
+        return _unknown(context.no_server)
     free = context.status.storage.free_bytes
     if free is None and context.seen.capabilities.stats:
         free = context.ws.runtime.stats().disk_free_bytes  # a virtual machine's own disk, which only it can measure
     free = free_bytes(places.data_dir()) if free is None else free
     if free is None:
-        return _unknown("disk", "free space is unknown")
+        return _unknown("free space is unknown")
     detail = f"{size(free)} free"
     if free < WRITES_REFUSED_BELOW:
-        return Check(name="disk", code="disk_full", status="fail", detail=detail, fix="df -h")
+        return _fail("disk_full", detail, "df -h")
     if free < NEARLY_FULL_BELOW:
-        return Check(name="disk", code="disk_low", status="warn", detail=detail, fix="df -h")
-    return _ok("disk", detail)
+        return _warn("disk_low", detail, "df -h")
+    return _ok(detail)

@@ -61,10 +61,9 @@ def _made(name: str, check: Callable[[checks.Context], Check], context: checks.C
         made = check(context)
     except AdminError as error:
         fix = error.fix_on(context.ws.settings.name)
-        made = Check(name=name, status="unknown", detail=f"could not be looked at: {error}", fix=fix)
+        made = Check(status="unknown", detail=f"could not be looked at: {error}", fix=fix)
     except Exception as error:  # noqa: BLE001 # a doctor is called when things are broken in ways nobody foresaw
         detail = f"could not be looked at: {type(error).__name__}: {error}"
-        made = Check(name=name, status="unknown", detail=detail)
-    if made.fix == context.command("doctor"):  # it is here already, and another check tells what to do
-        return made.model_copy(update={"fix": context.command("logs", tail=50)})
-    return made
+        made = Check(status="unknown", detail=detail)
+    itself = made.fix == context.command("doctor")  # it is running, and another check tells what to do
+    return made.model_copy(update={"name": name, "fix": context.command("logs", tail=50) if itself else made.fix})

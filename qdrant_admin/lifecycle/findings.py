@@ -54,19 +54,11 @@ Code = Literal[
     "indexing_held_back",
     "migration_interrupted",
 ]
-HARMLESS: frozenset[Code] = frozenset(
-    {
-        "settings_differ",
-        "no_api_key",
-        "published_without_api_key",
-        "no_automatic_start",
-        "check_interrupted",
-        "indexing_held_back",
-        "migration_interrupted",
-    }
-)
+KEY_REFUSED: tuple[Code, ...] = ("api_key_missing", "api_key_refused")
+WITHOUT_KEY: tuple[Code, ...] = ("no_api_key", "published_without_api_key")
+UNFINISHED: tuple[Code, ...] = ("check_interrupted", "indexing_held_back", "migration_interrupted")
+HARMLESS: tuple[Code, ...] = (*WITHOUT_KEY, *UNFINISHED, "settings_differ", "no_automatic_start")
 """Findings that do not touch whether the server does its work now."""
-WITHOUT_KEY: frozenset[Code] = frozenset({"no_api_key", "published_without_api_key"})
 _NOT_LOOKED_AT: dict[Part, Code] = {
     "runtime": "runtime_unavailable",
     "probe": "probe_failed",

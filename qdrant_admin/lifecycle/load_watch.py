@@ -99,30 +99,15 @@ class LoadWatch:
         return lines if self._since is not None else []
 
     def _progress(self, load: Load) -> Progress:
-        usual = self._usual.get(load.collection)
-        note, left = "" if usual is None else f"usually loaded after {duration(usual)}", None
-        total = load.total or 1
+        total, usual = load.total, self._usual.get(load.collection)
+        progress = Progress(step=STEP, item=load.collection, done=min(load.done, total or 0), total=total, unit="steps")
         if load.seconds is not None:
-            return Progress(
-                step=STEP,
-                item=load.collection,
-                done=total,
-                total=total,
-                unit="steps",
-                note=f"loaded in {duration(load.seconds)}",
-            )
-        if usual is not None:
-            left = usual - (datetime.now(UTC) - load.began).total_seconds()
-        done = min(load.done, total) if load.total else 0
-        return Progress(
-            step=STEP,
-            item=load.collection,
-            done=done,
-            total=load.total,
-            unit="steps",
-            seconds_left=_ahead(left),
-            note=note,
-        )
+            loaded = {"done": total or 1, "total": total or 1, "note": f"loaded in {duration(load.seconds)}"}
+            return progress.model_copy(update=loaded)
+        if usual is None:
+            return progress
+        left = _ahead(usual - (datetime.now(UTC) - load.began).total_seconds())
+        return progress.model_copy(update={"seconds_left": left, "note": f"usually loaded after {duration(usual)}"})
 
     def _with_forecast(self, event: Progress) -> Progress:
         """The wait as a whole, with the collection that it is for."""

@@ -100,7 +100,7 @@ class DownReport(Report):
 class Check(Frozen):
     """One thing the doctor looked at."""
 
-    name: str
+    name: str = ""
     code: str = ""
     """What was found, where something was: `grpc_closed`, as in a status, or a code of the doctor's own."""
     status: CheckStatus

@@ -23,6 +23,8 @@ from qdrant_admin.server.runtime import Change, RuntimeState
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
+_KEPT = ("runtime", "port", "grpc_port", "image", "volume", "storage", "restart_policy")
+
 
 @dataclass(frozen=True)
 class UpOptions:
@@ -43,17 +45,10 @@ class UpOptions:
 
     def kept(self) -> dict[str, object]:
         """What the profile keeps of it, by the profile's keys."""
-        storage = self.storage.expanduser().absolute() if self.storage else None
-        given = {
-            "runtime": self.runtime,
-            "port": self.port,
-            "grpc_port": self.grpc_port,
-            "image": self.image,
-            "volume": self.volume,
-            "storage": storage,
-            "restart_policy": self.restart_policy,
-        }
-        return {key: value for key, value in given.items() if value is not None}
+        given = {key: value for key in _KEPT if (value := getattr(self, key)) is not None}
+        if self.storage is not None:
+            given["storage"] = self.storage.expanduser().absolute()
+        return given
 
     def over(self) -> dict[str, object]:
         """What goes over the profile for this start: `load_settings(name, options.over())`."""
