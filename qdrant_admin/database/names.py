@@ -73,16 +73,6 @@ def safe_name(text: str) -> str:
     return f"c_{name}"[:MAX_NEW_LENGTH].rstrip(".") if _DEVICE.fullmatch(name) else name
 
 
-def same_folder(left: str, right: str) -> bool:
-    """Whether two names meet in one folder on a file system that is blind to case or to Unicode's forms."""
-    return _folded(left) == _folded(right)
-
-
-def clash(name: str, taken: Iterable[str]) -> str | None:
-    """The first of the names taken that `name` would meet on some file system; None when it is free."""
-    return next((other for other in taken if same_folder(name, other)), None)
-
-
 def unique_name(name: str, taken: Iterable[str]) -> str:
     """The name itself, or with the first free number: `notes`, `notes_2`, `notes_3`."""
     folded = {_folded(other) for other in taken}

@@ -79,7 +79,12 @@ def test_a_known_trouble_has_its_name_on_both_transports(text: str, words: str) 
     assert type(by_rest) is type(by_grpc) is (errors.DiskFull if "full" in words else errors.ServerTrouble)
     assert words in by_rest.what
     assert by_rest.what == by_grpc.what
-    assert by_rest.fix
+    fixes = {
+        "panicked": "qdrant-admin logs --tail 100 --profile p",
+        "recovery mode": "qdrant-admin logs --tail 200 --profile p",
+    }
+    assert by_rest.fix_on("p") == by_grpc.fix_on("p")
+    assert by_rest.fix_on("p").startswith(fixes.get(words, "free some disk space"))
 
 
 @pytest.mark.server
@@ -185,7 +190,7 @@ def test_nobody_on_the_port_is_unreachable() -> None:
     with Database(Endpoint(url=f"http://127.0.0.1:{free_port()}")) as database:
         with pytest.raises(errors.ServerUnreachable) as caught:
             database.server()
-        assert caught.value.fix
+        assert caught.value.fix_on("p") == "qdrant-admin status --profile p"
 
 
 @pytest.mark.parametrize("url", ["http://[", "ftp://127.0.0.1", "127.0.0.1:6333"])

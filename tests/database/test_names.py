@@ -9,7 +9,6 @@ from qdrant_admin.database.names import (
     check_collection_name,
     check_new_name,
     check_stored_name,
-    clash,
     quoted,
     safe_name,
     unique_name,
@@ -96,12 +95,12 @@ def test_a_quoted_name_is_one_segment(name: str) -> None:
 def test_a_unique_name_meets_no_other(name: str, others: list[str]) -> None:
     taken = [name.upper(), *others]
     found = unique_name(name, taken)
-    assert clash(found, taken) is None
+    assert unique_name(found, taken) == found
+    assert found.casefold() not in [other.casefold() for other in taken]
     assert len(found) <= 200
 
 
 def test_names_meet_without_regard_to_case_and_unicode_form() -> None:
-    assert clash("Notes", ["a", "nOTES"]) == "nOTES"
-    assert clash("caf\u00e9", ["cafe\u0301"]) == "cafe\u0301"
-    assert clash("notes", ["notes_2"]) is None
+    assert unique_name("caf\u00e9", ["CAFE\u0301"]) == "caf\u00e9_2"
+    assert unique_name("notes", ["notes_2"]) == "notes"
     assert unique_name("notes", ["Notes", "NOTES_2"]) == "notes_3"

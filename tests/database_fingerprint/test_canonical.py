@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdrant_admin.database.canonical import hash_point
+from qdrant_admin.database.canonical import hash_point, payload_entries
 from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import Point, Sparse, Vector, VectorKind
 
@@ -21,6 +21,8 @@ payloads = st.dictionaries(
     st.recursive(scalars, lambda child: st.lists(child, max_size=3) | st.dictionaries(st.text(), child, max_size=3)),
     max_size=4,
 )
+
+BOUNDS = ((-(2**63), 2**63 - 1), (-(2**63) - 1, 2**63))
 
 
 def whole(payload: dict[str, Any] | None = None, vector: Any = (1.0, 2.0), number: int | str = 1) -> bytes:
@@ -58,10 +60,19 @@ def test_different_payloads_differ(one: dict[str, Any], other: dict[str, Any]) -
         ({"a": {"b": 1}}, {"a": {"b": 2}}),
         ({"a": "x"}, {"b": "x"}),
         ({"a": 2**63}, {"a": float(2**63)}),
+        ({"a": 2**63}, {"a": -(2**63)}),
+        ({"a": -(2**63) - 1}, {"a": 2**63 - 1}),
     ],
 )
 def test_what_looks_alike_is_told_apart(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert whole(one) != whole(other)
+
+
+def test_the_least_and_the_greatest_integer_of_64_bits_keep_the_form_that_travels() -> None:
+    (least, greatest), (below, beyond) = ([payload_entries({"a": one})[0] for one in pair] for pair in BOUNDS)
+    assert least[-11:-10] == greatest[-10:-9] == b"\x18"
+    assert b"\x7a" in below
+    assert b"\x7a" in beyond
 
 
 @given(st.integers(0, 7), st.integers(0, 30))

@@ -8,7 +8,7 @@ import pytest
 
 from qdrant_admin.database import digest_store
 from qdrant_admin.database.canonical import hash_point
-from qdrant_admin.database.digest_store import MAX_FIELDS, DigestStore
+from qdrant_admin.database.digest_store import MAX_FIELDS, DigestStore, PointDigests, same, what_changed
 from qdrant_admin.database.fingerprint import Difference, differences
 from qdrant_admin.database.models import ChangedPart, Point
 
@@ -120,3 +120,35 @@ def test_names_of_vectors_and_fields_that_come_and_go_are_told(stores: list[Dige
         ("field", "b", "new"),
         ("field", "ключ", "changed"),
     )
+
+
+KNOWN = PointDigests(b"key", b"whole", {"": 1}, {"a": 2}, 3)
+
+
+@pytest.mark.parametrize(
+    ("other", "alike", "parts"),
+    [
+        (KNOWN, True, "content"),
+        (KNOWN._replace(vectors={"": 2}), False, "vector"),
+        (KNOWN._replace(fields={"a": 9}, payload=9), False, "field"),
+        (KNOWN._replace(vectors=None), True, "content"),
+        (KNOWN._replace(fields=None, payload=9), False, "payload"),
+        (KNOWN._replace(whole=b"other"), False, "content"),
+    ],
+)
+def test_each_part_that_is_known_counts(other: PointDigests, alike: bool, parts: str) -> None:
+    assert (same(KNOWN, other), same(other, KNOWN)) == (alike, alike)
+    assert [part.kind for part in what_changed(KNOWN, other)] == [parts]
+
+
+def test_where_no_names_were_kept_the_digest_of_the_whole_decides() -> None:
+    """Two vectors changed may leave the short digest of the payload as it is: nothing else is left to tell."""
+    bare = PointDigests(b"key", b"whole", None, None, 3)
+    assert same(bare, bare)
+    assert not same(bare, bare._replace(whole=b"other"))
+
+
+def test_a_store_read_out_of_order_at_its_beginning_is_sorted_at_its_end(stores: list[DigestStore]) -> None:
+    assert [one.key for one in keep(stores, [point(2), point(1), point(3)])] == [
+        one.key for one in keep(stores, [point(1), point(2), point(3)])
+    ]
