@@ -192,7 +192,7 @@ def totals(cycles: Sequence[Cycle], width: int) -> list[Content]:
     figures = max(len(formatting.number(value)) for value in (acknowledged, unanswered, lost))
     rows = [
         ("acknowledged", acknowledged, look.muted("changes that must be there after every start")),
-        ("unanswered", unanswered, look.muted("under method at a crash: there or not, both are right")),
+        ("unanswered", unanswered, look.muted("under way at a crash: there or not, both are right")),
         ("lost", lost, verdict),
     ]
     shown = [

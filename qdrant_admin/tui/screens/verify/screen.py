@@ -71,7 +71,7 @@ class VerifyScreen(BaseScreen):
         self._unread = ""
         """Why the earlier checks could not be read."""
         self._method, self._reads_all = "none", True
-        """What the check under method is; one that was begun elsewhere only looks."""
+        """What the check under way is; one that was begun elsewhere only looks."""
         self._from_history = False
         """Where the result in front was opened from."""
 
