@@ -332,7 +332,7 @@ def storage(context: Context) -> Check:
     detail = where + (f": {place.detail}" if place.detail else "")
     if place.sound is False:
         return _warn("storage_unsound", detail, context.command("verify", how="kill"))
-    return _ok(detail) if place.sound else _unknown(detail)
+    return _ok(detail) if place.sound else _unknown(f"{detail}, and nobody could look whether it is sound")
 
 
 def sharing(context: Context) -> Check:

@@ -65,6 +65,7 @@ CASES: list[tuple[str, Observation, str, CheckStatus]] = [
     ("storage", saw(running(storage=Storage(kind="container", faults=(BROKEN,)))), "storage_in_container", "fail"),
     ("storage", saw(running(storage=Storage(kind="bind", faults=(UNSOUND,)))), "storage_unsound", "warn"),
     ("storage", saw(running(storage=Storage(kind="bind", sound=False))), "storage_unsound", "warn"),
+    ("storage", saw(running(storage=Storage(kind="bind", source="/d"))), "", "unknown"),
     ("storage", remote(), "", "unknown"),
     ("storage", saw(running("absent"), SILENT), "", "unknown"),
     ("sharing", remote(), "", "unknown"),
