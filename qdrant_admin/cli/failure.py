@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from qdrant_admin.cli.invocation import write_json, write_line
-from qdrant_admin.core.commands import on_profile
+from qdrant_admin.cli.invocation import profile_name, write_json, write_line
 from qdrant_admin.core.errors import AdminError, Cancelled, ExitCode
 from qdrant_admin.core.text import plain
 
@@ -26,8 +25,7 @@ def explain(error: BaseException, arguments: Sequence[str]) -> int:
     if "--debug" in arguments:
         traceback.print_exception(error)
     shown = _as_admin_error(error)
-    profile = _named(arguments)
-    shown = shown.with_fix(on_profile(shown.fix_on(profile), profile))
+    shown = shown.with_fix(shown.fix_on(profile_name(_named(arguments))))
     if "--json" in arguments:
         write_json(_parts(shown))
     elif "--events" in arguments:
@@ -88,8 +86,7 @@ def _parts(error: AdminError) -> dict[str, object]:
 
 
 def _print_words(error: AdminError) -> None:
-    from qdrant_admin.cli.console import is_ascii, messages
-    from qdrant_admin.cli.drawing import failure
+    from qdrant_admin.cli.render.blocks import failure, is_ascii, messages
 
     console = messages()
     console.print(failure(error, ascii_only=is_ascii(console)))

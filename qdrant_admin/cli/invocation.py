@@ -19,8 +19,7 @@ from qdrant_admin.cli.help import HelpfulCommand
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pydantic import BaseModel
-
+    from qdrant_admin.core.blocks import Block
     from qdrant_admin.core.cancel import CancelToken
     from qdrant_admin.core.commands import Command, Option
     from qdrant_admin.core.events import Events
@@ -65,14 +64,12 @@ class Invocation:
             operation: makes the generator from a token.
             brief: its report tells of every step again, so do not leave a line for each.
         """
-        from qdrant_admin.cli.render import Renderer
-        from qdrant_admin.core.commands import naming
+        from qdrant_admin.cli.render.events import Renderer
         from qdrant_admin.core.events import Finished
 
         report: Report | None = None
         with Renderer(quiet=self.events, brief=brief) as renderer, interruptible(renderer.say) as cancel:
-            for found in operation(cancel):
-                event = naming(found, self.profile)
+            for event in operation(cancel):
                 if self.events:
                     write_line(event)
                 renderer.handle(event)
@@ -105,26 +102,24 @@ class Invocation:
         self.show(report, **also)
         raise Exit(int(report.exit_code))
 
-    def show(self, value: "BaseModel", **also: object) -> None:
+    def show(self, value: "Report", **also: object) -> None:
         """A report as JSON or as a picture, on standard output."""
-        from qdrant_admin.core.commands import naming
+        from qdrant_admin.core.blocks import Commands
 
-        value = naming(value, self.profile)
         if self.events and not self.as_json:
             write_line({"kind": "finished", "report": {**value.model_dump(), **also}})
             return
         if self.as_json:
-            write_json({**value.model_dump(), **also})
+            write_json({"schema": value.SCHEMA, **value.model_dump(), **also})
             return
-        from qdrant_admin.cli.console import put
-        from qdrant_admin.cli.drawing import advice
-        from qdrant_admin.cli.next_step import following
-        from qdrant_admin.cli.tables import picture
+        step = value.next_step()
+        self.draw(*value.blocks(), *([Commands((step,))] if step else []))
 
-        put(lambda ascii_only: picture(value, ascii_only=ascii_only))
-        word, command = following(value, self.profile)
-        if command:
-            put(lambda ascii_only: advice(word, command, ascii_only=ascii_only))
+    def draw(self, *blocks: "Block") -> None:
+        """Blocks on standard output."""
+        from qdrant_admin.cli.render.blocks import put
+
+        put(blocks, profile_name(self.profile))
 
     def save(self, report: "Report", files: "tuple[Path, ...]") -> None:
         """Write a report into files as well."""
@@ -136,11 +131,22 @@ class Invocation:
 
     def say(self, text: str) -> None:
         """A remark on standard error."""
-        from qdrant_admin.cli.console import is_ascii, messages
-        from qdrant_admin.cli.drawing import cell
+        from qdrant_admin.cli.render.blocks import cell, is_ascii, messages
 
         console = messages()
         console.print(cell(text, is_ascii(console), "yellow"))
+
+
+def profile_name(named: str | None) -> str:
+    """The profile that is meant: the one that was named, else the default one. Never fails."""
+    from qdrant_admin.config.file import default_profile
+    from qdrant_admin.config.profile import DEFAULT_PROFILE
+    from qdrant_admin.core.errors import AdminError
+
+    try:
+        return named or default_profile()
+    except AdminError:  # a broken file is told of where it is needed
+        return DEFAULT_PROFILE
 
 
 def write(text: str) -> None:

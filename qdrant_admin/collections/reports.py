@@ -1,11 +1,14 @@
 """Reports about collections and points, as both faces show them."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionInfo, PointId
+
+if TYPE_CHECKING:
+    from qdrant_admin.core.blocks import Blocks, Step
 
 
 class CollectionsReport(Report):
@@ -15,6 +18,17 @@ class CollectionsReport(Report):
 
     def summary(self) -> str:
         return counted(len(self.collections), "collection")
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.collections.blocks import collections
+
+        return collections(self)
+
+    def next_step(self) -> "Step | None":
+        from qdrant_admin.core.blocks import Step
+        from qdrant_admin.core.commands import Command
+
+        return None if self.collections else Step("next", Command("migrate", "chroma:./chroma", dry_run=True))
 
 
 class ShownVector(Frozen):
@@ -47,6 +61,11 @@ class CollectionReport(Report):
         points = self.collection.points
         return f"{plain(self.collection.name)}: {'not counted' if points is None else counted(points, 'point')}"
 
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.collections.blocks import collection
+
+        return collection(self)
+
 
 class PointReport(Report):
     """One point whole, with its vectors."""
@@ -56,6 +75,11 @@ class PointReport(Report):
 
     def summary(self) -> str:
         return f"point {self.point.id} of {plain(self.collection)}"
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.collections.blocks import point
+
+        return point(self)
 
 
 class PointsReport(Report):
@@ -67,6 +91,16 @@ class PointsReport(Report):
 
     def summary(self) -> str:
         return f"{counted(len(self.points), 'point')} of {plain(self.collection)}"
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.collections.blocks import points
+
+        return points(self)
+
+    def next_step(self) -> "Step | None":
+        from qdrant_admin.collections.blocks import next_page
+
+        return next_page(self)
 
 
 class DeleteReport(Report):
@@ -97,3 +131,8 @@ class DeleteReport(Report):
         held = "points not counted" if self.points is None else counted(self.points, "point")
         kept = f", a snapshot is kept in {self.snapshot}" if self.snapshot else ", and no snapshot is kept"
         return f"{plain(self.collection)} {'would be' if self.dry_run else 'is'} deleted: {held}{kept}"
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.collections.blocks import deleted
+
+        return deleted(self)

@@ -79,7 +79,7 @@ def _resolved(part: Part, profile: str | None) -> str:
     """A piece as text; what is to be copied as it is stays `Code`."""
     match part:
         case StateWord():
-            return formatting.state(part.key).text().replace(" ", "\u00a0")
+            return formatting.state(part.key).text()
         case Sparkline():
             return formatting.sparkline(part.values)
         case Command():

@@ -33,7 +33,7 @@ def written_as(report: Report, form: Form, when: datetime | None = None) -> str:
     from qdrant_admin.core.serialization import to_json
 
     if form == "json":
-        return to_json(report, indent=2) + "\n"
+        return to_json({"schema": report.SCHEMA, **report.model_dump()}, indent=2) + "\n"
     document = report.document(when)
     if document is None:
         raise BadInput("this report has one form: JSON", why="there is no certificate of it")

@@ -62,6 +62,13 @@ class VectorSpec(Frozen):
     params: dict[str, Any] = {}
     """Everything else of the server's own vector parameters (on_disk, hnsw_config, modifier, ...), as JSON."""
 
+    @property
+    def words(self) -> str:
+        """`384 Cosine`, `title 384 Cosine`, `text sparse`."""
+        size = "" if self.size is None else str(self.size)
+        kind = "" if self.kind == "dense" else self.kind
+        return " ".join(part for part in (self.name, size, kind, self.distance or "") if part)
+
 
 class CollectionSpec(Frozen):
     """What a collection is to be made with."""

@@ -1,6 +1,6 @@
 """The report of the demo. Field names are a contract with scripts."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import JsonValue
 
@@ -9,6 +9,9 @@ from qdrant_admin.core.reports import Report
 from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.migration.reports import MigrationReport
 from qdrant_admin.persistence.reports import VerifyReport
+
+if TYPE_CHECKING:
+    from qdrant_admin.core.blocks import Blocks
 
 
 class DemoReport(Report):
@@ -52,3 +55,8 @@ class DemoReport(Report):
         verified = sum(result.verified for result in self.migration.collections)
         text = f"{counted(verified, 'point')} moved in and proved in {duration(self.seconds)}"
         return f"{text}; kept as profile {self.profile}" if self.kept else text
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.demo.blocks import story
+
+        return story(self)

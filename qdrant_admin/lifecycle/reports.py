@@ -1,12 +1,15 @@
 """Reports of the life-cycle operations. Field names are a contract with scripts."""
 
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from qdrant_admin.core.findings import Finding
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.server.runtime import Capabilities, Change, Diagnosis, RuntimeKind, Stats, Storage, StorageKind
+
+if TYPE_CHECKING:
+    from qdrant_admin.core.blocks import Blocks
 
 CheckStatus = Literal["ok", "warn", "fail", "unknown"]
 """`unknown`: it could not be looked at."""
@@ -64,6 +67,11 @@ class StatusReport(Report):
             return self.url
         return f"{counted(self.collections, 'collection')}, {counted(self.points, 'point')} at {self.url}"
 
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.lifecycle.blocks import status
+
+        return status(self)
+
 
 class UpReport(StatusReport):
     """As `StatusReport`, after `up` or `restart`."""
@@ -95,6 +103,11 @@ class DownReport(Report):
 
     def summary(self) -> str:
         return f"data kept in {self.storage.source}" if self.storage.source else ""
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.lifecycle.blocks import down
+
+        return down(self)
 
 
 class Check(Frozen):
@@ -132,6 +145,11 @@ class DoctorReport(Report):
 
     def _having(self, status: CheckStatus) -> int:
         return sum(check.status == status for check in self.checks)
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.lifecycle.blocks import doctor
+
+        return doctor(self)
 
 
 class SurveyReport(Report):
@@ -180,3 +198,8 @@ class StatsReport(Report):
     def of(cls, stats: Stats, at: datetime) -> "StatsReport":
         """The report of one sample."""
         return cls(**stats.model_dump(), at=at)
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.lifecycle.blocks import stats
+
+        return stats(self)

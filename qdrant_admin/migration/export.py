@@ -35,6 +35,7 @@ from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:
+    from qdrant_admin.core.blocks import Blocks, Step
     from qdrant_admin.database.gateway import Database
     from qdrant_admin.migration.export_writers import Writer
 
@@ -86,6 +87,18 @@ class ExportReport(Report):
     def summary(self) -> str:
         """How much, and how long it took."""
         return f"{counted(self.points, 'point')} in {size(self.bytes)}, {duration(self.seconds)}"
+
+    def blocks(self) -> "Blocks":
+        """The verdict, and what lies where."""
+        from qdrant_admin.migration.blocks import exported
+
+        return exported(self)
+
+    def next_step(self) -> "Step | None":
+        """The way back."""
+        from qdrant_admin.migration.blocks import next_to_export
+
+        return next_to_export(self)
 
 
 def export(ws: Workspace, name: str, options: ExportOptions, *, cancel: CancelToken) -> Events:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, SourceUnreadable
@@ -19,6 +20,9 @@ from qdrant_admin.sources.base import FolderUri, SourceUri
 from qdrant_admin.sources.detect import Found, look
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.uri import command
+
+if TYPE_CHECKING:
+    from qdrant_admin.core.blocks import Blocks, Step
 
 CHEAP_BYTES = 256 * 1024 * 1024
 """Up to this size its records are counted; a plan counts whatever the size."""
@@ -69,6 +73,18 @@ class InspectReport(Report):
         """What it is and how much."""
         records = "" if self.records is None else f", {counted(self.records, 'record')}"
         return f"{self.what}, {size(self.bytes)}{records}"
+
+    def blocks(self) -> "Blocks":
+        """What it is, how much is in it, and who holds it."""
+        from qdrant_admin.migration.blocks import inspected
+
+        return inspected(self)
+
+    def next_step(self) -> "Step | None":
+        """The command that brings it into a server; a snapshot's stands in the remark that it replaces something."""
+        from qdrant_admin.core.blocks import Step
+
+        return Step("bring it into a server", self.command) if self.command and self.kind != "qdrant-snapshot" else None
 
 
 def inspect(path: Path, *, cancel: CancelToken) -> Events:

@@ -9,6 +9,7 @@ from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.sources.base import WHOLE, Span
 
 if TYPE_CHECKING:
+    from qdrant_admin.core.blocks import Blocks, Step
     from qdrant_admin.core.document import Document
 
 ConflictPolicy = Literal["fail", "skip", "overwrite", "rename"]
@@ -138,6 +139,16 @@ class PlanReport(Report):
         left = len(self.collections) - len(taken)
         return f"{words}, {number(left)} left out" if left else words
 
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.migration.blocks import plan
+
+        return plan(self)
+
+    def next_step(self) -> "Step | None":
+        from qdrant_admin.migration.blocks import next_to_plan
+
+        return next_to_plan(self)
+
 
 class Reject(Frozen):
     """One record that cannot be stored as it is."""
@@ -227,9 +238,19 @@ class MigrationReport(Report):
         return f"{number(verified)} of {counted(read, 'point')} verified in {duration(self.seconds)}"
 
     def document(self, when: datetime | None = None) -> "Document":
-        from qdrant_admin.migration.document import document
+        from qdrant_admin.migration.blocks import document
 
-        return document(self, when=when)
+        return document(self, when)
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.migration.blocks import migration
+
+        return migration(self)
+
+    def next_step(self) -> "Step | None":
+        from qdrant_admin.migration.messages import next_steps
+
+        return next(iter(next_steps(self)), None)
 
 
 class DiscardReport(Report):
@@ -247,6 +268,11 @@ class DiscardReport(Report):
 
     def summary(self) -> str:
         return f"run {self.run} discarded; what it has copied stays"
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.migration.blocks import discarded
+
+        return discarded(self)
 
 
 RunState = Literal["running", "interrupted", "finished", "discarded", "unreadable"]
@@ -277,6 +303,11 @@ class RunsReport(Report):
 
     def summary(self) -> str:
         return counted(len(self.runs), "unfinished run")
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.migration.blocks import runs
+
+        return runs(self)
 
 
 class CollectionProgress(Frozen):
@@ -310,3 +341,8 @@ class RunReport(Run, Report):
 
     def summary(self) -> str:
         return f"{number(self.done)} of {counted(self.total, 'point') if self.total is not None else 'unknown'}"
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.migration.blocks import run
+
+        return run(self)

@@ -17,6 +17,7 @@ from qdrant_admin.persistence.differences import (
 from qdrant_admin.server.runtime import RestartMethod
 
 if TYPE_CHECKING:
+    from qdrant_admin.core.blocks import Blocks
     from qdrant_admin.core.document import Document
 
 RoundMethod = RestartMethod | Literal["none"]
@@ -135,6 +136,11 @@ class Round(Frozen):
     ready_seconds: float | None = None
     """From the stop to truly ready; None without a restart, or when it did not come back."""
 
+    @property
+    def done(self) -> str:
+        """What was done to the server, in words."""
+        return DONE[self.how]
+
 
 class BaselineCheck(Frozen):
     """What is there now against what an earlier check has read."""
@@ -168,11 +174,6 @@ class Proof(Report):
     @property
     def verdict_word(self) -> str:
         return self.verdict
-
-    def document(self, when: datetime | None = None) -> "Document | None":  # noqa: ARG002 # it says itself when it was
-        from qdrant_admin.persistence.certificate import certificate
-
-        return certificate(self) if isinstance(self, VerifyReport | CrashReport) else None
 
 
 class NewCollectionsCheck(Frozen):
@@ -251,6 +252,21 @@ class VerifyReport(Proof):
     def _points(self) -> int:
         return sum(check.after.points for check in self.collections if check.after)
 
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.persistence.blocks import verification
+
+        return verification(self)
+
+    def document(self, when: datetime | None = None) -> "Document":  # noqa: ARG002 # it says itself when it was
+        from qdrant_admin.persistence.blocks import certificate
+
+        return certificate(self)
+
+    @property
+    def done(self) -> str:
+        """What was done to the server, in words."""
+        return DONE[self.how]
+
 
 class Cycle(Frozen):
     """One restart under load."""
@@ -263,6 +279,11 @@ class Cycle(Frozen):
     lost: int
     recovery_seconds: float
     """From the kill to truly ready."""
+
+    @property
+    def done(self) -> str:
+        """What was done to the server, in words."""
+        return DONE[self.how]
 
 
 class CrashLoss(Frozen):
@@ -308,6 +329,16 @@ class CrashReport(Proof):
     @property
     def _kills(self) -> str:
         return counted(sum(one.how == "kill" for one in self.cycles), "kill")
+
+    def blocks(self) -> "Blocks":
+        from qdrant_admin.persistence.blocks import crash
+
+        return crash(self)
+
+    def document(self, when: datetime | None = None) -> "Document":  # noqa: ARG002 # it says itself when it was
+        from qdrant_admin.persistence.blocks import crash_certificate
+
+        return crash_certificate(self)
 
 
 class VerifyOptions(Frozen):
@@ -362,6 +393,12 @@ class MovePlanReport(Report):
         """From where to where."""
         return f"{self.storage} to volume {self.volume}"
 
+    def blocks(self) -> "Blocks":
+        """As the command line and the interface draw it."""
+        from qdrant_admin.persistence.blocks import move_plan
+
+        return move_plan(self)
+
 
 class MoveReport(Proof):
     """What came of moving the data to a volume."""
@@ -397,3 +434,9 @@ class MoveReport(Proof):
         held = f"{counted(len(self.collections), 'collection')}, {counted(points, 'point')}"
         away = "" if self.interrupted_seconds is None else f", away for {duration(self.interrupted_seconds)}"
         return f"{held} in volume {self.volume}{away}"
+
+    def blocks(self) -> "Blocks":
+        """As the command line and the interface draw it."""
+        from qdrant_admin.persistence.blocks import moved
+
+        return moved(self)

@@ -2,6 +2,7 @@
 
 import statistics
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from qdrant_admin.core.formatting import counted, duration, size
 from qdrant_admin.core.reports import Frozen, Report
@@ -9,6 +10,9 @@ from qdrant_admin.persistence.reports import Verdict, VerifyMethod, VerifyReport
 from qdrant_admin.state import records
 from qdrant_admin.state.records import Unreadable
 from qdrant_admin.state.store import StateStore
+
+if TYPE_CHECKING:
+    from qdrant_admin.core.blocks import Blocks
 
 
 class TrendPoint(Frozen):
@@ -48,6 +52,12 @@ class TrendReport(Report):
         if last is not None:
             told.append(f"{size(last)} on disk")
         return ", ".join(told)
+
+    def blocks(self) -> "Blocks":
+        """The figures over time, and every check on a line."""
+        from qdrant_admin.persistence.blocks import trend
+
+        return trend(self)
 
 
 def trends(store: StateStore, profile: str, limit: int = 100) -> TrendReport:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from qdrant_admin.cli.tables import picture
+from qdrant_admin.cli.render.blocks import Drawing
 from qdrant_admin.persistence.reports import CollectionCheck, MovePlanReport, MoveReport, PointDifference, Side
 from tests.cli.conftest import Run
 
@@ -31,7 +31,7 @@ def drawn(report: MoveReport | MovePlanReport) -> str:
     console = Console(width=80, record=True, file=None, force_terminal=False, quiet=True)
     with console.capture() as shown:
         console.quiet = False
-        console.print(picture(report, ascii_only=True))
+        console.print(Drawing("local", ascii_only=True).picture(report.blocks()))
     return shown.get()
 
 
@@ -59,7 +59,7 @@ def test_the_picture_says_what_was_moved_and_where_the_old_data_is() -> None:
     changes = {"verdict": "lost", "moved": False, "collections": (check,), "left": "", "remove": ""}
     shown = drawn(MOVED.model_copy(update=changes))
     assert "X NOT MOVED" in shown
-    assert "[/oops]: missing 7" in shown
+    assert "7      X missing" in shown
     assert "the server is on its old storage, as it was" in shown
 
 

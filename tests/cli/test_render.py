@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 from rich.console import Console
 
-from qdrant_admin.cli.render import AnyEvent, Renderer
+from qdrant_admin.cli.render.events import AnyEvent, Renderer
 from qdrant_admin.core.events import LogLines, Notice, Progress, StepFinished, StepStarted
 
 STORY: tuple[AnyEvent, ...] = (

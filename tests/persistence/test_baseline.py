@@ -11,7 +11,6 @@ from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.canonical import SCHEME
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.persistence import baseline
-from qdrant_admin.persistence.certificate import certificate
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import Mutation, fill, point, prove
@@ -133,7 +132,7 @@ def test_the_certificate_tells_everything_and_takes_no_name_for_markup(ws: Works
     hostile = report.model_copy(
         update={"collections": tuple(one.model_copy(update={"name": name}) for one in report.collections)}
     )
-    page, text = to_html(certificate(hostile)), to_markdown(certificate(hostile))
+    page, text = to_html(hostile.document()), to_markdown(hostile.document())
     assert "<b>" not in page
     assert "&lt;b&gt;a|b&lt;/b&gt;" in page
     assert "\\<b\\>a\\|b" in text

@@ -38,10 +38,18 @@ def config_show(invocation: Invocation) -> None:
         }
         write_json(document)
         return
-    from qdrant_admin.cli.console import put
-    from qdrant_admin.cli.tables import settings as picture
+    from qdrant_admin.core.blocks import Facts, Paragraph, Soft, Table
 
-    put(lambda ascii_only: picture(settings, {key: str(path) for key, path in places.items()}, ascii_only=ascii_only))
+    rows = []
+    for key, value in values.items():
+        style = Soft if settings.origins[key] == "default" else str
+        rows.append((style(key), style("" if value is None else value), style(settings.origins[key])))
+    rows.append(("api_key", "set" if settings.api_key else "none", settings.api_key_origin))
+    invocation.draw(
+        Paragraph(f"profile {settings.name}", "strong"),
+        Table(("setting", "value", "from"), tuple(rows)),
+        Facts(tuple((key, str(path)) for key, path in places.items())),
+    )
 
 
 @config.command("path")

@@ -9,6 +9,7 @@ from qdrant_admin.cli.help import HelpfulGroup
 from qdrant_admin.cli.invocation import Invocation, common, write, write_json
 
 if TYPE_CHECKING:
+    from qdrant_admin.core.blocks import Blocks
     from qdrant_admin.core.report_files import Form
     from qdrant_admin.core.reports import Report
     from qdrant_admin.state.store import HistoryEntry
@@ -49,10 +50,7 @@ def history_list(invocation: Invocation, operation: str | None, limit: int) -> N
         rows = [entry.model_dump(mode="json") for entry in entries]
         write_json({"history": rows})
         return
-    from qdrant_admin.cli.console import put
-    from qdrant_admin.cli.tables import entries as picture
-
-    put(lambda ascii_only: picture(entries, ascii_only=ascii_only))
+    invocation.draw(*_listed(entries))
 
 
 @history.command("show")
@@ -101,6 +99,29 @@ def history_trends(invocation: Invocation, limit: int) -> None:
 
     ws = invocation.workspace()
     invocation.finish(trends(ws.store, ws.settings.name, limit))
+
+
+def _listed(entries: "list[HistoryEntry]") -> "Blocks":
+    from qdrant_admin.core import formatting
+    from qdrant_admin.core.blocks import Commands, Soft, StateWord, Step, Table
+    from qdrant_admin.core.commands import Command
+
+    if not entries:
+        return (Commands((Step("nothing has been done yet; do now", Command("up")),)),)
+    rows = tuple(
+        (
+            str(one.id),
+            formatting.clock(one.started_at),
+            one.operation,
+            one.profile,
+            StateWord(one.verdict),
+            formatting.duration(one.seconds),
+            Soft(one.summary),
+        )
+        for one in entries
+    )
+    head = ("id", "when", "operation", "profile", "verdict", "took", "result")
+    return (Table(head, rows, right=frozenset({"id", "took"}), cut=frozenset({"result"})),)
 
 
 def _written(entry: "HistoryEntry", text: str, form: "Form") -> str:

@@ -41,10 +41,13 @@ def profiles_list(invocation: Invocation) -> None:
     if invocation.as_json or invocation.events:
         write_json({"profiles": rows})
         return
-    from qdrant_admin.cli.console import put
-    from qdrant_admin.cli.tables import profiles as picture
+    from qdrant_admin.core.blocks import Table
 
-    put(lambda ascii_only: picture(rows, ascii_only=ascii_only))
+    lines = tuple(
+        (name, one.runtime, one.url or f"port {one.port}", "default" if name == chosen else "")
+        for name, one in sorted(known.items())
+    )
+    invocation.draw(Table(("profile", "runtime", "address", ""), lines))
 
 
 @profiles.command("show")

@@ -10,8 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from qdrant_admin.cli.console import is_ascii, messages
-from qdrant_admin.cli.drawing import TONES, fit
+from qdrant_admin.cli.render.blocks import TONES, cell, do_now, fit, is_ascii, messages
 from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Finished, LogLines, Notice, PartDone, Progress, StepFinished, StepStarted
 from qdrant_admin.core.text import plain
@@ -108,7 +107,7 @@ class Renderer:
 
     def say(self, text: str) -> None:
         """A remark of the command line itself, also where events are not drawn."""
-        self._print(Text(fit(text, self._ascii), "yellow"))
+        self._print(cell(text, self._ascii, "yellow"))
 
     def _print(self, text: Text) -> None:
         if self._live:
@@ -145,9 +144,7 @@ class Renderer:
         symbol, letter, style = _LEVELS[event.level]
         text = Text(f"{letter if self._ascii else symbol} ", style)
         text.append(fit(plain(event.text), self._ascii))
-        if event.fix:
-            text.append("\n  do now: ", "dim").append(fit(plain(event.fix), self._ascii), "cyan")
-        return text
+        return text.append_text(do_now(event.fix, self._ascii)) if event.fix else text
 
     def _picture(self) -> Group:
         rows: list[RenderableType] = []

@@ -1,0 +1,1 @@
+"""What the command line draws: reports as blocks, and the events of an operation."""

@@ -1,0 +1,235 @@
+"""Blocks and errors on a terminal: calm, 80 columns wide, numbers to the right, one look for all.
+
+Data goes to standard output, everything said goes to standard error.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from qdrant_admin.core import formatting
+from qdrant_admin.core.blocks import (
+    Block,
+    Blocks,
+    Commands,
+    Digest,
+    Emphasis,
+    Facts,
+    Heading,
+    Headline,
+    Items,
+    Paragraph,
+    Part,
+    Remark,
+    Soft,
+    Sparkline,
+    StateWord,
+    Step,
+    Table,
+    Words,
+    parts,
+)
+from qdrant_admin.core.commands import Command, Fix, written
+from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.text import plain
+
+PIPE_WIDTH = 160
+"""A pipe has no width; wide enough that a table keeps its lines, and grep finds them."""
+TONES = {"good": "green", "busy": "cyan", "warn": "yellow", "bad": "red", "idle": "dim"}
+_EMPHASIS: dict[Emphasis, str] = {"plain": "", "soft": "dim", "strong": "bold", "warn": "yellow", "bad": "red"}
+_ASCII = str.maketrans({"…": ".", "“": '"', "”": '"', "—": "-", "–": "-", "→": ">", "·": "-", "’": "'", "━": "="})
+
+
+def messages() -> Console:
+    """Standard error, for everything that is said."""
+    return Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def is_ascii(console: Console) -> bool:
+    """Whether the terminal's encoding cannot carry our symbols."""
+    try:
+        "●✕◐▲○━…“”".encode(console.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return True
+    return False
+
+
+def put(blocks: Blocks, profile: str) -> None:
+    """Print blocks on standard output; in a pipe without the spaces that fill their columns.
+
+    No markup is ever read: names from a database are hostile.
+    """
+    piped = not sys.stdout.isatty()
+    width = PIPE_WIDTH if piped and "COLUMNS" not in os.environ else None
+    console = Console(markup=False, emoji=False, highlight=False, soft_wrap=piped, width=width)
+    picture = Drawing(profile, ascii_only=is_ascii(console)).picture(blocks)
+    if console.is_terminal:
+        console.print(picture)
+        return
+    with console.capture() as captured:
+        console.print(picture)
+    for line in captured.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
+    sys.stdout.flush()
+
+
+def fit(text: str, ascii_only: bool) -> str:
+    """The text in what the terminal can show."""
+    return text.translate(_ASCII).encode("ascii", "replace").decode() if ascii_only else text
+
+
+def cell(value: object, ascii_only: bool, style: str = "") -> Text:
+    """A value from outside as one safe line."""
+    return Text(fit(plain(value), ascii_only), style)
+
+
+def do_now(fix: str, ascii_only: bool) -> Text:
+    """`  do now: qdrant-admin up`, on a line of its own."""
+    return Text.assemble(("\n  do now: ", "dim"), (fit(plain(fix), ascii_only), "cyan"))
+
+
+def failure(error: AdminError, *, ascii_only: bool) -> Text:
+    """What, why, and what to do now."""
+    cancelled = error.exit_code == 130
+    result = Text()
+    look = formatting.state("cancelled" if cancelled else "failed")
+    result.append(f"{look.ascii if ascii_only else look.symbol} ", "bold yellow" if cancelled else "bold red")
+    result.append("\n  ".join(_lines(error.what)), "bold")
+    for line in _lines(error.why):
+        result.append(f"\n  {line}")
+    if error.fix:
+        result.append("\n  do now: ", "dim")
+        result.append("\n          ".join(_lines(error.fix)), "cyan")
+    return Text(fit(result.plain, True)) if ascii_only else result
+
+
+def _lines(text: str) -> list[str]:
+    return [plain(line) for line in text.splitlines()]
+
+
+class Drawing:
+    """Draws blocks.
+
+    Args:
+        profile: the one that their commands are put on.
+        ascii_only: the terminal cannot carry our symbols.
+    """
+
+    def __init__(self, profile: str | None, *, ascii_only: bool = False) -> None:
+        self._profile = profile
+        self._ascii = ascii_only
+
+    def picture(self, blocks: Blocks) -> Group:
+        """All of them, with space between the parts."""
+        return Group(*self._spaced(blocks))
+
+    def _spaced(self, blocks: Blocks) -> Iterator[RenderableType]:
+        before: Block | None = None
+        for block in blocks:
+            if before is not None and _apart(before, block):
+                yield Text()
+            yield from self._drawn(block, "" if before is None else "  ")
+            before = block
+
+    def _drawn(self, block: Block, margin: str) -> Iterator[RenderableType]:
+        match block:
+            case Headline():
+                yield self._headline(block)
+            case Heading(text):
+                yield self._words(text, "bold")
+            case Paragraph(text, emphasis):
+                yield Text(margin).append_text(self._words(text, _EMPHASIS[emphasis]))
+            case Facts(rows):
+                yield self._facts(rows)
+            case Items(rows, shown):
+                yield from (Text("  - ").append_text(self._words(row)) for row in rows[:shown])
+                yield from self._rest(len(rows), shown)
+            case Table():
+                yield self._table(block)
+                yield from self._rest(len(block.rows), block.shown)
+            case Remark():
+                yield self._remark(block)
+            case Commands(steps):
+                yield from (self._step(step) for step in steps)
+
+    def _headline(self, block: Headline) -> Text:
+        look = formatting.state(block.state)
+        word = block.word or look.word
+        head = f"{look.ascii if self._ascii else look.symbol} {word.upper() if block.loud else word}"
+        line = cell(head, self._ascii, f"bold {TONES[look.tone]}")
+        if block.text:
+            line.append("   ").append_text(self._words(block.text, "bold" if block.loud else ""))
+        return line
+
+    def _facts(self, rows: tuple[tuple[str, Words], ...]) -> Grid:
+        grid = Grid.grid(padding=(0, 2, 0, 0), pad_edge=False)
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for label, value in rows:
+            grid.add_row(cell(label, self._ascii, "dim"), self._words(value))
+        return grid
+
+    def _table(self, block: Table) -> Grid:
+        """Without a frame: dim headings, the first column strong, numbers to the right."""
+        table = Grid(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+        for title in block.head:
+            short = title in block.cut
+            table.add_column(
+                title,
+                justify="right" if title in block.right else "left",
+                overflow="ellipsis" if short else "fold",
+                no_wrap=short,
+            )
+        for row in block.rows[: block.shown]:
+            table.add_row(*(self._words(value, "bold" if at == 0 else "") for at, value in enumerate(row)))
+        return table
+
+    def _rest(self, count: int, shown: int | None) -> Iterator[Text]:
+        if shown is not None and count > shown:
+            yield Text(f"  and {formatting.number(count - shown)} more", "dim")
+
+    def _remark(self, block: Remark) -> Text:
+        look = formatting.state(block.level)
+        line = Text(f"{look.ascii if self._ascii else look.symbol} ", TONES[look.tone])
+        if block.title:
+            line.append_text(cell(block.title, self._ascii, "bold"))
+        if block.text:
+            line.append("  " if block.title else "").append_text(self._words(block.text, "dim" if block.title else ""))
+        fix = self._written(block.command)
+        return line.append_text(do_now(fix, self._ascii)) if fix else line
+
+    def _step(self, step: Step) -> Text:
+        command = self._written(step.command)
+        line = cell(f"  {step.says}", self._ascii, "dim" if command else "")
+        return line.append(": ", "dim").append_text(cell(command, self._ascii, "cyan")) if command else line
+
+    def _words(self, words: Words, style: str = "") -> Text:
+        return Text.assemble(*(self._part(part, style) for part in parts(words)))
+
+    def _part(self, part: Part, style: str) -> Text:
+        match part:
+            case StateWord(key):
+                look = formatting.state(key)
+                return cell(look.text(ascii_only=self._ascii), self._ascii, TONES[look.tone])
+            case Sparkline(values):
+                return Text(formatting.sparkline(values, ascii_only=self._ascii), "cyan")
+            case Command():
+                return cell(self._written(part), self._ascii, "cyan")
+            case Digest():
+                return cell(formatting.short_digest(part), self._ascii, style)
+            case _:
+                return cell(part, self._ascii, "dim" if isinstance(part, Soft) else style)
+
+    def _written(self, fix: Fix) -> str:
+        return written(fix, self._profile)
+
+
+def _apart(before: Block, block: Block) -> bool:
+    """Whether an empty line stands between the two."""
+    if isinstance(block, Headline | Heading | Facts | Table):
+        return not isinstance(before, Heading)
+    return isinstance(block, Remark) and not isinstance(before, Remark)

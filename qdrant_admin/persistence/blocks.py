@@ -1,0 +1,281 @@
+"""What the reports of the checks say to people: on a screen, and in a certificate to keep or to hand on."""
+
+import statistics
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from qdrant_admin.core import formatting
+from qdrant_admin.core.blocks import (
+    Block,
+    Blocks,
+    Code,
+    Commands,
+    Digest,
+    Facts,
+    Heading,
+    Headline,
+    Items,
+    Paragraph,
+    Sparkline,
+    StateWord,
+    Step,
+    Table,
+    Words,
+    do_now,
+)
+from qdrant_admin.core.commands import Command
+from qdrant_admin.core.document import Document
+
+if TYPE_CHECKING:
+    from qdrant_admin.persistence.reports import (
+        CollectionCheck,
+        CrashReport,
+        MovePlanReport,
+        MoveReport,
+        Side,
+        VerifyReport,
+    )
+    from qdrant_admin.persistence.trends import TrendReport
+
+_SHOWN = 20
+"""Of points that differ, and of changes that were lost."""
+_SPARKS = 40
+"""As many bars as go beside their words into 80 columns."""
+_ANSWERS = {
+    "persisted": "Everything is there. Nothing is missing, nothing has changed.",
+    "lost": "Data was lost.",
+    "changed": "Data is not what it was.",
+    "inconclusive": "This could not be decided.",
+}
+_CYCLE_FIGURES = frozenset({"acknowledged", "unanswered", "lost", "ready after"})
+
+
+def verification(report: "VerifyReport") -> Blocks:
+    """Verdict, collections before and after, differences, and what to do."""
+    blocks: list[Block] = [
+        Headline(report.verdict, report.reason or _ANSWERS[report.verdict], loud=True),
+        Paragraph(report.summary(), "soft"),
+    ]
+    blocks += [_collections(report.collections)] if report.collections else []
+    blocks += [_rounds(report)] if report.how == "all" else []
+    blocks += _all_differences(report)
+    blocks += [Paragraph(f"likely cause: {report.cause}")] if report.cause else []
+    blocks += [Paragraph(f"checked: {', '.join(report.checks)}", "soft")] if report.checks else []
+    return *blocks, *do_now(report.fix)
+
+
+def certificate(report: "VerifyReport") -> Document:
+    """Everything that a check says, to keep or to hand on."""
+    facts: dict[str, Words] = {
+        "when": report.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
+        "server": f"Qdrant {report.server_version}" if report.server_version else "",
+        "profile": report.profile,
+        "storage": report.storage,
+        "on disk": "" if report.storage_bytes is None else formatting.size(report.storage_bytes),
+        "server was": report.done,
+        "ready again after": _duration(report.ready_seconds),
+        "checked": ", ".join(report.checks),
+        "likely cause": report.cause,
+        "do now": Code(report.fix),
+        "took": formatting.duration(report.seconds),
+    }
+    blocks: list[Block] = [Paragraph(report.sentence()), Facts.of(facts)]
+    blocks += [Heading("Restarts"), _rounds(report)] if report.how == "all" else []
+    blocks += [Heading("Collections"), _collections(report.collections)] if report.collections else []
+    blocks += _all_differences(report)
+    if report.phases:
+        phases = tuple(
+            (one.name.replace("_", " "), one.at.astimezone().strftime("%H:%M:%S"), formatting.duration(one.seconds))
+            for one in report.phases
+        )
+        blocks += [Heading("How it went"), Table(("step", "began", "took"), phases, right=frozenset({"took"}))]
+    return Document(f"restart and verify, profile {report.profile}", report.verdict, tuple(blocks), report.profile)
+
+
+def crash(report: "CrashReport") -> Blocks:
+    """The verdict of a crash test, what was lost, and how long the server took to come back."""
+    kept = "Everything acknowledged was there after every crash." if report.verdict == "persisted" else report.reason
+    blocks: list[Block] = [
+        Headline(report.verdict, kept or "Something acknowledged is gone.", loud=True),
+        Paragraph(report.summary(), "soft"),
+        Facts.of({**_crash_facts(report), "storage": report.storage}),
+    ]
+    blocks += _losses(report)
+    blocks += [Paragraph(f"writer failed: {one}", "bad") for one in report.failed_writers]
+    blocks += [Paragraph(f"still there: {name}", "warn") for name in report.left]
+    return *blocks, *do_now(report.fix)
+
+
+def crash_certificate(report: "CrashReport") -> Document:
+    """Everything that a crash test says, to keep or to hand on."""
+    facts: dict[str, Words] = {
+        "when": report.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
+        "server": f"Qdrant {report.server_version}" if report.server_version else "",
+        "profile": report.profile,
+        "storage": report.storage,
+        "acknowledged": formatting.counted(report.acknowledged, "change"),
+        "lost": formatting.counted(report.lost, "acknowledged change"),
+        **_crash_facts(report),
+        "reason": report.reason,
+        "do now": Code(report.fix),
+        "took": formatting.duration(report.seconds),
+        "seed": str(report.seed),
+    }
+    blocks: list[Block] = [Paragraph(report.sentence()), Facts.of(facts), *_losses(report)]
+    blocks += [Heading("Writers that failed"), Items(report.failed_writers)] if report.failed_writers else []
+    blocks += [Heading("Crash by crash"), _cycles(report)] if report.cycles else []
+    blocks += [Heading("Canary collections that are left"), Items(report.left)] if report.left else []
+    return Document(f"crash test, profile {report.profile}", report.verdict, tuple(blocks), report.profile)
+
+
+def trend(report: "TrendReport") -> Blocks:
+    """The checks of a profile, oldest first, and above them what became of their figures."""
+    if not report.points:
+        return (Commands((Step("nothing has been checked yet; do now", Command("verify").on(report.profile)),)),)
+    figures: tuple[tuple[str, list[float | None], Callable[[float], str]], ...] = (
+        ("ready again after", [one.ready_seconds for one in report.points], formatting.duration),
+        ("points", [one.points for one in report.points], lambda value: formatting.number(round(value))),
+        ("on disk", [one.storage_bytes for one in report.points], lambda value: formatting.size(round(value))),
+    )
+    rows: dict[str, Words] = {}
+    for label, values, told in figures:
+        known = tuple(value for value in values if value is not None)[-_SPARKS:]
+        if known:
+            rows[label] = Sparkline(known), f"  last {told(known[-1])}, median {told(statistics.median(known))}"
+    checks = tuple(
+        (
+            str(one.entry),
+            formatting.clock(one.at),
+            one.how,
+            StateWord(one.verdict),
+            _duration(one.ready_seconds),
+            formatting.number(one.points),
+            "" if one.storage_bytes is None else formatting.size(one.storage_bytes),
+        )
+        for one in report.points
+    )
+    head = ("check", "when", "how", "verdict", "ready after", "points", "on disk")
+    return Facts.of(rows), Table(head, checks, right=frozenset({"check", "ready after", "points", "on disk"}))
+
+
+def move_plan(report: "MovePlanReport") -> Blocks:
+    """From where to where, what it takes, and what is done in which order."""
+    rows: dict[str, Words] = {
+        "from": report.storage,
+        "to": f"volume {report.volume}",
+        "a second copy": "of unknown size" if report.needed_bytes is None else formatting.size(report.needed_bytes),
+        "free": "unknown" if report.free_bytes is None else formatting.size(report.free_bytes),
+        "old data": f"stays: {report.left}",
+    }
+    steps = (Paragraph(f"{number}. {step}") for number, step in enumerate(report.steps, 1))
+    return Headline("planned"), Facts.of(rows), *steps
+
+
+def moved(report: "MoveReport") -> Blocks:
+    """The verdict, each collection before and after, and where the old data is."""
+    word = "" if report.moved else "not moved"
+    blocks: list[Block] = [
+        Headline(report.verdict, report.reason, loud=True, word=word),
+        Paragraph(report.summary(), "soft"),
+    ]
+    blocks += [_collections(report.collections, "old storage", "volume")] if report.collections else []
+    for check in report.collections:
+        blocks += _differences(check)
+    blocks += [Paragraph(f"the old data is still there: {report.left}")] if report.left else []
+    blocks += (
+        [Commands((Step("to remove the old data, once you no longer need it", report.remove),))]
+        if report.remove
+        else []
+    )
+    return *blocks, *do_now(report.fix)
+
+
+def _collections(checks: "tuple[CollectionCheck, ...]", before: str = "before", after: str = "after") -> Table:
+    rows = tuple(
+        (check.name, _points(check.before), _points(check.after), _content(check), StateWord(check.verdict))
+        for check in checks
+    )
+    return Table(("collection", before, after, "content", "verdict"), rows, right=frozenset({before, after}))
+
+
+def _content(check: "CollectionCheck") -> Words:
+    digests = list(dict.fromkeys(side.digest for side in (check.before, check.after) if side))
+    return (Digest(digests[0]), " → ", Digest(digests[1])) if len(digests) == 2 else tuple(map(Digest, digests))
+
+
+def _rounds(report: "VerifyReport") -> Table:
+    rows = tuple((one.done, _duration(one.ready_seconds), StateWord(one.verdict)) for one in report.rounds)
+    return Table(("the server was", "ready after", "verdict"), rows, right=frozenset({"ready after"}))
+
+
+def _all_differences(report: "VerifyReport") -> list[Block]:
+    """Of the collections, against the baseline, and of the aliases."""
+    blocks: list[Block] = []
+    for check in report.collections:
+        blocks += _differences(check)
+    if (then := report.baseline) is not None:
+        told = f": {then.reason or 'everything is as it was then'}"
+        blocks += [
+            Heading(f"Since {then.at.astimezone():%Y-%m-%d %H:%M}"),
+            Paragraph((StateWord(then.verdict), told)),
+            _collections(then.collections, "then", "now"),
+        ]
+    if report.aliases:
+        blocks += [Heading("Aliases"), Items(tuple(alias.words for alias in report.aliases))]
+    return blocks
+
+
+def _differences(check: "CollectionCheck") -> list[Block]:
+    counts = ((check.missing, "missing"), (check.changed, "changed"), (check.extra, "extra"))
+    told = ", ".join(f"{formatting.number(count)} {word}" for count, word in counts if count)
+    if not (told or check.settings or check.points):
+        return []
+    blocks: list[Block] = [Heading(f"{check.name}: {told}" if told else check.name)]
+    blocks += [Items(check.told)] if check.settings else []
+    rows = tuple((one.id, StateWord(one.what), one.detail) for one in check.points)
+    blocks += [Table(("point", "state", "details"), rows, shown=_SHOWN)] if rows else []
+    left = check.missing + check.changed + check.extra - len(rows)
+    return [*blocks, Paragraph(f"{formatting.counted(left, 'point')} more differ.")] if rows and left > 0 else blocks
+
+
+def _crash_facts(report: "CrashReport") -> dict[str, Words]:
+    median, longest = report.recovery_median_seconds, report.recovery_max_seconds
+    unanswered = formatting.counted(report.unanswered, "change")
+    return {
+        "unanswered": f"{unanswered} under way at a crash, which may be there or not",
+        "ready again after": f"median {_duration(median)}, max {_duration(longest)}" if median and longest else "",
+        "acknowledged when": "applied and logged" if report.wait else "received (wait=false)",
+    }
+
+
+def _losses(report: "CrashReport") -> list[Block]:
+    if not report.losses:
+        return []
+    rows = tuple((one.what, one.acknowledged, one.found) for one in report.losses)
+    left = report.lost - len(rows)
+    more = [Paragraph(f"{formatting.counted(left, 'change')} more were lost.")] if left > 0 else []
+    return [Heading("Lost"), Table(("what", "acknowledged", "found"), rows, shown=_SHOWN), *more]
+
+
+def _cycles(report: "CrashReport") -> Table:
+    rows = tuple(
+        (
+            formatting.number(number),
+            one.done,
+            formatting.number(one.acknowledged),
+            formatting.number(one.unanswered),
+            formatting.number(one.lost),
+            formatting.duration(one.recovery_seconds),
+        )
+        for number, one in enumerate(report.cycles, 1)
+    )
+    head = ("", "the server was", "acknowledged", "unanswered", "lost", "ready after")
+    return Table(head, rows, right=_CYCLE_FIGURES)
+
+
+def _points(side: "Side | None") -> str:
+    return "absent" if side is None else formatting.number(side.points)
+
+
+def _duration(seconds: float | None) -> str:
+    return "" if seconds is None else formatting.duration(seconds)
