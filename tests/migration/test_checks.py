@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qdrant_admin.database.models import Point, Sparse, VectorSpec
 from qdrant_admin.migration.compare.equality import same
-from qdrant_admin.migration.copy.checks import Checked, Checker, payload_reason
+from qdrant_admin.migration.copy.checks import MAX_DEPTH, Checked, Checker, payload_reason, sound
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.ids import NAMESPACE, map_id
 
@@ -36,6 +36,30 @@ def test_vectors_that_the_server_would_spoil_are_refused(vector: tuple[float, ..
     result = checked(*vector)
     assert not result.points
     assert words in result.refusals[0].reason
+
+
+@pytest.mark.parametrize(
+    ("values", "distance", "fits"),
+    [
+        ([[1, 0], [0, 2]], "Cosine", True),
+        ([[1, 0], [0, 0]], "Cosine", False),
+        ([[1, 0], [0, 0]], "Dot", True),
+        ([[1, 0], [0, math.nan]], "Dot", False),
+        ([[1, 0], [0, math.inf]], "Cosine", False),
+        ([[3e38, 3e38]], "Dot", False),
+    ],
+)
+def test_one_look_at_a_whole_batch_passes_only_ordinary_vectors(values: Any, distance: Any, fits: bool) -> None:
+    slot = VectorSpec(size=2, distance=distance)
+    assert sound(np.array(values, dtype=np.float32), slot) is fits
+
+
+@pytest.mark.parametrize(("vector", "short"), [((0, 0), False), ((1e-30, 0), True), ((1e-30, 1), False)])
+def test_a_vector_too_short_to_be_normalised_is_not_one_that_is_zero(vector: tuple[float, ...], short: bool) -> None:
+    refused = checked(*vector, slot=VectorSpec(size=2, distance="Cosine")).refusals
+    assert [one.reason for one in refused] == short * [
+        "its vector is too short to be normalised: the server would make it zero"
+    ]
 
 
 def test_odd_vectors_are_kept_and_counted() -> None:
@@ -68,10 +92,23 @@ def test_payload_that_comes_back_passes() -> None:
         "o": {"": {}},
     }
     assert payload_reason(payload) == ""
+
+
+@pytest.mark.parametrize(("levels", "fits"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False)])
+@pytest.mark.parametrize("kind", [list, dict])
+def test_payload_may_nest_as_deep_as_a_request_carries(levels: int, fits: bool, kind: type) -> None:
     nested: Any = 1
-    for _ in range(60):
-        nested = [nested]
-    assert "nests" in payload_reason({"n": nested})
+    for _ in range(levels - 1):  # the payload itself is the first level
+        nested = [nested] if kind is list else {"n": nested}
+    assert payload_reason({"n": nested}) == ("" if fits else f"its payload nests deeper than {MAX_DEPTH} levels")
+
+
+@pytest.mark.parametrize(
+    ("identity", "kept"),
+    [(0, True), ((1 << 64) - 1, True), (1 << 64, False), (-1, False), ("x", False), ("A" * 8 + "-0000" * 4, False)],
+)
+def test_only_what_the_server_takes_as_an_id_stays_as_it_is(identity: int | str, kept: bool) -> None:
+    assert (map_id(identity, folds_uuids=False) == identity) is kept
 
 
 def test_the_original_id_is_kept_beside_what_is_there() -> None:

@@ -15,7 +15,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
-from qdrant_admin.migration.copy.throttle import MAX_OCTETS, SLOW_SECONDS, Throttle
+from qdrant_admin.migration.copy.throttle import MAX_OCTETS
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.reports import CollectionPlan, PlanReport
 from qdrant_admin.migration.run import migrate
@@ -168,36 +168,6 @@ def test_a_source_that_changed_since_its_plan_is_refused_before_the_first_write(
         last(migrate(ws, plan, cancel=CancelToken()))
     with Database(server.endpoint) as database:
         assert database.names() == []
-
-
-def test_large_points_and_slow_answers_make_batches_smaller_and_quick_ones_larger_again() -> None:
-    throttle = Throttle(256, 8)
-    throttle.succeeded(256, 20 * MAX_OCTETS, 0.1)
-    assert throttle.size == 128
-    throttle.succeeded(256, 20 * MAX_OCTETS, 0.1)  # one that was under way already
-    assert throttle.size == 128
-    throttle.succeeded(128, 1000, SLOW_SECONDS + 1)
-    assert throttle.size == 64
-    throttle.back_off()
-    assert (throttle.size, throttle.workers) == (32, 4)
-    for _ in range(9):
-        throttle.succeeded(throttle.size, 1000, 0.01)
-    assert (throttle.size, throttle.workers) == (256, 4)
-    for _ in range(20):
-        throttle.back_off()
-    assert (throttle.size, throttle.workers) == (1, 1)
-
-
-def test_a_target_that_is_quick_again_gets_its_workers_back() -> None:
-    throttle = Throttle(256, 4)
-    throttle.back_off()
-    throttle.back_off()
-    for answer in range(200):
-        throttle.succeeded(256, 1000, 1.0 if answer % 20 == 0 else 0.01)
-    assert throttle.workers == 1, "never quick for long"
-    for _ in range(200):
-        throttle.succeeded(256, 1000, 0.01)
-    assert throttle.workers == 4
 
 
 def test_no_more_write_at_the_same_time_than_are_allowed_and_more_as_soon_as_they_are() -> None:
