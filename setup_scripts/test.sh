@@ -39,6 +39,7 @@ system_packages() {
   local wanted=(docker.io docker-registry iptables iproute2 ca-certificates curl tmux redis-server)
   command -v npm >/dev/null || wanted+=(npm)
   python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || wanted+=(python3 python3-venv)
+  wanted+=(wine wine64) # runs setup_windows.bat: some 300 MB, a minute to install
   install_packages "${wanted[@]}"
 }
 

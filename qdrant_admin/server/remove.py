@@ -1,7 +1,7 @@
-"""Throw away a server together with its data: the single place where that happens, and only what we made for it.
+"""Remove a server together with its data: the single place where that happens, and only what we made for it.
 
 A profile has to be marked as ephemeral, its storage has to lie in the default place under the profile's own name, and
-in Docker every volume has to bear our mark with that name.
+in Docker every volume has to have our ownership label with that name.
 """
 
 import shutil
@@ -24,7 +24,7 @@ def discard(settings: Settings, runtime: ServerRuntime, cancel: CancelToken) -> 
 
     Raises:
         Refused: the profile is not ephemeral, or its data lies where somebody put it.
-        NotOurs: container or volume does not bear our mark; nothing was removed.
+        NotOurs: container or volume is not managed from here; nothing was removed.
         StorageUnusable: the data could not be removed.
     """
     check_discardable(settings, runtime)
@@ -50,7 +50,7 @@ def check_discardable(settings: Settings, runtime: ServerRuntime) -> None:
         )
     state = runtime.inspect()
     if state.ours is False:
-        raise NotOurs(f"{state.name} was not removed", why="it does not bear our mark", fix="docker ps -a")
+        raise NotOurs(f"{state.name} was not removed", why="it is not managed by qdrant-admin", fix="docker ps -a")
     if runtime.kind == "docker":
         _own_volumes(settings)
 
@@ -67,7 +67,7 @@ def _own_volumes(settings: Settings) -> list[str]:
     """The volumes of this profile that exist.
 
     Raises:
-        NotOurs: one of them does not bear our mark, or that of another profile.
+        NotOurs: one of them is not managed, or for another profile.
     """
     wanted = {settings.volume_name, f"{settings.volume_name}_snapshots"}
     with _engine(settings).client(f"look at the volumes of profile {settings.name}") as api:
@@ -77,7 +77,7 @@ def _own_volumes(settings: Settings) -> list[str]:
         if not _is_marked(volume.get("Labels") or {}, settings.name):
             raise NotOurs(
                 f"volume {volume['Name']} was not removed",
-                why="it does not bear our mark, so somebody else made it",
+                why="it is not managed by qdrant-admin (no ownership label), so somebody else made it",
                 fix=f"docker volume inspect {volume['Name']}",
             )
     return sorted(str(volume["Name"]) for volume in found)

@@ -1,5 +1,6 @@
 """The native runtime with the real binary: it outlives its starter, comes back after a kill, and ends when asked."""
 
+import io
 import json
 import os
 import socket
@@ -19,7 +20,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotFound, PortTaken, Refused, ServerNotReady, StorageUnusable, Unsupported
 from qdrant_admin.core.events import LogLines, Notice
 from qdrant_admin.server.health import probe, wait_answering
-from qdrant_admin.server.native import launcher
+from qdrant_admin.server.native import launcher, tail
 from qdrant_admin.server.native.record import Process, Record, find_server, find_supervisor, write
 from qdrant_admin.server.native.runtime import NativeRuntime
 from tests.server.conftest import MakeNative
@@ -458,3 +459,22 @@ def test_a_second_supervisor_gives_way(make_native: MakeNative, cancel: CancelTo
     with runtime.files.lock.open("ab") as lock, pytest.raises(portalocker.LockException):
         portalocker.lock(lock, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
     assert runtime.inspect().state == "running"
+
+
+def test_only_the_end_of_a_long_log_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, read = tmp_path / "log", []
+    lines = [f"line {number} " + "x" * 90 for number in range(50_000)]
+    log.write_text("\n".join(lines) + "\n")
+
+    class Counting(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            found = super().read(size) or b""
+            read.append(len(found))
+            return found
+
+    monkeypatch.setattr(Path, "open", lambda self, _mode: Counting(self))
+    assert tail.last_lines(log, 3) == lines[-3:]
+    assert sum(read) <= 2 * tail.BLOCK_BYTES < log.stat().st_size / 10
+    assert tail.last_lines(log, 2000) == lines[-2000:]
+    assert tail.last_lines(log, 2, end=len(lines[0]) + len(lines[1]) + 2) == lines[:2]
+    assert tail.last_lines(log, 60_000) == lines

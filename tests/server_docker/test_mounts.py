@@ -23,7 +23,7 @@ from tests.support.disk import Disk
 from tests.support.real import missing
 
 pytestmark = pytest.mark.docker
-MOVE = "qdrant-admin move-storage"
+MOVE = "qdrant-admin move-storage --profile "
 WHERE = "/qdrant/storage"
 
 
@@ -45,7 +45,7 @@ def only(storage: Storage) -> Diagnosis:
 
 def test_no_mount_and_one_at_the_wrong_path(bench: Bench) -> None:
     inside = seen(bench)
-    assert (inside.kind, only(inside).fix) == ("container", MOVE)
+    assert (inside.kind, only(inside).fix) == ("container", MOVE + bench.settings().name)
     assert only(inside).what == f"nothing is mounted at {WHERE}: the data dies with the container"
     bench.clean()
     wrong = seen(bench, HostConfig={"Mounts": [{"Type": "volume", "Source": bench.mark, "Target": "/data"}]})
@@ -59,11 +59,15 @@ def test_no_mount_and_one_at_the_wrong_path(bench: Bench) -> None:
 def test_memory_and_volumes_without_a_name(bench: Bench) -> None:
     fleeting = only(seen(bench, HostConfig={"Tmpfs": {WHERE: ""}}))
     assert fleeting.what == f"{WHERE} lies in memory (tmpfs)"
-    assert fleeting.fix != MOVE
+    assert not fleeting.fix.startswith(MOVE)
     bench.clean()
     nameless = seen(bench, Volumes={WHERE: {}})
     bench.anonymous.append(nameless.source)
-    assert (nameless.kind, only(nameless).what, only(nameless).fix) == ("volume", "the volume has no name", MOVE)
+    assert (nameless.kind, only(nameless).what, only(nameless).fix) == (
+        "volume",
+        "the volume has no name",
+        MOVE + bench.settings().name,
+    )
 
 
 def test_read_only_and_foreign_folders(bench: Bench, tmp_path: Path) -> None:
@@ -93,7 +97,7 @@ def test_a_folder_of_another_kind(
         (folder / name).touch()
     found = only(seen(bench, **bound(folder)))
     assert found.what == f"{folder} belongs to {whose}"
-    assert found.fix == f'qdrant-admin migrate "{scheme}:{folder}"'
+    assert found.fix == f"qdrant-admin migrate {scheme}:{folder} --profile {bench.settings().name}"
     with pytest.raises(StorageUnusable, match="belongs to"):
         check_folder(folder, "work")
 

@@ -1,6 +1,6 @@
 """The Windows script, run for real by wine's command interpreter with stand-ins for uv and Docker.
 
-Wine is not part of the test set-up (it is large): where it is missing these are skipped, and the script is only linted.
+`setup_scripts/test.sh` brings wine on Debian. Where there is none these are skipped, and the script is only linted.
 """
 
 import os
@@ -15,7 +15,7 @@ WINE = shutil.which("wine")
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(WINE is None, reason="wine is not installed; the script is only linted here"),
+    pytest.mark.skipif(WINE is None, reason="there is no wine on this platform: the script is only linted here"),
 ]
 
 # "Installs" by writing the command into the environment that the script asked for. `%~4` and `%~6` are its paths.

@@ -59,7 +59,7 @@ _STOP_CALL_SECONDS = STOP_SECONDS + 60
 
 
 class DockerRuntime:
-    """The container of one profile. Touches nothing that does not bear our mark and was not adopted."""
+    """The container of one profile. Touches nothing that is not managed from here: no label of ours, not adopted."""
 
     kind: RuntimeKind = "docker"
 
@@ -272,7 +272,7 @@ class DockerRuntime:
                 raise NotFound(f"there is no container {self._name}", fix="docker ps -a")
             yield StepStarted(step="adopt", title=f"adopting container {self._name}")
             if self._is_ours(found):
-                yield StepFinished(step="adopt", outcome="skipped", detail="it is ours already")
+                yield StepFinished(step="adopt", outcome="skipped", detail="it is managed from here already")
                 return
             check_adoptable(found)
             remember_adoption(found["Id"], self.settings.name)
@@ -339,7 +339,7 @@ class DockerRuntime:
         return next((one for one in set_aside(api, self._name) if self._is_ours(one)), None)
 
     def _own(self, api: "APIClient", found: Inspected) -> None:
-        """It is ours, and bears its own name again, should making it anew have been cut off.
+        """It is ours, and bears its own name again, should recreating it have been interrupted.
 
         Raises:
             NotOurs: it is not.
@@ -371,8 +371,8 @@ class DockerRuntime:
             return
         other = labels_of(found).get(LABEL_PROFILE)
         raise NotOurs(
-            f"container {self._name} is not ours",
-            why=f"it belongs to profile {other}" if other else "somebody else made it: it does not bear our mark",
+            f"container {self._name} is not managed from here",
+            why=f"it belongs to profile {other}" if other else "it was made by somebody else",
             fix=Command("adopt"),
         )
 
@@ -419,9 +419,9 @@ class DockerRuntime:
         yield StepFinished(step="apply", detail="without a restart")
 
     def _replace(self, found: Inspected, body: Request, *, same_networks: bool) -> Events:
-        yield StepStarted(step="recreate", title=f"making {self._name} anew on the same data")
+        yield StepStarted(step="recreate", title=f"recreating {self._name} on the same data")
         adopted = is_adopted(str(found["Id"]), self.settings.name)
-        with self.engine.client(f"make container {self._name} anew", _STOP_CALL_SECONDS) as api:
+        with self.engine.client(f"recreate container {self._name}", _STOP_CALL_SECONDS) as api:
             new = replace(api, found, body, self._name, same_networks=same_networks)
         if adopted:
             remember_adoption(new, self.settings.name, instead_of=str(found["Id"]))

@@ -1,4 +1,4 @@
-"""Making a container anew on the same data, with a way back."""
+"""Recreating a container on the same data, with a way back."""
 
 import copy
 from collections.abc import Mapping
@@ -141,10 +141,12 @@ def roll_back(api: "APIClient", old: str, new: str, name: str, *, start: bool) -
 
 
 def _with_way_back(error: Exception, name: str, back: bool) -> AdminError:
-    told = error if isinstance(error, AdminError) else translate(error, f"make {name} anew")
+    told = error if isinstance(error, AdminError) else translate(error, f"recreate {name}")
     after = (
         "the server that was there before is back as it was"
         if back
         else "the server that was there before could not be brought back, and is still there: docker ps -a"
     )
-    return type(told)(told.what, why=f"{told.why}\n{after}".strip(), fix=told.fix)
+    told = copy.copy(told)
+    told.why = f"{told.why}\n{after}".strip()
+    return told

@@ -5,6 +5,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, Refused
 from qdrant_admin.core.events import Notice
 from qdrant_admin.server.docker.answers import Inspected, Mount, Request
+from qdrant_admin.server.docker.engine.errors import OpenFilesRefused
 from qdrant_admin.server.runtime import Change
 
 LABEL_MANAGED = "dev.qdrant-admin.managed"
@@ -176,7 +177,7 @@ def may_raise_limit(attributes: Inspected) -> bool:
 
 def limit_refused(error: AdminError) -> bool:
     """Whether a container could not start for that reason."""
-    return "rlimit" in error.why
+    return isinstance(error, OpenFilesRefused)
 
 
 def limit_notice(profile: str) -> Notice:

@@ -98,6 +98,10 @@ def by_class() -> dict[type[BaseException], Callable[[BaseException, str], Admin
     }
 
 
+class OpenFilesRefused(Unfit):
+    """The engine may not raise the limit of open files, as rootless and confined ones may not."""
+
+
 class _Answer(NamedTuple):
     """What an answer of the engine means, recognised by its status, its words or both; the first that fits counts."""
 
@@ -116,6 +120,7 @@ def _answer(
 
 _ANSWERS = (
     _answer(NotFound, "could not {doing}: it is not there", Command("up"), status=(404,)),
+    _answer(OpenFilesRefused, "the engine could not {doing}", CHECK_ENGINE, words=("rlimit",)),
     _answer(
         PortTaken,
         "could not {doing}: a port is taken",
