@@ -56,7 +56,8 @@ class LoadWatch:
             found = self._held_up_by()
             if not found:
                 raise
-            raise ServerNotReady(error.what, why=f"{error.why}; {found}".removeprefix("; "), fix=error.fix) from error
+            why, fix = f"{error.why}; {found}".removeprefix("; "), error.fix_on(self._ws.settings.name)
+            raise ServerNotReady(error.what, why=why, fix=fix) from error
         if self._waited:
             yield from self._look()
 
