@@ -1,6 +1,6 @@
 """What a source is: its URI, its collections and batches, and the protocol that every reader fulfils."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Payload = dict[str, Any]
 """Field to a value that JSON can express."""
+Fields = Mapping[str, Any]
+"""The same, only to be read; also fields as a store has them."""
 
 
 class _Uri(Frozen):

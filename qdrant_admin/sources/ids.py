@@ -5,12 +5,12 @@ import uuid
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha1
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from qdrant_admin.database.models import PointId
+from qdrant_admin.sources.base import Payload
 
 NAMESPACE = uuid.UUID("7f1d2a53-64c8-5d0b-9d5e-2f7c1b0f4a11")
 """Of our UUIDv5. Never changes: a second migration of the same source has to find the same points."""
@@ -47,7 +47,7 @@ def kept(record: int | str, identity: PointId, *, folds_uuids: bool) -> bool:
     return identity == record or (folds_uuids and isinstance(record, str) and identity == canonical_uuid(record))
 
 
-def keep_original(payload: dict[str, Any], record: int | str) -> dict[str, Any]:
+def keep_original(payload: Payload, record: int | str) -> Payload:
     """The payload with the source's own id in it, under a name that the payload does not use yet."""
     name = SOURCE_ID
     while name in payload:

@@ -139,7 +139,7 @@ def _hint(folder: Path) -> int:
         return 0
 
 
-def _key(value: Any, number: int) -> int | str:
+def _key(value: object, number: int) -> int | str:
     """An id to compare with others; a row without one gets a key that no other row has."""
     try:
         found = None if isinstance(value, Unfit) else identity(value)

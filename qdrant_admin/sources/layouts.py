@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
 from qdrant_admin.sources import HELP
+from qdrant_admin.sources.base import Fields, Payload
 
 Layout = Literal["plain", "langchain", "llamaindex", "mem0"]
 SAMPLE = 16
@@ -61,7 +62,7 @@ def distance_option(options: Mapping[str, str]) -> Distance | None:
     return _DISTANCES[wanted.lower()]
 
 
-def recognised(records: Sequence[Mapping[str, Any]]) -> Layout:
+def recognised(records: Sequence[Fields]) -> Layout:
     """The layout that these records (metadata or payloads) were written in; plain when they do not agree on one."""
     for layout, told in (("llamaindex", _is_llamaindex), ("mem0", _is_mem0), ("langchain", _is_langchain)):
         if records and all(told(record) for record in records):
@@ -75,13 +76,13 @@ def words(layout: Layout, *, by: str = "") -> str:
     return _WORDS[layout] + recognised_by
 
 
-def words_kept(payloads: Sequence[Mapping[str, Any]]) -> str:
+def words_kept(payloads: Sequence[Fields]) -> str:
     """For a source whose payload is copied as it is: whose it is, as far as these payloads tell."""
     layout = recognised(payloads)
     return "kept as it is" if layout == "plain" else f"kept as it is, {_WORDS[layout]}"
 
 
-def lay_out(layout: Layout, metadata: Mapping[str, Any], text: str | None, *, field: str = DOCUMENT) -> dict[str, Any]:
+def lay_out(layout: Layout, metadata: Fields, text: str | None, *, field: str = DOCUMENT) -> Payload:
     """One record as a payload; a plain text goes into `field`. Where a field is taken, the text gets one of its own."""
     if layout == "langchain":
         return {"metadata": dict(metadata)} | ({} if text is None else {"page_content": text})
@@ -92,7 +93,7 @@ def lay_out(layout: Layout, metadata: Mapping[str, Any], text: str | None, *, fi
     return _beside(metadata, text, field)
 
 
-def payload_indexes(layout: Layout) -> dict[str, dict[str, Any]]:
+def payload_indexes(layout: Layout) -> dict[str, Payload]:
     """The payload indexes that the program makes for itself in Qdrant."""
     return {field: {"type": "keyword"} for field in _MEM0_FIELDS} if layout == "mem0" else {}
 
@@ -129,7 +130,7 @@ def distance_notes(own: Distance, asked: Distance | None, *, unit: bool, layout:
     yield f"compared by {own} at the source and by {asked} in the target, as asked ({order})"
 
 
-def _beside(metadata: Mapping[str, Any], text: str | None, field: str) -> dict[str, Any]:
+def _beside(metadata: Fields, text: str | None, field: str) -> Payload:
     payload = dict(metadata)
     if text is not None:
         while field in payload:
@@ -138,7 +139,7 @@ def _beside(metadata: Mapping[str, Any], text: str | None, field: str) -> dict[s
     return payload
 
 
-def _llamaindex(metadata: Mapping[str, Any], text: str | None, field: str) -> dict[str, Any]:
+def _llamaindex(metadata: Fields, text: str | None, field: str) -> Payload:
     """Other stores keep the text beside the node; in Qdrant LlamaIndex looks for it inside."""
     if text is None:
         return dict(metadata)
@@ -155,17 +156,17 @@ def _llamaindex(metadata: Mapping[str, Any], text: str | None, field: str) -> di
     return {**metadata, "_node_content": json.dumps(node, ensure_ascii=False)}
 
 
-def _is_llamaindex(record: Mapping[str, Any]) -> bool:
+def _is_llamaindex(record: Fields) -> bool:
     return isinstance(record.get("_node_content"), str) and isinstance(record.get("_node_type"), str)
 
 
-def _is_mem0(record: Mapping[str, Any]) -> bool:
+def _is_mem0(record: Fields) -> bool:
     hashed = record.get("hash")
     owned = any(field in record for field in _MEM0_FIELDS)
     return owned and isinstance(record.get("data"), str) and isinstance(hashed, str) and bool(_MD5.fullmatch(hashed))
 
 
-def _is_langchain(record: Mapping[str, Any]) -> bool:
+def _is_langchain(record: Fields) -> bool:
     return isinstance(record.get("page_content"), str) and isinstance(record.get("metadata"), dict)
 
 
@@ -181,7 +182,7 @@ class ColumnLayout:
     nested: bool
     """Whether the metadata is an object in a column of its own."""
 
-    def payload(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+    def payload(self, columns: Fields) -> Payload:
         """The payload of one record, from the columns that are neither its id nor a vector."""
         if self.layout == "plain":
             return dict(columns)
@@ -194,9 +195,7 @@ class ColumnLayout:
         return lay_out(self.layout, rest, text)
 
 
-def column_layout(
-    samples: Sequence[Mapping[str, Any]], asked: Layout | None, *, langchain: bool = False
-) -> ColumnLayout:
+def column_layout(samples: Sequence[Fields], asked: Layout | None, *, langchain: bool = False) -> ColumnLayout:
     """The layout of a table, by the columns of some records. `langchain`: the table looks like one of LangChain."""
     nested = bool(samples) and all(isinstance(one.get(_METADATA), Mapping) for one in samples)
     found = recognised([one[_METADATA] for one in samples] if nested else samples)
@@ -206,7 +205,7 @@ def column_layout(
     return ColumnLayout(asked or found, nested)
 
 
-def _joined(columns: dict[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
+def _joined(columns: Payload, inner: Fields) -> Payload:
     """Both on one level; what has a namesake of another value keeps a name of its own."""
     joined = dict(inner)
     for name, value in columns.items():

@@ -13,7 +13,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Record, SourceCollection
+from qdrant_admin.sources.base import Payload, Record, SourceCollection
 from qdrant_admin.sources.layouts import Layout
 from qdrant_admin.sources.reader import once
 from qdrant_admin.sources.servers import ListedReader
@@ -110,8 +110,8 @@ class PineconeIndex(ListedReader):
         layout = self._layout_of(name)
         return {record: _record(record, found, layout) for record, found in self._found(name, ids).items()}
 
-    def _found(self, name: str, ids: list[str]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def _found(self, name: str, ids: list[str]) -> Payload:
+        found: Payload = {}
         for at in range(0, len(ids), _FETCHED):
             answer = self.ask(self._index.fetch, ids=ids[at : at + _FETCHED], namespace=self._namespaces[name])
             found |= answer.vectors

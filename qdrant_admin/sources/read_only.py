@@ -17,6 +17,7 @@ from typing import Any
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.sources import RESUME
+from qdrant_admin.sources.base import Payload
 
 LOCK_SECONDS = 5.0
 LAST_ROW = (1 << 63) - 1
@@ -146,7 +147,7 @@ def refuse_locked(lock: Path, folder: Path, program: str) -> None:
 class StandIn:
     """Stands in for a class of others: keeps the fields of its instances, and does nothing."""
 
-    fields: dict[str, Any] = {}
+    fields: Payload = {}
 
     def __setstate__(self, state: object) -> None:
         values = state.get("__dict__", state) if isinstance(state, dict) else {}
@@ -185,7 +186,7 @@ class RestrictedUnpickler(pickle.Unpickler):
         except KeyError:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which data never needs") from None
 
-    def persistent_load(self, pid: Any) -> Any:
+    def persistent_load(self, pid: object) -> Any:
         """Nothing outside of the pickle belongs to it."""
         raise pickle.UnpicklingError(f"it refers to something outside ({plain(pid)})")
 

@@ -14,7 +14,7 @@ from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Vector, VectorSpec
 from qdrant_admin.sources import HELP, layouts
-from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection
+from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, SourceCollection
 from qdrant_admin.sources.layouts import Layout
 from qdrant_admin.sources.reader import once
 from qdrant_admin.sources.servers import ServerReader, port_option
@@ -92,7 +92,7 @@ def slots_of(config: Any, first: list[Any]) -> tuple[tuple[VectorSpec, ...], lis
     return tuple(slots), notes
 
 
-def _with_tenant(payload: dict[str, Any], tenant: str) -> dict[str, Any]:
+def _with_tenant(payload: Payload, tenant: str) -> Payload:
     name = TENANT
     while name in payload:
         name += "_"

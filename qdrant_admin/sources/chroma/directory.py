@@ -12,7 +12,7 @@ from typing import Any
 
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.database.models import Floats
-from qdrant_admin.sources.base import Batch, Columns, Cursor, Record, SourceCollection, Span, cut
+from qdrant_admin.sources.base import Batch, Columns, Cursor, Payload, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.chroma import payload
 from qdrant_admin.sources.chroma.vectors import ChromaVectors, HnswSegment, as_seq_id
 from qdrant_admin.sources.detect import chroma_format, wrong_kind
@@ -225,11 +225,11 @@ class ChromaDirectory(FileReader):
         rows = self._database.rows("SELECT seq_id FROM max_seq_id WHERE segment_id = ?", (segment,))
         return as_seq_id(rows[0][0]) if rows and rows[0][0] is not None else None
 
-    def _payloads(self, rows: list[int]) -> dict[int, dict[str, Any]]:
+    def _payloads(self, rows: list[int]) -> dict[int, Payload]:
         marks = ",".join("?" * len(rows))
         bools = "bool_value" if self._has_bools else "NULL"
         columns = f"id, key, coalesce(string_value, int_value, float_value), {bools}"
-        payloads: dict[int, dict[str, Any]] = {row: {} for row in rows}
+        payloads: dict[int, Payload] = {row: {} for row in rows}
         query = f"SELECT {columns} FROM embedding_metadata WHERE id IN ({marks})"  # noqa: S608 # names and marks only
         for row, key, value, boolean in self._database.rows(query, tuple(rows)):
             payloads[row][key] = value if boolean is None else bool(boolean)
@@ -247,16 +247,16 @@ def _mapped(record: str) -> str:
         return ""  # it is rejected when its turn comes
 
 
-def _laid_out(metadata: dict[str, Any], shape: payload.Shape) -> dict[str, Any]:
+def _laid_out(metadata: Payload, shape: payload.Shape) -> Payload:
     document = metadata.pop(_DOCUMENT_KEY, None)
     return shape.payload(metadata, document)
 
 
-def _records(ids: list[str], payloads: list[dict[str, Any]], found: dict[str, Floats | str]) -> list[Record]:
+def _records(ids: list[str], payloads: list[Payload], found: dict[str, Floats | str]) -> list[Record]:
     return [_record(one, payload, found.get(one)) for one, payload in zip(ids, payloads, strict=True)]
 
 
-def _record(record: str, payload: dict[str, Any], vector: Floats | str | None) -> Record:
+def _record(record: str, payload: Payload, vector: Floats | str | None) -> Record:
     if isinstance(vector, str):
         return Record(record, payload, trouble=vector)
     return Record(record, payload, {} if vector is None else {"": vector})

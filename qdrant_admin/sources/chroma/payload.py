@@ -12,6 +12,7 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
 from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import Fields, Payload
 from qdrant_admin.sources.layouts import DOCUMENT, Layout
 
 RESERVED_DOCUMENT = "chroma:document"
@@ -23,7 +24,7 @@ DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "ip": "Dot", "l2": "Euclid
 class Sample:
     """The first records of a collection, as Chroma has them."""
 
-    metadatas: Sequence[Mapping[str, Any]] = ()
+    metadatas: Sequence[Fields] = ()
     documents: Sequence[str | None] = ()
     vectors: Sequence[Floats] = ()
 
@@ -38,7 +39,7 @@ class Shape:
     spec: CollectionSpec | None
     warnings: tuple[str, ...] = ()
 
-    def payload(self, metadata: Mapping[str, Any], document: str | None) -> dict[str, Any]:
+    def payload(self, metadata: Fields, document: str | None) -> Payload:
         """Metadata and text of one record as a payload."""
         text_field = RESERVED_DOCUMENT if DOCUMENT in metadata else DOCUMENT
         return layouts.lay_out(self.layout, metadata, document, field=text_field)
@@ -88,7 +89,7 @@ _CONFIGURED = (
 """Where Chroma 1.x keeps a collection's distance."""
 
 
-def _at(value: Any, path: Sequence[str]) -> str | None:
+def _at(value: object, path: Sequence[str]) -> str | None:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, str) else None

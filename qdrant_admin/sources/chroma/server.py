@@ -13,7 +13,7 @@ from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, ServerU
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Floats
 from qdrant_admin.sources import HELP
-from qdrant_admin.sources.base import Record, ServerUri, SourceCollection
+from qdrant_admin.sources.base import Payload, Record, ServerUri, SourceCollection
 from qdrant_admin.sources.chroma import payload
 from qdrant_admin.sources.layouts import SAMPLE
 from qdrant_admin.sources.reader import once
@@ -82,7 +82,7 @@ class ChromaServer(ListedReader):
             options=self.uri.options,
         )
 
-    def _list(self) -> Iterator[dict[str, Any]]:
+    def _list(self) -> Iterator[Payload]:
         offset = 0
         while True:
             page = self._ask("GET", self._base, params={**self._place, "limit": _LISTED, "offset": offset})
@@ -106,7 +106,7 @@ class ChromaServer(ListedReader):
             for position in range(len(answer["ids"]))
         }
 
-    def _answers(self, name: str, ids: list[str]) -> Iterator[dict[str, Any]]:
+    def _answers(self, name: str, ids: list[str]) -> Iterator[Payload]:
         path = f"{self._base}/{self._known[name]['id']}/get"
         for at in range(0, len(ids), _PAGE):
             body = {"ids": ids[at : at + _PAGE], "include": ["embeddings", "documents", "metadatas"]}
@@ -164,7 +164,7 @@ def _credentials(uri: ServerUri) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}", "X-Chroma-Token": key}
 
 
-def _record(answer: dict[str, Any], position: int, shape: payload.Shape) -> Record:
+def _record(answer: Payload, position: int, shape: payload.Shape) -> Record:
     payload = shape.payload(answer["metadatas"][position] or {}, answer["documents"][position])
     embedding = answer["embeddings"][position]
     return Record(answer["ids"][position], payload, {} if embedding is None else {"": _vector(embedding)})

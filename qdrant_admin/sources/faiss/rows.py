@@ -96,7 +96,7 @@ def _read(path: Path) -> Any:
         raise _damaged(path, str(error).rpartition("Error: ")[2] or "its sizes are absurd") from error
 
 
-def _exact_storage(index: Any) -> Any:
+def _exact_storage(index: object) -> Any:
     """The part of an index that holds its vectors best: graphs keep them in a store, refined indexes a second time."""
     faiss = _faiss()
 
@@ -172,7 +172,7 @@ def _lengths(path: Path, index: Any, *, exact: bool) -> Ids:
     return lengths
 
 
-def _loss(index: Any, path: Path, *, lossy: bool) -> str:
+def _loss(index: object, path: Path, *, lossy: bool) -> str:
     """What the vectors of this kind of index have lost; `Refused` when that is nearly everything, and not asked for."""
     faiss = _faiss()
 
@@ -231,7 +231,7 @@ def _faiss() -> Any:
     return faiss
 
 
-def _seen(pointer: Any, count: int) -> Any:
+def _seen(pointer: object, count: int) -> Any:
     """Memory of FAISS as an array that does not own it."""
     faiss = _faiss()
 

@@ -12,6 +12,7 @@ import numpy as np
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
+from qdrant_admin.sources.base import Fields, Payload
 from qdrant_admin.sources.faiss.rows import Ids, Rows
 from qdrant_admin.sources.files.text_lines import lines
 from qdrant_admin.sources.files.values import read_json, said
@@ -33,7 +34,7 @@ class Lines:
     ids: Ids | None
     """None: line n belongs to row n."""
 
-    def at(self, row: int, own: int) -> tuple[int | str, dict[str, Any]]:
+    def at(self, row: int, own: int) -> tuple[int | str, Payload]:
         """Id and payload of a row; `ValueError` when its line is no JSON object."""
         if self.ids is None:
             return own, self._line(int(self.begins[row]))
@@ -42,7 +43,7 @@ class Lines:
             return own, {}
         return own, self._line(int(self.begins[place]))
 
-    def _line(self, begins: int) -> dict[str, Any]:
+    def _line(self, begins: int) -> Payload:
         with self.path.open("rb") as file:
             file.seek(begins)
             octets = file.readline()
@@ -133,7 +134,7 @@ class Sidecar:
 
     words: str
     """What was read, for the plan."""
-    at: Callable[[int, int], tuple[int | str, dict[str, Any]] | None]
+    at: Callable[[int, int], tuple[int | str, Payload] | None]
     """Id and payload of a row, by its number and its id in FAISS. None: it was deleted, FAISS merely still has it.
     Raises ValueError when the payload of this one row cannot be read; its text says why."""
     deleted: int = 0
@@ -181,7 +182,7 @@ def open_sidecar(path: Path | None, rows: Rows) -> Sidecar:
         ) from error
 
 
-def _sidecar(path: Path, content: Any, rows: Rows) -> Sidecar:
+def _sidecar(path: Path, content: object, rows: Rows) -> Sidecar:
     if isinstance(content, tuple) and len(content) == 2:
         return _pickled(path, content, rows)
     if isinstance(content, dict) and content.keys() == {"docstore", "index_to_id"}:
@@ -204,7 +205,7 @@ def _pickled(path: Path, content: tuple[Any, Any], rows: Rows) -> Sidecar:
         return _mem0(path, store, keys, rows)
     documents = store.fields.get("_dict", {})
 
-    def payload(key: str) -> dict[str, Any]:
+    def payload(key: str) -> Payload:
         fields = documents[key].fields
         return lay_out("langchain", said(fields.get("metadata") or {}), str(fields.get("page_content") or ""))
 
@@ -215,14 +216,14 @@ def _mem0(path: Path, store: Any, keys: Any, rows: Rows) -> Sidecar:
     return _by_row(path, store, keys, lambda key: dict(said(store[key])), rows, "Mem0")
 
 
-def _llama(path: Path, nodes: Mapping[str, Any], rows: Rows) -> Sidecar:
+def _llama(path: Path, nodes: Fields, rows: Rows) -> Sidecar:
     """LlamaIndex keeps the nodes in one file and, in another, which of them is which row."""
     indexes = json.loads((path.parent / _LLAMA_ROWS).read_bytes())["index_store/data"].values()
     keys: dict[str, str] = {}
     for index in indexes:
         keys |= json.loads(index["__data__"])["nodes_dict"]
 
-    def payload(key: str) -> dict[str, Any]:
+    def payload(key: str) -> Payload:
         node = nodes[key]["__data__"]
         source = (node.get("relationships") or {}).get("1") or {}
         document = str(source.get("node_id") or "None")  # the text None is what LlamaIndex itself writes
@@ -234,7 +235,7 @@ def _llama(path: Path, nodes: Mapping[str, Any], rows: Rows) -> Sidecar:
 
 
 def _by_row(
-    path: Path, store: Any, keys: Any, payload: Callable[[str], dict[str, Any]], rows: Rows, title: str
+    path: Path, store: object, keys: object, payload: Callable[[str], Payload], rows: Rows, title: str
 ) -> Sidecar:
     if not isinstance(store, Mapping) or not isinstance(keys, Mapping):
         raise TypeError(f"it is not what {title} writes")
@@ -247,7 +248,7 @@ def _by_row(
         raise _of_another(path, f"{lost} rows have no entry in it")
     deleted = rows.count - len(by_row)
 
-    def at(row: int, _: int) -> tuple[int | str, dict[str, Any]] | None:
+    def at(row: int, _: int) -> tuple[int | str, Payload] | None:
         key = by_row.get(row)
         if key is None:
             return None
@@ -266,7 +267,7 @@ def _by_id(path: Path, content: dict[int, Any], rows: Rows) -> Sidecar:
     if bare == rows.count:
         raise _of_another(path, "none of its ids is in the index")
 
-    def at(_: int, own: int) -> tuple[int | str, dict[str, Any]]:
+    def at(_: int, own: int) -> tuple[int | str, Payload]:
         return own, _object(content.get(own, {}))
 
     return Sidecar(f"{plain(path.name)}, by id", at, warnings=stranger_words(path, "entry", bare, spare))
@@ -280,7 +281,7 @@ def _of_another(path: Path, why: str) -> SourceUnreadable:
     )
 
 
-def _object(value: Any) -> dict[str, Any]:
+def _object(value: object) -> Payload:
     if isinstance(value, dict):
         return value
     return {"value": value} if not isinstance(value, str) else {"document": value}

@@ -10,6 +10,7 @@ import numpy as np
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.database.models import Floats, Vector, VectorKind
+from qdrant_admin.sources.base import Payload
 from qdrant_admin.sources.files.columns import Column, Layout, Slot, sniff
 from qdrant_admin.sources.files.tables import Chunk, Part, Place, Row, Tally, damaged, refuse_vector
 from qdrant_admin.sources.files.values import Unfit, identity, narrow_rows, read_json, said, vector_of
@@ -181,7 +182,7 @@ def numbered_ids(arrays: "Iterable[pa.Array]") -> Iterator[tuple[int, int | str]
             yield number, found
 
 
-def _identity(value: Any) -> "int | str | Unfit | None":
+def _identity(value: object) -> "int | str | Unfit | None":
     try:
         return value if isinstance(value, Unfit) else identity(value)
     except Unfit as error:
@@ -226,7 +227,7 @@ def _ids(batch: "pa.RecordBatch", layout: Layout) -> "list[int | str | Unfit | N
     return [int(one) if isinstance(one, str) and one.isdigit() else one for one in found] if layout.own else found
 
 
-def _payloads(batch: "pa.RecordBatch", layout: Layout) -> list[dict[str, Any]]:
+def _payloads(batch: "pa.RecordBatch", layout: Layout) -> list[Payload]:
     """A payload per row; a value that cannot be read at all is an `Unfit` in it."""
     if layout.own:
         return [_own_payload(text) for text in batch.column(str(layout.payload)).to_pylist()]
@@ -237,7 +238,7 @@ def _payloads(batch: "pa.RecordBatch", layout: Layout) -> list[dict[str, Any]]:
     return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
 
-def _own_payload(text: str | None) -> dict[str, Any]:
+def _own_payload(text: str | None) -> Payload:
     """The payload of a point in an export of ours."""
     found = read_json(text or "")
     if isinstance(found, dict):
@@ -260,11 +261,11 @@ def _unfit(values: Iterable[Any]) -> bool:
     return Unfit in set(map(type, values))
 
 
-def _strange(payload: dict[str, Any]) -> list[Unfit]:
+def _strange(payload: Payload) -> list[Unfit]:
     return [cell for cell in payload.values() if isinstance(cell, Unfit)]
 
 
-def _whole(payload: dict[str, Any], layout: Layout) -> dict[str, Any]:
+def _whole(payload: Payload, layout: Layout) -> Payload:
     """The object in the payload column, when one column is the whole payload."""
     inner = payload.get(layout.payload) if layout.payload and not layout.own else None
     return inner if isinstance(inner, dict) else payload
@@ -279,7 +280,7 @@ def _put_ids(rows: list[Row], ids: "list[int | str | Unfit | None]", array: "pa.
             row.id = found
 
 
-def _put_payload(row: Row, payload: dict[str, Any], layout: Layout) -> None:
+def _put_payload(row: Row, payload: Payload, layout: Layout) -> None:
     strange = _strange(payload)
     if strange:
         row.trouble = row.trouble or f"its payload {strange[0]}"
@@ -342,7 +343,7 @@ def _numbers(array: "pa.Array") -> Any:
     return np.frombuffer(buffer, dtype=kind, offset=array.offset * kind.itemsize, count=len(array))
 
 
-def _read(value: Any, kind: VectorKind, octets: str) -> "Read":
+def _read(value: object, kind: VectorKind, octets: str) -> "Read":
     try:
         return None if value is None else vector_of(value, kind, octets)
     except Unfit as error:

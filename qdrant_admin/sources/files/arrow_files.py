@@ -5,10 +5,11 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
+from qdrant_admin.sources.base import Payload
 from qdrant_admin.sources.files.arrow import (
     arrow_faults,
     columns_of,
@@ -173,7 +174,7 @@ def _saved(folder: Path, split: str = "") -> list[Path]:
     return found
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path) -> Payload:
     try:
         found = json.loads(path.read_bytes())
         if isinstance(found, dict):

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import VectorKind
 from qdrant_admin.sources import HELP
+from qdrant_admin.sources.base import Fields
 from qdrant_admin.sources.files.values import BYTES, Unfit, read_json
 
 OPTIONS = frozenset({"id", "vector", "distance", "datatype", "bytes"})
@@ -116,7 +116,7 @@ def choose(columns: Sequence[Column], names: Sequence[str], options: Mapping[str
     return Layout(identity, slots, payload=whole, text=text, octets=octets)
 
 
-def sniff(rows: Iterable[Mapping[str, Any]], asked: Collection[str] = ()) -> list[Column]:
+def sniff(rows: Iterable[Fields], asked: Collection[str] = ()) -> list[Column]:
     """The columns that could be vectors, by the first rows. `asked`: columns that are vectors by any name."""
     seen: dict[tuple[str, str], Counter[Column]] = {}
     for row in rows:
@@ -157,7 +157,7 @@ def _called(slot: Slot) -> str:
     return f"{slot.column.name}.{slot.column.key}" if slot.column.keyed else slot.column.name
 
 
-def _columns(name: str, value: Any, called: bool) -> list[Column]:
+def _columns(name: str, value: object, called: bool) -> list[Column]:
     shape = _shape(name, value, called)
     if shape is not None:
         return [shape]
@@ -261,7 +261,7 @@ def no_vectors(place: object, names: Sequence[str]) -> SourceUnreadable:
     )
 
 
-def check(value: Any, slot: Slot) -> None:
+def check(value: object, slot: Slot) -> None:
     """Raise `Unfit` for a cell of another form than its column has: text among lists is a slip, not a vector."""
     if not isinstance(value, slot.column.form):
         raise Unfit(f"is {_FORMS.get(type(value), type(value).__name__)}, and others are {_FORMS[slot.column.form]}")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
+from qdrant_admin.sources.base import Payload
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.file_survey import Group
@@ -105,7 +106,7 @@ class CsvFile:
                 name = f"{self.path.name}:{number + 1}"
                 yield Row(number, place, name, trouble=trouble, unread={"row": cells})
             else:
-                values: dict[str, Any] = dict(zip(heading.names, cells, strict=True))
+                values: Payload = dict(zip(heading.names, cells, strict=True))
                 row = take_apart(_typed(values, layout, heading.delimiter), layout, number, place)
                 if self._guesses:
                     row.payload = {name: _guessed(value) for name, value in row.payload.items()}
@@ -181,7 +182,7 @@ def _reader(feed: _Feed, delimiter: str) -> Iterator[list[str]]:
     return csv.reader(iter(feed), delimiter=delimiter, strict=True)
 
 
-def _typed(values: dict[str, Any], layout: Layout, delimiter: str) -> dict[str, Any]:
+def _typed(values: Payload, layout: Layout, delimiter: str) -> Payload:
     """Ids that are integers as integers, single components as numbers; an empty vector as none."""
     if layout.id and _INTEGER.fullmatch(values[layout.id]) and int(values[layout.id]) < 1 << 64:
         values[layout.id] = int(values[layout.id])
@@ -203,7 +204,7 @@ def _number(text: str, *, commas: bool) -> float | str | None:
         return text
 
 
-def _guessed(text: Any) -> Any:
+def _guessed(text: object) -> Any:
     """What is written as JSON writes it; `007`, `1,5` and dates stay text."""
     if not isinstance(text, str) or text in _WORDS:
         return _WORDS[text] if isinstance(text, str) else text

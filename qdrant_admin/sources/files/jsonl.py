@@ -6,12 +6,13 @@ import re
 from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
+from qdrant_admin.sources.base import Payload
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.own_layout import OwnLayout, read_own, sidecar
@@ -123,7 +124,7 @@ class Parsed(NamedTuple):
     """One record as it lies in the file."""
 
     number: int
-    values: dict[str, Any] | None
+    values: Payload | None
     trouble: str
     raw: str
     begins: Place
@@ -216,7 +217,7 @@ class JsonLinesFile:
                 )
 
 
-def _object(text: bytes) -> tuple[dict[str, Any] | None, str]:
+def _object(text: bytes) -> tuple[Payload | None, str]:
     """The object in a line, or why there is none."""
     try:
         value = read_json(text)

@@ -263,7 +263,7 @@ def _values(array: _Array) -> list[Any]:
     return [said(value) for value in array.tolist()]
 
 
-def _identity(value: Any) -> int | str | None:
+def _identity(value: object) -> int | str | None:
     try:
         return identity(value)
     except Unfit:

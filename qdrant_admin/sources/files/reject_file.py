@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -11,7 +10,7 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, VectorKind
-from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection
+from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, SourceCollection
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.tables import key_of
 from qdrant_admin.sources.files.text_lines import lines
@@ -70,7 +69,7 @@ class RejectedRecords(FileReader):
             self.check_unchanged()
             yield Batch([self._record(place, kinds) for place in part], part[-1])
 
-    def _look(self, found: dict[str, Any], number: int, place: int) -> None:
+    def _look(self, found: Payload, number: int, place: int) -> None:
         if HEAD in found:
             try:
                 self._specs |= {
@@ -116,7 +115,7 @@ class RejectedRecords(FileReader):
         return record
 
 
-def _put(record: Record, name: str, value: Any, kind: VectorKind) -> None:
+def _put(record: Record, name: str, value: object, kind: VectorKind) -> None:
     try:
         record.vectors[name] = vector_of(value, kind)
     except Unfit as error:
@@ -124,11 +123,11 @@ def _put(record: Record, name: str, value: Any, kind: VectorKind) -> None:
         record.unread[name or "vector"] = value
 
 
-def _is_there(name: str, vectors: dict[str, Any]) -> bool:
+def _is_there(name: str, vectors: Payload) -> bool:
     return name in vectors or (name == "vector" and "" in vectors)
 
 
-def _object(path: Path, number: int, text: bytes) -> dict[str, Any]:
+def _object(path: Path, number: int, text: bytes) -> Payload:
     try:
         found = read_json(text)
     except (ValueError, RecursionError) as error:

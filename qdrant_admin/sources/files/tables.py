@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Floats, Sparse, Vector
+from qdrant_admin.sources.base import Fields, Payload
 from qdrant_admin.sources.files.columns import Column, Layout, Slot, check
 from qdrant_admin.sources.files.own_layout import OwnLayout
 from qdrant_admin.sources.files.values import Unfit, identity, vector_of
@@ -36,10 +37,10 @@ class Row:
     """From 0."""
     behind: Place
     id: int | str | None = None
-    payload: dict[str, Any] = field(default_factory=dict)
+    payload: Payload = field(default_factory=dict)
     vectors: dict[str, Vector] = field(default_factory=dict)
     trouble: str = ""
-    unread: dict[str, Any] = field(default_factory=dict)
+    unread: Payload = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class Chunk:
     first: int
     """Number of the first row."""
     ids: Sequence[int | str | None]
-    payloads: Sequence[dict[str, Any]]
+    payloads: Sequence[Payload]
     vectors: Floats
     slot: str
 
@@ -143,7 +144,7 @@ def key_of(value: int | str) -> int | str:
     return value if isinstance(value, str) or 0 <= value < 1 << 64 else str(value)
 
 
-def take_apart(values: Mapping[str, Any], layout: Layout, number: int, behind: Place) -> Row:
+def take_apart(values: Fields, layout: Layout, number: int, behind: Place) -> Row:
     """A row of plain values as a record: id, vectors, and everything else as payload."""
     row = Row(number, behind)
     taken = layout.taken
@@ -164,7 +165,7 @@ def take_apart(values: Mapping[str, Any], layout: Layout, number: int, behind: P
     return row
 
 
-def cell_of(values: Mapping[str, Any], slot: Slot) -> Any:
+def cell_of(values: Fields, slot: Slot) -> Any:
     """What lies where a vector should be; None when nothing does."""
     if slot.parts:
         parts = [values.get(part) for part in slot.parts]
@@ -175,7 +176,7 @@ def cell_of(values: Mapping[str, Any], slot: Slot) -> Any:
     return cell.get(slot.column.key) if isinstance(cell, dict) else _NO_OBJECT
 
 
-def put_vector(row: Row, slot: Slot, cell: Any, layout: Layout) -> None:
+def put_vector(row: Row, slot: Slot, cell: object, layout: Layout) -> None:
     """Read one vector into a row, or say what is wrong with it."""
     if cell is _NO_OBJECT:
         refuse_vector(row, slot.name, None, "does not lie in an object of vectors, as others do")
@@ -187,7 +188,7 @@ def put_vector(row: Row, slot: Slot, cell: Any, layout: Layout) -> None:
         refuse_vector(row, slot.name, cell, str(error))
 
 
-def refuse_vector(row: Row, name: str, cell: Any, why: str) -> None:
+def refuse_vector(row: Row, name: str, cell: object, why: str) -> None:
     """A vector that cannot be read: the row is rejected, and the cell kept as it is."""
     row.trouble = row.trouble or f"{f'vector {name}' if name else 'its vector'} {why}"
     row.unread[name or "vector"] = cell
@@ -207,7 +208,7 @@ def _strangers(row: Row, cell: Any, known: set[str]) -> None:
             refuse_vector(row, str(key), cell[key], "is one that the first rows do not have")
 
 
-def _whole(row: Row, payload: Any, name: str) -> dict[str, Any]:
+def _whole(row: Row, payload: object, name: str) -> Payload:
     if payload is None or isinstance(payload, dict):
         return payload or {}
     row.trouble = row.trouble or f"its {name} is no object"

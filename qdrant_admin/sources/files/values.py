@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrant_admin.database.models import Floats, Sparse, Vector, VectorKind
+from qdrant_admin.sources.base import Payload
 
 BYTES = {"float32": "<f4", "float64": "<f8", "float16": "<f2", "int8": "|i1", "uint8": "|u1"}
 """What the numbers of a vector may be that lies in a file as bytes."""
@@ -35,7 +36,7 @@ def read_json(text: bytes | str) -> Any:
         return json.loads(text)
 
 
-def vector_of(value: Any, kind: VectorKind, octets: str = "<f4") -> Vector:
+def vector_of(value: object, kind: VectorKind, octets: str = "<f4") -> Vector:
     """A vector from numbers, indices and values, JSON text of these, or bytes (`octets`: NumPy's name for the numbers).
 
     Raises `Unfit` when it is none, or 32 bits cannot hold it.
@@ -79,7 +80,7 @@ def narrow_rows(rows: npt.NDArray[Any]) -> Floats | None:
     return narrowed if rows.dtype.itemsize <= 4 or narrowed.any(axis=1).all() else None
 
 
-def _dense(value: Any) -> Floats:
+def _dense(value: object) -> Floats:
     if isinstance(value, np.ndarray):
         return narrow(value)
     if not isinstance(value, list):
@@ -88,7 +89,7 @@ def _dense(value: Any) -> Floats:
     return narrow(_wide(value))
 
 
-def _multi(value: Any) -> Floats:
+def _multi(value: object) -> Floats:
     if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
         raise Unfit(f"is {_word(value)}, not a list of rows of numbers")
     if not value:
@@ -99,7 +100,7 @@ def _multi(value: Any) -> Floats:
     return narrow(_wide(value))
 
 
-def _sparse(value: Any) -> Sparse:
+def _sparse(value: object) -> Sparse:
     if not isinstance(value, Mapping) or value.keys() != {"indices", "values"}:
         raise Unfit(f"is {_word(value)}, not indices and values")
     indices, values = value["indices"], value["values"]
@@ -126,13 +127,13 @@ def _wide(values: list[Any]) -> npt.NDArray[np.float64]:
         raise Unfit("holds a number that is infinite in 32 bits") from None
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     return {dict: "an object", list: "a list", str: "text", bool: "a truth value", type(None): "null"}.get(
         type(value), "a number" if isinstance(value, int | float) else f"a {type(value).__name__}"
     )
 
 
-def identity(value: Any) -> int | str | None:
+def identity(value: object) -> int | str | None:
     """A value as an id; None when it is empty, `Unfit` when it is a list or an object."""
     if value is None or value == "" or (isinstance(value, float) and value != value):  # noqa: PLR0124 # NaN: a gap
         return None
@@ -147,7 +148,7 @@ def identity(value: Any) -> int | str | None:
     return str(said(value))
 
 
-def said(value: Any) -> Any:
+def said(value: object) -> Any:
     """A value as JSON can say it: see `WORDS`."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
@@ -182,7 +183,7 @@ FIELDS = ("metadata", "meta", "payload", "cmetadata", "_metadata_json")
 """Where it is taken for what it says. Text elsewhere stays text, whatever it looks like."""
 
 
-def with_json_opened(payload: dict[str, Any]) -> dict[str, Any]:
+def with_json_opened(payload: Payload) -> Payload:
     """The payload with JSON objects and lists in `FIELDS` as what they say; changed in place."""
     for field in FIELDS:
         text = payload.get(field)

@@ -1,6 +1,6 @@
 """The single file of Milvus Lite 2, read without it: one SQLite table a collection, each row a message of Milvus's."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -11,7 +11,7 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.protobuf import message_classes
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut
+from qdrant_admin.sources.base import Batch, Cursor, Fields, Payload, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.tables import damaged
 from qdrant_admin.sources.ids import Numbers, is_among, superseded
@@ -166,7 +166,7 @@ def _fields(text: str) -> tuple[tuple[str, int, str, bool], ...]:
 
 
 @cache
-def _messages() -> Mapping[str, Any]:
+def _messages() -> Fields:
     lines = (line.partition(" ") for line in _PROTO.split("\n") if line)
     return message_classes("qdrant_admin.milvus", {name: _fields(fields) for name, _, fields in lines})
 
@@ -202,7 +202,7 @@ def schema_of(message: bytes, indexes: list[bytes]) -> Schema:
     return Schema(found.name, key, tuple(fields.values()), metrics)
 
 
-def row_of(message: bytes) -> dict[str, Any]:
+def row_of(message: bytes) -> Payload:
     """One record, field by field, vectors as bytes; `ValueError` when it is none."""
     return {
         cell.name: _vector(cell) if cell.HasField("vectors") else next(_scalars(cell.scalars), None)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Sparse, Vector
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Record, Source, SourceCollection, Span, cut
+from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Payload, Record, Source, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.arrow import arrow_faults, values_of, vectors_of
 from qdrant_admin.sources.files.tables import damaged
@@ -138,7 +138,7 @@ class MilvusCollection:
             if path not in self.broken:
                 self.broken.append(path)
 
-    def _listed(self, manifest: dict[str, Any], logs: Sequence[Path]) -> Iterator[Part]:
+    def _listed(self, manifest: Payload, logs: Sequence[Path]) -> Iterator[Part]:
         import pyarrow.parquet as pq
 
         start = 0
@@ -153,7 +153,7 @@ class MilvusCollection:
                 yield Part(path, start, rows, "")
                 start += rows
 
-    def _files(self, manifest: dict[str, Any], kind: str) -> list[Path]:
+    def _files(self, manifest: Payload, kind: str) -> list[Path]:
         found = []
         root = (self.folder / "partitions").resolve()
         for partition, files in sorted(manifest["partitions"].items()):
@@ -183,7 +183,7 @@ class MilvusCollection:
                     yield values_of(batch.column(self.schema.key)), ranks
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> Payload:
     """A JSON file of Milvus Lite. `SourceUnreadable`: damaged, or of a format newer than is known here."""
     try:
         found = json.loads(path.read_bytes())
@@ -201,7 +201,7 @@ def read_object(path: Path) -> dict[str, Any]:
     return found
 
 
-def _schema(schema: dict[str, Any], manifest: dict[str, Any]) -> Schema:
+def _schema(schema: Payload, manifest: Payload) -> Schema:
     try:
         made = {name for function in schema.get("functions", []) for name in function["output_field_names"]}
         fields = tuple(

@@ -12,7 +12,7 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Record
+from qdrant_admin.sources.base import Fields, Payload, Record
 from qdrant_admin.sources.files.values import Unfit, narrow, read_json, said
 from qdrant_admin.sources.layouts import ColumnLayout, Layout
 
@@ -124,7 +124,7 @@ class Schema:
             f"collection {plain(self.name)} cannot be migrated", why=why, fix="name another one by ?collection=NAME"
         )
 
-    def columns(self, row: Mapping[str, Any], partition: str) -> dict[str, Any]:
+    def columns(self, row: Fields, partition: str) -> Payload:
         """The fields of a record that are neither its id nor a vector, as JSON can say them."""
         found = {field.name: _value(field, row) for field in self._others}
         for name, value in _dynamic(row.get(META)).items():
@@ -140,13 +140,13 @@ class Schema:
         return found
 
 
-def own_partitions(names: Mapping[str, Any] | list[str]) -> frozenset[str]:
+def own_partitions(names: Fields | list[str]) -> frozenset[str]:
     """Those that people have made, if any: then the default one is one of them."""
     made = {name for name in names if name != DEFAULT_PARTITION and not name.startswith(KEY_PARTITIONS)}
     return frozenset(made and {*names})
 
 
-def _value(field: Field, row: Mapping[str, Any]) -> Any:
+def _value(field: Field, row: Fields) -> Any:
     value = row.get(field.name, field.default)
     if field.kind == "json" and isinstance(value, str | bytes):
         try:
@@ -158,7 +158,7 @@ def _value(field: Field, row: Mapping[str, Any]) -> Any:
     return said(value)
 
 
-def _dynamic(value: Any) -> dict[str, Any]:
+def _dynamic(value: Any) -> Payload:
     try:
         found = json.loads(value) if isinstance(value, str | bytes) else value
     except (ValueError, RecursionError):
@@ -170,9 +170,7 @@ _BYTES = {"float16_vector": "<f2", "bfloat16_vector": "<u2", "int8_vector": "|i1
 _PAIR = np.dtype([("index", "<u4"), ("value", "<f4")])
 
 
-def record_of(
-    schema: Schema, layout: ColumnLayout, row: Mapping[str, Any], columns: Mapping[str, Any], partition: str
-) -> Record:
+def record_of(schema: Schema, layout: ColumnLayout, row: Fields, columns: Fields, partition: str) -> Record:
     """A record from its fields. `columns` is the same row with the dynamic fields in a field of their own."""
     record = Record(row[schema.key])
     for field in schema.vectors:
@@ -188,7 +186,7 @@ def record_of(
     return record
 
 
-def vector_of(kind: str, value: Any) -> Vector:
+def vector_of(kind: str, value: object) -> Vector:
     """A vector from numbers, bytes (also as the one element of a list) or numbers by dimension; else `Unfit`."""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], bytes):
         value = value[0]

@@ -3,14 +3,14 @@
 import contextlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from qdrant_admin.core.errors import AccessDenied, AdminError, ServerTrouble, ServerUnreachable, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.sources import HELP, RESUME, layouts
-from qdrant_admin.sources.base import Batch, Cursor, ServerUri, SourceCollection, Span, cut
+from qdrant_admin.sources.base import Batch, Cursor, Fields, Payload, ServerUri, SourceCollection, Span, cut
 from qdrant_admin.sources.layouts import ColumnLayout
 from qdrant_admin.sources.milvus.schema import META, Field, Schema, own_partitions, record_of
 from qdrant_admin.sources.reader import once
@@ -101,7 +101,7 @@ class Milvus:
                     break
 
     def _iterated(
-        self, schema: Schema, fields: list[str], partition: str, size: int, above: Any, to: Any
+        self, schema: Schema, fields: list[str], partition: str, size: int, above: object, to: object
     ) -> Iterator[Any]:
         """Pages of one iterator of pymilvus. It may be asked for no page behind a key that `_breaks_out`."""
         with self.faults():
@@ -146,7 +146,7 @@ class Milvus:
         return SourceUnreadable(f"Milvus at {self._uri.url} cannot be read", why=_first_line(error), fix=HELP)
 
 
-def _field(found: Mapping[str, Any], made: set[str]) -> Field:
+def _field(found: Fields, made: set[str]) -> Field:
     kind = found["type"]
     dimension = (found.get("params") or {}).get("dim")
     return Field(
@@ -257,7 +257,7 @@ class MilvusServer(ServerReader):
     @once
     def _layout(self, name: str) -> ColumnLayout:
         schema = self._schema(name)
-        page: list[Mapping[str, Any]] = next(self._milvus.pages(schema, ["*"], "", layouts.SAMPLE, None, None), [])
+        page: list[Fields] = next(self._milvus.pages(schema, ["*"], "", layouts.SAMPLE, None, None), [])
         sample = [schema.columns(_nested(schema, row), "") for row in page]
         return layouts.column_layout(sample, self.layout_asked, langchain=schema.langchain)
 
@@ -285,7 +285,7 @@ def _place(cursor: Cursor, otherwise: str) -> tuple[str, int | str | None]:
     return partition, key
 
 
-def _nested(schema: Schema, row: Mapping[str, Any]) -> dict[str, Any]:
+def _nested(schema: Schema, row: Fields) -> Payload:
     """The row as the server keeps it: pymilvus puts dynamic fields among the others."""
     known = {field.name for field in schema.fields}
     named = {name: value for name, value in row.items() if name in known}

@@ -15,7 +15,7 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import WHOLE, Batch, Cursor, Record, ServerUri, SourceCollection, Span, between
+from qdrant_admin.sources.base import WHOLE, Batch, Cursor, Payload, Record, ServerUri, SourceCollection, Span, between
 from qdrant_admin.sources.layouts import lay_out
 from qdrant_admin.sources.postgres import tables as queries
 from qdrant_admin.sources.postgres.sessions import Sessions
@@ -157,13 +157,13 @@ def relation(table: Table) -> Composed:
     return SQL("{}{}").format(only, name(table.schema, table.name))
 
 
-def loads(text: str) -> dict[str, Any]:
+def loads(text: str) -> Payload:
     """A row as PostgreSQL writes it in JSON; a number that would lose digits stays text."""
-    row: dict[str, Any] = _DECODER.raw_decode(text)[0]
+    row: Payload = _DECODER.raw_decode(text)[0]
     return row
 
 
-def payload_of(reading: Reading, row: dict[str, Any]) -> dict[str, Any]:
+def payload_of(reading: Reading, row: Payload) -> Payload:
     """The fields of a row, laid out."""
     text = row.pop(reading.text, None) if reading.text else None
     metadata = row.pop(reading.metadata, None) if reading.metadata else None

@@ -24,7 +24,7 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Floats, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Columns, Cursor, Record, SourceCollection, Span, cut
+from qdrant_admin.sources.base import Batch, Columns, Cursor, Payload, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.ids import canonical_uuid
 from qdrant_admin.sources.read_only import (
@@ -126,7 +126,7 @@ class QdrantLocal(FileReader):
             raise wrong_kind(self.path, "a folder of qdrant-client's embedded mode")
         try:
             content = json.loads(meta.read_bytes())
-            self._configs: dict[str, dict[str, Any]] = dict(content["collections"])
+            self._configs: dict[str, Payload] = dict(content["collections"])
             self._aliases: dict[str, str] = dict(content.get("aliases") or {})
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise wrong_kind(self.path, "a whole folder of qdrant-client's embedded mode") from error
@@ -242,19 +242,19 @@ def _folded(record: int | str) -> int | str:
     return record if isinstance(record, int) else canonical_uuid(record) or record
 
 
-def _payload(fields: dict[str, Any]) -> dict[str, Any]:
+def _payload(fields: Payload) -> Payload:
     payload = fields.get("payload") or {}
     return {str(key): value if type(value) in _JSON else _plain(value) for key, value in payload.items()}
 
 
-def _vectors(value: Any) -> dict[str, Vector]:
+def _vectors(value: object) -> dict[str, Vector]:
     if value is None:
         return {}
     named = value if isinstance(value, dict) else {"": value}
     return {str(name): _vector(vector) for name, vector in named.items()}
 
 
-def _vector(value: Any) -> Vector:
+def _vector(value: object) -> Vector:
     if isinstance(value, StandIn):
         indices = np.asarray(value.fields["indices"], dtype=np.uint32)
         order = np.argsort(indices, kind="stable")
@@ -262,7 +262,7 @@ def _vector(value: Any) -> Vector:
     return np.asarray(value, dtype=np.float32)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """Payload as the client would have sent it to a server: dates and the like as text, sets as lists."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
@@ -275,7 +275,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _spec(config: dict[str, Any], folder: Path) -> CollectionSpec:
+def _spec(config: Payload, folder: Path) -> CollectionSpec:
     try:
         vectors = config.get("vectors") or {}
         named = {"": vectors} if "size" in vectors else vectors
@@ -289,7 +289,7 @@ def _spec(config: dict[str, Any], folder: Path) -> CollectionSpec:
     return CollectionSpec(vectors=tuple(slots), params=_without_nulls(rest))
 
 
-def _dense(name: str, params: dict[str, Any]) -> VectorSpec:
+def _dense(name: str, params: Payload) -> VectorSpec:
     rest = _without_nulls({key: value for key, value in params.items() if key not in {*_VECTOR_FIELDS, "memory"}})
     return VectorSpec(
         name=name,
@@ -301,7 +301,7 @@ def _dense(name: str, params: dict[str, Any]) -> VectorSpec:
     )
 
 
-def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+def _without_nulls(values: Payload) -> Payload:
     return {
         key: _without_nulls(value) if isinstance(value, dict) else value
         for key, value in values.items()

@@ -1,8 +1,8 @@
 """Another Qdrant server, through the same gateway as the target; its configuration is copied whole."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -14,7 +14,19 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.sources import HELP, layouts
-from qdrant_admin.sources.base import WHOLE, Batch, Cursor, Record, ServerUri, SourceCollection, Span, WireBatch, cut
+from qdrant_admin.sources.base import (
+    WHOLE,
+    Batch,
+    Cursor,
+    Fields,
+    Payload,
+    Record,
+    ServerUri,
+    SourceCollection,
+    Span,
+    WireBatch,
+    cut,
+)
 from qdrant_admin.sources.servers import ServerReader, port_option
 from qdrant_admin.sources.uri import source_key
 
@@ -121,7 +133,7 @@ def spec_of(info: CollectionInfo) -> CollectionSpec:
     return CollectionSpec(vectors=slots, params=_given(params), payload_indexes=indexes)
 
 
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+def _given(values: Fields) -> Payload:
     return {key: value for key, value in values.items() if value is not None}
 
 

@@ -18,7 +18,7 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
 from qdrant_admin.sources import HELP, layouts
-from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, between
+from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, SourceCollection, Span, between
 from qdrant_admin.sources.files.values import Unfit, narrow, with_json_opened
 from qdrant_admin.sources.layouts import Layout, lay_out
 from qdrant_admin.sources.redis.client import compared, connect, database, escaped, search_indexes, text_of, told
@@ -43,10 +43,10 @@ def identity_of(octets: bytes) -> int | str:
     return number if str(number) == text and number < 1 << 64 else text
 
 
-def payload_of(layout: Layout, fields: Mapping[bytes, bytes], vectors: Sequence[str]) -> dict[str, Any]:
+def payload_of(layout: Layout, fields: Mapping[bytes, bytes], vectors: Sequence[str]) -> Payload:
     """A hash as a payload, without its vectors."""
     gone = {vector.encode() for vector in vectors}
-    payload: dict[str, Any] = {
+    payload: Payload = {
         name.decode("utf-8", "surrogateescape"): text_of(value) for name, value in fields.items() if name not in gone
     }
     with_json_opened(payload)
@@ -56,7 +56,7 @@ def payload_of(layout: Layout, fields: Mapping[bytes, bytes], vectors: Sequence[
         return payload
     payload.pop(_OWN, None)
     text = next((payload.pop(name) for name in _TEXTS if name in payload), None)
-    given: dict[str, Any] = {}
+    given: Payload = {}
     for name in _JSON:
         if isinstance(payload.get(name), dict):
             given = payload.pop(name)
@@ -97,7 +97,7 @@ def plausible(vectors: Sequence[bytes], kind: str) -> bool:
     return True
 
 
-def _mem0(payload: dict[str, Any]) -> dict[str, Any]:
+def _mem0(payload: Payload) -> Payload:
     """As Mem0 itself reads its hashes: times are seconds here, and text everywhere else."""
     metadata = payload.get("metadata")
     laid_out = {name: value for name, value in payload.items() if name not in _MEM0_OWN}

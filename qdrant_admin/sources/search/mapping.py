@@ -1,6 +1,6 @@
 """The mapping of an Elasticsearch or OpenSearch index: which fields are vectors, and what a hit becomes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Distance, Floats, Vector, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Record
+from qdrant_admin.sources.base import Fields, Payload, Record
 from qdrant_admin.sources.layouts import Layout
 
 _TYPES = {"dense_vector": "dims", "knn_vector": "dimension"}
@@ -41,7 +41,7 @@ class VectorField:
     distance: Distance
 
 
-def vector_fields(properties: Mapping[str, Any], asked: Distance | None, notes: list[str]) -> tuple[VectorField, ...]:
+def vector_fields(properties: Fields, asked: Distance | None, notes: list[str]) -> tuple[VectorField, ...]:
     """The fields of a mapping that hold vectors; what is left as payload goes into the notes."""
     found = []
     for path, field in _fields(properties, "", notes):
@@ -65,7 +65,7 @@ def vector_fields(properties: Mapping[str, Any], asked: Distance | None, notes: 
     return tuple(found)
 
 
-def _fields(properties: Mapping[str, Any], prefix: str, notes: list[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _fields(properties: Fields, prefix: str, notes: list[str]) -> Iterator[tuple[str, Fields]]:
     for name, field in properties.items():
         path = f"{prefix}{name}"
         below = field.get("properties")
@@ -95,7 +95,7 @@ class Shape:
             VectorSpec(name=self.slot(field), size=field.size, distance=field.distance) for field in self.fields
         )
 
-    def record(self, hit: Mapping[str, Any]) -> Record:
+    def record(self, hit: Fields) -> Record:
         """One hit of a search."""
         source, given = dict(hit.get("_source") or {}), hit.get("fields") or {}
         vectors: dict[str, Vector] = {}
@@ -111,14 +111,14 @@ class Shape:
                 trouble = f"its field {plain(field.path)} holds no vector"
         return Record(str(hit["_id"]), self._payload(source), vectors, trouble=trouble)
 
-    def _payload(self, source: dict[str, Any]) -> dict[str, Any]:
+    def _payload(self, source: Payload) -> Payload:
         if self.layout == "plain":
             return source
         metadata, text = unwrapped(source)
         return layouts.lay_out(self.layout, metadata, text)
 
 
-def layout_of(documents: list[dict[str, Any]]) -> Layout:
+def layout_of(documents: list[Payload]) -> Layout:
     """Whose these documents are."""
     found = layouts.recognised([unwrapped(document)[0] for document in documents])
     if found == "plain" and documents and all(document.keys() == {"text", "metadata"} for document in documents):
@@ -126,7 +126,7 @@ def layout_of(documents: list[dict[str, Any]]) -> Layout:
     return found
 
 
-def without_vectors(hit: Mapping[str, Any], fields: tuple[VectorField, ...]) -> dict[str, Any]:
+def without_vectors(hit: Fields, fields: tuple[VectorField, ...]) -> Payload:
     """The document of a hit, less its vectors."""
     source = dict(hit.get("_source") or {})
     for field in fields:
@@ -134,7 +134,7 @@ def without_vectors(hit: Mapping[str, Any], fields: tuple[VectorField, ...]) -> 
     return source
 
 
-def unwrapped(document: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+def unwrapped(document: Fields) -> tuple[Payload, str | None]:
     """Metadata and text of a document of a framework; what lies beside the two stays with the metadata."""
     rest = dict(document)
     nest = next((name for name in _NESTS if isinstance(rest.get(name), dict)), None)
@@ -146,7 +146,7 @@ def unwrapped(document: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     return {**rest, **metadata}, text
 
 
-def _taken(document: dict[str, Any], path: str) -> Any:
+def _taken(document: Payload, path: str) -> Any:
     """Take the value at a path out of a document; the way to it is copied, so that nobody else's is changed."""
     if path in document:  # a field may be written with its dots
         return document.pop(path)

@@ -16,7 +16,7 @@ from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, SourceCollection
+from qdrant_admin.sources.base import Batch, Cursor, Payload, SourceCollection
 from qdrant_admin.sources.reader import once
 from qdrant_admin.sources.search.mapping import Shape, layout_of, vector_fields, without_vectors
 from qdrant_admin.sources.servers import ServerReader
@@ -79,11 +79,11 @@ class SearchServer(ServerReader):
     @abstractmethod
     def _search(self, point: dict[str, str], shape: Shape, size: int, behind: list[Any] | None) -> Any: ...
 
-    def _behind(self, hit: dict[str, Any]) -> list[Any]:
+    def _behind(self, hit: Payload) -> list[Any]:
         """Where to go on behind a hit, in any later point in time."""
         return list(hit["sort"])
 
-    def _indices(self) -> dict[str, dict[str, Any]]:
+    def _indices(self) -> dict[str, Payload]:
         """Name to fields of every index with vectors; those that begin with a dot are the server's own."""
         found = {}
         for name, index in self.ask(self._get_mapping).items():
@@ -130,7 +130,7 @@ class SearchServer(ServerReader):
         layout = self.layout_asked or layout_of([without_vectors(hit, fields) for hit in first])
         return Shape(fields, layout)
 
-    def _hits(self, name: str, shape: Shape, size: int, behind: list[Any] | None) -> Iterator[list[dict[str, Any]]]:
+    def _hits(self, name: str, shape: Shape, size: int, behind: list[Any] | None) -> Iterator[list[Payload]]:
         point = self.ask(lambda: self._open_point(name))
         try:
             while True:
@@ -190,7 +190,7 @@ class ElasticsearchServer(SearchServer):
         from elasticsearch import Elasticsearch
 
         basic, key = self._credentials(), source_key()
-        access: dict[str, Any] = {"basic_auth": basic} if basic else {"api_key": key} if key else {}
+        access: Payload = {"basic_auth": basic} if basic else {"api_key": key} if key else {}
         access |= {"ca_certs": self.uri.options["ca_certs"]} if "ca_certs" in self.uri.options else {}
         return Elasticsearch(self.url, request_timeout=60, **access)
 
@@ -225,7 +225,7 @@ class ElasticsearchServer(SearchServer):
             track_total_hits=False,
         ).body
 
-    def _behind(self, hit: dict[str, Any]) -> list[Any]:
+    def _behind(self, hit: Payload) -> list[Any]:
         """In a shard no two documents have the same `_seq_no`, and where they lie in it changes: behind all of them."""
         number, place = hit["sort"]
         return [number, place | _LATEST_OF_SHARD]
@@ -250,7 +250,7 @@ class OpenSearchServer(SearchServer):
         from opensearchpy import OpenSearch
 
         parts, basic, key = urlsplit(self.url), self._credentials(), source_key()
-        access: dict[str, Any] = {"http_auth": basic} if basic else {}
+        access: Payload = {"http_auth": basic} if basic else {}
         access |= {"headers": {"Authorization": f"Bearer {key}"}} if key and not basic else {}
         access |= {"ca_certs": self.uri.options["ca_certs"]} if "ca_certs" in self.uri.options else {}
         return OpenSearch(
@@ -279,7 +279,7 @@ class OpenSearchServer(SearchServer):
         self._client.delete_pit(body={"pit_id": [point]})
 
     def _search(self, point: dict[str, str], shape: Shape, size: int, behind: list[Any] | None) -> Any:  # noqa: ARG002 # vectors are in `_source`
-        body: dict[str, Any] = {
+        body: Payload = {
             "pit": point,
             "size": size,
             "sort": [{"_seq_no": "asc"}, {"_id": "asc"}],  # before 3.3 it has no `_shard_doc`

@@ -10,7 +10,16 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.sources import HELP, layouts
-from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, between, no_such_collection
+from qdrant_admin.sources.base import (
+    Batch,
+    Cursor,
+    Payload,
+    Record,
+    SourceCollection,
+    Span,
+    between,
+    no_such_collection,
+)
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.values import said, with_json_opened
 from qdrant_admin.sources.layouts import Layout
@@ -40,7 +49,7 @@ class Joined:
     """Column to the field it becomes."""
     layout: Layout = "plain"
 
-    def fields(self, database: ReadOnlyDatabase, ids: list[int | str]) -> dict[int | str, dict[str, Any]]:
+    def fields(self, database: ReadOnlyDatabase, ids: list[int | str]) -> dict[int | str, Payload]:
         """Payload by id."""
         chosen = ", ".join(quoted(column) for column in self.columns) or "NULL"
         marks = ",".join("?" * len(ids))
@@ -242,7 +251,7 @@ class SqliteVec(FileReader):
         return plain(rows[0][0]).removeprefix("v") if rows else ""
 
 
-def _laid_out(layout: layouts.Layout, payload: dict[str, Any]) -> dict[str, Any]:
+def _laid_out(layout: layouts.Layout, payload: Payload) -> Payload:
     if layout == "plain":
         return payload
     metadata = payload.pop("metadata", None)

@@ -13,6 +13,7 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import Distance, Floats
 from qdrant_admin.sources import HELP
+from qdrant_admin.sources.base import Payload
 from qdrant_admin.sources.files.values import said
 from qdrant_admin.sources.read_only import ReadOnlyDatabase
 
@@ -165,7 +166,7 @@ class Row:
     """One row whole."""
 
     id: int | str
-    payload: dict[str, Any]
+    payload: Payload
     vectors: list[Floats]
 
 
@@ -204,7 +205,7 @@ class Chunk:
     places: list[int]
     """Those that hold a row, ascending."""
     rowids: npt.NDArray[np.int64]
-    partition: dict[str, Any]
+    partition: Payload
     vectors: list[bytes]
     metadata: list[bytes]
 
@@ -304,7 +305,7 @@ def _long_texts(database: ReadOnlyDatabase, table: Vec0, rowids: list[int]) -> d
     return found
 
 
-def _auxiliary(database: ReadOnlyDatabase, table: Vec0, rowids: list[int]) -> dict[int, dict[str, Any]]:
+def _auxiliary(database: ReadOnlyDatabase, table: Vec0, rowids: list[int]) -> dict[int, Payload]:
     if not table.auxiliary:
         return {}
     columns = ", ".join(f"value{place:02}" for place in range(len(table.auxiliary)))
