@@ -21,7 +21,7 @@ from qdrant_admin.sources.files.arrow import (
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.own_layout import KEY, OwnLayout, read_own
-from qdrant_admin.sources.files.tables import Part, Place, Tally, damaged
+from qdrant_admin.sources.files.tables import FileTable, Part, Place, Tally, damaged
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,40 +32,10 @@ _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _FILE_MAGIC, _FEATHER_1 = b"ARROW1", b"FEA1"
 
 
-class ArrowFiles(FileSource):
-    """A `Source` over Arrow files. Each split of a Hugging Face data set is a collection."""
-
-    kind = "Arrow file"
-    suffixes = (".arrow", ".feather", ".arrows", ".ipc", ".arrow_stream")
-
-    def table(self, path: Path) -> "ArrowTable":
-        """One of them."""
-        return ArrowTable(path)
-
-    def files(self) -> list[Path]:
-        """Of a saved data set those that it names itself, in its own order."""
-        if (self.path / SPLITS).is_file():
-            splits = _json(self.path / SPLITS).get("splits", [])
-            return [path for split in splits for path in _saved(self.path, str(split))]
-        return _saved(self.path) if (self.path / STATE).is_file() else super().files()
-
-    def name_of(self, path: Path) -> str:
-        """With the split's name behind it, where there are several."""
-        name = super().name_of(path)
-        return f"{name}_{path.parent.name}" if (self.path / SPLITS).is_file() else name
-
-
-class ArrowTable:
+class ArrowTable(FileTable):
     """One file or stream."""
 
     flat = True
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def own(self) -> OwnLayout | None:
-        """We export no Arrow."""
-        return None
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
         """From its schema."""
@@ -85,9 +55,7 @@ class ArrowTable:
                 else:
                     tally.rows += batch.num_rows
                     tally.without_id += batch.num_rows
-        for slot in layout.slots:
-            if slot.column.size is not None and tally.rows:
-                tally.saw(slot.name, slot.column.size)
+        tally.saw_declared(layout)
         return tally
 
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
@@ -161,6 +129,26 @@ class ArrowTable:
             raise damaged(self.path, "it has no mark at its end, so its writer was stopped, or it was not copied whole")
 
 
+class ArrowFiles(FileSource):
+    """A `Source` over Arrow files. Each split of a Hugging Face data set is a collection."""
+
+    kind = "Arrow file"
+    table = ArrowTable
+    suffixes = (".arrow", ".feather", ".arrows", ".ipc", ".arrow_stream")
+
+    def files(self) -> list[Path]:
+        """Of a saved data set those that it names itself, in its own order."""
+        if (self.path / SPLITS).is_file():
+            splits = _json(self.path / SPLITS).get("splits", [])
+            return [path for split in splits for path in _saved(self.path, str(split))]
+        return _saved(self.path) if (self.path / STATE).is_file() else super().files()
+
+    def name_of(self, path: Path) -> str:
+        """With the split's name behind it, where there are several."""
+        name = super().name_of(path)
+        return f"{name}_{path.parent.name}" if (self.path / SPLITS).is_file() else name
+
+
 def _saved(folder: Path, split: str = "") -> list[Path]:
     folder = folder / split if split else folder
     found = []
@@ -187,24 +175,10 @@ def _json(path: Path) -> Payload:
 _PAGE = 4096
 
 
-class ParquetFiles(FileSource):
-    """A `Source` over Parquet files."""
-
-    kind = "Parquet file"
-    suffixes = (".parquet", ".parq", ".pq")
-
-    def table(self, path: Path) -> "ParquetTable":
-        """One of them."""
-        return ParquetTable(path)
-
-
-class ParquetTable:
+class ParquetTable(FileTable):
     """One file."""
 
     flat = True
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     def own(self) -> OwnLayout | None:
         """From the metadata in its footer."""
@@ -231,9 +205,7 @@ class ParquetTable:
             else:
                 tally.rows = tally.without_id = file.metadata.num_rows
             tally.places = [Place(row) for row in self._groups(file)[:-1]]
-        for slot in layout.slots:
-            if slot.column.size is not None and tally.rows:
-                tally.saw(slot.name, slot.column.size)
+        tally.saw_declared(layout)
         return tally
 
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
@@ -270,3 +242,11 @@ class ParquetTable:
         """The first row of each row group, and the number of all rows."""
         counts = (file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))
         return [0, *accumulate(counts)]
+
+
+class ParquetFiles(FileSource):
+    """A `Source` over Parquet files."""
+
+    kind = "Parquet file"
+    table = ParquetTable
+    suffixes = (".parquet", ".parq", ".pq")

@@ -13,8 +13,7 @@ from qdrant_admin.sources.base import Payload
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.file_survey import Group
-from qdrant_admin.sources.files.own_layout import OwnLayout
-from qdrant_admin.sources.files.tables import START, Place, Row, Tally, count, damaged, take_apart
+from qdrant_admin.sources.files.tables import START, FileTable, Place, Row, Tally, count, damaged, take_apart
 from qdrant_admin.sources.files.text_lines import MAX_LINE, is_packed, lines
 
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
@@ -59,17 +58,12 @@ class CsvFiles(FileSource):
         return ("CSV has no types: every value is kept as text; ?types=guess makes numbers of what looks like one",)
 
 
-class CsvFile:
+class CsvFile(FileTable):
     """One file. Without a delimiter the first line tells it; `guesses` turns what looks like a number into one."""
 
-    flat = False
-
     def __init__(self, path: Path, delimiter: str | None, encoding: str, *, guesses: bool = False) -> None:
-        self.path, self._delimiter, self._encoding, self._guesses = path, delimiter, encoding, guesses
-
-    def own(self) -> OwnLayout | None:
-        """We export no CSV."""
-        return None
+        super().__init__(path)
+        self._delimiter, self._encoding, self._guesses = delimiter, encoding, guesses
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
         """From the heading and the first thousand rows."""

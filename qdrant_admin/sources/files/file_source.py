@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -61,6 +60,8 @@ class FileSource(Reader):
     vectorless = True
     """An export may hold points without a vector; in any other file such a row is rejected here."""
     suffixes: tuple[str, ...]
+    table: Callable[[Path], Table]
+    """Opens one file of it."""
 
     def open(self) -> Iterable[str]:
         """Find the files, and sort them into collections."""
@@ -79,10 +80,6 @@ class FileSource(Reader):
     @property
     def _called(self) -> str:
         return f"{'an' if self.kind[0] in 'AEIO' else 'a'} {self.kind}"
-
-    @abstractmethod
-    def table(self, path: Path) -> Table:
-        """One file of it."""
 
     def describe(self, name: str) -> SourceCollection:
         """Columns, ids and dimensions are looked at, and every row where there is no schema."""

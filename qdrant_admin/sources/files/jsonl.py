@@ -16,7 +16,7 @@ from qdrant_admin.sources.base import Payload
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.own_layout import OwnLayout, read_own, sidecar
-from qdrant_admin.sources.files.tables import START, Place, Row, Tally, count, damaged, take_apart
+from qdrant_admin.sources.files.tables import START, FileTable, Place, Row, Tally, count, damaged, take_apart
 from qdrant_admin.sources.files.text_lines import MAX_LINE, first_byte, is_packed, lines, opened
 from qdrant_admin.sources.files.values import read_json
 
@@ -105,21 +105,6 @@ def _broken(path: Path, error: Exception) -> SourceUnreadable:
     return damaged(path, f"it is no whole JSON array ({error})")
 
 
-class JsonLines(FileSource):
-    """A `Source` over files of JSON lines."""
-
-    kind = "file of JSON lines"
-    suffixes = (".jsonl.gz", ".ndjson.gz", ".jsonl", ".ndjson", ".json.gz", ".json")
-
-    def table(self, path: Path) -> "JsonLinesFile":
-        """One of them."""
-        return JsonLinesFile(path)
-
-    def takes(self, path: Path) -> bool:
-        """A `.json` in a folder is more often a configuration than a collection; one can be named itself."""
-        return super().takes(path) and not path.name.lower().endswith((".json", ".json.gz"))
-
-
 class Parsed(NamedTuple):
     """One record as it lies in the file."""
 
@@ -131,13 +116,8 @@ class Parsed(NamedTuple):
     behind: Place
 
 
-class JsonLinesFile:
+class JsonLinesFile(FileTable):
     """One file."""
-
-    flat = False
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     def own(self) -> OwnLayout | None:
         """From the file beside it."""
@@ -215,6 +195,18 @@ class JsonLinesFile:
                 yield Parsed(
                     number, value if isinstance(value, dict) else None, trouble, raw, Place(number), Place(number + 1)
                 )
+
+
+class JsonLines(FileSource):
+    """A `Source` over files of JSON lines."""
+
+    kind = "file of JSON lines"
+    table = JsonLinesFile
+    suffixes = (".jsonl.gz", ".ndjson.gz", ".jsonl", ".ndjson", ".json.gz", ".json")
+
+    def takes(self, path: Path) -> bool:
+        """A `.json` in a folder is more often a configuration than a collection; one can be named itself."""
+        return super().takes(path) and not path.name.lower().endswith((".json", ".json.gz"))
 
 
 def _object(text: bytes) -> tuple[Payload | None, str]:

@@ -23,8 +23,18 @@ from qdrant_admin.sources.files.csv_files import CsvFile
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.file_survey import Group
 from qdrant_admin.sources.files.jsonl import JsonLinesFile
-from qdrant_admin.sources.files.own_layout import OwnLayout
-from qdrant_admin.sources.files.tables import Chunk, Part, Place, Row, Table, Tally, damaged, refuse_vector, rows_of
+from qdrant_admin.sources.files.tables import (
+    Chunk,
+    FileTable,
+    Part,
+    Place,
+    Row,
+    Table,
+    Tally,
+    damaged,
+    refuse_vector,
+    rows_of,
+)
 from qdrant_admin.sources.files.values import Unfit, identity, narrow, narrow_rows, said
 
 OPTIONS = frozenset({"payload"})
@@ -69,17 +79,14 @@ def _sidecar(path: Path) -> Table:
     return JsonLinesFile(path)
 
 
-class NumpyTable:
+class NumpyTable(FileTable):
     """One file; `beside` has ids and payload, in as many rows as there are vectors."""
 
     flat = True
 
     def __init__(self, path: Path, beside: Table | None) -> None:
-        self.path, self._beside = path, beside
-
-    def own(self) -> OwnLayout | None:
-        """We export no arrays."""
-        return None
+        super().__init__(path)
+        self._beside = beside
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:  # noqa: ARG002 # shapes tell
         """From the shapes."""

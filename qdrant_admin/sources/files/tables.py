@@ -102,6 +102,12 @@ class Tally:
         """Count the dimension of a vector."""
         self.sizes.setdefault(slot, Counter())[size] += times
 
+    def saw_declared(self, layout: Layout) -> None:
+        """Count the dimensions that the types of columns say by themselves."""
+        for slot in layout.slots:
+            if slot.column.size is not None and self.rows:
+                self.saw(slot.name, slot.column.size)
+
     def _every(self) -> int:
         return 256 if self.rows < 1 << 20 else 4096
 
@@ -132,6 +138,19 @@ class Table(Protocol):
     def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
         """Rows from a place on, `size` at most at a time, up to but without the row of the number `until`."""
         ...
+
+
+class FileTable:
+    """What most kinds of file have in common: no export of ours, and no columns with a type each."""
+
+    flat = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def own(self) -> OwnLayout | None:
+        """What an export of ours says of itself."""
+        return None
 
 
 def rows_of(part: Part) -> list[Row]:

@@ -37,7 +37,7 @@ class SearchServer(ServerReader):
         self._notes: dict[str, list[str]] = {}
         self._client = self._connected()
         self.resources.callback(self._client.close)
-        self.kind = f"{self.title} {plain(self.ask(self._version))}"
+        self.kind = f"{self.title} {plain(self.ask(self._client.info)['version']['number'])}"
         self._mappings = self._indices()
         return sorted(self._mappings)
 
@@ -59,18 +59,6 @@ class SearchServer(ServerReader):
     def _connected(self) -> Any: ...
 
     @abstractmethod
-    def _version(self) -> str: ...
-
-    @abstractmethod
-    def _get_mapping(self) -> Any: ...
-
-    @abstractmethod
-    def _get_alias(self) -> Any: ...
-
-    @abstractmethod
-    def _count(self, index: str) -> int: ...
-
-    @abstractmethod
     def _open_point(self, index: str) -> str: ...
 
     @abstractmethod
@@ -86,7 +74,7 @@ class SearchServer(ServerReader):
     def _indices(self) -> dict[str, Payload]:
         """Name to fields of every index with vectors; those that begin with a dot are the server's own."""
         found = {}
-        for name, index in self.ask(self._get_mapping).items():
+        for name, index in self.ask(self._client.indices.get_mapping).items():
             properties = (index.get("mappings") or {}).get("properties") or {}
             notes: list[str] = []
             if not name.startswith(".") and vector_fields(properties, self.distance_asked, notes):
@@ -98,7 +86,7 @@ class SearchServer(ServerReader):
     def _aliases(self) -> dict[str, list[str]]:
         """Alias to its indices."""
         found: dict[str, list[str]] = {}
-        for index, known in self.ask(self._get_alias).items():
+        for index, known in self.ask(self._client.indices.get_alias).items():
             for alias in known.get("aliases") or {}:
                 found.setdefault(str(alias), []).append(str(index))
         return found
@@ -116,7 +104,7 @@ class SearchServer(ServerReader):
         by = "" if self.layout_asked else "what its records hold"
         return SourceCollection(
             name=name,
-            count=self.ask(lambda: self._count(name)),
+            count=int(self.ask(self._client.count, index=name)["count"]),
             spec=spec,
             payload="kept as it is" if shape.layout == "plain" else layouts.words(shape.layout, by=by),
             aliases=tuple(alias for alias in own if alias not in shared),
@@ -131,7 +119,7 @@ class SearchServer(ServerReader):
         return Shape(fields, layout)
 
     def _hits(self, name: str, shape: Shape, size: int, behind: list[Any] | None) -> Iterator[list[Payload]]:
-        point = self.ask(lambda: self._open_point(name))
+        point = self.ask(self._open_point, index=name)
         try:
             while True:
                 held = {"id": point, "keep_alive": KEPT_ALIVE}
@@ -147,7 +135,7 @@ class SearchServer(ServerReader):
 
     def _let_go(self, point: str) -> None:
         try:
-            self.ask(lambda: self._close_point(point))
+            self.ask(self._close_point, point=point)
         except AdminError:
             return  # the server lets go of it by itself a little later
 
@@ -193,18 +181,6 @@ class ElasticsearchServer(SearchServer):
         access: Payload = {"basic_auth": basic} if basic else {"api_key": key} if key else {}
         access |= {"ca_certs": self.uri.options["ca_certs"]} if "ca_certs" in self.uri.options else {}
         return Elasticsearch(self.url, request_timeout=60, **access)
-
-    def _version(self) -> str:
-        return str(self._client.info()["version"]["number"])
-
-    def _get_mapping(self) -> Any:
-        return self._client.indices.get_mapping().body
-
-    def _get_alias(self) -> Any:
-        return self._client.indices.get_alias().body
-
-    def _count(self, index: str) -> int:
-        return int(self._client.count(index=index)["count"])
 
     def _open_point(self, index: str) -> str:
         return str(self._client.open_point_in_time(index=index, keep_alive=KEPT_ALIVE)["id"])
@@ -259,18 +235,6 @@ class OpenSearchServer(SearchServer):
             timeout=60,
             **access,
         )
-
-    def _version(self) -> str:
-        return str(self._client.info()["version"]["number"])
-
-    def _get_mapping(self) -> Any:
-        return self._client.indices.get_mapping()
-
-    def _get_alias(self) -> Any:
-        return self._client.indices.get_alias()
-
-    def _count(self, index: str) -> int:
-        return int(self._client.count(index=index)["count"])
 
     def _open_point(self, index: str) -> str:
         return str(self._client.create_pit(index=index, params={"keep_alive": KEPT_ALIVE})["pit_id"])
