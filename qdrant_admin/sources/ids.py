@@ -68,6 +68,12 @@ Entries = Callable[[], Iterator[tuple[Sequence[int | str], Numbers]]]
 """Walks over all entries, some at a time: their keys, and their ranks. Called twice; walks the same way both times."""
 
 
+def repeated_hashes(hashes: Numbers) -> Numbers:
+    """Those that come more than once. Sorts them in place: at a million rows every copy counts."""
+    hashes.sort()
+    return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+
+
 def superseded(entries: Entries) -> Numbers:
     """The numbers, in the order of the walk and ascending, of entries whose key another one of a higher rank has.
 
@@ -76,9 +82,7 @@ def superseded(entries: Entries) -> Numbers:
     hashes = [np.fromiter(map(hash, keys), dtype=np.int64, count=len(keys)) for keys, _ in entries()]
     hashed = np.concatenate(hashes) if hashes else np.empty(0, dtype=np.int64)
     del hashes
-    ordered = np.sort(hashed)
-    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    del ordered
+    shared = repeated_hashes(hashed.copy())
     best: dict[int | str, tuple[int, int]] = {}
     outdone: list[int] = []
     place = 0

@@ -1,6 +1,5 @@
 """What is known of a collection of files before the first row is copied: layout, counts, dimensions, repeated ids."""
 
-from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -9,7 +8,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
-import numpy.typing as npt
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
@@ -23,12 +21,12 @@ from qdrant_admin.sources.files.columns import Layout
 from qdrant_admin.sources.files.own_layout import OwnLayout
 from qdrant_admin.sources.files.tables import Place, Table, Tally, key_of
 from qdrant_admin.sources.files.values import WORDS
+from qdrant_admin.sources.ids import Numbers, is_among, repeated_hashes
 from qdrant_admin.sources.layouts import distance_option
 from qdrant_admin.sources.read_only import signature
 
 _KEPT = "kept as it is"
 _DATATYPES = ("float32", "float16", "uint8")
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -68,17 +66,14 @@ class Survey:
     warnings: tuple[str, ...] = ()
     places: tuple[tuple[int, int, Place], ...] = ()
     """Rows before it, file, place: where the collection can be cut."""
-    repeated: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    repeated: Numbers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     """Rows whose id comes again further down, ascending."""
     typed: bool = False
     """Whether its columns have types that JSON has not."""
 
     def superseded(self, row: int) -> bool:
         """Whether a later row has the same id, and is the one that holds."""
-        if not len(self.repeated):
-            return False
-        at = bisect_left(self.repeated, row)
-        return at < len(self.repeated) and int(self.repeated[at]) == row
+        return is_among(self.repeated, row)
 
     def described(self, name: str) -> SourceCollection:
         """As the plan wants it."""
@@ -168,7 +163,7 @@ def _spec(
     return CollectionSpec(vectors=tuple(slots)) if slots else None, told
 
 
-def _odd_rows(tallies: list[Tally], repeated: Rows) -> list[str]:
+def _odd_rows(tallies: list[Tally], repeated: Numbers) -> list[str]:
     told = []
     without = sum(tally.without_id for tally in tallies)
     if without:
@@ -181,14 +176,12 @@ def _odd_rows(tallies: list[Tally], repeated: Rows) -> list[str]:
     return told
 
 
-def _repeated(group: Group, layouts: list[Layout | None], tallies: list[Tally], starts: list[int]) -> Rows:
+def _repeated(group: Group, layouts: list[Layout | None], tallies: list[Tally], starts: list[int]) -> Numbers:
     """Rows whose id comes again. Hashes tell whether there can be any; only then are ids themselves compared."""
     keys = [np.frombuffer(tally.keys, dtype=np.int64) for tally in tallies if tally.keys]
     if not keys:
         return np.empty(0, dtype=np.int64)
-    ordered = keys[0] if len(keys) == 1 else np.concatenate(keys)
-    ordered.sort()  # in place: at a million rows every copy counts
-    suspects = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    suspects = set(repeated_hashes(keys[0] if len(keys) == 1 else np.concatenate(keys)).tolist())
     if not suspects:
         return np.empty(0, dtype=np.int64)
     last: dict[Any, int] = {}

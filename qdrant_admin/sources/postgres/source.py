@@ -1,7 +1,7 @@
 """The queries over one table, and what a row of them becomes."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -27,64 +27,50 @@ _PLACE = "ctid"
 """Where a row lies: the id, and the order, of a table that has nothing else."""
 
 
+Query = tuple[Composed, tuple[object, ...]]
+"""A query and its parameters."""
+
+
 class Rows:
     """Queries of one reading. Every identifier is quoted, every value a parameter."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
 
-    def page(self, after: list[str], until: list[str]) -> tuple[Composed, tuple[object, ...]]:
+    def page(self, after: list[str], until: list[str]) -> Query:
         """Rows behind one key, up to another; each an empty list for none."""
-        wheres, values = self._scope()
+        wheres: list[Composed] = []
+        values: list[object] = []
         for key, sign in ((after, ">"), (until, "<=")):
             if key:
                 wheres.append(SQL("({}) {} ({})").format(self._key(), SQL(sign), self._casts()))
                 values += key
-        order = SQL(" ORDER BY {}").format(self._key()) if self.reading.key else SQL("")
-        query = SQL("SELECT {} FROM {} AS t {}{}").format(
-            self._select(), relation(self.reading.table), _and(wheres), order
-        )
-        return query, tuple(values)
+        order = SQL(" ORDER BY {}").format(self._key()) if self.reading.key else None
+        return self._over(self._select(), wheres, values, order)
 
-    def counts(self) -> tuple[Composed, tuple[object, ...]]:
+    def counts(self) -> Query:
         """How many rows there are, and how many of them have no vector at all."""
         nulls = SQL(" AND ").join(SQL("{} IS NULL").format(_of(column.name)) for column in self.reading.vectors)
-        wheres, values = self._scope()
-        query = SQL("SELECT count(*), count(*) FILTER (WHERE {}) FROM {} AS t {}").format(
-            nulls, relation(self.reading.table), _and(wheres)
-        )
-        return query, tuple(values)
+        return self._over(SQL("count(*), count(*) FILTER (WHERE {})").format(nulls))
 
-    def sizes(self, column: Column) -> tuple[Composed, tuple[object, ...]]:
+    def sizes(self, column: Column) -> Query:
         """How many rows have how many components, the most frequent first."""
-        wheres, values = self._scope()
-        size = SQL("{}.vector_dims({})").format(name(column.type_schema), _of(column.name))
-        wheres.append(SQL("{} IS NOT NULL").format(_of(column.name)))
-        query = SQL("SELECT {}, count(*) FROM {} AS t {} GROUP BY 1 ORDER BY 2 DESC, 1").format(
-            size, relation(self.reading.table), _and(wheres)
-        )
-        return query, tuple(values)
+        size = SQL("{}.vector_dims({}), count(*)").format(name(column.type_schema), _of(column.name))
+        there = SQL("{} IS NOT NULL").format(_of(column.name))
+        return self._over(size, [there], tail=SQL(" GROUP BY 1 ORDER BY 2 DESC, 1").format())
 
-    def doubles(self) -> tuple[Composed, tuple[object, ...]]:
+    def doubles(self) -> Query:
         """How many rows have no id, or one that another row has."""
-        wheres, values = self._scope()
-        query = SQL("SELECT count(*) - count(DISTINCT {}) FROM {} AS t {}").format(
-            _of(self.reading.id[0].name), relation(self.reading.table), _and(wheres)
-        )
-        return query, tuple(values)
+        return self._over(SQL("count(*) - count(DISTINCT {})").format(_of(self.reading.id[0].name)))
 
-    def borders(self, places: list[int]) -> tuple[Composed, tuple[object, ...]]:
+    def borders(self, places: list[int]) -> Query:
         """The keys of the rows at these places of the order, the first being 1."""
-        wheres, values = self._scope()
         keys = SQL(", ").join(
             SQL("{}::text AS {}").format(_of(column.name), name(f"key{place}"))
             for place, column in enumerate(self.reading.key)
         )
-        query = SQL(
-            "SELECT * FROM (SELECT {}, row_number() OVER (ORDER BY {}) AS n FROM {} AS t {}) AS s"
-            " WHERE n = ANY(%s) ORDER BY n"
-        ).format(keys, self._key(), relation(self.reading.table), _and(wheres))
-        return query, (*values, places)
+        numbered, values = self._over(SQL("{}, row_number() OVER (ORDER BY {}) AS n").format(keys, self._key()))
+        return SQL("SELECT * FROM ({}) AS s WHERE n = ANY(%s) ORDER BY n").format(numbered), (*values, places)
 
     def cursor(self, row: tuple[Any, ...]) -> list[str]:
         """The key of a row that `page` gave."""
@@ -124,12 +110,21 @@ class Rows:
         kinds = [column.type for column in self.reading.key] or ["tid"]
         return SQL(", ").join(SQL("CAST(%s AS {})").format(SQL(kind.replace("%", "%%"))) for kind in kinds)
 
-    def _scope(self) -> tuple[list[Composed], list[object]]:
-        """The condition that selects the rows of this collection."""
-        if self.reading.only is None:
-            return [], []
-        column, value = self.reading.only
-        return [SQL("{} = CAST(%s AS uuid)").format(_of(column))], [value]
+    def _over(
+        self,
+        what: Composed,
+        wheres: Sequence[Composed] = (),
+        values: Sequence[object] = (),
+        tail: Composed | None = None,
+    ) -> Query:
+        """A query over the rows of this collection, which may be some of those in the table."""
+        if self.reading.only is not None:
+            column, value = self.reading.only
+            wheres = [SQL("{} = CAST(%s AS uuid)").format(_of(column)), *wheres]
+            values = [value, *values]
+        where = SQL("WHERE {}").format(SQL(" AND ").join(wheres)) if wheres else SQL("")
+        query = SQL("SELECT {} FROM {} AS t {}{}").format(what, relation(self.reading.table), where, tail or SQL(""))
+        return query, tuple(values)
 
 
 def collections_of(table: Table) -> Composed:
@@ -184,10 +179,6 @@ def _field(column: Column) -> Composed:
     if column.base == "bytea":
         return SQL("translate(encode({}, 'base64'), E'\\n', '') AS {}").format(_of(column.name), name(column.name))
     return _of(column.name)
-
-
-def _and(wheres: list[Composed]) -> Composed:
-    return SQL("{}{}").format(SQL("WHERE " if wheres else ""), SQL(" AND ").join(wheres))
 
 
 def _identity(columns: tuple[Column, ...], values: tuple[str, ...]) -> int | str:
