@@ -175,18 +175,18 @@ class RestrictedUnpickler(pickle.Unpickler):
     before anything is called.
     """
 
-    def __init__(self, data: bytes, allowed: Mapping[tuple[str, str], Any]) -> None:
+    def __init__(self, data: bytes, allowed: Mapping[tuple[str, str], object]) -> None:
         super().__init__(io.BytesIO(data))
         self._allowed = allowed
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         """Only what is in the table."""
         try:
             return self._allowed[module, name]
         except KeyError:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which data never needs") from None
 
-    def persistent_load(self, pid: object) -> Any:
+    def persistent_load(self, pid: object) -> object:
         """Nothing outside of the pickle belongs to it."""
         raise pickle.UnpicklingError(f"it refers to something outside ({plain(pid)})")
 

@@ -262,7 +262,7 @@ def _record(record: str, payload: Payload, vector: Floats | str | None) -> Recor
     return Record(record, payload, {} if vector is None else {"": vector})
 
 
-def _json(text: str | None) -> Any:
+def _json(text: str | None) -> object:
     try:
         return json.loads(text) if text else None
     except ValueError:

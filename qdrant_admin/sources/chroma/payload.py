@@ -6,7 +6,6 @@ is lost: where metadata has taken the name of the text's field, the text takes t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.text import plain
@@ -73,7 +72,7 @@ def shape(
     return Shape(layout, layouts.words(layout, by=by), spec, tuple(notes))
 
 
-def space_of(*configurations: Any, metadata: str | None) -> str:
+def space_of(*configurations: object, metadata: str | None) -> str:
     """The distance of a collection: by its configurations, in any form that Chroma has used, or by its metadata."""
     # chromadb 0.5 wrote a configuration that says l2 whatever the collection was made with, and went by the metadata.
     found = (_at(configuration, path) for path in _CONFIGURED for configuration in configurations)

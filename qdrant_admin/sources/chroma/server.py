@@ -112,7 +112,7 @@ class ChromaServer(ListedReader):
             body = {"ids": ids[at : at + _PAGE], "include": ["embeddings", "documents", "metadatas"]}
             yield self._ask("POST", path, json=body)
 
-    def _ask(self, method: str, path: str, **arguments: Any) -> Any:
+    def _ask(self, method: str, path: str, **arguments: object) -> Any:
         return self._json(self._send(method, path, **arguments))
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:

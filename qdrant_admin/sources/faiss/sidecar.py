@@ -121,7 +121,7 @@ _DOCUMENTS = (
     "langchain.docstore.document",
     "langchain.schema",
 )
-_ALLOWED: dict[tuple[str, str], Any] = (
+_ALLOWED: dict[tuple[str, str], object] = (
     HARMLESS
     | {(module, "InMemoryDocstore"): StandIn for module in _DOCSTORES}
     | {(module, "Document"): StandIn for module in _DOCUMENTS}
@@ -198,7 +198,7 @@ def _sidecar(path: Path, content: object, rows: Rows) -> Sidecar:
     raise ValueError("it holds neither records by id, nor a list of them, nor what LangChain, LlamaIndex or Mem0 write")
 
 
-def _pickled(path: Path, content: tuple[Any, Any], rows: Rows) -> Sidecar:
+def _pickled(path: Path, content: tuple[object, object], rows: Rows) -> Sidecar:
     """LangChain's pair of a document store and row numbers to its keys; the older Mem0's has plain objects."""
     store, keys = content
     if not isinstance(store, StandIn):
@@ -212,7 +212,7 @@ def _pickled(path: Path, content: tuple[Any, Any], rows: Rows) -> Sidecar:
     return _by_row(path, documents, keys, payload, rows, "LangChain")
 
 
-def _mem0(path: Path, store: Any, keys: Any, rows: Rows) -> Sidecar:
+def _mem0(path: Path, store: Any, keys: object, rows: Rows) -> Sidecar:
     return _by_row(path, store, keys, lambda key: dict(said(store[key])), rows, "Mem0")
 
 
@@ -262,7 +262,7 @@ def _by_row(
     return Sidecar(f"{plain(path.name)} of {title}, with its ids{gone}", at, deleted, repeated)
 
 
-def _by_id(path: Path, content: dict[int, Any], rows: Rows) -> Sidecar:
+def _by_id(path: Path, content: dict[int, object], rows: Rows) -> Sidecar:
     bare, spare = strangers(np.fromiter(content, dtype=np.int64, count=len(content)), rows)
     if bare == rows.count:
         raise _of_another(path, "none of its ids is in the index")

@@ -157,7 +157,7 @@ def values_of(array: "pa.Array") -> list[Any]:
     if pa.types.is_map(kind):
         return [_mapping(pairs) for pairs in array.to_pylist()]
     try:
-        values: list[Any] = array.to_pylist()
+        values: list[object] = array.to_pylist()
     except (ValueError, OverflowError, pa.ArrowException):  # nanoseconds, years beyond 9999: one at a time
         return [_one(array, index) for index in range(len(array))]
     return values if is_plain(kind) else [said(value) for value in values]
@@ -189,7 +189,7 @@ def _identity(value: object) -> "int | str | Unfit | None":
         return error
 
 
-def _one(array: "pa.Array", index: int) -> Any:
+def _one(array: "pa.Array", index: int) -> object:
     import pyarrow as pa
 
     try:
@@ -213,7 +213,7 @@ def _moments(array: "pa.Array") -> list[str | None]:
     return [text if valid else None for text, valid in zip(texts, array.is_valid().to_pylist(), strict=True)]
 
 
-def _mapping(pairs: Sequence[tuple[Any, Any]] | None) -> Any:
+def _mapping(pairs: Sequence[tuple[object, object]] | None) -> object:
     if pairs is None:
         return None
     keyed = dict(pairs) if all(isinstance(key, str) for key, _ in pairs) else {}
@@ -257,7 +257,7 @@ def _only_vectors(batch: "pa.RecordBatch", layout: Layout) -> "Floats | None":
     return None if array.null_count else _narrowed(array)
 
 
-def _unfit(values: Iterable[Any]) -> bool:
+def _unfit(values: Iterable[object]) -> bool:
     return Unfit in set(map(type, values))
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
@@ -198,7 +198,7 @@ def _number(text: str, *, commas: bool) -> float | str | None:
         return text
 
 
-def _guessed(text: object) -> Any:
+def _guessed(text: object) -> object:
     """What is written as JSON writes it; `007`, `1,5` and dates stay text."""
     if not isinstance(text, str) or text in _WORDS:
         return _WORDS[text] if isinstance(text, str) else text

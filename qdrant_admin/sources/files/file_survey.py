@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -184,7 +183,7 @@ def _repeated(group: Group, layouts: list[Layout | None], tallies: list[Tally], 
     suspects = set(repeated_hashes(keys[0] if len(keys) == 1 else np.concatenate(keys)).tolist())
     if not suspects:
         return np.empty(0, dtype=np.int64)
-    last: dict[Any, int] = {}
+    last: dict[object, int] = {}
     found = []
     for table, layout, start in zip(group.tables, layouts, starts, strict=False):
         for row, identity in table.ids(layout) if layout else ():

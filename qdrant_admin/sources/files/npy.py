@@ -204,7 +204,7 @@ def _slice(array: _Array, first: int, last: int) -> _Array:
     return flat.reshape(last - first, *array.shape[1:])
 
 
-def _all_values(array: _Array) -> Iterator[Any]:
+def _all_values(array: _Array) -> Iterator[object]:
     for first in range(0, len(array), _STEP):
         yield from _values(_slice(array, first, min(first + _STEP, len(array))))
 
@@ -261,7 +261,7 @@ def _vectors(rows: list[Row], block: _Array, slot: Slot) -> None:
             refuse_vector(row, slot.name, vector.tolist(), str(error))
 
 
-def _values(array: _Array) -> list[Any]:
+def _values(array: _Array) -> list[object]:
     if array.dtype.kind == "M":
         return [None if text == "NaT" else f"{text}Z" if "T" in text else text
                 for text in np.datetime_as_string(array).tolist()]  # fmt: skip

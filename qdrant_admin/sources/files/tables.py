@@ -184,7 +184,7 @@ def take_apart(values: Fields, layout: Layout, number: int, behind: Place) -> Ro
     return row
 
 
-def cell_of(values: Fields, slot: Slot) -> Any:
+def cell_of(values: Fields, slot: Slot) -> object:
     """What lies where a vector should be; None when nothing does."""
     if slot.parts:
         parts = [values.get(part) for part in slot.parts]

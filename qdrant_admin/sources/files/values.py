@@ -120,7 +120,7 @@ def _only_numbers(values: Any) -> None:
         raise Unfit(f"holds {kind} where a number belongs")
 
 
-def _wide(values: list[Any]) -> npt.NDArray[np.float64]:
+def _wide(values: list[object]) -> npt.NDArray[np.float64]:
     try:
         return np.array(values, dtype=np.float64)
     except OverflowError:
@@ -163,7 +163,7 @@ def _moment(value: dt.datetime) -> str:
     return value.isoformat().replace("+00:00", "Z") if value.tzinfo else f"{value.isoformat()}Z"
 
 
-_SAYINGS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+_SAYINGS: tuple[tuple[type | tuple[type, ...], Callable[[Any], object]], ...] = (
     (bytes, lambda value: base64.b64encode(value).decode("ascii")),
     (dt.datetime, _moment),
     ((dt.date, dt.time), lambda value: value.isoformat()),

@@ -216,7 +216,7 @@ def _vector(cell: Any) -> bytes | None:
     return content if content is None or isinstance(content, bytes) else content.data
 
 
-def _scalars(scalars: Any) -> Iterator[Any]:
+def _scalars(scalars: Any) -> Iterator[object]:
     """The values of a field: one for a scalar, several for a list."""
     for field, values in scalars.ListFields():
         for value in values.data:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -41,7 +40,7 @@ class Field:
     """Milvus's name of the type in lower case: `varchar`, `float_vector`."""
     size: int | None = None
     primary: bool = False
-    default: Any = None
+    default: object = None
     computed: bool = False
     """Whether a function of Milvus makes it, such as BM25."""
 
@@ -146,7 +145,7 @@ def own_partitions(names: Fields | list[str]) -> frozenset[str]:
     return frozenset(made and {*names})
 
 
-def _value(field: Field, row: Fields) -> Any:
+def _value(field: Field, row: Fields) -> object:
     value = row.get(field.name, field.default)
     if field.kind == "json" and isinstance(value, str | bytes):
         try:
@@ -158,7 +157,7 @@ def _value(field: Field, row: Fields) -> Any:
     return said(value)
 
 
-def _dynamic(value: Any) -> Payload:
+def _dynamic(value: object) -> Payload:
     try:
         found = json.loads(value) if isinstance(value, str | bytes) else value
     except (ValueError, RecursionError):

@@ -88,7 +88,9 @@ class Milvus:
         with self.faults():
             self._client.release_collection(name, timeout=_TIMEOUT_SECONDS)
 
-    def pages(self, schema: Schema, fields: list[str], partition: str, size: int, above: Any, to: Any) -> Iterator[Any]:
+    def pages(
+        self, schema: Schema, fields: list[str], partition: str, size: int, above: Cursor, to: Cursor
+    ) -> Iterator[Any]:
         """Pages of records with keys above one and up to another, ascending, from one moment of the server."""
         more = True
         while more:
@@ -101,7 +103,7 @@ class Milvus:
                     break
 
     def _iterated(
-        self, schema: Schema, fields: list[str], partition: str, size: int, above: object, to: object
+        self, schema: Schema, fields: list[str], partition: str, size: int, above: Cursor, to: Cursor
     ) -> Iterator[Any]:
         """Pages of one iterator of pymilvus. It may be asked for no page behind a key that `_breaks_out`."""
         with self.faults():
@@ -158,7 +160,7 @@ def _field(found: Fields, made: set[str]) -> Field:
     )
 
 
-def _range(schema: Schema, above: Any, to: Any) -> str:
+def _range(schema: Schema, above: Cursor, to: Cursor) -> str:
     """A condition on the key, always: pymilvus's own leaves out the largest integer and the empty text."""
     text = schema.kind(schema.key) == "varchar"
     lowest = f'{schema.key} >= ""' if text else f"{schema.key} <= {_LAST_INTEGER}"

@@ -54,7 +54,7 @@ class Sessions:
     def __init__(self, uri: ServerUri) -> None:
         self._uri = uri
         self._lock = threading.Lock()
-        self._first: psycopg.Connection[Any] | None = None
+        self._first: psycopg.Connection[object] | None = None
         self._snapshot = ""
 
     def rows(self, query: Any, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
@@ -62,7 +62,7 @@ class Sessions:
         with self._lock, self.told():
             return self._alive().execute(query, parameters).fetchall()
 
-    def pages(self, query: Any, parameters: tuple[object, ...], size: int) -> Iterator[list[tuple[Any, ...]]]:
+    def pages(self, query: Any, parameters: tuple[object, ...], size: int) -> Iterator[list[tuple[object, ...]]]:
         """Rows of a query in binary form, `size` at a time, over a connection of its own on the same snapshot."""
         connection = self._another()
         cursor = connection.cursor("qdrant_admin")

@@ -72,7 +72,7 @@ class Rows:
         numbered, values = self._over(SQL("{}, row_number() OVER (ORDER BY {}) AS n").format(keys, self._key()))
         return SQL("SELECT * FROM ({}) AS s WHERE n = ANY(%s) ORDER BY n").format(numbered), (*values, places)
 
-    def cursor(self, row: tuple[Any, ...]) -> list[str]:
+    def cursor(self, row: tuple[object, ...]) -> list[str]:
         """The key of a row that `page` gave."""
         return [str(value) for value in row[: max(1, len(self.reading.key))]]
 
@@ -141,7 +141,7 @@ def orphans_of(table: Table) -> Composed:
     ).format(relation(table), name(table.schema, "langchain_pg_collection"))
 
 
-def name(*parts: str) -> Any:
+def name(*parts: str) -> Identifier:
     """An identifier of a query that has parameters, where a per cent sign stands twice."""
     return Identifier(*(part.replace("%", "%%") for part in parts))
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AccessDenied, BadInput, NotFound
@@ -141,7 +141,7 @@ def _distances(column: Column, indexes: list[tuple[str, str]]) -> Iterator[Dista
     word = re.compile(
         rf'(?<![\w"]){re.escape(column.name)}(?![\w"])|"{re.escape(column.name.replace(chr(34), 2 * chr(34)))}"'
     )
-    seen: set[Any] = set()
+    seen: set[object] = set()
     for over, operators in indexes:
         match = _OPERATORS.fullmatch(operators)
         if column.is_vector and match and word.search(over):

@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -103,7 +102,7 @@ class PointPickles:
 
 
 _MODULES = ("qdrant_client.http.models.models", "qdrant_client.models", "qdrant_client.conversions.common_types")
-_ALLOWED: dict[tuple[str, str], Any] = {
+_ALLOWED: dict[tuple[str, str], object] = {
     (module, name): StandIn for module in _MODULES for name in ("PointStruct", "SparseVector", "Record")
 } | HARMLESS
 _VECTOR_FIELDS = {"size", "distance", "datatype"}
@@ -262,7 +261,7 @@ def _vector(value: object) -> Vector:
     return np.asarray(value, dtype=np.float32)
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object) -> object:
     """Payload as the client would have sent it to a server: dates and the like as text, sets as lists."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}

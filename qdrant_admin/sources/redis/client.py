@@ -152,7 +152,7 @@ def search_indexes(client: Any) -> list[SearchIndex]:
     return [one for one in found if one.distances]
 
 
-def index_of(answer: Sequence[Any]) -> SearchIndex:
+def index_of(answer: Sequence[object]) -> SearchIndex:
     """Understand an answer to FT.INFO: names and values by turns, some of which are lists of that kind again."""
     told = _pairs(answer)
     prefixes = _pairs(told.get(b"index_definition", ())).get(b"prefixes", ())

@@ -105,7 +105,7 @@ class KeyList:
         self._add(f"INSERT OR IGNORE INTO keys VALUES ({marks})", hashes)  # noqa: S608 # marks
         self._add("INSERT OR IGNORE INTO others VALUES (?, ?)", others)
 
-    def _is_hash(self, lengths: Iterable[Any]) -> bool:
+    def _is_hash(self, lengths: Iterable[object]) -> bool:
         for length in lengths:
             if isinstance(length, NoPermissionError):
                 raise length
@@ -120,7 +120,7 @@ class KeyList:
             return self.fields
         return tuple(field for field in self.fields if votes[field])
 
-    def _add(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    def _add(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
         with self._lock:
             self._database.execute("BEGIN")
             self._database.executemany(query, rows)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -146,7 +145,7 @@ def unwrapped(document: Fields) -> tuple[Payload, str | None]:
     return {**rest, **metadata}, text
 
 
-def _taken(document: Payload, path: str) -> Any:
+def _taken(document: Payload, path: str) -> object:
     """Take the value at a path out of a document; the way to it is copied, so that nobody else's is changed."""
     if path in document:  # a field may be written with its dots
         return document.pop(path)

@@ -65,9 +65,9 @@ class SearchServer(ServerReader):
     def _close_point(self, point: str) -> None: ...
 
     @abstractmethod
-    def _search(self, point: dict[str, str], shape: Shape, size: int, behind: list[Any] | None) -> Any: ...
+    def _search(self, point: dict[str, str], shape: Shape, size: int, behind: list[object] | None) -> Any: ...
 
-    def _behind(self, hit: Payload) -> list[Any]:
+    def _behind(self, hit: Payload) -> list[object]:
         """Where to go on behind a hit, in any later point in time."""
         return list(hit["sort"])
 
@@ -174,7 +174,7 @@ class ElasticsearchServer(SearchServer):
 
     title = "Elasticsearch"
 
-    def _connected(self) -> Any:
+    def _connected(self) -> object:
         from elasticsearch import Elasticsearch
 
         basic, key = self._credentials(), source_key()
@@ -188,7 +188,7 @@ class ElasticsearchServer(SearchServer):
     def _close_point(self, point: str) -> None:
         self._client.close_point_in_time(id=point)
 
-    def _search(self, point: dict[str, str], shape: Shape, size: int, behind: list[Any] | None) -> Any:
+    def _search(self, point: dict[str, str], shape: Shape, size: int, behind: list[object] | None) -> object:
         paths = [field.path for field in shape.fields]
         # Newer versions leave vectors out of `_source`; asked for as fields, every version gives them.
         return self._client.search(
@@ -201,7 +201,7 @@ class ElasticsearchServer(SearchServer):
             track_total_hits=False,
         ).body
 
-    def _behind(self, hit: Payload) -> list[Any]:
+    def _behind(self, hit: Payload) -> list[object]:
         """In a shard no two documents have the same `_seq_no`, and where they lie in it changes: behind all of them."""
         number, place = hit["sort"]
         return [number, place | _LATEST_OF_SHARD]
@@ -222,7 +222,7 @@ class OpenSearchServer(SearchServer):
 
     title = "OpenSearch"
 
-    def _connected(self) -> Any:
+    def _connected(self) -> object:
         from opensearchpy import OpenSearch
 
         parts, basic, key = urlsplit(self.url), self._credentials(), source_key()
@@ -242,7 +242,7 @@ class OpenSearchServer(SearchServer):
     def _close_point(self, point: str) -> None:
         self._client.delete_pit(body={"pit_id": [point]})
 
-    def _search(self, point: dict[str, str], shape: Shape, size: int, behind: list[Any] | None) -> Any:  # noqa: ARG002 # vectors are in `_source`
+    def _search(self, point: dict[str, str], shape: Shape, size: int, behind: list[object] | None) -> object:  # noqa: ARG002 # vectors are in `_source`
         body: Payload = {
             "pit": point,
             "size": size,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
@@ -116,7 +115,7 @@ def _check_unique(database: ReadOnlyDatabase, table: str, key: str) -> None:
         )
 
 
-def _key(table: Vec0, columns: list[tuple[Any, ...]]) -> str:
+def _key(table: Vec0, columns: list[tuple[object, ...]]) -> str:
     """The rowid, under its own name where it has one; for ids that are text, the primary key."""
     keys = [(str(name), str(kind).lower()) for _, name, kind, _, _, place in columns if place]
     if table.text_ids:

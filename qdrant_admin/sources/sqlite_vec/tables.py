@@ -244,7 +244,7 @@ class Chunk:
 
     def _metadata(
         self, database: ReadOnlyDatabase, table: Vec0, place: int, rowid: int, texts: dict[str, dict[int, str]]
-    ) -> Iterator[tuple[str, Any]]:
+    ) -> Iterator[tuple[str, object]]:
         for (name, stored), blob in zip(table.metadata, self.metadata, strict=True):
             if stored == "text" and _length(blob, place) > _TEXT_HERE:
                 if rowid not in texts[name]:
@@ -279,7 +279,7 @@ def _vector(column: VectorColumn, blob: bytes, place: int) -> Floats:
     return np.frombuffer(blob, dtype=kind, count=column.size, offset=at).astype(np.float32)
 
 
-def _value(stored: Stored, blob: bytes, place: int) -> Any:
+def _value(stored: Stored, blob: bytes, place: int) -> object:
     if stored == "boolean":
         return bool(blob[place // 8] >> (place % 8) & 1)
     if stored == "text":
