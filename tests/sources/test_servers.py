@@ -7,11 +7,12 @@ import httpx
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import NotFound, Refused, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.errors import BadInput, NotFound, Refused, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.sources.chroma.server import ChromaServer
+from qdrant_admin.sources.qdrant.server import _endpoint
 from tests.migration.support import last, moved, planned, workspace
 from tests.sources.support import server_uri
 from tests.support.real import Server, free_port
@@ -84,3 +85,11 @@ def test_a_qdrant_server_arrives_with_its_configuration(server: Server, other: S
             assert left.config == right.config
             assert left.payload_schema == right.payload_schema
         assert source.aliases() == target.aliases()
+
+
+def test_a_grpc_port_that_nobody_gave_is_not_guessed() -> None:
+    """Another server may listen on 6334, and its points would be read."""
+    assert _endpoint(server_uri("qdrant+http://127.0.0.1:6333")).grpc_port is None
+    assert _endpoint(server_uri("qdrant+http://127.0.0.1:6333?grpc_port=7334")).grpc_port == 7334
+    with pytest.raises(BadInput, match="is no port"):
+        _endpoint(server_uri("qdrant+http://127.0.0.1:6333?grpc_port=x"))

@@ -33,6 +33,7 @@ from qdrant_admin.sources.uri import source_key
 if TYPE_CHECKING:
     from qdrant_admin.database.wire import WirePage
 
+_OVER_REST = "read over REST alone; ?grpc_port= names the port of its gRPC, which is faster"
 _SAMPLED_A_PART = 32
 """Ids looked at for each span: its size is then right to about a fifth."""
 _TOP_LEVEL = ("hnsw_config", "wal_config", "quantization_config", "strict_mode_config", "metadata")
@@ -105,7 +106,10 @@ class QdrantServer(ServerReader):
             )
         first = next(self._database.scan(name, page_size=layouts.SAMPLE), [])
         words = layouts.words_kept([point.payload for point in first])
-        return SourceCollection(name=name, count=info.points, spec=spec_of(info), payload=words, aliases=info.aliases)
+        slow = () if "grpc_port" in self.uri.options else (_OVER_REST,)
+        return SourceCollection(
+            name=name, count=info.points, spec=spec_of(info), payload=words, aliases=info.aliases, warnings=slow
+        )
 
 
 class _Carried:
@@ -143,7 +147,7 @@ def _endpoint(uri: ServerUri) -> Endpoint:
     return Endpoint(
         url=uri.url,
         grpc_host=parts.hostname or "127.0.0.1",
-        grpc_port=port_option(uri.options, "grpc_port") or (6334 if parts.port == 6333 else None),
+        grpc_port=port_option(uri.options, "grpc_port"),  # one that nobody gave is never guessed
         tls=parts.scheme == "https",
         api_key=SecretStr(key) if key else None,
     )
