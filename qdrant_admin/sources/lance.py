@@ -39,7 +39,7 @@ _WINDOW, _NARROW_WINDOW = 4096, 65_536
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of a table, and what tells it from one of the same number in a table that was made anew."""
+    """A version of a table, and what tells it from one of the same number in a table that was recreated."""
 
     number: int
     sign: str
@@ -82,7 +82,7 @@ class LanceTable:
                 raise damaged(self.folder, f"it ends after {done} of its {self.rows} records")
 
     def repeated(self, column: str) -> Numbers:
-        """Numbers of the rows whose id comes again further down."""
+        """Numbers of the rows whose id is repeated further down."""
 
         def entries() -> Iterator[tuple[list[int | str], Numbers]]:
             number = 0
@@ -112,9 +112,9 @@ class LanceTable:
         file = next((versions / name for name in names if (versions / name).is_file()), None)
         if file is None:
             raise SourceUnreadable(
-                f"version {number} of {plain(self.folder)} is not there any more",
+                f"version {number} of {plain(self.folder)} no longer exists",
                 why="the migration reads one version from beginning to end, and another program has removed it",
-                fix="plan the migration again, and let old versions be until it is done",
+                fix="plan the migration again, and keep old versions until it is done",
             )
         (found,) = signature([file])
         return Version(number, "-".join(str(part) for part in found or ()))
@@ -160,7 +160,7 @@ class _Opened:
     layout: Layout
     payload: ColumnLayout
     repeated: Numbers
-    """Numbers of rows whose id comes again further down: that one holds."""
+    """Numbers of rows whose id is repeated further down: that one holds."""
     sample: list[Row]
 
 
@@ -260,7 +260,7 @@ class LanceFolder(Reader):
         words.append(f"version {opened.table.version.number} of the table, whatever is written meanwhile")
         if len(opened.repeated):
             again = counted(len(opened.repeated), "row")
-            warnings.append(f"{again} whose id comes again further down: the last one of each is taken")
+            warnings.append(f"{again} whose id is repeated further down: the last one of each is taken")
         return SourceCollection(
             name=name,
             count=opened.table.rows - len(opened.repeated),

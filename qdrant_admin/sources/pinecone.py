@@ -22,7 +22,7 @@ from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 _T = TypeVar("_T")
 _TITLE = "Pinecone index"
 _FETCHED = 100
-"""Ids a request: they travel in its address."""
+"""Ids per request: they travel in its address."""
 _DEFAULT = {"", "__default__"}
 """What the namespace without a name is called."""
 _DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "dotproduct": "Dot", "euclidean": "Euclid"}
@@ -43,7 +43,7 @@ class PineconeIndex(ListedReader):
 
         key = source_key()
         if key is None:
-            raise AccessDenied(f"the {_TITLE} at {self.url} wants a key", fix=f"export {KEY_VARIABLE}=...")
+            raise AccessDenied(f"the {_TITLE} at {self.url} asks for a key", fix=f"export {KEY_VARIABLE}=...")
         client = Pinecone(api_key=key)
         self._index: Any = client.Index(host=self.url)
         for opened in (client, self._index):

@@ -51,11 +51,11 @@ class ServerReader(Reader):
         if status is None:
             return ServerUnreachable(f"no {self.title} answers at {self.url}", why=why, fix=f"curl -sS {self.url}")
         if status in {401, 403}:
-            wants = "does not take the key" if source_key() else "wants a key"
+            wants = "does not take the key" if source_key() else "asks for a key"
             return AccessDenied(f"the {at} {wants}", why=why, fix=f"export {KEY_VARIABLE}=...")
         if status == 429:
             seconds = float(wait) if wait is not None and wait.isdecimal() else None
-            return RateLimited(f"the {at} wants to be asked less often", why=why, seconds=seconds)
+            return RateLimited(f"the {at} asks for fewer requests", why=why, seconds=seconds)
         if status >= 500:
             return ServerTrouble(f"the {at} is in trouble", why=why, fix=f"curl -sS {self.url}")
         return SourceUnreadable(f"the {at} cannot be read", why=f"HTTP {status}: {why}", fix=HELP)

@@ -259,7 +259,7 @@ class WeaviateServer(ServerReader):
             last = str(answer.objects[-1].uuid)
             if last == after:
                 raise SourceUnreadable(
-                    f"{plain(name)} does not go on behind {last}", why="it gives the same objects again"
+                    f"{plain(name)} returns nothing new after {last}", why="it gives the same objects again"
                 )
             after = last
 

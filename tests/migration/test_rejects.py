@@ -48,7 +48,7 @@ def test_mended_records_arrive_where_they_were_going(server: Server, tmp_path: P
     first = moved(ws, f"jsonl:{source}", to="kept")
     assert [(reject.id, reject.reason) for reject in first.rejects][:3] == [
         ("short", "its vector has 3 components, the collection takes 4"),
-        ("7", "its vector holds null where a number belongs"),
+        ("7", "its vector holds null where a number should be"),
         ("none", "it has no vector"),
     ]
     good = {"vectors": {"": [4.0, 3.0, 2.0, 1.0]}}

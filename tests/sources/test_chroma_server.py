@@ -46,7 +46,7 @@ def test_a_key_opens_it_and_is_shown_nowhere(server: Server, chroma_url: str, mo
         monkeypatch.delenv(KEY_VARIABLE, raising=False)
         with answering(guarded) as place:
             url = f"chroma+http://{place}"
-            with pytest.raises(AccessDenied, match="wants a key") as caught:
+            with pytest.raises(AccessDenied, match="asks for a key") as caught:
                 ChromaServer(server_uri(url + option))
             assert KEY_VARIABLE in caught.value.fix
             monkeypatch.setenv(KEY_VARIABLE, "wrong:key")

@@ -231,8 +231,8 @@ def test_csv_that_is_wrong(tmp_path: Path) -> None:
     assert [trouble.partition(" (")[0] for trouble in found.values()] == [
         "it has 2 cells, and the heading 3",
         "it has 4 cells, and the heading 3",
-        "its vector holds a str where a number belongs",
-        "its vector holds null where a number belongs",
+        "its vector holds a str where a number should be",
+        "its vector holds null where a number should be",
         "it has no vector",
         "it is no CSV",
         "",

@@ -109,7 +109,7 @@ def test_of_rows_with_one_id_the_last_holds_and_they_are_counted(tmp_path: Path,
     uri = write(tmp_path / f"a.{kind}", kind, content)
     found = look(uri)
     assert found.count == 28
-    assert "2 rows with an id that comes again further down: the last one is taken" in found.warnings
+    assert "2 rows with an id that is repeated further down: the last one is taken" in found.warnings
     records = read(uri)
     assert len(records) == 28
     assert records[-1].payload["text"] == "row 29"
@@ -213,7 +213,7 @@ def test_vectors_of_every_shape_in_json(tmp_path: Path) -> None:
     assert (one.payload, two.payload, one.trouble, two.trouble) == ({"a": 1}, {}, "", "")
     assert one.vectors["s"].indices.tolist() == [3, 9]  # type: ignore[union-attr]
     assert "object of vectors" in three.trouble
-    assert "is one that the first rows do not have" in late.trouble
+    assert "does not occur in the first rows" in late.trouble
 
 
 def test_a_saved_data_set_and_its_splits(tmp_path: Path) -> None:

@@ -66,11 +66,11 @@ IN_PART: dict[str, tuple[int, dict[str, str]]] = {
         {
             "ok-1": "it has no vector",
             "ok-2": "it has no vector",
-            "ok-3": "its vector holds null where a number belongs",
+            "ok-3": "its vector holds null where a number should be",
             "ok-4": "its vector is text, and others are a list",
             "ok-5": "its vector is an object, and others are a list",
             "ok-6": "its vector is an object, and others are a list",
-            "ok-7": "its vector holds a list where a number belongs",
+            "ok-7": "its vector holds a list where a number should be",
         },
     ),
 }

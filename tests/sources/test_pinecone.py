@@ -156,5 +156,5 @@ def test_faults_are_told_in_the_users_terms(uri: str, index: Index, monkeypatch:
     with pytest.raises(AccessDenied, match="does not take the key"):
         PineconeIndex(server_uri(uri))
     monkeypatch.delenv(KEY_VARIABLE)
-    with pytest.raises(AccessDenied, match="wants a key"):
+    with pytest.raises(AccessDenied, match="asks for a key"):
         PineconeIndex(server_uri(uri))

@@ -195,7 +195,7 @@ def test_keys(
     uri: str, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, key: str, elastic: str, open_search: str
 ) -> None:
     cluster.key = elastic if cluster.kind == "elasticsearch" else open_search
-    with pytest.raises(AccessDenied, match="wants a key"):
+    with pytest.raises(AccessDenied, match="asks for a key"):
         open_source(parse(uri))
     monkeypatch.setenv(KEY_VARIABLE, key)
     open_source(parse(uri)).close()

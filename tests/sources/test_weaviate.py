@@ -228,7 +228,7 @@ def test_keys_and_faults(uri: str, weaviate: Weaviate, monkeypatch: pytest.Monke
     with pytest.raises(BadInput, match="no port"):
         open_source(parse(f"{uri.partition('?')[0]}?grpc_port=many"))
     weaviate.key = "a-key"
-    with pytest.raises(AccessDenied, match="wants a key"):
+    with pytest.raises(AccessDenied, match="asks for a key"):
         open_source(parse(uri))
     monkeypatch.setenv(KEY_VARIABLE, "a-key")
     with closing(open_source(parse(uri))) as source:

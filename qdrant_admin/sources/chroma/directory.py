@@ -203,7 +203,7 @@ class ChromaDirectory(FileReader):
         empty = self._database.rows(query, (collection.metadata,))[0][0]
         if empty:
             values = counted(int(empty), "metadata value")
-            yield f"{values} cannot be had any more: Chroma stored NaN as nothing; they become null"
+            yield f"{values} are lost: Chroma stored NaN as nothing; they become null"
         applied = self._max_seq_id(collection.metadata)
         if applied is not None and vectors.newest > applied:
             yield (

@@ -146,7 +146,7 @@ class ChromaServer(ListedReader):
     def _no_access(self, answer: httpx.Response) -> AccessDenied:
         why, key = f"HTTP {answer.status_code}", source_key()
         if key is None:
-            return AccessDenied(f"{self.url} wants a key", why=why, fix=f"export {KEY_VARIABLE}=...")
+            return AccessDenied(f"{self.url} asks for a key", why=why, fix=f"export {KEY_VARIABLE}=...")
         if ":" in key and self.uri.options.get("auth") != "basic":
             why += "; the key has the form of USER:PASSWORD, which is sent as such with ?auth=basic"
         return AccessDenied(f"{self.url} does not take the key", why=why, fix=f"export {KEY_VARIABLE}=...")

@@ -183,7 +183,7 @@ def _loss(index: object, path: Path, *, lossy: bool) -> str:
     kind = type(index).__name__
     if not lossy:
         raise Refused(
-            f"{plain(path)} no longer has the vectors that were put into it",
+            f"{plain(path)} no longer has the vectors that were added to it",
             why=f"an index of the kind {kind} keeps an approximation of each, and search over copies of it is worse",
             fix="embed the texts again; or add ?lossy=yes to the source to migrate the approximations",
         )

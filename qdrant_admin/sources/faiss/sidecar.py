@@ -138,7 +138,7 @@ class Sidecar:
     """Id and payload of a row, by its number and its id in FAISS. None: it was deleted, FAISS merely still has it.
     Raises ValueError when the payload of this one row cannot be read; its text says why."""
     deleted: int = 0
-    """Rows of the index that are no records any more."""
+    """Rows of the index that are no longer records."""
     repeated: int | None = None
     """How often an id comes again, where the ids are its own; None: the ids are those of FAISS."""
     warnings: tuple[str, ...] = ()

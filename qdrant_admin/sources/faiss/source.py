@@ -111,7 +111,7 @@ class FaissIndex(FileReader):
 
     def _warnings(self, own: Distance | None, layout: layouts.Layout, sample: list[Record]) -> Iterator[str]:
         if self._rows.loss:
-            yield f"its vectors are not quite those that were put in: {self._rows.loss}"
+            yield f"its vectors are not exactly those that were added: {self._rows.loss}"
         yield from self._sidecar.warnings
         if own is not None:
             unit = layouts.unit_length([np.asarray(record.vectors[""]) for record in sample])

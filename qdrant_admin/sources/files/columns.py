@@ -104,8 +104,7 @@ def choose(columns: Sequence[Column], names: Sequence[str], options: Mapping[str
     identity = _named(options["id"], names, "id") if "id" in options else next((n for n in _IDS if n in names), None)
     octets = BYTES.get(options.get("bytes", "float32"))
     if octets is None:
-        raise BadInput(f"bytes={plain(options['bytes'])} is no kind of number", why=f"known are {', '.join(BYTES)}",
-                       fix=HELP)  # fmt: skip
+        raise BadInput(f"there is no bytes={plain(options['bytes'])}", why=f"known are {', '.join(BYTES)}", fix=HELP)
     found = [column for column in columns if column.name != identity]
     slots = _asked(found, names, options["vector"]) if "vector" in options else _recognised(found, names)
     if not slots:

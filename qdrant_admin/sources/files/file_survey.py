@@ -66,7 +66,7 @@ class Survey:
     places: tuple[tuple[int, int, Place], ...] = ()
     """Rows before it, file, place: where the collection can be cut."""
     repeated: Numbers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    """Rows whose id comes again further down, ascending."""
+    """Rows whose id is repeated further down, ascending."""
     typed: bool = False
     """Whether its columns have types that JSON has not."""
 
@@ -168,7 +168,7 @@ def _odd_rows(tallies: list[Tally], repeated: Numbers) -> list[str]:
     if without:
         told.append(f"{counted(without, 'row')} without an id: it is made of file and row number (UUIDv5)")
     if len(repeated):
-        told.append(f"{counted(len(repeated), 'row')} with an id that comes again further down: the last one is taken")
+        told.append(f"{counted(len(repeated), 'row')} with an id that is repeated further down: the last one is taken")
     troubled = sum(tally.troubled for tally in tallies)
     if troubled:
         told.append(f"{counted(troubled, 'row')} without a vector that can be read: rejected")

@@ -94,7 +94,7 @@ class _Array:
                 return self._text[self._at : self._at + 1]
 
     def _more(self) -> bool:
-        """Take in another chunk; several at once for an item that is larger, so that it is not begun anew too often."""
+        """Take in another chunk; several at once for a larger item, so that it is not started over too often."""
         chunks = list(islice(self._chunks, 1 + (len(self._text) - self._at) // _CHUNK))
         text = self._decoder.decode(b"".join(chunks), final=not chunks)
         self._text, self._at = self._text[self._at :] + text, 0

@@ -47,7 +47,7 @@ class RejectedRecords(FileReader):
     def describe(self, name: str) -> SourceCollection:
         """One target that records were rejected for."""
         again = self._repeated.get(name, 0)
-        words = f"{counted(again, 'line')} with an id that comes again further down: the last one is taken"
+        words = f"{counted(again, 'line')} with an id that is repeated further down: the last one is taken"
         return SourceCollection(
             name=name, count=len(self._places[name]), spec=self._specs[name], warnings=(words,) if again else ()
         )

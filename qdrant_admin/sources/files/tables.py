@@ -224,7 +224,7 @@ def count(tally: Tally, row: Row, layout: Layout) -> None:
 def _strangers(row: Row, cell: Any, known: set[str]) -> None:
     for key in cell if isinstance(cell, dict) else ():
         if key not in known:
-            refuse_vector(row, str(key), cell[key], "is one that the first rows do not have")
+            refuse_vector(row, str(key), cell[key], "does not occur in the first rows")
 
 
 def _whole(row: Row, payload: object, name: str) -> Payload:

@@ -49,7 +49,7 @@ def vector_of(value: object, kind: VectorKind, octets: str = "<f4") -> Vector:
     if isinstance(value, bytes):
         width = int(octets[-1])
         if kind != "dense" or len(value) % width:
-            raise Unfit(f"has {len(value)} bytes, which are no whole number of components of {width} bytes")
+            raise Unfit(f"has {len(value)} bytes, not a whole number of components of {width} bytes")
         return narrow(np.frombuffer(value, dtype=octets))
     if kind == "sparse":
         return _sparse(value)
@@ -117,7 +117,7 @@ def _only_numbers(values: Any) -> None:
     strange = set(map(type, values)) - _NUMBERS
     if strange:
         kind = "null" if type(None) in strange else f"a {next(iter(strange)).__name__}"
-        raise Unfit(f"holds {kind} where a number belongs")
+        raise Unfit(f"holds {kind} where a number should be")
 
 
 def _wide(values: list[object]) -> npt.NDArray[np.float64]:

@@ -92,7 +92,7 @@ class MilvusFile(FileReader):
 
     @once
     def _superseded(self, name: str) -> Numbers:
-        """Rows whose key comes again further down: Milvus Lite 2 adds, and answers with the newest."""
+        """Rows whose key is repeated further down: Milvus Lite 2 adds, and answers with the newest."""
         numbers: list[int] = []
 
         def entries() -> Iterator[tuple[list[int | str], Numbers]]:

@@ -199,7 +199,7 @@ def vector_of(kind: str, value: object) -> Vector:
     if isinstance(value, bytes):
         width = int(_BYTES[kind][-1])
         if len(value) % width:
-            raise Unfit(f"has {len(value)} bytes, which are no whole number of components of {width} bytes")
+            raise Unfit(f"has {len(value)} bytes, not a whole number of components of {width} bytes")
         numbers = np.frombuffer(value, dtype=_BYTES[kind])
         if kind == "bfloat16_vector":  # the upper half of a float of 32 bits
             return (numbers.astype(np.uint32) << 16).view(np.float32)
@@ -210,6 +210,6 @@ def vector_of(kind: str, value: object) -> Vector:
 def pairs_of(octets: bytes) -> Sparse:
     """A sparse vector from bytes: pairs of a dimension and a number."""
     if len(octets) % _PAIR.itemsize:
-        raise Unfit(f"has {len(octets)} bytes, which are no whole number of pairs")
+        raise Unfit(f"has {len(octets)} bytes, not a whole number of pairs")
     pairs = np.sort(np.frombuffer(octets, dtype=_PAIR), order="index")
     return Sparse(pairs["index"].astype(np.uint32), pairs["value"].astype(np.float32))

@@ -84,7 +84,7 @@ class Milvus:
             self._client.load_collection(name)
 
     def release(self, name: str) -> None:
-        """Have it let go of it again."""
+        """Release it again."""
         with self.faults():
             self._client.release_collection(name, timeout=_TIMEOUT_SECONDS)
 
@@ -137,7 +137,7 @@ class Milvus:
         text = f"{getattr(error, 'code', '')} {error}"
         if any(sign in text for sign in _DENIED):
             return AccessDenied(
-                f"Milvus at {self._uri.url} does not let us in",
+                f"Milvus at {self._uri.url} refuses access",
                 why=_first_line(error),
                 fix=f"export {KEY_VARIABLE}=USER:PASSWORD  # or an API key",
             )

@@ -169,17 +169,17 @@ def _conninfo(uri: ServerUri) -> str:
 
 
 _BY_STATE: tuple[tuple[str, type[AdminError], str, Fix], ...] = (
-    ("28", AccessDenied, "{where} does not let this user in", f"export {KEY_VARIABLE}=..."),
+    ("28", AccessDenied, "{where} refuses this user", f"export {KEY_VARIABLE}=..."),
     ("42501", AccessDenied, "this user may not read all of {where}", 'psql -c "GRANT SELECT ON TABLE ... TO ..."'),
     ("3D", SourceUnreadable, "there is no such database at {where}", "psql -l"),
     ("57P03", ServerNotReady, "the server at {where} is starting", "pg_isready {at}"),
-    ("57P0", ServerUnreachable, "the server at {where} ended the connection", "pg_isready {at}"),
-    ("25P0", ServerUnreachable, "the server at {where} ended the connection", "pg_isready {at}"),
+    ("57P0", ServerUnreachable, "the server at {where} closed the connection", "pg_isready {at}"),
+    ("25P0", ServerUnreachable, "the server at {where} closed the connection", "pg_isready {at}"),
     ("08", ServerUnreachable, "the connection to {where} is gone", "pg_isready {at}"),
-    ("53", ServerTrouble, "the server at {where} has run out of something", RESUME),
-    ("57014", ServerTrouble, "the server at {where} broke off a query", RESUME),
+    ("53", ServerTrouble, "the server at {where} is out of resources", RESUME),
+    ("57014", ServerTrouble, "the server at {where} aborted a query", RESUME),
     ("58", ServerTrouble, "the server at {where} has trouble with its system", RESUME),
-    ("40", ServerTrouble, "the server at {where} broke off a query", RESUME),
+    ("40", ServerTrouble, "the server at {where} aborted a query", RESUME),
 )
 _BY_TEXT: tuple[tuple[str, str], ...] = (
     ("password authentication failed", "28"),

@@ -225,7 +225,7 @@ def chosen(tables: list[Table], options: Mapping[str, str]) -> list[Table]:
         if not table.readable:
             raise AccessDenied(
                 f"this user may not read the table {plain(table.title)}",
-                why="what it holds would be missing in silence",
+                why="its rows would be missing without a word",
                 fix=f"psql -c 'GRANT SELECT ON {_quoted(table)} TO ...'  # or ?table= for another one",
             )
     return found
@@ -259,7 +259,7 @@ def words(reading: Reading) -> str:
     """How the payload is laid out that is not one of a known program."""
     skipped = f", without {', '.join(plain(name) for name in reading.left_out)}" if reading.left_out else ""
     return (
-        f"a field a column{skipped}; dates as RFC 3339 text, bytea as base64,"
+        f"one field per column{skipped}; dates as RFC 3339 text, bytea as base64,"
         " numbers with more digits than 64 bits hold as text"
     )
 
@@ -277,7 +277,7 @@ def _reading(table: Table, options: Mapping[str, str]) -> Reading:
             "a view" if table.kind == "v" else "a foreign table" if table.kind == "f" else "partitioned, without a key"
         )
         raise BadInput(
-            f"{plain(table.title)} is {kind}, and nothing tells its rows apart",
+            f"{plain(table.title)} is {kind}, and nothing distinguishes its rows",
             why="a point needs an id that stays the same",
             fix=Command("migrate", f"postgresql://...?table={table.title}&id=COLUMN"),
         )

@@ -103,7 +103,7 @@ _FAULTS: tuple[tuple[tuple[type[Exception], ...], type[AdminError], str, str], .
     (
         (exceptions.AuthenticationError, exceptions.AuthorizationError),
         AccessDenied,
-        "{where} wants another password",
+        "{where} does not accept the password",
         f"export {KEY_VARIABLE}=...",
     ),
     (

@@ -78,7 +78,7 @@ def floats_of(octets: bytes, kind: str) -> Floats | str:
     """A vector out of its bytes, or why it is none."""
     width = np.dtype(FLOATS[kind]).itemsize
     if len(octets) % width:
-        return f"has {len(octets)} bytes, which are no whole number of components of {width} bytes"
+        return f"has {len(octets)} bytes, not a whole number of components of {width} bytes"
     try:
         return narrow(np.frombuffer(octets, dtype=FLOATS[kind]))
     except Unfit as unfit:
@@ -256,7 +256,7 @@ class RedisHashes(ServerReader):
             warnings.append(f"{counted(prefix.without, 'hash', 'hashes')} without a vector will be rejected")
         others = keys.others(prefix.octets)
         if others:
-            warnings.append(f"{counted(others, 'key')} of this prefix are no hashes, and are not read")
+            warnings.append(f"{counted(others, 'key')} of this prefix are not hashes, and are skipped")
         told = "as in the hash; bytes that are no text as base64, JSON in metadata as what it says"
         by = "" if self.layout_asked else "the fields of its hashes"
         return SourceCollection(

@@ -147,7 +147,7 @@ class SearchServer(ServerReader):
                 "it timed out" if answer.get("timed_out") else f"{shards['failed']} of {shards['total']} shards failed"
             )
             raise SourceUnreadable(
-                f"{plain(name)} did not answer whole", why=why, fix=f"curl {self.url}/_cluster/health"
+                f"{plain(name)} did not answer completely", why=why, fix=f"curl {self.url}/_cluster/health"
             )
 
     def translated(self, error: Exception) -> AdminError:

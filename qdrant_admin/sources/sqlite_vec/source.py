@@ -265,7 +265,7 @@ def _slot_name(table: Vec0, column: VectorColumn) -> str:
 
 def _words(joined: Joined | None) -> str:
     beside = f", and of {plain(joined.table)}" if joined else ""
-    return f"a field a column{beside}; bytes as base64, JSON in metadata as what it says"
+    return f"one field per column{beside}; bytes as base64, JSON in metadata as what it says"
 
 
 def _place(cursor: Cursor) -> tuple[int, int]:
