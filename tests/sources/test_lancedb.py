@@ -148,7 +148,7 @@ def test_of_one_id_the_last_row_holds_and_this_is_told(tmp_path: Path) -> None:
     assert found.count == len(records) == len(by_id) == 290
     assert by_id[0] == COUNT + 2
     assert (by_id[9], by_id[10]) == (299, 10)
-    assert any("13 rows whose id comes again" in words for words in found.warnings)
+    assert any("13 rows whose id is repeated" in words for words in found.warnings)
 
 
 def test_without_ids_lances_own_are_used_and_stay_the_same(tmp_path: Path) -> None:
