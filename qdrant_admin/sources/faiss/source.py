@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
@@ -14,7 +15,6 @@ from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.faiss.rows import open_rows
 from qdrant_admin.sources.faiss.sidecar import find_sidecar, open_sidecar
 from qdrant_admin.sources.reader import FileReader
-from qdrant_admin.sources.uri import command
 
 
 class FaissIndex(FileReader):
@@ -128,7 +128,9 @@ def _file(path: Path) -> Path:
     if len(found) > 1:
         shown = ", ".join(sorted(plain(one.name) for one in found)[:10])
         raise BadInput(
-            f"{plain(path)} holds several FAISS indexes", why=f"they are {shown}", fix=command(f"faiss:{min(found)}")
+            f"{plain(path)} holds several FAISS indexes",
+            why=f"they are {shown}",
+            fix=Command("migrate", f"faiss:{min(found)}"),
         )
     return found[0]
 
