@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -69,3 +70,19 @@ def test_every_example_is_one_that_the_parser_takes(line: str) -> None:
 def test_the_description_holds_every_command(run: Run) -> None:
     ran = run("spec")
     assert [one["name"] for one in ran.json["commands"]] == [path[0] for path, _ in TREE if len(path) == 1]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_command_is_named_where_people_look(page: str) -> None:
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:(?<=qdrant-admin )|(?<=`))([a-z]+(?:-[a-z]+)*)(?![\w-])", text))
+    assert [path[0] for path, _ in TREE if len(path) == 1 and path[0] not in named] == []
+
+
+def test_every_method_of_a_source_is_in_the_guide_for_plug_ins() -> None:
+    from qdrant_admin.sources.base import Source
+
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    methods = [name for name, value in vars(Source).items() if callable(value) and not name.startswith("_")]
+    assert methods
+    assert [name for name in methods if f"`{name}" not in text and f"def {name}(" not in text] == []
