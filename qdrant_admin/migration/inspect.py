@@ -18,6 +18,7 @@ from qdrant_admin.database.snapshots import restoring_command
 from qdrant_admin.migration.holders import Holder, Holders, holders_of
 from qdrant_admin.sources.base import FolderUri, SourceUri
 from qdrant_admin.sources.detect import Found, look
+from qdrant_admin.sources.read_only import SourceInUse
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.uri import command
 
@@ -125,7 +126,7 @@ def _report(path: Path, place: Path, found: Found, files: dict[Path, int], held:
             collections = _counted(uri)
         except AdminError as error:
             notes.append(str(error))
-            locked = "in use" in str(error) or "locked" in str(error)
+            locked = isinstance(error, SourceInUse)
             # What is locked now, or lacks a package, can be read later; what is damaged cannot.
             bring = bring if locked or not isinstance(error, SourceUnreadable) else ""
     elif uri is not None:

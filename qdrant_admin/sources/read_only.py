@@ -111,12 +111,16 @@ def changed(path: Path) -> SourceUnreadable:
     )
 
 
+class SourceInUse(SourceUnreadable):
+    """Another program has it open: it can be read once that has ended."""
+
+
 def unreadable(path: Path, error: Exception) -> SourceUnreadable:
     """A file fault in the user's terms."""
     if isinstance(error, PermissionError):
         return SourceUnreadable(f"{plain(path)} may not be read", why=str(error.strerror), fix=f'ls -l "{path}"')
     if "locked" in str(error) or "busy" in str(error):
-        return SourceUnreadable(
+        return SourceInUse(
             f"{plain(path)} is locked",
             why="another program is writing to it",
             fix=f'lsof "{path}"  # then stop that program',
@@ -137,7 +141,7 @@ def refuse_locked(lock: Path, folder: Path, program: str) -> None:
             portalocker.lock(file, portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING)
             portalocker.unlock(file)
         except portalocker.LockException as error:
-            raise SourceUnreadable(
+            raise SourceInUse(
                 f"{plain(folder)} is in use",
                 why=f"a program has opened it with {program} and may be writing to it",
                 fix=f'lsof "{lock}"  # then stop that program',
