@@ -35,6 +35,7 @@ LABEL_WIDTH = 11
 STEP_WIDTH = 44
 TITLE_WIDTH = 18
 SPARKS = 40
+NARROWEST = 8
 EMPHASIS: dict[Emphasis, str] = {
     "plain": "",
     "soft": look.MUTED,
@@ -119,6 +120,9 @@ class Drawing:
         cells = cells[: block.shown]
         columns = [[look.muted(title), *(row[at] for row in cells)] for at, title in enumerate(block.head)]
         widths = [max(cell.cell_length for cell in column) for column in columns]
+        room = self._width - 3 * (len(widths) - 1)
+        while sum(widths) > room and max(widths) > NARROWEST:
+            widths[widths.index(max(widths))] -= 1  # the widest gives way: a verdict is never what is cut
         rows = []
         for row in zip(*columns, strict=True):
             fitted = [
@@ -149,6 +153,12 @@ class Drawing:
             return [look.line(look.fit(says, STEP_WIDTH), command)]
         rows = look.hanging(look.muted("· "), look.text(step.says), self._width)
         return [*rows, look.line("  ", command)] if command else rows
+
+
+def after(blocks: Blocks, kind: type[Block]) -> Blocks:
+    """What follows the first block of a kind: the rest is on the screen in another form."""
+    at = next((index for index, block in enumerate(blocks, 1) if isinstance(block, kind)), 0)
+    return blocks[at:]
 
 
 def _rest(count: int, shown: int | None) -> list[Content]:

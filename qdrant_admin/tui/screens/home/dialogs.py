@@ -7,16 +7,18 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import DataTable
 
 from qdrant_admin.core import formatting
-from qdrant_admin.lifecycle.reports import Check, DoctorReport
+from qdrant_admin.core.blocks import Remark
+from qdrant_admin.lifecycle.reports import DoctorReport
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
 from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.blocks import Drawing
 from qdrant_admin.tui.widgets.tables import fill
 
 MOVED_AWAY_FROM = {"storage_in_container", "storage_unsound", "move_interrupted"}
@@ -45,23 +47,15 @@ class DoctorDialog(ModalScreen[bool]):
             head = look.line(look.symbol(self._report.verdict_word), (f" Doctor: {self._report.summary()}", "bold"))
             yield Plain(head, classes="dialog-title")
             with VerticalScroll(classes="details"):
-                checks = sorted(self._report.checks, key=lambda check: ORDER[check.status])
-                for check in checks:
-                    with Horizontal(classes="check"):
-                        yield Plain(look.line(look.symbol(check.status), " ", check.name), classes="check-name")
-                        yield Plain(found(check))
+                yield Plain(id="doctor-checks")
             move = [("m", "move the data to a volume…", "screen.dismiss(True)")] if self._movable else []
             yield Plain(look.keys(*move, ("esc", "close", "screen.dismiss(False)")), classes="dialog-keys")
 
-
-def found(check: Check) -> Content:
-    """The evidence of one check, and its fix."""
-    if check.status == "ok":
-        return look.muted(check.detail)
-    rows = [look.text(check.detail)]
-    if check.fix:
-        rows.append(look.line(("try  ", look.MUTED), (check.fix, "$text-accent")))
-    return look.lines(*rows)
+    def on_mount(self) -> None:
+        remarks = [block for block in self._report.blocks() if isinstance(block, Remark)]
+        worst_first = tuple(sorted(remarks, key=lambda remark: ORDER[remark.level]))
+        width = min(110, self.app.size.width * 92 // 100) - 10
+        self.query_one("#doctor-checks", Plain).update(Drawing(width, None).content(worst_first))
 
 
 class EnvironmentDialog(ModalScreen[None]):

@@ -9,18 +9,19 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from qdrant_admin.core import formatting
-from qdrant_admin.persistence.reports import CollectionCheck, MovePlanReport, MoveReport
+from qdrant_admin.core.blocks import Paragraph
+from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import Jobs, JobView
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.widgets import running
 from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.blocks import Drawing, after
 from qdrant_admin.tui.widgets.panels import Verdict
 
 JOB = "move-storage"
 REFRESH_SECONDS = 0.25
-_POINTS_SHOWN = 20
 
 
 def offer(screen: BaseScreen) -> None:
@@ -97,7 +98,7 @@ class MoveDialog(ModalScreen[None]):
         elif view.failure is not None:
             why = look.text(view.failure.why)
             verdict.tell(view.verdict, view.failure.what, why, look.muted("Nothing changed on the server."))
-        rows = [*_progress(view, self.size.width), *_result(view)]
+        rows = [*_progress(view, self.size.width), *_result(view, min(104, self.size.width * 92 // 100 - 8))]
         self.query_one("#move-rows", Plain).update(look.lines(*rows))
         if not view.running:
             self.query_one("#move-keys", Plain).update(look.keys(("esc", "close", "screen.dismiss(None)")))
@@ -121,26 +122,9 @@ def _progress(view: JobView, width: int) -> list[Content]:
     return [*rows, *running.notices(view, 2)]
 
 
-def _result(view: JobView) -> list[Content]:
+def _result(view: JobView, width: int) -> list[Content]:
     report = view.report
-    if not isinstance(report, MoveReport):
-        fix = view.failure.fix if view.failure is not None and not view.failure.cancelled else ""
-        return [look.line(("try  ", look.MUTED), (fix, "$text-accent"))] if fix else []
-    rows = [row for check in report.collections for row in _collection(check)]
-    if report.left:
-        rows += [Content(""), look.line(("old data   ", look.MUTED), f"still there: {report.left}")]
-        rows.append(look.line(("to remove  ", look.MUTED), (report.remove, "$text-accent")))
-    if report.fix:
-        rows += [Content(""), look.line(("try  ", look.MUTED), (report.fix, "$text-accent"))]
-    return rows
-
-
-def _collection(check: CollectionCheck) -> list[Content]:
-    sides = " → ".join(
-        "absent" if side is None else formatting.number(side.points) for side in (check.before, check.after)
-    )
-    rows = [look.line(look.state(check.verdict), "  ", (check.name, "bold"), "  ", look.muted(sides))]
-    rows += [look.line("    ", setting) for setting in check.told]
-    for point in check.points[:_POINTS_SHOWN]:
-        rows.append(look.line("    ", f"{point.what} {point.id}", "  ", look.muted(point.detail)))
-    return rows
+    if isinstance(report, MoveReport):
+        return [Drawing(width, report.profile).content(after(report.blocks(), Paragraph))]
+    fix = view.failure.fix if view.failure is not None and not view.failure.cancelled else ""
+    return Drawing(width, None).fix(fix, 0)

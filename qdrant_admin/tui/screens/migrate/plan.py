@@ -12,12 +12,14 @@ from textual.content import Content
 from textual.widgets import DataTable
 
 from qdrant_admin.core import formatting
+from qdrant_admin.core.blocks import Facts, Remark
 from qdrant_admin.migration import messages
-from qdrant_admin.migration.reports import CollectionPlan, PlanReport, Problem
+from qdrant_admin.migration.reports import CollectionPlan, PlanReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.collections.screen import vector_words
 from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.blocks import Drawing
 from qdrant_admin.tui.widgets.panels import loading
 from qdrant_admin.tui.widgets.tables import at_cursor, fill
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 NAME_WIDTH = {False: 32, True: 18}
 """Of names, on a wide screen and on a narrow one."""
 NARROW = 100
-LABEL_WIDTH = 11
 
 
 class PlanPane(Vertical):
@@ -44,12 +45,12 @@ class PlanPane(Vertical):
         with VerticalScroll(id="plan-more"):
             yield Plain(id="plan-details")
 
-    def show(self, plan: PlanReport) -> None:
+    def show(self, plan: PlanReport, profile: str) -> None:
         """What would be made of what, and every reason not to begin."""
         self.plan = plan
         self.query_one("#plan-head", Plain).update(head(plan))
         self._fill(self.query_one("#plan-table", DataTable), plan, self.app.size.width)
-        self.query_one("#plan-details", Plain).update(details(plan, self.app.size.width - 6))
+        self.query_one("#plan-details", Plain).update(details(plan, self.app.size.width - 6, profile))
 
     def planning(self) -> None:
         """Another plan is on its way."""
@@ -102,30 +103,16 @@ def _ways(plan: PlanReport) -> list[Content]:
     return [ways, look.muted(plan.source_kind)]
 
 
-def details(plan: PlanReport, width: int) -> Content:
+def details(plan: PlanReport, width: int, profile: str) -> Content:
     """Problems first, then how it is done, then the keys."""
-    ordered = sorted(plan.problems, key=lambda one: one.level)
-    problems = [row for problem in ordered for row in _problem(problem, width)]
-    how = [
-        row
-        for label, text in messages.how(plan)
-        for row in look.hanging(look.fit(look.muted(label), LABEL_WIDTH), look.text(text), width)
-    ]
+    problems = tuple(block for block in plan.blocks() if isinstance(block, Remark))
+    said = Drawing(width, profile).content((*problems, Facts(tuple(messages.how(plan)))))
     change = ("c", "change how", "screen.change")
     if plan.exit_code:
         end = look.keys(change, ("enter", "change a collection", ""), ("esc", "another source", "screen.leave"))
     else:
         end = look.keys(("s", f"start: {plan.summary()}", "screen.start"), change)
-    return Content("\n\n").join([look.lines(*group) for group in (problems, how, [end]) if group])
-
-
-def _problem(problem: Problem, width: int) -> list[Content]:
-    key = "refused" if problem.level == "refused" else "warning"
-    where = look.muted(f"{problem.collection}  ") if problem.collection else Content("")
-    rows = look.hanging(look.line(look.symbol(key), " "), look.line(where, problem.text), width)
-    if problem.fix:
-        rows.append(look.line(("  try  ", look.MUTED), (problem.fix, "$text-accent")))
-    return rows
+    return look.lines(said, Content(""), end)
 
 
 class PlanEdits(BaseScreen):

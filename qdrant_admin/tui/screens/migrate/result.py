@@ -11,20 +11,19 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable
 
 from qdrant_admin.core import formatting
+from qdrant_admin.core.blocks import Commands, Heading, Table
 from qdrant_admin.migration import messages
-from qdrant_admin.migration.reports import CollectionResult, MigrationReport, Reject
+from qdrant_admin.migration.reports import MigrationReport, Reject
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure
 from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.blocks import Drawing, after
 from qdrant_admin.tui.widgets.panels import Verdict, failure
 from qdrant_admin.tui.widgets.tables import fill
 
 NAME_WIDTH = {False: 44, True: 22}
 """Of names, on a wide screen and on a narrow one."""
 NARROW = 100
-IDS_SHOWN = 20
-REJECTS_SHOWN = 3
-STEP_WIDTH = 44
 ALWAYS = {False: ("read", "written", "rejected", "verified"), True: ("read", "rejected", "verified")}
 SOMETIMES = ("skipped", "extra")
 """Figures that are shown when one of them is not nothing."""
@@ -43,11 +42,12 @@ class ResultPane(Vertical):
         with VerticalScroll(id="result-more"):
             yield Plain(id="result-details")
 
-    def show(self, report: MigrationReport, told: str = "") -> None:
+    def show(self, report: MigrationReport, profile: str, told: str = "") -> None:
         """The verdict first, then each collection, then rejects, differences and what to do.
 
         Args:
             report: what it left behind.
+            profile: the one that commands are put on.
             told: when that was, where it is not just now.
         """
         self.report = report
@@ -59,7 +59,7 @@ class ResultPane(Vertical):
         table = self.query_one("#result-table", DataTable)
         table.display = bool(report.collections)
         _fill(table, report, self.app.theme_variables, narrow=self.app.size.width < NARROW)
-        self.query_one("#result-details", Plain).update(details(report, self.app.size.width - 6))
+        self.query_one("#result-details", Plain).update(details(report, self.app.size.width - 6, profile))
 
     def show_failure(self, fault: JobFailure) -> None:
         """It ended without a report."""
@@ -85,47 +85,12 @@ def _fill(table: DataTable[object], report: MigrationReport, variables: Mapping[
     fill(table, [("collection", False), *((figure, True) for figure in figures), ("verdict", False)], rows)
 
 
-def details(report: MigrationReport, width: int) -> Content:
-    """What to do, rejects, and what is to be said of each collection."""
-    groups = [_steps(report, width), _rejects(report), *[_about(one) for one in report.collections]]
-    if report.checks:
-        groups.append([look.title("How it was compared"), *look.hanging(Content(""), look.muted(report.checks), width)])
-    return Content("\n\n").join([look.lines(*group) for group in groups if group])
-
-
-def _steps(report: MigrationReport, width: int) -> list[Content]:
-    steps = messages.next_steps(report)
-    rows = [look.title("What to do now")] if steps else []
-    for step in steps:
-        says, command = look.line(look.muted("· "), step.says), look.text(str(step.command), "$text-accent")
-        if STEP_WIDTH + command.cell_length <= width and step.command:
-            rows.append(look.line(look.fit(says, STEP_WIDTH), command))
-        else:
-            rows += look.hanging(look.muted("· "), look.text(step.says), width)
-            rows += [look.line("  ", command)] if step.command else []
-    return rows
-
-
-def _rejects(report: MigrationReport) -> list[Content]:
-    if not report.rejects:
-        return []
-    count = sum(one.rejected for one in report.collections) or len(report.rejects)
-    title = look.state("warning", f"{formatting.counted(count, 'record')} not stored")
-    rows = [look.line(title, "   ", look.key("j", "read them, and replay them", "screen.rejects"))]
-    rows += [
-        look.line("  ", look.fit(look.text(reject.id), 30), "  ", look.muted(reject.reason))
-        for reject in report.rejects[:REJECTS_SHOWN]
-    ]
-    return rows
-
-
-def _about(one: CollectionResult) -> list[Content]:
-    rows = [look.muted(aside) for aside in messages.asides(one)]
-    for ids, key in ((one.missing, "missing"), (one.different, "differs"), (one.extra_ids, "extra")):
-        rows += [look.line(look.state(key), "  ", record) for record in ids[:IDS_SHOWN]]
-        if len(ids) > IDS_SHOWN:
-            rows.append(look.muted(f"and {formatting.number(len(ids) - IDS_SHOWN)} more; the exported report has them"))
-    return [look.text(one.target, "bold"), *rows] if rows else []
+def details(report: MigrationReport, width: int, profile: str) -> Content:
+    """What to do, and what is to be said of each collection and its rejects."""
+    steps = tuple(messages.next_steps(report))
+    do = (Heading("What to do now"), Commands(steps)) if steps else ()
+    said = tuple(block for block in after(report.blocks(), Table) if not isinstance(block, Commands))
+    return Drawing(width, profile).content((*do, *said))
 
 
 class RejectsDialog(ModalScreen[None]):

@@ -195,7 +195,7 @@ class MigrateScreen(PlanEdits):
         """Put a plan in front."""
         self._plan = plan
         self.query_one(ChoosePane).say(Content(""))
-        self.query_one(PlanPane).show(plan)
+        self.query_one(PlanPane).show(plan, self.services.profile)
         self._front("plan", "" if plan.collections else "#plan-more")
 
     # running
@@ -249,7 +249,7 @@ class MigrateScreen(PlanEdits):
 
     def show_report(self, report: MigrationReport, told: str = "") -> None:
         """Put a result in front."""
-        self.query_one(ResultPane).show(report, told)
+        self.query_one(ResultPane).show(report, self.services.profile, told)
         self._front("result", "" if report.collections else "#result-more")
 
     def reopen(self, run: PastRun) -> None:

@@ -6,12 +6,14 @@ from statistics import median
 from textual.content import Content
 
 from qdrant_admin.core import formatting
+from qdrant_admin.core.blocks import Facts
 from qdrant_admin.core.events import Progress
 from qdrant_admin.persistence.reports import DONE, CrashReport, Cycle, Round, RoundMethod
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.verify.choose import CRASH
 from qdrant_admin.tui.widgets import running
+from qdrant_admin.tui.widgets.blocks import Drawing, after
 from qdrant_admin.tui.widgets.panels import LiveGroups
 
 PHASES = {
@@ -179,7 +181,6 @@ def _loading(name: str, shown: Progress, label: int, width: int) -> Content:
 
 LABEL = 15
 PLOT_WIDTH = 60
-LOSSES_SHOWN = 100
 COLUMNS = (("", 5), ("  the server was", 17), ("acknowledged", 14), ("unanswered", 12), ("lost", 8), ("back in", 12))
 
 
@@ -243,19 +244,8 @@ def cycle_rows(cycles: Sequence[Cycle], most: int) -> list[Content]:
 
 
 def details(report: CrashReport, width: int) -> Content:
-    """Totals, what to do, losses one by one, and every crash."""
-    advice = [look.line(("do now  ", look.MUTED), (report.fix, "$text-accent"))] if report.fix else []
-    totals_ = totals(report.cycles, width) if report.cycles else []
-    groups = [totals_, advice, _losses(report), cycle_rows(report.cycles, most=len(report.cycles))]
-    if report.left:
-        groups.append([look.state("warning", f"canary collections are left: {', '.join(report.left)}")])
+    """Totals, what was lost and what to do, and every crash."""
+    said = Drawing(width, report.profile).content(after(report.blocks(), Facts))
+    groups = [totals(report.cycles, width) if report.cycles else [], [said] if said else []]
+    groups.append(cycle_rows(report.cycles, most=len(report.cycles)))
     return Content("\n\n").join([look.lines(*group) for group in groups if group])
-
-
-def _losses(report: CrashReport) -> list[Content]:
-    rows = [
-        look.line(look.state("lost", one.what), look.muted(f"   acknowledged: {one.acknowledged}   found: {one.found}"))
-        for one in report.losses[:LOSSES_SHOWN]
-    ]
-    left = report.lost - len(rows)
-    return [*rows, look.muted(f"and {formatting.number(left)} more")] if left > 0 else rows
