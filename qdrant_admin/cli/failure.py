@@ -10,7 +10,7 @@ import click
 
 from qdrant_admin.cli.invocation import profile_name, write_json, write_line
 from qdrant_admin.core.errors import AdminError, Cancelled, ExitCode
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 
 
 def explain(error: BaseException, arguments: Sequence[str]) -> int:

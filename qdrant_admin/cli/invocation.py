@@ -123,7 +123,7 @@ class Invocation:
 
     def save(self, report: "Report", files: "tuple[Path, ...]") -> None:
         """Write a report into files as well."""
-        from qdrant_admin.core.report_files import save_report
+        from qdrant_admin.core.serialization import save_report
 
         for file in files:
             save_report(report, file)

@@ -16,7 +16,7 @@ from qdrant_admin.collections.reports import (
 )
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 
 if TYPE_CHECKING:
     from qdrant_admin.database.models import Floats, Point, PointId, Sparse, Vector

@@ -20,10 +20,9 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, Failed, Refused, ServerTrouble, StorageUnusable, Unsupported
 from qdrant_admin.core.events import Events, Finished, Progress, StepFinished, StepStarted
-from qdrant_admin.core.formatting import size
-from qdrant_admin.core.progress import Pace
+from qdrant_admin.core.formatting import plain, size
+from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.database.names import safe_name
 from qdrant_admin.database.snapshots import Snapshot, restoring_command
@@ -153,7 +152,7 @@ class _Keeper:
         return path
 
     def _written(self, snapshot: Snapshot, path: Path) -> Generator[Progress, None, None]:
-        pace, digest = Pace("snapshot", snapshot.size, unit="bytes"), hashlib.sha256()
+        pace, digest = ProgressMeter("snapshot", snapshot.size, unit="bytes"), hashlib.sha256()
         with self._disk(path), path.open("xb") as file:
             path.chmod(0o600)
             for piece in self._database.snapshots.read(self._name, snapshot.name):

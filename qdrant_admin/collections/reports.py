@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.reports import Frozen, Report
-from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionInfo, PointId
 
 if TYPE_CHECKING:

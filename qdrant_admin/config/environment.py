@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 

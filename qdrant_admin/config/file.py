@@ -15,8 +15,8 @@ from qdrant_admin.config.profile import DEFAULT_PROFILE, Profile
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, StorageUnusable
 from qdrant_admin.core.files import write_atomically
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.locks import Held, holding
-from qdrant_admin.core.text import plain
 
 LOCK_SECONDS = 10.0
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")

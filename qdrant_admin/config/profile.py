@@ -4,7 +4,9 @@ import shlex
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from qdrant_admin.core.reports import Frozen
 
 DEFAULT_IMAGE = "qdrant/qdrant:v1.16.3"
 """The version that the test suite proves. Raising it is a run of the suite, not a hope."""
@@ -53,3 +55,18 @@ class Profile(BaseModel):
     def _words(cls, value: object) -> object:
         """One text is taken apart as a shell would; no shell ever runs it."""
         return shlex.split(value) if isinstance(value, str) else value
+
+
+class Endpoint(Frozen):
+    """The addresses of one server. The key never leaves this object except in a request's header."""
+
+    url: str
+    """REST base without a trailing slash: `http://127.0.0.1:6333`."""
+    grpc_host: str = "127.0.0.1"
+    grpc_port: int | None = None
+    """None when nobody has said which one it is, or gRPC is known to be closed: everything then goes over REST. It is
+    never guessed: whatever listens on 6334 may be another server with collections of the same names."""
+    tls: bool = False
+    api_key: SecretStr | None = None
+    timeout: float = 10.0
+    """Seconds for one ordinary request."""

@@ -12,7 +12,7 @@ from qdrant_admin.config.secrets import VARIABLE, forget_key, generate_key, stor
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, Refused, Unsupported
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 
 
 def remove_profile(name: str) -> None:

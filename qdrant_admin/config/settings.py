@@ -6,10 +6,9 @@ from pathlib import Path
 from pydantic import SecretStr, ValidationError
 
 from qdrant_admin.config import file
-from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.config.environment import is_loopback, parse_url, read_environment
 from qdrant_admin.config.places import config_file, data_dir
-from qdrant_admin.config.profile import DEFAULT_PROFILE, Profile
+from qdrant_admin.config.profile import DEFAULT_PROFILE, Endpoint, Profile
 from qdrant_admin.config.secrets import read_key
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput

@@ -1,7 +1,7 @@
 """What a report says, as neutral blocks: made once, beside the report; every face only draws them.
 
-Text in a block is foreign until it is drawn: whoever draws it makes it safe (`core.text.plain`). A command stays a
-value until then, and is put on the profile at hand.
+Text in a block is foreign until it is drawn: whoever draws it makes it safe (`core.formatting.plain`). A command stays
+a value until then, and is put on the profile at hand.
 """
 
 import json

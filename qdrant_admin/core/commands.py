@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -60,6 +61,20 @@ def written(fix: Fix, profile: str | None) -> str:
     if isinstance(fix, str):
         return fix
     return str(fix if fix.profile is not None or profile is None else fix.on(profile))
+
+
+def install_command(*requirements: str) -> str:
+    """The command that adds packages to the very Python that runs now, seldom the one of a bare `pip`.
+
+    Args:
+        requirements: `qdrant-admin[files]`, or packages.
+    """
+    from importlib.util import find_spec
+
+    python = sys.executable or "python"
+    if find_spec("pip") is None:  # an environment that uv has made
+        return shlex.join(["uv", "pip", "install", "--python", python, *requirements])
+    return shlex.join([python, "-m", "pip", "install", *requirements])
 
 
 def _written(options: dict[str, Option]) -> list[tuple[str, str | None]]:

@@ -29,7 +29,7 @@ from qdrant_admin.core.blocks import (
     parts,
 )
 from qdrant_admin.core.commands import Command, written
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
 

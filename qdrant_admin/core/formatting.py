@@ -1,5 +1,6 @@
 """The words, numbers and states that both faces show. Nothing else formats a figure for a person."""
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
@@ -203,3 +204,24 @@ def sparkline(values: Sequence[float], *, ascii_only: bool = False, top: float |
 def shorten(text: str, width: int) -> str:
     """The text in at most `width` characters, with an ellipsis where something was left out."""
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_NAMED = {"\n": "⏎", "\t": "⇥", "\r": "␍", "\x00": "␀", "\x1b": "␛"}
+
+
+def plain(value: object) -> str:
+    """One printable line: controls, escapes, bidi marks and lone surrogates become visible stand-ins.
+
+    Does not escape markup: faces hand the result to widgets that take text as it is, never to a markup parser.
+    """
+    text = str(value)
+    if text.isprintable():  # nearly always, and fifty times faster; what it calls printable is a part of what we do
+        return text
+    return "".join(_visible(char) for char in text)
+
+
+def _visible(char: str) -> str:
+    if char in _NAMED:
+        return _NAMED[char]
+    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in _INVISIBLE else char

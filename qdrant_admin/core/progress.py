@@ -30,7 +30,7 @@ class _Sample(NamedTuple):
     octets: int
 
 
-class Pace:
+class ProgressMeter:
     """Counts one item of one step and makes its `Progress` events.
 
     Time in which nobody works (held by a person, waiting for a server) counts neither for the rate nor for the time

@@ -3,7 +3,7 @@
 A report is frozen, JSON-able and complete: `--json` prints it, the history keeps it, the TUI draws it.
 """
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -62,3 +62,21 @@ class Report(Frozen):
             when: its beginning, for a report that does not say it itself.
         """
         return None
+
+
+FindingLevel = Literal["info", "warn", "fail"]
+Fact = str | int | float | bool | None | tuple[str, ...]
+
+
+class Finding(Frozen):
+    """One finding. Its code and the names of its facts are a contract; the words are not, and are made elsewhere."""
+
+    code: str
+    """What kind of finding: `api_key_missing`, `collection_unreadable`. In snake case, and never changed."""
+    level: FindingLevel
+    subject: str = ""
+    """What it is about: a collection, a volume, an address; empty for the server as a whole."""
+    facts: dict[str, Fact] = {}
+    """What the words are made of, by name: `{"free_bytes": 1024}`."""
+    command: str = ""
+    """The one thing to do about it, as it can be pasted; empty when there is nothing to do."""

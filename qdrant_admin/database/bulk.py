@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import AccessDenied, AdminError, Unsupported
 from qdrant_admin.database import encoding, versions
 from qdrant_admin.database.ids import point_id

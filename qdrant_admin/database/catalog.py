@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import (
     AccessDenied,
@@ -14,7 +14,7 @@ from qdrant_admin.core.errors import (
     ServerUnreachable,
     Unsupported,
 )
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database import schema, versions
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, ServerInfo, VectorKind
 from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted

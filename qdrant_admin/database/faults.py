@@ -22,7 +22,7 @@ from qdrant_admin.core.errors import (
     ServerUnreachable,
     Unsupported,
 )
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 
 _LONGEST = 600
 _TROUBLES: tuple[tuple[re.Pattern[str], type[ServerTrouble], str, Fix], ...] = (

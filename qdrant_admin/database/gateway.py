@@ -5,12 +5,12 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import (
     NotFound,
 )
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database import versions
 from qdrant_admin.database.catalog import Catalog, Filter
 from qdrant_admin.database.ids import id_key, point_id

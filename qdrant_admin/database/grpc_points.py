@@ -10,7 +10,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from qdrant_admin.config import trust
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import NotQdrant
 from qdrant_admin.database import encoding, faults
 from qdrant_admin.database.ids import point_id

@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import PointId
 
 MAX_INTEGER = 2**64 - 1

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 
 MAX_LENGTH = 255
 """Characters, and bytes of UTF-8 as well: the server makes a folder of that name."""

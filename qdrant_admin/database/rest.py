@@ -10,11 +10,11 @@ from typing import Any
 
 import pydantic_core
 
-from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.config.http import Answer, Http, HttpFault
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, NotQdrant
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database import faults
 
 MAX_BATCH_BYTES = 16 * 1024 * 1024

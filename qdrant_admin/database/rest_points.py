@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.ids import point_id
 from qdrant_admin.database.models import Floats, Kinds, Point, PointId, PointPage, Sparse, Vector, VectorKind
 from qdrant_admin.database.names import quoted

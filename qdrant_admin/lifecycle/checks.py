@@ -20,8 +20,8 @@ from qdrant_admin.config.profile import TESTED_VERSION
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Option
 from qdrant_admin.core.files import free_bytes
-from qdrant_admin.core.findings import Finding
 from qdrant_admin.core.formatting import counted, number, size
+from qdrant_admin.core.reports import Finding
 from qdrant_admin.lifecycle.finding_words import text
 from qdrant_admin.lifecycle.findings import KEY_REFUSED, NEARLY_FULL_BELOW, WITHOUT_KEY, WRITES_REFUSED_BELOW, Code
 from qdrant_admin.lifecycle.observation import Observation

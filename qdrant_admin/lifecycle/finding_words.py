@@ -3,8 +3,8 @@
 from collections import defaultdict
 from datetime import datetime
 
-from qdrant_admin.core.findings import Finding
 from qdrant_admin.core.formatting import counted, size
+from qdrant_admin.core.reports import Finding
 
 SENTENCES: dict[str, str] = {
     "api_key_missing": "the server asks for an API key and none is known",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import AccessDenied, AdminError
-from qdrant_admin.core.findings import Fact, Finding, FindingLevel
+from qdrant_admin.core.reports import Fact, Finding, FindingLevel
 from qdrant_admin.lifecycle.observation import Observation, Part
 from qdrant_admin.server.runtime import RuntimeState
 

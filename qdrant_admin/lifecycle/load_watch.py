@@ -9,7 +9,7 @@ from qdrant_admin.core.errors import AdminError, ServerNotReady
 from qdrant_admin.core.events import Events, Progress, StepStarted
 from qdrant_admin.core.formatting import duration
 from qdrant_admin.server.loading import Load, failed, loads
-from qdrant_admin.state import startup_history
+from qdrant_admin.state import history
 from qdrant_admin.workspace import Workspace
 
 STEP = "load"
@@ -24,7 +24,7 @@ class LoadWatch:
 
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
-        self._usual = startup_history.usual_seconds(ws.store, ws.settings.name)
+        self._usual = history.usual_start_seconds(ws.store, ws.settings.name)
         self._begun = time.monotonic()
         self._looked = self._begun
         self._since = ws.runtime.inspect().started_at if ws.runtime.capabilities.logs else None
@@ -67,7 +67,7 @@ class LoadWatch:
             return ""
         seconds = {name: load.seconds for name, load in self._told.items() if load.seconds is not None}
         whole = time.monotonic() - self._begun
-        startup_history.remember(self._ws.store, self._ws.settings.name, {startup_history.WHOLE: whole, **seconds})
+        history.remember_start(self._ws.store, self._ws.settings.name, {history.WHOLE_SERVER: whole, **seconds})
         slowest = max(seconds, key=lambda name: seconds[name], default="")
         if not slowest or seconds[slowest] < LONG_SECONDS:
             return ""
@@ -112,7 +112,7 @@ class LoadWatch:
 
     def _with_forecast(self, event: Progress) -> Progress:
         """The wait as a whole, with the collection that it is for."""
-        usual, note = self._usual.get(startup_history.WHOLE), event.note
+        usual, note = self._usual.get(history.WHOLE_SERVER), event.note
         if self._at_work is not None:
             note = f"loading collection {self._at_work.collection}"
         if usual is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.server.runtime import Capabilities, Change, RuntimeKind, RuntimeState
 from qdrant_admin.state.resumable_runs import InterruptedMigration, interrupted_check, interrupted_migrations

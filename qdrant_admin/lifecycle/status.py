@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from qdrant_admin.config.settings import Settings
-from qdrant_admin.core.findings import Finding
+from qdrant_admin.core.reports import Finding
 from qdrant_admin.lifecycle.findings import HARMLESS, findings
 from qdrant_admin.lifecycle.observation import Observation, observe
 from qdrant_admin.lifecycle.reports import StatusReport

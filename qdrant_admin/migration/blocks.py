@@ -24,7 +24,7 @@ from qdrant_admin.core.blocks import (
 )
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.document import Document
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.migration import messages
 
 if TYPE_CHECKING:

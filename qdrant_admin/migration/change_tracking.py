@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.progress import Pace
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain
+from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.models import Point, VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare import equality
@@ -185,14 +184,14 @@ class CatchUp:
         return not (latest.copied or latest.deleted or (latest.gone and self._delete_gone and latest.read))
 
     def _once(self, step: str, source: Source, now: Pass) -> Events:
-        pace = Pace(step, max(self._plan.count, *(one.read for one in self.passes)), item=self._plan.target)
+        pace = ProgressMeter(step, max(self._plan.count, *(one.read for one in self.passes)), item=self._plan.target)
         yield pace.event()
         yield from self._retry.run(lambda: self._differences(source, now, pace))
         self._provenance.finish_pass()
         yield from self._retry.run(lambda: self._gone(now))
         yield pace.event()
 
-    def _differences(self, source: Source, now: Pass, pace: Pace) -> Events:
+    def _differences(self, source: Source, now: Pass, pace: ProgressMeter) -> Events:
         self._cancel.check()
         checker = Checker(self._slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
         bring = partial(self._bring, checker=checker)
@@ -224,7 +223,7 @@ class CatchUp:
             self._database.upsert(self._plan.target, missing + stale, wait=True)
         return _Page(len(batch.records), len(missing) + len(stale), checked.refusals)
 
-    def _settle(self, news: Settled[_Page] | Ended | None, now: Pass, pace: Pace) -> Progress | None:
+    def _settle(self, news: Settled[_Page] | Ended | None, now: Pass, pace: ProgressMeter) -> Progress | None:
         if not isinstance(news, Settled):
             return None
         done = news.outcome

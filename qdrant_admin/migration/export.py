@@ -19,10 +19,9 @@ from qdrant_admin.core.errors import (
     StorageUnusable,
 )
 from qdrant_admin.core.events import Event, Events, Finished, StepFinished, StepStarted
-from qdrant_admin.core.formatting import counted, duration, size
-from qdrant_admin.core.progress import Pace
+from qdrant_admin.core.formatting import counted, duration, plain, size
+from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.core.reports import Frozen, Report
-from qdrant_admin.core.text import plain
 from qdrant_admin.database.canonical import SUM_MODULUS, hash_point
 from qdrant_admin.database.models import CollectionInfo, Point, VectorKind
 from qdrant_admin.database.names import safe_name
@@ -144,7 +143,7 @@ class _Export:
         info = self._info
         yield StepStarted(step="export", title=f"writing {plain(info.name)} to {plain(self._path)}")
         counters = _writes(self._database)
-        held, pace = _Sum(self._kinds), Pace("export", info.points, item=info.name)
+        held, pace = _Sum(self._kinds), ProgressMeter("export", info.points, item=info.name)
         writer = self._writer(part)
         try:
             for points in self._database.scan(info.name, page_size=_PAGE):
@@ -184,7 +183,7 @@ class _Export:
         """Compare the file with what was written to it, point by point."""
         yield StepStarted(step="verify", title="reading the file again")
         table, found = writer.reader(), _Sum(self._kinds)
-        pace = Pace("verify", own.points, item=self._info.name)
+        pace = ProgressMeter("verify", own.points, item=self._info.name)
         for part in table.rows(own.layout(flat=table.flat), _PAGE, START, None):
             self._cancel.check()
             whole = [
@@ -208,7 +207,7 @@ class _Export:
         if now == held.points and counters is not None and counters == _writes(self._database):
             return ""
         yield StepStarted(step="compare", title="somebody may have written meanwhile: reading the collection again")
-        found, pace = _Sum(self._kinds), Pace("compare", now, item=self._info.name)
+        found, pace = _Sum(self._kinds), ProgressMeter("compare", now, item=self._info.name)
         for points in self._database.scan(self._info.name, page_size=_PAGE):
             self._cancel.check()
             yield from _moved(pace, found.add(points))
@@ -256,7 +255,7 @@ class _Sum:
         return len(points)
 
 
-def _moved(pace: Pace, count: int) -> Events:
+def _moved(pace: ProgressMeter, count: int) -> Events:
     event = pace.advance(count)
     if event:
         yield event

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.events import Events, Finished, StepFinished, StepStarted
-from qdrant_admin.core.formatting import counted, size
+from qdrant_admin.core.formatting import counted, plain, size
 from qdrant_admin.core.reports import Frozen, Report
-from qdrant_admin.core.text import plain
 from qdrant_admin.database.snapshots import restoring_command
 from qdrant_admin.migration.holders import Holder, Holders, holders_of
 from qdrant_admin.sources.base import FolderUri, SourceUri

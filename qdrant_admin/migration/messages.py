@@ -3,7 +3,7 @@
 from qdrant_admin.core import formatting
 from qdrant_admin.core.blocks import Step
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.migration import reports
 from qdrant_admin.migration.reports import EXACT_LEAST, CollectionPlan, CollectionResult, MigrationReport, PlanReport
 

@@ -4,7 +4,7 @@ import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database import versions
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.migration.reports import Method, MethodChoice

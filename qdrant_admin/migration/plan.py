@@ -11,9 +11,8 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Option
 from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
-from qdrant_admin.core.formatting import counted, size
+from qdrant_admin.core.formatting import counted, plain, size
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, staging

@@ -14,8 +14,7 @@ from typing import Any
 
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.errors import Failed
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import Sparse, Vector
 from qdrant_admin.migration.copy.checks import Refusal
 from qdrant_admin.migration.reports import PlanReport, Reject

@@ -11,9 +11,8 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, DiskFull, Failed, Refused, RequestRejected
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
-from qdrant_admin.core.formatting import counted, size
-from qdrant_admin.core.progress import Pace
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain, size
+from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration import checkpoint, staging
 from qdrant_admin.migration.change_tracking import ChangeTracker
@@ -272,7 +271,7 @@ class _Run:
     def _copy(self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]) -> Events:
         yield StepStarted(step="copy", title=f"copying into {self._plan.target}")
         total, done = sum(planned.count for planned in wanted), sum(at.read for at in self._all())
-        whole = Pace("copy", total, done=done)
+        whole = ProgressMeter("copy", total, done=done)
         for planned in wanted:
             if planned.only_differences:
                 continue
@@ -306,7 +305,7 @@ class _Run:
         """Restore the indexing, and wait until every collection is green."""
         yield StepStarted(step="indexing", title="indexing")
         for planned in wanted:
-            pace = Pace("indexing", planned.count * len(planned.vectors), item=planned.target)
+            pace = ProgressMeter("indexing", planned.count * len(planned.vectors), item=planned.target)
             yield from self._retry.run(partial(self._indexing.finish, planned, pace))
         yield StepFinished(step="indexing")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import VectorSpec
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.names import MAX_LENGTH
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
 

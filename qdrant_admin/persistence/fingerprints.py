@@ -8,7 +8,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AccessDenied, AdminError, Cancelled, NotFound, ServerUnreachable
 from qdrant_admin.core.events import Event, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.progress import Pace
+from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.fingerprint import Fingerprint, Reading, Sample
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.state import canaries
@@ -122,7 +122,7 @@ class Scanner:
         known = earlier.collections.get(name) if earlier else None
         reading = Reading(database, name, known, self._sampler(known))
         try:
-            pace = Pace(step, reading.info.points, item=name)
+            pace = ProgressMeter(step, reading.info.points, item=name)
             yield pace.event()
             for seen in reading.pages(self._cancel):
                 if event := pace.advance(seen):

@@ -11,7 +11,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, Failed
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import size
-from qdrant_admin.core.progress import Pace
+from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
@@ -201,7 +201,7 @@ class _Run:
         self._move.stop_old()
         yield StepFinished(step="stop", detail="from here on nobody can write")
         yield StepStarted(step="copy", title=f"copying every file to volume {self._move.volume}")
-        pace = Pace("copy", room.needed, unit="bytes")
+        pace = ProgressMeter("copy", room.needed, unit="bytes")
         for copied in self._move.copy(self._cancel):
             known = copied if room.needed is None else min(copied, room.needed)  # an archive is a little longer
             if event := pace.advance(known - pace.done):

@@ -2,7 +2,7 @@
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotFound, Refused, ServerTrouble, ServerUnreachable, Unsupported
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.persistence.reports import VerifyOptions

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Floats, Point, VectorSpec
 from qdrant_admin.persistence.reports import CrashLoss

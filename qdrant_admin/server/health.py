@@ -13,16 +13,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qdrant_admin.config import trust
-from qdrant_admin.config.endpoint import Endpoint
 from qdrant_admin.config.environment import is_loopback
 from qdrant_admin.config.http import Answer, Http, HttpFault, NoAnswer, NoConnection, NotHttp
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, BadInput, NotQdrant, ServerNotReady
 from qdrant_admin.core.events import Events, LogLines, Notice, Progress, StepFinished, StepStarted
-from qdrant_admin.core.formatting import duration
+from qdrant_admin.core.formatting import duration, plain
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.core.text import plain
 from qdrant_admin.server.decode import explain_log, strip_colours
 from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import RuntimeState, ServerRuntime

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from pydantic import field_serializer
 
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.reports import Frozen

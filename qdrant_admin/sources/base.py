@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode
 import numpy as np
 
 from qdrant_admin.core.errors import NotFound
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec, Floats, Vector
 from qdrant_admin.sources import HELP
 

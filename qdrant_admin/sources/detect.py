@@ -14,7 +14,7 @@ from pathlib import Path
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.registry import kind_of
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Record, SourceCollection, Span, cut

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Fields, Payload

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import RESUME
 from qdrant_admin.sources.base import Payload
 

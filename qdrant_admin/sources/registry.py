@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
-from qdrant_admin.core import install
+from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import AdminError, BadInput
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import HELP
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def _not_installed(kind: SourceKind, missing: list[str]) -> AdminError:
     return BadInput(
         f"reading a {kind.title} needs {', '.join(missing)}, which is not installed",
         why="every such source has an extra of its own, so that nobody carries what is not used",
-        fix=install.command(*wanted),
+        fix=install_command(*wanted),
     )
 
 

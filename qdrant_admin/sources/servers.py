@@ -14,7 +14,7 @@ from qdrant_admin.core.errors import (
     ServerUnreachable,
     SourceUnreadable,
 )
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Batch, Cursor, Record, ServerUri, Span, cut
 from qdrant_admin.sources.reader import Reader

@@ -8,7 +8,7 @@ from urllib.request import url2pathname
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import FolderUri, ServerUri, SourceUri
 from qdrant_admin.sources.registry import SourceKind, forms, kind_of, trouble

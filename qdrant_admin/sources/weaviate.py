@@ -11,7 +11,7 @@ import numpy as np
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Vector, VectorSpec
 from qdrant_admin.sources import HELP, layouts
 from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, SourceCollection

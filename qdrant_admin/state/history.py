@@ -1,12 +1,19 @@
-"""What every finished operation leaves behind, so that there is something to look at and to compare with."""
+"""What finished operations and earlier starts leave behind, to look at and to compare with."""
 
+import contextlib
+import statistics
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events, Finished, Notice
 from qdrant_admin.state.store import StateStore
+
+WHOLE_SERVER = ""
+"""Stands for the server as a whole where others have the name of a collection."""
+_KEPT = 10
+"""Starts: enough to forget the odd one, few enough to follow a collection that grows."""
 
 
 def recorded(store: StateStore, operation: str, profile: str, events: Events) -> Events:
@@ -32,3 +39,32 @@ def recorded(store: StateStore, operation: str, profile: str, events: Events) ->
     finally:
         if isinstance(events, Generator):
             events.close()
+
+
+def usual_start_seconds(store: StateStore, profile: str) -> dict[str, float]:
+    """The middle of the latest starts, by collection and for the `WHOLE_SERVER`; empty before the first."""
+    seen: dict[str, list[float]] = {}
+    with contextlib.suppress(AdminError), store.reading() as connection:
+        query = "SELECT collection, seconds FROM starts WHERE profile = ?"
+        for row in connection.execute(query, (profile,)):
+            seen.setdefault(str(row["collection"]), []).append(float(row["seconds"]))
+    return {name: statistics.median(seconds) for name, seconds in seen.items()}
+
+
+def remember_start(store: StateStore, profile: str, seconds: Mapping[str, float]) -> None:
+    """Keep what one start took, and forget collections that are gone. A store that cannot be written costs nobody the
+    start itself.
+    """
+    now = datetime.now(UTC).isoformat()
+    with contextlib.suppress(AdminError), store.writing() as connection:
+        known = connection.execute("SELECT DISTINCT collection FROM starts WHERE profile = ?", (profile,)).fetchall()
+        gone = {str(row["collection"]) for row in known} - seconds.keys()
+        for name in gone:
+            connection.execute("DELETE FROM starts WHERE profile = ? AND collection = ?", (profile, name))
+        for name, took in seconds.items():
+            connection.execute("INSERT INTO starts VALUES (?, ?, ?, ?)", (profile, name, now, took))
+            connection.execute(
+                "DELETE FROM starts WHERE profile = ?1 AND collection = ?2 AND rowid NOT IN"
+                " (SELECT rowid FROM starts WHERE profile = ?1 AND collection = ?2 ORDER BY rowid DESC LIMIT ?3)",
+                (profile, name, _KEPT),
+            )

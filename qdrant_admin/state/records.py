@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.serialization import to_json
-from qdrant_admin.core.text import plain
 
 RecordT = TypeVar("RecordT", bound=Frozen)
 

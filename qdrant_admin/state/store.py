@@ -13,11 +13,10 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from qdrant_admin.core import install
-from qdrant_admin.core.commands import Command
+from qdrant_admin.core.commands import Command, install_command
 from qdrant_admin.core.errors import NotFound, StorageUnusable, Unsupported
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.reports import Frozen, Report
-from qdrant_admin.core.text import plain
 from qdrant_admin.state import records
 from qdrant_admin.state.schema import STEPS, SchemaStep
 
@@ -231,7 +230,7 @@ def _refuse_newer(unknown: set[str], path: Path) -> None:
         raise Unsupported(
             f"{path} was written by a newer qdrant-admin",
             why=f"it holds changes that this version does not know: {', '.join(sorted(unknown))}",
-            fix=install.command("--upgrade", "qdrant-admin"),
+            fix=install_command("--upgrade", "qdrant-admin"),
         )
 
 

@@ -32,7 +32,7 @@ from textual.screen import Screen
 
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.tui import look
 from qdrant_admin.tui.commands import AdminCommands
 from qdrant_admin.tui.jobs import Jobs, JobStirred, JobView, Task

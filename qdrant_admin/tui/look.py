@@ -13,8 +13,7 @@ from textual.content import Content
 from textual.style import Style
 
 from qdrant_admin.core import formatting
-from qdrant_admin.core.formatting import Tone
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import Tone, plain
 
 TONE_STYLES: dict[Tone, str] = {
     "good": "$text-success",

@@ -429,7 +429,7 @@ class Proof(Area):
 
 def _saved(report: "Report", name: str, form: str) -> list[Path]:
     """Into the folder that the app was started in."""
-    from qdrant_admin.core.report_files import save_report
+    from qdrant_admin.core.serialization import save_report
 
     paths = [Path.cwd() / f"qdrant-admin-{name}{suffix}" for suffix in (form, ".json")]
     for path in paths:

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 from qdrant_client import grpc as wire
 
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.database.grpc_points import _OPTIONS
 
 

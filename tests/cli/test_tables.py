@@ -10,8 +10,7 @@ from rich.console import Console, Group
 from qdrant_admin.cli.render.blocks import Drawing
 from qdrant_admin.collections.reports import CollectionReport, CollectionsReport, PointsReport, ShownPoint
 from qdrant_admin.core.commands import written
-from qdrant_admin.core.findings import Finding
-from qdrant_admin.core.reports import Report
+from qdrant_admin.core.reports import Finding, Report
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorSpec
 from qdrant_admin.lifecycle.reports import Check, DoctorReport, DownReport, StatsReport, StatusReport
 from qdrant_admin.migration.reports import (

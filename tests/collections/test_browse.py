@@ -15,8 +15,7 @@ from qdrant_admin.collections.browse import (
     show_collection,
     show_point,
 )
-from qdrant_admin.config.endpoint import Endpoint
-from qdrant_admin.config.profile import Profile
+from qdrant_admin.config.profile import Endpoint, Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import BadInput, NotFound, RequestRejected
 from qdrant_admin.database.gateway import Database

@@ -1,8 +1,11 @@
 """Commands that are offered name the profile they were found on."""
 
+import shlex
+import sys
+
 import pytest
 
-from qdrant_admin.core.commands import naming, on_profile
+from qdrant_admin.core.commands import install_command, naming, on_profile
 from qdrant_admin.core.events import Finished, Notice
 from qdrant_admin.core.reports import Report
 
@@ -46,3 +49,18 @@ def test_reports_within_events_are_reached_and_nothing_else_changes() -> None:
     assert (found.parts[0].fix, found.parts[0].text) == ("qdrant-admin status --profile work", "qdrant-admin up")
     untouched = Notice(text="qdrant-admin up", fix="")
     assert naming(untouched, "work") is untouched
+
+
+def test_what_is_to_be_installed_lands_in_this_python() -> None:
+    assert shlex.split(install_command("qdrant-admin[files]")) == [
+        *(sys.executable, "-m", "pip", "install"),
+        "qdrant-admin[files]",
+    ]
+
+
+def test_without_pip_uv_installs_into_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert shlex.split(install_command("a", "b>=2")) == [
+        *("uv", "pip", "install", "--python"),
+        *(sys.executable, "a", "b>=2"),
+    ]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from qdrant_admin.core import errors
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, ExitCode
-from qdrant_admin.core.progress import Pace
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
+from qdrant_admin.core.progress import ProgressMeter
 
 
 def test_cancelling_wakes_whoever_waits() -> None:
@@ -97,7 +97,7 @@ class Clock:
 
 def test_pace_tells_rate_and_time_left() -> None:
     clock = Clock()
-    pace = Pace("copy", 1000, item="a", clock=clock)
+    pace = ProgressMeter("copy", 1000, item="a", clock=clock)
     clock.now += 2
     event = pace.advance(200)
     assert event is not None
@@ -106,7 +106,7 @@ def test_pace_tells_rate_and_time_left() -> None:
 
 def test_pace_tells_at_most_fifteen_times_a_second() -> None:
     clock = Clock()
-    pace = Pace("copy", None, clock=clock)
+    pace = ProgressMeter("copy", None, clock=clock)
     told = 0
     for _ in range(1000):
         clock.now += 0.001
@@ -119,7 +119,7 @@ def test_pace_tells_at_most_fifteen_times_a_second() -> None:
 
 def test_pace_forgets_what_was_long_ago() -> None:
     clock = Clock()
-    pace = Pace("copy", 10000, clock=clock)
+    pace = ProgressMeter("copy", 10000, clock=clock)
     for _ in range(20):
         clock.now += 1
         pace.advance(100)
@@ -131,7 +131,7 @@ def test_pace_forgets_what_was_long_ago() -> None:
 
 def test_a_stopped_pace_has_no_time_left() -> None:
     clock = Clock()
-    pace = Pace("copy", 10, clock=clock)
+    pace = ProgressMeter("copy", 10, clock=clock)
     clock.now += 60
     event = pace.event("waiting for the server")
     assert (event.rate, event.seconds_left, event.note) == (None, None, "waiting for the server")

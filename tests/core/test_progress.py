@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from qdrant_admin.core.events import Progress
-from qdrant_admin.core.progress import EVIDENCE_SECONDS, Pace
+from qdrant_admin.core.progress import EVIDENCE_SECONDS, ProgressMeter
 
 
 class Clock:
@@ -20,7 +20,7 @@ class Clock:
         return self.now
 
 
-def run(pace: Pace, clock: Clock, gaps: Iterator[float], batch: int = 256) -> Iterator[tuple[float, Progress]]:
+def run(pace: ProgressMeter, clock: Clock, gaps: Iterator[float], batch: int = 256) -> Iterator[tuple[float, Progress]]:
     """Batches, each after its gap, until all is done."""
     assert pace.total is not None
     while pace.done < pace.total:
@@ -40,7 +40,7 @@ def noisy(seed: int, mean: float) -> Iterator[float]:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_time_left_neither_jumps_nor_lies(seed: int) -> None:
     clock = Clock()
-    pace = Pace("copy", 400_000, clock=clock)
+    pace = ProgressMeter("copy", 400_000, clock=clock)
     told = list(run(pace, clock, noisy(seed, 0.05)))
     end = clock.now
     known = [(now, event.seconds_left) for now, event in told if event.seconds_left is not None]
@@ -53,7 +53,7 @@ def test_the_time_left_neither_jumps_nor_lies(seed: int) -> None:
 
 def test_nothing_is_promised_before_there_is_evidence() -> None:
     clock = Clock()
-    pace = Pace("copy", 10_000, clock=clock)
+    pace = ProgressMeter("copy", 10_000, clock=clock)
     assert pace.event().seconds_left is None
     assert pace.event().rate is None
     clock.now += 1
@@ -61,12 +61,12 @@ def test_nothing_is_promised_before_there_is_evidence() -> None:
     assert told is not None
     assert (told.rate, told.seconds_left) == (500, None)
     clock.now += 60
-    assert Pace("copy", None, clock=clock).event().seconds_left is None
+    assert ProgressMeter("copy", None, clock=clock).event().seconds_left is None
 
 
 def test_being_held_for_an_hour_changes_no_promise() -> None:
     clock = Clock()
-    pace = Pace("copy", 100_000, clock=clock)
+    pace = ProgressMeter("copy", 100_000, clock=clock)
     before = after = None
     for number in range(200):
         clock.now += 3600 if number == 100 else 0.1
@@ -81,7 +81,7 @@ def test_being_held_for_an_hour_changes_no_promise() -> None:
 
 def test_a_slow_but_steady_server_is_no_standstill() -> None:
     clock = Clock()
-    pace = Pace("copy", 10_000, clock=clock)
+    pace = ProgressMeter("copy", 10_000, clock=clock)
     told = None
     for _ in range(20):
         clock.now += 20
@@ -92,7 +92,7 @@ def test_a_slow_but_steady_server_is_no_standstill() -> None:
 
 def test_waiting_is_said_without_a_rate() -> None:
     clock = Clock()
-    pace = Pace("copy", 10_000, clock=clock)
+    pace = ProgressMeter("copy", 10_000, clock=clock)
     for _ in range(50):
         clock.now += 0.1
         pace.advance(100, octets=1000)
@@ -108,7 +108,7 @@ def test_waiting_is_said_without_a_rate() -> None:
 
 def test_at_the_end_nothing_is_left() -> None:
     clock = Clock()
-    pace = Pace("copy", 10_000, clock=clock)
+    pace = ProgressMeter("copy", 10_000, clock=clock)
     *_, (_, last) = run(pace, clock, noisy(1, 0.1))
     assert pace.event().seconds_left == 0
     assert last.seconds_left is not None
@@ -117,7 +117,7 @@ def test_at_the_end_nothing_is_left() -> None:
 
 def test_two_seconds_in_which_nothing_comes_promise_nothing_and_divide_by_nothing() -> None:
     clock = Clock()
-    pace = Pace("copy", 1000, clock=clock)
+    pace = ProgressMeter("copy", 1000, clock=clock)
     for _ in range(30):
         clock.now += 0.5
         told = pace.advance(0)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.database.gateway import Database
 from tests.support.real import Server
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdrant_admin.database.decimals import stored_float, stored_payload
+from qdrant_admin.database.canonical import stored_float, stored_payload
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.database import gateway
-from qdrant_admin.database.decimals import stored_payload
+from qdrant_admin.database.canonical import stored_payload
 from qdrant_admin.database.encoding import MAX_DEPTH, NotEncodable, point_bytes
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.grpc_points import GrpcPoints

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import Unsupported
 from qdrant_admin.database import versions
 from qdrant_admin.database.catalog import Catalog
@@ -88,7 +88,7 @@ def test_a_server_that_tells_no_counters_is_read_over_rest(server: Server, monke
 def test_nothing_is_said_on_standard_error_and_nothing_heavy_is_loaded_early(server: Server, tmp_path: Path) -> None:
     script = f"""
 import sys
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.database.gateway import Database
 heavy = {{"qdrant_client", "grpc", "docker", "textual"}}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AccessDenied, EngineUnavailable, ServerTrouble
-from qdrant_admin.core.findings import Finding
+from qdrant_admin.core.reports import Finding
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.lifecycle.finding_words import SENTENCES, text
 from qdrant_admin.lifecycle.findings import HARMLESS, Code, findings

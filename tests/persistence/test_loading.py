@@ -13,7 +13,7 @@ from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.server.health import wait_answering
 from qdrant_admin.server.loading import loads
 from qdrant_admin.server.native.runtime import NativeRuntime
-from qdrant_admin.state import startup_history
+from qdrant_admin.state import history
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import drain, fill
 
@@ -65,7 +65,7 @@ def test_every_collection_is_told_with_its_time_and_from_the_second_start_on_wit
     assert all(event.done == event.total and event.note.startswith("loaded in") for event in told.values())
     assert [event.step for event in events if isinstance(event, StepStarted)].count("load") == 1
     watch.remember()
-    usual = startup_history.usual_seconds(ws.store, ws.settings.name)
+    usual = history.usual_start_seconds(ws.store, ws.settings.name)
     assert set(usual) == {"", "memories", "other"}
     assert all(seconds > 0 for seconds in usual.values())
     again, _ = watched_restart(ws)
@@ -85,7 +85,7 @@ def test_a_long_wait_names_the_collection_that_it_is_for(ws: Workspace, monkeypa
     ]
     monkeypatch.setattr(NativeRuntime, "logs", lambda *_, **__: iter([log]))
     monkeypatch.setattr(load_watch, "LOOK_EVERY_SECONDS", 0.0)
-    startup_history.remember(ws.store, ws.settings.name, {"large": 60.0, startup_history.WHOLE: 90.0})
+    history.remember_start(ws.store, ws.settings.name, {"large": 60.0, history.WHOLE_SERVER: 90.0})
 
     def wait() -> Events:
         yield Progress(step="answer", done=9, total=120, unit="seconds", note="REST does not answer yet")
@@ -104,8 +104,8 @@ def test_a_long_wait_names_the_collection_that_it_is_for(ws: Workspace, monkeypa
 
 def test_the_forecast_forgets_what_is_long_ago_and_collections_that_are_gone(shared_workspace: Workspace) -> None:
     for seconds in (100.0, *[1.0] * 10):
-        startup_history.remember(shared_workspace.store, "elsewhere", {"memories": seconds})
-    assert startup_history.usual_seconds(shared_workspace.store, "elsewhere") == {"memories": 1.0}
-    assert startup_history.usual_seconds(shared_workspace.store, "nowhere") == {}
-    startup_history.remember(shared_workspace.store, "elsewhere", {"notes": 2.0})
-    assert startup_history.usual_seconds(shared_workspace.store, "elsewhere") == {"notes": 2.0}
+        history.remember_start(shared_workspace.store, "elsewhere", {"memories": seconds})
+    assert history.usual_start_seconds(shared_workspace.store, "elsewhere") == {"memories": 1.0}
+    assert history.usual_start_seconds(shared_workspace.store, "nowhere") == {}
+    history.remember_start(shared_workspace.store, "elsewhere", {"notes": 2.0})
+    assert history.usual_start_seconds(shared_workspace.store, "elsewhere") == {"notes": 2.0}

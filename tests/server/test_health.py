@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from pydantic import SecretStr
 
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotQdrant, ServerNotReady
 from qdrant_admin.core.events import LogLines, Notice, Progress

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotQdrant
 from qdrant_admin.database.gateway import Database

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from qdrant_admin.core import install
+from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import EngineUnavailable
 from qdrant_admin.server.docker.engine import discovery as module
 from qdrant_admin.server.docker.engine.discovery import Engine, find_engine, product
@@ -97,7 +97,7 @@ def test_ssh_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(EngineUnavailable) as absent:
         find_engine("ssh://somebody@127.0.0.1")
-    assert absent.value.fix == install.command("qdrant-admin[ssh]")
+    assert absent.value.fix == install_command("qdrant-admin[ssh]")
 
 
 @pytest.mark.docker

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from qdrant_admin.core import install
+from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import AccessDenied, NotFound, RateLimited, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.sources.registry import open_source
@@ -221,7 +221,7 @@ def test_a_server_older_than_its_client_names_the_client_that_fits() -> None:
     cluster.fault = fault
     with answering(cluster.answer) as place, pytest.raises(SourceUnreadable, match="older than its client") as caught:
         open_source(parse(f"elasticsearch+http://{place}"))
-    assert caught.value.fix == install.command("elasticsearch>=8,<9")
+    assert caught.value.fix == install_command("elasticsearch>=8,<9")
 
 
 def test_which_fields_are_vectors_and_what_stays_payload() -> None:

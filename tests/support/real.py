@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from qdrant_admin.config.endpoint import Endpoint
+from qdrant_admin.config.profile import Endpoint
 
 REQUIRED = os.environ.get("QDRANT_ADMIN_TEST_REQUIRED") == "1"
 IMAGE = os.environ.get("QDRANT_ADMIN_TEST_IMAGE", "qdrant/qdrant:v1.16.3")

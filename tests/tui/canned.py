@@ -8,7 +8,7 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event, Events
-from qdrant_admin.core.findings import Finding
+from qdrant_admin.core.reports import Finding
 from qdrant_admin.lifecycle.reports import StatsReport, StatusReport, SurveyReport
 from qdrant_admin.lifecycle.up import UpOptions
 from qdrant_admin.persistence.trends import TrendReport

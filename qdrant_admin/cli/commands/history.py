@@ -10,8 +10,8 @@ from qdrant_admin.cli.invocation import Invocation, common, write, write_json
 
 if TYPE_CHECKING:
     from qdrant_admin.core.blocks import Blocks
-    from qdrant_admin.core.report_files import Form
     from qdrant_admin.core.reports import Report
+    from qdrant_admin.core.serialization import Form
     from qdrant_admin.state.store import HistoryEntry
 
 
@@ -127,7 +127,7 @@ def _listed(entries: "list[HistoryEntry]") -> "Blocks":
 def _written(entry: "HistoryEntry", text: str, form: "Form") -> str:
     from qdrant_admin.core.commands import Command
     from qdrant_admin.core.errors import BadInput
-    from qdrant_admin.core.report_files import written_as
+    from qdrant_admin.core.serialization import written_as
     from qdrant_admin.state.records import Unreadable, load
 
     kind = _kind(entry.operation)

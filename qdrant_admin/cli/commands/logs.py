@@ -15,7 +15,7 @@ def logs(invocation: Invocation, follow: bool, tail: int) -> None:
       qdrant-admin logs --tail 50
       qdrant-admin logs -f
     """
-    from qdrant_admin.core.text import plain
+    from qdrant_admin.core.formatting import plain
     from qdrant_admin.lifecycle.logs import logs as operation
 
     ws = invocation.workspace()

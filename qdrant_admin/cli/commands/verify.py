@@ -91,7 +91,7 @@ def verify(
 def check_report_files(files: tuple[Path, ...]) -> None:
     """Before anything is done for minutes: each has a form that a report can be written in."""
     from qdrant_admin.core.errors import BadInput
-    from qdrant_admin.core.report_files import form_of
+    from qdrant_admin.core.serialization import form_of
 
     try:
         for file in files:

@@ -35,7 +35,7 @@ from qdrant_admin.core.blocks import (
 )
 from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 
 PIPE_WIDTH = 160
 """A pipe has no width; wide enough that a table keeps its lines, and grep finds them."""

@@ -13,7 +13,7 @@ from rich.text import Text
 from qdrant_admin.cli.render.blocks import TONES, cell, do_now, fit, is_ascii, messages
 from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Finished, LogLines, Notice, PartDone, Progress, StepFinished, StepStarted
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 
 AnyEvent = StepStarted | StepFinished | Progress | Notice | LogLines | PartDone | Finished
 PLAIN_EVERY_SECONDS = 3.0

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Point, PointId, VectorKind, VectorSpec
 from qdrant_admin.migration.compare import equality, id_sets
 from qdrant_admin.migration.compare.id_sets import State

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.text import plain
-from qdrant_admin.database.decimals import stored_float
+from qdrant_admin.core.formatting import counted, plain
+from qdrant_admin.database.canonical import stored_float
 from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
 from qdrant_admin.migration.reports import CollectionResult
 

@@ -13,7 +13,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.formatting import counted, number
-from qdrant_admin.core.progress import Pace
+from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import Floats, VectorSpec
 from qdrant_admin.migration import checkpoint
@@ -70,7 +70,7 @@ class Verifier:
         Raises:
             Cancelled, SourceUnreadable, ServerUnreachable: there is no verdict then.
         """
-        pace = Pace("verify", self.plan.count, item=self.plan.target)
+        pace = ProgressMeter("verify", self.plan.count, item=self.plan.target)
         yield pace.event()
         yield from self.retry.run(self._ask)
         mark = mark_of(self.source, self.plan.source)
@@ -136,7 +136,7 @@ class Verifier:
         self._queries = search_quality.queries(self.database, self.plan.target, self.slots)
         yield from ()
 
-    def _look(self, pace: Pace) -> Events:
+    def _look(self, pace: ProgressMeter) -> Events:
         """Read both sides once, from the first record to the last."""
         pace.done = 0
         reads = [one.read for one in self.checkpoints]
@@ -151,7 +151,7 @@ class Verifier:
             yield from self.retry.run(lambda: self._pass(pace))
             yield from self.retry.run(lambda: self._end(truth))
 
-    def _pass(self, pace: Pace) -> Events:
+    def _pass(self, pace: ProgressMeter) -> Events:
         """Until everything is compared, or somebody fails; what was compared by then need not be read again."""
         try:
             with Pipeline(
@@ -169,7 +169,7 @@ class Verifier:
         at = self._counters.at[span]
         return self._comparer.chunks(span, at.cursor, self._starts[span] + at.read)
 
-    def _settle(self, told: Settled[ComparisonResult] | Ended, pace: Pace) -> Events:
+    def _settle(self, told: Settled[ComparisonResult] | Ended, pace: ProgressMeter) -> Events:
         yield from self.retry.succeeded()
         if isinstance(told, Ended):
             self._counters.ended(told.span)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events, Notice
-from qdrant_admin.core.progress import Pace
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
+from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.migration.reports import CollectionPlan
 from qdrant_admin.state.store import StateStore
 
@@ -76,7 +76,7 @@ class Indexing:
                 connection.execute("DELETE FROM migration_held WHERE run = ? AND target = ?", (self.run, target))
         return tuple(restored)
 
-    def finish(self, planned: CollectionPlan, pace: Pace) -> Events:
+    def finish(self, planned: CollectionPlan, pace: ProgressMeter) -> Events:
         """Restore it, wait until a collection is indexed, and nudge one that has gone to sleep."""
         self.restore()
         pause, nudges = _LOOK_SECONDS, 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.progress import Pace
+from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.rejects import RejectFile
@@ -35,7 +35,7 @@ class CopyJob:
     save: Callable[[Sequence[Checkpoint]], None]
     """Keeps checkpoints, all of them or none."""
     retry: RetryPolicy
-    whole: Pace
+    whole: ProgressMeter
     """Of all collections together."""
     cancel: CancelToken
     checkpoints: list[Checkpoint]

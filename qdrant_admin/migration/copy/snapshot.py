@@ -22,9 +22,8 @@ from qdrant_admin.core.errors import (
     Unsupported,
 )
 from qdrant_admin.core.events import Events, Notice, Progress
-from qdrant_admin.core.formatting import counted, number
-from qdrant_admin.core.progress import Pace
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, number, plain
+from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.snapshots import Snapshot
 from qdrant_admin.migration.copy import source_snapshots
 from qdrant_admin.migration.copy.job import CopyJob
@@ -101,7 +100,7 @@ class _Carrier:
         self._to = job.database.snapshots
         self._file = f"qdrant-admin-{job.run}.snapshot"
         """The target keeps what it was sent under this name: the mark by which we know it again."""
-        self._pace = Pace("copy", job.plan.count, item=job.plan.target)
+        self._pace = ProgressMeter("copy", job.plan.count, item=job.plan.target)
         self._at = 0, 0
         """Bytes that have gone over, and of how many."""
 

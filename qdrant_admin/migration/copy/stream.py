@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from qdrant_admin.core.errors import AdminError, BadInput, RateLimited, RequestRejected
 from qdrant_admin.core.events import Events, Notice
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.progress import Pace
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain
+from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.models import Point, Sparse
 from qdrant_admin.migration.copy.checks import Checked, Checker, Packer, Refusal
 from qdrant_admin.migration.copy.job import CopyJob
@@ -59,7 +58,7 @@ class Copier:
             SourceUnreadable, ServerUnreachable: and the checkpoints are kept as well.
         """
         job = self._job
-        pace = Pace("copy", job.plan.count, item=job.plan.target, done=sum(one.read for one in self._at))
+        pace = ProgressMeter("copy", job.plan.count, item=job.plan.target, done=sum(one.read for one in self._at))
         yield pace.event()
         try:
             while not all(one.done for one in self._at):
@@ -77,7 +76,7 @@ class Copier:
             yield Notice(level="warning", text=words)
         yield pace.event()
 
-    def _pass(self, pace: Pace) -> Events:
+    def _pass(self, pace: ProgressMeter) -> Events:
         """Until everything is copied or somebody fails; what was acknowledged by then is settled either way."""
         job = self._job
         spans = [one.span for one in self._at if not one.done]

@@ -12,7 +12,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Refused, StorageUnusable
 from qdrant_admin.core.events import Notice
 from qdrant_admin.core.files import free_bytes
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.server.decode import decode_log
 from qdrant_admin.server.docker.answers import Inspected, Listed, Mount, Request
 from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE, environment

@@ -25,8 +25,8 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BinaryUnavailable
 from qdrant_admin.core.events import Event, Notice
-from qdrant_admin.core.progress import Pace
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
+from qdrant_admin.core.progress import ProgressMeter
 
 STEP = "binary"
 ASSETS = {
@@ -137,7 +137,7 @@ def _download(http: Any, address: str, archive: Path, digest: str, cancel: Cance
         if answer.status_code != 200:
             raise _OutOfReach(f"GitHub does not give {archive.name} (HTTP {answer.status_code})")
         length = answer.headers.get("content-length", "")
-        pace = Pace(STEP, int(length) if length.isdigit() else None, item=archive.name, unit="bytes")
+        pace = ProgressMeter(STEP, int(length) if length.isdigit() else None, item=archive.name, unit="bytes")
         for chunk in answer.iter_raw(_CHUNK_BYTES):
             cancel.check()
             seen.update(chunk)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Fields, Payload

@@ -10,7 +10,7 @@ import numpy as np
 
 from qdrant_admin.config import trust
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, ServerUnreachable, SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Floats
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Payload, Record, ServerUri, SourceCollection

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Floats
 from qdrant_admin.sources.read_only import UNPICKLE_ERRORS, ReadOnlyDatabase, RestrictedUnpickler, signature
 

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.sources.base import Fields, Payload
 from qdrant_admin.sources.faiss.rows import Ids, Rows
 from qdrant_admin.sources.files.text_lines import lines

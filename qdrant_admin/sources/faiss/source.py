@@ -7,7 +7,7 @@ import numpy as np
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
 from qdrant_admin.sources import HELP, layouts
 from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut

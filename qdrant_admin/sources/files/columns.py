@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import VectorKind
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Fields

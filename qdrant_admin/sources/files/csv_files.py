@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources.base import Payload
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
 from qdrant_admin.sources.files.file_source import FileSource

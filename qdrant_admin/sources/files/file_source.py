@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources.base import Batch, Columns, Cursor, FolderUri, Record, SourceCollection, Span, between
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.file_survey import Group, Survey, take_survey

@@ -10,8 +10,7 @@ import numpy as np
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import FolderUri, SourceCollection

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources.base import Payload
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
 from qdrant_admin.sources.files.file_source import FileSource

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.files.arrow_files import ParquetTable
 from qdrant_admin.sources.files.columns import Column, Layout, Slot

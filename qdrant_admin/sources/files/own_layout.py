@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from qdrant_admin.core import install
+from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.core.text import plain
 from qdrant_admin.database.models import CollectionSpec
 from qdrant_admin.sources.files.columns import ID, PAYLOAD, VECTORS, Column, Layout, Slot
 
@@ -67,5 +67,5 @@ def read_own(text: str | bytes, path: Path) -> OwnLayout:
             fix=f'ls -l "{path.parent}"',
         ) from error
     raise SourceUnreadable(
-        f"{plain(path)} was written by a newer qdrant-admin", fix=install.command("--upgrade", "qdrant-admin")
+        f"{plain(path)} was written by a newer qdrant-admin", fix=install_command("--upgrade", "qdrant-admin")
     )

@@ -7,8 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, VectorKind
 from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, SourceCollection
 from qdrant_admin.sources.detect import wrong_kind

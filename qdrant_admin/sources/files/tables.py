@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Floats, Sparse, Vector
 from qdrant_admin.sources.base import Fields, Payload
 from qdrant_admin.sources.files.columns import Column, Layout, Slot, check

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources.files.tables import damaged
 
 MAX_LINE = 256 * 1024 * 1024

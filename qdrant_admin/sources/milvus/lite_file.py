@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.protobuf import message_classes
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, Fields, Payload, Record, SourceCollection, Span, cut

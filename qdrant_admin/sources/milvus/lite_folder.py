@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qdrant_admin.core import install
+from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import Sparse, Vector
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Payload, Record, Source, SourceCollection, Span, cut
@@ -196,7 +195,7 @@ def read_object(path: Path) -> Payload:
         raise SourceUnreadable(
             f"{plain(path)} was written by another Milvus Lite than is known here",
             why=f"its format is {plain(max(map(str, versions)))}, known are {', '.join(map(str, _FORMATS))}",
-            fix=install.command("--upgrade", "qdrant-admin"),
+            fix=install_command("--upgrade", "qdrant-admin"),
         )
     return found
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Fields, Payload, Record

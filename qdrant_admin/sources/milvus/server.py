@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qdrant_admin.core.errors import AccessDenied, AdminError, ServerTrouble, ServerUnreachable, SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import HELP, RESUME, layouts
 from qdrant_admin.sources.base import Batch, Cursor, Fields, Payload, ServerUri, SourceCollection, Span, cut
 from qdrant_admin.sources.layouts import ColumnLayout

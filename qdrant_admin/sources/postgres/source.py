@@ -11,8 +11,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import WHOLE, Batch, Cursor, Payload, Record, ServerUri, SourceCollection, Span, between

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AccessDenied, BadInput, NotFound
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Distance
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.layouts import Layout, layout_option

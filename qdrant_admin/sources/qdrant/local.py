@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import CollectionSpec, Floats, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Columns, Cursor, Payload, Record, SourceCollection, Span, cut

@@ -23,7 +23,7 @@ from qdrant_admin.core.errors import (
     ServerUnreachable,
     SourceUnreadable,
 )
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Distance
 from qdrant_admin.sources.base import ServerUri
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key

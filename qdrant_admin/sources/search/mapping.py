@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Distance, Floats, Vector, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Fields, Payload, Record

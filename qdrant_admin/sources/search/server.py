@@ -11,9 +11,9 @@ from functools import cached_property, partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from qdrant_admin.core import install
+from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import AdminError, SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import CollectionSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, Payload, SourceCollection
@@ -212,7 +212,7 @@ class ElasticsearchServer(SearchServer):
             return SourceUnreadable(
                 f"the {self.title} at {self.url} is older than its client here",
                 why="a client of version 9 is not understood by a server of version 8",
-                fix=install.command("elasticsearch>=8,<9"),
+                fix=install_command("elasticsearch>=8,<9"),
             )
         return super().translated(error)
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
-from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.sources import HELP, layouts
 from qdrant_admin.sources.base import (

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Distance, Floats
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Payload

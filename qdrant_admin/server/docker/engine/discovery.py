@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qdrant_admin.core import install
-from qdrant_admin.core.commands import Command
+from qdrant_admin.core.commands import Command, install_command
 from qdrant_admin.core.errors import AdminError, EngineUnavailable
 from qdrant_admin.server.docker.engine.errors import CHECK_ENGINE, root_cause, translated
 
@@ -234,7 +233,7 @@ def _check_reachable(place: _Place) -> None:
         raise EngineUnavailable(
             "an engine over ssh needs one more package",
             why="paramiko is not installed; it comes with the extra qdrant-admin[ssh]",
-            fix=install.command("qdrant-admin[ssh]"),
+            fix=install_command("qdrant-admin[ssh]"),
         )
     path = place.address.removeprefix("unix://")
     if path == place.address or not hasattr(socket, "AF_UNIX"):
@@ -268,7 +267,7 @@ def product(version: Mapping[str, Any], info: Mapping[str, Any]) -> str:
 def _nothing_found(said: list[str], *, final: bool) -> EngineUnavailable:
     denied = any("permission denied" in line for line in said)
     if any("paramiko" in line for line in said):
-        fix = install.command("qdrant-admin[ssh]")
+        fix = install_command("qdrant-admin[ssh]")
     elif denied and sys.platform == "linux":
         fix = "sudo usermod -aG docker $USER && newgrp docker"
     elif final:

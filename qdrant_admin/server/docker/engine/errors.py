@@ -20,7 +20,7 @@ from qdrant_admin.core.errors import (
     Unfit,
     Unsupported,
 )
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain
 
 CHECK_ENGINE = Command("doctor")
 GONE = "the engine closed the connection in the middle of the answer: it is stopping or has crashed"

@@ -10,9 +10,8 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Fix
 from qdrant_admin.core.errors import AdminError, Cancelled, EngineUnavailable, ImageUnavailable
 from qdrant_admin.core.events import Events, Progress, StepFinished, StepStarted
-from qdrant_admin.core.formatting import counted, size
-from qdrant_admin.core.progress import Pace
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import counted, plain, size
+from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.server.docker.engine.stream import batches, each
 
 if TYPE_CHECKING:
@@ -66,8 +65,8 @@ class Layers:
     """What is known of each layer, and how far the whole has come."""
 
     def __init__(self) -> None:
-        self._whole = Pace(STEP, None, unit="bytes")
-        self._paces: dict[str, Pace] = {}
+        self._whole = ProgressMeter(STEP, None, unit="bytes")
+        self._paces: dict[str, ProgressMeter] = {}
         self._kept = 0
 
     def take(self, event: dict[str, Any]) -> Iterator[Progress]:
@@ -78,7 +77,7 @@ class Layers:
         if status == "Already exists":
             self._kept += 1
             return
-        pace = self._paces.setdefault(layer, Pace(STEP, None, item=layer, unit="bytes"))
+        pace = self._paces.setdefault(layer, ProgressMeter(STEP, None, item=layer, unit="bytes"))
         detail = event.get("progressDetail") or {}
         if status == "Downloading" and "current" in detail:
             pace.total = detail.get("total") or pace.total
@@ -89,7 +88,7 @@ class Layers:
             yield pace.event()
             yield self._whole.event()
 
-    def _advance(self, pace: Pace, by: int) -> Iterator[Progress]:
+    def _advance(self, pace: ProgressMeter, by: int) -> Iterator[Progress]:
         totals = [layer.total for layer in self._paces.values()]
         known = [total for total in totals if total is not None]
         self._whole.total = sum(known) if len(known) == len(totals) else None

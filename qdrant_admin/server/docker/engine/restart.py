@@ -15,8 +15,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AccessDenied, AdminError, EngineUnavailable, NotFound, Unsupported
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
-from qdrant_admin.core.formatting import duration
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import duration, plain
 from qdrant_admin.server.docker.answers import Inspected
 from qdrant_admin.server.docker.container.spec import restart_policy
 from qdrant_admin.server.docker.container.state import process_state

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Refused
-from qdrant_admin.core.formatting import size
-from qdrant_admin.core.text import plain
+from qdrant_admin.core.formatting import plain, size
 from qdrant_admin.server.docker.answers import Inspected, Request
 from qdrant_admin.server.docker.container.logs_and_stats import output_of
 from qdrant_admin.server.docker.container.replace import same_again
