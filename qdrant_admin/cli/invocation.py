@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
 import click
 from click.exceptions import Exit
 
-from qdrant_admin.cli.help import HelpfulCommand
+from qdrant_admin.cli.quick import put
+from qdrant_admin.cli.root import HelpfulCommand, common_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,11 +71,11 @@ class Invocation:
         report: Report | None = None
         with Renderer(quiet=self.events, brief=brief) as renderer, interruptible(renderer.say) as cancel:
             for event in operation(cancel):
-                if self.events:
-                    write_line(event)
                 renderer.handle(event)
                 if isinstance(event, Finished):
                     report = event.report
+                if self.events:
+                    write_line({"kind": "finished", "report": _document(report)} if report else event)
         if report is None:
             raise RuntimeError("the operation ended without a report")
         return report
@@ -106,20 +107,22 @@ class Invocation:
         """A report as JSON or as a picture, on standard output."""
         from qdrant_admin.core.blocks import Commands
 
-        if self.events and not self.as_json:
-            write_line({"kind": "finished", "report": {**value.model_dump(), **also}})
-            return
         if self.as_json:
-            write_json({"schema": value.SCHEMA, **value.model_dump(), **also})
+            write_json({**_document(value), **also})
+            return
+        if self.events:
+            write_line({"kind": "finished", "report": {**_document(value), **also}})
             return
         step = value.next_step()
         self.draw(*value.blocks(), *([Commands((step,))] if step else []))
 
     def draw(self, *blocks: "Block") -> None:
         """Blocks on standard output."""
-        from qdrant_admin.cli.render.blocks import put
+        from qdrant_admin.cli.render.blocks import printed
 
-        put(blocks, profile_name(self.profile))
+        text = printed(blocks, profile_name(self.profile))
+        if text is not None:
+            write(text)
 
     def save(self, report: "Report", files: "tuple[Path, ...]") -> None:
         """Write a report into files as well."""
@@ -137,6 +140,10 @@ class Invocation:
         console.print(cell(text, is_ascii(console), "yellow"))
 
 
+def _document(report: "Report") -> dict[str, object]:
+    return {"schema": report.SCHEMA, **report.model_dump()}
+
+
 def profile_name(named: str | None) -> str:
     """The profile that is meant: the one that was named, else the default one. Never fails."""
     from qdrant_admin.config.file import default_profile
@@ -147,14 +154,6 @@ def profile_name(named: str | None) -> str:
         return named or default_profile()
     except AdminError:  # a broken file is told of where it is needed
         return DEFAULT_PROFILE
-
-
-def write(text: str) -> None:
-    """A line on standard output, whatever the terminal's encoding can carry."""
-    stream = sys.stdout
-    encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    stream.flush()
 
 
 def write_json(value: object) -> None:
@@ -169,6 +168,12 @@ def write_line(value: object) -> None:
     from qdrant_admin.core.serialization import to_json
 
     write(to_json(value, ascii_only=not _speaks_utf8()))
+
+
+def write(text: str) -> None:
+    """A line on standard output, whatever the terminal's encoding can carry."""
+    encoding = sys.stdout.encoding or "utf-8"
+    put(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def _speaks_utf8() -> bool:
@@ -217,12 +222,9 @@ COMMON = ("profile", "as_json", "events", "debug")
 
 
 def common(function: Callable[Concatenate[Invocation, P], None]) -> Callable[P, None]:
-    """Add `--profile --json --events --debug`; the command gets an `Invocation` first. They may stand before it too."""
+    """Add the common options; the command gets an `Invocation` first. They may stand before its name too."""
 
-    @click.option("--profile", metavar="NAME", help="Which server; see `qdrant-admin profiles list`.")
-    @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-    @click.option("--events", is_flag=True, help="Every event as a line of JSON on standard output.")
-    @click.option("--debug", is_flag=True, help="Show tracebacks.")
+    @common_options
     @functools.wraps(function)
     def command(*args: P.args, **given: P.kwargs) -> None:
         late = {name: given.pop(name) for name in COMMON}

@@ -1,11 +1,19 @@
-"""The entry point, and the one place where errors end."""
+"""The entry point, and the one place where errors end: shown as what, why and what to do now.
+
+Never a traceback, unless asked for with `--debug`.
+"""
 
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-COMPLETE = "_QDRANT_ADMIN_COMPLETE"
-"""Set by the shell while it asks for completions; click's name for it."""
+from qdrant_admin.cli import quick
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qdrant_admin.core.errors import AdminError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -14,42 +22,117 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = _run(given)
     except BaseException as error:  # noqa: BLE001 # the border: whatever gets here is shown in one way
-        from qdrant_admin.cli.failure import explain
-
         code = explain(error, given)
     sys.exit(code)
 
 
 def _run(given: list[str]) -> int:
-    if COMPLETE not in os.environ:
+    if sys.stdout is None:
+        raise quick.nowhere("it is closed")
+    if quick.COMPLETE not in os.environ:
         if not given:  # the interface is drawn before anything else is loaded
-            return open_interface(None)
-        if given == ["--version"]:
-            from qdrant_admin import __version__
-
-            sys.stdout.write(f"qdrant-admin {__version__}\n")
+            return quick.open_interface(None)
+        if text := quick.answer(given):
+            quick.put(text)
             return 0
     from qdrant_admin.cli.root import cli
 
-    code = cli.main(given, prog_name="qdrant-admin", standalone_mode=False)
-    return code if isinstance(code, int) else 0
+    if quick.COMPLETE in os.environ:
+        cli.main(given, prog_name="qdrant-admin")
+    with cli.make_context("qdrant-admin", given) as context:  # not `cli.main`: it has ends of its own for errors
+        cli.invoke(context)
+    return 0
 
 
-def open_interface(profile: str | None) -> int:
-    """Open the TUI; returns its exit code.
+def explain(error: BaseException, arguments: Sequence[str]) -> int:
+    """Show an error and return the exit code of the contract."""
+    import click
 
-    Raises:
-        Unfit: standard input or output is no terminal.
-    """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        from qdrant_admin.core.commands import Command
-        from qdrant_admin.core.errors import Unfit
+    from qdrant_admin.cli.invocation import profile_name, write_json, write_line
+    from qdrant_admin.core.errors import Unfit
 
-        raise Unfit(
-            "the terminal interface needs a terminal",
-            why="input or output is a pipe or a file",
-            fix=Command("status"),
-        )
-    from qdrant_admin.tui.app import run
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):  # the reader has gone (`| head`)
+        quick.silence()
+        return 0
+    if "--debug" in arguments:
+        import traceback
 
-    return int(run(profile) or 0)
+        traceback.print_exception(error)
+    shown = _as_admin_error(error)
+    shown = shown.with_fix(shown.fix_on(profile_name(_named(arguments))))
+    parts = {
+        "error": {"what": shown.what, "why": shown.why, "fix": shown.fix},
+        "kind_of_error": type(shown).__name__,
+        "exit_code": int(shown.exit_code),
+    }
+    try:
+        if "--json" in arguments:
+            write_json(parts)
+        elif "--events" in arguments:
+            write_line({"kind": "failed", **parts})
+    except (BrokenPipeError, Unfit):  # the words on standard error and the exit code are left
+        quick.silence()
+    _print_words(shown)
+    return int(shown.exit_code)
+
+
+def _named(arguments: Sequence[str]) -> str | None:
+    """The profile that the command line names."""
+    for at, word in enumerate(arguments):
+        if word == "--profile" and at + 1 < len(arguments):
+            return arguments[at + 1]
+        if word.startswith("--profile="):
+            return word.partition("=")[2]
+    return None
+
+
+def _as_admin_error(error: BaseException) -> "AdminError":
+    import click
+
+    from qdrant_admin.core.errors import AdminError, Cancelled, ExitCode
+    from qdrant_admin.core.formatting import plain
+
+    if isinstance(error, AdminError):
+        return error
+    if isinstance(error, KeyboardInterrupt | click.exceptions.Abort):
+        return Cancelled()
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "qdrant-admin"
+        wrong = AdminError(error.format_message().rstrip("."), fix=f"{command} --help")
+        wrong.exit_code = ExitCode.USAGE
+        return wrong
+    return AdminError(
+        f"something unexpected went wrong: {type(error).__name__}: {plain(error)}",
+        why="this is a fault of qdrant-admin; the details are in its log",
+        fix=f'less "{_logged(error)}"',
+    )
+
+
+def _logged(error: BaseException) -> "Path | str":
+    """Append the traceback to our log file and return its path."""
+    import traceback
+    from datetime import UTC, datetime
+
+    from qdrant_admin.config.places import state_dir
+
+    path = state_dir() / "qdrant-admin.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(f"{datetime.now(UTC).isoformat()}\n")
+            log.writelines(traceback.format_exception(error))
+    except OSError:
+        return "(the log cannot be written; run again with --debug)"
+    return path
+
+
+def _print_words(error: "AdminError") -> None:
+    from qdrant_admin.cli.render.blocks import failure, is_ascii, messages
+
+    console = messages()
+    console.print(failure(error, ascii_only=is_ascii(console)))

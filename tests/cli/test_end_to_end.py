@@ -7,7 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from qdrant_admin.collections.reports import CollectionsReport
 from qdrant_admin.demo.story import unpack_sample
+from qdrant_admin.lifecycle.reports import DoctorReport
 from tests.cli.conftest import Ran, Run
 from tests.support.real import Server, binary, free_port
 
@@ -142,8 +144,10 @@ def test_events_are_lines_of_json_that_end_with_the_report(run: Run, filled: str
     assert {line["kind"] for line in lines} >= {"step_started", "step_finished", "finished"}
     assert lines[-1]["kind"] == "finished"
     assert lines[-1]["report"]["checks"]
+    assert lines[-1]["report"]["schema"] == DoctorReport.SCHEMA
     (line,) = [json.loads(line) for line in run("collections", "list", "--events").out.splitlines()]
     assert line["report"]["collections"][0]["name"] == filled
+    assert line["report"]["schema"] == CollectionsReport.SCHEMA
 
 
 def test_the_lines_of_env_leave_the_server_ours(process: Run, native: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -105,7 +106,7 @@ def test_a_malformed_variable_is_2(run: Run, monkeypatch: pytest.MonkeyPatch) ->
 _WAITING = """
 import sys
 from qdrant_admin.cli.invocation import Invocation
-from qdrant_admin.cli.failure import explain
+from qdrant_admin.cli.main import explain
 from qdrant_admin.core.events import StepStarted
 
 def operation(cancel):
@@ -150,3 +151,31 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert "Traceback" not in done.stderr
     assert "unexpected" not in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")  # noqa: PTH110 # it is no file
+@pytest.mark.parametrize("arguments", ["config path", "config show", "config show --json", "--help"])
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_result_that_cannot_be_written_is_3(arguments: str, closed: bool) -> None:
+    command = f"{shlex.quote(sys.executable)} -m qdrant_admin {arguments}"
+    ran = subprocess.run(
+        ["sh", "-c", f"{command} {'>&-' if closed else '>/dev/full'}"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 3
+    assert "standard output cannot be written" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("arguments", [["spec"], ["--help"], ["points", "--help"], ["config", "show"]])
+def test_a_reader_that_has_gone_is_0_and_silent(arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run(
+        [sys.executable, "-m", "qdrant_admin", *arguments],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -2,8 +2,8 @@
 
 import click
 
-from qdrant_admin.cli.help import HelpfulGroup
 from qdrant_admin.cli.invocation import Invocation, common, confirm, same_command
+from qdrant_admin.cli.root import HelpfulGroup
 
 
 @click.group(cls=HelpfulGroup)

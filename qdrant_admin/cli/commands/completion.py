@@ -1,34 +1,12 @@
 """`qdrant-admin completion`."""
 
-import json
 import os
 
 import click
-from click.shell_completion import (
-    CompletionItem,
-    ShellComplete,
-    add_completion_class,
-    get_completion_class,
-    split_arg_string,
-)
+from click.shell_completion import CompletionItem, ShellComplete, add_completion_class, split_arg_string
 
-from qdrant_admin.cli.invocation import Invocation, command, write
-from qdrant_admin.cli.main import COMPLETE
-
-_POWERSHELL = """\
-Register-ArgumentCompleter -Native -CommandName %(prog_name)s -ScriptBlock {
-    param($wordToComplete, $commandAst, $cursorPosition)
-    $env:COMP_WORDS = $commandAst.ToString()
-    $env:COMP_CWORD = $wordToComplete
-    $env:%(complete_var)s = 'powershell_complete'
-    %(prog_name)s | ForEach-Object {
-        $value, $help = $_ -split "`t", 2
-        if (-not $help) { $help = $value }
-        [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $help)
-    }
-    Remove-Item Env:COMP_WORDS, Env:COMP_CWORD, Env:%(complete_var)s
-}
-"""
+from qdrant_admin.cli.invocation import Invocation, command, write, write_json
+from qdrant_admin.cli.quick import SCRIPTS, completion_script
 
 
 @add_completion_class
@@ -36,7 +14,10 @@ class PowerShellComplete(ShellComplete):
     """Completion for PowerShell 5 and 7, which click does not bring."""
 
     name = "powershell"
-    source_template = _POWERSHELL
+
+    def source(self) -> str:
+        """The script of this shell."""
+        return completion_script(self.name)
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """Words before the one being typed, and that one."""
@@ -52,7 +33,7 @@ class PowerShellComplete(ShellComplete):
 
 
 @command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish", "powershell"]))
+@click.argument("shell", type=click.Choice(list(SCRIPTS)))
 def completion(invocation: Invocation, shell: str) -> None:
     """Print a script that completes commands in your shell.
 
@@ -62,12 +43,8 @@ def completion(invocation: Invocation, shell: str) -> None:
       qdrant-admin completion fish > ~/.config/fish/completions/qdrant-admin.fish
       qdrant-admin completion powershell >> $PROFILE
     """
-    found = get_completion_class(shell)
-    if found is None:
-        raise click.UsageError(f"no completion for {shell}")
-    maker = found(click.get_current_context().find_root().command, {}, "qdrant-admin", COMPLETE)
-    script = maker.source_template % maker.source_vars()
+    script = completion_script(shell)
     if invocation.as_json:
-        write(json.dumps({"shell": shell, "script": script}))
+        write_json({"shell": shell, "script": script})
     else:
-        write(script)
+        write(script.rstrip("\n"))

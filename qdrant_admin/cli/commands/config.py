@@ -2,13 +2,13 @@
 
 import click
 
-from qdrant_admin.cli.help import HelpfulGroup
 from qdrant_admin.cli.invocation import Invocation, common, write, write_json
+from qdrant_admin.cli.root import HelpfulGroup
 
 
 @click.group(cls=HelpfulGroup)
 def config() -> None:
-    """Where every setting comes from.
+    """Show where every setting comes from.
 
     Examples:
       qdrant-admin config show

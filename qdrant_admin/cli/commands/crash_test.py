@@ -19,10 +19,10 @@ from qdrant_admin.cli.invocation import Invocation, command
 def crash_test(
     invocation: Invocation, cycles: int, writers: int, no_wait: bool, seed: int, files: tuple[Path, ...]
 ) -> None:
-    """Write into collections of its own, kill the server meanwhile, and look for every acknowledged change.
+    """Write into temporary collections, kill the server, and look for every acknowledged change.
 
-    Your collections are not touched, but cannot be reached while the server restarts. Exit code 0: nothing that was
-    acknowledged is lost.
+    The server is killed while programs write. Your own collections are not changed, but they cannot be reached while
+    it restarts. Exit code 0: nothing that was acknowledged is lost.
 
     Examples:
       qdrant-admin crash-test

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 )
 @click.option("--yes", is_flag=True, help="Yes, replace the file that is there.")
 def export(invocation: Invocation, collection: str, to: Path, form: "ExportFormat | None", yes: bool) -> None:
-    """Write a collection with its configuration into a file, and read the file again.
+    """Write a collection with its configuration into a file, and read the file back.
 
-    `migrate` makes an equal collection of it: points, vectors of every kind, payload, payload indexes and aliases.
-    The file gets its name only when everything in it has been compared.
+    `migrate` restores an equal collection from it: points, vectors of every kind, payload, payload indexes and
+    aliases. The file is renamed into place only once everything in it has been compared.
 
     Examples:
       qdrant-admin export memories --to ./memories.parquet

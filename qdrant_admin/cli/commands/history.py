@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qdrant_admin.cli.help import HelpfulGroup
 from qdrant_admin.cli.invocation import Invocation, common, write, write_json
+from qdrant_admin.cli.root import HelpfulGroup
 
 if TYPE_CHECKING:
     from qdrant_admin.core.blocks import Blocks

@@ -10,9 +10,9 @@ from qdrant_admin.cli.invocation import Invocation, command
 @command()
 @click.argument("place", metavar="PATH")
 def inspect(invocation: Invocation, place: str) -> None:
-    """Tell what a file or folder is, how much is in it, who has it open, and which command brings it into a server.
+    """Say what a file, a folder or a server is, how much it holds, and how to migrate it.
 
-    Nothing in it is changed.
+    It also says which program has it open. Nothing in it is changed.
 
     Examples:
       qdrant-admin inspect ~/unknown

@@ -2,8 +2,8 @@
 
 import click
 
-from qdrant_admin.cli.help import HelpfulGroup
 from qdrant_admin.cli.invocation import Invocation, common
+from qdrant_admin.cli.root import HelpfulGroup
 
 FILTER = click.option("--filter", "condition", metavar="JSON", help="Qdrant's filter, as JSON.")
 

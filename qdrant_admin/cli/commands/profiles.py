@@ -4,8 +4,8 @@ import json
 
 import click
 
-from qdrant_admin.cli.help import HelpfulGroup
 from qdrant_admin.cli.invocation import Invocation, common, confirm, write, write_json
+from qdrant_admin.cli.root import HelpfulGroup
 
 ASSIGNMENTS = click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 

@@ -3,6 +3,7 @@
 Data goes to standard output, everything said goes to standard error.
 """
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -58,8 +59,8 @@ def is_ascii(console: Console) -> bool:
     return False
 
 
-def put(blocks: Blocks, profile: str) -> None:
-    """Print blocks on standard output; in a pipe without the spaces that fill their columns.
+def printed(blocks: Blocks, profile: str) -> str | None:
+    """Print blocks on a terminal; for a pipe return them, without the spaces that fill their columns.
 
     No markup is ever read: names from a database are hostile.
     """
@@ -69,12 +70,10 @@ def put(blocks: Blocks, profile: str) -> None:
     picture = Drawing(profile, ascii_only=is_ascii(console)).picture(blocks)
     if console.is_terminal:
         console.print(picture)
-        return
-    with console.capture() as captured:
-        console.print(picture)
-    for line in captured.get().splitlines():
-        sys.stdout.write(line.rstrip() + "\n")
-    sys.stdout.flush()
+        return None
+    console.file = text = io.StringIO()
+    console.print(picture)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def fit(text: str, ascii_only: bool) -> str:
