@@ -138,43 +138,49 @@ def exported(report: "ExportReport") -> Blocks:
 
 
 def inspected(report: "InspectReport") -> Blocks:
-    """What it is, how much is in it, and who holds it."""
-    blocks: list[Block] = [
-        Headline(report.verdict_word, word=plain(report.what)),
-        Facts.of(
-            {
-                "at": report.path,
-                "size": f"{formatting.size(report.bytes)} in {formatting.counted(report.files, 'file')}",
-                "records": "" if report.records is None else formatting.number(report.records),
-                "open in": _users(report),
-            }
-        ),
-    ]
-    if report.collections:
+    """What it is, how much is in it, and who has it open; the first suggestion is its next step."""
+    octets = "" if report.bytes is None else formatting.size(report.bytes)
+    files = "" if report.files is None else f" in {formatting.counted(report.files, 'file')}"
+    facts = {
+        "at": report.place,
+        "size": f"{octets}{files}",
+        "records": _known(report.records),
+        "open in": _users(report),
+        "URI options": ", ".join(report.options),
+    }
+    blocks: list[Block] = [Headline(report.verdict_word, word=plain(report.what)), Facts.of(facts)]
+    if report.holds:
         rows = tuple(
-            (
-                one.name,
-                "" if one.records is None else formatting.number(one.records),
-                Soft(one.payload.partition(" (")[0]),
-            )
-            for one in report.collections
+            (one.name, _known(one.records), Soft(one.payload.partition(" (")[0]))  # the brackets give details
+            for one in report.holds
         )
         blocks.append(Table(("collection", "records", "payload"), rows, right=frozenset({"records"}), shown=_SHOWN))
-    notes = [*report.notes, *([] if report.command else ["nothing of ours brings it into a server"])]
-    blocks += [Remark("warn", note) for note in notes]
-    if report.kind == "qdrant-snapshot":
-        blocks.append(Remark("warn", "this replaces a collection of that name", report.command))
-    return tuple(blocks)
+    notes = [*report.notes, *([] if report.commands else ["qdrant-admin cannot bring this into a server"])]
+    return *blocks, *(Remark("warn", note) for note in notes), Commands(suggested(report)[1:])
+
+
+def suggested(report: "InspectReport") -> tuple[Step, ...]:
+    """What can be done with it, the usual first."""
+    return tuple(Step(one.says, one.command) for one in report.commands)
 
 
 def _users(report: "InspectReport") -> str:
+    if report.bytes is None:  # a server: its clients are its own business
+        return ""
     users = []
-    for holder in report.holders:
+    for holder in report.held_by:
         ports = f" on port {', '.join(map(str, holder.ports))}" if holder.ports else ""
         users.append(f"{holder.program} (pid {holder.pid}){ports}")
-    unseen = f"{formatting.counted(report.unseen, 'process', 'processes')} of others not looked into"
-    nobody = f"nobody, as far as can be seen ({unseen})" if report.unseen else "nobody"
-    return ", ".join(users) or ("a program that holds its lock" if report.in_use else nobody)
+    if users or report.in_use:
+        return ", ".join(users) or "a program that holds its lock"
+    if not report.unseen:
+        return "no program"
+    unseen = formatting.counted(report.unseen, "process", "processes")
+    return f"no program that could be seen ({unseen} of other users could not be looked into)"
+
+
+def _known(count: int | None) -> str:
+    return "" if count is None else formatting.number(count)
 
 
 def _results(report: "MigrationReport", figures: tuple[str, ...]) -> Table:

@@ -19,11 +19,11 @@ from qdrant_admin.database.models import Point, VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare import equality
 from qdrant_admin.migration.copy.checks import Checker, Refusal
+from qdrant_admin.migration.copy.retry import RetryPolicy
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.provenance import Provenance, RecordingSource, mapped
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, PlanReport
-from qdrant_admin.migration.retry import RetryPolicy
 from qdrant_admin.sources.base import Batch, Cursor, Source
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.uri import parse

@@ -1,31 +1,35 @@
-"""What lies at a path: what it is, how much is in it, who holds it open, and which command brings it into a server."""
+"""What a file, folder or server holds, who has it open, and which commands bring it into a Qdrant server."""
 
 import contextlib
+import os
 import re
 import shlex
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.events import Events, Finished, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, plain, size
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.database.snapshots import restoring_command
-from qdrant_admin.migration.holders import Holder, Holders, holders_of
-from qdrant_admin.sources.base import FolderUri, SourceUri
+from qdrant_admin.sources.base import FolderUri, ServerUri, SourceCollection, SourceUri
 from qdrant_admin.sources.detect import Found, look
 from qdrant_admin.sources.read_only import SourceInUse
-from qdrant_admin.sources.registry import open_source
-from qdrant_admin.sources.uri import command
+from qdrant_admin.sources.registry import kind_of, open_source
+from qdrant_admin.sources.uri import parse
 
 if TYPE_CHECKING:
+    import psutil
+
     from qdrant_admin.core.blocks import Blocks, Step
 
 CHEAP_BYTES = 256 * 1024 * 1024
-"""Up to this size its records are counted; a plan counts whatever the size."""
+"""Records of a folder are counted up to this size; a plan counts whatever the size."""
 _SNAPSHOT_NAME = re.compile(r"(?P<collection>.+)-\d+-\d{4}(-\d\d){5}\.snapshot")
 _REST = "http://127.0.0.1:6333"
 _PROBE_SECONDS = 2.0
@@ -38,140 +42,258 @@ class Held(Frozen):
     records: int | None = None
     """None when they were not counted."""
     payload: str = ""
-    """How payload is laid out, in words: tells whose it is."""
+    """How payload is laid out, in words."""
+
+
+class Holder(Frozen):
+    """A program that has something open there."""
+
+    pid: int
+    program: str
+    file: str
+    """The first of the files that it has open there."""
+    ports: tuple[int, ...] = ()
+    """The TCP ports it listens on."""
+
+
+class Suggestion(Frozen):
+    """A command, and what it is for."""
+
+    says: str
+    command: str
 
 
 class InspectReport(Report):
-    """What lies at a path."""
+    """What a file, folder or server holds."""
 
-    path: str
+    place: str
+    """The absolute path, or the URI of a server."""
     kind: str
-    """For programs: `chroma`, `qdrant-storage`, `parquet`, ...; `folder` or `file` when it is none that is known."""
+    """For programs: `chroma`, `qdrant-storage`, `parquet`, `postgresql`; `folder` or `file` for an unknown kind."""
     what: str
-    """In words."""
-    bytes: int
-    files: int
-    collections: tuple[Held, ...] = ()
+    """The same in words."""
+    bytes: int | None = None
+    """None for a server, as are `files`."""
+    files: int | None = None
+    holds: tuple[Held, ...] = ()
     records: int | None = None
-    in_use: bool | None
-    """Whether a program has it open; None when not every process could be looked into."""
-    holders: tuple[Holder, ...] = ()
+    """In all collections together; None when none was counted."""
+    in_use: bool | None = None
+    """Whether a program has it open; None when that is not known."""
+    held_by: tuple[Holder, ...] = ()
     unseen: int = 0
-    """Processes of others that could not be looked into."""
+    """Processes of other users that could not be looked into."""
     notes: tuple[str, ...] = ()
     source: str | None = None
-    """The URI that reads it; None when nothing of ours does."""
-    command: str = ""
-    """Brings it into a server; empty when there is no way."""
+    """The URI that reads it; None when there is no reader for it."""
+    commands: tuple[Suggestion, ...] = ()
+    """What brings it into a server, the usual one first; empty when there is no way."""
+    options: tuple[str, ...] = ()
+    """Query parameters that its URI takes."""
 
     @property
     def verdict_word(self) -> str:
-        """Whether it can be brought into a server."""
-        return "ok" if self.command else "unknown"
+        return "ok" if self.commands else "unknown"
 
     def summary(self) -> str:
-        """What it is and how much."""
+        octets = "" if self.bytes is None else f", {size(self.bytes)}"
         records = "" if self.records is None else f", {counted(self.records, 'record')}"
-        return f"{self.what}, {size(self.bytes)}{records}"
+        return f"{self.what}{octets}{records}"
 
     def blocks(self) -> "Blocks":
-        """What it is, how much is in it, and who holds it."""
         from qdrant_admin.migration.blocks import inspected
 
         return inspected(self)
 
     def next_step(self) -> "Step | None":
-        """The command that brings it into a server; a snapshot's stands in the remark that it replaces something."""
-        from qdrant_admin.core.blocks import Step
+        from qdrant_admin.migration.blocks import suggested
 
-        return Step("bring it into a server", self.command) if self.command and self.kind != "qdrant-snapshot" else None
+        return next(iter(suggested(self)), None)
 
 
-def inspect(path: Path, *, cancel: CancelToken) -> Events:
-    """Look at a path without changing anything in it.
+def inspect(place: str | Path, *, profile: str, cancel: CancelToken) -> Events:
+    """Look at a path or the URI of a source without changing anything there.
+
+    Args:
+        place: a path, `chroma:PATH`, `postgresql://...`.
+        profile: that the suggested commands are for.
+        cancel: stops it between two files.
 
     Yields:
-        Events; the last carries a `InspectReport`.
+        Events; the last carries an `InspectReport`.
 
     Raises:
+        BadInput: a URI of an unknown scheme, or one that makes no sense.
         SourceUnreadable: there is nothing, or it may not be read.
     """
-    path = path.expanduser().absolute()
-    yield StepStarted(step="look", title=f"looking at {plain(path)}")
-    found = look(path)
-    if found.kind in {"missing", "unreadable"}:
-        raise SourceUnreadable(f"{plain(path)} is {found.words}", fix=shlex.join(["ls", "-l", str(path.parent)]))
-    place = found.place or path
-    files: dict[Path, int] = {}
-    for file in _files(place):
-        cancel.check()
-        with contextlib.suppress(OSError):  # gone meanwhile, or not ours to look at
-            files[file] = file.stat().st_size
+    uri = _uri(str(place))
+    title = str(uri) if uri else str(Path(place).expanduser().absolute())
+    yield StepStarted(step="look", title=f"looking at {plain(title)}")
+    if isinstance(uri, ServerUri):
+        report = _report_of_server(uri, profile)
+        yield StepFinished(step="look", detail=report.what)
+        yield Finished(report=report)
+        return
+    found = _found(uri, Path(title))
     yield StepFinished(step="look", detail=found.words)
-    yield StepStarted(step="holders", title="asking every process what it has open")
-    held = holders_of(place)
-    yield StepFinished(step="holders", detail=counted(len(held.found), "program"))
+    yield StepStarted(step="holders", title="asking every process which files it has open")
+    held_by, unseen = _holders(found.place)
+    yield StepFinished(step="holders", detail=counted(len(held_by), "program"))
     cancel.check()
-    yield Finished(report=_report(path, place, found, files, held))
-
-
-def _report(path: Path, place: Path, found: Found, files: dict[Path, int], held: Holders) -> InspectReport:
-    uri = FolderUri(scheme=found.scheme, path=place) if found.scheme else None
-    notes, octets = list(_left_over(files)), sum(files.values())
-    collections: tuple[Held, ...] = ()
-    bring, locked = _command(place, found, uri, held), False
-    if uri is not None and octets <= CHEAP_BYTES:
-        try:
-            collections = _counted(uri)
-        except AdminError as error:
-            notes.append(str(error))
-            locked = isinstance(error, SourceInUse)
-            # What is locked now, or lacks a package, can be read later; what is damaged cannot.
-            bring = bring if locked or not isinstance(error, SourceUnreadable) else ""
-    elif uri is not None:
-        notes.append(f"its records are not counted, since it is larger than {size(CHEAP_BYTES)}; a plan counts them")
-    elif found.kind == "qdrant-storage":
-        collections = tuple(Held(name=one.name) for one in sorted(_storage(place).iterdir()) if one.is_dir())
-    counts = [one.records for one in collections if one.records is not None]
-    return InspectReport(
-        path=str(path),
-        kind=found.kind,
-        what=found.words,
-        bytes=octets,
-        files=len(files),
-        collections=collections,
-        records=sum(counts) if counts else None,
-        in_use=True if held.found or locked else None if held.unseen else False,
-        holders=held.found,
-        unseen=held.unseen,
-        notes=tuple(notes),
-        source=str(uri) if uri else None,
-        command=bring,
+    contents = _contents(found, cancel)
+    yield Finished(
+        report=InspectReport(
+            place=title,
+            kind=found.kind,
+            what=found.words,
+            bytes=contents.octets,
+            files=contents.files,
+            holds=contents.holds,
+            records=_total(contents.holds),
+            in_use=True if held_by or contents.locked else None if unseen else False,
+            held_by=held_by,
+            unseen=unseen,
+            notes=tuple(contents.notes),
+            source=str(found.uri) if found.uri else None,
+            commands=_commands(found, held_by, profile) if contents.readable else (),
+            options=_options(found.uri),
+        )
     )
 
 
-def _counted(uri: SourceUri) -> tuple[Held, ...]:
+@dataclass(frozen=True)
+class _Place:
+    """A file or folder, recognised."""
+
+    kind: str
+    words: str
+    place: Path
+    uri: SourceUri | None
+
+
+@dataclass
+class _Contents:
+    """What it holds, as far as that can be told."""
+
+    octets: int
+    files: int
+    notes: list[str]
+    holds: tuple[Held, ...] = ()
+    locked: bool = False
+    readable: bool = True
+
+
+def _uri(place: str) -> SourceUri | None:
+    """The URI that was given; None for a path."""
+    scheme, colon, _ = place.partition(":")
+    is_path = not colon or len(scheme) == 1 or "/" in scheme or Path(place).exists()  # a single letter is a drive
+    return None if is_path else parse(place)
+
+
+def _found(uri: FolderUri | None, path: Path) -> _Place:
+    path = uri.path if uri else path
+    found = look(path)
+    if found.kind in {"missing", "unreadable"}:
+        raise SourceUnreadable(f"{plain(path)} is {found.words}", fix=shlex.join(["ls", "-l", str(path.parent)]))
+    if uri is not None and uri.scheme != found.scheme:
+        found = replace(found, kind=uri.scheme, words=_title(uri), place=None)
+    place = found.place or path
+    return _Place(found.kind, found.words, place, uri or _reader(found, place))
+
+
+def _reader(found: Found, place: Path) -> FolderUri | None:
+    return FolderUri(scheme=found.scheme, path=place) if found.scheme else None
+
+
+def _title(uri: SourceUri) -> str:
+    kind = kind_of(uri.scheme)
+    return kind.title if kind else uri.scheme
+
+
+def _options(uri: SourceUri | None) -> tuple[str, ...]:
+    kind = kind_of(uri.scheme) if uri else None
+    return ("collection", *sorted(kind.options)) if kind else ()
+
+
+def _report_of_server(uri: ServerUri, profile: str) -> InspectReport:
     with closing(open_source(uri)) as source:
-        return tuple(Held(name=one.name, records=one.count, payload=one.payload) for one in source.collections())
+        holds, what = _held(source.collections()), source.kind
+    return InspectReport(
+        place=str(uri),
+        kind=uri.scheme.partition("+")[0],
+        what=what,
+        holds=holds,
+        records=_total(holds),
+        source=str(uri),
+        commands=_migrating(uri, profile),
+        options=_options(uri),
+    )
+
+
+def _held(found: list[SourceCollection]) -> tuple[Held, ...]:
+    return tuple(Held(name=one.name, records=one.count, payload=one.payload) for one in found)
+
+
+def _total(holds: tuple[Held, ...]) -> int | None:
+    counts = [one.records for one in holds if one.records is not None]
+    return sum(counts) if counts else None
+
+
+def _contents(found: _Place, cancel: CancelToken) -> _Contents:
+    """Sizes of its files, and its collections where they can be counted quickly."""
+    files = {}
+    for file in _files(found.place):
+        cancel.check()
+        with contextlib.suppress(OSError):  # deleted meanwhile, or not ours to look at
+            files[file] = file.stat().st_size
+    contents = _Contents(sum(files.values()), len(files), list(_left_over(files)))
+    if found.kind == "qdrant-storage":
+        names = sorted(one.name for one in _storage(found.place).iterdir() if one.is_dir())
+        contents.holds = tuple(Held(name=name) for name in names)  # only a server can count what is in them
+    elif found.uri is not None and contents.octets > CHEAP_BYTES:
+        contents.notes.append(f"its records are not counted: it is larger than {size(CHEAP_BYTES)}; a plan counts them")
+    elif found.uri is not None:
+        try:
+            with closing(open_source(found.uri)) as source:
+                contents.holds = _held(source.collections())
+        except AdminError as error:
+            contents.notes.append(str(error))
+            contents.locked = isinstance(error, SourceInUse)
+            # What is locked now, or lacks a package, can be read later; what is damaged cannot.
+            contents.readable = contents.locked or not isinstance(error, SourceUnreadable)
+    return contents
+
+
+def _commands(found: _Place, held_by: tuple[Holder, ...], profile: str) -> tuple[Suggestion, ...]:
+    """What brings it into the profile's server."""
+    if found.uri is not None:
+        return _migrating(found.uri, profile)
+    if found.kind == "qdrant-storage":
+        port = next((port for holder in held_by for port in holder.ports if _is_qdrant(port)), None)
+        if port is not None:  # a server runs on it: nobody else may touch its files
+            return _migrating(f"qdrant+http://127.0.0.1:{port}", profile)
+        return (_suggest("start a server on it", Command("up", storage=str(_storage(found.place).parent)), profile),)
+    if found.kind == "qdrant-snapshot":
+        name = _SNAPSHOT_NAME.fullmatch(found.place.name)
+        restoring = restoring_command(_REST, name["collection"] if name else "NAME", found.place)
+        return (_suggest("restore it, in place of a collection of that name", restoring, profile),)
+    return ()
+
+
+def _migrating(uri: SourceUri | str, profile: str) -> tuple[Suggestion, ...]:
+    return (
+        _suggest("copy it into the server", Command("migrate", uri), profile),
+        _suggest("see first what that would do", Command("migrate", uri, dry_run=True), profile),
+    )
+
+
+def _suggest(says: str, command: Fix, profile: str) -> Suggestion:
+    return Suggestion(says=says, command=written(command, profile))
 
 
 def _storage(place: Path) -> Path:
-    """Where a server's storage keeps its collections; what is in them only a server can count."""
+    """Where a server's storage keeps its collections."""
     return place / "collections" if (place / "collections").is_dir() else place / "storage" / "collections"
-
-
-def _command(place: Path, found: Found, uri: SourceUri | None, held: Holders) -> str:
-    if uri is not None:
-        return command(uri)
-    if found.kind == "qdrant-storage":
-        port = next((port for holder in held.found for port in holder.ports if _is_qdrant(port)), None)
-        if port is not None:  # a server runs on it: it is asked, and nobody else touches the files
-            return command(f"qdrant+http://127.0.0.1:{port}")
-        return shlex.join(["qdrant-admin", "up", "--storage", str(_storage(place).parent)])
-    if found.kind == "qdrant-snapshot":
-        name = _SNAPSHOT_NAME.fullmatch(place.name)
-        return restoring_command(_REST, name["collection"] if name else "NAME", place)
-    return ""
 
 
 def _is_qdrant(port: int) -> bool:
@@ -188,7 +310,7 @@ def _is_qdrant(port: int) -> bool:
 def _left_over(files: dict[Path, int]) -> Iterator[str]:
     for file, octets in files.items():
         if file.name.endswith(("-wal", "-journal")) and octets:
-            yield f"{plain(file.name)} lies there: a program is writing to it, or was stopped in the middle"
+            yield f"{plain(file.name)} is left there: a program is writing to it, or was killed while it did"
 
 
 def _files(place: Path) -> Iterator[Path]:
@@ -196,3 +318,40 @@ def _files(place: Path) -> Iterator[Path]:
         yield place
         return
     yield from (file for file in place.rglob("*") if file.is_file() and not file.is_symlink())
+
+
+def _holders(place: Path) -> tuple[tuple[Holder, ...], int]:
+    """Every other process with an open file at or below this path, and how many processes could not be looked into."""
+    import psutil
+
+    root = place.resolve()
+    found, unseen = [], 0
+    for process in psutil.process_iter(["name"]):
+        if process.pid == os.getpid():
+            continue
+        try:
+            opened = sorted(path for path in _open_files(process) if Path(path).is_relative_to(root))
+            if opened:
+                program = str(process.info["name"] or "unknown")
+                found.append(Holder(pid=process.pid, program=program, file=opened[0], ports=_ports(process)))
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+        except (psutil.Error, OSError):
+            unseen += 1
+    return tuple(found), unseen
+
+
+def _open_files(process: "psutil.Process") -> Iterator[str]:
+    yield from (file.path for file in process.open_files())
+    mapped = getattr(process, "memory_maps", None)  # macOS has none; a Qdrant server maps its segments and closes them
+    yield from (one.path for one in mapped()) if mapped else ()
+
+
+def _ports(process: "psutil.Process") -> tuple[int, ...]:
+    import psutil
+
+    try:
+        listening = {one.laddr.port for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+    except (psutil.Error, OSError):
+        return ()
+    return tuple(sorted(listening))

@@ -1,17 +1,31 @@
-"""Whether a collection can go over as a snapshot, the server's own files, or goes point by point; and why."""
+"""How a collection is copied, as a snapshot or point by point, and why; and how long that will take."""
 
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+import statistics
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database import versions
 from qdrant_admin.database.models import CollectionInfo
-from qdrant_admin.migration.reports import Method, MethodChoice
-from qdrant_admin.sources.base import Source
+from qdrant_admin.migration import checkpoint
+from qdrant_admin.migration.reports import Method, MethodChoice, MigrationReport, PlanReport
+from qdrant_admin.sources.base import Searches, Source
+from qdrant_admin.state import records
+from qdrant_admin.state.store import StateStore
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
+
+
+_GUESSED: dict[Method, float] = {"stream": 20e6, "snapshot": 60e6}
+"""Bytes per second, as a plan estimates bytes: measured on two shared cores, both ends on the same machine."""
+_RUNS = 5
+"""Only so many of the latest count; a year ago it may have been another machine."""
+_LISTED = 100
+_FEWEST_POINTS = 1000
+"""A smaller run mostly measures how long it takes to start and to end."""
 
 
 class Chosen(NamedTuple):
@@ -46,9 +60,7 @@ class Methods:
     @functools.cached_property
     def _servers(self) -> tuple[str, str]:
         """What about the two servers stands in the way; and what speaks for it."""
-        from qdrant_admin.sources.qdrant.server import QdrantServer
-
-        if not isinstance(self._source, QdrantServer):
+        if not isinstance(self._source, Searches):
             return "only a Qdrant server writes snapshots", ""
         try:
             here, there = self._source.database.server().version, self._database.server().version
@@ -68,13 +80,12 @@ class Methods:
         return "", f"{words}: its files go over whole, with a checksum, and need not be indexed again"
 
     def _collection(self, name: str, target: CollectionInfo | None) -> str:
-        from qdrant_admin.sources.qdrant.server import QdrantServer
-
         if target is not None:
             return "a snapshot would replace the collection that is there, with its settings and all"
-        if not isinstance(self._source, QdrantServer):
+        if not isinstance(self._source, Searches):
             return ""
-        params: dict[str, Any] = self._source.database.collection(name).config.get("params") or {}
+        params = self._source.database.collection(name).config.get("params")
+        params = params if isinstance(params, dict) else {}
         if params.get("sharding_method") == "custom":
             return "its shards have keys"
         shards = params.get("shard_number") or 1
@@ -85,3 +96,50 @@ def readable(source: str, target: str) -> bool:
     """Whether a server reads the snapshots of another: of the same minor version, or of the one before its own."""
     one, other = versions.parse(source), versions.parse(target)
     return one != (0, 0, 0) and one[0] == other[0] and 0 <= other[1] - one[1] <= 1
+
+
+class Estimate(NamedTuple):
+    """How long one collection takes, from its first point to its verdict."""
+
+    seconds: float
+    runs: int
+    """How many earlier runs it rests on; 0: it is a guess."""
+
+
+class Estimates:
+    """Knows how fast earlier migrations were that copied from the same kind of source into the same server.
+
+    Args:
+        store: where they are remembered.
+        profile: that they ran on.
+        target: URL of the server.
+        scheme: of the source.
+    """
+
+    def __init__(self, store: StateStore, *, profile: str, target: str, scheme: str) -> None:
+        self._scheme, self._rates = scheme, dict[Method, list[float]]()
+        plans = {plan.run: plan for plan in checkpoint.plans(store, target)}
+        for _, kept in store.reports("migrate", profile, _LISTED) if plans else ():
+            report = records.load(MigrationReport, kept)
+            if isinstance(report, records.Unreadable) or (plan := plans.get(report.run)) is None:
+                continue
+            for method, rate in self._rate(plan, report):
+                self._rates.setdefault(method, []).append(rate)
+
+    def of(self, octets: int, method: Method) -> Estimate:
+        """For so many bytes, as a plan estimates them, copied like this."""
+        rates = self._rates.get(method, [])[:_RUNS]
+        rate = statistics.median(rates) if rates else _GUESSED[method]
+        return Estimate(octets / rate, len(rates))
+
+    def _rate(self, plan: PlanReport, report: MigrationReport) -> Iterator[tuple[Method, float]]:
+        """Bytes per second of a run that copied everything, uninterrupted and by one method."""
+        results = [one for one in report.collections if one.verdict != "skipped"]
+        methods = {one.method for one in results}
+        whole = report.verdict in {"verified", "differs"} and not report.resumed and len(methods) == 1
+        if not whole or plan.source.partition(":")[0] != self._scheme:
+            return
+        octets = sum(one.estimated_bytes for one in plan.collections if one.action != "skip")
+        differing = any(one.only_differences for one in plan.collections)
+        if sum(one.read for one in results) >= _FEWEST_POINTS and report.seconds > 0 and octets and not differing:
+            yield methods.pop(), octets / report.seconds

@@ -17,8 +17,8 @@ from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, staging
 from qdrant_admin.migration.compare.equality import sample_of
-from qdrant_admin.migration.estimates import Estimates
-from qdrant_admin.migration.methods import Chosen, Methods
+from qdrant_admin.migration.copy.checks import incompatibilities
+from qdrant_admin.migration.methods import Chosen, Estimates, Methods
 from qdrant_admin.migration.provenance import was_filled
 from qdrant_admin.migration.reports import (
     DEFAULT_BATCH,
@@ -32,7 +32,6 @@ from qdrant_admin.migration.reports import (
     ProblemLevel,
     RejectPolicy,
 )
-from qdrant_admin.migration.schema_compat import incompatibilities
 from qdrant_admin.sources import ids
 from qdrant_admin.sources.base import (
     WHOLE,

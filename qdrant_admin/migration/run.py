@@ -20,8 +20,10 @@ from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare import equality
 from qdrant_admin.migration.compare.verify import Verifier
 from qdrant_admin.migration.copy import snapshot
+from qdrant_admin.migration.copy.checks import incompatibilities
 from qdrant_admin.migration.copy.indexing import Indexing
 from qdrant_admin.migration.copy.job import CopyJob
+from qdrant_admin.migration.copy.retry import RetryPolicy
 from qdrant_admin.migration.copy.stream import Copier
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import (
@@ -32,8 +34,6 @@ from qdrant_admin.migration.reports import (
     PlanReport,
     Verdict,
 )
-from qdrant_admin.migration.retry import RetryPolicy
-from qdrant_admin.migration.schema_compat import incompatibilities
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import WHOLE, Source, mark_of
 from qdrant_admin.sources.registry import open_source

@@ -1,7 +1,6 @@
 """A migration source as people write it: `chroma:./memory`, `qdrant+http://127.0.0.1:6333?collection=notes`."""
 
 import os
-import shlex
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import url2pathname
@@ -36,11 +35,6 @@ def parse(text: str) -> SourceUri:
         why = plain(trouble(scheme)) or f"known are {', '.join(forms())}"
         raise BadInput(f"no source is called {plain(scheme)}:", why=why, fix=HELP)
     return _folder(kind, rest) if kind.address == "path" else _server(kind, f"{scheme}:{rest}")
-
-
-def command(source: object, *more: str) -> str:
-    """The command that migrates a source, as it can be pasted into a shell."""
-    return shlex.join(["qdrant-admin", "migrate", str(source), *more])
 
 
 def source_key() -> str | None:

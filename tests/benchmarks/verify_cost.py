@@ -21,8 +21,8 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare.verify import Verifier
+from qdrant_admin.migration.copy.retry import RetryPolicy
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
-from qdrant_admin.migration.retry import RetryPolicy
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.sources.base import Source
 from qdrant_admin.sources.registry import open_source

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.migration.inspect import InspectReport, inspect
 from tests.cli.conftest import Ran
 from tests.migration.support import hashes, last, local_store, numbered
 from tests.support.real import Server
 
 
-def looked(path: Path) -> InspectReport:
-    report = last(inspect(path, cancel=CancelToken()))
+def looked(path: Path | str) -> InspectReport:
+    report = last(inspect(path, profile="home", cancel=CancelToken()))
     assert isinstance(report, InspectReport)
     return report
 
@@ -39,11 +39,11 @@ def program(script: str, *arguments: object) -> Iterator[int]:
 def test_a_chroma_directory_and_who_has_it_open(chroma: Path) -> None:
     before = hashes(chroma)
     report = looked(chroma)
-    assert (report.kind, report.records, report.holders) == ("chroma", 155, ())
+    assert (report.kind, report.records, report.held_by) == ("chroma", 155, ())
     assert report.in_use is not True
     assert report.what == "a Chroma directory, format of chromadb 1.x"
-    assert {one.name: one.records for one in report.collections}["debian_memories"] == 149
-    assert report.command == f"qdrant-admin migrate chroma:{chroma}"
+    assert {one.name: one.records for one in report.holds}["debian_memories"] == 149
+    assert report.commands[0].command == f"qdrant-admin migrate chroma:{chroma} --profile home"
     assert report.bytes == sum(file.stat().st_size for file in chroma.rglob("*") if file.is_file())
     opens = (
         "import sqlite3, sys; held = sqlite3.connect(sys.argv[1]); held.execute('select 1 from collections').fetchone()"
@@ -51,8 +51,8 @@ def test_a_chroma_directory_and_who_has_it_open(chroma: Path) -> None:
     with program(opens, chroma / "chroma.sqlite3") as pid:
         held = looked(chroma)
     assert held.in_use
-    assert [one.pid for one in held.holders] == [pid]
-    assert held.holders[0].file == str(chroma / "chroma.sqlite3")
+    assert [one.pid for one in held.held_by] == [pid]
+    assert held.held_by[0].file == str(chroma / "chroma.sqlite3")
     assert hashes(chroma) == before
 
 
@@ -64,10 +64,10 @@ def test_an_embedded_folder_whose_lock_is_held(tmp_path: Path) -> None:
     with program(locks, folder / ".lock") as pid:
         report = looked(folder)
     assert report.in_use
-    assert [one.pid for one in report.holders] == [pid]
+    assert [one.pid for one in report.held_by] == [pid]
     assert report.records is None
     assert any("in use" in note for note in report.notes)
-    assert report.command == f"qdrant-admin migrate qdrant-local:{folder}"
+    assert report.commands[0].command == f"qdrant-admin migrate qdrant-local:{folder} --profile home"
 
 
 @pytest.mark.server
@@ -76,19 +76,21 @@ def test_the_storage_of_a_server_that_runs_is_asked_for_over_its_port(server: Se
 
     httpx.put(f"{server.url}/collections/notes", json={"vectors": {"size": 2, "distance": "Dot"}}).raise_for_status()
     report = looked(server.folder / "storage")
-    assert (report.kind, [one.name for one in report.collections]) == ("qdrant-storage", ["notes"])
+    assert (report.kind, [one.name for one in report.holds]) == ("qdrant-storage", ["notes"])
     assert report.records is None
     if report.in_use:  # macOS does not tell what a process has mapped
-        assert report.command == f"qdrant-admin migrate qdrant+http://127.0.0.1:{server.port}"
+        assert (
+            report.commands[0].command == f"qdrant-admin migrate qdrant+http://127.0.0.1:{server.port} --profile home"
+        )
     else:
-        assert report.command == f"qdrant-admin up --storage {server.folder / 'storage'}"
+        assert report.commands[0].command == f"qdrant-admin up --storage {server.folder / 'storage'} --profile home"
 
 
 def test_a_storage_that_nobody_runs_is_started_on(tmp_path: Path) -> None:
     (tmp_path / "data" / "storage" / "collections" / "notes").mkdir(parents=True)
     report = looked(tmp_path / "data")
-    assert [one.name for one in report.collections] == ["notes"]
-    assert report.command == f"qdrant-admin up --storage {tmp_path / 'data' / 'storage'}"
+    assert [one.name for one in report.holds] == ["notes"]
+    assert report.commands[0].command == f"qdrant-admin up --storage {tmp_path / 'data' / 'storage'} --profile home"
 
 
 def test_a_snapshot_says_which_collection_it_was(tmp_path: Path) -> None:
@@ -97,26 +99,26 @@ def test_a_snapshot_says_which_collection_it_was(tmp_path: Path) -> None:
         archive.add(tmp_path, arcname="0", recursive=False)
     report = looked(file)
     assert report.kind == "qdrant-snapshot"
-    assert "/collections/my-notes/snapshots/upload" in report.command
-    assert f"snapshot=@{file}" in report.command
+    assert "/collections/my-notes/snapshots/upload" in report.commands[0].command
+    assert f"snapshot=@{file}" in report.commands[0].command
 
 
 def test_what_is_damaged_is_told_and_not_brought_in(chroma: Path) -> None:
     (chroma / "chroma.sqlite3").write_bytes((chroma / "chroma.sqlite3").read_bytes()[:50_000])
     report = looked(chroma)
-    assert (report.kind, report.command, report.records) == ("chroma", "", None)
+    assert (report.kind, report.commands, report.records) == ("chroma", (), None)
     assert any("cannot be read" in note or "damaged" in note for note in report.notes)
 
 
 def test_what_a_crash_left_behind_is_told(chroma: Path) -> None:
     (chroma / "chroma.sqlite3-journal").write_bytes(b"left")
-    assert any("chroma.sqlite3-journal lies there" in note for note in looked(chroma).notes)
+    assert any("chroma.sqlite3-journal is left there" in note for note in looked(chroma).notes)
 
 
 def test_one_level_too_high(chroma: Path) -> None:
     report = looked(chroma.parent)
     assert report.what == "a folder with a Chroma directory in it, chroma-1.5"
-    assert report.command == f"qdrant-admin migrate chroma:{chroma}"
+    assert report.commands[0].command == f"qdrant-admin migrate chroma:{chroma} --profile home"
     assert report.records == 155
 
 
@@ -124,7 +126,36 @@ def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(SourceUnreadable, match="not there"):
         looked(tmp_path / "absent")
     report = looked(tmp_path)
-    assert (report.what, report.command, report.source) == ("an empty folder", "", None)
+    assert (report.what, report.commands, report.source) == ("an empty folder", (), None)
+
+
+def test_a_uri_says_how_a_folder_is_read(chroma: Path, tmp_path: Path) -> None:
+    report = looked(f"chroma:{chroma}")
+    assert (report.kind, report.records, report.source) == ("chroma", 155, f"chroma:{chroma}")
+    assert {"collection", "tenant", "database"} <= set(report.options)
+    file = tmp_path / "rows"
+    file.write_text('{"id": 1, "vector": [1.0, 2.0]}\n')
+    assert looked(file).commands == ()
+    report = looked(f"jsonl:{file}")
+    assert (report.kind, report.records) == ("jsonl", 1)
+    assert report.commands[0].command == f"qdrant-admin migrate jsonl:{file} --profile home"
+    with pytest.raises(BadInput, match="nosuch"):
+        looked("nosuch:thing")
+
+
+@pytest.mark.server
+def test_a_server_is_asked_for_its_collections(server: Server) -> None:
+    import httpx
+
+    httpx.put(f"{server.url}/collections/notes", json={"vectors": {"size": 2, "distance": "Dot"}}).raise_for_status()
+    uri = f"qdrant+{server.url}"
+    report = looked(uri)
+    assert (report.kind, report.place, [one.name for one in report.holds]) == ("qdrant", uri, ["notes"])
+    assert (report.bytes, report.in_use, report.options) == (None, None, ("collection", "grpc_port"))
+    assert [one.command for one in report.commands] == [
+        f"qdrant-admin migrate {uri} --profile home",
+        f"qdrant-admin migrate {uri} --dry-run --profile home",
+    ]
 
 
 def test_on_the_command_line(chroma: Path) -> None:
@@ -137,7 +168,9 @@ def test_on_the_command_line(chroma: Path) -> None:
     assert shown.code == 0
     for words in ("a Chroma directory, format of chromadb 1.x", "debian_memories", "155", "migrate chroma:"):
         assert words in shown.out, words
-    assert ran(chroma, "--json").json["records"] == 155
+    found = ran(chroma, "--json").json
+    assert {"kind", "holds", "held_by", "commands", "options"} <= set(found)
+    assert found["records"] == 155
     absent = ran(chroma / "absent")
     assert absent.code == 3
     assert "not there" in absent.err

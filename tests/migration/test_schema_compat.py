@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from qdrant_admin.database.models import VectorSpec
-from qdrant_admin.migration.schema_compat import incompatibilities
+from qdrant_admin.migration.copy.checks import incompatibilities
 
 WANTED: dict[str, Any] = {"name": "text", "kind": "dense", "size": 4, "distance": "Cosine"}
 

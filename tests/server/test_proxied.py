@@ -50,5 +50,5 @@ def test_a_container_is_known_by_what_it_answers(proxied: Server) -> None:
 def test_a_folder_that_a_server_holds_is_asked_for_over_its_port(proxied: Server) -> None:
     with Database(proxied.endpoint) as database:
         database.create_collection("notes", CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),)))
-    report = last(inspect(proxied.folder / "storage", cancel=CancelToken()))
-    assert not report.in_use or f"qdrant+http://127.0.0.1:{proxied.port}" in report.command
+    report = last(inspect(proxied.folder / "storage", profile="local", cancel=CancelToken()))
+    assert not report.in_use or f"qdrant+http://127.0.0.1:{proxied.port}" in report.commands[0].command

@@ -1,14 +1,12 @@
 """`qdrant-admin inspect`."""
 
-from pathlib import Path
-
 import click
 
-from qdrant_admin.cli.invocation import Invocation, command
+from qdrant_admin.cli.invocation import Invocation, command, profile_name
 
 
 @command()
-@click.argument("place", metavar="PATH")
+@click.argument("place", metavar="PATH/URI")
 def inspect(invocation: Invocation, place: str) -> None:
     """Say what a file, a folder or a server is, how much it holds, and how to migrate it.
 
@@ -17,7 +15,9 @@ def inspect(invocation: Invocation, place: str) -> None:
     Examples:
       qdrant-admin inspect ~/unknown
       qdrant-admin inspect ./storage --json
+      qdrant-admin inspect qdrant+http://127.0.0.1:6333
     """
     from qdrant_admin.migration.inspect import inspect as operation
 
-    invocation.conclude(invocation.run(lambda cancel: operation(Path(place), cancel=cancel), brief=True))
+    profile = profile_name(invocation.profile)
+    invocation.conclude(invocation.run(lambda cancel: operation(place, profile=profile, cancel=cancel), brief=True))

@@ -22,9 +22,9 @@ from qdrant_admin.migration.compare import search_quality
 from qdrant_admin.migration.compare.comparer import Chunk, Comparer, ComparisonResult
 from qdrant_admin.migration.compare.counters import Counters
 from qdrant_admin.migration.compare.search_quality import Quality, Truth
+from qdrant_admin.migration.copy.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
-from qdrant_admin.migration.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.sources.base import Searches, Source, mark_of
 
 if TYPE_CHECKING:

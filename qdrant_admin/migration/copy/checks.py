@@ -5,13 +5,14 @@ What the server would change in silence is rejected with its reason; what is odd
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from qdrant_admin.core.formatting import plain
 from qdrant_admin.database import encoding
 from qdrant_admin.database.models import Floats, Point, PointId, Sparse, Vector, VectorSpec
 from qdrant_admin.sources.base import Columns, Record
@@ -89,10 +90,10 @@ class Checker:
         if slot is None or slot.kind != "dense":
             return False
         vectors = [record.vectors.get(name) for record in records if len(record.vectors) == 1]
-        plain = [one for one in vectors if isinstance(one, np.ndarray) and one.shape == (slot.size,)]
-        if not plain or len(plain) < len(records):
+        dense = [one for one in vectors if isinstance(one, np.ndarray) and one.shape == (slot.size,)]
+        if not dense or len(dense) < len(records):
             return False
-        return sound(np.stack(plain), slot)
+        return sound(np.stack(dense), slot)
 
     def _point(self, record: Record) -> Point:
         identity = map_id(record.id, folds_uuids=self._folds)
@@ -262,3 +263,20 @@ def _number_reason(value: float) -> str:
     if isinstance(value, int):
         return "" if value in _INT64 else f"its payload holds {value}, which would lose digits"
     return "" if math.isfinite(value) else f"its payload holds {value}, which JSON cannot say"
+
+
+def incompatibilities(wanted: tuple[VectorSpec, ...], there: tuple[VectorSpec, ...]) -> Iterator[str]:
+    """In what an existing collection cannot take these vectors, in words."""
+    slots = {slot.name: slot for slot in there}
+    for slot in wanted:
+        own = slots.get(slot.name)
+        words = f"vector {plain(slot.name)}" if slot.name else "the vector"
+        if own is None:
+            names = ", ".join(plain(name) or "the unnamed one" for name in slots)
+            yield f"it has no {words.removeprefix('the ')} (it has {names or 'none'})"
+        elif own.kind != slot.kind:
+            yield f"{words} is {own.kind} there, {slot.kind} at the source"
+        elif own.size != slot.size:
+            yield f"{words} has {own.size} components there, {slot.size} at the source"
+        elif own.distance != slot.distance:
+            yield f"{words} is compared by {own.distance} there, by {slot.distance} at the source"

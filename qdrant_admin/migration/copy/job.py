@@ -8,9 +8,9 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint
+from qdrant_admin.migration.copy.retry import RetryPolicy
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, Method
-from qdrant_admin.migration.retry import RetryPolicy
 from qdrant_admin.sources.base import Source
 from qdrant_admin.state.store import StateStore
 

@@ -27,9 +27,9 @@ from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.snapshots import Snapshot
 from qdrant_admin.migration.copy import source_snapshots
 from qdrant_admin.migration.copy.job import CopyJob
+from qdrant_admin.migration.copy.retry import TRANSIENT
 from qdrant_admin.migration.copy.stream import Copier
 from qdrant_admin.migration.provenance import RecordingSource
-from qdrant_admin.migration.retry import TRANSIENT
 from qdrant_admin.sources.base import Searches, Source
 
 if TYPE_CHECKING:

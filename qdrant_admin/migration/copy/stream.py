@@ -11,9 +11,9 @@ from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.models import Point, Sparse
 from qdrant_admin.migration.copy.checks import Checked, Checker, Packer, Refusal
 from qdrant_admin.migration.copy.job import CopyJob
+from qdrant_admin.migration.copy.retry import TRANSIENT
 from qdrant_admin.migration.copy.throttle import MAX_OCTETS, SLOW_SECONDS, Throttle
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
-from qdrant_admin.migration.retry import TRANSIENT
 from qdrant_admin.sources.base import Batch, CarriesWire, Cursor, Record, WireBatch
 
 _FIELD_GUESS = 16
