@@ -50,7 +50,6 @@ _EXPORTED = {
 
 
 def plan(report: "PlanReport") -> Blocks:
-    """What would be made, and what stands in the way."""
     rows = tuple(
         (
             one.source,
@@ -117,7 +116,6 @@ def document(report: "MigrationReport", when: datetime | None = None) -> Documen
 
 
 def discarded(report: "DiscardReport") -> Blocks:
-    """What stays behind."""
     blocks: list[Block] = [Headline(report.verdict_word, report.summary())]
     blocks += [Paragraph(f"it has made {', '.join(report.kept)}")] if report.kept else []
     given = report.indexing_given_back
@@ -125,7 +123,6 @@ def discarded(report: "DiscardReport") -> Blocks:
 
 
 def exported(report: "ExportReport") -> Blocks:
-    """The verdict, and what lies where."""
     rows: dict[str, Words] = {
         "collection": report.collection,
         "file": report.file,
@@ -160,7 +157,6 @@ def inspected(report: "InspectReport") -> Blocks:
 
 
 def suggested(report: "InspectReport") -> tuple[Step, ...]:
-    """What can be done with it, the usual first."""
     return tuple(Step(one.says, one.command) for one in report.commands)
 
 
@@ -214,7 +210,6 @@ def next_to_plan(report: "PlanReport") -> Step | None:
 
 
 def next_to_export(report: "ExportReport") -> Step:
-    """The command that makes the collection again."""
     return Step("to restore it", Command("migrate", report.source))
 
 
@@ -240,7 +235,6 @@ def runs(report: "RunsReport") -> Blocks:
 
 
 def run(report: "RunReport") -> Blocks:
-    """One migration run, collection by collection."""
     rows = tuple(
         (
             one.source,

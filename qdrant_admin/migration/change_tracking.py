@@ -52,7 +52,6 @@ class Pass:
 
     @property
     def words(self) -> str:
-        """What it did."""
         if not (self.copied or self.deleted):
             return "nothing differs" + (f", {counted(self.gone, 'point')} gone at the source" if self.gone else "")
         changes = [(self.copied, "copied"), (self.deleted, "deleted")]
@@ -82,7 +81,6 @@ class ChangeTracker:
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
 
     def close(self) -> None:
-        """Close the files and the source."""
         self._open.close()
 
     def begin(self, planned: CollectionPlan) -> None:
@@ -101,7 +99,6 @@ class ChangeTracker:
         self.done[planned.source] = catch_up
 
     def source(self) -> Source:
-        """The source as it is now, for the verification."""
         return self._open.enter_context(self.reopened())
 
     def reopened(self) -> "contextlib.closing[Source]":
@@ -109,7 +106,6 @@ class ChangeTracker:
         return contextlib.closing(open_source(parse(self.plan.source)))
 
     def provenance_of(self, planned: CollectionPlan) -> Provenance:
-        """Which points of a target came from this source."""
         if planned.source not in self._provenance:
             provenance = Provenance(self.plan.source, planned.source, self.plan.target, planned.target)
             self._provenance[planned.source] = self._open.enter_context(provenance)
@@ -163,7 +159,6 @@ class CatchUp:
         )
 
     def with_outcome(self, result: CollectionResult) -> CollectionResult:
-        """The result, with what the passes did."""
         short = []
         if gone := self.passes[-1].gone:
             how = "" if self._delete_gone else "; --delete-gone deletes them"

@@ -42,7 +42,6 @@ class UnfinishedRun(Frozen):
 
     @property
     def done(self) -> int:
-        """Records handled so far."""
         return sum(checkpoint.read for checkpoint in self.checkpoints)
 
 
@@ -124,7 +123,6 @@ class StoredRun(NamedTuple):
 
     @property
     def done(self) -> int:
-        """Records handled so far."""
         return sum(checkpoint.read for checkpoint in self.checkpoints)
 
     @property

@@ -1,4 +1,4 @@
-"""The way back: a collection into one file, read again and compared before it gets its name."""
+"""Exporting a collection to a file, which is read back and compared before it is renamed into place."""
 
 import contextlib
 import shlex
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import (
     AdminError,
     BadInput,
@@ -29,7 +30,7 @@ from qdrant_admin.sources.base import FolderUri
 from qdrant_admin.sources.files.own_layout import OwnLayout, sidecar
 from qdrant_admin.sources.files.tables import START, rows_of
 from qdrant_admin.sources.qdrant.server import spec_of
-from qdrant_admin.sources.registry import BUILT_IN, SourceKind, check_installed
+from qdrant_admin.sources.registry import BUILT_IN, check_installed
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
@@ -47,15 +48,15 @@ class ExportOptions(Frozen):
     """What a person may choose."""
 
     to: Path
-    """A file, or a folder that is there, in which the file is then called after the collection."""
+    """A file, or an existing folder, in which the file is named after the collection."""
     format: ExportFormat | None = None
-    """None: what the file's ending says, else Parquet."""
+    """None: by the file's extension, else Parquet."""
     overwrite: bool = False
-    """Whether a file of that name may be replaced."""
+    """Whether an existing file may be replaced."""
 
 
 class ExportReport(Report):
-    """What was written, after having read it again."""
+    """What was written, after it was read back."""
 
     collection: str
     file: str
@@ -66,8 +67,8 @@ class ExportReport(Report):
     digest: str
     """The content fingerprint of the points in the file, as `verify` takes it."""
     verdict: Literal["verified", "changed"]
-    """verified: the file holds exactly what the collection holds; changed: what it held when each point was read, and
-    somebody has written to the collection since."""
+    """verified: the file holds exactly what the collection holds; changed: each point is as it was when it was read,
+    and the collection was written to since."""
     note: str = ""
     source: str
     """The URI that `migrate` restores it from."""
@@ -75,42 +76,37 @@ class ExportReport(Report):
 
     @property
     def exit_code(self) -> int:
-        """1 when the file is no longer what the collection is."""
         return 0 if self.verdict == "verified" else 1
 
     @property
     def verdict_word(self) -> str:
-        """The verdict itself."""
         return self.verdict
 
     def summary(self) -> str:
-        """How much, and how long it took."""
         return f"{counted(self.points, 'point')} in {size(self.bytes)}, {duration(self.seconds)}"
 
     def blocks(self) -> "Blocks":
-        """The verdict, and what lies where."""
         from qdrant_admin.migration.blocks import exported
 
         return exported(self)
 
     def next_step(self) -> "Step | None":
-        """The way back."""
         from qdrant_admin.migration.blocks import next_to_export
 
         return next_to_export(self)
 
 
 def export(ws: Workspace, name: str, options: ExportOptions, *, cancel: CancelToken) -> Events:
-    """Write a collection with its configuration into a file, and read the file again.
+    """Write a collection with its configuration to a file, and read the file back.
 
     Yields:
         Events; the last carries an `ExportReport`.
 
     Raises:
         NotFound: there is no such collection.
-        ConfirmationMissing: the file is there already.
+        ConfirmationMissing: the file exists.
         StorageUnusable: it cannot be written there.
-        Failed: what was read again is not what was written. No file is left behind then, nor after a cancel.
+        Failed: the file does not hold what was written. No file is left behind then, nor after a cancel.
     """
     return recorded(ws.store, "export", ws.settings.name, _export(ws, name, options, cancel))
 
@@ -121,7 +117,7 @@ def _export(ws: Workspace, name: str, options: ExportOptions, cancel: CancelToke
     with ws.database() as database:
         info = database.collection(name)
         if info.trouble:
-            raise ServerTrouble(f"{plain(name)} cannot be read", why=info.trouble, fix="qdrant-admin doctor")
+            raise ServerTrouble(f"{plain(name)} cannot be read", why=info.trouble, fix=Command("doctor"))
         path, chosen = _place(info.name, options)
         part = path.with_name(f".{path.name}.part")
         with _disk(path), written_whole(part):
@@ -129,7 +125,7 @@ def _export(ws: Workspace, name: str, options: ExportOptions, cancel: CancelToke
 
 
 class _Export:
-    """One export, from the first point to the file's name."""
+    """One export, from the first point to the finished file."""
 
     def __init__(
         self, database: "Database", info: CollectionInfo, path: Path, chosen: ExportFormat, cancel: CancelToken
@@ -180,8 +176,8 @@ class _Export:
         )
 
     def _read_again(self, writer: "Writer", own: OwnLayout) -> Events:
-        """Compare the file with what was written to it, point by point."""
-        yield StepStarted(step="verify", title="reading the file again")
+        """Compare the file with what was written to it."""
+        yield StepStarted(step="verify", title="reading the file back")
         table, found = writer.reader(), _Sum(self._kinds)
         pace = ProgressMeter("verify", own.points, item=self._info.name)
         for part in table.rows(own.layout(flat=table.flat), _PAGE, START, None):
@@ -195,25 +191,25 @@ class _Export:
         if (found.points, found.digest) != (own.points, own.digest):
             raise Failed(
                 f"{plain(self._path)} was not written",
-                why=f"{counted(own.points, 'point')} went into it, and other ones came out ({found.points} of them)",
-                fix="qdrant-admin doctor",
+                why=f"{counted(own.points, 'point')} were written, and the {found.points} read back are not the same",
+                fix=Command("doctor"),
             )
         yield pace.event()
         yield StepFinished(step="verify", detail="equal")
 
     def _changed(self, held: "_Sum", counters: dict[str, int] | None) -> Generator[Event, None, str]:
-        """Why the file is not what the collection is now, in words; empty when it is."""
+        """Why the file is not what the collection is now; empty when it is."""
         now = self._database.count(self._info.name)
         if now == held.points and counters is not None and counters == _writes(self._database):
             return ""
-        yield StepStarted(step="compare", title="somebody may have written meanwhile: reading the collection again")
+        yield StepStarted(step="compare", title="the collection may have changed meanwhile: reading it again")
         found, pace = _Sum(self._kinds), ProgressMeter("compare", now, item=self._info.name)
         for points in self._database.scan(self._info.name, page_size=_PAGE):
             self._cancel.check()
             yield from _moved(pace, found.add(points))
         same = found.digest == held.digest
         yield StepFinished(step="compare", outcome="ok" if same else "warning", detail="equal" if same else "changed")
-        words = "somebody wrote to the collection meanwhile: each point is as it was when it was read"
+        words = "the collection was written to meanwhile: each point is as it was when it was read"
         return "" if same else f"{words}; it has {counted(found.points, 'point')} now"
 
     def _report(self, held: "_Sum", changed: str) -> ExportReport:
@@ -233,7 +229,7 @@ class _Export:
 
 
 class _Sum:
-    """The content fingerprint of points that pass by."""
+    """The content fingerprint of a stream of points."""
 
     def __init__(self, kinds: dict[str, VectorKind]) -> None:
         self._kinds, self._sum = kinds, 0
@@ -241,11 +237,9 @@ class _Sum:
 
     @property
     def digest(self) -> str:
-        """As `verify` writes it."""
         return f"{self._sum:064x}"
 
     def add(self, points: list[Point]) -> int:
-        """Take in some; returns how many."""
         for point in points:
             hashed = hash_point(point, self._kinds)
             self._sum += int.from_bytes(hashed.whole, "little")
@@ -262,7 +256,6 @@ def _moved(pace: ProgressMeter, count: int) -> Events:
 
 
 def _writes(database: "Database") -> dict[str, int] | None:
-    """How often each writing endpoint was asked; None when the server does not tell."""
     try:
         return dict(database.write_counters())
     except ServerUnreachable:
@@ -272,37 +265,29 @@ def _writes(database: "Database") -> dict[str, int] | None:
 
 
 def _place(name: str, options: ExportOptions) -> tuple[Path, ExportFormat]:
-    """The file, and what is written into it.
-
-    Raises:
-        BadInput: its ending and the format asked for do not go together.
-        ConfirmationMissing: it is there, and nobody said that it may be replaced.
-    """
+    """The file and its format."""
     path = options.to.expanduser().absolute()
     if path.is_dir():
         path /= f"{safe_name(name)}.{options.format or 'parquet'}"
     told = next((chosen for ending, chosen in _ENDINGS.items() if path.name.lower().endswith(ending)), None)
     if told and options.format and told != options.format:
         raise BadInput(
-            f"{plain(path.name)} is not called like a {options.format} file", fix="qdrant-admin export --help"
+            f"{plain(path.name)} is not named like a {options.format} file",
+            fix=Command("export", help=True),
         )
     chosen: ExportFormat = told or options.format or "parquet"
     if not path.parent.is_dir():
         raise BadInput(f"there is no folder {plain(path.parent)}", fix=shlex.join(["mkdir", "-p", str(path.parent)]))
     if chosen == "parquet":
-        check_installed(_parquet_kind())
+        check_installed(next(kind for kind in BUILT_IN if kind.scheme == "parquet"))
     there = [one for one in (path, sidecar(path)) if one.exists()]
     if there and not options.overwrite:
         raise ConfirmationMissing(
-            f"{plain(there[0])} is there already",
+            f"{plain(there[0])} already exists",
             why="it would be replaced",
-            fix=shlex.join(["qdrant-admin", "export", name, "--to", str(path), "--yes"]),
+            fix=Command("export", name, to=str(path), yes=True),
         )
     return path, chosen
-
-
-def _parquet_kind() -> SourceKind:
-    return next(kind for kind in BUILT_IN if kind.scheme == "parquet")
 
 
 @contextlib.contextmanager

@@ -6,11 +6,12 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, cast
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
 from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
+from qdrant_admin.migration.rejects import vector_json
 from qdrant_admin.sources.files.arrow_files import ParquetTable
 from qdrant_admin.sources.files.jsonl import JsonLinesFile
 from qdrant_admin.sources.files.own_layout import KEY, OwnLayout, column_of, sidecar
@@ -28,21 +29,13 @@ _LEVEL = 1
 class Writer(Protocol):
     """Writes one file."""
 
-    def write(self, points: Sequence[Point]) -> None:
-        """Append points."""
-        ...
+    def write(self, points: Sequence[Point]) -> None: ...
 
-    def finish(self, own: OwnLayout) -> None:
-        """Write what has been held back, and what the file says of itself."""
-        ...
+    def finish(self, own: OwnLayout) -> None: ...
 
-    def close(self) -> None:
-        """Close the file, finished or not."""
-        ...
+    def close(self) -> None: ...
 
-    def reader(self) -> Table:
-        """What reads it back."""
-        ...
+    def reader(self) -> Table: ...
 
     def publish(self, path: Path) -> None:
         """Give the file its name, all of it at once."""
@@ -68,7 +61,6 @@ class ParquetWriter:
         self._octets = 0
 
     def write(self, points: Sequence[Point]) -> None:
-        """Hold them until they are worth a row group."""
         for point in points:
             payload = json.dumps(point.payload, ensure_ascii=False)
             self._held.append(point)
@@ -78,20 +70,17 @@ class ParquetWriter:
                 self._flush()
 
     def finish(self, own: OwnLayout) -> None:
-        """The last row group, and the footer."""
         self._flush()
         self._writer.add_key_value_metadata({KEY: own.model_dump_json()})
         self._writer.close()
         _sync(self._file)
 
     def close(self) -> None:
-        """Leave it as it is."""
         with contextlib.suppress(OSError):
             self._writer.close()
         self._file.close()
 
     def reader(self) -> Table:
-        """As any Parquet file."""
         return ParquetTable(self._part)
 
     def publish(self, path: Path) -> None:
@@ -123,28 +112,24 @@ class JsonLinesWriter:
         )
 
     def write(self, points: Sequence[Point]) -> None:
-        """A line each."""
         from pydantic_core import to_json
 
         for point in points:
-            vectors = {name: _plain(vector) for name, vector in point.vectors.items()}
+            vectors = {name: vector_json(vector) for name, vector in point.vectors.items()}
             line = {"id": point.id, "payload": point.payload, "vectors": vectors}
             self._file.write(to_json(line, inf_nan_mode="constants") + b"\n")
 
     def finish(self, own: OwnLayout) -> None:
-        """Close what is packed."""
         self._own = own
         if self._file is not self._raw:
             self._file.close()
         _sync(self._raw)
 
     def close(self) -> None:
-        """Leave it as it is."""
         self._file.close()
         self._raw.close()
 
     def reader(self) -> Table:
-        """As any file of lines."""
         return JsonLinesFile(self._part)
 
     def publish(self, path: Path) -> None:
@@ -186,17 +171,11 @@ def _column(slot: VectorSpec, vectors: Sequence[Vector | None]) -> "pa.Array":
     import pyarrow as pa
 
     if slot.kind != "dense" or slot.size is None:
-        return pa.array([None if one is None else _plain(one) for one in vectors], type=_type(slot))
+        return pa.array([None if one is None else vector_json(one) for one in vectors], type=_type(slot))
     nothing = np.zeros(slot.size, dtype=np.float32)
     flat = np.concatenate([nothing if one is None else cast("Floats", one) for one in vectors])
     absent = pa.array([one is None for one in vectors])
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), slot.size, mask=absent)
-
-
-def _plain(vector: Vector) -> Any:
-    if isinstance(vector, Sparse):
-        return {"indices": vector.indices.tolist(), "values": vector.values.tolist()}
-    return vector.tolist()
 
 
 def _size(vector: Vector) -> int:

@@ -42,7 +42,6 @@ _STAYS = "What was acknowledged stays"
 
 
 def sentence(report: MigrationReport) -> str:
-    """What the verdict means, in one plain sentence."""
     match report.verdict:
         case "verified":
             return _verified(report)
@@ -110,12 +109,7 @@ def replay(report: MigrationReport) -> Command | None:
 
 
 def command(plan: PlanReport, *, yes: bool = False) -> Command:
-    """The command that does what a plan says.
-
-    Args:
-        plan: what was planned.
-        yes: with the confirmation that it asks for.
-    """
+    """The command that does what a plan says; `yes` is the confirmation that it asks for."""
     usual = PlanReport.model_fields
     renamed = [
         one for one in plan.collections if not one.left_out and name(one) != one.source and one.on_conflict != "rename"
@@ -170,7 +164,6 @@ def action(one: CollectionPlan) -> str:
 
 
 def how(plan: PlanReport) -> list[tuple[str, str]]:
-    """How it would be done, as label and words."""
     taken = [one for one in plan.collections if one.action != "skip"]
     needed = sum(one.estimated_bytes for one in taken)
     rows = [
@@ -220,7 +213,6 @@ def _copy(plan: PlanReport, one: CollectionPlan) -> str:
 
 
 def asides(one: CollectionResult) -> list[str]:
-    """What there is to say about one collection besides its figures."""
     facts = []
     if one.method == "snapshot":
         facts.append("copied as a snapshot")

@@ -44,12 +44,7 @@ class Methods:
         self._asked, self._source, self._database = asked, source, database
 
     def choose(self, name: str, target: CollectionInfo | None) -> Chosen:
-        """How this collection is copied.
-
-        Args:
-            name: at the source.
-            target: what is there already under its name in the target.
-        """
+        """How this collection is copied; `target` is what already has its name there."""
         if self._asked == "stream":
             return Chosen("stream", "as asked")
         reason = self._servers[0] or self._collection(name, target)
@@ -66,28 +61,28 @@ class Methods:
             here, there = self._source.database.server().version, self._database.server().version
             peers = self._source.database.snapshots.peers(), self._database.snapshots.peers()
         except AdminError as error:
-            return f"nobody can tell whether a snapshot would do: {error.what}", ""
+            return f"it is not known whether a snapshot is possible: {error.what}", ""
         if not readable(here, there):
-            return f"a snapshot of Qdrant {plain(here)} is none that Qdrant {plain(there)} is sure to read", ""
+            return f"a snapshot of Qdrant {plain(here)} may not be readable by Qdrant {plain(there)}", ""
         if max(peers) > 1:
-            return "a cluster would want a snapshot of each of its servers", ""
+            return "a cluster needs a snapshot of each of its nodes", ""
         same = here == there
         words = (
             f"both servers are Qdrant {plain(here)}"
             if same
             else f"Qdrant {plain(there)} reads what {plain(here)} writes"
         )
-        return "", f"{words}: its files go over whole, with a checksum, and need not be indexed again"
+        return "", f"{words}: its files are copied with a checksum, and are not indexed again"
 
     def _collection(self, name: str, target: CollectionInfo | None) -> str:
         if target is not None:
-            return "a snapshot would replace the collection that is there, with its settings and all"
+            return "a snapshot would replace the existing collection and its settings"
         if not isinstance(self._source, Searches):
             return ""
         params = self._source.database.collection(name).config.get("params")
         params = params if isinstance(params, dict) else {}
         if params.get("sharding_method") == "custom":
-            return "its shards have keys"
+            return "it has custom shard keys"
         shards = params.get("shard_number") or 1
         return f"it has {shards} shards" if shards != 1 else ""
 

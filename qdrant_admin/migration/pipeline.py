@@ -1,7 +1,7 @@
 """Reading and writing at the same time: readers fetch batches of spans, writers send them, acknowledgements come back.
 
-Batches leave in the order in which they were read, and what was sent is always waited for. So of every span that is
-stopped, whatever was written is one piece from its beginning: no batch lies behind a hole, and none is lost from sight.
+Batches are sent in the order in which they were read, and every batch that was sent is waited for. So what was written
+of a span that is stopped is always a prefix of it: there are no gaps, and no batch is unaccounted for.
 """
 
 import queue
@@ -10,24 +10,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
 from qdrant_admin.sources.base import Cursor
 
 _LOOK_SECONDS = 0.1
-"""How long whoever watches the pipeline waits before looking around."""
+"""How long `news` waits before it yields None, and threads before they check whether to stop."""
 _AHEAD = 2
-"""Batches a writer that may be read and not yet acknowledged."""
+"""Batches per writer that may be read and not yet acknowledged."""
 
 
 class HasCursor(Protocol):
-    """What travels: some records, and where to go on behind them."""
+    """A batch: some records, and the cursor after them."""
 
     @property
-    def cursor(self) -> Cursor:
-        """Behind the last of them."""
-        ...
+    def cursor(self) -> Cursor: ...
 
 
 Batch_ = TypeVar("Batch_", bound=HasCursor)
@@ -36,7 +33,7 @@ Outcome = TypeVar("Outcome")
 
 @dataclass(frozen=True, slots=True)
 class Settled(Generic[Outcome]):
-    """One batch that was acknowledged, and every one before it in its span."""
+    """A batch that was acknowledged, as were all before it in its span."""
 
     span: int
     cursor: Cursor
@@ -45,7 +42,7 @@ class Settled(Generic[Outcome]):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A span of which everything was acknowledged."""
+    """A span whose batches were all acknowledged."""
 
     span: int
 
@@ -74,7 +71,7 @@ class Pipeline(Generic[Batch_, Outcome]):
         read: the batches of a span; called in a reader's thread.
         write: sends one batch and waits until it is acknowledged; called in a writer's thread.
         writers: threads that write, and at most as many that read.
-        allowed: how many of them may write at the moment, one at least; asked again before each batch.
+        allowed: how many of them may write now, at least one; asked before each batch.
     """
 
     def __init__(
@@ -114,18 +111,14 @@ class Pipeline(Generic[Batch_, Outcome]):
             thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def news(self) -> Iterator[Settled[Outcome] | Ended | None]:
-        """What has come back, in the order of each span; None now and then when nothing has.
-
-        Nothing more is read until it is asked for again, save what was read ahead.
+        """Acknowledged batches, in order within each span; None from time to time while there are none.
 
         Raises:
-            BaseException: whatever reading or writing raised.
+            BaseException: what reading or writing raised.
         """
         while self._open:
             try:
@@ -139,7 +132,7 @@ class Pipeline(Generic[Batch_, Outcome]):
             yield from self._settled(told.span)
 
     def stop(self) -> None:
-        """Read nothing more, send nothing more, and wait for what is under way."""
+        """Stop reading and sending, and wait for requests in flight."""
         self._stop.set()
         for _ in range(self._writers):
             self._work.put(None)
@@ -148,7 +141,7 @@ class Pipeline(Generic[Batch_, Outcome]):
                 thread.join()
 
     def rest(self) -> Iterator[Settled[Outcome] | Ended]:
-        """After `stop`: what was acknowledged meanwhile, or was not fetched from `news`."""
+        """After `stop`: batches that were acknowledged and not yet fetched from `news`."""
         while True:
             try:
                 told = self._news.get_nowait()
@@ -196,7 +189,7 @@ class Pipeline(Generic[Batch_, Outcome]):
             self._news.put(_Read(span, number))
 
     def _admitted(self, batches: Iterator[Batch_]) -> Iterator[Batch_]:
-        """Batches, each read only when there is room for it."""
+        """Read each batch only when there is room for it."""
         while True:
             while not self._room.acquire(timeout=_LOOK_SECONDS):
                 if self._stop.is_set():
@@ -213,14 +206,13 @@ class Pipeline(Generic[Batch_, Outcome]):
             self._news.put(_Sent(span, number, batch.cursor, self._write(batch)))
 
     def _may_write(self, place: int) -> bool:
-        """Wait while fewer of them are allowed; whether to go on."""
         while place >= self._allowed():
             if self._stop.wait(_LOOK_SECONDS):
                 return False
         return True
 
     def _taken(self) -> tuple[int, int, Batch_] | None:
-        """The next batch to send. One writer at a time decides: none overtakes another that then gives up."""
+        """The next batch to send. Only one writer decides at a time, so that none overtakes another that then stops."""
         with self._taking:
             item = self._work.get()
             return None if self._stop.is_set() else item

@@ -160,13 +160,8 @@ def choose_name(
 ) -> Named:
     """What a collection is called in the target.
 
-    Args:
-        source: its name at the source.
-        wanted: the name that was asked for, or the same.
-        prefix: of every collection of the profile.
-        taken: names that other collections of this plan got, to their sources.
-        there: names that it has to avoid, because they exist.
-        renamed: sources whose name was asked for: those give way to nobody.
+    `taken` are the names in this plan, to their sources; `there` are existing names that it has to avoid; `renamed` are
+    sources whose target the user has named: those are never renamed.
     """
     wanted, warnings = wanted if wanted.startswith(prefix) else prefix + wanted, list[str]()
     try:

@@ -10,7 +10,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.errors import BadInput, StorageUnusable
@@ -27,14 +26,7 @@ _ASK = 500
 
 
 class Provenance:
-    """The ids that one collection of a source has given to one of a target. A context manager; safe for threads.
-
-    Args:
-        source: URI.
-        collection: its name at the source.
-        target: URL of the server.
-        into: its name there.
-    """
+    """The ids that one collection of a source has given to one of a target. A context manager; safe for threads."""
 
     def __init__(self, source: str, collection: str, target: str, into: str) -> None:
         named = hashlib.sha256(repr((place(source), collection, target, into)).encode()).hexdigest()[:32]
@@ -57,9 +49,7 @@ class Provenance:
         """Of the current pass, counted over all runs; before the first pass of this run, that of the last whole one."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._database.close()
 
     def clear(self) -> None:
@@ -77,7 +67,6 @@ class Provenance:
             self._database.execute(f"PRAGMA user_version = {self.number:d}")
 
     def record(self, ids: Iterable[PointId]) -> None:
-        """These are at the source now."""
         rows = [(id_key(one), self.number) for one in ids]
         with self._lock, self._transaction():
             self._database.executemany(
@@ -119,26 +108,21 @@ class RecordingSource:
         self.kind, self.vectorless, self.folds_uuids = source.kind, source.vectorless, source.folds_uuids
 
     def collections(self) -> list[SourceCollection]:
-        """As the source has them."""
         return self.source.collections()
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        """As the source cuts them."""
         return self.source.spans(name, parts)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """The batches of the source, recorded."""
         for batch in self.source.batches(name, size=size, after=after, until=until):
             self._provenance.record(mapped(batch, self))
             yield batch
 
     @property
     def carries_wire(self) -> bool:
-        """Whether the source does."""
         return isinstance(self.source, CarriesWire) and self.source.carries_wire
 
     def wire_batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[WireBatch]:
-        """The pages of the source, recorded."""
         if isinstance(self.source, CarriesWire):
             for batch in self.source.wire_batches(name, size=size, after=after, until=until):
                 self._provenance.record(batch.page.ids())
@@ -151,7 +135,6 @@ class RecordingSource:
                 self._provenance.record(ids)
 
     def close(self) -> None:
-        """Close the source."""
         self.source.close()
 
 

@@ -10,7 +10,6 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.errors import Failed
@@ -23,7 +22,6 @@ from qdrant_admin.sources.ids import WORDS_FOLDING, canonical_uuid
 
 
 def reject_file(run: str) -> Path:
-    """Where the reject file of a run is, once it has one."""
     return state_dir() / "rejects" / f"{run}.jsonl"
 
 
@@ -33,7 +31,7 @@ class RejectFile:
     def __init__(self, plan: PlanReport) -> None:
         self.path = reject_file(plan.run)
         self._stops = plan.on_reject == "fail"
-        self._latest: list[dict[str, Any]] = []
+        self._latest: list[dict[str, object]] = []
         self._plan = plan
         self._plans = {planned.source: planned for planned in plan.collections}
 
@@ -65,35 +63,34 @@ class RejectFile:
             raise self._stop(self._latest)
 
     def first(self, limit: int = 100) -> tuple[Reject, ...]:
-        """The first records refused, for the report."""
         return tuple(
-            Reject(collection=line["collection"], id=str(line["id"]), reason=line["reason"])
+            Reject(collection=str(line["collection"]), id=str(line["id"]), reason=str(line["reason"]))
             for line, _ in zip(self._lines(), range(limit), strict=False)
         )
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
+    def _lines(self) -> Iterator[dict[str, object]]:
         with contextlib.suppress(FileNotFoundError), self.path.open(encoding="ascii") as file:
             yield from (line for line in map(json.loads, file) if HEAD not in line)
 
-    def _head(self) -> dict[str, Any]:
+    def _head(self) -> dict[str, object]:
         made = {planned.target: planned.spec.model_dump(mode="json") for planned in self._plan.collections}
         return {HEAD: 1, "run": self._plan.run, "source": self._plan.source, "collections": made}
 
-    def _line(self, collection: str, refusal: Refusal) -> dict[str, Any]:
+    def _line(self, collection: str, refusal: Refusal) -> dict[str, object]:
         record, planned = refusal.record, self._plans[collection]
         folds = planned.ids == WORDS_FOLDING and isinstance(record.id, str)
-        line = {
+        line: dict[str, object] = {
             "collection": collection,
             "target": planned.target,
             # Where all spellings of a UUID are one point, the spelling is settled here: who reads this need not know.
             "id": (canonical_uuid(str(record.id)) if folds else None) or record.id,
             "reason": refusal.reason,
             "payload": record.payload,
-            "vectors": {name: _vector(vector) for name, vector in record.vectors.items()},
+            "vectors": {name: vector_json(vector) for name, vector in record.vectors.items()},
         }
         return line | ({"unread": record.unread} if record.unread else {})
 
-    def _stop(self, lines: list[dict[str, Any]]) -> Failed:
+    def _stop(self, lines: list[dict[str, object]]) -> Failed:
         first = lines[0]
         return Failed(
             f"{counted(len(lines), 'record')} cannot be stored as they are, and the plan says to stop then",
@@ -102,7 +99,8 @@ class RejectFile:
         )
 
 
-def _vector(vector: Vector) -> Any:
+def vector_json(vector: Vector) -> object:
+    """A vector as JSON says it."""
     if isinstance(vector, Sparse):
         return {"indices": vector.indices.tolist(), "values": vector.values.tolist()}
     return vector.tolist()

@@ -113,7 +113,6 @@ class PlanReport(Report):
 
     @property
     def total(self) -> int:
-        """Points to copy, of every collection that is not left out."""
         return sum(plan.count for plan in self.collections if plan.action != "skip")
 
     @property

@@ -22,9 +22,8 @@ from qdrant_admin.migration.compare.verify import Verifier
 from qdrant_admin.migration.copy import snapshot
 from qdrant_admin.migration.copy.checks import incompatibilities
 from qdrant_admin.migration.copy.indexing import Indexing
-from qdrant_admin.migration.copy.job import CopyJob
 from qdrant_admin.migration.copy.retry import RetryPolicy
-from qdrant_admin.migration.copy.stream import Copier
+from qdrant_admin.migration.copy.stream import Copier, CopyJob
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import (
     CollectionPlan,
@@ -374,7 +373,6 @@ class _Run:
         )
 
     def _switch(self, wanted: list[CollectionPlan]) -> Events:
-        """Switch the aliases of staging collections, of those only that are verified."""
         for planned in wanted:
             result = self._results[planned.source]
             if not planned.alias:

@@ -48,7 +48,7 @@ def start(
         options: what the user chose.
         cancel: stops it between two batches.
         collection: narrows the source to one of its collections.
-        confirmed: whether the user said yes to points being overwritten or deleted.
+        confirmed: whether the user agreed to points being overwritten or deleted.
         dry_run: stop after the plan.
 
     Yields:
@@ -140,7 +140,6 @@ def find_run(ws: Workspace, run: str | None = None, source: str | None = None) -
 
 
 def list_runs(ws: Workspace) -> RunsReport:
-    """Every run that has not come to its end, the latest first."""
     return RunsReport(runs=tuple(_run(one) for one in checkpoint.stored(ws.store, state="running")))
 
 

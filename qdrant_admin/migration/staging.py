@@ -24,7 +24,6 @@ def staging_name(alias: str, run: str) -> str:
 
 
 def taken(alias: str) -> str:
-    """Why an alias is not available, in words."""
     return (
         f"{plain(alias)} is a collection in the target, not an alias, and no alias can have a collection's name. "
         "Choose another name for the alias and point the application at that, or delete the collection first"
@@ -69,7 +68,6 @@ class Switch:
         )
 
     def with_outcome(self, result: CollectionResult) -> CollectionResult:
-        """The result, with what became of the alias."""
         planned = self._planned
         words = f"{plain(planned.alias)} points to {plain(planned.target)} now"
         if self._kept:
@@ -83,7 +81,6 @@ class Switch:
 
 
 def not_switched(planned: CollectionPlan, result: CollectionResult) -> CollectionResult:
-    """The result of a staging collection that is not what it should be."""
     still = f"still points to {plain(planned.replaces)}" if planned.replaces else "was not created"
     words = f"{plain(planned.alias)} {still}: {plain(planned.target)} is not verified"
     return result.model_copy(update={"note": "; ".join(filter(None, (result.note, words)))})

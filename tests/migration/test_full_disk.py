@@ -43,7 +43,7 @@ def test_a_disk_that_runs_full_stops_it_clean_and_room_lets_it_go_on(
     plan = planned(ws, f"qdrant-local:{local_store(tmp_path / 's', {'c': numbered(2500)})}", batch_size=1, workers=1)
     with pytest.raises(DiskFull) as caught:
         run_until_full(ws, plan, mount)
-    assert "still to come needs about" in caught.value.why
+    assert "the rest needs about" in caught.value.why
     assert "--resume" in caught.value.fix
     (mount / FILLER).unlink()
     (run,) = unfinished(ws.store)

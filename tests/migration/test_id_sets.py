@@ -71,9 +71,9 @@ def test_what_is_nearest_is_the_same_in_batches_and_at_once(distance: Distance) 
     [
         (1.0, None, True, ""),
         (0.95, None, True, ""),
-        (0.5, 1.0, True, "that is the index"),
+        (0.5, 1.0, True, "a larger hnsw_ef finds more"),
         (0.5, 0.4, False, "does not"),
-        (0.1, 1.0, False, "that is the index"),
+        (0.1, 1.0, False, "a larger hnsw_ef finds more"),
         (0.5, None, True, "finds 50%"),
         (0.1, None, False, "finds 10%"),
     ],

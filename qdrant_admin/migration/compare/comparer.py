@@ -1,4 +1,4 @@
-"""Some records of a source against what the target holds in their place. Called from several threads at once."""
+"""Compares records of a source with the points of the target. Safe to call from several threads at once."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,66 +24,60 @@ SHOWN = 100
 
 @dataclass(slots=True)
 class Chunk:
-    """Some records, and which part of the target they are compared with."""
+    """Some records, and the part of the target that they are compared with."""
 
     batch: Batch | WireBatch | None
-    """None: nothing of the source lies in this part."""
+    """None: the source has nothing in this part."""
     after: Cursor
     cursor: Cursor
-    """Where the part of the target ends and where to go on; None as an end: with the last point."""
+    """The end of that part, and where the next chunk begins; None: the last point."""
     place: int
-    """Of its first record among all of them, from 0."""
+    """Position of its first record in the collection, from 0."""
 
 
 @dataclass(slots=True)
 class Named:
-    """So many ids, and the names of the first hundred of them."""
+    """A count of ids, with the first hundred by name."""
 
     count: int = 0
     shown: list[str] = field(default_factory=list)
 
     def add(self, name: object) -> None:
-        """One more."""
         self.count += 1
         if len(self.shown) < SHOWN:
             self.shown.append(plain(name))
 
     def take(self, other: "Named") -> None:
-        """All of another one."""
         self.count += other.count
         self.shown += other.shown[: SHOWN - len(self.shown)]
 
 
 @dataclass(slots=True)
 class ComparisonResult:
-    """What was found in one chunk."""
+    """The outcome of one chunk."""
 
     read: int = 0
     rejected: int = 0
     compared: int = 0
-    """Records whose content was looked at, there or not."""
+    """Records whose content was compared, whether or not the target has them."""
     equal: int = 0
     missing: Named = field(default_factory=Named)
     different: Named = field(default_factory=Named)
     extra: Named = field(default_factory=Named)
     met: int = 0
-    """Points of the target that lie in this part."""
+    """Points of the target in this part."""
     ids: bytes = b""
-    """Instead of these, where a source has its own order: for an `IdSet`."""
+    """What an `IdSet` takes, where the source has an order of its own: missing and extra ids are found at the end."""
     names: dict[bytes, str] = field(default_factory=dict)
-    """Of those that are not equal: key in the target to the source's own id."""
+    """The source's own ids of records that are not equal, by key in the target."""
 
 
 class Comparer:
     """Compares one collection chunk by chunk.
 
     Args:
-        source: of the records.
-        database: the target.
-        plan: of the collection.
-        slots: the vectors of the target.
-        chosen: places of the records whose content is looked at, ascending; None for all of them.
-        truth: is told of every vector of the source.
+        chosen: positions of the records whose content is compared, ascending; None for all of them.
+        truth: is given every vector of the source.
     """
 
     def __init__(
@@ -101,22 +95,16 @@ class Comparer:
         self._checker = Checker(slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
         self._packer = Packer(slots, folds_uuids=source.folds_uuids)
         self._whole = chosen is None and database.carries_wire
-        """Whether everything of a record is compared, and can be as bytes."""
+        """Whether all content is compared, and the target takes bytes."""
         self._wired = _wired(source) if self._whole else None
 
     @property
     def in_order(self) -> bool:
-        """Whether both sides are read in the same order of ids, so that every id of the target is met on the way."""
+        """Whether both sides are read in the same order, so that every id of the target is seen on the way."""
         return self._wired is not None
 
     def chunks(self, span: int, after: Cursor, place: int) -> Iterator[Chunk]:
-        """What is left of a span.
-
-        Args:
-            span: its number in the plan.
-            after: the cursor of the last chunk that was settled; None for none.
-            place: of the next record among all of them.
-        """
+        """The rest of a span, after the cursor of the last settled chunk; `place`: position of the next record."""
         planned, name = self._plan.spans[span], self._plan.source
         after = planned.after if after is None else after
         if self._wired is None:
@@ -130,14 +118,13 @@ class Comparer:
         yield Chunk(None, after, planned.until, place)
 
     def look(self, chunk: Chunk) -> ComparisonResult:
-        """Compare one chunk."""
         if isinstance(chunk.batch, Batch):
             columns = chunk.batch.columns if self._whole else None
             return (columns and self._columns(columns, chunk.place)) or self._records(chunk.batch.records, chunk.place)
         return self._carried(chunk.batch, chunk)
 
     def _records(self, records: list[Record], place: int) -> ComparisonResult:
-        """By id: the order of the source is its own."""
+        """Look up each record in the target by its id."""
         checked = self._checker.check(records)
         refused = {id(refusal.record) for refusal in checked.refusals}
         kept = [(place + row, record) for row, record in enumerate(records) if id(record) not in refused]
@@ -151,7 +138,7 @@ class Comparer:
         return seen
 
     def _columns(self, columns: Columns, place: int) -> ComparisonResult | None:
-        """By id as well, all of them at once, as bytes; a closer look where those differ. None: one by one, all."""
+        """The same for whole columns, as bytes; rows that differ are compared one by one. None: all have to be."""
         made = self._packer.entries(columns)
         if made is None:
             return None
@@ -169,7 +156,7 @@ class Comparer:
         return seen
 
     def _doubted(self, columns: Columns, ids: list[PointId], payloads: list[list[bytes]]) -> list[int]:
-        """Rows that are not surely in the target as they are."""
+        """Rows that may differ in the target."""
         found = self._database.found(self._plan.target, ids)
         places = [found.places.get(one) for one in ids]
         vectors = found.vectors(columns.slot) if found.places else None
@@ -189,7 +176,6 @@ class Comparer:
         return found < len(self._chosen) and self._chosen[found] == place
 
     def _states(self, points: Sequence[Point]) -> list[State]:
-        """Of some points that the target should hold."""
         there = {
             point.id: point
             for point in self._database.retrieve(self._plan.target, [p.id for p in points], kinds=self._kinds)
@@ -204,7 +190,7 @@ class Comparer:
         return states
 
     def _carried(self, batch: WireBatch | None, chunk: Chunk) -> ComparisonResult:
-        """Side by side: both lie in the server's order, so whatever else is in this part of the target is met."""
+        """Page by page: both sides are in the server's order, so extra points of this part are found as well."""
         page = batch.page if batch is not None else None
         ids = page.ids() if page is not None else []
         places = {one: place for place, one in enumerate(ids)}
@@ -231,7 +217,7 @@ class Comparer:
     def _closer(
         self, batch: WireBatch, page: "WirePage", doubted: set[PointId], met: set[PointId], seen: ComparisonResult
     ) -> None:
-        """Take apart what is not the same byte for byte, or cannot be told by its bytes."""
+        """Decode and compare points whose bytes differ, or whose bytes do not decide."""
         if page.look(self._slots).doubtful:
             doubted = set(page.ids())
         seen.equal = seen.read - len(doubted)
@@ -239,7 +225,7 @@ class Comparer:
             return
         records = [record for record in batch.records() if record.id in doubted]
         for gone in doubted - {record.id for record in records}:
-            seen.different.add(gone)  # it has left the source since the page was read
+            seen.different.add(gone)  # deleted at the source since the page was read
         checked = self._checker.check(records)
         seen.rejected = len(checked.refusals)
         for refusal in checked.refusals:
@@ -255,7 +241,7 @@ class Comparer:
 def _mark(
     seen: ComparisonResult, records: list[tuple[int, int | str]], ids: list[PointId], states: list[State]
 ) -> None:
-    """Keep what was found of each record, given its place and its own id."""
+    """Record the state of each record, given its position and its own id."""
     marks = []
     for (place, own), identity, state in zip(records, ids, states, strict=True):
         mark = id_sets.record(identity, place, state)

@@ -3,15 +3,19 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.canonical import stored_float
 from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
 from qdrant_admin.migration.reports import CollectionResult
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 COSINE_TOLERANCE = 1e-6
 """Of a component of the unit vector: the server normalises in 32 bits, one ulp off NumPy's result."""
@@ -41,12 +45,11 @@ def sample_of(verify: str) -> int | None:
     raise BadInput(
         f"--verify {plain(verify)} is neither full nor a sample",
         why="full compares every point; sample:1000 the content of 1,000, and every id",
-        fix="qdrant-admin migrate --help",
+        fix=Command("migrate", help=True),
     )
 
 
 def words(results: Iterable[CollectionResult]) -> str:
-    """What a verdict rests on."""
     sampled = [one.sampled for one in results if one.sampled is not None]
     if not sampled:
         return WORDS
@@ -75,26 +78,27 @@ def unlike(wanted: Sequence[Point], found: Sequence[Point], slots: Mapping[str, 
     return sorted(bad)
 
 
-def same_payload(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+def same_payload(wanted: Mapping[str, object], found: Mapping[str, object]) -> bool:
     """Whether two payloads are equal: 1, 1.0 and true told apart, a float as the server's number parser reads it."""
     return _same_value(wanted, found) or _canonical(wanted) == _canonical(found)
 
 
-def _canonical(payload: Mapping[str, Any]) -> str:
+def _canonical(payload: Mapping[str, object]) -> str:
     return json.dumps(payload, sort_keys=True, ensure_ascii=False)
 
 
-def _same_value(wanted: Any, found: Any) -> bool:
-    kind = type(wanted)
-    if kind is not type(found):
+def _same_value(wanted: object, found: object) -> bool:
+    if type(wanted) is not type(found):
         return False
-    if kind is dict:
-        if len(wanted) != len(found):
-            return False
-        return all(key in found and _same_value(value, found[key]) for key, value in wanted.items())
-    if kind is list:
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return len(wanted) == len(found) and all(
+            key in found and _same_value(value, found[key]) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list) and isinstance(found, list):
         return len(wanted) == len(found) and all(map(_same_value, wanted, found))
-    return _same_float(wanted, found) if kind is float else bool(wanted == found)
+    if isinstance(wanted, float) and isinstance(found, float):
+        return _same_float(wanted, found)
+    return wanted == found
 
 
 def _same_float(wanted: float, found: float) -> bool:
@@ -139,13 +143,14 @@ def _same_vector(wanted: Vector, found: Vector, slot: VectorSpec) -> bool:
     return bool(np.all(_same_rows(np.asarray(wanted, np.float32), np.asarray(found, np.float32), slot)))
 
 
-def _same_rows(wanted: Floats, found: Floats, slot: VectorSpec) -> Any:
-    """Row by row; over the last axis."""
+def _same_rows(wanted: Floats, found: Floats, slot: VectorSpec) -> "npt.NDArray[np.bool_]":
     if slot.distance == "Cosine" and slot.datatype != "uint8":
         tolerance = HALF_TOLERANCE if slot.datatype == "float16" else COSINE_TOLERANCE
-        return np.abs(_unit(wanted) - _unit(found)).max(axis=-1, initial=0.0) <= tolerance
+        furthest: npt.NDArray[np.float64] = np.abs(_unit(wanted) - _unit(found)).max(axis=-1, initial=0.0)
+        return furthest <= tolerance
     kept = _stored(wanted, slot.datatype)
-    return ((kept == found) & (np.signbit(kept) == np.signbit(found))).all(axis=-1)
+    same: npt.NDArray[np.bool_] = ((kept == found) & (np.signbit(kept) == np.signbit(found))).all(axis=-1)
+    return same
 
 
 def _same_sparse(wanted: Sparse, found: Sparse, slot: VectorSpec) -> bool:
@@ -158,7 +163,6 @@ def _same_sparse(wanted: Sparse, found: Sparse, slot: VectorSpec) -> bool:
 
 
 def _stored(vector: Floats, datatype: str) -> Floats:
-    """What the server keeps of a vector in that datatype."""
     if datatype == "float16":
         return vector.astype(np.float16).astype(np.float32)
     if datatype == "uint8":
@@ -166,7 +170,8 @@ def _stored(vector: Floats, datatype: str) -> Floats:
     return vector
 
 
-def _unit(vector: Floats) -> Any:
+def _unit(vector: Floats) -> "npt.NDArray[np.float64]":
     wide = vector.astype(np.float64)
     length = np.linalg.norm(wide, axis=-1, keepdims=True)
-    return np.divide(wide, length, out=wide, where=length != 0)
+    np.divide(wide, length, out=wide, where=length != 0)
+    return wide

@@ -7,7 +7,6 @@ import heapq
 import tempfile
 from collections.abc import Iterator
 from itertools import groupby
-from types import TracebackType
 from typing import IO, Literal, NamedTuple
 
 import numpy as np
@@ -43,7 +42,6 @@ def record(point_id: PointId, place: int, state: State) -> bytes:
 
 
 def key_of(kept: bytes) -> bytes:
-    """The id's key in what `record` made."""
     return kept[:_KEY_BYTES]
 
 
@@ -58,13 +56,10 @@ class IdSet:
     def __enter__(self) -> "IdSet":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def add(self, records: bytes) -> None:
-        """Keep some records, end to end."""
         self._chunk += records
         if len(self._chunk) >= _CHUNK_BYTES:
             start = self._file.seek(0, 2)

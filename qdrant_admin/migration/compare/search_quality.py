@@ -1,15 +1,15 @@
-"""Whether searching the target finds what is nearest in the source: the ten best of some queries, before and after.
+"""Whether a search in the target finds the nearest points of the source: its recall of the ten best of some queries.
 
-Before: every vector of the source, looked at as verification reads it anyway, or the exact search of a source that is a
-Qdrant itself. After: the target's own search. An index
-approximates, so the target is asked for its exact search as well when its ordinary one finds too little.
+The ten best are taken from all vectors of the source, which verification reads anyway, or from the exact search of a
+source that is a Qdrant. An index approximates: where the target's ordinary search finds too little, its exact one is
+asked as well.
 """
 
 import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,59 +18,56 @@ from qdrant_admin.database.models import Distance, Floats, Point, PointId, Spars
 from qdrant_admin.migration.reports import EXACT_LEAST
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from qdrant_admin.database.gateway import Database
+
+    Wide = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 QUERIES = 16
 TOP = 10
 ORDINARY_LEAST = 0.2
-"""What ordinary search has to find. Low, since random vectors in many dimensions are beyond any index: real ones are
-found to 0.95 and more, and an index that is broken finds next to nothing."""
+"""Lowest recall of an ordinary search. Low, because no index does well on random vectors of many dimensions: real ones
+reach 0.95 and more, and a broken index finds next to nothing."""
 _TIE = 1e-4
-"""A point whose score is that close to the tenth best is as good."""
+"""A point whose score is this close to the tenth best counts as well."""
 _ONE_THREAD = 1 << 18
 """Multiplications up to which OpenBLAS starts no threads (its GEMM_MULTITHREAD_THRESHOLD, 4, times 65,536)."""
 _NOT_TOLD = (BadInput, RequestRejected, Unsupported)
-"""An old server, or a strict one."""
+"""The answers of an old server, or of one in strict mode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How much of what is nearest is found, 0 to 1; the worst of the collection's vectors."""
+    """Recall of the nearest points, 0 to 1; the lowest of the collection's vectors."""
 
     ordinary: float
     exact: float | None = None
-    """None: nobody had to ask, or the server refuses to tell."""
+    """None: it was not needed, or the server refuses it."""
 
     @property
     def sound(self) -> bool:
-        """Whether a search in the target can be relied on."""
         return self.ordinary >= ORDINARY_LEAST and (self.exact is None or self.exact >= EXACT_LEAST)
 
     @property
     def words(self) -> str:
-        """What there is to say beyond the figure; empty when all is well."""
+        """A remark for the report; empty when all is well."""
         found = f"a search finds {self.ordinary:.0%} of the {TOP} nearest"
         if self.exact is None:
             return "" if self.ordinary >= EXACT_LEAST else found
         if self.exact < EXACT_LEAST:
             return f"{found}, and an exact one {self.exact:.0%}: the target does not find what the source holds"
-        return f"{found}, an exact one {self.exact:.0%}: that is the index, a larger hnsw_ef finds more"
+        return f"{found}, an exact one {self.exact:.0%}: a larger hnsw_ef finds more"
 
 
 class Truth:
-    """The nearest points at the source for some queries, gathered batch by batch. Safe to use from several threads.
-
-    Args:
-        slots: the vectors of the target.
-        queries: by vector name, one query a row.
-    """
+    """The nearest points of the source for some queries, collected batch by batch. Safe for threads."""
 
     def __init__(self, slots: Mapping[str, VectorSpec], queries: Mapping[str, Floats]) -> None:
         self._lock = threading.Lock()
         self._nearest = {name: _Nearest(slots[name].distance or "Dot", rows) for name, rows in queries.items()}
 
     def add(self, points: Sequence[Point]) -> None:
-        """Look at some points of the source."""
         for name in self._nearest:
             mine = [(point.id, point.vectors[name]) for point in points if name in point.vectors]
             dense = [(one, vector) for one, vector in mine if not isinstance(vector, Sparse) and vector.ndim == 1]
@@ -78,7 +75,6 @@ class Truth:
                 self.add_rows(name, [one for one, _ in dense], np.stack([vector for _, vector in dense]))
 
     def add_rows(self, name: str, ids: Sequence[PointId], rows: Floats) -> None:
-        """Look at some vectors of the source."""
         nearest = self._nearest.get(name)
         if nearest is not None:
             scores = nearest.scores(rows)
@@ -86,13 +82,13 @@ class Truth:
                 nearest.take(ids, scores)
 
     def ask(self, source: "Database", collection: str) -> None:
-        """Let a Qdrant that is the source tell by its own exact search; where it will not, nothing is known."""
+        """Take them from the exact search of a source that is a Qdrant; nothing is known where it refuses."""
         for name, nearest in self._nearest.items():
             with contextlib.suppress(*_NOT_TOLD):
                 nearest.know(source.nearest(collection, list(nearest.queries), using=name, limit=TOP, exact=True))
 
     def compare(self, database: "Database", target: str) -> Quality | None:
-        """Search the target; None when there is nothing to search for, or nobody may."""
+        """Search the target; None when there are no queries, or the server refuses."""
         try:
             ordinary = self._found(database, target, exact=False)
         except _NOT_TOLD:
@@ -115,7 +111,7 @@ class Truth:
 
 
 def queries(database: "Database", target: str, slots: Mapping[str, VectorSpec]) -> dict[str, Floats]:
-    """Vectors to search with, by name: those of some points of the target, whatever they are worth."""
+    """Query vectors by name: those of some points of the target."""
     dense = [name for name, slot in slots.items() if slot.kind == "dense"]
     if not dense:
         return {}
@@ -132,8 +128,8 @@ def _rows(points: Sequence[Point], name: str) -> list[Floats]:
     return [vector for vector in found if vector is not None and not isinstance(vector, Sparse)]
 
 
-def _products(vectors: Any, queries: Any) -> Any:
-    """Of every row with every row; in blocks, since BLAS' own threads would fight with the server for few cores."""
+def _products(vectors: "Wide", queries: "Wide") -> "Wide":
+    """All products of rows; in blocks, because BLAS' own threads would compete with the server for few cores."""
     products = np.empty((len(vectors), len(queries)), vectors.dtype)
     block = max(1, _ONE_THREAD // queries.size)
     for start in range(0, len(vectors), block):
@@ -142,7 +138,7 @@ def _products(vectors: Any, queries: Any) -> Any:
 
 
 class _Nearest:
-    """The best of each query so far, by one vector. The higher a score, the nearer, whatever the distance."""
+    """The best of each query so far, for one vector. A higher score is nearer, whatever the distance."""
 
     def __init__(self, distance: Distance, rows: Floats) -> None:
         self.queries = rows
@@ -150,22 +146,25 @@ class _Nearest:
         self._sign = -1.0 if distance in {"Euclid", "Manhattan"} else 1.0
         self._best: list[list[tuple[float, PointId]]] = [[] for _ in rows]
 
-    def scores(self, vectors: Floats) -> Any:
-        """Of every vector (a row) for every query (a column)."""
+    def scores(self, vectors: Floats) -> "Wide":
         if self._distance == "Manhattan":
-            return -np.stack([np.abs(vectors - query).sum(axis=1) for query in self.queries], axis=1)
+            distances: Wide = np.stack([np.abs(vectors - query).sum(axis=1) for query in self.queries], axis=1)
+            return -distances
         if self._distance == "Euclid":
             wide, asked = vectors.astype(np.float64), self.queries.astype(np.float64)
             squares = (wide**2).sum(axis=1)[:, None] + (asked**2).sum(axis=1)[None, :] - 2 * _products(wide, asked)
-            return -np.sqrt(np.maximum(squares, 0))
+            distances = np.sqrt(np.maximum(squares, 0))
+            return -distances
         products = _products(vectors, self.queries)
         if self._distance == "Dot":
             return products
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None] * np.linalg.norm(self.queries, axis=1)
-        return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+        cosines = np.zeros_like(products)
+        np.divide(products, lengths, out=cosines, where=lengths > 0)
+        return cosines
 
-    def take(self, ids: Sequence[PointId], scores: Any) -> None:
-        """Keep what is among the best; a batch that comes again, behind a fault, changes nothing."""
+    def take(self, ids: Sequence[PointId], scores: "Wide") -> None:
+        """Keep the best; a batch that is read again after a fault changes nothing."""
         for best, column in zip(self._best, scores.T, strict=True):
             rows = np.flatnonzero(column > best[-1][0]) if len(best) == TOP else np.arange(len(ids))
             if rows.size > TOP:
@@ -177,11 +176,10 @@ class _Nearest:
                 del best[TOP:]
 
     def know(self, found: Sequence[Sequence[tuple[PointId, float]]]) -> None:
-        """Take the best as somebody else found them."""
         self._best = [[(self._sign * score, one) for one, score in answer] for answer in found]
 
     def share(self, found: Sequence[Sequence[tuple[PointId, float]]]) -> float | None:
-        """How much of the best is among what was found; points as near as the last of them count as well."""
+        """Recall of the best; points as near as the last of them count as well."""
         wanted = hits = 0
         for best, answer in zip(self._best, found, strict=True):
             if not best:

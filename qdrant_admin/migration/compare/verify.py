@@ -1,6 +1,6 @@
-"""Verification: both sides are read again, every id is looked for both ways, and the content is compared.
+"""Verification: both sides are read again, all ids are matched in both directions, and the content is compared.
 
-A verdict is given for what was read to its end and stood still meanwhile. Whatever else happens, none is given.
+A verdict is only given for a collection that was read to its end and did not change meanwhile.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,26 +14,106 @@ from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.formatting import counted, number
 from qdrant_admin.core.progress import ProgressMeter
-from qdrant_admin.database.ids import id_key
+from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import Floats, VectorSpec
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare import search_quality
-from qdrant_admin.migration.compare.comparer import Chunk, Comparer, ComparisonResult
-from qdrant_admin.migration.compare.counters import Counters
+from qdrant_admin.migration.compare.comparer import Chunk, Comparer, ComparisonResult, Named
+from qdrant_admin.migration.compare.id_sets import Id, IdSet
 from qdrant_admin.migration.compare.search_quality import Quality, Truth
 from qdrant_admin.migration.copy.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
-from qdrant_admin.sources.base import Searches, Source, mark_of
+from qdrant_admin.sources.base import Cursor, Searches, Source, mark_of
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
 _LOOKS = 3
-"""How often a collection is read at most while somebody writes to its server. Nobody can tell to which collection, so
-it is read again: what has changed in this one meanwhile is then found."""
+"""How often a collection is read at most while its server is written to. The server does not say which collection was
+written to, so this one is read again."""
 _WORKERS = 4
+_NAMES = 10_000
+"""How many of the source's own ids are kept for the report; beyond that, the id in the target is shown."""
+_CHECK_EVERY = 50_000
+
+
+@dataclass(slots=True)
+class At:
+    """How far the comparison of a span has come."""
+
+    cursor: Cursor = None
+    read: int = 0
+    done: bool = False
+
+
+class Counters:
+    """The totals of one comparison. A context manager: it may hold a temporary file."""
+
+    def __init__(self, spans: int) -> None:
+        self.at = [At() for _ in range(spans)]
+        self.read = self.rejected = self.compared = self.equal = 0
+        self.superseded = 0
+        """Records with an id that a later record has too."""
+        self.missing, self.different, self.extra = Named(), Named(), Named()
+        self.points = 0
+        """The target's exact count, taken after everything was read."""
+        self.met = 0
+        """Points of the target that were seen."""
+        self._ids = IdSet()
+        self._names: dict[bytes, str] = {}
+
+    def __enter__(self) -> "Counters":
+        self._ids.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ids.__exit__()
+
+    @property
+    def open(self) -> list[int]:
+        return [span for span, at in enumerate(self.at) if not at.done]
+
+    def ended(self, span: int) -> None:
+        self.at[span].done = True
+
+    def take(self, span: int, cursor: Cursor, seen: ComparisonResult) -> None:
+        at = self.at[span]
+        at.cursor, at.read = cursor, at.read + seen.read
+        self.read += seen.read
+        self.rejected += seen.rejected
+        self.compared += seen.compared
+        self.equal += seen.equal
+        self.met += seen.met
+        self.missing.take(seen.missing)
+        self.different.take(seen.different)
+        self.extra.take(seen.extra)
+        self._ids.add(seen.ids)
+        for key, name in seen.names.items():
+            if len(self._names) < _NAMES:
+                self._names[key] = name
+
+    def match_ids(self, target: Iterator[bytes], cancel: CancelToken) -> None:
+        """Match all ids of the target with those of a source that has an order of its own."""
+        self.equal = self.superseded = self.met = 0
+        self.missing, self.different, self.extra = Named(), Named(), Named()
+        for place, one in enumerate(self._ids.against(target)):
+            if place % _CHECK_EVERY == 0:
+                cancel.check()
+            self.met += one.there
+            self.superseded += max(0, one.records - 1)
+            if one.state is None:
+                self.extra.add(id_of_key(one.key))
+            elif not one.there:
+                self.missing.add(self._name(one))
+            elif one.state == "equal":
+                self.equal += 1
+            elif one.state != "unseen":  # including one that was missing and was written since
+                self.different.add(self._name(one))
+
+    def _name(self, one: Id) -> object:
+        return self._names.get(one.key, id_of_key(one.key))
 
 
 @dataclass
@@ -41,9 +121,9 @@ class Verifier:
     """Compares one collection of the target with its source.
 
     Args:
-        checkpoints: of the copy, one a span.
-        sample: of how many points the content is compared; None for all. Ids are compared all the same, all of them.
-        seed: of the sample; the same one chooses the same points.
+        checkpoints: of the copy, one per span.
+        sample: how many points have their content compared; None for all. All ids are compared in any case.
+        seed: of the sample; the same seed chooses the same points.
     """
 
     source: Source
@@ -57,12 +137,12 @@ class Verifier:
     seed: str = ""
     _counters: Counters = field(init=False)
     _starts: list[int] = field(default_factory=list, init=False)
-    """Records in front of each span."""
+    """Records before each span."""
     _comparer: Comparer = field(init=False)
     _queries: dict[str, Floats] = field(default_factory=dict, init=False)
     _quality: Quality | None = field(default=None, init=False)
     _moved: bool = field(default=False, init=False)
-    """Whether the source has changed while it was read."""
+    """Whether the source changed while it was read."""
 
     def run(self) -> Events:
         """Read both sides whole.
@@ -83,7 +163,6 @@ class Verifier:
         yield pace.event()
 
     def result(self) -> CollectionResult:
-        """The verdict, in figures."""
         copied, found = checkpoint.total(self.plan.source, self.checkpoints), self._counters
         notes = list(self._unsound(copied))
         sound = not (found.missing.count or found.different.count or notes)
@@ -109,24 +188,24 @@ class Verifier:
         )
 
     def _unsound(self, copied: Checkpoint) -> Iterator[str]:
-        """What keeps a copy from being called verified, besides points that are missing or different."""
+        """Reasons against `verified`, besides points that are missing or different."""
         found = self._counters
         if copied.rejected:
             yield f"{counted(copied.rejected, 'record')} could not be stored as they are, see the reject file"
         if found.read != copied.read:
             yield f"the source had {counted(copied.read, 'record')} when it was copied and has {number(found.read)} now"
         if self._moved:
-            yield "the source has changed while it was compared"
+            yield "the source changed while it was compared"
         if found.extra.count and self.plan.action == "create":
             extra = counted(found.extra.count, "point")
-            yield f"{extra} in the target are not of this source: somebody else wrote there"
+            yield f"{extra} in the target did not come from this source: another program wrote them"
         if found.met != found.points:
             yield f"the target had {counted(found.met, 'point')} when it was read and has {number(found.points)} now"
         if self._quality is not None and not self._quality.sound:
-            yield "searching it does not find what it should"
+            yield "searches in the target do not find what they should"
 
     def _writes(self) -> Mapping[str, int]:
-        """How often the server was written to; nothing where it does not tell."""
+        """Requests that wrote to the server, by endpoint; empty where it keeps no such count."""
         try:
             return self.database.write_counters()
         except AdminError:
@@ -137,7 +216,6 @@ class Verifier:
         yield from ()
 
     def _look(self, pace: ProgressMeter) -> Events:
-        """Read both sides once, from the first record to the last."""
         pace.done = 0
         reads = [one.read for one in self.checkpoints]
         self._starts = [0, *accumulate(reads)]
@@ -152,7 +230,7 @@ class Verifier:
             yield from self.retry.run(lambda: self._end(truth))
 
     def _pass(self, pace: ProgressMeter) -> Events:
-        """Until everything is compared, or somebody fails; what was compared by then need not be read again."""
+        """Compare until the end or an error; chunks that were compared by then are not read again."""
         try:
             with Pipeline(
                 self._counters.open, read=self._chunks, write=self._comparer.look, writers=_WORKERS
@@ -180,7 +258,7 @@ class Verifier:
             yield moved
 
     def _end(self, truth: Truth) -> Events:
-        """What can only be told when everything was read."""
+        """What is only known once everything was read."""
         self._counters.points = self.database.count(self.plan.target)
         if not self._comparer.in_order:
             ids = chain.from_iterable(self.database.scan_ids(self.plan.target))

@@ -8,14 +8,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database import encoding
 from qdrant_admin.database.models import Floats, Point, PointId, Sparse, Vector, VectorSpec
-from qdrant_admin.sources.base import Columns, Record
+from qdrant_admin.sources.base import Columns, Payload, Record
 from qdrant_admin.sources.ids import keep_original, kept, map_id
 
 MAX_PAYLOAD_BYTES = 30 * 1024 * 1024
@@ -62,7 +61,6 @@ class Checker:
         self._slots, self._vectorless, self._folds = slots, vectorless, folds_uuids
 
     def check(self, records: list[Record]) -> Checked:
-        """Points of these records, and the records that cannot be points."""
         checked = Checked()
         sound = self._all_sound(records)
         for record in records:
@@ -160,7 +158,7 @@ class Packer:
             return False
         return sound(columns.vectors, slot)
 
-    def _mapped(self, columns: Columns) -> tuple[list[PointId], list[dict[str, Any]]]:
+    def _mapped(self, columns: Columns) -> tuple[list[PointId], list[Payload]]:
         ids = [map_id(one, folds_uuids=self._folds) for one in columns.ids]
         return ids, [
             payload if kept(one, identity, folds_uuids=self._folds) else keep_original(payload, one)
@@ -169,7 +167,6 @@ class Packer:
 
 
 def sound(rows: Floats, slot: VectorSpec) -> bool:
-    """Whether all of these vectors are finite, and far enough from zero to be stored as they are."""
     with np.errstate(over="ignore", invalid="ignore"):
         squares = np.einsum("ij,ij->i", rows, rows)
     return bool(np.isfinite(squares).all() and (slot.distance != "Cosine" or squares.min(initial=np.inf) > 0))
@@ -204,7 +201,7 @@ def _sparse_reason(vector: Sparse) -> str:
     return "names an index twice" if len(np.unique(vector.indices)) != len(vector.indices) else ""
 
 
-def payload_reason(payload: Mapping[str, Any]) -> str:
+def payload_reason(payload: Mapping[str, object]) -> str:
     """Why this payload would not come back as it is; empty when it would."""
     reason = _value_reason(payload, 0)
     if reason or _surely_small(payload):
@@ -213,7 +210,7 @@ def payload_reason(payload: Mapping[str, Any]) -> str:
     return f"its payload has {octets} bytes, more than a request may carry" if octets > MAX_PAYLOAD_BYTES else ""
 
 
-def _surely_small(payload: Mapping[str, Any]) -> bool:
+def _surely_small(payload: Mapping[str, object]) -> bool:
     """Whether nothing in it can be large: a few fields, each of them a number or a text of moderate length."""
     for value in payload.values():
         if isinstance(value, list | Mapping) or (isinstance(value, str) and len(value) > _MODERATE):
@@ -221,7 +218,7 @@ def _surely_small(payload: Mapping[str, Any]) -> bool:
     return len(payload) < _FEW
 
 
-def _value_reason(value: Any, depth: int) -> str:
+def _value_reason(value: object, depth: int) -> str:
     if isinstance(value, str):
         return "" if value.isascii() or _encodable(value) else _SURROGATE
     if value is None or value is True or value is False:
@@ -231,8 +228,8 @@ def _value_reason(value: Any, depth: int) -> str:
     return _inner_reason(value, depth) if depth < MAX_DEPTH else _TOO_DEEP
 
 
-def _inner_reason(value: Any, depth: int) -> str:
-    items: Iterable[Any]
+def _inner_reason(value: object, depth: int) -> str:
+    items: Iterable[object]
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
@@ -266,7 +263,6 @@ def _number_reason(value: float) -> str:
 
 
 def incompatibilities(wanted: tuple[VectorSpec, ...], there: tuple[VectorSpec, ...]) -> Iterator[str]:
-    """In what an existing collection cannot take these vectors, in words."""
     slots = {slot.name: slot for slot in there}
     for slot in wanted:
         own = slots.get(slot.name)

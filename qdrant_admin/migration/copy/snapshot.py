@@ -1,14 +1,20 @@
-"""Copying one collection as a snapshot: the source writes its files into one, and the target takes that in.
+"""Copying one collection as a snapshot: the source writes it, and it is streamed to the target.
 
-It goes through as a stream, never whole in memory nor on our disk, with its checksum looked at on both sides.
+It is never whole in memory or on our disk, and its checksum is compared on both sides. Snapshots that a source was
+asked for are remembered before they exist, so that none is left behind. Only when one is complete is its name known:
+one that a killed run has asked for is found by the time in its name.
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator
+import json
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
 
+from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import (
     AdminError,
     Cancelled,
@@ -24,35 +30,39 @@ from qdrant_admin.core.errors import (
 from qdrant_admin.core.events import Events, Notice, Progress
 from qdrant_admin.core.formatting import counted, number, plain
 from qdrant_admin.core.progress import ProgressMeter
-from qdrant_admin.database.snapshots import Snapshot
-from qdrant_admin.migration.copy import source_snapshots
-from qdrant_admin.migration.copy.job import CopyJob
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.database.snapshots import Snapshot, Snapshots
 from qdrant_admin.migration.copy.retry import TRANSIENT
-from qdrant_admin.migration.copy.stream import Copier
+from qdrant_admin.migration.copy.stream import Copier, CopyJob
 from qdrant_admin.migration.provenance import RecordingSource
 from qdrant_admin.sources.base import Searches, Source
+from qdrant_admin.state import run_locks
+from qdrant_admin.state.store import StateStore
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
 RESTORING = "restoring"
-"""As the cursor of a checkpoint: from here on the target holds what we sent there, whole or not."""
+"""A checkpoint's cursor once the restore has begun: the target may hold all or part of the snapshot."""
 _LOOK_SECONDS = 0.1
+_NAMED_WITHIN = timedelta(seconds=30)
+"""The longest time between our request and the time in the name."""
+_TIME = re.compile(r"(\d{4}(?:-\d\d){5})\.snapshot")
 _Result = TypeVar("_Result")
 
 
 class _NoSnapshotError(Exception):
-    """The source writes none, or the target takes it not, now that they are asked."""
+    """The source cannot write a snapshot, or the target rejects it."""
 
     def __init__(self, error: AdminError) -> None:
         self.error = error
 
 
 def copy(job: CopyJob) -> Events:
-    """Copy a collection whole; point by point when its source writes no snapshot after all and none was insisted on.
+    """Copy a collection as a snapshot; point by point if that fails, unless a snapshot was asked for.
 
     Raises:
-        Cancelled, ServerUnreachable: the collection is begun anew when the run goes on.
+        Cancelled, ServerUnreachable: a resumed run starts this collection over.
     """
     if job.checkpoints[0].cursor in (None, RESTORING):
         try:
@@ -60,7 +70,7 @@ def copy(job: CopyJob) -> Events:
         except _NoSnapshotError as caught:
             if job.insists:
                 raise caught.error from caught
-            text = f"{plain(job.plan.source)} goes over point by point, a snapshot does not: {caught.error}"
+            text = f"{plain(job.plan.source)} is copied point by point, because a snapshot failed: {caught.error}"
             yield Notice(level="warning", text=text)
             _begin_anew(job)
         else:
@@ -70,7 +80,7 @@ def copy(job: CopyJob) -> Events:
 
 
 def _begin_anew(job: CopyJob) -> None:
-    """Make the target for single points, in place of what a snapshot may have left of it."""
+    """Create an empty target, in place of what a failed restore may have left."""
     if job.checkpoints[0].cursor == RESTORING and job.database.exists(job.plan.target):
         job.database.delete_collection(job.plan.target)
     _keep(job, cursor=None)
@@ -78,20 +88,20 @@ def _begin_anew(job: CopyJob) -> None:
         job.database.create_collection(job.plan.target, job.plan.spec)
 
 
-def _keep(job: CopyJob, **changes: Any) -> None:
+def _keep(job: CopyJob, **changes: object) -> None:
     job.checkpoints[0] = job.checkpoints[0].model_copy(update=changes)
     job.save(job.checkpoints[:1])
 
 
 def _server(source: Source) -> "Database":
-    """The Qdrant server that is the source: no other writes snapshots, and the plan chose them."""
+    """The Qdrant server that is the source: the plan chooses snapshots for no other."""
     source = source.source if isinstance(source, RecordingSource) else source
     assert isinstance(source, Searches)  # noqa: S101
     return source.database
 
 
 class _Carrier:
-    """Brings one snapshot from the source to the target."""
+    """Transfers one snapshot from the source to the target."""
 
     def __init__(self, job: CopyJob) -> None:
         self._job = job
@@ -99,13 +109,13 @@ class _Carrier:
         self._from, self._server = database.snapshots, database.url
         self._to = job.database.snapshots
         self._file = f"qdrant-admin-{job.run}.snapshot"
-        """The target keeps what it was sent under this name: the mark by which we know it again."""
+        """The name under which the target keeps the upload: we recognise it by that."""
         self._pace = ProgressMeter("copy", job.plan.count, item=job.plan.target)
         self._at = 0, 0
-        """Bytes that have gone over, and of how many."""
+        """Bytes that were sent, and of how many."""
 
     def run(self) -> Events:
-        """Begin anew until it has arrived."""
+        """Start over after each transient fault, until it is restored."""
         job = self._job
         try:
             while not job.checkpoints[0].done:
@@ -118,7 +128,7 @@ class _Carrier:
         finally:
             left = self._sweep()
         for name in left:
-            text = f"the snapshot {plain(name)} is still at the source: the next migration from there deletes it"
+            text = f"the snapshot {plain(name)} is still at the source; the next migration from there deletes it"
             yield Notice(level="warning", text=text)
         yield self._pace.event()
 
@@ -138,12 +148,12 @@ class _Carrier:
         _keep(job, read=count, written=count, done=True)
 
     def _written(self) -> Generator[Progress, None, Snapshot]:
-        """Have the source write its snapshot; that cannot be called off, so a cancel waits until it can be deleted."""
+        """Have the source write its snapshot. That cannot be aborted: a cancel waits for its end, and deletes it."""
         name = self._job.plan.source
         if isinstance(self._job.source, RecordingSource):
             self._job.source.record_all(name)
-        known, now = source_snapshots.moment(self._from, name, self._job.cancel)
-        entry = source_snapshots.asked(
+        known, now = _moment(self._from, name, self._job.cancel)
+        entry = _remember(
             self._job.store,
             run=self._job.run,
             server=self._server,
@@ -156,26 +166,26 @@ class _Carrier:
         except (ServerUnreachable, ServerNotReady, RateLimited, Cancelled):
             raise
         except AdminError as error:
-            source_snapshots.forget(self._job.store, entry)
+            forget(self._job.store, entry)
             raise _NoSnapshotError(error) from error
-        if snapshot.name in known:  # somebody had asked for it in this very second: it is not ours to delete
-            source_snapshots.forget(self._job.store, entry)
+        if snapshot.name in known:  # another program asked for it in the same second: it is not ours to delete
+            forget(self._job.store, entry)
         else:
-            source_snapshots.named(self._job.store, entry, snapshot.name)
+            _name(self._job.store, entry, snapshot.name)
         if not snapshot.checksum:
-            raise _NoSnapshotError(Unsupported("the source tells no checksum of its snapshots"))
+            raise _NoSnapshotError(Unsupported("the source gives no checksum for its snapshots"))
         return snapshot
 
     def _restored(self, snapshot: Snapshot) -> Events:
         try:
-            yield from self._watched(lambda: self._carry(snapshot), "the target is taking the snapshot in")
+            yield from self._watched(lambda: self._carry(snapshot), "the target is restoring the snapshot")
         except RateLimited:
             raise
         except (RequestRejected, ServerTrouble) as error:
             raise _NoSnapshotError(error) from error
 
     def _carry(self, snapshot: Snapshot) -> None:
-        """In a thread: from one server straight to the other."""
+        """In a thread: stream it from one server to the other."""
         job, digest = self._job, hashlib.sha256()
 
         def pieces() -> Iterator[bytes]:
@@ -189,8 +199,8 @@ class _Carrier:
                 self._at = sent, snapshot.size
             if digest.hexdigest() != snapshot.checksum:
                 raise SourceUnreadable(
-                    f"the snapshot of {plain(job.plan.source)} did not come over whole",
-                    why=f"{number(sent)} of {counted(snapshot.size, 'byte')}, and another checksum than the source's",
+                    f"the snapshot of {plain(job.plan.source)} was not transferred completely",
+                    why=f"{number(sent)} of {counted(snapshot.size, 'byte')}, and another checksum than at the source",
                 )
 
         self._to.restore(job.plan.target, self._file, pieces(), snapshot.size, snapshot.checksum)
@@ -198,11 +208,11 @@ class _Carrier:
     def _read(self, snapshot: Snapshot) -> Iterator[bytes]:
         try:
             yield from self._from.read(self._job.plan.source, snapshot.name)
-        except NotFound as error:  # whoever asked within the same second was given the same file, and has deleted it
+        except NotFound as error:  # a program that asked in the same second got the same file, and has deleted it
             raise ServerNotReady(f"the snapshot of {plain(self._job.plan.source)} is gone", why=str(error)) from error
 
     def _watched(self, work: Callable[[], _Result], note: str) -> Generator[Progress, None, _Result]:
-        """Do it in a thread, and tell how far it is. Whoever stops watching waits for its end."""
+        """Do it in a thread and report its progress; leaving early waits for its end."""
         with ThreadPoolExecutor(1, "migration-snapshot") as pool:
             future = pool.submit(work)
             while not future.done():
@@ -221,11 +231,108 @@ class _Carrier:
                 yield moved
 
     def _reached(self, points: int, octets: int) -> list[Progress | None]:
-        """Count up to there: of the bytes that have gone over as many points as their share of the whole."""
+        """Set the progress; points count in proportion to the bytes that were sent."""
         by = points - self._pace.done
         return [pace.advance(by, octets - self._pace.octets) for pace in (self._job.whole, self._pace)]
 
     def _sweep(self) -> list[str]:
         with suppress(NotFound, ServerUnreachable):
             self._to.delete(self._job.plan.target, self._file)
-        return source_snapshots.sweep(self._job.store, self._server, self._from, run=self._job.run)
+        return sweep(self._job.store, self._server, self._from, run=self._job.run)
+
+
+class OwnSnapshot(Frozen):
+    """A snapshot of ours that may still be at the source."""
+
+    id: int
+    run: str
+    collection: str
+    """At the source."""
+    known: tuple[str, ...]
+    """Names of those that were there before."""
+    asked_at: datetime
+    """By the source's clock."""
+    name: str
+    """Empty until the source has named it."""
+
+
+def _moment(snapshots: Snapshots, collection: str, cancel: CancelToken) -> tuple[list[str], datetime]:
+    """The existing snapshots, and a moment, by the source's clock, at which a new one gets a name of its own.
+
+    Two snapshots of the same second have the same name, and ours would be taken for the other and left behind. The
+    clock may be a little slow, so names with a time just ahead of it count as well.
+
+    Raises:
+        Cancelled: while it waited for the next second.
+    """
+    while True:
+        known, now = [one.name for one in snapshots.listed(collection)], snapshots.clock()
+        if not any(written and now <= written <= now + _NAMED_WITHIN for written in map(_time_of, known)):
+            return known, now
+        cancel.wait(_LOOK_SECONDS)
+
+
+def _remember(store: StateStore, *, run: str, server: str, collection: str, known: Iterable[str], at: datetime) -> int:
+    """Store that the source is about to be asked for a snapshot; returns the id of the entry."""
+    with store.writing() as connection:
+        cursor = connection.execute(
+            "INSERT INTO migration_snapshots (run, server, collection, known, asked_at, name)"
+            " VALUES (?, ?, ?, ?, ?, '')",
+            (run, server, collection, json.dumps(sorted(known)), at.isoformat()),
+        )
+        return int(cursor.lastrowid or 0)
+
+
+def _name(store: StateStore, entry: int, name: str) -> None:
+    with store.writing() as connection:
+        connection.execute("UPDATE migration_snapshots SET name = ? WHERE id = ?", (name, entry))
+
+
+def left(store: StateStore, server: str) -> list[OwnSnapshot]:
+    with store.reading() as connection:
+        rows = connection.execute(
+            "SELECT id, run, collection, known, asked_at, name FROM migration_snapshots WHERE server = ? ORDER BY id",
+            (server,),
+        ).fetchall()
+    return [OwnSnapshot.model_validate({**dict(row), "known": json.loads(row["known"])}) for row in rows]
+
+
+def forget(store: StateStore, entry: int) -> None:
+    with store.writing() as connection:
+        connection.execute("DELETE FROM migration_snapshots WHERE id = ?", (entry,))
+
+
+def sweep(store: StateStore, server: str, snapshots: Snapshots, *, run: str) -> list[str]:
+    """Delete the snapshots that this run and runs that have ended left at a source; returns those that remain.
+
+    An entry without a name that matches no snapshot yet is kept: that snapshot may still be being written.
+    """
+    still = []
+    for one in left(store, server):
+        if one.run != run and run_locks.migration(one.run).busy:
+            continue
+        try:
+            for name in [one.name] if one.name else list(_found(one, snapshots)):
+                with suppress(NotFound):
+                    snapshots.delete(one.collection, name)
+                forget(store, one.id)
+        except NotFound:  # the collection is gone: no request reaches its snapshots any more
+            forget(store, one.id)
+        except AdminError:
+            still.append(one.name or f"one of {one.collection}")
+    return still
+
+
+def _found(one: OwnSnapshot, snapshots: Snapshots) -> Iterator[str]:
+    for snapshot in snapshots.listed(one.collection):
+        written = _time_of(snapshot.name)
+        if snapshot.name in one.known or written is None:
+            continue
+        if one.asked_at <= written <= one.asked_at + _NAMED_WITHIN:
+            yield snapshot.name
+
+
+def _time_of(name: str) -> datetime | None:
+    """The time in the name of a snapshot; None where it has none."""
+    match = _TIME.search(name)
+    return datetime.strptime(match[1], "%Y-%m-%d-%H-%M-%S").replace(tzinfo=UTC) if match else None

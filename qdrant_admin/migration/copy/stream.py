@@ -1,26 +1,71 @@
 """Copying one collection point by point: read, check, write, and only then move the checkpoints."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput, RateLimited, RequestRejected
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.progress import ProgressMeter
-from qdrant_admin.database.models import Point, Sparse
+from qdrant_admin.database.models import Point, Sparse, VectorSpec
+from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.copy.checks import Checked, Checker, Packer, Refusal
-from qdrant_admin.migration.copy.job import CopyJob
-from qdrant_admin.migration.copy.retry import TRANSIENT
+from qdrant_admin.migration.copy.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.migration.copy.throttle import MAX_OCTETS, SLOW_SECONDS, Throttle
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
-from qdrant_admin.sources.base import Batch, CarriesWire, Cursor, Record, WireBatch
+from qdrant_admin.migration.rejects import RejectFile
+from qdrant_admin.migration.reports import CollectionPlan, Method
+from qdrant_admin.sources.base import Batch, CarriesWire, Cursor, Record, Source, WireBatch
+from qdrant_admin.state.store import StateStore
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.gateway import Database
 
 _FIELD_GUESS = 16
 """Bytes of a payload value that is no text."""
 _REFUSALS_TOLD = 100
 _SAVE_EVERY_SECONDS = 0.25
 """Writing a batch again changes nothing, so checkpoints may lag that far behind: each time is a sync of the disk."""
+
+
+@dataclass
+class CopyJob:
+    """A collection to be copied, from its checkpoints on."""
+
+    plan: CollectionPlan
+    source: Source
+    database: "Database"
+    slots: Mapping[str, VectorSpec]
+    """The vectors of the target, by name."""
+    batch_size: int
+    """Points a request, at most."""
+    workers: int
+    """Requests under way at the same time, at most."""
+    rejects: RejectFile
+    save: Callable[[Sequence[Checkpoint]], None]
+    """Keeps checkpoints, all of them or none."""
+    retry: RetryPolicy
+    whole: ProgressMeter
+    """Of all collections together."""
+    cancel: CancelToken
+    checkpoints: list[Checkpoint]
+    """One a span, in the order of the plan."""
+    store: StateStore
+    run: str
+    """Id of the run."""
+    insists: bool
+    """Whether the way of copying was asked for, so that no other will do."""
+    method: Method = field(init=False)
+    """How it was copied in the end."""
+    retries: int = field(default=0, init=False)
+    octets: int = field(default=0, init=False)
+    """Bytes sent."""
+
+    def __post_init__(self) -> None:
+        self.method = self.plan.method
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +272,5 @@ class Copier:
 
 
 def _octets(point: Point) -> int:
-    """About how much of it goes over the wire."""
     vectors = sum(one.values.nbytes * 2 if isinstance(one, Sparse) else one.nbytes for one in point.vectors.values())
     return vectors + sum(len(value) if isinstance(value, str) else _FIELD_GUESS for value in point.payload.values())
