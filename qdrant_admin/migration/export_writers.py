@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -24,22 +24,6 @@ _GROUP_POINTS, _GROUP_BYTES = 8192, 32 * 1024 * 1024
 """A row group is written when it has so many points, or about so many bytes: that is what is held in memory."""
 _LEVEL = 1
 """Digits of vectors hardly get any smaller with more work: 1 takes a tenth of the time of 9 for a tenth more bytes."""
-
-
-class Writer(Protocol):
-    """Writes one file."""
-
-    def write(self, points: Sequence[Point]) -> None: ...
-
-    def finish(self, own: OwnLayout) -> None: ...
-
-    def close(self) -> None: ...
-
-    def reader(self) -> Table: ...
-
-    def publish(self, path: Path) -> None:
-        """Give the file its name, all of it at once."""
-        ...
 
 
 class ParquetWriter:
@@ -84,7 +68,6 @@ class ParquetWriter:
         return ParquetTable(self._part)
 
     def publish(self, path: Path) -> None:
-        """One step."""
         self._part.replace(path)
 
     def _flush(self) -> None:
@@ -141,6 +124,9 @@ class JsonLinesWriter:
             _sync(file)
             self._part.replace(path)
             part.replace(beside)
+
+
+Writer = ParquetWriter | JsonLinesWriter
 
 
 @contextlib.contextmanager

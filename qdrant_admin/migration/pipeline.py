@@ -36,6 +36,8 @@ class Settled(Generic[Outcome]):
     """A batch that was acknowledged, as were all before it in its span."""
 
     span: int
+    number: int
+    """Its place in the span."""
     cursor: Cursor
     outcome: Outcome
 
@@ -45,14 +47,6 @@ class Ended:
     """A span whose batches were all acknowledged."""
 
     span: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent(Generic[Outcome]):
-    span: int
-    number: int
-    cursor: Cursor
-    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +85,10 @@ class Pipeline(Generic[Batch_, Outcome]):
         self._open = len(spans)
         self._room = threading.Semaphore(writers * _AHEAD)
         self._work: queue.SimpleQueue[tuple[int, int, Batch_] | None] = queue.SimpleQueue()
-        self._news: queue.SimpleQueue[_Sent[Outcome] | _Read | BaseException] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Settled[Outcome] | _Read | BaseException] = queue.SimpleQueue()
         self._taking = threading.Lock()
         self._stop = threading.Event()
-        self._ahead: dict[tuple[int, int], _Sent[Outcome]] = {}
+        self._ahead: dict[tuple[int, int], Settled[Outcome]] = {}
         self._next: Counter[int] = Counter()
         self._whole: dict[int, int] = {}
         self._writers = writers
@@ -122,14 +116,14 @@ class Pipeline(Generic[Batch_, Outcome]):
         """
         while self._open:
             try:
-                told = self._news.get(timeout=_LOOK_SECONDS)
+                came = self._news.get(timeout=_LOOK_SECONDS)
             except queue.Empty:
                 yield None
                 continue
-            if isinstance(told, BaseException):
-                raise told
-            self._note(told)
-            yield from self._settled(told.span)
+            if isinstance(came, BaseException):
+                raise came
+            self._note(came)
+            yield from self._settled(came.span)
 
     def stop(self) -> None:
         """Stop reading and sending, and wait for requests in flight."""
@@ -144,25 +138,25 @@ class Pipeline(Generic[Batch_, Outcome]):
         """After `stop`: batches that were acknowledged and not yet fetched from `news`."""
         while True:
             try:
-                told = self._news.get_nowait()
+                came = self._news.get_nowait()
             except queue.Empty:
                 break
-            if not isinstance(told, BaseException):
-                self._note(told)
+            if not isinstance(came, BaseException):
+                self._note(came)
         for span in {span for span, _ in self._ahead} | set(self._whole):
             yield from self._settled(span)
 
-    def _note(self, told: _Sent[Outcome] | _Read) -> None:
-        if isinstance(told, _Read):
-            self._whole[told.span] = told.batches
+    def _note(self, came: Settled[Outcome] | _Read) -> None:
+        if isinstance(came, _Read):
+            self._whole[came.span] = came.batches
         else:
-            self._ahead[told.span, told.number] = told
+            self._ahead[came.span, came.number] = came
 
     def _settled(self, span: int) -> Iterator[Settled[Outcome] | Ended]:
         while (found := self._ahead.pop((span, self._next[span]), None)) is not None:
             self._next[span] += 1
             self._room.release()
-            yield Settled(span, found.cursor, found.outcome)
+            yield found
         if self._whole.get(span) == self._next[span]:
             del self._whole[span]
             self._open -= 1
@@ -203,7 +197,7 @@ class Pipeline(Generic[Batch_, Outcome]):
     def _writer(self, place: int) -> None:
         while self._may_write(place) and (item := self._taken()) is not None:
             span, number, batch = item
-            self._news.put(_Sent(span, number, batch.cursor, self._write(batch)))
+            self._news.put(Settled(span, number, batch.cursor, self._write(batch)))
 
     def _may_write(self, place: int) -> bool:
         while place >= self._allowed():

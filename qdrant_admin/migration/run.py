@@ -275,12 +275,11 @@ class _Run:
             if planned.only_differences:
                 continue
             job = CopyJob(
+                migration=self._plan,
                 plan=planned,
                 source=self.changes.recorded(self._source, planned),
                 database=self._database,
                 slots=slots[planned.source],
-                batch_size=self._plan.batch_size,
-                workers=self._plan.workers,
                 rejects=self._rejects,
                 save=self._save,
                 retry=self._retry,
@@ -288,8 +287,6 @@ class _Run:
                 cancel=self._cancel,
                 checkpoints=list(self._checkpoints[planned.source]),
                 store=self._store,
-                run=self._plan.run,
-                insists=self._plan.method == "snapshot",
             )
             self._jobs[planned.source] = job
             if planned.method == "stream" and not self._total(planned).done:

@@ -68,7 +68,7 @@ def copy(job: CopyJob) -> Events:
         try:
             yield from _Carrier(job).run()
         except _NoSnapshotError as caught:
-            if job.insists:
+            if job.migration.method == "snapshot":
                 raise caught.error from caught
             text = f"{plain(job.plan.source)} is copied point by point, because a snapshot failed: {caught.error}"
             yield Notice(level="warning", text=text)
@@ -108,7 +108,7 @@ class _Carrier:
         database = _server(job.source)
         self._from, self._server = database.snapshots, database.url
         self._to = job.database.snapshots
-        self._file = f"qdrant-admin-{job.run}.snapshot"
+        self._file = f"qdrant-admin-{job.migration.run}.snapshot"
         """The name under which the target keeps the upload: we recognise it by that."""
         self._pace = ProgressMeter("copy", job.plan.count, item=job.plan.target)
         self._at = 0, 0
@@ -155,7 +155,7 @@ class _Carrier:
         known, now = _moment(self._from, name, self._job.cancel)
         entry = _remember(
             self._job.store,
-            run=self._job.run,
+            run=self._job.migration.run,
             server=self._server,
             collection=name,
             known=known,
@@ -238,7 +238,7 @@ class _Carrier:
     def _sweep(self) -> list[str]:
         with suppress(NotFound, ServerUnreachable):
             self._to.delete(self._job.plan.target, self._file)
-        return sweep(self._job.store, self._server, self._from, run=self._job.run)
+        return sweep(self._job.store, self._server, self._from, run=self._job.migration.run)
 
 
 class OwnSnapshot(Frozen):

@@ -17,7 +17,7 @@ from qdrant_admin.migration.copy.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.migration.copy.throttle import MAX_OCTETS, SLOW_SECONDS, Throttle
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.rejects import RejectFile
-from qdrant_admin.migration.reports import CollectionPlan, Method
+from qdrant_admin.migration.reports import CollectionPlan, Method, PlanReport
 from qdrant_admin.sources.base import Batch, CarriesWire, Cursor, Record, Source, WireBatch
 from qdrant_admin.state.store import StateStore
 
@@ -33,31 +33,25 @@ _SAVE_EVERY_SECONDS = 0.25
 
 @dataclass
 class CopyJob:
-    """A collection to be copied, from its checkpoints on."""
+    """One collection to be copied from its checkpoints on, and what came of it."""
 
+    migration: PlanReport
+    """The run that it is part of."""
     plan: CollectionPlan
     source: Source
     database: "Database"
     slots: Mapping[str, VectorSpec]
     """The vectors of the target, by name."""
-    batch_size: int
-    """Points a request, at most."""
-    workers: int
-    """Requests under way at the same time, at most."""
     rejects: RejectFile
     save: Callable[[Sequence[Checkpoint]], None]
-    """Keeps checkpoints, all of them or none."""
+    """Stores checkpoints, all of them or none."""
     retry: RetryPolicy
     whole: ProgressMeter
     """Of all collections together."""
     cancel: CancelToken
     checkpoints: list[Checkpoint]
-    """One a span, in the order of the plan."""
+    """One per span, in the order of the plan."""
     store: StateStore
-    run: str
-    """Id of the run."""
-    insists: bool
-    """Whether the way of copying was asked for, so that no other will do."""
     method: Method = field(init=False)
     """How it was copied in the end."""
     retries: int = field(default=0, init=False)
@@ -91,7 +85,7 @@ class Copier:
         source = job.source
         self._carry = isinstance(source, CarriesWire) and source.carries_wire and job.database.carries_wire
         octets = 4 * sum(slot.size or 0 for slot in job.slots.values())
-        self._throttle = Throttle(min(job.batch_size, MAX_OCTETS // max(octets, 1)), job.workers)
+        self._throttle = Throttle(min(job.migration.batch_size, MAX_OCTETS // max(octets, 1)), job.migration.workers)
         self._packer = Packer(job.slots, folds_uuids=source.folds_uuids)
         self._checker = Checker(job.slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
 
@@ -125,7 +119,7 @@ class Copier:
         """Until everything is copied or somebody fails; what was acknowledged by then is settled either way."""
         job = self._job
         spans = [one.span for one in self._at if not one.done]
-        writers = 1 if job.plan.in_order else job.workers
+        writers = 1 if job.plan.in_order else job.migration.workers
         with Pipeline(
             spans, read=self._read, write=self._write, writers=writers, allowed=lambda: self._throttle.workers
         ) as pipeline:
