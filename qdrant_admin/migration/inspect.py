@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,13 +134,13 @@ def inspect(place: str | Path, *, profile: str, cancel: CancelToken) -> Events:
         yield StepFinished(step="look", detail=report.what)
         yield Finished(report=report)
         return
-    found = _found(uri, Path(title))
+    found, at, reading = _found(uri, Path(title))
     yield StepFinished(step="look", detail=found.words)
     yield StepStarted(step="holders", title="asking every process which files it has open")
-    held_by, unseen = _holders(found.place)
+    held_by, unseen = _holders(at)
     yield StepFinished(step="holders", detail=counted(len(held_by), "program"))
     cancel.check()
-    contents = _contents(found, cancel)
+    contents = _contents(found, at, reading, cancel)
     yield Finished(
         report=InspectReport(
             place=title,
@@ -154,21 +154,11 @@ def inspect(place: str | Path, *, profile: str, cancel: CancelToken) -> Events:
             held_by=held_by,
             unseen=unseen,
             notes=tuple(contents.notes),
-            source=str(found.uri) if found.uri else None,
-            commands=_commands(found, held_by, profile) if contents.readable else (),
-            options=_options(found.uri),
+            source=str(reading) if reading else None,
+            commands=_commands(found, at, reading, held_by, profile) if contents.readable else (),
+            options=_options(reading),
         )
     )
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A file or folder, recognised."""
-
-    kind: str
-    words: str
-    place: Path
-    uri: SourceUri | None
 
 
 @dataclass
@@ -190,24 +180,17 @@ def _uri(place: str) -> SourceUri | None:
     return None if is_path else parse(place)
 
 
-def _found(uri: FolderUri | None, path: Path) -> _Place:
+def _found(uri: FolderUri | None, path: Path) -> tuple[Found, Path, FolderUri | None]:
+    """What lies there, where it begins, and the URI that reads it."""
     path = uri.path if uri else path
     found = look(path)
     if found.kind in {"missing", "unreadable"}:
         raise SourceUnreadable(f"{plain(path)} is {found.words}", fix=shlex.join(["ls", "-l", str(path.parent)]))
-    if uri is not None and uri.scheme != found.scheme:
-        found = replace(found, kind=uri.scheme, words=_title(uri), place=None)
+    kind = kind_of(uri.scheme) if uri and uri.scheme != found.scheme else None
+    if kind is not None:  # it is read as asked for, whatever it looks like
+        found = Found(kind.scheme, kind.title, kind.scheme)
     place = found.place or path
-    return _Place(found.kind, found.words, place, uri or _reader(found, place))
-
-
-def _reader(found: Found, place: Path) -> FolderUri | None:
-    return FolderUri(scheme=found.scheme, path=place) if found.scheme else None
-
-
-def _title(uri: SourceUri) -> str:
-    kind = kind_of(uri.scheme)
-    return kind.title if kind else uri.scheme
+    return found, place, uri or (FolderUri(scheme=found.scheme, path=place) if found.scheme else None)
 
 
 def _options(uri: SourceUri | None) -> tuple[str, ...]:
@@ -239,22 +222,22 @@ def _total(holds: tuple[Held, ...]) -> int | None:
     return sum(counts) if counts else None
 
 
-def _contents(found: _Place, cancel: CancelToken) -> _Contents:
+def _contents(found: Found, place: Path, uri: SourceUri | None, cancel: CancelToken) -> _Contents:
     """Sizes of its files, and its collections where they can be counted quickly."""
     files = {}
-    for file in _files(found.place):
+    for file in _files(place):
         cancel.check()
         with contextlib.suppress(OSError):  # deleted meanwhile, or not ours to look at
             files[file] = file.stat().st_size
     contents = _Contents(sum(files.values()), len(files), list(_left_over(files)))
     if found.kind == "qdrant-storage":
-        names = sorted(one.name for one in _storage(found.place).iterdir() if one.is_dir())
+        names = sorted(one.name for one in _storage(place).iterdir() if one.is_dir())
         contents.holds = tuple(Held(name=name) for name in names)  # only a server can count what is in them
-    elif found.uri is not None and contents.octets > CHEAP_BYTES:
+    elif uri is not None and contents.octets > CHEAP_BYTES:
         contents.notes.append(f"its records are not counted: it is larger than {size(CHEAP_BYTES)}; a plan counts them")
-    elif found.uri is not None:
+    elif uri is not None:
         try:
-            with closing(open_source(found.uri)) as source:
+            with closing(open_source(uri)) as source:
                 contents.holds = _held(source.collections())
         except AdminError as error:
             contents.notes.append(str(error))
@@ -264,18 +247,20 @@ def _contents(found: _Place, cancel: CancelToken) -> _Contents:
     return contents
 
 
-def _commands(found: _Place, held_by: tuple[Holder, ...], profile: str) -> tuple[Suggestion, ...]:
+def _commands(
+    found: Found, place: Path, uri: SourceUri | None, held_by: tuple[Holder, ...], profile: str
+) -> tuple[Suggestion, ...]:
     """What brings it into the profile's server."""
-    if found.uri is not None:
-        return _migrating(found.uri, profile)
+    if uri is not None:
+        return _migrating(uri, profile)
     if found.kind == "qdrant-storage":
         port = next((port for holder in held_by for port in holder.ports if _is_qdrant(port)), None)
         if port is not None:  # a server runs on it: nobody else may touch its files
             return _migrating(f"qdrant+http://127.0.0.1:{port}", profile)
-        return (_suggest("start a server on it", Command("up", storage=str(_storage(found.place).parent)), profile),)
+        return (_suggest("start a server on it", Command("up", storage=str(_storage(place).parent)), profile),)
     if found.kind == "qdrant-snapshot":
-        name = _SNAPSHOT_NAME.fullmatch(found.place.name)
-        restoring = restoring_command(_REST, name["collection"] if name else "NAME", found.place)
+        name = _SNAPSHOT_NAME.fullmatch(place.name)
+        restoring = restoring_command(_REST, name["collection"] if name else "NAME", place)
         return (_suggest("restore it, in place of a collection of that name", restoring, profile),)
     return ()
 
