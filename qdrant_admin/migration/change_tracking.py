@@ -1,8 +1,8 @@
 """Catching up with a source that keeps changing: passes over it that copy only what differs, until one finds nothing.
 
-What the source no longer has is deleted from the target only if the user asked for it, only if it came from this
-source, and only after two passes in a row have not seen it: a source that is written to while it is read may hide a
-record once.
+Points that the source no longer has are deleted from the target only if the user asked for it, only if they came from
+this source, and only after two passes in a row have not seen them: a source that is written to while it is read may
+hide a record once.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
 MAX_PASSES = 20
-"""A source that has changed again after so many passes changes faster than it is copied."""
+"""A source that still changes after this many passes changes faster than it is copied."""
 _PAGE = 512
 _WORKERS = 3
 """Pages compared in parallel: a thread that waits for a server leaves Python to the others."""
@@ -40,7 +40,7 @@ _WORKERS = 3
 
 @dataclass
 class Pass:
-    """One pass: how far it is, and what it found."""
+    """One pass: its progress, and what it found."""
 
     cursor: Cursor = None
     read: int = 0
@@ -84,7 +84,7 @@ class ChangeTracker:
         self._open.close()
 
     def begin(self, planned: CollectionPlan) -> None:
-        """The copy of a collection is about to begin: nothing in a target created for it came from anywhere."""
+        """Before the copy of a collection: in a target that is created for it, no point came from a source yet."""
         if self.plan.catch_up and planned.action == "create":
             self.provenance_of(planned).clear()
 
@@ -124,7 +124,7 @@ class CatchUp:
         self._caught_up = False
 
     def run(self) -> Events:
-        """Pass after pass, until nothing differs or it is no use.
+        """Pass after pass, until nothing differs or the limit is reached.
 
         Raises:
             Cancelled: what was copied stays; the next call begins with a new pass.
@@ -147,7 +147,7 @@ class CatchUp:
         yield Notice(level="warning", text=text, fix="stop whatever writes to it, and run the same command again")
 
     def checkpoint(self, before: Checkpoint) -> Checkpoint:
-        """What is to be reported and verified now, after a first copy that ended with `before`."""
+        """The checkpoint to report and verify by, after a first copy that ended with `before`."""
         latest = self.passes[-1]
         return before.model_copy(
             update={
@@ -205,7 +205,7 @@ class CatchUp:
                     self._settle(news, now, pace)
 
     def _pages(self, source: Source, after: Cursor) -> Iterator[Batch]:
-        """What the source has now, recorded before anybody can have written it."""
+        """Pages of the source, with their ids recorded before any point is written."""
         for batch in source.batches(self._plan.source, size=_PAGE, after=after):
             self._provenance.record(mapped(batch, source))
             yield batch

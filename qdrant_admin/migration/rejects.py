@@ -1,7 +1,7 @@
-"""The reject file of a run: one JSON line a record that was not stored, with its reason and all of its content.
+"""The reject file of a run: one JSON line per record that was not stored, with the reason and all of its content.
 
-Its first line says what the collections are made with. So it can be mended by hand and moved again, wherever it is
-then: `sources/reject_file.py` reads it.
+Its first line says how the collections are created, so that it can be repaired by hand and replayed anywhere:
+`sources/files/reject_file.py` reads it.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ def reject_file(run: str) -> Path:
 
 
 class RejectFile:
-    """Appended to as records are refused; made with the first of them."""
+    """Created with the first record that is rejected."""
 
     def __init__(self, plan: PlanReport) -> None:
         self.path = reject_file(plan.run)
@@ -36,12 +36,12 @@ class RejectFile:
         self._plans = {planned.source: planned for planned in plan.collections}
 
     def cut(self, octets: int) -> None:
-        """Forget what was written behind the last checkpoint: those records come again."""
+        """Remove what was written after the last checkpoint: those records are read again."""
         if self.path.exists() and self.path.stat().st_size > octets:
             os.truncate(self.path, octets)
 
     def append(self, collection: str, refusals: Iterable[Refusal]) -> int:
-        """Write them down durably; returns the length of the file."""
+        """Write them durably; returns the length of the file."""
         lines = [self._line(collection, refusal) for refusal in refusals]
         if lines:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,13 +54,19 @@ class RejectFile:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def check(self) -> None:
-        """Whether to go on, asked when the checkpoint is behind what was refused.
+        """Stop the run where the plan says so, once the checkpoint is after the rejected records.
 
         Raises:
-            Failed: the plan says that one record refused is one too many.
+            Failed: a record was rejected, and the plan is to stop then.
         """
-        if self._stops and self._latest:
-            raise self._stop(self._latest)
+        if not (self._stops and self._latest):
+            return
+        first = self._latest[0]
+        raise Failed(
+            f"{counted(len(self._latest), 'record')} cannot be stored as they are, and the plan says to stop then",
+            why=f"{plain(first['id'])} of {plain(first['collection'])}: {first['reason']}; all of it is in {self.path}",
+            fix=f"less {shlex.quote(str(self.path))}",
+        )
 
     def first(self, limit: int = 100) -> tuple[Reject, ...]:
         return tuple(
@@ -89,14 +95,6 @@ class RejectFile:
             "vectors": {name: vector_json(vector) for name, vector in record.vectors.items()},
         }
         return line | ({"unread": record.unread} if record.unread else {})
-
-    def _stop(self, lines: list[dict[str, object]]) -> Failed:
-        first = lines[0]
-        return Failed(
-            f"{counted(len(lines), 'record')} cannot be stored as they are, and the plan says to stop then",
-            why=f"{plain(first['id'])} of {plain(first['collection'])}: {first['reason']}; all of it is in {self.path}",
-            fix=f"less {shlex.quote(str(self.path))}",
-        )
 
 
 def vector_json(vector: Vector) -> object:

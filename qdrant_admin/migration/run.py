@@ -132,7 +132,8 @@ class _Run:
             slots[planned.source] = yield from self._target(planned)
         yield from self._copy(wanted, slots)
         yield from self._index(wanted)
-        yield from self._aliases(wanted)
+        if any(planned.aliases for planned in wanted):
+            yield from self._retry.run(lambda: self._aliases(wanted))
         wanted = yield from self._catch_up(wanted, slots)
         yield from self._verify(wanted, slots)
         yield from self._switch(wanted)
@@ -307,10 +308,6 @@ class _Run:
 
     def _aliases(self, wanted: list[CollectionPlan]) -> Events:
         """Restore the aliases that are free; the plan has named the others."""
-        if any(planned.aliases for planned in wanted):
-            yield from self._retry.run(lambda: self._restore_aliases(wanted))
-
-    def _restore_aliases(self, wanted: list[CollectionPlan]) -> Events:
         taken = self._database.aliases()
         names = set(self._database.names())
         for planned in wanted:

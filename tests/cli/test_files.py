@@ -34,7 +34,7 @@ def test_an_export_and_the_way_back(run: Run, server: Server, tmp_path: Path, mo
     ran = run("export", "notes", "--to", str(file), "--json")
     assert (ran.code, ran.json["verdict"], ran.json["points"], ran.json["file"]) == (0, "verified", 1, str(file))
     shown = run("export", "notes", "--to", str(file))
-    assert (shown.code, "is there already" in shown.err) == (4, True)
+    assert (shown.code, "already exists" in shown.err) == (4, True)
     shown = run("export", "notes", "--to", str(file), "--yes")
     assert (shown.code, "verified" in shown.out) == (0, True)
     ran = run("migrate", ran.json["source"], "--on-conflict", "overwrite", "--yes", "--json")

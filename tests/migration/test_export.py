@@ -115,7 +115,7 @@ def test_a_file_that_is_there_is_not_replaced_without_a_yes(ws: Workspace, tmp_p
     assert exported(ws, path, overwrite=True).verdict == "verified"
     with pytest.raises(BadInput, match="no folder"):
         exported(ws, tmp_path / "nowhere" / "a.parquet")
-    with pytest.raises(BadInput, match="not called like"):
+    with pytest.raises(BadInput, match="not named like"):
         exported(ws, tmp_path / "a.parquet", format="jsonl")
     with pytest.raises(NotFound):
         last(export(ws, "nothing", ExportOptions(to=tmp_path), cancel=CancelToken()))

@@ -149,8 +149,9 @@ def _same_rows(wanted: Floats, found: Floats, slot: VectorSpec) -> "npt.NDArray[
         furthest: npt.NDArray[np.float64] = np.abs(_unit(wanted) - _unit(found)).max(axis=-1, initial=0.0)
         return furthest <= tolerance
     kept = _stored(wanted, slot.datatype)
-    same: npt.NDArray[np.bool_] = ((kept == found) & (np.signbit(kept) == np.signbit(found))).all(axis=-1)
-    return same
+    alike: npt.NDArray[np.bool_] = (kept == found) & (np.signbit(kept) == np.signbit(found))
+    rows: npt.NDArray[np.bool_] = alike.all(axis=-1)
+    return rows
 
 
 def _same_sparse(wanted: Sparse, found: Sparse, slot: VectorSpec) -> bool:
