@@ -150,8 +150,7 @@ def _same_rows(wanted: Floats, found: Floats, slot: VectorSpec) -> "npt.NDArray[
         return furthest <= tolerance
     kept = _stored(wanted, slot.datatype)
     alike: npt.NDArray[np.bool_] = (kept == found) & (np.signbit(kept) == np.signbit(found))
-    rows: npt.NDArray[np.bool_] = alike.all(axis=-1)
-    return rows
+    return np.asarray(alike.all(axis=-1), np.bool_)
 
 
 def _same_sparse(wanted: Sparse, found: Sparse, slot: VectorSpec) -> bool:
