@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec
 
 import click
 from click.exceptions import Exit
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 
 P = ParamSpec("P")
-R = TypeVar("R", bound="Report")
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,6 @@ class Invocation:
             raise RuntimeError("the operation ended without a report")
         return report
 
-    def run_for(self, kind: type[R], operation: "Callable[[CancelToken], Events]", *, brief: bool = False) -> R:
-        """As `run`, for an operation that ends with a report of this kind."""
-        report = self.run(operation, brief=brief)
-        if not isinstance(report, kind):
-            raise TypeError(f"ended with a {type(report).__name__}, not a {kind.__name__}")
-        return report
-
     def conclude(self, report: "Report") -> NoReturn:
         """Show the report of an operation, unless its last event was just written, and leave with its exit code."""
         if self.events:
@@ -100,29 +92,26 @@ class Invocation:
             report: what was found.
             also: further keys of its JSON.
         """
-        self.show(report, **also)
-        raise Exit(int(report.exit_code))
-
-    def show(self, value: "Report", **also: object) -> None:
-        """A report as JSON or as a picture, on standard output."""
         from qdrant_admin.core.blocks import Commands
 
+        step = report.next_step()
+        self.show({**_document(report), **also}, *report.blocks(), *([Commands((step,))] if step else []))
+        raise Exit(int(report.exit_code))
+
+    def show(self, document: Mapping[str, object], *shown: "str | Block") -> None:
+        """An answer on standard output: as JSON where that was asked for, else as text or blocks."""
         if self.as_json:
-            write_json({**_document(value), **also})
-            return
-        if self.events:
-            write_line({"kind": "finished", "report": {**_document(value), **also}})
-            return
-        step = value.next_step()
-        self.draw(*value.blocks(), *([Commands((step,))] if step else []))
+            write_json(document)
+        elif self.events:
+            write_line({"kind": "finished", "report": document})
+        elif shown and isinstance(shown[0], str):
+            write("\n".join(map(str, shown)))
+        else:
+            from qdrant_admin.cli.render.blocks import printed
 
-    def draw(self, *blocks: "Block") -> None:
-        """Blocks on standard output."""
-        from qdrant_admin.cli.render.blocks import printed
-
-        text = printed(blocks, profile_name(self.profile))
-        if text is not None:
-            write(text)
+            text = printed(tuple(one for one in shown if not isinstance(one, str)), profile_name(self.profile))
+            if text is not None:
+                write(text)
 
     def save(self, report: "Report", files: "tuple[Path, ...]") -> None:
         """Write a report into files as well."""
@@ -273,34 +262,29 @@ def given_options(beside: "frozenset[str] | set[str]" = frozenset()) -> list[str
     Args:
         beside: names of parameters that are not counted.
     """
-    from click.core import ParameterSource
-
-    context = click.get_current_context()
-    return [
-        parameter.opts[0]
-        for parameter in context.command.params
-        if isinstance(parameter, click.Option)
-        and parameter.name not in {*COMMON, *beside}
-        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
-    ]
+    return [one.opts[0] for one in _given() if isinstance(one, click.Option) and one.name not in beside]
 
 
 def same_command(profile: str, **more: "Option") -> "Command":
     """The command as it was given, with something added, on a profile."""
-    from click.core import ParameterSource
-
     from qdrant_admin.core.commands import Command
 
     context = click.get_current_context()
-    words: list[object] = []
-    given: dict[str, Option] = {}
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name in COMMON or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
-            continue
-        if isinstance(parameter, click.Argument):
-            words.append(context.params[name])
+    words: list[object] = context.command_path.split()[1:]
+    options: dict[str, Option] = {}
+    for one in _given():
+        value = context.params[one.name or ""]
+        if isinstance(one, click.Argument):
+            words.append(value)
         else:
-            given[parameter.opts[0].removeprefix("--").replace("-", "_")] = context.params[name]
-    path = context.command_path.split()[1:]
-    return Command(*path, *words, **{**given, **more}).on(profile)
+            options[one.opts[0].removeprefix("--").replace("-", "_")] = value
+    return Command(*words, **{**options, **more}).on(profile)
+
+
+def _given() -> Iterator[click.Parameter]:
+    """What the command line gave of the parameters that only this command has."""
+    context = click.get_current_context()
+    for one in context.command.params:
+        source = context.get_parameter_source(one.name or "")
+        if one.name not in COMMON and source is click.core.ParameterSource.COMMANDLINE:
+            yield one

@@ -5,7 +5,7 @@ import os
 import click
 from click.shell_completion import CompletionItem, ShellComplete, add_completion_class, split_arg_string
 
-from qdrant_admin.cli.invocation import Invocation, command, write, write_json
+from qdrant_admin.cli.invocation import Invocation, command
 from qdrant_admin.cli.quick import SCRIPTS, completion_script
 
 
@@ -44,7 +44,4 @@ def completion(invocation: Invocation, shell: str) -> None:
       qdrant-admin completion powershell >> $PROFILE
     """
     script = completion_script(shell)
-    if invocation.as_json:
-        write_json({"shell": shell, "script": script})
-    else:
-        write(script.rstrip("\n"))
+    invocation.show({"shell": shell, "script": script}, script.rstrip("\n"))

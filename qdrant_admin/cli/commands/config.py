@@ -2,7 +2,7 @@
 
 import click
 
-from qdrant_admin.cli.invocation import Invocation, common, write, write_json
+from qdrant_admin.cli.invocation import Invocation, common
 from qdrant_admin.cli.root import HelpfulGroup
 
 
@@ -25,27 +25,24 @@ def config_show(invocation: Invocation) -> None:
       qdrant-admin config show --profile work
     """
     from qdrant_admin.config.places import config_file, data_dir, state_file
+    from qdrant_admin.core.blocks import Facts, Paragraph, Soft, Table
 
     settings = invocation.workspace().settings
     values = settings.profile.model_dump(mode="json")
     places = {"configuration": config_file(), "state": state_file(), "data": data_dir()}
-    if invocation.as_json or invocation.events:
-        document = {
-            "profile": settings.name,
-            "values": {key: {"value": value, "from": settings.origins[key]} for key, value in values.items()},
-            "api_key": {"set": settings.api_key is not None, "from": settings.api_key_origin},
-            "places": {key: str(path) for key, path in places.items()},
-        }
-        write_json(document)
-        return
-    from qdrant_admin.core.blocks import Facts, Paragraph, Soft, Table
-
+    document = {
+        "profile": settings.name,
+        "values": {key: {"value": value, "from": settings.origins[key]} for key, value in values.items()},
+        "api_key": {"set": settings.api_key is not None, "from": settings.api_key_origin},
+        "places": {key: str(path) for key, path in places.items()},
+    }
     rows = []
     for key, value in values.items():
         style = Soft if settings.origins[key] == "default" else str
         rows.append((style(key), style("" if value is None else value), style(settings.origins[key])))
     rows.append(("api_key", "set" if settings.api_key else "none", settings.api_key_origin))
-    invocation.draw(
+    invocation.show(
+        document,
         Paragraph(f"profile {settings.name}", "strong"),
         Table(("setting", "value", "from"), tuple(rows)),
         Facts(tuple((key, str(path)) for key, path in places.items())),
@@ -63,7 +60,4 @@ def config_path(invocation: Invocation) -> None:
     from qdrant_admin.config.places import config_file
 
     path = str(config_file())
-    if invocation.as_json:
-        write_json({"path": path})
-    else:
-        write(path)
+    invocation.show({"path": path}, path)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qdrant_admin.cli.invocation import Invocation, command, write, write_json
+from qdrant_admin.cli.invocation import Invocation, command
 
 if TYPE_CHECKING:
     from qdrant_admin.lifecycle.env import Shell
@@ -29,7 +29,4 @@ def env(invocation: Invocation, shell: "Shell", reveal: bool) -> None:
     from qdrant_admin.lifecycle.env import lines
 
     result = lines(invocation.workspace(), shell=shell, reveal=reveal)
-    if invocation.as_json:
-        write_json({"lines": result})
-    else:
-        write("\n".join(result))
+    invocation.show({"lines": result}, *result)

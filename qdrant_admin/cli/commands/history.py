@@ -46,11 +46,7 @@ def history_list(invocation: Invocation, operation: str | None, limit: int) -> N
     from qdrant_admin.state.store import StateStore
 
     entries = StateStore(state_file()).history(limit, operation)
-    if invocation.as_json or invocation.events:
-        rows = [entry.model_dump(mode="json") for entry in entries]
-        write_json({"history": rows})
-        return
-    invocation.draw(*_listed(entries))
+    invocation.show({"history": [entry.model_dump(mode="json") for entry in entries]}, *_listed(entries))
 
 
 @history.command("show")

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from qdrant_admin.cli.invocation import Invocation, common, confirm, write, write_json
+from qdrant_admin.cli.invocation import Invocation, common, confirm, write_json
 from qdrant_admin.cli.root import HelpfulGroup
 
 ASSIGNMENTS = click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
@@ -31,6 +31,7 @@ def profiles_list(invocation: Invocation) -> None:
     """
     from qdrant_admin.config.file import default_profile, read_profiles
     from qdrant_admin.config.profile import DEFAULT_PROFILE, Profile
+    from qdrant_admin.core.blocks import Table
 
     known = {DEFAULT_PROFILE: Profile()} | read_profiles()
     chosen = default_profile()
@@ -38,16 +39,11 @@ def profiles_list(invocation: Invocation) -> None:
         {"name": name, "default": name == chosen, "runtime": one.runtime, "url": one.url, "port": one.port}
         for name, one in sorted(known.items())
     ]
-    if invocation.as_json or invocation.events:
-        write_json({"profiles": rows})
-        return
-    from qdrant_admin.core.blocks import Table
-
     lines = tuple(
         (name, one.runtime, one.url or f"port {one.port}", "default" if name == chosen else "")
         for name, one in sorted(known.items())
     )
-    invocation.draw(Table(("profile", "runtime", "address", ""), lines))
+    invocation.show({"profiles": rows}, Table(("profile", "runtime", "address", ""), lines))
 
 
 @profiles.command("show")
@@ -67,10 +63,8 @@ def profiles_show(invocation: Invocation, name: str | None) -> None:
     if wanted not in known:
         raise unknown_profile(wanted, known)
     values = known[wanted].model_dump(mode="json")
-    if invocation.as_json or invocation.events:
-        write_json({"name": wanted, **values})
-    else:
-        write("\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()))
+    lines = (f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
+    invocation.show({"name": wanted, **values}, *lines)
 
 
 @profiles.command("add")
