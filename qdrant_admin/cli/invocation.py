@@ -270,7 +270,7 @@ def same_command(profile: str, **more: "Option") -> "Command":
     from qdrant_admin.core.commands import Command
 
     context = click.get_current_context()
-    words: list[object] = context.command_path.split()[1:]
+    words: list[object] = [*context.command_path.split()[1:]]
     options: dict[str, Option] = {}
     for one in _given():
         value = context.params[one.name or ""]

@@ -20,19 +20,13 @@ from qdrant_admin.core.blocks import (
 from qdrant_admin.core.commands import Command
 
 if TYPE_CHECKING:
-    from qdrant_admin.collections.reports import (
-        CollectionReport,
-        CollectionsReport,
-        DeleteReport,
-        PointReport,
-        PointsReport,
-    )
+    from qdrant_admin.collections import reports
 
 _PAYLOAD_SHOWN = 300
 _VECTOR_SHOWN = 60
 
 
-def collections(report: "CollectionsReport") -> Blocks:
+def collections(report: "reports.CollectionsReport") -> Blocks:
     """Every collection on a line."""
     if not report.collections:
         return (Paragraph("no collections yet"),)
@@ -52,7 +46,7 @@ def collections(report: "CollectionsReport") -> Blocks:
     return Table(head, rows, right=frozenset({"points", "indexed"})), *troubles
 
 
-def collection(report: "CollectionReport") -> Blocks:
+def collection(report: "reports.CollectionReport") -> Blocks:
     """One collection whole."""
     one = report.collection
     indexes = (f"{field} {kind.get('type', '')}".strip() for field, kind in one.payload_schema.items())
@@ -76,7 +70,7 @@ def collection(report: "CollectionReport") -> Blocks:
     return *blocks, *([Remark("fail", one.trouble)] if one.trouble else [])
 
 
-def points(report: "PointsReport") -> Blocks:
+def points(report: "reports.PointsReport") -> Blocks:
     """Points as id and payload."""
     if not report.points:
         return (Paragraph(f"no points in {report.collection}"),)
@@ -88,14 +82,14 @@ def points(report: "PointsReport") -> Blocks:
     return (Table(("id", *(["score"] if scored else []), "payload"), tuple(rows), right=frozenset({"score"})),)
 
 
-def next_page(report: "PointsReport") -> Step | None:
+def next_page(report: "reports.PointsReport") -> Step | None:
     """The command that shows the next page of points."""
     if report.next_offset is None:
         return None
     return Step("next page", Command("points", "list", report.collection, offset=str(report.next_offset)))
 
 
-def point(report: "PointReport") -> Blocks:
+def point(report: "reports.PointReport") -> Blocks:
     """One point whole; of long vectors the first components."""
     one = report.point
     vectors = []
@@ -108,7 +102,7 @@ def point(report: "PointReport") -> Blocks:
     return Paragraph((str(one.id), Soft(f"   {report.collection}")), "strong"), payload, *vectors
 
 
-def deleted(report: "DeleteReport") -> Blocks:
+def deleted(report: "reports.DeleteReport") -> Blocks:
     """What is gone, or would be, and how to have it again."""
     blocks: list[Block] = [Headline(report.verdict_word, report.summary())]
     blocks += [Paragraph(f"with the aliases {', '.join(report.aliases)}")] if report.aliases else []

@@ -27,14 +27,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.document import Document
 
 if TYPE_CHECKING:
-    from qdrant_admin.persistence.reports import (
-        CollectionCheck,
-        CrashReport,
-        MovePlanReport,
-        MoveReport,
-        Side,
-        VerifyReport,
-    )
+    from qdrant_admin.persistence import reports
     from qdrant_admin.persistence.trends import TrendReport
 
 _SHOWN = 20
@@ -50,7 +43,7 @@ _ANSWERS = {
 _CYCLE_FIGURES = frozenset({"acknowledged", "unanswered", "lost", "ready after"})
 
 
-def verification(report: "VerifyReport") -> Blocks:
+def verification(report: "reports.VerifyReport") -> Blocks:
     """Verdict, collections before and after, differences, and what to do."""
     blocks: list[Block] = [
         Headline(report.verdict, report.reason or _ANSWERS[report.verdict], loud=True),
@@ -64,7 +57,7 @@ def verification(report: "VerifyReport") -> Blocks:
     return *blocks, *do_now(report.fix)
 
 
-def certificate(report: "VerifyReport") -> Document:
+def certificate(report: "reports.VerifyReport") -> Document:
     """Everything that a check says, to keep or to hand on."""
     facts: dict[str, Words] = {
         "when": report.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
@@ -92,7 +85,7 @@ def certificate(report: "VerifyReport") -> Document:
     return Document(f"restart and verify, profile {report.profile}", report.verdict, tuple(blocks), report.profile)
 
 
-def crash(report: "CrashReport") -> Blocks:
+def crash(report: "reports.CrashReport") -> Blocks:
     """The verdict of a crash test, what was lost, and how long the server took to come back."""
     kept = "Everything acknowledged was there after every crash." if report.verdict == "persisted" else report.reason
     blocks: list[Block] = [
@@ -106,7 +99,7 @@ def crash(report: "CrashReport") -> Blocks:
     return *blocks, *do_now(report.fix)
 
 
-def crash_certificate(report: "CrashReport") -> Document:
+def crash_certificate(report: "reports.CrashReport") -> Document:
     """Everything that a crash test says, to keep or to hand on."""
     facts: dict[str, Words] = {
         "when": report.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
@@ -158,7 +151,7 @@ def trend(report: "TrendReport") -> Blocks:
     return Facts.of(rows), Table(head, checks, right=frozenset({"check", "ready after", "points", "on disk"}))
 
 
-def move_plan(report: "MovePlanReport") -> Blocks:
+def move_plan(report: "reports.MovePlanReport") -> Blocks:
     """From where to where, what it takes, and what is done in which order."""
     rows: dict[str, Words] = {
         "from": report.storage,
@@ -171,7 +164,7 @@ def move_plan(report: "MovePlanReport") -> Blocks:
     return Headline("planned"), Facts.of(rows), *steps
 
 
-def moved(report: "MoveReport") -> Blocks:
+def moved(report: "reports.MoveReport") -> Blocks:
     """The verdict, each collection before and after, and where the old data is."""
     word = "" if report.moved else "not moved"
     blocks: list[Block] = [
@@ -190,7 +183,7 @@ def moved(report: "MoveReport") -> Blocks:
     return *blocks, *do_now(report.fix)
 
 
-def _collections(checks: "tuple[CollectionCheck, ...]", before: str = "before", after: str = "after") -> Table:
+def _collections(checks: "tuple[reports.CollectionCheck, ...]", before: str = "before", after: str = "after") -> Table:
     rows = tuple(
         (check.name, _points(check.before), _points(check.after), _content(check), StateWord(check.verdict))
         for check in checks
@@ -198,17 +191,17 @@ def _collections(checks: "tuple[CollectionCheck, ...]", before: str = "before", 
     return Table(("collection", before, after, "content", "verdict"), rows, right=frozenset({before, after}))
 
 
-def _content(check: "CollectionCheck") -> Words:
+def _content(check: "reports.CollectionCheck") -> Words:
     digests = list(dict.fromkeys(side.digest for side in (check.before, check.after) if side))
     return (Digest(digests[0]), " → ", Digest(digests[1])) if len(digests) == 2 else tuple(map(Digest, digests))
 
 
-def _rounds(report: "VerifyReport") -> Table:
+def _rounds(report: "reports.VerifyReport") -> Table:
     rows = tuple((one.done, _duration(one.ready_seconds), StateWord(one.verdict)) for one in report.rounds)
     return Table(("the server was", "ready after", "verdict"), rows, right=frozenset({"ready after"}))
 
 
-def _all_differences(report: "VerifyReport") -> list[Block]:
+def _all_differences(report: "reports.VerifyReport") -> list[Block]:
     """Of the collections, against the baseline, and of the aliases."""
     blocks: list[Block] = []
     for check in report.collections:
@@ -225,7 +218,7 @@ def _all_differences(report: "VerifyReport") -> list[Block]:
     return blocks
 
 
-def _differences(check: "CollectionCheck") -> list[Block]:
+def _differences(check: "reports.CollectionCheck") -> list[Block]:
     counts = ((check.missing, "missing"), (check.changed, "changed"), (check.extra, "extra"))
     told = ", ".join(f"{formatting.number(count)} {word}" for count, word in counts if count)
     if not (told or check.settings or check.points):
@@ -238,7 +231,7 @@ def _differences(check: "CollectionCheck") -> list[Block]:
     return [*blocks, Paragraph(f"{formatting.counted(left, 'point')} more differ.")] if rows and left > 0 else blocks
 
 
-def _crash_facts(report: "CrashReport") -> dict[str, Words]:
+def _crash_facts(report: "reports.CrashReport") -> dict[str, Words]:
     median, longest = report.recovery_median_seconds, report.recovery_max_seconds
     unanswered = formatting.counted(report.unanswered, "change")
     return {
@@ -248,7 +241,7 @@ def _crash_facts(report: "CrashReport") -> dict[str, Words]:
     }
 
 
-def _losses(report: "CrashReport") -> list[Block]:
+def _losses(report: "reports.CrashReport") -> list[Block]:
     if not report.losses:
         return []
     rows = tuple((one.what, one.acknowledged, one.found) for one in report.losses)
@@ -257,7 +250,7 @@ def _losses(report: "CrashReport") -> list[Block]:
     return [Heading("Lost"), Table(("what", "acknowledged", "found"), rows, shown=_SHOWN), *more]
 
 
-def _cycles(report: "CrashReport") -> Table:
+def _cycles(report: "reports.CrashReport") -> Table:
     rows = tuple(
         (
             formatting.number(number),
@@ -273,7 +266,7 @@ def _cycles(report: "CrashReport") -> Table:
     return Table(head, rows, right=_CYCLE_FIGURES)
 
 
-def _points(side: "Side | None") -> str:
+def _points(side: "reports.Side | None") -> str:
     return "absent" if side is None else formatting.number(side.points)
 
 

@@ -12,28 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from qdrant_admin.core import formatting
-from qdrant_admin.core.blocks import (
-    Block,
-    Blocks,
-    Commands,
-    Digest,
-    Emphasis,
-    Facts,
-    Heading,
-    Headline,
-    Items,
-    Paragraph,
-    Part,
-    Remark,
-    Soft,
-    Sparkline,
-    StateWord,
-    Step,
-    Table,
-    Words,
-    parts,
-)
+from qdrant_admin.core import blocks, formatting
 from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.formatting import plain
@@ -41,7 +20,7 @@ from qdrant_admin.core.formatting import plain
 PIPE_WIDTH = 160
 """A pipe has no width; wide enough that a table keeps its lines, and grep finds them."""
 TONES = {"good": "green", "busy": "cyan", "warn": "yellow", "bad": "red", "idle": "dim"}
-_EMPHASIS: dict[Emphasis, str] = {"plain": "", "soft": "dim", "strong": "bold", "warn": "yellow", "bad": "red"}
+_EMPHASIS: dict[blocks.Emphasis, str] = {"plain": "", "soft": "dim", "strong": "bold", "warn": "yellow", "bad": "red"}
 _ASCII = str.maketrans({"…": ".", "“": '"', "”": '"', "—": "-", "–": "-", "→": ">", "·": "-", "’": "'", "━": "="})
 
 
@@ -59,15 +38,15 @@ def is_ascii(console: Console) -> bool:
     return False
 
 
-def printed(blocks: Blocks, profile: str) -> str | None:
-    """Print blocks on a terminal; for a pipe return them, without the spaces that fill their columns.
+def printed(shown: blocks.Blocks, profile: str) -> str | None:
+    """Print shown on a terminal; for a pipe return them, without the spaces that fill their columns.
 
     No markup is ever read: names from a database are hostile.
     """
     piped = not sys.stdout.isatty()
     width = PIPE_WIDTH if piped and "COLUMNS" not in os.environ else None
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=piped, width=width)
-    picture = Drawing(profile, ascii_only=is_ascii(console)).picture(blocks)
+    picture = Drawing(profile, ascii_only=is_ascii(console)).picture(shown)
     if console.is_terminal:
         console.print(picture)
         return None
@@ -111,7 +90,7 @@ def _lines(text: str) -> list[str]:
 
 
 class Drawing:
-    """Draws blocks.
+    """Draws shown.
 
     Args:
         profile: the one that their commands are put on.
@@ -122,40 +101,40 @@ class Drawing:
         self._profile = profile
         self._ascii = ascii_only
 
-    def picture(self, blocks: Blocks) -> Group:
+    def picture(self, shown: blocks.Blocks) -> Group:
         """All of them, with space between the parts."""
-        return Group(*self._spaced(blocks))
+        return Group(*self._spaced(shown))
 
-    def _spaced(self, blocks: Blocks) -> Iterator[RenderableType]:
-        before: Block | None = None
-        for block in blocks:
+    def _spaced(self, shown: blocks.Blocks) -> Iterator[RenderableType]:
+        before: blocks.Block | None = None
+        for block in shown:
             if before is not None and _apart(before, block):
                 yield Text()
             yield from self._drawn(block, "" if before is None else "  ")
             before = block
 
-    def _drawn(self, block: Block, margin: str) -> Iterator[RenderableType]:
+    def _drawn(self, block: blocks.Block, margin: str) -> Iterator[RenderableType]:
         match block:
-            case Headline():
+            case blocks.Headline():
                 yield self._headline(block)
-            case Heading(text):
+            case blocks.Heading(text):
                 yield self._words(text, "bold")
-            case Paragraph(text, emphasis):
+            case blocks.Paragraph(text, emphasis):
                 yield Text(margin).append_text(self._words(text, _EMPHASIS[emphasis]))
-            case Facts(rows):
+            case blocks.Facts(rows):
                 yield self._facts(rows)
-            case Items(rows, shown):
+            case blocks.Items(rows, shown):
                 yield from (Text("  - ").append_text(self._words(row)) for row in rows[:shown])
                 yield from self._rest(len(rows), shown)
-            case Table():
+            case blocks.Table():
                 yield self._table(block)
                 yield from self._rest(len(block.rows), block.shown)
-            case Remark():
+            case blocks.Remark():
                 yield self._remark(block)
-            case Commands(steps):
+            case blocks.Commands(steps):
                 yield from (self._step(step) for step in steps)
 
-    def _headline(self, block: Headline) -> Text:
+    def _headline(self, block: blocks.Headline) -> Text:
         look = formatting.state(block.state)
         word = block.word or look.word
         head = f"{look.ascii if self._ascii else look.symbol} {word.upper() if block.loud else word}"
@@ -164,7 +143,7 @@ class Drawing:
             line.append("   ").append_text(self._words(block.text, "bold" if block.loud else ""))
         return line
 
-    def _facts(self, rows: tuple[tuple[str, Words], ...]) -> Grid:
+    def _facts(self, rows: tuple[tuple[str, blocks.Words], ...]) -> Grid:
         grid = Grid.grid(padding=(0, 2, 0, 0), pad_edge=False)
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column(overflow="fold")
@@ -172,7 +151,7 @@ class Drawing:
             grid.add_row(cell(label, self._ascii, "dim"), self._words(value))
         return grid
 
-    def _table(self, block: Table) -> Grid:
+    def _table(self, block: blocks.Table) -> Grid:
         """Without a frame: dim headings, the first column strong, numbers to the right."""
         table = Grid(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
         for title in block.head:
@@ -191,7 +170,7 @@ class Drawing:
         if shown is not None and count > shown:
             yield Text(f"  and {formatting.number(count - shown)} more", "dim")
 
-    def _remark(self, block: Remark) -> Text:
+    def _remark(self, block: blocks.Remark) -> Text:
         look = formatting.state(block.level)
         line = Text(f"{look.ascii if self._ascii else look.symbol} ", TONES[look.tone])
         if block.title:
@@ -201,34 +180,34 @@ class Drawing:
         fix = self._written(block.command)
         return line.append_text(do_now(fix, self._ascii)) if fix else line
 
-    def _step(self, step: Step) -> Text:
+    def _step(self, step: blocks.Step) -> Text:
         command = self._written(step.command)
         line = cell(f"  {step.says}", self._ascii, "dim" if command else "")
         return line.append(": ", "dim").append_text(cell(command, self._ascii, "cyan")) if command else line
 
-    def _words(self, words: Words, style: str = "") -> Text:
-        return Text.assemble(*(self._part(part, style) for part in parts(words)))
+    def _words(self, words: blocks.Words, style: str = "") -> Text:
+        return Text.assemble(*(self._part(part, style) for part in blocks.parts(words)))
 
-    def _part(self, part: Part, style: str) -> Text:
+    def _part(self, part: blocks.Part, style: str) -> Text:
         match part:
-            case StateWord(key):
+            case blocks.StateWord(key):
                 look = formatting.state(key)
                 return cell(look.text(ascii_only=self._ascii), self._ascii, TONES[look.tone])
-            case Sparkline(values):
+            case blocks.Sparkline(values):
                 return Text(formatting.sparkline(values, ascii_only=self._ascii), "cyan")
             case Command():
                 return cell(self._written(part), self._ascii, "cyan")
-            case Digest():
+            case blocks.Digest():
                 return cell(formatting.short_digest(part), self._ascii, style)
             case _:
-                return cell(part, self._ascii, "dim" if isinstance(part, Soft) else style)
+                return cell(part, self._ascii, "dim" if isinstance(part, blocks.Soft) else style)
 
     def _written(self, fix: Fix) -> str:
         return written(fix, self._profile)
 
 
-def _apart(before: Block, block: Block) -> bool:
+def _apart(before: blocks.Block, block: blocks.Block) -> bool:
     """Whether an empty line stands between the two."""
-    if isinstance(block, Headline | Heading | Facts | Table):
-        return not isinstance(before, Heading)
-    return isinstance(block, Remark) and not isinstance(before, Remark)
+    if isinstance(block, blocks.Headline | blocks.Heading | blocks.Facts | blocks.Table):
+        return not isinstance(before, blocks.Heading)
+    return isinstance(block, blocks.Remark) and not isinstance(before, blocks.Remark)
