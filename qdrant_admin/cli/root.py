@@ -57,6 +57,10 @@ class HelpfulGroup(HelpfulCommand, click.Group):
 
     command_class = HelpfulCommand
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 # click's signature
+        """Every name, in the order of the module."""
+        return list(self.commands)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

@@ -6,9 +6,9 @@ from qdrant_admin.cli.invocation import Invocation, command, confirm
 
 
 @command()
-@click.option("--yes", is_flag=True, help="Yes, take it over.")
+@click.option("--yes", is_flag=True, help="Confirm.")
 def adopt(invocation: Invocation, yes: bool) -> None:
-    """Take over a server of this profile's name that was not made by qdrant-admin.
+    """Manage a server of this profile's name that qdrant-admin did not create.
 
     Examples:
       qdrant-admin adopt --yes

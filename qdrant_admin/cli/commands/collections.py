@@ -47,15 +47,15 @@ def collections_show(invocation: Invocation, name: str) -> None:
 
 @collections.command("delete")
 @click.argument("name")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--no-snapshot", is_flag=True, help="Take no snapshot first.")
-@click.option("--with-aliases", is_flag=True, help="Even if aliases point to it; they are deleted with it.")
-@click.option("--yes", is_flag=True, help="Yes, delete it.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option("--no-snapshot", is_flag=True, help="Do not save a snapshot first.")
+@click.option("--with-aliases", is_flag=True, help="Delete it even if aliases point to it; they are deleted too.")
+@click.option("--yes", is_flag=True, help="Confirm.")
 @common
 def collections_delete(
     invocation: Invocation, name: str, dry_run: bool, no_snapshot: bool, with_aliases: bool, yes: bool
 ) -> None:
-    """Delete a collection, after a snapshot of it has been saved in the data folder of qdrant-admin.
+    """Delete a collection, after saving a snapshot of it in qdrant-admin's data folder.
 
     Examples:
       qdrant-admin collections delete memories --dry-run

@@ -19,7 +19,7 @@ def config() -> None:
 @config.command("show")
 @common
 def config_show(invocation: Invocation) -> None:
-    """Show every value of the profile and where it came from. The API key itself is never shown.
+    """Show every setting of the profile and where it comes from. The API key itself is never shown.
 
     Examples:
       qdrant-admin config show --profile work

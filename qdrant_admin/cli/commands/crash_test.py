@@ -9,19 +9,19 @@ from qdrant_admin.cli.invocation import Invocation, command
 
 
 @command("crash-test")
-@click.option("--cycles", type=click.IntRange(1, 1000), default=10, show_default=True, help="How often it is killed.")
+@click.option("--cycles", type=click.IntRange(1, 1000), default=10, show_default=True, help="Number of kills.")
 @click.option(
-    "--writers", type=click.IntRange(1, 32), default=4, show_default=True, help="How many programs write at once."
+    "--writers", type=click.IntRange(1, 32), default=4, show_default=True, help="Number of concurrent writers."
 )
-@click.option("--no-wait", is_flag=True, help="Write without waiting, to see what that costs on your own disk.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random moments and changes.")
+@click.option("--no-wait", is_flag=True, help="Write with wait=false, to see what a crash costs then.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for the random kill times and writes.")
 @REPORT
 def crash_test(
     invocation: Invocation, cycles: int, writers: int, no_wait: bool, seed: int, files: tuple[Path, ...]
 ) -> None:
     """Write into temporary collections, kill the server, and look for every acknowledged change.
 
-    The server is killed while programs write. Your own collections are not changed, but they cannot be reached while
+    The server is killed while writers are busy. Your own collections are not changed, but they cannot be reached while
     it restarts. Exit code 0: nothing that was acknowledged is lost.
 
     Examples:

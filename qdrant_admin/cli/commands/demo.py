@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "docker", "native"]),
     default="auto",
     show_default=True,
-    help="Where the demonstration's server runs.",
+    help="Where the demo's server runs.",
 )
-@click.option("--keep", is_flag=True, help="Keep the demonstration's profile, server and data.")
+@click.option("--keep", is_flag=True, help="Keep the demo's profile, server and data.")
 def demo(invocation: Invocation, runtime: "RuntimeChoice", keep: bool) -> None:
-    """Show the whole story on a small sample: up, migrate, crash, prove. Your own servers are not touched.
+    """Run the whole story on a small sample: up, migrate, crash, verify. Your own servers are not touched.
 
     Examples:
       qdrant-admin demo

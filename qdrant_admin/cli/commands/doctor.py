@@ -5,7 +5,7 @@ from qdrant_admin.cli.invocation import Invocation, command
 
 @command()
 def doctor(invocation: Invocation) -> None:
-    """Look for faults. Every check shows its evidence and a fix.
+    """Check for faults. Every check shows its evidence and a fix.
 
     Examples:
       qdrant-admin doctor

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     type=click.Choice(["posix", "fish", "powershell", "dotenv"]),
     default="posix",
     show_default=True,
-    help="Whose quoting to use.",
+    help="Syntax of the lines.",
 )
 @click.option("--reveal", is_flag=True, help="Print the API key itself.")
 def env(invocation: Invocation, shell: "Shell", reveal: bool) -> None:
-    """Print lines to paste into an application's environment.
+    """Print the environment variables that an application needs.
 
     Examples:
       eval "$(qdrant-admin env --reveal)"

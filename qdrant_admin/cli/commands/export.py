@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     required=True,
     metavar="PATH",
-    help="A file, or a folder to put it in under its own name.",
+    help="A file, or a folder for a file of the collection's name.",
 )
 @click.option(
-    "--format", "form", type=click.Choice(["parquet", "jsonl"]), help="By default what PATH ends with, else Parquet."
+    "--format",
+    "form",
+    type=click.Choice(["parquet", "jsonl"]),
+    help="By default the extension of PATH decides, else Parquet.",
 )
-@click.option("--yes", is_flag=True, help="Yes, replace the file that is there.")
+@click.option("--yes", is_flag=True, help="Confirm that an existing file is replaced.")
 def export(invocation: Invocation, collection: str, to: Path, form: "ExportFormat | None", yes: bool) -> None:
     """Write a collection with its configuration into a file, and read the file back.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @common
 @click.pass_context
 def history(context: click.Context, invocation: Invocation) -> None:
-    """Earlier operations and their reports; without a command, the newest twenty.
+    """List earlier operations and show their reports; without a command, the newest twenty.
 
     Examples:
       qdrant-admin history
@@ -33,8 +33,8 @@ def history(context: click.Context, invocation: Invocation) -> None:
 
 
 @history.command("list")
-@click.option("--operation", metavar="NAME", help="Only this one: up, migrate, verify, ...")
-@click.option("--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="How many.")
+@click.option("--operation", metavar="NAME", help="Only this operation: up, migrate, verify, ...")
+@click.option("--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="Number of entries.")
 @common
 def history_list(invocation: Invocation, operation: str | None, limit: int) -> None:
     """List operations, newest first.
@@ -57,11 +57,11 @@ def history_list(invocation: Invocation, operation: str | None, limit: int) -> N
     type=click.Choice(["json", "markdown", "html"]),
     default="json",
     show_default=True,
-    help="markdown, html: to hand on; of a migration or a check.",
+    help="markdown and html: only for a migration or a check.",
 )
 @common
 def history_show(invocation: Invocation, entry: int, form: "Form") -> None:
-    """Print one report as it was.
+    """Print one stored report.
 
     Examples:
       qdrant-admin history show 12
@@ -82,10 +82,10 @@ def history_show(invocation: Invocation, entry: int, form: "Form") -> None:
 
 
 @history.command("trends")
-@click.option("--limit", type=click.IntRange(1, 1000), default=30, show_default=True, help="How many checks back.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=30, show_default=True, help="Number of checks.")
 @common
 def history_trends(invocation: Invocation, limit: int) -> None:
-    """Show how the checks of this profile have gone: verdict, time to ready, points, size on disk.
+    """Show the trend of this profile's checks: verdict, time to ready, points, size on disk.
 
     Examples:
       qdrant-admin history trends

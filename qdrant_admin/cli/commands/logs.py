@@ -7,7 +7,9 @@ from qdrant_admin.cli.invocation import Invocation, command, interruptible, writ
 
 @command()
 @click.option("--follow", "-f", is_flag=True, help="Keep showing new lines until Ctrl-C.")
-@click.option("--tail", type=click.IntRange(min=0), default=100, show_default=True, help="How many lines back.")
+@click.option(
+    "--tail", type=click.IntRange(min=0), default=100, show_default=True, help="Number of lines to start with."
+)
 def logs(invocation: Invocation, follow: bool, tail: int) -> None:
     """Show the server's own log.
 

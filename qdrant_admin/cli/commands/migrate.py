@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 LATEST = "latest"
 _COLUMNS = 76
 _EXAMPLES = "\n\n\b\nExamples:\n"
-DRY_RUN = click.option("--dry-run", "--plan-only", "dry_run", is_flag=True, help="Show what would be done, and stop.")
+DRY_RUN = click.option("--dry-run", "--plan-only", "dry_run", is_flag=True, help="Only show what would be done.")
 ON_REJECT = click.option(
     "--on-reject",
     type=click.Choice(["continue", "fail"]),
     default="continue",
     show_default=True,
-    help="When a record cannot be stored as it is: go on without it, or stop. It is kept in a file either way.",
+    help="When a record cannot be stored as it is: continue, or stop. Either way it goes to a reject file.",
 )
 BATCH_SIZE = click.option(
     "--batch-size", type=click.IntRange(1, 10000), default=256, show_default=True, help="Points per request."
@@ -33,10 +33,10 @@ VERIFY = click.option(
     default="full",
     show_default=True,
     metavar="full|sample:N",
-    help="Compare every point with the source, or every id and the content of N.",
+    help="Compare every point with the source, or every id and the content of N points.",
 )
 WORKERS = click.option(
-    "--workers", type=click.IntRange(0, 32), default=0, metavar="N", help="Requests in parallel; 0: choose for me."
+    "--workers", type=click.IntRange(0, 32), default=0, metavar="N", help="Parallel requests; 0: automatic."
 )
 
 
@@ -59,9 +59,11 @@ class SourcesCommand(HelpfulCommand):
 @click.command(cls=SourcesCommand)
 @click.argument("source", required=False)
 @click.option("--to", metavar="NAME", help="Name of the target collection; the source's own by default.")
-@click.option("--rename", "names", metavar="OLD=NEW", multiple=True, help="A target name of its own; may be repeated.")
+@click.option(
+    "--rename", "names", metavar="OLD=NEW", multiple=True, help="Another name for one collection; may be repeated."
+)
 @click.option("--collection", metavar="NAME", help="Only this collection of the source.")
-@click.option("--exclude", metavar="NAME", multiple=True, help="Not this collection; may be repeated.")
+@click.option("--exclude", metavar="NAME", multiple=True, help="Skip this collection; may be repeated.")
 @DRY_RUN
 @click.option(
     "--resume",
@@ -75,14 +77,14 @@ class SourcesCommand(HelpfulCommand):
     type=click.Choice(["fail", "skip", "overwrite", "rename"]),
     default="fail",
     show_default=True,
-    help="When the target collection holds points already.",
+    help="If the target collection already holds points.",
 )
 @click.option(
     "--on-conflict-of",
     "conflicts",
     metavar="NAME=POLICY",
     multiple=True,
-    help="Another policy for this collection; may be repeated.",
+    help="Another policy for one collection; may be repeated.",
 )
 @ON_REJECT
 @BATCH_SIZE
@@ -91,26 +93,26 @@ class SourcesCommand(HelpfulCommand):
 @click.option(
     "--into-staging",
     is_flag=True,
-    help="Fill a collection beside the one in use, and switch an alias of its name to it once it is verified.",
+    help="Fill a staging collection, and switch an alias to it once it is verified.",
 )
 @click.option(
     "--catch-up",
     is_flag=True,
-    help="For a source that keeps changing: copy what differs, again and again, until nothing does.",
+    help="For a source that is still written to: copy changes repeatedly until none are left.",
 )
 @click.option(
     "--delete-gone",
     is_flag=True,
-    help="With --catch-up: delete what came from this source and no longer exists there.",
+    help="With --catch-up: delete points that came from this source and no longer exist there.",
 )
 @click.option(
     "--method",
     type=click.Choice(["auto", "stream", "snapshot"]),
     default="auto",
     show_default=True,
-    help="From one Qdrant server to another: the server's own files as a whole, or point by point.",
+    help="Between two Qdrant servers: transfer a snapshot, or stream point by point.",
 )
-@click.option("--yes", is_flag=True, help="Yes, overwrite what is there.")
+@click.option("--yes", is_flag=True, help="Confirm that existing points are overwritten or deleted.")
 @common
 def migrate(
     invocation: Invocation,
@@ -136,8 +138,8 @@ def migrate(
 ) -> None:
     """Move collections into the server, then compare every point with its source.
 
-    SOURCE is the address of one of the sources below; ?collection=NAME at its end narrows it, https works where http
-    does.
+    SOURCE is the address of one of the sources below. ?collection=NAME at its end selects one collection; https works
+    wherever http does.
 
     Examples:
       qdrant-admin migrate chroma:./chroma --dry-run

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=HelpfulGroup)
 def migrations() -> None:
-    """Unfinished migrations, and records that could not be stored.
+    """List, show and discard unfinished migrations, and replay rejected records.
 
     Examples:
       qdrant-admin migrations list
@@ -41,7 +41,7 @@ def migrations_list(invocation: Invocation) -> None:
 @click.argument("run")
 @common
 def migrations_show(invocation: Invocation, run: str) -> None:
-    """Show how far a run has come, collection by collection.
+    """Show the progress of a run, collection by collection.
 
     Examples:
       qdrant-admin migrations show RUN
@@ -55,7 +55,7 @@ def migrations_show(invocation: Invocation, run: str) -> None:
 @click.argument("run")
 @common
 def migrations_discard(invocation: Invocation, run: str) -> None:
-    """Discard an unfinished run: what it has copied stays, and is indexed again.
+    """Discard an unfinished run. What it has copied stays, and indexing is turned on again.
 
     Examples:
       qdrant-admin migrations discard RUN
@@ -86,7 +86,7 @@ def migrations_replay(
     verify: str,
     workers: int,
 ) -> None:
-    """Send the records of a reject file again, mended, to where they were going.
+    """Migrate the corrected records of a reject file to the collections they were meant for.
 
     Examples:
       qdrant-admin migrations replay rejects.jsonl

@@ -6,17 +6,15 @@ from qdrant_admin.cli.invocation import Invocation, command, confirm, same_comma
 
 
 @command("move-storage")
-@click.option(
-    "--volume", metavar="NAME", help="Named volume that takes the data; the profile's own when it is not given."
-)
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--yes", is_flag=True, help="Yes, stop the server for as long as it takes.")
+@click.option("--volume", metavar="NAME", help="Target volume; by default the profile's own.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option("--yes", is_flag=True, help="Confirm that the server is stopped meanwhile.")
 def move_storage(invocation: Invocation, volume: str | None, dry_run: bool, yes: bool) -> None:
     """Move the data of a container to a named volume, and prove that all of it is there.
 
-    For data inside the container, in a folder that loses data, or in a volume without a name. The server is stopped
-    meanwhile. Exit code 0 means persisted: every point was compared. Otherwise the server is as it was. The old data is
-    never removed; the report says where it still is.
+    For data inside the container, on a bind mount that can lose data, or in an anonymous volume. The server is stopped
+    meanwhile. Exit code 0 means persisted: every point was compared. Otherwise the server is left as it was. The old
+    data is never removed; the report says where it is.
 
     Examples:
       qdrant-admin move-storage --dry-run

@@ -5,7 +5,7 @@ import click
 from qdrant_admin.cli.invocation import Invocation, common
 from qdrant_admin.cli.root import HelpfulGroup
 
-FILTER = click.option("--filter", "condition", metavar="JSON", help="Qdrant's filter, as JSON.")
+FILTER = click.option("--filter", "condition", metavar="JSON", help="A Qdrant filter as JSON.")
 
 
 @click.group(cls=HelpfulGroup)
@@ -22,7 +22,7 @@ def points() -> None:
 @points.command("list")
 @click.argument("name")
 @FILTER
-@click.option("--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="Points on the page.")
+@click.option("--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="Points per page.")
 @click.option("--offset", metavar="ID", help="Start at this point: `next_offset` of the previous page.")
 @click.option("--with-vectors", is_flag=True, help="Show vectors as well.")
 @common
@@ -49,7 +49,7 @@ def points_list(
 @click.argument("point")
 @common
 def points_show(invocation: Invocation, name: str, point: str) -> None:
-    """Show one point whole: payload and vectors.
+    """Show one point with its payload and vectors.
 
     Examples:
       qdrant-admin points show memories 42
@@ -62,11 +62,11 @@ def points_show(invocation: Invocation, name: str, point: str) -> None:
 
 @points.command("search")
 @click.argument("name")
-@click.option("--like", metavar="ID", help="Search near this point.")
-@click.option("--vector", metavar="JSON", help="Search near this vector: a JSON list of numbers.")
-@click.option("--using", default="", metavar="NAME", help="Which named vector.")
+@click.option("--like", metavar="ID", help="Use the vector of this point.")
+@click.option("--vector", metavar="JSON", help="Use this vector: a JSON list of numbers.")
+@click.option("--using", default="", metavar="NAME", help="Name of the vector to search.")
 @FILTER
-@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many points.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Number of points.")
 @common
 def points_search(
     invocation: Invocation,
@@ -77,7 +77,7 @@ def points_search(
     condition: str | None,
     limit: int,
 ) -> None:
-    """Search by a point or by a vector.
+    """Find the points nearest to a point or a vector.
 
     Examples:
       qdrant-admin points search memories --like 42

@@ -12,7 +12,7 @@ ASSIGNMENTS = click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 
 @click.group(cls=HelpfulGroup)
 def profiles() -> None:
-    """Several servers, one name each.
+    """Manage several servers, each under a name.
 
     Examples:
       qdrant-admin profiles list
@@ -50,7 +50,7 @@ def profiles_list(invocation: Invocation) -> None:
 @click.argument("name", required=False)
 @common
 def profiles_show(invocation: Invocation, name: str | None) -> None:
-    """Show the keys of one profile, as the file and the defaults have them.
+    """Show the settings of one profile, from the file and the defaults.
 
     Examples:
       qdrant-admin profiles show work
@@ -97,7 +97,7 @@ def profiles_add(invocation: Invocation, name: str, assignments: tuple[str, ...]
 @ASSIGNMENTS
 @common
 def profiles_set(invocation: Invocation, name: str, assignments: tuple[str, ...]) -> None:
-    """Change keys of a profile. `KEY=` takes a key back to its default.
+    """Change settings of a profile. `KEY=` resets one to its default.
 
     Examples:
       qdrant-admin profiles set local port=7333
@@ -122,7 +122,7 @@ def profiles_set(invocation: Invocation, name: str, assignments: tuple[str, ...]
 @click.argument("name")
 @common
 def profiles_use(invocation: Invocation, name: str) -> None:
-    """Make a profile the one that is meant when none is named.
+    """Make a profile the default one.
 
     Examples:
       qdrant-admin profiles use work
@@ -135,10 +135,10 @@ def profiles_use(invocation: Invocation, name: str) -> None:
 
 @profiles.command("remove")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Yes, remove it.")
+@click.option("--yes", is_flag=True, help="Confirm.")
 @common
 def profiles_remove(invocation: Invocation, name: str, yes: bool) -> None:
-    """Remove a profile and the API key kept for it. Its server and its data are not touched.
+    """Remove a profile and its stored API key. Its server and data are not touched.
 
     Examples:
       qdrant-admin profiles remove work --yes

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     type=click.Choice(["graceful", "kill", "recreate", "pause", "engine"]),
     default="graceful",
     show_default=True,
-    help="kill: as in a crash; recreate: a new container on the same data; pause: frozen and resumed; engine: restart "
+    help="kill: like a crash; recreate: a new container on the same data; pause: freeze and resume; engine: restart "
     "the container engine itself.",
 )
-@click.option("--yes", is_flag=True, help="With engine: yes, interrupt whatever else runs on it.")
+@click.option(
+    "--yes", is_flag=True, help="With --how engine: confirm that everything else on the engine is interrupted."
+)
 def restart(invocation: Invocation, how: "RestartMethod", yes: bool) -> None:
     """Stop the server, start it again, and wait until it is ready.
 

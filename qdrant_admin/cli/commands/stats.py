@@ -5,7 +5,7 @@ from qdrant_admin.cli.invocation import Invocation, command
 
 @command()
 def stats(invocation: Invocation) -> None:
-    """Show the processor, memory and disk that the server uses.
+    """Show the CPU, memory and disk that the server uses.
 
     Examples:
       qdrant-admin stats

@@ -5,7 +5,7 @@ from qdrant_admin.cli.invocation import Invocation, command
 
 @command()
 def status(invocation: Invocation) -> None:
-    """Show what runs, where, and whether it is well.
+    """Show what runs, where, and whether it is healthy.
 
     Examples:
       qdrant-admin status

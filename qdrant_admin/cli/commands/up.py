@@ -15,26 +15,31 @@ if TYPE_CHECKING:
 @click.option(
     "--runtime",
     type=click.Choice(["auto", "docker", "native", "remote"]),
-    help="Where it runs; auto takes Docker when an engine answers.",
+    help="Where it runs; auto: Docker if an engine answers, else native.",
 )
 @click.option("--port", type=click.IntRange(1, 65535), help="REST port.")
 @click.option("--grpc-port", type=click.IntRange(1, 65535), help="gRPC port.")
 @click.option("--image", metavar="IMAGE", help="Container image.")
-@click.option("--volume", metavar="NAME", help="Named volume that holds the data.")
-@click.option("--storage", metavar="DIR", type=click.Path(path_type=Path), help="Folder that holds the data instead.")
+@click.option("--volume", metavar="NAME", help="Named volume for the data.")
+@click.option(
+    "--storage", metavar="DIR", type=click.Path(path_type=Path), help="Host folder for the data instead of a volume."
+)
 @click.option(
     "--restart-policy",
     type=click.Choice(["no", "on-failure", "always", "unless-stopped"]),
-    help="When the engine starts it again.",
+    help="When the container engine restarts it.",
 )
 @click.option(
     "--api-key",
     type=click.Choice(["auto", "none"]),
-    help="auto: make and keep a key when there is none; none: without, this time.",
+    help="auto: generate and keep a key if there is none; none: start without a key this time.",
 )
-@click.option("--apply", is_flag=True, help="Apply settings that need the container to be recreated; the data stays.")
+@click.option("--apply", is_flag=True, help="Apply settings that require recreating the container; the data is kept.")
 @click.option(
-    "--ready-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="How long to wait."
+    "--ready-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="How long to wait until it is ready.",
 )
 def up(
     invocation: Invocation,

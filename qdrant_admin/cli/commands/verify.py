@@ -16,7 +16,7 @@ REPORT = click.option(
     "files",
     type=FILE,
     multiple=True,
-    help="Write the certificate here: .md, .html or .json by its name; may be repeated.",
+    help="Write the report to this file: .md, .html or .json; may be repeated.",
 )
 
 
@@ -24,23 +24,25 @@ REPORT = click.option(
 @click.option(
     "--how",
     type=click.Choice(["graceful", "kill", "pause", "recreate", "engine", "all", "none"]),
-    help="graceful is the default, none with --baseline. kill: as in a crash; pause: frozen and resumed; "
+    help="graceful is the default, none with --baseline. kill: like a crash; pause: freeze and resume; "
     "recreate: a new container on the same data; engine: restart the container engine itself, with --yes; "
-    "all: each in turn, without engine; none: only read twice.",
+    "all: each in turn, without engine; none: read twice without a restart.",
 )
-@click.option("--yes", is_flag=True, help="With --how engine: yes, interrupt whatever else runs on the engine.")
+@click.option(
+    "--yes", is_flag=True, help="With --how engine: confirm that everything else on the engine is interrupted."
+)
 @click.option("--collection", "names", multiple=True, metavar="NAME", help="Only this collection; may be repeated.")
 @click.option(
     "--sample",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Read every id, and the content of only N points per collection; the verdict says so.",
+    help="Compare every id, but the content of only N points per collection; the report says so.",
 )
 @click.option(
     "--baseline", type=FILE, help="An earlier report of `verify --json`; whatever differs from it is reported."
 )
 @REPORT
-@click.option("--finish", is_flag=True, help="Take the second look of a check that was interrupted.")
+@click.option("--finish", is_flag=True, help="Finish a check that was interrupted before its second scan.")
 def verify(
     invocation: Invocation,
     how: "VerifyMethod | None",
