@@ -42,7 +42,7 @@ COMMANDS = {
     "adopt": "Manage a server of this profile's name that qdrant-admin did not create",
     "env": "Print the environment variables that an application needs",
     "demo": "Run the whole story on a small sample: up, migrate, crash, verify",
-    "inspect": "Say what a file, a folder or a server is, how much it holds, and how to migrate it",
+    "inspect": "Show what a file, folder or server is, how much it holds, and how to migrate it",
     "migrate": "Move collections into the server, then compare every point with its source",
     "migrations": "List, show and discard unfinished migrations, and replay rejected records",
     "export": "Write a collection with its configuration into a file, and read the file back",

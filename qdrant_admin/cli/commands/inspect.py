@@ -8,7 +8,7 @@ from qdrant_admin.cli.invocation import Invocation, command, profile_name
 @command()
 @click.argument("place", metavar="PATH/URI")
 def inspect(invocation: Invocation, place: str) -> None:
-    """Say what a file, a folder or a server is, how much it holds, and how to migrate it.
+    """Show what a file, folder or server is, how much it holds, and how to migrate it.
 
     It also says which program has it open. Nothing in it is changed.
 
