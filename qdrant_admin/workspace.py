@@ -1,16 +1,21 @@
 """One profile, opened: its settings, its runtime, its database, its history. What every operation works on."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.events import Events
+from qdrant_admin.state.history import recorded
 from qdrant_admin.state.store import StateStore
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
     from qdrant_admin.server.runtime import ServerRuntime
     from qdrant_admin.server.runtime_choice import Choice
+
+_P = ParamSpec("_P")
 
 
 @dataclass(frozen=True)
@@ -37,3 +42,18 @@ class Workspace:
         from qdrant_admin.database.gateway import Database
 
         return Database(self.runtime.endpoint)
+
+
+def operation(
+    name: str,
+) -> Callable[[Callable[Concatenate[Workspace, _P], Events]], Callable[Concatenate[Workspace, _P], Events]]:
+    """Make a generator of events an operation: its report is kept in the history of the profile, under this name."""
+
+    def made(work: Callable[Concatenate[Workspace, _P], Events]) -> Callable[Concatenate[Workspace, _P], Events]:
+        @functools.wraps(work)
+        def begun(ws: Workspace, /, *args: _P.args, **options: _P.kwargs) -> Events:
+            return recorded(ws.store, name, ws.settings.name, work(ws, *args, **options))
+
+        return begun
+
+    return made

@@ -1,13 +1,13 @@
 """Reports about collections and points, as both faces show them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qdrant_admin.core.formatting import counted, plain
+from qdrant_admin.collections import blocks
+from qdrant_admin.core.blocks import Blocks, Step
+from qdrant_admin.core.commands import Command
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.database.models import CollectionInfo, PointId
-
-if TYPE_CHECKING:
-    from qdrant_admin.core.blocks import Blocks, Step
 
 
 class CollectionsReport(Report):
@@ -18,15 +18,10 @@ class CollectionsReport(Report):
     def summary(self) -> str:
         return counted(len(self.collections), "collection")
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.collections.blocks import collections
+    def blocks(self) -> Blocks:
+        return blocks.collections(self)
 
-        return collections(self)
-
-    def next_step(self) -> "Step | None":
-        from qdrant_admin.core.blocks import Step
-        from qdrant_admin.core.commands import Command
-
+    def next_step(self) -> Step | None:
         return None if self.collections else Step("next", Command("migrate", "chroma:./chroma", dry_run=True))
 
 
@@ -60,10 +55,8 @@ class CollectionReport(Report):
         points = self.collection.points
         return f"{plain(self.collection.name)}: {'not counted' if points is None else counted(points, 'point')}"
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.collections.blocks import collection
-
-        return collection(self)
+    def blocks(self) -> Blocks:
+        return blocks.collection(self)
 
 
 class PointReport(Report):
@@ -75,10 +68,8 @@ class PointReport(Report):
     def summary(self) -> str:
         return f"point {self.point.id} of {plain(self.collection)}"
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.collections.blocks import point
-
-        return point(self)
+    def blocks(self) -> Blocks:
+        return blocks.point(self)
 
 
 class PointsReport(Report):
@@ -91,15 +82,11 @@ class PointsReport(Report):
     def summary(self) -> str:
         return f"{counted(len(self.points), 'point')} of {plain(self.collection)}"
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.collections.blocks import points
+    def blocks(self) -> Blocks:
+        return blocks.points(self)
 
-        return points(self)
-
-    def next_step(self) -> "Step | None":
-        from qdrant_admin.collections.blocks import next_page
-
-        return next_page(self)
+    def next_step(self) -> Step | None:
+        return blocks.next_page(self)
 
 
 class DeleteReport(Report):
@@ -131,7 +118,5 @@ class DeleteReport(Report):
         kept = f", a snapshot is kept in {self.snapshot}" if self.snapshot else ", and no snapshot is kept"
         return f"{plain(self.collection)} {'would be' if self.dry_run else 'is'} deleted: {held}{kept}"
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.collections.blocks import deleted
-
-        return deleted(self)
+    def blocks(self) -> Blocks:
+        return blocks.deleted(self)

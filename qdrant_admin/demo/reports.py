@@ -1,17 +1,16 @@
 """The report of the demo. Field names are a contract with scripts."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pydantic import JsonValue
 
+from qdrant_admin.core.blocks import Blocks
 from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.core.reports import Report
+from qdrant_admin.demo import blocks
 from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.migration.reports import MigrationReport
 from qdrant_admin.persistence.reports import VerifyReport
-
-if TYPE_CHECKING:
-    from qdrant_admin.core.blocks import Blocks
 
 
 class DemoReport(Report):
@@ -56,7 +55,5 @@ class DemoReport(Report):
         text = f"{counted(verified, 'point')} moved in and proved in {duration(self.seconds)}"
         return f"{text}; kept as profile {self.profile}" if self.kept else text
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.demo.blocks import story
-
-        return story(self)
+    def blocks(self) -> Blocks:
+        return blocks.story(self)

@@ -5,10 +5,10 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotQdrant, ServerUnreachable
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.lifecycle.status import status
-from qdrant_admin.state.history import recorded
-from qdrant_admin.workspace import Workspace
+from qdrant_admin.workspace import Workspace, operation
 
 
+@operation("adopt")
 def adopt(ws: Workspace, *, cancel: CancelToken) -> Events:
     """Manage the server at this profile's address from now on, after having looked that it is a Qdrant.
 
@@ -17,10 +17,6 @@ def adopt(ws: Workspace, *, cancel: CancelToken) -> Events:
         ServerUnreachable: nothing answers there, so nobody can tell what it is.
         Unsupported: the runtime has nothing that could be marked as managed.
     """
-    return recorded(ws.store, "adopt", ws.settings.name, _adopt(ws, cancel))
-
-
-def _adopt(ws: Workspace, cancel: CancelToken) -> Events:
     from qdrant_admin.server.health import probe
 
     runtime, url = ws.runtime, ws.settings.endpoint.url

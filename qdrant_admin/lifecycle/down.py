@@ -6,10 +6,10 @@ from qdrant_admin.core.errors import NotOurs, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice
 from qdrant_admin.lifecycle.reports import DownReport
 from qdrant_admin.server.runtime import RuntimeState
-from qdrant_admin.state.history import recorded
-from qdrant_admin.workspace import Workspace
+from qdrant_admin.workspace import Workspace, operation
 
 
+@operation("down")
 def down(ws: Workspace, *, remove: bool = False, cancel: CancelToken) -> Events:
     """Stop the server; with `remove` also remove its container or process record, never its data.
 
@@ -17,11 +17,7 @@ def down(ws: Workspace, *, remove: bool = False, cancel: CancelToken) -> Events:
         NotOurs: it is not managed by qdrant-admin.
         Unsupported: the runtime cannot stop a server.
     """
-    return recorded(ws.store, "down", ws.settings.name, _down(ws, remove=remove, cancel=cancel))
-
-
-def _down(ws: Workspace, *, remove: bool, cancel: CancelToken) -> Events:
-    runtime = ws.runtime
+    runtime, profile = ws.runtime, ws.settings.name
     if not runtime.capabilities.stop:
         raise Unsupported("the server cannot be stopped from here", why="; ".join(runtime.capabilities.cannot))
     before = runtime.inspect()
@@ -30,19 +26,16 @@ def _down(ws: Workspace, *, remove: bool, cancel: CancelToken) -> Events:
     if stopped:
         yield from runtime.stop(cancel)
     elif before.state == "absent":
-        yield Notice(
-            text=f"there is no server of profile {ws.settings.name}", fix=str(Command("up").on(ws.settings.name))
-        )
+        fix = str(Command("up").on(profile))
+        yield Notice(text=f"there is no server of profile {profile}", fix=fix)
     else:
         yield Notice(text=f"{before.name or 'the server'} is stopped already")
     removed = remove and before.state != "absent"
     if removed:
         yield from runtime.remove(cancel)
-    yield Finished(
-        report=DownReport(
-            profile=ws.settings.name, runtime=runtime.kind, stopped=stopped, removed=removed, storage=before.storage
-        )
-    )
+    kept = before.storage
+    report = DownReport(profile=profile, runtime=runtime.kind, stopped=stopped, removed=removed, storage=kept)
+    yield Finished(report=report)
 
 
 def refuse_foreign(ws: Workspace, state: RuntimeState, what: str) -> None:

@@ -1,14 +1,14 @@
 """Reports of the life-cycle operations. Field names are a contract with scripts."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from qdrant_admin.core.blocks import Blocks
+from qdrant_admin.core.findings import Finding
 from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.reports import Finding, Frozen, Report
+from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.lifecycle import blocks
 from qdrant_admin.server.runtime import Capabilities, Change, Diagnosis, RuntimeKind, Stats, Storage, StorageKind
-
-if TYPE_CHECKING:
-    from qdrant_admin.core.blocks import Blocks
 
 CheckStatus = Literal["ok", "warn", "fail", "unknown"]
 """`unknown`: it could not be looked at."""
@@ -66,10 +66,8 @@ class StatusReport(Report):
             return self.url
         return f"{counted(self.collections, 'collection')}, {counted(self.points, 'point')} at {self.url}"
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.lifecycle.blocks import status
-
-        return status(self)
+    def blocks(self) -> Blocks:
+        return blocks.status(self)
 
 
 class UpReport(StatusReport):
@@ -103,10 +101,8 @@ class DownReport(Report):
     def summary(self) -> str:
         return f"data kept in {self.storage.source}" if self.storage.source else ""
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.lifecycle.blocks import down
-
-        return down(self)
+    def blocks(self) -> Blocks:
+        return blocks.down(self)
 
 
 class Check(Frozen):
@@ -145,10 +141,8 @@ class DoctorReport(Report):
     def _having(self, status: CheckStatus) -> int:
         return sum(check.status == status for check in self.checks)
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.lifecycle.blocks import doctor
-
-        return doctor(self)
+    def blocks(self) -> Blocks:
+        return blocks.doctor(self)
 
 
 class SurveyReport(Report):
@@ -198,7 +192,5 @@ class StatsReport(Report):
         """The report of one sample."""
         return cls(**stats.model_dump(), at=at)
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.lifecycle.blocks import stats
-
-        return stats(self)
+    def blocks(self) -> Blocks:
+        return blocks.stats(self)

@@ -10,10 +10,10 @@ from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.up import report_up
 from qdrant_admin.server.runtime import RestartMethod
-from qdrant_admin.state.history import recorded
-from qdrant_admin.workspace import Workspace
+from qdrant_admin.workspace import Workspace, operation
 
 
+@operation("restart")
 def restart(ws: Workspace, how: RestartMethod = "graceful", *, cancel: CancelToken, confirmed: bool = False) -> Events:
     """Restart the server. Ends with an `UpReport`.
 
@@ -21,7 +21,7 @@ def restart(ws: Workspace, how: RestartMethod = "graceful", *, cancel: CancelTok
         ws: the profile.
         how: the restart method.
         cancel: stops before the restart; after it, the waiting.
-        confirmed: whether somebody said yes to interrupting what else runs on the engine, for `engine`.
+        confirmed: for `engine`: whether somebody said yes to interrupting what else runs on it.
 
     Raises:
         ConfirmationMissing: the engine itself would be restarted, and nobody said yes.
@@ -30,23 +30,17 @@ def restart(ws: Workspace, how: RestartMethod = "graceful", *, cancel: CancelTok
         Unsupported: this runtime does not support that restart method.
         ServerNotReady: it did not come back in time.
     """
-    return recorded(ws.store, "restart", ws.settings.name, _restart(ws, how, cancel, confirmed=confirmed))
-
-
-def _restart(ws: Workspace, how: RestartMethod, cancel: CancelToken, *, confirmed: bool) -> Events:
     begun = time.monotonic()
     runtime = ws.runtime
     if how not in runtime.capabilities.restart:
-        why = (
-            "; ".join(runtime.capabilities.cannot) or f"the {runtime.kind} runtime does not support that restart method"
-        )
+        unsupported = f"the {runtime.kind} runtime does not support that restart method"
+        why = "; ".join(runtime.capabilities.cannot) or unsupported
         raise Unsupported(f"the server cannot be restarted by {how}", why=why)
     before = runtime.inspect()
     refuse_foreign(ws, before, "restarted")
     if before.state == "absent":
         raise NotFound(f"there is no server of profile {ws.settings.name}", fix=Command("up").on(ws.settings.name))
-    others = others_interrupted(ws, how, confirmed=confirmed, doing="restart")
-    if others:
+    if others := others_interrupted(ws, how, confirmed=confirmed, doing="restart"):
         yield Notice(level="warning", text=f"{before.engine} will be restarted{others_words(others)}")
     yield from runtime.restart(how, cancel)
     yield from wait_ready(ws, cancel=cancel)
@@ -54,13 +48,7 @@ def _restart(ws: Workspace, how: RestartMethod, cancel: CancelToken, *, confirme
 
 
 def others_interrupted(ws: Workspace, how: RestartMethod, *, confirmed: bool, doing: str) -> tuple[str, ...]:
-    """Names of what else will be interrupted.
-
-    Args:
-        ws: the profile.
-        how: the restart method.
-        confirmed: whether somebody said yes.
-        doing: the command that was given: `restart`, `verify`.
+    """Names of what else a restart interrupts; `doing` is the command that was given: `restart`, `verify`.
 
     Raises:
         ConfirmationMissing: the engine itself would be restarted, and nobody said yes.

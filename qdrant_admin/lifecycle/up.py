@@ -20,8 +20,7 @@ from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.reports import StatusReport, UpReport
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.server.runtime import Change, RuntimeState
-from qdrant_admin.state.history import recorded
-from qdrant_admin.workspace import Workspace
+from qdrant_admin.workspace import Workspace, operation
 
 _KEPT = ("runtime", "port", "grpc_port", "image", "volume", "storage", "restart_policy")
 
@@ -58,13 +57,7 @@ class UpOptions:
 def bring_up(ws: Workspace, options: UpOptions, *, cancel: CancelToken) -> Events:
     """Bring the server up as it was asked for, and keep that in the profile, where the next `status` looks for it.
 
-    Args:
-        ws: the profile, opened with `options.over()` over it.
-        options: what was asked for.
-        cancel: as in `up`.
-
-    Raises:
-        Whatever `up` and `add_key` raise.
+    The workspace is opened with `options.over()` over its profile. Raises what `up` and `add_key` raise.
     """
     settings = ws.settings
     if options.api_key == "auto" and settings.api_key is None:
@@ -96,6 +89,7 @@ def _keep(name: str, options: UpOptions) -> Events:
     yield Notice(text=f"kept in profile {name}: {words}")
 
 
+@operation("up")
 def up(ws: Workspace, *, apply: bool = False, cancel: CancelToken) -> Events:
     """Choose a runtime, start the server if it is down, wait until it is ready. Ends with an `UpReport`.
 
@@ -109,10 +103,6 @@ def up(ws: Workspace, *, apply: bool = False, cancel: CancelToken) -> Events:
         Refused: it runs at another address than the profile says, and `apply` was not given.
         NotOurs, PortTaken, ImageUnavailable, BinaryUnavailable, EngineUnavailable, StorageUnusable, ServerNotReady.
     """
-    return recorded(ws.store, "up", ws.settings.name, _up(ws, apply=apply, cancel=cancel))
-
-
-def _up(ws: Workspace, *, apply: bool, cancel: CancelToken) -> Events:
     begun = time.monotonic()
     yield StepStarted(step="choose", title="choosing how to run it")
     runtime = ws.runtime

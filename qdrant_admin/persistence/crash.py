@@ -26,8 +26,7 @@ from qdrant_admin.persistence.reports import CrashLoss, CrashOptions, CrashRepor
 from qdrant_admin.persistence.workload import SPEC, NameWriter, PointWriter, Writer, Writers, names_of
 from qdrant_admin.server.runtime import RestartMethod
 from qdrant_admin.state import canaries, run_locks
-from qdrant_admin.state.history import recorded
-from qdrant_admin.workspace import Workspace
+from qdrant_admin.workspace import Workspace, operation
 
 STEP = "crash"
 WRITES_FOR = (0.1, 1.5)
@@ -35,6 +34,7 @@ WRITES_FOR = (0.1, 1.5)
 _SHOWN = 100
 
 
+@operation("crash-test")
 def crash_test(ws: Workspace, options: CrashOptions, *, cancel: CancelToken) -> Events:
     """Kill the server under load, again and again. Ends with a `CrashReport`.
 
@@ -43,12 +43,7 @@ def crash_test(ws: Workspace, options: CrashOptions, *, cancel: CancelToken) -> 
     Raises:
         Unsupported, NotOurs, Refused, ServerUnreachable, ServerTrouble: before anything was touched.
     """
-    return recorded(
-        ws.store,
-        "crash-test",
-        ws.settings.name,
-        run_locks.check(ws.settings.name).during(_Test(ws, options, cancel).run()),
-    )
+    yield from run_locks.check(ws.settings.name).during(_Test(ws, options, cancel).run())
 
 
 class Outcome(NamedTuple):

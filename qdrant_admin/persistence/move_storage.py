@@ -21,8 +21,7 @@ from qdrant_admin.persistence.verdict import ALL_EQUAL, Judgement, judge, unfini
 from qdrant_admin.server.relocation import InterruptedRelocation, Relocation, Room
 from qdrant_admin.server.runtime import RuntimeState
 from qdrant_admin.state import records, run_locks
-from qdrant_admin.state.history import recorded
-from qdrant_admin.workspace import Workspace
+from qdrant_admin.workspace import Workspace, operation
 
 _STEPS = (
     "make every acknowledged write durable, and take the fingerprint of every point",
@@ -73,6 +72,7 @@ def _plan_ending(ws: Workspace, left: InterruptedRelocation) -> MovePlanReport:
     )
 
 
+@operation("move-storage")
 def move_storage(ws: Workspace, volume: str | None = None, *, cancel: CancelToken) -> Events:
     """Move the data to a named volume. Ends with a `MoveReport`; only `persisted` means that it was moved.
 
@@ -85,7 +85,7 @@ def move_storage(ws: Workspace, volume: str | None = None, *, cancel: CancelToke
     """
     name = ws.settings.name
     events = run_locks.storage_move(name).during(_Run(ws, volume, cancel).run())
-    return recorded(ws.store, "move-storage", name, run_locks.check(name).during(events))
+    yield from run_locks.check(name).during(events)
 
 
 def _look(ws: Workspace, volume: str | None) -> tuple[RuntimeState, Relocation]:

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
+from qdrant_admin.core.blocks import Blocks
+from qdrant_admin.core.document import Document
 from qdrant_admin.core.formatting import counted, duration, number
 from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.persistence import blocks
 from qdrant_admin.persistence.differences import (
     Difference,
     PartDifference,
@@ -15,10 +18,6 @@ from qdrant_admin.persistence.differences import (
     part_of_schema_1,
 )
 from qdrant_admin.server.runtime import RestartMethod
-
-if TYPE_CHECKING:
-    from qdrant_admin.core.blocks import Blocks
-    from qdrant_admin.core.document import Document
 
 RoundMethod = RestartMethod | Literal["none"]
 """`none`: read twice, with no restart in between."""
@@ -252,15 +251,11 @@ class VerifyReport(Proof):
     def _points(self) -> int:
         return sum(check.after.points for check in self.collections if check.after)
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.persistence.blocks import verification
+    def blocks(self) -> Blocks:
+        return blocks.verification(self)
 
-        return verification(self)
-
-    def document(self, when: datetime | None = None) -> "Document":  # noqa: ARG002 # it says itself when it was
-        from qdrant_admin.persistence.blocks import certificate
-
-        return certificate(self)
+    def document(self, when: datetime | None = None) -> Document:  # noqa: ARG002 # it says itself when it was
+        return blocks.certificate(self)
 
     @property
     def done(self) -> str:
@@ -330,15 +325,11 @@ class CrashReport(Proof):
     def _kills(self) -> str:
         return counted(sum(one.how == "kill" for one in self.cycles), "kill")
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.persistence.blocks import crash
+    def blocks(self) -> Blocks:
+        return blocks.crash(self)
 
-        return crash(self)
-
-    def document(self, when: datetime | None = None) -> "Document":  # noqa: ARG002 # it says itself when it was
-        from qdrant_admin.persistence.blocks import crash_certificate
-
-        return crash_certificate(self)
+    def document(self, when: datetime | None = None) -> Document:  # noqa: ARG002 # it says itself when it was
+        return blocks.crash_certificate(self)
 
 
 class VerifyOptions(Frozen):
@@ -393,11 +384,9 @@ class MovePlanReport(Report):
         """From where to where."""
         return f"{self.storage} to volume {self.volume}"
 
-    def blocks(self) -> "Blocks":
+    def blocks(self) -> Blocks:
         """As the command line and the interface draw it."""
-        from qdrant_admin.persistence.blocks import move_plan
-
-        return move_plan(self)
+        return blocks.move_plan(self)
 
 
 class MoveReport(Proof):
@@ -435,8 +424,6 @@ class MoveReport(Proof):
         away = "" if self.interrupted_seconds is None else f", away for {duration(self.interrupted_seconds)}"
         return f"{held} in volume {self.volume}{away}"
 
-    def blocks(self) -> "Blocks":
+    def blocks(self) -> Blocks:
         """As the command line and the interface draw it."""
-        from qdrant_admin.persistence.blocks import moved
-
-        return moved(self)
+        return blocks.moved(self)

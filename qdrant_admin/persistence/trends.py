@@ -2,17 +2,15 @@
 
 import statistics
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from qdrant_admin.core.blocks import Blocks
 from qdrant_admin.core.formatting import counted, duration, size
 from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.persistence import blocks
 from qdrant_admin.persistence.reports import Verdict, VerifyMethod, VerifyReport
 from qdrant_admin.state import records
 from qdrant_admin.state.records import Unreadable
 from qdrant_admin.state.store import StateStore
-
-if TYPE_CHECKING:
-    from qdrant_admin.core.blocks import Blocks
 
 
 class TrendPoint(Frozen):
@@ -53,11 +51,9 @@ class TrendReport(Report):
             told.append(f"{size(last)} on disk")
         return ", ".join(told)
 
-    def blocks(self) -> "Blocks":
+    def blocks(self) -> Blocks:
         """The figures over time, and every check on a line."""
-        from qdrant_admin.persistence.blocks import trend
-
-        return trend(self)
+        return blocks.trend(self)
 
 
 def trends(store: StateStore, profile: str, limit: int = 100) -> TrendReport:

@@ -26,8 +26,7 @@ from qdrant_admin.persistence.verdict import (
 from qdrant_admin.server.decode import decode_log, latest_start
 from qdrant_admin.server.runtime import Diagnosis, RuntimeState
 from qdrant_admin.state import canaries, records, resumable_runs, run_locks
-from qdrant_admin.state.history import recorded
-from qdrant_admin.workspace import Workspace
+from qdrant_admin.workspace import Workspace, operation
 
 __all__ = ["VerifyOptions", "finish", "verify"]
 
@@ -36,6 +35,7 @@ WATCH_SECONDS = 1.0
 _LOG_LINES = 400
 
 
+@operation("verify")
 def verify(ws: Workspace, options: VerifyOptions, *, cancel: CancelToken) -> Events:
     """Prove that what the server holds survives a restart. Ends with a `VerifyReport`.
 
@@ -48,8 +48,7 @@ def verify(ws: Workspace, options: VerifyOptions, *, cancel: CancelToken) -> Eve
         ConfirmationMissing: the engine itself would be restarted, and that was not confirmed.
         NotFound: a collection that was asked for is not there.
     """
-    profile = ws.settings.name
-    return recorded(ws.store, "verify", profile, run_locks.check(profile).during(_verify(ws, options, cancel)))
+    yield from run_locks.check(ws.settings.name).during(_verify(ws, options, cancel))
 
 
 def _verify(ws: Workspace, options: VerifyOptions, cancel: CancelToken) -> Events:
@@ -117,11 +116,7 @@ class _Check:
         self._after.close()
 
     def run(self, others: tuple[str, ...]) -> Events:
-        """Scan, restart and scan again, as often as was asked for.
-
-        Args:
-            others: what else on the engine is interrupted.
-        """
+        """Scan, restart and scan again, as often as was asked for. `others` on the engine are interrupted as well."""
         yield from self._scan_before(others)
         if writers := self._before.writers():
             reason = f"something writes to the server ({', '.join(writers)}); it was not restarted: stop what writes"

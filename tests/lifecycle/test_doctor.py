@@ -7,8 +7,7 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Failed, ServerTrouble, StorageUnusable
 from qdrant_admin.core.events import Finished
-from qdrant_admin.lifecycle import checks
-from qdrant_admin.lifecycle.doctor import CHECKS, _made, doctor
+from qdrant_admin.lifecycle.doctor import CHECKS, Context, _made, doctor
 from qdrant_admin.lifecycle.observation import Observation
 from qdrant_admin.lifecycle.reports import Check, CheckStatus, DoctorReport
 from qdrant_admin.lifecycle.status import report_of
@@ -27,7 +26,7 @@ def store(tmp_path: Path) -> StateStore:
 
 def made(name: str, seen: Observation, store: StateStore, image: str = "") -> Check:
     ours = settings(image=image) if image else settings()
-    return _made(name, CHECKS[name], checks.Context(Workspace(ours, store), seen, report_of(ours, seen)))
+    return _made(name, CHECKS[name], Context(Workspace(ours, store), seen, report_of(ours, seen)))
 
 
 BROKEN = Diagnosis(what="killed", fix="free -m", severe=True)
@@ -124,11 +123,11 @@ def test_the_way_out_of_a_stopped_server_is_what_its_end_means_and_never_the_doc
 
 @pytest.mark.parametrize("fault", [Failed("broken"), ValueError("surprise"), OSError("gone")])
 def test_a_check_that_cannot_be_made_is_unknown_and_costs_no_other(fault: Exception, store: StateStore) -> None:
-    def check(_: checks.Context) -> Check:
+    def check(_: Context) -> Check:
         raise fault
 
     ws = Workspace(settings(), store)
-    result = _made("disk", check, checks.Context(ws, saw(), report_of(ws.settings, saw())))
+    result = _made("disk", check, Context(ws, saw(), report_of(ws.settings, saw())))
     assert (result.name, result.status) == ("disk", "unknown")
     assert str(fault) in result.detail
 
