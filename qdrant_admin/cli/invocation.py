@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from qdrant_admin.core.blocks import Block
     from qdrant_admin.core.cancel import CancelToken
-    from qdrant_admin.core.commands import Command, Option
+    from qdrant_admin.core.commands import Command, Fix, Option
     from qdrant_admin.core.events import Events
     from qdrant_admin.core.reports import Report
     from qdrant_admin.workspace import Workspace
@@ -239,7 +239,7 @@ def command(name: str | None = None) -> Callable[[Callable[Concatenate[Invocatio
     return decorated
 
 
-def confirm(yes: bool, what: str, again: "Command") -> None:
+def confirm(yes: bool, what: str, again: "Fix") -> None:
     """Go on only with `--yes`.
 
     Args:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TypeVar
 
 from qdrant_admin.config.places import state_file
 from qdrant_admin.config.profile import RuntimeChoice
@@ -30,6 +31,7 @@ from qdrant_admin.state.history import recorded
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 
+_R = TypeVar("_R", bound=Report)
 COLLECTION = "debian_memories"
 POINTS = 256
 """Of the bundled sample, a real Chroma directory, packed. See SAMPLE.md for what it is and where it comes from."""
@@ -80,9 +82,8 @@ class _Made:
         """
         state = self.ws.runtime.inspect()
         if state.state != "absent":
-            raise Refused(
-                f"{state.name} already exists", why="a demo uses only what it creates itself", fix=Command("demo")
-            )
+            why = "a demo uses only what it creates itself"
+            raise Refused(f"{state.name} already exists", why=why, fix=Command("demo"))
 
     def clean(self) -> Generator[Event, None, None]:
         """Remove server, data, profile and key. What cannot be removed is told, and its profile stays with it."""
@@ -97,9 +98,8 @@ class _Made:
             self.removed.append(f"profile {settings.name}")
         except AdminError as error:
             self.left.append(str(error))
-            yield Notice(
-                level="error", text=f"the demo could not be cleaned up: {error}", fix=error.fix_on(settings.name)
-            )
+            text = f"the demo could not be cleaned up: {error}"
+            yield Notice(level="error", text=text, fix=error.fix_on(settings.name))
 
 
 class _Story:
@@ -107,19 +107,19 @@ class _Story:
 
     def __init__(self, runtime: RuntimeChoice, folder: Path, *, keep: bool, cancel: CancelToken) -> None:
         self._runtime, self._folder, self._keep, self._cancel = runtime, folder, keep, cancel
-        self._begun = time.monotonic()
-        self._reports: dict[type[Report], Report] = {}
 
     def events(self) -> Events:
         """Tell it, and clean up whatever happens."""
+        begun = time.monotonic()
         made = _Made(profile.make(self._runtime), self._folder, keep=self._keep)
+        name = made.ws.settings.name
         try:
             made.check_new()
         except BaseException:
-            profile.forget(made.ws.settings.name)
+            profile.forget(name)
             raise
         try:
-            yield from self._tell(made.ws)
+            started, moved, proven = yield from self._tell(made.ws)
         except GeneratorExit:
             for _ in made.clean():
                 pass  # nobody listens any more
@@ -129,52 +129,44 @@ class _Story:
             raise
         if self._keep:
             where = profile.keep(made.ws.settings)
-            fix = str(Command("status").on(made.ws.settings.name))
-            yield Notice(text=f"kept as profile {made.ws.settings.name}; its API key is in {where}", fix=fix)
+            yield Notice(text=f"kept as profile {name}; its API key is in {where}", fix=str(Command("status").on(name)))
         else:
             yield from made.clean()
-        yield Finished(report=self._report(made))
+        report = DemoReport(
+            profile=name,
+            up=started,
+            migration=moved,
+            verify=proven,
+            kept=self._keep,
+            removed=tuple(made.removed),
+            left=tuple(made.left),
+            seconds=time.monotonic() - begun,
+        )
+        yield Finished(report=report)
 
-    def _tell(self, ws: Workspace) -> Generator[Event, None, None]:
+    def _tell(self, ws: Workspace) -> Generator[Event, None, tuple[UpReport, MigrationReport, VerifyReport]]:
         yield StepStarted(step="unpack", title="unpacking the sample")
         source = f"chroma:{unpack_sample(self._folder)}"
         yield StepFinished(step="unpack", detail=f"{POINTS} real records in a Chroma directory")
         yield Notice(text="1 of 3: a server of its own")
-        yield from self._part("up", up(ws, cancel=self._cancel))
+        started = yield from _part("up", up(ws, cancel=self._cancel), UpReport)
         yield Notice(text="2 of 3: moving the records into it")
-        yield from self._part("plan", plan(ws, source, PlanOptions(), cancel=self._cancel))
-        planned = self._reports[PlanReport]
-        assert isinstance(planned, PlanReport)  # noqa: S101 # what `plan` ends with
-        yield from self._part("migrate", migrate(ws, planned, cancel=self._cancel))
+        planned = yield from _part("plan", plan(ws, source, PlanOptions(), cancel=self._cancel), PlanReport)
+        moved = yield from _part("migrate", migrate(ws, planned, cancel=self._cancel), MigrationReport)
         self._cancel.check()
         yield Notice(text="3 of 3: killing the server, and proving that everything is still there")
-        yield from self._part("verify", verify(ws, VerifyOptions(how="kill"), cancel=self._cancel))
+        check = verify(ws, VerifyOptions(how="kill"), cancel=self._cancel)
+        return started, moved, (yield from _part("verify", check, VerifyReport))
 
-    def _part(self, name: str, events: Events) -> Generator[Event, None, None]:
-        """One operation within the whole: its report is kept, its steps get ids of their own."""
-        for event in events:
-            if isinstance(event, Finished):
-                self._reports[type(event.report)] = event.report
-            else:
-                yield _within(name, event)
 
-    def _report(self, made: _Made) -> DemoReport:
-        parts = [self._reports.get(kind) for kind in (UpReport, MigrationReport, VerifyReport)]
-        first, second, third = parts
-        if not (
-            isinstance(first, UpReport) and isinstance(second, MigrationReport) and isinstance(third, VerifyReport)
-        ):
-            raise Failed("the demo ended without a report of every part", fix=Command("demo", debug=True))
-        return DemoReport(
-            profile=made.ws.settings.name,
-            up=first,
-            migration=second,
-            verify=third,
-            kept=self._keep,
-            removed=tuple(made.removed),
-            left=tuple(made.left),
-            seconds=time.monotonic() - self._begun,
-        )
+def _part(name: str, events: Events, kind: type[_R]) -> Generator[Event, None, _R]:
+    """One operation within the whole: its steps get ids of their own. Returns its report."""
+    for event in events:
+        if not isinstance(event, Finished):
+            yield _within(name, event)
+        elif isinstance(event.report, kind):
+            return event.report
+    raise Failed(f"the demo's {name} ended without a report", fix=Command("demo", debug=True))
 
 
 def _within(part: str, event: Event) -> Event:

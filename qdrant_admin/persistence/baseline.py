@@ -22,7 +22,6 @@ from qdrant_admin.persistence.reports import (
     overall_verdict,
 )
 from qdrant_admin.state import records
-from qdrant_admin.state.records import Unreadable
 
 
 def load(path: Path) -> VerifyReport:
@@ -36,18 +35,15 @@ def load(path: Path) -> VerifyReport:
         report = records.load(VerifyReport, path.read_bytes())
     except OSError as error:
         raise BadInput(f"{path} cannot be read", why=error.strerror or str(error), fix=fix) from error
-    if isinstance(report, Unreadable):
+    if isinstance(report, records.Unreadable):
         raise BadInput(f"{path} is not a report of verify --json", why=report.why, fix=fix)
     return report
 
 
 def against(earlier: VerifyReport, now: tuple[CollectionCheck, ...], chosen: Collection[str]) -> BaselineCheck:
-    """Compare what is there now with what an earlier check read.
+    """Compare what is there now, `before` being this check's first scan, with what an earlier check read.
 
-    Args:
-        earlier: that check.
-        now: the collections as this check has read them, `before` being its first scan.
-        chosen: names of the collections that are to be compared; empty for all.
+    Only `chosen` collections are compared; all where none is.
     """
     then = {check.name: check.after or check.before for check in earlier.collections}
     sides = {check.name: check.before for check in now if check.before is not None}

@@ -74,20 +74,15 @@ class Scanner:
     """
 
     def __init__(self, profile: str, chosen: Collection[str], sample: int | None, cancel: CancelToken) -> None:
-        self._profile = profile
-        self._chosen, self._sample, self._cancel = chosen, sample, cancel
+        self._profile, self._chosen, self._sample, self._cancel = profile, chosen, sample, cancel
 
     def fingerprint_all(
         self, scan: ServerScan, database: Database, step: str, earlier: ServerScan | None = None
     ) -> Generator[Event, None, None]:
-        """Fill a scan.
+        """Fill a scan, which is the caller's to close.
 
-        Args:
-            scan: to be filled; it is the caller's to close.
-            database: an open gateway.
-            step: id of the step in the events.
-            earlier: the scan that this one will be compared with: the same filters are counted, the same searches
-                made, the same points read.
+        With `earlier`, the scan that this one will be compared with, the same filters are counted, the same searches
+        made and the same points read.
         """
         every = f"every id and of {counted(self._sample, 'point')} per collection" if self._sample else "every point"
         yield StepStarted(step=step, title=f"taking the fingerprint of {every}")
@@ -107,11 +102,10 @@ class Scanner:
                 fix = error.fix_on(self._profile)
                 yield Notice(level="error", text=f"collection {name} cannot be read: {error}", fix=fix)
         scan.counters_after = read_counters(database)
-        text = f"{counted(scan.points, 'point')} in {counted(len(scan.collections), 'collection')}"
-        bad = len(scan.unreadable)
-        yield StepFinished(
-            step=step, outcome="failed" if bad else "ok", detail=f"{text}, {bad} cannot be read" if bad else text
-        )
+        detail = f"{counted(scan.points, 'point')} in {counted(len(scan.collections), 'collection')}"
+        if bad := len(scan.unreadable):
+            detail += f", {bad} cannot be read"
+        yield StepFinished(step=step, outcome="failed" if bad else "ok", detail=detail)
 
     def _is_wanted(self, name: str) -> bool:
         return name in self._chosen if self._chosen else not _is_canary(name)

@@ -260,8 +260,7 @@ class _Run:
         yield StepFinished(step="back", detail="the server is as it was found")
 
     def _report(self, judgement: Judgement, *, moved: bool) -> MoveReport:
-        old = self._move.old
-        away = None
+        old, away = self._move.old, None
         if self._down_since is not None and self._back_at is not None:
             away = self._back_at - self._down_since
         return MoveReport(

@@ -27,7 +27,7 @@ def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:
         raise Unsupported(
             f"the server at {runtime.endpoint.url} cannot be restarted by {options.how} from here",
             why="; ".join(runtime.capabilities.cannot) or f"the {runtime.kind} runtime does not support that method",
-            fix=_on(ws, "verify", how="none"),
+            fix=Command("verify", how="none").on(ws.settings.name),
         )
     state = runtime.inspect()
     if options.how != "none":
@@ -36,13 +36,13 @@ def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:
         raise Refused(
             f"{state.name} keeps its data inside the container",
             why=f"nothing is mounted where it stores ({state.storage.destination}), so recreating it loses everything",
-            fix=_on(ws, "verify", how="kill"),
+            fix=Command("verify", how="kill").on(ws.settings.name),
         )
     if state.state not in {"running", "unknown"}:
         raise ServerUnreachable(
             f"the server is not running ({state.state})",
             why="there is nothing to compare with: its content has to be read before the restart",
-            fix=_on(ws, "up"),
+            fix=Command("up").on(ws.settings.name),
         )
     check_health(ws)
     return state
@@ -60,7 +60,7 @@ def check_names(ws: Workspace, database: Database, options: VerifyOptions) -> No
             raise NotFound(
                 f"there is no collection “{plain(wanted)}”",
                 why=f"there are: {plain(', '.join(names))}" if names else "nothing is stored yet",
-                fix=_on(ws, "collections", "list"),
+                fix=Command("collections", "list").on(ws.settings.name),
             )
 
 
@@ -77,15 +77,11 @@ def check_health(ws: Workspace) -> None:
         raise ServerUnreachable(
             f"the server at {endpoint.url} is not ready",
             why=seen.error or "it does not report that it is",
-            fix=_on(ws, "doctor"),
+            fix=Command("doctor").on(ws.settings.name),
         )
     if seen.recovery_mode:
         raise ServerTrouble(
             "the server runs in recovery mode",
             why="collections cannot be read in it, so nothing could be compared",
-            fix=_on(ws, "logs", tail=200),
+            fix=Command("logs", tail=200).on(ws.settings.name),
         )
-
-
-def _on(ws: Workspace, *words: str, **options: str | int) -> Command:
-    return Command(*words, **options).on(ws.settings.name)

@@ -127,13 +127,10 @@ class Phase(Frozen):
     seconds: float
 
 
-class Round(Frozen):
-    """One restart of the check, and what was found after it."""
+class Restarted(Frozen):
+    """One restart, if any, and what was found after it."""
 
     how: RoundMethod
-    verdict: Verdict
-    ready_seconds: float | None = None
-    """From the stop to truly ready; None without a restart, or when it did not come back."""
 
     @property
     def done(self) -> str:
@@ -141,11 +138,19 @@ class Round(Frozen):
         return DONE[self.how]
 
 
+class Round(Restarted):
+    """One restart of a check."""
+
+    verdict: Verdict
+    ready_seconds: float | None = None
+    """From the stop to truly ready; None without a restart, or when it did not come back."""
+
+
 class BaselineCheck(Frozen):
     """What is there now against what an earlier check has read."""
 
     at: datetime
-    """When that check was made."""
+    """Of that check."""
     server_version: str = ""
     verdict: Verdict
     reason: str = ""
@@ -230,12 +235,11 @@ class VerifyReport(Proof):
         if self.how == "none" or self.ready_seconds is None:
             return text
         if self.how == "all":
-            methods = ", ".join(DONE[round_.how] for round_ in self.rounds if round_.how != "none")
+            methods = ", ".join(one.done for one in self.rounds if one.how != "none")
             return f"{text}, {methods}, and back in at most {duration(self.ready_seconds)}"
-        return f"{text}, {DONE[self.how]} and back in {duration(self.ready_seconds)}"
+        return f"{text}, {self.done} and back in {duration(self.ready_seconds)}"
 
     def sentence(self) -> str:
-        """The verdict in one plain sentence."""
         if self.verdict != "persisted" or not self.collections:
             return self.reason or self.summary()
         held = f"{counted(len(self.collections), 'collection')} and {counted(self._points, 'point')}"
@@ -245,7 +249,7 @@ class VerifyReport(Proof):
             held = f"{held} are exactly what they were at {self.baseline.at.astimezone():%Y-%m-%d %H:%M}, and"
         if self.how == "none":
             return f"{held} were read twice and are exactly the same. The server was not restarted."
-        return f"{held} are exactly what they were before the server was {DONE[self.how]}."
+        return f"{held} are exactly what they were before the server was {self.done}."
 
     @property
     def _points(self) -> int:
@@ -263,10 +267,9 @@ class VerifyReport(Proof):
         return DONE[self.how]
 
 
-class Cycle(Frozen):
+class Cycle(Restarted):
     """One restart under load."""
 
-    how: RoundMethod
     acknowledged: int
     """Changes that the server has acknowledged since the restart before."""
     unanswered: int
@@ -274,11 +277,6 @@ class Cycle(Frozen):
     lost: int
     recovery_seconds: float
     """From the kill to truly ready."""
-
-    @property
-    def done(self) -> str:
-        """What was done to the server, in words."""
-        return DONE[self.how]
 
 
 class CrashLoss(Frozen):
@@ -313,7 +311,6 @@ class CrashReport(Proof):
         return f"{self._kills}, {counted(self.acknowledged, 'change')} acknowledged, {number(self.lost)} lost"
 
     def sentence(self) -> str:
-        """The verdict in one plain sentence."""
         if self.verdict == "persisted":
             return f"Everything that was acknowledged was there after each of {self._kills}."
         if self.verdict == "lost":
@@ -377,15 +374,12 @@ class MovePlanReport(Report):
 
     @property
     def verdict_word(self) -> str:
-        """Nothing was done."""
         return "planned"
 
     def summary(self) -> str:
-        """From where to where."""
         return f"{self.storage} to volume {self.volume}"
 
     def blocks(self) -> Blocks:
-        """As the command line and the interface draw it."""
         return blocks.move_plan(self)
 
 
@@ -416,7 +410,6 @@ class MoveReport(Proof):
         return values
 
     def summary(self) -> str:
-        """What is in the volume, and how long the server was away."""
         if not self.moved:
             return "the server is on its old storage, as it was"
         points = sum(check.after.points for check in self.collections if check.after)
@@ -425,5 +418,4 @@ class MoveReport(Proof):
         return f"{held} in volume {self.volume}{away}"
 
     def blocks(self) -> Blocks:
-        """As the command line and the interface draw it."""
         return blocks.moved(self)

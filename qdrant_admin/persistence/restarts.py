@@ -41,14 +41,7 @@ def restart_methods(ws: Workspace, how: VerifyMethod, state: RuntimeState) -> tu
 def announcement(
     state: RuntimeState, methods: tuple[RestartMethod, ...], collections: int, others: tuple[str, ...]
 ) -> Notice:
-    """What is about to be interrupted.
-
-    Args:
-        state: of the server.
-        methods: of the restarts.
-        collections: how many it holds.
-        others: what else on the engine is interrupted.
-    """
+    """What is about to be interrupted: a server with so many collections, and what else runs on its engine."""
     doing = ", then ".join(_WILL_BE[how] for how in methods)
     held = counted(collections, "collection")
     text = f"{state.name} will be {doing}: {held} cannot be reached meanwhile{others_words(others)}"

@@ -9,7 +9,6 @@ from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.persistence import blocks
 from qdrant_admin.persistence.reports import Verdict, VerifyMethod, VerifyReport
 from qdrant_admin.state import records
-from qdrant_admin.state.records import Unreadable
 from qdrant_admin.state.store import StateStore
 
 
@@ -61,7 +60,7 @@ def trends(store: StateStore, profile: str, limit: int = 100) -> TrendReport:
     points = []
     for entry, report in reversed(store.reports("verify", profile, limit)):
         kept = records.load(VerifyReport, report)
-        if isinstance(kept, Unreadable):
+        if isinstance(kept, records.Unreadable):
             continue
         points.append(
             TrendPoint(

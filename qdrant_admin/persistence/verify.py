@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.commands import Command
+from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import AdminError, Cancelled, Failed, NotFound, Refused
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted
@@ -16,13 +16,7 @@ from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, changed, 
 from qdrant_admin.persistence.preconditions import check_names, check_server
 from qdrant_admin.persistence.reports import Round, RoundMethod, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.restarts import Restarts, Timing, announcement, restart_methods
-from qdrant_admin.persistence.verdict import (
-    Judgement,
-    judge,
-    likely_cause,
-    unfinished_checks,
-    with_new_collections,
-)
+from qdrant_admin.persistence.verdict import Judgement, judge, likely_cause, unfinished_checks, with_new_collections
 from qdrant_admin.server.decode import decode_log, latest_start
 from qdrant_admin.server.runtime import Diagnosis, RuntimeState
 from qdrant_admin.state import canaries, records, resumable_runs, run_locks
@@ -201,9 +195,8 @@ class _Check:
             self._cancel.wait(left)
             scan.counters_after = read_counters(database)
             seen = scan.writers()
-            yield StepFinished(
-                step="watch", outcome="warning" if seen else "ok", detail=", ".join(seen) or "nobody writes"
-            )
+            told = ", ".join(seen) or "nobody writes"
+            yield StepFinished(step="watch", outcome="warning" if seen else "ok", detail=told)
 
     def _compare(self, how: RoundMethod) -> Generator[Event, None, Judgement]:
         # Counters begin at nothing when a server starts; a process that was not ended goes on counting.
@@ -224,16 +217,15 @@ class _Check:
     # -- the report -----------------------------------------------------------------------------------------------
 
     def _conclude(self, judgement: Judgement) -> Events:
-        cause, fix = "", None
+        cause, size = "", None
+        fix: Fix = ""
         broken = any(name in self._before.collections for name in self._after.unreadable)
         if judgement.verdict in {"lost", "changed"} or broken:
             cause = likely_cause(self._state.storage, self._findings())
             fix = Command("doctor") if self._state.storage.sound is False else Command("logs", tail=200)
-        size = None
         with suppress(AdminError):  # a figure for the history, and no more
             size = self._ws.runtime.disk_bytes()
-        report = self._report(judgement, cause=cause, fix=fix)
-        yield Finished(report=report.model_copy(update={"storage_bytes": size}))
+        yield Finished(report=self._report(judgement, cause=cause, fix=fix, storage_bytes=size))
 
     def _give_up(self, error: AdminError) -> Events:
         """The server did not come back, or could not be read: nothing was lost that anybody has seen."""
@@ -244,8 +236,7 @@ class _Check:
         judgement = Judgement("inconclusive", reason, unfinished_checks(self._before))
         try:
             self._ws.runtime.inspect()
-            report = self._report(judgement, cause=likely_cause(self._state.storage, self._findings()))
-            report = report.model_copy(update={"fix": fix or report.fix})
+            report = self._report(judgement, cause=likely_cause(self._state.storage, self._findings()), fix=fix)
         except AdminError as trouble:  # the engine is gone, and whatever else went wrong follows from that
             cause = f"{trouble}; start the engine, then finish the check"
             report = self._report(judgement, cause=cause, fix=Command("verify", finish=True))
@@ -255,22 +246,23 @@ class _Check:
         """What the server's log says of its latest start."""
         if not self._ws.runtime.capabilities.logs:
             return ()
-        lines: list[str] = []
         try:
-            for batch in self._ws.runtime.logs(tail=_LOG_LINES, follow=False, cancel=self._cancel):
-                lines += batch
+            batches = self._ws.runtime.logs(tail=_LOG_LINES, follow=False, cancel=self._cancel)
+            lines = [line for batch in batches for line in batch]
         except AdminError:
             return ()  # the log is only a help
         return decode_log(latest_start(lines) or lines, self._ws.settings.name)
 
-    def _report(self, judgement: Judgement, *, cause: str = "", fix: Command | None = None) -> VerifyReport:
+    def _report(
+        self, judgement: Judgement, *, cause: str = "", fix: Fix = "", storage_bytes: int | None = None
+    ) -> VerifyReport:
         options, profile = self._options, self._ws.settings.name
         verdict, reason, baseline = judgement.verdict, judgement.reason, None
         if options.baseline is not None:
             baseline = against(options.baseline, judgement.collections, options.collections)
             verdict = worse(verdict, baseline.verdict)
             reason = with_baseline(reason, judgement.verdict, baseline)
-        if fix is None and judgement.verdict == "inconclusive":
+        if not fix and judgement.verdict == "inconclusive":
             fix = self._again()
         return VerifyReport(
             profile=profile,
@@ -288,9 +280,10 @@ class _Check:
             sample=options.sample,
             checks=tuple(self._checks()),
             cause=cause,
-            fix=str(fix.on(profile)) if fix else "",
+            fix=written(fix, profile),
             server_version=self._before.version,
             storage=f"{self._state.storage.kind} {self._state.storage.source}".strip(),
+            storage_bytes=storage_bytes,
             at=self._timing.at,
             seconds=self._timing.seconds,
         )
@@ -314,10 +307,5 @@ class _Check:
 
     def _again(self) -> Command:
         options = self._options
-        return Command(
-            "verify",
-            how=options.how,
-            collection=options.collections,
-            sample=options.sample,
-            yes=options.confirmed,
-        )
+        chosen = options.collections
+        return Command("verify", how=options.how, collection=chosen, sample=options.sample, yes=options.confirmed)

@@ -106,11 +106,11 @@ def test_a_wrong_key_and_none(makes: Makes, up: Tool) -> None:
     other = makes("native")
     settings = ["runtime=remote", f"url={up.url}", f"grpc_port={up.grpc_port}"]
     other("profiles", "set", other.profile, *settings)
-    for variables in ({"QDRANT_API_KEY": "wrong"}, {}):
+    for variables, code in (({"QDRANT_API_KEY": "wrong"}, "api_key_refused"), ({}, "api_key_missing")):
         error = other.on("collections", "list", "--json", code=3, **variables).error
         assert "key" in words(error)
         status = other.json("status", code=1, **variables)
-        assert "key" in status["attention"][0]["text"]
+        assert status["findings"][0]["code"] == code
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_something_answers_that_is_no_qdrant(makes: Makes) -> None:
         try:
             wait_for(lambda: httpx.get(tool.url).status_code == 200)
             assert "no Qdrant" in words(tool.on("collections", "list", "--json", code=3).error)
-            assert "no Qdrant" in tool.on("status", "--json", code=1).out
+            assert "not_qdrant" in {one["code"] for one in tool.json("status", code=1)["findings"]}
         finally:
             process.terminate()
 
@@ -259,7 +259,9 @@ def test_points_are_not_overwritten_without_a_yes(remote: Tool, chroma: Path) ->
 
 def test_a_server_that_dies_is_seen_and_comes_back(up: Tool) -> None:
     up.on("down")
-    assert "up" in up.json("status", code=1)["attention"][0]["fix"]
+    stopped = up.json("status", code=1)["findings"][0]
+    assert stopped["code"] == "server_stopped"
+    assert stopped["command"].startswith("qdrant-admin up")
     assert up.on("collections", "list", "--json", code=3).error["fix"]
     assert up.on("verify", "--json", code=None).code in {1, 3}
     assert up.json("up")["healthy"] is True

@@ -150,7 +150,7 @@ def profiles_remove(invocation: Invocation, name: str, yes: bool) -> None:
     known = read_profiles()
     if name not in known:
         raise unknown_profile(name, known)
-    again = Command("profiles", "remove", name, yes=True)
+    again = str(Command("profiles", "remove", name, yes=True))
     confirm(yes, f"profile {name} and its API key would be removed", again)
     remove_profile(name)
     _done(invocation, name, f"profile {name} removed; its server and its data are as they were")
