@@ -59,7 +59,7 @@ def test_a_check_that_was_cut_off_is_told_and_can_be_finished(ws: Workspace) -> 
     fill(ws)
     killed_in_the_middle(ws)
     (found,) = [one for one in status(ws).findings if one.code == "check_interrupted"]
-    assert found.command == "qdrant-admin verify --finish --profile local"
+    assert found.command == "qdrant-admin verify --finish --profile proof"
     report = finished(ws)
     assert report.verdict == "persisted"
     assert report.baseline is not None
