@@ -70,13 +70,10 @@ def list_points(
         NotFound: there is no such collection.
     """
     where = read_filter(filter)
+    start = None if offset is None else _id(offset)
     with ws.database() as database:
-        page = database.page(
-            name, limit=limit, offset=None if offset is None else _id(offset), filter=where, with_vectors=with_vectors
-        )
-    return PointsReport(
-        collection=name, points=tuple(shown_point(point) for point in page.points), next_offset=page.next_offset
-    )
+        page = database.page(name, limit=limit, offset=start, filter=where, with_vectors=with_vectors)
+    return PointsReport(collection=name, points=tuple(map(shown_point, page.points)), next_offset=page.next_offset)
 
 
 def show_point(ws: "Workspace", name: str, id: "PointId") -> PointReport:  # noqa: A002 - Qdrant's own word
@@ -195,11 +192,9 @@ def shown_vector(name: str, vector: "Vector") -> ShownVector:
         values = {"indices": vector.indices.tolist(), "values": vector.values.tolist()}
         zero = vector.values.size > 0 and not vector.values.any()
         return ShownVector(name=name, kind="sparse", size=len(vector.indices), values=values, zero=zero)
-    kind = "multi" if vector.ndim == 2 else "dense"
-    size = int(vector.shape[-1])
-    return ShownVector(
-        name=name, kind=kind, size=size, values=vector.tolist(), zero=vector.size > 0 and not vector.any()
-    )
+    kind, size = "multi" if vector.ndim == 2 else "dense", int(vector.shape[-1])
+    zero = vector.size > 0 and not vector.any()
+    return ShownVector(name=name, kind=kind, size=size, values=vector.tolist(), zero=zero)
 
 
 def _id(given: "PointId") -> "PointId":

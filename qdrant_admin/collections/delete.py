@@ -48,10 +48,7 @@ class DeleteOptions(Frozen):
 
 
 def delete(ws: Workspace, name: str, options: DeleteOptions, *, cancel: CancelToken) -> Events:
-    """Delete a collection, once a snapshot of it lies here; then look whether it is gone.
-
-    Yields:
-        Events; the last carries a `DeleteReport`.
+    """Delete a collection, once a snapshot of it lies here; then look whether it is gone. Ends with a `DeleteReport`.
 
     Raises:
         NotFound: there is none of that name.
@@ -73,10 +70,10 @@ def _delete(ws: Workspace, name: str, options: DeleteOptions, cancel: CancelToke
             disk_bytes=info.disk_bytes,
             aliases=info.aliases,
             dry_run=options.dry_run,
+            snapshot=str(_folder()) if options.snapshot else "",
         )
         if options.dry_run:
-            folder = str(_folder()) if options.snapshot else ""
-            yield Finished(report=report.model_copy(update={"snapshot": folder}))
+            yield Finished(report=report)
             return
         if options.snapshot:
             kept = yield from _Keeper(ws, database, info.name, cancel).kept()
@@ -173,8 +170,7 @@ class _Keeper:
         try:
             yield
         except OSError as error:
-            why = str(error)
-            raise StorageUnusable(f"{plain(path)} cannot be written", why=why, fix=self._without) from error
+            raise StorageUnusable(f"{plain(path)} cannot be written", why=str(error), fix=self._without) from error
 
 
 def _folder() -> Path:

@@ -36,13 +36,8 @@ if TYPE_CHECKING:
     from qdrant_admin.server.surroundings import EngineLook
 
 _CLOUD = re.compile(r"onedrive|dropbox|icloud|google ?drive|mobile documents", re.IGNORECASE)
-_COLLECTIONS: tuple[Code, ...] = (
-    "recovery_mode",
-    "collections_not_listed",
-    "collection_unreadable",
-    "collection_red",
-    "optimizer_failed",
-)
+_LISTED: tuple[Code, ...] = ("recovery_mode", "collections_not_listed")
+_COLLECTIONS: tuple[Code, ...] = (*_LISTED, "collection_unreadable", "collection_red", "optimizer_failed")
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,7 @@ _DOTENV_BARE = re.compile(r"[A-Za-z0-9_./:@%+,-]*\Z")
 def lines(ws: Workspace, *, shell: Shell = "posix", reveal: bool = False) -> list[str]:
     """QDRANT_URL, _HOST, _PORT, _GRPC_PORT and _API_KEY of this profile, one assignment per line.
 
-    Args:
-        ws: the profile.
-        shell: whose quoting to use.
-        reveal: print the API key itself. Otherwise its line is a comment, so that pasting it sets no wrong key.
+    Without `reveal` the line of the API key is a comment, so that pasting it sets no wrong key.
     """
     endpoint = ws.settings.endpoint
     parts = urlsplit(endpoint.url)
@@ -58,9 +55,5 @@ def _dotenv(name: str, value: str) -> str:
     return f"{name}='{escaped}'"
 
 
-_ASSIGN: dict[Shell, Callable[[str, str], str]] = {
-    "posix": _posix,
-    "fish": _fish,
-    "powershell": _powershell,
-    "dotenv": _dotenv,
-}
+_ASSIGN: dict[Shell, Callable[[str, str], str]]
+_ASSIGN = {"posix": _posix, "fish": _fish, "powershell": _powershell, "dotenv": _dotenv}

@@ -20,40 +20,17 @@ WRITES_REFUSED_BELOW = 128 * 1024**2
 """Qdrant refuses writes and deletes when less than twice its WAL capacity (64 MiB by default) is free."""
 NEARLY_FULL_BELOW = 1024**3
 
-Code = Literal[
-    "api_key_missing",
-    "api_key_refused",
-    "runtime_unavailable",
-    "probe_failed",
-    "collections_not_listed",
-    "foreign_server",
-    "other_ports_needed",
-    "server_absent",
-    "server_stopped",
-    "server_paused",
-    "crash_loop",
-    "server_diagnosis",
-    "unrequested_restarts",
-    "no_answer",
-    "not_qdrant",
-    "not_ready",
-    "recovery_mode",
-    "grpc_closed",
-    "collection_unreadable",
-    "collection_red",
-    "optimizer_failed",
-    "storage_in_container",
-    "storage_unsound",
-    "disk_full",
-    "disk_low",
-    "settings_differ",
-    "no_api_key",
-    "published_without_api_key",
-    "no_automatic_start",
-    "check_interrupted",
-    "indexing_held_back",
-    "migration_interrupted",
+AccessCode = Literal[
+    "api_key_missing", "api_key_refused", "runtime_unavailable", "probe_failed", "collections_not_listed"
 ]
+StateCode = Literal["server_absent", "server_stopped", "server_paused", "crash_loop", "unrequested_restarts"]
+ProcessCode = Literal["foreign_server", "other_ports_needed", "server_diagnosis"] | StateCode
+AnswerCode = Literal["no_answer", "not_qdrant", "not_ready", "recovery_mode", "grpc_closed"]
+DataCode = Literal["collection_unreadable", "collection_red", "optimizer_failed"]
+StorageCode = Literal["storage_in_container", "storage_unsound", "disk_full", "disk_low"]
+SafetyCode = Literal["settings_differ", "no_api_key", "published_without_api_key", "no_automatic_start"]
+UnfinishedCode = Literal["check_interrupted", "indexing_held_back", "migration_interrupted"]
+Code = AccessCode | ProcessCode | AnswerCode | DataCode | StorageCode | SafetyCode | UnfinishedCode
 KEY_REFUSED: tuple[Code, ...] = ("api_key_missing", "api_key_refused")
 WITHOUT_KEY: tuple[Code, ...] = ("no_api_key", "published_without_api_key")
 UNFINISHED: tuple[Code, ...] = ("check_interrupted", "indexing_held_back", "migration_interrupted")

@@ -93,11 +93,13 @@ class LoadWatch:
 
     def _log(self) -> list[str]:
         """Nothing where it cannot be read, or where nobody knows when this start began."""
+        if self._since is None:
+            return []
         lines: list[str] = []
         with contextlib.suppress(AdminError):
             for batch in self._ws.runtime.logs(tail=_LOG_LINES, follow=False, cancel=CancelToken()):
                 lines += batch
-        return lines if self._since is not None else []
+        return lines
 
     def _progress(self, load: Load) -> Progress:
         total, usual = load.total, self._usual.get(load.collection)
@@ -122,6 +124,6 @@ class LoadWatch:
         return event.model_copy(update={"note": note, "seconds_left": left})
 
 
-def _ahead(left: float | None) -> float | None:
+def _ahead(left: float) -> float | None:
     """Seconds that are left; None once a forecast has proven wrong."""
-    return left if left is not None and left > 0 else None
+    return left if left > 0 else None

@@ -19,14 +19,11 @@ _PAUSE = 0.25
 def wait_ready(ws: Workspace, *, cancel: CancelToken, timeout: float | None = None) -> Events:
     """Wait for the process, a Qdrant at the address, /readyz, gRPC, and every collection to be readable.
 
-    While it loads, the collection at which it is gets told, with a forecast from earlier starts. A collection that
-    stays unreadable is told as an error and does not hold up the others; `grey` is not waited for,
-    since it never ends by itself.
+    While it loads, the current collection is reported, with a forecast from earlier starts. A collection that stays
+    unreadable is reported as an error and does not hold up the others; `grey` is not waited for: it never ends by
+    itself.
 
-    Args:
-        ws: the profile.
-        cancel: stops the waiting.
-        timeout: seconds; the profile's `ready_timeout` when None.
+    `timeout` is in seconds; the profile's `ready_timeout` when None.
 
     Raises:
         ServerNotReady: it did not come up in time, or ended; or another Qdrant answers in its place.
@@ -76,6 +73,6 @@ def _wait_readable(ws: Workspace, watch: LoadWatch, cancel: CancelToken, deadlin
         yield Notice(level="error", text=f"collection {one.name} cannot be read: {one.trouble}", fix=fix)
     done = len(found) - len(unreadable)
     detail = f"{counted(done, 'collection')} readable" + (f", {len(unreadable)} not" if unreadable else "")
-    slowest = watch.remember()
-    detail = f"{detail}, {slowest}" if slowest else detail
+    if slowest := watch.remember():
+        detail += f", {slowest}"
     yield StepFinished(step=STEP, outcome="failed" if unreadable else "ok", detail=detail)

@@ -141,10 +141,9 @@ class _Test:
         self._cycle("graceful")  # what survived a crash must survive an orderly stop as well
         yield PartDone(part=self._cycles[-1])
         acknowledged, unanswered = self._counts()
-        detail = (
-            f"{counted(acknowledged, 'change')} acknowledged, {self._lost} lost, {unanswered} unanswered at the crash"
-        )
+        told = f"{counted(acknowledged, 'change')} acknowledged, {self._lost} lost"
         good = self._outcome().verdict == "persisted"
+        detail = f"{told}, {unanswered} unanswered at the crash"
         yield StepFinished(step=STEP, outcome="ok" if good else "failed", detail=detail)
 
     def _cycle(self, how: RestartMethod) -> None:
@@ -165,16 +164,9 @@ class _Test:
         check_health(self._ws)
         recovery = time.monotonic() - begun
         lost = self._look()
-        now_acknowledged, now_unanswered = self._counts()
-        self._cycles.append(
-            Cycle(
-                how=how,
-                acknowledged=now_acknowledged - acknowledged,
-                unanswered=now_unanswered - unanswered,
-                lost=lost,
-                recovery_seconds=recovery,
-            )
-        )
+        now, now_unanswered = self._counts()
+        new = {"acknowledged": now - acknowledged, "unanswered": now_unanswered - unanswered, "lost": lost}
+        self._cycles.append(Cycle(how=how, **new, recovery_seconds=recovery))
 
     def _look(self) -> int:
         """Compare with what is there; returns how much is not as it was acknowledged."""
@@ -192,10 +184,9 @@ class _Test:
         return len(found)
 
     def _counts(self) -> tuple[int, int]:
-        return (
-            sum(writer.counts.acknowledged for writer in self._writers),
-            sum(writer.counts.unanswered for writer in self._writers),
-        )
+        """Changes of all writers: acknowledged, and not answered."""
+        counts = [writer.counts for writer in self._writers]
+        return sum(one.acknowledged for one in counts), sum(one.unanswered for one in counts)
 
     def _bring_back(self) -> None:
         """Whatever went wrong, the server runs again as it was found, if it can."""

@@ -9,28 +9,13 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.database.models import ChangedPart, ContentChange, ContentCode, PartKind
 
-CollectionCode = Literal[
-    "unreadable_before",
-    "unreadable_now",
-    "collection_new",
-    "collection_gone",
-    "alias_changed",
-    "alias_new",
-    "alias_gone",
-]
-"""About a collection or an alias as a whole. Of an alias, `before` and `after` are the collections it pointed to."""
-SinceCode = Literal[
-    "since_unreadable",
-    "since_new",
-    "since_gone",
-    "since_fewer",
-    "since_more",
-    "since_content",
-    "since_settings",
-    "since_counts",
-    "since_scheme",
-    "since_sample",
-]
+CollectionCode = Literal["unreadable_before", "unreadable_now", "collection_new", "collection_gone"]
+AliasCode = Literal["alias_changed", "alias_new", "alias_gone"]
+"""`before` and `after` are the collections that it pointed to."""
+SinceCode = (
+    Literal["since_unreadable", "since_new", "since_gone", "since_fewer", "since_more", "since_content"]
+    | Literal["since_settings", "since_counts", "since_scheme", "since_sample"]
+)
 """Against an earlier report, which holds digests only."""
 _WORDS: dict[str, str] = {
     "setting_changed": "setting {name} is {after}, was {before}",
@@ -71,7 +56,7 @@ _WORDS: dict[str, str] = {
 class Difference(Frozen):
     """Something of a collection, other than its points, that is not what it was."""
 
-    code: ContentCode | CollectionCode | SinceCode | Literal["told"]
+    code: ContentCode | CollectionCode | AliasCode | SinceCode | Literal["told"]
     """`told`: from a report of an earlier version, which has only words."""
     name: str = ""
     """Of the setting, payload index, vector or alias."""
