@@ -20,9 +20,8 @@ WRITES_REFUSED_BELOW = 128 * 1024**2
 """Qdrant refuses writes and deletes when less than twice its WAL capacity (64 MiB by default) is free."""
 NEARLY_FULL_BELOW = 1024**3
 
-AccessCode = Literal[
-    "api_key_missing", "api_key_refused", "runtime_unavailable", "probe_failed", "collections_not_listed"
-]
+KeyCode = Literal["api_key_missing", "api_key_refused"]
+AccessCode = KeyCode | Literal["runtime_unavailable", "probe_failed", "collections_not_listed"]
 StateCode = Literal["server_absent", "server_stopped", "server_paused", "crash_loop", "unrequested_restarts"]
 ProcessCode = Literal["foreign_server", "other_ports_needed", "server_diagnosis"] | StateCode
 AnswerCode = Literal["no_answer", "not_qdrant", "not_ready", "recovery_mode", "grpc_closed"]

@@ -148,7 +148,7 @@ class _Test:
 
     def _cycle(self, how: RestartMethod) -> None:
         unheard = CancelToken()
-        acknowledged, unanswered = self._counts()
+        before = self._counts()
         writers = Writers(self._writers, self._ws.database)
         try:
             unheard.wait(self._rng.uniform(*WRITES_FOR))
@@ -164,9 +164,9 @@ class _Test:
         check_health(self._ws)
         recovery = time.monotonic() - begun
         lost = self._look()
-        now, now_unanswered = self._counts()
-        new = {"acknowledged": now - acknowledged, "unanswered": now_unanswered - unanswered, "lost": lost}
-        self._cycles.append(Cycle(how=how, **new, recovery_seconds=recovery))
+        acknowledged, unanswered = (now - then for now, then in zip(self._counts(), before, strict=True))
+        cycle = Cycle(how=how, acknowledged=acknowledged, unanswered=unanswered, lost=lost, recovery_seconds=recovery)
+        self._cycles.append(cycle)
 
     def _look(self) -> int:
         """Compare with what is there; returns how much is not as it was acknowledged."""
