@@ -21,15 +21,15 @@ WRITES_REFUSED_BELOW = 128 * 1024**2
 NEARLY_FULL_BELOW = 1024**3
 
 KeyCode = Literal["api_key_missing", "api_key_refused"]
-AccessCode = KeyCode | Literal["runtime_unavailable", "probe_failed", "collections_not_listed"]
+AccessCode = Literal[KeyCode, "runtime_unavailable", "probe_failed", "collections_not_listed"]
 StateCode = Literal["server_absent", "server_stopped", "server_paused", "crash_loop", "unrequested_restarts"]
-ProcessCode = Literal["foreign_server", "other_ports_needed", "server_diagnosis"] | StateCode
+ProcessCode = Literal["foreign_server", "other_ports_needed", "server_diagnosis", StateCode]
 AnswerCode = Literal["no_answer", "not_qdrant", "not_ready", "recovery_mode", "grpc_closed"]
 DataCode = Literal["collection_unreadable", "collection_red", "optimizer_failed"]
 StorageCode = Literal["storage_in_container", "storage_unsound", "disk_full", "disk_low"]
 SafetyCode = Literal["settings_differ", "no_api_key", "published_without_api_key", "no_automatic_start"]
 UnfinishedCode = Literal["check_interrupted", "indexing_held_back", "migration_interrupted"]
-Code = AccessCode | ProcessCode | AnswerCode | DataCode | StorageCode | SafetyCode | UnfinishedCode
+Code = Literal[AccessCode, ProcessCode, AnswerCode, DataCode, StorageCode, SafetyCode, UnfinishedCode]
 KEY_REFUSED: tuple[Code, ...] = ("api_key_missing", "api_key_refused")
 WITHOUT_KEY: tuple[Code, ...] = ("no_api_key", "published_without_api_key")
 UNFINISHED: tuple[Code, ...] = ("check_interrupted", "indexing_held_back", "migration_interrupted")
@@ -52,8 +52,7 @@ def findings(settings: Settings, seen: Observation) -> tuple[Finding, ...]:
 
 class _Finder:
     def __init__(self, settings: Settings, seen: Observation) -> None:
-        self._settings = settings
-        self._seen = seen
+        self._settings, self._seen = settings, seen
 
     def _found(self, code: Code, level: FindingLevel, fix: Fix, subject: str = "", **facts: Fact) -> Finding:
         command = written(fix, self._settings.name)
