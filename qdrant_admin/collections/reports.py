@@ -5,7 +5,7 @@ from typing import Any
 from qdrant_admin.collections import blocks
 from qdrant_admin.core.blocks import Blocks, Step
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.database.models import CollectionInfo, PointId
 

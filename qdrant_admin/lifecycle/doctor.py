@@ -23,8 +23,8 @@ from qdrant_admin.core.commands import Command, Option
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events, Finished, Outcome, StepFinished, StepStarted
 from qdrant_admin.core.files import free_bytes
-from qdrant_admin.core.findings import Finding
 from qdrant_admin.core.formatting import counted, number, size
+from qdrant_admin.core.reports import Finding
 from qdrant_admin.lifecycle.finding_words import text
 from qdrant_admin.lifecycle.findings import KEY_REFUSED, NEARLY_FULL_BELOW, WITHOUT_KEY, WRITES_REFUSED_BELOW, Code
 from qdrant_admin.lifecycle.observation import Observation, observe
