@@ -77,7 +77,6 @@ def _problem(problem: "Problem") -> Remark:
 
 
 def migration(report: "MigrationReport") -> Blocks:
-    """What became of it, the verdict first; the first thing to do is its next step."""
     blocks: list[Block] = [
         Headline(report.verdict, report.summary()),
         Paragraph(messages.sentence(report)),
@@ -117,9 +116,9 @@ def document(report: "MigrationReport", when: datetime | None = None) -> Documen
 
 def discarded(report: "DiscardReport") -> Blocks:
     blocks: list[Block] = [Headline(report.verdict_word, report.summary())]
-    blocks += [Paragraph(f"it has made {', '.join(report.kept)}")] if report.kept else []
+    blocks += [Paragraph(f"it created {', '.join(report.kept)}")] if report.kept else []
     given = report.indexing_given_back
-    return *blocks, *([Paragraph(f"indexed again: {', '.join(given)}")] if given else [])
+    return *blocks, *([Paragraph(f"indexing resumed: {', '.join(given)}")] if given else [])
 
 
 def exported(report: "ExportReport") -> Blocks:
@@ -205,7 +204,6 @@ def _rejects(report: "MigrationReport") -> list[Block]:
 
 
 def next_to_plan(report: "PlanReport") -> Step | None:
-    """The command that does what a plan says."""
     return None if report.exit_code else Step("next", messages.command(report))
 
 

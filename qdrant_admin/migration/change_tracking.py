@@ -93,7 +93,6 @@ class ChangeTracker:
         return RecordingSource(source, self.provenance_of(planned)) if self.plan.catch_up else source
 
     def follow(self, planned: CollectionPlan, slots: Mapping[str, VectorSpec]) -> Events:
-        """Pass over one collection until nothing differs."""
         catch_up = CatchUp(self, planned, slots)
         yield from catch_up.run()
         self.done[planned.source] = catch_up

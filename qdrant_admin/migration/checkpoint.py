@@ -87,7 +87,6 @@ def save(store: StateStore, run: str, moved: Sequence[Checkpoint]) -> None:
 
 
 def finish(store: StateStore, run: str) -> None:
-    """A run whose report is out has nothing left to resume."""
     with store.writing() as connection:
         connection.execute("UPDATE migration_runs SET state = 'finished', updated_at = ? WHERE run = ?", (_now(), run))
 
@@ -100,7 +99,6 @@ def discard(store: StateStore, run: str) -> None:
 
 
 def checkpoints(store: StateStore, run: str) -> dict[str, list[Checkpoint]]:
-    """The checkpoints of a run: collection to its spans, in their order."""
     found: dict[str, list[Checkpoint]] = {}
     with store.reading() as connection:
         for one in _of(connection, run):
@@ -127,7 +125,6 @@ class StoredRun(NamedTuple):
 
     @property
     def unfinished(self) -> UnfinishedRun | None:
-        """The same as a run that can be resumed; None when it cannot be."""
         if self.state != "running" or isinstance(self.plan, records.Unreadable):
             return None
         return UnfinishedRun(

@@ -176,7 +176,6 @@ class _Export:
         )
 
     def _read_again(self, writer: "Writer", own: OwnLayout) -> Events:
-        """Compare the file with what was written to it."""
         yield StepStarted(step="verify", title="reading the file back")
         table, found = writer.reader(), _Sum(self._kinds)
         pace = ProgressMeter("verify", own.points, item=self._info.name)
@@ -198,7 +197,6 @@ class _Export:
         yield StepFinished(step="verify", detail="equal")
 
     def _changed(self, held: "_Sum", counters: dict[str, int] | None) -> Generator[Event, None, str]:
-        """Why the file is not what the collection is now; empty when it is."""
         now = self._database.count(self._info.name)
         if now == held.points and counters is not None and counters == _writes(self._database):
             return ""
@@ -269,13 +267,13 @@ def _place(name: str, options: ExportOptions) -> tuple[Path, ExportFormat]:
     path = options.to.expanduser().absolute()
     if path.is_dir():
         path /= f"{safe_name(name)}.{options.format or 'parquet'}"
-    told = next((chosen for ending, chosen in _ENDINGS.items() if path.name.lower().endswith(ending)), None)
-    if told and options.format and told != options.format:
+    by_name = next((chosen for ending, chosen in _ENDINGS.items() if path.name.lower().endswith(ending)), None)
+    if by_name and options.format and by_name != options.format:
         raise BadInput(
             f"{plain(path.name)} is not named like a {options.format} file",
             fix=Command("export", help=True),
         )
-    chosen: ExportFormat = told or options.format or "parquet"
+    chosen: ExportFormat = by_name or options.format or "parquet"
     if not path.parent.is_dir():
         raise BadInput(f"there is no folder {plain(path.parent)}", fix=shlex.join(["mkdir", "-p", str(path.parent)]))
     if chosen == "parquet":

@@ -46,7 +46,7 @@ def sentence(report: MigrationReport) -> str:
         case "verified":
             return _verified(report)
         case "differs":
-            return f"The target is not what the source is: {_differences(report) or 'see below'}."
+            return f"The target differs from the source: {_differences(report) or 'see below'}."
         case "unverified":
             return "It was copied and could not be compared with its source, so nothing is claimed."
         case "skipped":
@@ -76,7 +76,6 @@ def _differences(report: MigrationReport) -> str:
 
 
 def next_steps(report: MigrationReport) -> list[Step]:
-    """What to do about it now, the most important first."""
     if report.verdict in {"cancelled", "failed", "unverified"}:
         return [Step("resume it where it stopped", Command("migrate", resume=report.run))]
     steps = []
@@ -92,7 +91,6 @@ def next_steps(report: MigrationReport) -> list[Step]:
 
 
 def _again(report: MigrationReport) -> Command:
-    """The command that copies once more into the same collections."""
     copied = [one for one in report.collections if one.verdict != "skipped"]
     return Command(
         "migrate",
@@ -181,7 +179,6 @@ def how(plan: PlanReport) -> list[tuple[str, str]]:
 
 
 def takes(plan: PlanReport) -> str:
-    """How long it takes, and what that rests on; empty when nothing is known."""
     taken = [one for one in plan.collections if one.action != "skip"]
     known = [one.estimated_seconds for one in taken if one.estimated_seconds is not None]
     if not known or len(known) != len(taken):

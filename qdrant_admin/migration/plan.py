@@ -343,7 +343,7 @@ class _Planner:
             words = "ids may repeat in this source: nothing tells what differs, and no pass would be the last"
             self._problem("refused", found.name, words, catch_up=False)
         if found.duplicate_ids:
-            words = f"{counted(found.duplicate_ids, 'record')} whose id comes again: the last one of each is kept"
+            words = f"{counted(found.duplicate_ids, 'record')} whose id occurs again: the last one of each is kept"
             self._problem("warning", found.name, words)
 
     def _action(self, found: SourceCollection, info: CollectionInfo | None, *, fills_again: bool) -> Action:
@@ -404,7 +404,7 @@ class _Planner:
         try:
             free = self._ws.runtime.inspect().storage.free_bytes
         except AdminError:
-            return  # nobody can look: the server will say so itself
+            return  # not known: the server reports a full disk itself
         if free is not None and needed > free:
             words = f"about {size(needed)} are needed, and {size(free)} are free where the server keeps its data"
             self._problem("refused", "", words)

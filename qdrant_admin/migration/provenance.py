@@ -53,12 +53,10 @@ class Provenance:
         self._database.close()
 
     def clear(self) -> None:
-        """Forget everything: the target has just been created, so nothing in it came from anywhere."""
         with self._lock, self._transaction():
             self._database.execute("DELETE FROM ids")
 
     def begin_pass(self) -> None:
-        """What is recorded from here on belongs to a new pass."""
         self.number += 1
 
     def finish_pass(self) -> None:
@@ -85,7 +83,7 @@ class Provenance:
         return found
 
     def forget(self, ids: Iterable[PointId]) -> None:
-        """They were deleted: should one of them appear in the target again, somebody else wrote it."""
+        """They were deleted: should one appear in the target again, another program wrote it."""
         with self._lock, self._transaction():
             self._database.executemany("DELETE FROM ids WHERE key = ?", [(id_key(one),) for one in ids])
 

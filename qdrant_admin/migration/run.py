@@ -141,7 +141,6 @@ class _Run:
         yield Finished(report=self.report())
 
     def short_of_room(self, error: DiskFull) -> DiskFull:
-        """The same fault, with the space that the rest needs."""
         left = sum(
             planned.estimated_bytes * (1 - min(1.0, self._total(planned).read / max(1, planned.count)))
             for planned in self._plan.collections
@@ -225,7 +224,7 @@ class _Run:
         if self._total(planned).read:
             raise Failed(
                 f"{plain(planned.target)} no longer exists in the target",
-                why="an earlier run has written to it, and somebody has deleted it since",
+                why="an earlier run has written to it, and it was deleted since",
                 fix=Command("migrate", self._plan.source),
             )
         self._database.create_collection(planned.target, planned.spec)
@@ -239,7 +238,7 @@ class _Run:
             )
 
     def _check_still_empty(self, planned: CollectionPlan, points: int | None) -> None:
-        """Refuse a target that was to be created and that somebody else has filled since."""
+        """Refuse a target that was to be created and that another program has filled since."""
         known = planned.source in self._checkpoints
         written = known and (planned.method != "snapshot" or self._total(planned).read > 0)
         if planned.action == "create" and not written and points != 0:

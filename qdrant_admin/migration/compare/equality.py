@@ -109,7 +109,6 @@ def _same_float(wanted: float, found: float) -> bool:
 
 
 def unlike_rows(wanted: Floats, found: Floats, slot: VectorSpec) -> list[int]:
-    """Rows at which vectors of one slot differ, as far as the server keeps what it is given."""
     rows = np.flatnonzero((wanted.view(np.uint32) != found.view(np.uint32)).any(axis=1))
     if rows.size:
         rows = rows[~_same_rows(wanted[rows], found[rows], slot)]

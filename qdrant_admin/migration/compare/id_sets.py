@@ -1,6 +1,6 @@
 """Two sets of ids side by side, whatever their size: the source's are sorted on the disk, the target's come sorted.
 
-An id that comes again at the source is one point in the target, and the last record with it is what it must hold.
+An id that several records of the source have is one point in the target, which must hold the last of them.
 """
 
 import heapq
@@ -15,7 +15,7 @@ from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import PointId
 
 State = Literal["equal", "different", "missing", "unseen"]
-"""What was found of a record. unseen: it is there or not, and nobody has looked at what it holds."""
+"""What was found of a record. unseen: its content was not compared."""
 _STATES: tuple[State, ...] = ("equal", "different", "missing", "unseen")
 _KEY_BYTES, _PLACE_BYTES = 17, 8
 _RECORD_BYTES = _KEY_BYTES + _PLACE_BYTES + 1
@@ -80,7 +80,7 @@ class IdSet:
             while there is not None and there < key:
                 yield Id(there, None, there=True, records=0)
                 there = next(target, None)
-            records = list(group)  # in their own order: the place stands behind the id
+            records = list(group)  # in their own order: the position follows the id
             yield Id(key, _STATES[records[-1][-1]], there == key, len(records))
             if there == key:
                 there = next(target, None)

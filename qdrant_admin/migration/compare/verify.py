@@ -235,10 +235,10 @@ class Verifier:
             with Pipeline(
                 self._counters.open, read=self._chunks, write=self._comparer.look, writers=_WORKERS
             ) as pipeline:
-                for told in pipeline.news():
+                for came in pipeline.news():
                     self.cancel.check()
-                    if told is not None:
-                        yield from self._settle(told, pace)
+                    if came is not None:
+                        yield from self._settle(came, pace)
         except TRANSIENT as error:
             yield pace.event(note=error.what)
             raise
@@ -247,13 +247,13 @@ class Verifier:
         at = self._counters.at[span]
         return self._comparer.chunks(span, at.cursor, self._starts[span] + at.read)
 
-    def _settle(self, told: Settled[ComparisonResult] | Ended, pace: ProgressMeter) -> Events:
+    def _settle(self, came: Settled[ComparisonResult] | Ended, pace: ProgressMeter) -> Events:
         yield from self.retry.succeeded()
-        if isinstance(told, Ended):
-            self._counters.ended(told.span)
+        if isinstance(came, Ended):
+            self._counters.ended(came.span)
             return
-        self._counters.take(told.span, told.cursor, told.outcome)
-        moved = pace.advance(told.outcome.read)
+        self._counters.take(came.span, came.cursor, came.outcome)
+        moved = pace.advance(came.outcome.read)
         if moved:
             yield moved
 

@@ -1,6 +1,7 @@
-"""Whether a record can be stored as it is. Looked at before it is sent: a batch is not atomic, and gRPC stores NaN.
+"""Whether records can be stored unchanged, and whether a target takes the vectors of a source.
 
-What the server would change in silence is rejected with its reason; what is odd and kept is counted.
+Records are checked before they are sent: a batch is not atomic, and gRPC stores NaN. What the server would change
+silently is rejected with its reason; what is odd and kept is counted.
 """
 
 import json
@@ -26,7 +27,7 @@ _FEW, _MODERATE = 32, 100_000
 _SURELY_SMALL = 1 << 20
 """Bytes of a point that hold no payload too large for a request, however it is counted."""
 _TOO_DEEP = f"its payload nests deeper than {MAX_DEPTH} levels"
-_SURROGATE = "its payload holds half of a surrogate pair, which is no text"
+_SURROGATE = "its payload holds half of a surrogate pair, which is not valid text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Checker:
                 try:
                     point = self._point(record)
                 except UnicodeEncodeError:
-                    reason = "its id holds half of a surrogate pair, which is no text"
+                    reason = "its id holds half of a surrogate pair, which is not valid text"
             reason = reason or (payload_reason(point.payload) if point else "")
             if reason or point is None:
                 checked.refusals.append(Refusal(record, reason))
@@ -129,7 +130,7 @@ class Packer:
         self._slots, self._folds = slots, folds_uuids
 
     def pack(self, columns: Columns) -> list[bytes] | None:
-        """The points as they are sent; None where a record among them may have to be refused, or told of."""
+        """The points as they are sent; None where a record among them may have to be refused, or reported."""
         if not self._fit(columns):
             return None
         try:
@@ -195,7 +196,7 @@ def _length_reason(vector: Floats) -> str:
 
 def _sparse_reason(vector: Sparse) -> str:
     if len(vector.indices) != len(vector.values):
-        return "has another number of indices than of values"
+        return "has different numbers of indices and values"
     if not np.isfinite(vector.values).all():
         return "holds NaN or infinity"
     return "names an index twice" if len(np.unique(vector.indices)) != len(vector.indices) else ""
@@ -233,14 +234,14 @@ def _inner_reason(value: object, depth: int) -> str:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                return "its payload has a key that is no text"
+                return "its payload has a key that is not text"
             if not (key.isascii() or _encodable(key)):
                 return _SURROGATE
         items = value.values()
     elif isinstance(value, list):
         items = value
     else:
-        return f"its payload holds a {type(value).__name__}, which JSON cannot say"
+        return f"its payload holds a {type(value).__name__}, which JSON cannot represent"
     for item in items:
         reason = _value_reason(item, depth + 1)
         if reason:
@@ -259,7 +260,7 @@ def _encodable(text: str) -> bool:
 def _number_reason(value: float) -> str:
     if isinstance(value, int):
         return "" if value in _INT64 else f"its payload holds {value}, which would lose digits"
-    return "" if math.isfinite(value) else f"its payload holds {value}, which JSON cannot say"
+    return "" if math.isfinite(value) else f"its payload holds {value}, which JSON cannot represent"
 
 
 def incompatibilities(wanted: tuple[VectorSpec, ...], there: tuple[VectorSpec, ...]) -> Iterator[str]:

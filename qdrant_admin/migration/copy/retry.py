@@ -61,7 +61,7 @@ class RetryPolicy:
         Raises:
             DiskFull: that does not pass by itself.
             AdminError: the same fault, with the command that resumes later, when the outage has lasted too long.
-            Cancelled: somebody asked to stop meanwhile.
+            Cancelled: while it waited.
         """
         if isinstance(error, RateLimited) and error.seconds is not None and error.seconds <= _LONGEST_REST:
             yield from self._rest(error, error.seconds)

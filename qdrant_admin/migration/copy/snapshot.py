@@ -72,14 +72,14 @@ def copy(job: CopyJob) -> Events:
                 raise caught.error from caught
             text = f"{plain(job.plan.source)} is copied point by point, because a snapshot failed: {caught.error}"
             yield Notice(level="warning", text=text)
-            _begin_anew(job)
+            _start_over(job)
         else:
             return
     job.method = "stream"
     yield from Copier(job).run()
 
 
-def _begin_anew(job: CopyJob) -> None:
+def _start_over(job: CopyJob) -> None:
     """Create an empty target, in place of what a failed restore may have left."""
     if job.checkpoints[0].cursor == RESTORING and job.database.exists(job.plan.target):
         job.database.delete_collection(job.plan.target)
@@ -115,7 +115,6 @@ class _Carrier:
         """Bytes that were sent, and of how many."""
 
     def run(self) -> Events:
-        """Start over after each transient fault, until it is restored."""
         job = self._job
         try:
             while not job.checkpoints[0].done:
@@ -217,11 +216,11 @@ class _Carrier:
             future = pool.submit(work)
             while not future.done():
                 wait([future], timeout=_LOOK_SECONDS)
-                yield from self._told(note)
+                yield from self._progress(note)
                 self._job.cancel.check()
             return future.result()
 
-    def _told(self, note: str) -> Iterator[Progress]:
+    def _progress(self, note: str) -> Iterator[Progress]:
         sent, size = self._at
         if not 0 < sent < size:
             yield self._pace.event(note=note)

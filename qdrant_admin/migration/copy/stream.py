@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
 _FIELD_GUESS = 16
-"""Bytes of a payload value that is no text."""
-_REFUSALS_TOLD = 100
+"""Estimated bytes of a payload value that is not text."""
+_NOTICES = 100
 _SAVE_EVERY_SECONDS = 0.25
 """Writing a batch again changes nothing, so checkpoints may lag that far behind: each time is a sync of the disk."""
 
@@ -81,7 +81,7 @@ class Copier:
         self._moved: set[int] = set()
         self._saved_at = 0.0
         self._reject_bytes = max(one.reject_bytes for one in self._at)
-        self._zero_vectors = self._told = 0
+        self._zero_vectors = self._noticed = 0
         source = job.source
         self._carry = isinstance(source, CarriesWire) and source.carries_wire and job.database.carries_wire
         octets = 4 * sum(slot.size or 0 for slot in job.slots.values())
@@ -111,12 +111,12 @@ class Copier:
             self._save()
         if self._zero_vectors:
             zeros = counted(self._zero_vectors, "vector")
-            words = f"{zeros} of {plain(job.plan.source)} all zero: no search by Cosine finds such a point"
+            words = f"all-zero vectors in {plain(job.plan.source)} ({zeros}): no search by Cosine finds such a point"
             yield Notice(level="warning", text=words)
         yield pace.event()
 
     def _pass(self, pace: ProgressMeter) -> Events:
-        """Until everything is copied or somebody fails; what was acknowledged by then is settled either way."""
+        """Copy until the end or an error; batches that were acknowledged by then are counted either way."""
         job = self._job
         spans = [one.span for one in self._at if not one.done]
         writers = 1 if job.plan.in_order else job.migration.workers
@@ -124,13 +124,13 @@ class Copier:
             spans, read=self._read, write=self._write, writers=writers, allowed=lambda: self._throttle.workers
         ) as pipeline:
             try:
-                for told in pipeline.news():
-                    if told is None:
+                for came in pipeline.news():
+                    if came is None:
                         job.cancel.check()
                         continue
-                    handled, octets = self._settle(told)  # before anything that may raise: it is told but once
+                    handled, octets = self._settle(came)  # before anything that may raise: it comes only once
                     job.cancel.check()
-                    yield from self._refused(told)
+                    yield from self._refused(came)
                     job.rejects.check()
                     yield from job.retry.succeeded()
                     for moved in (pace.advance(handled, octets), job.whole.advance(handled, octets)):
@@ -138,21 +138,21 @@ class Copier:
                             yield moved
             finally:
                 pipeline.stop()
-                for told in pipeline.rest():
-                    handled, octets = self._settle(told)
+                for came in pipeline.rest():
+                    handled, octets = self._settle(came)
                     pace.advance(handled, octets)
                     job.whole.advance(handled, octets)
 
-    def _refused(self, told: Settled[Written] | Ended) -> Events:
-        """The first records that were not stored, as they come; the reject file has all of them."""
-        refusals = [] if isinstance(told, Ended) else told.outcome.refusals
-        for refusal in refusals[: max(0, _REFUSALS_TOLD - self._told)]:
-            self._told += 1
+    def _refused(self, came: Settled[Written] | Ended) -> Events:
+        """A notice for each of the first rejected records; the reject file has all of them."""
+        refusals = [] if isinstance(came, Ended) else came.outcome.refusals
+        for refusal in refusals[: max(0, _NOTICES - self._noticed)]:
+            self._noticed += 1
             text = f"{plain(self._job.plan.source)}: {plain(refusal.record.id)} was not stored: {refusal.reason}"
             yield Notice(level="warning", text=text, topic="reject")
 
     def _read(self, span: int) -> Iterator[Batch | WireBatch]:
-        """The batches of a span that are still to come; begun anew where batches of another size are wanted."""
+        """The remaining batches of a span; read from there again when the batch size changes."""
         cursor = self._at[span].cursor
         after, left = self._job.plan.spans[span].after if cursor is None else cursor, True
         while left:
@@ -193,7 +193,7 @@ class Copier:
         return Written(len(batch.page), [], look.zero_vectors, batch.page.octets)
 
     def _write_columns(self, batch: Batch) -> Written | None:
-        """All of it at once; None where its records have to be looked at one by one."""
+        """Write all of it as columns; None where its records have to be checked one by one."""
         columns = batch.columns if self._job.database.carries_wire else None
         packed = self._packer.pack(columns) if columns else None
         if packed is None:
@@ -211,14 +211,14 @@ class Copier:
         return Written(len(records), [*checked.refusals, *refused], checked.zero_vectors, octets)
 
     def _upsert(self, points: list[Point], checked: Checked, *, part: bool = False) -> list[Refusal]:
-        """Write them; what the server refuses is found by halving, and everything else is written."""
+        """Write them; records that the server rejects are found by halving, and all others are written."""
         while points:
             try:
                 self._job.database.upsert(self._job.plan.target, points, checked=True)
             except RateLimited as error:
                 if not part:
                     raise
-                # Here, and not by a new pass: that would begin with the first half again, and never get behind it.
+                # Here, and not by a new pass: that would start with the first half again, and never get past it.
                 self._job.cancel.wait(error.seconds or 1.0)
             except (RequestRejected, BadInput) as error:
                 if len(points) == 1:
@@ -230,21 +230,21 @@ class Copier:
                 break
         return []
 
-    def _settle(self, told: Settled[Written] | Ended) -> tuple[int, int]:
-        """Move the checkpoint of a span; how many records and bytes that was."""
-        now = self._at[told.span]
-        self._moved.add(told.span)
-        if isinstance(told, Ended):
-            self._at[told.span] = now.model_copy(update={"done": True})
+    def _settle(self, came: Settled[Written] | Ended) -> tuple[int, int]:
+        """Move the checkpoint of a span; returns how many records and bytes that was."""
+        now = self._at[came.span]
+        self._moved.add(came.span)
+        if isinstance(came, Ended):
+            self._at[came.span] = now.model_copy(update={"done": True})
             return 0, 0
-        done = told.outcome
+        done = came.outcome
         self._zero_vectors += done.zero_vectors
         self._job.octets += done.octets
         if done.refusals:
             self._reject_bytes = self._job.rejects.append(self._job.plan.source, done.refusals)
-        self._at[told.span] = now.model_copy(
+        self._at[came.span] = now.model_copy(
             update={
-                "cursor": told.cursor,
+                "cursor": came.cursor,
                 "read": now.read + done.read,
                 "written": now.written + done.read - len(done.refusals),
                 "rejected": now.rejected + len(done.refusals),
@@ -255,7 +255,7 @@ class Copier:
         return done.read, done.octets
 
     def _save(self) -> None:
-        """Keep every checkpoint that moved, all at once: together they say what the reject file holds."""
+        """Store all checkpoints that moved in one transaction: together they match the reject file."""
         moved = [self._at[span].model_copy(update={"reject_bytes": self._reject_bytes}) for span in sorted(self._moved)]
         if moved:
             self._job.save(moved)

@@ -26,7 +26,6 @@ class Throttle:
         self.size, self.workers = size, workers
 
     def succeeded(self, points: int, octets: int, seconds: float) -> None:
-        """Learn from a request that was answered."""
         with self._lock:
             if octets > MAX_OCTETS or seconds > SLOW_SECONDS:
                 self.size = max(1, min(self.size, points // 2))
