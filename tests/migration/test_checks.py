@@ -76,7 +76,7 @@ def test_odd_vectors_are_kept_and_counted() -> None:
         (-math.inf, "JSON"),
         ("\ud800", "surrogate"),
         (b"bytes", "bytes"),
-        ({1: 2}, "no text"),
+        ({1: 2}, "not text"),
         ("x" * 31 * 1024 * 1024, "more than a request"),
     ],
 )

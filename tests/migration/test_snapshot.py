@@ -96,7 +96,7 @@ def test_what_stands_in_the_way_of_a_snapshot_is_told(server: Server, other: Ser
     }
     why = {one.source: one.method_why for one in plan.collections}
     assert "2 shards" in why["split"]
-    assert "replace the collection that is there" in why["empty"]
+    assert "replace the existing collection" in why["empty"]
     assert last(migrate(ws, plan, cancel=CancelToken())).verdict == "verified"
     insists = planned(ws, uri(other), method="snapshot", on_conflict="rename")
     assert [one.text for one in insists.problems if one.level == "refused"] == [
