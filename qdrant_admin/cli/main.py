@@ -62,12 +62,12 @@ def explain(error: BaseException, arguments: Sequence[str]) -> int:
         import traceback
 
         traceback.print_exception(error)
-    shown = _as_admin_error(error)
-    shown = shown.with_fix(shown.fix_on(profile_name(_named(arguments))))
+    ours = _as_admin_error(error)
+    ours = ours.with_fix(ours.fix_on(profile_name(_named(arguments))))
     parts = {
-        "error": {"what": shown.what, "why": shown.why, "fix": shown.fix},
-        "kind_of_error": type(shown).__name__,
-        "exit_code": int(shown.exit_code),
+        "error": {"what": ours.what, "why": ours.why, "fix": ours.fix},
+        "kind_of_error": type(ours).__name__,
+        "exit_code": int(ours.exit_code),
     }
     try:
         if "--json" in arguments:
@@ -76,8 +76,8 @@ def explain(error: BaseException, arguments: Sequence[str]) -> int:
             write_line({"kind": "failed", **parts})
     except (BrokenPipeError, Unfit):  # the words on standard error and the exit code are left
         quick.silence()
-    _print_words(shown)
-    return int(shown.exit_code)
+    _print_words(ours)
+    return int(ours.exit_code)
 
 
 def _named(arguments: Sequence[str]) -> str | None:

@@ -14,18 +14,18 @@ COMPLETE = "_QDRANT_ADMIN_COMPLETE"
 """Set by the shell while it asks for completions; click's name for it."""
 SCRIPTS = {"bash": "bash", "zsh": "zsh", "fish": "fish", "powershell": "ps1"}
 """Shells, and what the name of the script ends with that completes our commands there."""
-ABOUT = """\
-Your vectors are there, and here is the proof. Without a command, the terminal interface opens.
-
-Examples:
-  qdrant-admin up                       set up a local Qdrant and wait for it
-  qdrant-admin migrate chroma:./chroma  move a Chroma directory into it
-  qdrant-admin verify --how kill        prove that a crash loses nothing
-  qdrant-admin status --json            for scripts
-"""
+PROGRAM = "qdrant-admin"
+EXAMPLES = {
+    "up": "set up a local Qdrant and wait for it",
+    "migrate chroma:./chroma": "move a Chroma directory into it",
+    "verify --how kill": "prove that a crash loses nothing",
+    "status --json": "for scripts",
+}
+SAYS = "Your vectors are there, and here is the proof. Without a command, the terminal interface opens."
+ABOUT = "\n".join([SAYS, "", "Examples:", *(f"  {PROGRAM} {words:23}  {why}" for words, why in EXAMPLES.items())])
 OPTIONS = {
     "--version": "Show the version and exit.",
-    "--profile NAME": "Which server; see `qdrant-admin profiles list`.",
+    "--profile NAME": f"Which server; see `{PROGRAM} profiles list`.",
     "--json": "One JSON document on standard output.",
     "--events": "Every event as a line of JSON on standard output.",
     "--debug": "Show tracebacks.",
@@ -66,7 +66,7 @@ def answer(given: list[str]) -> str | None:
         case ["--version"]:
             from qdrant_admin import __version__
 
-            return f"qdrant-admin {__version__}\n"
+            return f"{PROGRAM} {__version__}\n"
         case ["--help" | "-h"] if os.name != "nt":  # there click translates colours
             return overview(styled=sys.stdout.isatty())
         case ["completion", shell] if shell in SCRIPTS:
@@ -121,9 +121,8 @@ def overview(*, styled: bool) -> str:
     styled = styled and not os.environ.get("NO_COLOR")
     bold, cyan, plain = ("\x1b[1m", "\x1b[36m", "\x1b[0m") if styled else ("", "", "")
     lines = [f"{bold}Usage: {plain}qdrant-admin [OPTIONS] [COMMAND] [ARGS]...", ""]
-    said, _, examples = ABOUT.partition("\n")
-    lines += textwrap.wrap(said, 78, initial_indent="  ", subsequent_indent="  ")
-    lines += [f"  {line}".rstrip() for line in examples.splitlines()]
+    lines += textwrap.wrap(SAYS, 78, initial_indent="  ", subsequent_indent="  ")
+    lines += [f"  {line}".rstrip() for line in ABOUT.splitlines()[1:]]
     for title, rows in (("Options", OPTIONS), ("Commands", COMMANDS)):
         lines += ["", f"{bold}{title}{plain}:"]
         wide = max(map(len, rows))

@@ -80,16 +80,17 @@ def profiles_add(invocation: Invocation, name: str, assignments: tuple[str, ...]
     """
     from qdrant_admin.config.file import check_profile_name, read_profiles, write_profile
     from qdrant_admin.config.profiles import typed_values
+    from qdrant_admin.core.commands import Command
     from qdrant_admin.core.errors import BadInput
 
     check_profile_name(name)
     if name in read_profiles():
-        raise BadInput(f"profile {name} exists already", fix=f"qdrant-admin profiles set {name} --help")
+        raise BadInput(f"profile {name} exists already", fix=Command("profiles", "set", name, help=True))
     changes = typed_values(assignments)
     if "url" in changes:
         changes.setdefault("runtime", "remote")
     write_profile(name, changes)
-    _done(invocation, name, f"profile {name} added; qdrant-admin status --profile {name}")
+    _done(invocation, name, f"profile {name} added; {Command('status').on(name)}")
 
 
 @profiles.command("set")
@@ -106,6 +107,7 @@ def profiles_set(invocation: Invocation, name: str, assignments: tuple[str, ...]
     from qdrant_admin.config.file import read_profiles, unknown_profile, write_profile
     from qdrant_admin.config.profile import DEFAULT_PROFILE
     from qdrant_admin.config.profiles import typed_values
+    from qdrant_admin.core.commands import Command
 
     known = read_profiles()
     if name not in known and name != DEFAULT_PROFILE:
@@ -113,9 +115,8 @@ def profiles_set(invocation: Invocation, name: str, assignments: tuple[str, ...]
     if not assignments:
         raise click.UsageError("which KEY=VALUE? For instance port=7333")
     write_profile(name, typed_values(assignments))
-    _done(
-        invocation, name, f"profile {name} changed; qdrant-admin up --apply --profile {name} brings its server in line"
-    )
+    apply = Command("up", apply=True).on(name)
+    _done(invocation, name, f"profile {name} changed; {apply} applies it to the server")
 
 
 @profiles.command("use")

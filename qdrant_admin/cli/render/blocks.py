@@ -70,18 +70,18 @@ def do_now(fix: str, ascii_only: bool) -> Text:
     return Text.assemble(("\n  do now: ", "dim"), (fit(plain(fix), ascii_only), "cyan"))
 
 
-def failure(error: AdminError, *, ascii_only: bool) -> Text:
-    """What, why, and what to do now."""
-    cancelled = error.exit_code == 130
+def failure(ours: AdminError, *, ascii_only: bool) -> Text:
+    """An error whose fix is on its profile already: what, why, and what to do now."""
+    cancelled = ours.exit_code == 130
     result = Text()
     look = formatting.state("cancelled" if cancelled else "failed")
     result.append(f"{look.ascii if ascii_only else look.symbol} ", "bold yellow" if cancelled else "bold red")
-    result.append("\n  ".join(_lines(error.what)), "bold")
-    for line in _lines(error.why):
+    result.append("\n  ".join(_lines(ours.what)), "bold")
+    for line in _lines(ours.why):
         result.append(f"\n  {line}")
-    if error.fix:
+    if ours.fix:
         result.append("\n  do now: ", "dim")
-        result.append("\n          ".join(_lines(error.fix)), "cyan")
+        result.append("\n          ".join(_lines(ours.fix)), "cyan")
     return Text(fit(result.plain, True)) if ascii_only else result
 
 
