@@ -43,10 +43,7 @@ def demo(*, runtime: RuntimeChoice = "auto", keep: bool = False, cancel: CancelT
     Nothing that is on the machine is touched: name, ports, key and data are the demo's own, and are removed at the
     end, also when something fails or is cancelled.
 
-    Args:
-        runtime: as in a profile, without `remote`.
-        keep: leave the server with its data as a profile like any other.
-        cancel: as in the operations that it consists of.
+    `runtime` is as in a profile, without `remote`. With `keep` the server and its data stay, as any other profile.
 
     Raises:
         Refused: another demo runs.

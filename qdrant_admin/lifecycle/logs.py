@@ -23,4 +23,4 @@ def logs(ws: Workspace, *, tail: int, follow: bool, cancel: CancelToken) -> Iter
 
 def stats(ws: Workspace) -> StatsReport:
     """A sample of processor, memory and disk; may take up to two seconds. None for what the runtime cannot tell."""
-    return StatsReport.of(ws.runtime.stats(), datetime.now(UTC))
+    return StatsReport(**ws.runtime.stats().model_dump(), at=datetime.now(UTC))

@@ -176,20 +176,10 @@ class SurveyReport(Report):
         return f"{self.engine or 'no container engine'}, {self.recommended} recommended"
 
 
-class StatsReport(Report):
-    """What the server costs, flat, as the contract has it."""
+class StatsReport(Stats, Report):
+    """One sample of what the server costs."""
 
-    cpu_percent: float | None
-    memory_bytes: int | None
-    memory_limit_bytes: int | None
-    disk_bytes: int | None
-    disk_free_bytes: int | None
     at: datetime
-
-    @classmethod
-    def of(cls, stats: Stats, at: datetime) -> "StatsReport":
-        """The report of one sample."""
-        return cls(**stats.model_dump(), at=at)
 
     def blocks(self) -> Blocks:
         return blocks.stats(self)

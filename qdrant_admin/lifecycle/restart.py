@@ -17,11 +17,8 @@ from qdrant_admin.workspace import Workspace, operation
 def restart(ws: Workspace, how: RestartMethod = "graceful", *, cancel: CancelToken, confirmed: bool = False) -> Events:
     """Restart the server. Ends with an `UpReport`.
 
-    Args:
-        ws: the profile.
-        how: the restart method.
-        cancel: stops before the restart; after it, the waiting.
-        confirmed: for `engine`: whether somebody said yes to interrupting what else runs on it.
+    A cancel stops before the restart; after it, the waiting. `confirmed`, for the method `engine`: somebody said yes to
+    interrupting what else runs on it.
 
     Raises:
         ConfirmationMissing: the engine itself would be restarted, and nobody said yes.

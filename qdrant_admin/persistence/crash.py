@@ -55,13 +55,7 @@ class Outcome(NamedTuple):
 
 def outcome(*, acknowledged: int, lost: int, failed_writers: Sequence[str], trouble: str = "") -> Outcome:
     """The verdict. Only a test that has acknowledged changes, and whose writers all worked until the crash, proves
-    anything; a loss that was seen is a loss whatever else went wrong.
-
-    Args:
-        acknowledged: changes that the server has acknowledged.
-        lost: those of them that were gone.
-        failed_writers: writers that ended for another reason than the crash, in words.
-        trouble: what ended the test before its time.
+    anything; a loss that was seen is a loss whatever else went wrong. `trouble` ended the test before its time.
     """
     if lost:
         return Outcome("lost", trouble)

@@ -36,9 +36,7 @@ _STEPS = (
 def plan_move(ws: Workspace, volume: str | None = None) -> MovePlanReport:
     """What moving the data would do. Touches nothing.
 
-    Args:
-        ws: the profile.
-        volume: the volume's name; the profile's own when None, or the first like it that is free.
+    Without the name of a volume it is the profile's own, or the first like it that is free.
 
     Raises:
         Unsupported, NotFound, NotOurs, Refused: it cannot be done.

@@ -47,12 +47,8 @@ def judge(
     A collection that is still there and can no longer be read is `inconclusive`, not `lost`: its points may all lie
     on the disk behind one damaged file, and were not read. The reason says it plainly, and it is no success.
 
-    Args:
-        before: the scan before the restart.
-        after: the one after it.
-        database: asked for the changed points, to tell zeroed vectors.
-        how: the restart method.
-        written_between: writing endpoints that were asked after the restart and before the second scan.
+    The database is asked for the changed points, to tell zeroed vectors. `written_between` are the writing endpoints
+    that were asked after the restart and before the second scan.
     """
     aliases = tuple(_changed_aliases(before.aliases, after.aliases))
     names = sorted({*before.collections, *before.unreadable, *after.collections, *after.unreadable})
