@@ -1,10 +1,8 @@
 """The TOML file of profiles: read strictly, written with its comments kept, replaced atomically under a lock."""
 
 import contextlib
-import difflib
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +124,8 @@ def set_default_profile(name: str) -> None:
 def unknown_profile(name: str, profiles: Mapping[str, Profile]) -> BadInput:
     """The error that lists the profiles there are and says how to make one."""
     known = sorted({DEFAULT_PROFILE, *profiles})
+    import difflib
+
     near = difflib.get_close_matches(name, known, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     valid = _NAME.fullmatch(name)
@@ -163,12 +163,16 @@ def _parts(dotted: str) -> tuple[str, ...]:
 def _read() -> tuple[str, dict[str, Profile]]:
     path = config_file()
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        data = tomllib.loads(text)
+        raw = path.read_bytes()
     except FileNotFoundError:
         return DEFAULT_PROFILE, {}
     except OSError as error:
         raise StorageUnusable(f"{path} cannot be read", why=str(error), fix=f'ls -l "{path}"') from error
+    import tomllib
+
+    try:
+        text = raw.decode("utf-8-sig")
+        data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is not valid TOML", why=str(error), fix=_EDIT) from error
     problems = list(_problems(data, text))
@@ -183,7 +187,7 @@ def _read() -> tuple[str, dict[str, Profile]]:
 _EDIT = f"correct the file, then: {Command('config', 'show')}"
 
 
-def _problems(data: dict[str, Any], text: str) -> Iterator[tuple[int | None, str]]:
+def _problems(data: Mapping[str, object], text: str) -> Iterator[tuple[int | None, str]]:
     for key in data:
         if key not in _TOP_KEYS:
             yield line_of(text, key), f"unknown key “{plain(key)}”{_nearest(key, _TOP_KEYS)}"
@@ -224,7 +228,9 @@ def _profile_problems(name: str, values: Mapping[str, object], text: str) -> Ite
         yield line, f"profiles.{plain(name)} is remote and has no url"
 
 
-def _nearest(key: str, known: Any) -> str:
+def _nearest(key: str, known: Iterable[str]) -> str:
+    import difflib
+
     near = difflib.get_close_matches(key, list(known), 1)
     return f"; did you mean {near[0]}?" if near else ""
 

@@ -5,10 +5,7 @@ a key lies in the keyring, so that a keyring is never opened (and never asks for
 """
 
 import contextlib
-import hashlib
-import importlib.util
 import os
-import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +36,8 @@ class StoredKey:
 
 def generate_key() -> SecretStr:
     """A new random key: 43 URL-safe characters, 256 bits."""
+    import secrets
+
     return SecretStr(secrets.token_urlsafe(32))
 
 
@@ -109,6 +108,8 @@ def _mark(profile: str) -> Path:
 
 def _service() -> str:
     """Homes must not share entries: a test's `local` is not the developer's `local`."""
+    import hashlib
+
     base = home()
     return APP if base is None else f"{APP}-{hashlib.sha256(str(base).encode()).hexdigest()[:12]}"
 
@@ -132,7 +133,9 @@ def _kept(keyring: Any, profile: str, value: str) -> bool:
 
 def _ask_keyring(question: Callable[[Any], _T]) -> _T | None:
     """The keyring's answer; None when no usable keyring gives one in time."""
-    if _given_up.is_set() or importlib.util.find_spec("keyring") is None:
+    from importlib.util import find_spec
+
+    if _given_up.is_set() or find_spec("keyring") is None:
         return None
     answers: list[_T] = []
 

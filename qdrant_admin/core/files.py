@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 _BLOCK_BYTES = 512
@@ -21,6 +19,8 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int | None = Non
     Raises:
         OSError: it cannot be written; what was there stays.
     """
+    import tempfile
+
     path = path.resolve()
     octets = content.encode("utf-8") if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp")  # made with 0600
@@ -53,6 +53,8 @@ def _sync_folder(folder: Path) -> None:
 
 def free_bytes(path: Path) -> int | None:
     """Free space where a path lies or would lie; None when nobody can tell."""
+    import shutil
+
     for place in (path, *path.parents):
         with contextlib.suppress(OSError):
             return shutil.disk_usage(place).free

@@ -127,7 +127,7 @@ def hash_parts(
     return PointHash(key, whole, names, fields, digests, non_finite)
 
 
-def payload_entries(payload: Mapping[str, Any]) -> list[bytes]:
+def payload_entries(payload: Mapping[str, object]) -> list[bytes]:
     """The entries of a payload, or of an object in it.
 
     Raises:
@@ -156,7 +156,7 @@ def field_name(head: bytes) -> str:
     return head[number_at(head, 1)[1] :].decode("utf-8", "replace")
 
 
-def _value(value: Any) -> bytes:
+def _value(value: object) -> bytes:
     if isinstance(value, Mapping):
         return object_bytes(payload_entries(value))
     if isinstance(value, list | tuple):
@@ -164,7 +164,7 @@ def _value(value: Any) -> bytes:
     return _scalar(value)
 
 
-def _scalar(value: Any) -> bytes:
+def _scalar(value: object) -> bytes:
     if isinstance(value, str):
         return field(TEXT, value.encode("utf-8", "surrogatepass"))
     if isinstance(value, bool):

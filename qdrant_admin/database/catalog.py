@@ -1,7 +1,7 @@
 """What a server holds, collection by collection: their settings, aliases, indexes and counts. All of it over REST."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.commands import Command
@@ -16,11 +16,11 @@ from qdrant_admin.core.errors import (
 )
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database import schema, versions
-from qdrant_admin.database.models import CollectionInfo, CollectionSpec, ServerInfo, VectorKind
+from qdrant_admin.database.models import CollectionInfo, CollectionSpec, Fields, ServerInfo, VectorKind
 from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
 from qdrant_admin.database.rest import Rest
 
-Filter = Mapping[str, Any]
+Filter = Mapping[str, object]
 WAIT = {"wait": "true"}
 _READS = ("scroll", "search", "query", "count", "recommend", "discover", "facet", "matrix", "exists", "groups")
 _GRPC_READS = (*_READS, "get", "list", "info", "health", "collectioninfo")
@@ -92,7 +92,7 @@ class Catalog:
     def aliases(self) -> dict[str, str]:
         """Alias to collection."""
         listed = self._rest.call("GET", "/aliases")["aliases"]
-        return {str(entry["alias_name"]): str(entry["collection_name"]) for entry in sorted(listed, key=_alias_name)}
+        return dict(sorted((str(entry["alias_name"]), str(entry["collection_name"])) for entry in listed))
 
     def collections(self) -> list[CollectionInfo]:
         """Every collection, sorted by name. One that cannot be read says so in `trouble` and hides no other."""
@@ -178,7 +178,7 @@ class Catalog:
     def set_aliases(self, wanted: Mapping[str, str]) -> None:
         """Point aliases to collections, all of them in one step."""
         there = self.aliases()
-        actions: list[dict[str, Any]] = []
+        actions: list[dict[str, dict[str, str]]] = []
         for alias, collection in wanted.items():
             check_collection_name(alias)
             check_collection_name(collection)
@@ -197,7 +197,7 @@ class Catalog:
             raise NotFound(f"there is no alias “{plain(alias)}”", fix=Command("collections", "list"))
         self._rest.call("POST", "/collections/aliases", {"actions": [{"delete_alias": {"alias_name": alias}}]})
 
-    def create_payload_index(self, name: str, field: str, params: Mapping[str, Any]) -> None:
+    def create_payload_index(self, name: str, field: str, params: Fields) -> None:
         """Index a payload field, and read back that the index is what was asked for.
 
         Raises:
@@ -216,14 +216,14 @@ class Catalog:
 
     def count(self, name: str, *, filter: Filter | None = None, exact: bool = True) -> int:  # noqa: A002
         """Points in a collection, or those that fit a filter."""
-        body: dict[str, Any] = {"exact": exact} | ({"filter": dict(filter)} if filter else {})
+        body = {"exact": exact, **({"filter": filter} if filter else {})}
         return int(self._rest.call("POST", f"{self._path(name)}/points/count", body, timeout=self._slow)["count"])
 
     # -- upkeep ----------------------------------------------------------------------------------------------------
 
     def barrier(self, name: str) -> None:
         """Make every acknowledged write durable: syncs the log of every shard and changes nothing (about 20 ms)."""
-        body: dict[str, Any] = {"payload": {}, "filter": {"must": [{"has_id": []}]}}
+        body: dict[str, object] = {"payload": {}, "filter": {"must": [{"has_id": []}]}}
         self._rest.call("POST", f"{self._path(name)}/points/payload", body, timeout=self._slow, params=WAIT)
 
     def nudge(self, name: str) -> None:
@@ -251,7 +251,7 @@ class Catalog:
         return f"/collections/{quoted(name)}"
 
 
-def _write_counters(telemetry: Mapping[str, Any]) -> dict[str, int]:
+def _write_counters(telemetry: Fields) -> dict[str, int]:
     """Answered requests that may have changed something, by endpoint: `PUT /collections/{name}/points`.
 
     An endpoint that nobody knows counts as a write: a false alarm is harmless, a missed write is not.
@@ -274,15 +274,11 @@ def _rest_writes(name: str) -> bool:
     return method in {"PUT", "PATCH", "DELETE"}
 
 
-def _total(answers: Mapping[str, Any]) -> int:
+def _total(answers: Fields) -> int:
     """Requests counted; over gRPC the server has one entry without a status."""
     if isinstance(answers.get("count"), int):
         return int(answers["count"])
     return sum(entry.get("count") or 0 for entry in answers.values() if isinstance(entry, dict))
-
-
-def _alias_name(entry: Mapping[str, Any]) -> str:
-    return str(entry["alias_name"])
 
 
 def _ignored(name: str, fields: list[str]) -> Unsupported:

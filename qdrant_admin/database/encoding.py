@@ -63,7 +63,7 @@ def requests(collection: str, points: Iterable[bytes], *, wait: bool) -> Iterato
         yield b"".join(parts)
 
 
-def point_bytes(identity: PointId, payload: Mapping[str, Any], vectors: Mapping[str, Vector]) -> bytes:
+def point_bytes(identity: PointId, payload: Mapping[str, object], vectors: Mapping[str, Vector]) -> bytes:
     """One point of a request.
 
     Raises:
@@ -74,7 +74,7 @@ def point_bytes(identity: PointId, payload: Mapping[str, Any], vectors: Mapping[
 
 
 def matrix_bytes(
-    ids: Iterable[PointId], payloads: Sequence[Mapping[str, Any]], vectors: Floats, name: str
+    ids: Iterable[PointId], payloads: Sequence[Mapping[str, object]], vectors: Floats, name: str
 ) -> list[bytes]:
     """Points of a request that have one dense vector each.
 
@@ -102,7 +102,7 @@ def ids_bytes(ids: Iterable[PointId]) -> bytes:
     return b"".join([field(SECOND, id_bytes(one)) for one in ids])
 
 
-def payload_bytes(payload: Mapping[str, Any]) -> bytes:
+def payload_bytes(payload: Mapping[str, object]) -> bytes:
     """The payload of a point.
 
     Raises:
@@ -112,7 +112,7 @@ def payload_bytes(payload: Mapping[str, Any]) -> bytes:
     return _payload(entries(payload))
 
 
-def entries(items: Mapping[str, Any], depth: int = 1) -> list[bytes]:
+def entries(items: Mapping[str, object], depth: int = 1) -> list[bytes]:
     """The fields of a payload, or of an object in it, each by itself.
 
     Raises:
@@ -123,7 +123,7 @@ def entries(items: Mapping[str, Any], depth: int = 1) -> list[bytes]:
     return [_key(key) + sized(_value(value, depth)) for key, value in items.items()]
 
 
-def entries_of_all(payloads: Sequence[Mapping[str, Any]]) -> list[list[bytes]]:
+def entries_of_all(payloads: Sequence[Mapping[str, object]]) -> list[list[bytes]]:
     """The fields of many payloads, those of each as `entries` makes them: quicker where all have the same keys.
 
     Raises:
@@ -161,7 +161,7 @@ def _key(key: str) -> bytes:
     return field(FIRST, key.encode()) + SECOND
 
 
-def _value(value: Any, depth: int) -> bytes:
+def _value(value: object, depth: int) -> bytes:
     form = _FORMS.get(type(value)) or next((made for kind, made in _FORMS.items() if isinstance(value, kind)), None)
     if form is None:
         raise NotEncodable(f"a {type(value).__name__}")
@@ -180,7 +180,7 @@ def _float(value: float, _depth: int) -> bytes:
     return DOUBLE + _double(value)
 
 
-def _list(value: list[Any], depth: int) -> bytes:
+def _list(value: list[object], depth: int) -> bytes:
     if depth >= MAX_DEPTH:
         raise NotEncodable("nested too deeply")
     return field(LIST, b"".join([field(FIRST, _value(item, depth + 1)) for item in value]))
@@ -220,7 +220,7 @@ def _vector(vector: Vector) -> bytes:
     return field(_DENSE, field(FIRST, _floats(vector)))
 
 
-def _floats(vector: Any) -> bytes:
+def _floats(vector: Floats) -> bytes:
     return bytes(np.ascontiguousarray(vector, dtype="<f4").tobytes())
 
 

@@ -4,7 +4,6 @@ The same fault comes out as the same class, whichever way the request went.
 """
 
 import re
-from typing import Any
 
 from qdrant_admin.config import trust
 from qdrant_admin.config.http import HttpFault, NoAddress, NotHttp
@@ -129,7 +128,7 @@ def from_http(error: HttpFault, where: str) -> AdminError:
     return make(ServerUnreachable, words, where)
 
 
-def from_grpc(error: Any, where: str) -> AdminError:
+def from_grpc(error: object, where: str) -> AdminError:
     """The error for a `grpc.RpcError`."""
     code = getattr(error, "code", lambda: None)()
     details = str(getattr(error, "details", lambda: "")() or "")

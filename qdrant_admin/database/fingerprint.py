@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import JsonValue
 
@@ -18,7 +18,7 @@ from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point
 from qdrant_admin.database.digest_store import DigestStore, PointDigests, same, what_changed
 from qdrant_admin.database.ids import id_key, id_of_key
-from qdrant_admin.database.models import ChangedPart, CollectionInfo, ContentChange, PointId, VectorKind
+from qdrant_admin.database.models import ChangedPart, CollectionInfo, ContentChange, Fields, PointId, VectorKind
 from qdrant_admin.database.search_probes import Probe, ProbeFinder
 from qdrant_admin.database.searches import Answer, Search, ask, changed_searches, searches_of
 from qdrant_admin.database.wire import Page
@@ -61,9 +61,9 @@ class Fingerprint:
     """The server's own exact count, taken after reading."""
     digest: str
     digests: DigestStore
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Fields = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
-    payload_schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    payload_schema: Mapping[str, Fields] = field(default_factory=dict)
     filtered: Mapping[Probe, int] = field(default_factory=dict)
     """Exact counts by filter on every indexed field."""
     searches: Mapping[Search, Answer] = field(default_factory=dict)
@@ -300,7 +300,7 @@ def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[ContentChange
             yield ContentChange(code, search.using, {"number": search.number, **facts})
 
 
-def _changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ContentChange]:
+def _changed_settings(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> Iterator[ContentChange]:
     for path in sorted(old.keys() | new.keys()):
         if path not in new:
             yield ContentChange("setting_gone", path, {"before": old[path]})
@@ -324,7 +324,7 @@ def _content_differs(before: Fingerprint, after: Fingerprint) -> bool:
     return before.digest != after.digest or before.points != after.points
 
 
-def _changed_index(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> ContentChange | None:
+def _changed_index(name: str, old: Fields | None, new: Fields | None) -> ContentChange | None:
     if old is None:
         return ContentChange("index_new", name)
     if new is None:
@@ -333,8 +333,8 @@ def _changed_index(name: str, old: Mapping[str, Any] | None, new: Mapping[str, A
     return None if was == now else ContentChange("index_changed", name, {"before": was, "after": now})
 
 
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
+def _flat(value: JsonValue, path: str = "") -> Iterator[tuple[str, JsonValue]]:
+    if isinstance(value, dict) and value:
         for key in value:
             yield from _flat(value[key], f"{path}.{key}" if path else str(key))
     else:

@@ -2,8 +2,8 @@
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.commands import Command
@@ -15,6 +15,7 @@ from qdrant_admin.database import versions
 from qdrant_admin.database.catalog import Catalog, Filter
 from qdrant_admin.database.ids import id_key, point_id
 from qdrant_admin.database.models import (
+    Fields,
     Floats,
     Hit,
     Kinds,
@@ -233,10 +234,10 @@ class Database(Catalog):
         """Delete points by id; ids that are not there are no error."""
         wanted = [point_id(one) for one in ids]
         for start in range(0, len(wanted), 1000):
-            body: dict[str, Any] = {"points": wanted[start : start + 1000]}
+            body = {"points": wanted[start : start + 1000]}
             self._rest.call("POST", f"{self._path(name)}/points/delete", body, timeout=self._slow, params=_wait(wait))
 
-    def set_payload(self, name: str, ids: Iterable[PointId], payload: Mapping[str, Any], *, wait: bool = True) -> None:
+    def set_payload(self, name: str, ids: Iterable[PointId], payload: Fields, *, wait: bool = True) -> None:
         """Write these fields into the payload of points that are there; others of their fields stay."""
         body = {"payload": dict(payload), "points": [point_id(one) for one in ids]}
         self._rest.call("POST", f"{self._path(name)}/points/payload", body, timeout=self._slow, params=_wait(wait))
@@ -255,8 +256,8 @@ class Database(Catalog):
         versions.require(self.server().version, versions.Feature.QUERY)
         from qdrant_admin.database.rest_points import point_from_json, vector_to_json
 
-        query: Any = vector_to_json(vector) if vector is not None else point_id(id)
-        body: dict[str, Any] = {"query": query, "limit": limit, "with_payload": True, "with_vector": False}
+        query = vector_to_json(vector) if vector is not None else point_id(id)
+        body: dict[str, object] = {"query": query, "limit": limit, "with_payload": True, "with_vector": False}
         if using:
             body["using"] = using
         if filter:
@@ -280,8 +281,8 @@ class Database(Catalog):
         versions.require(self.server().version, versions.Feature.QUERY)
         from qdrant_admin.database.rest_points import vector_to_json
 
-        params: dict[str, Any] = {"exact": True, "quantization": {"ignore": True}} if exact else {"exact": False}
-        each = {"limit": limit, "with_payload": False, "with_vector": False, "params": params}
+        params: dict[str, object] = {"exact": True, "quantization": {"ignore": True}} if exact else {"exact": False}
+        each: dict[str, object] = {"limit": limit, "with_payload": False, "with_vector": False, "params": params}
         each |= {"using": using} if using else {}
         body = {"searches": [{"query": vector_to_json(vector), **each} for vector in vectors]}
         answers = self._rest.call("POST", f"{self._path(name)}/points/query/batch", body, timeout=self._slow)

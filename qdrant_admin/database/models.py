@@ -18,7 +18,9 @@ else:  # numpy is loaded by what computes, and not by what asks a server for its
     Floats = Indices = Any
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-"""A payload value. (pydantic models use `dict[str, Any]`.)"""
+"""A payload value."""
+Fields = dict[str, Any]
+"""A JSON object: a payload, or settings as the server knows them. Who looks into it knows what to expect there."""
 PointId = int | str
 """Unsigned 64-bit integer, or a UUID in its lower-case form with hyphens."""
 VectorKind = Literal["dense", "sparse", "multi"]
@@ -45,7 +47,7 @@ class Point:
     """One point whole. The unnamed vector has the name `""`. Not pydantic: millions of them pass through."""
 
     id: PointId
-    payload: dict[str, Any] = field(default_factory=dict)
+    payload: Fields = field(default_factory=dict)
     vectors: dict[str, Vector] = field(default_factory=dict)
 
 
@@ -59,7 +61,7 @@ class VectorSpec(Frozen):
     distance: Distance | None = None
     """None for sparse."""
     datatype: str = "float32"
-    params: dict[str, Any] = {}
+    params: Fields = {}
     """Everything else of the server's own vector parameters (on_disk, hnsw_config, modifier, ...), as JSON."""
 
     @property
@@ -74,9 +76,9 @@ class CollectionSpec(Frozen):
     """What a collection is to be made with."""
 
     vectors: tuple[VectorSpec, ...]
-    params: dict[str, Any] = {}
+    params: Fields = {}
     """Further top-level fields of the create request (hnsw_config, optimizers_config, metadata, ...), as JSON."""
-    payload_indexes: dict[str, dict[str, Any]] = {}
+    payload_indexes: dict[str, Fields] = {}
     """Field name to index parameters, `{"type": "keyword", "is_tenant": true}`."""
 
 
@@ -93,10 +95,10 @@ class CollectionInfo(Frozen):
     segments: int = 0
     vectors: tuple[VectorSpec, ...] = ()
     aliases: tuple[str, ...] = ()
-    payload_schema: dict[str, dict[str, Any]] = {}
+    payload_schema: dict[str, Fields] = {}
     """Indexed field to what the server says of its index: type, params, points."""
-    metadata: dict[str, Any] = {}
-    config: dict[str, Any] = {}
+    metadata: Fields = {}
+    config: Fields = {}
     """The server's whole `config` object, unchanged."""
     disk_bytes: int | None = None
     trouble: str = ""

@@ -3,7 +3,7 @@
 import itertools
 import json
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -43,10 +43,10 @@ class Rest:
         self,
         method: str,
         path: str,
-        body: Any = None,
+        body: object = None,
         *,
         timeout: float | None = None,
-        params: dict[str, Any] | None = None,
+        params: Mapping[str, str | int] | None = None,
     ) -> Any:
         """The `result` of one request.
 
@@ -71,10 +71,10 @@ class Rest:
         self,
         method: str,
         path: str,
-        body: Any = None,
+        body: object = None,
         *,
         timeout: float | None = None,
-        params: dict[str, Any] | None = None,
+        params: Mapping[str, str | int] | None = None,
     ) -> Any:
         """The whole JSON of one answer; for the few requests whose answer has no `result`."""
         content = body if isinstance(body, bytes) else None if body is None else encode(body)
@@ -155,7 +155,7 @@ class Rest:
         return parsed
 
 
-def encode(body: Any) -> bytes:
+def encode(body: object) -> bytes:
     """JSON as the server takes it.
 
     Raises:
@@ -174,7 +174,7 @@ def _parsed(answer: Answer) -> Any:
         return None
 
 
-def _said(parsed: Any) -> str | None:
+def _said(parsed: object) -> str | None:
     if not isinstance(parsed, dict):
         return None
     status = parsed.get("status")

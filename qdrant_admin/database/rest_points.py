@@ -10,7 +10,7 @@ import numpy as np
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.ids import point_id
-from qdrant_admin.database.models import Floats, Kinds, Point, PointId, PointPage, Sparse, Vector, VectorKind
+from qdrant_admin.database.models import Fields, Floats, Kinds, Point, PointId, PointPage, Sparse, Vector, VectorKind
 from qdrant_admin.database.names import quoted
 from qdrant_admin.database.rest import MAX_BATCH_BYTES, Rest, encode
 
@@ -37,7 +37,7 @@ def _floats(values: Sequence[float | None]) -> Floats:
         return np.array([math.nan if value is None else value for value in values], dtype=np.float32)
 
 
-def vector_to_json(vector: Vector) -> Any:
+def vector_to_json(vector: Vector) -> object:
     """A vector as REST takes it; sparse indices ascending."""
     if isinstance(vector, Sparse):
         order = np.argsort(vector.indices, kind="stable")
@@ -45,7 +45,7 @@ def vector_to_json(vector: Vector) -> Any:
     return np.asarray(vector, dtype=np.float32).tolist()
 
 
-def point_from_json(raw: Mapping[str, Any], kinds: Kinds) -> Point:
+def point_from_json(raw: Fields, kinds: Kinds) -> Point:
     """One record of a scroll, a retrieve or a search."""
     vectors = raw.get("vector")
     if vectors is None:
@@ -56,22 +56,21 @@ def point_from_json(raw: Mapping[str, Any], kinds: Kinds) -> Point:
     return Point(id=raw["id"], payload=raw.get("payload") or {}, vectors=found)
 
 
-def point_to_json(point: Point) -> dict[str, Any]:
+def point_to_json(point: Point) -> dict[str, object]:
     """One point of an upsert."""
-    vectors: Any = {name: vector_to_json(vector) for name, vector in point.vectors.items()}
-    if set(vectors) == {""} and not isinstance(point.vectors[""], Sparse):
-        vectors = vectors[""]
-    return {"id": point_id(point.id), "vector": vectors, "payload": point.payload}
+    made = {name: vector_to_json(vector) for name, vector in point.vectors.items()}
+    alone = made.keys() == {""} and not isinstance(point.vectors[""], Sparse)
+    return {"id": point_id(point.id), "vector": made[""] if alone else made, "payload": point.payload}
 
 
-def check_payload(value: Any, where: str = "payload") -> None:
+def check_payload(value: object, where: str = "payload") -> None:
     """Refuse what the server would change in silence or not take.
 
     Raises:
         BadInput: an integer that 64 bits cannot hold (the server would keep a float), NaN or infinity, a lone
             surrogate, a key that is no text, or a value that is no JSON.
     """
-    stack: list[tuple[str, Any]] = [(where, value)]
+    stack: list[tuple[str, object]] = [(where, value)]
     while stack:
         path, item = stack.pop()
         reason = _unfit(item)
@@ -85,7 +84,7 @@ def check_payload(value: Any, where: str = "payload") -> None:
             stack += [(f"{path}[{index}]", child) for index, child in enumerate(item)]
 
 
-def _unfit(item: Any) -> str:
+def _unfit(item: object) -> str:
     if item is None or isinstance(item, bool | dict | list | tuple):
         return ""
     if isinstance(item, str):
@@ -138,10 +137,10 @@ class RestPoints:
         offset: PointId | None,
         payload: bool,
         vectors: bool,
-        filter: Mapping[str, Any] | None = None,  # noqa: A002 - Qdrant's own word
+        filter: Mapping[str, object] | None = None,  # noqa: A002 - Qdrant's own word
     ) -> PointPage:
         """One page in the server's order, from `offset` on."""
-        body: dict[str, Any] = {"limit": limit, "with_payload": payload, "with_vector": vectors}
+        body: dict[str, object] = {"limit": limit, "with_payload": payload, "with_vector": vectors}
         if offset is not None:
             body["offset"] = point_id(offset)
         if filter:

@@ -1,14 +1,15 @@
 """What the server says of a collection, as the project's own values; and what it is told when one is made."""
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Iterator
+from typing import get_args
 
 from qdrant_admin.database.models import (
     CollectionInfo,
     CollectionSpec,
     CollectionStatus,
     Distance,
+    Fields,
     VectorKind,
     VectorSpec,
 )
@@ -20,7 +21,7 @@ _STATUSES: dict[str, CollectionStatus] = {"green": "green", "yellow": "yellow", 
 _TOP_LEVEL = {"hnsw_config", "optimizer_config", "wal_config", "quantization_config", "strict_mode_config", "metadata"}
 
 
-def vector_specs(config: Mapping[str, Any]) -> tuple[VectorSpec, ...]:
+def vector_specs(config: Fields) -> tuple[VectorSpec, ...]:
     """Every vector slot of a collection, from its `config`."""
     params = config.get("params") or {}
     dense = params.get("vectors") or {}
@@ -30,7 +31,7 @@ def vector_specs(config: Mapping[str, Any]) -> tuple[VectorSpec, ...]:
     return tuple(specs)
 
 
-def _dense_spec(name: str, slot: Mapping[str, Any]) -> VectorSpec:
+def _dense_spec(name: str, slot: Fields) -> VectorSpec:
     distance = slot.get("distance")
     return VectorSpec(
         name=name,
@@ -42,7 +43,7 @@ def _dense_spec(name: str, slot: Mapping[str, Any]) -> VectorSpec:
     )
 
 
-def _sparse_spec(name: str, slot: Mapping[str, Any]) -> VectorSpec:
+def _sparse_spec(name: str, slot: Fields) -> VectorSpec:
     datatype = (slot.get("index") or {}).get("datatype") or "float32"
     return VectorSpec(name=name, kind="sparse", datatype=datatype, params=dict(slot))
 
@@ -53,7 +54,7 @@ def kinds(specs: tuple[VectorSpec, ...]) -> dict[str, VectorKind]:
 
 
 def collection_info(
-    name: str, result: Mapping[str, Any], *, points: int | None, aliases: tuple[str, ...], trouble: str
+    name: str, result: Fields, *, points: int | None, aliases: tuple[str, ...], trouble: str
 ) -> CollectionInfo:
     """The server's answer to `GET /collections/NAME` with what was counted and looked up beside it."""
     config = result.get("config") or {}
@@ -75,18 +76,18 @@ def collection_info(
     )
 
 
-def create_body(spec: CollectionSpec) -> dict[str, Any]:
+def create_body(spec: CollectionSpec) -> Fields:
     """The body of `PUT /collections/NAME`."""
     dense = {slot.name: _dense_body(slot) for slot in spec.vectors if slot.kind != "sparse"}
     sparse = {slot.name: _sparse_body(slot) for slot in spec.vectors if slot.kind == "sparse"}
-    body: dict[str, Any] = {"vectors": dense[""] if set(dense) == {""} else dense}
+    body: Fields = {"vectors": dense[""] if set(dense) == {""} else dense}
     if sparse:
         body["sparse_vectors"] = sparse
     return body | spec.params
 
 
-def _dense_body(slot: VectorSpec) -> dict[str, Any]:
-    body: dict[str, Any] = {"size": slot.size, "distance": slot.distance} | slot.params
+def _dense_body(slot: VectorSpec) -> Fields:
+    body: Fields = {"size": slot.size, "distance": slot.distance} | slot.params
     if slot.datatype != "float32":
         body["datatype"] = slot.datatype
     if slot.kind == "multi":
@@ -94,24 +95,24 @@ def _dense_body(slot: VectorSpec) -> dict[str, Any]:
     return body
 
 
-def _sparse_body(slot: VectorSpec) -> dict[str, Any]:
+def _sparse_body(slot: VectorSpec) -> Fields:
     body = dict(slot.params)
     if slot.datatype != "float32":
         body["index"] = {**(body.get("index") or {}), "datatype": slot.datatype}
     return body
 
 
-def ignored_fields(body: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+def ignored_fields(body: Fields, config: Fields) -> list[str]:
     """The fields of a create request that the server's answer does not bear: `hnsw_config.m`."""
     return [path for key, value in body.items() for path in _missing(key, value, _kept(key, config))]
 
 
-def _kept(key: str, config: Mapping[str, Any]) -> Any:
+def _kept(key: str, config: Fields) -> object:
     key = _IN_CONFIG.get(key, key)
     return config.get(key) if key in _TOP_LEVEL else (config.get("params") or {}).get(key)
 
 
-def _missing(path: str, asked: Any, kept: Any) -> Iterator[str]:
+def _missing(path: str, asked: object, kept: object) -> Iterator[str]:
     if asked is None or asked == {}:
         return
     if isinstance(asked, dict):
@@ -124,13 +125,13 @@ def _missing(path: str, asked: Any, kept: Any) -> Iterator[str]:
         yield path
 
 
-def _equal(asked: Any, kept: Any) -> bool:
+def _equal(asked: object, kept: object) -> bool:
     if isinstance(asked, float) and isinstance(kept, int | float):
         return math.isclose(asked, kept, rel_tol=1e-6)  # the server keeps some settings as float32
     return bool(asked == kept)
 
 
-def ignored_index_fields(params: Mapping[str, Any], kept: Mapping[str, Any] | None) -> list[str]:
+def ignored_index_fields(params: Fields, kept: Fields | None) -> list[str]:
     """The parameters of a payload index that the server's schema does not bear."""
     if kept is None:
         return ["the index"]

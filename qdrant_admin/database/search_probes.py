@@ -7,8 +7,8 @@ started with, content hashes and lists found 17, with these counts 23.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from qdrant_admin.database.models import Fields
 from qdrant_admin.database.wire import Page
 from qdrant_admin.database.wire_fields import payload_of
 
@@ -28,7 +28,7 @@ class Probe:
     """The indexed field."""
     words: str
     """The value in words: `section = games`."""
-    filter: Mapping[str, Any] = field(hash=False, compare=False)
+    filter: Mapping[str, object] = field(hash=False, compare=False)
 
 
 @dataclass
@@ -39,7 +39,7 @@ class ProbeFinder:
         schema: indexed field to what the server says of its index.
     """
 
-    schema: Mapping[str, Mapping[str, Any]]
+    schema: Mapping[str, Fields]
     _found: dict[str, dict[str, Probe]] = field(default_factory=dict)
     _met: dict[str, set[int]] = field(default_factory=dict)
 
@@ -70,9 +70,9 @@ class ProbeFinder:
         return tuple(asked + empty)
 
 
-def values_at(payload: Mapping[str, Any], path: str) -> Iterator[Any]:
+def values_at(payload: Mapping[str, object], path: str) -> Iterator[object]:
     """The values a payload path leads to, `a.b` and `a[].b` alike; a list stands for each of its items."""
-    found: list[Any] = [payload]
+    found: list[object] = [payload]
     for key in keys_of(path):
         found = [item[key] for item in found if isinstance(item, Mapping) and key in item]
         found = [one for item in found for one in (item if isinstance(item, list) else [item])]
@@ -84,19 +84,19 @@ def keys_of(path: str) -> list[str]:
     return path.replace("[]", "").split(".")
 
 
-def _kind(index: Mapping[str, Any]) -> str:
+def _kind(index: Fields) -> str:
     kind = index.get("type") or index.get("data_type") or ""
     return str(kind)
 
 
-def _probe(name: str, kind: str, value: Any) -> Probe | None:
+def _probe(name: str, kind: str, value: object) -> Probe | None:
     condition = _condition(kind, value)
     if condition is None:
         return None
     return Probe(name, f"{name} = {value}", {"must": [{"key": name} | condition]})
 
 
-def _condition(kind: str, value: Any) -> dict[str, Any] | None:
+def _condition(kind: str, value: object) -> dict[str, object] | None:
     """The condition that the index of this kind answers for this value; None where there is no such question."""
     if isinstance(value, bool):
         return {"match": {"value": value}} if kind == "bool" else None
@@ -109,7 +109,7 @@ def _condition(kind: str, value: Any) -> dict[str, Any] | None:
     return None
 
 
-def _text_condition(kind: str, value: str) -> dict[str, Any] | None:
+def _text_condition(kind: str, value: str) -> dict[str, object] | None:
     if kind in {"keyword", "uuid"}:
         return {"match": {"value": value}}
     if kind == "datetime":

@@ -22,7 +22,7 @@ from qdrant_admin.database.canonical import (
     vector_head,
     vector_part,
 )
-from qdrant_admin.database.models import Floats, Kinds, Sparse, Vector, VectorKind
+from qdrant_admin.database.models import Fields, Floats, Kinds, Sparse, Vector, VectorKind
 from qdrant_admin.database.protobuf import (
     DOUBLE,
     FIRST,
@@ -91,7 +91,7 @@ def _canonical_value(raw: bytes) -> bytes:
     return list_bytes(map(_canonical_value, found.list.values))
 
 
-def payload_of(entries: Iterable[bytes]) -> dict[str, Any]:
+def payload_of(entries: Iterable[bytes]) -> Fields:
     """The payload of these entries, or an object in it, however deep it is."""
     parse = messages()["Entry"].FromString
     return {found.key.decode(): _value(found.value) for found in map(parse, entries)}

@@ -3,8 +3,6 @@
 import errno
 import socket
 
-import psutil
-
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Unfit
 
@@ -26,6 +24,8 @@ def is_free(host: str, port: int) -> bool:
 
 def listener(host: str, port: int) -> str:
     """Who listens there, in words: `nginx (pid 812)`. Empty when nobody does."""
+    import psutil
+
     pid = listening_pid(host, port)
     if pid is not None:
         try:
@@ -39,6 +39,8 @@ def listener(host: str, port: int) -> str:
 
 def listening_pid(host: str, port: int) -> int | None:
     """The process that listens there, None when it cannot be seen; 0.0.0.0 and :: stand for every address."""
+    import psutil
+
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.AccessDenied, PermissionError):

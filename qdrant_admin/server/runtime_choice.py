@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AdminError, EngineUnavailable
-from qdrant_admin.server.native.folder import holds_data
-from qdrant_admin.server.native.record import Files
-from qdrant_admin.server.native.runtime import NativeRuntime
-from qdrant_admin.server.remote import RemoteRuntime
 from qdrant_admin.server.runtime import RuntimeKind, ServerRuntime
 
 if TYPE_CHECKING:
     from qdrant_admin.server.docker.engine.discovery import Engine
     from qdrant_admin.server.docker.runtime import DockerRuntime
+    from qdrant_admin.server.native.runtime import NativeRuntime
 
 REGISTRY_SECONDS = 8
 """How long the engine may take to ask the registry for an image; a machine that is offline answers sooner."""
@@ -44,9 +41,11 @@ def choose_runtime(settings: Settings) -> Choice:
     asked = settings.profile.runtime
     origin = settings.origins.get("runtime", "the profile")
     if asked == "remote":
+        from qdrant_admin.server.remote import RemoteRuntime
+
         return Choice(RemoteRuntime(settings), f"the profile names a remote server ({origin})")
     if asked == "native":
-        return Choice(NativeRuntime(settings), f"native was asked for ({origin})")
+        return Choice(_native(settings), f"native was asked for ({origin})")
     from qdrant_admin.server.docker.engine.discovery import find_engine
 
     if asked == "docker":
@@ -59,6 +58,12 @@ def choose_runtime(settings: Settings) -> Choice:
     except EngineUnavailable as error:
         return _without_engine(settings, error)
     return _with_engine(settings, engine)
+
+
+def _native(settings: Settings) -> "NativeRuntime":
+    from qdrant_admin.server.native.runtime import NativeRuntime
+
+    return NativeRuntime(settings)
 
 
 def presumed_kind(settings: Settings) -> RuntimeKind:
@@ -78,28 +83,28 @@ def _without_engine(settings: Settings, error: EngineUnavailable) -> Choice:
     why = "no container engine answers"
     if _native_exists(settings):
         why = f"this profile has a native server already, and {why}"
-    return Choice(NativeRuntime(settings), f"{why}, so the server runs natively")
+    return Choice(_native(settings), f"{why}, so the server runs natively")
 
 
 def _with_engine(settings: Settings, engine: "Engine") -> Choice:
     from qdrant_admin.server.docker.runtime import DockerRuntime
 
-    docker, native = DockerRuntime(settings, engine), NativeRuntime(settings)
+    docker = DockerRuntime(settings, engine)
     in_docker, natively = _docker_exists(settings, engine, docker), _native_exists(settings)
     _Memory(settings.name).keep(docker=bool(in_docker))
     if in_docker and natively:
-        return _of_both(docker, native, in_docker, natively)
+        return _of_both(docker, _native(settings), in_docker, natively)
     if in_docker:
         return Choice(docker, f"this profile has {in_docker} already")
     if natively:
-        return Choice(native, f"this profile has {natively} already")
+        return Choice(_native(settings), f"this profile has {natively} already")
     trouble = _image_trouble(settings.profile.image, engine)
     if trouble:
-        return Choice(native, f"{engine.words} answers, and {trouble}, so the server runs natively")
+        return Choice(_native(settings), f"{engine.words} answers, and {trouble}, so the server runs natively")
     return Choice(docker, f"{engine.words} answers and has or can have {settings.profile.image}")
 
 
-def _of_both(docker: "DockerRuntime", native: NativeRuntime, in_docker: str, natively: str) -> Choice:
+def _of_both(docker: "DockerRuntime", native: "NativeRuntime", in_docker: str, natively: str) -> Choice:
     """Two sets of data: the one whose server runs, else that in Docker; the other is named."""
     native_runs = native.inspect().state in _ALIVE and docker.inspect().state not in _ALIVE
     chosen: ServerRuntime = native if native_runs else docker
@@ -114,6 +119,11 @@ def _of_both(docker: "DockerRuntime", native: NativeRuntime, in_docker: str, nat
 
 def _native_exists(settings: Settings) -> str:
     """What there is of a native server, in words; empty when there is nothing."""
+    if not settings.native_folder.exists():  # nor is its code loaded then
+        return ""
+    from qdrant_admin.server.native.folder import holds_data
+    from qdrant_admin.server.native.record import Files
+
     if Files(settings.native_folder).read_record() is not None:
         return "a native server"
     default = settings.native_folder / "storage"

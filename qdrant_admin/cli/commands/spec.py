@@ -1,7 +1,5 @@
 """`qdrant-admin spec`."""
 
-import json
-
 import click
 
 from qdrant_admin.cli.invocation import Invocation, command, write
@@ -14,6 +12,8 @@ def spec(invocation: Invocation) -> None:  # noqa: ARG001 # it has one form: JSO
     Examples:
       qdrant-admin spec
     """
+    import json
+
     write(json.dumps(describe(click.get_current_context().find_root().command, "qdrant-admin"), indent=2))
 
 
