@@ -25,7 +25,6 @@ class HttpFault(Exception):
 
     @property
     def timed_out(self) -> bool:
-        """Whether somebody was waited for in vain."""
         return isinstance(self.__cause__, TimeoutError)
 
 
@@ -69,7 +68,6 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether it is a success."""
         return 200 <= self.status < 300
 
     @property
@@ -107,7 +105,6 @@ class Http:
         self.close()
 
     def close(self) -> None:
-        """Give the connections back."""
         while self._idle:
             self._idle.pop().close()
 

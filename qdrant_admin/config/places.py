@@ -17,7 +17,6 @@ def home() -> Path | None:
 
 
 def config_dir() -> Path:
-    """Folder of the configuration file."""
     from platformdirs import user_config_path
 
     base = home()

@@ -29,12 +29,10 @@ class Settings(Frozen):
 
     @property
     def container_name(self) -> str:
-        """Name of this profile's container."""
         return self.profile.container or f"qdrant-admin-{self.name}"
 
     @property
     def volume_name(self) -> str:
-        """Name of this profile's volume."""
         return self.profile.volume or f"qdrant_admin_{self.name}"
 
     @property

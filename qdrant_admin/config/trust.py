@@ -6,7 +6,6 @@ The variable is OpenSSL's own, and the way to a certificate authority of one's o
 import os
 import ssl
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from qdrant_admin.config.environment import is_loopback
@@ -36,7 +35,7 @@ def context() -> ssl.SSLContext:
         ) from error
 
 
-def http_options(url: str) -> dict[str, Any]:
+def http_options(url: str) -> dict[str, ssl.SSLContext | bool]:
     """For an HTTPX client of that address.
 
     Raises:

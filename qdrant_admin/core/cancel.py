@@ -18,12 +18,10 @@ class CancelToken:
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody asked to stop."""
         return self._cancelled.is_set()
 
     @property
     def paused(self) -> bool:
-        """Whether somebody asked to hold."""
         return not self._running.is_set()
 
     def cancel(self) -> None:

@@ -1,10 +1,8 @@
 """A command of ours as a value: made into words at the edge, where the profile it is meant for is known."""
 
-import re
 import shlex
 import sys
 from dataclasses import dataclass
-from typing import TypeVar
 
 PROGRAM = "qdrant-admin"
 Option = str | int | float | bool | None | tuple[str, ...] | list[str]
@@ -88,44 +86,3 @@ def _written(options: dict[str, Option]) -> list[tuple[str, str | None]]:
         elif value is not None and value is not False:
             found.append((name, str(value)))
     return found
-
-
-_WORDS = (
-    "up|down|restart|status|doctor|logs|stats|env|adopt|migrate|export|verify|crash-test|move-storage"
-    "|collections|points"
-)
-_ON_A_PROFILE = re.compile(rf"(?<![\w-])qdrant-admin (?=(?:{_WORDS})\b)")
-_ALONE = re.compile(rf"qdrant-admin (?:{_WORDS})\b[^&;|#,\n]*")
-_FIELDS = {"fix", "note"}
-_T = TypeVar("_T")
-
-
-def on_profile(words: Fix, profile: str | None) -> str:
-    """Going away: words with commands in them, put on a profile by their look."""
-    words = written(words, profile)
-    if profile is None or "--profile" in words:
-        return words
-    named = f"--profile {shlex.quote(profile)}"
-    if _ALONE.fullmatch(words):
-        return f"{words} {named}"
-    return _ON_A_PROFILE.sub(lambda _: f"qdrant-admin {named} ", words)
-
-
-def naming(value: _T, profile: str | None) -> _T:
-    """Going away: an event or a report, with every command that it offers on this profile."""
-    from pydantic import BaseModel  # not above: an error's words must not cost a start of pydantic
-
-    if profile is None:
-        return value
-    if isinstance(value, tuple):
-        parts = tuple(naming(part, profile) for part in value)
-        return value if parts == value else parts  # type: ignore[return-value] # a tuple of the same types
-    if not isinstance(value, BaseModel):
-        return value
-    changes = {}
-    for name in type(value).model_fields:
-        before = getattr(value, name)
-        after = on_profile(before, profile) if name in _FIELDS and isinstance(before, str) else naming(before, profile)
-        if after is not before:
-            changes[name] = after
-    return value.model_copy(update=changes) if changes else value

@@ -48,7 +48,6 @@ class Document:
 
     @property
     def title(self) -> str:
-        """The state with its symbol."""
         look = formatting.state(self.state)
         return f"{look.symbol} {look.word}"
 

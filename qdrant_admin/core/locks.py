@@ -79,7 +79,6 @@ def try_lock(file: BinaryIO, *, shared: bool = False) -> bool:
 
 
 def unlock(file: BinaryIO) -> None:
-    """Release what `try_lock` took."""
     if sys.platform == "win32":
         import msvcrt
 

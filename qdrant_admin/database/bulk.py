@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import AccessDenied, AdminError, Unsupported
-from qdrant_admin.database import encoding, versions
+from qdrant_admin.database import encoding
 from qdrant_admin.database.ids import point_id
-from qdrant_admin.database.models import Kinds, Point, PointId
+from qdrant_admin.database.models import Feature, Kinds, Point, PointId
 from qdrant_admin.database.rest_points import RestPoints, check_point
 from qdrant_admin.database.wire import MadePage, Page, WirePage
 
@@ -150,11 +150,9 @@ class Bulk:
     # -- writing --------------------------------------------------------------------------------------------------
 
     def upsert_wire(self, name: str, page: WirePage, *, wait: bool) -> None:
-        """Write a page of another server. Only where `carries_wire`."""
         self._wire_way().upsert_page(name, page, wait=wait)
 
     def upsert_encoded(self, name: str, points: Sequence[bytes], *, wait: bool) -> None:
-        """Write points that are bytes already. Only where `carries_wire`."""
         self._wire_way().upsert(name, points, wait=wait)
 
     def upsert(self, name: str, points: Sequence[Point], *, wait: bool, checked: bool) -> None:
@@ -192,7 +190,7 @@ class Bulk:
         if port is None:
             return "REST (gRPC is closed)"
         version = self._catalog.server().version
-        if not versions.has(version, versions.Feature.GRPC_VECTORS):
+        if not Feature.GRPC_VECTORS.known_to(version):
             return f"REST (the server is {version or 'of an unknown version'}, too old for typed vectors over gRPC)"
         from qdrant_admin.database.grpc_points import GrpcPoints
 
@@ -241,7 +239,6 @@ def _encoded(point: Point) -> bytes | Point:
 
 
 def _points_like(page: Page) -> int:
-    """How many points like those of a page make one of the size that is wanted."""
     if not page.octets or not len(page):
         return _USUAL_POINTS
     return max(1, min(_MOST_POINTS, _PAGE_OCTETS * len(page) // page.octets))

@@ -137,17 +137,14 @@ def payload_entries(payload: Mapping[str, object]) -> list[bytes]:
 
 
 def entry_bytes(key: bytes, value: bytes) -> bytes:
-    """One entry."""
     return field(KEY, key) + field(VALUE, value)
 
 
 def object_bytes(entries: Iterable[bytes]) -> bytes:
-    """An object, of its entries in any order."""
     return field(OBJECT, b"".join([field(KEY, entry) for entry in sorted(entries)]))
 
 
 def list_bytes(values: Iterable[bytes]) -> bytes:
-    """A list, of its values."""
     return field(LIST, b"".join([field(KEY, value) for value in values]))
 
 

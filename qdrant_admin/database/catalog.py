@@ -15,8 +15,8 @@ from qdrant_admin.core.errors import (
     Unsupported,
 )
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database import schema, versions
-from qdrant_admin.database.models import CollectionInfo, CollectionSpec, Fields, ServerInfo, VectorKind
+from qdrant_admin.database import schema
+from qdrant_admin.database.models import CollectionInfo, CollectionSpec, Feature, Fields, ServerInfo, VectorKind
 from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
 from qdrant_admin.database.rest import Rest
 
@@ -42,7 +42,6 @@ class Catalog:
         self.close()
 
     def close(self) -> None:
-        """Give every connection back."""
         self._rest.close()
 
     # -- the server ---------------------------------------------------------------------------------------------
@@ -85,12 +84,10 @@ class Catalog:
     # -- collections --------------------------------------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """Names of all collections, sorted."""
         listed = self._rest.call("GET", "/collections")["collections"]
         return sorted(str(entry["name"]) for entry in listed)
 
     def aliases(self) -> dict[str, str]:
-        """Alias to collection."""
         listed = self._rest.call("GET", "/aliases")["aliases"]
         return dict(sorted((str(entry["alias_name"]), str(entry["collection_name"])) for entry in listed))
 
@@ -132,7 +129,6 @@ class Catalog:
         return schema.collection_info(real, result, points=points, aliases=own, trouble=trouble)
 
     def exists(self, name: str) -> bool:
-        """Whether a collection, or an alias, of that name is there."""
         try:
             self._rest.call("GET", self._path(name))
         except NotFound:
@@ -148,7 +144,7 @@ class Catalog:
         """
         check_stored_name(name)
         if spec.params.get("metadata"):
-            versions.require(self.server().version, versions.Feature.METADATA)
+            Feature.METADATA.require(self.server().version)
         body = schema.create_body(spec)
         self._rest.call("PUT", self._path(name), body, timeout=self._slow)
         try:
@@ -172,11 +168,9 @@ class Catalog:
             raise NotFound(f"there is no collection “{plain(name)}”", fix=Command("collections", "list"))
 
     def set_alias(self, alias: str, collection: str) -> None:
-        """Point an alias to a collection, in one step when it points elsewhere now."""
         self.set_aliases({alias: collection})
 
     def set_aliases(self, wanted: Mapping[str, str]) -> None:
-        """Point aliases to collections, all of them in one step."""
         there = self.aliases()
         actions: list[dict[str, dict[str, str]]] = []
         for alias, collection in wanted.items():
@@ -211,7 +205,6 @@ class Catalog:
             raise _ignored(name, [f"{field}: {path}" for path in ignored])
 
     def delete_payload_index(self, name: str, field: str) -> None:
-        """Drop the index of a payload field."""
         self._rest.call("DELETE", f"{self._path(name)}/index/{quoted(field)}", timeout=self._slow, params=WAIT)
 
     def count(self, name: str, *, filter: Filter | None = None, exact: bool = True) -> int:  # noqa: A002

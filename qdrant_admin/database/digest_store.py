@@ -66,7 +66,6 @@ class DigestStore:
     _sorted: bool = True
 
     def add(self, hashes: Iterable[PointHash]) -> None:
-        """Append some points."""
         rows, last = [], self._last
         for hashed in hashes:
             key, whole, vectors, fields, digests, _ = hashed
@@ -95,7 +94,6 @@ class DigestStore:
             yield self._decode(key, raw)
 
     def close(self) -> None:
-        """Give the temporary file back."""
         self.file.close()
 
     def _new(self, hashed: PointHash) -> tuple[int, list[int]]:
@@ -162,7 +160,6 @@ def same(before: PointDigests, after: PointDigests) -> bool:
 
 
 def what_changed(before: PointDigests, after: PointDigests) -> tuple[ChangedPart, ...]:
-    """The parts in which two records of one point differ."""
     parts: list[ChangedPart] = []
     if before.vectors is not None and after.vectors is not None:
         parts += _unlike("vector", before.vectors, after.vectors)

@@ -137,7 +137,6 @@ def entries_of_all(payloads: Sequence[Mapping[str, object]]) -> list[list[bytes]
 
 
 def _column(key: bytes, values: Sequence[Any]) -> list[bytes]:
-    """One field of many payloads."""
     kinds = set(map(type, values))
     if kinds == {str}:
         texts = [value.encode() for value in values]

@@ -111,7 +111,6 @@ def _class_of_status(status: int) -> type[AdminError]:
 
 
 def from_http(error: HttpFault, where: str) -> AdminError:
-    """The error for a fault of the HTTP client."""
     if isinstance(error, NoAddress):
         return BadInput(f"{where} is no address", why=plain(error), fix="write it as http://127.0.0.1:6333")
     if isinstance(error, NotHttp):
@@ -129,7 +128,6 @@ def from_http(error: HttpFault, where: str) -> AdminError:
 
 
 def from_grpc(error: object, where: str) -> AdminError:
-    """The error for a `grpc.RpcError`."""
     code = getattr(error, "code", lambda: None)()
     details = str(getattr(error, "details", lambda: "")() or "")
     name = getattr(code, "name", "UNKNOWN")

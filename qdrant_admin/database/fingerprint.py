@@ -42,7 +42,6 @@ class Sample(NamedTuple):
 
     @classmethod
     def of(cls, wanted: int, points: int) -> "Sample":
-        """About so many of so many points."""
         return cls(_ALL_DIGESTS if wanted >= points else _ALL_DIGESTS * wanted // points)
 
     def takes(self, point_id: PointId) -> bool:
@@ -86,7 +85,6 @@ class Fingerprint:
         self.close()
 
     def close(self) -> None:
-        """Give the store's temporary file back."""
         self.digests.close()
 
 
@@ -118,7 +116,6 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs."""
         return not (self.missing or self.extra or self.changed or self.settings)
 
 
@@ -204,7 +201,6 @@ class Reading:
             yield len(ids), (found.get(key) or hash_parts(key) for key in map(id_key, ids))
 
     def _hashes(self, page: Page) -> Iterator[PointHash]:
-        """Of a page, which is looked at in every other way as well. What may have been rounded is read again."""
         self._sampled += len(page)
         if self._finder is not None:
             self._finder.look(page)
@@ -265,7 +261,6 @@ def compare(before: Fingerprint, after: Fingerprint) -> Comparison:
 
 
 def differences(before: DigestStore, after: DigestStore) -> Iterator[Difference]:
-    """Every point in which two stores differ, by id."""
     left, right = iter(before), iter(after)
     old, new = next(left, None), next(right, None)
     while old is not None or new is not None:

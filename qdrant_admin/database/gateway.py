@@ -11,10 +11,10 @@ from qdrant_admin.core.errors import (
     NotFound,
 )
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database import versions
 from qdrant_admin.database.catalog import Catalog, Filter
 from qdrant_admin.database.ids import id_key, point_id
 from qdrant_admin.database.models import (
+    Feature,
     Fields,
     Floats,
     Hit,
@@ -47,7 +47,6 @@ class Database(Catalog):
         self._opened: Bulk | None = None
 
     def close(self) -> None:
-        """Give every connection back."""
         if self._opened is not None:
             self._opened.close()
         super().close()
@@ -225,7 +224,7 @@ class Database(Catalog):
 
     def sample_ids(self, name: str, count: int) -> list[PointId]:
         """Ids of points taken at random, at most so many, in the server's own order."""
-        versions.require(self.server().version, versions.Feature.QUERY)
+        Feature.QUERY.require(self.server().version)
         body = {"query": {"sample": "random"}, "limit": count, "with_payload": False, "with_vector": False}
         found = self._rest.call("POST", f"{self._path(name)}/points/query", body, timeout=self._slow)["points"]
         return sorted({point_id(one["id"]) for one in found}, key=id_key)
@@ -252,8 +251,7 @@ class Database(Catalog):
         limit: int = 10,
         filter: Filter | None = None,  # noqa: A002 - Qdrant's own word
     ) -> list[Hit]:
-        """The nearest points to a vector, or to a point that is there (which is not among them)."""
-        versions.require(self.server().version, versions.Feature.QUERY)
+        Feature.QUERY.require(self.server().version)
         from qdrant_admin.database.rest_points import point_from_json, vector_to_json
 
         query = vector_to_json(vector) if vector is not None else point_id(id)
@@ -278,7 +276,7 @@ class Database(Catalog):
             limit: points for each.
             exact: whether every point is looked at, as it is stored, instead of following the index.
         """
-        versions.require(self.server().version, versions.Feature.QUERY)
+        Feature.QUERY.require(self.server().version)
         from qdrant_admin.database.rest_points import vector_to_json
 
         params: dict[str, object] = {"exact": True, "quantization": {"ignore": True}} if exact else {"exact": False}
@@ -290,7 +288,6 @@ class Database(Catalog):
 
 
 def _score(said: float | None) -> float:
-    """A score; REST has no word for one that is not finite."""
     return math.nan if said is None else float(said)
 
 

@@ -51,7 +51,6 @@ class GrpcPoints:
         self._timeout = timeout
 
     def close(self) -> None:
-        """Close the channel."""
         self._channel.close()
 
     def identity(self, timeout: float) -> tuple[str, str, frozenset[str]]:
@@ -126,7 +125,6 @@ class GrpcPoints:
         return answer
 
     def _connected(self) -> bool:
-        """Whether a lost connection comes back within a moment."""
         ready = grpc.channel_ready_future(self._channel)
         try:
             ready.result(timeout=_RECONNECT_SECONDS)

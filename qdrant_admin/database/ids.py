@@ -60,7 +60,6 @@ def id_key(point_id: PointId) -> bytes:
 
 
 def id_of_key(key: bytes) -> PointId:
-    """The id that `id_key` was made from."""
     return int.from_bytes(key[1:], "big") if key[0] == 0 else str(uuid.UUID(bytes=key[1:]))
 
 

@@ -1,11 +1,15 @@
 """The values of the gateway. No type of qdrant-client crosses it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import JsonValue
 
+from qdrant_admin.core.commands import Command
+from qdrant_admin.core.errors import Unsupported
 from qdrant_admin.core.reports import Frozen
 
 if TYPE_CHECKING:
@@ -166,3 +170,38 @@ class ContentChange(NamedTuple):
     """Path of the setting, field of the payload index, or name of the vector that was searched."""
     facts: dict[str, JsonValue] = {}
     """`before` and `after`, and what else belongs to the code."""
+
+
+class Feature(Enum):
+    """What came with a version of the server: in words, and the first version that has it.
+
+    Old servers ignore fields that they do not know, and say nothing.
+    """
+
+    QUERY = ("search by the Query API", (1, 10, 0))
+    GRPC_VECTORS = ("typed vectors over gRPC", (1, 13, 0))
+    METADATA = ("metadata of a collection", (1, 16, 0))
+
+    def known_to(self, version: str) -> bool:
+        """Whether a server of that version has it."""
+        return parsed_version(version) >= self.value[1]
+
+    def require(self, version: str) -> None:
+        """Stop before a request that the server would misunderstand.
+
+        Raises:
+            Unsupported: the server is too old.
+        """
+        if not self.known_to(version):
+            words, since = self.value[0], ".".join(map(str, self.value[1][:2]))
+            raise Unsupported(
+                f"this server is too old for {words}",
+                why=f"it is {version or 'of an unknown version'}; {words} came with {since}",
+                fix=Command("status"),
+            )
+
+
+def parsed_version(text: str) -> tuple[int, int, int]:
+    """`1.16.3` or `1.17.0-dev` as three numbers; (0, 0, 0) when it is no version."""
+    match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else (0, 0, 0)

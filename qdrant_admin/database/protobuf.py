@@ -110,7 +110,6 @@ def message_classes(package: str, schema: Mapping[str, tuple[tuple[str, int, str
 
 
 def id_of(raw: bytes) -> "PointId":
-    """The id in a `PointId` message."""
     return raw[2:].decode() if raw.startswith(UUID[:1]) else number_at(raw, 1)[0]
 
 
@@ -145,12 +144,10 @@ LENGTHS = [varint(number) for number in range(FEW)]
 
 
 def field(tag: bytes, content: bytes) -> bytes:
-    """A field whose content has a length."""
     return tag + sized(content)
 
 
 def sized(content: bytes) -> bytes:
-    """The content with its length before it."""
     length = len(content)
     return (LENGTHS[length] if length < FEW else varint(length)) + content
 

@@ -36,7 +36,6 @@ class Rest:
             raise faults.from_http(error, endpoint.url) from error
 
     def close(self) -> None:
-        """Give the connections back."""
         self._http.close()
 
     def call(

@@ -46,7 +46,6 @@ def vector_to_json(vector: Vector) -> object:
 
 
 def point_from_json(raw: Fields, kinds: Kinds) -> Point:
-    """One record of a scroll, a retrieve or a search."""
     vectors = raw.get("vector")
     if vectors is None:
         vectors = {}
@@ -57,7 +56,6 @@ def point_from_json(raw: Fields, kinds: Kinds) -> Point:
 
 
 def point_to_json(point: Point) -> dict[str, object]:
-    """One point of an upsert."""
     made = {name: vector_to_json(vector) for name, vector in point.vectors.items()}
     alone = made.keys() == {""} and not isinstance(point.vectors[""], Sparse)
     return {"id": point_id(point.id), "vector": made[""] if alone else made, "payload": point.payload}

@@ -22,7 +22,6 @@ _TOP_LEVEL = {"hnsw_config", "optimizer_config", "wal_config", "quantization_con
 
 
 def vector_specs(config: Fields) -> tuple[VectorSpec, ...]:
-    """Every vector slot of a collection, from its `config`."""
     params = config.get("params") or {}
     dense = params.get("vectors") or {}
     named = {"": dense} if isinstance(dense.get("size"), int) else dense
@@ -77,7 +76,6 @@ def collection_info(
 
 
 def create_body(spec: CollectionSpec) -> Fields:
-    """The body of `PUT /collections/NAME`."""
     dense = {slot.name: _dense_body(slot) for slot in spec.vectors if slot.kind != "sparse"}
     sparse = {slot.name: _sparse_body(slot) for slot in spec.vectors if slot.kind == "sparse"}
     body: Fields = {"vectors": dense[""] if set(dense) == {""} else dense}

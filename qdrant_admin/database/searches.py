@@ -60,7 +60,6 @@ def searches_of(database: "Database", name: str, slots: Sequence[VectorSpec]) ->
 
 
 def ask(database: "Database", name: str, searches: Sequence[Search]) -> dict[Search, Answer]:
-    """Ask. What cannot be asked, or is not answered in time, is left out."""
     found: dict[Search, Answer] = {}
     for using in dict.fromkeys(search.using for search in searches):
         own = [search for search in searches if search.using == using]
@@ -84,7 +83,6 @@ class SearchChange(NamedTuple):
 
 
 def changed_searches(before: Mapping[Search, Answer], after: Mapping[Search, Answer]) -> Iterator[SearchChange]:
-    """What is answered in another way now."""
     for search, old in before.items():
         new = after.get(search)
         found = None if new is None or old.trouble else _difference(old, new)

@@ -64,7 +64,6 @@ class Snapshots:
         self._rest.call("DELETE", _path(collection, snapshot), timeout=SILENT_SECONDS)
 
     def read(self, collection: str, snapshot: str) -> Iterator[bytes]:
-        """The file, piece by piece."""
         return self._rest.download(_path(collection, snapshot), timeout=SILENT_SECONDS)
 
     def restore(self, collection: str, file: str, pieces: Iterable[bytes], size: int, checksum: str) -> None:

@@ -78,23 +78,18 @@ class MadePage:
         return len(self._points)
 
     def ids(self) -> list[PointId]:
-        """Of its points, in their order."""
         return [point.id for point in self._points]
 
     def points(self, kinds: Kinds) -> list[Point]:  # noqa: ARG002 # they were made with them
-        """Its points."""
         return self._points
 
     def doubtful(self) -> dict[int, PointId]:
-        """None: whoever made the points has looked."""
         return {}
 
     def hashes(self, kinds: Kinds) -> Iterator[PointHash]:
-        """Of its points, in their order."""
         return (hash_point(point, kinds) for point in self._points)
 
     def entries(self, key: str) -> list[bytes]:
-        """What its points have in this field of their payload."""
         having = (point.payload for point in self._points if key in point.payload)
         return [entry for payload in having for entry in payload_entries({key: payload[key]})]
 
@@ -128,15 +123,12 @@ class WirePage:
         return len(self._points)
 
     def ids(self) -> list[PointId]:
-        """Of its points, in their order."""
         return [id_of(point.id) for point in self._points]
 
     def first(self) -> PointId:
-        """The id of the first point."""
         return id_of(self._points[0].id)
 
     def last(self) -> PointId:
-        """The id of the last point."""
         return id_of(self._points[-1].id)
 
     def drop(self, *, first: int = 0, last: int = 0) -> None:
@@ -158,14 +150,12 @@ class WirePage:
         return [point.vectors for point in self._points]
 
     def points(self, kinds: Kinds) -> list[Point]:
-        """Its points, made."""
         vectors = vectors_of(self._vectors, kinds)
         return [
             Point(id_of(raw.id), payload_of(raw.payload), own) for raw, own in zip(self._points, vectors, strict=True)
         ]
 
     def doubtful(self) -> dict[int, PointId]:
-        """Places and ids of the points whose payload may have been rounded on the way."""
         if not may_be_rounded(self._together):
             return {}
         places = [place for place, entries in enumerate(self._payloads) if may_be_rounded(b"".join(entries))]
@@ -174,7 +164,6 @@ class WirePage:
     # -- hashing --------------------------------------------------------------------------------------------------
 
     def hashes(self, kinds: Kinds) -> Iterator[PointHash]:
-        """Of its points, in their order."""
         for start in range(0, len(self._points), _AT_ONCE):
             yield from self._hashes(slice(start, start + _AT_ONCE), kinds)
 
@@ -198,7 +187,6 @@ class WirePage:
             yield hashed
 
     def entries(self, key: str) -> list[bytes]:
-        """What its points have in this field of their payload."""
         head = field(KEY, key.encode("utf-8", "surrogatepass"))
         return [entry for entries in self._payloads for entry in entries if entry.startswith(head)]
 

@@ -98,7 +98,6 @@ def payload_of(entries: Iterable[bytes]) -> Fields:
 
 
 def _value(raw: bytes) -> Any:
-    """A payload value."""
     tag = raw[:1]
     if tag == TEXT:
         return raw[number_at(raw, 1)[1] :].decode()
@@ -209,7 +208,6 @@ def _name(entry: bytes) -> str:
 
 
 def _vector(group: _Group, unit: bytes, kind: VectorKind) -> Vector:
-    """One vector by itself."""
     raw = messages()["Vector"].FromString(messages()[group.form].FromString(unit).value)
     if kind == "sparse":
         new = raw.HasField("sparse")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database import versions
-from qdrant_admin.database.models import CollectionInfo
+from qdrant_admin.database.models import CollectionInfo, parsed_version
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.reports import Method, MethodChoice, MigrationReport, PlanReport
 from qdrant_admin.sources.base import Searches, Source
@@ -89,7 +88,7 @@ class Methods:
 
 def readable(source: str, target: str) -> bool:
     """Whether a server reads the snapshots of another: of the same minor version, or of the one before its own."""
-    one, other = versions.parse(source), versions.parse(target)
+    one, other = parsed_version(source), parsed_version(target)
     return one != (0, 0, 0) and one[0] == other[0] and 0 <= other[1] - one[1] <= 1
 
 

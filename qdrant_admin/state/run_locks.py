@@ -48,17 +48,14 @@ class RunLock:
 
     @property
     def busy(self) -> bool:
-        """Whether a process is at it now."""
         return is_held(self.path)
 
 
 def migration(run: str) -> RunLock:
-    """Of one migration run; other runs go on at the same time."""
     return RunLock(run, Refused(f"run {run} is in progress in another process", fix=Command("history", "list")))
 
 
 def check(profile: str) -> RunLock:
-    """Of checks of one profile's server."""
     return RunLock(
         f"check-{profile}",
         Refused(

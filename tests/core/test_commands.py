@@ -1,54 +1,38 @@
-"""Commands that are offered name the profile they were found on."""
+"""Commands that are offered name the profile they were found on, and can be pasted as they stand."""
 
 import shlex
 import sys
 
 import pytest
 
-from qdrant_admin.core.commands import install_command, naming, on_profile
-from qdrant_admin.core.events import Finished, Notice
-from qdrant_admin.core.reports import Report
-
-
-class Inner(Report):
-    fix: str
-    text: str = "qdrant-admin up"
-
-
-class Outer(Report):
-    parts: tuple[Inner, ...]
-    fix: str = ""
+from qdrant_admin.core.commands import Command, install_command, written
 
 
 @pytest.mark.parametrize(
-    ("words", "named"),
+    ("command", "text"),
     [
-        ("qdrant-admin up --apply", "qdrant-admin up --apply --profile work"),
-        ("then: qdrant-admin migrate --resume", "then: qdrant-admin --profile work migrate --resume"),
-        ("unset KEY && qdrant-admin up", "unset KEY && qdrant-admin --profile work up"),
-        ("qdrant-admin up --profile other", "qdrant-admin up --profile other"),
-        ("qdrant-admin crash-test", "qdrant-admin crash-test --profile work"),
-        ("qdrant-admin profiles list", "qdrant-admin profiles list"),
-        ("docker stop qdrant-admin-up", "docker stop qdrant-admin-up"),
-        ("", ""),
+        (Command("up", apply=True, image=None), "qdrant-admin up --apply --profile work"),
+        (Command("verify", how="kill", yes=False), "qdrant-admin verify --how kill --profile work"),
+        (Command("logs", tail=0), "qdrant-admin logs --tail 0 --profile work"),
+        (Command("export", "a b", to=("x", "y")), "qdrant-admin export 'a b' --to x --to y --profile work"),
+        (Command("points", "list", "-odd"), "qdrant-admin points list --profile work -- -odd"),
+        (Command("up", storage="-folder"), "qdrant-admin up --storage=-folder --profile work"),
     ],
-)
-def test_a_command_names_its_profile_once(words: str, named: str) -> None:
-    assert on_profile(words, "work") == named
-    assert on_profile(words, None) == words
+)  # fmt: skip
+def test_a_command_names_its_profile_and_is_one_for_a_shell(command: Command, text: str) -> None:
+    assert str(command.on("work")) == text
+    assert " --profile " not in str(command)
+
+
+def test_what_to_do_is_put_on_the_profile_at_hand_unless_it_names_one() -> None:
+    assert written(Command("up"), "work") == "qdrant-admin up --profile work"
+    assert written(Command("up").on("other"), "work") == "qdrant-admin up --profile other"
+    assert written(Command("up"), None) == "qdrant-admin up"
+    assert written("docker stop qdrant-admin-up", "work") == "docker stop qdrant-admin-up"
 
 
 def test_a_name_cannot_become_a_command_of_its_own() -> None:
-    assert on_profile("qdrant-admin up", "x; rm -rf") == "qdrant-admin up --profile 'x; rm -rf'"
-
-
-def test_reports_within_events_are_reached_and_nothing_else_changes() -> None:
-    event = Finished(report=Outer(parts=(Inner(fix="qdrant-admin status"),)))
-    found = naming(event, "work").report
-    assert isinstance(found, Outer)
-    assert (found.parts[0].fix, found.parts[0].text) == ("qdrant-admin status --profile work", "qdrant-admin up")
-    untouched = Notice(text="qdrant-admin up", fix="")
-    assert naming(untouched, "work") is untouched
+    assert str(Command("up").on("x; rm -rf")) == "qdrant-admin up --profile 'x; rm -rf'"
 
 
 def test_what_is_to_be_installed_lands_in_this_python() -> None:

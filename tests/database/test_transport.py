@@ -9,10 +9,9 @@ import pytest
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import Unsupported
-from qdrant_admin.database import versions
 from qdrant_admin.database.catalog import Catalog
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Feature, Point, VectorSpec, parsed_version
 from tests.support.real import Server, free_port
 
 SPEC = CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),))
@@ -107,10 +106,10 @@ with Database(Endpoint(url={server.url!r}, grpc_port={server.grpc_port})) as dat
     [("1.16.3", (1, 16, 3)), ("v1.9", (1, 9, 0)), ("1.17.0-dev", (1, 17, 0)), ("", (0, 0, 0)), ("dev", (0, 0, 0))],
 )
 def test_versions_are_compared_as_numbers(text: str, expected: tuple[int, int, int]) -> None:
-    assert versions.parse(text) == expected
+    assert parsed_version(text) == expected
 
 
 def test_a_feature_that_a_server_lacks_is_named_with_its_version() -> None:
-    versions.require("1.16.0", versions.Feature.METADATA)
+    Feature.METADATA.require("1.16.0")
     with pytest.raises(Unsupported, match=r"1\.9\.2.*1\.16"):
-        versions.require("1.9.2", versions.Feature.METADATA)
+        Feature.METADATA.require("1.9.2")
