@@ -6,12 +6,20 @@ The variable is OpenSSL's own, and the way to a certificate authority of one's o
 import os
 import ssl
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 from qdrant_admin.config.environment import is_loopback
 from qdrant_admin.core.errors import BadInput
 
 VARIABLE = "SSL_CERT_FILE"
+
+
+class HttpOptions(TypedDict):
+    """What an HTTPX client is made with."""
+
+    verify: ssl.SSLContext | bool
+    trust_env: bool
 
 
 def context() -> ssl.SSLContext:
@@ -35,7 +43,7 @@ def context() -> ssl.SSLContext:
         ) from error
 
 
-def http_options(url: str) -> dict[str, ssl.SSLContext | bool]:
+def http_options(url: str) -> HttpOptions:
     """For an HTTPX client of that address.
 
     Raises:
