@@ -191,10 +191,7 @@ _CODES = {
         Command("up", runtime="docker"),
     ),
     134: Meaning(
-        "aborted",
-        "the server aborted (SIGABRT)",
-        "it ended itself after a fault, often for want of memory",
-        _LOGS,
+        "aborted", "the server aborted (SIGABRT)", "it ended itself after a fault, often for want of memory", _LOGS
     ),
     135: Meaning(
         "disk_full",

@@ -55,11 +55,7 @@ def listening_pid(host: str, port: int) -> int | None:
 
 
 def next_free(host: str, port: int) -> int:
-    """The first free port after `port`.
-
-    Raises:
-        Unfit: there is none up to 65535.
-    """
+    """The first free port after `port`."""
     for candidate in range(port + 1, _LAST_PORT + 1):
         if is_free(host, candidate):
             return candidate

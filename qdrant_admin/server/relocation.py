@@ -5,8 +5,6 @@ from typing import NamedTuple, Protocol
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import Unsupported
 
 
 class Room(NamedTuple):
@@ -118,12 +116,3 @@ class InterruptedRelocation(Protocol):
             Failed: the old server could not be brought back.
         """
         ...
-
-
-def no_container(kind: str) -> Unsupported:
-    """The error of a runtime whose data cannot be moved."""
-    return Unsupported(
-        "only the data of a container can be moved to a volume",
-        why=f"this server is {kind}: volumes belong to a container engine",
-        fix=Command("doctor"),
-    )

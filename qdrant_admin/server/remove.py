@@ -20,13 +20,7 @@ STEP = "discard"
 
 
 def discard(settings: Settings, runtime: ServerRuntime, cancel: CancelToken) -> Events:
-    """Stop and remove the server of an ephemeral profile, then its data.
-
-    Raises:
-        Refused: the profile is not ephemeral, or its data lies where somebody put it.
-        NotOurs: container or volume is not managed from here; nothing was removed.
-        StorageUnusable: the data could not be removed.
-    """
+    """Stop and remove the server of an ephemeral profile, then its data."""
     check_discardable(settings, runtime)
     if runtime.inspect().state != "absent":
         yield from runtime.remove(cancel)
@@ -36,11 +30,7 @@ def discard(settings: Settings, runtime: ServerRuntime, cancel: CancelToken) -> 
 
 
 def check_discardable(settings: Settings, runtime: ServerRuntime) -> None:
-    """Look at everything before anything is touched.
-
-    Raises:
-        Refused, NotOurs: as `discard`.
-    """
+    """Refuse what is not thrown away, before anything is touched."""
     profile = settings.profile
     if not profile.ephemeral or profile.storage is not None or profile.volume is not None or runtime.kind == "remote":
         raise Refused(
@@ -64,29 +54,20 @@ def _remove_volumes(settings: Settings) -> str:
 
 
 def _own_volumes(settings: Settings) -> list[str]:
-    """The volumes of this profile that exist.
+    from qdrant_admin.server.docker.container.spec import is_marked
 
-    Raises:
-        NotOurs: one of them is not managed, or for another profile.
-    """
     wanted = {settings.volume_name, f"{settings.volume_name}_snapshots"}
     with _engine(settings).client(f"look at the volumes of profile {settings.name}") as api:
         listed: list[Mapping[str, Any]] = api.volumes(filters={"name": settings.volume_name})["Volumes"] or []
     found = [volume for volume in listed if volume["Name"] in wanted]
     for volume in found:
-        if not _is_marked(volume.get("Labels") or {}, settings.name):
+        if not is_marked(volume.get("Labels") or {}, settings.name):
             raise NotOurs(
                 f"volume {volume['Name']} was not removed",
                 why="it is not managed by qdrant-admin (no ownership label), so somebody else made it",
                 fix=f"docker volume inspect {volume['Name']}",
             )
     return sorted(str(volume["Name"]) for volume in found)
-
-
-def _is_marked(labels: Mapping[str, str], profile: str) -> bool:
-    from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE
-
-    return labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == profile
 
 
 def _engine(settings: Settings) -> Any:

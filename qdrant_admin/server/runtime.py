@@ -10,7 +10,10 @@ from typing import Literal, NamedTuple, Protocol
 from pydantic import field_serializer
 
 from qdrant_admin.config.profile import Endpoint
+from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command, Option
+from qdrant_admin.core.errors import Unsupported
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.server.relocation import InterruptedRelocation, Relocation
@@ -233,3 +236,34 @@ class ServerRuntime(Protocol):
             Unfit: what is known of it cannot be read.
         """
         ...
+
+
+class RuntimeBase:
+    """What every runtime has, and what one answers that stands on no container engine."""
+
+    kind: RuntimeKind
+    capabilities: Capabilities
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.profile = settings.name
+        self.endpoint = settings.endpoint
+
+    def interrupts(self, how: RestartMethod) -> tuple[str, ...]:  # noqa: ARG002 # the protocol's form
+        return ()
+
+    def sharers(self) -> tuple[Sharer, ...]:
+        return ()
+
+    def relocation(self, volume: str | None) -> Relocation:  # noqa: ARG002 # the protocol's form
+        raise Unsupported(
+            "only the data of a container can be moved to a volume",
+            why=f"this server is {self.kind}: volumes belong to a container engine",
+            fix=Command("doctor"),
+        )
+
+    def interrupted_relocation(self) -> InterruptedRelocation | None:
+        return None
+
+    def _fix(self, *words: str, **options: Option) -> str:
+        return str(Command(*words, **options).on(self.profile))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.commands import Command, Option
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, NotFound, NotOurs
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server.docker.answers import Inspected, Request, labels_of, name_of
@@ -23,11 +23,11 @@ from qdrant_admin.server.docker.container.ownership import (
 from qdrant_admin.server.docker.container.rename_aside import left_by_replacement, named, set_aside
 from qdrant_admin.server.docker.container.replace import replace, same_again
 from qdrant_admin.server.docker.container.spec import (
-    LABEL_MANAGED,
     LABEL_PROFILE,
     STOP_SECONDS,
     Spec,
     held_addresses,
+    is_marked,
     limit_notice,
     limit_refused,
     may_raise_limit,
@@ -36,20 +36,27 @@ from qdrant_admin.server.docker.container.state import moment, process_state, re
 from qdrant_admin.server.docker.container.stop import ended, freeze, kill, stop
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.pull import has_image, pull
-from qdrant_admin.server.docker.engine.restart import Argv, commands_for, others_running, restart_engine
+from qdrant_admin.server.docker.engine.restart import commands_for, others_running, restart_engine
 from qdrant_admin.server.docker.relocation import record
 from qdrant_admin.server.docker.relocation.move import DockerRelocation, InterruptedMove
-from qdrant_admin.server.docker.storage import data_mount, data_request, other_users, refuse_sharing, storage_path
+from qdrant_admin.server.docker.storage import (
+    data_mount,
+    data_request,
+    other_users,
+    refuse_sharing,
+    source_of,
+    storage_path,
+)
 from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import (
     Capabilities,
     Change,
     RestartMethod,
+    RuntimeBase,
     RuntimeKind,
     RuntimeState,
     Sharer,
     Stats,
-    Storage,
 )
 
 if TYPE_CHECKING:
@@ -58,36 +65,27 @@ if TYPE_CHECKING:
 _STOP_CALL_SECONDS = STOP_SECONDS + 60
 
 
-class DockerRuntime:
+class DockerRuntime(RuntimeBase):
     """The container of one profile. Touches nothing that is not managed from here: no label of ours, not adopted."""
 
     kind: RuntimeKind = "docker"
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self.engine = engine
         self._spec = Spec(settings)
         self._name = settings.container_name
         self._first_lines: dict[tuple[str, str], list[str]] = {}
-        self.profile = settings.name
         self.capabilities = Capabilities(
             local=engine.local, engine=True, relocate=True, restart=frozenset(get_args(RestartMethod))
         )
-        self.endpoint = settings.endpoint
 
     def inspect(self) -> RuntimeState:
-        """Look at the container. Changes nothing."""
         with self.engine.client(f"look at container {self._name}") as api:
             found = self._find(api)
             if found is None:
-                return RuntimeState(
-                    runtime="docker",
-                    state="absent",
-                    name=self._name,
-                    container=self._name,
-                    engine=self.engine.words,
-                    storage=Storage(),
-                )
+                absent = RuntimeState(runtime="docker", state="absent", name=self._name, container=self._name)
+                return absent.model_copy(update={"engine": self.engine.words})
             state = read_state(
                 found,
                 engine=self.engine.words,
@@ -96,17 +94,15 @@ class DockerRuntime:
                 first_lines=self._beginning(api, found),
                 last_lines=() if process_state(found) == "running" else logs_and_stats.last_lines(api, found["Id"]),
             )
-            cut_off = record.left_by_move(self.settings.name) or left_by_replacement(found, self._name, self.profile)
-            return state.model_copy(update={"diagnosis": cut_off}) if cut_off is not None else state
+            left = record.left_by_move(self.profile) or left_by_replacement(found, self._name, self.profile)
+            return state.model_copy(update={"diagnosis": left}) if left is not None else state
 
     def differences(self) -> list[Change]:
-        """In which settings the container differs from the profile."""
         with self.engine.client(f"compare container {self._name} with the profile") as api:
             found = self._find(api)
             return [] if found is None else self._changes(api, found)
 
     def start(self, cancel: CancelToken) -> Events:
-        """Make sure that the container runs."""
         with self.engine.client(f"start container {self._name}") as api:
             found = self._find(api)
             if found is not None:
@@ -127,7 +123,7 @@ class DockerRuntime:
         yield StepStarted(step="start", title=f"starting {self._name}")
         if state == "paused":
             api.unpause(found["Id"])
-            yield StepFinished(step="start", detail="it was paused, and goes on")
+            yield StepFinished(step="start", detail="it was paused, and runs again")
             return
         self._refuse_sharing(api, data_request(found), found["Id"])
         self._start(api, found["Id"])
@@ -147,7 +143,6 @@ class DockerRuntime:
         yield from creation.run()
 
     def apply(self, cancel: CancelToken) -> Events:
-        """Make the existing container as the profile asks, on the same data."""
         with self.engine.client(f"compare container {self._name} with the profile") as api:
             found = self._find(api)
             if found is not None:
@@ -156,19 +151,17 @@ class DockerRuntime:
         if found is None:
             yield from self._start_new(cancel)
             return
-        if [change.setting for change in changes] == ["restart policy"]:
+        settings = [change.setting for change in changes]
+        if settings == ["restart policy"]:
             yield from self._change_policy(found)
-            yield from self.start(cancel)
-            return
-        if not changes:
+        if settings in ([], ["restart policy"]):
             yield from self.start(cancel)
             return
         self._spec.check_published()
-        adopted = is_adopted(str(found["Id"]), self.settings.name)
-        require_applicable(found, changes, self._name, adopted=adopted)
-        yield from self._apply_anew(found, cancel)
+        require_applicable(found, changes, self._name, adopted=is_adopted(found["Id"], self.profile))
+        yield from self._recreate_as_asked(found, cancel)
 
-    def _apply_anew(self, found: Inspected, cancel: CancelToken) -> Events:
+    def _recreate_as_asked(self, found: Inspected, cancel: CancelToken) -> Events:
         if not has_image(self.engine, self._spec.image):
             yield from pull(self.engine, self._spec.image, cancel)
         with self.engine.client(f"prepare container {self._name}") as api:
@@ -187,7 +180,6 @@ class DockerRuntime:
             yield from self._replace(found, self._spec.body(raise_limit=False), same_networks=False)
 
     def stop(self, cancel: CancelToken) -> Events:
-        """Stop it with the time that Qdrant needs."""
         cancel.check()
         with self.engine.client(f"stop container {self._name}", _STOP_CALL_SECONDS) as api:
             found = self._find(api)
@@ -200,10 +192,9 @@ class DockerRuntime:
             yield ended(api, found["Id"])
 
     def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
-        """Stop and start it again in the given way."""
         cancel.check()
         with self.engine.client(f"restart container {self._name}", _STOP_CALL_SECONDS) as api:
-            found = self.existing(api)
+            found = self._existing(api)
             if how == "pause":
                 yield from freeze(api, found, self._name, cancel)
             elif how == "recreate":
@@ -217,7 +208,9 @@ class DockerRuntime:
                 yield ended(api, found["Id"])
         # From here on it is down: a cancel is heard when it is up again.
         if how == "engine":
-            yield from restart_engine(self.engine, self._engine_commands(), found, self._name, self.profile)
+            yield from restart_engine(
+                self.engine, commands_for(self.engine, self.settings), found, self._name, self.profile
+            )
         elif how == "recreate":
             yield from self._replace(found, body, same_networks=True)
         elif how != "pause":
@@ -227,10 +220,9 @@ class DockerRuntime:
             yield StepFinished(step="start")
 
     def interrupts(self, how: RestartMethod) -> tuple[str, ...]:
-        """The other running containers, where the engine itself is restarted."""
         if how != "engine":
             return ()
-        self._engine_commands()
+        commands_for(self.engine, self.settings)  # refuses what cannot be restarted
         with self.engine.client("look at what else runs") as api:
             found = self._find(api)
             return others_running(api, found["Id"] if found else "")
@@ -242,11 +234,7 @@ class DockerRuntime:
             return ""
         return listener(profile.host, profile.port)
 
-    def _engine_commands(self) -> tuple[Argv, ...]:
-        return commands_for(self.engine, self.settings)
-
     def remove(self, cancel: CancelToken) -> Events:
-        """Remove the container. Its volumes stay."""
         cancel.check()
         with self.engine.client(f"remove container {self._name}", _STOP_CALL_SECONDS) as api:
             found = self._find(api)
@@ -260,11 +248,9 @@ class DockerRuntime:
                 stop(api, found)
             api.remove_container(found["Id"], v=False)
             forget_adoption(found["Id"])
-            mount = data_mount(found) or {}
-            yield StepFinished(step="remove", detail=f"the data stays in {mount.get('Name') or mount.get('Source')}")
+            yield StepFinished(step="remove", detail=f"the data stays in {source_of(data_mount(found) or {})}")
 
     def adopt(self, cancel: CancelToken) -> Events:
-        """Take a container into our care that somebody else has made; its settings stay as they are."""
         cancel.check()
         with self.engine.client(f"look at container {self._name}") as api:
             found = self._find(api)
@@ -272,14 +258,13 @@ class DockerRuntime:
                 raise NotFound(f"there is no container {self._name}", fix="docker ps -a")
             yield StepStarted(step="adopt", title=f"adopting container {self._name}")
             if self._is_ours(found):
-                yield StepFinished(step="adopt", outcome="skipped", detail="it is managed from here already")
+                yield StepFinished(step="adopt", outcome="skipped", detail="it is managed already")
                 return
             check_adoptable(found)
-            remember_adoption(found["Id"], self.settings.name)
+            remember_adoption(found["Id"], self.profile)
         yield StepFinished(step="adopt", detail=f"from now on {self._name} is started, stopped and restarted from here")
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
-        """Batches of log lines, oldest first; with `follow` until cancelled."""
         with self.engine.client(f"read the log of {self._name}") as api:
             found = self._find(api)
             if found is None:
@@ -290,7 +275,6 @@ class DockerRuntime:
                 yield lines
 
     def stats(self) -> Stats:
-        """A sample of what it costs; empty when it does not run."""
         with self.engine.client(f"measure container {self._name}") as api:
             found = self._find(api)
             if found is None or process_state(found) != "running":
@@ -298,7 +282,6 @@ class DockerRuntime:
             return logs_and_stats.read_stats(api, found, storage_path(found), self._source(found))
 
     def disk_bytes(self) -> int | None:
-        """What the storage really occupies; None when it does not run."""
         with self.engine.client(f"measure container {self._name}") as api:
             found = self._find(api)
             if found is None or process_state(found) != "running":
@@ -306,20 +289,17 @@ class DockerRuntime:
             return logs_and_stats.disk_use(api, found["Id"], storage_path(found), self._source(found))[0]
 
     def sharers(self) -> tuple[Sharer, ...]:
-        """Other containers, in any state, that may write to the data of this one."""
         with self.engine.client("look who else uses the data") as api:
             found = self._find(api)
             return tuple(other_users(api.containers(all=True), data_request(found), found["Id"])) if found else ()
 
     def relocation(self, volume: str | None) -> DockerRelocation:
-        """What moving the data to a volume means."""
         with self.engine.client(f"look at container {self._name}") as api:
-            found = self.existing(api)
+            found = self._existing(api)
         return DockerRelocation(self.engine, self.settings, found, volume)
 
     def interrupted_relocation(self) -> InterruptedMove | None:
-        """The move of this profile's data that was interrupted."""
-        move = record.read(self.settings.name)
+        move = record.read(self.profile)
         return None if move is None else InterruptedMove(self.engine, self.settings, move)
 
     def _source(self, found: Inspected) -> str:
@@ -327,9 +307,6 @@ class DockerRuntime:
         return str((data_mount(found) or {}).get("Source") or "") if self.engine.local else ""
 
     # -- looking -------------------------------------------------------------------------------------------------
-
-    def _fix(self, *words: str, **options: Option) -> str:
-        return str(Command(*words, **options).on(self.profile))
 
     def _find(self, api: "APIClient") -> Inspected | None:
         """The profile's container, also one that was set aside for a successor which never came."""
@@ -339,21 +316,12 @@ class DockerRuntime:
         return next((one for one in set_aside(api, self._name) if self._is_ours(one)), None)
 
     def _own(self, api: "APIClient", found: Inspected) -> None:
-        """It is ours, and bears its own name again, should recreating it have been interrupted.
-
-        Raises:
-            NotOurs: it is not.
-        """
+        """Refuse what is not managed; give it back its own name, should recreating it have been interrupted."""
         self._require_ours(found)
         if name_of(found) != self._name:
             api.rename(found["Id"], self._name)
 
-    def existing(self, api: "APIClient") -> Inspected:
-        """The container, ours and under its own name.
-
-        Raises:
-            NotFound, NotOurs.
-        """
+    def _existing(self, api: "APIClient") -> Inspected:
         found = self._find(api)
         if found is None:
             raise NotFound(f"there is no container {self._name}", fix=Command("up"))
@@ -361,20 +329,13 @@ class DockerRuntime:
         return found
 
     def _is_ours(self, found: Inspected) -> bool:
-        labels = found["Config"].get("Labels") or {}
-        if labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == self.settings.name:
-            return True
-        return is_adopted(str(found["Id"]), self.settings.name)
+        return is_marked(labels_of(found), self.profile) or is_adopted(found["Id"], self.profile)
 
     def _require_ours(self, found: Inspected) -> None:
-        if self._is_ours(found):
-            return
-        other = labels_of(found).get(LABEL_PROFILE)
-        raise NotOurs(
-            f"container {self._name} is not managed from here",
-            why=f"it belongs to profile {other}" if other else "it was made by somebody else",
-            fix=Command("adopt"),
-        )
+        if not self._is_ours(found):
+            other = labels_of(found).get(LABEL_PROFILE)
+            why = f"it belongs to profile {other}" if other else "it was made by somebody else"
+            raise NotOurs(f"container {self._name} is not managed by qdrant-admin", why=why, fix=Command("adopt"))
 
     def _changes(self, api: "APIClient", found: Inspected) -> list[Change]:
         import docker.errors
@@ -420,9 +381,9 @@ class DockerRuntime:
 
     def _replace(self, found: Inspected, body: Request, *, same_networks: bool) -> Events:
         yield StepStarted(step="recreate", title=f"recreating {self._name} on the same data")
-        adopted = is_adopted(str(found["Id"]), self.settings.name)
+        adopted = is_adopted(found["Id"], self.profile)
         with self.engine.client(f"recreate container {self._name}", _STOP_CALL_SECONDS) as api:
             new = replace(api, found, body, self._name, same_networks=same_networks)
         if adopted:
-            remember_adoption(new, self.settings.name, instead_of=str(found["Id"]))
+            remember_adoption(new, self.profile, instead_of=found["Id"])
         yield StepFinished(step="recreate", detail=f"container {new[:12]}")

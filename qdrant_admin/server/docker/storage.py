@@ -47,14 +47,7 @@ def path_in(attributes: Inspected, variable: str, otherwise: str) -> str:
 
 
 def data_mount(attributes: Inspected, path: str | None = None) -> Mount | None:
-    """The mount the data lies on: the deepest one at or above the storage path, from what is really mounted.
-
-    A volume beside the storage path holds nothing, however healthy it all looks.
-
-    Args:
-        attributes: what the engine says of the container.
-        path: another path than that of the storage.
-    """
+    """The mount the data lies on: the deepest one at or above the path, from what is really mounted."""
     path = path or storage_path(attributes)
     above = [mount for mount in attributes.get("Mounts") or () if _covers(mount.get("Destination", ""), path)]
     found = max(above, key=lambda mount: len(mount["Destination"]), default=None)
@@ -103,15 +96,7 @@ def read_storage(attributes: Inspected, first_lines: Iterable[str] | None, profi
 
 
 def other_users(containers: Iterable[Listed], mounts: Iterable[Request], own: str) -> list[Sharer]:
-    """Containers in any state that may write to the same volume, or to the same folder or one within the other.
-
-    Two servers on one empty volume both start, and the last one to write wins: acknowledged data of the other is gone.
-
-    Args:
-        containers: the engine's list, stopped ones included.
-        mounts: what ours is going to mount, in the form of a request.
-        own: id of our own container, empty when there is none yet.
-    """
+    """Containers in any state that may write to the same volume, or to the same folder or one within the other."""
     wanted = list(mounts)
     return [
         Sharer((container.get("Names") or ["?"])[0].lstrip("/"), str(container.get("State")), source_of(theirs))
@@ -123,11 +108,7 @@ def other_users(containers: Iterable[Listed], mounts: Iterable[Request], own: st
 
 
 def refuse_sharing(users: list[Sharer], name: str) -> None:
-    """Raise when there is another user of the data.
-
-    Raises:
-        Refused: naming it.
-    """
+    """Refuse when there is another user: two servers on one empty volume both start, and one loses its data."""
     if not users:
         return
     user = users[0]
@@ -139,11 +120,7 @@ def refuse_sharing(users: list[Sharer], name: str) -> None:
 
 
 def check_folder(folder: Path, profile: str) -> list[Notice]:
-    """Whether a folder of this machine can hold a Qdrant's storage.
-
-    Raises:
-        StorageUnusable: it cannot be made or written, or lies where Qdrant is known to lose data.
-    """
+    """Refuse a folder of this machine that cannot hold a Qdrant's storage; return what a person should know of it."""
     path = folder.expanduser().absolute()
     if str(path) in {path.anchor, str(Path.home())}:
         raise StorageUnusable(f"{path} is no place for a storage of its own", fix=Command("up", storage="./qdrant"))
@@ -168,13 +145,7 @@ def check_folder(folder: Path, profile: str) -> list[Notice]:
 
 
 def against_inside(attributes: Inspected, path: str, profile: str) -> Diagnosis:
-    """Why data with no volume or folder below it is in danger.
-
-    Args:
-        attributes: what the engine says of the container.
-        path: where its server writes.
-        profile: the one whose container it is.
-    """
+    """Why data with no volume or folder below it is in danger."""
     if in_memory(attributes, path):
         return Diagnosis(
             code="storage_in_memory",
@@ -206,14 +177,7 @@ def in_memory(attributes: Inspected, path: str) -> bool:
 
 
 def against_mount(attributes: Inspected, mount: Mount, file_system: str, profile: str) -> Iterator[Diagnosis]:
-    """Everything that speaks against the volume or folder that the data lies on.
-
-    Args:
-        attributes: what the engine says of the container.
-        mount: the one that holds the data.
-        file_system: what speaks against the file system of a folder of this machine, in words; may be empty.
-        profile: the one whose container it is.
-    """
+    """Everything that speaks against the volume or folder that the data lies on."""
     source = source_of(mount)
     if mount.get("RW") is False:
         yield Diagnosis(
@@ -283,13 +247,7 @@ class Forgotten(NamedTuple):
 
 
 def forgotten(engine: Engine, profiles: Collection[str], volumes: Collection[str]) -> list[Forgotten]:
-    """Managed volumes that are left over. Of one that is not managed nobody can tell, so none is named.
-
-    Args:
-        engine: where to look.
-        profiles: those that exist; what was made for one of them is not left over.
-        volumes: names that some profile asks for, whoever made them.
-    """
+    """Managed volumes that are left over: made for none of these profiles, and named by none of them."""
     with engine.client("look for volumes that are left over") as api:
         listed = api.volumes(filters={"dangling": True, "label": f"{LABEL_MANAGED}=true"})["Volumes"] or []
     made_for = {str(one["Name"]): str((one.get("Labels") or {}).get(LABEL_PROFILE, "")) for one in listed}
@@ -301,7 +259,6 @@ def forgotten(engine: Engine, profiles: Collection[str], volumes: Collection[str
 
 
 def _move(profile: str) -> str:
-    """Brings the data into a named volume, and proves that all of it is there."""
     return str(Command("move-storage").on(profile))
 
 

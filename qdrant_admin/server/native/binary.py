@@ -47,11 +47,7 @@ def wanted_version(settings: Settings) -> str:
 
 
 def find_local(settings: Settings) -> tuple[Binary | None, tuple[str, ...]]:
-    """A binary that is here already, and why others that are here were passed over. Downloads nothing.
-
-    Raises:
-        BinaryUnavailable: the profile names one that is not there or is no Qdrant.
-    """
+    """A binary that is here already, and why others that are here were passed over. Downloads nothing."""
     wanted = wanted_version(settings)
     if settings.profile.binary is not None:
         path = settings.profile.binary.expanduser().absolute()
@@ -89,16 +85,7 @@ def local_binary(settings: Settings) -> Path | None:
 def find_binary(
     settings: Settings, cancel: CancelToken, origins: Origins | None = None
 ) -> Generator[Event, None, Binary]:
-    """The binary to run, downloaded when there is none here. Takes what `find_local` finds before.
-
-    Args:
-        settings: of the profile.
-        cancel: stops a download.
-        origins: where downloads come from; the official ones when left out.
-
-    Raises:
-        BinaryUnavailable: there is none here, and none that can be had and checked.
-    """
+    """The binary to run, downloaded when there is none here."""
     found, passed_over = find_local(settings)
     for text in passed_over:
         yield Notice(text=text)

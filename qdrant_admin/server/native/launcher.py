@@ -37,11 +37,7 @@ _T = TypeVar("_T")
 
 
 def launch(files: Files, order: Launch, key: SecretStr | None, cancel: CancelToken) -> Record:
-    """Start a supervisor on a folder, and wait until it has started the server.
-
-    Raises:
-        Failed: it did not come up.
-    """
+    """Start a supervisor on a folder, and wait until it has started the server."""
     before = files.read_record()
     write(files.launch, order)
     child = _spawn(files, key)
@@ -67,11 +63,7 @@ def launch(files: Files, order: Launch, key: SecretStr | None, cancel: CancelTok
 
 
 def end(files: Files, record: Record, cancel: CancelToken) -> None:
-    """End server and supervisor in order, with the time that Qdrant needs.
-
-    Raises:
-        Failed: they live on.
-    """
+    """End server and supervisor in order, with the time that Qdrant needs."""
     supervisor, server = find_supervisor(record, files.folder), find_server(record, files.folder)
     if supervisor is not None:
         files.stop.touch()

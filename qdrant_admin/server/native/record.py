@@ -85,11 +85,9 @@ class Files:
         self.snapshots = folder / "snapshots"
 
     def read_record(self) -> Record | None:
-        """The record; None when there is none, or none that can be read."""
         return _read(self.record, Record)
 
     def read_launch(self) -> Launch | None:
-        """What the supervisor is to launch; None when there is nothing."""
         return _read(self.launch, Launch)
 
 

@@ -8,7 +8,7 @@ import psutil
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.commands import Command, Option
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotFound, PortTaken, Refused, StorageUnusable, Unsupported
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.core.files import file_system_of, free_bytes, occupied_bytes
@@ -20,7 +20,6 @@ from qdrant_admin.server.native.binary import Binary, find_binary, wanted_versio
 from qdrant_admin.server.native.record import Files, Launch, Record, find_server, find_supervisor, send_kill
 from qdrant_admin.server.native.tail import end_of, last_lines
 from qdrant_admin.server.native.tail import follow as follow_log
-from qdrant_admin.server.relocation import Relocation, no_container
 from qdrant_admin.server.runtime import (
     FROZEN_SECONDS,
     Capabilities,
@@ -28,9 +27,9 @@ from qdrant_admin.server.runtime import (
     Diagnosis,
     ProcessState,
     RestartMethod,
+    RuntimeBase,
     RuntimeKind,
     RuntimeState,
-    Sharer,
     Stats,
     Storage,
 )
@@ -42,21 +41,17 @@ _LOG_LOOK_LINES = 2000
 _FIRST_LINES = 60
 
 
-class NativeRuntime:
+class NativeRuntime(RuntimeBase):
     """One native server of one profile. See `server.runtime.ServerRuntime`."""
 
+    kind: RuntimeKind = "native"
+    capabilities = Capabilities(adopt=False, cannot=(_ADOPT, _HARD_STOP) if sys.platform == "win32" else (_ADOPT,))
+
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.kind: RuntimeKind = "native"
-        self.endpoint = settings.endpoint
-        self.profile = settings.name
-        self.capabilities = Capabilities(
-            adopt=False, cannot=(_ADOPT, _HARD_STOP) if sys.platform == "win32" else (_ADOPT,)
-        )
+        super().__init__(settings)
         self.files = Files(settings.native_folder)
 
     def inspect(self) -> RuntimeState:
-        """Look at the record and at the processes that it names."""
         record = self.files.read_record()
         if record is None:
             return RuntimeState(runtime="native", state="absent", storage=self._storage(self.settings.native_storage))
@@ -78,16 +73,12 @@ class NativeRuntime:
             exit_code=None if alive else record.exit_code,
             diagnosis=self._diagnose(record, state),
             storage=self._storage(record.launch.storage),
-            published=(
-                f"{record.launch.host}:{record.launch.port}",
-                f"{record.launch.host}:{record.launch.grpc_port}",
-            )
+            published=(f"{record.launch.host}:{record.launch.port}", f"{record.launch.host}:{record.launch.grpc_port}")
             if alive
             else (),
         )
 
     def differences(self) -> list[Change]:
-        """What the recorded server was started with, against what the profile asks for."""
         record = self.files.read_record()
         if record is None:
             return []
@@ -108,7 +99,6 @@ class NativeRuntime:
         ]
 
     def start(self, cancel: CancelToken) -> Events:
-        """Make sure that it runs. Does not wait for readiness."""
         self._refuse_open_without_key()
         state = self.inspect()
         if state.state in {"running", "restarting", "paused"}:
@@ -126,11 +116,9 @@ class NativeRuntime:
         yield StepFinished(step="start", detail=f"pid {record.server.pid}" if record.server else "")
 
     def apply(self, cancel: CancelToken) -> Events:
-        """Stop it, and start it again as the profile asks."""
         yield from self.restart("recreate", cancel)
 
     def stop(self, cancel: CancelToken) -> Events:
-        """Ask it to end and wait for its flush."""
         record, state = self.files.read_record(), self.inspect().state
         if record is None or state in {"absent", "stopped"}:
             yield Notice(text="the native server is not running")
@@ -140,16 +128,9 @@ class NativeRuntime:
         yield StepFinished(step="stop", detail="it ended in order" if self._ended_well() else "")
 
     def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
-        """Restart in the given way.
-
-        Raises:
-            NotFound: it was never started.
-        """
         record = self.files.read_record()
         if record is None:
-            raise NotFound(
-                f"there is no native server of profile {self.settings.name}", fix=Command("up", runtime="native")
-            )
+            raise NotFound(f"there is no native server of profile {self.profile}", fix=Command("up", runtime="native"))
         if how == "pause":
             yield from self._freeze(record, cancel)
             return
@@ -174,19 +155,13 @@ class NativeRuntime:
         yield from self.stop(cancel)
         yield from self.start(cancel)
 
-    def interrupts(self, how: RestartMethod) -> tuple[str, ...]:  # noqa: ARG002 # the protocol's form
-        """Nothing: it is a process of its own."""
-        return ()
-
     def stranger(self) -> str:
-        """Another process than ours that listens at our port."""
         host, port, own = self._host(), self.settings.profile.port, self.inspect().pid
         if own is not None and ports.listening_pid(host, port) in {own, None}:
             return ""
         return ports.listener(host, port)
 
     def _freeze(self, record: Record, cancel: CancelToken) -> Events:
-        """Halt the server's process and let it go on, whatever happens in between."""
         server = find_server(record, self.files.folder)
         if server is None:
             raise Refused("the native server does not run, so it cannot be frozen", fix=Command("up"))
@@ -199,7 +174,6 @@ class NativeRuntime:
         yield StepFinished(step="restart", detail="it goes on")
 
     def remove(self, cancel: CancelToken) -> Events:
-        """Stop it and forget the process. Log and data stay."""
         yield from self.stop(cancel)
         yield StepStarted(step="remove", title="forgetting the native process")
         for path in (self.files.record, self.files.launch, self.files.stop, self.files.again):
@@ -207,11 +181,6 @@ class NativeRuntime:
         yield StepFinished(step="remove", detail=f"its data stays in {self._storage_path()}")
 
     def adopt(self, cancel: CancelToken) -> Events:  # noqa: ARG002 # the protocol's form
-        """Never possible.
-
-        Raises:
-            Unsupported: always.
-        """
         owner = ports.listener(self._host(), self.settings.profile.port)
         raise Unsupported(
             "a native process cannot be adopted",
@@ -220,11 +189,9 @@ class NativeRuntime:
         )
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
-        """Batches of log lines, through rotation."""
         return self._logs(tail, cancel, follow=follow)
 
     def stats(self) -> Stats:
-        """Processor, memory and disk of the server's process; only the disk when it does not run."""
         storage = self._recorded_storage()
         disk, free = occupied_bytes(storage), free_bytes(storage)
         record = self.files.read_record()
@@ -242,23 +209,7 @@ class NativeRuntime:
             return Stats(disk_bytes=disk, disk_free_bytes=free)
 
     def disk_bytes(self) -> int | None:
-        """What the storage really occupies."""
         return occupied_bytes(self._recorded_storage())
-
-    def sharers(self) -> tuple[Sharer, ...]:
-        """None: a folder in use is refused before a server is started on it."""
-        return ()
-
-    def relocation(self, volume: str | None) -> Relocation:  # noqa: ARG002 # the protocol's form
-        """Never possible.
-
-        Raises:
-            Unsupported: always.
-        """
-        raise no_container("native")
-
-    def interrupted_relocation(self) -> None:
-        """None: nothing can be moved."""
 
     def _logs(self, tail: int, cancel: CancelToken, *, follow: bool) -> Iterator[list[str]]:
         end = end_of(self.files.log) if follow else None
@@ -389,9 +340,6 @@ class NativeRuntime:
 
     def _has_key(self) -> bool:
         return self.settings.api_key is not None and bool(self.settings.api_key.get_secret_value())
-
-    def _fix(self, *words: str, **options: Option) -> str:
-        return str(Command(*words, **options).on(self.profile))
 
 
 def _state(server: psutil.Process | None, *, supervised: bool) -> ProcessState:

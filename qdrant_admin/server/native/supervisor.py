@@ -57,7 +57,6 @@ class Supervisor:
         self.exit_code: int | None = None
 
     def ask_to_stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
-        """Signal handler."""
         self.stopping = True
         self.wake.set()
 
@@ -83,7 +82,6 @@ class Supervisor:
             self.restarts += 1
 
     def _run_once(self) -> int:
-        """Start the server, and stay until it has ended. Returns its exit code."""
         self._rotate()
         began = time.monotonic()
         with self.files.log.open("ab") as log:

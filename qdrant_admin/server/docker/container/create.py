@@ -29,11 +29,7 @@ class Creation:
         self._new_volumes: list[str] = []
 
     def check_storage(self) -> Events:
-        """Look at a folder before a server writes to it.
-
-        Raises:
-            StorageUnusable: it cannot hold a Qdrant's storage.
-        """
+        """Look at a folder before a server writes to it."""
         folder = self._settings.profile.storage
         if folder is None:
             return
@@ -45,7 +41,6 @@ class Creation:
         )
 
     def run(self) -> Events:
-        """Create and start; on failure remove what was made here, and nothing else."""
         name = self._spec.name
         with self._engine.client(f"create container {name}") as api:
             yield StepStarted(step="create", title=f"creating container {name}")
@@ -107,11 +102,7 @@ class Creation:
 
 
 def check_ports(api: "APIClient", engine: Engine, host: str, wanted: Iterable[int]) -> None:
-    """Look whether the ports are free, before anything is pulled or stopped.
-
-    Raises:
-        PortTaken: by whom, and which port is free instead.
-    """
+    """Refuse a port that is taken, before anything is pulled or stopped."""
     if not engine.local:
         return
     for port in wanted:

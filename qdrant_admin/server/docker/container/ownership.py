@@ -21,15 +21,7 @@ from qdrant_admin.server.runtime import Change
 
 
 def require_mount(found: Inspected, name: str) -> None:
-    """Refuse what would take the data along.
-
-    Args:
-        found: what the engine says of the container.
-        name: of it.
-
-    Raises:
-        Refused: the data lies inside the container.
-    """
+    """Refuse what would take data along that lies inside the container."""
     if data_mount(found) is None:
         raise Refused(
             f"the data of {name} lies inside the container",
@@ -39,11 +31,7 @@ def require_mount(found: Inspected, name: str) -> None:
 
 
 def require_applicable(found: Inspected, changes: Sequence[Change], name: str, *, adopted: bool) -> None:
-    """Refuse to recreate a container with settings that would begin on an empty storage, or one that was adopted.
-
-    Raises:
-        Refused.
-    """
+    """Refuse to recreate what would begin on an empty storage, or what was adopted."""
     require_mount(found, name)
     moved = next((change for change in changes if change.setting == "storage"), None)
     if moved is not None:
@@ -71,12 +59,7 @@ def _as_it_is(found: Inspected) -> Command:
 
 
 def check_adoptable(attributes: Inspected) -> None:
-    """Look before adopting.
-
-    Raises:
-        NotQdrant: neither its program nor its answer says that it is one.
-        Refused: it removes itself when it is stopped.
-    """
+    """Refuse what is no Qdrant, and what removes itself when it is stopped."""
     name = name_of(attributes)
     answer = _title(attributes)
     if answer is False or (answer is None and not _runs_qdrant(attributes)):
@@ -120,13 +103,7 @@ def is_adopted(container_id: str, profile: str) -> bool:
 
 
 def remember_adoption(container_id: str, profile: str, *, instead_of: str = "") -> None:
-    """Remember an adoption.
-
-    Args:
-        container_id: the full id.
-        profile: who adopts.
-        instead_of: id of the container that this one has replaced.
-    """
+    """Remember an adoption, in place of that of the container that this one has replaced."""
     known = _read()
     known.pop(instead_of, None)
     known[container_id] = profile

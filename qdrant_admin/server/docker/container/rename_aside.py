@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 
 
 def aside_name(name: str, container: str) -> str:
-    """What a container is called until the one in its place has been seen to run.
-
-    Args:
-        name: the profile's container name.
-        container: its id.
-    """
+    """What a container is called until the one in its place has been seen to run."""
     return f"{name}-old-{container[:8]}"
 
 
@@ -45,7 +40,7 @@ def set_aside(api: "APIClient", name: str) -> list[Inspected]:
 
 
 def left_by_replacement(attributes: Inspected, name: str, profile: str) -> Diagnosis | None:
-    """What it means that a profile's container has the name of one that was set aside; None when it does not."""
+    """The finding when a profile's container has the name of one that was set aside."""
     if name_of(attributes) == name:
         return None
     return Diagnosis(

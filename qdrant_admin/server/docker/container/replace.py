@@ -77,13 +77,7 @@ def _connect_others(api: "APIClient", attributes: Inspected, container: str) -> 
 
 
 def replace(
-    api: "APIClient",
-    old: Inspected,
-    body: Request,
-    name: str,
-    *,
-    same_networks: bool = False,
-    keep: bool = False,
+    api: "APIClient", old: Inspected, body: Request, name: str, *, same_networks: bool = False, keep: bool = False
 ) -> str:
     """Stop the old container, make and start the new one, remove the old one. Returns the new id.
 

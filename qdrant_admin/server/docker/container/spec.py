@@ -1,5 +1,7 @@
 """What a profile's container is to look like, and in what an existing one differs from it."""
 
+from collections.abc import Mapping
+
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, Refused
@@ -38,20 +40,17 @@ class Spec:
 
     @property
     def labels(self) -> dict[str, str]:
-        """Our mark."""
         from qdrant_admin import __version__
 
         return {LABEL_MANAGED: "true", LABEL_PROFILE: self._settings.name, LABEL_VERSION: __version__}
 
     @property
     def host(self) -> str:
-        """The address it is published on."""
         host = self._settings.profile.host
         return "127.0.0.1" if host == "localhost" else host
 
     @property
     def ports(self) -> dict[str, int]:
-        """Container port to host port."""
         return {REST: self._settings.profile.port, GRPC: self._settings.profile.grpc_port}
 
     @property
@@ -73,7 +72,6 @@ class Spec:
         return [storage, self.volume(f"{self._settings.volume_name}_snapshots", SNAPSHOTS)]
 
     def volume(self, name: str, target: str) -> Request:
-        """The request for one volume of ours."""
         return {"Type": "volume", "Source": name, "Target": target, "VolumeOptions": {"Labels": self.labels}}
 
     @property
@@ -113,11 +111,7 @@ class Spec:
         }
 
     def check_published(self) -> None:
-        """Refuse to open a server without a key to other machines.
-
-        Raises:
-            Refused: Qdrant has no authentication of its own accord.
-        """
+        """Refuse to open a server without a key to other machines."""
         if self._settings.published_openly and not self.has_key:
             raise Refused(
                 f"publishing on {self.host} without an API key",
@@ -126,12 +120,6 @@ class Spec:
             )
 
     def changes(self, attributes: Inspected, image_id: str | None) -> list[Change]:
-        """In what the container differs from this.
-
-        Args:
-            attributes: what the engine says of the container.
-            image_id: what the wanted image's name stands for now; None when it is not here.
-        """
         found = [
             _change("image", self._current_image(attributes, image_id), self.image),
             _change("restart policy", restart_policy(attributes), self._settings.profile.restart_policy),
@@ -168,6 +156,11 @@ class Spec:
         return (
             None if self.key_equals(current) else Change(setting="API key", current="another", wanted="the profile's")
         )
+
+
+def is_marked(labels: Mapping[str, str], profile: str) -> bool:
+    """Whether a container or volume has the ownership label of that profile."""
+    return labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == profile
 
 
 def may_raise_limit(attributes: Inspected) -> bool:

@@ -25,7 +25,7 @@ CLEAN = {0, 143}
 
 
 def process_state(attributes: Inspected) -> ProcessState:
-    """Ours for docker's."""
+    """The state of a container in the words of this product."""
     return _STATES.get(str(attributes["State"].get("Status")), "unknown")
 
 
@@ -38,16 +38,7 @@ def read_state(
     first_lines: Sequence[str] | None,
     last_lines: Sequence[str],
 ) -> RuntimeState:
-    """The state of an existing container.
-
-    Args:
-        attributes: what the engine says of it.
-        engine: which engine, in words.
-        profile: the one whose container it is.
-        ours: whether it bears our mark.
-        first_lines: of its log since it was last started; None when they could not be read.
-        last_lines: of its log, to tell why it ended.
-    """
+    """The state of an existing container; `first_lines` is None where they could not be read."""
     state = process_state(attributes)
     code = attributes["State"].get("ExitCode") if state in {"stopped", "restarting"} else None
     return RuntimeState(
@@ -71,11 +62,7 @@ def read_state(
 
 
 def _diagnosis(
-    attributes: Inspected,
-    profile: str,
-    code: int | None,
-    first_lines: Sequence[str] | None,
-    last_lines: Sequence[str],
+    attributes: Inspected, profile: str, code: int | None, first_lines: Sequence[str] | None, last_lines: Sequence[str]
 ) -> Diagnosis | None:
     if code is None:
         found = decode_log(first_lines or (), profile)

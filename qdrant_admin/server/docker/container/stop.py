@@ -31,11 +31,7 @@ def stop(api: "APIClient", attributes: Inspected) -> None:
 
 
 def check_stays_up(api: "APIClient", container: str) -> None:
-    """Look at a container that was just started, until it has survived its first moments.
-
-    Raises:
-        Failed: it ended at once; says why.
-    """
+    """Refuse a container that ends within the first moments after its start."""
     patience = CancelToken()
     for _ in range(round(_PROBATION_SECONDS / _LOOK_SECONDS)):
         patience.wait(_LOOK_SECONDS)
@@ -64,11 +60,7 @@ def kill(api: "APIClient", found: Inspected, name: str) -> Events:
 
 
 def freeze(api: "APIClient", found: Inspected, name: str, cancel: CancelToken) -> Events:
-    """Freeze all processes and thaw them again, whatever happens in between.
-
-    Raises:
-        Refused: it does not run.
-    """
+    """Freeze all processes and thaw them again, whatever happens in between."""
     if process_state(found) != "running":
         raise Refused(f"{name} does not run, so it cannot be frozen", fix=Command("up"))
     yield StepStarted(step="restart", title=f"freezing {name} for {duration(FROZEN_SECONDS)}")

@@ -186,11 +186,6 @@ def known_places() -> list[_Place]:
 
 
 def _connect(place: _Place, notes: list[str]) -> Engine:
-    """Ask the engine at this place who it is.
-
-    Raises:
-        EngineUnavailable: with the reason in `why`.
-    """
     from docker.constants import MINIMUM_DOCKER_API_VERSION
 
     _check_reachable(place)

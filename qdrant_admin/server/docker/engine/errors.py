@@ -172,11 +172,7 @@ def _from_api(error: Any, doing: str) -> AdminError:
 
 
 _CAUSES: tuple[tuple[tuple[type[BaseException], ...], frozenset[int], str], ...] = (
-    (
-        (FileNotFoundError,),
-        frozenset({errno.ENOENT}),
-        "there is no such socket: no engine is running here",
-    ),
+    ((FileNotFoundError,), frozenset({errno.ENOENT}), "there is no such socket: no engine is running here"),
     (
         (PermissionError,),
         frozenset({errno.EACCES, errno.EPERM}),

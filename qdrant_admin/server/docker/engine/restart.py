@@ -69,13 +69,7 @@ def _known(engine: Engine) -> tuple[Argv, ...]:
 
 
 def run(commands: Sequence[Argv]) -> None:
-    """Run them; nothing is ever asked on the terminal.
-
-    Raises:
-        Unsupported: a program is missing.
-        AccessDenied: it takes rights that we do not have.
-        EngineUnavailable: it failed, or takes too long.
-    """
+    """Run them; nothing is ever asked on the terminal."""
     for command in commands:
         words = " ".join(command)
         try:
@@ -98,7 +92,6 @@ def run(commands: Sequence[Argv]) -> None:
 
 
 def _service(engine: Engine, path: str) -> Argv:
-    """Docker as a service of systemd, of the system or of one user."""
     if not _SYSTEMD.is_dir() or shutil.which("systemctl") is None:
         raise _unsupported(engine, "it is no service of systemd here, so nobody is known who would start it again")
     rootless = os.environ.get("XDG_RUNTIME_DIR", "")
@@ -118,7 +111,6 @@ def _podman(engine: Engine) -> tuple[Argv, ...]:
 
 
 def _colima_profile(path: str) -> str:
-    """`.colima/NAME/docker.sock`."""
     folder = Path(path).parent
     return folder.name if folder.parent.name == ".colima" else "default"
 
@@ -214,7 +206,6 @@ def _wait_for(engine: Engine, begun: float) -> Events:
 
 
 def _expected(before: Inspected) -> bool:
-    """Whether its policy promises that it comes back."""
     return process_state(before) == "running" and restart_policy(before) in _COMES_BACK
 
 

@@ -76,11 +76,7 @@ def content(api: "APIClient", container: str, path: str) -> Iterator[Iterator[by
 
     url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
     answer = api.get(
-        url,
-        params={"path": f"{path}/."},
-        headers={"Accept-Encoding": "identity"},
-        timeout=_READ_SECONDS,
-        stream=True,
+        url, params={"path": f"{path}/."}, headers={"Accept-Encoding": "identity"}, timeout=_READ_SECONDS, stream=True
     )
     with contextlib.closing(answer):
         if answer.status_code == requests.codes.not_found:

@@ -64,11 +64,6 @@ class DockerRelocation:
     # -- before anything is touched --------------------------------------------------------------------------------
 
     def check(self) -> Room:
-        """Look whether it can be done; returns what it takes.
-
-        Raises:
-            Refused: it cannot, or not without a risk.
-        """
         with self._client("look at") as api:
             refuse_impossible(api, self._old, self.parts, self._name)
             found = room(api, self._engine, self._old, self.parts)
@@ -77,7 +72,6 @@ class DockerRelocation:
 
     @property
     def old(self) -> OldStorage:
-        """Where the old data will be found."""
         mount, path = data_mount(self._old), storage_path(self._old)
         if mount is None:
             kept = f"{self._name}-moved-{self._old['Id'][:8]}"
@@ -93,14 +87,6 @@ class DockerRelocation:
     # -- making, copying, trying -------------------------------------------------------------------------------------
 
     def prepare(self, *, running: bool) -> Settings:
-        """Make the volumes and the container of the trial, not started. Returns the settings of the trial's server.
-
-        Args:
-            running: whether the server ran when it was found.
-
-        Raises:
-            Refused: a volume that was there before holds something.
-        """
         with self._client("prepare the move of") as api:
             present = {str(one["Name"]) for one in api.volumes()["Volumes"] or ()}
             made = tuple(part.volume for part in self.parts if part.volume not in present)
@@ -134,18 +120,11 @@ class DockerRelocation:
         return self._settings.model_copy(update={"profile": profile.model_copy(update={"storage": None})})
 
     def stop_old(self) -> None:
-        """Stop the old server in order. From here on nobody can write."""
         with self._client("stop") as api:
             stop(api, self._old)
             self._stopped_at = _finished(api, self._old["Id"])
 
     def copy(self, cancel: CancelToken) -> Iterator[int]:
-        """Copy every file, owners, rights and times included. Yields the bytes so far, a few times a second.
-
-        Raises:
-            AdminError: the engine could not, most often for want of room.
-            Cancelled: somebody asked to stop.
-        """
         for part in self.parts:
             yield from self._copy_one(part.path, cancel)
         with self._client("punch holes in the copy of") as api:
@@ -167,12 +146,10 @@ class DockerRelocation:
             yield self.copied
 
     def start_trial(self) -> None:
-        """Start a server on the copy. Does not wait for readiness."""
         with self._client("try the copy of") as api:
             api.start(self._trial)
 
     def end_trial(self) -> None:
-        """Stop that server in order and remove its container; the volume stays."""
         with self._client("end the trial of") as api:
             found = api.inspect_container(self._trial)
             stop(api, found)
@@ -181,15 +158,6 @@ class DockerRelocation:
     # -- taking over, or going back --------------------------------------------------------------------------------
 
     def take_over(self, proof: str) -> None:
-        """Set the old container aside and start one on the volume under its name.
-
-        Args:
-            proof: the report that both are equal; from here on a move that is killed goes forward, not back.
-
-        Raises:
-            Refused: the old server was started meanwhile, so it may hold what the copy lacks.
-            AdminError: the new one does not stay up; the old one is as it was.
-        """
         with self._client("take over the data of") as api:
             if _finished(api, self._old["Id"]) != self._stopped_at:
                 raise Refused(
@@ -206,24 +174,22 @@ class DockerRelocation:
             _hand_on(self._old["Id"], new, self._settings)
 
     def back(self) -> None:
-        """Everything as it was found: remove what was made here, and start the old server if it ran."""
         move = record.read(self._settings.name)
         if move is not None:
             with self._client("go back to the old data of") as api:
-                go_back(api, move, self._settings)
+                _go_back(api, move, self._settings)
 
     def settle(self) -> None:
-        """Let go of the old container; where it holds the old data itself, keep it under a name that says so."""
         move = record.read(self._settings.name)
         if move is not None:
             with self._client("tidy up after the move of") as api:
-                let_go(api, move, self._settings)
+                _let_go(api, move, self._settings)
 
     def _client(self, doing: str) -> Any:
         return self._engine.client(f"{doing} {self._name}", _CALL_SECONDS)
 
 
-def go_back(api: "APIClient", move: Move, settings: Settings) -> None:
+def _go_back(api: "APIClient", move: Move, settings: Settings) -> None:
     """Undo a move that has not taken over: whatever was made for it is removed, the old container is as it was."""
     _remove_trial(api, move)
     if api.containers(all=True, filters={"id": move.old}):
@@ -270,8 +236,7 @@ def _remove_volumes(api: "APIClient", move: Move) -> None:
             api.remove_volume(volume)
 
 
-def let_go(api: "APIClient", move: Move, settings: Settings) -> None:
-    """End a move that has taken over."""
+def _let_go(api: "APIClient", move: Move, settings: Settings) -> None:
     old = named(api, aside_name(move.container, move.old))
     if old is not None and move.keep:
         api.update_container(old["Id"], restart_policy={"Name": "no"})  # type: ignore[arg-type] # the stubs know two of the four
@@ -285,7 +250,6 @@ def let_go(api: "APIClient", move: Move, settings: Settings) -> None:
 
 
 def _hand_on(old: str, new: str, settings: Settings) -> None:
-    """Who was adopted has a successor that is."""
     if is_adopted(old, settings.name):
         remember_adoption(new, settings.name)
 
@@ -299,21 +263,19 @@ class InterruptedMove:
 
     @property
     def left(self) -> str:
-        """Where the old data lies once it is ended."""
         return f"container {self._move.container}" if self._move.keep else "where it lies"
 
     def resume(self) -> str | None:
-        """End it: forward when it had been compared and had taken over, else back."""
         move = self._move
         with self._engine.client(f"end the move of {move.container}", _CALL_SECONDS) as api:
             current = named(api, move.container)
             if not (move.proof and current and current["Id"] != move.old and _is_on(current, move.volume)):
-                go_back(api, move, self._settings)
+                _go_back(api, move, self._settings)
                 return None
             if not current["State"].get("Running"):
                 api.start(current["Id"])
             check_stays_up(api, current["Id"])
-            let_go(api, move, self._settings)
+            _let_go(api, move, self._settings)
         return move.proof
 
 

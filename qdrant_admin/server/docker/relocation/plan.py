@@ -52,11 +52,7 @@ def free_name(api: "APIClient", settings: Settings, attributes: Inspected) -> st
 
 
 def refuse_impossible(api: "APIClient", attributes: Inspected, parts: Sequence[Carried], name: str) -> None:
-    """Look for whatever would cost data, or make it a guess which data is meant.
-
-    Raises:
-        Refused: saying what is in the way.
-    """
+    """Refuse whatever would cost data, or make it a guess which data is meant."""
     path, volume = parts[0]
     mount = data_mount(attributes)
     if mount is not None and mount.get("Name") == volume:
@@ -97,11 +93,7 @@ def _refuse_used(api: "APIClient", volume: str) -> None:
 
 
 def refuse_cramped(room: Room) -> None:
-    """Raise when a second copy does not fit.
-
-    Raises:
-        Refused: with both figures.
-    """
+    """Refuse when a second copy does not fit."""
     if room.needed is not None and room.free is not None and room.free < room.needed:
         raise Refused(
             f"there is no room for a second copy: it takes {size(room.needed)}, and {size(room.free)} is free",
@@ -166,13 +158,7 @@ def moved_body(api: "APIClient", attributes: Inspected, parts: Sequence[Carried]
 
 
 def trial_body(body: Request, host: str, ports: Mapping[str, int]) -> Request:
-    """The same for a container that no application finds: no network of others, ports that nobody knows.
-
-    Args:
-        body: the request for the real one.
-        host: the address it is published on.
-        ports: `REST` and `GRPC` to the ports of this machine.
-    """
+    """The same for a container that no application finds: no network of others, ports that nobody knows."""
     given = dict(str(entry).partition("=")[::2] for entry in body.get("Env") or ())
     inside = {kind: f"{given.get(variable) or kind.split('/')[0]}/tcp" for kind, variable in _PORTS.items()}
     settings = {

@@ -37,11 +37,7 @@ class Move(Frozen):
 
 
 def remember(profile: str, move: Move) -> None:
-    """Keep it, in place of what was kept before.
-
-    Raises:
-        StorageUnusable: it cannot be written.
-    """
+    """Keep it, in place of what was kept before."""
     path = _file(profile)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -51,16 +47,12 @@ def remember(profile: str, move: Move) -> None:
 
 
 def forget(profile: str) -> None:
-    """It has ended, one way or the other."""
+    """It has ended."""
     _file(profile).unlink(missing_ok=True)
 
 
 def read(profile: str) -> Move | None:
-    """The move of this profile that has not ended; None when there is none.
-
-    Raises:
-        Unfit: what was kept cannot be read.
-    """
+    """The move of this profile that has not ended."""
     path = _file(profile)
     try:
         return Move.model_validate_json(path.read_bytes())
@@ -71,7 +63,7 @@ def read(profile: str) -> Move | None:
 
 
 def left_by_move(profile: str) -> Diagnosis | None:
-    """What a move that is no longer at work has left; None when nothing was cut off."""
+    """What a move that is no longer at work has left."""
     move = read(profile)
     if move is None or run_locks.storage_move(profile).busy:
         return None
