@@ -34,7 +34,6 @@ class Relocation(Protocol):
     @property
     def old(self) -> OldStorage:
         """Where the old data will be found."""
-        ...
 
     def check(self) -> Room:
         """Look whether it can be done, before anything is touched; returns what it takes.
@@ -42,7 +41,6 @@ class Relocation(Protocol):
         Raises:
             Refused: it cannot, not without a risk, or there is no room for a second copy.
         """
-        ...
 
     def prepare(self, *, running: bool) -> Settings:
         """Make the volumes and the server of the trial, not started. Returns the settings of the trial's server.
@@ -53,11 +51,9 @@ class Relocation(Protocol):
         Raises:
             Refused: a volume that was there before holds something.
         """
-        ...
 
     def stop_old(self) -> None:
         """Stop the old server in order. From here on nobody can write."""
-        ...
 
     def copy(self, cancel: CancelToken) -> Iterator[int]:
         """Copy every file, owners, rights and times included. Yields the bytes so far, a few times a second.
@@ -66,15 +62,12 @@ class Relocation(Protocol):
             AdminError: the engine could not, most often for want of room.
             Cancelled: somebody asked to stop.
         """
-        ...
 
     def start_trial(self) -> None:
         """Start a server on the copy, where no application finds it. Does not wait for readiness."""
-        ...
 
     def end_trial(self) -> None:
         """Stop that server in order and remove it; the volume stays."""
-        ...
 
     def take_over(self, proof: str) -> None:
         """Set the old server aside and start one on the volume in its place.
@@ -86,19 +79,16 @@ class Relocation(Protocol):
             Refused: the old server was started meanwhile, so it may hold what the copy lacks.
             AdminError: the new one does not stay up; the old one is as it was.
         """
-        ...
 
     def back(self) -> None:
         """Everything as it was found: remove what was made here, and start the old server if it ran."""
-        ...
 
     def settle(self) -> None:
         """Let go of the old server; where it holds the old data itself, keep it under a name that says so."""
-        ...
 
 
 class InterruptedRelocation(Protocol):
-    """A move that was cut off, by a kill or a power cut. It has harmed nothing."""
+    """A move that was interrupted, by a kill or a power cut. It has harmed nothing."""
 
     volume: str
     """Where the data was to go."""
@@ -106,7 +96,6 @@ class InterruptedRelocation(Protocol):
     @property
     def left(self) -> str:
         """Where the old data lies once it is ended, in words."""
-        ...
 
     def resume(self) -> str | None:
         """End it. The proof that both are equal when it had taken over, so that the server is on the volume now; None
@@ -115,4 +104,3 @@ class InterruptedRelocation(Protocol):
         Raises:
             Failed: the old server could not be brought back.
         """
-        ...

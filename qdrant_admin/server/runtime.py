@@ -157,11 +157,9 @@ class ServerRuntime(Protocol):
 
     def inspect(self) -> RuntimeState:
         """Look at the process or container. Never changes anything."""
-        ...
 
     def differences(self) -> list[Change]:
         """In which settings the existing server differs from the profile; empty when there is none."""
-        ...
 
     def start(self, cancel: CancelToken) -> Events:
         """Make sure that it runs: fetch image or binary, create, start. Idempotent. Does not wait for readiness.
@@ -170,19 +168,15 @@ class ServerRuntime(Protocol):
             NotOurs: something of that name exists and is not managed from here.
             PortTaken, ImageUnavailable, BinaryUnavailable, EngineUnavailable, StorageUnusable.
         """
-        ...
 
     def apply(self, cancel: CancelToken) -> Events:
         """Make the existing server as the profile asks, by stopping and recreating it on the same data."""
-        ...
 
     def stop(self, cancel: CancelToken) -> Events:
         """Stop it, with the time Qdrant needs. Nothing is removed."""
-        ...
 
     def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
         """Stop and start again in the given way. Does not wait for readiness."""
-        ...
 
     def interrupts(self, how: RestartMethod) -> tuple[str, ...]:
         """Names of what else a restart in that way interrupts. Changes nothing.
@@ -190,35 +184,27 @@ class ServerRuntime(Protocol):
         Raises:
             Unsupported: it cannot be done from here.
         """
-        ...
 
     def stranger(self) -> str:
         """Who listens at our address in place of our server, in words; empty when ours does, or nobody can tell."""
-        ...
 
     def remove(self, cancel: CancelToken) -> Events:
         """Remove container or process record. Data is never removed."""
-        ...
 
     def adopt(self, cancel: CancelToken) -> Events:
         """Manage a server from now on that somebody else has set up, on explicit request only."""
-        ...
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
         """Batches of log lines, oldest first; with `follow` until cancelled."""
-        ...
 
     def stats(self) -> Stats:
         """A sample of what it costs. May take up to two seconds."""
-        ...
 
     def disk_bytes(self) -> int | None:
         """What the storage really occupies, in blocks, told at once; None where nobody can tell."""
-        ...
 
     def sharers(self) -> tuple[Sharer, ...]:
         """Who else may write to the data, running or not."""
-        ...
 
     def relocation(self, volume: str | None) -> Relocation:
         """What moving the data to a volume means: the profile's own volume when None, or the first free one like it.
@@ -227,7 +213,6 @@ class ServerRuntime(Protocol):
             Unsupported: the data of this runtime cannot be moved.
             NotFound, NotOurs: there is no server of ours.
         """
-        ...
 
     def interrupted_relocation(self) -> InterruptedRelocation | None:
         """The move of this profile's data that was interrupted; None when there is none.
@@ -235,7 +220,6 @@ class ServerRuntime(Protocol):
         Raises:
             Unfit: what is known of it cannot be read.
         """
-        ...
 
 
 class RuntimeBase:

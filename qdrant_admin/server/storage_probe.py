@@ -1,5 +1,7 @@
 """What can be told of a folder before a server writes to it: what lies in it, and on what file system it lies."""
 
+import os
+import tempfile
 from pathlib import Path
 
 from qdrant_admin.core.commands import Command
@@ -47,3 +49,20 @@ def suspicion(folder: Path) -> str:
     kind = file_system_of(folder)
     words = _UNFIT.get(kind) or ("a FUSE file system" if kind.startswith("fuse") else "")
     return f"{folder} lies on {kind}: {words}" if words else ""
+
+
+def make_writable(folder: Path) -> None:
+    """Make the folder when it is not there, and write to it.
+
+    Raises:
+        StorageUnusable: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"qdrant-admin")
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise StorageUnusable(f"{folder} cannot be written", why=why, fix=f'ls -ld "{folder}"') from error

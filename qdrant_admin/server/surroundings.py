@@ -1,4 +1,4 @@
-"""What there is around a profile's server: the container engine of this machine, and what of ours was left behind."""
+"""What there is around a profile's server: the container engine of this machine, and what was left behind."""
 
 import os
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def look_for_engine(settings: Settings) -> EngineLook:
 
 
 class Leftover(NamedTuple):
-    """Something that we made and that nothing of ours needs any more. It may hold data: it is named, and left."""
+    """Something managed that no profile needs any longer. It may hold data: it is named, and left."""
 
     kind: Literal["move", "container", "volume"]
     names: tuple[str, ...]
@@ -65,7 +65,7 @@ def leftovers(settings: Settings, profiles: Mapping[str, Profile]) -> tuple[Left
     """
     from qdrant_admin.server.docker.container.rename_aside import left_containers
     from qdrant_admin.server.docker.engine.discovery import find_engine
-    from qdrant_admin.server.docker.relocation.record import left_by_move
+    from qdrant_admin.server.docker.relocation.move import left_by_move
     from qdrant_admin.server.docker.storage import forgotten
 
     engine, found = find_engine(settings.profile.docker_host), []

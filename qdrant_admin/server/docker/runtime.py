@@ -11,7 +11,7 @@ from qdrant_admin.core.errors import AdminError, NotFound, NotOurs
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server.docker.answers import Inspected, Request, labels_of, name_of
 from qdrant_admin.server.docker.container import logs_and_stats
-from qdrant_admin.server.docker.container.create import Creation, check_ports, port_taken
+from qdrant_admin.server.docker.container.create import Creation, check_ports, start
 from qdrant_admin.server.docker.container.ownership import (
     check_adoptable,
     forget_adoption,
@@ -29,16 +29,15 @@ from qdrant_admin.server.docker.container.spec import (
     held_addresses,
     is_marked,
     limit_notice,
-    limit_refused,
     may_raise_limit,
 )
 from qdrant_admin.server.docker.container.state import moment, process_state, read_state
 from qdrant_admin.server.docker.container.stop import ended, freeze, kill, stop
 from qdrant_admin.server.docker.engine.discovery import Engine
-from qdrant_admin.server.docker.engine.pull import has_image, pull
+from qdrant_admin.server.docker.engine.errors import OpenFilesRefused
+from qdrant_admin.server.docker.engine.pull import has_image, image_id, pull
 from qdrant_admin.server.docker.engine.restart import commands_for, others_running, restart_engine
-from qdrant_admin.server.docker.relocation import record
-from qdrant_admin.server.docker.relocation.move import DockerRelocation, InterruptedMove
+from qdrant_admin.server.docker.relocation.move import DockerRelocation, InterruptedMove, left_by_move, read_move
 from qdrant_admin.server.docker.storage import (
     data_mount,
     data_request,
@@ -66,7 +65,7 @@ _STOP_CALL_SECONDS = STOP_SECONDS + 60
 
 
 class DockerRuntime(RuntimeBase):
-    """The container of one profile. Touches nothing that is not managed from here: no label of ours, not adopted."""
+    """The container of one profile. Touches nothing that has no ownership label and was not adopted."""
 
     kind: RuntimeKind = "docker"
 
@@ -94,7 +93,7 @@ class DockerRuntime(RuntimeBase):
                 first_lines=self._beginning(api, found),
                 last_lines=() if process_state(found) == "running" else logs_and_stats.last_lines(api, found["Id"]),
             )
-            left = record.left_by_move(self.profile) or left_by_replacement(found, self._name, self.profile)
+            left = left_by_move(self.profile) or left_by_replacement(found, self._name, self.profile)
             return state.model_copy(update={"diagnosis": left}) if left is not None else state
 
     def differences(self) -> list[Change]:
@@ -126,7 +125,7 @@ class DockerRuntime(RuntimeBase):
             yield StepFinished(step="start", detail="it was paused, and runs again")
             return
         self._refuse_sharing(api, data_request(found), found["Id"])
-        self._start(api, found["Id"])
+        start(api, self.engine, found["Id"], self._name)
         yield StepFinished(step="start", detail="it was stopped")
 
     def _start_new(self, cancel: CancelToken) -> Events:
@@ -174,7 +173,7 @@ class DockerRuntime(RuntimeBase):
         try:
             yield from self._replace(found, self._spec.body(raise_limit=raise_limit), same_networks=False)
         except AdminError as error:
-            if not (raise_limit and limit_refused(error)):
+            if not (raise_limit and isinstance(error, OpenFilesRefused)):
                 raise
             yield limit_notice(self.profile)
             yield from self._replace(found, self._spec.body(raise_limit=False), same_networks=False)
@@ -216,7 +215,7 @@ class DockerRuntime(RuntimeBase):
         elif how != "pause":
             yield StepStarted(step="start", title=f"starting {self._name}")
             with self.engine.client(f"start container {self._name}", _STOP_CALL_SECONDS) as api:
-                self._start(api, found["Id"])
+                start(api, self.engine, found["Id"], self._name)
             yield StepFinished(step="start")
 
     def interrupts(self, how: RestartMethod) -> tuple[str, ...]:
@@ -299,14 +298,12 @@ class DockerRuntime(RuntimeBase):
         return DockerRelocation(self.engine, self.settings, found, volume)
 
     def interrupted_relocation(self) -> InterruptedMove | None:
-        move = record.read(self.profile)
+        move = read_move(self.profile)
         return None if move is None else InterruptedMove(self.engine, self.settings, move)
 
     def _source(self, found: Inspected) -> str:
         """Where the data lies on this machine; empty when that is out of sight."""
         return str((data_mount(found) or {}).get("Source") or "") if self.engine.local else ""
-
-    # -- looking -------------------------------------------------------------------------------------------------
 
     def _find(self, api: "APIClient") -> Inspected | None:
         """The profile's container, also one that was set aside for a successor which never came."""
@@ -338,13 +335,7 @@ class DockerRuntime(RuntimeBase):
             raise NotOurs(f"container {self._name} is not managed by qdrant-admin", why=why, fix=Command("adopt"))
 
     def _changes(self, api: "APIClient", found: Inspected) -> list[Change]:
-        import docker.errors
-
-        try:
-            image_id = str(api.inspect_image(self._spec.image)["Id"])
-        except docker.errors.NotFound:
-            image_id = None
-        return self._spec.changes(found, image_id)
+        return self._spec.changes(found, image_id(api, self._spec.image))
 
     def _beginning(self, api: "APIClient", found: Inspected) -> list[str] | None:
         """The first lines since its last start, kept: they do not change any more once they are said."""
@@ -359,18 +350,8 @@ class DockerRuntime(RuntimeBase):
             self._first_lines = {key: lines}
         return lines or None
 
-    # -- doing ---------------------------------------------------------------------------------------------------
-
     def _refuse_sharing(self, api: "APIClient", mounts: list[Request], own: str) -> None:
         refuse_sharing(other_users(api.containers(all=True), mounts, own), self._name)
-
-    def _start(self, api: "APIClient", container: str) -> None:
-        import docker.errors
-
-        try:
-            api.start(container)
-        except docker.errors.APIError as error:
-            raise port_taken(api, error, self.engine, container, f"start container {self._name}") from error
 
     def _change_policy(self, found: Inspected) -> Events:
         policy = self.settings.profile.restart_policy

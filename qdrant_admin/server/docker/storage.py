@@ -18,7 +18,7 @@ from qdrant_admin.server.docker.answers import Inspected, Listed, Mount, Request
 from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE, environment
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.runtime import Diagnosis, Sharer, Storage
-from qdrant_admin.server.storage_probe import belongs_to_other, suspicion
+from qdrant_admin.server.storage_probe import belongs_to_other, make_writable, suspicion
 
 _PATH_VARIABLE = "QDRANT__STORAGE__STORAGE_PATH"
 _SAFE_VOLUME = Command("up", volume="qdrant_admin_local")
@@ -132,14 +132,7 @@ def check_folder(folder: Path, profile: str) -> list[Notice]:
         )
     if (others := belongs_to_other(path)) is not None:
         raise others
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".qdrant-admin-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise StorageUnusable(f"folder {path} cannot be written", why=why, fix=f"ls -ld {path}") from error
+    make_writable(path)
     warning = _file_system_warning(path)
     return [Notice(level="warning", text=warning, fix=str(_SAFE_VOLUME.on(profile)))] if warning else []
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ _OURS = {"aliases", "collections", "raft_state.json", ".qdrant_fs_check", ".dele
 def prepare(storage: Path, profile: str) -> list[Notice]:
     """Make the folder, and refuse one that is not writable, in use or another's; what remains is worth a notice."""
     _refuse_other_contents(storage)
-    _refuse_unwritable(storage)
+    storage_probe.make_writable(storage)
     user = _user_of(storage)
     if user:
         raise StorageUnusable(
@@ -57,19 +56,6 @@ def _refuse_other_contents(storage: Path) -> None:
     others = storage_probe.belongs_to_other(storage)
     if others is not None:
         raise others
-
-
-def _refuse_unwritable(storage: Path) -> None:
-    try:
-        storage.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=storage) as probe:
-            probe.write(b"qdrant-admin")
-            probe.flush()
-            os.fsync(probe.fileno())
-    except OSError as error:
-        raise StorageUnusable(
-            f"{storage} cannot be written", why=error.strerror or str(error), fix=f'ls -ld "{storage}"'
-        ) from error
 
 
 def _user_of(storage: Path) -> str:

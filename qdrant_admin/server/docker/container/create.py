@@ -10,9 +10,9 @@ from qdrant_admin.core.errors import AdminError, PortTaken
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server import ports
 from qdrant_admin.server.docker.answers import Inspected
-from qdrant_admin.server.docker.container.spec import Spec, limit_notice, limit_refused
+from qdrant_admin.server.docker.container.spec import Spec, bindings, limit_notice
 from qdrant_admin.server.docker.engine.discovery import Engine
-from qdrant_admin.server.docker.engine.errors import translate
+from qdrant_admin.server.docker.engine.errors import OpenFilesRefused, translate
 from qdrant_admin.server.docker.storage import check_folder
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Creation:
             try:
                 self._start(api, container)
             except AdminError as error:
-                if not limit_refused(error):
+                if not isinstance(error, OpenFilesRefused):
                     raise
                 yield limit_notice(self._settings.name)
                 self._start(api, self._create(api, raise_limit=False))
@@ -70,14 +70,8 @@ class Creation:
             raise
 
     def _start(self, api: "APIClient", container: str) -> None:
-        import docker.errors
-
         try:
-            api.start(container)
-        except docker.errors.APIError as error:
-            told = port_taken(api, error, self._engine, container, f"start container {self._spec.name}")
-            self._take_back(api, container)
-            raise told from error
+            start(api, self._engine, container, self._spec.name)
         except BaseException:
             self._take_back(api, container)
             raise
@@ -119,25 +113,24 @@ def port_holder(api: "APIClient", host: str, port: int) -> str:
     return ports.listener(host, port) or "another program"
 
 
-def port_taken(api: "APIClient", error: Exception, engine: Engine, container: str, doing: str) -> AdminError:
-    """The error of a failed start, with the port's holder by name when it was about a port."""
-    told = translate(error, doing)
-    if not isinstance(told, PortTaken) or not engine.local:
-        return told
-    for host, port in _bindings(api.inspect_container(container)):
-        if str(port) in re.findall(r"\d+", told.why):
-            return _taken(host, port, port_holder(api, host, port))
-    return told
+def start(api: "APIClient", engine: Engine, container: str, name: str) -> None:
+    """Start a container; an error about a port says who holds it."""
+    import docker.errors
+
+    try:
+        api.start(container)
+    except docker.errors.APIError as error:
+        failed = translate(error, f"start container {name}")
+        if isinstance(failed, PortTaken) and engine.local:
+            failed = _named_holder(api, api.inspect_container(container), failed)
+        raise failed from error
 
 
-def _bindings(attributes: Inspected) -> list[tuple[str, int]]:
-    bindings = attributes["HostConfig"].get("PortBindings") or {}
-    return [
-        (str(entry.get("HostIp") or "0.0.0.0"), int(entry["HostPort"]))  # noqa: S104 # what docker means by none
-        for entries in bindings.values()
-        for entry in entries or ()
-        if str(entry.get("HostPort")).isdigit()
-    ]
+def _named_holder(api: "APIClient", found: Inspected, failed: PortTaken) -> PortTaken:
+    for _, host, number in bindings(found):
+        if number in re.findall(r"\d+", failed.why):
+            return _taken(host, int(number), port_holder(api, host, int(number)))
+    return failed
 
 
 def _taken(host: str, port: int, holder: str) -> PortTaken:

@@ -2,13 +2,13 @@
 
 import os
 import shlex
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Cancelled
+from qdrant_admin.core.files import free_bytes, occupied_bytes
 from qdrant_admin.server.docker.answers import Inspected
 from qdrant_admin.server.docker.engine.errors import translated
 from qdrant_admin.server.docker.engine.stream import batches, each
@@ -87,35 +87,22 @@ def disk_use(api: "APIClient", container: str, path: str, source: str) -> tuple[
     """Bytes in blocks that the storage occupies, and bytes that are free; None where nobody can tell.
 
     The engine's own figure (`docker system df -v`) counts apparent sizes: 197 MB for an empty collection that really
-    takes 1 MB, since Qdrant preallocates sparse files. So: count here where the engine's files are ours to see, and
+    takes 1 MB, since Qdrant preallocates sparse files. So: count here where the engine's files can be seen, and
     ask `du` inside the container otherwise (Docker Desktop; the published image has one).
     """
     folder = Path(source) if source else None
     if folder is not None and os.access(folder, os.R_OK | os.X_OK):
-        status = os.statvfs(folder) if hasattr(os, "statvfs") else None
-        return _blocks(folder), status.f_bavail * status.f_frsize if status else None
-    used = output_of(api, container, ["du", "-s", "-B1", path]).split()
-    free = output_of(api, container, ["df", "-B1", "--output=avail", path]).split()
-    return (int(used[0]) if used[:1] and used[0].isdigit() else None), (
-        int(free[-1]) if free[-1:] and free[-1].isdigit() else None
-    )
+        return occupied_bytes(folder), free_bytes(folder)
+    used = number_from(api, container, ["du", "-s", "-B1", path])
+    return used, number_from(api, container, ["df", "-B1", "--output=avail", path])
 
 
-def _blocks(folder: Path) -> int | None:
-    total, seen = 0, set()
-    for root, _, names in os.walk(folder):
-        for name in names:
-            try:
-                found = (Path(root) / name).lstat()
-            except OSError:
-                continue  # segments come and go while the server works
-            if stat.S_ISREG(found.st_mode) and (found.st_dev, found.st_ino) not in seen:
-                seen.add((found.st_dev, found.st_ino))
-                total += found.st_blocks * 512
-    return total
+def number_from(api: "APIClient", container: str, command: list[str]) -> int | None:
+    """The one number that a command inside the container tells; None when it tells none."""
+    return next((int(word) for word in _output_of(api, container, command).split() if word.isdigit()), None)
 
 
-def output_of(api: "APIClient", container: str, command: list[str]) -> str:
+def _output_of(api: "APIClient", container: str, command: list[str]) -> str:
     """Output of a command inside the container; empty when it is not there (an image without a shell)."""
     import docker.errors
 

@@ -1,19 +1,19 @@
-"""Which containers are the profile's own, and what is refused because it would cost data or is not ours to change.
+"""Which containers are the profile's own, and what is refused because it would cost data or belongs to somebody else.
 
-A container is managed when it bears our labels, or was adopted in so many words. Docker cannot change the labels of an
+A container is managed when it has the ownership label, or was adopted on request. Docker cannot change the labels of an
 existing container, so an adoption is remembered here, by the container's id: one that somebody else creates later
 under the same name is not adopted.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from qdrant_admin.config.http import Http, HttpFault
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotQdrant, Refused, Unfit
+from qdrant_admin.core.files import write_atomically
 from qdrant_admin.server.docker.answers import Inspected, name_of
 from qdrant_admin.server.docker.container.spec import REST
 from qdrant_admin.server.docker.storage import data_mount, storage_path
@@ -35,10 +35,12 @@ def require_applicable(found: Inspected, changes: Sequence[Change], name: str, *
     require_mount(found, name)
     moved = next((change for change in changes if change.setting == "storage"), None)
     if moved is not None:
+        mount = data_mount(found) or {}
+        in_volume = mount.get("Type") == "volume"
         raise Refused(
             f"the data of {name} lies in another place than the profile asks for",
             why=f"now: {moved.current}; asked for: {moved.wanted}. Recreated, the server would start empty there",
-            fix=_as_it_is(found),
+            fix=Command("up", volume=mount.get("Name")) if in_volume else Command("up", storage=mount.get("Source")),
         )
     if adopted:
         raise Refused(
@@ -49,13 +51,6 @@ def require_applicable(found: Inspected, changes: Sequence[Change], name: str, *
 
 
 _PROBE_SECONDS = 3.0
-
-
-def _as_it_is(found: Inspected) -> Command:
-    mount = data_mount(found) or {}
-    if mount.get("Type") == "volume":
-        return Command("up", volume=mount.get("Name"))
-    return Command("up", storage=mount.get("Source"))
 
 
 def check_adoptable(attributes: Inspected) -> None:
@@ -84,16 +79,14 @@ def _runs_qdrant(attributes: Inspected) -> bool:
 
 def _title(attributes: Inspected) -> bool | None:
     """Whether what answers at its published port says that it is a Qdrant; None when nothing answers."""
-    import httpx
-
-    ports = (attributes["NetworkSettings"].get("Ports") or {}).get(REST) or ()
-    for entry in ports:
+    for entry in (attributes["NetworkSettings"].get("Ports") or {}).get(REST) or ():
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(entry["HostIp"], entry["HostIp"])  # noqa: S104 # called, not bound
         try:
-            answer = httpx.get(f"http://{host}:{entry['HostPort']}/", timeout=_PROBE_SECONDS, trust_env=False)
-            return "qdrant" in str(answer.json().get("title", "")).lower()
-        except (httpx.HTTPError, ValueError, AttributeError):
+            with Http(f"http://{host}:{entry['HostPort']}", timeout=_PROBE_SECONDS) as http:
+                answer = json.loads(http.request("GET", "/").body)
+        except (HttpFault, ValueError):
             continue
+        return isinstance(answer, dict) and "qdrant" in str(answer.get("title", "")).lower()
     return None
 
 
@@ -123,7 +116,7 @@ def _file() -> Path:
 
 def _read() -> dict[str, str]:
     try:
-        content: Any = json.loads(_file().read_text(encoding="utf-8"))
+        content: object = json.loads(_file().read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -133,10 +126,8 @@ def _read() -> dict[str, str]:
 
 def _write(known: dict[str, str]) -> None:
     path = _file()
-    part = path.with_suffix(f".{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        part.replace(path)
+        write_atomically(path, json.dumps(known, indent=1))
     except OSError as error:
         raise Unfit(f"{path} cannot be written", why=str(error), fix=f"ls -ld {path.parent}") from error

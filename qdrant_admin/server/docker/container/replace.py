@@ -9,6 +9,7 @@ from qdrant_admin.server.docker.answers import Inspected, Request
 from qdrant_admin.server.docker.container.rename_aside import aside_name
 from qdrant_admin.server.docker.container.stop import check_stays_up, stop
 from qdrant_admin.server.docker.engine.errors import translate
+from qdrant_admin.server.docker.engine.pull import image_id
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -26,7 +27,7 @@ def same_again(api: "APIClient", attributes: Inspected) -> Request:
     if body.get("Hostname") == attributes["Id"][:12] or mode == "host" or mode.startswith("container:"):
         body.pop("Hostname", None)
     body.pop("MacAddress", None)
-    if _moved(api, str(body["Image"]), str(attributes["Image"])):
+    if image_id(api, str(body["Image"])) != attributes["Image"]:  # the tag has moved, or is gone
         body["Image"] = attributes["Image"]
     host["Mounts"] = _mounts(host, attributes)
     body["HostConfig"] = host
@@ -34,15 +35,6 @@ def same_again(api: "APIClient", attributes: Inspected) -> Request:
     if mode in networks:  # engines before API 1.44 take one network; `connect_others` joins the rest
         body["NetworkingConfig"] = {"EndpointsConfig": {mode: _endpoint(networks[mode], attributes["Id"])}}
     return body
-
-
-def _moved(api: "APIClient", name: str, image_id: str) -> bool:
-    import docker.errors
-
-    try:
-        return bool(api.inspect_image(name)["Id"] != image_id)
-    except docker.errors.NotFound:
-        return True
 
 
 def _mounts(host: Mapping[str, Any], attributes: Inspected) -> list[Request]:

@@ -1,13 +1,12 @@
 """What a profile's container is to look like, and in what an existing one differs from it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import AdminError, Refused
+from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.events import Notice
 from qdrant_admin.server.docker.answers import Inspected, Mount, Request
-from qdrant_admin.server.docker.engine.errors import OpenFilesRefused
 from qdrant_admin.server.runtime import Change
 
 LABEL_MANAGED = "dev.qdrant-admin.managed"
@@ -75,14 +74,9 @@ class Spec:
         return {"Type": "volume", "Source": name, "Target": target, "VolumeOptions": {"Labels": self.labels}}
 
     @property
-    def has_key(self) -> bool:
-        """An empty key counts as none: Qdrant takes `API_KEY=""` for authentication with an empty key."""
-        return self._settings.api_key is not None and bool(self._settings.api_key.get_secret_value())
-
-    def key_equals(self, value: str | None) -> bool:
-        """Whether this is the profile's key. The key itself never leaves."""
-        wanted = self._settings.api_key.get_secret_value() if self._settings.api_key else ""
-        return wanted == (value or "")
+    def _key(self) -> str:
+        """Empty for none: Qdrant takes `API_KEY=""` for authentication with an empty key."""
+        return self._settings.api_key.get_secret_value() if self._settings.api_key else ""
 
     def body(self, *, raise_limit: bool = True) -> Request:
         """The request that creates it. Holds the key in the clear: never log, keep or show it.
@@ -91,8 +85,8 @@ class Spec:
             raise_limit: of open files; a rootless or confined engine may not, and then fails to start the container.
         """
         environment = dict(_PLAIN)
-        if self.has_key and self._settings.api_key is not None:
-            environment[KEY_VARIABLE] = self._settings.api_key.get_secret_value()
+        if self._key:
+            environment[KEY_VARIABLE] = self._key
         limits = [{"Name": "nofile", "Soft": OPEN_FILES, "Hard": OPEN_FILES}] if raise_limit else []
         return {
             "Image": self.image,
@@ -112,7 +106,7 @@ class Spec:
 
     def check_published(self) -> None:
         """Refuse to open a server without a key to other machines."""
-        if self._settings.published_openly and not self.has_key:
+        if self._settings.published_openly and not self._key:
             raise Refused(
                 f"publishing on {self.host} without an API key",
                 why="Qdrant lets everybody in who reaches the port, and this address is reachable from other machines",
@@ -149,13 +143,12 @@ class Spec:
 
     def _key_change(self, attributes: Inspected) -> Change | None:
         current = environment(attributes).get(KEY_VARIABLE)
+        wanted = "the profile's" if self._key else "none"
         if current is None:
-            return Change(setting="API key", current="none", wanted="the profile's") if self.has_key else None
-        if not self.has_key:
-            return Change(setting="API key", current="set", wanted="none")
-        return (
-            None if self.key_equals(current) else Change(setting="API key", current="another", wanted="the profile's")
-        )
+            return _change("API key", "none", wanted)
+        if not self._key:
+            return _change("API key", "set", wanted)
+        return _change("API key", wanted if current == self._key else "another", wanted)
 
 
 def is_marked(labels: Mapping[str, str], profile: str) -> bool:
@@ -166,11 +159,6 @@ def is_marked(labels: Mapping[str, str], profile: str) -> bool:
 def may_raise_limit(attributes: Inspected) -> bool:
     """Whether the engine had nothing against raising the limit of open files when it made this container."""
     return LABEL_OPEN_FILES not in (attributes["Config"].get("Labels") or {})
-
-
-def limit_refused(error: AdminError) -> bool:
-    """Whether a container could not start for that reason."""
-    return isinstance(error, OpenFilesRefused)
 
 
 def limit_notice(profile: str) -> Notice:
@@ -193,19 +181,22 @@ def restart_policy(attributes: Inspected) -> str:
     return str((attributes["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no")
 
 
+def bindings(found: Inspected) -> Iterator[tuple[str, str, str]]:
+    """Each port of a container that is to be published, with the host's address and port."""
+    for inside, entries in (found["HostConfig"].get("PortBindings") or {}).items():
+        for entry in entries or ():
+            yield inside, entry.get("HostIp") or "0.0.0.0", str(entry.get("HostPort"))  # noqa: S104 # what docker means
+
+
 def published_on(attributes: Inspected, port: str) -> str:
     """`127.0.0.1:6333`, several with commas, or `not published`."""
-    bindings = (attributes["HostConfig"].get("PortBindings") or {}).get(port) or []
-    addresses = [f"{entry.get('HostIp') or '0.0.0.0'}:{entry.get('HostPort')}" for entry in bindings]  # noqa: S104 # what docker means
+    addresses = [f"{host}:{number}" for inside, host, number in bindings(attributes) if inside == port]
     return ", ".join(addresses) or "not published"
 
 
 def held_addresses(found: Inspected) -> set[str]:
     """Addresses that become free when this container stops."""
-    bindings = found["HostConfig"].get("PortBindings") or {}
-    return {
-        f"{entry.get('HostIp')}:{entry.get('HostPort')}" for entries in bindings.values() for entry in entries or ()
-    }
+    return {f"{host}:{number}" for _, host, number in bindings(found)}
 
 
 def mount_words(mount: Mount | Request | None) -> str:

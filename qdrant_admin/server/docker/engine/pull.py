@@ -15,21 +15,27 @@ from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.server.docker.engine.stream import batches, each
 
 if TYPE_CHECKING:
+    from docker import APIClient
+
     from qdrant_admin.server.docker.engine.discovery import Engine
 
 STEP = "pull"
 
 
-def has_image(engine: "Engine", image: str) -> bool:
-    """Whether the engine holds the image already."""
+def image_id(api: "APIClient", image: str) -> str | None:
+    """The id of the image that the engine holds under this name; None when it holds none."""
     import docker.errors
 
+    try:
+        return str(api.inspect_image(image)["Id"])
+    except docker.errors.NotFound:
+        return None
+
+
+def has_image(engine: "Engine", image: str) -> bool:
+    """Whether the engine holds the image already."""
     with engine.client(f"look for image {image}") as api:
-        try:
-            api.inspect_image(image)
-        except docker.errors.NotFound:
-            return False
-        return True
+        return image_id(api, image) is not None
 
 
 def pull(engine: "Engine", image: str, cancel: CancelToken) -> Events:

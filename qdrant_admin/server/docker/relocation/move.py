@@ -3,17 +3,21 @@
 The old container is stopped and otherwise left as it is. Its files are copied through the engine, which can do that
 for a volume, a folder and the inside of a container alike, and on any platform. The copy is tried in a container that
 no application finds, so nothing can be written to it before it has been compared; only then is the old container set
-aside and one on the volume takes its name. Whatever happens before, going back is to start the old one.
+aside and one on the volume takes its name. Whatever happens before, going back is to start the old one. What was made
+for the move is known from a record on the disk, so that one that was killed can be ended.
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from qdrant_admin.config.places import state_dir
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import Failed, Refused
+from qdrant_admin.core.errors import Failed, Refused, StorageUnusable, Unfit
+from qdrant_admin.core.files import write_atomically
+from qdrant_admin.core.reports import Frozen
 from qdrant_admin.server.docker.answers import Inspected
 from qdrant_admin.server.docker.container.ownership import forget_adoption, is_adopted, remember_adoption
 from qdrant_admin.server.docker.container.rename_aside import aside_name, named
@@ -23,7 +27,6 @@ from qdrant_admin.server.docker.container.state import moment
 from qdrant_admin.server.docker.container.stop import check_stays_up, stop
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.stream import batches
-from qdrant_admin.server.docker.relocation import record
 from qdrant_admin.server.docker.relocation.copying import content, counted, has_content, punch_holes
 from qdrant_admin.server.docker.relocation.plan import (
     Carried,
@@ -34,17 +37,82 @@ from qdrant_admin.server.docker.relocation.plan import (
     refuse_impossible,
     room,
     trial_body,
+    volume_names,
 )
-from qdrant_admin.server.docker.relocation.record import Move
 from qdrant_admin.server.docker.storage import data_mount, storage_path
 from qdrant_admin.server.ports import next_free
 from qdrant_admin.server.relocation import OldStorage, Room
+from qdrant_admin.server.runtime import Diagnosis
+from qdrant_admin.state import records, run_locks
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 _CALL_SECONDS = 3600
 """The engine answers a copy when the last byte is written."""
+
+
+class Move(Frozen):
+    """One move under way."""
+
+    container: str
+    """Name of the profile's container."""
+    old: str
+    """Id of the container whose data is moved."""
+    running: bool
+    """Whether it ran when it was found."""
+    keep: bool
+    """Whether the old container holds the only other copy of the data."""
+    volume: str
+    """Where the data goes."""
+    made: tuple[str, ...] = ()
+    """Volumes that did not exist before."""
+    proof: str = ""
+    """The report that both are equal, as JSON; empty until that has been seen."""
+
+
+def _remember(profile: str, move: Move) -> None:
+    path = _file(profile)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(path, records.dump(move))
+    except OSError as error:
+        raise StorageUnusable(f"{path} cannot be written", why=str(error), fix=f'ls -ld "{path.parent}"') from error
+
+
+def read_move(profile: str) -> Move | None:
+    """The move of this profile that has not ended.
+
+    Raises:
+        Unfit: its record cannot be read.
+    """
+    path = _file(profile)
+    try:
+        found = records.load(Move, path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        found = records.Unreadable(str(error))
+    if isinstance(found, records.Unreadable):
+        raise Unfit(f"{path} cannot be read", why=found.why, fix=f'rm "{path}"')
+    return found
+
+
+def left_by_move(profile: str) -> Diagnosis | None:
+    """The finding about a move that was interrupted."""
+    move = read_move(profile)
+    if move is None or run_locks.storage_move(profile).busy:
+        return None
+    return Diagnosis(
+        code="move_interrupted",
+        what=f"moving the data to volume {move.volume} was interrupted",
+        why="all of it has arrived and was compared" if move.proof else "nothing is lost: the data is where it was",
+        fix=str(Command("move-storage").on(profile)),
+    )
+
+
+def _file(profile: str) -> Path:
+    return state_dir() / "moves" / f"{profile}.json"
 
 
 class DockerRelocation:
@@ -60,8 +128,6 @@ class DockerRelocation:
         self._stopped_at = ""
         self.copied = 0
         """Bytes so far."""
-
-    # -- before anything is touched --------------------------------------------------------------------------------
 
     def check(self) -> Room:
         with self._client("look at") as api:
@@ -84,23 +150,14 @@ class DockerRelocation:
         folder = str(mount.get("Source")) + ("" if inner == "." else f"/{inner}")
         return OldStorage(f"folder {folder}", f'sudo rm -r "{folder}"')
 
-    # -- making, copying, trying -------------------------------------------------------------------------------------
-
     def prepare(self, *, running: bool) -> Settings:
         with self._client("prepare the move of") as api:
-            present = {str(one["Name"]) for one in api.volumes()["Volumes"] or ()}
+            present, keep = volume_names(api), data_mount(self._old) is None
             made = tuple(part.volume for part in self.parts if part.volume not in present)
-            record.remember(
-                self._settings.name,
-                Move(
-                    container=self._name,
-                    old=self._old["Id"],
-                    running=running,
-                    keep=data_mount(self._old) is None,
-                    volume=self.volume,
-                    made=made,
-                ),
+            move = Move(
+                container=self._name, old=self._old["Id"], running=running, keep=keep, volume=self.volume, made=made
             )
+            _remember(self._settings.name, move)
             for volume in made:
                 api.create_volume(volume, labels=self._spec.labels)
             host = "127.0.0.1" if self._engine.local else self._spec.host
@@ -155,8 +212,6 @@ class DockerRelocation:
             stop(api, found)
             api.remove_container(found["Id"])
 
-    # -- taking over, or going back --------------------------------------------------------------------------------
-
     def take_over(self, proof: str) -> None:
         with self._client("take over the data of") as api:
             if _finished(api, self._old["Id"]) != self._stopped_at:
@@ -165,31 +220,31 @@ class DockerRelocation:
                     why="what was written to it since is not in the copy, which was thrown away",
                     fix=Command("move-storage"),
                 )
-            move = record.read(self._settings.name)
+            move = read_move(self._settings.name)
             if move is None:
                 raise Refused("another move of this server has ended meanwhile", fix=Command("status"))
-            record.remember(self._settings.name, move.model_copy(update={"proof": proof}))
+            _remember(self._settings.name, move.model_copy(update={"proof": proof}))
             body = moved_body(api, self._old, self.parts, self._spec)
             new = replace(api, api.inspect_container(self._old["Id"]), body, self._name, same_networks=True, keep=True)
-            _hand_on(self._old["Id"], new, self._settings)
+            _hand_on(self._old["Id"], new, self._settings.name)
 
     def back(self) -> None:
-        move = record.read(self._settings.name)
+        move = read_move(self._settings.name)
         if move is not None:
             with self._client("go back to the old data of") as api:
-                _go_back(api, move, self._settings)
+                _go_back(api, move, self._settings.name)
 
     def settle(self) -> None:
-        move = record.read(self._settings.name)
+        move = read_move(self._settings.name)
         if move is not None:
             with self._client("tidy up after the move of") as api:
-                _let_go(api, move, self._settings)
+                _let_go(api, move, self._settings.name)
 
     def _client(self, doing: str) -> Any:
         return self._engine.client(f"{doing} {self._name}", _CALL_SECONDS)
 
 
-def _go_back(api: "APIClient", move: Move, settings: Settings) -> None:
+def _go_back(api: "APIClient", move: Move, profile: str) -> None:
     """Undo a move that has not taken over: whatever was made for it is removed, the old container is as it was."""
     _remove_trial(api, move)
     if api.containers(all=True, filters={"id": move.old}):
@@ -198,7 +253,7 @@ def _go_back(api: "APIClient", move: Move, settings: Settings) -> None:
         if not used:  # applications may have written to a volume that was in use
             _remove_volumes(api, move)
     # else somebody removed it: the volumes may be all that is left, so they stay
-    record.forget(settings.name)
+    _file(profile).unlink(missing_ok=True)
 
 
 def _remove_trial(api: "APIClient", move: Move) -> None:
@@ -230,13 +285,11 @@ def _bring_back(api: "APIClient", move: Move) -> None:
 
 
 def _remove_volumes(api: "APIClient", move: Move) -> None:
-    present = {str(one["Name"]) for one in api.volumes()["Volumes"] or ()}
-    for volume in move.made:
-        if volume in present:
-            api.remove_volume(volume)
+    for volume in volume_names(api).intersection(move.made):
+        api.remove_volume(volume)
 
 
-def _let_go(api: "APIClient", move: Move, settings: Settings) -> None:
+def _let_go(api: "APIClient", move: Move, profile: str) -> None:
     old = named(api, aside_name(move.container, move.old))
     if old is not None and move.keep:
         api.update_container(old["Id"], restart_policy={"Name": "no"})  # type: ignore[arg-type] # the stubs know two of the four
@@ -244,18 +297,18 @@ def _let_go(api: "APIClient", move: Move, settings: Settings) -> None:
     elif old is not None:
         api.remove_container(old["Id"], v=False)
     if (current := named(api, move.container)) is not None:
-        _hand_on(move.old, str(current["Id"]), settings)
+        _hand_on(move.old, current["Id"], profile)
     forget_adoption(move.old)
-    record.forget(settings.name)
+    _file(profile).unlink(missing_ok=True)
 
 
-def _hand_on(old: str, new: str, settings: Settings) -> None:
-    if is_adopted(old, settings.name):
-        remember_adoption(new, settings.name)
+def _hand_on(old: str, new: str, profile: str) -> None:
+    if is_adopted(old, profile):
+        remember_adoption(new, profile)
 
 
 class InterruptedMove:
-    """A move that was cut off. See `server.relocation.InterruptedRelocation`."""
+    """A move that was interrupted. See `server.relocation.InterruptedRelocation`."""
 
     def __init__(self, engine: Engine, settings: Settings, move: Move) -> None:
         self._engine, self._settings, self._move = engine, settings, move
@@ -270,12 +323,12 @@ class InterruptedMove:
         with self._engine.client(f"end the move of {move.container}", _CALL_SECONDS) as api:
             current = named(api, move.container)
             if not (move.proof and current and current["Id"] != move.old and _is_on(current, move.volume)):
-                _go_back(api, move, self._settings)
+                _go_back(api, move, self._settings.name)
                 return None
             if not current["State"].get("Running"):
                 api.start(current["Id"])
             check_stays_up(api, current["Id"])
-            _let_go(api, move, self._settings)
+            _let_go(api, move, self._settings.name)
         return move.proof
 
 

@@ -1,7 +1,6 @@
 """What is to be moved where: looked at and decided before anything is made, stopped or copied."""
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,13 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Refused
+from qdrant_admin.core.files import free_bytes
 from qdrant_admin.core.formatting import plain, size
 from qdrant_admin.server.docker.answers import Inspected, Request
-from qdrant_admin.server.docker.container.logs_and_stats import output_of
+from qdrant_admin.server.docker.container.logs_and_stats import number_from
 from qdrant_admin.server.docker.container.replace import same_again
-from qdrant_admin.server.docker.container.spec import GRPC, REST, Spec
+from qdrant_admin.server.docker.container.spec import GRPC, REST, Spec, bindings
 from qdrant_admin.server.docker.engine.discovery import Engine
-from qdrant_admin.server.docker.storage import data_mount, in_memory, other_users, path_in, storage_path
+from qdrant_admin.server.docker.storage import data_mount, in_memory, other_users, path_in, source_of, storage_path
 from qdrant_admin.server.relocation import Room
 
 if TYPE_CHECKING:
@@ -43,9 +43,14 @@ def carried(attributes: Inspected, volume: str) -> list[Carried]:
     return parts
 
 
+def volume_names(api: "APIClient") -> set[str]:
+    """The volumes that the engine has."""
+    return {str(one["Name"]) for one in api.volumes()["Volumes"] or ()}
+
+
 def free_name(api: "APIClient", settings: Settings, attributes: Inspected) -> str:
     """The profile's own volume, or the first of its name and a number that is not there yet."""
-    present = {str(one["Name"]) for one in api.volumes()["Volumes"] or ()}
+    present = volume_names(api)
     base = settings.volume_name
     names = (base, *(f"{base}_{number}" for number in range(2, 1000)))
     return next(name for name in names if not present & {part.volume for part in carried(attributes, name)})
@@ -57,20 +62,21 @@ def refuse_impossible(api: "APIClient", attributes: Inspected, parts: Sequence[C
     mount = data_mount(attributes)
     if mount is not None and mount.get("Name") == volume:
         raise Refused(f"the data of {name} lies in volume {volume} already", fix=Command("doctor"))
+    migrate = Command("migrate", f"qdrant+http://127.0.0.1:{_published(attributes)}").on("ANOTHER")
     if in_memory(attributes, path):
         raise Refused(
             f"the data of {name} lies in memory and is gone as soon as the server stops",
             why=f"a file system in memory is mounted at {path}; only a running server can hand it over",
-            fix=Command("migrate", f"qdrant+http://127.0.0.1:{_published(attributes)}").on("ANOTHER"),
+            fix=migrate,
         )
     if attributes["HostConfig"].get("AutoRemove"):
         raise Refused(
             f"container {name} removes itself when it is stopped",
             why="it was started with --rm: stopping it would remove the data in it, or its anonymous volume",
-            fix=Command("migrate", f"qdrant+http://127.0.0.1:{_published(attributes)}").on("ANOTHER"),
+            fix=migrate,
         )
     if mount is not None:
-        source = {"Type": mount["Type"], "Source": mount.get("Name") or mount.get("Source")}
+        source = {"Type": mount["Type"], "Source": source_of(mount)}
         users = other_users(api.containers(all=True), [source], str(attributes["Id"]))
         if running := next((user for user in users if user.state == "running"), None):
             raise Refused(
@@ -118,8 +124,7 @@ def _size(api: "APIClient", engine: Engine, attributes: Inspected, path: str) ->
     folder = Path(str(mount.get("Source") or ""))
     if engine.local and os.access(folder, os.R_OK | os.X_OK):
         return sum(_claims(folder))
-    said = output_of(api, attributes["Id"], ["du", "-s", "-B1", "--apparent-size", path]).split()
-    return int(said[0]) if said[:1] and said[0].isdigit() else None
+    return number_from(api, attributes["Id"], ["du", "-s", "-B1", "--apparent-size", path])
 
 
 def _claims(folder: Path) -> list[int]:
@@ -138,9 +143,8 @@ def _free(api: "APIClient", engine: Engine, attributes: Inspected, volume: str) 
     places = [str(one["Mountpoint"]) for one in there] + [str(api.info().get("DockerRootDir") or "")]
     for place in places if engine.local else ():
         if place and os.access(place, os.X_OK):
-            return shutil.disk_usage(place).free
-    said = output_of(api, attributes["Id"], ["df", "-B1", "--output=avail", "/"]).split()
-    return int(said[-1]) if said[-1:] and said[-1].isdigit() else None
+            return free_bytes(Path(place))
+    return number_from(api, attributes["Id"], ["df", "-B1", "--output=avail", "/"])
 
 
 def moved_body(api: "APIClient", attributes: Inspected, parts: Sequence[Carried], spec: Spec) -> Request:
@@ -174,5 +178,4 @@ def trial_body(body: Request, host: str, ports: Mapping[str, int]) -> Request:
 
 
 def _published(attributes: Inspected) -> str:
-    bindings = (attributes["HostConfig"].get("PortBindings") or {}).get(REST) or ()
-    return next((str(entry.get("HostPort")) for entry in bindings), "6333")
+    return next((number for inside, _, number in bindings(attributes) if inside == REST), "6333")
