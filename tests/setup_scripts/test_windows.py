@@ -44,12 +44,13 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("wine")
     overrides = {"WINEDLLOVERRIDES": "mscoree,mshtml="}  # neither .NET nor a browser is needed, and both are slow
     environment = os.environ | {"WINEPREFIX": str(folder), "WINEDEBUG": "-all"} | overrides
-    subprocess.run(["wineserver", "--persistent"], env=environment, capture_output=True, check=True, timeout=60)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # a pipe would be held by what stays
+    subprocess.run(["wineserver", "--persistent"], env=environment, check=True, timeout=60, **quiet)
     try:
-        subprocess.run(["wineboot", "--init"], env=environment, capture_output=True, check=True, timeout=300)
+        subprocess.run(["wineboot", "--init"], env=environment, check=True, timeout=300, **quiet)
         yield folder
     finally:
-        subprocess.run(["wineserver", "--kill"], env=environment, capture_output=True, check=False, timeout=60)
+        subprocess.run(["wineserver", "--kill"], env=environment, check=False, timeout=60, **quiet)
 
 
 class Windows:
