@@ -214,7 +214,7 @@ _CODES = {
     143: Meaning(
         "terminated",
         "the server was stopped from outside (SIGTERM)",
-        "it exited cleanly, without a stop request of ours",
+        "it exited cleanly, without a stop request",
         Command("up"),
         severe=False,
     ),

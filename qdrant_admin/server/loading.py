@@ -6,7 +6,7 @@ While it loads, its ports are closed, so nobody can ask. The lines are those of 
     2026-11-21T13:40:17.974150Z  INFO collection::shards::local_shard: Recovering shard /…/collections/beta/0: 0/11 (0%)
     2026-11-21T13:40:18.171403Z  INFO collection::shards::local_shard: Recovered collection beta: 11/11 (100%)
 
-One collection is loaded after the other, in an order that each start makes up anew; what is logged behind the last is
+One collection is loaded after the other, in another order at each start; what is logged behind the last is
 told by another part of the server. A collection that cannot be loaded ends the server:
 
     2026-11-21T14:23:34.744710Z ERROR qdrant::startup: Panic occurred in file …: Failed to load local shard

@@ -79,7 +79,7 @@ def _engine(settings: Settings) -> Any:
 def _remove_folder(settings: Settings) -> str:
     folder = settings.native_folder
     if folder.parent != data_dir() / "native" or folder.is_symlink():
-        raise Refused(f"{folder} is not removed", why="it is no folder of ours", fix=f'ls -ld "{folder}"')
+        raise Refused(f"{folder} is not removed", why="it is not managed by qdrant-admin", fix=f'ls -ld "{folder}"')
     if not folder.exists():
         return ""
     try:

@@ -68,7 +68,7 @@ class RuntimeState(Frozen):
     container: str | None = None
     """The container's name, where there is one."""
     ours: bool | None = None
-    """Whether it is managed from here; None where nothing is there or nobody can tell."""
+    """Whether it is managed; None where nothing is there or nobody can tell."""
     engine: str = ""
     """Which engine, in words: `Docker Desktop 4.43 (context desktop-linux)`; empty elsewhere."""
     image: str = ""
@@ -165,7 +165,7 @@ class ServerRuntime(Protocol):
         """Make sure that it runs: fetch image or binary, create, start. Idempotent. Does not wait for readiness.
 
         Raises:
-            NotOurs: something of that name exists and is not managed from here.
+            NotOurs: something of that name exists and is not managed.
             PortTaken, ImageUnavailable, BinaryUnavailable, EngineUnavailable, StorageUnusable.
         """
 
@@ -211,7 +211,7 @@ class ServerRuntime(Protocol):
 
         Raises:
             Unsupported: the data of this runtime cannot be moved.
-            NotFound, NotOurs: there is no server of ours.
+            NotFound, NotOurs: there is no managed server.
         """
 
     def interrupted_relocation(self) -> InterruptedRelocation | None:

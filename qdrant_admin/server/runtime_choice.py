@@ -131,7 +131,7 @@ def _native_exists(settings: Settings) -> str:
 
 
 def _docker_exists(settings: Settings, engine: "Engine", docker: "DockerRuntime") -> str:
-    """What there is of a container of ours, in words; empty when there is nothing."""
+    """What there is of a managed container, in words; empty when there is nothing."""
     state = docker.inspect()
     if state.state != "absent" and state.ours:
         return f"the container {settings.container_name}"

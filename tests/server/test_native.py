@@ -148,7 +148,7 @@ def test_a_crash_loop_is_given_up_and_explained(make_native: MakeNative, cancel:
     except ServerNotReady as caught:
         error = caught
     assert error is not None
-    assert str(error.fix) == f"qdrant-admin logs --tail 100 --profile {runtime.profile}"
+    assert error.fix_on(runtime.profile) == f"qdrant-admin logs --tail 100 --profile {runtime.profile}"
     assert any(isinstance(event, LogLines) for event in seen)
     eventually(lambda: runtime.inspect().state == "stopped", 30)
     state = runtime.inspect()

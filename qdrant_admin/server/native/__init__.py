@@ -1,1 +1,1 @@
-"""A real Qdrant binary, kept running by a small supervisor of ours that outlives the terminal."""
+"""A real Qdrant binary, kept running by a small supervisor that outlives the terminal."""

@@ -41,7 +41,7 @@ def launch(files: Files, order: Launch, key: SecretStr | None, cancel: CancelTok
     before = files.read_record()
     write(files.launch, order)
     child = _spawn(files, key)
-    # Reaped as soon as it ends, so that a long session keeps no zombie; it goes on when we end.
+    # Reaped as soon as it ends, so that a long session keeps no zombie; it outlives this process.
     threading.Thread(target=child.wait, daemon=True).start()
 
     def begun() -> Record | None:
@@ -73,7 +73,7 @@ def end(files: Files, record: Record, cancel: CancelToken) -> None:
         send_term(server)
     with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended meanwhile
         if server is not None and server.status() == psutil.STATUS_STOPPED:
-            server.resume()  # a halted server takes the request only once it goes on
+            server.resume()  # a halted server takes the request only once it runs again
 
     def over() -> bool:
         now = files.read_record() or record

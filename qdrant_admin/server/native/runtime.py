@@ -171,7 +171,7 @@ class NativeRuntime(RuntimeBase):
             cancel.wait(FROZEN_SECONDS)
         finally:
             server.resume()
-        yield StepFinished(step="restart", detail="it goes on")
+        yield StepFinished(step="restart", detail="it runs again")
 
     def remove(self, cancel: CancelToken) -> Events:
         yield from self.stop(cancel)

@@ -143,7 +143,7 @@ class Supervisor:
         return self._stop_wanted()
 
     def _rotate(self) -> None:
-        """Move a long log away by copying: the server holds it open in append mode, and goes on at its new end."""
+        """Move a long log away by copying: the server holds it open in append mode, and continues at its new end."""
         with contextlib.suppress(OSError):
             if self.files.log.stat().st_size > LOG_BYTES:
                 shutil.copyfile(self.files.log, self.files.older_log)

@@ -1,4 +1,4 @@
-"""The container that is set aside while another one takes its name, and what is left when that is cut off."""
+"""The container that is set aside while another one takes its name, and what is left when that is interrupted."""
 
 from typing import TYPE_CHECKING
 

@@ -69,7 +69,7 @@ def freeze(api: "APIClient", found: Inspected, name: str, cancel: CancelToken) -
         cancel.wait(FROZEN_SECONDS)
     finally:
         api.unpause(found["Id"])
-    yield StepFinished(step="restart", detail="it goes on")
+    yield StepFinished(step="restart", detail="it runs again")
 
 
 def ended(api: "APIClient", container: str) -> StepFinished:
