@@ -44,13 +44,15 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("wine")
     overrides = {"WINEDLLOVERRIDES": "mscoree,mshtml="}  # neither .NET nor a browser is needed, and both are slow
     environment = os.environ | {"WINEPREFIX": str(folder), "WINEDEBUG": "-all"} | overrides
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # a pipe would be held by what stays
-    subprocess.run(["wineserver", "--persistent"], env=environment, check=True, timeout=60, **quiet)
+    quiet = subprocess.DEVNULL  # a pipe would be held by what stays
+    subprocess.run(["wineserver", "--persistent"], env=environment, check=True, stdout=quiet, stderr=quiet, timeout=60)
     try:
-        subprocess.run(["wineboot", "--init"], env=environment, check=True, timeout=300, **quiet)
+        command = ["wineboot", "--init"]
+        subprocess.run(command, env=environment, check=True, stdout=quiet, stderr=quiet, timeout=300)
         yield folder
     finally:
-        subprocess.run(["wineserver", "--kill"], env=environment, check=False, timeout=60, **quiet)
+        command = ["wineserver", "--kill"]
+        subprocess.run(command, env=environment, check=False, stdout=quiet, stderr=quiet, timeout=60)
 
 
 class Windows:
