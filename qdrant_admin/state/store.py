@@ -112,15 +112,6 @@ class StateStore:
             ).fetchall()
         return [_entry(row) for row in rows]
 
-    def latest(self, operation: str, profile: str) -> HistoryEntry | None:
-        """The latest operation of that name on that profile."""
-        with self.reading() as connection:
-            row = connection.execute(
-                f"SELECT {_COLUMNS} FROM history WHERE operation = ? AND profile = ? ORDER BY id DESC LIMIT 1",  # noqa: S608 # a constant
-                (operation, profile),
-            ).fetchone()
-        return _entry(row) if row else None
-
     def entry(self, entry: int) -> HistoryEntry:
         """One entry.
 

@@ -11,4 +11,7 @@ from tests.mutants.run import ROOT, Mutant, mutants, mutated
 def test_every_row_names_a_line_and_a_test_that_are_there(mutant: Mutant) -> None:
     file = ROOT / "qdrant_admin" / mutant.file
     assert mutated(file.read_text("utf-8"), mutant) != file.read_text("utf-8")
-    assert Path(ROOT / "tests" / mutant.test.partition("::")[0]).exists()
+    place, _, name = mutant.test.partition("::")
+    test = Path(ROOT / "tests" / place)
+    assert test.exists()
+    assert not name or f"def {name}(" in test.read_text("utf-8")

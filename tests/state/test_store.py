@@ -58,14 +58,12 @@ def test_what_was_recorded_comes_back_newest_first(store: StateStore) -> None:
         store.report_json(99)
 
 
-def test_latest_is_by_operation_and_profile(store: StateStore) -> None:
+def test_reports_are_by_operation_and_profile_the_latest_first(store: StateStore) -> None:
     put(store, "verify", "a")
     newest = put(store, "verify", "a")
     put(store, "verify", "b")
-    latest = store.latest("verify", "a")
-    assert latest is not None
-    assert latest.id == newest
-    assert store.latest("up", "a") is None
+    assert [entry.id for entry, _ in store.reports("verify", "a", 1)] == [newest]
+    assert store.reports("up", "a", 1) == []
 
 
 def test_a_failed_transaction_leaves_nothing(store: StateStore) -> None:
