@@ -62,9 +62,8 @@ def test_a_kill_is_survived_and_the_report_says_how_long_it_took(ws: Workspace) 
     assert check.before == check.after
     assert check.before is not None
     assert check.before.points == 20
-    entry = ws.store.latest("verify", ws.settings.name)
-    assert entry is not None
-    assert records.load(VerifyReport, ws.store.report_json(entry.id)) == report
+    ((_, kept),) = ws.store.reports("verify", ws.settings.name, 1)
+    assert records.load(VerifyReport, kept) == report
 
 
 def test_it_says_first_what_will_be_interrupted(ws: Workspace) -> None:
