@@ -140,7 +140,6 @@ class Columns:
     """The vector's name."""
 
     def records(self) -> list[Record]:
-        """The same, one by one."""
         rows = zip(self.ids, self.payloads, self.vectors, strict=True)
         return [Record(one, payload, {self.slot: vector}) for one, payload, vector in rows]
 
@@ -157,7 +156,6 @@ class Batch:
 
     @cached_property
     def records(self) -> list[Record]:
-        """One by one."""
         return self._given.records() if isinstance(self._given, Columns) else self._given
 
     @cached_property
@@ -225,14 +223,10 @@ class WireBatch(Protocol):
     """Points that are in a Qdrant already, as the bytes that they are on the wire."""
 
     @property
-    def cursor(self) -> Cursor:
-        """Behind the last of them."""
-        ...
+    def cursor(self) -> Cursor: ...
 
     @property
-    def page(self) -> "WirePage":
-        """The points."""
-        ...
+    def page(self) -> "WirePage": ...
 
     def records(self) -> list[Record]:
         """The same, read once more and taken apart."""
@@ -248,9 +242,9 @@ class CarriesWire(Protocol):
         """Whether it can, here and now."""
         ...
 
-    def wire_batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[WireBatch]:
-        """As `Source.batches`."""
-        ...
+    def wire_batches(
+        self, name: str, *, size: int, after: Cursor = None, until: Cursor = None
+    ) -> Iterator[WireBatch]: ...
 
 
 @runtime_checkable
@@ -258,9 +252,7 @@ class Searches(Protocol):
     """What a `Source` may be besides: a Qdrant server."""
 
     @property
-    def database(self) -> "Database":
-        """The server itself."""
-        ...
+    def database(self) -> "Database": ...
 
 
 @runtime_checkable

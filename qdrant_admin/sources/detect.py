@@ -24,8 +24,6 @@ CHROMA_FORMATS = {3: "0.4", 4: "0.5", 5: "0.6 to 1.0", 6: "1.x"}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What lies at a path."""
-
     kind: str
     """For programs: `chroma`, `qdrant-storage`, `parquet`; `folder` or `file` when it is none that is known."""
     words: str
@@ -172,7 +170,6 @@ def _content(path: Path) -> Found:
 
 
 def _inner(path: Path) -> Found | None:
-    """A store one level below the path."""
     if (path / "chroma.sqlite3").exists():
         return Found("chroma", "a Chroma directory", "chroma")
     if (path / "meta.json").is_file() and _is_local_meta(path / "meta.json"):

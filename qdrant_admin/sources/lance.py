@@ -183,7 +183,6 @@ class LanceFolder(Reader):
         return self._folders
 
     def collections(self) -> list[SourceCollection]:
-        """Every table with vectors; all ids are looked at."""
         found, without = [], []
         for name in self.names:
             if self._layout(LanceTable(self._folders[name])) is None:
@@ -212,7 +211,6 @@ class LanceFolder(Reader):
         )
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """Rows in the order of the table. Of rows with one id, only the last comes."""
         version, start = _place(after)
         if version:
             self._versions[name] = version
@@ -248,7 +246,6 @@ class LanceFolder(Reader):
         return columns.choose([one for one in found if _is_vector(one, asked)], table.schema.names, self.uri.options)
 
     def describe(self, name: str) -> SourceCollection:
-        """All ids are looked at."""
         opened = self._open(name)
         layout = opened.payload.layout
         spec, warnings = self._spec(name, opened)

@@ -33,12 +33,9 @@ _LANGCHAIN_TEXT = "text"
 
 
 class PineconeIndex(ListedReader):
-    """A `Source` over one index."""
-
     kind = title = _TITLE
 
     def open(self) -> Iterable[str]:
-        """Connect, and list the namespaces."""
         from pinecone import Pinecone
 
         key = source_key()
@@ -106,7 +103,6 @@ class PineconeIndex(ListedReader):
                 return sorted(ids)
 
     def fetched(self, name: str, ids: list[str]) -> dict[str, Record]:
-        """The records of these ids that are still there."""
         layout = self._layout_of(name)
         return {record: _record(record, found, layout) for record, found in self._found(name, ids).items()}
 

@@ -43,7 +43,6 @@ class ReadOnlyDatabase:
             raise unreadable(path, error) from error
 
     def rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
         try:
             with self._lock:
                 return self.connection.execute(sql, parameters).fetchall()
@@ -184,14 +183,12 @@ class RestrictedUnpickler(pickle.Unpickler):
         self._allowed = allowed
 
     def find_class(self, module: str, name: str) -> object:
-        """Only what is in the table."""
         try:
             return self._allowed[module, name]
         except KeyError:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which data never needs") from None
 
     def persistent_load(self, pid: object) -> object:
-        """Nothing outside of the pickle belongs to it."""
         raise pickle.UnpicklingError(f"it refers to something outside ({plain(pid)})")
 
 

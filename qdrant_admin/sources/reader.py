@@ -62,7 +62,6 @@ class Reader(ABC):
         """Records behind a cursor; see `Source.batches`."""
 
     def collections(self) -> list[SourceCollection]:
-        """Every collection that the URI covers."""
         return [self.describe(name) for name in self.names]
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # for readers that can do more
@@ -70,7 +69,6 @@ class Reader(ABC):
         return WHOLE
 
     def close(self) -> None:
-        """Close what was opened."""
         self.resources.close()
 
     def narrowed(self, known: Iterable[str]) -> list[str]:

@@ -27,8 +27,6 @@ Address = Literal["path", "server", "database"]
 
 @dataclass(frozen=True, slots=True)
 class SourceKind:
-    """One kind of source."""
-
     scheme: str
     """As people write it, without `+http`: `parquet`, `qdrant`, `postgresql`."""
     title: str
@@ -51,7 +49,6 @@ class SourceKind:
 
     @property
     def form(self) -> str:
-        """How its URI is written."""
         if self.written:
             return self.written
         if self.address == "path":

@@ -24,8 +24,6 @@ _T = TypeVar("_T")
 
 
 class ServerReader(Reader):
-    """A reader of a server."""
-
     uri: ServerUri
     title: str
     """What it is, in words: `Pinecone index`."""
@@ -73,11 +71,9 @@ class ListedReader(ServerReader):
         """The records of these ids that are still there."""
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        """Cut at ids."""
         return cut(self.ids(name), parts)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """Records by id."""
         ids = self.ids(name)
         start = 0 if after is None else bisect.bisect_right(ids, str(after))
         end = len(ids) if until is None else bisect.bisect_right(ids, str(until))

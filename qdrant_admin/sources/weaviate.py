@@ -46,7 +46,6 @@ class Shape:
         return f"{own}; the tenant in payload field {TENANT}, and before the id" if self.tenants else own
 
     def record(self, found: Any, tenant: str) -> Record:
-        """One object as a record."""
         properties = {str(key): _plain(value) for key, value in found.properties.items()}
         text = None
         if self.layout in {"langchain", "llamaindex"} and isinstance(properties.get(_TEXT), str):
@@ -142,13 +141,10 @@ class _Class:
 
 
 class WeaviateServer(ServerReader):
-    """A `Source` over one server."""
-
     title = _TITLE
     vectorless = True
 
     def open(self) -> Iterable[str]:
-        """Connect, and read the schema."""
         self._client = self._connected()
         self.resources.callback(self._client.close)
         self.kind = f"{_TITLE} {plain(self.ask(self._client.get_meta)['version'])}"
@@ -215,7 +211,6 @@ class WeaviateServer(ServerReader):
         return tuple(named)
 
     def describe(self, name: str) -> SourceCollection:
-        """Counted exactly, over all of its tenants."""
         known, shape = self._known(name), self._shape(name)
         unread = [one for one in known.config.properties if one.data_type.value in _UNREAD]
         notes = [f"property {plain(one.name)} is {_UNREAD[one.data_type.value]}: left out" for one in unread]

@@ -40,10 +40,7 @@ class _Collection:
 
 
 class ChromaDirectory(FileReader):
-    """A `Source` over one directory."""
-
     def open(self) -> Iterable[str]:
-        """Open the database; it is not changed, and no file appears beside it."""
         file = self.path / "chroma.sqlite3"
         if not file.is_file():
             raise wrong_kind(self.path, "a Chroma directory")
@@ -59,11 +56,9 @@ class ChromaDirectory(FileReader):
         return sorted(self._known)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        """Cut at rows of `embeddings`."""
         return cut([row for row, _ in self._rows(self._known[name], 0, None, -1)], parts)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """Records in the order in which Chroma got them."""
         collection = self._known[name]
         vectors, shape = self._vectors(name), self._shape(name)
         last = int(after or 0)
@@ -79,7 +74,6 @@ class ChromaDirectory(FileReader):
         self._check_unchanged(vectors)
 
     def mark(self, name: str) -> str:
-        """Size and time of change of the database and of the vector files."""
         return f"{self.signature} {self._vectors(name).signature}"
 
     def _check_unchanged(self, vectors: ChromaVectors) -> None:

@@ -39,7 +39,6 @@ class Shape:
     warnings: tuple[str, ...] = ()
 
     def payload(self, metadata: Fields, document: str | None) -> Payload:
-        """Metadata and text of one record as a payload."""
         text_field = RESERVED_DOCUMENT if DOCUMENT in metadata else DOCUMENT
         return layouts.lay_out(self.layout, metadata, document, field=text_field)
 

@@ -29,7 +29,6 @@ class ChromaServer(ListedReader):
     """A `Source` over one database of one tenant."""
 
     def open(self) -> Iterable[str]:
-        """Find out which interface the server has, and list its collections."""
         self._http = httpx.Client(
             base_url=self.url, headers=_credentials(self.uri), timeout=_TIMEOUT, **trust.http_options(self.url)
         )
@@ -40,7 +39,6 @@ class ChromaServer(ListedReader):
         return sorted(self._known)
 
     def mark(self, name: str) -> str:
-        """A sum over its ids, and how many there are."""
         ids = self.ids(name)
         return f"{len(ids)} records, {zlib.crc32(chr(0).join(ids).encode('utf-8', 'surrogatepass')):08x}"
 
@@ -93,12 +91,10 @@ class ChromaServer(ListedReader):
 
     @once
     def ids(self, name: str) -> list[str]:
-        """Listed once."""
         answer = self._ask("POST", f"{self._base}/{self._known[name]['id']}/get", json={"include": []})
         return sorted(set(answer["ids"]))
 
     def fetched(self, name: str, ids: list[str]) -> dict[str, Record]:
-        """The records of these ids that are still there."""
         shape = self._shape(name)
         return {
             answer["ids"][position]: _record(answer, position, shape)

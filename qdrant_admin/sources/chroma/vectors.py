@@ -49,7 +49,6 @@ class HnswSegment:
         return signature([self.folder / name for name in FILES])
 
     def vector(self, record: str) -> Floats | None:
-        """The vector that these files hold for an id."""
         label = self.labels.get(record)
         if label is None:
             return None
@@ -135,7 +134,6 @@ class ChromaVectors:
         self._replay(collection, start)
 
     def segment_changed(self) -> bool:
-        """Whether somebody wrote to the vector files since they were opened."""
         return self._segment.signature() != self.signature
 
     def read(self, ids: list[str]) -> dict[str, Floats | str]:

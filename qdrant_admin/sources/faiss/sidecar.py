@@ -81,7 +81,6 @@ def strangers(known: Ids, rows: Rows) -> tuple[int, int]:
 
 
 def stranger_words(path: Path, what: str, bare: int, spare: int) -> tuple[str, ...]:
-    """These in words, as warnings."""
     without = f"{counted(bare, 'vector')} without {what} in {plain(path.name)}: the payload is empty" if bare else ""
     unused = f"{counted(spare, what)} of {plain(path.name)} without vector in the index: not migrated" if spare else ""
     return tuple(filter(None, (without, unused)))
@@ -161,7 +160,6 @@ def find_sidecar(index: Path, asked: str | None) -> Path | None:
 
 
 def open_sidecar(path: Path | None, rows: Rows) -> Sidecar:
-    """Open what lies beside an index."""
     if path is None:
         return Sidecar("none, as FAISS keeps vectors only", lambda _, own: (own, {}))
     if path.suffix in _LINES:

@@ -23,7 +23,6 @@ class FaissIndex(FileReader):
     kind = "FAISS index"
 
     def open(self) -> Iterable[str]:
-        """Open the index and what lies beside it."""
         self.path = _file(self.uri.path)
         beside = find_sidecar(self.path, self.uri.options.get("payload"))
         self.watch([self.path, *([beside] if beside else [])])
@@ -57,7 +56,6 @@ class FaissIndex(FileReader):
         )
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # it has but one collection
-        """Rows, cut evenly."""
         return cut(range(1, self._rows.count + 1), parts)
 
     def batches(
@@ -68,7 +66,6 @@ class FaissIndex(FileReader):
         after: Cursor = None,
         until: Cursor = None,
     ) -> Iterator[Batch]:
-        """Rows as they lie in the index; a cursor is the number of the row behind."""
         last = self._rows.count if until is None else int(until)
         for start in range(int(after or 0), last, size):
             stop = min(start + size, last)
@@ -78,7 +75,6 @@ class FaissIndex(FileReader):
         self.check_unchanged()
 
     def close(self) -> None:
-        """Let go of the index."""
         super().close()
         self.__dict__.pop("_rows", None)
         self.__dict__.pop("_sidecar", None)

@@ -44,14 +44,12 @@ def storage(kind: "pa.DataType") -> "pa.DataType":
 
 
 def is_list(kind: "pa.DataType") -> bool:
-    """Whether its values are lists, of whatever length."""
     import pyarrow.types as t
 
     return bool(t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind))
 
 
 def is_number(kind: "pa.DataType") -> bool:
-    """Whether its values are integers or floats."""
     import pyarrow.types as t
 
     return bool(t.is_floating(kind) or t.is_integer(kind))
@@ -239,7 +237,6 @@ def _payloads(batch: "pa.RecordBatch", layout: Layout) -> list[Payload]:
 
 
 def _own_payload(text: str | None) -> Payload:
-    """The payload of a point in an export of ours."""
     found = read_json(text or "")
     if isinstance(found, dict):
         return found

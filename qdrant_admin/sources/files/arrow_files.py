@@ -33,12 +33,9 @@ _FILE_MAGIC, _FEATHER_1 = b"ARROW1", b"FEA1"
 
 
 class ArrowTable(FileTable):
-    """One file or stream."""
-
     flat = True
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
-        """From its schema."""
         with self._opened() as (schema, batches):
             return columns_of(schema, next(batches, None), asked), list(schema.names)
 
@@ -59,7 +56,6 @@ class ArrowTable(FileTable):
         return tally
 
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
-        """The column of the id alone."""
         if layout.id:
             with self._opened(mapped=True) as (_, batches):
                 yield from numbered_ids(batch.column(layout.id) for batch in batches)
@@ -176,18 +172,14 @@ _PAGE = 4096
 
 
 class ParquetTable(FileTable):
-    """One file."""
-
     flat = True
 
     def own(self) -> OwnLayout | None:
-        """From the metadata in its footer."""
         with self._opened() as file:
             said = (file.metadata.metadata or {}).get(KEY.encode())
         return read_own(said, self.path) if said else None
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
-        """From its schema."""
         with self._opened() as file:
             head = next(file.iter_batches(HEAD, row_groups=[0]), None) if file.num_row_groups else None
             return columns_of(file.schema_arrow, head, asked), list(file.schema_arrow.names)
@@ -209,13 +201,11 @@ class ParquetTable(FileTable):
         return tally
 
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
-        """The column of the id alone."""
         if layout.id:
             with self._opened() as file:
                 yield from numbered_ids(batch.column(0) for batch in file.iter_batches(_PAGE, columns=[layout.id]))
 
     def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
-        """From the row group on in which the place lies."""
         with self._opened() as file:
             edges = self._groups(file)
             end = edges[-1] if until is None else until
@@ -245,8 +235,6 @@ class ParquetTable(FileTable):
 
 
 class ParquetFiles(FileSource):
-    """A `Source` over Parquet files."""
-
     kind = "Parquet file"
     table = ParquetTable
     suffixes = (".parquet", ".parq", ".pq")

@@ -48,7 +48,6 @@ class Column:
 
     @property
     def called(self) -> bool:
-        """Whether its name is that of a vector."""
         return bool(_VECTOR.fullmatch(self.name))
 
 

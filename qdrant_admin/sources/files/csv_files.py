@@ -24,13 +24,10 @@ _WORDS: dict[str, bool | None] = {"": None, "true": True, "false": False}
 
 
 class CsvFiles(FileSource):
-    """A `Source` over CSV files."""
-
     kind = "CSV file"
     suffixes = (".csv.gz", ".tsv.gz", ".csv", ".tsv")
 
     def open(self) -> Iterable[str]:
-        """Look at the options first."""
         options = self.uri.options
         given = options.get("delimiter")
         self._delimiter = _DELIMITERS.get(given, given) if given else None
@@ -48,11 +45,9 @@ class CsvFiles(FileSource):
         return super().open()
 
     def table(self, path: Path) -> "CsvFile":
-        """One of them."""
         return CsvFile(path, self._delimiter, self._encoding, guesses=self._guesses)
 
     def notes(self, group: Group) -> tuple[str, ...]:  # noqa: ARG002 # the same for all
-        """What a file without types means for the payload."""
         if self._guesses:
             return ("CSV has no types: what is written like a number, true or false becomes one, an empty value null",)
         return ("CSV has no types: every value is kept as text; ?types=guess makes numbers of what looks like one",)
@@ -66,7 +61,6 @@ class CsvFile(FileTable):
         self._delimiter, self._encoding, self._guesses = delimiter, encoding, guesses
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
-        """From the heading and the first thousand rows."""
         heading = self._heading()
         rows = [dict(zip(heading.names, cells, strict=False)) for _, cells, _ in islice(self._cells(heading), HEAD)]
         return sniff(rows, asked), list(heading.names)
@@ -82,7 +76,6 @@ class CsvFile(FileTable):
         return tally
 
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
-        """Every row is read again."""
         yield from ((row.number, row.id) for row in self._rows(layout, START) if row.id is not None)
 
     def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[list[Row]]:

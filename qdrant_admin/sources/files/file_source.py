@@ -64,7 +64,6 @@ class FileSource(Reader):
     """Opens one file of it."""
 
     def open(self) -> Iterable[str]:
-        """Find the files, and sort them into collections."""
         self.path = self.uri.path
         if not self.path.exists():
             raise wrong_kind(self.path, self._called)
@@ -96,7 +95,6 @@ class FileSource(Reader):
         return between(cursors)
 
     def mark(self, name: str) -> str:
-        """Names, sizes and times of its files."""
         return self._digest(self._groups[name])
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
@@ -133,7 +131,6 @@ class FileSource(Reader):
         return sorted(path for path in found if not _hidden(path.relative_to(self.path)))
 
     def takes(self, path: Path) -> bool:
-        """Whether a file in a folder is of this kind."""
         return path.name.lower().endswith(self.suffixes) and not path.name.endswith(SIDECAR)
 
     def _grouped(self) -> dict[str, Group]:

@@ -43,8 +43,6 @@ class Group:
 
 @dataclass(frozen=True)
 class File:
-    """One file, surveyed."""
-
     start: int
     """Number of its first row among those of all files."""
     layout: Layout | None
@@ -74,7 +72,6 @@ class Survey:
         return is_among(self.repeated, row)
 
     def described(self, name: str) -> SourceCollection:
-        """As the plan wants it."""
         return SourceCollection(
             name=name,
             count=self.rows - len(self.repeated),

@@ -106,8 +106,6 @@ def _broken(path: Path, error: Exception) -> SourceUnreadable:
 
 
 class Parsed(NamedTuple):
-    """One record as it lies in the file."""
-
     number: int
     values: Payload | None
     trouble: str
@@ -117,15 +115,11 @@ class Parsed(NamedTuple):
 
 
 class JsonLinesFile(FileTable):
-    """One file."""
-
     def own(self) -> OwnLayout | None:
-        """From the file beside it."""
         beside = sidecar(self.path)
         return read_own(beside.read_bytes(), beside) if beside.is_file() else None
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
-        """From the first thousand records."""
         head = list(islice(self._records(START), HEAD))
         rows = [parsed.values for parsed in head if parsed.values is not None]
         if head and not rows:
@@ -147,7 +141,6 @@ class JsonLinesFile(FileTable):
         return tally
 
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
-        """Every line is read again."""
         for parsed in self._records(START):
             row = self._row(parsed, layout)
             if row.id is not None and parsed.values is not None:
@@ -198,8 +191,6 @@ class JsonLinesFile(FileTable):
 
 
 class JsonLines(FileSource):
-    """A `Source` over files of JSON lines."""
-
     kind = "file of JSON lines"
     table = JsonLinesFile
     suffixes = (".jsonl.gz", ".ndjson.gz", ".jsonl", ".ndjson", ".json.gz", ".json")

@@ -44,13 +44,10 @@ _Array = npt.NDArray[Any]
 
 
 class NumpyFiles(FileSource):
-    """A `Source` over arrays."""
-
     kind = "NumPy array"
     suffixes = (".npy", ".npz")
 
     def open(self) -> Iterable[str]:
-        """Find the sidecar as well."""
         given = self.uri.options.get("payload")
         self._sidecar = Path(given).expanduser().absolute() if given else None
         if self._sidecar and self.uri.path.is_dir():
@@ -61,7 +58,6 @@ class NumpyFiles(FileSource):
         return super().open()
 
     def table(self, path: Path) -> "NumpyTable":
-        """One of them."""
         return NumpyTable(path, _sidecar(self._sidecar) if self._sidecar else None)
 
     def watched(self, group: Group) -> list[Path]:
@@ -88,7 +84,6 @@ class NumpyTable(FileTable):
         self._beside = beside
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:  # noqa: ARG002 # shapes tell
-        """From the shapes."""
         with self._arrays() as arrays:
             wide = {name: array for name, array in arrays.items() if array.ndim > 1}
             found = [_column(name, array, certain=len(wide) == 1) for name, array in wide.items()]
@@ -114,7 +109,6 @@ class NumpyTable(FileTable):
         return tally
 
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
-        """From the sidecar, or from the array of ids."""
         if self._beside:
             yield from self._beside.ids(self._beside_layout(layout))
             return
@@ -125,7 +119,6 @@ class NumpyTable(FileTable):
                     yield number, found
 
     def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
-        """A slice of the mapped file at a time."""
         with self._arrays() as arrays:
             if self._beside:
                 for beside in self._beside.rows(self._beside_layout(layout), size, at, until):

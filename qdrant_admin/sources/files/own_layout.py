@@ -19,8 +19,6 @@ SIDECAR = ".collection.json"
 
 
 class OwnLayout(Frozen):
-    """One exported collection."""
-
     format: int = 1
     collection: str
     points: int

@@ -44,7 +44,6 @@ class RejectedRecords(FileReader):
         return sorted(self._places)
 
     def describe(self, name: str) -> SourceCollection:
-        """One target that records were rejected for."""
         again = self._repeated.get(name, 0)
         words = f"{counted(again, 'line')} with an id that is repeated further down: the last one is taken"
         return SourceCollection(
@@ -59,7 +58,6 @@ class RejectedRecords(FileReader):
         after: Cursor = None,
         until: Cursor = None,  # noqa: ARG002 # it has but one span
     ) -> Iterator[Batch]:
-        """In the order of the file."""
         wanted = sorted(self._places[name].values())
         kinds = {slot.name: slot.kind for slot in self._specs[name].vectors}
         behind = -1 if after is None else int(after)

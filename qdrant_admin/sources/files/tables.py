@@ -31,8 +31,6 @@ _NO_OBJECT = object()
 
 @dataclass(slots=True)
 class Row:
-    """One row, taken apart."""
-
     number: int
     """From 0."""
     behind: Place
@@ -56,11 +54,9 @@ class Chunk:
 
     @property
     def behind(self) -> Place:
-        """Where reading goes on."""
         return Place(self.first + len(self.ids))
 
     def rows(self) -> list[Row]:
-        """The same, one by one."""
         rows = zip(self.ids, self.payloads, self.vectors, strict=True)
         return [
             Row(number, Place(number + 1), one, payload, {self.slot: vector})
@@ -99,7 +95,6 @@ class Tally:
         self.rows += 1
 
     def saw(self, slot: str, size: int, times: int = 1) -> None:
-        """Count the dimension of a vector."""
         self.sizes.setdefault(slot, Counter())[size] += times
 
     def saw_declared(self, layout: Layout) -> None:
@@ -149,7 +144,6 @@ class FileTable:
         self.path = path
 
     def own(self) -> OwnLayout | None:
-        """What an export of ours says of itself."""
         return None
 
 

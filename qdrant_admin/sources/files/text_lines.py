@@ -19,8 +19,6 @@ _CHUNK = 1 << 20
 
 
 class Line(NamedTuple):
-    """One line with its end."""
-
     octets: bytes
     begins: int
     ends: int

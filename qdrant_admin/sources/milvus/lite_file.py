@@ -28,12 +28,9 @@ _CONTENT = "CAST(data AS BLOB)"
 
 
 class MilvusFile(FileReader):
-    """A `Source` over one file."""
-
     kind = "Milvus Lite file, format of version 2"
 
     def open(self) -> Iterable[str]:
-        """Open the database."""
         with self.path.open("rb") as file:
             if file.read(15) != b"SQLite format 3":
                 raise wrong_kind(self.path, "a Milvus Lite folder or file")
@@ -46,7 +43,6 @@ class MilvusFile(FileReader):
         return sorted(str(name) for (name,) in known)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        """Cut at rows."""
         numbered = f"SELECT id, row_number() OVER (ORDER BY id) AS number FROM {_quoted(name)}"  # noqa: S608 # quoted
         rows = self._database.rows(f"SELECT id FROM ({numbered}) WHERE number % ? = 0", (_EVERY,))  # noqa: S608 # above
         return cut([int(row) for (row,) in rows], parts)
@@ -62,7 +58,6 @@ class MilvusFile(FileReader):
         self.check_unchanged()
 
     def describe(self, name: str) -> SourceCollection:
-        """Every key is looked at."""
         schema, layout = self._schema(name), self._layout(name).layout
         count = int(self._database.rows(f"SELECT count(*) FROM {_quoted(name)}")[0][0])  # noqa: S608 # quoted
         return SourceCollection(

@@ -43,8 +43,6 @@ _ROWS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some rows in one file."""
-
     path: Path
     start: int
     """Number of the first row among those of the collection."""
@@ -75,11 +73,9 @@ class MilvusCollection:
 
     @property
     def count(self) -> int:
-        """Records that are there."""
         return self.rows - len(self._gone)
 
     def changed(self) -> bool:
-        """Whether somebody has written to it since it was opened."""
         return self.mark() != self._mark
 
     def mark(self) -> str:
@@ -240,7 +236,6 @@ class MilvusFolder(FileReader):
     kind = "Milvus Lite folder"
 
     def open(self) -> Iterable[str]:
-        """The collections of all of its databases."""
         if not (self.path / "collections").is_dir() or not any(self.path.glob("**/schema.json")):
             raise wrong_kind(self.path, "a Milvus Lite folder")
         refuse_locked(self.path / "LOCK", self.path, "Milvus Lite")
@@ -248,11 +243,9 @@ class MilvusFolder(FileReader):
         return sorted(self._folders)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        """Rows as they lie in the files, cut evenly."""
         return cut(range(1, self._collection(name).rows + 1), parts)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """Records in the order of the files; a cursor is the number of the row behind."""
         collection, layout = self._collection(name), self._layout(name)
         stop = collection.rows if until is None else int(until)
         for behind, batch, partitions in collection.batches(size, int(after or 0), stop):
@@ -263,7 +256,6 @@ class MilvusFolder(FileReader):
         self._check_unchanged(collection)
 
     def mark(self, name: str) -> str:
-        """A sign of the files that say what belongs to the collection."""
         return self._collection(name).mark()
 
     def describe(self, name: str) -> SourceCollection:

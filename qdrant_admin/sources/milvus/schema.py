@@ -33,8 +33,6 @@ _DEFAULT = "COSINE"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field."""
-
     name: str
     kind: str
     """Milvus's name of the type in lower case: `varchar`, `float_vector`."""
@@ -60,7 +58,6 @@ class Schema:
 
     @cached_property
     def vectors(self) -> tuple[Field, ...]:
-        """The vector fields."""
         return tuple(field for field in self.fields if field.kind in DENSE or field.kind == SPARSE)
 
     @cached_property
@@ -70,7 +67,6 @@ class Schema:
         return {name: "" if len(names) == 1 and self.vectors[0].kind != SPARSE else name for name in names}
 
     def kind(self, name: str) -> str:
-        """The type of a field."""
         return next(field.kind for field in self.fields if field.name == name)
 
     @property
@@ -88,12 +84,10 @@ class Schema:
         return CollectionSpec(vectors=tuple(self._slot(field) for field in self.vectors))
 
     def words(self, layout: Layout) -> str:
-        """Where things are in the payload."""
         words = "every field under its own name" if layout == "plain" else layouts.words(layout)
         return f"{words}; the name of the partition in {PARTITION}" if self.partitions else words
 
     def warnings(self) -> list[str]:
-        """What a person should know."""
         found = []
         for field in self.vectors:
             if field.computed:

@@ -48,11 +48,9 @@ class Milvus:
             raise
 
     def close(self) -> None:
-        """Close the connection."""
         self._client.close()
 
     def schema(self, name: str) -> Schema:
-        """What a collection is made of."""
         with self.faults():
             found = self._client.describe_collection(name, timeout=_TIMEOUT_SECONDS)
             made = {output for function in found.get("functions", []) for output in function["output_field_names"]}
@@ -68,7 +66,6 @@ class Milvus:
         return Schema(name, key, fields, metrics, own_partitions(partitions))
 
     def aliases(self, name: str) -> tuple[str, ...]:
-        """Other names of a collection."""
         with self.faults():
             return tuple(sorted(self._client.list_aliases(name, timeout=_TIMEOUT_SECONDS).get("aliases") or ()))
 
@@ -79,12 +76,10 @@ class Milvus:
             return str(getattr(state, "name", state)) == "Loaded"
 
     def load(self, name: str) -> None:
-        """Have the server take a collection into memory."""
         with self.faults():
             self._client.load_collection(name)
 
     def release(self, name: str) -> None:
-        """Release it again."""
         with self.faults():
             self._client.release_collection(name, timeout=_TIMEOUT_SECONDS)
 
@@ -197,14 +192,12 @@ class MilvusServer(ServerReader):
     """A `Source` over one database of one server."""
 
     def open(self) -> Iterable[str]:
-        """Connect, and list the collections."""
         self._milvus = Milvus(self.uri)
         self.resources.callback(self._milvus.close)
         self.kind = f"Milvus server {self._milvus.version}"
         return self._milvus.names
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        """Cut at keys."""
         return cut(self._survey(name).places, parts)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:

@@ -93,7 +93,6 @@ class Sessions:
             ) from error
 
     def close(self) -> None:
-        """End the snapshot."""
         with self._lock:
             if self._first is not None:
                 self._first.close()

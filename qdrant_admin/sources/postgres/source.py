@@ -72,11 +72,9 @@ class Rows:
         return SQL("SELECT * FROM ({}) AS s WHERE n = ANY(%s) ORDER BY n").format(numbered), (*values, places)
 
     def cursor(self, row: tuple[object, ...]) -> list[str]:
-        """The key of a row that `page` gave."""
         return [str(value) for value in row[: max(1, len(self.reading.key))]]
 
     def record(self, row: tuple[Any, ...]) -> Record:
-        """A row that `page` gave, as a record."""
         reading = self.reading
         keys, ids = max(1, len(reading.key)), max(1, len(reading.id))
         identity = _identity(reading.id, row[keys : keys + ids])
@@ -158,7 +156,6 @@ def loads(text: str) -> Payload:
 
 
 def payload_of(reading: Reading, row: Payload) -> Payload:
-    """The fields of a row, laid out."""
     text = row.pop(reading.text, None) if reading.text else None
     metadata = row.pop(reading.metadata, None) if reading.metadata else None
     if reading.layout != "plain":
@@ -227,8 +224,6 @@ SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension W
 
 
 class Postgres(ServerReader):
-    """A `Source` over one database."""
-
     def open(self) -> Iterable[str]:
         """Open the snapshot that everything is read in, and look at its tables."""
         self._sessions = Sessions(self.uri)
@@ -255,7 +250,6 @@ class Postgres(ServerReader):
         return between(borders)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """Rows by key, over a connection of its own."""
         rows = self._known[name]
         place = "" if rows.reading.key else self._place()
         query, values = rows.page(_behind(after, place, self.uri), _behind(until, place, self.uri))
@@ -293,7 +287,6 @@ class Postgres(ServerReader):
         return [(name if names.count(name) == 1 else f"{name}-{identity[:8]}", identity) for name, identity in found]
 
     def describe(self, name: str) -> SourceCollection:
-        """Every row is counted."""
         rows = self._known[name]
         reading = rows.reading
         self._check_ids(rows)

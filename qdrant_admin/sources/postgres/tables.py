@@ -54,8 +54,6 @@ ORDER BY i.indexrelid, k.place
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table."""
-
     name: str
     type: str
     """Its type with its schema, as it can be cast to."""
@@ -93,7 +91,6 @@ class Table:
         return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
 
     def column(self, name: str) -> Column | None:
-        """The column of that name."""
         return next((column for column in self.columns if column.name == name), None)
 
 
@@ -202,7 +199,6 @@ class Reading:
 
     @property
     def fields(self) -> tuple[Column, ...]:
-        """Columns that go into the payload."""
         gone = {column.name for column in (*self.vectors, *(self.id if len(self.id) == 1 else ()))} | {*self.left_out}
         return tuple(column for column in self.table.columns if column.name not in gone)
 

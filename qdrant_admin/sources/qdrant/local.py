@@ -112,14 +112,11 @@ _NOT_OF_A_SERVER = {"vectors", "sparse_vectors", "payload", "id_tracker"}
 
 
 class QdrantLocal(FileReader):
-    """A `Source` over one embedded folder."""
-
     kind = "folder of qdrant-client's embedded mode"
     vectorless = True
     folds_uuids = True
 
     def open(self) -> Iterable[str]:
-        """The collections of `meta.json`."""
         meta = self.path / "meta.json"
         if not meta.is_file():
             raise wrong_kind(self.path, "a folder of qdrant-client's embedded mode")
@@ -133,15 +130,12 @@ class QdrantLocal(FileReader):
         return sorted(self._configs)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        """Cut at rows."""
         return cut(list(self._points(name).live), parts)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """Points in the order in which they lie in the file."""
         return self._points(name).batches(size, int(after or 0), until, self.path)
 
     def mark(self, name: str) -> str:
-        """Size and time of change of the file."""
         return str(self._points(name).signature)
 
     def describe(self, name: str) -> SourceCollection:

@@ -42,13 +42,10 @@ _NOT_COPIED = {"vectors", "sparse_vectors", "sharding_method"}
 
 
 class QdrantServer(ServerReader):
-    """A `Source` over one server."""
-
     vectorless = True
     folds_uuids = True
 
     def open(self) -> Iterable[str]:
-        """Ask the server who it is and what it holds."""
         self._database = Database(_endpoint(self.uri))
         self.resources.callback(self._database.close)
         self.kind = f"Qdrant server {self._database.server().version}"
@@ -56,7 +53,6 @@ class QdrantServer(ServerReader):
 
     @property
     def database(self) -> Database:
-        """The server itself, for what only two Qdrant servers do with each other."""
         return self._database
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
@@ -69,7 +65,6 @@ class QdrantServer(ServerReader):
             return WHOLE  # an older server, or one that is strict
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """Points in the server's own order."""
         for points in self._database.scan(name, page_size=size, after=after):
             within = points if until is None else [one for one in points if id_key(one.id) <= id_key(until)]
             if within:
@@ -79,11 +74,9 @@ class QdrantServer(ServerReader):
 
     @property
     def carries_wire(self) -> bool:
-        """Whether gRPC answers."""
         return self._database.carries_wire
 
     def wire_batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[WireBatch]:
-        """The same points, left as they came."""
         for page in self._database.wire_pages(name, page_size=size, after=after, until=until):
             yield _Carried(self._database, name, page)
 

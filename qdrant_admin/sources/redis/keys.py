@@ -80,7 +80,6 @@ class KeyList:
         return [key for (key,) in self._rows(query, (prefix, *places))]
 
     def close(self) -> None:
-        """Remove it."""
         with self._lock:
             self._database.close()
             self._folder.cleanup()

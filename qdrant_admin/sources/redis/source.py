@@ -116,8 +116,6 @@ _MANY = 100
 
 @dataclass(frozen=True, slots=True)
 class _Prefix:
-    """One collection."""
-
     octets: bytes
     count: int
     without: int
@@ -132,8 +130,6 @@ class _Prefix:
 
 
 class RedisHashes(ServerReader):
-    """A `Source` over one database of one server."""
-
     def open(self) -> Iterable[str]:
         """Connect. Keys are listed at the first need of them, as that may take long."""
         self._kind = _kind_option(self.uri.options)
@@ -161,14 +157,12 @@ class RedisHashes(ServerReader):
         return [self.describe(name) for name in self._known]
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        """Parts of equal numbers of keys."""
         prefix, keys = self._prefix(name), self._listed()
         places = sorted({prefix.count * part // parts for part in range(1, parts)} - {0, prefix.count})
         borders: list[Cursor] = [key.hex() for key in keys.borders(prefix.octets, places)] if places else []
         return between(borders)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """Hashes in the order of their keys."""
         prefix, keys = self._prefix(name), self._listed()
         at, end = bytes.fromhex(str(after or "")), bytes.fromhex(str(until)) if until else None
         while page := keys.page(prefix.octets, at, end, size):
@@ -247,7 +241,6 @@ class RedisHashes(ServerReader):
         return "float32"
 
     def describe(self, name: str) -> SourceCollection:
-        """Counted by its keys."""
         prefix, keys = self._known[name], self._listed()
         warnings = list(self._warned[name])
         slots = tuple(self._slot(prefix, field, keys, warnings) for field in prefix.vectors)

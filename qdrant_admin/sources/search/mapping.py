@@ -89,13 +89,11 @@ class Shape:
         return "" if len(self.fields) == 1 else field.path
 
     def slots(self) -> tuple[VectorSpec, ...]:
-        """The vectors of the target."""
         return tuple(
             VectorSpec(name=self.slot(field), size=field.size, distance=field.distance) for field in self.fields
         )
 
     def record(self, hit: Fields) -> Record:
-        """One hit of a search."""
         source, given = dict(hit.get("_source") or {}), hit.get("fields") or {}
         vectors: dict[str, Vector] = {}
         trouble = ""

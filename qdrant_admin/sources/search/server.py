@@ -33,7 +33,6 @@ class SearchServer(ServerReader):
     vectorless = True
 
     def open(self) -> Iterable[str]:
-        """Connect, and look which indices have a field with vectors."""
         self._notes: dict[str, list[str]] = {}
         self._client = self._connected()
         self.resources.callback(self._client.close)
@@ -49,7 +48,6 @@ class SearchServer(ServerReader):
         after: Cursor = None,
         until: Cursor = None,  # noqa: ARG002 # it has but one span
     ) -> Iterator[Batch]:
-        """Documents in the order in which they were last written."""
         shape = self._shape(name)
         behind = None if after is None else json.loads(str(after))
         for hits in self._hits(name, shape, size, behind):
@@ -92,7 +90,6 @@ class SearchServer(ServerReader):
         return found
 
     def describe(self, name: str) -> SourceCollection:
-        """Counted exactly."""
         shape, aliases = self._shape(name), self._aliases
         notes = list(self._notes[name])
         own = sorted(alias for alias, indices in aliases.items() if name in indices)
@@ -151,7 +148,6 @@ class SearchServer(ServerReader):
             )
 
     def translated(self, error: Exception) -> AdminError:
-        """By the status that its exceptions have."""
         status = getattr(error, "status_code", None)
         if status is None and type(error).__name__ == "UnsupportedProductError":
             return SourceUnreadable(f"what answers at {self.url} is no {self.title}", why=plain(str(error))[:200])
@@ -170,8 +166,6 @@ _LATEST_OF_SHARD = 0xFFFF_FFFF
 
 
 class ElasticsearchServer(SearchServer):
-    """A `Source` over one cluster."""
-
     title = "Elasticsearch"
 
     def _connected(self) -> object:
@@ -218,8 +212,6 @@ class ElasticsearchServer(SearchServer):
 
 
 class OpenSearchServer(SearchServer):
-    """A `Source` over one cluster."""
-
     title = "OpenSearch"
 
     def _connected(self) -> object:

@@ -48,7 +48,6 @@ class Joined:
     layout: Layout = "plain"
 
     def fields(self, database: ReadOnlyDatabase, ids: list[int | str]) -> dict[int | str, Payload]:
-        """Payload by id."""
         chosen = ", ".join(quoted(column) for column in self.columns) or "NULL"
         marks = ",".join("?" * len(ids))
         query = f"SELECT {quoted(self.key)}, {chosen} FROM {quoted(self.table)} WHERE {quoted(self.key)} IN ({marks})"  # noqa: S608 # quoted
@@ -126,10 +125,7 @@ _DATATYPES = {"bit": "uint8"}
 
 
 class SqliteVec(FileReader):
-    """A `Source` over one database."""
-
     def open(self) -> Iterable[str]:
-        """Open the database and read the declarations of its tables."""
         if not self.path.is_file():
             raise wrong_kind(self.path, "a SQLite database with tables of sqlite-vec")
         self.watch(with_journals(self.path))
@@ -144,7 +140,6 @@ class SqliteVec(FileReader):
         return names
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        """Parts of about the same number of rows, cut between chunks."""
         sizes = chunk_sizes(self._database, self._tables[name])
         total, done = sum(sizes.values()), 0
         borders: list[Cursor] = []
@@ -155,7 +150,6 @@ class SqliteVec(FileReader):
         return between(borders)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """Rows chunk by chunk: in the order in which they lie."""
         table = self._tables[name]
         start, end = _place(after), _place(until) if until is not None else None
         for number in chunk_sizes(self._database, table):

@@ -33,8 +33,6 @@ _DISTANCES: dict[str, Distance] = {"l2": "Euclid", "cosine": "Cosine", "l1": "Ma
 
 @dataclass(frozen=True, slots=True)
 class VectorColumn:
-    """One vector of a table."""
-
     name: str
     kind: Kind
     size: int
@@ -163,8 +161,6 @@ _TEXT_HERE = 12
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row whole."""
-
     id: int | str
     payload: Payload
     vectors: list[Floats]
@@ -199,8 +195,6 @@ def read_chunk(database: ReadOnlyDatabase, table: Vec0, number: int) -> "Chunk":
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The blobs of one chunk."""
-
     number: int
     places: list[int]
     """Those that hold a row, ascending."""
@@ -210,7 +204,6 @@ class Chunk:
     metadata: list[bytes]
 
     def rows(self, database: ReadOnlyDatabase, table: Vec0, places: list[int]) -> list[Row]:
-        """The rows at these places."""
         rowids = [int(self.rowids[place]) for place in places]
         ids = self._ids(database, table, dict(zip(rowids, places, strict=True)))
         auxiliary = _auxiliary(database, table, rowids)
