@@ -191,14 +191,12 @@ class Source(Protocol):
 
     def collections(self) -> list[SourceCollection]:
         """Every collection the URI covers, with exact counts."""
-        ...
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Cut a collection into at most so many spans of about the same size, which together are all of it.
 
         Safe to ask for again: what it answered once stays readable, whatever it answers next time.
         """
-        ...
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Records of one collection behind a cursor, at most `size` at a time, in an order that does not change.
@@ -212,11 +210,9 @@ class Source(Protocol):
         Raises:
             SourceUnreadable: damaged, or changed while it was read.
         """
-        ...
 
     def close(self) -> None:
         """Give back files and connections."""
-        ...
 
 
 class WireBatch(Protocol):
@@ -230,7 +226,6 @@ class WireBatch(Protocol):
 
     def records(self) -> list[Record]:
         """The same, read once more and taken apart."""
-        ...
 
 
 @runtime_checkable
@@ -240,7 +235,6 @@ class CarriesWire(Protocol):
     @property
     def carries_wire(self) -> bool:
         """Whether it can, here and now."""
-        ...
 
     def wire_batches(
         self, name: str, *, size: int, after: Cursor = None, until: Cursor = None
@@ -261,7 +255,6 @@ class Marked(Protocol):
 
     def mark(self, name: str) -> str:
         """A sign of what a collection holds, cheap to take; another one means that it has changed."""
-        ...
 
 
 def mark_of(source: Source, name: str) -> str:

@@ -219,8 +219,11 @@ class LanceFolder(Reader):
         for batch in opened.table.batches(size, start, stop):
             rows = rows_of(part_of(batch.drop_columns([ROW]), opened.layout, start))
             numbers = batch.column(ROW).to_pylist()
-            records = [_record(opened, row, number) for row, number in zip(rows, numbers, strict=True)
-                       if not is_among(opened.repeated, row.number)]  # fmt: skip
+            records = [
+                _record(opened, row, number)
+                for row, number in zip(rows, numbers, strict=True)
+                if not is_among(opened.repeated, row.number)
+            ]
             start += batch.num_rows
             yield Batch(records, f"{opened.table.version}/{start}")
 

@@ -152,14 +152,7 @@ class WeaviateServer(ServerReader):
         self._classes = {str(name): config for name, config in schema.items()}
         return sorted(self._classes)
 
-    def batches(
-        self,
-        name: str,
-        *,
-        size: int,
-        after: Cursor = None,
-        until: Cursor = None,  # noqa: ARG002 # it has but one span
-    ) -> Iterator[Batch]:
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:  # noqa: ARG002 # it has but one span
         """Objects in the order of their ids, tenant by tenant."""
         known, shape = self._known(name), self._shape(name)
         at, _, last = str(after or "").rpartition(_SEPARATOR)

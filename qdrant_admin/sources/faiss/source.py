@@ -58,14 +58,7 @@ class FaissIndex(FileReader):
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # it has but one collection
         return cut(range(1, self._rows.count + 1), parts)
 
-    def batches(
-        self,
-        name: str,  # noqa: ARG002 # it has but one collection
-        *,
-        size: int,
-        after: Cursor = None,
-        until: Cursor = None,
-    ) -> Iterator[Batch]:
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:  # noqa: ARG002 # it has but one collection
         last = self._rows.count if until is None else int(until)
         for start in range(int(after or 0), last, size):
             stop = min(start + size, last)

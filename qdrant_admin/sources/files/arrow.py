@@ -62,9 +62,14 @@ def is_plain(kind: "pa.DataType") -> bool:
     if t.is_list(kind) or t.is_large_list(kind):
         kind = kind.value_type
     return bool(
-        t.is_string(kind) or t.is_large_string(kind) or t.is_integer(kind) or t.is_boolean(kind) or t.is_null(kind)
-        or t.is_float32(kind) or t.is_float64(kind)
-    )  # fmt: skip
+        t.is_string(kind)
+        or t.is_large_string(kind)
+        or t.is_integer(kind)
+        or t.is_boolean(kind)
+        or t.is_null(kind)
+        or t.is_float32(kind)
+        or t.is_float64(kind)
+    )
 
 
 def _column(name: str, kind: "pa.DataType") -> Column | None:

@@ -110,8 +110,11 @@ class ArrowTable(FileTable):
         with self.path.open("rb") as file:
             magic = file.read(len(_FILE_MAGIC))
         if magic.startswith(_FEATHER_1):
-            raise SourceUnreadable(f"{plain(self.path)} is Feather of version 1", why="only version 2 is Arrow",
-                                   fix="pip install pandas  # read_feather, then to_parquet")  # fmt: skip
+            raise SourceUnreadable(
+                f"{plain(self.path)} is Feather of version 1",
+                why="only version 2 is Arrow",
+                fix="pip install pandas  # read_feather, then to_parquet",
+            )
         return magic == _FILE_MAGIC
 
     def _check_end(self) -> None:
@@ -152,8 +155,9 @@ def _saved(folder: Path, split: str = "") -> list[Path]:
         name = str(entry.get("filename"))
         path = folder / name
         if path.parent.resolve() != folder.resolve() or not path.is_file():
-            raise SourceUnreadable(f"{plain(folder)} is not whole", why=f"it has no file {plain(name)}",
-                                   fix=f'ls -l "{folder}"')  # fmt: skip
+            raise SourceUnreadable(
+                f"{plain(folder)} is not whole", why=f"it has no file {plain(name)}", fix=f'ls -l "{folder}"'
+            )
         found.append(path)
     return found
 

@@ -13,8 +13,6 @@ from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Fields
 from qdrant_admin.sources.files.values import BYTES, Unfit, read_json
 
-OPTIONS = frozenset({"id", "vector", "distance", "datatype", "bytes"})
-"""Options of a URI that every kind of file takes."""
 PAYLOAD, VECTORS, ID = "payload", "vectors", "id"
 HEAD = 1000
 """Rows looked at to tell columns apart, where no schema does."""
@@ -162,8 +160,11 @@ def _columns(name: str, value: object, called: bool) -> list[Column]:
     if isinstance(value, dict) and value and called:
         inner = [(key, _shape(name, item, called)) for key, item in value.items()]
         if all(column is not None and column.form is not str for _, column in inner):
-            return [Column(name, key, column.kind, form=column.form, certain=True, keyed=True)
-                    for key, column in inner if column]  # fmt: skip
+            return [
+                Column(name, key, column.kind, form=column.form, certain=True, keyed=True)
+                for key, column in inner
+                if column
+            ]
     return []
 
 

@@ -120,8 +120,10 @@ class FileSource(Reader):
                     continue
                 rows = rows_of(part)
                 records = [
-                    self._record(table, row, fields, layout.vectorless) for row in rows
-                           if not survey.superseded(known.start + row.number)]  # fmt: skip
+                    self._record(table, row, fields, layout.vectorless)
+                    for row in rows
+                    if not survey.superseded(known.start + row.number)
+                ]
                 yield Batch(records, _cursor(digest, index, rows[-1].behind))
             index, place = index + 1, START
 
@@ -140,8 +142,10 @@ class FileSource(Reader):
             own = table.own()
             name = own.collection if own else self.name_of(path)
             if own and name in groups:
-                raise SourceUnreadable(f"two files in {plain(self.path)} are exports of the collection {plain(name)}",
-                                       fix="name one of the files instead of the folder")  # fmt: skip
+                raise SourceUnreadable(
+                    f"two files in {plain(self.path)} are exports of the collection {plain(name)}",
+                    fix="name one of the files instead of the folder",
+                )
             groups.setdefault(name, Group(own, [], self._root)).tables.append(table)
         if not groups:
             raise wrong_kind(self.path, f"{self._called}, nor a folder with one")

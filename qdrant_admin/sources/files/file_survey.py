@@ -90,8 +90,11 @@ def take_survey(group: Group, uri: FolderUri, notes: tuple[str, ...]) -> Survey:
     signatures = signature([table.path for table in group.tables])
     tallies = [table.survey(layout) if layout else Tally() for table, layout in zip(group.tables, layouts, strict=True)]
     if signature([table.path for table in group.tables]) != signatures:
-        raise SourceUnreadable(f"{plain(uri.path)} changes while it is read", why="another program writes to it",
-                               fix="stop that program first")  # fmt: skip
+        raise SourceUnreadable(
+            f"{plain(uri.path)} changes while it is read",
+            why="another program writes to it",
+            fix="stop that program first",
+        )
     starts = [0, *accumulate(tally.rows for tally in tallies)]
     repeated = _repeated(group, layouts, tallies, starts)
     files = tuple(File(*known) for known in zip(starts, layouts, signatures, strict=False))
@@ -111,8 +114,10 @@ def _layout(table: Table, group: Group, uri: FolderUri) -> Layout | None:
     if group.own:
         asked = sorted({"id", "vector", "distance", "datatype", "bytes"} & uri.options.keys())
         if asked:
-            raise BadInput(f"{plain(table.path)} is an export, and says itself how it is laid out",
-                           fix=f"leave {', '.join(asked)} away from the source")  # fmt: skip
+            raise BadInput(
+                f"{plain(table.path)} is an export, and says itself how it is laid out",
+                fix=f"leave {', '.join(asked)} away from the source",
+            )
         return group.own.layout(flat=table.flat)
     found, names = table.columns(uri.options.get("vector", "").split(","))
     chosen = columns.choose(found, names, uri.options)
@@ -137,8 +142,7 @@ def _spec(
     slots: list[VectorSpec] = []
     datatype = uri.options.get("datatype", "float32")
     if datatype not in _DATATYPES:
-        raise BadInput(f"datatype={plain(datatype)} is none", why=f"Qdrant has {', '.join(_DATATYPES)}",
-                       fix=HELP)  # fmt: skip
+        raise BadInput(f"datatype={plain(datatype)} is none", why=f"Qdrant has {', '.join(_DATATYPES)}", fix=HELP)
     for slot in layout.slots:
         if slot.column.kind == "sparse":
             slots.append(VectorSpec(name=slot.name, kind="sparse", datatype=datatype))
@@ -151,8 +155,15 @@ def _spec(
             words = f" of {plain(slot.name)}" if slot.name else ""
             others = sizes.total() - sizes[size]
             told.append(f"{counted(others, 'vector')}{words} of another dimension than {size}: rejected")
-        slots.append(VectorSpec(name=slot.name, kind=slot.column.kind or "dense", size=size,
-                                distance=distance or "Cosine", datatype=datatype))  # fmt: skip
+        slots.append(
+            VectorSpec(
+                name=slot.name,
+                kind=slot.column.kind or "dense",
+                size=size,
+                distance=distance or "Cosine",
+                datatype=datatype,
+            )
+        )
     if distance is None and any(slot.kind != "sparse" for slot in slots):
         told.append("the file does not say how vectors are compared: Cosine is taken, ?distance= chooses another")
     return CollectionSpec(vectors=tuple(slots)) if slots else None, told

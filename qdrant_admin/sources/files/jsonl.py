@@ -124,9 +124,10 @@ class JsonLinesFile(FileTable):
         rows = [parsed.values for parsed in head if parsed.values is not None]
         if head and not rows:
             raise SourceUnreadable(
-                f"{plain(self.path)} holds no JSON lines", why=f"of its first line: {head[0].trouble}",
+                f"{plain(self.path)} holds no JSON lines",
+                why=f"of its first line: {head[0].trouble}",
                 fix=f'head -c 200 "{self.path}"',
-            )  # fmt: skip
+            )
         return sniff(rows, asked), list(dict.fromkeys(name for row in rows for name in row))
 
     def survey(self, layout: Layout) -> Tally:

@@ -36,7 +36,6 @@ from qdrant_admin.sources.files.tables import (
 )
 from qdrant_admin.sources.files.values import Unfit, identity, narrow, narrow_rows, said
 
-OPTIONS = frozenset({"payload"})
 _STEP = 4096
 _MAIN = "vector"
 """What the one array of a `.npy` is called."""
@@ -51,8 +50,11 @@ class NumpyFiles(FileSource):
         given = self.uri.options.get("payload")
         self._sidecar = Path(given).expanduser().absolute() if given else None
         if self._sidecar and self.uri.path.is_dir():
-            raise BadInput(f"{plain(given)} belongs to one array", why=f"{plain(self.uri.path)} is a folder",
-                           fix="name one file of the folder as the source")  # fmt: skip
+            raise BadInput(
+                f"{plain(given)} belongs to one array",
+                why=f"{plain(self.uri.path)} is a folder",
+                fix="name one file of the folder as the source",
+            )
         if self._sidecar and not self._sidecar.is_file():
             raise SourceUnreadable(f"there is no file {plain(self._sidecar)}", fix=f'ls "{self._sidecar.parent}"')
         return super().open()
@@ -177,8 +179,7 @@ def _mapped(path: Path) -> _Array:
     array: _Array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.dtype.kind in "cV" or not array.ndim:
         held = f"an array of {array.dtype}" if array.ndim else "a single number"
-        raise SourceUnreadable(f"{plain(path)} holds {held}", why="no vector and no payload can hold that",
-                               fix=HELP)  # fmt: skip
+        raise SourceUnreadable(f"{plain(path)} holds {held}", why="no vector and no payload can hold that", fix=HELP)
     return array
 
 
@@ -216,8 +217,12 @@ def _unpacked(path: Path, folder: Path) -> dict[str, _Array]:
 def _column(name: str, array: _Array, *, certain: bool) -> Column:
     if array.ndim > 3 or array.dtype.kind not in "fiu":
         return Column(name)
-    return Column(name, kind="multi" if array.ndim == 3 else "dense", size=array.shape[-1],
-                  certain=certain or array.dtype.kind == "f")  # fmt: skip
+    return Column(
+        name,
+        kind="multi" if array.ndim == 3 else "dense",
+        size=array.shape[-1],
+        certain=certain or array.dtype.kind == "f",
+    )
 
 
 def _chunk(first: int, arrays: dict[str, _Array], layout: Layout) -> Chunk | None:
@@ -255,8 +260,10 @@ def _vectors(rows: list[Row], block: _Array, slot: Slot) -> None:
 
 def _values(array: _Array) -> list[object]:
     if array.dtype.kind == "M":
-        return [None if text == "NaT" else f"{text}Z" if "T" in text else text
-                for text in np.datetime_as_string(array).tolist()]  # fmt: skip
+        return [
+            None if text == "NaT" else f"{text}Z" if "T" in text else text
+            for text in np.datetime_as_string(array).tolist()
+        ]
     if array.dtype.kind == "S":
         return [value.decode("utf-8", "backslashreplace") for value in array.tolist()]
     return [said(value) for value in array.tolist()]

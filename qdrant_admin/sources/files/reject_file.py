@@ -50,14 +50,7 @@ class RejectedRecords(FileReader):
             name=name, count=len(self._places[name]), spec=self._specs[name], warnings=(words,) if again else ()
         )
 
-    def batches(
-        self,
-        name: str,
-        *,
-        size: int,
-        after: Cursor = None,
-        until: Cursor = None,  # noqa: ARG002 # it has but one span
-    ) -> Iterator[Batch]:
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:  # noqa: ARG002 # it has but one span
         wanted = sorted(self._places[name].values())
         kinds = {slot.name: slot.kind for slot in self._specs[name].vectors}
         behind = -1 if after is None else int(after)

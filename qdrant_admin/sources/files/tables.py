@@ -116,23 +116,18 @@ class Table(Protocol):
 
     def own(self) -> OwnLayout | None:
         """What an export of ours says of itself."""
-        ...
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
         """Columns that could be vectors, and the names of all. `asked`: columns that are vectors by any name."""
-        ...
 
     def survey(self, layout: Layout) -> Tally:
         """Count, and look at every id. `SourceUnreadable`: damaged or cut off."""
-        ...
 
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
         """Row number and id of every row that has one, in order."""
-        ...
 
     def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
         """Rows from a place on, `size` at most at a time, up to but without the row of the number `until`."""
-        ...
 
 
 class FileTable:

@@ -53,8 +53,11 @@ def lines(path: Path, offset: int = 0) -> Iterator[Line]:
         while octets := file.readline(MAX_LINE):
             begins, offset = offset, offset + len(octets)
             if len(octets) == MAX_LINE and not octets.endswith(b"\n"):
-                raise SourceUnreadable(f"{plain(path)} has a line of more than {MAX_LINE >> 20} MiB",
-                                       why="this is no file of lines", fix=f'head -c 200 "{path}"')  # fmt: skip
+                raise SourceUnreadable(
+                    f"{plain(path)} has a line of more than {MAX_LINE >> 20} MiB",
+                    why="this is no file of lines",
+                    fix=f'head -c 200 "{path}"',
+                )
             if begins == 0:
                 _check_encoding(path, octets)
                 octets = octets.removeprefix(BOM)

@@ -122,9 +122,25 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-_KINDS = {1: "bool", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 10: "float", 11: "double", 20: "varchar",
-          21: "varchar", 22: "array", 23: "json", 100: "binary_vector", 101: "float_vector", 102: "float16_vector",
-          103: "bfloat16_vector", 104: "sparse_float_vector", 105: "int8_vector"}  # fmt: skip
+_KINDS = {
+    1: "bool",
+    2: "int8",
+    3: "int16",
+    4: "int32",
+    5: "int64",
+    10: "float",
+    11: "double",
+    20: "varchar",
+    21: "varchar",
+    22: "array",
+    23: "json",
+    100: "binary_vector",
+    101: "float_vector",
+    102: "float16_vector",
+    103: "bfloat16_vector",
+    104: "sparse_float_vector",
+    105: "int8_vector",
+}
 """Milvus's types by their numbers."""
 _FIRST_USER_FIELD = 100
 """Below are Milvus's own: row id and time."""

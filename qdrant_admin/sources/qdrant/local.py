@@ -60,8 +60,9 @@ class PointPickles:
         self.slot = slot
         name = slot.encode()
         named = b"\x8c" + bytes([len(name)]) + name if len(name) < 1 << 8 else b""
-        self._head = re.compile(_HEAD + (rb"\}\x94" + re.escape(named) + rb"\x94" if slot else b"") + rb"\]\x94\(",
-                                re.DOTALL)  # fmt: skip
+        self._head = re.compile(
+            _HEAD + (rb"\}\x94" + re.escape(named) + rb"\x94" if slot else b"") + rb"\]\x94\(", re.DOTALL
+        )
         self.empty = {slot: []} if slot else []
         """What is left of the vector."""
         edges = [*range(0, size, _BATCH), size]

@@ -40,14 +40,7 @@ class SearchServer(ServerReader):
         self._mappings = self._indices()
         return sorted(self._mappings)
 
-    def batches(
-        self,
-        name: str,
-        *,
-        size: int,
-        after: Cursor = None,
-        until: Cursor = None,  # noqa: ARG002 # it has but one span
-    ) -> Iterator[Batch]:
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:  # noqa: ARG002 # it has but one span
         shape = self._shape(name)
         behind = None if after is None else json.loads(str(after))
         for hits in self._hits(name, shape, size, behind):
