@@ -1,16 +1,16 @@
 """What a source is: its URI, its collections and batches, and the protocol that every reader fulfils."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
 from urllib.parse import quote, urlencode
 
 import numpy as np
 
-from qdrant_admin.core.errors import NotFound
+from qdrant_admin.core.errors import BadInput, NotFound
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.database.models import CollectionSpec, Floats, Vector
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
     from qdrant_admin.database.wire import WirePage
 
+_Asked = TypeVar("_Asked")
+_Otherwise = TypeVar("_Otherwise")
 Payload = dict[str, Any]
 """Field to a value that JSON can express."""
 Fields = Mapping[str, Any]
@@ -266,3 +268,23 @@ def no_such_collection(name: str, known: Sequence[str]) -> NotFound:
     """The error for a URI that narrows to a collection that is not there."""
     shown = ", ".join(plain(other) for other in known[:10]) or "none at all"
     return NotFound(f"the source has no collection {plain(name)}", why=f"it has {shown}", fix=HELP)
+
+
+def option(
+    options: Mapping[str, str], name: str, known: Mapping[str, _Asked], otherwise: _Otherwise
+) -> _Asked | _Otherwise:
+    """What an option of a URI asks for, by one of the known words in any case; `otherwise` when it is not given."""
+    given = options.get(name)
+    if given is None:
+        return otherwise
+    for word, asked in known.items():
+        if word.lower() == given.lower():
+            return asked
+    raise BadInput(f"there is no {name} {plain(given)}", why=f"known are {', '.join(known)}", fix=HELP)
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name, with as many underscores behind it as it takes to be another one than all of these."""
+    while name in taken:
+        name += "_"
+    return name

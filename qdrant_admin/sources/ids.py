@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qdrant_admin.database.models import PointId
-from qdrant_admin.sources.base import Payload
+from qdrant_admin.sources.base import Payload, free_name
 
 NAMESPACE = uuid.UUID("7f1d2a53-64c8-5d0b-9d5e-2f7c1b0f4a11")
 """Of our UUIDv5. Never changes: a second migration of the same source has to find the same points."""
@@ -49,10 +49,7 @@ def kept(record: int | str, identity: PointId, *, folds_uuids: bool) -> bool:
 
 def keep_original(payload: Payload, record: int | str) -> Payload:
     """The payload with the source's own id in it, under a name that the payload does not use yet."""
-    name = SOURCE_ID
-    while name in payload:
-        name += "_"
-    return {**payload, name: record}
+    return {**payload, free_name(SOURCE_ID, payload): record}
 
 
 def hashed(text: str) -> str:

@@ -5,9 +5,10 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
@@ -24,9 +25,6 @@ from qdrant_admin.sources.ids import Numbers, is_among, superseded
 from qdrant_admin.sources.layouts import ColumnLayout
 from qdrant_admin.sources.read_only import changed, signature
 from qdrant_admin.sources.reader import Reader
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 ROW = "_rowid"
 SUFFIX = ".lance"
@@ -122,8 +120,6 @@ class LanceTable:
 @contextlib.contextmanager
 def lance_faults(folder: Path) -> Iterator[None]:
     """What LanceDB raises, in the user's terms."""
-    import pyarrow as pa
-
     try:
         yield
     except (RuntimeError, ValueError, OSError, pa.ArrowException) as error:

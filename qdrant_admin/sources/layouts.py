@@ -12,11 +12,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
-from qdrant_admin.sources import HELP
-from qdrant_admin.sources.base import Fields, Payload
+from qdrant_admin.sources.base import Fields, Payload, free_name, option
 
 Layout = Literal["plain", "langchain", "llamaindex", "mem0"]
 SAMPLE = 16
@@ -36,30 +33,18 @@ _TITLES: dict[Layout, str] = {"langchain": "LangChain", "llamaindex": "LlamaInde
 _MEM0_FIELDS = ("user_id", "agent_id", "run_id", "actor_id")
 """The fields of which Mem0 itself makes keyword indexes."""
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_DISTANCES: dict[str, Distance] = {name.lower(): name for name in get_args(Distance)}
+_LAYOUTS: dict[str, Layout] = {name: name for name in get_args(Layout)}
+_DISTANCES: dict[str, Distance] = {name: name for name in get_args(Distance)}
 
 
 def layout_option(options: Mapping[str, str]) -> Layout | None:
     """The layout that a URI asks for with `?layout=`; None when the records are to tell it."""
-    wanted = options.get("layout")
-    if wanted is None:
-        return None
-    for layout in get_args(Layout):
-        if wanted.lower() == layout:
-            return layout  # type: ignore[no-any-return]
-    raise BadInput(f"there is no layout {plain(wanted)}", why=f"there are {', '.join(get_args(Layout))}", fix=HELP)
+    return option(options, "layout", _LAYOUTS, None)
 
 
 def distance_option(options: Mapping[str, str]) -> Distance | None:
     """The distance that a URI asks for with `?distance=`; None when it does not."""
-    wanted = options.get("distance")
-    if wanted is None:
-        return None
-    if wanted.lower() not in _DISTANCES:
-        raise BadInput(
-            f"there is no distance {plain(wanted)}", why=f"Qdrant has {', '.join(_DISTANCES.values())}", fix=HELP
-        )
-    return _DISTANCES[wanted.lower()]
+    return option(options, "distance", _DISTANCES, None)
 
 
 def recognised(records: Sequence[Fields]) -> Layout:
@@ -134,9 +119,7 @@ def distance_notes(own: Distance, asked: Distance | None, *, unit: bool, layout:
 def _beside(metadata: Fields, text: str | None, field: str) -> Payload:
     payload = dict(metadata)
     if text is not None:
-        while field in payload:
-            field += "_"
-        payload[field] = text
+        payload[free_name(field, payload)] = text
     return payload
 
 

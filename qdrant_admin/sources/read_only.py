@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +124,24 @@ def unreadable(path: Path, error: Exception) -> SourceUnreadable:
             why="another program is writing to it",
             fix=f'lsof "{path}"  # then stop that program',
         )
-    return SourceUnreadable(
-        f"{plain(path)} cannot be read", why=f"it is damaged or no database ({error})", fix=f'ls -l "{path}"'
-    )
+    return cannot_read(path, f"it is damaged or no database ({error})")
+
+
+def cannot_read(path: Path | None, why: str, fix: str = "") -> SourceUnreadable:
+    """The error for a file that is there and is not what it should be."""
+    return SourceUnreadable(f"{plain(path)} cannot be read", why=why, fix=fix or f'ls -l "{path}"')
+
+
+def quoted(name: str) -> str:
+    """A name as SQLite takes it, whatever is in it."""
+    if "\x00" in name:
+        raise SourceUnreadable(f"there is no table {plain(name)}")
+    return '"' + name.replace('"', '""') + '"'
+
+
+def marks(values: Sized) -> str:
+    """A question mark for each of these values, as a query has them."""
+    return ",".join("?" * len(values))
 
 
 def refuse_locked(lock: Path, folder: Path, program: str) -> None:

@@ -19,7 +19,7 @@ from qdrant_admin.sources.base import (
     Span,
     no_such_collection,
 )
-from qdrant_admin.sources.read_only import changed, signature
+from qdrant_admin.sources.read_only import ReadOnlyDatabase, changed, signature, with_journals
 
 _R = TypeVar("_R", bound="Reader")
 _T = TypeVar("_T")
@@ -71,6 +71,10 @@ class Reader(ABC):
     def close(self) -> None:
         self.resources.close()
 
+    def layout_words(self, layout: layouts.Layout, by: str, plain: str = "kept as it is") -> str:
+        """Where things are in the payload, for the plan. `by`: what the layout was recognised by, if nobody asked."""
+        return plain if layout == "plain" else layouts.words(layout, by="" if self.layout_asked else by)
+
     def narrowed(self, known: Iterable[str]) -> list[str]:
         """The collections that the URI covers, by name.
 
@@ -98,6 +102,13 @@ class FileReader(Reader):
     def watch(self, files: list[Path]) -> None:
         """From here on, these files must stay as they are."""
         self.files, self.signature = files, signature(files)
+
+    def database(self, file: Path) -> ReadOnlyDatabase:
+        """A SQLite file; it is watched with its journals, and closed with the reader."""
+        self.watch(with_journals(file))
+        database = ReadOnlyDatabase(file)
+        self.resources.callback(database.close)
+        return database
 
     def mark(self, name: str) -> str:  # noqa: ARG002 # all collections share the files
         """Sizes and times of the files."""

@@ -120,7 +120,7 @@ def test_faults_are_told(
     monkeypatch.setenv(KEY_VARIABLE, "root:secret")
     denied = MilvusException(code=65535, message="auth check failure, please check username and password are correct")
     with opened(milvus[0]) as source:
-        monkeypatch.setattr(source._milvus._client, "list_aliases", lambda *_, **__: (_ for _ in ()).throw(denied))
+        monkeypatch.setattr(source._client, "list_aliases", lambda *_, **__: (_ for _ in ()).throw(denied))
         with pytest.raises(AccessDenied) as told:
             source.collections()
     assert "secret" not in f"{told.value} {told.value.fix}"

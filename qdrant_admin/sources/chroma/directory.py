@@ -18,7 +18,7 @@ from qdrant_admin.sources.chroma.vectors import ChromaVectors, HnswSegment, as_s
 from qdrant_admin.sources.detect import chroma_format, wrong_kind
 from qdrant_admin.sources.ids import map_id
 from qdrant_admin.sources.layouts import SAMPLE
-from qdrant_admin.sources.read_only import LAST_ROW, ReadOnlyDatabase, changed, with_journals
+from qdrant_admin.sources.read_only import LAST_ROW, changed, marks
 from qdrant_admin.sources.reader import FileReader, once
 
 _FIFTH_KIND = "????????-????-5???-????-????????????"
@@ -44,9 +44,7 @@ class ChromaDirectory(FileReader):
         file = self.path / "chroma.sqlite3"
         if not file.is_file():
             raise wrong_kind(self.path, "a Chroma directory")
-        self.watch(with_journals(file))
-        self._database = ReadOnlyDatabase(file)
-        self.resources.callback(self._database.close)
+        self._database = self.database(file)
         self.kind = f"Chroma directory, format of chromadb {chroma_format(self._database.connection)}"
         if not {"id", "name", "dimension"} <= self._database.columns("collections"):
             raise wrong_kind(self.path, "a Chroma directory of version 0.4 or newer")
@@ -65,10 +63,12 @@ class ChromaDirectory(FileReader):
         while rows := self._rows(collection, last, until, size):
             last = rows[-1][0]
             metadata = self._payloads([row for row, _ in rows])
-            payloads = [_laid_out(metadata[row], shape) for row, _ in rows]
+            payloads = [shape.payload(metadata[row], metadata[row].pop(_DOCUMENT_KEY, None)) for row, _ in rows]
             ids = [record for _, record in rows]
             matrix = vectors.matrix(ids)
-            records = _records(ids, payloads, vectors.read(ids)) if matrix is None else Columns(ids, payloads, matrix)
+            records = (
+                list(_records(ids, payloads, vectors.read(ids))) if matrix is None else Columns(ids, payloads, matrix)
+            )
             self._check_unchanged(vectors)
             yield Batch(records, last)
         self._check_unchanged(vectors)
@@ -111,10 +111,8 @@ class ChromaDirectory(FileReader):
         """Database id to tenant and name."""
         if not self._database.columns("databases"):
             return {}
-        return {
-            str(row[0]): (str(row[1]), str(row[2]))
-            for row in self._database.rows("SELECT id, tenant_id, name FROM databases")
-        }
+        rows = self._database.rows("SELECT id, tenant_id, name FROM databases")
+        return {str(identity): (str(tenant), str(name)) for identity, tenant, name in rows}
 
     def _in_scope(self, place: tuple[str, str]) -> bool:
         tenant, database = self.uri.options.get("tenant"), self.uri.options.get("database")
@@ -136,12 +134,10 @@ class ChromaDirectory(FileReader):
     def describe(self, name: str) -> SourceCollection:
         """Counted exactly; the vector files are opened, so damage shows here."""
         collection, shape = self._known[name], self._shape(name)
-        count = int(
-            self._database.rows("SELECT count(*) FROM embeddings WHERE segment_id = ?", (collection.metadata,))[0][0]
-        )
+        rows = self._database.rows("SELECT count(*) FROM embeddings WHERE segment_id = ?", (collection.metadata,))
         return SourceCollection(
             name=collection.name,
-            count=count,
+            count=int(rows[0][0]),
             spec=shape.spec,
             payload=shape.words,
             warnings=(*self._warnings(collection, self._vectors(name)), *shape.warnings),
@@ -220,15 +216,14 @@ class ChromaDirectory(FileReader):
         return as_seq_id(rows[0][0]) if rows and rows[0][0] is not None else None
 
     def _payloads(self, rows: list[int]) -> dict[int, Payload]:
-        marks = ",".join("?" * len(rows))
         bools = "bool_value" if self._has_bools else "NULL"
         columns = f"id, key, coalesce(string_value, int_value, float_value), {bools}"
         payloads: dict[int, Payload] = {row: {} for row in rows}
-        query = f"SELECT {columns} FROM embedding_metadata WHERE id IN ({marks})"  # noqa: S608 # names and marks only
+        query = f"SELECT {columns} FROM embedding_metadata WHERE id IN ({marks(rows)})"  # noqa: S608 # names and marks only
         for row, key, value, boolean in self._database.rows(query, tuple(rows)):
             payloads[row][key] = value if boolean is None else bool(boolean)
         if self._has_arrays:
-            query = f"SELECT {columns} FROM embedding_metadata_array WHERE id IN ({marks}) ORDER BY rowid"  # noqa: S608 # names and marks only
+            query = f"SELECT {columns} FROM embedding_metadata_array WHERE id IN ({marks(rows)}) ORDER BY rowid"  # noqa: S608 # names and marks only
             for row, key, value, boolean in self._database.rows(query, tuple(rows)):
                 payloads[row].setdefault(key, []).append(value if boolean is None else bool(boolean))
         return payloads
@@ -241,19 +236,11 @@ def _mapped(record: str) -> str:
         return ""  # it is rejected when its turn comes
 
 
-def _laid_out(metadata: Payload, shape: payload.Shape) -> Payload:
-    document = metadata.pop(_DOCUMENT_KEY, None)
-    return shape.payload(metadata, document)
-
-
-def _records(ids: list[str], payloads: list[Payload], found: dict[str, Floats | str]) -> list[Record]:
-    return [_record(one, payload, found.get(one)) for one, payload in zip(ids, payloads, strict=True)]
-
-
-def _record(record: str, payload: Payload, vector: Floats | str | None) -> Record:
-    if isinstance(vector, str):
-        return Record(record, payload, trouble=vector)
-    return Record(record, payload, {} if vector is None else {"": vector})
+def _records(ids: list[str], payloads: list[Payload], found: dict[str, Floats | str]) -> Iterator[Record]:
+    for record, one in zip(ids, payloads, strict=True):
+        vector = found.get(record)
+        trouble = vector if isinstance(vector, str) else ""
+        yield Record(record, one, {} if vector is None or isinstance(vector, str) else {"": vector}, trouble)
 
 
 def _json(text: str | None) -> object:

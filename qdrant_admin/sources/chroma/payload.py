@@ -51,12 +51,12 @@ def shape(
         raise SourceUnreadable(
             f"collection {plain(name)} uses the distance {plain(space)}", why=f"known are {', '.join(DISTANCES)}"
         )
-    asked, by = layouts.layout_option(options), ""
+    asked, by = layouts.layout_option(options), "what its records hold"
     layout = asked or layouts.recognised(sample.metadatas)
-    if asked is None:
-        by = "what its records hold"
-        if layout == "plain" and name == layouts.LANGCHAIN_COLLECTION and None not in sample.documents:
-            layout, by = "langchain", "its name"
+    if asked is not None:
+        by = ""
+    elif layout == "plain" and name == layouts.LANGCHAIN_COLLECTION and None not in sample.documents:
+        layout, by = "langchain", "its name"
     distance = layouts.distance_option(options)
     unit = layouts.unit_length(sample.vectors)
     notes = list(layouts.distance_notes(DISTANCES[space], distance, unit=unit, layout=layout))

@@ -4,17 +4,17 @@ import base64
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
-import numpy as np
 
 from qdrant_admin.config import trust
-from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.errors import AccessDenied, AdminError, ServerUnreachable, SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database.models import Floats
 from qdrant_admin.sources import HELP
-from qdrant_admin.sources.base import Payload, Record, ServerUri, SourceCollection
+from qdrant_admin.sources.base import Payload, Record, ServerUri, SourceCollection, option
 from qdrant_admin.sources.chroma import payload
+from qdrant_admin.sources.files.values import floats_of
 from qdrant_admin.sources.layouts import SAMPLE
 from qdrant_admin.sources.reader import once
 from qdrant_admin.sources.servers import ListedReader
@@ -52,7 +52,7 @@ class ChromaServer(ListedReader):
             if older.is_success:
                 self._base = "/api/v1/collections"
                 return {"tenant": tenant, "database": database}, self._json(older)
-        self._base = f"/api/v2/tenants/{_quoted(tenant)}/databases/{_quoted(database)}/collections"
+        self._base = f"/api/v2/tenants/{quote(tenant, safe='')}/databases/{quote(database, safe='')}/collections"
         return {}, self._json(answer)
 
     def describe(self, name: str) -> SourceCollection:
@@ -65,7 +65,7 @@ class ChromaServer(ListedReader):
     def _shape(self, name: str) -> payload.Shape:
         found = self._known[name]
         answers = list(self._answers(name, self.ids(name)[:SAMPLE]))
-        vectors = [_vector(vector) for answer in answers for vector in answer["embeddings"] if vector is not None]
+        vectors = [floats_of(vector) for answer in answers for vector in answer["embeddings"] if vector is not None]
         said = (found.get("metadata") or {}).get("hnsw:space")
         return payload.shape(
             name,
@@ -131,31 +131,22 @@ class ChromaServer(ListedReader):
             ) from error
 
     def _refused(self, answer: httpx.Response) -> AdminError:
-        if answer.status_code in {401, 403}:
-            return self._no_access(answer)
-        return SourceUnreadable(
-            f"what answers at {self.url} gave no collections",
-            why=f"HTTP {answer.status_code}: {plain(answer.text[:200])}",
-            fix=HELP,
-        )
-
-    def _no_access(self, answer: httpx.Response) -> AccessDenied:
         why, key = f"HTTP {answer.status_code}", source_key()
-        if key is None:
-            return AccessDenied(f"{self.url} asks for a key", why=why, fix=f"export {KEY_VARIABLE}=...")
-        if ":" in key and self.uri.options.get("auth") != "basic":
+        if answer.status_code not in {401, 403}:
+            why += f": {plain(answer.text[:200])}"
+            return SourceUnreadable(f"what answers at {self.url} gave no collections", why=why, fix=HELP)
+        if key and ":" in key and self.uri.options.get("auth") != "basic":
             why += "; the key has the form of USER:PASSWORD, which is sent as such with ?auth=basic"
-        return AccessDenied(f"{self.url} does not take the key", why=why, fix=f"export {KEY_VARIABLE}=...")
+        wants = "does not take the key" if key else "asks for a key"
+        return AccessDenied(f"{self.url} {wants}", why=why, fix=f"export {KEY_VARIABLE}=...")
 
 
 def _credentials(uri: ServerUri) -> dict[str, str]:
     """A token in both headers that Chroma may be told to read, or user and password."""
-    key, auth = source_key(), uri.options.get("auth", "token")
-    if auth not in {"token", "basic"}:
-        raise BadInput(f"auth={plain(auth)} is not known", why="there are token and basic", fix=HELP)
+    key, basic = source_key(), option(uri.options, "auth", {"token": False, "basic": True}, otherwise=False)
     if key is None:
         return {}
-    if auth == "basic":
+    if basic:
         return {"Authorization": f"Basic {base64.b64encode(key.encode()).decode()}"}
     return {"Authorization": f"Bearer {key}", "X-Chroma-Token": key}
 
@@ -163,15 +154,4 @@ def _credentials(uri: ServerUri) -> dict[str, str]:
 def _record(answer: Payload, position: int, shape: payload.Shape) -> Record:
     payload = shape.payload(answer["metadatas"][position] or {}, answer["documents"][position])
     embedding = answer["embeddings"][position]
-    return Record(answer["ids"][position], payload, {} if embedding is None else {"": _vector(embedding)})
-
-
-def _vector(embedding: list[float]) -> Floats:
-    vector: Floats = np.asarray(embedding, dtype=np.float32)
-    return vector
-
-
-def _quoted(part: str) -> str:
-    from urllib.parse import quote
-
-    return quote(part, safe="")
+    return Record(answer["ids"][position], payload, {} if embedding is None else {"": floats_of(embedding)})

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Floats
-from qdrant_admin.sources.read_only import UNPICKLE_ERRORS, ReadOnlyDatabase, RestrictedUnpickler, signature
+from qdrant_admin.sources.read_only import UNPICKLE_ERRORS, ReadOnlyDatabase, RestrictedUnpickler, marks, signature
 
 _HEADER = struct.Struct("<iQQQQQQiIQQQdQ")
 FILES = ("header.bin", "data_level0.bin", "length.bin", "link_lists.bin", "index_metadata.pickle")
@@ -141,8 +141,7 @@ class ChromaVectors:
         queued = {self._queued[record]: record for record in ids if self._queued.get(record) is not None}
         found: dict[str, Floats | str] = {}
         if queued:
-            marks = ",".join("?" * len(queued))
-            query = f"SELECT seq_id, vector, encoding FROM embeddings_queue WHERE seq_id IN ({marks})"  # noqa: S608 # marks only
+            query = f"SELECT seq_id, vector, encoding FROM embeddings_queue WHERE seq_id IN ({marks(queued)})"  # noqa: S608 # marks only
             for seq, blob, encoding in self._database.rows(query, tuple(queued)):
                 found[queued[seq]] = _decode(blob, encoding)
         for record in ids:
@@ -161,17 +160,10 @@ class ChromaVectors:
         return np.stack(rows) if len(rows) == len(ids) and len({row.shape for row in rows}) == 1 else None
 
     def _replay(self, collection: str, start: int) -> None:
-        topics = [
-            topic
-            for (topic,) in self._database.rows("SELECT DISTINCT topic FROM embeddings_queue")
-            if topic.endswith(collection)
-        ]
-        for topic in topics:
-            rows = self._database.rows(
-                "SELECT seq_id, operation, id, vector IS NOT NULL FROM embeddings_queue"
-                " WHERE topic = ? AND seq_id > ? ORDER BY seq_id",
-                (topic, start),
-            )
+        query = "SELECT seq_id, operation, id, vector IS NOT NULL FROM embeddings_queue"
+        query += " WHERE topic = ? AND seq_id > ? ORDER BY seq_id"
+        for (topic,) in self._database.rows("SELECT DISTINCT topic FROM embeddings_queue"):
+            rows = self._database.rows(query, (topic, start)) if topic.endswith(collection) else []
             for seq, operation, record, has_vector in rows:
                 self.newest = max(self.newest, seq)
                 self._apply(seq, operation, record, has_vector=bool(has_vector))

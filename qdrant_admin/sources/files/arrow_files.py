@@ -1,6 +1,5 @@
 """Arrow files, streams and Feather, and what Hugging Face's `save_to_disk` leaves: a folder of streams."""
 
-import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.sources.base import Payload
 from qdrant_admin.sources.files.arrow import (
     arrow_faults,
     columns_of,
@@ -21,7 +19,7 @@ from qdrant_admin.sources.files.arrow import (
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.own_layout import KEY, OwnLayout, read_own
-from qdrant_admin.sources.files.tables import FileTable, Part, Place, Tally, damaged
+from qdrant_admin.sources.files.tables import FileTable, Part, Place, Tally, damaged, json_object
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -138,7 +136,7 @@ class ArrowFiles(FileSource):
     def files(self) -> list[Path]:
         """Of a saved data set those that it names itself, in its own order."""
         if (self.path / SPLITS).is_file():
-            splits = _json(self.path / SPLITS).get("splits", [])
+            splits = json_object(self.path / SPLITS).get("splits", [])
             return [path for split in splits for path in _saved(self.path, str(split))]
         return _saved(self.path) if (self.path / STATE).is_file() else super().files()
 
@@ -151,7 +149,7 @@ class ArrowFiles(FileSource):
 def _saved(folder: Path, split: str = "") -> list[Path]:
     folder = folder / split if split else folder
     found = []
-    for entry in _json(folder / STATE).get("_data_files", []):
+    for entry in json_object(folder / STATE).get("_data_files", []):
         name = str(entry.get("filename"))
         path = folder / name
         if path.parent.resolve() != folder.resolve() or not path.is_file():
@@ -160,16 +158,6 @@ def _saved(folder: Path, split: str = "") -> list[Path]:
             )
         found.append(path)
     return found
-
-
-def _json(path: Path) -> Payload:
-    try:
-        found = json.loads(path.read_bytes())
-        if isinstance(found, dict):
-            return found
-    except (OSError, ValueError) as error:
-        raise damaged(path, error) from error
-    raise damaged(path, "it holds no object")
 
 
 _PAGE = 4096

@@ -1,5 +1,6 @@
 """One file of rows: what every kind of file has to answer, so that `file_source.py` can make a source of it."""
 
+import json
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -14,6 +15,7 @@ from qdrant_admin.sources.base import Fields, Payload
 from qdrant_admin.sources.files.columns import Column, Layout, Slot, check
 from qdrant_admin.sources.files.own_layout import OwnLayout
 from qdrant_admin.sources.files.values import Unfit, identity, vector_of
+from qdrant_admin.sources.read_only import cannot_read
 
 
 class Place(NamedTuple):
@@ -225,6 +227,15 @@ def _whole(row: Row, payload: object, name: str) -> Payload:
 
 def damaged(path: Path, why: object, *, fix: str = "") -> SourceUnreadable:
     """The error for a file that cannot be read to its end."""
-    return SourceUnreadable(
-        f"{plain(path)} cannot be read", why=f"it is damaged or cut off: {plain(why)}", fix=fix or f'ls -l "{path}"'
-    )
+    return cannot_read(path, f"it is damaged or cut off: {plain(why)}", fix)
+
+
+def json_object(path: Path) -> Payload:
+    """The object in a JSON file. `SourceUnreadable`: there is none."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(path, error) from error
+    if not isinstance(found, dict):
+        raise damaged(path, "it is no object")
+    return found

@@ -10,6 +10,7 @@ from typing import IO, NamedTuple, cast
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources.files.tables import damaged
+from qdrant_admin.sources.read_only import cannot_read
 
 MAX_LINE = 256 * 1024 * 1024
 """Bytes of one line: a record larger than any request could carry."""
@@ -40,9 +41,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise damaged(path, error, fix=f'gzip -t "{path}"') from error
     except OSError as error:
-        raise SourceUnreadable(
-            f"{plain(path)} cannot be read", why=error.strerror or str(error), fix=f'ls -l "{path}"'
-        ) from error
+        raise cannot_read(path, error.strerror or str(error)) from error
 
 
 def lines(path: Path, offset: int = 0) -> Iterator[Line]:

@@ -80,6 +80,18 @@ def narrow_rows(rows: npt.NDArray[Any]) -> Floats | None:
     return narrowed if rows.dtype.itemsize <= 4 or narrowed.any(axis=1).all() else None
 
 
+def floats_of(numbers: object) -> Floats:
+    """Numbers in 32 bits, as a store that checks its vectors itself gives them."""
+    return np.asarray(numbers, dtype=np.float32)
+
+
+def sparse_of(indices: object, numbers: object) -> Sparse:
+    """A sparse vector, its indices put in order."""
+    places = np.asarray(indices, dtype=np.uint32)
+    order = np.argsort(places, kind="stable")
+    return Sparse(places[order], floats_of(numbers)[order])
+
+
 def _dense(value: object) -> Floats:
     if isinstance(value, np.ndarray):
         return narrow(value)
@@ -109,8 +121,7 @@ def _sparse(value: object) -> Sparse:
     if not isinstance(values, list) or len(values) != len(indices):
         raise Unfit("has another number of indices than of values")
     _only_numbers(values)
-    order = np.argsort(np.asarray(indices, dtype=np.uint32), kind="stable")
-    return Sparse(np.asarray(indices, dtype=np.uint32)[order], narrow(_wide(values))[order])
+    return sparse_of(indices, narrow(_wide(values)))
 
 
 def _only_numbers(values: Any) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.protobuf import message_classes
 from qdrant_admin.sources import layouts
@@ -17,7 +16,7 @@ from qdrant_admin.sources.files.tables import damaged
 from qdrant_admin.sources.ids import Numbers, is_among, superseded
 from qdrant_admin.sources.layouts import ColumnLayout
 from qdrant_admin.sources.milvus.schema import Field, Schema, record_of
-from qdrant_admin.sources.read_only import LAST_ROW, ReadOnlyDatabase, with_journals
+from qdrant_admin.sources.read_only import LAST_ROW, quoted
 from qdrant_admin.sources.reader import FileReader, once
 
 _EVERY = 1000
@@ -34,16 +33,14 @@ class MilvusFile(FileReader):
         with self.path.open("rb") as file:
             if file.read(15) != b"SQLite format 3":
                 raise wrong_kind(self.path, "a Milvus Lite folder or file")
-        self.watch(with_journals(self.path))
-        self._database = ReadOnlyDatabase(self.path)
-        self.resources.callback(self._database.close)
+        self._database = self.database(self.path)
         if "collection_name" not in self._database.columns("collection_meta"):
             raise wrong_kind(self.path, "a Milvus Lite folder or file")
         known = self._database.rows("SELECT DISTINCT collection_name FROM collection_meta WHERE meta_type = 'schema'")
         return sorted(str(name) for (name,) in known)
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        numbered = f"SELECT id, row_number() OVER (ORDER BY id) AS number FROM {_quoted(name)}"  # noqa: S608 # quoted
+        numbered = f"SELECT id, row_number() OVER (ORDER BY id) AS number FROM {quoted(name)}"  # noqa: S608 # quoted
         rows = self._database.rows(f"SELECT id FROM ({numbered}) WHERE number % ? = 0", (_EVERY,))  # noqa: S608 # above
         return cut([int(row) for (row,) in rows], parts)
 
@@ -59,14 +56,9 @@ class MilvusFile(FileReader):
 
     def describe(self, name: str) -> SourceCollection:
         schema, layout = self._schema(name), self._layout(name).layout
-        count = int(self._database.rows(f"SELECT count(*) FROM {_quoted(name)}")[0][0])  # noqa: S608 # quoted
-        return SourceCollection(
-            name=name,
-            count=count - len(self._superseded(name)),
-            spec=layouts.fitted(schema.spec(), layout, self.distance_asked),
-            payload=schema.words(layout),
-            warnings=tuple(schema.warnings()),
-        )
+        count = int(self._database.rows(f"SELECT count(*) FROM {quoted(name)}")[0][0])  # noqa: S608 # quoted
+        spec = layouts.fitted(schema.spec(), layout, self.distance_asked)
+        return schema.described(name, count - len(self._superseded(name)), spec, layout)
 
     @once
     def _schema(self, name: str) -> Schema:
@@ -100,7 +92,7 @@ class MilvusFile(FileReader):
 
     def _rows(self, name: str, column: str, size: int, after: int, until: Cursor) -> Iterator[list[tuple[int, Any]]]:
         query = (
-            f"SELECT id, {column} FROM {_quoted(name)}"  # noqa: S608 # quoted, and a name of ours
+            f"SELECT id, {column} FROM {quoted(name)}"  # noqa: S608 # quoted, and a name of ours
             " WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
         )
         end = LAST_ROW if until is None else until
@@ -114,12 +106,6 @@ class MilvusFile(FileReader):
             return record_of(schema, layout, fields, fields, "")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise damaged(self.path, f"row {row} of {plain(schema.name)}: {error!r}") from error
-
-
-def _quoted(name: str) -> str:
-    if "\x00" in name:
-        raise SourceUnreadable(f"there is no table {plain(name)}")
-    return '"' + name.replace('"', '""') + '"'
 
 
 _KINDS = {

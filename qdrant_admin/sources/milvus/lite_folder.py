@@ -5,14 +5,14 @@ rules as Milvus Lite's own recovery, save that a file which is missing or damage
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import SourceUnreadable
@@ -22,7 +22,7 @@ from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Payload, Record, Source, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.arrow import arrow_faults, values_of, vectors_of
-from qdrant_admin.sources.files.tables import damaged
+from qdrant_admin.sources.files.tables import damaged, json_object
 from qdrant_admin.sources.files.values import Unfit, said
 from qdrant_admin.sources.ids import Numbers, superseded
 from qdrant_admin.sources.layouts import ColumnLayout
@@ -30,9 +30,6 @@ from qdrant_admin.sources.milvus.lite_file import MilvusFile
 from qdrant_admin.sources.milvus.schema import SPARSE, Field, Schema, own_partitions, pairs_of
 from qdrant_admin.sources.read_only import changed, refuse_locked, signature
 from qdrant_admin.sources.reader import FileReader, once
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SEQ, PARTITION = "_seq", "_partition"
 _SCHEMA, _MANIFEST = "schema.json", "manifest.json"
@@ -85,8 +82,6 @@ class MilvusCollection:
 
     def batches(self, size: int, start: int, stop: int) -> "Iterator[tuple[int, pa.RecordBatch, list[str]]]":
         """Rows from one number up to, but without, another: the number behind, what is there, and its partitions."""
-        import pyarrow as pa
-
         for part in self._parts:
             begin, end = max(start, part.start), min(stop, part.start + part.rows)
             if begin >= end:
@@ -114,16 +109,12 @@ class MilvusCollection:
         if not part.partition:
             yield from self._log(part.path)
             return
-        import pyarrow.parquet as pq
-
         # Buffered and not read ahead: a file is one row group, which would otherwise be in memory as a whole.
         with pq.ParquetFile(part.path, buffer_size=1 << 20, pre_buffer=False) as file:
             yield from file.iter_batches(size, columns=columns)
 
     def _log(self, path: Path) -> "Iterator[pa.RecordBatch]":
         """The batches of a log, up to where its writer was stopped: so does Milvus Lite read it."""
-        import pyarrow as pa
-
         try:
             with pa.OSFile(str(path), "rb") as file, pa.ipc.open_stream(file) as stream:
                 for batch in stream:
@@ -134,8 +125,6 @@ class MilvusCollection:
                 self.broken.append(path)
 
     def _listed(self, manifest: Payload, logs: Sequence[Path]) -> Iterator[Part]:
-        import pyarrow.parquet as pq
-
         start = 0
         for path in self._files(manifest, "data_files"):
             with arrow_faults(path):
@@ -180,12 +169,7 @@ class MilvusCollection:
 
 def read_object(path: Path) -> Payload:
     """A JSON file of Milvus Lite. `SourceUnreadable`: damaged, or of a format newer than is known here."""
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise damaged(path, error) from error
-    if not isinstance(found, dict):
-        raise damaged(path, "it is no object")
+    found = json_object(path)
     versions = [found.get(f"{kind}_format_version", 1) for kind in ("manifest", "schema")]
     if any(version not in _FORMATS for version in versions):
         raise SourceUnreadable(
@@ -261,18 +245,12 @@ class MilvusFolder(FileReader):
     def describe(self, name: str) -> SourceCollection:
         """Every key is looked at where anything was ever overwritten or deleted."""
         collection = self._collection(name)
-        schema, layout = collection.schema, self._layout(name)
-        warnings = schema.warnings()
-        if collection.broken:
-            logs = counted(len(collection.broken), "log")
-            warnings.append(f"{logs} cut off in its last entry, when a writer was stopped: what is whole is migrated")
-        return SourceCollection(
-            name=name,
-            count=collection.count,
-            spec=layouts.fitted(schema.spec(), layout.layout, self.distance_asked),
-            payload=schema.words(layout.layout),
-            aliases=self._aliases(name),
-            warnings=tuple(warnings),
+        schema, layout = collection.schema, self._layout(name).layout
+        logs = counted(len(collection.broken), "log")
+        broken = f"{logs} interrupted in its last entry, when a writer was stopped: what is whole is migrated"
+        spec = layouts.fitted(schema.spec(), layout, self.distance_asked)
+        return schema.described(
+            name, collection.count, spec, layout, self._aliases(name), (broken,) if collection.broken else ()
         )
 
     @once

@@ -11,8 +11,8 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Sparse, Vector, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Fields, Payload, Record
-from qdrant_admin.sources.files.values import Unfit, narrow, read_json, said
+from qdrant_admin.sources.base import Fields, Payload, Record, SourceCollection, free_name
+from qdrant_admin.sources.files.values import Unfit, narrow, read_json, said, sparse_of
 from qdrant_admin.sources.layouts import ColumnLayout, Layout
 
 META = "$meta"
@@ -98,6 +98,21 @@ class Schema:
                 found.append(f"{words}; ?distance= asks for another")
         return found
 
+    def described(
+        self,
+        name: str,
+        count: int,
+        spec: CollectionSpec,
+        layout: Layout,
+        aliases: tuple[str, ...] = (),
+        more: tuple[str, ...] = (),
+    ) -> SourceCollection:
+        """The collection as the plan shows it, with `more` warnings than the schema gives reason for."""
+        warnings = (*self.warnings(), *more)
+        return SourceCollection(
+            name=name, count=count, spec=spec, payload=self.words(layout), aliases=aliases, warnings=warnings
+        )
+
     @cached_property
     def _others(self) -> tuple[Field, ...]:
         known = {self.key, META, *(field.name for field in self.vectors)}
@@ -121,15 +136,9 @@ class Schema:
         """The fields of a record that are neither its id nor a vector, as JSON can say them."""
         found = {field.name: _value(field, row) for field in self._others}
         for name, value in _dynamic(row.get(META)).items():
-            free = name
-            while free in found:
-                free += "_"
-            found[free] = value
+            found[free_name(name, found)] = value
         if partition in self.partitions:
-            name = PARTITION
-            while name in found:
-                name += "_"
-            found[name] = partition
+            found[free_name(PARTITION, found)] = partition
         return found
 
 
@@ -186,8 +195,7 @@ def vector_of(kind: str, value: object) -> Vector:
     if kind == SPARSE and isinstance(value, bytes):
         return pairs_of(value)
     if kind == SPARSE and isinstance(value, Mapping):
-        indices = np.array(sorted(value), dtype=np.uint32)
-        return Sparse(indices, np.array([value[index] for index in sorted(value)], dtype=np.float32))
+        return sparse_of(list(value.keys()), list(value.values()))
     if kind not in DENSE or isinstance(value, str | Mapping):
         raise Unfit(f"is a {type(value).__name__}, which is no {kind.replace('_', ' ')}")
     if isinstance(value, bytes):

@@ -10,7 +10,7 @@ from typing import Any
 from qdrant_admin.core.errors import AccessDenied, AdminError, ServerTrouble, ServerUnreachable, SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import HELP, RESUME, layouts
-from qdrant_admin.sources.base import Batch, Cursor, Fields, Payload, ServerUri, SourceCollection, Span, cut
+from qdrant_admin.sources.base import Batch, Cursor, Fields, Payload, SourceCollection, Span, cut
 from qdrant_admin.sources.layouts import ColumnLayout
 from qdrant_admin.sources.milvus.schema import META, Field, Schema, own_partitions, record_of
 from qdrant_admin.sources.reader import once
@@ -26,31 +26,67 @@ _DENIED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "auth check failure", "permis
 _BUSY = ("RATE_LIMIT", "rate limit", "RESOURCE_EXHAUSTED", "quota exceeded")
 
 
-class Milvus:
-    """One server, and one of its databases."""
+_EVERY = 1000
+"""One key in so many is remembered, as a place to cut at."""
 
-    def __init__(self, uri: ServerUri) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    count: int
+    places: list[Cursor]
+
+
+class MilvusServer(ServerReader):
+    """A `Source` over one database of one server."""
+
+    def open(self) -> Iterable[str]:
         from pymilvus import MilvusClient
 
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it prints a traceback for each fault it raises
-        self._uri = uri
-        database = uri.options.get("database", "")
+        database = self.uri.options.get("database", "")
         with self.faults():
             self._client = MilvusClient(
-                uri=uri.url, token=source_key() or "", db_name=database, timeout=_TIMEOUT_SECONDS
+                uri=self.url, token=source_key() or "", db_name=database, timeout=_TIMEOUT_SECONDS
             )
-        try:
-            with self.faults():
-                self.version = str(self._client.get_server_version(timeout=_TIMEOUT_SECONDS))
-                self.names = sorted(self._client.list_collections(timeout=_TIMEOUT_SECONDS))
-        except AdminError:
-            self.close()
-            raise
+            self.resources.callback(self._client.close)
+            self.kind = f"Milvus server {self._client.get_server_version(timeout=_TIMEOUT_SECONDS)}"
+            return sorted(self._client.list_collections(timeout=_TIMEOUT_SECONDS))
 
-    def close(self) -> None:
-        self._client.close()
+    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
+        return cut(self._survey(name).places, parts)
 
-    def schema(self, name: str) -> Schema:
+    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
+        """Records by partition, if people have made any, and then by key."""
+        schema, layout = self._schema(name), self._layout(name)
+        partitions = sorted(schema.partitions) or [""]
+        first, above = _place(after, partitions[0])
+        last, to = _place(until, partitions[-1])
+        for partition in partitions:
+            if not first <= partition <= last:
+                continue
+            lower, upper = above if partition == first else None, to if partition == last else None
+            for page in self._pages(schema, ["*"], partition, size, lower, upper):
+                records = [record_of(schema, layout, row, _nested(schema, row), partition) for row in page]
+                yield Batch(records, _cursor(partition, page[-1][schema.key]))
+
+    def describe(self, name: str) -> SourceCollection:
+        """Its keys are counted one by one: in the server's own count are deleted and repeated ones."""
+        spec, layout = self._schema(name).spec(), self._layout(name).layout
+        with self.faults():
+            aliases = sorted(self._client.list_aliases(name, timeout=_TIMEOUT_SECONDS).get("aliases") or ())
+        spec = layouts.fitted(spec, layout, self.distance_asked)
+        return self._schema(name).described(name, self._survey(name).count, spec, layout, tuple(aliases))
+
+    @once
+    def _schema(self, name: str) -> Schema:
+        schema = self._declared(name)
+        with self.faults():
+            state = self._client.get_load_state(name, timeout=_TIMEOUT_SECONDS)["state"]
+            if str(getattr(state, "name", state)) != "Loaded":
+                self._load(name)
+        return schema
+
+    def _declared(self, name: str) -> Schema:
         with self.faults():
             found = self._client.describe_collection(name, timeout=_TIMEOUT_SECONDS)
             made = {output for function in found.get("functions", []) for output in function["output_field_names"]}
@@ -65,25 +101,40 @@ class Milvus:
         key = next(field.name for field in fields if field.primary)
         return Schema(name, key, fields, metrics, own_partitions(partitions))
 
-    def aliases(self, name: str) -> tuple[str, ...]:
-        with self.faults():
-            return tuple(sorted(self._client.list_aliases(name, timeout=_TIMEOUT_SECONDS).get("aliases") or ()))
+    def _load(self, name: str) -> None:
+        if self.uri.options.get("load") != "yes":
+            raise SourceUnreadable(
+                f"Milvus has not loaded collection {plain(name)}",
+                why="only what is loaded can be read, and loading takes memory on that server",
+                fix="add ?load=yes to the source: it is loaded, and released at the end",
+            )
+        self._client.load_collection(name)
+        self.resources.callback(self._release, name)
 
-    def is_loaded(self, name: str) -> bool:
-        """Whether the server has it in memory; one that is not cannot be read."""
-        with self.faults():
-            state = self._client.get_load_state(name, timeout=_TIMEOUT_SECONDS)["state"]
-            return str(getattr(state, "name", state)) == "Loaded"
-
-    def load(self, name: str) -> None:
-        with self.faults():
-            self._client.load_collection(name)
-
-    def release(self, name: str) -> None:
-        with self.faults():
+    def _release(self, name: str) -> None:
+        with contextlib.suppress(AdminError), self.faults():
             self._client.release_collection(name, timeout=_TIMEOUT_SECONDS)
 
-    def pages(
+    @once
+    def _layout(self, name: str) -> ColumnLayout:
+        schema = self._schema(name)
+        page: list[Fields] = next(self._pages(schema, ["*"], "", layouts.SAMPLE, None, None), [])
+        sample = [schema.columns(_nested(schema, row), "") for row in page]
+        return layouts.column_layout(sample, self.layout_asked, langchain=schema.langchain)
+
+    @once
+    def _survey(self, name: str) -> _Survey:
+        schema, count = self._schema(name), 0
+        places: list[Cursor] = []
+        for partition in sorted(schema.partitions) or [""]:
+            for page in self._pages(schema, [schema.key], partition, LONGEST_PAGE, None, None):
+                # The last of every thousand, so that what lies between two of them is a thousand records.
+                inside = range(_EVERY - 1 - count % _EVERY, len(page), _EVERY)
+                places += [_cursor(partition, page[place][schema.key]) for place in inside]
+                count += len(page)
+        return _Survey(count, places)
+
+    def _pages(
         self, schema: Schema, fields: list[str], partition: str, size: int, above: Cursor, to: Cursor
     ) -> Iterator[Any]:
         """Pages of records with keys above one and up to another, ascending, from one moment of the server."""
@@ -132,15 +183,15 @@ class Milvus:
         text = f"{getattr(error, 'code', '')} {error}"
         if any(sign in text for sign in _DENIED):
             return AccessDenied(
-                f"Milvus at {self._uri.url} refuses access",
+                f"Milvus at {self.url} refuses access",
                 why=_first_line(error),
                 fix=f"export {KEY_VARIABLE}=USER:PASSWORD  # or an API key",
             )
         if any(sign in text for sign in _UNREACHABLE):
-            return ServerUnreachable(f"no Milvus answers at {self._uri.url}", why=_first_line(error), fix=RESUME)
+            return ServerUnreachable(f"no Milvus answers at {self.url}", why=_first_line(error), fix=RESUME)
         if any(sign in text for sign in _BUSY):
-            return ServerTrouble(f"Milvus at {self._uri.url} is too busy", why=_first_line(error), fix=RESUME)
-        return SourceUnreadable(f"Milvus at {self._uri.url} cannot be read", why=_first_line(error), fix=HELP)
+            return ServerTrouble(f"Milvus at {self.url} is too busy", why=_first_line(error), fix=RESUME)
+        return SourceUnreadable(f"Milvus at {self.url} cannot be read", why=_first_line(error), fix=HELP)
 
 
 def _field(found: Fields, made: set[str]) -> Field:
@@ -176,97 +227,6 @@ def _breaks_out(key: int | str) -> bool:
 
 def _first_line(error: Exception) -> str:
     return plain((str(getattr(error, "message", "")) or str(error)).partition("\n")[0][:300])
-
-
-_EVERY = 1000
-"""One key in so many is remembered, as a place to cut at."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Survey:
-    count: int
-    places: list[Cursor]
-
-
-class MilvusServer(ServerReader):
-    """A `Source` over one database of one server."""
-
-    def open(self) -> Iterable[str]:
-        self._milvus = Milvus(self.uri)
-        self.resources.callback(self._milvus.close)
-        self.kind = f"Milvus server {self._milvus.version}"
-        return self._milvus.names
-
-    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        return cut(self._survey(name).places, parts)
-
-    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        """Records by partition, if people have made any, and then by key."""
-        schema, layout = self._schema(name), self._layout(name)
-        partitions = sorted(schema.partitions) or [""]
-        first, above = _place(after, partitions[0])
-        last, to = _place(until, partitions[-1])
-        for partition in partitions:
-            if not first <= partition <= last:
-                continue
-            lower, upper = above if partition == first else None, to if partition == last else None
-            for page in self._milvus.pages(schema, ["*"], partition, size, lower, upper):
-                records = [record_of(schema, layout, row, _nested(schema, row), partition) for row in page]
-                yield Batch(records, _cursor(partition, page[-1][schema.key]))
-
-    def describe(self, name: str) -> SourceCollection:
-        """Its keys are counted one by one: in the server's own count are deleted and repeated ones."""
-        schema = self._schema(name)
-        spec = schema.spec()
-        layout = self._layout(name).layout
-        return SourceCollection(
-            name=name,
-            count=self._survey(name).count,
-            spec=layouts.fitted(spec, layout, self.distance_asked),
-            payload=schema.words(layout),
-            aliases=self._milvus.aliases(name),
-            warnings=tuple(schema.warnings()),
-        )
-
-    @once
-    def _schema(self, name: str) -> Schema:
-        schema = self._milvus.schema(name)
-        if not self._milvus.is_loaded(name):
-            self._load(name)
-        return schema
-
-    def _load(self, name: str) -> None:
-        if self.uri.options.get("load") != "yes":
-            raise SourceUnreadable(
-                f"Milvus has not loaded collection {plain(name)}",
-                why="only what is loaded can be read, and loading takes memory on that server",
-                fix="add ?load=yes to the source: it is loaded, and released at the end",
-            )
-        self._milvus.load(name)
-        self.resources.callback(self._release, name)
-
-    def _release(self, name: str) -> None:
-        with contextlib.suppress(AdminError):
-            self._milvus.release(name)
-
-    @once
-    def _layout(self, name: str) -> ColumnLayout:
-        schema = self._schema(name)
-        page: list[Fields] = next(self._milvus.pages(schema, ["*"], "", layouts.SAMPLE, None, None), [])
-        sample = [schema.columns(_nested(schema, row), "") for row in page]
-        return layouts.column_layout(sample, self.layout_asked, langchain=schema.langchain)
-
-    @once
-    def _survey(self, name: str) -> _Survey:
-        schema, count = self._schema(name), 0
-        places: list[Cursor] = []
-        for partition in sorted(schema.partitions) or [""]:
-            for page in self._milvus.pages(schema, [schema.key], partition, LONGEST_PAGE, None, None):
-                # The last of every thousand, so that what lies between two of them is a thousand records.
-                inside = range(_EVERY - 1 - count % _EVERY, len(page), _EVERY)
-                places += [_cursor(partition, page[place][schema.key]) for place in inside]
-                count += len(page)
-        return _Survey(count, places)
 
 
 def _cursor(partition: str, key: int | str) -> str:
