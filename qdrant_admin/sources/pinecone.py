@@ -4,22 +4,20 @@ Ids are listed first and fetched by a hundred. Listing is a feature of serverles
 """
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
-
-import numpy as np
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput
-from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Sparse, Vector, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Distance, Vector, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Payload, Record, SourceCollection
+from qdrant_admin.sources.files.values import floats_of, sparse_of
 from qdrant_admin.sources.layouts import Layout
 from qdrant_admin.sources.reader import once
 from qdrant_admin.sources.servers import ListedReader
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
-_T = TypeVar("_T")
 _TITLE = "Pinecone index"
 _FETCHED = 100
 """Ids per request: they travel in its address."""
@@ -57,12 +55,12 @@ class PineconeIndex(ListedReader):
     def describe(self, name: str) -> SourceCollection:
         """Its ids are listed, so the count is that of what will be read."""
         ids, first = self.ids(name), self._first(name)
-        layout, by = self._layout_of(name), "" if self.layout_asked else "what its records hold"
+        layout = self._layout_of(name)
         return SourceCollection(
             name=name,
             count=len(ids),
             spec=layouts.fitted(self._spec(first), layout) if ids else None,
-            payload="kept as it is" if layout == "plain" else layouts.words(layout, by=by),
+            payload=self.layout_words(layout, "what its records hold"),
         )
 
     def _spec(self, first: list[Any]) -> CollectionSpec:
@@ -127,10 +125,7 @@ def _record(record: str, found: Any, layout: Layout) -> Record:
         text = metadata.pop(_LANGCHAIN_TEXT)
     vectors: dict[str, Vector] = {}
     if found.values:
-        dense: Floats = np.asarray(found.values, dtype=np.float32)
-        vectors[""] = dense
+        vectors[""] = floats_of(found.values)
     if found.sparse_values is not None:
-        indices = np.asarray(found.sparse_values.indices, dtype=np.uint32)
-        order = np.argsort(indices, kind="stable")
-        vectors[_SPARSE] = Sparse(indices[order], np.asarray(found.sparse_values.values, dtype=np.float32)[order])
+        vectors[_SPARSE] = sparse_of(found.sparse_values.indices, found.sparse_values.values)
     return Record(record, layouts.lay_out(layout, metadata, text), vectors)

@@ -4,17 +4,16 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
-
-import numpy as np
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Vector, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Distance, Vector, VectorSpec
 from qdrant_admin.sources import HELP, layouts
-from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, SourceCollection
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, free_name
+from qdrant_admin.sources.files.values import floats_of
 from qdrant_admin.sources.layouts import Layout
 from qdrant_admin.sources.reader import once
 from qdrant_admin.sources.servers import ServerReader, port_option
@@ -39,12 +38,6 @@ class Shape:
     """Whether objects of several tenants come together."""
     notes: list[str] = field(default_factory=list)
 
-    def words(self, *, asked: bool) -> str:
-        """How payload is laid out."""
-        by = "" if asked else "what its records hold"
-        own = "properties as they are" if self.layout == "plain" else layouts.words(self.layout, by=by)
-        return f"{own}; the tenant in payload field {TENANT}, and before the id" if self.tenants else own
-
     def record(self, found: Any, tenant: str) -> Record:
         properties = {str(key): _plain(value) for key, value in found.properties.items()}
         text = None
@@ -53,12 +46,11 @@ class Shape:
         payload = layouts.lay_out(self.layout, properties, text)
         identity = str(found.uuid)
         if self.tenants:
-            payload, identity = _with_tenant(payload, tenant), f"{tenant}/{identity}"
+            payload, identity = {**payload, free_name(TENANT, payload): tenant}, f"{tenant}/{identity}"
         unnamed = any(slot.name == "" for slot in self.slots)
         vectors: dict[str, Vector] = {}
         for name, value in (found.vector or {}).items():
-            vector: Floats = np.asarray(value, dtype=np.float32)
-            vectors["" if unnamed and name == _DEFAULT else name] = vector
+            vectors["" if unnamed and name == _DEFAULT else name] = floats_of(value)
         return Record(identity, payload, vectors)
 
 
@@ -91,13 +83,6 @@ def slots_of(config: Any, first: list[Any]) -> tuple[tuple[VectorSpec, ...], lis
     return tuple(slots), notes
 
 
-def _with_tenant(payload: Payload, tenant: str) -> Payload:
-    name = TENANT
-    while name in payload:
-        name += "_"
-    return {**payload, name: tenant}
-
-
 def _plain(value: Any) -> Any:
     """A property as JSON says it: dates as text, places as Qdrant has them."""
     if isinstance(value, dict):
@@ -113,7 +98,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-_T = TypeVar("_T")
 _TITLE = "Weaviate"
 _GRPC_PORT = 50051
 _CLOUD = (".weaviate.cloud", ".weaviate.network", ".weaviate.io")
@@ -205,22 +189,22 @@ class WeaviateServer(ServerReader):
 
     def describe(self, name: str) -> SourceCollection:
         known, shape = self._known(name), self._shape(name)
-        unread = [one for one in known.config.properties if one.data_type.value in _UNREAD]
-        notes = [f"property {plain(one.name)} is {_UNREAD[one.data_type.value]}: left out" for one in unread]
-        notes += [f"property {plain(one.name)} is {_UNREAD['cref']}: left out" for one in known.config.references]
-        notes += shape.notes
+        kinds = [(one.name, one.data_type.value) for one in known.config.properties]
+        kinds += [(one.name, "cref") for one in known.config.references]
+        notes = [f"property {plain(name)} is {_UNREAD[kind]}: left out" for name, kind in kinds if kind in _UNREAD]
         spec = None
         if shape.slots:
             spec = layouts.fitted(CollectionSpec(vectors=shape.slots), shape.layout, self.distance_asked)
             if shape.tenants:
                 indexes = {**spec.payload_indexes, TENANT: {"type": "keyword", "is_tenant": True}}
                 spec = spec.model_copy(update={"payload_indexes": indexes})
+        words = self.layout_words(shape.layout, "what its records hold", "properties as they are")
         return SourceCollection(
             name=name,
             count=sum(self._count(name, tenant) for tenant in known.tenants),
             spec=spec,
-            payload=shape.words(asked=self.layout_asked is not None),
-            warnings=tuple(notes),
+            payload=f"{words}; the tenant in payload field {TENANT}, and before the id" if shape.tenants else words,
+            warnings=(*notes, *shape.notes),
         )
 
     @once
@@ -237,10 +221,10 @@ class WeaviateServer(ServerReader):
         return Shape(slots, layout, tenants=tenants, notes=notes)
 
     def _objects(self, name: str, tenant: str, size: int, after: str | None) -> Iterator[list[Any]]:
-        collection = self._client.collections.get(name)
-        reader = collection.with_tenant(tenant) if tenant else collection
         while True:
-            answer = self.ask(reader.query.fetch_objects, limit=size, after=after, include_vector=True)
+            answer = self.ask(
+                self._reader(name, tenant).query.fetch_objects, limit=size, after=after, include_vector=True
+            )
             if not answer.objects:
                 return
             yield list(answer.objects)
@@ -251,10 +235,12 @@ class WeaviateServer(ServerReader):
                 )
             after = last
 
-    def _count(self, name: str, tenant: str) -> int:
+    def _reader(self, name: str, tenant: str) -> Any:
         collection = self._client.collections.get(name)
-        reader = collection.with_tenant(tenant) if tenant else collection
-        return int(self.ask(reader.aggregate.over_all, total_count=True).total_count)
+        return collection.with_tenant(tenant) if tenant else collection
+
+    def _count(self, name: str, tenant: str) -> int:
+        return int(self.ask(self._reader(name, tenant).aggregate.over_all, total_count=True).total_count)
 
     def translated(self, error: Exception) -> AdminError:
         """By the status that it, or what it came from, speaks of: its own errors, httpx's and gRPC's."""

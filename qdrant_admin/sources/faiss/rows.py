@@ -1,6 +1,7 @@
 """The vectors of a FAISS index, row by row, whatever the index wraps them in. Mapped, not loaded, where FAISS can."""
 
 import contextlib
+import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,10 @@ from qdrant_admin.core.errors import Refused, SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Distance, Floats
 from qdrant_admin.sources.detect import wrong_kind
+from qdrant_admin.sources.read_only import cannot_read
 
+faiss: Any = importlib.import_module("faiss")
+"""Without the stubs that it brings: they know a part of it."""
 Ids = npt.NDArray[np.int64]
 _DISTANCES: dict[int, Distance] = {0: "Dot", 1: "Euclid", 2: "Manhattan"}
 """FAISS's L2 is the square of Qdrant's Euclid: the order of the results is the same."""
@@ -40,8 +44,6 @@ class Rows:
 
 def open_rows(path: Path, *, lossy: bool) -> Rows:
     """Open an index. `lossy`: also when it keeps approximations of its vectors only, which is `Refused` otherwise."""
-    faiss = _faiss()
-
     index = _read(path)
     metric = int(index.metric_type)
     own: Ids | None = None
@@ -78,8 +80,6 @@ def open_rows(path: Path, *, lossy: bool) -> Rows:
 
 
 def _read(path: Path) -> Any:
-    faiss = _faiss()
-
     with path.open("rb") as file:
         magic = file.read(4)
     if magic[:2] == _BINARY:
@@ -98,8 +98,6 @@ def _read(path: Path) -> Any:
 
 def _exact_storage(index: object) -> Any:
     """The part of an index that holds its vectors best: graphs keep them in a store, refined indexes a second time."""
-    faiss = _faiss()
-
     while True:
         if isinstance(index, faiss.IndexIDMap | faiss.IndexIDMap2):
             index = faiss.downcast_index(index.index)
@@ -119,7 +117,6 @@ class _InvertedLists:
 
     def __init__(self, path: Path, owner: object, index: Any, own: Ids | None) -> None:
         self._path, self._owner, self._index, self._own = path, owner, index, own
-        faiss = _faiss()
         self.exact = isinstance(index, faiss.IndexIVFFlat) and not isinstance(index, faiss.IndexIVFFlatDedup)
         self._lengths = _lengths(path, index, exact=self.exact)
         self._starts = np.concatenate(([0], np.cumsum(self._lengths)))
@@ -157,7 +154,7 @@ class _InvertedLists:
         found = np.empty((end - begin, width), dtype=np.float32)
         with _reconstructing(self._path):
             for row in range(begin, end):
-                self._index.reconstruct_from_offset(number, row, _faiss().swig_ptr(found[row - begin]))
+                self._index.reconstruct_from_offset(number, row, faiss.swig_ptr(found[row - begin]))
         return found
 
 
@@ -174,8 +171,6 @@ def _lengths(path: Path, index: Any, *, exact: bool) -> Ids:
 
 def _loss(index: object, path: Path, *, lossy: bool) -> str:
     """What the vectors of this kind of index have lost; `Refused` when that is nearly everything, and not asked for."""
-    faiss = _faiss()
-
     if isinstance(index, faiss.IndexFlat):
         return ""
     if isinstance(index, faiss.IndexScalarQuantizer | faiss.IndexIVFScalarQuantizer):
@@ -191,8 +186,6 @@ def _loss(index: object, path: Path, *, lossy: bool) -> str:
 
 
 def _rounding(quantizer: Any) -> str:
-    faiss = _faiss()
-
     sq = faiss.ScalarQuantizer
     kind = int(quantizer.qtype)
     bits = {sq.QT_8bit: 8, sq.QT_8bit_uniform: 8, sq.QT_4bit: 4, sq.QT_4bit_uniform: 4, sq.QT_6bit: 6}.get(kind)
@@ -224,23 +217,10 @@ def _check_end(path: Path, ids: Ids) -> None:
         raise _damaged(path, "its last bytes are missing")
 
 
-def _faiss() -> Any:
-    """The module, without the stubs it brings: they know a part of it."""
-    import faiss
-
-    return faiss
-
-
 def _seen(pointer: object, count: int) -> Any:
     """Memory of FAISS as an array that does not own it."""
-    faiss = _faiss()
-
     return faiss.rev_swig_ptr(pointer, count)
 
 
 def _damaged(path: Path, why: str) -> SourceUnreadable:
-    return SourceUnreadable(
-        f"{plain(path)} cannot be read",
-        why=f"it is damaged, cut off, or of a newer FAISS ({plain(why)[:200]})",
-        fix=f'ls -l "{path}"',
-    )
+    return cannot_read(path, f"it is damaged, cut off, or of a newer FAISS ({plain(why)[:200]})")

@@ -16,9 +16,9 @@ from qdrant_admin.sources.faiss.rows import Ids, Rows
 from qdrant_admin.sources.files.text_lines import lines
 from qdrant_admin.sources.files.values import read_json, said
 from qdrant_admin.sources.layouts import lay_out
-from qdrant_admin.sources.read_only import HARMLESS, UNPICKLE_ERRORS, RestrictedUnpickler, StandIn
+from qdrant_admin.sources.read_only import HARMLESS, UNPICKLE_ERRORS, RestrictedUnpickler, StandIn, cannot_read
 
-_ID = "id"
+_ANOTHER = "name another file by ?payload=FILE, or take the vectors alone by ?payload=none"
 
 
 @dataclass
@@ -66,10 +66,8 @@ def open_lines(path: Path, rows: Rows) -> Lines:
             warnings = stranger_words(path, "line", bare, spare)
             return Lines(path, f"{plain(path.name)}, by id", warnings, begins[order], ids[order])
     if len(begins) != rows.count:
-        raise SourceUnreadable(
-            f"{plain(path)} does not belong to this index",
-            why=f"it has {len(begins)} lines, the index {rows.count} vectors, and its lines name no ids of the index",
-            fix="name another file by ?payload=FILE, or take the vectors alone by ?payload=none",
+        raise _of_another(
+            path, f"it has {len(begins)} lines, the index {rows.count} vectors, and its lines name no ids of the index"
         )
     return Lines(path, f"{plain(path.name)}, line n for row n", (), begins, None)
 
@@ -103,7 +101,7 @@ def _id_of(octets: bytes) -> int | None:
         value = read_json(octets)
     except (ValueError, RecursionError):
         return None
-    identity = value.get(_ID) if isinstance(value, dict) else None
+    identity = value.get("id") if isinstance(value, dict) else None
     return identity if type(identity) is int and -(1 << 63) <= identity < 1 << 63 else None
 
 
@@ -113,17 +111,12 @@ _LINES = {".jsonl", ".ndjson"}
 _SUFFIXES = (".json", ".pkl", ".jsonl", ".ndjson")
 _LLAMA_NODES, _LLAMA_ROWS = "docstore.json", "index_store.json"
 _DOCSTORES = ("langchain_community.docstore.in_memory", "langchain.docstore.in_memory")
-_DOCUMENTS = (
-    "langchain_core.documents.base",
-    "langchain.schema.document",
-    "langchain.docstore.document",
-    "langchain.schema",
-)
-_ALLOWED: dict[tuple[str, str], object] = (
-    HARMLESS
-    | {(module, "InMemoryDocstore"): StandIn for module in _DOCSTORES}
-    | {(module, "Document"): StandIn for module in _DOCUMENTS}
-)
+_OLD = ("langchain.schema.document", "langchain.docstore.document", "langchain.schema")
+_ALLOWED: dict[tuple[str, str], object] = {
+    **HARMLESS,
+    **{(module, "InMemoryDocstore"): StandIn for module in _DOCSTORES},
+    **{(module, "Document"): StandIn for module in ("langchain_core.documents.base", *_OLD)},
+}
 
 
 @dataclass(frozen=True)
@@ -172,11 +165,8 @@ def open_sidecar(path: Path | None, rows: Rows) -> Sidecar:
             content = json.loads(path.read_bytes())
         return _sidecar(path, content, rows)
     except (RecursionError, OSError, *UNPICKLE_ERRORS) as error:
-        raise SourceUnreadable(
-            f"{plain(path)} cannot be read",
-            why=f"it is damaged, or made to harm: {plain(error)[:200]}. Nothing in it was run",
-            fix="name another file by ?payload=FILE, or take the vectors alone by ?payload=none",
-        ) from error
+        why = f"it is damaged, or made to harm: {plain(error)[:200]}. Nothing in it was run"
+        raise cannot_read(path, why, _ANOTHER) from error
 
 
 def _sidecar(path: Path, content: object, rows: Rows) -> Sidecar:
@@ -271,11 +261,7 @@ def _by_id(path: Path, content: dict[int, object], rows: Rows) -> Sidecar:
 
 
 def _of_another(path: Path, why: str) -> SourceUnreadable:
-    return SourceUnreadable(
-        f"{plain(path)} does not belong to this index",
-        why=why,
-        fix="name another file by ?payload=FILE, or take the vectors alone by ?payload=none",
-    )
+    return SourceUnreadable(f"{plain(path)} does not belong to this index", why=why, fix=_ANOTHER)
 
 
 def _object(value: object) -> Payload:

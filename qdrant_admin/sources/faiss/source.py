@@ -9,11 +9,12 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
-from qdrant_admin.sources import HELP, layouts
-from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, Span, cut, option
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.faiss.rows import open_rows
 from qdrant_admin.sources.faiss.sidecar import find_sidecar, open_sidecar
+from qdrant_admin.sources.read_only import cannot_read
 from qdrant_admin.sources.reader import FileReader
 
 
@@ -27,9 +28,10 @@ class FaissIndex(FileReader):
         beside = find_sidecar(self.path, self.uri.options.get("payload"))
         self.watch([self.path, *([beside] if beside else [])])
         try:
-            self._rows = open_rows(self.path, lossy=_yes(self.uri.options.get("lossy", "no")))
+            lossy = option(self.uri.options, "lossy", {"yes": True, "no": False}, otherwise=False)
+            self._rows = open_rows(self.path, lossy=lossy)
         except OSError as error:
-            raise SourceUnreadable(f"{plain(self.path)} cannot be read", why=str(error.strerror)) from error
+            raise cannot_read(self.path, str(error.strerror)) from error
         self._sidecar = open_sidecar(beside, self._rows)
         return [self.path.stem if self.path == self.uri.path else self.uri.path.name]
 
@@ -122,9 +124,3 @@ def _file(path: Path) -> Path:
             fix=Command("migrate", f"faiss:{min(found)}"),
         )
     return found[0]
-
-
-def _yes(text: str) -> bool:
-    if text.lower() not in {"yes", "no"}:
-        raise BadInput(f"lossy={plain(text)} is neither yes nor no", fix=HELP)
-    return text.lower() == "yes"

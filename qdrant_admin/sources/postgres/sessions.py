@@ -59,7 +59,7 @@ class Sessions:
 
     def rows(self, query: Any, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query on the first connection."""
-        with self._lock, self.told():
+        with self._lock, self.translated():
             return self._alive().execute(query, parameters).fetchall()
 
     def pages(self, query: Any, parameters: tuple[object, ...], size: int) -> Iterator[list[tuple[object, ...]]]:
@@ -67,19 +67,19 @@ class Sessions:
         connection = self._another()
         cursor = connection.cursor("qdrant_admin")
         try:
-            with self.told():
+            with self.translated():
                 cursor.execute(query, parameters, binary=True)
                 page = cursor.fetchmany(size)
             while page:
                 yield page
-                with self.told():
+                with self.translated():
                     page = cursor.fetchmany(size)
         finally:
             connection.close()  # before the cursor, which would say so to a server that may be gone
             cursor.close()
 
     @contextlib.contextmanager
-    def told(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
         """Faults of psycopg as ours."""
         try:
             yield
@@ -100,17 +100,14 @@ class Sessions:
 
     def fault(self, error: psycopg.Error) -> AdminError:
         """One of psycopg's errors as ours. Those that may pass by themselves are of the classes that are waited for."""
-        where = plain(self._uri.url)
-        text = plain(str(error).strip())
         kind, what, fix = _kind(error.sqlstate, str(error))
         parts = urlsplit(self._uri.url)
-        at = f"-h {parts.hostname} -p {parts.port}" if parts.hostname else ""
-        return kind(
-            what.format(where=where), why=text, fix=fix.replace("{at}", at).strip() if isinstance(fix, str) else fix
-        )
+        if isinstance(fix, str):
+            fix = fix.replace("{at}", f"-h {parts.hostname} -p {parts.port}" if parts.hostname else "").strip()
+        return kind(what.format(where=plain(self._uri.url)), why=plain(str(error).strip()), fix=fix)
 
     def _another(self) -> psycopg.Connection[Any]:
-        with self.told(), self._lock:
+        with self.translated(), self._lock:
             self._alive()
             return self._connect(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -64,10 +65,8 @@ class Rows:
 
     def borders(self, places: list[int]) -> Query:
         """The keys of the rows at these places of the order, the first being 1."""
-        keys = SQL(", ").join(
-            SQL("{}::text AS {}").format(_of(column.name), name(f"key{place}"))
-            for place, column in enumerate(self.reading.key)
-        )
+        texts = [SQL("{}::text AS {}").format(_of(one.name), name(f"key{n}")) for n, one in enumerate(self.reading.key)]
+        keys = SQL(", ").join(texts)
         numbered, values = self._over(SQL("{}, row_number() OVER (ORDER BY {}) AS n").format(keys, self._key()))
         return SQL("SELECT * FROM ({}) AS s WHERE n = ANY(%s) ORDER BY n").format(numbered), (*values, places)
 
@@ -126,9 +125,8 @@ class Rows:
 
 def collections_of(table: Table) -> Composed:
     """Names and ids of the collections that LangChain keeps in one table."""
-    return SQL("SELECT name::text, uuid::text FROM {} ORDER BY 1, 2").format(
-        name(table.schema, "langchain_pg_collection")
-    )
+    collections = name(table.schema, "langchain_pg_collection")
+    return SQL("SELECT name::text, uuid::text FROM {} ORDER BY 1, 2").format(collections)
 
 
 def orphans_of(table: Table) -> Composed:
@@ -273,10 +271,9 @@ class Postgres(ServerReader):
                     f"{counted(orphans, 'row')} of {plain(reading.table.title)} in no collection of LangChain's:"
                     f" not copied; ?table={plain(reading.table.title)}&layout=plain copies the whole table"
                 )
-            yield from (
-                queries.of_collection(reading, f"{reading.name}.{name}" if name in names else name, identity)
-                for name, identity in parts
-            )
+            for name, identity in parts:
+                title = f"{reading.name}.{name}" if name in names else name
+                yield replace(reading, name=title, only=("collection_id", identity))
             if not parts:
                 yield reading
 
@@ -294,21 +291,15 @@ class Postgres(ServerReader):
         warnings = list(self._warnings(rows, int(without)))
         if reading.only and reading.table.oid in self._noted:
             warnings.append(self._noted[reading.table.oid])
-        slots = []
-        for column in reading.vectors:
-            slot = self._slot(rows, column, warnings)
-            if slot is not None:
-                slots.append(slot)
+        found = [self._slot(rows, column, warnings) for column in reading.vectors]
+        slots = [slot for slot in found if slot is not None]
         layout = reading.layout
         if layout == "mem0":
             layout = layouts.recognised(self._sample(rows))
         spec = layouts.fitted(CollectionSpec(vectors=tuple(slots)), layout) if slots else None
-        told = (
-            queries.words(reading)
-            if reading.layout == "plain"
-            else layouts.words(layout, by="" if "layout" in self.uri.options else "its columns")
-        )
-        return SourceCollection(name=name, count=int(count), spec=spec, payload=told, warnings=tuple(warnings))
+        known = layouts.words(layout, by="" if self.layout_asked else "its columns")
+        words = queries.words(reading) if reading.layout == "plain" else known
+        return SourceCollection(name=name, count=int(count), spec=spec, payload=words, warnings=tuple(warnings))
 
     def _check_ids(self, rows: Rows) -> None:
         reading = rows.reading
@@ -328,10 +319,7 @@ class Postgres(ServerReader):
             columns = ", ".join(plain(column.name) for column in rows.reading.vectors)
             yield f"{counted(without, 'row')} without a vector ({columns} is NULL) will be rejected"
         if not rows.reading.key:
-            yield (
-                "the table has no primary key: rows are read as they lie, and a run that was stopped can only go on"
-                " while nothing was written to the database since"
-            )
+            yield "the table has no primary key: a stopped run can be resumed only while nobody writes to the database"
         if not rows.reading.id:
             yield "no column is an id, so the place where a row lies becomes it; ?id=COLUMN names a better one"
 
@@ -344,12 +332,9 @@ class Postgres(ServerReader):
         size = column.size or self._size(rows, column, warnings)
         if size is None:
             return None
-        return VectorSpec(
-            name=reading.slot(column),
-            size=size,
-            distance=self.distance_asked or _distance(column, warnings),
-            datatype=_DATATYPES.get(column.base, "float32"),
-        )
+        distance = self.distance_asked or _distance(column, warnings)
+        datatype = _DATATYPES.get(column.base, "float32")
+        return VectorSpec(name=reading.slot(column), size=size, distance=distance, datatype=datatype)
 
     def _size(self, rows: Rows, column: Column, warnings: list[str]) -> int | None:
         """The most frequent size in a column that allows any."""
@@ -357,9 +342,9 @@ class Postgres(ServerReader):
         if len(sizes) > 1:
             others = ", ".join(f"{counted(number, 'row')} with {size}" for size, number in sizes[1:4])
             odd = sum(number for _, number in sizes[1:])
+            rejected = f"{counted(odd, 'row')} will be rejected ({others})"
             warnings.append(
-                f"{plain(column.name)} holds vectors of different sizes: {sizes[0][0]} is taken, and"
-                f" {counted(odd, 'row')} will be rejected ({others})"
+                f"{plain(column.name)} holds vectors of different sizes: {sizes[0][0]} is taken, {rejected}"
             )
         return int(sizes[0][0]) if sizes else None
 
@@ -375,15 +360,12 @@ class Postgres(ServerReader):
 
 def _distance(column: Column, warnings: list[str]) -> Distance:
     if not column.distances:
-        warnings.append(
-            f"no index says how {plain(column.name)} is compared: Cosine is taken; ?distance= names another one"
-        )
+        words = f"no index says how {plain(column.name)} is compared: Cosine is taken"
+        warnings.append(f"{words}; ?distance= names another one")
         return "Cosine"
     if len(column.distances) > 1:
-        shown = ", ".join(column.distances)
-        warnings.append(
-            f"{plain(column.name)} has indexes for {shown}: the first is taken; ?distance= names another one"
-        )
+        words = f"{plain(column.name)} has indexes for {', '.join(column.distances)}: the first is taken"
+        warnings.append(f"{words}; ?distance= names another one")
     return column.distances[0]
 
 

@@ -1,6 +1,7 @@
 """What a PostgreSQL says of its tables with vectors: columns, keys, and the distance of their indexes."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -100,15 +101,15 @@ def tables(sessions: Sessions) -> list[Table]:
     for oid, schema, name, kind, readable, *column in sessions.rows(_COLUMNS, (list(VECTOR_TYPES),)):
         table = found.setdefault(oid, Table(oid, schema, name, kind, readable, ()))
         found[oid] = replace(table, columns=(*table.columns, _typed_column(*column)))
-    keys, indexes = _keys(sessions, list(found)), _indexes(sessions, list(found))
+    keys: defaultdict[int, list[tuple[str, ...]]] = defaultdict(list)
+    for oid, names, never_null, _ in sessions.rows(_KEYS, (list(found),)):
+        if never_null:
+            keys[oid].append(tuple(names))
+    indexes: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
+    for oid, over, operators in sessions.rows(_INDEXES, (list(found),)):
+        indexes[oid].append((over, operators))
     return [
-        replace(
-            table,
-            keys=tuple(keys.get(oid, ())),
-            columns=tuple(
-                replace(one, distances=tuple(_distances(one, indexes.get(oid, [])))) for one in table.columns
-            ),
-        )
+        replace(table, columns=tuple(_with_distances(table, indexes[oid])), keys=tuple(keys[oid]))
         for oid, table in found.items()
     ]
 
@@ -118,34 +119,16 @@ def _typed_column(name: str, kind: str, base: str, modifier: int, schema: str) -
     return Column(name, kind, base, size, schema)
 
 
-def _keys(sessions: Sessions, oids: list[int]) -> dict[int, list[tuple[str, ...]]]:
-    keys: dict[int, list[tuple[str, ...]]] = {}
-    for oid, names, never_null, _ in sessions.rows(_KEYS, (oids,)):
-        if never_null:
-            keys.setdefault(oid, []).append(tuple(names))
-    return keys
+def _with_distances(table: Table, indexes: list[tuple[str, str]]) -> Iterator[Column]:
+    return (replace(column, distances=_distances(column, indexes)) for column in table.columns)
 
 
-def _indexes(sessions: Sessions, oids: list[int]) -> dict[int, list[tuple[str, str]]]:
-    indexes: dict[int, list[tuple[str, str]]] = {}
-    for oid, over, operators in sessions.rows(_INDEXES, (oids,)):
-        indexes.setdefault(oid, []).append((over, operators))
-    return indexes
-
-
-def _distances(column: Column, indexes: list[tuple[str, str]]) -> Iterator[Distance]:
+def _distances(column: Column, indexes: list[tuple[str, str]]) -> tuple[Distance, ...]:
     """An index may also be over an expression of the column: `embedding::halfvec(3072)`."""
-    word = re.compile(
-        rf'(?<![\w"]){re.escape(column.name)}(?![\w"])|"{re.escape(column.name.replace(chr(34), 2 * chr(34)))}"'
-    )
-    seen: set[object] = set()
-    for over, operators in indexes:
-        match = _OPERATORS.fullmatch(operators)
-        if column.is_vector and match and word.search(over):
-            distance = _DISTANCES[match[1]]
-            if distance not in seen:
-                seen.add(distance)
-                yield distance
+    bare, quoted = re.escape(column.name), re.escape(column.name.replace('"', '""'))
+    word = re.compile(rf'(?<![\w"]){bare}(?![\w"])|"{quoted}"')
+    matches = [_OPERATORS.fullmatch(operators) for over, operators in indexes if column.is_vector and word.search(over)]
+    return tuple(dict.fromkeys(_DISTANCES[match[1]] for match in matches if match))
 
 
 _TEXTS = ("document", "content", "text", "page_content", "data")
@@ -161,13 +144,14 @@ class _Roles(NamedTuple):
     id: str | None = None
 
 
+_LANGCHAIN_V2 = {"langchain_id", "content", "embedding"}
 _KNOWN: tuple[tuple[set[str], _Roles], ...] = (
     ({"collection_id", "embedding", "document", "cmetadata"}, _Roles("langchain", "document", "cmetadata")),
     (
-        {"langchain_id", "content", "embedding", "langchain_metadata"},
+        {*_LANGCHAIN_V2, "langchain_metadata"},
         _Roles("langchain", "content", "langchain_metadata", "langchain_id"),
     ),
-    ({"langchain_id", "content", "embedding"}, _Roles("langchain", "content", None, "langchain_id")),
+    (_LANGCHAIN_V2, _Roles("langchain", "content", None, "langchain_id")),
     ({"id", "text", "metadata_", "node_id", "embedding"}, _Roles("llamaindex", "text", "metadata_", "node_id")),
     ({"id", "vector", "payload"}, _Roles("mem0", None, "payload")),
 )
@@ -219,10 +203,11 @@ def chosen(tables: list[Table], options: Mapping[str, str]) -> list[Table]:
             raise NotFound(f"there is no table {plain(wanted)} with a vector column", why=f"there is {shown}", fix=HELP)
     for table in found:
         if not table.readable:
+            grant = f"""psql -c 'GRANT SELECT ON "{table.schema}"."{table.name}" TO ...'"""
             raise AccessDenied(
                 f"this user may not read the table {plain(table.title)}",
                 why="its rows would be missing without a word",
-                fix=f"psql -c 'GRANT SELECT ON {_quoted(table)} TO ...'  # or ?table= for another one",
+                fix=f"{grant}  # or ?table= for another one",
             )
     return found
 
@@ -232,23 +217,16 @@ def readings(tables: list[Table], options: Mapping[str, str]) -> list[Reading]:
     found = [_reading(table, options) for table in tables]
     titles = [reading.name for reading in found]
     # A table called `a.b` in public beside a table b in the schema a.
-    return [
-        replace(reading, name=f"{reading.table.schema}.{reading.table.name}")
-        if titles.count(reading.name) > 1
-        else reading
-        for reading in found
-    ]
+    for place, table in enumerate(tables):
+        if titles.count(table.title) > 1:
+            found[place] = replace(found[place], name=f"{table.schema}.{table.name}")
+    return found
 
 
 def has_collections(reading: Reading) -> bool:
     """Whether this is LangChain's table that holds many collections."""
     table = reading.table
     return reading.layout == "langchain" and table.name == "langchain_pg_embedding" and reading.metadata == "cmetadata"
-
-
-def of_collection(reading: Reading, name: str, identity: str) -> Reading:
-    """The part of LangChain's table that is one of its collections."""
-    return replace(reading, name=name, only=("collection_id", identity))
 
 
 def words(reading: Reading) -> str:
@@ -269,9 +247,7 @@ def _reading(table: Table, options: Mapping[str, str]) -> Reading:
         _column(table, known)
         key = key or ((known,) if table.kind in VIEWS else ())
     elif table.kind in VIEWS or (table.kind == "p" and not key):
-        kind = (
-            "a view" if table.kind == "v" else "a foreign table" if table.kind == "f" else "partitioned, without a key"
-        )
+        kind = {"v": "a view", "f": "a foreign table"}.get(table.kind, "partitioned, without a key")
         raise BadInput(
             f"{plain(table.title)} is {kind}, and nothing distinguishes its rows",
             why="a point needs an id that stays the same",
@@ -315,11 +291,8 @@ def _vectors(table: Table, wanted: str | None) -> Iterator[Column]:
     for name in wanted.split(","):
         column = _column(table, name)
         if not column.is_vector:
-            raise BadInput(
-                f"column {plain(name)} of {plain(table.title)} is no vector",
-                why=f"it is of type {column.base}",
-                fix=HELP,
-            )
+            what = f"column {plain(name)} of {plain(table.title)} is no vector"
+            raise BadInput(what, why=f"it is of type {column.base}", fix=HELP)
         yield column
 
 
@@ -329,7 +302,3 @@ def _column(table: Table, name: str) -> Column:
         shown = ", ".join(plain(one.name) for one in table.columns)
         raise BadInput(f"{plain(table.title)} has no column {plain(name)}", why=f"it has {shown}", fix=HELP)
     return column
-
-
-def _quoted(table: Table) -> str:
-    return f'"{table.schema}"."{table.name}"'

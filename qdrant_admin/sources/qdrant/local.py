@@ -21,10 +21,11 @@ import numpy as np
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database.models import CollectionSpec, Floats, Sparse, Vector, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Floats, Vector, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Columns, Cursor, Payload, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
+from qdrant_admin.sources.files.values import floats_of, sparse_of
 from qdrant_admin.sources.ids import canonical_uuid
 from qdrant_admin.sources.read_only import (
     HARMLESS,
@@ -33,6 +34,7 @@ from qdrant_admin.sources.read_only import (
     ReadOnlyDatabase,
     RestrictedUnpickler,
     StandIn,
+    cannot_read,
     changed,
     refuse_locked,
     signature,
@@ -250,10 +252,8 @@ def _vectors(value: object) -> dict[str, Vector]:
 
 def _vector(value: object) -> Vector:
     if isinstance(value, StandIn):
-        indices = np.asarray(value.fields["indices"], dtype=np.uint32)
-        order = np.argsort(indices, kind="stable")
-        return Sparse(indices[order], np.asarray(value.fields["values"], dtype=np.float32)[order])
-    return np.asarray(value, dtype=np.float32)
+        return sparse_of(value.fields["indices"], value.fields["values"])
+    return floats_of(value)
 
 
 def _plain(value: object) -> object:
@@ -275,8 +275,7 @@ def _spec(config: Payload, folder: Path) -> CollectionSpec:
         named = {"": vectors} if "size" in vectors else vectors
         slots = [_dense(name, params) for name, params in named.items()]
         for name, params in (config.get("sparse_vectors") or {}).items():
-            given = _without_nulls(params or {})
-            slots.append(VectorSpec(name=name, kind="sparse", params=given))
+            slots.append(VectorSpec(name=name, kind="sparse", params=_without_nulls(params or {})))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise SourceUnreadable(f"{plain(folder)}/meta.json cannot be read", why=f"it is damaged ({error!r})") from error
     rest = {key: value for key, value in config.items() if key not in _NOT_OF_A_SERVER}
@@ -304,8 +303,5 @@ def _without_nulls(values: Payload) -> Payload:
 
 
 def _hostile(file: Path | None, why: str) -> SourceUnreadable:
-    return SourceUnreadable(
-        f"{plain(file)} cannot be read",
-        why=f"it is damaged, or made to harm: {why}. Nothing in it was run",
-        fix="restore the folder from a copy, and migrate that",
-    )
+    fix = "restore the folder from a copy, and migrate that"
+    return cannot_read(file, f"it is damaged, or made to harm: {why}. Nothing in it was run", fix)

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database.models import Distance, Floats, Vector, VectorSpec
+from qdrant_admin.database.models import Distance, Vector, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Fields, Payload, Record
+from qdrant_admin.sources.files.values import floats_of
 from qdrant_admin.sources.layouts import Layout
 
 _TYPES = {"dense_vector": "dims", "knn_vector": "dimension"}
@@ -89,21 +88,17 @@ class Shape:
         return "" if len(self.fields) == 1 else field.path
 
     def slots(self) -> tuple[VectorSpec, ...]:
-        return tuple(
-            VectorSpec(name=self.slot(field), size=field.size, distance=field.distance) for field in self.fields
-        )
+        return tuple(VectorSpec(name=self.slot(one), size=one.size, distance=one.distance) for one in self.fields)
 
     def record(self, hit: Fields) -> Record:
         source, given = dict(hit.get("_source") or {}), hit.get("fields") or {}
         vectors: dict[str, Vector] = {}
         trouble = ""
         for field in self.fields:
-            value = _taken(source, field.path)
-            value = given.get(field.path, value)
+            value = given.get(field.path, _taken(source, field.path))
             try:
                 if value is not None:
-                    vector: Floats = np.asarray(value, dtype=np.float32)
-                    vectors[self.slot(field)] = vector
+                    vectors[self.slot(field)] = floats_of(value)
             except (TypeError, ValueError):
                 trouble = f"its field {plain(field.path)} holds no vector"
         return Record(str(hit["_id"]), self._payload(source), vectors, trouble=trouble)

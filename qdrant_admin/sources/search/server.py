@@ -4,11 +4,12 @@ Read at one point in time, in the order in which the documents were last written
 as a document does, so that a later run can go on where an earlier one stopped.
 """
 
+import contextlib
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from qdrant_admin.core.commands import install_command
@@ -22,7 +23,6 @@ from qdrant_admin.sources.search.mapping import Shape, layout_of, vector_fields,
 from qdrant_admin.sources.servers import ServerReader
 from qdrant_admin.sources.uri import source_key
 
-_T = TypeVar("_T")
 KEPT_ALIVE = "10m"
 """How long the point in time is kept between two requests."""
 
@@ -91,12 +91,11 @@ class SearchServer(ServerReader):
         spec = None
         if all(field.size for field in shape.fields):
             spec = layouts.fitted(CollectionSpec(vectors=shape.slots()), shape.layout)
-        by = "" if self.layout_asked else "what its records hold"
         return SourceCollection(
             name=name,
             count=int(self.ask(self._client.count, index=name)["count"]),
             spec=spec,
-            payload="kept as it is" if shape.layout == "plain" else layouts.words(shape.layout, by=by),
+            payload=self.layout_words(shape.layout, "what its records hold"),
             aliases=tuple(alias for alias in own if alias not in shared),
             warnings=tuple(notes),
         )
@@ -121,23 +120,18 @@ class SearchServer(ServerReader):
                 yield hits
                 point, behind = answer.get("pit_id", point), self._behind(hits[-1])
         finally:
-            self._let_go(point)
-
-    def _let_go(self, point: str) -> None:
-        try:
-            self.ask(self._close_point, point=point)
-        except AdminError:
-            return  # the server lets go of it by itself a little later
+            with contextlib.suppress(AdminError):  # the server lets go of it by itself a little later
+                self.ask(self._close_point, point=point)
 
     def _whole(self, name: str, answer: Any) -> None:
         """Refuse an answer that a shard is missing from: it looks like one with fewer documents."""
         shards = answer.get("_shards") or {}
         if answer.get("timed_out") or shards.get("failed"):
-            why = (
-                "it timed out" if answer.get("timed_out") else f"{shards['failed']} of {shards['total']} shards failed"
-            )
+            failed = f"{shards.get('failed')} of {shards.get('total')} shards failed"
             raise SourceUnreadable(
-                f"{plain(name)} did not answer completely", why=why, fix=f"curl {self.url}/_cluster/health"
+                f"{plain(name)} did not answer completely",
+                why="it timed out" if answer.get("timed_out") else failed,
+                fix=f"curl {self.url}/_cluster/health",
             )
 
     def translated(self, error: Exception) -> AdminError:
@@ -147,6 +141,10 @@ class SearchServer(ServerReader):
         code = status if isinstance(status, int) else None
         headers = getattr(getattr(error, "meta", None), "headers", None) or {}
         return self.fault(error, status=code, wait=headers.get("retry-after"))
+
+    def _certificates(self) -> Payload:
+        given = self.uri.options.get("ca_certs")
+        return {} if given is None else {"ca_certs": given}
 
     def _credentials(self) -> tuple[str, str] | None:
         """User and password, when the key is of that form."""
@@ -166,7 +164,7 @@ class ElasticsearchServer(SearchServer):
 
         basic, key = self._credentials(), source_key()
         access: Payload = {"basic_auth": basic} if basic else {"api_key": key} if key else {}
-        access |= {"ca_certs": self.uri.options["ca_certs"]} if "ca_certs" in self.uri.options else {}
+        access |= self._certificates()
         return Elasticsearch(self.url, request_timeout=60, **access)
 
     def _open_point(self, index: str) -> str:
@@ -213,7 +211,7 @@ class OpenSearchServer(SearchServer):
         parts, basic, key = urlsplit(self.url), self._credentials(), source_key()
         access: Payload = {"http_auth": basic} if basic else {}
         access |= {"headers": {"Authorization": f"Bearer {key}"}} if key and not basic else {}
-        access |= {"ca_certs": self.uri.options["ca_certs"]} if "ca_certs" in self.uri.options else {}
+        access |= self._certificates()
         return OpenSearch(
             hosts=[{"host": parts.hostname, "port": parts.port, "url_prefix": parts.path}],
             use_ssl=parts.scheme == "https",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import BadInput, SourceUnreadable
+from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.sources import HELP, layouts
@@ -21,14 +21,14 @@ from qdrant_admin.sources.base import (
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.values import said, with_json_opened
 from qdrant_admin.sources.layouts import Layout
-from qdrant_admin.sources.read_only import ReadOnlyDatabase, with_journals
+from qdrant_admin.sources.read_only import ReadOnlyDatabase, marks, quoted
 from qdrant_admin.sources.reader import FileReader
 from qdrant_admin.sources.sqlite_vec.tables import (
     Chunk,
     Vec0,
     VectorColumn,
     chunk_sizes,
-    quoted,
+    damaged,
     read_chunk,
     vec0_tables,
 )
@@ -49,8 +49,9 @@ class Joined:
 
     def fields(self, database: ReadOnlyDatabase, ids: list[int | str]) -> dict[int | str, Payload]:
         chosen = ", ".join(quoted(column) for column in self.columns) or "NULL"
-        marks = ",".join("?" * len(ids))
-        query = f"SELECT {quoted(self.key)}, {chosen} FROM {quoted(self.table)} WHERE {quoted(self.key)} IN ({marks})"  # noqa: S608 # quoted
+        query = (
+            f"SELECT {quoted(self.key)}, {chosen} FROM {quoted(self.table)} WHERE {quoted(self.key)} IN ({marks(ids)})"  # noqa: S608 # quoted
+        )
         text = isinstance(ids[0], str)
         return {
             str(key) if text else int(key): dict(zip(self.columns.values(), map(said, values), strict=False))
@@ -128,9 +129,7 @@ class SqliteVec(FileReader):
     def open(self) -> Iterable[str]:
         if not self.path.is_file():
             raise wrong_kind(self.path, "a SQLite database with tables of sqlite-vec")
-        self.watch(with_journals(self.path))
-        self._database = ReadOnlyDatabase(self.path)
-        self.resources.callback(self._database.close)
+        self._database = self.database(self.path)
         self._tables = {table.name: table for table in vec0_tables(self._database)}
         if not self._tables:
             raise wrong_kind(self.path, "a SQLite database with tables of sqlite-vec")
@@ -186,11 +185,7 @@ class SqliteVec(FileReader):
         (count,) = self._database.rows(f"SELECT count(*) FROM {table.shadow('rowids')}")[0]  # noqa: S608 # quoted
         held = sum(chunk_sizes(self._database, table).values())
         if count != held:
-            raise SourceUnreadable(
-                f"the table {plain(table.name)} of {plain(self.path)} is damaged",
-                why=f"it lists {counted(count, 'row')}, and its chunks hold {held}",
-                fix=f'sqlite3 "{self.path}" "PRAGMA integrity_check"',
-            )
+            raise damaged(self._database, table, f"it lists {counted(count, 'row')}, and its chunks hold {held}")
         joined = self._joined[table.name]
         layout = self.layout_asked or (joined.layout if joined else "plain")
         spec = CollectionSpec(vectors=tuple(self._slot(table, column) for column in table.vectors))
@@ -203,20 +198,16 @@ class SqliteVec(FileReader):
         )
 
     def _slot(self, table: Vec0, column: VectorColumn) -> VectorSpec:
-        return VectorSpec(
-            name=_slot_name(table, column),
-            size=column.size,
-            distance=self.distance_asked or column.distance,
-            datatype=_DATATYPES.get(column.kind, "float32"),
-        )
+        distance, datatype = self.distance_asked or column.distance, _DATATYPES.get(column.kind, "float32")
+        return VectorSpec(name=_slot_name(table, column), size=column.size, distance=distance, datatype=datatype)
 
     def _warnings(self, table: Vec0, joined: Joined | None) -> Iterator[str]:
         for column in table.vectors:
             if column.kind == "bit":
-                yield (
-                    f"{plain(column.name)} holds bits: each becomes a component 0 or 1, compared by Manhattan, which is"
-                    " the number of bits that differ"
+                words = (
+                    "each becomes a component 0 or 1, compared by Manhattan, which is the number of bits that differ"
                 )
+                yield f"{plain(column.name)} holds bits: {words}"
         missing = joined.missing(self._database, table) if joined else 0
         if joined and missing:
             yield f"{counted(missing, 'record')} without a row in {plain(joined.table)}: no payload but their own"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from qdrant_admin.database.models import Distance, Floats
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Payload
 from qdrant_admin.sources.files.values import said
-from qdrant_admin.sources.read_only import ReadOnlyDatabase
+from qdrant_admin.sources.read_only import ReadOnlyDatabase, marks, quoted
 
 Kind = Literal["float32", "int8", "bit"]
 Stored = Literal["text", "integer", "float", "boolean"]
@@ -64,11 +64,6 @@ class Vec0:
     def shadow(self, what: str) -> str:
         """The quoted name of a shadow table."""
         return quoted(f"{self.name}_{what}")
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def vec0_tables(database: ReadOnlyDatabase) -> list[Vec0]:
@@ -139,19 +134,17 @@ def _check_shadows(table: Vec0, database: ReadOnlyDatabase) -> None:
     there = {str(row[0]) for row in database.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
     missing = sorted(what for what in wanted if f"{table.name}_{what}" not in there)
     if missing:
-        raise SourceUnreadable(
-            f"the table {plain(table.name)} of {plain(database.path)} cannot be read",
-            why=f"{plain(table.name)}_{missing[0]} is not there: it is damaged, or of a version that is not known here",
-            fix=HELP,
-        )
+        why = f"{plain(table.name)}_{missing[0]} is not there: it is damaged, or of a version that is not known here"
+        raise _unknown(table.name, database.path, why)
 
 
 def _strange(name: str, path: Path, part: str) -> SourceUnreadable:
-    return SourceUnreadable(
-        f"the table {plain(name)} of {plain(path)} cannot be read",
-        why=f"its declaration says {plain(part.strip())}, which is not known here: a newer sqlite-vec made it",
-        fix=HELP,
-    )
+    why = f"its declaration says {plain(part.strip())}, which is not known here: a newer sqlite-vec made it"
+    return _unknown(name, path, why)
+
+
+def _unknown(name: str, path: Path, why: str) -> SourceUnreadable:
+    return SourceUnreadable(f"the table {plain(name)} of {plain(path)} cannot be read", why=why, fix=HELP)
 
 
 _TEXT_OCTETS = 16
@@ -211,11 +204,7 @@ class Chunk:
         return [
             Row(
                 ids[rowid],
-                {
-                    **self.partition,
-                    **dict(self._metadata(database, table, place, rowid, texts)),
-                    **auxiliary.get(rowid, {}),
-                },
+                self.partition | dict(self._metadata(database, table, place, rowid, texts)) | auxiliary.get(rowid, {}),
                 [_vector(column, blob, place) for column, blob in zip(table.vectors, self.vectors, strict=True)],
             )
             for place, rowid in zip(places, rowids, strict=True)
@@ -224,7 +213,7 @@ class Chunk:
     def _ids(self, database: ReadOnlyDatabase, table: Vec0, places: dict[int, int]) -> dict[int, int | str]:
         """Ids by row. Both lists of rows must agree on where a row lies."""
         query = (
-            f"SELECT rowid, id, chunk_id, chunk_offset FROM {table.shadow('rowids')} WHERE rowid IN ({_marks(places)})"  # noqa: S608 # quoted
+            f"SELECT rowid, id, chunk_id, chunk_offset FROM {table.shadow('rowids')} WHERE rowid IN ({marks(places)})"  # noqa: S608 # quoted
         )
         found: dict[int, int | str] = {}
         for rowid, identity, chunk, place in database.rows(query, tuple(places)):
@@ -291,9 +280,8 @@ def _long_texts(database: ReadOnlyDatabase, table: Vec0, rowids: list[int]) -> d
     found: dict[str, dict[int, str]] = {}
     for place, (name, stored) in enumerate(table.metadata):
         if stored == "text":
-            query = (
-                f"SELECT rowid, data FROM {table.shadow(f'metadatatext{place:02}')} WHERE rowid IN ({_marks(rowids)})"  # noqa: S608 # quoted
-            )
+            texts = table.shadow(f"metadatatext{place:02}")
+            query = f"SELECT rowid, data FROM {texts} WHERE rowid IN ({marks(rowids)})"  # noqa: S608 # quoted
             found[name] = dict(database.rows(query, tuple(rowids)))
     return found
 
@@ -302,12 +290,8 @@ def _auxiliary(database: ReadOnlyDatabase, table: Vec0, rowids: list[int]) -> di
     if not table.auxiliary:
         return {}
     columns = ", ".join(f"value{place:02}" for place in range(len(table.auxiliary)))
-    query = f"SELECT rowid, {columns} FROM {table.shadow('auxiliary')} WHERE rowid IN ({_marks(rowids)})"  # noqa: S608 # quoted
+    query = f"SELECT rowid, {columns} FROM {table.shadow('auxiliary')} WHERE rowid IN ({marks(rowids)})"  # noqa: S608 # quoted
     return {
         rowid: dict(zip(table.auxiliary, map(said, values), strict=True))
         for rowid, *values in database.rows(query, tuple(rowids))
     }
-
-
-def _marks(values: Any) -> str:
-    return ",".join("?" * len(values))
