@@ -12,7 +12,6 @@ import numpy as np
 
 from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
 from qdrant_admin.migration.rejects import vector_json
-from qdrant_admin.sources.files.arrow_files import ParquetTable
 from qdrant_admin.sources.files.jsonl import JsonLinesFile
 from qdrant_admin.sources.files.own_layout import KEY, OwnLayout, column_of, sidecar
 from qdrant_admin.sources.files.tables import Table
@@ -65,6 +64,8 @@ class ParquetWriter:
         self._file.close()
 
     def reader(self) -> Table:
+        from qdrant_admin.sources.files.arrow_files import ParquetTable
+
         return ParquetTable(self._part)
 
     def publish(self, path: Path) -> None:

@@ -280,7 +280,7 @@ def option(
     for word, asked in known.items():
         if word.lower() == given.lower():
             return asked
-    raise BadInput(f"there is no {name} {plain(given)}", why=f"known are {', '.join(known)}", fix=HELP)
+    raise BadInput(f"{name}={plain(given)} is not known", why=f"known are {', '.join(known)}", fix=HELP)
 
 
 def free_name(name: str, taken: Container[str]) -> str:

@@ -11,7 +11,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from qdrant_admin.core.commands import install_command
-from qdrant_admin.core.errors import AdminError, BadInput
+from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import HELP
 
@@ -69,74 +69,48 @@ def _reads(
 _path, _server, _database = (partial(_reads, address) for address in get_args(Address))
 _ROWS = "id vector distance datatype bytes"
 """What every file of rows takes: which columns are what, and what the file cannot say."""
-_SEARCH = "layout distance ca_certs"
-"""What a cluster takes; `ca_certs` is a file with the certificate that its own was signed with."""
-_REDIS = "prefix vector dtype layout distance"
+_CHROMA = "tenant database layout distance"
 _POSTGRES = "table id vector layout distance host sslmode sslrootcert service"
-_ELASTIC = "search.server:ElasticsearchServer"
+_SQLITE_VEC = "table payload on layout distance"
+_LANCE = "id vector layout distance"
+_MILVUS_LITE = ("milvus.lite_folder:open_milvus_lite", "database layout distance", "files pyarrow")
+_MILVUS = ("milvus.server:MilvusServer", "database load layout distance", "milvus pymilvus")
+_REDIS = (
+    "Redis with vectors in hashes",
+    "redis.source:RedisHashes",
+    "prefix vector dtype layout distance",
+    "redis redis",
+)
+_ARROW = "Arrow file, stream, Feather, or Hugging Face data set"
 _WEAVIATE = "layout distance tenant grpc_host grpc_port"
+_ELASTICSEARCH = ("search.server:ElasticsearchServer", "layout distance ca_certs", "elasticsearch elasticsearch")
+_OPENSEARCH = ("search.server:OpenSearchServer", "layout distance ca_certs", "opensearch opensearchpy")
+"""`ca_certs` is a file with the certificate that the cluster's own was signed with."""
 _TESTED: tuple[SourceKind, ...] = (
-    _path("chroma", "Chroma directory", "chroma.directory:ChromaDirectory", "tenant database layout distance"),
-    _server("chroma", "Chroma server", "chroma.server:ChromaServer", "tenant database layout distance auth", port=8000),
+    _path("chroma", "Chroma directory", "chroma.directory:ChromaDirectory", _CHROMA),
+    _server("chroma", "Chroma server", "chroma.server:ChromaServer", f"{_CHROMA} auth", port=8000),
     _path("qdrant-local", "embedded Qdrant folder", "qdrant.local:QdrantLocal"),
     _server("qdrant", "Qdrant server", "qdrant.server:QdrantServer", "grpc_port", port=6333),
     _database(
-        "postgresql", "PostgreSQL with pgvector", "postgres.source:Postgres", _POSTGRES, "pgvector psycopg", port=5432
+        "postgresql", "PostgreSQL with pgvector", "postgres.source:Postgres", _POSTGRES, "pgvector psycopg", 5432
     ),
-    _path(
-        "sqlite-vec",
-        "SQLite database with vectors of sqlite-vec",
-        "sqlite_vec.source:SqliteVec",
-        "table payload on layout distance",
-    ),
-    _database("redis", "Redis with vectors in hashes", "redis.source:RedisHashes", _REDIS, "redis redis", port=6379),
-    _database("rediss", "Redis with vectors in hashes", "redis.source:RedisHashes", _REDIS, "redis redis", port=6379),
-    _path(
-        "lancedb",
-        "LanceDB folder or table",
-        "lance:LanceFolder",
-        "id vector layout distance",
-        "lancedb lancedb pyarrow",
-    ),
-    _path(
-        "milvus-lite",
-        "Milvus Lite folder or file",
-        "milvus.lite_folder:open_milvus_lite",
-        "database layout distance",
-        "files pyarrow",
-    ),
-    _server(
-        "milvus",
-        "Milvus server",
-        "milvus.server:MilvusServer",
-        "database load layout distance",
-        "milvus pymilvus",
-        port=19530,
-    ),
+    _path("sqlite-vec", "SQLite database with vectors of sqlite-vec", "sqlite_vec.source:SqliteVec", _SQLITE_VEC),
+    _database("redis", *_REDIS, port=6379),
+    _database("rediss", *_REDIS, port=6379),
+    _path("lancedb", "LanceDB folder or table", "lance:LanceFolder", _LANCE, "lancedb lancedb pyarrow"),
+    _path("milvus-lite", "Milvus Lite folder or file", *_MILVUS_LITE),
+    _server("milvus", "Milvus server", *_MILVUS, port=19530),
     _path("faiss", "FAISS index", "faiss.source:FaissIndex", "payload lossy distance", "faiss faiss"),
     _path("parquet", "Parquet file or folder", "files.arrow_files:ParquetFiles", _ROWS, "files pyarrow"),
-    _path(
-        "arrow",
-        "Arrow file, stream, Feather, or Hugging Face data set",
-        "files.arrow_files:ArrowFiles",
-        _ROWS,
-        "files pyarrow",
-    ),
+    _path("arrow", _ARROW, "files.arrow_files:ArrowFiles", _ROWS, "files pyarrow"),
     _path("jsonl", "file or folder of JSON lines", "files.jsonl:JsonLines", _ROWS),
     _path("csv", "CSV file or folder", "files.csv_files:CsvFiles", f"{_ROWS} delimiter encoding types"),
     _path("npy", "NumPy array or folder", "files.npy:NumpyFiles", f"{_ROWS} payload"),
 )
 _RECORDED: tuple[SourceKind, ...] = (
     _server("pinecone", "Pinecone index", "pinecone:PineconeIndex", "layout distance", "pinecone pinecone"),
-    _server("elasticsearch", "Elasticsearch cluster", _ELASTIC, _SEARCH, "elasticsearch elasticsearch", port=9200),
-    _server(
-        "opensearch",
-        "OpenSearch cluster",
-        "search.server:OpenSearchServer",
-        _SEARCH,
-        "opensearch opensearchpy",
-        port=9200,
-    ),
+    _server("elasticsearch", "Elasticsearch cluster", *_ELASTICSEARCH, port=9200),
+    _server("opensearch", "OpenSearch cluster", *_OPENSEARCH, port=9200),
     _server("weaviate", "Weaviate server", "weaviate:WeaviateServer", _WEAVIATE, "weaviate weaviate"),
 )
 """Run against recorded answers only."""
@@ -212,16 +186,12 @@ def check_installed(kind: SourceKind) -> None:
     """
     missing = missing_packages(kind)
     if missing:
-        raise _not_installed(kind, missing)
-
-
-def _not_installed(kind: SourceKind, missing: list[str]) -> AdminError:
-    wanted = [f"qdrant-admin[{kind.extra}]"] if kind.extra else missing
-    return BadInput(
-        f"reading a {kind.title} needs {', '.join(missing)}, which is not installed",
-        why="every such source has an extra of its own, so that nobody carries what is not used",
-        fix=install_command(*wanted),
-    )
+        wanted = [f"qdrant-admin[{kind.extra}]"] if kind.extra else missing
+        raise BadInput(
+            f"reading a {kind.title} needs {', '.join(missing)}, which is not installed",
+            why="every such source has an extra of its own, so that nobody carries what is not used",
+            fix=install_command(*wanted),
+        )
 
 
 def open_source(uri: "SourceUri") -> "Source":

@@ -4,9 +4,11 @@ import contextlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.types as t
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.database.models import Floats, Vector, VectorKind
@@ -15,50 +17,37 @@ from qdrant_admin.sources.files.columns import Column, Layout, Slot, sniff
 from qdrant_admin.sources.files.tables import Chunk, Part, Place, Row, Tally, damaged, refuse_vector
 from qdrant_admin.sources.files.values import Unfit, identity, narrow_rows, read_json, said, vector_of
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    Read = Vector | Unfit | None
+Read = Vector | Unfit | None
 
 
-def columns_of(schema: "pa.Schema", head: "pa.RecordBatch | None", asked: Collection[str]) -> list[Column]:
+def columns_of(schema: pa.Schema, head: pa.RecordBatch | None, asked: Collection[str]) -> list[Column]:
     """The columns that could be vectors, by their types; text is looked into."""
-    import pyarrow as pa
-
     found = []
     for field in schema:
         column = _column(field.name, storage(field.type))
         if column is not None and (column.form is not bytes or column.called or field.name in asked):
             found.append(column)
-        elif head is not None and (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
+        elif head is not None and (t.is_string(field.type) or t.is_large_string(field.type)):
             values = head.column(field.name).to_pylist()
             found += sniff([{field.name: value} for value in values], asked)
     return found
 
 
-def storage(kind: "pa.DataType") -> "pa.DataType":
+def storage(kind: pa.DataType) -> pa.DataType:
     """What an extension type is stored as; any other type itself."""
-    import pyarrow as pa
-
     return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
 
 
-def is_list(kind: "pa.DataType") -> bool:
-    import pyarrow.types as t
-
+def is_list(kind: pa.DataType) -> bool:
     return bool(t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind))
 
 
-def is_number(kind: "pa.DataType") -> bool:
-    import pyarrow.types as t
-
+def is_number(kind: pa.DataType) -> bool:
     return bool(t.is_floating(kind) or t.is_integer(kind))
 
 
-def is_plain(kind: "pa.DataType") -> bool:
+def is_plain(kind: pa.DataType) -> bool:
     """Whether Python's own value of it is what JSON says."""
-    import pyarrow.types as t
-
     if t.is_list(kind) or t.is_large_list(kind):
         kind = kind.value_type
     return bool(
@@ -72,9 +61,7 @@ def is_plain(kind: "pa.DataType") -> bool:
     )
 
 
-def _column(name: str, kind: "pa.DataType") -> Column | None:
-    import pyarrow.types as t
-
+def _column(name: str, kind: pa.DataType) -> Column | None:
     if t.is_struct(kind):
         inner = {kind.field(index).name: kind.field(index).type for index in range(kind.num_fields)}
         sparse = inner.keys() == {"indices", "values"} and all(is_list(one) for one in inner.values())
@@ -97,8 +84,6 @@ def _column(name: str, kind: "pa.DataType") -> Column | None:
 @contextlib.contextmanager
 def arrow_faults(path: Path) -> Iterator[None]:
     """What Arrow raises for a damaged file, in the user's terms."""
-    import pyarrow as pa
-
     try:
         yield
     except SourceUnreadable:
@@ -107,7 +92,7 @@ def arrow_faults(path: Path) -> Iterator[None]:
         raise damaged(path, error) from error
 
 
-def part_of(batch: "pa.RecordBatch", layout: Layout, first: int) -> Part:
+def part_of(batch: pa.RecordBatch, layout: Layout, first: int) -> Part:
     """The rows of a batch, the first of which has the number `first`: side by side when nothing is wrong with any."""
     ids, payloads = _ids(batch, layout), _payloads(batch, layout)
     vectors = _only_vectors(batch, layout)
@@ -125,7 +110,7 @@ def part_of(batch: "pa.RecordBatch", layout: Layout, first: int) -> Part:
     return rows
 
 
-def tally_batch(tally: Tally, batch: "pa.RecordBatch", layout: Layout) -> None:
+def tally_batch(tally: Tally, batch: pa.RecordBatch, layout: Layout) -> None:
     """Count ids, and the dimensions of vectors whose type does not say them; the batch has no other columns."""
     for found in ids_of(batch.column(layout.id)) if layout.id else [None] * batch.num_rows:
         tally.add(None if isinstance(found, Unfit) else found)
@@ -142,7 +127,7 @@ def columns_to_count(layout: Layout) -> list[str]:
     return unknown + ([layout.id] if layout.id else [])
 
 
-def vectors_of(array: "pa.Array", kind: VectorKind, octets: str) -> "list[Read]":
+def vectors_of(array: pa.Array, kind: VectorKind, octets: str) -> list[Read]:
     """The vectors of a column: None for null, `Unfit` for what is none."""
     if storage(array.type) is not array.type:
         array = array.storage
@@ -150,14 +135,12 @@ def vectors_of(array: "pa.Array", kind: VectorKind, octets: str) -> "list[Read]"
     return quick if quick is not None else [_read(value, kind, octets) for value in array.to_pylist()]
 
 
-def values_of(array: "pa.Array") -> list[Any]:
+def values_of(array: pa.Array) -> list[Any]:
     """The values of a column as JSON can say them; `Unfit` for one that cannot be had at all."""
-    import pyarrow as pa
-
     kind = array.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+    if t.is_timestamp(kind) or t.is_date(kind):
         return _moments(array)
-    if pa.types.is_map(kind):
+    if t.is_map(kind):
         return [_mapping(pairs) for pairs in array.to_pylist()]
     try:
         values: list[object] = array.to_pylist()
@@ -166,10 +149,8 @@ def values_of(array: "pa.Array") -> list[Any]:
     return values if is_plain(kind) else [said(value) for value in values]
 
 
-def ids_of(array: "pa.Array") -> "list[int | str | Unfit | None]":
+def ids_of(array: pa.Array) -> list[int | str | Unfit | None]:
     """The ids in a column: None for a row without one, `Unfit` for what is none."""
-    import pyarrow.types as t
-
     kind = storage(array.type)
     if t.is_integer(kind):
         numbers: list[int | str | Unfit | None] = array.to_pylist()
@@ -178,38 +159,34 @@ def ids_of(array: "pa.Array") -> "list[int | str | Unfit | None]":
     return [_identity(value) for value in (array.to_pylist() if octets else values_of(array))]
 
 
-def numbered_ids(arrays: "Iterable[pa.Array]") -> Iterator[tuple[int, int | str]]:
+def numbered_ids(arrays: Iterable[pa.Array]) -> Iterator[tuple[int, int | str]]:
     """Row number and id of every row that has one."""
     for number, found in enumerate(found for array in arrays for found in ids_of(array)):
         if found is not None and not isinstance(found, Unfit):
             yield number, found
 
 
-def _identity(value: object) -> "int | str | Unfit | None":
+def _identity(value: object) -> int | str | Unfit | None:
     try:
         return value if isinstance(value, Unfit) else identity(value)
     except Unfit as error:
         return error
 
 
-def _one(array: "pa.Array", index: int) -> object:
-    import pyarrow as pa
-
+def _one(array: pa.Array, index: int) -> object:
     try:
         return said(array[index].as_py())
     except (ValueError, OverflowError, pa.ArrowException) as error:
         return Unfit(f"holds a {array.type} that cannot be read ({error})")
 
 
-def _moments(array: "pa.Array") -> list[str | None]:
+def _moments(array: pa.Array) -> list[str | None]:
     """Dates and moments as text, of any year and with every digit."""
-    import pyarrow as pa
-
-    unit = "D" if pa.types.is_date32(array.type) else "ms" if pa.types.is_date64(array.type) else array.type.unit
+    unit = "D" if t.is_date32(array.type) else "ms" if t.is_date64(array.type) else array.type.unit
     wide = pa.int32() if unit == "D" else pa.int64()
     numbers = _numbers(array.cast(wide).fill_null(0)).astype(np.int64)
     texts = np.datetime_as_string(numbers.astype(f"datetime64[{unit}]")).tolist()
-    if pa.types.is_date(array.type):
+    if t.is_date(array.type):
         texts = [text[: text.find("T", 4)] if "T" in text else text for text in texts]
     else:
         texts = [f"{text.rstrip('0').rstrip('.') if '.' in text else text}Z" for text in texts]
@@ -223,14 +200,14 @@ def _mapping(pairs: Sequence[tuple[object, object]] | None) -> object:
     return said(keyed if len(keyed) == len(pairs) else pairs)
 
 
-def _ids(batch: "pa.RecordBatch", layout: Layout) -> "list[int | str | Unfit | None]":
+def _ids(batch: pa.RecordBatch, layout: Layout) -> list[int | str | Unfit | None]:
     if not layout.id:
         return [None] * batch.num_rows
     found = ids_of(batch.column(layout.id))
     return [int(one) if isinstance(one, str) and one.isdigit() else one for one in found] if layout.own else found
 
 
-def _payloads(batch: "pa.RecordBatch", layout: Layout) -> list[Payload]:
+def _payloads(batch: pa.RecordBatch, layout: Layout) -> list[Payload]:
     """A payload per row; a value that cannot be read at all is an `Unfit` in it."""
     if layout.own:
         return [_own_payload(text) for text in batch.column(str(layout.payload)).to_pylist()]
@@ -248,7 +225,7 @@ def _own_payload(text: str | None) -> Payload:
     raise ValueError("a payload is no object")
 
 
-def _only_vectors(batch: "pa.RecordBatch", layout: Layout) -> "Floats | None":
+def _only_vectors(batch: pa.RecordBatch, layout: Layout) -> Floats | None:
     """The vectors as one matrix, when each row has exactly one, dense, with nothing wrong; else None."""
     slot = layout.slots[0] if len(layout.slots) == 1 else None
     if slot is None or slot.parts or slot.column.kind not in {None, "dense"}:
@@ -263,17 +240,13 @@ def _unfit(values: Iterable[object]) -> bool:
     return Unfit in set(map(type, values))
 
 
-def _strange(payload: Payload) -> list[Unfit]:
-    return [cell for cell in payload.values() if isinstance(cell, Unfit)]
-
-
 def _whole(payload: Payload, layout: Layout) -> Payload:
     """The object in the payload column, when one column is the whole payload."""
     inner = payload.get(layout.payload) if layout.payload and not layout.own else None
     return inner if isinstance(inner, dict) else payload
 
 
-def _put_ids(rows: list[Row], ids: "list[int | str | Unfit | None]", array: "pa.Array") -> None:
+def _put_ids(rows: list[Row], ids: list[int | str | Unfit | None], array: pa.Array) -> None:
     for index, (row, found) in enumerate(zip(rows, ids, strict=True)):
         if isinstance(found, Unfit):
             row.trouble = f"its id {found}"
@@ -283,14 +256,14 @@ def _put_ids(rows: list[Row], ids: "list[int | str | Unfit | None]", array: "pa.
 
 
 def _put_payload(row: Row, payload: Payload, layout: Layout) -> None:
-    strange = _strange(payload)
+    strange = [cell for cell in payload.values() if isinstance(cell, Unfit)]
     if strange:
         row.trouble = row.trouble or f"its payload {strange[0]}"
         payload = {name: str(cell) if isinstance(cell, Unfit) else cell for name, cell in payload.items()}
     row.payload = _whole(payload, layout)
 
 
-def _put_vectors(rows: list[Row], batch: "pa.RecordBatch", slot: Slot, layout: Layout) -> None:
+def _put_vectors(rows: list[Row], batch: pa.RecordBatch, slot: Slot, layout: Layout) -> None:
     kind = slot.column.kind or "dense"
     if slot.parts:
         cells = zip(*(batch.column(part).to_pylist() for part in slot.parts), strict=True)
@@ -307,25 +280,21 @@ def _put_vectors(rows: list[Row], batch: "pa.RecordBatch", slot: Slot, layout: L
             row.vectors[slot.name] = vector
 
 
-def _quick(array: "pa.Array") -> "list[Read] | None":
+def _quick(array: pa.Array) -> list[Read] | None:
     """All vectors of a column at once; None when one has to be looked at by itself."""
     narrowed = _narrowed(array)
     if narrowed is None:
         return None
     rows = iter(narrowed)
-    return (
-        list(rows)
-        if not array.null_count
-        else [next(rows) if there else None for there in array.is_valid().to_pylist()]
-    )
+    return [next(rows) if there else None for there in array.is_valid().to_pylist()] if array.null_count else list(rows)
 
 
-def _narrowed(array: "pa.Array") -> "Floats | None":
+def _narrowed(array: pa.Array) -> Floats | None:
     matrix = _matrix(array, len(array) - array.null_count)
     return None if matrix is None else narrow_rows(matrix)
 
 
-def _matrix(array: "pa.Array", count: int) -> Any:
+def _matrix(array: pa.Array, count: int) -> Any:
     """The numbers of `count` lists of one length; None when they are of several, or one of them is null."""
     if not count or not is_list(array.type) or not is_number(array.type.value_type):
         return None
@@ -337,7 +306,7 @@ def _matrix(array: "pa.Array", count: int) -> Any:
     return _numbers(flat).reshape(count, size) if (lengths == size).all() else None
 
 
-def _numbers(array: "pa.Array") -> Any:
+def _numbers(array: pa.Array) -> Any:
     """The numbers of a column without nulls, as they lie in memory; `to_numpy` would import pandas where it is."""
     buffer, kind = array.buffers()[1], np.dtype(array.type.to_pandas_dtype())
     if buffer is None:
@@ -345,7 +314,7 @@ def _numbers(array: "pa.Array") -> Any:
     return np.frombuffer(buffer, dtype=kind, offset=array.offset * kind.itemsize, count=len(array))
 
 
-def _read(value: object, kind: VectorKind, octets: str) -> "Read":
+def _read(value: object, kind: VectorKind, octets: str) -> Read:
     try:
         return None if value is None else vector_of(value, kind, octets)
     except Unfit as error:

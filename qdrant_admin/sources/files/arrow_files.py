@@ -4,7 +4,10 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import ipc
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
@@ -20,10 +23,6 @@ from qdrant_admin.sources.files.columns import HEAD, Column, Layout
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.own_layout import KEY, OwnLayout, read_own
 from qdrant_admin.sources.files.tables import FileTable, Part, Place, Tally, damaged, json_object
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
 STATE, SPLITS = "state.json", "dataset_dict.json"
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
@@ -84,13 +83,10 @@ class ArrowTable(FileTable):
     @contextmanager
     def _opened(
         self, skipped: int = 0, *, mapped: bool = False
-    ) -> "Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]":
+    ) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
         """The schema, and the batches after those skipped (a stream has them all). Mapping a file is right for a few
         columns; one that is read whole that way would count as memory of ours.
         """
-        import pyarrow as pa
-        from pyarrow import ipc
-
         pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was given back, and grows with the file
         with arrow_faults(self.path):
             is_file = self._is_file()
@@ -210,17 +206,14 @@ class ParquetTable(FileTable):
                 number += whole.num_rows
 
     @contextmanager
-    def _opened(self) -> Iterator["pq.ParquetFile"]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
+    def _opened(self) -> Iterator[pq.ParquetFile]:
         pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was given back, and grows with the file
         # Without pre_buffer=False it holds what it has read until the end.
         with arrow_faults(self.path), pq.ParquetFile(self.path, pre_buffer=False) as file:
             yield file
 
     @staticmethod
-    def _groups(file: "pq.ParquetFile") -> list[int]:
+    def _groups(file: pq.ParquetFile) -> list[int]:
         """The first row of each row group, and the number of all rows."""
         counts = (file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))
         return [0, *accumulate(counts)]

@@ -10,7 +10,7 @@ from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import VectorKind
 from qdrant_admin.sources import HELP
-from qdrant_admin.sources.base import Fields
+from qdrant_admin.sources.base import Fields, option
 from qdrant_admin.sources.files.values import BYTES, Unfit, read_json
 
 PAYLOAD, VECTORS, ID = "payload", "vectors", "id"
@@ -99,9 +99,7 @@ class Layout:
 def choose(columns: Sequence[Column], names: Sequence[str], options: Mapping[str, str]) -> Layout | None:
     """The layout of a file; None when nothing in it could be a vector. `names` are all columns, in their order."""
     identity = _named(options["id"], names, "id") if "id" in options else next((n for n in _IDS if n in names), None)
-    octets = BYTES.get(options.get("bytes", "float32"))
-    if octets is None:
-        raise BadInput(f"there is no bytes={plain(options['bytes'])}", why=f"known are {', '.join(BYTES)}", fix=HELP)
+    octets = option(options, "bytes", BYTES, "<f4")
     found = [column for column in columns if column.name != identity]
     slots = _asked(found, names, options["vector"]) if "vector" in options else _recognised(found, names)
     if not slots:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.sources.base import Payload
+from qdrant_admin.sources.base import Payload, option
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, sniff
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.file_survey import Group
@@ -39,9 +39,7 @@ class CsvFiles(FileSource):
             "".encode(self._encoding)
         except LookupError:
             raise BadInput(f"there is no encoding {plain(self._encoding)}", fix="?encoding=latin-1") from None
-        if options.get("types", "guess") != "guess":
-            raise BadInput("types= knows guess alone", why="without it every value is text", fix="?types=guess")
-        self._guesses = "types" in options
+        self._guesses = option(options, "types", {"guess": True}, otherwise=False)
         return super().open()
 
     def table(self, path: Path) -> "CsvFile":

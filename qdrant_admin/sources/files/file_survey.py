@@ -12,8 +12,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
-from qdrant_admin.sources import HELP
-from qdrant_admin.sources.base import FolderUri, SourceCollection
+from qdrant_admin.sources.base import FolderUri, SourceCollection, option
 from qdrant_admin.sources.files import columns
 from qdrant_admin.sources.files.columns import Layout
 from qdrant_admin.sources.files.own_layout import OwnLayout
@@ -140,9 +139,7 @@ def _spec(
 ) -> tuple[CollectionSpec | None, list[str]]:
     told: list[str] = []
     slots: list[VectorSpec] = []
-    datatype = uri.options.get("datatype", "float32")
-    if datatype not in _DATATYPES:
-        raise BadInput(f"datatype={plain(datatype)} is none", why=f"Qdrant has {', '.join(_DATATYPES)}", fix=HELP)
+    datatype = option(uri.options, "datatype", {known: known for known in _DATATYPES}, "float32")
     for slot in layout.slots:
         if slot.column.kind == "sparse":
             slots.append(VectorSpec(name=slot.name, kind="sparse", datatype=datatype))

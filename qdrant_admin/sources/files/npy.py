@@ -16,7 +16,6 @@ import numpy.typing as npt
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.sources import HELP
-from qdrant_admin.sources.files.arrow_files import ParquetTable
 from qdrant_admin.sources.files.columns import Column, Layout, Slot
 from qdrant_admin.sources.files.csv_files import CsvFile
 from qdrant_admin.sources.files.file_source import FileSource
@@ -70,6 +69,8 @@ class NumpyFiles(FileSource):
 def _sidecar(path: Path) -> Table:
     name = path.name.lower().removesuffix(".gz")
     if name.endswith((".parquet", ".pq", ".parq")):
+        from qdrant_admin.sources.files.arrow_files import ParquetTable
+
         return ParquetTable(path)
     if name.endswith((".csv", ".tsv")):
         return CsvFile(path, None, "utf-8")

@@ -247,7 +247,7 @@ class MilvusFolder(FileReader):
         collection = self._collection(name)
         schema, layout = collection.schema, self._layout(name).layout
         logs = counted(len(collection.broken), "log")
-        broken = f"{logs} interrupted in its last entry, when a writer was stopped: what is whole is migrated"
+        broken = f"{logs} cut off in its last entry, when a writer was stopped: what is whole is migrated"
         spec = layouts.fitted(schema.spec(), layout, self.distance_asked)
         return schema.described(
             name, collection.count, spec, layout, self._aliases(name), (broken,) if collection.broken else ()

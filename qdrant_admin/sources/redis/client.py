@@ -10,7 +10,14 @@ from urllib.parse import unquote, urlsplit
 import redis
 from redis import exceptions
 from redis.backoff import NoBackoff
-from redis.exceptions import ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ResponseError,
+)
 from redis.retry import Retry
 
 from qdrant_admin.core.commands import Command
@@ -32,6 +39,9 @@ _CLIENT_VARIABLE = "REDISCLI_AUTH"
 """Where redis-cli itself looks for the password."""
 _SECONDS = 60.0
 _CONNECT_SECONDS = 10.0
+_EXPORT = f"export {KEY_VARIABLE}=..."
+_CLI = "redis-cli {at}"
+_PING = f"{_CLI} PING"
 _RIGHTS = "+info +scan +hstrlen +hgetall +select ~*"
 
 
@@ -78,7 +88,7 @@ def escaped(prefix: str) -> bytes:
 
 
 @contextlib.contextmanager
-def told(uri: ServerUri) -> Iterator[None]:
+def translated(uri: ServerUri) -> Iterator[None]:
     """Faults of redis as ours. Those that may pass by themselves are of the classes that are waited for."""
     try:
         yield
@@ -94,37 +104,12 @@ def _fault(error: exceptions.RedisError, uri: ServerUri) -> AdminError:
 
 
 _FAULTS: tuple[tuple[tuple[type[Exception], ...], type[AdminError], str, str], ...] = (
-    (
-        (exceptions.NoPermissionError,),
-        AccessDenied,
-        "this user may not read {where}",
-        "redis-cli {at} ACL SETUSER NAME " + _RIGHTS,
-    ),
-    (
-        (exceptions.AuthenticationError, exceptions.AuthorizationError),
-        AccessDenied,
-        "{where} does not accept the password",
-        f"export {KEY_VARIABLE}=...",
-    ),
-    (
-        (exceptions.BusyLoadingError,),
-        ServerNotReady,
-        "the Redis at {where} is loading its data",
-        "redis-cli {at} INFO persistence",
-    ),
-    (
-        (exceptions.OutOfMemoryError,),
-        ServerTrouble,
-        "the Redis at {where} has no memory left",
-        "redis-cli {at} INFO memory",
-    ),
-    (
-        (exceptions.ConnectionError, exceptions.TimeoutError),
-        ServerUnreachable,
-        "no Redis answers at {where}",
-        "redis-cli {at} PING",
-    ),
-    ((Exception,), SourceUnreadable, "what answers at {where} cannot be read", "redis-cli {at} PING"),
+    ((NoPermissionError,), AccessDenied, "this user may not read {where}", f"{_CLI} ACL SETUSER NAME {_RIGHTS}"),
+    ((AuthenticationError, AuthorizationError), AccessDenied, "{where} does not accept the password", _EXPORT),
+    ((BusyLoadingError,), ServerNotReady, "the Redis at {where} is loading its data", f"{_CLI} INFO persistence"),
+    ((OutOfMemoryError,), ServerTrouble, "the Redis at {where} has no memory left", f"{_CLI} INFO memory"),
+    ((exceptions.ConnectionError, exceptions.TimeoutError), ServerUnreachable, "no Redis answers at {where}", _PING),
+    ((Exception,), SourceUnreadable, "what answers at {where} cannot be read", _PING),
 )
 """The first that fits counts: some of them are kinds of others."""
 

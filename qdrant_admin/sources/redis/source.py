@@ -16,11 +16,11 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
-from qdrant_admin.sources import HELP, layouts
-from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, SourceCollection, Span, between
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, SourceCollection, Span, between, option
 from qdrant_admin.sources.files.values import Unfit, narrow, with_json_opened
 from qdrant_admin.sources.layouts import Layout, lay_out
-from qdrant_admin.sources.redis.client import compared, connect, database, escaped, search_indexes, text_of, told
+from qdrant_admin.sources.redis.client import compared, connect, database, escaped, search_indexes, text_of, translated
 from qdrant_admin.sources.redis.keys import KeyList
 from qdrant_admin.sources.servers import ServerReader
 
@@ -55,11 +55,8 @@ def payload_of(layout: Layout, fields: Mapping[bytes, bytes], vectors: Sequence[
         return payload
     payload.pop(_OWN, None)
     text = next((payload.pop(name) for name in _TEXTS if name in payload), None)
-    given: Payload = {}
-    for name in _JSON:
-        if isinstance(payload.get(name), dict):
-            given = payload.pop(name)
-            break
+    nested = next((name for name in _JSON if isinstance(payload.get(name), dict)), None)
+    given = payload.pop(nested) if nested else {}
     return lay_out(layout, {**payload, **given}, text)
 
 
@@ -132,14 +129,14 @@ class _Prefix:
 class RedisHashes(ServerReader):
     def open(self) -> Iterable[str]:
         """Connect. Keys are listed at the first need of them, as that may take long."""
-        self._kind = _kind_option(self.uri.options)
+        self._kind = option(self.uri.options, "dtype", {kind: kind for kind in FLOATS}, None)
         self._client = connect(self.uri)
         self.resources.callback(self._client.close)
         self._lock = threading.Lock()
         self._keys: KeyList | None = None
         self._known: dict[str, _Prefix] = {}
         self._warned: dict[str, list[str]] = {}
-        with told(self.uri):
+        with translated(self.uri):
             server: Any = self._client.info("server")
             cluster: Any = self._client.info("cluster")
         self.kind = f"Redis {plain(server.get('redis_version', 'of an unknown version'))}"
@@ -187,7 +184,7 @@ class RedisHashes(ServerReader):
                 keys = KeyList(asked.split(",") if asked else _VECTORS, thorough=bool(asked))
                 prefix = self.uri.options.get("prefix", "").rstrip(":")
                 self.resources.callback(keys.close)
-                with told(self.uri):
+                with translated(self.uri):
                     keys.fill(self._client, escaped(prefix) + b":*" if prefix else b"*", prefix.encode() or None)
                 found = dict(self._found(keys))
                 self._known = {name: found[name] for name in self.narrowed(found)}
@@ -234,10 +231,8 @@ class RedisHashes(ServerReader):
         if plausible(octets, "float64"):
             self._warned[name].append("its vectors read like floats of 64 bits; ?dtype=float32 says that they are not")
             return "float64"
-        self._warned[name].append(
-            "its vectors do not read like floats of 32 bits, and are taken for such; ?dtype=float64 or float16 says"
-            " what they are"
-        )
+        words = "its vectors do not read like floats of 32 bits, and are taken for such"
+        self._warned[name].append(f"{words}; ?dtype=float64 or float16 says what they are")
         return "float32"
 
     def describe(self, name: str) -> SourceCollection:
@@ -249,32 +244,29 @@ class RedisHashes(ServerReader):
         others = keys.others(prefix.octets)
         if others:
             warnings.append(f"{counted(others, 'key')} of this prefix are not hashes, and are skipped")
-        told = "as in the hash; bytes that are no text as base64, JSON in metadata as what it says"
-        by = "" if self.layout_asked else "the fields of its hashes"
+        words = "as in the hash; bytes that are no text as base64, JSON in metadata as what it says"
         return SourceCollection(
             name=name,
             count=prefix.count,
             spec=layouts.fitted(CollectionSpec(vectors=slots), prefix.layout),
-            payload=told if prefix.layout == "plain" else layouts.words(prefix.layout, by=by),
+            payload=self.layout_words(prefix.layout, "the fields of its hashes", words),
             warnings=tuple(warnings),
         )
 
     def _slot(self, prefix: _Prefix, field: str, keys: KeyList, warnings: list[str]) -> VectorSpec:
-        width = {"float32": 4, "float64": 8, "float16": 2}[prefix.kind]
+        width = np.dtype(FLOATS[prefix.kind]).itemsize
         lengths = keys.lengths(prefix.octets, field)
         if len(lengths) > 1:
             odd = sum(number for _, number in lengths[1:])
-            warnings.append(
-                f"{plain(field)} is not always {lengths[0][0]} bytes long:"
-                f" {counted(odd, 'hash', 'hashes')} will be rejected"
-            )
+            rejected = f"{counted(odd, 'hash', 'hashes')} will be rejected"
+            warnings.append(f"{plain(field)} is not always {lengths[0][0]} bytes long: {rejected}")
         size = max(1, lengths[0][0] // width)
         return VectorSpec(name=prefix.slot(field), size=size, distance=self._compared(prefix, field, warnings))
 
     def _compared(self, prefix: _Prefix, field: str, warnings: list[str]) -> Distance:
         if self.distance_asked is not None:
             return self.distance_asked
-        with told(self.uri):
+        with translated(self.uri):
             indexes = search_indexes(self._client)
         found = compared(indexes, prefix.octets + b":" if prefix.octets else b"", field)
         if found is None:
@@ -286,7 +278,7 @@ class RedisHashes(ServerReader):
 
     def _hashes(self, page: list[bytes]) -> list[dict[bytes, bytes]]:
         """The hashes of these keys; an empty one for a key that is gone."""
-        with told(self.uri):
+        with translated(self.uri):
             pipeline = self._client.pipeline(transaction=False)
             for key in page:
                 pipeline.hgetall(key)
@@ -310,10 +302,3 @@ class RedisHashes(ServerReader):
             elif vector is not None:
                 record.vectors[prefix.slot(field)] = vector
         return record
-
-
-def _kind_option(options: Mapping[str, str]) -> str | None:
-    kind = options.get("dtype")
-    if kind is not None and kind not in FLOATS:
-        raise BadInput(f"dtype={plain(kind)} is not known", why=f"there are {', '.join(FLOATS)}", fix=HELP)
-    return kind
