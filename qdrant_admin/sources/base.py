@@ -93,7 +93,6 @@ class SourceCollection(Frozen):
     spec: CollectionSpec | None
     """What an equal collection is made with; None when the source itself does not know a dimension yet."""
     payload: str = "kept as it is"
-    """How payload is laid out, in words."""
     aliases: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     colliding_ids: tuple[str, ...] = ()
@@ -137,9 +136,7 @@ class Columns:
     ids: Sequence[int | str]
     payloads: Sequence[Payload]
     vectors: Floats
-    """A row a record."""
     slot: str = ""
-    """The vector's name."""
 
     def records(self) -> list[Record]:
         rows = zip(self.ids, self.payloads, self.vectors, strict=True)

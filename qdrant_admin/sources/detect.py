@@ -89,7 +89,6 @@ _MAGIC: tuple[tuple[bytes, Found], ...] = (
     (b"\x93NUMPY", _NUMPY),
     *((mark, _FAISS) for mark in (b"IxF", b"IxM", b"IHN", b"IwF", b"IwP", b"IxP", b"IxS")),
 )
-"""First bytes of a file, and what it is."""
 _SUFFIXES = {
     ".parquet": _PARQUET,
     ".jsonl": _LINES,

@@ -103,11 +103,8 @@ def with_journals(database: Path) -> list[Path]:
 
 def changed(path: Path) -> SourceUnreadable:
     """The error for a source that somebody writes to while we read."""
-    return SourceUnreadable(
-        f"{plain(path)} changed while it was read",
-        why="another program writes to it, and what was read may be half old and half new: stop it, then resume",
-        fix=RESUME,
-    )
+    why = "another program writes to it, and what was read may be half old and half new: stop it, then resume"
+    return SourceUnreadable(f"{plain(path)} changed while it was read", why=why, fix=RESUME)
 
 
 class SourceInUse(SourceUnreadable):
@@ -119,11 +116,8 @@ def unreadable(path: Path, error: Exception) -> SourceUnreadable:
     if isinstance(error, PermissionError):
         return SourceUnreadable(f"{plain(path)} may not be read", why=str(error.strerror), fix=f'ls -l "{path}"')
     if "locked" in str(error) or "busy" in str(error):
-        return SourceInUse(
-            f"{plain(path)} is locked",
-            why="another program is writing to it",
-            fix=f'lsof "{path}"  # then stop that program',
-        )
+        what = f"{plain(path)} is locked"
+        return SourceInUse(what, why="another program is writing to it", fix=f'lsof "{path}"  # then stop that program')
     return cannot_read(path, f"it is damaged or no database ({error})")
 
 

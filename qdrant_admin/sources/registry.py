@@ -37,7 +37,6 @@ class SourceKind:
     options: frozenset[str] = frozenset()
     """Query parameters of its URI besides `collection`."""
     port: int | None = None
-    """Default port of a server or database."""
     extra: str = ""
     """The extra of qdrant-admin that brings its packages; empty when it needs none."""
     packages: tuple[str, ...] = ()

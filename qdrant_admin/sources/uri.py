@@ -15,7 +15,6 @@ from qdrant_admin.sources.registry import SourceKind, forms, kind_of, trouble
 KEY_VARIABLE = "QDRANT_ADMIN_SOURCE_API_KEY"
 """The only place a source's secret comes from: a URI is shown, stored, and seen by everybody who lists processes."""
 _ALIASES = {"postgres": "postgresql"}
-"""Other spellings of a scheme that people know."""
 
 
 def parse(text: str) -> SourceUri:
@@ -61,11 +60,8 @@ def _server(kind: SourceKind, text: str) -> ServerUri:
         raise BadInput(f"{plain(text)} is not an address", why=str(error), fix=HELP) from error
     scheme = parts.scheme.lower()
     if parts.password or (parts.username and kind.address == "server"):
-        raise BadInput(
-            "a source's address must not hold a secret",
-            why="it would be stored with the run and is seen by everybody who lists processes",
-            fix=f"export {KEY_VARIABLE}=...",
-        )
+        why = "it would be stored with the run and is seen by everybody who lists processes"
+        raise BadInput("a source's address must not hold a secret", why=why, fix=f"export {KEY_VARIABLE}=...")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     collection = query.pop("collection", None)
     _known_options(kind, query)

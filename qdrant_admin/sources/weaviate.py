@@ -119,7 +119,6 @@ _UNREAD = {"blob": "binary", "cref": "a reference to other objects"}
 @dataclass(frozen=True)
 class _Class:
     config: Any
-    """As the client gives it."""
     tenants: tuple[str, ...]
     """The empty one where it has none."""
 

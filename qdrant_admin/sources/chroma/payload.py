@@ -34,7 +34,6 @@ class Shape:
 
     layout: Layout
     words: str
-    """Where things are in the payload, for the plan."""
     spec: CollectionSpec | None
     warnings: tuple[str, ...] = ()
 

@@ -104,11 +104,8 @@ class HnswSegment:
             raise self._damaged(f"length.bin holds {len(self._lengths)} lengths for {count} vectors")
 
     def _damaged(self, why: str) -> SourceUnreadable:
-        return SourceUnreadable(
-            f"the vector index in {plain(self.folder)} is damaged",
-            why=why,
-            fix="restore the Chroma directory from a copy, and migrate that",
-        )
+        what = f"the vector index in {plain(self.folder)} is damaged"
+        return SourceUnreadable(what, why=why, fix="restore the Chroma directory from a copy, and migrate that")
 
 
 def as_seq_id(value: object) -> int:

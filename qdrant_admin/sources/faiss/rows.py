@@ -22,7 +22,6 @@ Ids = npt.NDArray[np.int64]
 _DISTANCES: dict[int, Distance] = {0: "Dot", 1: "Euclid", 2: "Manhattan"}
 """FAISS's L2 is the square of Qdrant's Euclid: the order of the results is the same."""
 _BINARY = b"IB"
-"""What an index of binary vectors begins with."""
 
 
 @dataclass(frozen=True)

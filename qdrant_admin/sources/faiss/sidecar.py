@@ -124,7 +124,6 @@ class Sidecar:
     """The payloads of an index, by its rows."""
 
     words: str
-    """What was read, for the plan."""
     at: Callable[[int, int], tuple[int | str, Payload] | None]
     """Id and payload of a row, by its number and its id in FAISS. None: it was deleted, FAISS merely still has it.
     Raises ValueError when the payload of this one row cannot be read; its text says why."""
@@ -142,11 +141,8 @@ def find_sidecar(index: Path, asked: str | None) -> Path | None:
     if asked is not None:
         found = next((path for path in (index.parent / asked, Path(asked)) if path.is_file()), None)
         if found is None:
-            raise BadInput(
-                f"there is no file {plain(asked)}",
-                why=f"it is looked for in {plain(index.parent)}, where the index is",
-                fix=f'ls "{index.parent}"',
-            )
+            why = f"it is looked for in {plain(index.parent)}, where the index is"
+            raise BadInput(f"there is no file {plain(asked)}", why=why, fix=f'ls "{index.parent}"')
         return found
     beside = [index.with_suffix(suffix) for suffix in _SUFFIXES]
     return next((path for path in (*beside, index.parent / _LLAMA_NODES) if path.is_file() and path != index), None)

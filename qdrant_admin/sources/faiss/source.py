@@ -118,9 +118,6 @@ def _file(path: Path) -> Path:
         raise wrong_kind(path, "a FAISS index")
     if len(found) > 1:
         shown = ", ".join(sorted(plain(one.name) for one in found)[:10])
-        raise BadInput(
-            f"{plain(path)} holds several FAISS indexes",
-            why=f"they are {shown}",
-            fix=Command("migrate", f"faiss:{min(found)}"),
-        )
+        what = f"{plain(path)} holds several FAISS indexes"
+        raise BadInput(what, why=f"they are {shown}", fix=Command("migrate", f"faiss:{min(found)}"))
     return found[0]

@@ -241,11 +241,8 @@ def _named(name: str, names: Sequence[str], option: str) -> str:
 
 def _which(names: Sequence[str]) -> AdminError:
     shown = ", ".join(plain(name) for name in names[:10])
-    return BadInput(
-        "several columns could be the vector",
-        why=f"they are {shown}",
-        fix=f"add ?vector={plain(names[0])} to the source",
-    )
+    what = "several columns could be the vector"
+    return BadInput(what, why=f"they are {shown}", fix=f"add ?vector={plain(names[0])} to the source")
 
 
 def no_vectors(place: object, names: Sequence[str]) -> SourceUnreadable:

@@ -108,11 +108,8 @@ class CsvFile(FileTable):
             raise damaged(self.path, f"its heading cannot be read ({error})") from error
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise SourceUnreadable(
-                f"{plain(self.path)} has two columns called “{plain(twice[0])}”",
-                why="one of them would be lost",
-                fix=f'head -n 1 "{self.path}"',
-            )
+            what = f"{plain(self.path)} has two columns called “{plain(twice[0])}”"
+            raise SourceUnreadable(what, why="one of them would be lost", fix=f'head -n 1 "{self.path}"')
         return _Heading(names, delimiter, feed.ends)
 
     def _cells(self, heading: "_Heading", offset: int = 0) -> Iterator[tuple[int, list[str], str]]:

@@ -61,7 +61,6 @@ class FileSource(Reader):
     """An export may hold points without a vector; in any other file such a row is rejected here."""
     suffixes: tuple[str, ...]
     table: Callable[[Path], Table]
-    """Opens one file of it."""
 
     def open(self) -> Iterable[str]:
         self.path = self.uri.path

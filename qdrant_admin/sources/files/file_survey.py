@@ -89,11 +89,8 @@ def take_survey(group: Group, uri: FolderUri, notes: tuple[str, ...]) -> Survey:
     signatures = signature([table.path for table in group.tables])
     tallies = [table.survey(layout) if layout else Tally() for table, layout in zip(group.tables, layouts, strict=True)]
     if signature([table.path for table in group.tables]) != signatures:
-        raise SourceUnreadable(
-            f"{plain(uri.path)} changes while it is read",
-            why="another program writes to it",
-            fix="stop that program first",
-        )
+        what = f"{plain(uri.path)} changes while it is read"
+        raise SourceUnreadable(what, why="another program writes to it", fix="stop that program first")
     starts = [0, *accumulate(tally.rows for tally in tallies)]
     repeated = _repeated(group, layouts, tallies, starts)
     files = tuple(File(*known) for known in zip(starts, layouts, signatures, strict=False))
@@ -127,11 +124,8 @@ def _layout(table: Table, group: Group, uri: FolderUri) -> Layout | None:
 
 def _whole(own: OwnLayout, rows: int, uri: FolderUri) -> None:
     if rows != own.points:
-        raise SourceUnreadable(
-            f"{plain(uri.path)} is not whole",
-            why=f"{counted(own.points, 'point')} were exported to it, and it holds {rows}",
-            fix=str(Command("export", help=True)),
-        )
+        why = f"{counted(own.points, 'point')} were exported to it, and it holds {rows}"
+        raise SourceUnreadable(f"{plain(uri.path)} is not whole", why=why, fix=str(Command("export", help=True)))
 
 
 def _spec(

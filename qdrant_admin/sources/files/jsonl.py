@@ -123,11 +123,8 @@ class JsonLinesFile(FileTable):
         head = list(islice(self._records(START), HEAD))
         rows = [parsed.values for parsed in head if parsed.values is not None]
         if head and not rows:
-            raise SourceUnreadable(
-                f"{plain(self.path)} holds no JSON lines",
-                why=f"of its first line: {head[0].trouble}",
-                fix=f'head -c 200 "{self.path}"',
-            )
+            what = f"{plain(self.path)} holds no JSON lines"
+            raise SourceUnreadable(what, why=f"of its first line: {head[0].trouble}", fix=f'head -c 200 "{self.path}"')
         return sniff(rows, asked), list(dict.fromkeys(name for row in rows for name in row))
 
     def survey(self, layout: Layout) -> Tally:

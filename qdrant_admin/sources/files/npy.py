@@ -37,7 +37,6 @@ from qdrant_admin.sources.files.values import Unfit, identity, narrow, narrow_ro
 
 _STEP = 4096
 _MAIN = "vector"
-"""What the one array of a `.npy` is called."""
 _Array = npt.NDArray[Any]
 
 
@@ -49,11 +48,8 @@ class NumpyFiles(FileSource):
         given = self.uri.options.get("payload")
         self._sidecar = Path(given).expanduser().absolute() if given else None
         if self._sidecar and self.uri.path.is_dir():
-            raise BadInput(
-                f"{plain(given)} belongs to one array",
-                why=f"{plain(self.uri.path)} is a folder",
-                fix="name one file of the folder as the source",
-            )
+            fix = "name one file of the folder as the source"
+            raise BadInput(f"{plain(given)} belongs to one array", why=f"{plain(self.uri.path)} is a folder", fix=fix)
         if self._sidecar and not self._sidecar.is_file():
             raise SourceUnreadable(f"there is no file {plain(self._sidecar)}", fix=f'ls "{self._sidecar.parent}"')
         return super().open()

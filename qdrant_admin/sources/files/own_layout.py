@@ -27,7 +27,6 @@ class OwnLayout(Frozen):
     spec: CollectionSpec
     aliases: tuple[str, ...] = ()
     server: str = ""
-    """Version it was exported from."""
     exported_at: str = ""
 
     def layout(self, *, flat: bool) -> Layout:

@@ -22,7 +22,6 @@ class Place(NamedTuple):
     """Where reading goes on."""
 
     row: int = 0
-    """Number of the next row."""
     offset: int = 0
     """Its first byte, where a file is read by bytes."""
 
@@ -34,7 +33,6 @@ _NO_OBJECT = object()
 @dataclass(slots=True)
 class Row:
     number: int
-    """From 0."""
     behind: Place
     id: int | str | None = None
     payload: Payload = field(default_factory=dict)
@@ -48,7 +46,6 @@ class Chunk:
     """Rows with nothing wrong and one dense vector each, side by side; see `Columns`."""
 
     first: int
-    """Number of the first row."""
     ids: Sequence[int | str | None]
     payloads: Sequence[Payload]
     vectors: Floats
@@ -83,7 +80,6 @@ class Tally:
     troubled: int = 0
     """Rows that could not be read at all."""
     places: list[Place] = field(default_factory=list)
-    """Where the file can be cut."""
 
     def add(self, identity: int | str | None, place: Place | None = None) -> None:
         """Count a row by its id (None: it has none); `place` is where it begins, if the file can be cut there."""

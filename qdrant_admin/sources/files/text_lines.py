@@ -52,11 +52,8 @@ def lines(path: Path, offset: int = 0) -> Iterator[Line]:
         while octets := file.readline(MAX_LINE):
             begins, offset = offset, offset + len(octets)
             if len(octets) == MAX_LINE and not octets.endswith(b"\n"):
-                raise SourceUnreadable(
-                    f"{plain(path)} has a line of more than {MAX_LINE >> 20} MiB",
-                    why="this is no file of lines",
-                    fix=f'head -c 200 "{path}"',
-                )
+                what = f"{plain(path)} has a line of more than {MAX_LINE >> 20} MiB"
+                raise SourceUnreadable(what, why="this is no file of lines", fix=f'head -c 200 "{path}"')
             if begins == 0:
                 _check_encoding(path, octets)
                 octets = octets.removeprefix(BOM)
@@ -75,8 +72,5 @@ def first_byte(path: Path) -> bytes:
 
 def _check_encoding(path: Path, octets: bytes) -> None:
     if octets.startswith(_OTHER_BOMS):
-        raise SourceUnreadable(
-            f"{plain(path)} is not UTF-8",
-            why="it begins with the mark of UTF-16",
-            fix=f'iconv -f utf-16 -t utf-8 "{path}" > utf8.txt',
-        )
+        fix = f'iconv -f utf-16 -t utf-8 "{path}" > utf8.txt'
+        raise SourceUnreadable(f"{plain(path)} is not UTF-8", why="it begins with the mark of UTF-16", fix=fix)

@@ -127,7 +127,6 @@ _KINDS = {
     104: "sparse_float_vector",
     105: "int8_vector",
 }
-"""Milvus's types by their numbers."""
 _FIRST_USER_FIELD = 100
 """Below are Milvus's own: row id and time."""
 

@@ -49,12 +49,10 @@ class Schema:
 
     name: str
     key: str
-    """The primary field."""
     fields: tuple[Field, ...]
     metrics: Mapping[str, str]
     """Vector field to the metric of its index, in upper case; one without index is missing."""
     partitions: frozenset[str] = frozenset()
-    """Partitions that people have made."""
 
     @cached_property
     def vectors(self) -> tuple[Field, ...]:

@@ -18,7 +18,6 @@ from qdrant_admin.sources.servers import ServerReader
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 LONGEST_PAGE = 16_384
-"""Records a Milvus server gives at a time, at most."""
 _TIMEOUT_SECONDS = 30.0
 _LAST_INTEGER = (1 << 63) - 1
 _UNREACHABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "Fail connecting", "server unavailable")
@@ -182,11 +181,8 @@ class MilvusServer(ServerReader):
     def _fault(self, error: Exception) -> AdminError:
         text = f"{getattr(error, 'code', '')} {error}"
         if any(sign in text for sign in _DENIED):
-            return AccessDenied(
-                f"Milvus at {self.url} refuses access",
-                why=_first_line(error),
-                fix=f"export {KEY_VARIABLE}=USER:PASSWORD  # or an API key",
-            )
+            fix = f"export {KEY_VARIABLE}=USER:PASSWORD  # or an API key"
+            return AccessDenied(f"Milvus at {self.url} refuses access", why=_first_line(error), fix=fix)
         if any(sign in text for sign in _UNREACHABLE):
             return ServerUnreachable(f"no Milvus answers at {self.url}", why=_first_line(error), fix=RESUME)
         if any(sign in text for sign in _BUSY):

@@ -24,7 +24,6 @@ from qdrant_admin.sources.base import ServerUri
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 LIBPQ_OPTIONS = ("host", "sslmode", "sslrootcert", "service")
-"""Options of the URI that libpq gets as they are."""
 _CONNECT_SECONDS = 10
 _SETTINGS = {
     "search_path": "pg_catalog",  # nobody's own function is called in place of the server's

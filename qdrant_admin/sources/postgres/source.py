@@ -28,7 +28,6 @@ _PLACE = "ctid"
 
 
 Query = tuple[Composed, tuple[object, ...]]
-"""A query and its parameters."""
 
 
 class Rows:

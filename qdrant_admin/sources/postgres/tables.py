@@ -59,7 +59,6 @@ class Column:
     type: str
     """Its type with its schema, as it can be cast to."""
     base: str
-    """The bare name of the type."""
     size: int | None
     """Declared components of a vector; None when every row may have its own."""
     type_schema: str
@@ -177,7 +176,6 @@ class Reading:
     text: str | None = None
     metadata: str | None = None
     left_out: tuple[str, ...] = ()
-    """Columns that are not copied."""
     only: tuple[str, str] | None = None
     """The one value that a column has in this collection."""
 

@@ -110,7 +110,6 @@ _ALLOWED: dict[tuple[str, str], object] = {
 } | HARMLESS
 _VECTOR_FIELDS = {"size", "distance", "datatype"}
 _JSON = frozenset({str, int, float, bool, type(None)})
-"""Types of values that are what JSON knows."""
 _NOT_OF_A_SERVER = {"vectors", "sparse_vectors", "payload", "id_tracker"}
 
 

@@ -66,11 +66,8 @@ def database(uri: ServerUri) -> int:
     """The number of the database that the URI names."""
     text = urlsplit(uri.url).path.removeprefix("/") or "0"
     if not (text.isascii() and text.isdigit()):
-        raise BadInput(
-            f"{plain(text)} is no database of a Redis",
-            why="they have numbers",
-            fix=Command("migrate", "redis://HOST:6379/0"),
-        )
+        what = f"{plain(text)} is no database of a Redis"
+        raise BadInput(what, why="they have numbers", fix=Command("migrate", "redis://HOST:6379/0"))
     return int(text)
 
 
@@ -122,9 +119,7 @@ class SearchIndex(NamedTuple):
 
     name: str
     prefixes: tuple[bytes, ...]
-    """Of the keys that are in it."""
     distances: dict[str, Distance]
-    """By the field of the vector."""
 
 
 def search_indexes(client: Any) -> list[SearchIndex]:

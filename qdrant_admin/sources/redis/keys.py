@@ -11,7 +11,6 @@ from typing import Any
 from redis.exceptions import NoPermissionError, ResponseError
 
 _SPREAD = 1000
-"""Keys that are looked at in one round trip."""
 _ENOUGH = 100
 """Vectors under a prefix that show in which field they are."""
 

@@ -116,10 +116,8 @@ class _Prefix:
     octets: bytes
     count: int
     without: int
-    """Hashes that have none of the vectors."""
     vectors: tuple[str, ...]
     kind: str
-    """Of the numbers in a vector."""
     layout: layouts.Layout
 
     def slot(self, field: str) -> str:

@@ -24,7 +24,6 @@ from qdrant_admin.sources.servers import ServerReader
 from qdrant_admin.sources.uri import source_key
 
 KEPT_ALIVE = "10m"
-"""How long the point in time is kept between two requests."""
 
 
 class SearchServer(ServerReader):

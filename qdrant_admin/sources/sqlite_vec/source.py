@@ -73,11 +73,8 @@ def joined_to(table: Vec0, database: ReadOnlyDatabase, options: Mapping[str, str
         return _langchain_beside(table, database)
     names = _ordinary_tables(database)
     if wanted not in names:
-        raise BadInput(
-            f"there is no ordinary table {plain(wanted)} in {plain(database.path)}",
-            why=f"there is {', '.join(plain(name) for name in names if not name.startswith(table.name)) or 'none'}",
-            fix=HELP,
-        )
+        why = f"there is {', '.join(plain(name) for name in names if not name.startswith(table.name)) or 'none'}"
+        raise BadInput(f"there is no ordinary table {plain(wanted)} in {plain(database.path)}", why=why, fix=HELP)
     columns = database.rows(f"PRAGMA table_info({quoted(wanted)})")
     key = options.get("on") or _key(table, columns)
     others = [str(column[1]) for column in columns if column[1] != key]
@@ -107,11 +104,8 @@ def _check_unique(database: ReadOnlyDatabase, table: str, key: str) -> None:
     query = f"SELECT count({quoted(key)}) - count(DISTINCT {quoted(key)}) FROM {quoted(table)}"  # noqa: S608 # quoted
     doubles = int(database.rows(query)[0][0])
     if doubles:
-        raise BadInput(
-            f"column {plain(key)} of {plain(table)} is no id",
-            why=f"{counted(doubles, 'row')} with a value that another row has",
-            fix=HELP,
-        )
+        what = f"column {plain(key)} of {plain(table)} is no id"
+        raise BadInput(what, why=f"{counted(doubles, 'row')} with a value that another row has", fix=HELP)
 
 
 def _key(table: Vec0, columns: list[tuple[object, ...]]) -> str:

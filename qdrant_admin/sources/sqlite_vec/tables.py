@@ -36,7 +36,6 @@ class VectorColumn:
     name: str
     kind: Kind
     size: int
-    """Components."""
     distance: Distance
 
     @property
@@ -238,11 +237,8 @@ class Chunk:
 
 def damaged(database: ReadOnlyDatabase, table: Vec0, why: str) -> SourceUnreadable:
     """The error for shadow tables that contradict each other."""
-    return SourceUnreadable(
-        f"the table {plain(table.name)} of {plain(database.path)} is damaged",
-        why=why,
-        fix=f'sqlite3 "{database.path}" "PRAGMA integrity_check"',
-    )
+    what = f"the table {plain(table.name)} of {plain(database.path)} is damaged"
+    return SourceUnreadable(what, why=why, fix=f'sqlite3 "{database.path}" "PRAGMA integrity_check"')
 
 
 def _blob(database: ReadOnlyDatabase, table: Vec0, number: int, shadow: str, column: str, octets: int) -> bytes:
