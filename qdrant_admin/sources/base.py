@@ -257,12 +257,10 @@ class Marked(Protocol):
 
 
 def mark_of(source: Source, name: str) -> str:
-    """The sign of a source that gives one; empty otherwise."""
     return source.mark(name) if isinstance(source, Marked) else ""
 
 
 def no_such_collection(name: str, known: Sequence[str]) -> NotFound:
-    """The error for a URI that narrows to a collection that is not there."""
     shown = ", ".join(plain(other) for other in known[:10]) or "none at all"
     return NotFound(f"the source has no collection {plain(name)}", why=f"it has {shown}", fix=HELP)
 

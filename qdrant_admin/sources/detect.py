@@ -128,7 +128,6 @@ def look(path: Path | str) -> Found:
 
 
 def wrong_kind(path: Path, wanted: str) -> SourceUnreadable:
-    """The error for a path that is missing, or holds something else than what was asked for."""
     found = look(path)
     if found.kind == "missing":
         return SourceUnreadable(f"there is nothing at {plain(path)}", fix=f'ls "{path.parent}"')
@@ -147,12 +146,11 @@ def chroma_format(connection: sqlite3.Connection) -> str:
 
 
 def _folder(path: Path) -> Found:
-    if (path / "chroma.sqlite3").exists():
+    found = _inner(path)
+    if found and found.kind == "chroma":
         version = _chroma_version(path / "chroma.sqlite3")
-        return Found("chroma", f"a Chroma directory, format of chromadb {version}", "chroma")
-    if (path / "meta.json").is_file() and _is_local_meta(path / "meta.json"):
-        return Found("qdrant-local", "a folder of qdrant-client's embedded mode", "qdrant-local")
-    return next((found for fits, found in _FOLDERS if fits(path)), None) or _content(path)
+        return replace(found, words=f"{found.words}, format of chromadb {version}")
+    return found or next((found for fits, found in _FOLDERS if fits(path)), None) or _content(path)
 
 
 def _content(path: Path) -> Found:

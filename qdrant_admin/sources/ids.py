@@ -96,6 +96,5 @@ def superseded(entries: Entries) -> Numbers:
 
 
 def is_among(numbers: Numbers, number: int) -> bool:
-    """Whether a number is one of these, which ascend."""
     at = bisect_left(numbers, number)
     return at < len(numbers) and int(numbers[at]) == number

@@ -119,7 +119,6 @@ class LanceTable:
 
 @contextlib.contextmanager
 def lance_faults(folder: Path) -> Iterator[None]:
-    """What LanceDB raises, in the user's terms."""
     try:
         yield
     except (RuntimeError, ValueError, OSError, pa.ArrowException) as error:

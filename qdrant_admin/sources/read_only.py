@@ -54,7 +54,6 @@ class ReadOnlyDatabase:
         return {str(row[1]) for row in self.rows(f"PRAGMA table_info({table})")}
 
     def close(self) -> None:
-        """Close it and remove the private copy."""
         self._stack.close()
 
     def _where(self) -> Path:
@@ -102,7 +101,6 @@ def with_journals(database: Path) -> list[Path]:
 
 
 def changed(path: Path) -> SourceUnreadable:
-    """The error for a source that somebody writes to while we read."""
     why = "another program writes to it, and what was read may be half old and half new: stop it, then resume"
     return SourceUnreadable(f"{plain(path)} changed while it was read", why=why, fix=RESUME)
 
@@ -112,7 +110,6 @@ class SourceInUse(SourceUnreadable):
 
 
 def unreadable(path: Path, error: Exception) -> SourceUnreadable:
-    """A file fault in the user's terms."""
     if isinstance(error, PermissionError):
         return SourceUnreadable(f"{plain(path)} may not be read", why=str(error.strerror), fix=f'ls -l "{path}"')
     if "locked" in str(error) or "busy" in str(error):
@@ -122,7 +119,6 @@ def unreadable(path: Path, error: Exception) -> SourceUnreadable:
 
 
 def cannot_read(path: Path | None, why: str, fix: str = "") -> SourceUnreadable:
-    """The error for a file that is there and is not what it should be."""
     return SourceUnreadable(f"{plain(path)} cannot be read", why=why, fix=fix or f'ls -l "{path}"')
 
 
@@ -134,7 +130,6 @@ def quoted(name: str) -> str:
 
 
 def marks(values: Sized) -> str:
-    """A question mark for each of these values, as a query has them."""
     return ",".join("?" * len(values))
 
 

@@ -100,7 +100,6 @@ class FileReader(Reader):
         super().__init__(uri)
 
     def watch(self, files: list[Path]) -> None:
-        """From here on, these files must stay as they are."""
         self.files, self.signature = files, signature(files)
 
     def database(self, file: Path) -> ReadOnlyDatabase:
@@ -115,7 +114,6 @@ class FileReader(Reader):
         return str(self.signature)
 
     def check_unchanged(self) -> None:
-        """Raise `SourceUnreadable` when somebody has written to the files."""
         if signature(self.files) != self.signature:
             raise changed(self.path)
 

@@ -166,7 +166,6 @@ def kind_of(scheme: str) -> SourceKind | None:
 
 
 def forms() -> Iterator[str]:
-    """How every kind is written, for help and for errors."""
     return (kind.form for kind in kinds())
 
 

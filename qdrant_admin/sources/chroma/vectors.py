@@ -45,7 +45,6 @@ class HnswSegment:
             self._map(dimension or 0, cosine=cosine)
 
     def signature(self) -> tuple[tuple[int, int] | None, ...]:
-        """Equal means that nobody wrote to the files meanwhile."""
         return signature([self.folder / name for name in FILES])
 
     def vector(self, record: str) -> Floats | None:

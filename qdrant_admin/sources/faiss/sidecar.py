@@ -26,8 +26,6 @@ class Lines:
     """A file of JSON lines, and which line goes with which row of the index."""
 
     path: Path
-    words: str
-    warnings: tuple[str, ...]
     begins: Ids
     """First byte of every line; by ascending id when there are ids."""
     ids: Ids | None
@@ -55,7 +53,7 @@ class Lines:
         raise ValueError(f"its line in {self.path.name} (from byte {begins}) is no JSON object")
 
 
-def open_lines(path: Path, rows: Rows) -> Lines:
+def open_lines(path: Path, rows: Rows) -> "Sidecar":
     """Read the file once, and find out whether its lines belong to ids or to row numbers."""
     begins, ids = _scan(path)
     if ids is not None:
@@ -64,12 +62,12 @@ def open_lines(path: Path, rows: Rows) -> Lines:
         if bare + spare == 0 or (bare < rows.count and len(begins) != rows.count):
             order = np.argsort(ids, kind="stable")
             warnings = stranger_words(path, "line", bare, spare)
-            return Lines(path, f"{plain(path.name)}, by id", warnings, begins[order], ids[order])
+            return Sidecar(f"{plain(path.name)}, by id", Lines(path, begins[order], ids[order]).at, warnings=warnings)
     if len(begins) != rows.count:
         raise _of_another(
             path, f"it has {len(begins)} lines, the index {rows.count} vectors, and its lines name no ids of the index"
         )
-    return Lines(path, f"{plain(path.name)}, line n for row n", (), begins, None)
+    return Sidecar(f"{plain(path.name)}, line n for row n", Lines(path, begins, None).at)
 
 
 def strangers(known: Ids, rows: Rows) -> tuple[int, int]:
@@ -152,8 +150,7 @@ def open_sidecar(path: Path | None, rows: Rows) -> Sidecar:
     if path is None:
         return Sidecar("none, as FAISS keeps vectors only", lambda _, own: (own, {}))
     if path.suffix in _LINES:
-        lines = open_lines(path, rows)
-        return Sidecar(lines.words, lines.at, warnings=lines.warnings)
+        return open_lines(path, rows)
     try:
         if path.suffix == ".pkl":
             content = RestrictedUnpickler(path.read_bytes(), _ALLOWED).load()

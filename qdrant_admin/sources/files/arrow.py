@@ -83,7 +83,6 @@ def _column(name: str, kind: pa.DataType) -> Column | None:
 
 @contextlib.contextmanager
 def arrow_faults(path: Path) -> Iterator[None]:
-    """What Arrow raises for a damaged file, in the user's terms."""
     try:
         yield
     except SourceUnreadable:
@@ -122,7 +121,6 @@ def tally_batch(tally: Tally, batch: pa.RecordBatch, layout: Layout) -> None:
 
 
 def columns_to_count(layout: Layout) -> list[str]:
-    """The columns that a survey has to read."""
     unknown = [slot.column.name for slot in layout.slots if slot.column.size is None and slot.column.kind != "sparse"]
     return unknown + ([layout.id] if layout.id else [])
 
@@ -160,7 +158,6 @@ def ids_of(array: pa.Array) -> list[int | str | Unfit | None]:
 
 
 def numbered_ids(arrays: Iterable[pa.Array]) -> Iterator[tuple[int, int | str]]:
-    """Row number and id of every row that has one."""
     for number, found in enumerate(found for array in arrays for found in ids_of(array)):
         if found is not None and not isinstance(found, Unfit):
             yield number, found

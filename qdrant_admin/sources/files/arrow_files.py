@@ -11,14 +11,7 @@ from pyarrow import ipc
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.sources.files.arrow import (
-    arrow_faults,
-    columns_of,
-    columns_to_count,
-    numbered_ids,
-    part_of,
-    tally_batch,
-)
+from qdrant_admin.sources.files import arrow
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.own_layout import KEY, OwnLayout, read_own
@@ -34,18 +27,18 @@ class ArrowTable(FileTable):
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
         with self._opened() as (schema, batches):
-            return columns_of(schema, next(batches, None), asked), list(schema.names)
+            return arrow.columns_of(schema, next(batches, None), asked), list(schema.names)
 
     def survey(self, layout: Layout) -> Tally:
         """Every batch is walked through: a stream has no count, and no other sign that it is whole."""
         tally = Tally()
-        wanted, is_file = columns_to_count(layout), self._is_file()
+        wanted, is_file = arrow.columns_to_count(layout), self._is_file()
         with self._opened(mapped=all(slot.column.size is not None for slot in layout.slots)) as (_, batches):
             for batch in batches:
                 if is_file or not tally.rows:
                     tally.places.append(Place(tally.rows))
                 if wanted:
-                    tally_batch(tally, batch.select(wanted), layout)
+                    arrow.tally_batch(tally, batch.select(wanted), layout)
                 else:
                     tally.rows += batch.num_rows
                     tally.without_id += batch.num_rows
@@ -55,7 +48,7 @@ class ArrowTable(FileTable):
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
         if layout.id:
             with self._opened(mapped=True) as (_, batches):
-                yield from numbered_ids(batch.column(layout.id) for batch in batches)
+                yield from arrow.numbered_ids(batch.column(layout.id) for batch in batches)
 
     def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
         """A file has an index of its batches, a stream is read from its beginning."""
@@ -65,7 +58,7 @@ class ArrowTable(FileTable):
                 end = number + batch.num_rows if until is None else min(until, number + batch.num_rows)
                 for first in range(max(number, at.row), end, size):
                     part = batch.slice(first - number, min(size, end - first))
-                    yield part_of(part, layout, first)
+                    yield arrow.part_of(part, layout, first)
                 number += batch.num_rows
                 if until is not None and number >= until:
                     return
@@ -88,7 +81,7 @@ class ArrowTable(FileTable):
         columns; one that is read whole that way would count as memory of ours.
         """
         pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was given back, and grows with the file
-        with arrow_faults(self.path):
+        with arrow.arrow_faults(self.path):
             is_file = self._is_file()
             if not is_file:
                 self._check_end()
@@ -170,16 +163,16 @@ class ParquetTable(FileTable):
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
         with self._opened() as file:
             head = next(file.iter_batches(HEAD, row_groups=[0]), None) if file.num_row_groups else None
-            return columns_of(file.schema_arrow, head, asked), list(file.schema_arrow.names)
+            return arrow.columns_of(file.schema_arrow, head, asked), list(file.schema_arrow.names)
 
     def survey(self, layout: Layout) -> Tally:
         """The footer counts; ids, and vectors whose type does not tell their size, are read."""
         tally = Tally()
-        wanted = columns_to_count(layout)
+        wanted = arrow.columns_to_count(layout)
         with self._opened() as file:
             if wanted:
                 for batch in file.iter_batches(_PAGE, columns=wanted):
-                    tally_batch(tally, batch, layout)
+                    arrow.tally_batch(tally, batch, layout)
                 if tally.rows != file.metadata.num_rows:
                     raise damaged(self.path, f"it says {file.metadata.num_rows} rows and holds {tally.rows}")
             else:
@@ -191,7 +184,9 @@ class ParquetTable(FileTable):
     def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
         if layout.id:
             with self._opened() as file:
-                yield from numbered_ids(batch.column(0) for batch in file.iter_batches(_PAGE, columns=[layout.id]))
+                yield from arrow.numbered_ids(
+                    batch.column(0) for batch in file.iter_batches(_PAGE, columns=[layout.id])
+                )
 
     def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
         with self._opened() as file:
@@ -202,14 +197,14 @@ class ParquetTable(FileTable):
             for whole in file.iter_batches(size, row_groups=groups) if groups else ():
                 first, last = max(number, at.row), min(number + whole.num_rows, end)
                 if first < last:
-                    yield part_of(whole.slice(first - number, last - first), layout, first)
+                    yield arrow.part_of(whole.slice(first - number, last - first), layout, first)
                 number += whole.num_rows
 
     @contextmanager
     def _opened(self) -> Iterator[pq.ParquetFile]:
         pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was given back, and grows with the file
         # Without pre_buffer=False it holds what it has read until the end.
-        with arrow_faults(self.path), pq.ParquetFile(self.path, pre_buffer=False) as file:
+        with arrow.arrow_faults(self.path), pq.ParquetFile(self.path, pre_buffer=False) as file:
             yield file
 
     @staticmethod

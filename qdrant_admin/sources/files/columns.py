@@ -76,7 +76,6 @@ class Layout:
 
     @cached_property
     def taken(self) -> set[str]:
-        """Columns that are not payload."""
         used = {slot.column.name for slot in self.slots} | {part for slot in self.slots for part in slot.parts}
         return used | ({self.id} if self.id else set())
 
@@ -246,7 +245,6 @@ def _which(names: Sequence[str]) -> AdminError:
 
 
 def no_vectors(place: object, names: Sequence[str]) -> SourceUnreadable:
-    """The error for a file in which no column holds vectors."""
     shown = ", ".join(plain(name) for name in names[:20])
     return SourceUnreadable(
         f"{plain(place)} holds no vectors",

@@ -163,7 +163,6 @@ class FileSource(Reader):
         return _surveys.get(key, lambda: take_survey(group, self.uri, self.notes(group)))
 
     def notes(self, group: Group) -> tuple[str, ...]:  # noqa: ARG002 # for kinds that have something to say
-        """Further warnings for the plan."""
         return ()
 
     def watched(self, group: Group) -> list[Path]:

@@ -41,7 +41,6 @@ class OwnLayout(Frozen):
 
 
 def column_of(slot: str) -> str:
-    """The Parquet column of a vector."""
     return f"vector.{slot}" if slot else "vector"
 
 

@@ -141,7 +141,6 @@ class FileTable:
 
 
 def rows_of(part: Part) -> list[Row]:
-    """Its rows, one by one."""
     return part.rows() if isinstance(part, Chunk) else part
 
 
@@ -222,7 +221,6 @@ def _whole(row: Row, payload: object, name: str) -> Payload:
 
 
 def damaged(path: Path, why: object, *, fix: str = "") -> SourceUnreadable:
-    """The error for a file that cannot be read to its end."""
     return cannot_read(path, f"it is damaged or cut off: {plain(why)}", fix)
 
 

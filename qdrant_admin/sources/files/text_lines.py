@@ -26,7 +26,6 @@ class Line(NamedTuple):
 
 
 def is_packed(path: Path) -> bool:
-    """Whether it is gzip, whatever it is called."""
     with path.open("rb") as file:
         return file.read(2) == b"\x1f\x8b"
 

@@ -169,7 +169,6 @@ class MilvusServer(ServerReader):
 
     @contextlib.contextmanager
     def faults(self) -> Iterator[None]:
-        """What pymilvus and gRPC raise, as errors of ours."""
         from pymilvus import MilvusException
         from pymilvus.decorators import grpc  # what it lets through as it is; nothing else here touches gRPC
 

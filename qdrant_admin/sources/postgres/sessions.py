@@ -79,7 +79,6 @@ class Sessions:
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
-        """Faults of psycopg as ours."""
         try:
             yield
         except psycopg.Error as error:

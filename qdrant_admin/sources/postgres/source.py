@@ -123,7 +123,6 @@ class Rows:
 
 
 def collections_of(table: Table) -> Composed:
-    """Names and ids of the collections that LangChain keeps in one table."""
     collections = name(table.schema, "langchain_pg_collection")
     return SQL("SELECT name::text, uuid::text FROM {} ORDER BY 1, 2").format(collections)
 

@@ -67,7 +67,6 @@ class Column:
 
     @property
     def is_vector(self) -> bool:
-        """Whether it is of one of pgvector's types."""
         return self.base in VECTOR_TYPES
 
 

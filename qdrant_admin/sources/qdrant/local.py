@@ -141,7 +141,6 @@ class QdrantLocal(FileReader):
         return str(self._points(name).signature)
 
     def describe(self, name: str) -> SourceCollection:
-        """Every id is decoded, no point is."""
         points = self._points(name)
         folded = Counter(_folded(record) for record in points.live.values())
         colliding = [str(record) for record in points.live.values() if folded[_folded(record)] > 1]

@@ -119,7 +119,6 @@ class _Carried:
 
 
 def spec_of(info: CollectionInfo) -> CollectionSpec:
-    """What a collection like this one is made with."""
     params = {key: value for key, value in (info.config.get("params") or {}).items() if key not in _NOT_COPIED}
     params |= {key: info.config.get(key) for key in _TOP_LEVEL}
     params["optimizers_config"] = info.config.get("optimizer_config")

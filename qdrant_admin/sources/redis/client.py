@@ -63,7 +63,6 @@ def connect(uri: ServerUri) -> redis.Redis:
 
 
 def database(uri: ServerUri) -> int:
-    """The number of the database that the URI names."""
     text = urlsplit(uri.url).path.removeprefix("/") or "0"
     if not (text.isascii() and text.isdigit()):
         what = f"{plain(text)} is no database of a Redis"

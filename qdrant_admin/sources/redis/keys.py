@@ -54,7 +54,6 @@ class KeyList:
         return [(prefix, count, list(found)) for prefix, count, *found in rows]
 
     def others(self, prefix: bytes) -> int:
-        """How many keys of a prefix are no hashes."""
         return int(self._rows("SELECT count(*) FROM others WHERE prefix = ?", (prefix,))[0][0])
 
     def lengths(self, prefix: bytes, field: str) -> list[tuple[int, int]]:

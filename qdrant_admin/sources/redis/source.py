@@ -61,7 +61,6 @@ def payload_of(layout: Layout, fields: Mapping[bytes, bytes], vectors: Sequence[
 
 
 def layout_of(hashes: Sequence[Mapping[bytes, bytes]]) -> Layout:
-    """Whose hashes these are, when all of them agree."""
     names = [{name.decode("utf-8", "replace") for name in fields} for fields in hashes]
     if names and all(known >= _MEM0 for known in names):
         return "mem0"
@@ -71,7 +70,6 @@ def layout_of(hashes: Sequence[Mapping[bytes, bytes]]) -> Layout:
 
 
 def floats_of(octets: bytes, kind: str) -> Floats | str:
-    """A vector out of its bytes, or why it is none."""
     width = np.dtype(FLOATS[kind]).itemsize
     if len(octets) % width:
         return f"has {len(octets)} bytes, not a whole number of components of {width} bytes"

@@ -111,7 +111,6 @@ class Shape:
 
 
 def layout_of(documents: list[Payload]) -> Layout:
-    """Whose these documents are."""
     found = layouts.recognised([unwrapped(document)[0] for document in documents])
     if found == "plain" and documents and all(document.keys() == {"text", "metadata"} for document in documents):
         return "langchain"
@@ -119,7 +118,6 @@ def layout_of(documents: list[Payload]) -> Layout:
 
 
 def without_vectors(hit: Fields, fields: tuple[VectorField, ...]) -> Payload:
-    """The document of a hit, less its vectors."""
     source = dict(hit.get("_source") or {})
     for field in fields:
         _taken(source, field.path)

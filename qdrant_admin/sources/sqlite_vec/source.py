@@ -59,7 +59,6 @@ class Joined:
         }
 
     def missing(self, database: ReadOnlyDatabase, table: Vec0) -> int:
-        """How many records have no row here."""
         identity = "id" if table.text_ids else "rowid"
         known = f"SELECT {quoted(self.key)} FROM {quoted(self.table)} WHERE {quoted(self.key)} IS NOT NULL"  # noqa: S608 # quoted
         query = f"SELECT count(*) FROM {table.shadow('rowids')} WHERE {identity} NOT IN ({known})"  # noqa: S608 # quoted

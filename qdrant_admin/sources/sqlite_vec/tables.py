@@ -61,7 +61,6 @@ class Vec0:
         return (*self.partitions, *(name for name, _ in self.metadata), *self.auxiliary)
 
     def shadow(self, what: str) -> str:
-        """The quoted name of a shadow table."""
         return quoted(f"{self.name}_{what}")
 
 
@@ -236,7 +235,6 @@ class Chunk:
 
 
 def damaged(database: ReadOnlyDatabase, table: Vec0, why: str) -> SourceUnreadable:
-    """The error for shadow tables that contradict each other."""
     what = f"the table {plain(table.name)} of {plain(database.path)} is damaged"
     return SourceUnreadable(what, why=why, fix=f'sqlite3 "{database.path}" "PRAGMA integrity_check"')
 
