@@ -86,10 +86,8 @@ class LanceTable:
             for batch in self.batches(_ROWS, 0, self.rows, [column]):
                 numbers = np.arange(number, number + batch.num_rows)
                 number += batch.num_rows
-                yield (
-                    [_key(value, at) for value, at in zip(values_of(batch.column(column)), numbers, strict=True)],
-                    numbers,
-                )
+                ids = zip(values_of(batch.column(column)), numbers, strict=True)
+                yield [_key(value, at) for value, at in ids], numbers
 
         return superseded(entries)
 
@@ -255,13 +253,8 @@ class LanceFolder(Reader):
         if len(opened.repeated):
             again = counted(len(opened.repeated), "row")
             warnings.append(f"{again} whose id is repeated further down: the last one of each is taken")
-        return SourceCollection(
-            name=name,
-            count=opened.table.rows - len(opened.repeated),
-            spec=layouts.fitted(spec, layout, self.distance_asked),
-            payload="; ".join(words),
-            warnings=tuple(warnings),
-        )
+        count, spec = opened.table.rows - len(opened.repeated), layouts.fitted(spec, layout, self.distance_asked)
+        return SourceCollection(name=name, count=count, spec=spec, payload="; ".join(words), warnings=tuple(warnings))
 
     def _spec(self, name: str, opened: _Opened) -> tuple[CollectionSpec, list[str]]:
         metrics, slots, warnings = opened.table.metrics(), [], []
@@ -277,9 +270,8 @@ class LanceFolder(Reader):
                     fix="add ?distance=Euclid, or another of these, to the source",
                 )
             if metric is None and self.distance_asked is None:
-                warnings.append(
-                    f"no index says how {plain(column.name)} is compared: by Euclid, as LanceDB itself would"
-                )
+                words = f"no index says how {plain(column.name)} is compared"
+                warnings.append(f"{words}: by Euclid, as LanceDB itself would")
             if own is not None:
                 unit = column.kind == "dense" and layouts.unit_length(seen)
                 warnings += layouts.distance_notes(own, self.distance_asked, unit=unit, layout=opened.payload.layout)

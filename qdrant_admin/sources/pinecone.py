@@ -54,14 +54,10 @@ class PineconeIndex(ListedReader):
 
     def describe(self, name: str) -> SourceCollection:
         """Its ids are listed, so the count is that of what will be read."""
-        ids, first = self.ids(name), self._first(name)
-        layout = self._layout_of(name)
-        return SourceCollection(
-            name=name,
-            count=len(ids),
-            spec=layouts.fitted(self._spec(first), layout) if ids else None,
-            payload=self.layout_words(layout, "what its records hold"),
-        )
+        ids, layout = self.ids(name), self._layout_of(name)
+        spec = layouts.fitted(self._spec(self._first(name)), layout) if ids else None
+        words = self.layout_words(layout, "what its records hold")
+        return SourceCollection(name=name, count=len(ids), spec=spec, payload=words)
 
     def _spec(self, first: list[Any]) -> CollectionSpec:
         slots = []

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database.models import CollectionSpec, Distance, Vector, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Distance, Vector, VectorKind, VectorSpec
 from qdrant_admin.sources import HELP, layouts
 from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, free_name
 from qdrant_admin.sources.files.values import floats_of
@@ -58,11 +58,7 @@ def slots_of(config: Any, first: list[Any]) -> tuple[tuple[VectorSpec, ...], lis
     """The vectors of a class, and what is to be known of them. The schema tells no dimension: the first objects do."""
     slots, notes = [], []
     named = config.vector_config
-    indexes = (
-        {_DEFAULT: config.vector_index_config}
-        if not named
-        else {name: slot.vector_index_config for name, slot in named.items()}
-    )
+    indexes = {name: slot.vector_index_config for name, slot in (named or {_DEFAULT: config}).items()}
     for name, index in indexes.items():
         value = next((found.vector[name] for found in first if (found.vector or {}).get(name)), None)
         metric = str(getattr(index.distance_metric, "value", index.distance_metric)) if index else "cosine"
@@ -72,14 +68,9 @@ def slots_of(config: Any, first: list[Any]) -> tuple[tuple[VectorSpec, ...], lis
         if metric not in _DISTANCES:
             notes.append(f"vector {plain(name)} is compared by {plain(metric)}, which Qdrant has not: Cosine is taken")
         multi = isinstance(value[0], list)
-        slots.append(
-            VectorSpec(
-                name=name if named else "",
-                kind="multi" if multi else "dense",
-                size=len(value[0]) if multi else len(value),
-                distance=_DISTANCES.get(metric, "Cosine"),
-            )
-        )
+        size, distance = len(value[0] if multi else value), _DISTANCES.get(metric, "Cosine")
+        kind: VectorKind = "multi" if multi else "dense"
+        slots.append(VectorSpec(name=name if named else "", kind=kind, size=size, distance=distance))
     return tuple(slots), notes
 
 
@@ -198,13 +189,9 @@ class WeaviateServer(ServerReader):
                 indexes = {**spec.payload_indexes, TENANT: {"type": "keyword", "is_tenant": True}}
                 spec = spec.model_copy(update={"payload_indexes": indexes})
         words = self.layout_words(shape.layout, "what its records hold", "properties as they are")
-        return SourceCollection(
-            name=name,
-            count=sum(self._count(name, tenant) for tenant in known.tenants),
-            spec=spec,
-            payload=f"{words}; the tenant in payload field {TENANT}, and before the id" if shape.tenants else words,
-            warnings=(*notes, *shape.notes),
-        )
+        words += f"; the tenant in payload field {TENANT}, and before the id" if shape.tenants else ""
+        count = sum(self._count(name, tenant) for tenant in known.tenants)
+        return SourceCollection(name=name, count=count, spec=spec, payload=words, warnings=(*notes, *shape.notes))
 
     @once
     def _shape(self, name: str) -> Shape:

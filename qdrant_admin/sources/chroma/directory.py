@@ -97,15 +97,8 @@ class ChromaDirectory(FileReader):
         identity = str(row[0])
         segment = self._segment(identity, "VECTOR")
         said = self._said(identity, segment)
-        return _Collection(
-            id=identity,
-            name=name,
-            dimension=row[2],
-            space=payload.space_of(*map(_json, row[3:5]), metadata=said),
-            said=said,
-            vectors=segment,
-            metadata=self._segment(identity, "METADATA") or "",
-        )
+        space = payload.space_of(*map(_json, row[3:5]), metadata=said)
+        return _Collection(identity, name, row[2], space, said, segment, self._segment(identity, "METADATA") or "")
 
     def _places(self) -> dict[str, tuple[str, str]]:
         """Database id to tenant and name."""
@@ -135,13 +128,15 @@ class ChromaDirectory(FileReader):
         """Counted exactly; the vector files are opened, so damage shows here."""
         collection, shape = self._known[name], self._shape(name)
         rows = self._database.rows("SELECT count(*) FROM embeddings WHERE segment_id = ?", (collection.metadata,))
+        warnings = (*self._warnings(collection, self._vectors(name)), *shape.warnings)
+        colliding = self._colliding(collection)
         return SourceCollection(
-            name=collection.name,
+            name=name,
             count=int(rows[0][0]),
             spec=shape.spec,
             payload=shape.words,
-            warnings=(*self._warnings(collection, self._vectors(name)), *shape.warnings),
-            colliding_ids=self._colliding(collection),
+            warnings=warnings,
+            colliding_ids=colliding,
         )
 
     def _colliding(self, collection: _Collection) -> tuple[str, ...]:
@@ -196,10 +191,9 @@ class ChromaDirectory(FileReader):
             yield f"{values} are lost: Chroma stored NaN as nothing; they become null"
         applied = self._max_seq_id(collection.metadata)
         if applied is not None and vectors.newest > applied:
-            yield (
-                f"Chroma's queue is ahead of its metadata ({vectors.newest} against {applied}): what it has not applied"
-                " is not migrated; open and close the directory with the program that wrote it first"
-            )
+            words = "what it has not applied is not migrated"
+            ahead = f"Chroma's queue is ahead of its metadata ({vectors.newest} against {applied}): {words}"
+            yield f"{ahead}; open and close the directory with the program that wrote it first"
 
     @once
     def _vectors(self, name: str) -> ChromaVectors:

@@ -47,9 +47,8 @@ def shape(
 ) -> Shape:
     """What a collection becomes, by what it holds and its URI's options. `said`: the distance in its metadata."""
     if space not in DISTANCES:
-        raise SourceUnreadable(
-            f"collection {plain(name)} uses the distance {plain(space)}", why=f"known are {', '.join(DISTANCES)}"
-        )
+        what = f"collection {plain(name)} uses the distance {plain(space)}"
+        raise SourceUnreadable(what, why=f"known are {', '.join(DISTANCES)}")
     asked, by = layouts.layout_option(options), "what its records hold"
     layout = asked or layouts.recognised(sample.metadatas)
     if asked is not None:
@@ -60,9 +59,8 @@ def shape(
     unit = layouts.unit_length(sample.vectors)
     notes = list(layouts.distance_notes(DISTANCES[space], distance, unit=unit, layout=layout))
     if said in DISTANCES and said != space and distance is None:
-        notes.append(
-            f"Chroma compares by {space}, though its metadata says {said}: ?distance={DISTANCES[said]} asks for that"
-        )
+        words = f"Chroma compares by {space}, though its metadata says {said}"
+        notes.append(f"{words}: ?distance={DISTANCES[said]} asks for that")
     spec = None
     if dimension:
         spec = CollectionSpec(vectors=(VectorSpec(size=dimension, distance=DISTANCES[space]),))
@@ -78,11 +76,8 @@ def space_of(*configurations: object, metadata: str | None) -> str:
     return next((space for space in (*found, metadata, *legacy) if space), "l2")
 
 
-_CONFIGURED = (
-    ("keys", "#embedding", "float_list", "vector_index", "config", "space"),
-    ("hnsw", "space"),
-    ("spann", "space"),
-)
+_TYPED = ("keys", "#embedding", "float_list", "vector_index", "config", "space")
+_CONFIGURED = (_TYPED, ("hnsw", "space"), ("spann", "space"))
 """Where Chroma 1.x keeps a collection's distance."""
 
 

@@ -48,13 +48,10 @@ class FaissIndex(FileReader):
         sample = [record for record in self._records(0, min(rows.count, layouts.SAMPLE)) if not record.trouble]
         layout = layouts.recognised([record.payload for record in sample])
         spec = CollectionSpec(vectors=(VectorSpec(size=rows.size, distance=distance),))
+        spec, words = layouts.fitted(spec, layout), "; ".join(self._words(layout))
+        count, warnings = rows.count - self._sidecar.deleted, tuple(self._warnings(rows.distance, layout, sample))
         return SourceCollection(
-            name=name,
-            count=rows.count - self._sidecar.deleted,
-            spec=layouts.fitted(spec, layout),
-            payload="; ".join(self._words(layout)),
-            warnings=tuple(self._warnings(rows.distance, layout, sample)),
-            duplicate_ids=self._repeated(),
+            name=name, count=count, spec=spec, payload=words, warnings=warnings, duplicate_ids=self._repeated()
         )
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # it has but one collection

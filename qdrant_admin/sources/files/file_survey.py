@@ -71,13 +71,10 @@ class Survey:
         return is_among(self.repeated, row)
 
     def described(self, name: str) -> SourceCollection:
+        count = self.rows - len(self.repeated)
+        words = self.layout.words(WORDS if self.typed else "") if self.layout and not self.layout.own else _KEPT
         return SourceCollection(
-            name=name,
-            count=self.rows - len(self.repeated),
-            spec=self.spec,
-            payload=self.layout.words(WORDS if self.typed else "") if self.layout and not self.layout.own else _KEPT,
-            aliases=self.aliases,
-            warnings=self.warnings,
+            name=name, count=count, spec=self.spec, payload=words, aliases=self.aliases, warnings=self.warnings
         )
 
 

@@ -148,13 +148,11 @@ class QdrantLocal(FileReader):
         payloads = [record.payload for record in first.records]
         spec = _spec(self._configs[name], self.path)
         indexes = layouts.payload_indexes(layouts.recognised(payloads))  # embedded mode keeps none
+        spec = spec.model_copy(update={"payload_indexes": indexes})
+        aliases = tuple(sorted(alias for alias, target in self._aliases.items() if target == name))
+        count, words = len(points.live), layouts.words_kept(payloads)
         return SourceCollection(
-            name=name,
-            count=len(points.live),
-            spec=spec.model_copy(update={"payload_indexes": indexes}),
-            payload=layouts.words_kept(payloads),
-            aliases=tuple(sorted(alias for alias, target in self._aliases.items() if target == name)),
-            colliding_ids=tuple(colliding),
+            name=name, count=count, spec=spec, payload=words, aliases=aliases, colliding_ids=tuple(colliding)
         )
 
     @once
@@ -177,12 +175,13 @@ class _Points:
         self._pickles = PointPickles(only.name, only.size) if only and only.size else None
         self.signature = signature([file] if file else [])
         self._database = ReadOnlyDatabase(file) if file else None
-        self.live: dict[int, int | str] = {}
         rows = self._database.rows("SELECT rowid, id FROM points ORDER BY rowid") if self._database else []
         last: dict[int | str, int] = {}
         for row, key in rows:
             last[self._decode_id(key)] = int(row)
-        self.live = {row: record for record, row in sorted(last.items(), key=lambda item: item[1])}
+        self.live: dict[int, int | str] = {
+            row: record for record, row in sorted(last.items(), key=lambda item: item[1])
+        }
 
     def close(self) -> None:
         if self._database:

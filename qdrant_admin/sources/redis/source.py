@@ -241,13 +241,9 @@ class RedisHashes(ServerReader):
         if others:
             warnings.append(f"{counted(others, 'key')} of this prefix are not hashes, and are skipped")
         words = "as in the hash; bytes that are no text as base64, JSON in metadata as what it says"
-        return SourceCollection(
-            name=name,
-            count=prefix.count,
-            spec=layouts.fitted(CollectionSpec(vectors=slots), prefix.layout),
-            payload=self.layout_words(prefix.layout, "the fields of its hashes", words),
-            warnings=tuple(warnings),
-        )
+        words = self.layout_words(prefix.layout, "the fields of its hashes", words)
+        spec = layouts.fitted(CollectionSpec(vectors=slots), prefix.layout)
+        return SourceCollection(name=name, count=prefix.count, spec=spec, payload=words, warnings=tuple(warnings))
 
     def _slot(self, prefix: _Prefix, field: str, keys: KeyList, warnings: list[str]) -> VectorSpec:
         width = np.dtype(FLOATS[prefix.kind]).itemsize

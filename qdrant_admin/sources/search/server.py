@@ -87,16 +87,14 @@ class SearchServer(ServerReader):
         own = sorted(alias for alias, indices in aliases.items() if name in indices)
         shared = [alias for alias in own if len(aliases[alias]) > 1]
         notes += [f"the alias {plain(alias)} stands for several indices, which Qdrant has not" for alias in shared]
+        names = [alias for alias in own if alias not in shared]
+        count = int(self.ask(self._client.count, index=name)["count"])
+        words = self.layout_words(shape.layout, "what its records hold")
         spec = None
         if all(field.size for field in shape.fields):
             spec = layouts.fitted(CollectionSpec(vectors=shape.slots()), shape.layout)
         return SourceCollection(
-            name=name,
-            count=int(self.ask(self._client.count, index=name)["count"]),
-            spec=spec,
-            payload=self.layout_words(shape.layout, "what its records hold"),
-            aliases=tuple(alias for alias in own if alias not in shared),
-            warnings=tuple(notes),
+            name=name, count=count, spec=spec, payload=words, aliases=tuple(names), warnings=tuple(notes)
         )
 
     @once

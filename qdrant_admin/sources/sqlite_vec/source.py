@@ -182,13 +182,9 @@ class SqliteVec(FileReader):
         joined = self._joined[table.name]
         layout = self.layout_asked or (joined.layout if joined else "plain")
         spec = CollectionSpec(vectors=tuple(self._slot(table, column) for column in table.vectors))
-        return SourceCollection(
-            name=table.name,
-            count=count,
-            spec=layouts.fitted(spec, layout),
-            payload=layouts.words(layout) if layout != "plain" else _words(joined),
-            warnings=tuple(self._warnings(table, joined)),
-        )
+        words = layouts.words(layout) if layout != "plain" else _words(joined)
+        spec, warnings = layouts.fitted(spec, layout), tuple(self._warnings(table, joined))
+        return SourceCollection(name=table.name, count=count, spec=spec, payload=words, warnings=warnings)
 
     def _slot(self, table: Vec0, column: VectorColumn) -> VectorSpec:
         distance, datatype = self.distance_asked or column.distance, _DATATYPES.get(column.kind, "float32")
