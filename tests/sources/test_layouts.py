@@ -85,7 +85,7 @@ def test_options_are_read_and_wrong_ones_are_told() -> None:
     assert layouts.layout_option({}) is None
     assert layouts.layout_option({"layout": "Mem0"}) == "mem0"
     assert layouts.distance_option({"distance": "cosine"}) == "Cosine"
-    with pytest.raises(BadInput, match="no layout haystack"):
+    with pytest.raises(BadInput, match="layout=haystack is not known"):
         layouts.layout_option({"layout": "haystack"})
     with pytest.raises(BadInput, match="no distance l2"):
         layouts.distance_option({"distance": "l2"})
