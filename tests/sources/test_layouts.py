@@ -87,7 +87,7 @@ def test_options_are_read_and_wrong_ones_are_told() -> None:
     assert layouts.distance_option({"distance": "cosine"}) == "Cosine"
     with pytest.raises(BadInput, match="layout=haystack is not known"):
         layouts.layout_option({"layout": "haystack"})
-    with pytest.raises(BadInput, match="no distance l2"):
+    with pytest.raises(BadInput, match="distance=l2 is not known"):
         layouts.distance_option({"distance": "l2"})
 
 
