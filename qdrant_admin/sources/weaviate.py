@@ -216,9 +216,8 @@ class WeaviateServer(ServerReader):
             yield list(answer.objects)
             last = str(answer.objects[-1].uuid)
             if last == after:
-                raise SourceUnreadable(
-                    f"{plain(name)} returns nothing new after {last}", why="it gives the same objects again"
-                )
+                what = f"{plain(name)} returns nothing new after {last}"
+                raise SourceUnreadable(what, why="it gives the same objects again")
             after = last
 
     def _reader(self, name: str, tenant: str) -> Any:

@@ -116,9 +116,8 @@ class ChromaServer(ListedReader):
             return self._http.request(method, path, **arguments)
         except httpx.HTTPError as error:
             why = f"{type(error).__name__}: {error}"
-            raise ServerUnreachable(
-                f"no Chroma answers at {self.url}", why=why, fix=f"curl {self.url}/api/v2/heartbeat"
-            ) from error
+            fix = f"curl {self.url}/api/v2/heartbeat"
+            raise ServerUnreachable(f"no Chroma answers at {self.url}", why=why, fix=fix) from error
 
     def _json(self, answer: httpx.Response) -> Any:
         if not answer.is_success:
@@ -126,9 +125,8 @@ class ChromaServer(ListedReader):
         try:
             return answer.json()
         except ValueError as error:
-            raise SourceUnreadable(
-                f"what answers at {self.url} is no Chroma server", why="it does not answer in JSON"
-            ) from error
+            what = f"what answers at {self.url} is no Chroma server"
+            raise SourceUnreadable(what, why="it does not answer in JSON") from error
 
     def _refused(self, answer: httpx.Response) -> AdminError:
         why, key = f"HTTP {answer.status_code}", source_key()

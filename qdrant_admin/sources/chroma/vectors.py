@@ -86,9 +86,8 @@ class HnswSegment:
             count, element, label_at, vector_at = header[3], header[4], header[5], header[6]
             octets = data.stat().st_size
             if octets < count * element or vector_at + 4 * dimension > element or label_at + 8 > element:
-                raise self._damaged(
-                    f"data_level0.bin holds {octets} bytes where {count} elements of {element} should be"
-                )
+                why = f"data_level0.bin holds {octets} bytes where {count} elements of {element} should be"
+                raise self._damaged(why)
             fields = {"names": ["label", "vector"], "formats": ["<u8", ("<f4", (dimension,))]}
             layout = np.dtype(cast("Any", {**fields, "offsets": [label_at, vector_at], "itemsize": element}))
             elements: npt.NDArray[np.void] = (

@@ -122,9 +122,8 @@ class CsvFile(FileTable):
                 cells = next(reader, None)
             except csv.Error as error:
                 if "end of data" in str(error):
-                    raise damaged(
-                        self.path, f"the quotes opened in line {begins + 1} of this part never close"
-                    ) from error
+                    why = f"the quotes opened in line {begins + 1} of this part never close"
+                    raise damaged(self.path, why) from error
                 yield feed.ends, [feed.text], f"it is no CSV ({error})"
                 continue
             if cells is None:

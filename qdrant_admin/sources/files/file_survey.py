@@ -107,10 +107,8 @@ def _layout(table: Table, group: Group, uri: FolderUri) -> Layout | None:
     if group.own:
         asked = sorted({"id", "vector", "distance", "datatype", "bytes"} & uri.options.keys())
         if asked:
-            raise BadInput(
-                f"{plain(table.path)} is an export, and says itself how it is laid out",
-                fix=f"leave {', '.join(asked)} away from the source",
-            )
+            what = f"{plain(table.path)} is an export, and says itself how it is laid out"
+            raise BadInput(what, fix=f"leave {', '.join(asked)} away from the source")
         return group.own.layout(flat=table.flat)
     found, names = table.columns(uri.options.get("vector", "").split(","))
     chosen = columns.choose(found, names, uri.options)

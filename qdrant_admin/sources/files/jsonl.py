@@ -35,7 +35,7 @@ def array_items(path: Path) -> Iterator[JsonValue]:
         with opened(path) as file:
             yield from _Array(iter(lambda: file.read(_CHUNK), b"")).items()
     except (ValueError, RecursionError) as error:
-        raise _broken(path, error) from error
+        raise damaged(path, f"it is no whole JSON array ({error})") from error
 
 
 class _Array:
@@ -101,10 +101,6 @@ class _Array:
         return bool(chunks)
 
 
-def _broken(path: Path, error: Exception) -> SourceUnreadable:
-    return damaged(path, f"it is no whole JSON array ({error})")
-
-
 class Parsed(NamedTuple):
     number: int
     values: Payload | None
@@ -146,14 +142,10 @@ class JsonLinesFile(FileTable):
 
     def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[list[Row]]:
         """From a byte on; in a packed file and in an array everything before it is read as well."""
-        records = self._records(at)
-        while True:
-            count = size if until is None else min(size, until - at.row)
-            rows = [self._row(parsed, layout) for parsed in islice(records, count)]
-            if not rows:
-                return
-            at = rows[-1].behind
-            yield rows
+        rows = (self._row(parsed, layout) for parsed in self._records(at))
+        while found := list(islice(rows, size if until is None else min(size, until - at.row))):
+            at = found[-1].behind
+            yield found
 
     def _row(self, parsed: Parsed, layout: Layout) -> Row:
         if parsed.values is not None:
@@ -180,12 +172,11 @@ class JsonLinesFile(FileTable):
     def _array(self, at: Place) -> Iterator[Parsed]:
         for number, value in enumerate(array_items(self.path)):
             if number >= at.row:
-                good = isinstance(value, dict)
-                raw = "" if good else json.dumps(value)
-                trouble = "" if good else "it is no JSON object"
-                yield Parsed(
-                    number, value if isinstance(value, dict) else None, trouble, raw, Place(number), Place(number + 1)
-                )
+                places = Place(number), Place(number + 1)
+                if isinstance(value, dict):
+                    yield Parsed(number, value, "", "", *places)
+                else:
+                    yield Parsed(number, None, "it is no JSON object", json.dumps(value), *places)
 
 
 class JsonLines(FileSource):

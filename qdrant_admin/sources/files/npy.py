@@ -128,9 +128,8 @@ class NumpyTable(FileTable):
             for first in range(at.row, end, size):
                 last = min(first + size, end)
                 part = _slices(arrays, first, last)
-                yield _chunk(first, part, layout) or _filled(
-                    [Row(number, Place(number + 1)) for number in range(first, last)], part, layout
-                )
+                rows = [Row(number, Place(number + 1)) for number in range(first, last)]
+                yield _chunk(first, part, layout) or _filled(rows, part, layout)
 
     def _ids_tally(self, arrays: dict[str, _Array], layout: Layout, rows: int) -> Tally:
         if self._beside:
@@ -159,9 +158,8 @@ class NumpyTable(FileTable):
         """Every array, mapped. Pickled objects are never loaded."""
         with tempfile.TemporaryDirectory(prefix="qdrant-admin-", ignore_cleanup_errors=True) as folder:
             try:
-                yield (
-                    _unpacked(self.path, Path(folder)) if zipfile.is_zipfile(self.path) else {_MAIN: _mapped(self.path)}
-                )
+                packed = zipfile.is_zipfile(self.path)
+                yield _unpacked(self.path, Path(folder)) if packed else {_MAIN: _mapped(self.path)}
             except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
                 raise damaged(self.path, error) from error
 

@@ -62,6 +62,5 @@ def read_own(text: str | bytes, path: Path) -> OwnLayout:
             why=f"it is damaged ({plain(error)[:200]})",
             fix=f'ls -l "{path.parent}"',
         ) from error
-    raise SourceUnreadable(
-        f"{plain(path)} was written by a newer qdrant-admin", fix=install_command("--upgrade", "qdrant-admin")
-    )
+    fix = install_command("--upgrade", "qdrant-admin")
+    raise SourceUnreadable(f"{plain(path)} was written by a newer qdrant-admin", fix=fix)

@@ -46,9 +46,8 @@ class RejectedRecords(FileReader):
     def describe(self, name: str) -> SourceCollection:
         again = self._repeated.get(name, 0)
         words = f"{counted(again, 'line')} with an id that is repeated further down: the last one is taken"
-        return SourceCollection(
-            name=name, count=len(self._places[name]), spec=self._specs[name], warnings=(words,) if again else ()
-        )
+        count, warnings = len(self._places[name]), (words,) if again else ()
+        return SourceCollection(name=name, count=count, spec=self._specs[name], warnings=warnings)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:  # noqa: ARG002 # it has but one span
         wanted = sorted(self._places[name].values())
@@ -62,17 +61,15 @@ class RejectedRecords(FileReader):
     def _look(self, found: Payload, number: int, place: int) -> None:
         if HEAD in found:
             try:
-                self._specs |= {
-                    name: CollectionSpec.model_validate(spec) for name, spec in found["collections"].items()
-                }
+                specs = found["collections"].items()
+                self._specs |= {name: CollectionSpec.model_validate(spec) for name, spec in specs}
             except (ValidationError, KeyError, AttributeError) as error:
                 raise _no_line(self.path, number, f"its first line is damaged ({type(error).__name__})") from error
             return
         target = found.get("target")
         if not isinstance(target, str) or target not in self._specs:
-            raise _no_line(
-                self.path, number, f"no line before it says what the collection {plain(target)} is made with"
-            )
+            why = f"no line before it says what the collection {plain(target)} is made with"
+            raise _no_line(self.path, number, why)
         try:
             known = identity(found.get("id"))
         except Unfit as error:
@@ -128,6 +125,5 @@ def _object(path: Path, number: int, text: bytes) -> Payload:
 
 
 def _no_line(path: Path, number: int, why: str) -> SourceUnreadable:
-    return SourceUnreadable(
-        f"line {number} of {plain(path)} is no rejected record", why=why, fix=f'sed -n {number}p "{path}"'
-    )
+    what = f"line {number} of {plain(path)} is no rejected record"
+    return SourceUnreadable(what, why=why, fix=f'sed -n {number}p "{path}"')

@@ -126,9 +126,8 @@ class Schema:
         return VectorSpec(name=name, size=field.size, distance=_DISTANCES[metric])
 
     def _refused(self, why: str) -> SourceUnreadable:
-        return SourceUnreadable(
-            f"collection {plain(self.name)} cannot be migrated", why=why, fix="name another one by ?collection=NAME"
-        )
+        what = f"collection {plain(self.name)} cannot be migrated"
+        return SourceUnreadable(what, why=why, fix="name another one by ?collection=NAME")
 
     def columns(self, row: Fields, partition: str) -> Payload:
         """The fields of a record that are neither its id nor a vector, as JSON can say them."""

@@ -94,9 +94,8 @@ class QdrantServer(ServerReader):
         """Counted exactly, its configuration copied whole."""
         info = self._database.collection(name)
         if info.points is None:
-            raise SourceUnreadable(
-                f"collection {plain(name)} of {self.uri.url} cannot be read", why=info.trouble, fix=HELP
-            )
+            what = f"collection {plain(name)} of {self.uri.url} cannot be read"
+            raise SourceUnreadable(what, why=info.trouble, fix=HELP)
         first = next(self._database.scan(name, page_size=layouts.SAMPLE), [])
         words = layouts.words_kept([point.payload for point in first])
         slow = () if "grpc_port" in self.uri.options else (_OVER_REST,)
@@ -112,10 +111,8 @@ class _Carried:
 
     def records(self) -> list[Record]:
         """Asked for again: what gRPC cannot carry comes over REST then."""
-        return [
-            Record(point.id, point.payload, point.vectors)
-            for point in self._database.retrieve(self._name, self.page.ids())
-        ]
+        points = self._database.retrieve(self._name, self.page.ids())
+        return [Record(point.id, point.payload, point.vectors) for point in points]
 
 
 def spec_of(info: CollectionInfo) -> CollectionSpec:

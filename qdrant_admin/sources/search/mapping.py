@@ -56,9 +56,8 @@ def vector_fields(properties: Fields, asked: Distance | None, notes: list[str]) 
             notes.append(f"field {plain(path)} is compared by {plain(said)}, which Qdrant has not: it stays payload")
             continue
         if field.get("index") is False and asked is None:
-            notes.append(
-                f"field {plain(path)} has no index: it is taken to be compared by {distance}, ?distance= says otherwise"
-            )
+            words = f"it is taken to be compared by {distance}, ?distance= says otherwise"
+            notes.append(f"field {plain(path)} has no index: {words}")
         found.append(VectorField(path, field.get(size_key), distance))
     return tuple(found)
 
