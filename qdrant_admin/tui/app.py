@@ -160,12 +160,10 @@ class AdminApp(App[int]):
     # areas
 
     def action_go(self, mode: str) -> None:
-        """Show an area."""
         if mode != self.current_mode:
             self.switch_mode(mode)
 
     def open_collection(self, name: str) -> None:
-        """Show one collection (from the palette, or from a migration that has just ended)."""
         from qdrant_admin.tui.screens.collections.points import PointsScreen
 
         self.action_go("collections")
@@ -194,13 +192,11 @@ class AdminApp(App[int]):
             await self.pop_screen()
 
     def action_show_help(self) -> None:
-        """The keys of the screen in front."""
         from qdrant_admin.tui.screens.dialogs import HelpDialog
 
         self.push_screen(HelpDialog(self.screen))
 
     def action_show_jobs(self) -> None:
-        """Running and finished jobs with their steps."""
         from qdrant_admin.tui.screens.dialogs import JobsDialog
 
         self.push_screen(JobsDialog(self.jobs))
@@ -212,13 +208,11 @@ class AdminApp(App[int]):
         return [screen for screen in self.screen_stack if isinstance(screen, BaseScreen) and screen.is_mounted]
 
     def show_frame(self, screen: Screen[None]) -> None:
-        """Bring header and strip of a screen up to date."""
         header = screen.query_one(HeaderBar)
         header.profile, header.state, header.detail = self.server.headline()
         screen.query_one(JobStrip).show(self.jobs.running())
 
     def server_changed(self) -> None:
-        """The watch has seen something new."""
         for screen in self.base_screens():
             self.show_frame(screen)
             screen.server_changed()
@@ -226,7 +220,6 @@ class AdminApp(App[int]):
     # jobs
 
     def start_job(self, task: Task) -> JobView | None:
-        """Start a job, or say in a toast why not."""
         try:
             view = self.jobs.start(task)
         except AdminError as error:
@@ -300,12 +293,10 @@ class AdminApp(App[int]):
     # preferences and profiles
 
     def choose_theme(self, choice: ThemeChoice) -> None:
-        """Use a theme now and from now on."""
         self.theme = theme_name(choice)
         self.keep(replace(self.preferences, theme=choice))
 
     def keep(self, preferences: Preferences) -> None:
-        """Remember preferences; say so when that fails."""
         self.preferences = preferences
         try:
             write_preferences(preferences)
@@ -333,7 +324,6 @@ class AdminApp(App[int]):
             self.push_screen(QuitDialog(self.jobs.running()), self._leave)
 
     async def action_quit(self) -> None:
-        """As `leave`: the framework's own name for it."""
         self.action_leave()
 
     def _leave(self, sure: bool | None) -> None:
@@ -356,5 +346,4 @@ if TYPE_CHECKING:
 
 
 def run(profile: str | None) -> int:
-    """Open the TUI; returns the exit code."""
     return AdminApp(Services(profile)).run() or 0

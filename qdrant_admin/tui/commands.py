@@ -87,7 +87,6 @@ class AdminCommands(Provider):
             yield DiscoveryHit(look.text(title), cast("Callable[[], None]", run), text=title, help=look.glyphs(about))
 
     async def search(self, query: str) -> Hits:
-        """By name, fuzzily."""
         matcher = self.matcher(query)
         for title, about, run in [*self._static(), *self._live()]:
             score = matcher.match(title)

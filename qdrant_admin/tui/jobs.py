@@ -83,7 +83,6 @@ class JobFailure:
 
     @property
     def unexpected(self) -> bool:
-        """Whether this is a fault of the product rather than of its surroundings."""
         return bool(self.details)
 
 
@@ -139,7 +138,6 @@ class JobView:
 
 
 def folded(view: JobView, event: "Event") -> JobView:
-    """The view after one more event."""
     from qdrant_admin.core.events import Finished, LogLines, Notice, PartDone, Progress, StepFinished, StepStarted
 
     match event:
@@ -318,19 +316,15 @@ class Jobs:
         return "stopping" if job.cancel.cancelled else "paused" if job.cancel.paused else "running"
 
     def view(self, number: int) -> JobView:
-        """A job as it stands now."""
         return self._views[number]
 
     def all(self) -> list[JobView]:
-        """Every job since the app started, newest first."""
         return [self._views[number] for number in sorted(self._views, reverse=True)]
 
     def running(self) -> list[JobView]:
-        """Those whose thread is still at work."""
         return [view for view in self.all() if view.running]
 
     def latest(self, *kinds: str) -> JobView | None:
-        """The newest job of these kinds, running or over."""
         return next((view for view in self.all() if view.kind in kinds), None)
 
     def pause(self, number: int) -> JobView:
@@ -339,7 +333,6 @@ class Jobs:
         return self.collect(number)[0]
 
     def resume(self, number: int) -> JobView:
-        """Let it continue."""
         self._jobs[number].cancel.resume()
         return self.collect(number)[0]
 
@@ -349,7 +342,6 @@ class Jobs:
         return self.collect(number)[0]
 
     def cancel_all(self) -> None:
-        """Ask every running job to stop."""
         for view in self.running():
             self.cancel(view.id)
 

@@ -49,7 +49,6 @@ def text(value: object, style: str | Style = "") -> Content:
 
 
 def muted(value: object) -> Content:
-    """Text of lesser weight."""
     return text(value, MUTED)
 
 
@@ -67,7 +66,6 @@ def _part(part: Content | tuple[object, str] | object) -> Content:
 
 
 def lines(*rows: Content) -> Content:
-    """Rows below one another."""
     return Content("\n").join(rows)
 
 
@@ -91,12 +89,10 @@ def key(name: str, says: str, action: str = "") -> Content:
 
 
 def linked(content: Content, action: str) -> Content:
-    """Content that runs an action when it is clicked."""
     return content.stylize(Style.from_meta({RUN: action}))
 
 
 def keys(*pairs: tuple[str, str, str]) -> Content:
-    """Several `(key, what it does, action)` in a row."""
     return Content("   ").join([key(*pair) for pair in pairs])
 
 
@@ -206,5 +202,4 @@ def hanging(label: Content, value: Content, width: int) -> list[Content]:
 
 
 def title(words_: str) -> Content:
-    """The head of a group."""
     return text(words_, "bold $text-accent")

@@ -57,7 +57,6 @@ class ServerWatch:
         self._work(self._look, "status")
 
     def forget(self) -> None:
-        """Know nothing, as at the start."""
         self.status = self.failure = None
         self.samples.clear()
 

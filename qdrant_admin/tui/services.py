@@ -1,21 +1,20 @@
 """What screens may ask of the operations, area by area. Tests give the app areas with canned, frozen reports.
 
-Every method may block and is called in a thread (`BaseScreen.ask`, or a job): heavy imports happen here, inside.
+Everything here may block and is called in a thread (`BaseScreen.ask`, or a job): heavy imports happen here, inside.
 No use case lives here: what takes more than one call is an operation of its own, which the command line uses too.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotFound
 
 if TYPE_CHECKING:
-    from pydantic import JsonValue
-
     from qdrant_admin.collections.reports import CollectionsReport, PointReport, PointsReport
     from qdrant_admin.config.profile import Profile
     from qdrant_admin.config.settings import Settings
@@ -74,7 +73,6 @@ class Services:
         return self._workspace
 
     def use(self, name: str) -> None:
-        """Open another profile."""
         from qdrant_admin.config.settings import load_settings
 
         opened = replace(self.workspace, settings=load_settings(name))
@@ -85,7 +83,6 @@ class Services:
         self._workspace = None
 
     def now(self) -> datetime:
-        """The clock of every age that is shown."""
         return datetime.now(UTC)
 
     def fix(self, error: AdminError) -> str:
@@ -128,6 +125,36 @@ class Area:
         """The profile that the operations work on."""
         return self.opened.workspace
 
+    def past(self, operation: str, kind: "type[ReportT]", limit: int) -> "list[tuple[HistoryEntry, ReportT]]":
+        """Operations of this profile that came to an end, newest first, each with its report where it can be read."""
+        from qdrant_admin.state.records import Unreadable, load
+
+        rows = self.at.store.reports(operation, self.opened.profile, limit)
+        found = [(entry, load(kind, text)) for entry, text in rows]
+        return [(entry, report) for entry, report in found if not isinstance(report, Unreadable)]
+
+
+def operation(place: str) -> "Callable[..., Any]":
+    """An operation as a method of an area. It is imported by its first caller, and given the profile in use."""
+
+    def call(area: Area, *given: object, **named: object) -> object:
+        module, _, name = place.partition(":")
+        found: Callable[..., object] = getattr(import_module(f"qdrant_admin.{module}"), name)
+        return found(area.at, *given, **named)
+
+    return call
+
+
+def job(place: str) -> "Callable[..., Events]":
+    """An operation as a job: the last thing that its method is given is the token that stops it."""
+    start: Callable[..., Events] = operation(place)
+
+    def call(area: Area, *given: object, **named: object) -> "Events":
+        *chosen, cancel = given
+        return start(area, *chosen, cancel=cancel, **named)
+
+    return call
+
 
 class Profiles(Area):
     """Which Qdrants there are, and their settings."""
@@ -143,30 +170,16 @@ class Profiles(Area):
         return {self.opened.profile: self.settings().profile} | read_profiles()
 
     def default(self) -> str:
-        """The profile that is meant when none is named."""
         from qdrant_admin.config.file import default_profile
 
         return default_profile()
 
     def save(self, name: str, changes: Mapping[str, object]) -> None:
-        """Create or change a profile in the file."""
         from qdrant_admin.config.file import write_profile
 
         write_profile(name, changes)
         if name == self.opened.profile:
             self.opened.reload()
-
-    def remove(self, name: str) -> None:
-        """Remove a profile and its API key. Its server and data are not touched."""
-        from qdrant_admin.config.profiles import remove_profile
-
-        remove_profile(name)
-
-    def make_default(self, name: str) -> None:
-        """Mean this profile when none is named."""
-        from qdrant_admin.config.file import set_default_profile
-
-        set_default_profile(name)
 
     def store_key(self, key: str) -> str:
         """Keep an API key for the profile in use; returns where it lies, in words."""
@@ -196,29 +209,21 @@ class Profiles(Area):
 class Server(Area):
     """How Qdrant runs."""
 
+    status: "Callable[[], StatusReport]" = operation("lifecycle.status:status")
+    stats: "Callable[[], StatsReport]" = operation("lifecycle.logs:stats")
+    logs: "Callable[..., Iterator[list[str]]]" = operation("lifecycle.logs:logs")
+    up: "Callable[..., Events]" = job("lifecycle.up:up")
+    down: "Callable[[CancelToken], Events]" = job("lifecycle.down:down")
+    restart: "Callable[[RestartMethod, CancelToken], Events]" = job("lifecycle.restart:restart")
+    adopt: "Callable[[CancelToken], Events]" = job("lifecycle.adopt:adopt")
+    doctor: "Callable[[CancelToken], Events]" = job("lifecycle.doctor:doctor")
+    plan_move: "Callable[[], MovePlanReport]" = operation("persistence.move_storage:plan_move")
+
     def survey(self) -> "SurveyReport":
         """What a first run would find and recommend."""
         from qdrant_admin.lifecycle.first_run import survey
 
         return survey(self.at.settings)
-
-    def status(self) -> "StatusReport":
-        """The server and what it holds, after having looked."""
-        from qdrant_admin.lifecycle.status import status
-
-        return status(self.at)
-
-    def stats(self) -> "StatsReport":
-        """One sample of what the server costs."""
-        from qdrant_admin.lifecycle.logs import stats
-
-        return stats(self.at)
-
-    def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
-        """Batches of the server's log lines; with `follow` until cancelled."""
-        from qdrant_admin.lifecycle.logs import logs
-
-        return logs(self.at, tail=tail, follow=follow, cancel=cancel)
 
     def set_up(self, options: "UpOptions", cancel: CancelToken) -> "Events":
         """Set up and start what was chosen, and keep that in the profile."""
@@ -231,48 +236,11 @@ class Server(Area):
         finally:
             self.opened.reload()
 
-    def up(self, cancel: CancelToken, *, apply: bool = False) -> "Events":
-        """Set up and start; with `apply` also make a running server as the profile asks."""
-        from qdrant_admin.lifecycle.up import up
-
-        return up(self.at, apply=apply, cancel=cancel)
-
-    def down(self, cancel: CancelToken) -> "Events":
-        """Stop. Nothing is removed."""
-        from qdrant_admin.lifecycle.down import down
-
-        return down(self.at, cancel=cancel)
-
-    def restart(self, how: "RestartMethod", cancel: CancelToken) -> "Events":
-        """Restart in the given way and wait until ready."""
-        from qdrant_admin.lifecycle.restart import restart
-
-        return restart(self.at, how, cancel=cancel)
-
-    def adopt(self, cancel: CancelToken) -> "Events":
-        """Manage a server that was made by others."""
-        from qdrant_admin.lifecycle.adopt import adopt
-
-        return adopt(self.at, cancel=cancel)
-
-    def doctor(self, cancel: CancelToken) -> "Events":
-        """Every check, with evidence and fix."""
-        from qdrant_admin.lifecycle.doctor import doctor
-
-        return doctor(self.at, cancel=cancel)
-
     def interrupted_by_engine(self) -> tuple[str, ...]:
         """Names of what else a restart of the container engine interrupts."""
         return self.at.runtime.interrupts("engine")
 
-    def plan_move(self) -> "MovePlanReport":
-        """What moving the data to a volume would do."""
-        from qdrant_admin.persistence.move_storage import plan_move
-
-        return plan_move(self.at)
-
     def move_storage(self, cancel: CancelToken) -> "Events":
-        """Move the data to a volume, and prove that all of it is there."""
         from qdrant_admin.persistence.move_storage import move_storage
 
         yield from move_storage(self.at, cancel=cancel)
@@ -282,30 +250,9 @@ class Server(Area):
 class Data(Area):
     """What the server holds."""
 
-    def collections(self) -> "CollectionsReport":
-        """Every collection."""
-        from qdrant_admin.collections.browse import list_collections
-
-        return list_collections(self.at)
-
-    def points(
-        self,
-        name: str,
-        *,
-        filter: "dict[str, JsonValue] | None" = None,  # noqa: A002 - Qdrant's own word
-        limit: int = 50,
-        offset: "PointId | None" = None,
-    ) -> "PointsReport":
-        """One page of points."""
-        from qdrant_admin.collections.browse import list_points
-
-        return list_points(self.at, name, filter=filter, limit=limit, offset=offset)
-
-    def point(self, name: str, point: "PointId") -> "PointReport":
-        """One point whole."""
-        from qdrant_admin.collections.browse import show_point
-
-        return show_point(self.at, name, point)
+    collections: "Callable[[], CollectionsReport]" = operation("collections.browse:list_collections")
+    points: "Callable[..., PointsReport]" = operation("collections.browse:list_points")
+    point: "Callable[[str, PointId], PointReport]" = operation("collections.browse:show_point")
 
     def delete_collection(self, name: str, cancel: CancelToken, *, with_aliases: bool) -> "Events":
         """Delete a collection, once a snapshot of it is kept here."""
@@ -317,6 +264,11 @@ class Data(Area):
 class Migration(Area):
     """Vectors brought in from elsewhere."""
 
+    plan: "Callable[[str, PlanOptions, CancelToken], Events]" = job("migration.plan:plan")
+    migrate: "Callable[[PlanReport, CancelToken], Events]" = job("migration.run:migrate")
+    resume: "Callable[[UnfinishedRun, CancelToken], Events]" = job("migration.runs:resume")
+    discard: "Callable[[UnfinishedRun, CancelToken], Events]" = job("migration.runs:discard")
+
     def recognise(self, path: Path) -> tuple[str, str]:
         """The URI that reads a file or folder, empty when nothing does; and what it is, in words."""
         from qdrant_admin.sources.base import FolderUri
@@ -326,44 +278,16 @@ class Migration(Area):
         uri = str(FolderUri(scheme=found.scheme, path=found.place or path)) if found.scheme else ""
         return uri, found.words
 
-    def plan(self, source: str, options: "PlanOptions", cancel: CancelToken) -> "Events":
-        """What a migration would do."""
-        from qdrant_admin.migration.plan import plan
-
-        return plan(self.at, source, options, cancel=cancel)
-
-    def migrate(self, plan: "PlanReport", cancel: CancelToken) -> "Events":
-        """Do what was planned."""
-        from qdrant_admin.migration.run import migrate
-
-        return migrate(self.at, plan, cancel=cancel)
-
     def unfinished(self) -> "list[UnfinishedRun]":
         """Runs that were interrupted and can be resumed."""
         from qdrant_admin.migration.checkpoint import unfinished
 
         return unfinished(self.at.store)
 
-    def resume(self, run: "UnfinishedRun", cancel: CancelToken) -> "Events":
-        """Resume an interrupted run."""
-        from qdrant_admin.migration.runs import resume
-
-        return resume(self.at, run, cancel=cancel)
-
-    def discard(self, run: "UnfinishedRun", cancel: CancelToken) -> "Events":
-        """Discard an interrupted run; what it has copied stays."""
-        from qdrant_admin.migration.runs import discard
-
-        return discard(self.at, run, cancel=cancel)
-
     def migrations(self, limit: int) -> "list[tuple[HistoryEntry, MigrationReport]]":
-        """Migrations of this profile that came to an end, newest first, each with its report."""
         from qdrant_admin.migration.reports import MigrationReport
-        from qdrant_admin.state.records import Unreadable, load
 
-        rows = self.at.store.reports("migrate", self.opened.profile, limit)
-        found = [(entry, load(MigrationReport, report)) for entry, report in rows]
-        return [(entry, report) for entry, report in found if not isinstance(report, Unreadable)]
+        return self.past("migrate", MigrationReport, limit)
 
     def write_report(self, report: "MigrationReport") -> list[Path]:
         """Write the report of a migration as Markdown, and as JSON; returns the files."""
@@ -381,36 +305,16 @@ class PastCheck:
 class Proof(Area):
     """Whether all of it survives."""
 
-    def verify(self, options: "VerifyOptions", cancel: CancelToken) -> "Events":
-        """Restart and prove that everything is still there."""
-        from qdrant_admin.persistence.verify import verify
-
-        return verify(self.at, options, cancel=cancel)
-
-    def finish_check(self, cancel: CancelToken) -> "Events":
-        """Take the second look of a check that was interrupted."""
-        from qdrant_admin.persistence.verify import finish
-
-        return finish(self.at, cancel=cancel)
-
-    def crash_test(self, options: "CrashOptions", cancel: CancelToken) -> "Events":
-        """Kill the server under load, and look for everything that it had acknowledged."""
-        from qdrant_admin.persistence.crash import crash_test
-
-        return crash_test(self.at, options, cancel=cancel)
+    verify: "Callable[[VerifyOptions, CancelToken], Events]" = job("persistence.verify:verify")
+    finish_check: "Callable[[CancelToken], Events]" = job("persistence.verify:finish")
+    crash_test: "Callable[[CrashOptions, CancelToken], Events]" = job("persistence.crash:crash_test")
 
     def checks(self, limit: int) -> list[PastCheck]:
         """Checks and crash tests of this profile that came to an end, newest first."""
         from qdrant_admin.persistence.reports import CrashReport, VerifyReport
-        from qdrant_admin.state.records import Unreadable, load
 
-        kinds: dict[str, type[VerifyReport | CrashReport]] = {"verify": VerifyReport, "crash-test": CrashReport}
-        found = []
-        for operation, kind in kinds.items():
-            for entry, text in self.at.store.reports(operation, self.opened.profile, limit):
-                report = load(kind, text)
-                if not isinstance(report, Unreadable):
-                    found.append(PastCheck(entry, report))
+        found = [PastCheck(*one) for one in self.past("verify", VerifyReport, limit)]
+        found += [PastCheck(*one) for one in self.past("crash-test", CrashReport, limit)]
         return sorted(found, key=lambda one: one.entry.id, reverse=True)[:limit]
 
     def trends(self, limit: int) -> "TrendReport":

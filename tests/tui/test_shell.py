@@ -15,7 +15,6 @@ from qdrant_admin.tui.preferences import read_preferences
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog, ErrorDialog, HelpDialog
 from qdrant_admin.tui.screens.first_run import FirstRunScreen
 from qdrant_admin.tui.screens.home.dialogs import EnvironmentDialog
-from qdrant_admin.tui.services import Profiles
 from qdrant_admin.tui.widgets.bars import HeaderBar, KeyBar, NavBar, Plain
 from tests.tui.canned import ABSENT, ATTENTION, STATUS, STOPPED, Canned, told
 from tests.tui.conftest import make_app, settle, until
@@ -123,7 +122,6 @@ async def test_a_profile_goes_with_its_key_and_only_after_its_name_was_typed() -
     write_profile("staging", {"runtime": "remote", "url": "http://127.0.0.1:7333"})
     store_key("staging", SecretStr(SECRET))
     services = Canned()
-    services.profiles = Profiles(services)
     app = make_app(services, start="settings")
     async with app.run_test() as pilot:
         await settle(pilot)

@@ -47,16 +47,13 @@ class BaseScreen(Screen[None]):
 
     @property
     def admin(self) -> Shell:
-        """The app, as far as a screen knows it."""
         return cast("Shell", self.app)
 
     @property
     def services(self) -> "Services":
-        """The operations of the profile in use."""
         return self.admin.services
 
     def compose(self) -> ComposeResult:
-        """The frame around `compose_body`."""
         yield HeaderBar(id="header")
         with Container(id="body"):
             yield from self.compose_body()
@@ -67,7 +64,6 @@ class BaseScreen(Screen[None]):
         yield TooSmall(id="too-small")
 
     def compose_body(self) -> ComposeResult:
-        """The screen's own widgets."""
         raise NotImplementedError
 
     def look_again(self) -> None:
@@ -84,12 +80,10 @@ class BaseScreen(Screen[None]):
         return {}
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only what makes sense."""
         asked = self.possible().get(action) if self.is_mounted else None
         return super().check_action(action, parameters) if asked is None else asked()
 
     def on_mount(self) -> None:
-        """Fill the frame."""
         self.query_one(NavBar).here = self.SECTION
 
     def on_screen_resume(self) -> None:
@@ -105,7 +99,6 @@ class BaseScreen(Screen[None]):
         self.set_class(small, "-too-small")
 
     def action_refresh_now(self) -> None:
-        """Look again."""
         self.look_again()
 
     def action_cursor(self, where: str) -> None:

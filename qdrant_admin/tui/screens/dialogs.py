@@ -121,7 +121,7 @@ class ErrorDialog(ModalScreen[None]):
 
     def report(self) -> str:
         """The text to paste into a bug report, without secrets."""
-        head = [f"qdrant-admin {__version__}", f"while: {self._title}" if self._title else "", self._failure.what]
+        head = [f"{self.app.title} {__version__}", f"while: {self._title}" if self._title else "", self._failure.what]
         shown = "\n".join([*[row for row in head if row], "", self._failure.details])
         return self._without_key(shown)
 
@@ -283,7 +283,6 @@ class JobsDialog(ModalScreen[None]):
 
 
 def job_rows(view: JobView) -> list[Content]:
-    """A job as rows: its head, its steps, its end."""
     head = look.line(
         look.state(view.verdict), "  ", (view.title, "bold"), "  ", look.muted(formatting.duration(view.seconds))
     )

@@ -41,12 +41,10 @@ class Choices:
 
     @classmethod
     def recommended(cls, survey: SurveyReport) -> "Choices":
-        """The good defaults of this machine."""
         runtime: Literal["docker", "native"] = "native" if survey.recommended == "native" else "docker"
         return cls(runtime, "", survey.next_port, survey.next_grpc_port, survey=survey)
 
     def options(self) -> UpOptions:
-        """What the server is asked to be."""
         return UpOptions(
             runtime=self.runtime,
             port=self.port,
@@ -214,7 +212,6 @@ def _port_trouble(value: str) -> str:
 
 
 def choosing(choices: Choices, row: int, width: int) -> Content:
-    """The page before the start."""
     rows = [look.text("Welcome. Let’s get you a Qdrant that survives.", "bold"), Content("")]
     lines = {"engine": _engine(choices), "data": _data(choices), "address": _address(choices), "key": _key(choices)}
     heads = {"engine": "Engine", "data": "Keep data", "address": "Address", "key": "API key"}
@@ -278,7 +275,6 @@ def _key(choices: Choices) -> tuple[Content, Content]:
 
 
 def starting(view: JobView, width: int) -> Content:
-    """The page from the start on: live steps, and how it ended."""
     rows = [
         look.title("Starting" if view.running else "Started" if view.state == "done" else "Not started"),
         Content(""),
@@ -308,7 +304,6 @@ def starting(view: JobView, width: int) -> Content:
 
 
 def ready(view: JobView) -> list[Content]:
-    """The good end, and what to do next."""
     rows = [
         look.line(look.state(view.verdict, "Your Qdrant is ready."), "  ", view.report.summary() if view.report else "")
     ]

@@ -167,7 +167,6 @@ class LogsScreen(BaseScreen):
         return level == "ERROR" or (self._least == 2 and level == "WARN")
 
     def _write(self) -> None:
-        """Draw the next few lines."""
         lines = [self._undrawn.popleft() for _ in range(min(DRAWN_AT_ONCE, len(self._undrawn)))]
         if lines:
             colours = self.app.theme_variables
@@ -262,7 +261,6 @@ class LogsScreen(BaseScreen):
 
 
 def level_of(line: str) -> str:
-    """The level that a line of Qdrant's log carries; empty for lines without one."""
     head = line[:48]
     return next((level for level in LEVELS if f" {level} " in head), "")
 

@@ -9,8 +9,9 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
 
+from qdrant_admin.config.file import set_default_profile
 from qdrant_admin.config.profile import Profile, RuntimeChoice
-from qdrant_admin.config.profiles import typed_value
+from qdrant_admin.config.profiles import remove_profile, typed_value
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.tui import look
@@ -140,7 +141,6 @@ class SettingsScreen(BaseScreen):
         return str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value) if table.row_count else ""
 
     def on_data_table_row_selected(self, event: "DataTable.RowSelected") -> None:
-        """Enter or a click: use the profile, or change the value."""
         if event.data_table.id == "profiles":
             self._use(self._profile_here())
         else:
@@ -221,7 +221,7 @@ class SettingsScreen(BaseScreen):
     def action_make_default(self) -> None:
         name = self._profile_here()
         if name:
-            self.ask(lambda: self.services.profiles.make_default(name), lambda _: self.look_again(), group="default")
+            self.ask(lambda: set_default_profile(name), lambda _: self.look_again(), group="default")
 
     def action_remove(self) -> None:
         name = self._profile_here()
@@ -232,7 +232,7 @@ class SettingsScreen(BaseScreen):
             return
         body = "It is removed from the configuration file, and its API key with it. Its server and its data stay."
         question = ConfirmDialog(f"Remove the profile {name}?", body, yes="Remove", typed=name)
-        remove = partial(self.services.profiles.remove, name)
+        remove = partial(remove_profile, name)
         self.confirm(question, lambda: self.ask(remove, lambda _: self.look_again(), group="remove"))
 
 

@@ -32,7 +32,6 @@ def bind(
 
 
 async def run_clicked(widget: Widget, event: Click) -> None:
-    """Run the action of the span that was clicked, if it has one."""
     action = event.style.meta.get(look.RUN)
     if isinstance(action, str):
         event.stop()
@@ -54,14 +53,12 @@ class Row(Widget):
     """One line that is laid out anew for its width."""
 
     def draw(self, width: int) -> Content:
-        """The line for this many cells."""
         raise NotImplementedError
 
     async def on_click(self, event: Click) -> None:
         await run_clicked(self, event)
 
     def render(self) -> Content:
-        """As `draw` has it."""
         return self.draw(self.content_size.width)
 
 
@@ -193,7 +190,6 @@ class JobStrip(Vertical):
             yield JobLine(classes="-empty")
 
     def show(self, views: list[JobView]) -> None:
-        """Draw these jobs, oldest first."""
         shown = sorted(views, key=lambda view: view.id)[:3]
         self.set_class(bool(shown), "-busy")
         for index, row in enumerate(self.query(JobLine)):

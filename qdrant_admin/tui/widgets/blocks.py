@@ -69,7 +69,6 @@ class Drawing:
         return look.lines(*rows)
 
     def rows(self, block: Block) -> list[Content]:
-        """One block."""
         return list(self._rows(block))
 
     def _rows(self, block: Block) -> Iterator[Content]:
@@ -166,7 +165,6 @@ def _rest(count: int, shown: int | None) -> list[Content]:
 
 
 def _apart(before: Block, block: Block) -> bool:
-    """Whether an empty line stands between the two."""
     if isinstance(before, Heading):
         return False
     return not (type(before) is type(block) and isinstance(block, Paragraph | Remark | Commands))

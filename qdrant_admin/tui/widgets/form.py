@@ -71,12 +71,10 @@ class ChoiceBox(Widget, can_focus=True):
 
     @property
     def value(self) -> str:
-        """The chosen one."""
         return self.field.options[self.index][0]
 
     @property
     def says(self) -> str:
-        """What it means."""
         return self.field.options[self.index][1]
 
     def render(self) -> Content:
@@ -113,7 +111,6 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
         self._title, self._body, self._fields = title, body, tuple(fields)
 
     def compose(self) -> ComposeResult:
-        """Label, field, trouble; below them what the field in focus means."""
         with Vertical(classes="dialog"):
             yield Plain(look.text(self._title, "bold"), classes="dialog-title")
             if self._body:
@@ -160,7 +157,6 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
         self.query_one("#form-says", Plain).update(look.muted(text))
 
     def _look(self, box: Input) -> str:
-        """Show at the field what is wrong with it."""
         field = next(field for field in self._fields if f"field-{field.key}" == box.id)
         trouble = field.check(box.value) if isinstance(field, Text) else ""
         self.query_one(f"#trouble-{field.key}", Plain).update(look.state("warn", trouble) if trouble else Content(""))

@@ -20,7 +20,6 @@ KeyHint = tuple[str, str, str]
 
 
 def loading(what: str = "looking…") -> Content:
-    """Something is on its way."""
     return look.state("loading", what)
 
 
@@ -34,11 +33,11 @@ def empty(what: str, why: str = "", *hints: KeyHint) -> Content:
     return look.lines(*rows)
 
 
-def failure(error: AdminError | JobFailure, *hints: KeyHint) -> Content:
+def failure(end: AdminError | JobFailure, *hints: KeyHint) -> Content:
     """What happened, why, and what to do now."""
-    rows = [look.line(look.symbol("failed"), " ", (error.what, "bold $text-error"))]
-    rows += [look.line("  ", part) for part in error.why.splitlines()]
-    fix = error.fix if isinstance(error, JobFailure) else error.fix_on(None)
+    rows = [look.line(look.symbol("failed"), " ", (end.what, "bold $text-error"))]
+    rows += [look.line("  ", part) for part in end.why.splitlines()]
+    fix = end.fix if isinstance(end, JobFailure) else end.fix_on(None)
     if fix:
         rows += [Content(""), look.line(("  try  ", look.MUTED), (fix, "$text-accent"))]
     if hints:
@@ -65,7 +64,6 @@ class Verdict(Plain):
     """A verdict that nobody can overlook or misread, with or without colour."""
 
     def tell(self, key: str, sentence: str, *rest: Content, word: str = "") -> None:
-        """Show the state `key` and what it means here."""
         tone = formatting.state(key).tone
         for name in ("good", "busy", "warn", "bad", "idle"):
             self.set_class(name == tone, f"-{name}")
@@ -116,5 +114,4 @@ class LiveGroups(VerticalScroll):
 
     @property
     def text(self) -> str:
-        """All that is shown."""
         return "\n\n".join(str(live.render()) for live in self.query(Live) if live.display)

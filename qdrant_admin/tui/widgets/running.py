@@ -21,7 +21,6 @@ FIGURES = 52
 
 
 def steps(view: JobView) -> list[Content]:
-    """Every step so far with its outcome."""
     rows = []
     for step in view.steps:
         shown = look.line("  ", look.symbol(OUTCOMES.get(step.outcome, "unknown")), " ", step.title)
@@ -108,7 +107,6 @@ def plot(
 
 
 def notices(view: JobView, most: int = 4) -> list[Content]:
-    """The last things a person should read, with what to do about them."""
     rows = []
     for notice in view.notices[-most:]:
         key = {"info": "waiting", "warning": "warning", "error": "failed"}[notice.level]

@@ -80,7 +80,6 @@ class PayloadTree(Tree[None]):
         self._fill(payload, point.payload, level=1)
 
     def as_json(self) -> str:
-        """The whole point, for the clipboard."""
         return json.dumps(self.point.model_dump(mode="json"), ensure_ascii=False, indent=2) if self.point else ""
 
     def _fill(self, node: TreeNode[None], value: Mapping[str, object] | Sequence[object], level: int) -> None:

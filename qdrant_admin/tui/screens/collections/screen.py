@@ -159,7 +159,6 @@ class CollectionsScreen(BaseScreen):
 
 
 def losses(info: CollectionInfo) -> Content:
-    """What goes with a collection, and what is kept."""
     held = "points that could not be counted" if info.points is None else formatting.counted(info.points, "point")
     rows = [look.text(f"{held}, {formatting.size(info.disk_bytes)} on disk, would be deleted.")]
     if info.aliases:

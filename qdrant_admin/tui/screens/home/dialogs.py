@@ -102,7 +102,6 @@ class EnvironmentDialog(ModalScreen[None]):
 
 
 def hidden(row: str) -> str:
-    """The line with the key's value covered."""
     name, equals, _ = row.partition("=")
     return f"{name}{equals}••••••••" if equals and "API_KEY" in name else row
 

@@ -25,7 +25,6 @@ REFRESH_SECONDS = 0.25
 
 
 def offer(screen: BaseScreen) -> None:
-    """Look what a move would mean, ask, and run it."""
     screen.ask(screen.services.server.plan_move, lambda plan: _ask(screen, plan), group="move")
 
 

@@ -71,7 +71,6 @@ class HomeScreen(BaseScreen):
         self.call_after_refresh(self._draw_page)
 
     def look_again(self) -> None:
-        """Ask for the history; the server is watched by the app."""
         self._draw_page()
         self.call_after_refresh(self._read_history)
 
@@ -163,7 +162,6 @@ class HomeScreen(BaseScreen):
         return status is not None and status.state in RUNNING_STATES
 
     def _wanted(self, action: str) -> bool:
-        """Whether something that was found asks for it."""
         status = self.admin.server.status
         findings = status.findings if status is not None else ()
         return any(found.command and ACTIONS.get(found.code) == action for found in findings)

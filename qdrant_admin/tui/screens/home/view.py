@@ -76,7 +76,6 @@ class HomeModel:
 
 
 def home(model: HomeModel, width: int, *, tall: bool = False) -> Content:
-    """The whole of Home for this many cells."""
     if width >= WIDE:
         third = (width - 8) // 3
         top = look.beside([server(model, third), data(model), cost(model, third, tall=tall)], [third] * 3)
@@ -93,7 +92,6 @@ def home(model: HomeModel, width: int, *, tall: bool = False) -> Content:
 
 
 def server(model: HomeModel, width: int, *, brief: bool = False) -> list[Content]:
-    """How it runs."""
     status = model.status
     runtime = {"docker": "Docker", "native": "native process", "remote": "remote"}[status.runtime]
     where = f"container {status.container}" if status.container else status.name if status.runtime == "native" else ""
@@ -127,7 +125,6 @@ def _facts(*facts: str) -> Content:
 
 
 def data(model: HomeModel) -> list[Content]:
-    """What it holds."""
     status = model.status
     pairs = [
         ("collections", _collections(status)),
@@ -195,7 +192,6 @@ def _disk(model: HomeModel) -> Content:
 
 
 def last_proof(model: HomeModel) -> Content | None:
-    """The verdict of the newest restart-and-verify, and when that was."""
     entry = next((entry for entry in model.history if entry.operation == "verify"), None)
     if entry is None:
         return None
@@ -289,7 +285,6 @@ def news(model: HomeModel, width: int) -> list[Content]:
 
 
 def recent(model: HomeModel, width: int, *, most: int = 8) -> list[Content]:
-    """The newest finished operations."""
     rows = [look.title("Recent")]
     for entry in model.history[:most]:
         when = look.fit(look.muted(formatting.clock(entry.started_at, model.now)), 14)

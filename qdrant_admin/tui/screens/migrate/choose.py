@@ -51,7 +51,6 @@ class ChoosePane(Vertical):
         yield OptionList(*kind_options(), id="migrate-kinds", markup=False)
 
     def offer(self, runs: "list[UnfinishedRun]", now: datetime) -> None:
-        """Offer what was stopped or killed."""
         self.runs = runs
         options = self.query_one("#migrate-runs", OptionList)
         options.display, here = bool(runs), options.highlighted
@@ -72,14 +71,12 @@ class ChoosePane(Vertical):
         self.say(look.muted(f"it is {what}") if uri else look.state("warn", f"it is {what}; nothing here reads it"))
 
     def propose(self, uri: str) -> None:
-        """Put an address into the field."""
         field = self.query_one("#migrate-source", Input)
         field.value = uri
         field.focus()
         field.cursor_position = len(uri)
 
     def say(self, content: Content) -> None:
-        """What became of the last try."""
         said = self.query_one("#migrate-said", Plain)
         said.update(content)
         said.display = bool(content)
@@ -104,7 +101,6 @@ def kind_options() -> list[Option]:
 
 
 def beginning(kind: SourceKind) -> str:
-    """What every address of a kind begins with."""
     return f"{kind.scheme}:" if kind.address == "path" else f"{kind.form.partition('://')[0]}://"
 
 
@@ -140,17 +136,14 @@ class PastPane(Vertical):
         self.query_one("#past-filter").display = False
 
     def show(self, runs: list[PastRun], now: datetime) -> None:
-        """List them, as far as the filter lets them through."""
         self._all, self._now = runs, now
         self._draw_rows()
 
     @property
     def here(self) -> PastRun | None:
-        """The run under the cursor."""
         return at_cursor(self.query_one("#past-table", DataTable), self._shown)
 
     def find(self) -> None:
-        """Into the filter."""
         field = self.query_one("#past-filter", Input)
         field.display = True
         field.focus()
@@ -213,7 +206,6 @@ def _targets(report: MigrationReport) -> str:
 
 
 def _words(run: PastRun) -> str:
-    """What the filter looks into."""
     report = run[1]
     names = [name for one in report.collections for name in (one.source, one.target)]
     return " ".join([report.source, report.target, formatting.state(report.verdict).word, report.run, *names]).lower()

@@ -19,7 +19,6 @@ AS_ALL = "same as the plan"
 
 
 def settings_form(options: PlanOptions) -> FormDialog:
-    """Everything that holds for the whole migration."""
     return FormDialog("How to migrate", "", _settings(options))
 
 
@@ -38,7 +37,6 @@ def _settings(options: PlanOptions) -> list[Field]:
 
 
 def changed(options: PlanOptions, values: dict[str, str]) -> PlanOptions:
-    """The options with what was chosen in `settings_form`."""
     chosen = dict[str, object](values)
     chosen["verify"] = FULL if values["verify"] == "full" else f"sample:{chosen.pop('sample')}"
     chosen.pop("sample", None)
@@ -57,7 +55,6 @@ def _catch_up(options: PlanOptions) -> str:
 
 
 def collection_form(one: CollectionPlan, options: PlanOptions) -> FormDialog:
-    """Name, policy, and whether it is included."""
     chosen = options.conflicts.get(one.source, AS_ALL)
     policies = (
         (AS_ALL, f"{options.on_conflict}: {messages.POLICIES[options.on_conflict]}"),
@@ -74,7 +71,6 @@ def collection_form(one: CollectionPlan, options: PlanOptions) -> FormDialog:
 
 
 def changed_collection(options: PlanOptions, one: CollectionPlan, values: dict[str, str]) -> PlanOptions:
-    """The options with what was chosen in `collection_form`."""
     names, conflicts = dict(options.names), dict(options.conflicts)
     if values["target"] != messages.name(one):
         names[one.source] = values["target"]
@@ -86,14 +82,12 @@ def changed_collection(options: PlanOptions, one: CollectionPlan, values: dict[s
 
 
 def next_policy(options: PlanOptions) -> PlanOptions:
-    """The options with the next conflict policy."""
     policies = get_args(ConflictPolicy)
     following = policies[(policies.index(options.on_conflict) + 1) % len(policies)]
     return options.model_copy(update={"on_conflict": following})
 
 
 def included(options: PlanOptions, source: str, *, include: bool) -> PlanOptions:
-    """The options with one collection included, or excluded."""
     others = tuple(name for name in options.skip_collections if name != source)
     return options.model_copy(update={"skip_collections": others if include else (*others, source)})
 

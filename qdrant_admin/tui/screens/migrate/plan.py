@@ -46,20 +46,17 @@ class PlanPane(Vertical):
             yield Plain(id="plan-details")
 
     def show(self, plan: PlanReport, profile: str) -> None:
-        """What would be made of what, and every reason not to begin."""
         self.plan = plan
         self.query_one("#plan-head", Plain).update(head(plan))
         self._fill(self.query_one("#plan-table", DataTable), plan, self.app.size.width)
         self.query_one("#plan-details", Plain).update(details(plan, self.app.size.width - 6, profile))
 
     def planning(self) -> None:
-        """Another plan is on its way."""
         if self.plan is not None:
             self.query_one("#plan-head", Plain).update(look.lines(loading("planning again…"), *_ways(self.plan)))
 
     @property
     def here(self) -> CollectionPlan | None:
-        """The collection under the cursor."""
         collections = self.plan.collections if self.plan is not None else ()
         return at_cursor(self.query_one("#plan-table", DataTable), collections)
 
@@ -165,7 +162,6 @@ class PlanEdits(BaseScreen):
 
     @property
     def excluded(self) -> bool:
-        """Whether the collection under the cursor is left out."""
         here = self.query_one(PlanPane).here
         return here is not None and self._options is not None and here.source in self._options.skip_collections
 

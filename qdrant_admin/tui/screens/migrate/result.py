@@ -62,7 +62,6 @@ class ResultPane(Vertical):
         self.query_one("#result-details", Plain).update(details(report, self.app.size.width - 6, profile))
 
     def show_failure(self, fault: JobFailure) -> None:
-        """It ended without a report."""
         self.report = None
         self.query_one("#result-table").display = False
         verdict, shown = self.query_one(Verdict), self.query_one("#result-details", Plain)

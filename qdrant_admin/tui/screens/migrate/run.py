@@ -29,13 +29,11 @@ class RunPane(LiveGroups):
         super().__init__(GROUPS, id="migrate-running")
 
     def show(self, view: JobView, plan: PlanReport | None) -> None:
-        """Draw how it stands."""
         width, tall = max(40, self.app.size.width - 6), self.app.size.height >= TALL
         self.draw(picture(view, plan, width, tall=tall))
 
 
 def picture(view: JobView, plan: PlanReport | None, width: int, *, tall: bool = False) -> Sequence[Sequence[Content]]:
-    """Everything there is to say, in groups."""
     order = [one.target for one in plan.collections if one.action != "skip"] if plan else []
     items = running.by_item(view.progress)
     if not set(order) & set(items):

@@ -192,7 +192,6 @@ class MigrateScreen(PlanEdits):
             self._front("choose")
 
     def show_plan(self, plan: PlanReport) -> None:
-        """Put a plan in front."""
         self._plan = plan
         self.query_one(ChoosePane).say(Content(""))
         self.query_one(PlanPane).show(plan, self.services.profile)
@@ -248,7 +247,6 @@ class MigrateScreen(PlanEdits):
             self._front("result", "#result-more")
 
     def show_report(self, report: MigrationReport, told: str = "") -> None:
-        """Put a result in front."""
         self.query_one(ResultPane).show(report, self.services.profile, told)
         self._front("result", "" if report.collections else "#result-more")
 

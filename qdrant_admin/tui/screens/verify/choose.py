@@ -124,15 +124,12 @@ class Asked:
     wait: bool = True
 
     def check(self, how: VerifyMethod, *, confirmed: bool = False) -> VerifyOptions:
-        """As a restart-and-verify takes it."""
         return VerifyOptions(how=how, collections=self.collections, sample=self.sample, confirmed=confirmed)
 
     def crash(self) -> CrashOptions:
-        """As the crash test takes it."""
         return CrashOptions(cycles=self.cycles, writers=self.writers, wait=self.wait)
 
     def with_values(self, values: Mapping[str, str]) -> "Asked":
-        """What a form was left with."""
         if "cycles" in values:
             wait = values["acknowledged"] == "when kept"
             return replace(self, cycles=int(values["cycles"]), writers=int(values["writers"]), wait=wait)
@@ -158,7 +155,6 @@ def restarts(key: str, capabilities: Capabilities | None) -> list[RoundMethod]:
 
 
 def command(key: str, asked: Asked, profile: str) -> str:
-    """The same on the command line."""
     if key == CRASH:
         unacknowledged = {"no_wait": not asked.wait}
         return str(Command(CRASH, cycles=asked.cycles, writers=asked.writers, **unacknowledged).on(profile))
@@ -192,7 +188,6 @@ def interrupts(key: str, name: str, asked: Asked, back: float | None) -> str:
 
 
 def title(key: str, asked: Asked) -> str:
-    """Of the job."""
     if key == CRASH:
         return f"crash test: {formatting.counted(asked.cycles, 'kill')}, {formatting.counted(asked.writers, 'writer')}"
     if key == "all":
@@ -221,12 +216,10 @@ class Known:
 
     @property
     def proof(self) -> PastCheck | None:
-        """The newest restart-and-verify."""
         return next((one for one in self.checks or () if isinstance(one.report, VerifyReport)), None)
 
     @property
     def crash(self) -> PastCheck | None:
-        """The newest crash test."""
         return next((one for one in self.checks or () if isinstance(one.report, CrashReport)), None)
 
     def back_in(self, method: str) -> float | None:
@@ -271,7 +264,6 @@ class ChoosePane(Vertical):
         yield Plain(id="verify-so-far")
 
     def show(self, known: Known) -> None:
-        """Draw what is known by now."""
         self.known = known
         offered = methods(known.status.capabilities if known.status else None)
         if offered != self._methods:
@@ -281,7 +273,6 @@ class ChoosePane(Vertical):
         self._draw_trend()
 
     def ask(self, asked: Asked) -> None:
-        """Look at something else, or harder."""
         self.asked = asked
         self._draw_about()
 
@@ -296,7 +287,6 @@ class ChoosePane(Vertical):
 
     @property
     def method(self) -> Method:
-        """The one under the cursor."""
         index = self.query_one(MethodList).highlighted or 0
         return self._methods[min(index, len(self._methods) - 1)]
 
@@ -329,7 +319,6 @@ def _row(method: Method) -> Content:
 
 
 def _tell_last(panel: Verdict, known: Known) -> None:
-    """Is the data safe, as far as anybody has looked."""
     proof, crash = known.proof, known.crash
     asides = []
     if crash is not None and isinstance(crash.report, CrashReport):
@@ -475,7 +464,6 @@ class CollectionsDialog(ModalScreen[tuple[str, ...] | None]):
 
 
 def options_form(method: str, asked: Asked) -> FormDialog:
-    """How hard to look: the form of this method."""
     if method == CRASH:
         body = "Each kill takes the server away for a moment. Collections of its own are made, and removed afterwards."
         return FormDialog("The crash test", body, _crash_fields(asked))
@@ -484,7 +472,6 @@ def options_form(method: str, asked: Asked) -> FormDialog:
 
 
 def engine_question(others: Sequence[str]) -> ConfirmDialog:
-    """Whether the engine may be restarted, with the names of what goes down with it."""
     what = (
         "Nothing else runs on it."
         if not others

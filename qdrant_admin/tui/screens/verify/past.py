@@ -49,7 +49,6 @@ class PastPane(Vertical):
         yield DataTable[object](id="verify-past", cursor_type="row")
 
     def show(self, checks: Sequence[PastCheck], trend: TrendReport | None, now: datetime) -> None:
-        """Draw them."""
         self._checks = checks
         width, tall = self.app.size.width - 6, self.app.size.height >= TALL
         drawn = plots(trend, width, 3 if tall else 1) if trend is not None else []
@@ -64,7 +63,6 @@ class PastPane(Vertical):
 
     @property
     def here(self) -> PastCheck | None:
-        """The check under the cursor."""
         return at_cursor(self.query_one("#verify-past", DataTable), self._checks)
 
     def _fill(self, now: datetime) -> None:
@@ -101,7 +99,6 @@ def _what(report: VerifyReport | CrashReport) -> str:
 
 
 def points(report: VerifyReport) -> int:
-    """That were there in the end."""
     return sum(check.after.points for check in report.collections if check.after)
 
 

@@ -69,7 +69,6 @@ class ResultPane(Vertical):
         self.lay_out()
 
     def show_failure(self, fault: JobFailure) -> None:
-        """It ended without a report."""
         self.report = None
         verdict, said = self.query_one(Verdict), Content("")
         if fault.cancelled:
@@ -82,12 +81,10 @@ class ResultPane(Vertical):
 
     @property
     def main(self) -> str:
-        """The widget that wants the keys."""
         return "#verify-table" if self.query_one("#verify-table").display else "#verify-more"
 
     @property
     def here(self) -> CollectionCheck | None:
-        """The collection under the cursor."""
         return at_cursor(self.query_one("#verify-table", DataTable), self._checks)
 
     @property
@@ -167,13 +164,11 @@ def digests(check: CollectionCheck) -> str:
 
 
 def counts(check: CollectionCheck) -> str:
-    """`3 missing, 1 changed`."""
     told = [(check.missing, "missing"), (check.changed, "changed"), (check.extra, "extra")]
     return ", ".join(f"{formatting.number(count)} {word}" for count, word in told if count)
 
 
 def brief(check: CollectionCheck, most: int, width: int) -> list[Content]:
-    """What differs in one collection, and how to see all of it."""
     if check.verdict == "same":
         return []
     more = look.key("enter", "each of them", "screen.look_closer") if check.points else Content("")
@@ -287,7 +282,6 @@ class DifferencesScreen(BaseScreen):
         """The point under the cursor as it is now."""
 
     def compose_body(self) -> ComposeResult:
-        """Head, settings, points; below them one point."""
         yield Plain(id="differences-head")
         yield DataTable[object](id="differing-points", cursor_type="row")
         with Vertical(id="difference"):
@@ -296,7 +290,6 @@ class DifferencesScreen(BaseScreen):
             yield Plain(look.muted(ONLY_DIGESTS), id="difference-digests")
 
     def on_mount(self) -> None:
-        """Fill the upper table; the lower one follows its cursor."""
         super().on_mount()
         check = self._check
         when = formatting.ago(self._at, self.services.now())

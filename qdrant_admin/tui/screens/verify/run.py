@@ -60,7 +60,6 @@ class RunPane(LiveGroups):
 def picture(
     view: JobView, width: int, height: int, *, methods: Sequence[RoundMethod] = (), points: int | None = None
 ) -> Sequence[Sequence[Content]]:
-    """A restart-and-verify, in groups."""
     return (
         [_head(view)],
         _phases(view, width, restarts=bool(methods)),
@@ -244,7 +243,6 @@ def cycle_rows(cycles: Sequence[Cycle], most: int) -> list[Content]:
 
 
 def details(report: CrashReport, width: int) -> Content:
-    """Totals, what was lost and what to do, and every crash."""
     said = Drawing(width, report.profile).content(after(report.blocks(), Facts))
     groups = [totals(report.cycles, width) if report.cycles else [], [said] if said else []]
     groups.append(cycle_rows(report.cycles, most=len(report.cycles)))

@@ -310,7 +310,6 @@ class VerifyScreen(BaseScreen):
 
     @property
     def _baseline(self) -> VerifyReport | None:
-        """The restart-and-verify under the cursor of the history."""
         check = self.query_one(PastPane).here
         return check.report if check is not None and isinstance(check.report, VerifyReport) else None
 
