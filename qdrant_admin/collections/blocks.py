@@ -50,12 +50,15 @@ def collection(report: "reports.CollectionReport") -> Blocks:
     """One collection whole."""
     one = report.collection
     indexes = (f"{field} {kind.get('type', '')}".strip() for field, kind in one.payload_schema.items())
-    approximate = f"about {formatting.number(one.points_approximate)}"
+    estimate = formatting.number(one.points_approximate)
+    exact = f"about {estimate}" if one.points is None else formatting.number(one.points)
+    if one.points is not None and one.points != one.points_approximate:
+        exact += f" exact, {estimate} by the server's estimate"
     blocks: list[Block] = [
         Headline(one.status, one.name),
         Facts.of(
             {
-                "points": approximate if one.points is None else formatting.number(one.points),
+                "points": exact,
                 "indexed": f"{formatting.counted(one.indexed_vectors, 'vector')} in "
                 f"{formatting.counted(one.segments, 'segment')}",
                 "vectors": ", ".join(spec.words for spec in one.vectors),
@@ -67,6 +70,8 @@ def collection(report: "reports.CollectionReport") -> Blocks:
             }
         ),
     ]
+    if one.status == "grey":
+        blocks.append(Paragraph("optimizations are possible and wait for the next write", "soft"))
     return *blocks, *([Remark("fail", one.trouble)] if one.trouble else [])
 
 

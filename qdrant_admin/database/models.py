@@ -73,7 +73,8 @@ class VectorSpec(Frozen):
         """`384 Cosine`, `title 384 Cosine`, `text sparse`."""
         size = "" if self.size is None else str(self.size)
         kind = "" if self.kind == "dense" else self.kind
-        return " ".join(part for part in (self.name, size, kind, self.distance or "") if part)
+        datatype = "" if self.datatype == "float32" else self.datatype
+        return " ".join(part for part in (self.name, size, kind, self.distance or "", datatype) if part)
 
 
 class CollectionSpec(Frozen):

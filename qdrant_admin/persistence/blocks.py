@@ -1,7 +1,7 @@
 """What the reports of the checks say to people: on a screen, and in a certificate to keep or to hand on."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from qdrant_admin.core import formatting
@@ -50,7 +50,7 @@ def verification(report: "reports.VerifyReport") -> Blocks:
         Paragraph(report.summary(), "soft"),
     ]
     blocks += [_collections(report.collections)] if report.collections else []
-    blocks += [_rounds(report)] if report.how == "all" else []
+    blocks += [rounds(report)] if report.how == "all" else []
     blocks += _all_differences(report)
     blocks += [Paragraph(f"likely cause: {report.cause}")] if report.cause else []
     blocks += [Paragraph(f"checked: {', '.join(report.checks)}", "soft")] if report.checks else []
@@ -73,7 +73,7 @@ def certificate(report: "reports.VerifyReport") -> Document:
         "took": formatting.duration(report.seconds),
     }
     blocks: list[Block] = [Paragraph(report.sentence()), Facts.of(facts)]
-    blocks += [Heading("Restarts"), _rounds(report)] if report.how == "all" else []
+    blocks += [Heading("Restarts"), rounds(report)] if report.how == "all" else []
     blocks += [Heading("Collections"), _collections(report.collections)] if report.collections else []
     blocks += _all_differences(report)
     if report.phases:
@@ -116,7 +116,7 @@ def crash_certificate(report: "reports.CrashReport") -> Document:
     }
     blocks: list[Block] = [Paragraph(report.sentence()), Facts.of(facts), *_losses(report)]
     blocks += [Heading("Writers that failed"), Items(report.failed_writers)] if report.failed_writers else []
-    blocks += [Heading("Crash by crash"), _cycles(report)] if report.cycles else []
+    blocks += [Heading("Crash by crash"), cycles(report.cycles)] if report.cycles else []
     blocks += [Heading("Canary collections that are left"), Items(report.left)] if report.left else []
     return Document(f"crash test, profile {report.profile}", report.verdict, tuple(blocks), report.profile)
 
@@ -196,7 +196,8 @@ def _content(check: "reports.CollectionCheck") -> Words:
     return (Digest(digests[0]), " → ", Digest(digests[1])) if len(digests) == 2 else tuple(map(Digest, digests))
 
 
-def _rounds(report: "reports.VerifyReport") -> Table:
+def rounds(report: "reports.VerifyReport") -> Table:
+    """Each restart of several."""
     rows = tuple((one.done, _duration(one.ready_seconds), StateWord(one.verdict)) for one in report.rounds)
     return Table(("the server was", "ready after", "verdict"), rows, right=frozenset({"ready after"}))
 
@@ -206,16 +207,19 @@ def _all_differences(report: "reports.VerifyReport") -> list[Block]:
     blocks: list[Block] = []
     for check in report.collections:
         blocks += _differences(check)
-    if (then := report.baseline) is not None:
-        told = f": {then.reason or 'everything is as it was then'}"
-        blocks += [
-            Heading(f"Since {then.at.astimezone():%Y-%m-%d %H:%M}"),
-            Paragraph((StateWord(then.verdict), told)),
-            _collections(then.collections, "then", "now"),
-        ]
+    blocks += since(report.baseline) if report.baseline is not None else ()
     if report.aliases:
         blocks += [Heading("Aliases"), Items(tuple(alias.words for alias in report.aliases))]
     return blocks
+
+
+def since(then: "reports.BaselineCheck") -> Blocks:
+    """What has changed since an earlier check."""
+    return (
+        Heading(f"Since {then.at.astimezone():%Y-%m-%d %H:%M}"),
+        Paragraph((StateWord(then.verdict), f": {then.reason or 'everything is as it was then'}")),
+        _collections(then.collections, "then", "now"),
+    )
 
 
 def _differences(check: "reports.CollectionCheck") -> list[Block]:
@@ -250,7 +254,8 @@ def _losses(report: "reports.CrashReport") -> list[Block]:
     return [Heading("Lost"), Table(("what", "acknowledged", "found"), rows, shown=_SHOWN), *more]
 
 
-def _cycles(report: "reports.CrashReport") -> Table:
+def cycles(made: "Sequence[reports.Cycle]") -> Table:
+    """A crash test, crash by crash."""
     rows = tuple(
         (
             formatting.number(number),
@@ -260,7 +265,7 @@ def _cycles(report: "reports.CrashReport") -> Table:
             formatting.number(one.lost),
             formatting.duration(one.recovery_seconds),
         )
-        for number, one in enumerate(report.cycles, 1)
+        for number, one in enumerate(made, 1)
     )
     head = ("", "the server was", "acknowledged", "unanswered", "lost", "ready after")
     return Table(head, rows, right=_CYCLE_FIGURES)

@@ -69,19 +69,23 @@ def _opener(place: str) -> Callable[[], Screen[None]]:
 class _Sheet(Stylesheet):
     """The framework's, which reads all rules three times before the first picture; this one reads them once."""
 
-    _stale = False
+    def __init__(self, *, variables: dict[str, str]) -> None:
+        super().__init__(variables=variables)
+        self._colours, self._stale = variables, False
 
     def set_variables(self, variables: dict[str, str]) -> None:
         """Take the theme's colours; rules are read again only where one has changed."""
-        if variables != self._variables:
+        if variables != self._colours:
             super().set_variables(variables)
-            self._stale = True
+            self._colours, self._stale = variables, True
 
     def reparse(self) -> None:
-        """Read what is new: everything after a change of colours, otherwise only sheets that were added."""
-        if self._stale or self._require_parse:
-            self.parse()
+        """Read everything after a change of colours, otherwise only sheets that were added."""
+        if self._stale:
             self._stale = False
+            self.parse()
+        else:
+            _ = self.rules  # whoever asks for them has them read first where something was added
 
 
 class AdminApp(App[int]):

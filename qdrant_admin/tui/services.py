@@ -4,6 +4,7 @@ Everything here may block and is called in a thread (`BaseScreen.ask`, or a job)
 No use case lives here: what takes more than one call is an operation of its own, which the command line uses too.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from qdrant_admin.collections.reports import CollectionsReport, PointReport, PointsReport
     from qdrant_admin.config.profile import Profile
     from qdrant_admin.config.settings import Settings
+    from qdrant_admin.core.blocks import Blocks
     from qdrant_admin.core.events import Events
     from qdrant_admin.core.reports import Report
     from qdrant_admin.database.models import PointId
@@ -32,6 +34,19 @@ if TYPE_CHECKING:
     from qdrant_admin.state.store import HistoryEntry
     from qdrant_admin.workspace import Workspace
 
+REPORTS = {
+    "up": "lifecycle.reports:UpReport",
+    "restart": "lifecycle.reports:UpReport",
+    "adopt": "lifecycle.reports:StatusReport",
+    "down": "lifecycle.reports:DownReport",
+    "doctor": "lifecycle.reports:DoctorReport",
+    "move-storage": "persistence.reports:MoveReport",
+    "delete": "collections.reports:DeleteReport",
+    "discard": "migration.reports:DiscardReport",
+    "export": "migration.export:ExportReport",
+    "demo": "demo.reports:DemoReport",
+}
+"""What is kept of an operation; those of migrations and checks are shown in areas of their own."""
 ReportT = TypeVar("ReportT", bound="Report")
 
 
@@ -109,6 +124,17 @@ class Services:
         """Finished operations, newest first."""
         return self.workspace.store.history(limit=limit)
 
+    def report_blocks(self, entry: "HistoryEntry") -> "Blocks":
+        """What the report of a finished operation says; every value of it where this build cannot read it."""
+        from qdrant_admin.core.blocks import fields
+        from qdrant_admin.core.reports import Report
+        from qdrant_admin.state.records import Unreadable, load
+
+        text = self.report_json(entry.id)
+        kind: type[Report] = _found(REPORTS.get(entry.operation, "core.reports:Report"))
+        report = load(kind, text)
+        return fields(json.loads(text)) if isinstance(report, Unreadable) else report.blocks()
+
     def report_json(self, entry: int) -> str:
         """The report of one finished operation as it was stored."""
         return self.workspace.store.report_json(entry)
@@ -134,13 +160,16 @@ class Area:
         return [(entry, report) for entry, report in found if not isinstance(report, Unreadable)]
 
 
+def _found(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"qdrant_admin.{module}"), name)
+
+
 def operation(place: str) -> "Callable[..., Any]":
     """An operation as a method of an area. It is imported by its first caller, and given the profile in use."""
 
     def call(area: Area, *given: object, **named: object) -> object:
-        module, _, name = place.partition(":")
-        found: Callable[..., object] = getattr(import_module(f"qdrant_admin.{module}"), name)
-        return found(area.at, *given, **named)
+        return _found(place)(area.at, *given, **named)
 
     return call
 

@@ -137,6 +137,11 @@ class BaseScreen(Screen[None]):
         running: WorkType[None] = work
         self.run_worker(running, group=group, exclusive=True, description=group)
 
+    def running_job(self, *kinds: str) -> JobView | None:
+        """The newest job of these kinds, while it runs."""
+        job = self.admin.jobs.latest(*kinds)
+        return job if job is not None and job.running else None
+
     def confirm(self, question: ModalScreen[bool], then: Callable[[], object]) -> None:
         """Go on only after a yes."""
 

@@ -282,14 +282,7 @@ def starting(view: JobView, width: int) -> Content:
     rows += [look.cut(row, width) for row in running.steps(view)]
     progress = view.latest
     if view.running and progress is not None:
-        if progress.total:
-            figures = [
-                formatting.percent(progress.done, progress.total),
-                formatting.rate(progress.rate, progress.unit),
-                formatting.left(progress.seconds_left),
-            ]
-            bar = look.bar(progress.done, progress.total, min(40, width // 2))
-            rows.append(look.line("    ", bar, "  ", look.muted("  ".join(part for part in figures if part))))
+        rows += running.bar_below(progress, width)
         if progress.note:
             rows.append(look.line("    ", look.muted(progress.note)))
     rows += [look.line("  ", look.symbol("warn" if n.level != "info" else "ok"), " ", n.text) for n in view.notices]

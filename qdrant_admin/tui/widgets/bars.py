@@ -12,6 +12,7 @@ from textual.widgets import Static
 from qdrant_admin.core import formatting
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
+from qdrant_admin.tui.widgets.running import brief_figures
 
 SECTIONS: tuple[tuple[str, str], ...] = (
     ("home", "Home"),
@@ -163,14 +164,7 @@ class JobLine(Row):
         if view.state != "running":
             left = look.line(left, "  ", view.title)
         progress, step = view.overall, view.current_step
-        figures = Content("")
-        if progress is not None and progress.total:
-            parts = (
-                formatting.percent(progress.done, progress.total),
-                formatting.rate(progress.rate, progress.unit),
-                formatting.left(progress.seconds_left),
-            )
-            figures = look.muted("  ".join(part for part in parts if part))
+        figures = brief_figures(progress) if progress is not None and progress.total else Content("")
         told = look.muted(progress.note if progress and progress.note else step.title if step else "")
         bar = Content("")
         if progress is not None and progress.total:

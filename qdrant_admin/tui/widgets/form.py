@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from qdrant_admin.core import formatting
 from qdrant_admin.tui import look
 from qdrant_admin.tui.widgets.bars import Plain, bind
 
@@ -45,6 +46,16 @@ class Text:
 
 
 Field = Choice | Text
+
+
+def whole_number(least: int, most: int) -> Callable[[str], str]:
+    """The check of a `Text` that takes a whole number."""
+
+    def check(value: str) -> str:
+        right = value.isascii() and value.isdigit() and least <= int(value) <= most
+        return "" if right else f"{formatting.number(least)} to {formatting.number(most)}"
+
+    return check
 
 
 class ChoiceBox(Widget, can_focus=True):

@@ -62,6 +62,19 @@ def bar_row(name: str, shown: "Progress | None", label: int, width: int) -> Cont
     return look.cut(look.line(title, track, "  ", figures(shown)), width)
 
 
+def bar_below(shown: "Progress | None", width: int) -> list[Content]:
+    """A bar of its own with its figures, where it is known how much there is to do."""
+    if shown is None or not shown.total:
+        return []
+    return [look.line("    ", look.bar(shown.done, shown.total, min(40, width // 2)), "  ", brief_figures(shown))]
+
+
+def brief_figures(shown: "Progress") -> Content:
+    """Share, rate and time left."""
+    share, rate = formatting.percent(shown.done, shown.total), formatting.rate(shown.rate, shown.unit)
+    return look.muted("  ".join(part for part in (share, rate, formatting.left(shown.seconds_left)) if part))
+
+
 def figures(shown: "Progress") -> Content:
     """Count, share, rate and time left, each in its own column."""
     if shown.unit == "bytes":

@@ -11,37 +11,26 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
 
-from qdrant_admin.collections.reports import CollectionsReport
+from qdrant_admin.collections.reports import CollectionReport, CollectionsReport
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event
-from qdrant_admin.database.models import CollectionInfo, VectorSpec
+from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.collections.points import PointsScreen
 from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.blocks import Drawing
 from qdrant_admin.tui.widgets.panels import StatePanel, empty, failure, loading
 from qdrant_admin.tui.widgets.tables import at_cursor, fill
 
 
-def vector_words(spec: VectorSpec) -> str:
-    """`384 Cosine`, `sparse`, `128 × n Dot`."""
-    if spec.kind == "sparse":
-        return "sparse"
-    rows = " × n" if spec.kind == "multi" else ""
-    datatype = "" if spec.datatype == "float32" else f" {spec.datatype}"
-    return f"{spec.size}{rows} {spec.distance}{datatype}"
-
-
 def vectors_words(info: CollectionInfo) -> str:
     """All vector slots in a few words, the first one spelled out."""
-    if not info.vectors:
-        return "no vectors"
-    first = info.vectors[0]
-    shown = f"{first.name} {vector_words(first)}" if first.name else vector_words(first)
-    return shown if len(info.vectors) == 1 else f"{shown} and {len(info.vectors) - 1} more"
+    words = [spec.words for spec in info.vectors] or ["no vectors"]
+    return words[0] if len(words) == 1 else f"{words[0]} and {len(words) - 1} more"
 
 
 class CollectionsScreen(BaseScreen):
@@ -119,8 +108,10 @@ class CollectionsScreen(BaseScreen):
 
     @on(DataTable.RowHighlighted)
     def _detail(self) -> None:
-        info = self._selected
-        self.query_one("#collections-detail", Plain).update(detail(info) if info else Content(""))
+        info, panel = self._selected, self.query_one("#collections-detail", Plain)
+        width = panel.size.width or self.size.width // 2
+        blocks = CollectionReport(collection=info).blocks() if info else ()
+        panel.update(Drawing(width, self.services.named or None).content(blocks))
 
     @on(DataTable.RowSelected)
     def _row_selected(self) -> None:
@@ -164,63 +155,3 @@ def losses(info: CollectionInfo) -> Content:
     if info.aliases:
         rows.append(look.state("warn", f"in use as {', '.join(info.aliases)}: requests under that name will fail"))
     return look.lines(*rows, look.muted("A snapshot of it is saved in qdrant-admin's data folder first."))
-
-
-def detail(info: CollectionInfo) -> Content:
-    """One collection in full, in groups with air between them."""
-    groups = [_head(info), _figures(info), _vectors(info), _aliases(info), _indexes(info), _metadata(info)]
-    return Content("\n\n").join([look.lines(*group) for group in groups if group])
-
-
-def _pair(name: str, value: Content | str) -> Content:
-    return look.line((f"{name:<10} ", look.MUTED), value)
-
-
-def _head(info: CollectionInfo) -> list[Content]:
-    rows = [look.text(info.name, "bold"), look.state("red" if info.trouble else info.status)]
-    if info.trouble or info.optimizer_error:
-        rows.append(look.text(info.trouble or info.optimizer_error, "$text-error"))
-    if info.status == "grey":
-        rows.append(look.muted("optimizations are possible and wait for the next write"))
-    return rows
-
-
-def _figures(info: CollectionInfo) -> list[Content]:
-    exact = "could not be counted" if info.points is None else f"{formatting.number(info.points)} exact"
-    rows = [_pair("points", exact)]
-    if info.points_approximate != info.points:
-        rows.append(_pair("", look.muted(f"{formatting.number(info.points_approximate)} by the server's estimate")))
-    rows.append(_pair("indexed", formatting.counted(info.indexed_vectors, "vector")))
-    rows.append(_pair("segments", formatting.number(info.segments)))
-    rows.append(_pair("on disk", formatting.size(info.disk_bytes)))
-    return rows
-
-
-def _vectors(info: CollectionInfo) -> list[Content]:
-    rows = []
-    for index, spec in enumerate(info.vectors):
-        shown = (
-            look.line((f"{spec.name}  ", "bold"), vector_words(spec)) if spec.name else look.text(vector_words(spec))
-        )
-        rows.append(_pair("vectors" if index == 0 else "", shown))
-    return rows
-
-
-def _aliases(info: CollectionInfo) -> list[Content]:
-    return _listed("aliases", [look.text(alias) for alias in info.aliases])
-
-
-def _indexes(info: CollectionInfo) -> list[Content]:
-    rows = []
-    for field, schema in sorted(info.payload_schema.items()):
-        rows.append(look.line(field, (f"  {schema.get('data_type', schema.get('type', ''))}", look.MUTED)))
-    return _listed("payload indexes", rows)
-
-
-def _metadata(info: CollectionInfo) -> list[Content]:
-    rows = [look.line((f"{name}  ", look.MUTED), value) for name, value in sorted(info.metadata.items())]
-    return _listed("metadata", rows)
-
-
-def _listed(title: str, rows: list[Content]) -> list[Content]:
-    return [look.muted(title), *(look.line("  ", row) for row in rows)] if rows else []

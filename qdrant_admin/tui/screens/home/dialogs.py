@@ -1,7 +1,6 @@
 """What Home opens: the doctor's findings, lines for the environment, and what was done before."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable
 
 from qdrant_admin.core import formatting
-from qdrant_admin.core.blocks import Remark
+from qdrant_admin.core.blocks import Blocks, Remark
 from qdrant_admin.lifecycle.reports import DoctorReport
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
@@ -150,7 +149,7 @@ class ReportDialog(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [bind("escape,q", "dismiss(None)", "close", "report.close", "close")]
 
-    def __init__(self, entry: HistoryEntry, report: str) -> None:
+    def __init__(self, entry: HistoryEntry, report: Blocks) -> None:
         super().__init__()
         self._entry, self._report = entry, report
 
@@ -160,35 +159,6 @@ class ReportDialog(ModalScreen[None]):
             yield Plain(head, classes="dialog-title")
             yield Plain(look.muted(self._entry.summary), classes="dialog-body")
             with VerticalScroll(classes="details"):
-                yield Plain(look.lines(*told(json.loads(self._report))))
+                width = min(110, self.app.size.width * 92 // 100) - 10
+                yield Plain(Drawing(width, self._entry.profile).content(self._report))
             yield Plain(look.keys(("esc", "close", "screen.dismiss(None)")), classes="dialog-keys")
-
-
-def told(report: Mapping[str, object], depth: int = 0) -> list[Content]:
-    """What a report holds, name by name; what is empty is left out."""
-    known = {name: value for name, value in report.items() if value not in (None, "", [], {})}
-    width = max((len(name) for name, value in known.items() if not isinstance(value, dict | list)), default=0) + 2
-    rows: list[Content] = []
-    for name, value in known.items():
-        label, indent = name.replace("_", " "), "  " * depth
-        if isinstance(value, dict):
-            rows += [look.line(indent, (label, "bold")), *told(value, depth + 1)]
-        elif isinstance(value, list):
-            rows += [look.line(indent, (label, "bold")), *_listed(value, depth + 1)]
-        else:
-            rows.append(look.line(indent, look.fit(look.muted(label), width), _plain(value)))
-    return rows
-
-
-def _listed(values: Sequence[object], depth: int) -> list[Content]:
-    rows: list[Content] = []
-    for value in values:
-        if isinstance(value, dict):
-            rows += [*told(value, depth), Content("")]
-        else:
-            rows.append(look.line("  " * depth, _plain(value)))
-    return rows
-
-
-def _plain(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

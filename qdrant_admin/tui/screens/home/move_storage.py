@@ -8,8 +8,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from qdrant_admin.core import formatting
-from qdrant_admin.core.blocks import Paragraph
+from qdrant_admin.core.blocks import Headline, Paragraph
 from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import Jobs, JobView
@@ -34,27 +33,14 @@ def _ask(screen: BaseScreen, plan: MovePlanReport) -> None:
         if view is not None:
             show(screen, view)
 
-    screen.confirm(ConfirmDialog("Move the data to a volume?", question(plan), yes="Stop and move"), move)
+    body = Drawing(min(66, screen.size.width * 92 // 100 - 8), plan.profile).content(after(plan.blocks(), Headline))
+    screen.confirm(ConfirmDialog("Move the data to a volume?", body, yes="Stop and move"), move)
 
 
 def show(screen: BaseScreen, view: JobView) -> None:
     """Open the picture of a move, unless it is open already."""
     if not any(isinstance(open_, MoveDialog) for open_ in screen.app.screen_stack):
         screen.app.push_screen(MoveDialog(screen.admin.jobs, view.id))
-
-
-def question(plan: MovePlanReport) -> Content:
-    """From where to where, what is interrupted, and what happens otherwise."""
-    taken = "size unknown" if plan.needed_bytes is None else formatting.size(plan.needed_bytes)
-    free = "" if plan.free_bytes is None else f", {formatting.size(plan.free_bytes)} free"
-    return look.lines(
-        look.line(("from  ", look.MUTED), plan.storage),
-        look.line(("to    ", look.MUTED), f"volume {plan.volume}  ", look.muted(f"{taken}{free}")),
-        Content(""),
-        look.text("The server is stopped meanwhile: nothing can be read or written."),
-        look.text("Every point is compared before the server runs on the volume; if any differs, nothing changes."),
-        look.muted(f"Nothing is removed: the old data stays ({plan.left})."),
-    )
 
 
 class MoveDialog(ModalScreen[None]):

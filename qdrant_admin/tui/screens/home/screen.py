@@ -33,13 +33,7 @@ class HomeScreen(BaseScreen):
     DRAWS_JOBS = frozenset({"doctor", "move-storage"})
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("s", "attend('up')", "start", "home.start", "set the server up and start it"),
-        bind(
-            "p",
-            "attend('apply')",
-            "apply",
-            "home.apply",
-            "recreate the server as the profile says; its data stays",
-        ),
+        bind("p", "attend('apply')", "apply", "home.apply", "recreate the server as the profile says; its data stays"),
         bind("a", "attend('restart')", "restart", "home.restart", "restart the server and wait until it is ready"),
         bind("t", "attend('stop')", "stop", "home.stop", "stop the server; nothing is removed"),
         bind("o", "attend('adopt')", "adopt", "home.adopt", "let qdrant-admin manage a server created by others"),
@@ -130,8 +124,7 @@ class HomeScreen(BaseScreen):
             return
         server, page = self.admin.server, self.query_one("#home", Plain)
         width = (page.size.width or self.size.width - 4) - 1
-        job = self.admin.jobs.latest(*SERVER_JOBS)
-        running = job if job is not None and job.running else None
+        running = self.running_job(*SERVER_JOBS)
         if server.failure is not None:
             page.update(
                 failure(
@@ -273,7 +266,7 @@ class HomeScreen(BaseScreen):
         from qdrant_admin.tui.screens.home.dialogs import ReportDialog
 
         self.ask(
-            lambda: self.services.report_json(entry.id),
+            lambda: self.services.report_blocks(entry),
             lambda report: self.app.push_screen(ReportDialog(entry, report)),
             group="report",
         )

@@ -130,10 +130,7 @@ def data(model: HomeModel) -> list[Content]:
         ("collections", _collections(status)),
         ("points", _points(model)),
         ("on disk", _disk(model)),
-        (
-            "last proof",
-            last_proof(model) or _never_proved(),
-        ),
+        ("last proof", last_proof(model) or _never_proved()),
     ]
     return [look.title("Data"), *look.fields(pairs, 13)]
 
@@ -260,13 +257,7 @@ def news(model: HomeModel, width: int) -> list[Content]:
 
     if model.job is not None:
         steps = running.steps(model.job)
-        progress = model.job.latest
-        bar = []
-        if progress is not None and progress.total:
-            figures = look.muted(
-                f"  {formatting.percent(progress.done, progress.total)}  {formatting.left(progress.seconds_left)}"
-            )
-            bar = [look.line("    ", look.bar(progress.done, progress.total, min(40, width // 2)), figures)]
+        bar = running.bar_below(model.job.latest, width)
         return [look.title(f"Now: {model.job.title}"), *[look.cut(step, width) for step in steps], *bar]
     found = model.status.findings
     if not found:

@@ -1,15 +1,13 @@
 """What a person may change in a plan: the whole of it, and one collection of it."""
 
-from collections.abc import Callable
 from typing import get_args
 
-from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.database.names import check_stored_name
 from qdrant_admin.migration import messages
 from qdrant_admin.migration.plan import MAX_BATCH, MAX_WORKERS, PlanOptions
 from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy
-from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text
+from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text, whole_number
 
 YES, NO = "yes", "no"
 FULL = "full"
@@ -26,10 +24,12 @@ def _settings(options: PlanOptions) -> list[Field]:
     return [
         Choice("on_conflict", "conflicts", options.on_conflict, tuple(messages.POLICIES.items())),
         Choice("method", "method", options.method, tuple(messages.METHODS.items())),
-        Text("batch_size", "batch", str(options.batch_size), "Points per request, at most.", _within(1, MAX_BATCH)),
-        Text("workers", "workers", str(options.workers), messages.WORKERS, _within(0, MAX_WORKERS)),
+        Text(
+            "batch_size", "batch", str(options.batch_size), "Points per request, at most.", whole_number(1, MAX_BATCH)
+        ),
+        Text("workers", "workers", str(options.workers), messages.WORKERS, whole_number(0, MAX_WORKERS)),
         Choice("verify", "verify", "full" if options.verify == FULL else "sample", tuple(messages.VERIFY.items())),
-        Text("sample", "sample", _sample(options), messages.SAMPLE, _within(1, MOST)),
+        Text("sample", "sample", _sample(options), messages.SAMPLE, whole_number(1, MOST)),
         Choice("catch_up", "catch-up", _catch_up(options), tuple(messages.CATCH_UP.items())),
         Choice("into_staging", "staging", YES if options.into_staging else NO, tuple(messages.STAGING.items())),
         Choice("on_reject", "rejects", options.on_reject, tuple(messages.REJECT_POLICIES.items())),
@@ -90,14 +90,6 @@ def next_policy(options: PlanOptions) -> PlanOptions:
 def included(options: PlanOptions, source: str, *, include: bool) -> PlanOptions:
     others = tuple(name for name in options.skip_collections if name != source)
     return options.model_copy(update={"skip_collections": others if include else (*others, source)})
-
-
-def _within(least: int, most: int) -> Callable[[str], str]:
-    def trouble(value: str) -> str:
-        right = value.isascii() and value.isdigit() and least <= int(value) <= most
-        return "" if right else f"{formatting.number(least)} to {formatting.number(most)}"
-
-    return trouble
 
 
 def _name_trouble(value: str) -> str:

@@ -17,7 +17,6 @@ from qdrant_admin.migration import messages
 from qdrant_admin.migration.reports import CollectionPlan, PlanReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.base import BaseScreen
-from qdrant_admin.tui.screens.collections.screen import vector_words
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.blocks import Drawing
 from qdrant_admin.tui.widgets.panels import loading
@@ -71,7 +70,7 @@ class PlanPane(Vertical):
 def _cells(one: CollectionPlan, variables: Mapping[str, str], longest: int) -> list[Text]:
     left = one.action == "skip"
     name, lesser = ("$text-muted", "$text-muted") if left else ("bold", "$text-muted")
-    vectors = ", ".join(vector_words(spec) for spec in one.vectors) or "none"
+    vectors = ", ".join(spec.words for spec in one.vectors) or "none"
     count = formatting.number(one.count)
     return [
         look.symbol_cell("waiting" if left else "ok", variables),

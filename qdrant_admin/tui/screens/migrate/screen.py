@@ -145,12 +145,7 @@ class MigrateScreen(PlanEdits):
     def _resume(self, event: OptionList.OptionSelected) -> None:
         run = self.query_one(ChoosePane).runs[event.option_index]
         self._plan, self._reopened = run.plan, False
-        self.run_job(
-            "migrate",
-            f"migrate {run.source}",
-            partial(self.services.migration.resume, run),
-            can_pause=True,
-        )
+        self.run_job("migrate", f"migrate {run.source}", partial(self.services.migration.resume, run), can_pause=True)
 
     def action_discard(self) -> None:
         chosen = self.query_one("#migrate-runs", OptionList).highlighted
@@ -172,12 +167,7 @@ class MigrateScreen(PlanEdits):
             self.query_one(PlanPane).planning()
         else:
             self.query_one(ChoosePane).say(loading("reading the source…"))
-        self.run_job(
-            "plan",
-            f"plan {source}",
-            partial(self.services.migration.plan, source, options),
-            touches="plan",
-        )
+        self.run_job("plan", f"plan {source}", partial(self.services.migration.plan, source, options), touches="plan")
         self.refresh_bindings()
 
     def _planned(self, view: JobView) -> None:
@@ -215,10 +205,7 @@ class MigrateScreen(PlanEdits):
     def _run(self, plan: PlanReport) -> None:
         self._plan, self._reopened = plan, False
         self.run_job(
-            "migrate",
-            f"migrate {plan.source}",
-            partial(self.services.migration.migrate, plan),
-            can_pause=True,
+            "migrate", f"migrate {plan.source}", partial(self.services.migration.migrate, plan), can_pause=True
         )
 
     def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
@@ -280,8 +267,7 @@ class MigrateScreen(PlanEdits):
 
     @property
     def _busy(self) -> bool:
-        job = self.admin.jobs.latest("migrate")
-        return job is not None and job.running
+        return self.running_job("migrate") is not None
 
     @property
     def _paused(self) -> bool:
@@ -334,22 +320,20 @@ class MigrateScreen(PlanEdits):
             "leave": lambda: self.pane != "running" or not self._busy,
         }
 
-    def action_pause(self) -> None:
-        job = self.admin.jobs.latest("migrate")
-        if job is not None and job.running:
-            self._draw_running(self.admin.jobs.pause(job.id))
+    def _steer(self, change: Callable[[int], JobView]) -> None:
+        job = self.running_job("migrate")
+        if job is not None:
+            self._draw_running(change(job.id))
             self.refresh_bindings()
+
+    def action_pause(self) -> None:
+        self._steer(self.admin.jobs.pause)
 
     def action_resume(self) -> None:
-        job = self.admin.jobs.latest("migrate")
-        if job is not None and job.running:
-            self._draw_running(self.admin.jobs.resume(job.id))
-            self.refresh_bindings()
+        self._steer(self.admin.jobs.resume)
 
     def action_cancel(self) -> None:
-        job = self.admin.jobs.latest("migrate")
-        if job is not None and job.running:
-            self._draw_running(self.admin.jobs.cancel(job.id))
+        self._steer(self.admin.jobs.cancel)
 
     def action_rejects(self) -> None:
         report = self.query_one(ResultPane).report if self.pane == "result" else None
@@ -361,9 +345,9 @@ class MigrateScreen(PlanEdits):
         self.admin.action_go("verify")
 
     def action_again(self) -> None:
-        job = self.admin.jobs.latest("migrate")
+        job = self.running_job("migrate")
         self._reopened = False
-        if job is not None and job.running:
+        if job is not None:
             self._draw_running(job)
             return
         self._plan = None

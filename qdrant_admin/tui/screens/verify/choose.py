@@ -1,6 +1,6 @@
 """The choice of the next check: what was proven last, how, what, and what it interrupts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, cast
@@ -35,7 +35,7 @@ from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.verify.past import TALL, plots
 from qdrant_admin.tui.services import PastCheck
 from qdrant_admin.tui.widgets.bars import Plain, bind
-from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text
+from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text, whole_number
 from qdrant_admin.tui.widgets.panels import Verdict
 
 CRASH = "crash-test"
@@ -496,7 +496,7 @@ def _check_fields(asked: Asked) -> Sequence[Field]:
             "sample of",
             str(asked.sample or USUAL_SAMPLE),
             "points of each collection, where a sample is taken",
-            _whole(1, 10**9),
+            whole_number(1, 10**9),
         ),
     )
 
@@ -507,16 +507,7 @@ def _crash_fields(asked: Asked) -> Sequence[Field]:
         ("when taken", "wait=false: counted once it is taken. Shows what that costs on this computer's disk."),
     )
     return (
-        Text("cycles", "kills", str(asked.cycles), "how often the server is killed, 1 to 1 000", _whole(1, 1000)),
-        Text("writers", "writers", str(asked.writers), "programs that write at once, 1 to 32", _whole(1, 32)),
+        Text("cycles", "kills", str(asked.cycles), "how often the server is killed, 1 to 1 000", whole_number(1, 1000)),
+        Text("writers", "writers", str(asked.writers), "programs that write at once, 1 to 32", whole_number(1, 32)),
         Choice("acknowledged", "counted", "when kept" if asked.wait else "when taken", acknowledged),
     )
-
-
-def _whole(least: int, most: int) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        if value.isdigit() and least <= int(value) <= most:
-            return ""
-        return f"{formatting.number(least)} to {formatting.number(most)}"
-
-    return check

@@ -17,14 +17,15 @@ from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError, NotFound
 from qdrant_admin.database.models import PartKind
 from qdrant_admin.persistence.baseline import against
+from qdrant_admin.persistence.blocks import rounds, since
 from qdrant_admin.persistence.differences import PartDifference
 from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, PointDifference, VerifyReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.verify.run import details as crash_details
-from qdrant_admin.tui.screens.verify.run import round_row
 from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.blocks import Drawing
 from qdrant_admin.tui.widgets.panels import Verdict, failure
 from qdrant_admin.tui.widgets.tables import at_cursor, components, fill
 
@@ -120,12 +121,13 @@ class ResultPane(Vertical):
         if isinstance(self.report, CrashReport):
             shown.update(crash_details(self.report, width))
         elif isinstance(self.report, VerifyReport):
+            draw = Drawing(width, self.report.profile)
             groups = [
                 _advice(self.report, width),
                 brief(self.here, POINTS_SHOWN[self.app.size.height >= TALL], width) if self.here else [],
                 [look.line(look.state("changed", alias.words)) for alias in self.report.aliases],
-                _rounds(self.report),
-                _since(self.report),
+                draw.rows(rounds(self.report)) if len(self.report.rounds) > 1 else [],
+                [draw.content(since(self.report.baseline))] if self.report.baseline is not None else [],
                 _last_time(self.report, self._before, width),
                 _how_long(self.report, width),
             ]
@@ -185,25 +187,6 @@ def brief(check: CollectionCheck, most: int, width: int) -> list[Content]:
 def _advice(report: VerifyReport, width: int) -> list[Content]:
     rows = look.hanging(look.muted("likely cause  "), look.text(report.cause), width) if report.cause else []
     return [*rows, look.line(("do now        ", look.MUTED), (report.fix, "$text-accent"))] if report.fix else rows
-
-
-def _rounds(report: VerifyReport) -> list[Content]:
-    if len(report.rounds) < 2:
-        return []
-    return [look.title("Restarts"), *map(round_row, report.rounds)]
-
-
-def _since(report: VerifyReport) -> list[Content]:
-    found = report.baseline
-    if found is None:
-        return []
-    other = [one for one in found.collections if one.verdict != "same"]
-    rows = [
-        look.line(look.fit(look.state(one.verdict), 16), (one.name, "bold"), look.muted(f"   {', '.join(one.told)}"))
-        for one in other
-    ]
-    same = look.line(look.state(found.verdict), "   nothing has changed since then")
-    return [look.title(f"Since {moment(found.at)}"), *(rows or [same])]
 
 
 def _last_time(report: VerifyReport, before: VerifyReport | None, width: int) -> list[Content]:

@@ -1,6 +1,7 @@
 """A check while it runs: each step, each restart, each collection; a crash test in figures."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
 from textual.content import Content
@@ -8,6 +9,7 @@ from textual.content import Content
 from qdrant_admin.core import formatting
 from qdrant_admin.core.blocks import Facts
 from qdrant_admin.core.events import Progress
+from qdrant_admin.persistence.blocks import cycles
 from qdrant_admin.persistence.reports import DONE, CrashReport, Cycle, Round, RoundMethod
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
@@ -72,7 +74,7 @@ def picture(
 
 def crash_picture(view: JobView, width: int, height: int) -> Sequence[Sequence[Content]]:
     """A crash test: what was acknowledged, what was lost, how long the server took each time."""
-    cycles = [part for part in view.parts if isinstance(part, Cycle)]
+    made = [part for part in view.parts if isinstance(part, Cycle)]
     progress = view.progress.get(("crash", ""))
     bar = []
     if progress is not None:
@@ -84,8 +86,8 @@ def crash_picture(view: JobView, width: int, height: int) -> Sequence[Sequence[C
     return (
         [_head(view)],
         [*bar, *now],
-        totals(cycles, width) if cycles else [],
-        cycle_rows(cycles, most=max(4, height - 20)),
+        totals(made, width) if made else [],
+        cycle_rows(made, width, max(4, height - 20)),
         running.notices(view, 2),
     )
 
@@ -180,14 +182,13 @@ def _loading(name: str, shown: Progress, label: int, width: int) -> Content:
 
 LABEL = 15
 PLOT_WIDTH = 60
-COLUMNS = (("", 5), ("  the server was", 17), ("acknowledged", 14), ("unanswered", 12), ("lost", 8), ("back in", 12))
 
 
-def totals(cycles: Sequence[Cycle], width: int) -> list[Content]:
+def totals(made: Sequence[Cycle], width: int) -> list[Content]:
     """What was acknowledged, left open and lost so far, and how long each start took."""
-    acknowledged = sum(one.acknowledged for one in cycles)
-    unanswered = sum(one.unanswered for one in cycles)
-    lost = sum(one.lost for one in cycles)
+    acknowledged = sum(one.acknowledged for one in made)
+    unanswered = sum(one.unanswered for one in made)
+    lost = sum(one.lost for one in made)
     verdict = look.state("lost", "acknowledged, and not there") if lost else look.state("ok", "none")
     figures = max(len(formatting.number(value)) for value in (acknowledged, unanswered, lost))
     rows = [
@@ -199,12 +200,12 @@ def totals(cycles: Sequence[Cycle], width: int) -> list[Content]:
         look.line(look.fit(look.muted(label), LABEL), (f"{formatting.number(value):>{figures}}", "bold"), "   ", told)
         for label, value, told in rows
     ]
-    return [*shown, *recovery(cycles, width)]
+    return [*shown, *recovery(made, width)]
 
 
-def recovery(cycles: Sequence[Cycle], width: int) -> list[Content]:
+def recovery(made: Sequence[Cycle], width: int) -> list[Content]:
     """`back in   ▂▃▂▄   last 0.4 s   median 0.4 s   max 0.6 s`."""
-    seconds = [one.recovery_seconds for one in cycles]
+    seconds = [one.recovery_seconds for one in made]
     last, middle, most = (
         formatting.duration(seconds[-1]),
         formatting.duration(median(seconds)),
@@ -215,35 +216,15 @@ def recovery(cycles: Sequence[Cycle], width: int) -> list[Content]:
     return [look.line(look.fit(look.muted("back in"), LABEL), look.spark(seconds, room), "   ", look.muted(told))]
 
 
-def cycle_rows(cycles: Sequence[Cycle], most: int) -> list[Content]:
+def cycle_rows(made: Sequence[Cycle], width: int, most: int | None = None) -> list[Content]:
     """The newest crashes first, one a row."""
-    if not cycles:
-        return []
-    head = "".join(
-        f"{name:<{width}}" if index == 1 else f"{name:>{width}}" for index, (name, width) in enumerate(COLUMNS)
-    )
-    rows = [look.muted(head)]
-    for number, one in list(enumerate(cycles, 1))[-most:][::-1]:
-        values = (
-            formatting.number(number),
-            f"  {DONE[one.how]}",
-            formatting.number(one.acknowledged),
-            formatting.number(one.unanswered),
-            formatting.number(one.lost),
-            formatting.duration(one.recovery_seconds),
-        )
-        cells = [
-            look.fit(
-                look.text(value, "bold $text-error" if one.lost and name == "lost" else ""), width, right=index != 1
-            )
-            for index, (value, (name, width)) in enumerate(zip(values, COLUMNS, strict=True))
-        ]
-        rows.append(look.line(*cells))
-    return rows
+    table = cycles(made)
+    newest = replace(table, rows=table.rows[::-1][:most])
+    return Drawing(width, None).rows(newest) if made else []
 
 
 def details(report: CrashReport, width: int) -> Content:
     said = Drawing(width, report.profile).content(after(report.blocks(), Facts))
     groups = [totals(report.cycles, width) if report.cycles else [], [said] if said else []]
-    groups.append(cycle_rows(report.cycles, most=len(report.cycles)))
+    groups.append(cycle_rows(report.cycles, width))
     return Content("\n\n").join([look.lines(*group) for group in groups if group])

@@ -153,8 +153,8 @@ class VerifyScreen(BaseScreen):
         self.call_after_refresh(self._lay_out)
 
     def _lay_out(self) -> None:
-        job = self.admin.jobs.latest(*KINDS)
-        if self.pane == "running" and job is not None and job.running:
+        job = self.running_job(*KINDS)
+        if self.pane == "running" and job is not None:
             self._draw_running(job)
         elif self.pane == "history":
             self.query_one(PastPane).show(self._checks or [], self._trend, self.services.now())
@@ -245,8 +245,7 @@ class VerifyScreen(BaseScreen):
 
     @property
     def _busy(self) -> bool:
-        job = self.admin.jobs.latest(*KINDS)
-        return job is not None and job.running
+        return self.running_job(*KINDS) is not None
 
     def possible(self) -> Mapping[str, Callable[[], bool]]:
         def choosing() -> bool:
@@ -328,8 +327,8 @@ class VerifyScreen(BaseScreen):
             self.action_again()
 
     def action_cancel(self) -> None:
-        job = self.admin.jobs.latest(*KINDS)
-        if job is not None and job.running:
+        job = self.running_job(*KINDS)
+        if job is not None:
             self.admin.jobs.cancel(job.id)
 
     def action_history(self) -> None:
