@@ -206,7 +206,6 @@ class AdminApp(App[int]):
         self.push_screen(JobsDialog(self.jobs))
 
     def base_screens(self) -> list[BaseScreen]:
-        """The screens of ours in the area in front, below any dialog; none that is being composed or taken down."""
         if not self.is_running:
             return []
         return [screen for screen in self.screen_stack if isinstance(screen, BaseScreen) and screen.is_mounted]
@@ -308,7 +307,6 @@ class AdminApp(App[int]):
             self.notify(plain(f"not remembered: {error}"), severity="warning", markup=False)
 
     def profile_changed(self) -> None:
-        """Another profile, or another setting of this one: look at everything again."""
         self.server.forget()
         self.server_changed()
         self.server.look()
@@ -318,7 +316,6 @@ class AdminApp(App[int]):
     # the way out
 
     def action_leave(self) -> None:
-        """Quit; with running jobs, ask first, then stop them cleanly. A second time quits at once."""
         if self._leaving or not self.jobs.running():
             self.exit(0)
             return

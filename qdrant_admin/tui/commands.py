@@ -15,7 +15,6 @@ from qdrant_admin.tui.theme import CHOICES
 from qdrant_admin.tui.widgets.bars import SECTIONS
 
 Command = tuple[str, str, Callable[[], object]]
-"""Title, help, what it does."""
 
 
 class AdminCommands(Provider):

@@ -39,9 +39,7 @@ class Task:
     kind: str
     """The operation's name, by which screens find their jobs again (`Jobs.latest`): `up`, `migrate`, `verify`, ..."""
     title: str
-    """In words for a person: `restart and verify`."""
     events: "Callable[[CancelToken], Events]"
-    """The operation; called in the thread."""
     touches: str = ""
     """What it changes; two jobs that touch the same thing do not run at once."""
     can_pause: bool = False
@@ -54,7 +52,6 @@ class StepView:
     step: str
     title: str
     outcome: "Outcome | None" = None
-    """None while it runs."""
     detail: str = ""
 
 
@@ -63,9 +60,7 @@ class Rate:
     """How fast a job was at one moment."""
 
     second: float
-    """Since its beginning."""
     units: float
-    """Per second, of whatever it counts."""
     octets: float | None = None
     """Bytes per second, where they are counted too."""
 
@@ -92,7 +87,6 @@ class JobView:
 
     id: int
     kind: str
-    """Which operation: `up`, `migrate`, `verify`, ..."""
     title: str
     state: JobState = "running"
     steps: tuple[StepView, ...] = ()
@@ -106,11 +100,9 @@ class JobView:
     rates: tuple[Rate, ...] = ()
     log: tuple[str, ...] = ()
     parts: "tuple[Frozen, ...]" = ()
-    """Of the coming report, as far as they are known."""
     report: "Report | None" = None
     failure: JobFailure | None = None
     seconds: float = 0.0
-    """How long it has run."""
     can_pause: bool = False
 
     @property
@@ -120,7 +112,6 @@ class JobView:
 
     @property
     def overall(self) -> "Progress | None":
-        """How far the step at work has come as a whole; else whatever was told last."""
         step = self.latest.step if self.latest is not None else ""
         return self.progress.get((step, ""), self.latest)
 
@@ -297,7 +288,6 @@ class Jobs:
         return view
 
     def collect(self, number: int) -> "tuple[JobView, tuple[Event, ...]]":
-        """Fold what a job said since the last time into its view."""
         job, view = self._jobs[number], self._views[number]
         events, ended = job.collect()
         for event in events:
@@ -328,7 +318,6 @@ class Jobs:
         return next((view for view in self.all() if view.kind in kinds), None)
 
     def pause(self, number: int) -> JobView:
-        """Pause it at its next safe point."""
         self._jobs[number].cancel.pause()
         return self.collect(number)[0]
 
@@ -337,7 +326,6 @@ class Jobs:
         return self.collect(number)[0]
 
     def cancel(self, number: int) -> JobView:
-        """Ask it to stop. What was acknowledged stays."""
         self._jobs[number].cancel.cancel()
         return self.collect(number)[0]
 

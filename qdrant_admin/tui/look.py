@@ -44,7 +44,6 @@ def glyphs(text: str) -> str:
 
 
 def text(value: object, style: str | Style = "") -> Content:
-    """Anything as one printable line, taken as it is."""
     return Content.styled(glyphs(plain(value)), style)
 
 
@@ -53,7 +52,6 @@ def muted(value: object) -> Content:
 
 
 def line(*parts: Content | tuple[object, str] | object) -> Content:
-    """Parts behind one another; a part is content, `(value, style)`, or a value."""
     return Content("").join([_part(part) for part in parts])
 
 
@@ -83,7 +81,6 @@ def symbol(key: str) -> Content:
 
 
 def key(name: str, says: str, action: str = "") -> Content:
-    """A key and what it does, `r refresh`; a click runs `action` where one is given."""
     shown = Content.assemble((glyphs(name), KEY), (glyphs(f" {says}"), MUTED))
     return linked(shown, action) if action else shown
 
@@ -112,7 +109,6 @@ def fit(content: Content, width: int, *, right: bool = False) -> Content:
 
 
 def spark(values: Sequence[float], width: int, *, top: float | None = None, style: str = "$accent") -> Content:
-    """The last `width` values as small bars from zero to `top` (their own maximum by default); blank on the left."""
     drawn = formatting.sparkline(list(values)[-width:], ascii_only=ascii_only(), top=top)
     floor = formatting.sparkline([0.0], ascii_only=ascii_only()) * (width - len(drawn))
     return Content.assemble((floor, "$line"), (drawn, style))
@@ -190,7 +186,6 @@ def beside(columns: Sequence[Sequence[Content]], widths: Sequence[int], gap: int
 
 
 def fields(pairs: Sequence[tuple[str, Content]], width: int = 13) -> list[Content]:
-    """Labels of lesser weight on the left, values behind them."""
     return [line(fit(muted(label), width), value) for label, value in pairs]
 
 

@@ -22,7 +22,6 @@ REST = 10
 """A look counts every point exactly; where that takes long, the server rests ten times as long in between."""
 SAMPLES = 240
 CHECKS = {"verify", "crash-test"}
-"""Jobs that take the server down and bring it back."""
 
 
 class ServerWatch:
@@ -48,12 +47,10 @@ class ServerWatch:
         self._alarms: dict[str, Timer] = {}
 
     def begin(self) -> None:
-        """Look for the first time, and from then on again and again."""
         self.look()
         self._work(self._measure, "stats")
 
     def look(self) -> None:
-        """Look now; a look already under way is dropped."""
         self._work(self._look, "status")
 
     def forget(self) -> None:

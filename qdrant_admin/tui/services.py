@@ -121,7 +121,6 @@ class Services:
         return report
 
     def history(self, limit: int = 50) -> "list[HistoryEntry]":
-        """Finished operations, newest first."""
         return self.workspace.store.history(limit=limit)
 
     def report_blocks(self, entry: "HistoryEntry") -> "Blocks":
@@ -136,7 +135,6 @@ class Services:
         return fields(json.loads(text)) if isinstance(report, Unreadable) else report.blocks()
 
     def report_json(self, entry: int) -> str:
-        """The report of one finished operation as it was stored."""
         return self.workspace.store.report_json(entry)
 
 
@@ -189,7 +187,6 @@ class Profiles(Area):
     """Which Qdrants there are, and their settings."""
 
     def settings(self) -> "Settings":
-        """The values of the profile in use, and where each came from."""
         return self.at.settings
 
     def known(self) -> "dict[str, Profile]":
@@ -229,7 +226,6 @@ class Profiles(Area):
         return changed.api_key_origin
 
     def environment(self) -> list[str]:
-        """Lines for an application's environment, with the key."""
         from qdrant_admin.lifecycle.env import lines
 
         return lines(self.at, reveal=True)
@@ -255,7 +251,6 @@ class Server(Area):
         return survey(self.at.settings)
 
     def set_up(self, options: "UpOptions", cancel: CancelToken) -> "Events":
-        """Set up and start what was chosen, and keep that in the profile."""
         from qdrant_admin.config.settings import load_settings
         from qdrant_admin.lifecycle.up import bring_up
 
@@ -284,7 +279,6 @@ class Data(Area):
     point: "Callable[[str, PointId], PointReport]" = operation("collections.browse:show_point")
 
     def delete_collection(self, name: str, cancel: CancelToken, *, with_aliases: bool) -> "Events":
-        """Delete a collection, once a snapshot of it is kept here."""
         from qdrant_admin.collections.delete import DeleteOptions, delete
 
         return delete(self.at, name, DeleteOptions(with_aliases=with_aliases), cancel=cancel)
@@ -308,7 +302,6 @@ class Migration(Area):
         return uri, found.words
 
     def unfinished(self) -> "list[UnfinishedRun]":
-        """Runs that were interrupted and can be resumed."""
         from qdrant_admin.migration.checkpoint import unfinished
 
         return unfinished(self.at.store)
@@ -347,7 +340,6 @@ class Proof(Area):
         return sorted(found, key=lambda one: one.entry.id, reverse=True)[:limit]
 
     def trends(self, limit: int) -> "TrendReport":
-        """How the checks of this profile have gone over time."""
         from qdrant_admin.persistence.trends import trends
 
         return trends(self.at.store, self.opened.profile, limit)

@@ -103,7 +103,6 @@ _LIGHT_BACKGROUNDS = {"7", "15"}
 
 
 def theme_name(choice: ThemeChoice) -> str:
-    """The registered theme for a person's choice; `auto` asks the terminal's own word for its background."""
     if choice == "auto":
         return LIGHT_NAME if terminal_is_light() else DARK_NAME
     return LIGHT_NAME if choice == "light" else DARK_NAME

@@ -7,7 +7,7 @@ from textual.widgets import DataTable, Input
 
 from qdrant_admin.core.errors import BadInput, NotFound, ServerUnreachable
 from qdrant_admin.tui.screens.collections.points import PointsScreen, parse_filter
-from qdrant_admin.tui.screens.dialogs import ConfirmDialog
+from qdrant_admin.tui.widgets.form import ConfirmDialog
 from tests.tui.acting import pressing
 from tests.tui.canned_data import CannedData
 from tests.tui.conftest import make_app, settle

@@ -16,12 +16,12 @@ from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.persistence.reports import VerifyOptions
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.preferences import Preferences
-from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.first_run import FirstRunScreen
 from qdrant_admin.tui.screens.home.dialogs import DoctorDialog, EnvironmentDialog
 from qdrant_admin.tui.screens.verify.screen import VerifyScreen
 from qdrant_admin.tui.services import Proof, Services
 from qdrant_admin.tui.widgets.bars import Plain
+from qdrant_admin.tui.widgets.form import ConfirmDialog
 from tests.support.real import binary, free_port
 from tests.tui.conftest import settle, until
 

@@ -13,11 +13,10 @@ from qdrant_admin.core.events import Finished
 from qdrant_admin.core.reports import Report
 from qdrant_admin.migration.plan import PlanOptions
 from qdrant_admin.tui.jobs import Rate, with_rate
-from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.migrate.result import RejectsDialog, ResultPane
 from qdrant_admin.tui.screens.migrate.run import plots, squeezed
 from qdrant_admin.tui.screens.migrate.screen import MigrateScreen
-from qdrant_admin.tui.widgets.form import FormDialog
+from qdrant_admin.tui.widgets.form import ConfirmDialog, FormDialog
 from qdrant_admin.tui.widgets.panels import LiveGroups
 from tests.tui.acting import pressing, scripted, typing
 from tests.tui.canned import told

@@ -9,10 +9,10 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Finished, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.lifecycle.reports import Check, DoctorReport
 from qdrant_admin.persistence.reports import CollectionCheck, MovePlanReport, MoveReport, PointDifference, Side
-from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.home.dialogs import DoctorDialog
 from qdrant_admin.tui.screens.home.move_storage import MoveDialog
 from qdrant_admin.tui.theme import ThemeChoice
+from qdrant_admin.tui.widgets.form import ConfirmDialog
 from tests.tui.canned import ATTENTION, NOW, Canned, held, told
 from tests.tui.canned_data import check
 from tests.tui.conftest import Before, Snap, make_app, press, settle, until

@@ -12,10 +12,11 @@ from qdrant_admin.lifecycle.up import UpOptions
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.jobs import JobFailure
 from qdrant_admin.tui.preferences import read_preferences
-from qdrant_admin.tui.screens.dialogs import ConfirmDialog, ErrorDialog, HelpDialog
+from qdrant_admin.tui.screens.dialogs import ErrorDialog, HelpDialog
 from qdrant_admin.tui.screens.first_run import FirstRunScreen
 from qdrant_admin.tui.screens.home.dialogs import EnvironmentDialog
 from qdrant_admin.tui.widgets.bars import HeaderBar, KeyBar, NavBar, Plain
+from qdrant_admin.tui.widgets.form import ConfirmDialog
 from tests.tui.canned import ABSENT, ATTENTION, STATUS, STOPPED, Canned, told
 from tests.tui.conftest import make_app, settle, until
 

@@ -8,8 +8,9 @@ from qdrant_admin.core.errors import BadInput, PortTaken
 from qdrant_admin.core.events import Finished, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.lifecycle.reports import Check, DoctorReport, StatusReport, UpReport
 from qdrant_admin.tui.jobs import JobFailure
-from qdrant_admin.tui.screens.dialogs import ConfirmDialog, ErrorDialog
+from qdrant_admin.tui.screens.dialogs import ErrorDialog
 from qdrant_admin.tui.screens.logs import LogsScreen
+from qdrant_admin.tui.widgets.form import ConfirmDialog
 from tests.tui.canned import (
     ABSENT,
     ATTENTION,

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.geometry import Size
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.worker import WorkType
 
 from qdrant_admin.core.cancel import CancelToken
@@ -18,6 +18,8 @@ from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip, KeyBar, NavBar, b
 from qdrant_admin.tui.widgets.panels import TooSmall
 
 if TYPE_CHECKING:
+    from textual.content import Content
+
     from qdrant_admin.core.events import Event, Events
     from qdrant_admin.tui.services import Services
 
@@ -142,14 +144,15 @@ class BaseScreen(Screen[None]):
         job = self.admin.jobs.latest(*kinds)
         return job if job is not None and job.running else None
 
-    def confirm(self, question: ModalScreen[bool], then: Callable[[], object]) -> None:
-        """Go on only after a yes."""
+    def confirm(self, title: str, body: "Content | str", yes: str, then: Callable[[], object], typed: str = "") -> None:
+        """Go on only after a yes. See `ConfirmDialog`."""
+        from qdrant_admin.tui.widgets.form import ConfirmDialog
 
         def answered(sure: bool | None) -> None:
             if sure:
                 then()
 
-        self.app.push_screen(question, answered)
+        self.app.push_screen(ConfirmDialog(title, body, yes=yes, typed=typed), answered)
 
     def run_job(
         self,
@@ -160,5 +163,4 @@ class BaseScreen(Screen[None]):
         touches: str = "server",
         can_pause: bool = False,
     ) -> JobView | None:
-        """Start a job that changes the server, or say in a toast why not. See `Task`."""
         return self.admin.start_job(Task(kind, title, events, touches, can_pause))

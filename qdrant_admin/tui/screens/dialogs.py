@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Button, Input
+from textual.widgets import Input
 
 from qdrant_admin import __version__
 from qdrant_admin.core import formatting
@@ -18,64 +18,8 @@ from qdrant_admin.tui.jobs import JobFailure, Jobs, JobView
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.widgets import running
 from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.form import ConfirmDialog
 from qdrant_admin.tui.widgets.panels import empty
-
-
-class ConfirmDialog(ModalScreen[bool]):
-    """One decision. `typed` makes it a severe one: the name has to be typed in before it can be said yes to.
-
-    Args:
-        title: the question.
-        body: what would happen, and what would not be touched.
-        yes: the word on the button that does it.
-        typed: the name to be typed for something that destroys.
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [bind("escape", "answer(False)", "no", "dialog.no", "leave it")]
-
-    def __init__(self, title: str, body: Content | str, *, yes: str, typed: str = "", no: str = "Cancel") -> None:
-        super().__init__()
-        self._title, self._body, self._yes, self._no, self._typed = title, body, yes, no, typed
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
-            yield Plain(look.text(self._title, "bold"), classes="dialog-title")
-            yield Plain(self._body, classes="dialog-body")
-            if self._typed:
-                yield Plain(look.line(("Type ", look.MUTED), (self._typed, "bold"), (" to continue.", look.MUTED)))
-                yield Input(id="typed", compact=True)
-            with Horizontal(classes="dialog-buttons"):
-                yield Button(Content(self._no), id="no", compact=True)
-                yield Button(
-                    Content(self._yes),
-                    id="yes",
-                    compact=True,
-                    disabled=bool(self._typed),
-                    classes="-danger" if self._typed else "",
-                )
-
-    def on_mount(self) -> None:
-        """The harmless answer has the focus; where a name is typed, the field."""
-        self.query_one("#typed" if self._typed else "#no").focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self.query_one("#yes", Button).disabled = event.value != self._typed
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        if event.value == self._typed:
-            self.dismiss(True)
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "yes")
-
-    def key_left(self) -> None:
-        self.focus_previous()
-
-    def key_right(self) -> None:
-        self.focus_next()
-
-    def action_answer(self, answer: bool) -> None:
-        self.dismiss(answer)
 
 
 class QuitDialog(ConfirmDialog):
@@ -120,7 +64,6 @@ class ErrorDialog(ModalScreen[None]):
             )
 
     def report(self) -> str:
-        """The text to paste into a bug report, without secrets."""
         head = [f"{self.app.title} {__version__}", f"while: {self._title}" if self._title else "", self._failure.what]
         shown = "\n".join([*[row for row in head if row], "", self._failure.details])
         return self._without_key(shown)

@@ -68,7 +68,6 @@ class LogTap:
         self.over = True
 
     def collect(self) -> list[str]:
-        """The lines since the last time; the oldest are gone when there were more than anybody could read."""
         with self._lock:
             lines = list(self._mail)
             self._mail.clear()
@@ -174,7 +173,6 @@ class LogsScreen(BaseScreen):
             self.query_one(RichLog).write(body, expand=True)
 
     def _redraw(self) -> None:
-        """Draw everything that is wanted again, over the next moments."""
         self.query_one(RichLog).clear()
         self._undrawn = deque((line for line in self._lines if self._shown(line)), maxlen=KEPT)
         self._write()

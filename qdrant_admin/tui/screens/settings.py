@@ -16,7 +16,7 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.base import BaseScreen
-from qdrant_admin.tui.screens.dialogs import ConfirmDialog, InputDialog
+from qdrant_admin.tui.screens.dialogs import InputDialog
 from qdrant_admin.tui.theme import CHOICES
 from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.panels import StatePanel, failure, loading
@@ -231,9 +231,8 @@ class SettingsScreen(BaseScreen):
             self.notify("this profile is in use; use another one first", severity="warning", markup=False)
             return
         body = "It is removed from the configuration file, and its API key with it. Its server and its data stay."
-        question = ConfirmDialog(f"Remove the profile {name}?", body, yes="Remove", typed=name)
-        remove = partial(remove_profile, name)
-        self.confirm(question, lambda: self.ask(remove, lambda _: self.look_again(), group="remove"))
+        remove = partial(self.ask, partial(remove_profile, name), lambda _: self.look_again(), group="remove")
+        self.confirm(f"Remove the profile {name}?", body, "Remove", remove, typed=name)
 
 
 def _trouble(key: str, typed: str) -> str:

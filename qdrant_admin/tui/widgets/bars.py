@@ -22,13 +22,11 @@ SECTIONS: tuple[tuple[str, str], ...] = (
     ("logs", "Logs"),
     ("settings", "Settings"),
 )
-"""The areas in the order of their number keys."""
 
 
 def bind(
     key: str, action: str, word: str, name: str, tooltip: str = "", *, show: bool = True, priority: bool = False
 ) -> Binding:
-    """A key of a screen: what it runs, the word behind it, its stable name, and what the help says of it."""
     return Binding(key, action, word, id=name, tooltip=tooltip, show=show, priority=priority)
 
 
@@ -71,7 +69,6 @@ class HeaderBar(Row):
     detail: reactive[tuple[str, ...]] = reactive(())
 
     def draw(self, width: int) -> Content:
-        """Name and profile on the left, the server on the right; details go first when there is no room."""
         left = look.line(("qdrant-admin", "bold $text-accent"), "   ", (formatting.shorten(self.profile, 24), "bold"))
         parts = [look.muted(part) for part in self.detail]
         while True:
@@ -90,7 +87,6 @@ class KeyBar(Row):
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def draw(self, width: int) -> Content:
-        """As many keys as fit; each can be clicked."""
         shown = Content("")
         ordered = sorted(
             self.screen.active_bindings.values(), key=lambda active: (active.binding.id or "").startswith("screen.")
@@ -118,7 +114,6 @@ class NavBar(Row):
     here: reactive[str] = reactive("")
 
     def draw(self, width: int) -> Content:
-        """All areas; the words shrink to what fits."""
         everywhere = [
             ("ctrl+p", "commands", "app.command_palette"),
             ("?", "help", "app.show_help"),
@@ -155,7 +150,6 @@ class JobLine(Row):
     view: reactive[JobView | None] = reactive(None)
 
     def draw(self, width: int) -> Content:
-        """State, title, bar, figures and the step at work."""
         view = self.view
         if view is None:
             return Content("")

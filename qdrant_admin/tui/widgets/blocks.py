@@ -57,7 +57,6 @@ class Drawing:
         self._width, self._profile = width, profile
 
     def content(self, blocks: Blocks) -> Content:
-        """All of them, parts with air between."""
         rows: list[Content] = []
         before: Block | None = None
         for block in blocks:
@@ -98,7 +97,6 @@ class Drawing:
                 assert_never(block)
 
     def words(self, words: Words, style: str = "") -> Content:
-        """Text, or pieces of it, in one line."""
         return look.line(*(self._part(part, style) for part in parts(words)))
 
     def _part(self, part: Part, style: str) -> Content:
@@ -139,7 +137,6 @@ class Drawing:
         return [*rows, *self.fix(block.command, label.cell_length)]
 
     def fix(self, fix: Fix, indent: int = 2) -> list[Content]:
-        """What to do about something, where there is something to do."""
         shown = written(fix, self._profile)
         return [look.line(" " * indent, ("try  ", look.MUTED), (shown, COMMAND))] if shown else []
 

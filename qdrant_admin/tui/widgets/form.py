@@ -1,4 +1,4 @@
-"""A few fields to change at once, each checked while it is typed."""
+"""Questions: a few fields to change at once, each checked while it is typed, or a yes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Button, Input
 
 from qdrant_admin.core import formatting
 from qdrant_admin.tui import look
@@ -29,7 +29,6 @@ class Choice:
     label: str
     value: str
     options: tuple[tuple[str, str], ...]
-    """Each value, and what it means."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,6 @@ class Text:
     label: str
     value: str
     says: str
-    """What it is for."""
     check: Callable[[str], str] = lambda _: ""
     """What is wrong with a value, in a few words; nothing when it is right."""
 
@@ -180,3 +178,60 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
                 return
         boxes = {field.key: self.query_one(f"#field-{field.key}") for field in self._fields}
         self.dismiss({key: box.value for key, box in boxes.items() if isinstance(box, ChoiceBox | Input)})
+
+
+class ConfirmDialog(ModalScreen[bool]):
+    """One decision. `typed` makes it a severe one: the name has to be typed in before it can be said yes to.
+
+    Args:
+        title: the question.
+        body: what would happen, and what would not be touched.
+        yes: the word on the button that does it.
+        typed: the name to be typed for something that destroys.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [bind("escape", "answer(False)", "no", "dialog.no", "leave it")]
+
+    def __init__(self, title: str, body: Content | str, *, yes: str, typed: str = "", no: str = "Cancel") -> None:
+        super().__init__()
+        self._title, self._body, self._yes, self._no, self._typed = title, body, yes, no, typed
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Plain(look.text(self._title, "bold"), classes="dialog-title")
+            yield Plain(self._body, classes="dialog-body")
+            if self._typed:
+                yield Plain(look.line(("Type ", look.MUTED), (self._typed, "bold"), (" to continue.", look.MUTED)))
+                yield Input(id="typed", compact=True)
+            with Horizontal(classes="dialog-buttons"):
+                yield Button(Content(self._no), id="no", compact=True)
+                yield Button(
+                    Content(self._yes),
+                    id="yes",
+                    compact=True,
+                    disabled=bool(self._typed),
+                    classes="-danger" if self._typed else "",
+                )
+
+    def on_mount(self) -> None:
+        """The harmless answer has the focus; where a name is typed, the field."""
+        self.query_one("#typed" if self._typed else "#no").focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.query_one("#yes", Button).disabled = event.value != self._typed
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if event.value == self._typed:
+            self.dismiss(True)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "yes")
+
+    def key_left(self) -> None:
+        self.focus_previous()
+
+    def key_right(self) -> None:
+        self.focus_next()
+
+    def action_answer(self, answer: bool) -> None:
+        self.dismiss(answer)

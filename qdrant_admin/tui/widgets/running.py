@@ -20,6 +20,14 @@ FIGURES = 52
 """Cells that count, share, rate and time left need behind a bar."""
 
 
+def head(view: JobView, paused: str, stopping: str) -> Content:
+    """What runs, for how long, and whether it is held up."""
+    word = {"paused": paused, "stopping": stopping}.get(view.state, "")
+    held = look.line("   ", look.state("paused", word)) if word else Content("")
+    symbol = look.symbol("paused" if view.state == "paused" else "running")
+    return look.line(symbol, " ", (view.title, "bold"), "   ", look.muted(formatting.duration(view.seconds)), held)
+
+
 def steps(view: JobView) -> list[Content]:
     rows = []
     for step in view.steps:
@@ -29,7 +37,6 @@ def steps(view: JobView) -> list[Content]:
 
 
 def by_item(progress: "Mapping[tuple[str, str], Progress]") -> "dict[str, Progress]":
-    """The newest progress of each named item, whichever step it came from."""
     return {item: shown for (_, item), shown in progress.items() if item}
 
 
@@ -44,7 +51,6 @@ def label_width(names: Iterable[str], width: int) -> int:
 
 
 def bars(progress: "Mapping[str, Progress]", width: int, *, order: Sequence[str] = ()) -> list[Content]:
-    """One row an item: name, bar, figures. Items of `order` that have not begun are waiting."""
     names = list(dict.fromkeys([*order, *progress]))
     if not names:
         return []

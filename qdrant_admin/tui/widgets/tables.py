@@ -14,11 +14,9 @@ from qdrant_admin.tui import look
 
 T = TypeVar("T")
 Row = tuple[str, Sequence[Text]]
-"""A key and its cells."""
 
 
 def at_cursor(table: DataTable[object], items: Sequence[T]) -> T | None:
-    """The item under the cursor, of those that the rows show."""
     return items[table.cursor_row] if 0 <= table.cursor_row < len(items) else None
 
 
@@ -66,7 +64,6 @@ class PayloadTree(Tree[None]):
         self.point: ShownPoint | None = None
 
     def show(self, point: ShownPoint | None) -> None:
-        """Draw this point, or nothing."""
         if point is not None and point == self.point:
             return
         self.point = point
@@ -115,7 +112,6 @@ class PayloadTree(Tree[None]):
 
 
 def components(values: object) -> str:
-    """The first few numbers of a vector: `0.0371 −0.0120 …`."""
     if isinstance(values, dict):
         values = values.get("values", [])
     if not isinstance(values, list):

@@ -56,7 +56,6 @@ def _scalar(text: str) -> bool | int | str:
 
 
 def preview(point: ShownPoint) -> str:
-    """The payload in one line, what tells most first: texts that people give their records, then the rest."""
     telling = [key for key in TELLING if isinstance(point.payload.get(key), str)]
     rest = sorted(key for key in point.payload if key not in telling)
     shown = [str(point.payload[key]) for key in telling] + [f"{key}={point.payload[key]}" for key in rest]
@@ -64,7 +63,6 @@ def preview(point: ShownPoint) -> str:
 
 
 def short_id(point: ShownPoint) -> str:
-    """The first half of a UUID tells points apart in a table; the whole one stands beside it."""
     return formatting.shorten(str(point.id), ID_WIDTH)
 
 

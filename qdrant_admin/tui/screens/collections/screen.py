@@ -20,7 +20,6 @@ from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.screens.collections.points import PointsScreen
-from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.blocks import Drawing
 from qdrant_admin.tui.widgets.panels import StatePanel, empty, failure, loading
@@ -141,8 +140,8 @@ class CollectionsScreen(BaseScreen):
         name, aliases = info.name, bool(info.aliases)
 
         delete = partial(self.services.data.delete_collection, name, with_aliases=aliases)
-        question = ConfirmDialog("Delete this collection?", losses(info), yes="Delete", typed=name)
-        self.confirm(question, lambda: self.run_job("delete", f"delete {name}", delete))
+        run = partial(self.run_job, "delete", f"delete {name}", delete)
+        self.confirm("Delete this collection?", losses(info), "Delete", run, typed=name)
 
     def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
         if view.kind == "delete" and not view.running:

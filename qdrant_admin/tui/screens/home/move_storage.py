@@ -13,7 +13,6 @@ from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import Jobs, JobView
 from qdrant_admin.tui.screens.base import BaseScreen
-from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.widgets import running
 from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.blocks import Drawing, after
@@ -34,7 +33,7 @@ def _ask(screen: BaseScreen, plan: MovePlanReport) -> None:
             show(screen, view)
 
     body = Drawing(min(66, screen.size.width * 92 // 100 - 8), plan.profile).content(after(plan.blocks(), Headline))
-    screen.confirm(ConfirmDialog("Move the data to a volume?", body, yes="Stop and move"), move)
+    screen.confirm("Move the data to a volume?", body, "Stop and move", move)
 
 
 def show(screen: BaseScreen, view: JobView) -> None:

@@ -80,7 +80,6 @@ class HomeScreen(BaseScreen):
         self._draw_page()
 
     def server_changed(self) -> None:
-        """Draw it; where there is no server at all, offer to set one up, once."""
         self._draw_page()
         self.refresh_bindings()
         status = self.admin.server.status
@@ -96,7 +95,6 @@ class HomeScreen(BaseScreen):
             self.action_set_up()
 
     def job_changed(self, view: JobView, _events: "tuple[Event, ...]") -> None:
-        """Show steps while the server is worked on; show what the doctor found."""
         self._draw_page()
         self.refresh_bindings()
         if view.running:
@@ -211,31 +209,24 @@ class HomeScreen(BaseScreen):
         self.app.push_screen(FirstRunScreen())
 
     def _apply(self) -> None:
-        from qdrant_admin.tui.screens.dialogs import ConfirmDialog
-
         status = self.admin.server.status
         rows = [
             look.line(f"{change.setting}: ", look.muted(change.current), f" → {change.wanted}")
             for change in (status.changes if status is not None else ())
         ]
         body = look.lines(*rows, look.muted("The server is stopped and recreated on the same data."))
-        question = ConfirmDialog("Apply the profile to the server?", body, yes="Apply")
-        apply = partial(self.services.server.up, apply=True)
-        self.confirm(question, lambda: self.run_job("apply", "apply the profile", apply))
+        apply = partial(self.run_job, "apply", "apply the profile", partial(self.services.server.up, apply=True))
+        self.confirm("Apply the profile to the server?", body, "Apply", apply)
 
     def _adopt(self) -> None:
-        from qdrant_admin.tui.screens.dialogs import ConfirmDialog
-
         body = "Others created it. From now on qdrant-admin may stop and recreate it. Its data stays."
-        question = ConfirmDialog("Adopt this server?", body, yes="Adopt")
-        self.confirm(question, lambda: self.run_job("adopt", "adopt the server", self.services.server.adopt))
+        adopt = partial(self.run_job, "adopt", "adopt the server", self.services.server.adopt)
+        self.confirm("Adopt this server?", body, "Adopt", adopt)
 
     def _stop(self) -> None:
-        from qdrant_admin.tui.screens.dialogs import ConfirmDialog
-
         body = "Applications that use it fail until it is started again. Nothing is removed: container and data stay."
-        question = ConfirmDialog("Stop the server?", body, yes="Stop")
-        self.confirm(question, lambda: self.run_job("down", "stop the server", self.services.server.down))
+        stop = partial(self.run_job, "down", "stop the server", self.services.server.down)
+        self.confirm("Stop the server?", body, "Stop", stop)
 
     def _key_added(self, where: str) -> None:
         self.notify(f"a key was generated and is kept in {where}; press p to apply it", markup=False)

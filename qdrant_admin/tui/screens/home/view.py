@@ -72,7 +72,6 @@ class HomeModel:
     samples: "tuple[StatsReport, ...]" = ()
     history: "tuple[HistoryEntry, ...]" = ()
     job: JobView | None = None
-    """A running operation on the server, whose steps are the news."""
 
 
 def home(model: HomeModel, width: int, *, tall: bool = False) -> Content:
@@ -196,13 +195,11 @@ def last_proof(model: HomeModel) -> Content | None:
 
 
 def measured(model: HomeModel) -> bool:
-    """Whether the server's own cost is known: it is not for a remote or a stopped one."""
     newest = model.samples[-1] if model.samples else None
     return newest is not None and newest.memory_bytes is not None
 
 
 def costs(model: HomeModel, width: int) -> list[Content]:
-    """CPU and memory in one line."""
     if not measured(model):
         return []
     room = max(8, min(24, (width - 36) // 2))
@@ -214,7 +211,6 @@ def costs(model: HomeModel, width: int) -> list[Content]:
 
 
 def cost(model: HomeModel, width: int, *, tall: bool = False) -> list[Content]:
-    """CPU and memory as a column of its own, for a wide screen; on a tall one with room for their shape."""
     if not measured(model):
         return [look.title("Cost"), look.muted("not known while it does not run here")]
     cpu, memory = _series(model.samples)

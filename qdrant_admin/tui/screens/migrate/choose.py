@@ -64,7 +64,6 @@ class ChoosePane(Vertical):
         options.highlighted = here
 
     def found(self, answer: tuple[str, str]) -> None:
-        """Say what lies at a path that was picked, and propose the address that reads it."""
         uri, what = answer
         if uri:
             self.propose(uri)
@@ -88,7 +87,6 @@ class ChoosePane(Vertical):
 
 
 def kind_options() -> list[Option]:
-    """Every kind, files first; those last that were never tried on the real thing."""
     groups = [(title, [kind for kind in kinds() if kind.tested and kind.address == at]) for at, title in PLACES.items()]
     groups.append((UNTESTED, [kind for kind in kinds() if not kind.tested]))
     rows: list[Option] = []
@@ -105,7 +103,6 @@ def beginning(kind: SourceKind) -> str:
 
 
 def kind_row(kind: SourceKind) -> Content:
-    """How it is written, what it is, and what it still needs here."""
     needs = f"needs extra {kind.extra}" if kind.extra else "not installed"
     note = look.state("warn", needs) if missing_packages(kind) else Content("")
     form, title = look.text(kind.form, "$text-accent"), look.text(kind.title)
@@ -149,7 +146,6 @@ class PastPane(Vertical):
         field.focus()
 
     def clear(self) -> bool:
-        """Take the filter away; whether there was one."""
         field = self.query_one("#past-filter", Input)
         there, field.value, field.display = field.display, "", False
         return there

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -19,6 +20,7 @@ from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.blocks import Drawing
+from qdrant_admin.tui.widgets.form import FormDialog
 from qdrant_admin.tui.widgets.panels import loading
 from qdrant_admin.tui.widgets.tables import at_cursor, fill
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 
 NAME_WIDTH = {False: 32, True: 18}
-"""Of names, on a wide screen and on a narrow one."""
 NARROW = 100
 
 
@@ -83,7 +84,6 @@ def _cells(one: CollectionPlan, variables: Mapping[str, str], longest: int) -> l
 
 
 def head(plan: PlanReport) -> Content:
-    """Whether it can go, how much it is, how long it takes; then from where to where."""
     refused = sum(problem.level == "refused" for problem in plan.problems)
     guesses = [one.estimated_seconds for one in plan.collections if one.action != "skip"]
     known = [guess for guess in guesses if guess is not None]
@@ -100,7 +100,6 @@ def _ways(plan: PlanReport) -> list[Content]:
 
 
 def details(plan: PlanReport, width: int, profile: str) -> Content:
-    """Problems first, then how it is done, then the keys."""
     problems = tuple(block for block in plan.blocks() if isinstance(block, Remark))
     said = Drawing(width, profile).content((*problems, Facts(tuple(messages.how(plan)))))
     change = ("c", "change how", "screen.change")
@@ -124,36 +123,31 @@ class PlanEdits(BaseScreen):
     def ask_for_plan(self, options: "PlanOptions") -> None:
         """Make a plan with these options."""
 
-    def _change(self, form: Callable[["PlanOptions"], None]) -> None:
-        if self._plan is not None and self._options is not None:
-            form(self._options)
+    @property
+    def _editable(self) -> "PlanOptions | None":
+        """The options of the plan that can be started."""
+        return self._options if self._plan is not None else None
+
+    def _fill_in(self, form: FormDialog, changed: Callable[[dict[str, str]], "PlanOptions"]) -> None:
+        def answered(values: dict[str, str] | None) -> None:
+            if values is not None:
+                self.ask_for_plan(changed(values))
+
+        self.app.push_screen(form, answered)
 
     def action_change(self) -> None:
         from qdrant_admin.tui.screens.migrate import forms
 
-        def ask(options: "PlanOptions") -> None:
-            def answered(values: dict[str, str] | None) -> None:
-                if values is not None:
-                    self.ask_for_plan(forms.changed(options, values))
-
-            self.app.push_screen(forms.settings_form(options), answered)
-
-        self._change(ask)
+        options = self._editable
+        if options is not None:
+            self._fill_in(forms.settings_form(options), partial(forms.changed, options))
 
     def action_change_one(self) -> None:
         from qdrant_admin.tui.screens.migrate import forms
 
-        here = self.query_one(PlanPane).here
-
-        def ask(options: "PlanOptions") -> None:
-            def answered(values: dict[str, str] | None) -> None:
-                if values is not None and here is not None:
-                    self.ask_for_plan(forms.changed_collection(options, here, values))
-
-            if here is not None:
-                self.app.push_screen(forms.collection_form(here, options), answered)
-
-        self._change(ask)
+        options, here = self._editable, self.query_one(PlanPane).here
+        if options is not None and here is not None:
+            self._fill_in(forms.collection_form(here, options), partial(forms.changed_collection, options, here))
 
     @on(DataTable.RowSelected, "#plan-table")
     def _row(self) -> None:
@@ -177,12 +171,13 @@ class PlanEdits(BaseScreen):
     def _include(self, include: bool) -> None:
         from qdrant_admin.tui.screens.migrate import forms
 
-        here = self.query_one(PlanPane).here
-        if here is not None:
-            source = here.source
-            self._change(lambda options: self.ask_for_plan(forms.included(options, source, include=include)))
+        options, here = self._editable, self.query_one(PlanPane).here
+        if options is not None and here is not None:
+            self.ask_for_plan(forms.included(options, here.source, include=include))
 
     def action_policy(self) -> None:
         from qdrant_admin.tui.screens.migrate import forms
 
-        self._change(lambda options: self.ask_for_plan(forms.next_policy(options)))
+        options = self._editable
+        if options is not None:
+            self.ask_for_plan(forms.next_policy(options))

@@ -22,11 +22,9 @@ from qdrant_admin.tui.widgets.panels import Verdict, failure
 from qdrant_admin.tui.widgets.tables import fill
 
 NAME_WIDTH = {False: 44, True: 22}
-"""Of names, on a wide screen and on a narrow one."""
 NARROW = 100
 ALWAYS = {False: ("read", "written", "rejected", "verified"), True: ("read", "rejected", "verified")}
 SOMETIMES = ("skipped", "extra")
-"""Figures that are shown when one of them is not nothing."""
 
 
 class ResultPane(Vertical):
@@ -85,7 +83,6 @@ def _fill(table: DataTable[object], report: MigrationReport, variables: Mapping[
 
 
 def details(report: MigrationReport, width: int, profile: str) -> Content:
-    """What to do, and what is to be said of each collection and its rejects."""
     steps = tuple(messages.next_steps(report))
     do = (Heading("What to do now"), Commands(steps)) if steps else ()
     said = tuple(block for block in after(report.blocks(), Table) if not isinstance(block, Commands))

@@ -17,7 +17,6 @@ PHASES = {"target": "targets", "copy": "copy", "indexing": "index", "verify": "v
 """What every migration goes through, by the beginning of the steps' ids. Others are shown where they come up."""
 GROUPS = 6
 TALL = 36
-"""Rows from which on the plot has a shape of its own."""
 PLOT_WIDTH = 120
 REJECTS_SHOWN = {False: 3, True: 8}
 
@@ -45,20 +44,13 @@ def picture(view: JobView, plan: PlanReport | None, width: int, *, tall: bool = 
     if shown is not None:
         bars += [Content(""), running.bar_row("all", shown, label, width)]
     return (
-        [_head(view)],
+        [running.head(view, "paused; p resumes", "stopping at the next safe point")],
         phases(view, width),
         bars,
         plots(view.rates, width, label, at=view.seconds, tall=tall),
         _rejects(view, most=REJECTS_SHOWN[tall]),
         running.notices(view),
     )
-
-
-def _head(view: JobView) -> Content:
-    word = {"paused": "paused; p resumes", "stopping": "stopping at the next safe point"}.get(view.state, "")
-    state = look.line("   ", look.state("paused", word)) if word else Content("")
-    symbol = look.symbol("paused" if view.state == "paused" else "running")
-    return look.line(symbol, " ", (view.title, "bold"), "   ", look.muted(formatting.duration(view.seconds)), state)
 
 
 def phases(view: JobView, width: int) -> list[Content]:
@@ -125,7 +117,6 @@ def _plot(
 
 
 def squeezed(values: Sequence[float], width: int) -> list[float]:
-    """All of them in at most `width` values, each the mean of its stretch."""
     if len(values) <= width:
         return list(values)
     edges = [round(number * len(values) / width) for number in range(width + 1)]

@@ -17,7 +17,6 @@ from qdrant_admin.migration import messages
 from qdrant_admin.migration.reports import MigrationReport, PlanReport, Reject
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import JobView
-from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.migrate.choose import ChoosePane, PastPane, PastRun
 from qdrant_admin.tui.screens.migrate.plan import PlanEdits, PlanPane
 from qdrant_admin.tui.screens.migrate.result import RejectsDialog, ResultPane
@@ -88,7 +87,6 @@ class MigrateScreen(PlanEdits):
 
     @property
     def pane(self) -> str:
-        """The state in front: choose, plan, running, result or past."""
         return (self.query_one(ContentSwitcher).current or "").removeprefix("migrate-")
 
     def _front(self, pane: str, focus: str = "") -> None:
@@ -97,7 +95,6 @@ class MigrateScreen(PlanEdits):
         self.refresh_bindings()
 
     def look_again(self) -> None:
-        """Show a running migration where it is; otherwise offer the runs that can be resumed."""
         job, entry = self.admin.jobs.latest("migrate"), self.admin.take_entry("migrate")
         if entry is not None:
             self._open(entry)
@@ -154,9 +151,9 @@ class MigrateScreen(PlanEdits):
         run = self.query_one(ChoosePane).runs[chosen]
         body = "What it has copied stays and is indexed again. The run can no longer be resumed, only started again."
 
-        question = ConfirmDialog("Discard this run?", body, yes="Discard")
         discard = partial(self.services.migration.discard, run)
-        self.confirm(question, lambda: self.run_job("discard", f"discard {run.source}", discard))
+        job = partial(self.run_job, "discard", f"discard {run.source}", discard)
+        self.confirm("Discard this run?", body, "Discard", job)
 
     # planning
 
@@ -199,8 +196,7 @@ class MigrateScreen(PlanEdits):
             return
         body = f"{destroys[0].upper()}{destroys[1:]}. What is written over or deleted is gone."
         names = plan.overwrites or tuple(one.target for one in plan.collections if one.action != "skip")
-        question = ConfirmDialog("Change what is there?", body, yes="Continue", typed=names[0])
-        self.confirm(question, lambda: self._run(plan))
+        self.confirm("Change what is there?", body, "Continue", partial(self._run, plan), typed=names[0])
 
     def _run(self, plan: PlanReport) -> None:
         self._plan, self._reopened = plan, False
@@ -238,7 +234,6 @@ class MigrateScreen(PlanEdits):
         self._front("result", "" if report.collections else "#result-more")
 
     def reopen(self, run: PastRun) -> None:
-        """Show an earlier migration as it was."""
         entry, report = run
         self._reopened = True
         self.show_report(report, formatting.clock(entry.started_at, self.services.now()))
@@ -275,7 +270,6 @@ class MigrateScreen(PlanEdits):
         return job is not None and job.state == "paused"
 
     def _rejects(self) -> list[Reject]:
-        """What can be read of them now: those of the report, or those of the running job."""
         report, job = self.query_one(ResultPane).report, self.admin.jobs.latest("migrate")
         if self.pane == "result" and report is not None:
             return list(report.rejects)

@@ -31,7 +31,6 @@ from qdrant_admin.persistence.reports import (
 from qdrant_admin.persistence.trends import TrendReport
 from qdrant_admin.server.runtime import Capabilities
 from qdrant_admin.tui import look
-from qdrant_admin.tui.screens.dialogs import ConfirmDialog
 from qdrant_admin.tui.screens.verify.past import TALL, plots
 from qdrant_admin.tui.services import PastCheck
 from qdrant_admin.tui.widgets.bars import Plain, bind
@@ -46,12 +45,9 @@ class Method:
     """One row of the choice."""
 
     key: str
-    """A `VerifyMethod`, or `crash-test`."""
     title: str
     says: str
-    """In a few words, behind the title."""
     explains: str
-    """What happens, and what it proves."""
 
 
 METHODS: tuple[Method, ...] = (
@@ -138,7 +134,6 @@ class Asked:
 
 
 def methods(capabilities: Capabilities | None) -> list[Method]:
-    """Those that this server can be put through; while nobody knows, those that most can."""
     possible: set[str] = {"kill", "graceful", "recreate", "pause"}
     if capabilities is not None:
         possible = set(capabilities.restart)
@@ -147,7 +142,6 @@ def methods(capabilities: Capabilities | None) -> list[Method]:
 
 
 def restarts(key: str, capabilities: Capabilities | None) -> list[RoundMethod]:
-    """The restarts that a method makes, one after the other."""
     if key != "all":
         return [] if key in {"none", CRASH} else [cast("RoundMethod", key)]
     possible = {method.key for method in methods(capabilities)}
@@ -212,7 +206,6 @@ class Known:
     """Newest first; None while they are being read."""
     trend: TrendReport | None = None
     failure: str = ""
-    """Why what was proven before could not be read."""
 
     @property
     def proof(self) -> PastCheck | None:
@@ -223,7 +216,6 @@ class Known:
         return next((one for one in self.checks or () if isinstance(one.report, CrashReport)), None)
 
     def back_in(self, method: str) -> float | None:
-        """Seconds that the newest restart of this method took; of any method when it was never gone."""
         rounds = [
             round_ for one in self.checks or () if isinstance(one.report, VerifyReport) for round_ in one.report.rounds
         ]
@@ -277,7 +269,6 @@ class ChoosePane(Vertical):
         self._draw_about()
 
     def _draw_trend(self) -> None:
-        """Where there is room: how the checks so far have gone."""
         shown, size = self.query_one("#verify-so-far", Plain), self.app.size
         trend = self.known.trend if self.known else None
         rows = 3 if size.height >= TALLEST else 1
@@ -352,7 +343,6 @@ def _since(report: VerifyReport, known: Known) -> Content:
 
 
 def about(method: Method, asked: Asked, known: Known, width: int, *, brief: bool = False) -> Content:
-    """What the method means, what it reads, and what it interrupts; with little room only the latter."""
     status = known.status
     name = (status.container if status else "") or "the server"
     pairs = [("interrupts", look.text(interrupts(method.key, name, asked, known.back_in(method.key))))]
@@ -471,7 +461,7 @@ def options_form(method: str, asked: Asked) -> FormDialog:
     return FormDialog("How thorough should it be?", body, _check_fields(asked))
 
 
-def engine_question(others: Sequence[str]) -> ConfirmDialog:
+def engine_impact(others: Sequence[str]) -> Content:
     what = (
         "Nothing else runs on it."
         if not others
@@ -481,7 +471,7 @@ def engine_question(others: Sequence[str]) -> ConfirmDialog:
     rows += [look.muted(f"  and {len(others) - OTHERS_SHOWN} more")] if len(others) > OTHERS_SHOWN else []
     after = "Each comes back as its own restart policy says; one without a policy stays stopped." if others else ""
     rows += [look.muted(after)] if after else []
-    return ConfirmDialog("Restart the container engine?", look.lines(*rows), yes="Restart")
+    return look.lines(*rows)
 
 
 def _check_fields(asked: Asked) -> Sequence[Field]:

@@ -103,12 +103,10 @@ def points(report: VerifyReport) -> int:
 
 
 def recovery(report: VerifyReport | CrashReport) -> float | None:
-    """Seconds from the stop to truly ready; the slowest of several."""
     return report.recovery_max_seconds if isinstance(report, CrashReport) else report.ready_seconds
 
 
 def plots(trend: TrendReport, width: int, rows: int) -> list[Content]:
-    """How long the server took to come back, how much it held and what that took on the disk, check by check."""
     back = [one.ready_seconds for one in trend.points if one.ready_seconds is not None]
     size = [one.storage_bytes for one in trend.points if one.storage_bytes is not None]
     series: tuple[tuple[str, Sequence[float], Callable[[float], str], str], ...] = (

@@ -90,7 +90,6 @@ class ResultPane(Vertical):
 
     @property
     def _checks(self) -> list[CollectionCheck]:
-        """Collections of the report, those with something to say first."""
         if not isinstance(self.report, VerifyReport):
             return []
         return sorted(self.report.collections, key=lambda one: one.verdict == "same")
@@ -116,7 +115,6 @@ class ResultPane(Vertical):
 
     @on(DataTable.RowHighlighted, "#verify-table")
     def lay_out(self) -> None:
-        """What is below the table, for the collection under the cursor and for this width."""
         shown, width = self.query_one("#verify-details", Plain), self.app.size.width - 6
         if isinstance(self.report, CrashReport):
             shown.update(crash_details(self.report, width))

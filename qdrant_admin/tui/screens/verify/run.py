@@ -29,11 +29,8 @@ PHASES = {
 }
 """What every check goes through, by the ids of the steps."""
 RESTARTS = {"barrier", "restart", "load"}
-"""What a mere look leaves out."""
 ONCE = {"check", "fingerprint_before"}
-"""What several restarts have in common."""
 READING = {"fingerprint_before": "before", "fingerprint_after": "after", "load": "loading"}
-"""Steps with a bar for each collection."""
 GROUPS = 6
 TALL = 36
 
@@ -63,7 +60,7 @@ def picture(
     view: JobView, width: int, height: int, *, methods: Sequence[RoundMethod] = (), points: int | None = None
 ) -> Sequence[Sequence[Content]]:
     return (
-        [_head(view)],
+        [running.head(view, "", "stopping; the server is started again first")],
         _phases(view, width, restarts=bool(methods)),
         _rounds(view, methods),
         _reading(view, width, max(3, height - 16 - 2 * len(methods)), points),
@@ -84,19 +81,11 @@ def crash_picture(view: JobView, width: int, height: int) -> Sequence[Sequence[C
     step = view.current_step
     now = [look.muted(step.title)] if step is not None else []
     return (
-        [_head(view)],
+        [running.head(view, "", "stopping; the server is started again first")],
         [*bar, *now],
         totals(made, width) if made else [],
         cycle_rows(made, width, max(4, height - 20)),
         running.notices(view, 2),
-    )
-
-
-def _head(view: JobView) -> Content:
-    stopping = look.line("   ", look.state("paused", "stopping; the server is started again first"))
-    told = stopping if view.state == "stopping" else Content("")
-    return look.line(
-        look.symbol("running"), " ", (view.title, "bold"), "   ", look.muted(formatting.duration(view.seconds)), told
     )
 
 
@@ -185,7 +174,6 @@ PLOT_WIDTH = 60
 
 
 def totals(made: Sequence[Cycle], width: int) -> list[Content]:
-    """What was acknowledged, left open and lost so far, and how long each start took."""
     acknowledged = sum(one.acknowledged for one in made)
     unanswered = sum(one.unanswered for one in made)
     lost = sum(one.lost for one in made)
@@ -217,7 +205,6 @@ def recovery(made: Sequence[Cycle], width: int) -> list[Content]:
 
 
 def cycle_rows(made: Sequence[Cycle], width: int, most: int | None = None) -> list[Content]:
-    """The newest crashes first, one a row."""
     table = cycles(made)
     newest = replace(table, rows=table.rows[::-1][:most])
     return Drawing(width, None).rows(newest) if made else []

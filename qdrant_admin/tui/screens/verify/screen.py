@@ -24,7 +24,7 @@ from qdrant_admin.tui.screens.verify.choose import (
     ChoosePane,
     CollectionsDialog,
     Known,
-    engine_question,
+    engine_impact,
     options_form,
     restarts,
 )
@@ -84,7 +84,6 @@ class VerifyScreen(BaseScreen):
 
     @property
     def pane(self) -> str:
-        """The state in front: choose, running, result or history."""
         return (self.query_one(ContentSwitcher).current or "").removeprefix("verify-")
 
     def _front(self, pane: str, focus: str = "") -> None:
@@ -96,7 +95,6 @@ class VerifyScreen(BaseScreen):
     # the frame
 
     def look_again(self) -> None:
-        """Show a running check where it is; otherwise what was proven last."""
         job, entry = self.admin.jobs.latest(*KINDS), self.admin.take_entry("verify")
         if job is not None and job.running:
             self._draw_running(job)
@@ -175,8 +173,7 @@ class VerifyScreen(BaseScreen):
             self._run(method)
 
     def _ask_engine(self, others: tuple[str, ...]) -> None:
-        """Name what else goes down with the engine, and go on only after a yes."""
-        self.confirm(engine_question(others), lambda: self._run("engine"))
+        self.confirm("Restart the container engine?", engine_impact(others), "Restart", partial(self._run, "engine"))
 
     def _run(self, method: str) -> None:
         asked, services = self.query_one(ChoosePane).asked, self.services
@@ -211,7 +208,6 @@ class VerifyScreen(BaseScreen):
         self._front("result", result.main)
 
     def _check_before(self, report: CheckReport) -> VerifyReport | None:
-        """The newest restart-and-verify that was older."""
         proofs = (one.report for one in self._checks or () if isinstance(one.report, VerifyReport))
         return next((one for one in proofs if one.at < report.at), None)
 
