@@ -92,11 +92,9 @@ class AdminApp(App[int]):
     """The shell: areas, jobs, the watch on the server, themes, and the way out.
 
     Args:
-        services: the operations; tests pass canned ones.
         watch: whether to look at the server again and again (tests look once).
         start: the area to begin with.
         draw_every: seconds between two looks into a job's mailbox.
-        clock: monotonic seconds, for the duration of jobs.
         preferences: as read from disk when None.
     """
 

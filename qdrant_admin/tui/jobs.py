@@ -246,13 +246,7 @@ class Job:
 
 
 class Jobs:
-    """The app's registry of jobs. Used from the app's own thread only.
-
-    Args:
-        post: posts a message to the app from any thread.
-        clock: monotonic seconds.
-        fix: what to do about an error, as it can be pasted.
-    """
+    """The app's registry of jobs. Used from the app's own thread only; `post` is called from any."""
 
     def __init__(
         self,

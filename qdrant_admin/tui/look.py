@@ -142,14 +142,7 @@ def bar(done: int, total: int | None, width: int, *, style: str = "$accent") -> 
 
 
 def cell(value: object, style: str = "", variables: Mapping[str, str] | None = None, *, right: bool = False) -> Text:
-    """A cell of a DataTable or a label of a Tree.
-
-    Args:
-        value: anything; shown as one line, as it is.
-        style: a rich style, or `$name`, which is looked up in `variables`.
-        variables: `self.app.theme_variables`.
-        right: for figures.
-    """
+    """A cell of a DataTable or a label of a Tree. A style `$name` is looked up in `variables`."""
     for name, colour in (variables or {}).items():
         if f"${name}" == style:
             style = colour

@@ -25,15 +25,7 @@ CHECKS = {"verify", "crash-test"}
 
 
 class ServerWatch:
-    """What was last seen of the server, and a short past of what it costs. Lives on the app's own thread.
-
-    Args:
-        app: whose timers and workers it uses.
-        services: whom it asks.
-        jobs: one of them may be what takes the server down.
-        changed: told that something new was seen.
-        again: whether to look again and again.
-    """
+    """What was last seen of the server, and a short past of what it costs. Lives on the app's own thread."""
 
     def __init__(
         self, app: App[int], services: Services, jobs: Jobs, changed: Callable[[], None], *, again: bool

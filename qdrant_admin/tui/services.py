@@ -51,11 +51,7 @@ ReportT = TypeVar("ReportT", bound="Report")
 
 
 class Services:
-    """The operations of one profile. Opened cheaply; `use` opens another one.
-
-    Args:
-        profile: name of the profile; the default one when None.
-    """
+    """The operations of one profile. Opened cheaply; `use` opens another one."""
 
     def __init__(self, profile: str | None = None) -> None:
         self.named = profile or ""

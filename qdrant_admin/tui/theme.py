@@ -27,32 +27,21 @@ DARK = Theme(
     surface="#161925",
     panel="#1d2130",
     variables={
-        "text": "#dde1ec",
         "text-muted": "#8b93aa",
         "text-disabled": "#666e85",
         "text-accent": "#b3a6ff",
-        "text-primary": "#b3a6ff",
         "text-secondary": "#9aa8cc",
         "text-success": "#5fd9ac",
         "text-warning": "#f0c674",
         "text-error": "#ff8793",
         "line": "#2a2f42",
-        "border": "#9d8cff",
-        "border-blurred": "#2a2f42",
         "block-cursor-foreground": "#ffffff",
         "block-cursor-background": "#3b3566",
-        "block-cursor-text-style": "none",
-        "block-cursor-blurred-foreground": "#dde1ec",
         "block-cursor-blurred-background": "#232739",
         "block-hover-background": "#1d2130",
         "input-selection-background": "#9d8cff 35%",
         "scrollbar": "#2f3550",
         "scrollbar-hover": "#454d70",
-        "scrollbar-active": "#9d8cff",
-        "scrollbar-background": "#10121a",
-        "scrollbar-background-hover": "#10121a",
-        "scrollbar-background-active": "#10121a",
-        "scrollbar-corner-color": "#10121a",
     },
 )
 
@@ -70,35 +59,37 @@ LIGHT = Theme(
     surface="#f3f1ec",
     panel="#e9e6df",
     variables={
-        "text": "#1d2030",
         "text-muted": "#5f667b",
         "text-disabled": "#8a8fa0",
         "text-accent": "#4b36c4",
-        "text-primary": "#4b36c4",
         "text-secondary": "#4b5680",
         "text-success": "#0b6b46",
         "text-warning": "#7d5000",
         "text-error": "#ad1f32",
         "line": "#d8d4ca",
-        "border": "#5b45d6",
-        "border-blurred": "#d8d4ca",
         "block-cursor-foreground": "#1d2030",
         "block-cursor-background": "#dcd6fb",
-        "block-cursor-text-style": "none",
-        "block-cursor-blurred-foreground": "#1d2030",
         "block-cursor-blurred-background": "#e9e6df",
         "block-hover-background": "#efece6",
         "input-selection-background": "#5b45d6 25%",
         "scrollbar": "#cfcabf",
         "scrollbar-hover": "#b5afa2",
-        "scrollbar-active": "#5b45d6",
-        "scrollbar-background": "#fbfaf7",
-        "scrollbar-background-hover": "#fbfaf7",
-        "scrollbar-background-active": "#fbfaf7",
-        "scrollbar-corner-color": "#fbfaf7",
     },
 )
 
+
+def _complete(theme: Theme) -> None:
+    """Add the variables that follow from the others."""
+    own = theme.variables
+    own |= {"text-primary": own["text-accent"], "border-blurred": own["line"], "block-cursor-text-style": "none"}
+    own |= dict.fromkeys(("text", "block-cursor-blurred-foreground"), theme.foreground or "")
+    own |= dict.fromkeys(("border", "scrollbar-active"), theme.primary)
+    behind = ("background", "background-hover", "background-active", "corner-color")
+    own |= dict.fromkeys((f"scrollbar-{part}" for part in behind), theme.background or "")
+
+
+_complete(DARK)
+_complete(LIGHT)
 _LIGHT_BACKGROUNDS = {"7", "15"}
 
 

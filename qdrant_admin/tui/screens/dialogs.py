@@ -17,7 +17,7 @@ from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure, Jobs, JobView
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.widgets import running
-from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.bars import CANCEL, CLOSE, DialogKeys, Plain, bind
 from qdrant_admin.tui.widgets.form import ConfirmDialog
 from qdrant_admin.tui.widgets.panels import empty
 
@@ -56,11 +56,8 @@ class ErrorDialog(ModalScreen[None]):
             yield Plain(look.text(self._failure.what), classes="dialog-body")
             with VerticalScroll(classes="details"):
                 yield Plain(look.lines(*[look.muted(row) for row in self._failure.details.splitlines()]))
-            yield Plain(
-                look.keys(
-                    ("c", "copy report", "screen.copy"), ("esc", "close, the app keeps running", "screen.dismiss(None)")
-                ),
-                classes="dialog-keys",
+            yield DialogKeys(
+                ("c", "copy report", "screen.copy"), ("esc", "close, the app keeps running", "screen.dismiss(None)")
             )
 
     def report(self) -> str:
@@ -108,9 +105,7 @@ class InputDialog(ModalScreen[str | None]):
             yield Plain(look.muted(self._body), classes="dialog-body")
             yield Input(self._value, id="value", password=self._password, compact=True)
             yield Plain(id="trouble")
-            yield Plain(
-                look.keys(("enter", "use it", ""), ("esc", "cancel", "screen.dismiss(None)")), classes="dialog-keys"
-            )
+            yield DialogKeys(("enter", "use it", ""), CANCEL)
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
@@ -162,7 +157,7 @@ class HelpDialog(ModalScreen[None]):
                 yield Plain(look.muted(self._about), classes="dialog-body")
             with VerticalScroll(classes="details"):
                 yield Plain(look.lines(*rows))
-            yield Plain(look.keys(("esc", "close", "screen.dismiss(None)")), classes="dialog-keys")
+            yield DialogKeys(CLOSE)
 
     @staticmethod
     def _rows(pairs: "list[tuple[str, str]] | tuple[tuple[str, str], ...]") -> list[Content]:
@@ -190,7 +185,7 @@ class JobsDialog(ModalScreen[None]):
             yield Plain(look.text("Jobs", "bold"), classes="dialog-title")
             with VerticalScroll(classes="details"):
                 yield Plain(id="job-rows")
-            yield Plain(id="job-keys", classes="dialog-keys")
+            yield DialogKeys(id="job-keys")
 
     def on_mount(self) -> None:
         self._draw_rows()

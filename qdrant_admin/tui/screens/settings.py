@@ -130,19 +130,13 @@ class SettingsScreen(BaseScreen):
 
     # keys
 
-    def _profile_here(self) -> str:
-        table = self.query_one("#profiles", DataTable)
-        if not table.row_count:
-            return ""
-        return str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value)
-
-    def _value_here(self) -> str:
-        table = self.query_one("#values", DataTable)
+    def _key_here(self, table_id: str) -> str:
+        table = self.query_one(table_id, DataTable)
         return str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value) if table.row_count else ""
 
     def on_data_table_row_selected(self, event: "DataTable.RowSelected") -> None:
         if event.data_table.id == "profiles":
-            self._use(self._profile_here())
+            self._use(self._key_here("#profiles"))
         else:
             self.action_edit()
 
@@ -150,7 +144,7 @@ class SettingsScreen(BaseScreen):
         if self.focused is self.query_one("#values"):
             self.action_edit()
         else:
-            self._use(self._profile_here())
+            self._use(self._key_here("#profiles"))
 
     def _use(self, name: str) -> None:
         if name and name != self.services.profile:
@@ -188,7 +182,7 @@ class SettingsScreen(BaseScreen):
         self.ask(lambda: services.profiles.save(name, changes), lambda _: self.admin.profile_changed(), group="save")
 
     def action_edit(self) -> None:
-        settings, key = self._settings, self._value_here()
+        settings, key = self._settings, self._key_here("#values")
         if settings is None or not key:
             return
         if key == "api_key":
@@ -219,12 +213,12 @@ class SettingsScreen(BaseScreen):
         self.ask(lambda: services.profiles.store_key(typed), kept, group="key")
 
     def action_make_default(self) -> None:
-        name = self._profile_here()
+        name = self._key_here("#profiles")
         if name:
             self.ask(lambda: set_default_profile(name), lambda _: self.look_again(), group="default")
 
     def action_remove(self) -> None:
-        name = self._profile_here()
+        name = self._key_here("#profiles")
         if not name:
             return
         if name == self.services.profile:

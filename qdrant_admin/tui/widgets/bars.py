@@ -48,6 +48,17 @@ class Plain(Static):
         )
 
 
+CLOSE = ("esc", "close", "screen.dismiss(None)")
+CANCEL = ("esc", "cancel", "screen.dismiss(None)")
+
+
+class DialogKeys(Plain):
+    """The keys of a dialog, at its foot."""
+
+    def __init__(self, *keys: tuple[str, str, str], id: str | None = None) -> None:  # noqa: A002
+        super().__init__(look.keys(*keys), id=id, classes="dialog-keys")
+
+
 class Row(Widget):
     """One line that is laid out anew for its width."""
 

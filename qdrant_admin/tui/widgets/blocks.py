@@ -46,12 +46,7 @@ EMPHASIS: dict[Emphasis, str] = {
 
 
 class Drawing:
-    """Draws blocks.
-
-    Args:
-        width: cells that a line may take.
-        profile: the one that commands are put on.
-    """
+    """Draws blocks in so many cells, with commands on this profile."""
 
     def __init__(self, width: int, profile: str | None) -> None:
         self._width, self._profile = width, profile

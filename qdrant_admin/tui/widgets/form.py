@@ -18,7 +18,7 @@ from textual.widgets import Button, Input
 
 from qdrant_admin.core import formatting
 from qdrant_admin.tui import look
-from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.bars import CANCEL, DialogKeys, Plain, bind
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,7 @@ class ChoiceBox(Widget, can_focus=True):
 
 
 class FormDialog(ModalScreen[dict[str, str] | None]):
-    """Fields below one another; closes with all values by their keys, or with None.
-
-    Args:
-        title: what is changed here.
-        body: what one should know before.
-        fields: in their order.
-    """
+    """Fields below one another; closes with all values by their keys, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("down", "app.focus_next", "next field", "form.next", "next field", show=False),
@@ -133,12 +127,7 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
                         yield Input(field.value, id=f"field-{field.key}", compact=True, select_on_focus=False)
                     yield Plain(id=f"trouble-{field.key}", classes="field-trouble")
             yield Plain(id="form-says")
-            yield Plain(
-                look.keys(
-                    ("enter", "use it", "screen.use"), ("←→", "choose", ""), ("esc", "cancel", "screen.dismiss(None)")
-                ),
-                classes="dialog-keys",
-            )
+            yield DialogKeys(("enter", "use it", "screen.use"), ("←→", "choose", ""), CANCEL)
 
     def on_mount(self) -> None:
         self.query_one(f"#field-{self._fields[0].key}").focus()
@@ -181,14 +170,7 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
 
 
 class ConfirmDialog(ModalScreen[bool]):
-    """One decision. `typed` makes it a severe one: the name has to be typed in before it can be said yes to.
-
-    Args:
-        title: the question.
-        body: what would happen, and what would not be touched.
-        yes: the word on the button that does it.
-        typed: the name to be typed for something that destroys.
-    """
+    """One decision. `typed` makes it a severe one: the name has to be typed in before it can be said yes to."""
 
     BINDINGS: ClassVar[list[BindingType]] = [bind("escape", "answer(False)", "no", "dialog.no", "leave it")]
 

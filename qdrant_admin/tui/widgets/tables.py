@@ -20,27 +20,22 @@ def at_cursor(table: DataTable[object], items: Sequence[T]) -> T | None:
     return items[table.cursor_row] if 0 <= table.cursor_row < len(items) else None
 
 
-def fill(table: DataTable[object], titles: Sequence[tuple[str, bool]], rows: Sequence[Row], *, width: int = 0) -> None:
-    """Draw these rows; the cursor stays on its line.
+def fill(table: DataTable[object], titles: Sequence[str], rows: Sequence[Row], *, room: int = 0) -> None:
+    """Draw these rows, cut to `room` cells if it is given; the cursor stays on its line.
 
     Widths are set here: left to itself the table measures later, and shows the first picture cut.
-
-    Args:
-        table: where to.
-        titles: of the columns, each with whether it holds figures.
-        rows: a key and the cells of each.
-        width: the table's width in cells, to which the last column is cut; 0 leaves it as wide as it is.
     """
     cursor = table.cursor_row
     table.clear(columns=True)
-    widths = [
-        max([len(title), *(cells[index].cell_len for _, cells in rows)]) for index, (title, _) in enumerate(titles)
-    ]
-    if width:
+    columns = [[cells[index] for _, cells in rows] for index in range(len(titles))]
+    longest = [max([0, *(cell.cell_len for cell in column)]) for column in columns]
+    widths = [max(len(title), width) for title, width in zip(titles, longest, strict=True)]
+    if room:
         taken = sum(widths[:-1]) + 2 * table.cell_padding * len(widths)
-        widths[-1] = max(8, min(widths[-1], width - taken))
-    for (title, right), column in zip(titles, widths, strict=True):
-        table.add_column(look.cell(title, right=right), key=title, width=column)
+        widths[-1] = max(8, min(widths[-1], room - taken))
+    for title, column, width in zip(titles, columns, widths, strict=True):
+        right = any(cell.justify == "right" for cell in column)
+        table.add_column(look.cell(title, right=right), key=title, width=width)
     for key, cells in rows:
         table.add_row(*cells, key=key)
     if rows:

@@ -38,11 +38,9 @@ def parse_filter(text: str) -> dict[str, JsonValue] | None:
     if not text:
         return None
     if text.startswith("{"):
-        try:
-            parsed: dict[str, JsonValue] = json.loads(text)
-        except ValueError as error:
-            raise BadInput("the filter is not JSON", why=str(error), fix=EXAMPLE) from error
-        return parsed
+        from qdrant_admin.collections.browse import read_filter
+
+        return read_filter(text)
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise BadInput("the filter is neither JSON nor `key = value`", fix=EXAMPLE)
@@ -149,7 +147,7 @@ class PointsScreen(BaseScreen):
             for point in report.points
         ]
         room = self.size.width - 6 if self.has_class("-narrow") else self.size.width // 2 - 4
-        fill(table, [("id", False), ("payload", False)], rows, width=room)
+        fill(table, ["id", "payload"], rows, room=room)
         if not self.query_one(Input).has_focus:
             table.focus()
 

@@ -81,9 +81,9 @@ class CollectionsScreen(BaseScreen):
     def _fill(self, report: CollectionsReport) -> None:
         table, variables = self.query_one(DataTable), self.app.theme_variables
         wide = self.size.width >= 150
-        titles = [("collection", False), ("status", False), ("points", True), ("vectors", False)]
+        titles = ["collection", "status", "points", "vectors"]
         if wide:
-            titles += [("indexed", True), ("on disk", True)]
+            titles += ["indexed", "on disk"]
         rows = []
         for info in report.collections:
             cells = [

@@ -16,7 +16,7 @@ from qdrant_admin.core.blocks import Blocks, Remark
 from qdrant_admin.lifecycle.reports import DoctorReport
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui import look
-from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.bars import CLOSE, DialogKeys, Plain, bind
 from qdrant_admin.tui.widgets.blocks import Drawing
 from qdrant_admin.tui.widgets.tables import fill
 
@@ -48,7 +48,7 @@ class DoctorDialog(ModalScreen[bool]):
             with VerticalScroll(classes="details"):
                 yield Plain(id="doctor-checks")
             move = [("m", "move the data to a volume…", "screen.dismiss(True)")] if self._movable else []
-            yield Plain(look.keys(*move, ("esc", "close", "screen.dismiss(False)")), classes="dialog-keys")
+            yield DialogKeys(*move, ("esc", "close", "screen.dismiss(False)"))
 
     def on_mount(self) -> None:
         remarks = [block for block in self._report.blocks() if isinstance(block, Remark)]
@@ -58,11 +58,7 @@ class DoctorDialog(ModalScreen[bool]):
 
 
 class EnvironmentDialog(ModalScreen[None]):
-    """The lines, the key hidden until asked for; `c` copies them whole.
-
-    Args:
-        lines: `export NAME=value` or the like, one a line.
-    """
+    """The lines, the key hidden until asked for; `c` copies them whole."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("c", "copy", "copy", "env.copy", "copy the lines, with the key"),
@@ -79,14 +75,7 @@ class EnvironmentDialog(ModalScreen[None]):
         with Vertical(classes="dialog"):
             yield Plain(look.text("For your application's environment", "bold"), classes="dialog-title")
             yield Plain(self._shown(), id="env-lines")
-            yield Plain(
-                look.keys(
-                    ("c", "copy", "screen.copy"),
-                    ("v", "show the key", "screen.reveal"),
-                    ("esc", "close", "screen.dismiss(None)"),
-                ),
-                classes="dialog-keys",
-            )
+            yield DialogKeys(("c", "copy", "screen.copy"), ("v", "show the key", "screen.reveal"), CLOSE)
 
     def _shown(self) -> Content:
         return look.lines(*[look.text(row if self._revealed else hidden(row)) for row in self._lines])
@@ -118,9 +107,7 @@ class PastDialog(ModalScreen[HistoryEntry | None]):
         with Vertical(classes="dialog -large"):
             yield Plain(look.text("What was done", "bold"), classes="dialog-title")
             yield DataTable[object](id="past-entries", cursor_type="row")
-            yield Plain(
-                look.keys(("enter", "open", ""), ("esc", "close", "screen.dismiss(None)")), classes="dialog-keys"
-            )
+            yield DialogKeys(("enter", "open", ""), CLOSE)
 
     def on_mount(self) -> None:
         table, variables = self.query_one(DataTable), self.app.theme_variables
@@ -137,7 +124,7 @@ class PastDialog(ModalScreen[HistoryEntry | None]):
             for one in self._entries
         ]
         width = min(110, self.app.size.width * 92 // 100) - 8
-        fill(table, [("when", False), ("what", False), ("verdict", False), ("result", False)], rows, width=width)
+        fill(table, ["when", "what", "verdict", "result"], rows, room=width)
         table.focus()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
@@ -161,4 +148,4 @@ class ReportDialog(ModalScreen[None]):
             with VerticalScroll(classes="details"):
                 width = min(110, self.app.size.width * 92 // 100) - 10
                 yield Plain(Drawing(width, self._entry.profile).content(self._report))
-            yield Plain(look.keys(("esc", "close", "screen.dismiss(None)")), classes="dialog-keys")
+            yield DialogKeys(CLOSE)

@@ -14,7 +14,7 @@ from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import Jobs, JobView
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.widgets import running
-from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.bars import DialogKeys, Plain, bind
 from qdrant_admin.tui.widgets.blocks import Drawing, after
 from qdrant_admin.tui.widgets.panels import Verdict
 
@@ -60,10 +60,8 @@ class MoveDialog(ModalScreen[None]):
             yield Verdict(id="move-verdict")
             with VerticalScroll(classes="details"):
                 yield Plain(id="move-rows")
-            yield Plain(
-                look.keys(("x", "stop", "screen.stop"), ("esc", "close, it continues", "screen.dismiss(None)")),
-                id="move-keys",
-                classes="dialog-keys",
+            yield DialogKeys(
+                ("x", "stop", "screen.stop"), ("esc", "close, it continues", "screen.dismiss(None)"), id="move-keys"
             )
 
     def on_mount(self) -> None:

@@ -176,9 +176,9 @@ class PastPane(Vertical):
     def _fill(self) -> None:
         table, variables = self.query_one("#past-table", DataTable), self.app.theme_variables
         table.display = bool(self._shown)
-        titles = [("when", False), ("verdict", False), ("points", True), ("took", True), ("from", False)]
+        titles = ["when", "verdict", "points", "took", "from"]
         wide = self.app.size.width >= WIDE
-        titles += [("to", False)] if wide else []
+        titles += ["to"] if wide else []
         rows = []
         for entry, report in self._shown:
             cells = [
@@ -192,7 +192,7 @@ class PastPane(Vertical):
             ]
             cells += [look.cell(_targets(report), "$text-muted", variables)] if wide else []
             rows.append((str(entry.id), cells))
-        fill(table, titles, rows, width=self.app.size.width - 5)
+        fill(table, titles, rows, room=self.app.size.width - 5)
 
 
 def _targets(report: MigrationReport) -> str:

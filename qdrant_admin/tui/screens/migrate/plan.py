@@ -63,9 +63,9 @@ class PlanPane(Vertical):
     def _fill(self, table: DataTable[object], plan: PlanReport, width: int) -> None:
         variables, longest = self.app.theme_variables, NAME_WIDTH[width < NARROW]
         table.display = bool(plan.collections)
-        titles = [("", False), ("from", False), ("points", True), ("vectors", False), ("to", False), ("what", False)]
+        titles = ["", "from", "points", "vectors", "to", "what"]
         rows = [(one.source, _cells(one, variables, longest)) for one in plan.collections]
-        fill(table, titles, rows, width=width - 5)
+        fill(table, titles, rows, room=width - 5)
 
 
 def _cells(one: CollectionPlan, variables: Mapping[str, str], longest: int) -> list[Text]:

@@ -16,7 +16,7 @@ from qdrant_admin.migration import messages
 from qdrant_admin.migration.reports import MigrationReport, Reject
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure
-from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.bars import CLOSE, DialogKeys, Plain, bind
 from qdrant_admin.tui.widgets.blocks import Drawing, after
 from qdrant_admin.tui.widgets.panels import Verdict, failure
 from qdrant_admin.tui.widgets.tables import fill
@@ -41,13 +41,7 @@ class ResultPane(Vertical):
             yield Plain(id="result-details")
 
     def show(self, report: MigrationReport, profile: str, told: str = "") -> None:
-        """The verdict first, then each collection, then rejects, differences and what to do.
-
-        Args:
-            report: what it left behind.
-            profile: the one that commands are put on.
-            told: when that was, where it is not just now.
-        """
+        """The verdict first, then each collection, then rejects, differences and what to do."""
         self.report = report
         evidence = [part for part in (told, report.summary()) if part]
         ways = look.line(formatting.shorten(report.source, 60), look.muted("  →  "), report.target)
@@ -79,7 +73,7 @@ def _fill(table: DataTable[object], report: MigrationReport, variables: Mapping[
         cells = [look.cell(formatting.shorten(name, NAME_WIDTH[narrow]), "bold")]
         cells += [look.cell(formatting.number(getattr(one, figure)), right=True) for figure in figures]
         rows.append((one.source, [*cells, look.state_cell(one.verdict, variables)]))
-    fill(table, [("collection", False), *((figure, True) for figure in figures), ("verdict", False)], rows)
+    fill(table, ["collection", *figures, "verdict"], rows)
 
 
 def details(report: MigrationReport, width: int, profile: str) -> Content:
@@ -108,7 +102,7 @@ class RejectsDialog(ModalScreen[None]):
             yield Plain(id="rejects-here")
             yield Plain(look.lines(*self._way_back()), id="rejects-way")
             copy = [("c", "copy the command", "screen.copy")] if self._command else []
-            yield Plain(look.keys(*copy, ("esc", "close", "screen.dismiss(None)")), classes="dialog-keys")
+            yield DialogKeys(*copy, CLOSE)
 
     def _way_back(self) -> list[Content]:
         if not self._file:
@@ -125,7 +119,7 @@ class RejectsDialog(ModalScreen[None]):
             for index, one in enumerate(self._rejects)
         ]
         width = min(110, self.app.size.width * 92 // 100) - 8
-        fill(table, [("collection", False), ("id", False), ("why", False)], rows, width=width)
+        fill(table, ["collection", "id", "why"], rows, room=width)
         table.focus()
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:

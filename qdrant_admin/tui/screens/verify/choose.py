@@ -33,7 +33,7 @@ from qdrant_admin.server.runtime import Capabilities
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.verify.past import TALL, plots
 from qdrant_admin.tui.services import PastCheck
-from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.bars import CANCEL, DialogKeys, Plain, bind
 from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text, whole_number
 from qdrant_admin.tui.widgets.panels import Verdict
 
@@ -157,14 +157,7 @@ def command(key: str, asked: Asked, profile: str) -> str:
 
 
 def interrupts(key: str, name: str, asked: Asked, back: float | None) -> str:
-    """What nobody can reach meanwhile, and for how long.
-
-    Args:
-        key: of the method.
-        name: of the server.
-        asked: how hard.
-        back: seconds that it took to come back lately; None when that is not known.
-    """
+    """What nobody can reach meanwhile, and for how long; `back` is how many seconds it took lately."""
     once = f"about {formatting.duration(back)}" if back is not None else "a few seconds"
     match key:
         case "none":
@@ -402,14 +395,11 @@ class CollectionsDialog(ModalScreen[tuple[str, ...] | None]):
             yield Plain(look.text("Which collections?", "bold"), classes="dialog-title")
             yield OptionList(*[Option(self._row(one)) for one in self._known], id="chosen-list", markup=False)
             yield Plain(id="chosen-says")
-            yield Plain(
-                look.keys(
-                    ("space", "include / exclude", "screen.include"),
-                    ("a", "all", "screen.all"),
-                    ("enter", "use", "screen.use"),
-                    ("esc", "cancel", "screen.dismiss(None)"),
-                ),
-                classes="dialog-keys",
+            yield DialogKeys(
+                ("space", "include / exclude", "screen.include"),
+                ("a", "all", "screen.all"),
+                ("enter", "use", "screen.use"),
+                CANCEL,
             )
 
     def on_mount(self) -> None:

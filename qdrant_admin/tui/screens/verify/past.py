@@ -22,14 +22,7 @@ from qdrant_admin.tui.widgets.tables import at_cursor, fill
 LABEL = 10
 PLOT_WIDTH = 60
 TALL = 36
-TITLES = [
-    ("when", False),
-    ("verdict", False),
-    ("server was", False),
-    ("points", True),
-    ("back in", True),
-    ("what", False),
-]
+TITLES = ["when", "verdict", "server was", "points", "back in", "what"]
 
 
 class PastPane(Vertical):
@@ -80,7 +73,7 @@ class PastPane(Vertical):
                 look.cell(_what(report), look.MUTED, variables),
             ]
             rows.append((str(check.entry.id), cells))
-        fill(table, TITLES, rows, width=self.app.size.width - 5)
+        fill(table, TITLES, rows, room=self.app.size.width - 5)
 
 
 def _done(report: VerifyReport | CrashReport) -> str:

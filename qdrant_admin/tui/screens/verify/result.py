@@ -52,13 +52,7 @@ class ResultPane(Vertical):
             yield Plain(id="verify-details")
 
     def show(self, report: CheckReport, when: str, before: VerifyReport | None) -> None:
-        """The verdict first, then what it rests on.
-
-        Args:
-            report: what the check left behind.
-            when: the check was made.
-            before: the check before this one.
-        """
+        """The verdict first, then what it rests on."""
         self.report, self._before = report, before
         verdict = self.query_one(Verdict)
         if isinstance(report, CrashReport):
@@ -97,7 +91,7 @@ class ResultPane(Vertical):
     def _fill(self) -> None:
         table, variables, checks = self.query_one("#verify-table", DataTable), self.app.theme_variables, self._checks
         table.display = bool(checks)
-        titles = [("collection", False), ("before", True), ("after", True), ("content", False), ("verdict", False)]
+        titles = ["collection", "before", "after", "content", "verdict"]
         rows = [
             (
                 check.name,
@@ -293,8 +287,8 @@ class DifferencesScreen(BaseScreen):
             )
             for index, one in enumerate(check.points)
         ]
-        titles = [("point", False), ("state", False), ("details", False)]
-        fill(self.query_one("#differing-points", DataTable), titles, rows, width=self.app.size.width - 5)
+        titles = ["point", "state", "details"]
+        fill(self.query_one("#differing-points", DataTable), titles, rows, room=self.app.size.width - 5)
 
     @property
     def _here(self) -> PointDifference | None:
@@ -346,12 +340,7 @@ class DifferencesScreen(BaseScreen):
             )
             for index, part in enumerate(parts)
         ]
-        fill(
-            table,
-            [("part", False), ("", False), ("before", False), ("now", False)],
-            rows,
-            width=self.app.size.width - 5,
-        )
+        fill(table, ["part", "", "before", "now"], rows, room=self.app.size.width - 5)
 
     def possible(self) -> Mapping[str, Callable[[], bool]]:
         return {"copy_point": lambda: self._point is not None}
@@ -383,12 +372,7 @@ def _vector_name(name: str) -> str:
 
 
 def part_rows(one: PointDifference, point: ShownPoint | None) -> list[PartRow]:
-    """Each vector and payload field, before and now: what changed first.
-
-    Args:
-        one: the difference that the check has found.
-        point: the point as it is now; None when it is not there, or not known yet.
-    """
+    """Each vector and payload field, before and now: what changed first. None: gone, or not known yet."""
     now: dict[tuple[PartKind, str], str] = {}
     if point is not None:
         now |= {("vector", vector.name): _vector(vector) for vector in point.vectors}

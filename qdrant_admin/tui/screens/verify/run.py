@@ -42,13 +42,7 @@ class RunPane(LiveGroups):
         super().__init__(GROUPS, id="verify-running")
 
     def show(self, view: JobView, methods: Sequence[RoundMethod], points: int | None) -> None:
-        """Draw how it stands.
-
-        Args:
-            view: the job.
-            methods: the restarts that are made, one after the other.
-            points: how many there are to be read in all, where that is known.
-        """
+        """Draw how it stands. `points`: how many there are to be read in all, where that is known."""
         width, height = max(40, self.app.size.width - 6), self.app.size.height
         if view.kind == CRASH:
             self.draw(crash_picture(view, width, height))
