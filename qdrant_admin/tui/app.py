@@ -276,7 +276,6 @@ class AdminApp(App[int]):
         self.notify(plain(shown), title=view.title, severity="warning" if bad else "information", markup=False)
 
     def toast_error(self, error: AdminError) -> None:
-        """A failure in brief: what, why, and what to do now."""
         fix = plain(self.services.fix(error))
         rows = [plain(error.what), plain(error.why), f"try  {fix}" if fix else ""]
         self.notify("\n".join(row for row in rows if row), severity="error", timeout=10, markup=False)

@@ -117,7 +117,6 @@ class JobView:
 
     @property
     def current_step(self) -> StepView | None:
-        """The step at work, the last one begun."""
         return next((step for step in reversed(self.steps) if step.outcome is None), None)
 
     @property

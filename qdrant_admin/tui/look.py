@@ -153,7 +153,6 @@ def cell(value: object, style: str = "", variables: Mapping[str, str] | None = N
 
 
 def state_cell(key_: str, variables: Mapping[str, str], word: str = "") -> Text:
-    """Symbol, word and colour of a state for a DataTable."""
     known = formatting.state(key_)
     shown = known._replace(word=plain(word or known.word))
     return cell(shown.text(ascii_only=ascii_only()), TONE_STYLES[known.tone], variables)

@@ -142,7 +142,6 @@ class Area:
 
     @property
     def at(self) -> "Workspace":
-        """The profile that the operations work on."""
         return self.opened.workspace
 
     def past(self, operation: str, kind: "type[ReportT]", limit: int) -> "list[tuple[HistoryEntry, ReportT]]":
@@ -241,7 +240,6 @@ class Server(Area):
     plan_move: "Callable[[], MovePlanReport]" = operation("persistence.move_storage:plan_move")
 
     def survey(self) -> "SurveyReport":
-        """What a first run would find and recommend."""
         from qdrant_admin.lifecycle.first_run import survey
 
         return survey(self.at.settings)

@@ -79,7 +79,6 @@ LIGHT = Theme(
 
 
 def _complete(theme: Theme) -> None:
-    """Add the variables that follow from the others."""
     own = theme.variables
     own |= {"text-primary": own["text-accent"], "border-blurred": own["line"], "block-cursor-text-style": "none"}
     own |= dict.fromkeys(("text", "block-cursor-blurred-foreground"), theme.foreground or "")

@@ -10,7 +10,6 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.content import Content
 from textual.widgets import Input, RichLog
 
 from qdrant_admin.core.cancel import CancelToken
@@ -195,7 +194,7 @@ class LogsScreen(BaseScreen):
             )
             panel.update(failure(error, ("r", "try again", "screen.refresh_now")))
         elif nothing:
-            panel.update(self._silence())
+            panel.update(empty("No log lines yet.", "They appear here as soon as the server says something."))
         following = look.state("running", "following") if self._following else look.state("paused", "paused")
         if tap is not None and tap.over:
             following = look.state("stopped", "server stopped: end of log")
@@ -203,9 +202,6 @@ class LogsScreen(BaseScreen):
         if self._filter:
             parts.append(look.line(look.muted("only "), (self._filter, "bold")))
         self.query_one("#logs-head", Plain).update(look.muted("   ").join(parts))
-
-    def _silence(self) -> Content:
-        return empty("No log lines yet.", "They appear here as soon as the server says something.")
 
     # keys
 

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import ClassVar, get_args
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -134,12 +135,7 @@ class SettingsScreen(BaseScreen):
         table = self.query_one(table_id, DataTable)
         return str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value) if table.row_count else ""
 
-    def on_data_table_row_selected(self, event: "DataTable.RowSelected") -> None:
-        if event.data_table.id == "profiles":
-            self._use(self._key_here("#profiles"))
-        else:
-            self.action_edit()
-
+    @on(DataTable.RowSelected)
     def action_use(self) -> None:
         if self.focused is self.query_one("#values"):
             self.action_edit()

@@ -143,10 +143,6 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
     def _typed(self, event: Input.Changed) -> None:
         self._look(event.input)
 
-    @on(Input.Submitted)
-    def _submitted(self) -> None:
-        self.action_use()
-
     def _say(self, widget: Widget) -> None:
         text = widget.says if isinstance(widget, ChoiceBox) else ""
         for field in self._fields:
@@ -160,6 +156,7 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
         self.query_one(f"#trouble-{field.key}", Plain).update(look.state("warn", trouble) if trouble else Content(""))
         return trouble
 
+    @on(Input.Submitted)
     def action_use(self) -> None:
         for box in self.query(Input):
             if self._look(box):
@@ -196,7 +193,6 @@ class ConfirmDialog(ModalScreen[bool]):
                 )
 
     def on_mount(self) -> None:
-        """The harmless answer has the focus; where a name is typed, the field."""
         self.query_one("#typed" if self._typed else "#no").focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -24,7 +24,6 @@ def loading(what: str = "looking…") -> Content:
 
 
 def empty(what: str, why: str = "", *hints: KeyHint) -> Content:
-    """There is nothing, and this is the next step."""
     rows = [look.text(what, "bold")]
     if why:
         rows.append(look.muted(why))
@@ -34,7 +33,6 @@ def empty(what: str, why: str = "", *hints: KeyHint) -> Content:
 
 
 def failure(end: AdminError | JobFailure, *hints: KeyHint) -> Content:
-    """What happened, why, and what to do now."""
     rows = [look.line(look.symbol("failed"), " ", (end.what, "bold $text-error"))]
     rows += [look.line("  ", part) for part in end.why.splitlines()]
     fix = end.fix if isinstance(end, JobFailure) else end.fix_on(None)

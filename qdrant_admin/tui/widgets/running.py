@@ -21,7 +21,6 @@ FIGURES = 52
 
 
 def head(view: JobView, paused: str, stopping: str) -> Content:
-    """What runs, for how long, and whether it is held up."""
     word = {"paused": paused, "stopping": stopping}.get(view.state, "")
     held = look.line("   ", look.state("paused", word)) if word else Content("")
     symbol = look.symbol("paused" if view.state == "paused" else "running")
@@ -38,11 +37,6 @@ def steps(view: JobView) -> list[Content]:
 
 def by_item(progress: "Mapping[tuple[str, str], Progress]") -> "dict[str, Progress]":
     return {item: shown for (_, item), shown in progress.items() if item}
-
-
-def whole(progress: "Mapping[tuple[str, str], Progress]") -> "Progress | None":
-    """The newest progress of an operation as a whole: the one that names no item."""
-    return next((shown for (_, item), shown in reversed(list(progress.items())) if not item), None)
 
 
 def label_width(names: Iterable[str], width: int) -> int:
@@ -76,13 +70,11 @@ def bar_below(shown: "Progress | None", width: int) -> list[Content]:
 
 
 def brief_figures(shown: "Progress") -> Content:
-    """Share, rate and time left."""
     share, rate = formatting.percent(shown.done, shown.total), formatting.rate(shown.rate, shown.unit)
     return look.muted("  ".join(part for part in (share, rate, formatting.left(shown.seconds_left)) if part))
 
 
 def figures(shown: "Progress") -> Content:
-    """Count, share, rate and time left, each in its own column."""
     if shown.unit == "bytes":
         count = (
             f"{formatting.size(shown.done)} / {formatting.size(shown.total)}"

@@ -112,16 +112,13 @@ class CollectionsScreen(BaseScreen):
         blocks = CollectionReport(collection=info).blocks() if info else ()
         panel.update(Drawing(width, self.services.named or None).content(blocks))
 
-    @on(DataTable.RowSelected)
-    def _row_selected(self) -> None:
-        self.action_open()
-
     def possible(self) -> Mapping[str, Callable[[], bool]]:
         def listed() -> bool:
             return self._report is not None and bool(self._report.collections)
 
         return dict.fromkeys(("open", "copy_name", "delete"), listed)
 
+    @on(DataTable.RowSelected)
     def action_open(self) -> None:
         info = self._selected
         if info is not None:

@@ -135,7 +135,6 @@ def data(model: HomeModel) -> list[Content]:
 
 
 def data_briefly(model: HomeModel) -> list[Content]:
-    """What it holds, in few lines for a narrow screen."""
     status = model.status
     counts: list[Content] = []
     if status.collections is not None:

@@ -150,14 +150,11 @@ class PastPane(Vertical):
         there, field.value, field.display = field.display, "", False
         return there
 
-    @on(Input.Changed, "#past-filter")
-    def _typed(self) -> None:
-        self._draw_rows()
-
     @on(Input.Submitted, "#past-filter")
     def _submitted(self) -> None:
         self.query_one("#past-table").focus()
 
+    @on(Input.Changed, "#past-filter")
     def _draw_rows(self) -> None:
         wanted = self.query_one("#past-filter", Input).value.strip().lower()
         self._shown = [run for run in self._all if wanted in _words(run)]

@@ -142,16 +142,13 @@ class PlanEdits(BaseScreen):
         if options is not None:
             self._fill_in(forms.settings_form(options), partial(forms.changed, options))
 
+    @on(DataTable.RowSelected, "#plan-table")
     def action_change_one(self) -> None:
         from qdrant_admin.tui.screens.migrate import forms
 
         options, here = self._editable, self.query_one(PlanPane).here
         if options is not None and here is not None:
             self._fill_in(forms.collection_form(here, options), partial(forms.changed_collection, options, here))
-
-    @on(DataTable.RowSelected, "#plan-table")
-    def _row(self) -> None:
-        self.action_change_one()
 
     @property
     def excluded(self) -> bool:

@@ -41,7 +41,6 @@ class ResultPane(Vertical):
             yield Plain(id="result-details")
 
     def show(self, report: MigrationReport, profile: str, told: str = "") -> None:
-        """The verdict first, then each collection, then rejects, differences and what to do."""
         self.report = report
         evidence = [part for part in (told, report.summary()) if part]
         ways = look.line(formatting.shorten(report.source, 60), look.muted("  →  "), report.target)

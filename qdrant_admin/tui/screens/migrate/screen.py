@@ -158,7 +158,6 @@ class MigrateScreen(PlanEdits):
     # planning
 
     def ask_for_plan(self, options: "PlanOptions") -> None:
-        """Make a plan; the one that was there can no longer be started."""
         source, self._tried, self._plan = self._source, options, None
         if self.pane == "plan":
             self.query_one(PlanPane).planning()
@@ -366,10 +365,8 @@ class MigrateScreen(PlanEdits):
     def action_export(self) -> None:
         report = self.query_one(ResultPane).report
         if report is not None:
-            self.ask(partial(self.services.migration.write_report, report), self._saved, group="export")
-
-    def _saved(self, paths: list[Path]) -> None:
-        self.notify("\n".join(str(path) for path in paths), title="saved", markup=False)
+            write = partial(self.services.migration.write_report, report)
+            self.ask(write, lambda paths: self.notify("\n".join(map(str, paths)), title="saved", markup=False))
 
     def action_copy(self) -> None:
         from qdrant_admin.core.document import to_markdown

@@ -446,9 +446,28 @@ class CollectionsDialog(ModalScreen[tuple[str, ...] | None]):
 def options_form(method: str, asked: Asked) -> FormDialog:
     if method == CRASH:
         body = "Each kill takes the server away for a moment. Collections of its own are made, and removed afterwards."
-        return FormDialog("The crash test", body, _crash_fields(asked))
+        acknowledged = (
+            ("when kept", "wait=true: a write is counted once it is applied and logged. Nothing of it may be lost."),
+            ("when taken", "wait=false: counted once it is taken. Shows what that costs on this computer's disk."),
+        )
+        kills, writers = str(asked.cycles), str(asked.writers)
+        fields: list[Field] = [
+            Text("cycles", "kills", kills, "how often the server is killed, 1 to 1 000", whole_number(1, 1000)),
+            Text("writers", "writers", writers, "programs that write at once, 1 to 32", whole_number(1, 32)),
+            Choice("acknowledged", "counted", "when kept" if asked.wait else "when taken", acknowledged),
+        ]
+        return FormDialog("The crash test", body, fields)
     body = "Every id is always compared, and every setting. Vectors and payloads of all points, or of a sample."
-    return FormDialog("How thorough should it be?", body, _check_fields(asked))
+    closely = (
+        ("every point", "every vector and payload of every point: the whole proof"),
+        ("a sample", "quicker where there are millions of points; the verdict says that it was a sample"),
+    )
+    sample, says = str(asked.sample or USUAL_SAMPLE), "points of each collection, where a sample is taken"
+    fields = [
+        Choice("compare", "compare", "a sample" if asked.sample else "every point", closely),
+        Text("points", "sample of", sample, says, whole_number(1, 10**9)),
+    ]
+    return FormDialog("How thorough should it be?", body, fields)
 
 
 def engine_impact(others: Sequence[str]) -> Content:
@@ -462,32 +481,3 @@ def engine_impact(others: Sequence[str]) -> Content:
     after = "Each comes back as its own restart policy says; one without a policy stays stopped." if others else ""
     rows += [look.muted(after)] if after else []
     return look.lines(*rows)
-
-
-def _check_fields(asked: Asked) -> Sequence[Field]:
-    closely = (
-        ("every point", "every vector and payload of every point: the whole proof"),
-        ("a sample", "quicker where there are millions of points; the verdict says that it was a sample"),
-    )
-    return (
-        Choice("compare", "compare", "a sample" if asked.sample else "every point", closely),
-        Text(
-            "points",
-            "sample of",
-            str(asked.sample or USUAL_SAMPLE),
-            "points of each collection, where a sample is taken",
-            whole_number(1, 10**9),
-        ),
-    )
-
-
-def _crash_fields(asked: Asked) -> Sequence[Field]:
-    acknowledged = (
-        ("when kept", "wait=true: a write is counted once it is applied and logged. Nothing of it may be lost."),
-        ("when taken", "wait=false: counted once it is taken. Shows what that costs on this computer's disk."),
-    )
-    return (
-        Text("cycles", "kills", str(asked.cycles), "how often the server is killed, 1 to 1 000", whole_number(1, 1000)),
-        Text("writers", "writers", str(asked.writers), "programs that write at once, 1 to 32", whole_number(1, 32)),
-        Choice("acknowledged", "counted", "when kept" if asked.wait else "when taken", acknowledged),
-    )

@@ -52,7 +52,6 @@ class ResultPane(Vertical):
             yield Plain(id="verify-details")
 
     def show(self, report: CheckReport, when: str, before: VerifyReport | None) -> None:
-        """The verdict first, then what it rests on."""
         self.report, self._before = report, before
         verdict = self.query_one(Verdict)
         if isinstance(report, CrashReport):
@@ -129,13 +128,8 @@ class ResultPane(Vertical):
 def _evidence(report: VerifyReport, when: str) -> Content:
     most = "at most " if len(report.rounds) > 1 else ""
     back = f"back in {most}{formatting.duration(report.ready_seconds)}" if report.ready_seconds is not None else ""
-    parts = [
-        when,
-        back,
-        ", ".join(report.checks),
-        f"Qdrant {report.server_version}" if report.server_version else "",
-        report.storage,
-    ]
+    version = f"Qdrant {report.server_version}" if report.server_version else ""
+    parts = [when, back, ", ".join(report.checks), version, report.storage]
     return look.muted(" · ".join(part for part in parts if part))
 
 

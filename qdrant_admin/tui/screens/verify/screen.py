@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import ClassVar, cast
 
 from textual import on
@@ -162,9 +161,6 @@ class VerifyScreen(BaseScreen):
     # choosing and running
 
     @on(ChoosePane.Started)
-    def _started(self) -> None:
-        self.action_start()
-
     def action_start(self) -> None:
         method = self.query_one(ChoosePane).method.key
         if method == "engine":
@@ -225,16 +221,8 @@ class VerifyScreen(BaseScreen):
             self._from_history = True
             self._show(check.report)
 
-    @on(DataTable.RowHighlighted, "#verify-past")
-    def _other_check(self) -> None:
-        self.refresh_bindings()
-
-    @on(DataTable.RowSelected, "#verify-table")
-    def _row_selected(self) -> None:
-        self.action_look_closer()
-
-    @on(DataTable.RowHighlighted, "#verify-table")
-    def _row_highlighted(self) -> None:
+    @on(DataTable.RowHighlighted)
+    def _other_row(self) -> None:
         self.refresh_bindings()
 
     # keys
@@ -293,6 +281,7 @@ class VerifyScreen(BaseScreen):
         if newest is not None:
             self._show(newest.report)
 
+    @on(DataTable.RowSelected, "#verify-table")
     def action_look_closer(self) -> None:
         from qdrant_admin.tui.screens.verify.result import DifferencesScreen
 
@@ -334,7 +323,5 @@ class VerifyScreen(BaseScreen):
     def action_export(self) -> None:
         report = self.query_one(ResultPane).report
         if report is not None:
-            self.ask(lambda: self.services.proof.write_certificate(report), self._exported, group="export")
-
-    def _exported(self, paths: list[Path]) -> None:
-        self.notify(f"written to {' and '.join(str(path) for path in paths)}", markup=False)
+            write = partial(self.services.proof.write_certificate, report)
+            self.ask(write, lambda paths: self.notify(f"written to {' and '.join(map(str, paths))}", markup=False))
