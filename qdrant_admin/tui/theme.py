@@ -1,7 +1,7 @@
 """The house's two themes, and which of them a person wants.
 
 TCSS and spans use semantic variables only (`$accent`, `$text-success`, `$text-muted`, ...). The text colours are set
-here by hand: each has a contrast of at least 4.5 on its background, which `tests/tui/test_theme.py` measures.
+here by hand: each has a contrast of at least 4.5 on its background, which `tests/tui/test_look.py` measures.
 """
 
 import os
