@@ -215,10 +215,12 @@ def _all_differences(report: "reports.VerifyReport") -> list[Block]:
 
 def since(then: "reports.BaselineCheck") -> Blocks:
     """What has changed since an earlier check."""
+    told = tuple(f"{check.name}: {', '.join(check.told)}" for check in then.collections if check.told)
     return (
         Heading(f"Since {then.at.astimezone():%Y-%m-%d %H:%M}"),
         Paragraph((StateWord(then.verdict), f": {then.reason or 'everything is as it was then'}")),
         _collections(then.collections, "then", "now"),
+        *([Items(told)] if told else []),
     )
 
 

@@ -34,7 +34,12 @@ def test_it_says_the_same_as_the_frameworks_own_sheet_also_after_a_change_of_col
 async def test_colours_that_are_the_same_read_no_rule_again(monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[Stylesheet] = []
     parse = _Sheet.parse
-    monkeypatch.setattr(_Sheet, "parse", lambda sheet: (reads.append(sheet), parse(sheet))[1])
+
+    def counted(sheet: _Sheet) -> None:
+        reads.append(sheet)
+        parse(sheet)
+
+    monkeypatch.setattr(_Sheet, "parse", counted)
     app = make_app(Canned())
     async with app.run_test() as pilot:
         await settle(pilot)
