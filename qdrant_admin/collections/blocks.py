@@ -49,7 +49,9 @@ def collections(report: "reports.CollectionsReport") -> Blocks:
 def collection(report: "reports.CollectionReport") -> Blocks:
     """One collection whole."""
     one = report.collection
-    indexes = (f"{field} {kind.get('type', '')}".strip() for field, kind in one.payload_schema.items())
+    indexes = (
+        f"{field} {kind.get('data_type', kind.get('type', ''))}".strip() for field, kind in one.payload_schema.items()
+    )
     estimate = formatting.number(one.points_approximate)
     exact = f"about {estimate}" if one.points is None else formatting.number(one.points)
     if one.points is not None and one.points != one.points_approximate:

@@ -89,14 +89,7 @@ class _Sheet(Stylesheet):
 
 
 class AdminApp(App[int]):
-    """The shell: areas, jobs, the watch on the server, themes, and the way out.
-
-    Args:
-        watch: whether to look at the server again and again (tests look once).
-        start: the area to begin with.
-        draw_every: seconds between two looks into a job's mailbox.
-        preferences: as read from disk when None.
-    """
+    """The shell: areas, jobs, the watch on the server, themes, and the way out. Tests `watch` only once."""
 
     TITLE = "qdrant-admin"
     CSS_PATH: ClassVar[list[str | Path]] = sorted(STYLES.glob("*.tcss"))  # type: ignore[assignment]  # a list is fine

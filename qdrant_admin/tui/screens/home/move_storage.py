@@ -8,7 +8,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from qdrant_admin.core.blocks import Headline, Paragraph
+from qdrant_admin.core.blocks import Facts, Paragraph
 from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import Jobs, JobView
@@ -32,7 +32,13 @@ def _ask(screen: BaseScreen, plan: MovePlanReport) -> None:
         if view is not None:
             show(screen, view)
 
-    body = Drawing(min(66, screen.size.width * 92 // 100 - 8), plan.profile).content(after(plan.blocks(), Headline))
+    facts = tuple(block for block in plan.blocks() if isinstance(block, Facts))  # its steps would fill the screen
+    body = look.lines(
+        Drawing(min(66, screen.size.width * 92 // 100 - 8), plan.profile).content(facts),
+        Content(""),
+        look.text("The server is stopped meanwhile: nothing can be read or written."),
+        look.text("Every point is compared before the server runs on the volume; if any differs, nothing changes."),
+    )
     screen.confirm("Move the data to a volume?", body, "Stop and move", move)
 
 
