@@ -26,13 +26,13 @@ README_PICTURES = {
 }
 
 
-def picture(svg: Path, png: Path) -> None:
+def picture(svg: Path, png: Path, font: str = "Fira Code") -> None:
     """Render one snapshot."""
     drawing = svg.read_text(encoding="utf-8")
     box = re.search(r'viewBox="0 0 ([\d.]+) ', drawing)
     width = float(box[1]) if box else 1000.0
     png.parent.mkdir(parents=True, exist_ok=True)
-    rendered = resvg_py.svg_to_bytes(svg_string=drawing, width=round(width * SCALE), monospace_family="Fira Code")
+    rendered = resvg_py.svg_to_bytes(svg_string=drawing, width=round(width * SCALE), monospace_family=font)
     png.write_bytes(bytes(rendered))
 
 
@@ -45,13 +45,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=ASSETS)
     parser.add_argument("--snapshots", action="store_true", help="every snapshot instead of the README's pictures")
+    parser.add_argument("--font", default="Fira Code", help="another one of fixed width, where that is not installed")
     asked = parser.parse_args()
     if asked.snapshots:
         wanted = {f"{_file_name(svg)}.png": svg for svg in sorted(SNAPSHOTS.rglob("*.svg"))}
     else:
         wanted = {name: SNAPSHOTS / svg for name, svg in README_PICTURES.items()}
     for name, svg in wanted.items():
-        picture(svg, asked.folder / name)
+        picture(svg, asked.folder / name, asked.font)
 
 
 if __name__ == "__main__":
