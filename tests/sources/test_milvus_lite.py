@@ -167,7 +167,7 @@ def test_a_sparse_vector_that_is_none_rejects_its_record_alone(store: Path) -> N
             writer.write_batch(batch)
     troubled = [record for record in read(store, "all")[1] if record.trouble]
     assert [record.id for record in troubled] == [20]
-    assert "no whole number of pairs" in troubled[0].trouble
+    assert "not a whole number of pairs" in troubled[0].trouble
 
 
 def test_frameworks_find_their_records_again(tmp_path: Path) -> None:
