@@ -69,6 +69,11 @@ class AdminError(Exception):
         """What to do now, as text that names no profile by itself. Reports and screens show `fix_on(profile)`."""
         return written(self._fix, None)
 
+    @property
+    def way_out(self) -> Fix:
+        """The fix as it was given: for an error that is made of this one, and is shown by somebody else."""
+        return self._fix
+
     def fix_on(self, profile: str | None) -> str:
         """What to do now, as text that can be pasted, on the profile at hand."""
         return written(self._fix, profile)

@@ -85,7 +85,7 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
         except DiskFull as error:
             raise run.short_of_room(error) from error
         except AdminError as error:
-            if error.fix:
+            if error.way_out:
                 raise
             raise error.with_fix(run.how_to_resume) from error
         finally:

@@ -78,7 +78,7 @@ def _without_engine(settings: Settings, error: EngineUnavailable) -> Choice:
             error.what,
             why=f"the data of profile {settings.name} lies in a Docker volume, so a native server would begin empty; "
             f"{error.why}",
-            fix=error.fix,
+            fix=error.way_out,
         ) from error
     why = "no container engine answers"
     if _native_exists(settings):

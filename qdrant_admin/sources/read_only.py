@@ -16,6 +16,7 @@ from typing import Any
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
+from qdrant_admin.core.locks import try_lock, unlock
 from qdrant_admin.sources import RESUME
 from qdrant_admin.sources.base import Payload
 
@@ -137,18 +138,14 @@ def refuse_locked(lock: Path, folder: Path, program: str) -> None:
     """Refuse a folder while a program that locks it has it open. Takes no lock that lasts, and makes no file."""
     if not lock.exists():
         return
-    import portalocker
-
     with contextlib.suppress(PermissionError), lock.open("rb") as file:
-        try:
-            portalocker.lock(file, portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING)
-            portalocker.unlock(file)
-        except portalocker.LockException as error:
+        if not try_lock(file, shared=True):
             raise SourceInUse(
                 f"{plain(folder)} is in use",
                 why=f"a program has opened it with {program} and may be writing to it",
                 fix=f'lsof "{lock}"  # then stop that program',
-            ) from error
+            )
+        unlock(file)
 
 
 class StandIn:

@@ -185,7 +185,7 @@ class NativeRuntime(RuntimeBase):
         raise Unsupported(
             "a native process cannot be adopted",
             why=f"{owner or 'it'} was started by somebody else, who alone can restart it with its settings",
-            fix=Command("status", url=self.endpoint.url),
+            fix=str(Command("profiles", "add", "other", "runtime=remote", f"url={self.endpoint.url}")),
         )
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
@@ -267,7 +267,7 @@ class NativeRuntime(RuntimeBase):
             raise Refused(
                 f"{self.settings.profile.host} is open to other machines, and there is no API key",
                 why="anybody in the network could read and delete everything",
-                fix=Command("up", host="127.0.0.1"),
+                fix=str(Command("profiles", "set", self.settings.name, "host=127.0.0.1")),
             )
 
     def _refuse_taken_ports(self) -> None:

@@ -55,7 +55,7 @@ class Engine:
             _check_reachable(place)  # docker-py leaks the socket of a connection that fails
         except EngineUnavailable as error:
             what = f"the container engine cannot be reached: could not {doing}"
-            raise EngineUnavailable(what, why=error.why, fix=error.fix or CHECK_ENGINE) from error
+            raise EngineUnavailable(what, why=error.why, fix=error.way_out or CHECK_ENGINE) from error
         with translated(doing), _client(place, self.api_version, timeout or CALL_SECONDS) as api:
             yield api
 
@@ -202,7 +202,7 @@ def _connect(place: _Place, notes: list[str]) -> Engine:
     except EngineUnavailable:
         raise
     except AdminError as error:
-        raise EngineUnavailable(error.what, why=error.why or error.what, fix=error.fix) from error
+        raise EngineUnavailable(error.what, why=error.why or error.what, fix=error.way_out) from error
     return Engine(
         address=place.address,
         product=product(version, info),

@@ -199,7 +199,7 @@ def _wait_for(engine: Engine, begun: float) -> Events:
                 raise EngineUnavailable(
                     f"the engine does not answer {duration(waited)} after it was restarted",
                     why=error.why,
-                    fix=error.fix,
+                    fix=error.way_out,
                 ) from error
             yield Progress(step=STEP, done=int(waited), total=ENGINE_SECONDS, unit="seconds", note="it does not answer")
         patience.wait(_LOOK_SECONDS)
