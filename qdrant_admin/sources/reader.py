@@ -102,7 +102,7 @@ class FileReader(Reader):
     def watch(self, files: list[Path]) -> None:
         self.files, self.signature = files, signature(files)
 
-    def database(self, file: Path) -> ReadOnlyDatabase:
+    def open_database(self, file: Path) -> ReadOnlyDatabase:
         """A SQLite file; it is watched with its journals, and closed with the reader."""
         self.watch(with_journals(file))
         database = ReadOnlyDatabase(file)

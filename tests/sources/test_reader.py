@@ -10,8 +10,9 @@ from qdrant_admin.core.errors import NotFound
 from qdrant_admin.sources.base import Batch, Cursor, FolderUri, SourceCollection
 from qdrant_admin.sources.files import file_source
 from qdrant_admin.sources.files.file_survey import Group, Survey, take_survey
-from qdrant_admin.sources.reader import Reader, once
+from qdrant_admin.sources.reader import FileReader, Reader, once
 from qdrant_admin.sources.registry import open_source
+from qdrant_admin.sources.servers import ListedReader, ServerReader
 from qdrant_admin.sources.uri import parse
 from tests.migration.rows import rows, write
 
@@ -86,3 +87,9 @@ def test_nobody_waits_for_the_survey_of_another_file(tmp_path: Path, monkeypatch
     for thread in slow:
         thread.join(30)
     assert (counts, sorted(taken)) == ([4, 4], ["quick", "slow"])
+
+
+def test_only_a_qdrant_server_is_taken_for_one() -> None:
+    """A `Source` that has something called like a part of `Searches` would be asked as if it were a server."""
+    for reader in (FileReader, ServerReader, ListedReader):
+        assert not any(hasattr(reader, name) for name in ("database", "carries_wire", "wire_batches"))

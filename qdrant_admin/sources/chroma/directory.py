@@ -44,7 +44,7 @@ class ChromaDirectory(FileReader):
         file = self.path / "chroma.sqlite3"
         if not file.is_file():
             raise wrong_kind(self.path, "a Chroma directory")
-        self._database = self.database(file)
+        self._database = self.open_database(file)
         self.kind = f"Chroma directory, format of chromadb {chroma_format(self._database.connection)}"
         if not {"id", "name", "dimension"} <= self._database.columns("collections"):
             raise wrong_kind(self.path, "a Chroma directory of version 0.4 or newer")

@@ -33,7 +33,7 @@ class MilvusFile(FileReader):
         with self.path.open("rb") as file:
             if file.read(15) != b"SQLite format 3":
                 raise wrong_kind(self.path, "a Milvus Lite folder or file")
-        self._database = self.database(self.path)
+        self._database = self.open_database(self.path)
         if "collection_name" not in self._database.columns("collection_meta"):
             raise wrong_kind(self.path, "a Milvus Lite folder or file")
         known = self._database.rows("SELECT DISTINCT collection_name FROM collection_meta WHERE meta_type = 'schema'")

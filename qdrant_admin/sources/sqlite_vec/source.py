@@ -122,7 +122,7 @@ class SqliteVec(FileReader):
     def open(self) -> Iterable[str]:
         if not self.path.is_file():
             raise wrong_kind(self.path, "a SQLite database with tables of sqlite-vec")
-        self._database = self.database(self.path)
+        self._database = self.open_database(self.path)
         self._tables = {table.name: table for table in vec0_tables(self._database)}
         if not self._tables:
             raise wrong_kind(self.path, "a SQLite database with tables of sqlite-vec")
