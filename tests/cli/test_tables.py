@@ -92,10 +92,12 @@ def test_the_status_card() -> None:
 
 
 def test_a_finding_comes_with_its_fix() -> None:
-    found = Finding(code="grpc_closed", level="fail", subject="127.0.0.1:6334", command="qdrant-admin restart")
+    found = Finding(
+        code="grpc_closed", level="fail", subject="127.0.0.1:6334", command="qdrant-admin restart --profile local"
+    )
     shown = show(picture(status(state="unhealthy", healthy=False, findings=(found,))))
     assert shown.startswith("✕ unhealthy")
-    assert shown.endswith("✕ gRPC does not answer at 127.0.0.1:6334\n  do now: qdrant-admin restart")
+    assert shown.endswith("✕ gRPC does not answer at 127.0.0.1:6334\n  do now: qdrant-admin restart --profile local")
 
 
 def test_the_proof_says_its_verdict_first() -> None:
@@ -124,14 +126,21 @@ def test_a_loss_names_the_points() -> None:
         settings=(Difference(code="alias_gone", name="memories"),),
     )
     shown = show(
-        picture(verify(verdict="lost", reason="1 point is gone", collections=(check,), fix="qdrant-admin doctor"))
+        picture(
+            verify(
+                verdict="lost",
+                reason="1 point is gone",
+                collections=(check,),
+                fix="qdrant-admin doctor --profile local",
+            )
+        )
     )
     assert shown.startswith("✕ LOST   1 point is gone")
     assert "1 missing, 1 changed" in shown
     assert "7      ✕ missing" in shown
     assert '8      ✕ changed  vector ""' in shown
     assert "alias memories is gone" in shown
-    assert shown.endswith("do now: qdrant-admin doctor")
+    assert shown.endswith("do now: qdrant-admin doctor --profile local")
     assert "\x1b" not in shown
 
 
@@ -175,9 +184,13 @@ def plan(*problems: Problem) -> PlanReport:
 
 
 def test_the_plan_names_its_problems() -> None:
-    shown = show(picture(plan(Problem(level="refused", collection="a", text="exists", fix="qdrant-admin status"))))
+    shown = show(
+        picture(
+            plan(Problem(level="refused", collection="a", text="exists", fix="qdrant-admin status --profile local"))
+        )
+    )
     assert shown.startswith("✕ refused   3 763 points in 1 collection")
-    assert "✕ a: exists\n  do now: qdrant-admin status" in shown
+    assert "✕ a: exists\n  do now: qdrant-admin status --profile local" in shown
 
 
 def migration(**changes: Any) -> MigrationReport:

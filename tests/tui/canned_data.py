@@ -318,7 +318,7 @@ LOST = PERSISTED.model_copy(
             PERSISTED.collections[2],
         ),
         "cause": "the storage is a Windows folder shared into WSL2 (bind mount)",
-        "fix": "qdrant-admin doctor",
+        "fix": "qdrant-admin doctor --profile local",
         "storage": r"folder C:\Users\dev\qdrant_data",
     }
 )
@@ -370,7 +370,7 @@ CRASH_LOST = CRASHED.model_copy(
             CrashLoss(what="point 12", acknowledged="vector of change 80, payload of change 80", found="absent"),
             CrashLoss(what=f"alias {HOSTILE[0]}", acknowledged="there", found="absent"),
         ),
-        "fix": "qdrant-admin logs --tail 200",
+        "fix": "qdrant-admin logs --tail 200 --profile local",
     }
 )
 CRASHING: tuple[Event, ...] = (

@@ -22,7 +22,7 @@ INSIDE = Check(
     code="storage_in_container",
     status="fail",
     detail="volume vectors is mounted at /data, where the server writes nothing; nothing is mounted at /qdrant/storage",
-    fix="qdrant-admin move-storage",
+    fix="qdrant-admin move-storage --profile local",
 )
 FULL = Check(name="disk", status="warn", detail="3.1 GiB free of 512 GiB", fix="df -h")
 PLAN = MovePlanReport(
@@ -65,7 +65,7 @@ DIFFERENT = MOVED.model_copy(
         ),
         "left": "",
         "remove": "",
-        "fix": "qdrant-admin move-storage",
+        "fix": "qdrant-admin move-storage --profile local",
     }
 )
 RUNNING = (
