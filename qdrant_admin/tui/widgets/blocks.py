@@ -87,7 +87,8 @@ class Drawing:
             case Remark():
                 yield from self._remark(block)
             case Commands(steps):
-                yield from (row for step in steps for row in self._step(step))
+                width = STEP_WIDTH if len(steps) > 1 else 0
+                yield from (row for step in steps for row in self._step(step, width))
             case _:
                 assert_never(block)
 
@@ -135,13 +136,14 @@ class Drawing:
         shown = written(fix, self._profile)
         return [look.line(" " * indent, ("try  ", look.MUTED), (shown, COMMAND))] if shown else []
 
-    def _step(self, step: Step) -> list[Content]:
+    def _step(self, step: Step, width: int) -> list[Content]:
         says, command = (
             look.line(look.muted("· "), step.says),
             self.words(written(step.command, self._profile), COMMAND),
         )
-        if command and STEP_WIDTH + command.cell_length <= self._width:
-            return [look.line(look.fit(says, STEP_WIDTH), command)]
+        width = max(width, says.cell_length + 3)
+        if command and width + command.cell_length <= self._width:
+            return [look.line(look.fit(says, width), command)]
         rows = look.hanging(look.muted("· "), look.text(step.says), self._width)
         return [*rows, look.line("  ", command)] if command else rows
 
