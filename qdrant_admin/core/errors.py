@@ -21,7 +21,7 @@
     │   ├── SourceUnreadable                a migration source is missing, locked, damaged or of another kind
     │   └── Unsupported                     this runtime or this server version cannot do that
     ├── Refused                     exit 4  refused for safety
-    │   ├── NotOurs                         it does not bear our mark
+    │   ├── NotOurs                         it is not managed by qdrant-admin
     │   └── ConfirmationMissing             it would destroy something and nobody said yes
     └── Cancelled                   exit 130
 
@@ -180,7 +180,7 @@ class Refused(AdminError):
 
 
 class NotOurs(Refused):
-    """The container, process or volume does not bear our mark."""
+    """The container, process or volume is not managed by qdrant-admin."""
 
 
 class ConfirmationMissing(Refused):

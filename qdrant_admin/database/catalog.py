@@ -230,12 +230,12 @@ class Catalog:
         return None if value is None else int(value)
 
     def set_indexing_threshold(self, name: str, kilobytes: int) -> None:
-        """Change it, and let the optimizers look anew; 0 holds all indexing back."""
+        """Change it, and let the optimizers look again; 0 holds all indexing back."""
         body = {"optimizers_config": {"indexing_threshold": kilobytes}}
         self._rest.call("PATCH", self._path(name), body, timeout=self._slow)
 
     def _kinds(self, name: str) -> dict[str, VectorKind]:
-        """Asked for anew each time: a collection may have been made again with other vectors."""
+        """Asked for again each time: a collection may have been made again with other vectors."""
         config = self._rest.call("GET", self._path(name))["config"]
         return schema.kinds(schema.vector_specs(config))
 

@@ -89,7 +89,7 @@ class Rest:
     def clock(self) -> datetime:
         """What time it is there, to the second: what the server names after the time bears this one, not ours.
 
-        Never ahead of it, but half a second behind at times: the server's HTTP library makes the header anew twice a
+        Never ahead of it, but half a second behind at times: the server's HTTP library renews the header twice a
         second (actix-http, `date.rs`).
         """
         said = self._ask("GET", "/").headers.get("date", "")

@@ -1,6 +1,6 @@
 """Payloads and vectors as the bytes that they are on the wire: their canonical form, and the values in them.
 
-A scalar of a payload is taken as it came. Only what holds an object is put together anew: the order in it differs from
+A scalar of a payload is taken as it came. Only what holds an object is put together again: the order in it differs from
 read to read. Nearly always the dense vectors of one name are alike but for their floats, and all of a page are one
 array.
 """

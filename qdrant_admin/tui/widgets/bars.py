@@ -60,7 +60,7 @@ class DialogKeys(Plain):
 
 
 class Row(Widget):
-    """One line that is laid out anew for its width."""
+    """One line that is laid out again for its width."""
 
     def draw(self, width: int) -> Content:
         raise NotImplementedError

@@ -32,7 +32,6 @@ from qdrant_admin.tui import look
 
 COMMAND = "$text-accent"
 LABEL_WIDTH = 11
-STEP_WIDTH = 44
 TITLE_WIDTH = 18
 SPARKS = 40
 NARROWEST = 8
@@ -87,7 +86,7 @@ class Drawing:
             case Remark():
                 yield from self._remark(block)
             case Commands(steps):
-                width = STEP_WIDTH if len(steps) > 1 else 0
+                width = max(look.text(step.says).cell_length for step in steps) + 5
                 yield from (row for step in steps for row in self._step(step, width))
             case _:
                 assert_never(block)
@@ -141,7 +140,6 @@ class Drawing:
             look.line(look.muted("· "), step.says),
             self.words(written(step.command, self._profile), COMMAND),
         )
-        width = max(width, says.cell_length + 3)
         if command and width + command.cell_length <= self._width:
             return [look.line(look.fit(says, width), command)]
         rows = look.hanging(look.muted("· "), look.text(step.says), self._width)

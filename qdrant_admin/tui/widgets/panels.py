@@ -1,4 +1,4 @@
-"""What a screen is filled with: designed states, the verdict, and groups of lines that are drawn anew often."""
+"""What a screen is filled with: designed states, the verdict, and groups of lines that are drawn again often."""
 
 from collections.abc import Sequence
 from itertools import chain, repeat
@@ -77,7 +77,7 @@ class Live(Plain):
     """Rows and width; None where a line was wrapped."""
 
     def draw(self, content: Content) -> None:
-        """Show it. The screen is laid out anew only where that may move something: it costs more than the drawing."""
+        """Show it. The screen is laid out again only where that may move something: it costs more than the drawing."""
         if self._shown is not None and self._shown.is_same(content):
             return
         lines, width = content.plain.split("\n"), self.content_size.width

@@ -22,7 +22,7 @@ REJECTS_SHOWN = {False: 3, True: 8}
 
 
 class RunPane(LiveGroups):
-    """Drawn anew for each look into the job's mailbox."""
+    """Drawn again for each look into the job's mailbox."""
 
     def __init__(self) -> None:
         super().__init__(GROUPS, id="migrate-running")

@@ -36,7 +36,7 @@ TALL = 36
 
 
 class RunPane(LiveGroups):
-    """Drawn anew for each look into the job's mailbox."""
+    """Drawn again for each look into the job's mailbox."""
 
     def __init__(self) -> None:
         super().__init__(GROUPS, id="verify-running")
