@@ -86,7 +86,7 @@ class Drawing:
             case Remark():
                 yield from self._remark(block)
             case Commands(steps):
-                width = max(look.text(step.says).cell_length for step in steps) + 5
+                width = max((look.text(step.says).cell_length for step in steps if step.command), default=0) + 5
                 yield from (row for step in steps for row in self._step(step, width))
             case _:
                 assert_never(block)
