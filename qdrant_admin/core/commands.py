@@ -36,13 +36,14 @@ class Command:
         return placed
 
     def __str__(self) -> str:
-        parts = [PROGRAM, *(word for word in self.words if not word.startswith("-"))]
+        behind = next((at for at, word in enumerate(self.words) if word.startswith("-")), len(self.words))
+        parts = [PROGRAM, *self.words[:behind]]
         for name, value in self.options:
             parts += [name] if value is None else [f"{name}={value}"] if value.startswith("-") else [name, value]
         if self.profile is not None:
             parts += ["--profile", self.profile]
-        dashed = [word for word in self.words if word.startswith("-")]
-        return shlex.join([*parts, *(["--", *dashed] if dashed else [])])
+        rest = self.words[behind:]  # from the first that looks like an option, all are arguments in their order
+        return shlex.join([*parts, *(["--", *rest] if rest else [])])
 
 
 Fix = str | Command

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 _PAUSE_SECONDS = 0.05
+_JITTER_SECONDS = 60.0
+"""When a process was started is reckoned from the machine's own start, which Linux tells a little otherwise each time
+its clock is set: two readings of one process may differ, while a number is not given to another within that time."""
 _BEYOND = 1 << 30
 """Windows locks a byte and lets nobody read it meanwhile: one that lies behind everything that is ever written."""
 
@@ -47,7 +50,8 @@ def is_held(path: Path) -> bool:
     """Whether a living process holds it, found out without taking it: a look must not get in a starter's way."""
     try:
         pid, started = path.read_text("ascii").split()
-        return _started(int(pid)) == started
+        now = _started(int(pid))
+        return now is not None and abs(now - float(started)) < _JITTER_SECONDS
     except (OSError, ValueError):
         return False
 
@@ -93,15 +97,15 @@ def unlock(file: BinaryIO) -> None:
 def _sign(file: BinaryIO) -> None:
     """Who holds it: a process by its number and by when it was started, since numbers are given again."""
     file.truncate(0)
-    file.write(f"{os.getpid()} {_started(os.getpid())}".encode("ascii"))
+    file.write(f"{os.getpid()} {_started(os.getpid()) or 0.0}".encode("ascii"))
     file.flush()
 
 
-def _started(pid: int) -> str:
-    """When a process was started, in the system's own units; empty when there is none of that number."""
+def _started(pid: int) -> float | None:
+    """When a process was started, in seconds since 1970; None when there is none of that number."""
     import psutil
 
     try:
-        return repr(psutil.Process(pid).create_time())
+        return psutil.Process(pid).create_time()
     except (psutil.Error, OverflowError):
-        return ""
+        return None

@@ -39,7 +39,7 @@ def load(kind: type[RecordT], text: str | bytes) -> RecordT | Unreadable:
     """
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Unreadable(f"it is not JSON: {error}")
     if not isinstance(values, dict):
         return Unreadable("it is no record of qdrant-admin")

@@ -16,6 +16,8 @@ from qdrant_admin.core.commands import Command, install_command, written
         (Command("logs", tail=0), "qdrant-admin logs --tail 0 --profile work"),
         (Command("export", "a b", to=("x", "y")), "qdrant-admin export 'a b' --to x --to y --profile work"),
         (Command("points", "list", "-odd"), "qdrant-admin points list --profile work -- -odd"),
+        (Command("points", "show", "-odd", 7), "qdrant-admin points show --profile work -- -odd 7"),
+        (Command("points", "show", "even", "-7"), "qdrant-admin points show even --profile work -- -7"),
         (Command("up", storage="-folder"), "qdrant-admin up --storage=-folder --profile work"),
     ],
 )  # fmt: skip

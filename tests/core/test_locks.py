@@ -91,6 +91,15 @@ def test_looking_never_refuses_a_starter(lock: Path) -> None:
         looker.join()
 
 
+def test_a_holder_is_known_though_the_machines_start_is_told_a_second_later(lock: Path) -> None:
+    with holding(lock):
+        pid, started = lock.read_text().split()
+        lock.write_text(f"{pid} {float(started) + 1}")
+        assert is_held(lock)
+        lock.write_text(f"{pid} {float(started) + 3600}")
+        assert not is_held(lock)
+
+
 @pytest.mark.parametrize(
     "content", ["", "nonsense", "999999999 1.0", "1 0.5", "x 1.0", "1 2 3", "9" * 30 + " 1.0", "-1 1.0"]
 )
