@@ -84,7 +84,7 @@ def test_a_row_of_an_earlier_schema_is_brought_up_to_date() -> None:
         ('{"schema": 2, "name": "a", "parts": [{"size": "big"}]}', "parts.0.size"),
         ("[1]", "no record of qdrant-admin"),
         ("{", "not JSON"),
-        ("[" * 100_000, "not JSON"),
+        pytest.param("[" * 100_000, "not JSON", id="nested without end"),
         (b"\xff\xfe", "not JSON"),
     ],
 )
