@@ -16,10 +16,10 @@ from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, Ste
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.models import Point, VectorSpec
+from qdrant_admin.database.retry import RetryPolicy
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare import equality
 from qdrant_admin.migration.copy.checks import Checker, Refusal
-from qdrant_admin.migration.copy.retry import RetryPolicy
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.provenance import Provenance, RecordingSource, mapped
 from qdrant_admin.migration.rejects import RejectFile

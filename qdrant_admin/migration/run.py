@@ -14,6 +14,7 @@ from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinish
 from qdrant_admin.core.formatting import counted, plain, size
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.models import VectorSpec
+from qdrant_admin.database.retry import RetryPolicy
 from qdrant_admin.migration import checkpoint, staging
 from qdrant_admin.migration.change_tracking import ChangeTracker
 from qdrant_admin.migration.checkpoint import Checkpoint
@@ -22,7 +23,6 @@ from qdrant_admin.migration.compare.verify import Verifier
 from qdrant_admin.migration.copy import snapshot
 from qdrant_admin.migration.copy.checks import incompatibilities
 from qdrant_admin.migration.copy.indexing import Indexing
-from qdrant_admin.migration.copy.retry import RetryPolicy
 from qdrant_admin.migration.copy.stream import Copier, CopyJob
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import (

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.retry import RetryPolicy
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare.verify import Verifier
-from qdrant_admin.migration.copy.retry import RetryPolicy
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.sources.base import Source

@@ -17,8 +17,8 @@ from qdrant_admin.core.errors import Cancelled, Refused, ServerUnreachable, Sour
 from qdrant_admin.core.events import Finished, Notice, Progress, StepStarted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point
+from qdrant_admin.database.retry import RetryPolicy
 from qdrant_admin.migration.checkpoint import unfinished
-from qdrant_admin.migration.copy.retry import RetryPolicy
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.migration.runs import resume
 from tests.migration.support import hashes, last, local_store, moved, numbered, planned, unpacked, workspace

@@ -11,7 +11,7 @@ import pytest
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, NotFound, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Sparse
-from qdrant_admin.migration.copy.retry import TRANSIENT
+from qdrant_admin.database.retry import TRANSIENT
 from qdrant_admin.sources.base import Record, Source, SourceCollection, mark_of
 from qdrant_admin.sources.postgres.sessions import Sessions
 from qdrant_admin.sources.registry import open_source

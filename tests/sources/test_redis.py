@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, NotFound, ServerUnreachable, SourceUnreadable
-from qdrant_admin.migration.copy.retry import TRANSIENT
+from qdrant_admin.database.retry import TRANSIENT
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.layouts import Layout
 from qdrant_admin.sources.redis.client import SearchIndex, compared, index_of

@@ -16,13 +16,13 @@ from qdrant_admin.core.formatting import counted, number
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import Floats, VectorSpec
+from qdrant_admin.database.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare import search_quality
 from qdrant_admin.migration.compare.comparer import Chunk, Comparer, ComparisonResult, Named
 from qdrant_admin.migration.compare.id_sets import Id, IdSet
 from qdrant_admin.migration.compare.search_quality import Quality, Truth
-from qdrant_admin.migration.copy.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
 from qdrant_admin.sources.base import Cursor, Searches, Source, mark_of

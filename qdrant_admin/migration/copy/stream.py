@@ -11,9 +11,9 @@ from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.models import Point, Sparse, VectorSpec
+from qdrant_admin.database.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.copy.checks import Checked, Checker, Packer, Refusal
-from qdrant_admin.migration.copy.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.migration.copy.throttle import MAX_OCTETS, SLOW_SECONDS, Throttle
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.rejects import RejectFile

@@ -1,4 +1,4 @@
-"""Retrying through an outage: wait for a server that went away, say so, and give up in bounded time."""
+"""Retrying requests through an outage: wait for a server that went away, say so, and give up in bounded time."""
 
 import time
 from collections.abc import Callable

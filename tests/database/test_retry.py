@@ -7,7 +7,7 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput, DiskFull, RateLimited, ServerNotReady, ServerUnreachable
 from qdrant_admin.core.events import Event, Events, Notice
-from qdrant_admin.migration.copy.retry import FIRST_PAUSE, LONGEST_PAUSE, RetryPolicy
+from qdrant_admin.database.retry import FIRST_PAUSE, LONGEST_PAUSE, RetryPolicy
 
 GONE = ServerUnreachable("nothing answers", why="refused")
 
