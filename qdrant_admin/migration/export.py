@@ -27,8 +27,9 @@ from qdrant_admin.database.canonical import SUM_MODULUS, hash_point
 from qdrant_admin.database.models import CollectionInfo, Point, VectorKind
 from qdrant_admin.database.names import safe_name
 from qdrant_admin.sources.base import FolderUri
-from qdrant_admin.sources.files.own_layout import OwnLayout, sidecar
-from qdrant_admin.sources.files.tables import START, rows_of
+from qdrant_admin.sources.files.columns import OwnLayout, sidecar
+from qdrant_admin.sources.files.tables import START
+from qdrant_admin.sources.files.values import NO_ID
 from qdrant_admin.sources.qdrant.server import spec_of
 from qdrant_admin.sources.registry import BUILT_IN, check_installed
 from qdrant_admin.state.history import recorded
@@ -182,9 +183,7 @@ class _Export:
         for part in table.rows(own.layout(flat=table.flat), _PAGE, START, None):
             self._cancel.check()
             whole = [
-                Point(row.id, row.payload, row.vectors)
-                for row in rows_of(part)
-                if row.id is not None and not row.trouble
+                Point(row.id, row.payload, row.vectors) for row in part.records if row.id != NO_ID and not row.trouble
             ]
             yield from _moved(pace, found.add(whole))
         if (found.points, found.digest) != (own.points, own.digest):

@@ -12,9 +12,9 @@ import numpy as np
 
 from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
 from qdrant_admin.migration.rejects import vector_json
-from qdrant_admin.sources.files.jsonl import JsonLinesFile
-from qdrant_admin.sources.files.own_layout import KEY, OwnLayout, column_of, sidecar
+from qdrant_admin.sources.files.columns import EXPORT_KEY, OwnLayout, column_of, sidecar
 from qdrant_admin.sources.files.tables import Table
+from qdrant_admin.sources.files.text import JsonLinesFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +54,7 @@ class ParquetWriter:
 
     def finish(self, own: OwnLayout) -> None:
         self._flush()
-        self._writer.add_key_value_metadata({KEY: own.model_dump_json()})
+        self._writer.add_key_value_metadata({EXPORT_KEY: own.model_dump_json()})
         self._writer.close()
         _sync(self._file)
 
@@ -64,7 +64,7 @@ class ParquetWriter:
         self._file.close()
 
     def reader(self) -> Table:
-        from qdrant_admin.sources.files.arrow_files import ParquetTable
+        from qdrant_admin.sources.files.arrow import ParquetTable
 
         return ParquetTable(self._part)
 

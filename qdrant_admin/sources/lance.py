@@ -19,8 +19,8 @@ from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files import columns
 from qdrant_admin.sources.files.arrow import columns_of, part_of, values_of
 from qdrant_admin.sources.files.columns import Column, Layout
-from qdrant_admin.sources.files.tables import Row, damaged, key_of, rows_of
-from qdrant_admin.sources.files.values import Unfit, identity
+from qdrant_admin.sources.files.tables import damaged, key_of
+from qdrant_admin.sources.files.values import NO_ID, Unfit, identity
 from qdrant_admin.sources.ids import Numbers, is_among, superseded
 from qdrant_admin.sources.layouts import ColumnLayout
 from qdrant_admin.sources.read_only import changed, signature
@@ -134,10 +134,10 @@ def _hint(folder: Path) -> int:
 def _key(value: object, number: int) -> int | str:
     """An id to compare with others; a row without one gets a key that no other row has."""
     try:
-        found = None if isinstance(value, Unfit) else identity(value)
+        found = NO_ID if isinstance(value, Unfit) else identity(value)
     except Unfit:
-        found = None
-    return f"\x00{number}" if found is None else key_of(found)
+        found = NO_ID
+    return f"\x00{number}" if found == NO_ID else key_of(found)
 
 
 _DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "dot": "Dot", "l2": "Euclid"}
@@ -153,7 +153,7 @@ class _Opened:
     payload: ColumnLayout
     repeated: Numbers
     """Numbers of rows whose id is repeated further down: that one holds."""
-    sample: list[Row]
+    sample: list[Record]
 
 
 class LanceFolder(Reader):
@@ -210,12 +210,12 @@ class LanceFolder(Reader):
         opened = self._open(name)
         stop = opened.table.rows if until is None else _place(until)[1]
         for batch in opened.table.batches(size, start, stop):
-            rows = rows_of(part_of(batch.drop_columns([ROW]), opened.layout, start))
-            numbers = batch.column(ROW).to_pylist()
+            part = part_of(batch.drop_columns([ROW]), opened.layout, start)
+            numbered = zip(part.records, batch.column(ROW).to_pylist(), strict=True)
             records = [
                 _record(opened, row, number)
-                for row, number in zip(rows, numbers, strict=True)
-                if not is_among(opened.repeated, row.number)
+                for place, (row, number) in enumerate(numbered, start)
+                if not is_among(opened.repeated, place)
             ]
             start += batch.num_rows
             yield Batch(records, f"{opened.table.version}/{start}")
@@ -229,7 +229,7 @@ class LanceFolder(Reader):
                 raise columns.no_vectors(table.folder, table.schema.names)
             repeated = table.repeated(layout.id) if layout.id else np.empty(0, dtype=np.int64)
             head = next(table.batches(layouts.SAMPLE, 0, min(layouts.SAMPLE, table.rows)), None)
-            sample = rows_of(part_of(head.drop_columns([ROW]), layout, 0)) if head is not None else []
+            sample = part_of(head.drop_columns([ROW]), layout, 0).records if head is not None else []
             payload = layouts.column_layout([row.payload for row in sample], self.layout_asked)
             opened = _Opened(table, layout, payload, repeated, sample)
             self._versions[name] = str(table.version)
@@ -281,10 +281,10 @@ class LanceFolder(Reader):
         return CollectionSpec(vectors=tuple(slots)), warnings
 
 
-def _record(opened: _Opened, row: Row, number: int) -> Record:
+def _record(opened: _Opened, row: Record, number: int) -> Record:
     identity = row.id
     trouble = row.trouble
-    if identity is None:
+    if identity == NO_ID:
         identity = f"row {number}"
         trouble = trouble or (f"it has no id in {opened.layout.id}" if opened.layout.id else "")
     return Record(identity, opened.payload.payload(row.payload), row.vectors, trouble, row.unread)

@@ -100,10 +100,10 @@ _TESTED: tuple[SourceKind, ...] = (
     _path("milvus-lite", "Milvus Lite folder or file", *_MILVUS_LITE),
     _server("milvus", "Milvus server", *_MILVUS, port=19530),
     _path("faiss", "FAISS index", "faiss.source:FaissIndex", "payload lossy distance", "faiss faiss"),
-    _path("parquet", "Parquet file or folder", "files.arrow_files:ParquetFiles", _ROWS, "files pyarrow"),
-    _path("arrow", _ARROW, "files.arrow_files:ArrowFiles", _ROWS, "files pyarrow"),
-    _path("jsonl", "file or folder of JSON lines", "files.jsonl:JsonLines", _ROWS),
-    _path("csv", "CSV file or folder", "files.csv_files:CsvFiles", f"{_ROWS} delimiter encoding types"),
+    _path("parquet", "Parquet file or folder", "files.arrow:ParquetFiles", _ROWS, "files pyarrow"),
+    _path("arrow", _ARROW, "files.arrow:ArrowFiles", _ROWS, "files pyarrow"),
+    _path("jsonl", "file or folder of JSON lines", "files.text:JsonLines", _ROWS),
+    _path("csv", "CSV file or folder", "files.text:CsvFiles", f"{_ROWS} delimiter encoding types"),
     _path("npy", "NumPy array or folder", "files.npy:NumpyFiles", f"{_ROWS} payload"),
 )
 _RECORDED: tuple[SourceKind, ...] = (

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from qdrant_admin.sources.files.jsonl import array_items
+from qdrant_admin.sources.files.text import array_items
 
 
 def ratio(path: Path) -> float:

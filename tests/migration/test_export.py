@@ -19,7 +19,7 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, Sparse, VectorSpec
 from qdrant_admin.migration import export as module
 from qdrant_admin.migration.export import ExportOptions, ExportReport, export
-from qdrant_admin.sources.files.own_layout import KEY
+from qdrant_admin.sources.files.columns import EXPORT_KEY
 from qdrant_admin.workspace import Workspace
 from tests.migration.support import hashes, last, moved, planned, workspace
 from tests.support.real import Server
@@ -192,8 +192,8 @@ def test_an_export_whose_payloads_were_changed_is_called_damaged(
     table = pq.read_table(file)
     payloads = pa.array([payload, *table["payload"].to_pylist()[1:]], pa.string())
     changed = table.set_column(table.schema.get_field_index("payload"), "payload", payloads)
-    own = pq.read_metadata(file).metadata[KEY.encode()]
-    pq.write_table(changed.replace_schema_metadata({KEY: own}), file)
+    own = pq.read_metadata(file).metadata[EXPORT_KEY.encode()]
+    pq.write_table(changed.replace_schema_metadata({EXPORT_KEY: own}), file)
     with pytest.raises(SourceUnreadable, match="damaged"):
         moved(ws, f"parquet:{file}", to="again")
 

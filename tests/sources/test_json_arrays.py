@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.sources.files import jsonl
-from qdrant_admin.sources.files.jsonl import _Array, array_items
+from qdrant_admin.sources.files import text as text_files
+from qdrant_admin.sources.files.text import _Array, array_items
 
 NUMBERS = st.integers() | st.floats(allow_nan=False) | st.integers(min_value=1 << 63, max_value=1 << 80)
 VALUES = st.recursive(
@@ -50,7 +50,7 @@ def test_chunks_of_any_length_give_what_the_parser_gives(
 def test_what_an_array_may_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, wanted: list[object], chunk: int
 ) -> None:
-    monkeypatch.setattr(jsonl, "_CHUNK", chunk)
+    monkeypatch.setattr(text_files, "_CHUNK", chunk)
     path = tmp_path / "a.json"
     path.write_text(text, "utf-8")
     assert list(array_items(path)) == wanted
@@ -61,7 +61,7 @@ def test_what_an_array_may_hold(
     "text", ["[", "[1", "[1,", "[1,]", "[1 2]", "[1]]", "[1] 2", "{}", "", "[,]", '["a', "[1 " + "2" * 99]
 )
 def test_what_is_no_array_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, chunk: int) -> None:
-    monkeypatch.setattr(jsonl, "_CHUNK", chunk)
+    monkeypatch.setattr(text_files, "_CHUNK", chunk)
     path = tmp_path / "a.json"
     path.write_text(text)
     with pytest.raises(SourceUnreadable, match="cannot be read"):

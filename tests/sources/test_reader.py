@@ -9,7 +9,7 @@ import pytest
 from qdrant_admin.core.errors import NotFound
 from qdrant_admin.sources.base import Batch, Cursor, FolderUri, SourceCollection
 from qdrant_admin.sources.files import file_source
-from qdrant_admin.sources.files.file_survey import Group, Survey, take_survey
+from qdrant_admin.sources.files.file_source import Group, Survey, take_survey
 from qdrant_admin.sources.reader import FileReader, Reader, once
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.servers import ListedReader, ServerReader

@@ -13,7 +13,7 @@ from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.sources.base import Fields, Payload
 from qdrant_admin.sources.faiss.rows import Ids, Rows
-from qdrant_admin.sources.files.text_lines import lines
+from qdrant_admin.sources.files.text import lines
 from qdrant_admin.sources.files.values import read_json, said
 from qdrant_admin.sources.layouts import lay_out
 from qdrant_admin.sources.read_only import HARMLESS, UNPICKLE_ERRORS, RestrictedUnpickler, StandIn, cannot_read

@@ -1,14 +1,18 @@
-"""Which column of a file is the id, and which are vectors. The same rules for every kind of file."""
+"""Which column of a file is the id, and which are vectors; and what an export of ours says of that itself."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
+from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database.models import VectorKind
+from qdrant_admin.core.reports import Frozen
+from qdrant_admin.database.models import CollectionSpec, VectorKind
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Fields, option
 from qdrant_admin.sources.files.values import BYTES, Unfit, read_json
@@ -155,13 +159,10 @@ def _columns(name: str, value: object, called: bool) -> list[Column]:
     if shape is not None:
         return [shape]
     if isinstance(value, dict) and value and called:
-        inner = [(key, _shape(name, item, called)) for key, item in value.items()]
-        if all(column is not None and column.form is not str for _, column in inner):
-            return [
-                Column(name, key, column.kind, form=column.form, certain=True, keyed=True)
-                for key, column in inner
-                if column
-            ]
+        inner = {key: _shape(name, item, called) for key, item in value.items()}
+        found = {key: column for key, column in inner.items() if column is not None and column.form is not str}
+        if len(found) == len(inner):
+            return [Column(name, key, one.kind, None, one.form, certain=True, keyed=True) for key, one in found.items()]
     return []
 
 
@@ -257,3 +258,54 @@ def check(value: object, slot: Slot) -> None:
     """Raise `Unfit` for a cell of another form than its column has: text among lists is a slip, not a vector."""
     if not isinstance(value, slot.column.form):
         raise Unfit(f"is {_FORMS.get(type(value), type(value).__name__)}, and others are {_FORMS[slot.column.form]}")
+
+
+EXPORT_KEY = "qdrant_admin_export"
+"""The key of it in the metadata of a Parquet file."""
+SIDECAR = ".collection.json"
+"""Appended to the name of a file that has no room for it."""
+
+
+class OwnLayout(Frozen):
+    format: int = 1
+    collection: str
+    points: int
+    digest: str
+    """The content fingerprint of the points, as `verify` takes it."""
+    spec: CollectionSpec
+    aliases: tuple[str, ...] = ()
+    server: str = ""
+    exported_at: str = ""
+
+    def layout(self, *, flat: bool) -> Layout:
+        """Where things are: one column per vector (`flat`, as in Parquet), or one object of vectors, as in JSON."""
+        slots = []
+        for slot in self.spec.vectors:
+            form = dict if slot.kind == "sparse" else list
+            name = column_of(slot.name) if flat else VECTORS
+            column = Column(name, "" if flat else slot.name, slot.kind, slot.size, form, certain=True, keyed=not flat)
+            slots.append(Slot(slot.name, column))
+        return Layout(ID, tuple(slots), payload=PAYLOAD, own=True, vectorless=True)
+
+
+def column_of(slot: str) -> str:
+    return f"vector.{slot}" if slot else "vector"
+
+
+def sidecar(path: Path) -> Path:
+    """Where it lies beside a file of lines."""
+    return path.with_name(path.name + SIDECAR)
+
+
+def read_own(text: str | bytes, path: Path) -> OwnLayout:
+    """Read the description of an export. `SourceUnreadable`: damaged, or written by a newer version."""
+    try:
+        found = json.loads(text)
+        newer = isinstance(found, dict) and found.get("format", 1) > 1
+        if not newer:
+            return OwnLayout.model_validate(found)
+    except (ValueError, TypeError) as error:
+        what, why = f"the configuration in {plain(path)} cannot be read", f"it is damaged ({plain(error)[:200]})"
+        raise SourceUnreadable(what, why=why, fix=f'ls -l "{path.parent}"') from error
+    fix = install_command("--upgrade", "qdrant-admin")
+    raise SourceUnreadable(f"{plain(path)} was written by a newer qdrant-admin", fix=fix)

@@ -3,54 +3,103 @@
 import hashlib
 import threading
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
 
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.formatting import plain
-from qdrant_admin.sources.base import Batch, Columns, Cursor, FolderUri, Record, SourceCollection, Span, between
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
+from qdrant_admin.core.formatting import counted, plain
+from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
+from qdrant_admin.sources.base import Batch, Columns, Cursor, FolderUri, Record, SourceCollection, Span, between, option
 from qdrant_admin.sources.detect import wrong_kind
-from qdrant_admin.sources.files.file_survey import Group, Survey, take_survey
-from qdrant_admin.sources.files.own_layout import SIDECAR
-from qdrant_admin.sources.files.tables import START, Chunk, Place, Row, Table, rows_of
-from qdrant_admin.sources.ids import hashed
+from qdrant_admin.sources.files import columns
+from qdrant_admin.sources.files.columns import Layout, OwnLayout
+from qdrant_admin.sources.files.tables import START, Part, Place, Table, Tally, key_of
+from qdrant_admin.sources.files.values import NO_ID, WORDS
+from qdrant_admin.sources.ids import Numbers, hashed, is_among, repeated_hashes
+from qdrant_admin.sources.layouts import distance_option
 from qdrant_admin.sources.read_only import changed, signature
 from qdrant_admin.sources.reader import Reader
 
+_DATATYPES = ("float32", "float16", "uint8")
 
-class _Surveys:
-    """Surveys of files that have not changed since: a plan, its run and its verification read the same ones.
 
-    A survey may cost a whole pass over the files. Whoever wants one that is being taken waits for it; nobody waits for
-    a survey of other files.
-    """
+@dataclass(frozen=True)
+class Group:
+    """The files of one collection."""
 
-    def __init__(self, kept: int) -> None:
-        self._lock, self._kept = threading.Lock(), kept
-        self._taken: dict[tuple[str, ...], _Slot] = {}
+    own: OwnLayout | None
+    tables: list[Table]
+    root: Path
 
-    def get(self, key: tuple[str, ...], take: Callable[[], Survey]) -> Survey:
-        """The survey of that key, taken now if nobody has."""
-        with self._lock:
-            slot = self._taken.setdefault(key, _Slot())
-            if len(self._taken) > self._kept:
-                self._taken.pop(next(iter(self._taken)))
-        with slot.lock:
-            if slot.survey is None:
-                slot.survey = take()
-            return slot.survey
+    @property
+    def paths(self) -> list[Path]:
+        return [table.path for table in self.tables]
+
+    def partition(self, path: Path) -> dict[str, str]:
+        """What the folders between say of every row in a file, as in `year=2024/month=05/part-0.parquet`."""
+        parts = [part.partition("=") for part in path.relative_to(self.root).parts[:-1]]
+        return {unquote(name): unquote(value) for name, sign, value in parts if sign}
+
+
+@dataclass(frozen=True)
+class File:
+    start: int
+    """Number of its first row among those of all files."""
+    layout: Layout | None
+    """None: it has no rows."""
+    signature: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of a collection before the first row is copied. Plain data: nothing in it is open."""
+
+    layout: Layout | None
+    files: tuple[File, ...]
+    rows: int
+    spec: CollectionSpec | None
+    aliases: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    places: tuple[tuple[int, int, Place], ...] = ()
+    """Rows before it, file, place: where the collection can be cut."""
+    repeated: Numbers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """Rows whose id is repeated further down, ascending: the later one holds."""
+    typed: bool = False
+    """Whether its columns have types that JSON has not."""
+
+    def described(self, name: str) -> SourceCollection:
+        count = self.rows - len(self.repeated)
+        found = SourceCollection(name=name, count=count, spec=self.spec, aliases=self.aliases, warnings=self.warnings)
+        if self.layout is None or self.layout.own:
+            return found
+        return found.model_copy(update={"payload": self.layout.words(WORDS if self.typed else "")})
 
 
 @dataclass
-class _Slot:
+class _Kept:
     lock: threading.Lock = field(default_factory=threading.Lock)
     survey: Survey | None = None
 
 
-_surveys = _Surveys(64)
-"""By URI, collection, and a digest of the files' names, sizes and times."""
+_lock = threading.Lock()
+
+
+@lru_cache(64)
+def _kept(*key: str) -> _Kept:  # noqa: ARG001 # by URI, collection, and a digest of the files' names, sizes and times
+    """The survey of files that have not changed since: a plan, its run and its verification read the same one.
+
+    A survey may cost a whole pass over the files. Whoever wants one that is being taken waits for it; nobody waits for
+    a survey of other files.
+    """
+    return _Kept()
 
 
 class FileSource(Reader):
@@ -71,7 +120,7 @@ class FileSource(Reader):
             self._groups = self._grouped()
         except OSError as error:
             raise SourceUnreadable(f"{plain(self.path)} cannot be read", why=str(error.strerror)) from error
-        paths = [table.path for group in self._groups.values() for table in group.tables]
+        paths = [path for group in self._groups.values() for path in group.paths]
         self._places = {path: path.relative_to(self._root).as_posix() for path in paths}
         return self._groups
 
@@ -85,45 +134,36 @@ class FileSource(Reader):
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Cut between files, and within a file where that is cheap."""
-        survey, group = self._survey(name), self._groups[name]
+        survey, digest = self._survey(name), self.mark(name)
         places = survey.places
         wanted = (survey.rows * part // parts for part in range(1, parts))
         cuts = sorted({places[at] for want in wanted if (at := bisect_left(places, (want, 0, START))) < len(places)})
-        digest = self._digest(group)
-        cursors = [_cursor(digest, file, place) for total, file, place in cuts if 0 < total < survey.rows]
-        return between(cursors)
+        return between([_cursor(digest, file, place) for total, file, place in cuts if 0 < total < survey.rows])
 
     def mark(self, name: str) -> str:
-        return self._digest(self._groups[name])
+        """Of names, sizes and times: another one means that a cursor of then leads nowhere now."""
+        group = self._groups[name]
+        names = [self._places[path] for path in group.paths]
+        said = repr((names, signature(self.watched(group))))
+        return hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Rows in the order of the files' names and of the rows in them. Of rows with one id, only the last comes."""
         group, survey = self._groups[name], self._survey(name)
         if survey.layout is None:
             return
-        digest = self._digest(group)
+        digest = self.mark(name)
         index, place = self._place(digest, after)
         last, end = self._place(digest, until) if until is not None else (len(group.tables), START)
         while index < len(group.tables) and (index, place.row) < (last, end.row):
             table, known = group.tables[index], survey.files[index]
-            layout = known.layout
-            if layout is None:
-                index, place = index + 1, START
-                continue
             fields = group.partition(table.path)
-            for part in table.rows(layout, size, place, end.row if index == last else None):
+            until_row = end.row if index == last else None
+            for part in table.rows(known.layout, size, place, until_row) if known.layout else ():
                 if signature([table.path]) != (known.signature,):
                     raise changed(table.path)
-                if isinstance(part, Chunk) and not len(survey.repeated):
-                    yield Batch(self._columns(table, part, fields), _cursor(digest, index, part.behind))
-                    continue
-                rows = rows_of(part)
-                records = [
-                    self._record(table, row, fields, layout.vectorless)
-                    for row in rows
-                    if not survey.superseded(known.start + row.number)
-                ]
-                yield Batch(records, _cursor(digest, index, rows[-1].behind))
+                rows = self._finished(part, table.path, fields, survey, known)
+                yield Batch(rows, _cursor(digest, index, part.behind))
             index, place = index + 1, START
 
     def files(self) -> list[Path]:
@@ -132,7 +172,7 @@ class FileSource(Reader):
         return sorted(path for path in found if not _hidden(path.relative_to(self.path)))
 
     def takes(self, path: Path) -> bool:
-        return path.name.lower().endswith(self.suffixes) and not path.name.endswith(SIDECAR)
+        return path.name.lower().endswith(self.suffixes) and not path.name.endswith(columns.SIDECAR)
 
     def _grouped(self) -> dict[str, Group]:
         groups: dict[str, Group] = {}
@@ -158,37 +198,47 @@ class FileSource(Reader):
         return self.path.name[: len(self.path.name) - len(suffix)] or self.path.name
 
     def _survey(self, name: str) -> Survey:
-        group = self._groups[name]
-        key = (str(self.uri), name, self._digest(group))
-        return _surveys.get(key, lambda: take_survey(group, self.uri, self.notes(group)))
+        with _lock:
+            kept = _kept(str(self.uri), name, self.mark(name))
+        with kept.lock:
+            if kept.survey is None:
+                group = self._groups[name]
+                kept.survey = take_survey(group, self.uri, self.notes(group))
+            return kept.survey
 
     def notes(self, group: Group) -> tuple[str, ...]:  # noqa: ARG002 # for kinds that have something to say
         return ()
 
     def watched(self, group: Group) -> list[Path]:
         """The files that must not change while a migration goes on."""
-        return [table.path for table in group.tables]
+        return group.paths
 
-    def _columns(self, table: Table, chunk: Chunk, fields: dict[str, str]) -> Columns:
-        numbered = enumerate(chunk.ids, start=chunk.first)
-        ids: list[int | str] = [self._made_id(table, row) if one is None else one for row, one in numbered]
-        payloads = [{**one, **fields} for one in chunk.payloads] if fields else chunk.payloads
-        return Columns(ids, payloads, chunk.vectors, chunk.slot)
+    def _finished(
+        self, part: Part, path: Path, fields: dict[str, str], survey: Survey, file: File
+    ) -> list[Record] | Columns:
+        """The rows of a part that hold, each with an id and with what the folders say of it."""
+        rows = part.rows
+        if isinstance(rows, Columns) and not len(survey.repeated):
+            numbered = enumerate(rows.ids, start=part.first)
+            ids = [self._made_id(path, number) if one == NO_ID else one for number, one in numbered]
+            payloads = [{**one, **fields} for one in rows.payloads] if fields else rows.payloads
+            return replace(rows, ids=ids, payloads=payloads)
+        vectorless = file.layout is not None and file.layout.vectorless
+        records = []
+        for number, record in enumerate(part.records, start=part.first):
+            if is_among(survey.repeated, file.start + number):
+                continue
+            if record.id == NO_ID:
+                record.id = self._made_id(path, number)
+            record.payload |= fields
+            if not (record.trouble or record.vectors or vectorless):
+                record.trouble = "it has no vector"
+            records.append(record)
+        return records
 
-    def _made_id(self, table: Table, row: int) -> str:
+    def _made_id(self, path: Path, number: int) -> str:
         """Of file and number: a row without an id has no other name that is the same the next time."""
-        return hashed(f"{self._places[table.path]}:{row}")
-
-    def _record(self, table: Table, row: Row, fields: dict[str, str], vectorless: bool) -> Record:
-        identity = self._made_id(table, row.number) if row.id is None else row.id
-        trouble = row.trouble or ("" if vectorless or row.vectors else "it has no vector")
-        return Record(identity, {**row.payload, **fields} if fields else row.payload, row.vectors, trouble, row.unread)
-
-    def _digest(self, group: Group) -> str:
-        """Of names, sizes and times: another one means that a cursor of then leads nowhere now."""
-        found = signature(self.watched(group))
-        names = [self._places[table.path] for table in group.tables]
-        return hashlib.blake2b(repr((names, found)).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+        return hashed(f"{self._places[path]}:{number}")
 
     def _place(self, digest: str, cursor: Cursor) -> tuple[int, Place]:
         if cursor is None:
@@ -210,3 +260,102 @@ def _cursor(digest: str, file: int, place: Place) -> str:
 def _hidden(path: Path) -> bool:
     """Files that writers of data sets leave beside the data: `_SUCCESS`, `.crc`."""
     return any(part.startswith((".", "_")) for part in path.parts)
+
+
+def take_survey(group: Group, uri: FolderUri, notes: tuple[str, ...]) -> Survey:
+    """Look at every file of a collection: layout, counts, dimensions, repeated ids."""
+    distance = distance_option(uri.options)
+    layouts = [_layout(table, group, uri) for table in group.tables]
+    leading = next((layout for layout in layouts if layout is not None), None)
+    signatures = signature(group.paths)
+    tallies = [table.survey(layout) if layout else Tally() for table, layout in zip(group.tables, layouts, strict=True)]
+    if signature(group.paths) != signatures:
+        what = f"{plain(uri.path)} changes while it is read"
+        raise SourceUnreadable(what, why="another program writes to it", fix="stop that program first")
+    *starts, rows = accumulate((tally.rows for tally in tallies), initial=0)
+    repeated = _repeated(group, layouts, tallies, starts)
+    files = tuple(File(*known) for known in zip(starts, layouts, signatures, strict=True))
+    places = tuple(
+        (starts[index] + place.row, index, place) for index, tally in enumerate(tallies) for place in tally.places
+    )
+    if group.own:
+        _check_whole(group.own, rows, uri)
+        return Survey(leading, files, rows, group.own.spec, group.own.aliases, notes, places, repeated)
+    spec, odd = _spec(leading, tallies, distance, uri) if leading else (None, [])
+    told = (*odd, *_odd_rows(tallies, repeated), *notes)
+    typed = group.tables[0].flat
+    return Survey(leading, files, rows, spec, warnings=told, places=places, repeated=repeated, typed=typed)
+
+
+def _layout(table: Table, group: Group, uri: FolderUri) -> Layout | None:
+    if group.own:
+        asked = sorted({"id", "vector", "distance", "datatype", "bytes"} & uri.options.keys())
+        if asked:
+            what = f"{plain(table.path)} is an export, and says itself how it is laid out"
+            raise BadInput(what, fix=f"leave {', '.join(asked)} away from the source")
+        return group.own.layout(flat=table.flat)
+    found, names = table.columns(uri.options.get("vector", "").split(","))
+    chosen = columns.choose(found, names, uri.options)
+    if chosen is None and names:
+        raise columns.no_vectors(table.path, names)
+    return chosen
+
+
+def _check_whole(own: OwnLayout, rows: int, uri: FolderUri) -> None:
+    if rows != own.points:
+        why = f"{counted(own.points, 'point')} were exported to it, and it holds {rows}"
+        raise SourceUnreadable(f"{plain(uri.path)} is not whole", why=why, fix=str(Command("export", help=True)))
+
+
+def _spec(
+    layout: Layout, tallies: list[Tally], distance: Distance | None, uri: FolderUri
+) -> tuple[CollectionSpec | None, list[str]]:
+    told: list[str] = []
+    slots: list[VectorSpec] = []
+    datatype = option(uri.options, "datatype", {known: known for known in _DATATYPES}, "float32")
+    for slot in layout.slots:
+        kind = slot.column.kind or "dense"
+        if kind == "sparse":
+            slots.append(VectorSpec(name=slot.name, kind=kind, datatype=datatype))
+            continue
+        sizes = sum((tally.sizes.get(slot.name, Counter()) for tally in tallies), Counter[int]())
+        size = sizes.most_common(1)[0][0] if sizes else slot.column.size
+        if size is None:
+            continue
+        if len(sizes) > 1:
+            words = f" of {plain(slot.name)}" if slot.name else ""
+            others = sizes.total() - sizes[size]
+            told.append(f"{counted(others, 'vector')}{words} of another dimension than {size}: rejected")
+        compared = distance or "Cosine"
+        slots.append(VectorSpec(name=slot.name, kind=kind, size=size, distance=compared, datatype=datatype))
+    if distance is None and any(slot.kind != "sparse" for slot in slots):
+        told.append("the file does not say how vectors are compared: Cosine is taken, ?distance= chooses another")
+    return CollectionSpec(vectors=tuple(slots)) if slots else None, told
+
+
+def _odd_rows(tallies: list[Tally], repeated: Numbers) -> Iterator[str]:
+    for rows, what in (
+        (sum(tally.without_id for tally in tallies), "without an id: it is made of file and row number (UUIDv5)"),
+        (len(repeated), "with an id that is repeated further down: the last one is taken"),
+        (sum(tally.troubled for tally in tallies), "without a vector that can be read: rejected"),
+    ):
+        if rows:
+            yield f"{counted(rows, 'row')} {what}"
+
+
+def _repeated(group: Group, layouts: list[Layout | None], tallies: list[Tally], starts: list[int]) -> Numbers:
+    """Rows whose id comes again. Hashes tell whether there can be any; only then are ids themselves compared."""
+    keys = [np.frombuffer(tally.keys, dtype=np.int64) for tally in tallies if tally.keys]
+    if not keys:
+        return np.empty(0, dtype=np.int64)
+    suspects = set(repeated_hashes(np.concatenate(keys) if len(keys) > 1 else keys[0]).tolist())
+    last: dict[object, int] = {}
+    found = []
+    for table, layout, start in zip(group.tables, layouts, starts, strict=True) if suspects else ():
+        for row, identity in table.ids(layout) if layout else ():
+            key = key_of(identity)
+            if hash(key) in suspects:
+                if key in last:
+                    found.append(last[key])
+                last[key] = start + row
+    return np.array(sorted(found), dtype=np.int64)

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import repeat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +16,12 @@ import numpy.typing as npt
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.sources import HELP
-from qdrant_admin.sources.files.columns import Column, Layout, Slot
-from qdrant_admin.sources.files.csv_files import CsvFile
-from qdrant_admin.sources.files.file_source import FileSource
-from qdrant_admin.sources.files.file_survey import Group
-from qdrant_admin.sources.files.jsonl import JsonLinesFile
-from qdrant_admin.sources.files.tables import (
-    Chunk,
-    FileTable,
-    Part,
-    Place,
-    Row,
-    Table,
-    Tally,
-    damaged,
-    refuse_vector,
-    rows_of,
-)
-from qdrant_admin.sources.files.values import Unfit, identity, narrow, narrow_rows, said
+from qdrant_admin.sources.base import Columns, Record
+from qdrant_admin.sources.files.columns import Column, Layout
+from qdrant_admin.sources.files.file_source import FileSource, Group
+from qdrant_admin.sources.files.tables import Part, Place, Table, Tally, damaged, refuse_vector
+from qdrant_admin.sources.files.text import CsvFile, JsonLinesFile
+from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, narrow, narrow_rows, said
 
 _STEP = 4096
 _MAIN = "vector"
@@ -65,15 +53,13 @@ class NumpyFiles(FileSource):
 def _sidecar(path: Path) -> Table:
     name = path.name.lower().removesuffix(".gz")
     if name.endswith((".parquet", ".pq", ".parq")):
-        from qdrant_admin.sources.files.arrow_files import ParquetTable
+        from qdrant_admin.sources.files.arrow import ParquetTable
 
         return ParquetTable(path)
-    if name.endswith((".csv", ".tsv")):
-        return CsvFile(path, None, "utf-8")
-    return JsonLinesFile(path)
+    return CsvFile(path) if name.endswith((".csv", ".tsv")) else JsonLinesFile(path)
 
 
-class NumpyTable(FileTable):
+class NumpyTable(Table):
     """One file; `beside` has ids and payload, in as many rows as there are vectors."""
 
     flat = True
@@ -86,12 +72,10 @@ class NumpyTable(FileTable):
         with self._arrays() as arrays:
             wide = {name: array for name, array in arrays.items() if array.ndim > 1}
             found = [_column(name, array, certain=len(wide) == 1) for name, array in wide.items()]
-            names = list(arrays)
             if not found:
                 shapes = ", ".join(f"{plain(name)} {array.dtype} {array.shape}" for name, array in arrays.items())
                 raise self._unfit(f"vectors need two dimensions, and it holds {shapes or 'no arrays'}")
-        beside = self._beside.columns(())[1] if self._beside else []
-        return found, [*names, *(name for name in beside if name not in names)]
+            return found, list(dict.fromkeys((*arrays, *self._names_beside())))
 
     def survey(self, layout: Layout) -> Tally:
         """Lengths are compared, ids are looked at."""
@@ -112,46 +96,46 @@ class NumpyTable(FileTable):
             yield from self._beside.ids(self._beside_layout(layout))
             return
         with self._arrays() as arrays:
-            for number, value in enumerate(_all_values(arrays[layout.id])) if layout.id else ():
-                found = _identity(value)
-                if found is not None:
-                    yield number, found
+            found = _all_ids(arrays[layout.id]) if layout.id else ()
+            yield from ((number, one) for number, one in enumerate(found) if one != NO_ID)
 
     def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
         with self._arrays() as arrays:
             if self._beside:
                 for beside in self._beside.rows(self._beside_layout(layout), size, at, until):
-                    rows = rows_of(beside)
-                    yield _filled(rows, _slices(arrays, rows[0].number, rows[-1].number + 1), layout)
+                    rows = _filled(beside.records, _slices(arrays, beside.first, beside.behind.row), layout)
+                    yield replace(beside, rows=rows)
                 return
-            end = min(len(array) for array in arrays.values()) if until is None else until
+            end = min(map(len, arrays.values())) if until is None else until
             for first in range(at.row, end, size):
                 last = min(first + size, end)
-                part = _slices(arrays, first, last)
-                rows = [Row(number, Place(number + 1)) for number in range(first, last)]
-                yield _chunk(first, part, layout) or _filled(rows, part, layout)
+                some = _slices(arrays, first, last)
+                yield Part(
+                    first,
+                    _side_by_side(some, layout) or _filled([Record(NO_ID) for _ in range(first, last)], some, layout),
+                )
 
     def _ids_tally(self, arrays: dict[str, _Array], layout: Layout, rows: int) -> Tally:
         if self._beside:
             tally = self._beside.survey(self._beside_layout(layout))
             if tally.rows != rows:
-                raise SourceUnreadable(
-                    f"{plain(self._beside.path)} does not belong to {plain(self.path)}",
-                    why=f"it has {counted(tally.rows, 'row')}, the array has {rows}",
-                    fix="name the right file in ?payload=",
-                )
+                what = f"{plain(self._beside.path)} does not belong to {plain(self.path)}"
+                why = f"it has {counted(tally.rows, 'row')}, the array has {rows}"
+                raise SourceUnreadable(what, why=why, fix="name the right file in ?payload=")
             return tally
         tally = Tally(places=[Place(row) for row in range(0, rows, _STEP)])
         if layout.id is None:
             tally.rows = tally.without_id = rows
             return tally
-        for value in _all_values(arrays[layout.id]):
-            tally.add(_identity(value))
+        for found in _all_ids(arrays[layout.id]):
+            tally.add(found)
         return tally
 
+    def _names_beside(self) -> list[str]:
+        return self._beside.columns(())[1] if self._beside else []
+
     def _beside_layout(self, layout: Layout) -> Layout:
-        names = self._beside.columns(())[1] if self._beside else []
-        return Layout(layout.id if layout.id in names else None, (), vectorless=True)
+        return Layout(layout.id if layout.id in self._names_beside() else None, (), vectorless=True)
 
     @contextmanager
     def _arrays(self) -> Iterator[dict[str, _Array]]:
@@ -192,9 +176,9 @@ def _slice(array: _Array, first: int, last: int) -> _Array:
     return flat.reshape(last - first, *array.shape[1:])
 
 
-def _all_values(array: _Array) -> Iterator[object]:
+def _all_ids(array: _Array) -> Iterator[int | str]:
     for first in range(0, len(array), _STEP):
-        yield from _values(_slice(array, first, min(first + _STEP, len(array))))
+        yield from map(_identity, _values(_slice(array, first, min(first + _STEP, len(array)))))
 
 
 def _unpacked(path: Path, folder: Path) -> dict[str, _Array]:
@@ -212,60 +196,50 @@ def _unpacked(path: Path, folder: Path) -> dict[str, _Array]:
 def _column(name: str, array: _Array, *, certain: bool) -> Column:
     if array.ndim > 3 or array.dtype.kind not in "fiu":
         return Column(name)
-    return Column(
-        name,
-        kind="multi" if array.ndim == 3 else "dense",
-        size=array.shape[-1],
-        certain=certain or array.dtype.kind == "f",
-    )
+    certain = certain or array.dtype.kind == "f"
+    return Column(name, kind="multi" if array.ndim == 3 else "dense", size=array.shape[-1], certain=certain)
 
 
-def _chunk(first: int, arrays: dict[str, _Array], layout: Layout) -> Chunk | None:
-    """These rows side by side; None where a vector has to be looked at by itself."""
+def _side_by_side(arrays: dict[str, _Array], layout: Layout) -> Columns | None:
+    """None where a vector has to be looked at by itself."""
     slot = layout.slots[0]
     block = arrays[slot.column.name]
     vectors = narrow_rows(block) if len(layout.slots) == 1 and block.ndim == 2 else None
     if vectors is None:
         return None
-    ids = map(_identity, _values(arrays[layout.id])) if layout.id in arrays else repeat(None, len(block))
+    ids = map(_identity, _values(arrays[layout.id])) if layout.id in arrays else [NO_ID] * len(block)
     columns = {name: _values(array) for name, array in arrays.items() if name not in layout.taken}
     payloads = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
-    return Chunk(first, list(ids), payloads or [{} for _ in range(len(block))], vectors, slot.name)
+    return Columns(list(ids), payloads or [{} for _ in block], vectors, slot.name)
 
 
-def _filled(rows: list[Row], arrays: dict[str, _Array], layout: Layout) -> list[Row]:
+def _filled(records: list[Record], arrays: dict[str, _Array], layout: Layout) -> list[Record]:
     for slot in layout.slots:
-        _vectors(rows, arrays[slot.column.name], slot)
+        for record, vector in zip(records, arrays[slot.column.name], strict=True):
+            try:
+                record.vectors[slot.name] = narrow(np.array(vector))
+            except Unfit as error:
+                refuse_vector(record, slot.name, vector.tolist(), error)
     if layout.id in arrays:
-        for row, value in zip(rows, _values(arrays[layout.id]), strict=True):
-            row.id = _identity(value)
+        for record, value in zip(records, _values(arrays[layout.id]), strict=True):
+            record.id = _identity(value)
     for name in arrays.keys() - layout.taken:
-        for row, value in zip(rows, _values(arrays[name]), strict=True):
-            row.payload[name] = value
-    return rows
-
-
-def _vectors(rows: list[Row], block: _Array, slot: Slot) -> None:
-    for row, vector in zip(rows, block, strict=True):
-        try:
-            row.vectors[slot.name] = narrow(np.array(vector))
-        except Unfit as error:
-            refuse_vector(row, slot.name, vector.tolist(), str(error))
+        for record, value in zip(records, _values(arrays[name]), strict=True):
+            record.payload[name] = value
+    return records
 
 
 def _values(array: _Array) -> list[object]:
     if array.dtype.kind == "M":
-        return [
-            None if text == "NaT" else f"{text}Z" if "T" in text else text
-            for text in np.datetime_as_string(array).tolist()
-        ]
+        texts = np.datetime_as_string(array).tolist()
+        return [None if text == "NaT" else f"{text}Z" if "T" in text else text for text in texts]
     if array.dtype.kind == "S":
         return [value.decode("utf-8", "backslashreplace") for value in array.tolist()]
     return [said(value) for value in array.tolist()]
 
 
-def _identity(value: object) -> int | str | None:
+def _identity(value: object) -> int | str:
     try:
         return identity(value)
     except Unfit:
-        return None  # a truth value or a list: as good as none
+        return NO_ID  # a truth value or a list: as good as none

@@ -4,24 +4,21 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, VectorKind
 from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, SourceCollection
 from qdrant_admin.sources.detect import wrong_kind
-from qdrant_admin.sources.files.tables import key_of
-from qdrant_admin.sources.files.text_lines import lines
-from qdrant_admin.sources.files.values import Unfit, identity, read_json, vector_of
+from qdrant_admin.sources.files.tables import key_of, refuse_vector
+from qdrant_admin.sources.files.text import lines
+from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, read_json, vector_of
 from qdrant_admin.sources.reader import FileReader
-
-_NO_VECTOR = "it has no vector"
-_NEVER_READ = {"line", "row", "id"}
-"""What stands for a whole record that could not be read; where a vector could not, its name stands there."""
 
 HEAD = "qdrant_admin_rejects"
 """The key by which the first line of a reject file is told from a record."""
+_NO_VECTOR = "it has no vector"
+_NEVER_READ = {"line", "row", "id"}
+"""What stands for a whole record that could not be read; where a vector could not, its name stands there."""
 
 
 class RejectedRecords(FileReader):
@@ -63,7 +60,7 @@ class RejectedRecords(FileReader):
             try:
                 specs = found["collections"].items()
                 self._specs |= {name: CollectionSpec.model_validate(spec) for name, spec in specs}
-            except (ValidationError, KeyError, AttributeError) as error:
+            except (ValueError, KeyError, AttributeError) as error:
                 raise _no_line(self.path, number, f"its first line is damaged ({type(error).__name__})") from error
             return
         target = found.get("target")
@@ -74,7 +71,7 @@ class RejectedRecords(FileReader):
             known = identity(found.get("id"))
         except Unfit as error:
             raise _no_line(self.path, number, f"its id {error}") from error
-        if known is None:
+        if known == NO_ID:
             raise _no_line(self.path, number, "it has no id")
         places = self._places.setdefault(target, {})
         if key_of(known) in places:
@@ -85,33 +82,25 @@ class RejectedRecords(FileReader):
         line = next(lines(self.path, place))
         found = _object(self.path, 0, line.octets)
         payload, vectors, unread = found.get("payload") or {}, found.get("vectors") or {}, found.get("unread") or {}
-        record = Record(identity(found["id"]) or "")
+        record = Record(identity(found["id"]))
         if not isinstance(payload, dict) or not isinstance(vectors, dict) or not isinstance(unread, dict):
             record.trouble = "its payload or its vectors are no object"
             record.unread = {name: found.get(name) for name in ("payload", "vectors", "unread")}
             return record
         record.payload = payload
         for name, value in vectors.items():
-            _put(record, name, value, kinds.get(name, "dense"))
-        missing = {name: value for name, value in unread.items() if name in _NEVER_READ or not _is_there(name, vectors)}
+            try:
+                record.vectors[name] = vector_of(value, kinds.get(name, "dense"))
+            except Unfit as error:
+                refuse_vector(record, name, value, error)
+        mended = (vectors.keys() | ({"vector"} if "" in vectors else set())) - _NEVER_READ
+        missing = {name: value for name, value in unread.items() if name not in mended}
         reason = str(found.get("reason") or "it could not be read")
         if missing:
             record.trouble, record.unread = record.trouble or reason, record.unread | missing
         elif not vectors and reason == _NO_VECTOR:
             record.trouble = record.trouble or reason
         return record
-
-
-def _put(record: Record, name: str, value: object, kind: VectorKind) -> None:
-    try:
-        record.vectors[name] = vector_of(value, kind)
-    except Unfit as error:
-        record.trouble = record.trouble or f"{f'vector {name}' if name else 'its vector'} {error}"
-        record.unread[name or "vector"] = value
-
-
-def _is_there(name: str, vectors: Payload) -> bool:
-    return name in vectors or (name == "vector" and "" in vectors)
 
 
 def _object(path: Path, number: int, text: bytes) -> Payload:

@@ -1,20 +1,19 @@
 """One file of rows: what every kind of file has to answer, so that `file_source.py` can make a source of it."""
 
 import json
+from abc import ABC, abstractmethod
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database.models import Floats, Sparse, Vector
-from qdrant_admin.sources.base import Fields, Payload
-from qdrant_admin.sources.files.columns import Column, Layout, Slot, check
-from qdrant_admin.sources.files.own_layout import OwnLayout
-from qdrant_admin.sources.files.values import Unfit, identity, vector_of
+from qdrant_admin.sources.base import Columns, Fields, Payload, Record
+from qdrant_admin.sources.files.columns import Column, Layout, OwnLayout, Slot, check
+from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, vector_of
 from qdrant_admin.sources.read_only import cannot_read
 
 
@@ -30,41 +29,24 @@ START = Place()
 _NO_OBJECT = object()
 
 
-@dataclass(slots=True)
-class Row:
-    number: int
-    behind: Place
-    id: int | str | None = None
-    payload: Payload = field(default_factory=dict)
-    vectors: dict[str, Vector] = field(default_factory=dict)
-    trouble: str = ""
-    unread: Payload = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Chunk:
-    """Rows with nothing wrong and one dense vector each, side by side; see `Columns`."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of a file, one behind the other; never none. A row without an id has `NO_ID`."""
 
     first: int
-    ids: Sequence[int | str | None]
-    payloads: Sequence[Payload]
-    vectors: Floats
-    slot: str
+    """Number of the first row."""
+    rows: list[Record] | Columns
+    offset: int = 0
+    """The first byte behind them, where a file is read by bytes."""
+
+    @property
+    def records(self) -> list[Record]:
+        return self.rows.records() if isinstance(self.rows, Columns) else self.rows
 
     @property
     def behind(self) -> Place:
-        return Place(self.first + len(self.ids))
-
-    def rows(self) -> list[Row]:
-        rows = zip(self.ids, self.payloads, self.vectors, strict=True)
-        return [
-            Row(number, Place(number + 1), one, payload, {self.slot: vector})
-            for number, (one, payload, vector) in enumerate(rows, start=self.first)
-        ]
-
-
-Part = Chunk | list[Row]
-"""Some rows; never none."""
+        count = len(self.rows.ids if isinstance(self.rows, Columns) else self.rows)
+        return Place(self.first + count, self.offset)
 
 
 @dataclass
@@ -81,11 +63,12 @@ class Tally:
     """Rows that could not be read at all."""
     places: list[Place] = field(default_factory=list)
 
-    def add(self, identity: int | str | None, place: Place | None = None) -> None:
-        """Count a row by its id (None: it has none); `place` is where it begins, if the file can be cut there."""
-        if place is not None and self.rows % self._every() == 0:
+    def add(self, identity: int | str, place: Place | None = None) -> None:
+        """Count a row by its id; `place` is where it begins, if the file can be cut there."""
+        every = 256 if self.rows < 1 << 20 else 4096
+        if place is not None and self.rows % every == 0:
             self.places.append(place)
-        if identity is None:
+        if identity == NO_ID:
             self.without_id += 1
             self.keys.append(hash(("no id", id(self), self.rows)))
         else:
@@ -101,47 +84,35 @@ class Tally:
             if slot.column.size is not None and self.rows:
                 self.saw(slot.name, slot.column.size)
 
-    def _every(self) -> int:
-        return 256 if self.rows < 1 << 20 else 4096
 
-
-class Table(Protocol):
+class Table(ABC):
     """One file. It is opened for each pass and closed after it."""
 
-    path: Path
-    flat: bool
-    """Whether it has columns, each of a type: then each vector has one of its own in an export of ours."""
-
-    def own(self) -> OwnLayout | None:
-        """What an export of ours says of itself."""
-
-    def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
-        """Columns that could be vectors, and the names of all. `asked`: columns that are vectors by any name."""
-
-    def survey(self, layout: Layout) -> Tally:
-        """Count, and look at every id. `SourceUnreadable`: damaged or cut off."""
-
-    def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
-        """Row number and id of every row that has one, in order."""
-
-    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
-        """Rows from a place on, `size` at most at a time, up to but without the row of the number `until`."""
-
-
-class FileTable:
-    """What most kinds of file have in common: no export of ours, and no columns with a type each."""
-
     flat = False
+    """Whether it has columns, each of a type: then each vector has one of its own in an export of ours."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def own(self) -> OwnLayout | None:
+        """What an export of ours says of itself."""
         return None
 
+    @abstractmethod
+    def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
+        """Columns that could be vectors, and the names of all. `asked`: columns that are vectors by any name."""
 
-def rows_of(part: Part) -> list[Row]:
-    return part.rows() if isinstance(part, Chunk) else part
+    @abstractmethod
+    def survey(self, layout: Layout) -> Tally:
+        """Count, and look at every id. `SourceUnreadable`: damaged or cut off."""
+
+    @abstractmethod
+    def ids(self, layout: Layout) -> Iterator[tuple[int, int | str]]:
+        """Row number and id of every row that has one, in order."""
+
+    @abstractmethod
+    def rows(self, layout: Layout, size: int, at: Place, until: int | None) -> Iterator[Part]:
+        """Rows from a place on, `size` at most at a time, up to but without the row of the number `until`."""
 
 
 def key_of(value: int | str) -> int | str:
@@ -149,28 +120,27 @@ def key_of(value: int | str) -> int | str:
     return value if isinstance(value, str) or 0 <= value < 1 << 64 else str(value)
 
 
-def take_apart(values: Fields, layout: Layout, number: int, behind: Place) -> Row:
+def take_apart(values: Fields, layout: Layout) -> Record:
     """A row of plain values as a record: id, vectors, and everything else as payload."""
-    row = Row(number, behind)
-    taken = layout.taken
+    record, taken = Record(NO_ID), layout.taken
     try:
-        row.id = identity(values.get(layout.id)) if layout.id else None
+        record.id = identity(values.get(layout.id)) if layout.id else NO_ID
     except Unfit as error:
-        row.trouble = f"its id {error}"
-        row.unread["id"] = values.get(str(layout.id))
+        record.trouble = f"its id {error}"
+        record.unread["id"] = values.get(str(layout.id))
     for slot in layout.slots:
-        cell = cell_of(values, slot)
+        cell = _cell_of(values, slot)
         if cell is not None:
-            put_vector(row, slot, cell, layout)
+            _put_vector(record, slot, cell, layout)
     for name, known in layout.objects.items():
-        _strangers(row, values.get(name), known)
-    row.payload = {name: value for name, value in values.items() if name not in taken}
+        _strangers(record, values.get(name), known)
+    record.payload = {name: value for name, value in values.items() if name not in taken}
     if layout.payload:
-        row.payload = _whole(row, row.payload.get(layout.payload), layout.payload)
-    return row
+        record.payload = _whole(record, record.payload.get(layout.payload), layout.payload)
+    return record
 
 
-def cell_of(values: Fields, slot: Slot) -> object:
+def _cell_of(values: Fields, slot: Slot) -> object:
     """What lies where a vector should be; None when nothing does."""
     if slot.parts:
         parts = [values.get(part) for part in slot.parts]
@@ -181,42 +151,34 @@ def cell_of(values: Fields, slot: Slot) -> object:
     return cell.get(slot.column.key) if isinstance(cell, dict) else _NO_OBJECT
 
 
-def put_vector(row: Row, slot: Slot, cell: object, layout: Layout) -> None:
-    """Read one vector into a row, or say what is wrong with it."""
+def _put_vector(record: Record, slot: Slot, cell: object, layout: Layout) -> None:
+    """Read one vector into a record, or say what is wrong with it."""
     if cell is _NO_OBJECT:
-        refuse_vector(row, slot.name, None, "does not lie in an object of vectors, as others do")
+        refuse_vector(record, slot.name, None, "does not lie in an object of vectors, as others do")
         return
     try:
         check(cell, slot)
-        row.vectors[slot.name] = vector_of(cell, slot.column.kind or "dense", layout.octets)
+        record.vectors[slot.name] = vector_of(cell, slot.column.kind or "dense", layout.octets)
     except Unfit as error:
-        refuse_vector(row, slot.name, cell, str(error))
+        refuse_vector(record, slot.name, cell, error)
 
 
-def refuse_vector(row: Row, name: str, cell: object, why: str) -> None:
-    """A vector that cannot be read: the row is rejected, and the cell kept as it is."""
-    row.trouble = row.trouble or f"{f'vector {name}' if name else 'its vector'} {why}"
-    row.unread[name or "vector"] = cell
+def refuse_vector(record: Record, name: str, cell: object, why: object) -> None:
+    """A vector that cannot be read: the record is rejected, and the cell kept as it is."""
+    record.trouble = record.trouble or f"{f'vector {name}' if name else 'its vector'} {why}"
+    record.unread[name or "vector"] = cell
 
 
-def count(tally: Tally, row: Row, layout: Layout) -> None:
-    """Count the dimensions of one row's vectors, and whether it will be rejected for what is wrong with it."""
-    tally.troubled += bool(row.trouble) or not (row.vectors or layout.vectorless)
-    for name, vector in row.vectors.items():
-        if not isinstance(vector, Sparse):
-            tally.saw(name, vector.shape[-1])
-
-
-def _strangers(row: Row, cell: Any, known: set[str]) -> None:
+def _strangers(record: Record, cell: Any, known: set[str]) -> None:
     for key in cell if isinstance(cell, dict) else ():
         if key not in known:
-            refuse_vector(row, str(key), cell[key], "does not occur in the first rows")
+            refuse_vector(record, str(key), cell[key], "does not occur in the first rows")
 
 
-def _whole(row: Row, payload: object, name: str) -> Payload:
+def _whole(record: Record, payload: object, name: str) -> Payload:
     if payload is None or isinstance(payload, dict):
         return payload or {}
-    row.trouble = row.trouble or f"its {name} is no object"
+    record.trouble = record.trouble or f"its {name} is no object"
     return {name: payload}
 
 

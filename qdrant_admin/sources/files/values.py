@@ -16,6 +16,8 @@ from qdrant_admin.sources.base import Payload
 BYTES = {"float32": "<f4", "float64": "<f8", "float16": "<f2", "int8": "|i1", "uint8": "|u1"}
 """What the numbers of a vector may be that lies in a file as bytes."""
 WORDS = "dates as RFC 3339 text (those without a zone as UTC), decimals as text, bytes as base64"
+NO_ID = ""
+"""What `identity` says of a row that has none."""
 _NUMBERS = {int, float}
 _UINT32 = 1 << 32
 
@@ -144,10 +146,10 @@ def _word(value: object) -> str:
     )
 
 
-def identity(value: object) -> int | str | None:
-    """A value as an id; None when it is empty, `Unfit` when it is a list or an object."""
+def identity(value: object) -> int | str:
+    """A value as an id; `NO_ID` when it is empty, `Unfit` when it is a list or an object."""
     if value is None or value == "" or (isinstance(value, float) and value != value):  # noqa: PLR0124 # NaN: a gap
-        return None
+        return NO_ID
     if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
         return int(value)  # integers beside gaps become floats in many a program
     if isinstance(value, bool | list | Mapping):
