@@ -18,8 +18,7 @@ from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_
 from qdrant_admin.persistence.preconditions import check_health
 from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
 from qdrant_admin.persistence.verdict import ALL_EQUAL, Judgement, judge, unfinished_checks
-from qdrant_admin.server.relocation import InterruptedRelocation, Relocation, Room
-from qdrant_admin.server.runtime import RuntimeState
+from qdrant_admin.server.runtime import InterruptedRelocation, Relocation, Room, RuntimeState
 from qdrant_admin.state import records, run_locks
 from qdrant_admin.workspace import Workspace, operation
 

@@ -19,7 +19,7 @@ def is_free(host: str, port: int) -> bool:
     addresses, which some platforms let one bind beside.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return _can_bind(family, _numeric(host), port) and not _answers(_LOOPBACK.get(host, _numeric(host)), port)
+    return _can_bind(family, numeric(host), port) and not _answers(_LOOPBACK.get(host, numeric(host)), port)
 
 
 def listener(host: str, port: int) -> str:
@@ -45,7 +45,7 @@ def listening_pid(host: str, port: int) -> int | None:
         connections = psutil.net_connections("tcp")
     except (psutil.AccessDenied, PermissionError):
         return None
-    host = _numeric(host)
+    host = numeric(host)
     for connection in connections:
         if connection.status != psutil.CONN_LISTEN or not connection.laddr or connection.laddr.port != port:
             continue
@@ -62,7 +62,8 @@ def next_free(host: str, port: int) -> int:
     raise Unfit(f"there is no free port after {port}", fix=Command("up", port=16333, grpc_port=16334))
 
 
-def _numeric(host: str) -> str:
+def numeric(host: str) -> str:
+    """The address behind a name: the gRPC side of a server takes no name, nor does a container engine."""
     return "127.0.0.1" if host == "localhost" else host
 
 

@@ -1,9 +1,11 @@
-"""The protocol of a runtime, and the values it speaks in.
+"""The protocol of a runtime, the values it speaks in, and the one runtime that can do nothing: a remote server.
 
 Nothing above `server/` asks which runtime it has: in what they differ is told by `Capabilities` and `RuntimeState`.
 """
 
-from collections.abc import Iterator
+# ruff: noqa: ARG002 # the protocol gives arguments that not every runtime has a use for
+
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
@@ -14,9 +16,9 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Option
 from qdrant_admin.core.errors import Unsupported
-from qdrant_admin.core.events import Events
+from qdrant_admin.core.events import Events, StepFinished, StepStarted
+from qdrant_admin.core.formatting import duration
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.server.relocation import InterruptedRelocation, Relocation
 
 RuntimeKind = Literal["docker", "native", "remote"]
 RestartMethod = Literal["graceful", "kill", "recreate", "pause", "engine"]
@@ -146,14 +148,121 @@ class Capabilities(Frozen):
         return sorted(ways)
 
 
+class Room(NamedTuple):
+    """What a copy takes and what there is; None where nobody can tell."""
+
+    needed: int | None
+    """Bytes as the files claim them: a copy through the engine fills the holes of Qdrant's preallocated files."""
+    free: int | None
+
+
+class OldStorage(NamedTuple):
+    """Where the data still lies after a move."""
+
+    words: str
+    remove: str
+    """The command that removes it."""
+
+
+class Relocation(Protocol):
+    """One move of one server's data. Until it has taken over, going back is to start the old server."""
+
+    volume: str
+    """Where the data goes."""
+    copied: int
+    """Bytes so far."""
+
+    @property
+    def old(self) -> OldStorage:
+        """Where the old data will be found."""
+
+    def check(self) -> Room:
+        """Look whether it can be done, before anything is touched; returns what it takes.
+
+        Raises:
+            Refused: it cannot, not without a risk, or there is no room for a second copy.
+        """
+
+    def prepare(self, *, running: bool) -> Settings:
+        """Make the volumes and the server of the trial, not started. Returns the settings of the trial's server.
+
+        Args:
+            running: whether the server ran when it was found.
+
+        Raises:
+            Refused: a volume that was there before holds something.
+        """
+
+    def stop_old(self) -> None:
+        """Stop the old server in order. From here on nobody can write."""
+
+    def copy(self, cancel: CancelToken) -> Iterator[int]:
+        """Copy every file, owners, rights and times included. Yields the bytes so far, a few times a second.
+
+        Raises:
+            AdminError: the engine could not, most often for want of room.
+            Cancelled: somebody asked to stop.
+        """
+
+    def start_trial(self) -> None:
+        """Start a server on the copy, where no application finds it. Does not wait for readiness."""
+
+    def end_trial(self) -> None:
+        """Stop that server in order and remove it; the volume stays."""
+
+    def take_over(self, proof: str) -> None:
+        """Set the old server aside and start one on the volume in its place.
+
+        Args:
+            proof: the report that both are equal; from here on a move that is killed goes forward, not back.
+
+        Raises:
+            Refused: the old server was started meanwhile, so it may hold what the copy lacks.
+            AdminError: the new one does not stay up; the old one is as it was.
+        """
+
+    def back(self) -> None:
+        """Everything as it was found: remove what was made here, and start the old server if it ran."""
+
+    def settle(self) -> None:
+        """Let go of the old server; where it holds the old data itself, keep it under a name that says so."""
+
+
+class InterruptedRelocation(Protocol):
+    """A move that was interrupted, by a kill or a power cut. It has harmed nothing."""
+
+    volume: str
+    """Where the data was to go."""
+
+    @property
+    def left(self) -> str:
+        """Where the old data lies once it is ended, in words."""
+
+    def resume(self) -> str | None:
+        """End it. The proof that both are equal when it had taken over, so that the server is on the volume now; None
+        when everything is as it was before the move.
+
+        Raises:
+            Failed: the old server could not be brought back.
+        """
+
+
 class ServerRuntime(Protocol):
-    """One server of one profile. Methods raise `core.errors.AdminError` only."""
+    """One server of one profile. Methods raise `core.errors.AdminError` only.
+
+    A method with a body answers for a server that stands on no container engine.
+    """
 
     kind: RuntimeKind
-    profile: str
-    """Name of the profile whose server it is."""
     capabilities: Capabilities
+    settings: Settings
+    profile: str
     endpoint: Endpoint
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.profile = settings.name
+        self.endpoint = settings.endpoint
 
     def inspect(self) -> RuntimeState:
         """Look at the process or container. Never changes anything."""
@@ -184,6 +293,7 @@ class ServerRuntime(Protocol):
         Raises:
             Unsupported: it cannot be done from here.
         """
+        return ()
 
     def stranger(self) -> str:
         """Who listens at our address in place of our server, in words; empty when ours does, or nobody can tell."""
@@ -205,6 +315,7 @@ class ServerRuntime(Protocol):
 
     def sharers(self) -> tuple[Sharer, ...]:
         """Who else may write to the data, running or not."""
+        return ()
 
     def relocation(self, volume: str | None) -> Relocation:
         """What moving the data to a volume means: the profile's own volume when None, or the first free one like it.
@@ -213,33 +324,6 @@ class ServerRuntime(Protocol):
             Unsupported: the data of this runtime cannot be moved.
             NotFound, NotOurs: there is no managed server.
         """
-
-    def interrupted_relocation(self) -> InterruptedRelocation | None:
-        """The move of this profile's data that was interrupted; None when there is none.
-
-        Raises:
-            Unfit: what is known of it cannot be read.
-        """
-
-
-class RuntimeBase:
-    """What every runtime has, and what one answers that stands on no container engine."""
-
-    kind: RuntimeKind
-    capabilities: Capabilities
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.profile = settings.name
-        self.endpoint = settings.endpoint
-
-    def interrupts(self, how: RestartMethod) -> tuple[str, ...]:  # noqa: ARG002 # the protocol's form
-        return ()
-
-    def sharers(self) -> tuple[Sharer, ...]:
-        return ()
-
-    def relocation(self, volume: str | None) -> Relocation:  # noqa: ARG002 # the protocol's form
         raise Unsupported(
             "only the data of a container can be moved to a volume",
             why=f"this server is {self.kind}: volumes belong to a container engine",
@@ -247,7 +331,89 @@ class RuntimeBase:
         )
 
     def interrupted_relocation(self) -> InterruptedRelocation | None:
+        """The move of this profile's data that was interrupted; None when there is none.
+
+        Raises:
+            Unfit: what is known of it cannot be read.
+        """
         return None
 
     def _fix(self, *words: str, **options: Option) -> str:
         return str(Command(*words, **options).on(self.profile))
+
+
+def frozen_for_a_while(
+    what: str, freeze: Callable[[], object], thaw: Callable[[], object], cancel: CancelToken
+) -> Events:
+    """Freeze a server's processes and thaw them again, whatever happens in between."""
+    yield StepStarted(step="restart", title=f"freezing {what} for {duration(FROZEN_SECONDS)}")
+    freeze()
+    try:
+        cancel.wait(FROZEN_SECONDS)
+    finally:
+        thaw()
+    yield StepFinished(step="restart", detail="it runs again")
+
+
+class RemoteRuntime(ServerRuntime):
+    """A server that somebody else runs, known by its address alone. It is used, and neither started nor looked into."""
+
+    kind: RuntimeKind = "remote"
+    capabilities = Capabilities(
+        local=False,
+        adopt=False,
+        start=False,
+        stop=False,
+        restart=frozenset(),
+        logs=False,
+        stats=False,
+        cannot=(
+            "start, stop or restart a remote server: whoever runs it must do that",
+            "read the log of a remote server: it lies on its own machine",
+            "tell what a remote server costs: its processor, memory and disk are out of sight",
+        ),
+    )
+
+    def inspect(self) -> RuntimeState:
+        url, storage = self.endpoint.url, Storage(detail="on another machine, out of sight")
+        return RuntimeState(runtime="remote", state="unknown", name=url, storage=storage, published=(url,))
+
+    def differences(self) -> list[Change]:
+        return []
+
+    def start(self, cancel: CancelToken) -> Events:
+        raise self._unsupported("started")
+
+    def apply(self, cancel: CancelToken) -> Events:
+        raise self._unsupported("changed")
+
+    def stop(self, cancel: CancelToken) -> Events:
+        raise self._unsupported("stopped")
+
+    def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
+        raise self._unsupported("restarted", Command("verify", how="none"))
+
+    def stranger(self) -> str:
+        return ""
+
+    def remove(self, cancel: CancelToken) -> Events:
+        raise self._unsupported("removed")
+
+    def adopt(self, cancel: CancelToken) -> Events:
+        raise self._unsupported("adopted")
+
+    def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
+        raise self._unsupported("asked for its log")
+
+    def stats(self) -> Stats:
+        raise self._unsupported("measured")
+
+    def disk_bytes(self) -> int | None:
+        return None
+
+    def _unsupported(self, done: str, instead: Command | None = None) -> Unsupported:
+        return Unsupported(
+            f"the server at {self.endpoint.url} cannot be {done} from here",
+            why="it is a remote one: only its address is known",
+            fix=instead or Command("status"),
+        )

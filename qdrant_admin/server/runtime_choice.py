@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AdminError, EngineUnavailable
-from qdrant_admin.server.runtime import RuntimeKind, ServerRuntime
+from qdrant_admin.server.runtime import RemoteRuntime, RuntimeKind, ServerRuntime
 
 if TYPE_CHECKING:
     from qdrant_admin.server.docker.engine.discovery import Engine
@@ -41,8 +41,6 @@ def choose_runtime(settings: Settings) -> Choice:
     asked = settings.profile.runtime
     origin = settings.origins.get("runtime", "the profile")
     if asked == "remote":
-        from qdrant_admin.server.remote import RemoteRuntime
-
         return Choice(RemoteRuntime(settings), f"the profile names a remote server ({origin})")
     if asked == "native":
         return Choice(_native(settings), f"native was asked for ({origin})")
@@ -121,8 +119,8 @@ def _native_exists(settings: Settings) -> str:
     """What there is of a native server, in words; empty when there is nothing."""
     if not settings.native_folder.exists():  # nor is its code loaded then
         return ""
-    from qdrant_admin.server.native.folder import holds_data
     from qdrant_admin.server.native.record import Files
+    from qdrant_admin.server.storage_probe import holds_data
 
     if Files(settings.native_folder).read_record() is not None:
         return "a native server"

@@ -10,7 +10,7 @@ import pytest
 
 from qdrant_admin.database.models import CollectionSpec, Point, Sparse, Vector, VectorSpec
 from qdrant_admin.persistence.reports import VerifyMethod
-from qdrant_admin.server.native import runtime as native_runtime
+from qdrant_admin.server import runtime
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import prove
 
@@ -150,7 +150,7 @@ class Unrest:
 def test_fifty_checks_of_a_server_that_is_never_at_rest_all_say_persisted(
     ws: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(native_runtime, "FROZEN_SECONDS", 0.2)
+    monkeypatch.setattr(runtime, "FROZEN_SECONDS", 0.2)
     unrest = Unrest(ws)
     unrest.fill()
     digests = set()

@@ -22,8 +22,16 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BinaryUnavailable, Cancelled
 from qdrant_admin.core.events import Notice, Progress
 from qdrant_admin.server.native import binary as binaries
-from qdrant_admin.server.native.binary import Binary, cached_path, find_binary, find_local, version_of, wanted_version
-from qdrant_admin.server.native.download import Origins, asset_name
+from qdrant_admin.server.native.binary import (
+    Binary,
+    Origins,
+    asset_name,
+    cached_path,
+    find_binary,
+    find_local,
+    version_of,
+    wanted_version,
+)
 from tests.support.real import binary, free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="imitates the Unix archives")

@@ -20,7 +20,8 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotFound, PortTaken, Refused, ServerNotReady, StorageUnusable, Unsupported
 from qdrant_admin.core.events import LogLines, Notice
 from qdrant_admin.server.health import probe, wait_answering
-from qdrant_admin.server.native import launcher, tail
+from qdrant_admin.server.native import supervisor as supervision
+from qdrant_admin.server.native import tail
 from qdrant_admin.server.native.record import Process, Record, find_server, find_supervisor, write
 from qdrant_admin.server.native.runtime import NativeRuntime
 from tests.server.conftest import MakeNative
@@ -193,14 +194,14 @@ def test_a_folder_locked_by_a_server_out_of_sight_is_refused(
     make_native: MakeNative, cancel: CancelToken, own_server: Server
 ) -> None:
     httpx.put(f"{own_server.url}/collections/a", json={"vectors": {"size": 2, "distance": "Dot"}}).raise_for_status()
-    from qdrant_admin.server.native import folder
+    from qdrant_admin.server import storage_probe
 
     wal = next((own_server.folder / "storage").glob("collections/*/*/wal"))
-    assert folder._locked(wal)
+    assert storage_probe._locked(wal)
     with pytest.raises(StorageUnusable, match="another Qdrant"):
         list(make_native(storage=own_server.folder / "storage").start(cancel))
     own_server.stop()
-    assert not folder._locked(wal)
+    assert not storage_probe._locked(wal)
 
 
 def test_a_recycled_pid_is_never_killed(make_native: MakeNative, cancel: CancelToken) -> None:
@@ -380,7 +381,7 @@ def test_a_server_that_ends_by_itself_at_the_very_moment_of_a_stop_is_stopped(
         psutil.Process(pid).kill()
         eventually(lambda: not psutil.pid_exists(pid))
 
-    monkeypatch.setattr(launcher, "send_term", gone_at_once)
+    monkeypatch.setattr(supervision, "send_term", gone_at_once)
     list(runtime.stop(cancel))
     assert runtime.inspect().state == "stopped"
 

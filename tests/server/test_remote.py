@@ -6,7 +6,7 @@ from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Unsupported
-from qdrant_admin.server.remote import RemoteRuntime
+from qdrant_admin.server.runtime import RemoteRuntime
 
 
 def test_what_cannot_be_done_says_so_and_offers_a_way_out() -> None:

@@ -51,9 +51,9 @@ from qdrant_admin.server.runtime import (
     Capabilities,
     Change,
     RestartMethod,
-    RuntimeBase,
     RuntimeKind,
     RuntimeState,
+    ServerRuntime,
     Sharer,
     Stats,
 )
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 _STOP_CALL_SECONDS = STOP_SECONDS + 60
 
 
-class DockerRuntime(RuntimeBase):
+class DockerRuntime(ServerRuntime):
     """The container of one profile. Touches nothing that has no ownership label and was not adopted."""
 
     kind: RuntimeKind = "docker"

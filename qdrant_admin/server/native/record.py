@@ -5,6 +5,7 @@ when its executable is the recorded one and it was created when the record says,
 """
 
 import contextlib
+import os
 import signal
 from datetime import datetime
 from pathlib import Path
@@ -89,6 +90,11 @@ class Files:
 
     def read_launch(self) -> Launch | None:
         return _read(self.launch, Launch)
+
+
+def environment_without_qdrant() -> dict[str, str]:
+    """The environment of this process without the variables that would configure a server."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("QDRANT_")}
 
 
 def write(path: Path, value: Frozen) -> None:

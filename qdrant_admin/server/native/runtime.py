@@ -1,5 +1,6 @@
 """The native runtime: a Qdrant binary under our supervisor, behind the protocol of `server.runtime`."""
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,26 +13,26 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotFound, PortTaken, Refused, StorageUnusable, Unsupported
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.core.files import file_system_of, free_bytes, occupied_bytes
-from qdrant_admin.core.formatting import counted, duration
-from qdrant_admin.server import ports
+from qdrant_admin.core.formatting import counted
+from qdrant_admin.server import ports, storage_probe
 from qdrant_admin.server.decode import decode_exit, decode_log, latest_start
-from qdrant_admin.server.native import folder, launcher
+from qdrant_admin.server.native import supervisor
 from qdrant_admin.server.native.binary import Binary, find_binary, wanted_version
 from qdrant_admin.server.native.record import Files, Launch, Record, find_server, find_supervisor, send_kill
 from qdrant_admin.server.native.tail import end_of, last_lines
 from qdrant_admin.server.native.tail import follow as follow_log
 from qdrant_admin.server.runtime import (
-    FROZEN_SECONDS,
     Capabilities,
     Change,
     Diagnosis,
     ProcessState,
     RestartMethod,
-    RuntimeBase,
     RuntimeKind,
     RuntimeState,
+    ServerRuntime,
     Stats,
     Storage,
+    frozen_for_a_while,
 )
 
 _ADOPT = "adopt a native process: it keeps running on its own terms, and cannot be labelled"
@@ -41,7 +42,7 @@ _LOG_LOOK_LINES = 2000
 _FIRST_LINES = 60
 
 
-class NativeRuntime(RuntimeBase):
+class NativeRuntime(ServerRuntime):
     """One native server of one profile. See `server.runtime.ServerRuntime`."""
 
     kind: RuntimeKind = "native"
@@ -55,27 +56,24 @@ class NativeRuntime(RuntimeBase):
         record = self.files.read_record()
         if record is None:
             return RuntimeState(runtime="native", state="absent", storage=self._storage(self.settings.native_storage))
-        server = find_server(record, self.files.folder)
+        launch, server = record.launch, find_server(record, self.files.folder)
         supervised = find_supervisor(record, self.files.folder) is not None
         state = _state(server, supervised=supervised)
-        alive = server is not None and record.server is not None
         return RuntimeState(
             runtime="native",
             state=state,
-            name=f"pid {record.server.pid}" if alive and record.server else "native server",
+            name=f"pid {server.pid}" if server else "native server",
             ours=True,
             engine="native process",
-            image=f"qdrant {record.launch.version}",
-            pid=record.server.pid if alive and record.server else None,
-            started_at=record.started_at if alive else None,
+            image=f"qdrant {launch.version}",
+            pid=server.pid if server else None,
+            started_at=record.started_at if server else None,
             restarts=record.restarts,
             restart_policy="restarted after a crash" if supervised else "not restarted: its supervisor is gone",
-            exit_code=None if alive else record.exit_code,
+            exit_code=None if server else record.exit_code,
             diagnosis=self._diagnose(record, state),
-            storage=self._storage(record.launch.storage),
-            published=(f"{record.launch.host}:{record.launch.port}", f"{record.launch.host}:{record.launch.grpc_port}")
-            if alive
-            else (),
+            storage=self._storage(launch.storage),
+            published=(f"{launch.host}:{launch.port}", f"{launch.host}:{launch.grpc_port}") if server else (),
         )
 
     def differences(self) -> list[Change]:
@@ -111,8 +109,18 @@ class NativeRuntime(RuntimeBase):
         self.files.folder.mkdir(parents=True, exist_ok=True)
         self._refuse_taken_ports()
         self._refuse_newer_data(binary)
-        yield from folder.prepare(self._storage_path(), self.profile)
-        record = launcher.launch(self.files, self._order(binary), self.settings.api_key, cancel)
+        yield from storage_probe.prepare(self._storage_path(), self.profile)
+        profile = self.settings.profile
+        order = Launch(
+            binary=binary.path,
+            version=binary.version,
+            host=self._host(),
+            port=profile.port,
+            grpc_port=profile.grpc_port,
+            storage=self._storage_path(),
+            api_key=self._has_key(),
+        )
+        record = supervisor.launch(self.files, order, self.settings.api_key, cancel)
         yield StepFinished(step="start", detail=f"pid {record.server.pid}" if record.server else "")
 
     def apply(self, cancel: CancelToken) -> Events:
@@ -124,15 +132,20 @@ class NativeRuntime(RuntimeBase):
             yield Notice(text="the native server is not running")
             return
         yield StepStarted(step="stop", title="stopping the native server")
-        launcher.end(self.files, record, cancel)
-        yield StepFinished(step="stop", detail="it ended in order" if self._ended_well() else "")
+        supervisor.end(self.files, record, cancel)
+        last = self.files.read_record()
+        in_order = last is not None and last.phase == "stopped" and last.exit_code == 0
+        yield StepFinished(step="stop", detail="it ended in order" if in_order else "")
 
     def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
         record = self.files.read_record()
         if record is None:
             raise NotFound(f"there is no native server of profile {self.profile}", fix=Command("up", runtime="native"))
+        server = find_server(record, self.files.folder)
         if how == "pause":
-            yield from self._freeze(record, cancel)
+            if server is None:
+                raise Refused("the native server does not run, so it cannot be frozen", fix=Command("up"))
+            yield from frozen_for_a_while("the server", server.suspend, server.resume, cancel)
             return
         if how == "recreate":
             yield from self.stop(cancel)
@@ -144,12 +157,11 @@ class NativeRuntime(RuntimeBase):
             )
         titles: dict[RestartMethod, str] = {"kill": "killing the server (SIGKILL)", "graceful": "restarting the server"}
         yield StepStarted(step="restart", title=titles[how])
-        renewed = launcher.cycle(self.files, record, kill=how == "kill", cancel=cancel)
+        renewed = supervisor.cycle(self.files, record, kill=how == "kill", cancel=cancel)
         if renewed is not None and renewed.server is not None:
             yield StepFinished(step="restart", detail=f"pid {renewed.server.pid}")
             return
         yield StepFinished(step="restart", outcome="skipped", detail="nobody supervises it: it is stopped and started")
-        server = find_server(record, self.files.folder)
         if server is not None and how == "kill":
             send_kill(server)
         yield from self.stop(cancel)
@@ -160,18 +172,6 @@ class NativeRuntime(RuntimeBase):
         if own is not None and ports.listening_pid(host, port) in {own, None}:
             return ""
         return ports.listener(host, port)
-
-    def _freeze(self, record: Record, cancel: CancelToken) -> Events:
-        server = find_server(record, self.files.folder)
-        if server is None:
-            raise Refused("the native server does not run, so it cannot be frozen", fix=Command("up"))
-        yield StepStarted(step="restart", title=f"freezing the server for {duration(FROZEN_SECONDS)}")
-        server.suspend()
-        try:
-            cancel.wait(FROZEN_SECONDS)
-        finally:
-            server.resume()
-        yield StepFinished(step="restart", detail="it runs again")
 
     def remove(self, cancel: CancelToken) -> Events:
         yield from self.stop(cancel)
@@ -189,29 +189,6 @@ class NativeRuntime(RuntimeBase):
         )
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
-        return self._logs(tail, cancel, follow=follow)
-
-    def stats(self) -> Stats:
-        storage = self._recorded_storage()
-        disk, free = occupied_bytes(storage), free_bytes(storage)
-        record = self.files.read_record()
-        server = find_server(record, self.files.folder) if record else None
-        if server is None:
-            return Stats(disk_bytes=disk, disk_free_bytes=free)
-        try:
-            return Stats(
-                cpu_percent=server.cpu_percent(interval=_SAMPLE_SECONDS),
-                memory_bytes=server.memory_info().rss,
-                disk_bytes=disk,
-                disk_free_bytes=free,
-            )
-        except psutil.Error:  # it ended while it was looked at
-            return Stats(disk_bytes=disk, disk_free_bytes=free)
-
-    def disk_bytes(self) -> int | None:
-        return occupied_bytes(self._recorded_storage())
-
-    def _logs(self, tail: int, cancel: CancelToken, *, follow: bool) -> Iterator[list[str]]:
         end = end_of(self.files.log) if follow else None
         lines = last_lines(self.files.log, tail, end)
         if len(lines) < tail:
@@ -221,9 +198,21 @@ class NativeRuntime(RuntimeBase):
         if end is not None:
             yield from follow_log(self.files.log, end, cancel)
 
+    def stats(self) -> Stats:
+        storage, record = self._recorded_storage(), self.files.read_record()
+        server = find_server(record, self.files.folder) if record else None
+        cpu = memory = None
+        with contextlib.suppress(psutil.Error):  # it may end while it is looked at
+            if server is not None:
+                cpu, memory = server.cpu_percent(interval=_SAMPLE_SECONDS), server.memory_info().rss
+        disk, free = occupied_bytes(storage), free_bytes(storage)
+        return Stats(cpu_percent=cpu, memory_bytes=memory, disk_bytes=disk, disk_free_bytes=free)
+
+    def disk_bytes(self) -> int | None:
+        return occupied_bytes(self._recorded_storage())
+
     def _diagnose(self, record: Record, state: ProcessState) -> Diagnosis | None:
-        up = self._fix("up")
-        log = last_lines(self.files.log, _LOG_LOOK_LINES)
+        since = latest_start(last_lines(self.files.log, _LOG_LOOK_LINES)) or ()
         if state in {"running", "paused"}:
             if find_supervisor(record, self.files.folder) is None:
                 return Diagnosis(
@@ -232,13 +221,12 @@ class NativeRuntime(RuntimeBase):
                     why="its supervisor is gone",
                     fix=self._fix("restart", how="recreate"),
                 )
-            return next(iter(decode_log((latest_start(log) or ())[:_FIRST_LINES], self.profile)), None)
+            return next(iter(decode_log(since[:_FIRST_LINES], self.profile)), None)
         if record.phase == "stopped":
             return None
-        since = latest_start(log) or ()
         found = decode_exit(record.exit_code, self.profile, log=since)
         if record.phase == "crashed":
-            found = found or Diagnosis(code="ended", what="the server ends by itself", fix=up, severe=True)
+            found = found or Diagnosis(code="ended", what="the server ends by itself", fix=self._fix("up"), severe=True)
             tries = f"it was given up after {counted(record.restarts + 1, 'start')}"
             return found.model_copy(update={"why": "; ".join(filter(None, (found.why, tries)))})
         if state == "restarting":
@@ -247,19 +235,7 @@ class NativeRuntime(RuntimeBase):
             code="ended_with_supervisor",
             what="the server ended together with its supervisor",
             why="the machine was restarted, or both were killed; acknowledged data survives that",
-            fix=up,
-        )
-
-    def _order(self, binary: Binary) -> Launch:
-        profile = self.settings.profile
-        return Launch(
-            binary=binary.path,
-            version=binary.version,
-            host=self._host(),
-            port=profile.port,
-            grpc_port=profile.grpc_port,
-            storage=self._storage_path(),
-            api_key=self._has_key(),
+            fix=self._fix("up"),
         )
 
     def _refuse_open_without_key(self) -> None:
@@ -299,21 +275,18 @@ class NativeRuntime(RuntimeBase):
     def _refuse_newer_data(self, binary: Binary) -> None:
         """A Qdrant must never start on data of a later version; the record knows which one wrote last."""
         record = self.files.read_record()
-        if (
-            record is None
-            or record.launch.storage != self._storage_path()
-            or not folder.holds_data(record.launch.storage)
-        ):
+        last = record.launch if record else None
+        if last is None or last.storage != self._storage_path() or not storage_probe.holds_data(last.storage):
             return
-        if _numbers(binary.version) < _numbers(record.launch.version):
+        if _numbers(binary.version) < _numbers(last.version):
             raise StorageUnusable(
-                f"the data was last used by Qdrant {record.launch.version}, newer than {binary.version}",
+                f"the data was last used by Qdrant {last.version}, newer than {binary.version}",
                 why="a server cannot be trusted with data of a later version",
-                fix=Command("up", image=f"qdrant/qdrant:v{record.launch.version}"),
+                fix=Command("up", image=f"qdrant/qdrant:v{last.version}"),
             )
 
     def _storage(self, path: Path) -> Storage:
-        kind, suspect = file_system_of(path), folder.suspicion(path)
+        kind, suspect = file_system_of(path), storage_probe.native_suspicion(path)
         return Storage(
             kind="directory",
             source=str(path),
@@ -321,10 +294,6 @@ class NativeRuntime(RuntimeBase):
             detail=suspect or kind,
             free_bytes=free_bytes(path),
         )
-
-    def _ended_well(self) -> bool:
-        record = self.files.read_record()
-        return record is not None and record.phase == "stopped" and record.exit_code == 0
 
     def _storage_path(self) -> Path:
         return self.settings.native_storage.expanduser().absolute()
@@ -334,21 +303,17 @@ class NativeRuntime(RuntimeBase):
         return record.launch.storage if record else self._storage_path()
 
     def _host(self) -> str:
-        # The gRPC side of the server takes an address, not a name.
-        host = self.settings.profile.host
-        return "127.0.0.1" if host == "localhost" else host
+        return ports.numeric(self.settings.profile.host)
 
     def _has_key(self) -> bool:
         return self.settings.api_key is not None and bool(self.settings.api_key.get_secret_value())
 
 
 def _state(server: psutil.Process | None, *, supervised: bool) -> ProcessState:
-    if server is None:
-        return "restarting" if supervised else "stopped"
-    try:
-        return "paused" if server.status() == psutil.STATUS_STOPPED else "running"
-    except psutil.Error:
-        return "restarting" if supervised else "stopped"
+    with contextlib.suppress(psutil.Error):
+        if server is not None:
+            return "paused" if server.status() == psutil.STATUS_STOPPED else "running"
+    return "restarting" if supervised else "stopped"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.events import Notice
 from qdrant_admin.server.docker.answers import Inspected, Mount, Request
+from qdrant_admin.server.ports import numeric
 from qdrant_admin.server.runtime import Change
 
 LABEL_MANAGED = "dev.qdrant-admin.managed"
@@ -45,8 +46,7 @@ class Spec:
 
     @property
     def host(self) -> str:
-        host = self._settings.profile.host
-        return "127.0.0.1" if host == "localhost" else host
+        return numeric(self._settings.profile.host)
 
     @property
     def ports(self) -> dict[str, int]:

@@ -6,13 +6,12 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Failed, Refused
 from qdrant_admin.core.events import Events, StepFinished, StepStarted
-from qdrant_admin.core.formatting import duration
 from qdrant_admin.server.decode import explain_exit
 from qdrant_admin.server.docker.answers import Inspected
 from qdrant_admin.server.docker.container.logs_and_stats import last_lines
 from qdrant_admin.server.docker.container.spec import STOP_SECONDS
 from qdrant_admin.server.docker.container.state import CLEAN, process_state
-from qdrant_admin.server.runtime import FROZEN_SECONDS
+from qdrant_admin.server.runtime import frozen_for_a_while
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -60,16 +59,10 @@ def kill(api: "APIClient", found: Inspected, name: str) -> Events:
 
 
 def freeze(api: "APIClient", found: Inspected, name: str, cancel: CancelToken) -> Events:
-    """Freeze all processes and thaw them again, whatever happens in between."""
     if process_state(found) != "running":
         raise Refused(f"{name} does not run, so it cannot be frozen", fix=Command("up"))
-    yield StepStarted(step="restart", title=f"freezing {name} for {duration(FROZEN_SECONDS)}")
-    api.pause(found["Id"])
-    try:
-        cancel.wait(FROZEN_SECONDS)
-    finally:
-        api.unpause(found["Id"])
-    yield StepFinished(step="restart", detail="it runs again")
+    container = found["Id"]
+    yield from frozen_for_a_while(name, lambda: api.pause(container), lambda: api.unpause(container), cancel)
 
 
 def ended(api: "APIClient", container: str) -> StepFinished:

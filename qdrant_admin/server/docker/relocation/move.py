@@ -41,8 +41,7 @@ from qdrant_admin.server.docker.relocation.plan import (
 )
 from qdrant_admin.server.docker.storage import data_mount, storage_path
 from qdrant_admin.server.ports import next_free
-from qdrant_admin.server.relocation import OldStorage, Room
-from qdrant_admin.server.runtime import Diagnosis
+from qdrant_admin.server.runtime import Diagnosis, OldStorage, Room
 from qdrant_admin.state import records, run_locks
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def _file(profile: str) -> Path:
 
 
 class DockerRelocation:
-    """One move of one container's data. See `server.relocation.Relocation`."""
+    """One move of one container's data. See `server.runtime.Relocation`."""
 
     def __init__(self, engine: Engine, settings: Settings, old: Inspected, volume: str | None) -> None:
         self._engine, self._settings, self._old = engine, settings, old
@@ -308,7 +307,7 @@ def _hand_on(old: str, new: str, profile: str) -> None:
 
 
 class InterruptedMove:
-    """A move that was interrupted. See `server.relocation.InterruptedRelocation`."""
+    """A move that was interrupted. See `server.runtime.InterruptedRelocation`."""
 
     def __init__(self, engine: Engine, settings: Settings, move: Move) -> None:
         self._engine, self._settings, self._move = engine, settings, move

@@ -16,7 +16,7 @@ from qdrant_admin.server.docker.container.replace import same_again
 from qdrant_admin.server.docker.container.spec import GRPC, REST, Spec, bindings
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.storage import data_mount, in_memory, other_users, path_in, source_of, storage_path
-from qdrant_admin.server.relocation import Room
+from qdrant_admin.server.runtime import Room
 
 if TYPE_CHECKING:
     from docker import APIClient
