@@ -4,12 +4,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.migration.reports import PlanReport
 from qdrant_admin.sources.base import Cursor
 from qdrant_admin.state import records
+from qdrant_admin.state.records import Unreadable
 from qdrant_admin.state.store import StateStore
 
 
@@ -30,19 +31,33 @@ class Checkpoint(Frozen):
     """Whether everything was copied; verification comes after it."""
 
 
-class UnfinishedRun(Frozen):
-    """A migration that was interrupted and can be resumed."""
+class StoredRun(NamedTuple):
+    """A migration run as it is stored, whatever became of it."""
 
     run: str
     source: str
     target: str
-    plan: PlanReport
+    state: Literal["running", "finished", "discarded"]
+    """running, also when no process is working on it; finished; discarded."""
+    record: PlanReport | Unreadable
     checkpoints: tuple[Checkpoint, ...]
+    created_at: datetime
     updated_at: datetime
 
     @property
     def done(self) -> int:
         return sum(checkpoint.read for checkpoint in self.checkpoints)
+
+    @property
+    def trouble(self) -> str:
+        """Why its plan cannot be read; empty when it can."""
+        return self.record.why if isinstance(self.record, Unreadable) else ""
+
+    @property
+    def plan(self) -> PlanReport:
+        """Only of a run without `trouble`."""
+        assert isinstance(self.record, PlanReport)  # noqa: S101
+        return self.record
 
 
 def total(collection: str, spans: Iterable[Checkpoint]) -> Checkpoint:
@@ -106,37 +121,6 @@ def checkpoints(store: StateStore, run: str) -> dict[str, list[Checkpoint]]:
     return found
 
 
-class StoredRun(NamedTuple):
-    """A run as its row has it, whatever became of it."""
-
-    run: str
-    source: str
-    target: str
-    state: str
-    """running, also when no process is working on it; finished; discarded."""
-    plan: PlanReport | records.Unreadable
-    checkpoints: tuple[Checkpoint, ...]
-    created_at: datetime
-    updated_at: datetime
-
-    @property
-    def done(self) -> int:
-        return sum(checkpoint.read for checkpoint in self.checkpoints)
-
-    @property
-    def unfinished(self) -> UnfinishedRun | None:
-        if self.state != "running" or isinstance(self.plan, records.Unreadable):
-            return None
-        return UnfinishedRun(
-            run=self.run,
-            source=self.source,
-            target=self.target,
-            plan=self.plan,
-            checkpoints=self.checkpoints,
-            updated_at=self.updated_at,
-        )
-
-
 def stored(store: StateStore, *, state: str | None = None, run: str | None = None) -> list[StoredRun]:
     """Runs, the latest first: all of them, those in one state, or one of them."""
     with store.reading() as connection:
@@ -160,9 +144,9 @@ def stored(store: StateStore, *, state: str | None = None, run: str | None = Non
         ]
 
 
-def unfinished(store: StateStore) -> list[UnfinishedRun]:
-    """Runs that can be resumed, the latest first. A plan that this build cannot read is left where it is."""
-    return [run for one in stored(store, state="running") if (run := one.unfinished) is not None]
+def unfinished(store: StateStore) -> list[StoredRun]:
+    """Runs that can be resumed, the latest first."""
+    return [one for one in stored(store, state="running") if not one.trouble]
 
 
 def plans(store: StateStore, target: str) -> list[PlanReport]:
@@ -170,7 +154,7 @@ def plans(store: StateStore, target: str) -> list[PlanReport]:
     with store.reading() as connection:
         rows = connection.execute("SELECT plan FROM migration_runs WHERE target = ?", (target,)).fetchall()
     found = [records.load(PlanReport, row["plan"]) for row in rows]
-    return [plan for plan in found if not isinstance(plan, records.Unreadable)]
+    return [plan for plan in found if not isinstance(plan, Unreadable)]
 
 
 def _of(connection: sqlite3.Connection, run: str) -> list[Checkpoint]:

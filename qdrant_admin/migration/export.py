@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from qdrant_admin.core.blocks import Blocks, Digest, Facts, Headline, Paragraph, Step, Words
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import (
@@ -36,13 +37,16 @@ from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:
-    from qdrant_admin.core.blocks import Blocks, Step
     from qdrant_admin.database.gateway import Database
     from qdrant_admin.migration.export_writers import Writer
 
 ExportFormat = Literal["parquet", "jsonl"]
 _ENDINGS: dict[str, ExportFormat] = {".parquet": "parquet", ".jsonl": "jsonl", ".jsonl.gz": "jsonl"}
 _PAGE = 512
+_SAYS = {
+    "verified": "The file holds exactly what the collection holds.",
+    "changed": "The file is whole, and the collection is no longer what it was.",
+}
 
 
 class ExportOptions(Frozen):
@@ -86,15 +90,19 @@ class ExportReport(Report):
     def summary(self) -> str:
         return f"{counted(self.points, 'point')} in {size(self.bytes)}, {duration(self.seconds)}"
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.migration.blocks import exported
+    def blocks(self) -> Blocks:
+        rows: dict[str, Words] = {
+            "collection": self.collection,
+            "file": self.file,
+            "holds": f"{counted(self.points, 'point')} in {size(self.bytes)}",
+            "content": Digest(self.digest),
+            "took": duration(self.seconds),
+        }
+        note = [Paragraph(self.note, "warn")] if self.note else []
+        return Headline(self.verdict, _SAYS[self.verdict]), Facts.of(rows), *note
 
-        return exported(self)
-
-    def next_step(self) -> "Step | None":
-        from qdrant_admin.migration.blocks import next_to_export
-
-        return next_to_export(self)
+    def next_step(self) -> Step:
+        return Step("to restore it", Command("migrate", self.source))
 
 
 def export(ws: Workspace, name: str, options: ExportOptions, *, cancel: CancelToken) -> Events:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qdrant_admin.core.blocks import Block, Blocks, Commands, Facts, Headline, Remark, Soft, Step, Table
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.events import Events, Finished, StepFinished, StepStarted
-from qdrant_admin.core.formatting import counted, plain, size
+from qdrant_admin.core.formatting import counted, number, plain, size
 from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.database.snapshots import restoring_command
 from qdrant_admin.sources.base import FolderUri, ServerUri, SourceCollection, SourceUri
@@ -26,13 +27,13 @@ from qdrant_admin.sources.uri import parse
 if TYPE_CHECKING:
     import psutil
 
-    from qdrant_admin.core.blocks import Blocks, Step
 
 CHEAP_BYTES = 256 * 1024 * 1024
 """Records of a folder are counted up to this size; a plan counts whatever the size."""
 _SNAPSHOT_NAME = re.compile(r"(?P<collection>.+)-\d+-\d{4}(-\d\d){5}\.snapshot")
 _REST = "http://127.0.0.1:6333"
 _PROBE_SECONDS = 2.0
+_SHOWN = 20
 
 
 class Held(Frozen):
@@ -100,15 +101,49 @@ class InspectReport(Report):
         records = "" if self.records is None else f", {counted(self.records, 'record')}"
         return f"{self.what}{octets}{records}"
 
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.migration.blocks import inspected
+    def blocks(self) -> Blocks:
+        octets = "" if self.bytes is None else size(self.bytes)
+        files = "" if self.files is None else f" in {counted(self.files, 'file')}"
+        facts = {
+            "at": self.place,
+            "size": f"{octets}{files}",
+            "records": _known(self.records),
+            "open in": self._users(),
+            "URI options": ", ".join(self.options),
+        }
+        blocks: list[Block] = [Headline(self.verdict_word, word=plain(self.what)), Facts.of(facts)]
+        if self.holds:
+            rows = tuple(
+                (one.name, _known(one.records), Soft(one.payload.partition(" (")[0]))  # the brackets give details
+                for one in self.holds
+            )
+            blocks.append(Table(("collection", "records", "payload"), rows, right=frozenset({"records"}), shown=_SHOWN))
+        notes = [*self.notes, *([] if self.commands else ["qdrant-admin cannot bring this into a server"])]
+        return *blocks, *(Remark("warn", note) for note in notes), Commands(self._steps()[1:])
 
-        return inspected(self)
+    def next_step(self) -> Step | None:
+        return next(iter(self._steps()), None)
 
-    def next_step(self) -> "Step | None":
-        from qdrant_admin.migration.blocks import suggested
+    def _steps(self) -> tuple[Step, ...]:
+        return tuple(Step(one.says, one.command) for one in self.commands)
 
-        return next(iter(suggested(self)), None)
+    def _users(self) -> str:
+        if self.bytes is None:  # a server: its clients are its own business
+            return ""
+        users = []
+        for holder in self.held_by:
+            ports = f" on port {', '.join(map(str, holder.ports))}" if holder.ports else ""
+            users.append(f"{holder.program} (pid {holder.pid}){ports}")
+        if users or self.in_use:
+            return ", ".join(users) or "a program that holds its lock"
+        if not self.unseen:
+            return "no program"
+        unseen = counted(self.unseen, "process", "processes")
+        return f"no program that could be seen ({unseen} of other users could not be looked into)"
+
+
+def _known(count: int | None) -> str:
+    return "" if count is None else number(count)
 
 
 def inspect(place: str | Path, *, profile: str, cancel: CancelToken) -> Events:

@@ -1,11 +1,36 @@
-"""A migration in words: what both faces, and its written report, say of a plan and of a result."""
+"""What both faces, and the written report, say of a migration's plan and of its result."""
+
+from datetime import datetime
 
 from qdrant_admin.core import formatting
-from qdrant_admin.core.blocks import Step
+from qdrant_admin.core.blocks import (
+    Block,
+    Blocks,
+    Code,
+    Commands,
+    Facts,
+    Heading,
+    Headline,
+    Items,
+    Paragraph,
+    Remark,
+    StateWord,
+    Step,
+    Table,
+    Words,
+)
 from qdrant_admin.core.commands import Command
+from qdrant_admin.core.document import Document
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.migration import reports
-from qdrant_admin.migration.reports import EXACT_LEAST, CollectionPlan, CollectionResult, MigrationReport, PlanReport
+from qdrant_admin.migration.reports import (
+    EXACT_LEAST,
+    CollectionPlan,
+    CollectionResult,
+    MigrationReport,
+    PlanReport,
+    Problem,
+)
 
 POLICIES = {
     "fail": "a target that holds points stops the migration before it begins",
@@ -39,6 +64,8 @@ REJECT_POLICIES = {
 SAMPLE = "With verify sample: points per collection whose content is compared."
 WORKERS = "Requests in parallel; 0: choose for me."
 _STAYS = "What was acknowledged stays"
+_SHOWN, _REJECTS_SHOWN = 20, 10
+_FIGURES = ("read", "written", "skipped", "rejected", "verified")
 
 
 def sentence(report: MigrationReport) -> str:
@@ -227,3 +254,93 @@ def asides(one: CollectionResult) -> list[str]:
 def _caught_up(one: CollectionResult) -> str:
     deleted = f", {formatting.number(one.deleted)} deleted" if one.deleted else ""
     return f"{formatting.counted(one.caught_up, 'point')} written{deleted}"
+
+
+def plan_blocks(report: PlanReport) -> Blocks:
+    rows = tuple(
+        (
+            one.source,
+            name(one),
+            formatting.number(one.count),
+            ", ".join(spec.words for spec in one.vectors),
+            action(one),
+        )
+        for one in report.collections
+    )
+    head = ("source", "target", "points", "vectors", "what")
+    problems = sorted(report.problems, key=lambda one: one.level)
+    return (
+        Headline(report.verdict_word, report.summary()),
+        Paragraph(f"{report.source_kind} → {report.target}", "soft"),
+        Table(head, rows, right=frozenset({"points"})),
+        *(Paragraph(f"{label}: {value}", "soft") for label, value in how(report)),
+        *(_problem(problem) for problem in problems),
+    )
+
+
+def _problem(problem: Problem) -> Remark:
+    text = f"{problem.collection}: {problem.text}" if problem.collection else problem.text
+    return Remark("warn" if problem.level == "warning" else "fail", text, problem.fix)
+
+
+def result_blocks(report: MigrationReport) -> Blocks:
+    blocks: list[Block] = [
+        Headline(report.verdict, report.summary()),
+        Paragraph(sentence(report)),
+        _results(report, _FIGURES),
+    ]
+    for one in report.collections:
+        blocks += _details(one)
+    blocks += _rejects(report)
+    blocks += [Paragraph(report.checks, "soft")] if report.checks else []
+    return *blocks, Commands(tuple(next_steps(report)[1:]))
+
+
+def document(report: MigrationReport, when: datetime | None = None) -> Document:
+    """All of it as a written report: for an issue, a wiki, or whoever asks whether everything was transferred.
+
+    Args:
+        report: what a migration left behind.
+        when: its beginning, where it is known.
+    """
+    facts: dict[str, Words] = {
+        "from": (Code(report.source), f" ({report.source_kind})"),
+        "to": Code(report.target),
+        "when": when.astimezone().strftime("%Y-%m-%d %H:%M %Z") if when else "",
+        "took": formatting.duration(report.seconds) + (", in more than one run" if report.resumed else ""),
+        "checked": report.checks,
+        "run": Code(report.run),
+    }
+    blocks: list[Block] = [Paragraph(sentence(report)), Facts.of(facts)]
+    blocks += [_results(report, (*_FIGURES, "extra"))] if report.collections else []
+    for one in report.collections:
+        blocks += _details(one)
+    blocks += _rejects(report)
+    steps = tuple(next_steps(report))
+    blocks += [Heading("What to do next"), Commands(steps)] if steps else []
+    return Document(f"migration into {report.target}", report.verdict, tuple(blocks))
+
+
+def _results(report: MigrationReport, figures: tuple[str, ...]) -> Table:
+    rows: list[tuple[Words, ...]] = []
+    for one in report.collections:
+        name = one.target if one.source == one.target else f"{one.source} → {one.target}"
+        numbers = [formatting.number(getattr(one, figure)) for figure in figures]
+        rows.append((name, *numbers, StateWord(one.verdict)))
+    return Table(("collection", *figures, "verdict"), tuple(rows), right=frozenset(figures))
+
+
+def _details(one: CollectionResult) -> list[Block]:
+    rows: list[Words] = list(asides(one))
+    for label, ids in (("missing", one.missing), ("different", one.different), ("extra", one.extra_ids)):
+        rows += [(f"{label}: ", Code(record)) for record in ids]
+    return [Heading(one.target), Items(tuple(rows), shown=_SHOWN)] if rows else []
+
+
+def _rejects(report: MigrationReport) -> list[Block]:
+    if not report.rejects:
+        return []
+    rows = tuple((one.collection, Code(one.id), one.reason) for one in report.rejects)
+    blocks: list[Block] = [Heading("Rejected"), Table(("collection", "id", "why"), rows, shown=_REJECTS_SHOWN)]
+    file = report.reject_file
+    return [*blocks, Paragraph(("All of them are in ", Code(file), "."))] if file else blocks

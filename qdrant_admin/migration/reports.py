@@ -139,14 +139,15 @@ class PlanReport(Report):
         return f"{words}, {number(left)} left out" if left else words
 
     def blocks(self) -> "Blocks":
-        from qdrant_admin.migration.blocks import plan
+        from qdrant_admin.migration.messages import plan_blocks
 
-        return plan(self)
+        return plan_blocks(self)
 
     def next_step(self) -> "Step | None":
-        from qdrant_admin.migration.blocks import next_to_plan
+        from qdrant_admin.core.blocks import Step
+        from qdrant_admin.migration.messages import command
 
-        return next_to_plan(self)
+        return None if self.exit_code else Step("next", command(self))
 
 
 class Reject(Frozen):
@@ -237,111 +238,16 @@ class MigrationReport(Report):
         return f"{number(verified)} of {counted(read, 'point')} verified in {duration(self.seconds)}"
 
     def document(self, when: datetime | None = None) -> "Document":
-        from qdrant_admin.migration.blocks import document
+        from qdrant_admin.migration.messages import document
 
         return document(self, when)
 
     def blocks(self) -> "Blocks":
-        from qdrant_admin.migration.blocks import migration
+        from qdrant_admin.migration.messages import result_blocks
 
-        return migration(self)
+        return result_blocks(self)
 
     def next_step(self) -> "Step | None":
         from qdrant_admin.migration.messages import next_steps
 
         return next(iter(next_steps(self)), None)
-
-
-class DiscardReport(Report):
-    """An interrupted migration that was discarded. Nothing that it has copied was removed."""
-
-    run: str
-    source: str
-    target: str
-    handled: int
-    """Records that it had handled."""
-    kept: tuple[str, ...] = ()
-    """Collections in the target that it has created and that still exist: they hold what was copied."""
-    indexing_given_back: tuple[str, ...] = ()
-    """Those of its collections whose indexing it had paused, and that index again."""
-
-    def summary(self) -> str:
-        return f"run {self.run} discarded; what it has copied stays"
-
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.migration.blocks import discarded
-
-        return discarded(self)
-
-
-RunState = Literal["running", "interrupted", "finished", "discarded", "unreadable"]
-
-
-class Run(Frozen):
-    """A migration run as it was stored."""
-
-    run: str
-    source: str
-    target: str
-    state: RunState
-    """running: a process is working on it; unreadable: a newer version stored its plan."""
-    done: int
-    """Records handled so far."""
-    total: int | None
-    """Points to copy; None when its plan cannot be read."""
-    age: float
-    """Seconds since its last checkpoint."""
-    trouble: str = ""
-    """Why it cannot be read."""
-
-
-class RunsReport(Report):
-    """Runs that have not come to their end."""
-
-    runs: tuple[Run, ...]
-
-    def summary(self) -> str:
-        return counted(len(self.runs), "unfinished run")
-
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.migration.blocks import runs
-
-        return runs(self)
-
-
-class CollectionProgress(Frozen):
-    """How far one collection of a run has come."""
-
-    source: str
-    target: str
-    done: int
-    """Records handled so far."""
-    total: int
-    written: int
-    rejected: int
-    copied: bool
-    """Whether all of it was copied; it is compared after that."""
-    left_out: bool
-
-
-class RunReport(Run, Report):
-    """One run, collection by collection."""
-
-    created_at: datetime
-    updated_at: datetime
-    collections: tuple[CollectionProgress, ...]
-    """Empty when its plan cannot be read."""
-    reject_file: str | None
-    """What could not be stored; None when there is nothing."""
-
-    @property
-    def verdict_word(self) -> str:
-        return self.state
-
-    def summary(self) -> str:
-        return f"{number(self.done)} of {counted(self.total, 'point') if self.total is not None else 'unknown'}"
-
-    def blocks(self) -> "Blocks":
-        from qdrant_admin.migration.blocks import run
-
-        return run(self)

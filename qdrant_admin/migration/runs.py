@@ -2,32 +2,152 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
+from qdrant_admin.core.blocks import Blocks, Commands, Facts, Headline, Paragraph, Step, Table
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, ConfirmationMissing, NotFound, Refused, Unsupported
 from qdrant_admin.core.events import Events, Finished
+from qdrant_admin.core.formatting import counted, duration, number
+from qdrant_admin.core.reports import Frozen, Report
 from qdrant_admin.migration import checkpoint, messages
-from qdrant_admin.migration.checkpoint import StoredRun, UnfinishedRun
+from qdrant_admin.migration.checkpoint import StoredRun
 from qdrant_admin.migration.copy.indexing import Indexing
 from qdrant_admin.migration.plan import PlanOptions, plan
 from qdrant_admin.migration.rejects import reject_file
-from qdrant_admin.migration.reports import (
-    CollectionProgress,
-    DiscardReport,
-    PlanReport,
-    Run,
-    RunReport,
-    RunsReport,
-    RunState,
-)
+from qdrant_admin.migration.reports import PlanReport
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.sources.base import FolderUri
 from qdrant_admin.sources.uri import parse
 from qdrant_admin.state import run_locks
 from qdrant_admin.state.history import recorded
-from qdrant_admin.state.records import Unreadable
 from qdrant_admin.workspace import Workspace
+
+RunState = Literal["running", "interrupted", "finished", "discarded", "unreadable"]
+_LIST = Command("migrations", "list")
+
+
+class Run(Frozen):
+    """A migration run as it was stored."""
+
+    run: str
+    source: str
+    target: str
+    state: RunState
+    """running: a process is working on it; unreadable: a newer version stored its plan."""
+    done: int
+    """Records handled so far."""
+    total: int | None
+    """Points to copy; None when its plan cannot be read."""
+    age: float
+    """Seconds since its last checkpoint."""
+    trouble: str = ""
+    """Why it cannot be read."""
+
+
+class RunsReport(Report):
+    """Runs that have not come to their end."""
+
+    runs: tuple[Run, ...]
+
+    def summary(self) -> str:
+        return counted(len(self.runs), "unfinished run")
+
+    def blocks(self) -> Blocks:
+        if not self.runs:
+            return (Paragraph("no unfinished migrations"),)
+        rows = tuple(
+            (
+                one.run,
+                one.source,
+                f"{one.state}: {one.trouble}" if one.trouble else one.state,
+                number(one.done),
+                "unknown" if one.total is None else number(one.total),
+                f"{duration(one.age)} ago",
+            )
+            for one in self.runs
+        )
+        steps = [Step("next", Command("migrate", resume=one.run)) for one in self.runs if one.state == "interrupted"][
+            :1
+        ]
+        steps.append(Step("to discard it", Command("migrations", "discard", self.runs[0].run)))
+        head = ("run", "source", "state", "handled", "of", "last")
+        return Table(head, rows, right=frozenset({"handled", "of"})), Commands(tuple(steps))
+
+
+class CollectionProgress(Frozen):
+    """How far one collection of a run has come."""
+
+    source: str
+    target: str
+    done: int
+    """Records handled so far."""
+    total: int
+    written: int
+    rejected: int
+    copied: bool
+    """Whether all of it was copied; it is compared after that."""
+    left_out: bool
+
+
+class RunReport(Run, Report):
+    """One run, collection by collection."""
+
+    created_at: datetime
+    updated_at: datetime
+    collections: tuple[CollectionProgress, ...]
+    """Empty when its plan cannot be read."""
+    reject_file: str | None
+    """What could not be stored; None when there is nothing."""
+
+    @property
+    def verdict_word(self) -> str:
+        return self.state
+
+    def summary(self) -> str:
+        return f"{number(self.done)} of {counted(self.total, 'point') if self.total is not None else 'unknown'}"
+
+    def blocks(self) -> Blocks:
+        rows = tuple(
+            (
+                one.source,
+                "left out" if one.left_out else one.target,
+                *(number(figure) for figure in (one.done, one.total, one.written, one.rejected)),
+            )
+            for one in self.collections
+        )
+        figures = ("handled", "of", "written", "rejected")
+        facts = {
+            "run": f"{self.run}, {self.state}",
+            "source": self.source,
+            "trouble": self.trouble,
+            "rejected records": self.reject_file or "",
+        }
+        return Facts.of(facts), Table(("collection", "target", *figures), rows, right=frozenset(figures))
+
+
+class DiscardReport(Report):
+    """An interrupted migration that was discarded. Nothing that it has copied was removed."""
+
+    run: str
+    source: str
+    target: str
+    handled: int
+    """Records read, stored or not."""
+    kept: tuple[str, ...] = ()
+    """Collections that the run created in the target and that still exist there."""
+    indexing_given_back: tuple[str, ...] = ()
+    """Collections whose indexing the run had paused, and that index again."""
+
+    def summary(self) -> str:
+        return f"run {self.run} discarded; what it has copied stays"
+
+    def blocks(self) -> Blocks:
+        created = [Paragraph(f"it created {', '.join(self.kept)}")] if self.kept else []
+        given = self.indexing_given_back
+        resumed = [Paragraph(f"indexing resumed: {', '.join(given)}")] if given else []
+        return Headline(self.verdict_word, self.summary()), *created, *resumed
 
 
 def start(
@@ -102,7 +222,7 @@ def narrowed(source: str, collection: str | None) -> str:
     return str(uri.model_copy(update={"collection": collection}))
 
 
-def resume(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events:
+def resume(ws: Workspace, run: StoredRun, *, cancel: CancelToken) -> Events:
     """Resume a run that was stopped or killed.
 
     Raises:
@@ -112,7 +232,7 @@ def resume(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events:
     yield from migrate(ws, run.plan, cancel=cancel)
 
 
-def find_run(ws: Workspace, run: str | None = None, source: str | None = None) -> UnfinishedRun:
+def find_run(ws: Workspace, run: str | None = None, source: str | None = None) -> StoredRun:
     """The run that can be resumed or discarded.
 
     Args:
@@ -130,10 +250,10 @@ def find_run(ws: Workspace, run: str | None = None, source: str | None = None) -
         if run in {None, one.run} and source in {None, one.source}
     ]
     for one in fitting:
-        if unfinished := one.unfinished:
-            return unfinished
-    if fitting and isinstance(fitting[0].plan, Unreadable):
-        raise Unsupported(f"run {fitting[0].run} cannot be read", why=fitting[0].plan.why, fix=_LIST)
+        if not one.trouble:
+            return one
+    if fitting:
+        raise Unsupported(f"run {fitting[0].run} cannot be read", why=fitting[0].trouble, fix=_LIST)
     known = ", ".join(one.run for one in checkpoint.unfinished(ws.store)) or "none"
     what = "there is no unfinished run" + (f" {run}" if run else "") + (f" of {source}" if source else "")
     raise NotFound(what, why=f"unfinished runs: {known}", fix=_LIST)
@@ -153,7 +273,7 @@ def show_run(ws: Workspace, run: str) -> RunReport:
     if not found:
         raise NotFound(f"there is no run {run}", fix=_LIST)
     one, collections = found[0], list[CollectionProgress]()
-    for planned in () if isinstance(one.plan, Unreadable) else one.plan.collections:
+    for planned in () if one.trouble else one.plan.collections:
         at = checkpoint.total(planned.source, (span for span in one.checkpoints if span.collection == planned.source))
         collections.append(
             CollectionProgress(
@@ -177,7 +297,7 @@ def show_run(ws: Workspace, run: str) -> RunReport:
     )
 
 
-def discard(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events:
+def discard(ws: Workspace, run: StoredRun, *, cancel: CancelToken) -> Events:
     """Forget how far a run has come. What it has copied stays, and so do its rejects.
 
     Yields:
@@ -190,10 +310,7 @@ def discard(ws: Workspace, run: UnfinishedRun, *, cancel: CancelToken) -> Events
     return recorded(ws.store, "discard", ws.settings.name, _discard(ws, run, cancel))
 
 
-_LIST = Command("migrations", "list")
-
-
-def _discard(ws: Workspace, run: UnfinishedRun, cancel: CancelToken) -> Events:
+def _discard(ws: Workspace, run: StoredRun, cancel: CancelToken) -> Events:
     _check_same_server(ws, run)
     with run_locks.migration(run.run).held(), ws.database() as database:
         given = Indexing(ws.store, run.run, database, cancel).restore()
@@ -212,7 +329,7 @@ def _discard(ws: Workspace, run: UnfinishedRun, cancel: CancelToken) -> Events:
     )
 
 
-def _check_same_server(ws: Workspace, run: UnfinishedRun) -> None:
+def _check_same_server(ws: Workspace, run: StoredRun) -> None:
     here = ws.runtime.endpoint.url
     if run.target != here:
         raise Refused(
@@ -223,24 +340,21 @@ def _check_same_server(ws: Workspace, run: UnfinishedRun) -> None:
 
 
 def _run(one: StoredRun) -> Run:
-    plan = one.plan
     return Run(
         run=one.run,
         source=one.source,
         target=one.target,
         state=_state(one),
         done=one.done,
-        total=None if isinstance(plan, Unreadable) else plan.total,
+        total=None if one.trouble else one.plan.total,
         age=max(0.0, (datetime.now(UTC) - one.updated_at).total_seconds()),
-        trouble=plan.why if isinstance(plan, Unreadable) else "",
+        trouble=one.trouble,
     )
 
 
 def _state(one: StoredRun) -> RunState:
-    if one.state == "finished":
-        return "finished"
-    if one.state == "discarded":
-        return "discarded"
-    if isinstance(one.plan, Unreadable):
+    if one.state != "running":
+        return one.state
+    if one.trouble:
         return "unreadable"
     return "running" if run_locks.migration(one.run).busy else "interrupted"

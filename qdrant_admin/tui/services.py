@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qdrant_admin.database.models import PointId
     from qdrant_admin.lifecycle.reports import StatsReport, StatusReport, SurveyReport
     from qdrant_admin.lifecycle.up import UpOptions
-    from qdrant_admin.migration.checkpoint import UnfinishedRun
+    from qdrant_admin.migration.checkpoint import StoredRun
     from qdrant_admin.migration.plan import PlanOptions
     from qdrant_admin.migration.reports import MigrationReport, PlanReport
     from qdrant_admin.persistence.reports import CrashOptions, CrashReport, MovePlanReport, VerifyOptions, VerifyReport
@@ -42,7 +42,7 @@ REPORTS = {
     "doctor": "lifecycle.reports:DoctorReport",
     "move-storage": "persistence.reports:MoveReport",
     "delete": "collections.reports:DeleteReport",
-    "discard": "migration.reports:DiscardReport",
+    "discard": "migration.runs:DiscardReport",
     "export": "migration.export:ExportReport",
     "demo": "demo.reports:DemoReport",
 }
@@ -283,8 +283,8 @@ class Migration(Area):
 
     plan: "Callable[[str, PlanOptions, CancelToken], Events]" = job("migration.plan:plan")
     migrate: "Callable[[PlanReport, CancelToken], Events]" = job("migration.run:migrate")
-    resume: "Callable[[UnfinishedRun, CancelToken], Events]" = job("migration.runs:resume")
-    discard: "Callable[[UnfinishedRun, CancelToken], Events]" = job("migration.runs:discard")
+    resume: "Callable[[StoredRun, CancelToken], Events]" = job("migration.runs:resume")
+    discard: "Callable[[StoredRun, CancelToken], Events]" = job("migration.runs:discard")
 
     def recognise(self, path: Path) -> tuple[str, str]:
         """The URI that reads a file or folder, empty when nothing does; and what it is, in words."""
@@ -295,7 +295,7 @@ class Migration(Area):
         uri = str(FolderUri(scheme=found.scheme, path=found.place or path)) if found.scheme else ""
         return uri, found.words
 
-    def unfinished(self) -> "list[UnfinishedRun]":
+    def unfinished(self) -> "list[StoredRun]":
         from qdrant_admin.migration.checkpoint import unfinished
 
         return unfinished(self.at.store)

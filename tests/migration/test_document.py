@@ -6,7 +6,7 @@ import pytest
 
 from qdrant_admin.core.document import to_html, to_markdown
 from qdrant_admin.migration import messages
-from qdrant_admin.migration.blocks import document
+from qdrant_admin.migration.messages import document
 from qdrant_admin.migration.reports import MigrationReport
 from tests.tui.canned_data import DIFFERS, VERIFIED
 

@@ -20,17 +20,17 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotFound
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, Progress, StepFinished, StepStarted
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, PointId, VectorSpec
-from qdrant_admin.migration.checkpoint import Checkpoint, UnfinishedRun
+from qdrant_admin.migration.checkpoint import Checkpoint, StoredRun
 from qdrant_admin.migration.plan import PlanOptions
 from qdrant_admin.migration.reports import (
     CollectionPlan,
     CollectionResult,
-    DiscardReport,
     MigrationReport,
     PlanReport,
     Problem,
     Reject,
 )
+from qdrant_admin.migration.runs import DiscardReport
 from qdrant_admin.persistence.differences import Difference, PartDifference
 from qdrant_admin.persistence.reports import (
     CollectionCheck,
@@ -161,12 +161,14 @@ REFUSED = PLAN.model_copy(
         )
     }
 )
-RUN = UnfinishedRun(
+RUN = StoredRun(
     run="a1b2c3d4e5f6",
     source=PLAN.source,
     target=PLAN.target,
-    plan=PLAN,
+    state="running",
+    record=PLAN,
     checkpoints=(Checkpoint(collection="debian_memories", read=2_048, written=2_048),),
+    created_at=NOW - timedelta(minutes=14),
     updated_at=NOW - timedelta(minutes=12),
 )
 COPYING: tuple[Event, ...] = (
@@ -515,7 +517,7 @@ class CannedData(Canned):
         number = int(str(point_id).partition("-")[0], 16)
         return PointReport(collection=name, point=point(number).model_copy(update={"vectors": (vector,)}))
 
-    def unfinished(self) -> list[UnfinishedRun]:
+    def unfinished(self) -> list[StoredRun]:
         return [RUN] if self.runs else []
 
     def plan(self, source: str, options: PlanOptions, cancel: CancelToken) -> Events:
@@ -525,10 +527,10 @@ class CannedData(Canned):
     def migrate(self, plan: PlanReport, cancel: CancelToken) -> Events:
         return self.scripts["migrate"](cancel)
 
-    def resume(self, run: UnfinishedRun, cancel: CancelToken) -> Events:
+    def resume(self, run: StoredRun, cancel: CancelToken) -> Events:
         return self.scripts["migrate"](cancel)
 
-    def discard(self, run: UnfinishedRun, cancel: CancelToken) -> Events:
+    def discard(self, run: StoredRun, cancel: CancelToken) -> Events:
         self.runs = False
         yield Finished(report=DiscardReport(run=run.run, source=run.source, target=run.target, handled=run.done))
 

@@ -20,7 +20,7 @@ from qdrant_admin.tui.widgets.panels import StatePanel, empty
 from qdrant_admin.tui.widgets.tables import at_cursor, fill
 
 if TYPE_CHECKING:
-    from qdrant_admin.migration.checkpoint import UnfinishedRun
+    from qdrant_admin.migration.checkpoint import StoredRun
 
 
 PLACES = {"path": "Files and folders", "server": "Servers", "database": "Databases"}
@@ -33,7 +33,7 @@ class ChoosePane(Vertical):
 
     def __init__(self) -> None:
         super().__init__(id="migrate-choose")
-        self.runs: list[UnfinishedRun] = []
+        self.runs: list[StoredRun] = []
 
     def compose(self) -> ComposeResult:
         yield Plain(look.text("Where are your vectors now?", "bold"), classes="heading")
@@ -50,7 +50,7 @@ class ChoosePane(Vertical):
         yield OptionList(id="migrate-runs", markup=False)
         yield OptionList(*kind_options(), id="migrate-kinds", markup=False)
 
-    def offer(self, runs: "list[UnfinishedRun]", now: datetime) -> None:
+    def offer(self, runs: "list[StoredRun]", now: datetime) -> None:
         self.runs = runs
         options = self.query_one("#migrate-runs", OptionList)
         options.display, here = bool(runs), options.highlighted

@@ -370,7 +370,7 @@ class MigrateScreen(PlanEdits):
 
     def action_copy(self) -> None:
         from qdrant_admin.core.document import to_markdown
-        from qdrant_admin.migration.blocks import document
+        from qdrant_admin.migration.messages import document
 
         report = self.query_one(ResultPane).report
         if report is not None:
