@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput
+from qdrant_admin.core.errors import AccessDenied, BadInput
 from qdrant_admin.database.models import CollectionSpec, Distance, Vector, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Payload, Record, SourceCollection
@@ -18,7 +18,6 @@ from qdrant_admin.sources.reader import once
 from qdrant_admin.sources.servers import ListedReader
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
-_TITLE = "Pinecone index"
 _FETCHED = 100
 """Ids per request: they travel in its address."""
 _DEFAULT = {"", "__default__"}
@@ -31,14 +30,14 @@ _LANGCHAIN_TEXT = "text"
 
 
 class PineconeIndex(ListedReader):
-    kind = title = _TITLE
+    kind = title = "Pinecone index"
 
     def open(self) -> Iterable[str]:
         from pinecone import Pinecone
 
         key = source_key()
         if key is None:
-            raise AccessDenied(f"the {_TITLE} at {self.url} asks for a key", fix=f"export {KEY_VARIABLE}=...")
+            raise AccessDenied(f"the {self.title} at {self.url} asks for a key", fix=f"export {KEY_VARIABLE}=...")
         client = Pinecone(api_key=key)
         self._index: Any = client.Index(host=self.url)
         for opened in (client, self._index):
@@ -67,7 +66,7 @@ class PineconeIndex(ListedReader):
             distance = self.distance_asked or _DISTANCES.get(str(metric))
             if distance is None:
                 raise BadInput(
-                    f"the {_TITLE} does not say which distance it compares by",
+                    f"the {self.title} does not say which distance it compares by",
                     why="Pinecone's console does, as the metric of the index",
                     fix=Command("migrate", self.uri.asking(distance="Cosine")),
                 )
@@ -106,12 +105,6 @@ class PineconeIndex(ListedReader):
             answer = self.ask(self._index.fetch, ids=ids[at : at + _FETCHED], namespace=self._namespaces[name])
             found |= answer.vectors
         return found
-
-    def translated(self, error: Exception) -> AdminError:
-        """By the status that its exceptions have, in one of two places."""
-        status = getattr(error, "status_code", None) or getattr(error, "status", None)
-        headers = getattr(error, "headers", None) or {}
-        return self.fault(error, status=status if isinstance(status, int) else None, wait=headers.get("Retry-After"))
 
 
 def _record(record: str, found: Any, layout: Layout) -> Record:

@@ -72,7 +72,7 @@ _CHROMA = "tenant database layout distance"
 _POSTGRES = "table id vector layout distance host sslmode sslrootcert service"
 _SQLITE_VEC = "table payload on layout distance"
 _LANCE = "id vector layout distance"
-_MILVUS_LITE = ("milvus.lite_folder:open_milvus_lite", "database layout distance", "files pyarrow")
+_MILVUS_LITE = ("milvus.lite:open_milvus_lite", "database layout distance", "files pyarrow")
 _MILVUS = ("milvus.server:MilvusServer", "database load layout distance", "milvus pymilvus")
 _REDIS = (
     "Redis with vectors in hashes",
@@ -82,8 +82,8 @@ _REDIS = (
 )
 _ARROW = "Arrow file, stream, Feather, or Hugging Face data set"
 _WEAVIATE = "layout distance tenant grpc_host grpc_port"
-_ELASTICSEARCH = ("search.server:ElasticsearchServer", "layout distance ca_certs", "elasticsearch elasticsearch")
-_OPENSEARCH = ("search.server:OpenSearchServer", "layout distance ca_certs", "opensearch opensearchpy")
+_ELASTICSEARCH = ("search:ElasticsearchServer", "layout distance ca_certs", "elasticsearch elasticsearch")
+_OPENSEARCH = ("search:OpenSearchServer", "layout distance ca_certs", "opensearch opensearchpy")
 """`ca_certs` is a file with the certificate that the cluster's own was signed with."""
 _TESTED: tuple[SourceKind, ...] = (
     _path("chroma", "Chroma directory", "chroma.directory:ChromaDirectory", _CHROMA),

@@ -5,15 +5,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from qdrant_admin.core.errors import (
-    AccessDenied,
-    AdminError,
-    BadInput,
-    RateLimited,
-    ServerTrouble,
-    ServerUnreachable,
-    SourceUnreadable,
-)
+from qdrant_admin.core import errors
+from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Batch, Cursor, Record, ServerUri, Span, cut
@@ -26,7 +19,6 @@ _T = TypeVar("_T")
 class ServerReader(Reader):
     uri: ServerUri
     title: str
-    """What it is, in words: `Pinecone index`."""
 
     def __init__(self, uri: ServerUri) -> None:
         self.url = uri.url
@@ -40,22 +32,26 @@ class ServerReader(Reader):
             raise self.translated(error) from error
 
     def translated(self, error: Exception) -> AdminError:
-        """An exception of the client in the user's terms."""
-        return self.fault(error, status=None)
+        """An exception of the client in the user's terms, by the status and the headers that such have somewhere."""
+        status = getattr(error, "status_code", None) or getattr(error, "status", None)
+        headers = getattr(error, "headers", None) or getattr(getattr(error, "meta", None), "headers", None) or {}
+        wait = headers.get("Retry-After", headers.get("retry-after"))
+        return self.fault(error, status=status if isinstance(status, int) else None, wait=wait)
 
     def fault(self, error: Exception | str, *, status: int | None, wait: str | None = None) -> AdminError:
         """A fault, by the status of the HTTP answer (None: there was none) and its `Retry-After`."""
         why, at = plain(str(error))[:300] or type(error).__name__, f"{self.title} at {self.url}"
+        curl = f"curl -sS {self.url}"
         if status is None:
-            return ServerUnreachable(f"no {self.title} answers at {self.url}", why=why, fix=f"curl -sS {self.url}")
+            return errors.ServerUnreachable(f"no {self.title} answers at {self.url}", why=why, fix=curl)
         if status in {401, 403}:
             wants = "does not take the key" if source_key() else "asks for a key"
-            return AccessDenied(f"the {at} {wants}", why=why, fix=f"export {KEY_VARIABLE}=...")
+            return errors.AccessDenied(f"the {at} {wants}", why=why, fix=f"export {KEY_VARIABLE}=...")
         if status == 429:
             seconds = float(wait) if wait is not None and wait.isdecimal() else None
-            return RateLimited(f"the {at} asks for fewer requests", why=why, seconds=seconds)
+            return errors.RateLimited(f"the {at} asks for fewer requests", why=why, seconds=seconds)
         if status >= 500:
-            return ServerTrouble(f"the {at} is in trouble", why=why, fix=f"curl -sS {self.url}")
+            return errors.ServerTrouble(f"the {at} is in trouble", why=why, fix=curl)
         return SourceUnreadable(f"the {at} cannot be read", why=f"HTTP {status}: {why}", fix=HELP)
 
 

@@ -13,7 +13,7 @@ from qdrant_admin.core.errors import AdminError, NotFound, SourceUnreadable
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Record, SourceCollection
 from qdrant_admin.sources.ids import superseded
-from qdrant_admin.sources.milvus.lite_folder import open_milvus_lite
+from qdrant_admin.sources.milvus.lite import open_milvus_lite
 from tests.migration.support import hashes, moved, workspace
 from tests.sources.support import folder_uri
 from tests.support.milvus import fill, row, served

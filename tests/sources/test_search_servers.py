@@ -11,7 +11,7 @@ from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import AccessDenied, NotFound, RateLimited, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.sources.registry import open_source
-from qdrant_admin.sources.search.mapping import unwrapped, vector_fields
+from qdrant_admin.sources.search import unwrapped, vector_fields
 from qdrant_admin.sources.uri import KEY_VARIABLE, parse
 from tests.migration.support import moved, planned, workspace
 from tests.support.answering import Answered, Asked, answering

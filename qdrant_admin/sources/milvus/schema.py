@@ -1,7 +1,7 @@
 """The schema of a Milvus collection, as Milvus Lite's files and a server's answers both say it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -81,35 +81,23 @@ class Schema:
             raise self._refused("it has no field of vectors that Qdrant could hold")
         return CollectionSpec(vectors=tuple(self._slot(field) for field in self.vectors))
 
-    def words(self, layout: Layout) -> str:
-        words = "every field under its own name" if layout == "plain" else layouts.words(layout)
-        return f"{words}; the name of the partition in {PARTITION}" if self.partitions else words
-
-    def warnings(self) -> list[str]:
-        found = []
+    def _warnings(self) -> Iterator[str]:
         for field in self.vectors:
             if field.computed:
                 words = "is made by a function of Milvus: only queries of that function find anything by it"
-                found.append(f"{plain(field.name)} {words}")
+                yield f"{plain(field.name)} {words}"
             if field.kind in DENSE and field.name not in self.metrics:
                 words = f"no index says how {plain(field.name)} is compared, so it is by Cosine, as Milvus would"
-                found.append(f"{words}; ?distance= asks for another")
-        return found
+                yield f"{words}; ?distance= asks for another"
 
     def described(
-        self,
-        name: str,
-        count: int,
-        spec: CollectionSpec,
-        layout: Layout,
-        aliases: tuple[str, ...] = (),
-        more: tuple[str, ...] = (),
+        self, name: str, count: int, spec: CollectionSpec, layout: Layout, aliases: tuple[str, ...] = ()
     ) -> SourceCollection:
-        """The collection as the plan shows it, with `more` warnings than the schema gives reason for."""
-        warnings = (*self.warnings(), *more)
-        return SourceCollection(
-            name=name, count=count, spec=spec, payload=self.words(layout), aliases=aliases, warnings=warnings
-        )
+        """The collection as the plan shows it."""
+        words = "every field under its own name" if layout == "plain" else layouts.words(layout)
+        words += f"; the name of the partition in {PARTITION}" if self.partitions else ""
+        warnings = tuple(self._warnings())
+        return SourceCollection(name=name, count=count, spec=spec, payload=words, aliases=aliases, warnings=warnings)
 
     @cached_property
     def _others(self) -> tuple[Field, ...]:
@@ -171,18 +159,23 @@ _PAIR = np.dtype([("index", "<u4"), ("value", "<f4")])
 
 def record_of(schema: Schema, layout: ColumnLayout, row: Fields, columns: Fields, partition: str) -> Record:
     """A record from its fields. `columns` is the same row with the dynamic fields in a field of their own."""
-    record = Record(row[schema.key])
+    record = Record(row[schema.key], layout.payload(schema.columns(columns, partition)))
     for field in schema.vectors:
-        value = row.get(field.name)
-        if value is None:
-            continue
-        try:
-            record.vectors[schema.slots[field.name]] = vector_of(field.kind, value)
-        except Unfit as error:
-            record.trouble = f"vector {field.name} {error}"
-            record.unread[field.name] = said(value)
-    record.payload = layout.payload(schema.columns(columns, partition))
+        vector = read_vector(field.kind, row.get(field.name))
+        if isinstance(vector, Unfit):
+            record.trouble = f"vector {field.name} {vector}"
+            record.unread[field.name] = said(row[field.name])
+        elif vector is not None:
+            record.vectors[schema.slots[field.name]] = vector
     return record
+
+
+def read_vector(kind: str, value: object) -> Vector | Unfit | None:
+    """A vector, or why it is none; None where none is given."""
+    try:
+        return None if value is None else vector_of(kind, value)
+    except Unfit as error:
+        return error
 
 
 def vector_of(kind: str, value: object) -> Vector:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from qdrant_admin.core.errors import AccessDenied, AdminError, ServerTrouble, ServerUnreachable, SourceUnreadable
@@ -23,21 +22,11 @@ _LAST_INTEGER = (1 << 63) - 1
 _UNREACHABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "Fail connecting", "server unavailable")
 _DENIED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "auth check failure", "permission deny", "invalid credential")
 _BUSY = ("RATE_LIMIT", "rate limit", "RESOURCE_EXHAUSTED", "quota exceeded")
-
-
 _EVERY = 1000
 """One key in so many is remembered, as a place to cut at."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Survey:
-    count: int
-    places: list[Cursor]
-
-
 class MilvusServer(ServerReader):
-    """A `Source` over one database of one server."""
-
     def open(self) -> Iterable[str]:
         from pymilvus import MilvusClient
 
@@ -52,7 +41,7 @@ class MilvusServer(ServerReader):
             return sorted(self._client.list_collections(timeout=_TIMEOUT_SECONDS))
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        return cut(self._survey(name).places, parts)
+        return cut(self._survey(name)[1], parts)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Records by partition, if people have made any, and then by key."""
@@ -70,11 +59,12 @@ class MilvusServer(ServerReader):
 
     def describe(self, name: str) -> SourceCollection:
         """Its keys are counted one by one: in the server's own count are deleted and repeated ones."""
-        spec, layout = self._schema(name).spec(), self._layout(name).layout
+        schema = self._schema(name)
+        spec, layout = schema.spec(), self._layout(name).layout
         with self.faults():
             aliases = sorted(self._client.list_aliases(name, timeout=_TIMEOUT_SECONDS).get("aliases") or ())
         spec = layouts.fitted(spec, layout, self.distance_asked)
-        return self._schema(name).described(name, self._survey(name).count, spec, layout, tuple(aliases))
+        return schema.described(name, self._survey(name)[0], spec, layout, tuple(aliases))
 
     @once
     def _schema(self, name: str) -> Schema:
@@ -122,7 +112,8 @@ class MilvusServer(ServerReader):
         return layouts.column_layout(sample, self.layout_asked, langchain=schema.langchain)
 
     @once
-    def _survey(self, name: str) -> _Survey:
+    def _survey(self, name: str) -> tuple[int, list[Cursor]]:
+        """How many records there are, and cursors to cut at."""
         schema, count = self._schema(name), 0
         places: list[Cursor] = []
         for partition in sorted(schema.partitions) or [""]:
@@ -131,21 +122,20 @@ class MilvusServer(ServerReader):
                 inside = range(_EVERY - 1 - count % _EVERY, len(page), _EVERY)
                 places += [_cursor(partition, page[place][schema.key]) for place in inside]
                 count += len(page)
-        return _Survey(count, places)
+        return count, places
 
     def _pages(
         self, schema: Schema, fields: list[str], partition: str, size: int, above: Cursor, to: Cursor
     ) -> Iterator[Any]:
         """Pages of records with keys above one and up to another, ascending, from one moment of the server."""
-        more = True
-        while more:
-            more = False
+        while True:
             for page in self._iterated(schema, fields, partition, size, above, to):
                 yield page
                 above = page[-1][schema.key]
                 if _breaks_out(above):
-                    more = True
                     break
+            else:
+                return
 
     def _iterated(
         self, schema: Schema, fields: list[str], partition: str, size: int, above: Cursor, to: Cursor

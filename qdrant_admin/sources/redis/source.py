@@ -1,28 +1,37 @@
-"""What the fields of a Redis hash become: text as text, other bytes as base64, JSON in the usual fields as it says.
+"""Redis with vectors in hashes: each prefix of keys is a collection.
 
-The hashes of LangChain and Mem0 are known by their fields and laid out as the two read them in Qdrant.
+What their fields become: text as text, other bytes as base64, JSON in the usual fields as it says. The hashes of
+LangChain and Mem0 are known by their fields and laid out as the two read them in Qdrant.
 """
 
+import base64
+import contextlib
+import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
-from redis.exceptions import NoPermissionError
+import redis
+from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
+from qdrant_admin.core import errors
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import BadInput, SourceUnreadable
+from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
-from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, SourceCollection, Span, between, option
-from qdrant_admin.sources.files.values import Unfit, narrow, with_json_opened
+from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, ServerUri, SourceCollection, Span, between, option
+from qdrant_admin.sources.files.values import Unfit, vector_of, with_json_opened
 from qdrant_admin.sources.layouts import Layout, lay_out
-from qdrant_admin.sources.redis.client import compared, connect, database, escaped, search_indexes, text_of, translated
 from qdrant_admin.sources.redis.keys import KeyList
 from qdrant_admin.sources.servers import ServerReader
+from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 FLOATS = {"float32": "<f4", "float64": "<f8", "float16": "<f2"}
 _MEM0 = {"memory_id", "memory", "hash", "metadata"}
@@ -32,77 +41,10 @@ _JSON = ("_metadata_json", "metadata")
 _OWN = "_index_name"
 _PLAUSIBLE = 1e6
 """No component of an embedding is longer than that; a double read as two floats soon is."""
-
-
-def identity_of(octets: bytes) -> int | str:
-    """The end of a key as an id: a plain number is one."""
-    # What is no text becomes halves of surrogate pairs, and the record is rejected for it.
-    text = octets.decode("utf-8", "surrogateescape")
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1
-    return number if str(number) == text and number < 1 << 64 else text
-
-
-def payload_of(layout: Layout, fields: Mapping[bytes, bytes], vectors: Sequence[str]) -> Payload:
-    """A hash as a payload, without its vectors."""
-    gone = {vector.encode() for vector in vectors}
-    payload: Payload = {
-        name.decode("utf-8", "surrogateescape"): text_of(value) for name, value in fields.items() if name not in gone
-    }
-    with_json_opened(payload)
-    if layout == "mem0":
-        return _mem0(payload)
-    if layout == "plain":
-        return payload
-    payload.pop(_OWN, None)
-    text = next((payload.pop(name) for name in _TEXTS if name in payload), None)
-    nested = next((name for name in _JSON if isinstance(payload.get(name), dict)), None)
-    given = payload.pop(nested) if nested else {}
-    return lay_out(layout, {**payload, **given}, text)
-
-
-def layout_of(hashes: Sequence[Mapping[bytes, bytes]]) -> Layout:
-    names = [{name.decode("utf-8", "replace") for name in fields} for fields in hashes]
-    if names and all(known >= _MEM0 for known in names):
-        return "mem0"
-    if names and all({"content", "content_vector"} <= known or {"text", "_metadata_json"} <= known for known in names):
-        return "langchain"
-    return "plain"
-
-
-def floats_of(octets: bytes, kind: str) -> Floats | str:
-    width = np.dtype(FLOATS[kind]).itemsize
-    if len(octets) % width:
-        return f"has {len(octets)} bytes, not a whole number of components of {width} bytes"
-    try:
-        return narrow(np.frombuffer(octets, dtype=FLOATS[kind]))
-    except Unfit as unfit:
-        return str(unfit)
-
-
-def plausible(vectors: Sequence[bytes], kind: str) -> bool:
-    """Whether these bytes read like embeddings in that kind of numbers."""
-    for octets in vectors:
-        if len(octets) % np.dtype(FLOATS[kind]).itemsize:
-            return False
-        numbers = np.abs(np.frombuffer(octets, dtype=FLOATS[kind]).astype(np.float64))
-        given = numbers[numbers > 0]
-        if not np.isfinite(numbers).all() or (given > _PLAUSIBLE).any() or (given < 1 / _PLAUSIBLE**2).any():
-            return False
-    return True
-
-
-def _mem0(payload: Payload) -> Payload:
-    """As Mem0 itself reads its hashes: times are seconds here, and text everywhere else."""
-    metadata = payload.get("metadata")
-    laid_out = {name: value for name, value in payload.items() if name not in _MEM0_OWN}
-    laid_out["data"] = payload.get("memory", "")
-    for name in ("created_at", "updated_at"):
-        seconds = str(payload.get(name, "0"))
-        if seconds.isdecimal() and int(seconds):
-            laid_out[name] = datetime.fromtimestamp(int(seconds), tz=UTC).isoformat(timespec="microseconds")
-    return laid_out | (metadata if isinstance(metadata, dict) else {})
-
-
+_CLIENT_VARIABLE = "REDISCLI_AUTH"
+"""Where redis-cli itself looks for the password."""
+_SECONDS = 60.0
+_CONNECT_SECONDS = 10.0
 _VECTORS = ("embedding", "content_vector", "vector", "text_vector", "embeddings")
 """What programs call the field of the vector; `?vector=` names another one, or several."""
 _MANY = 100
@@ -116,7 +58,9 @@ class _Prefix:
     without: int
     vectors: tuple[str, ...]
     kind: str
-    layout: layouts.Layout
+    layout: Layout
+    note: str
+    """What is to be known of the kind of its numbers."""
 
     def slot(self, field: str) -> str:
         return "" if len(self.vectors) == 1 else field
@@ -126,13 +70,12 @@ class RedisHashes(ServerReader):
     def open(self) -> Iterable[str]:
         """Connect. Keys are listed at the first need of them, as that may take long."""
         self._kind = option(self.uri.options, "dtype", {kind: kind for kind in FLOATS}, None)
-        self._client = connect(self.uri)
+        self._client = _connected(self.uri)
         self.resources.callback(self._client.close)
         self._lock = threading.Lock()
         self._keys: KeyList | None = None
         self._known: dict[str, _Prefix] = {}
-        self._warned: dict[str, list[str]] = {}
-        with translated(self.uri):
+        with _faults(self.uri):
             server: Any = self._client.info("server")
             cluster: Any = self._client.info("cluster")
         self.kind = f"Redis {plain(server.get('redis_version', 'of an unknown version'))}"
@@ -180,8 +123,8 @@ class RedisHashes(ServerReader):
                 keys = KeyList(asked.split(",") if asked else _VECTORS, thorough=bool(asked))
                 prefix = self.uri.options.get("prefix", "").rstrip(":")
                 self.resources.callback(keys.close)
-                with translated(self.uri):
-                    keys.fill(self._client, escaped(prefix) + b":*" if prefix else b"*", prefix.encode() or None)
+                with _faults(self.uri):
+                    keys.fill(self._client, _escaped(prefix) + b":*" if prefix else b"*", prefix.encode() or None)
                 found = dict(self._found(keys))
                 self._known = {name: found[name] for name in self.narrowed(found)}
                 self._keys = keys
@@ -196,11 +139,10 @@ class RedisHashes(ServerReader):
             several = tuple(field for field, number in zip(keys.fields, having, strict=True) if number)
             vectors = several if asked else (best,)
             sample = [fields for fields in self._hashes(keys.page(octets, b"", None, layouts.SAMPLE)) if fields]
-            name = text_of(octets) or f"redis-{database(self.uri)}"
-            self._warned[name] = []
-            kind = self._kind or self._told_kind(name, vectors, sample)
-            layout = self.layout_asked or layout_of(sample)
-            yield name, _Prefix(octets, count, count - max(having), vectors, kind, layout)
+            name = text_of(octets) or f"redis-{_database(self.uri)}"
+            kind, note = (self._kind, "") if self._kind else _told_kind(vectors, sample)
+            layout = self.layout_asked or _layout(sample)
+            yield name, _Prefix(octets, count, count - max(having), vectors, kind, layout, note)
 
     def _check_some(self, keys: KeyList, prefixes: list[tuple[bytes, int, list[int]]]) -> None:
         if not prefixes:
@@ -219,21 +161,9 @@ class RedisHashes(ServerReader):
                 fix=Command("migrate", self.uri.asking(prefix=first)),
             )
 
-    def _told_kind(self, name: str, vectors: tuple[str, ...], sample: list[dict[bytes, bytes]]) -> str:
-        """The type of the numbers, by whether the bytes make plausible vectors: nothing else tells it."""
-        octets = [fields[field.encode()] for fields in sample for field in vectors if fields.get(field.encode())]
-        if plausible(octets, "float32"):
-            return "float32"
-        if plausible(octets, "float64"):
-            self._warned[name].append("its vectors read like floats of 64 bits; ?dtype=float32 says that they are not")
-            return "float64"
-        words = "its vectors do not read like floats of 32 bits, and are taken for such"
-        self._warned[name].append(f"{words}; ?dtype=float64 or float16 says what they are")
-        return "float32"
-
     def describe(self, name: str) -> SourceCollection:
         prefix, keys = self._known[name], self._listed()
-        warnings = list(self._warned[name])
+        warnings = [prefix.note] if prefix.note else []
         slots = tuple(self._slot(prefix, field, keys, warnings) for field in prefix.vectors)
         if prefix.without and len(prefix.vectors) == 1:
             warnings.append(f"{counted(prefix.without, 'hash', 'hashes')} without a vector will be rejected")
@@ -258,8 +188,8 @@ class RedisHashes(ServerReader):
     def _compared(self, prefix: _Prefix, field: str, warnings: list[str]) -> Distance:
         if self.distance_asked is not None:
             return self.distance_asked
-        with translated(self.uri):
-            indexes = search_indexes(self._client)
+        with _faults(self.uri):
+            indexes = _search_indexes(self._client)
         found = compared(indexes, prefix.octets + b":" if prefix.octets else b"", field)
         if found is None:
             words = f"no index says how {plain(field)} is compared"
@@ -270,27 +200,208 @@ class RedisHashes(ServerReader):
 
     def _hashes(self, page: list[bytes]) -> list[dict[bytes, bytes]]:
         """The hashes of these keys; an empty one for a key that is gone."""
-        with translated(self.uri):
+        with _faults(self.uri):
             pipeline = self._client.pipeline(transaction=False)
             for key in page:
                 pipeline.hgetall(key)
             answers = pipeline.execute(raise_on_error=False)
             for answer in answers:
-                if isinstance(answer, NoPermissionError):
+                if isinstance(answer, exceptions.NoPermissionError):
                     raise answer
         return [answer if isinstance(answer, dict) else {} for answer in answers]
 
     def _record(self, prefix: _Prefix, key: bytes, fields: Mapping[bytes, bytes]) -> Record:
         rest = key.removeprefix(prefix.octets)
-        identity = identity_of(rest.removeprefix(b":") if prefix.octets else rest)
+        identity = _identity(rest.removeprefix(b":") if prefix.octets else rest)
         if not fields:
             return Record(identity, trouble="it is gone: it expired, or was deleted, since its key was listed")
-        record = Record(identity, payload_of(prefix.layout, fields, prefix.vectors))
+        record = Record(identity, _payload(prefix.layout, fields, prefix.vectors))
         for field in prefix.vectors:
             octets = fields.get(field.encode())
-            vector = floats_of(octets, prefix.kind) if octets else None
-            if isinstance(vector, str):
-                record.trouble = f"its {field} {vector}"
-            elif vector is not None:
-                record.vectors[prefix.slot(field)] = vector
+            try:
+                if octets:
+                    record.vectors[prefix.slot(field)] = vector_of(octets, "dense", FLOATS[prefix.kind])
+            except Unfit as unfit:
+                record.trouble = f"its {field} {unfit}"
         return record
+
+
+def _identity(octets: bytes) -> int | str:
+    """The end of a key as an id: a plain number is one."""
+    # What is no text becomes halves of surrogate pairs, and the record is rejected for it.
+    text = octets.decode("utf-8", "surrogateescape")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1
+    return number if str(number) == text and number < 1 << 64 else text
+
+
+def _payload(layout: Layout, fields: Mapping[bytes, bytes], vectors: Sequence[str]) -> Payload:
+    """A hash as a payload, without its vectors."""
+    gone = {vector.encode() for vector in vectors}
+    payload: Payload = {
+        name.decode("utf-8", "surrogateescape"): text_of(value) for name, value in fields.items() if name not in gone
+    }
+    with_json_opened(payload)
+    if layout == "mem0":
+        return _mem0(payload)
+    if layout == "plain":
+        return payload
+    payload.pop(_OWN, None)
+    text = next((payload.pop(name) for name in _TEXTS if name in payload), None)
+    nested = next((name for name in _JSON if isinstance(payload.get(name), dict)), None)
+    given = payload.pop(nested) if nested else {}
+    return lay_out(layout, {**payload, **given}, text)
+
+
+def _layout(hashes: Sequence[Mapping[bytes, bytes]]) -> Layout:
+    names = [{name.decode("utf-8", "replace") for name in fields} for fields in hashes]
+    if names and all(known >= _MEM0 for known in names):
+        return "mem0"
+    if names and all({"content", "content_vector"} <= known or {"text", "_metadata_json"} <= known for known in names):
+        return "langchain"
+    return "plain"
+
+
+def _plausible(vectors: Sequence[bytes], kind: str) -> bool:
+    """Whether these bytes read like embeddings in that kind of numbers."""
+    for octets in vectors:
+        if len(octets) % np.dtype(FLOATS[kind]).itemsize:
+            return False
+        numbers = np.abs(np.frombuffer(octets, dtype=FLOATS[kind]).astype(np.float64))
+        given = numbers[numbers > 0]
+        if not np.isfinite(numbers).all() or (given > _PLAUSIBLE).any() or (given < 1 / _PLAUSIBLE**2).any():
+            return False
+    return True
+
+
+def _mem0(payload: Payload) -> Payload:
+    """As Mem0 itself reads its hashes: times are seconds here, and text everywhere else."""
+    metadata = payload.get("metadata")
+    laid_out = {name: value for name, value in payload.items() if name not in _MEM0_OWN}
+    laid_out["data"] = payload.get("memory", "")
+    for name in ("created_at", "updated_at"):
+        seconds = str(payload.get(name, "0"))
+        if seconds.isdecimal() and int(seconds):
+            laid_out[name] = datetime.fromtimestamp(int(seconds), tz=UTC).isoformat(timespec="microseconds")
+    return laid_out | (metadata if isinstance(metadata, dict) else {})
+
+
+def _told_kind(vectors: Sequence[str], sample: Sequence[Mapping[bytes, bytes]]) -> tuple[str, str]:
+    """The type of the numbers, by whether the bytes make plausible vectors, as nothing else tells it; and a warning."""
+    octets = [fields[field.encode()] for fields in sample for field in vectors if fields.get(field.encode())]
+    if _plausible(octets, "float32"):
+        return "float32", ""
+    if _plausible(octets, "float64"):
+        return "float64", "its vectors read like floats of 64 bits; ?dtype=float32 says that they are not"
+    words = "its vectors do not read like floats of 32 bits, and are taken for such"
+    return "float32", f"{words}; ?dtype=float64 or float16 says what they are"
+
+
+def _connected(uri: ServerUri) -> redis.Redis:
+    """A client of the database that a URI names. Connects at its first command."""
+    parts = urlsplit(uri.url)
+    return redis.Redis(
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 6379,
+        db=_database(uri),
+        username=unquote(parts.username) if parts.username else None,
+        password=source_key() or os.environ.get(_CLIENT_VARIABLE) or None,
+        ssl=parts.scheme == "rediss",
+        protocol=2,
+        socket_timeout=_SECONDS,
+        socket_connect_timeout=_CONNECT_SECONDS,
+        retry=Retry(NoBackoff(), 0),  # who reads waits, and says so
+    )
+
+
+def _database(uri: ServerUri) -> int:
+    text = urlsplit(uri.url).path.removeprefix("/") or "0"
+    if not (text.isascii() and text.isdigit()):
+        what = f"{plain(text)} is no database of a Redis"
+        raise BadInput(what, why="they have numbers", fix=Command("migrate", "redis://HOST:6379/0"))
+    return int(text)
+
+
+def text_of(octets: bytes) -> str:
+    """Text, or base64 of what is none."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(octets).decode()
+
+
+def _escaped(prefix: str) -> bytes:
+    """Text as a pattern that means just that."""
+    return "".join(f"\\{letter}" if letter in "*?[]^\\" else letter for letter in prefix).encode()
+
+
+@contextlib.contextmanager
+def _faults(uri: ServerUri) -> Iterator[None]:
+    """Faults of redis as ours. Those that may pass by themselves are of the classes that are waited for."""
+    try:
+        yield
+    except exceptions.RedisError as error:
+        raise _fault(error, uri) from error
+
+
+def _fault(error: exceptions.RedisError, uri: ServerUri) -> AdminError:
+    parts = urlsplit(uri.url)
+    at = f"-h {parts.hostname} -p {parts.port}" + (" --tls" if parts.scheme == "rediss" else "")
+    ours, what, asked = next((ours, what, asked) for kind, ours, what, asked in _FAULTS if isinstance(error, kind))
+    fix = f"redis-cli {at} {asked}" if asked else f"export {KEY_VARIABLE}=..."
+    return ours(what.format(plain(uri.url)), why=plain(error), fix=fix)
+
+
+_RIGHTS = "ACL SETUSER NAME +info +scan +hstrlen +hgetall +select ~*"
+_FAULTS: tuple[tuple[type[Exception], type[AdminError], str, str], ...] = (
+    (exceptions.NoPermissionError, errors.AccessDenied, "this user may not read {}", _RIGHTS),
+    (exceptions.AuthenticationError, errors.AccessDenied, "{} does not accept the password", ""),
+    (exceptions.AuthorizationError, errors.AccessDenied, "{} does not accept the password", ""),
+    (exceptions.BusyLoadingError, errors.ServerNotReady, "the Redis at {} is loading its data", "INFO persistence"),
+    (exceptions.OutOfMemoryError, errors.ServerTrouble, "the Redis at {} has no memory left", "INFO memory"),
+    (exceptions.ConnectionError, errors.ServerUnreachable, "no Redis answers at {}", "PING"),
+    (exceptions.TimeoutError, errors.ServerUnreachable, "no Redis answers at {}", "PING"),
+    (Exception, SourceUnreadable, "what answers at {} cannot be read", "PING"),
+)
+"""The first that fits counts: some of them are kinds of others. Last: what redis-cli is asked."""
+_DISTANCES: dict[bytes, Distance] = {b"COSINE": "Cosine", b"IP": "Dot", b"L2": "Euclid"}
+
+
+class SearchIndex(NamedTuple):
+    name: str
+    prefixes: tuple[bytes, ...]
+    distances: dict[str, Distance]
+
+
+def _search_indexes(client: Any) -> list[SearchIndex]:
+    """Every index that has vectors; none where there is no query engine, or this user may not ask it."""
+    try:
+        names: Any = client.execute_command("FT._LIST")
+        found = [index_of(client.execute_command("FT.INFO", name)) for name in names]
+    except exceptions.ResponseError:
+        return []
+    return [one for one in found if one.distances]
+
+
+def index_of(answer: Sequence[object]) -> SearchIndex:
+    """Understand an answer to FT.INFO: names and values by turns, some of which are lists of that kind again."""
+    told = _pairs(answer)
+    prefixes = _pairs(told.get(b"index_definition", ())).get(b"prefixes", ())
+    fields = [_pairs(field) for field in told.get(b"attributes", ())]
+    distances = {
+        text_of(field.get(b"identifier", b"")): _DISTANCES[metric]
+        for field in fields
+        if (metric := bytes(field.get(b"distance_metric", b""))) in _DISTANCES
+    }
+    return SearchIndex(text_of(told.get(b"index_name", b"")), tuple(prefixes), distances)
+
+
+def compared(indexes: Iterable[SearchIndex], prefix: bytes, field: str) -> tuple[Distance, str] | None:
+    """How a field of all keys of this prefix is compared, and which index says so; None when none does."""
+    for one in indexes:
+        if field in one.distances and any(prefix.startswith(covered) for covered in one.prefixes):
+            return one.distances[field], one.name
+    return None
+
+
+def _pairs(values: Sequence[Any]) -> dict[bytes, Any]:
+    return dict(zip(values[::2], values[1::2], strict=False))

@@ -1,4 +1,4 @@
-"""What Elasticsearch and OpenSearch have in common: every index with vectors is a collection.
+"""Elasticsearch and OpenSearch: every index with vectors is a collection.
 
 Read at one point in time, in the order in which the documents were last written: `_seq_no` stays the same for as long
 as a document does, so that a later run can go on where an earlier one stopped.
@@ -7,7 +7,8 @@ as a document does, so that a later run can go on where an earlier one stopped.
 import contextlib
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,29 +16,161 @@ from urllib.parse import urlsplit
 from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database.models import CollectionSpec
+from qdrant_admin.database.models import CollectionSpec, Distance, Vector, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import Batch, Cursor, Payload, SourceCollection
+from qdrant_admin.sources.base import Batch, Cursor, Fields, Payload, Record, SourceCollection
+from qdrant_admin.sources.files.values import floats_of
+from qdrant_admin.sources.layouts import Layout
 from qdrant_admin.sources.reader import once
-from qdrant_admin.sources.search.mapping import Shape, layout_of, vector_fields, without_vectors
 from qdrant_admin.sources.servers import ServerReader
 from qdrant_admin.sources.uri import source_key
 
 KEPT_ALIVE = "10m"
+_TYPES = {"dense_vector": "dims", "knn_vector": "dimension"}
+"""Type of a vector's field to where its mapping says how many components it has."""
+_DISTANCES: dict[str, Distance] = {
+    "cosine": "Cosine",
+    "dot_product": "Dot",
+    "max_inner_product": "Dot",
+    "l2_norm": "Euclid",
+    "cosinesimil": "Cosine",
+    "innerproduct": "Dot",
+    "l2": "Euclid",
+    "l1": "Manhattan",
+}
+_PACKED = {"bit", "binary"}
+"""Element types whose components are single bits."""
+_TEXTS = ("text", "content", "page_content")
+"""Where LangChain and LlamaIndex keep the text, beside a `metadata` of their own."""
+_NESTS = ("metadata", "payload")
+
+
+@dataclass(frozen=True)
+class VectorField:
+    path: str
+    """Where it is in a document, with dots between."""
+    size: int | None
+    """None while no document has been indexed yet."""
+    distance: Distance
+
+
+def vector_fields(properties: Fields, asked: Distance | None, notes: list[str]) -> tuple[VectorField, ...]:
+    """The fields of a mapping that hold vectors; what is left as payload goes into the notes."""
+    found = []
+    for path, field in _fields(properties, "", notes):
+        size_key = _TYPES.get(str(field.get("type")))
+        if size_key is None:
+            continue
+        if field.get("element_type") in _PACKED or field.get("data_type") in _PACKED:
+            notes.append(f"field {plain(path)} holds bits, which are no vectors for Qdrant: it stays payload")
+            continue
+        said = field.get("similarity") or field.get("space_type") or (field.get("method") or {}).get("space_type")
+        said = said or ("l2" if field["type"] == "knn_vector" else "cosine")
+        distance = asked or _DISTANCES.get(str(said))
+        if distance is None:
+            notes.append(f"field {plain(path)} is compared by {plain(said)}, which Qdrant has not: it stays payload")
+            continue
+        if field.get("index") is False and asked is None:
+            words = f"it is taken to be compared by {distance}, ?distance= says otherwise"
+            notes.append(f"field {plain(path)} has no index: {words}")
+        found.append(VectorField(path, field.get(size_key), distance))
+    return tuple(found)
+
+
+def _fields(properties: Fields, prefix: str, notes: list[str]) -> Iterator[tuple[str, Fields]]:
+    for name, field in properties.items():
+        path = f"{prefix}{name}"
+        below = field.get("properties")
+        if below and field.get("type") == "nested":
+            if any(inner.get("type") in _TYPES for _, inner in _fields(below, f"{path}.", [])):
+                notes.append(f"field {plain(path)} holds several vectors a document: they stay payload")
+        elif below:
+            yield from _fields(below, f"{path}.", notes)
+        else:
+            yield path, field
+
+
+@dataclass(frozen=True)
+class Shape:
+    fields: tuple[VectorField, ...]
+    layout: Layout
+
+    def slot(self, field: VectorField) -> str:
+        """The name of its vectors: none when there is but one field."""
+        return "" if len(self.fields) == 1 else field.path
+
+    def slots(self) -> tuple[VectorSpec, ...]:
+        return tuple(VectorSpec(name=self.slot(one), size=one.size, distance=one.distance) for one in self.fields)
+
+    def record(self, hit: Fields) -> Record:
+        source, given = dict(hit.get("_source") or {}), hit.get("fields") or {}
+        vectors: dict[str, Vector] = {}
+        trouble = ""
+        for field in self.fields:
+            value = given.get(field.path, _taken(source, field.path))
+            try:
+                if value is not None:
+                    vectors[self.slot(field)] = floats_of(value)
+            except (TypeError, ValueError):
+                trouble = f"its field {plain(field.path)} holds no vector"
+        payload = source if self.layout == "plain" else layouts.lay_out(self.layout, *unwrapped(source))
+        return Record(str(hit["_id"]), payload, vectors, trouble=trouble)
+
+
+def layout_of(documents: list[Payload]) -> Layout:
+    found = layouts.recognised([unwrapped(document)[0] for document in documents])
+    if found == "plain" and documents and all(document.keys() == {"text", "metadata"} for document in documents):
+        return "langchain"
+    return found
+
+
+def without_vectors(hit: Fields, fields: tuple[VectorField, ...]) -> Payload:
+    source = dict(hit.get("_source") or {})
+    for field in fields:
+        _taken(source, field.path)
+    return source
+
+
+def unwrapped(document: Fields) -> tuple[Payload, str | None]:
+    """Metadata and text of a document of a framework; what lies beside the two stays with the metadata."""
+    rest = dict(document)
+    nest = next((name for name in _NESTS if isinstance(rest.get(name), dict)), None)
+    if nest is None:
+        return rest, None
+    metadata = rest.pop(nest)
+    text_field = next((name for name in _TEXTS if isinstance(rest.get(name), str)), None)
+    text = rest.pop(text_field) if text_field else None
+    return {**rest, **metadata}, text
+
+
+def _taken(document: Payload, path: str) -> object:
+    """Take the value at a path out of a document; the way to it is copied, so that nobody else's is changed."""
+    if path in document:  # a field may be written with its dots
+        return document.pop(path)
+    head, dot, rest = path.partition(".")
+    below = document.get(head)
+    if not dot or not isinstance(below, dict):
+        return None
+    document[head] = copy = dict(below)
+    return _taken(copy, rest)
 
 
 class SearchServer(ServerReader):
-    """A `Source` over one cluster."""
-
     vectorless = True
 
     def open(self) -> Iterable[str]:
-        self._notes: dict[str, list[str]] = {}
         self._client = self._connected()
         self.resources.callback(self._client.close)
         self.kind = f"{self.title} {plain(self.ask(self._client.info)['version']['number'])}"
-        self._mappings = self._indices()
-        return sorted(self._mappings)
+        self._known: dict[str, tuple[tuple[VectorField, ...], list[str]]] = {}
+        """Of every index with vectors its fields, and what is to be known of them."""
+        for name, index in self.ask(self._client.indices.get_mapping).items():
+            notes: list[str] = []
+            properties = (index.get("mappings") or {}).get("properties") or {}
+            fields = vector_fields(properties, self.distance_asked, notes)
+            if fields and not name.startswith("."):  # those are the server's own
+                self._known[str(name)] = fields, notes
+        return sorted(self._known)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:  # noqa: ARG002 # it has but one span
         shape = self._shape(name)
@@ -61,17 +194,6 @@ class SearchServer(ServerReader):
         """Where to go on behind a hit, in any later point in time."""
         return list(hit["sort"])
 
-    def _indices(self) -> dict[str, Payload]:
-        """Name to fields of every index with vectors; those that begin with a dot are the server's own."""
-        found = {}
-        for name, index in self.ask(self._client.indices.get_mapping).items():
-            properties = (index.get("mappings") or {}).get("properties") or {}
-            notes: list[str] = []
-            if not name.startswith(".") and vector_fields(properties, self.distance_asked, notes):
-                found[str(name)] = properties
-                self._notes[str(name)] = notes
-        return found
-
     @cached_property
     def _aliases(self) -> dict[str, list[str]]:
         """Alias to its indices."""
@@ -83,23 +205,20 @@ class SearchServer(ServerReader):
 
     def describe(self, name: str) -> SourceCollection:
         shape, aliases = self._shape(name), self._aliases
-        notes = list(self._notes[name])
         own = sorted(alias for alias, indices in aliases.items() if name in indices)
         shared = [alias for alias in own if len(aliases[alias]) > 1]
-        notes += [f"the alias {plain(alias)} stands for several indices, which Qdrant has not" for alias in shared]
-        names = [alias for alias in own if alias not in shared]
+        notes = [f"the alias {plain(alias)} stands for several indices, which Qdrant has not" for alias in shared]
+        names, notes = tuple(alias for alias in own if alias not in shared), [*self._known[name][1], *notes]
         count = int(self.ask(self._client.count, index=name)["count"])
         words = self.layout_words(shape.layout, "what its records hold")
         spec = None
         if all(field.size for field in shape.fields):
             spec = layouts.fitted(CollectionSpec(vectors=shape.slots()), shape.layout)
-        return SourceCollection(
-            name=name, count=count, spec=spec, payload=words, aliases=tuple(names), warnings=tuple(notes)
-        )
+        return SourceCollection(name=name, count=count, spec=spec, payload=words, aliases=names, warnings=tuple(notes))
 
     @once
     def _shape(self, name: str) -> Shape:
-        fields = vector_fields(self._mappings[name], self.distance_asked, [])
+        fields, _ = self._known[name]
         first = next(self._hits(name, Shape(fields, "plain"), layouts.SAMPLE, None), [])
         layout = self.layout_asked or layout_of([without_vectors(hit, fields) for hit in first])
         return Shape(fields, layout)
@@ -132,21 +251,16 @@ class SearchServer(ServerReader):
             )
 
     def translated(self, error: Exception) -> AdminError:
-        status = getattr(error, "status_code", None)
-        if status is None and type(error).__name__ == "UnsupportedProductError":
+        if type(error).__name__ == "UnsupportedProductError":
             return SourceUnreadable(f"what answers at {self.url} is no {self.title}", why=plain(str(error))[:200])
-        code = status if isinstance(status, int) else None
-        headers = getattr(getattr(error, "meta", None), "headers", None) or {}
-        return self.fault(error, status=code, wait=headers.get("retry-after"))
+        return super().translated(error)
 
-    def _certificates(self) -> Payload:
-        given = self.uri.options.get("ca_certs")
-        return {} if given is None else {"ca_certs": given}
-
-    def _credentials(self) -> tuple[str, str] | None:
-        """User and password, when the key is of that form."""
-        user, colon, password = (source_key() or "").partition(":")
-        return (user, password) if colon else None
+    def _access(self, basic: str, token: Callable[[str], Payload]) -> Payload:
+        """Options of a client, whose names differ. A key of the form USER:PASSWORD is sent as these two."""
+        key, certificates = source_key() or "", self.uri.options.get("ca_certs")
+        access: Payload = {} if certificates is None else {"ca_certs": certificates}
+        user, colon, password = key.partition(":")
+        return access | ({basic: (user, password)} if colon else token(key) if key else {})
 
 
 _LATEST_OF_SHARD = 0xFFFF_FFFF
@@ -159,9 +273,7 @@ class ElasticsearchServer(SearchServer):
     def _connected(self) -> object:
         from elasticsearch import Elasticsearch
 
-        basic, key = self._credentials(), source_key()
-        access: Payload = {"basic_auth": basic} if basic else {"api_key": key} if key else {}
-        access |= self._certificates()
+        access = self._access("basic_auth", lambda key: {"api_key": key})
         return Elasticsearch(self.url, request_timeout=60, **access)
 
     def _open_point(self, index: str) -> str:
@@ -205,10 +317,8 @@ class OpenSearchServer(SearchServer):
     def _connected(self) -> object:
         from opensearchpy import OpenSearch
 
-        parts, basic, key = urlsplit(self.url), self._credentials(), source_key()
-        access: Payload = {"http_auth": basic} if basic else {}
-        access |= {"headers": {"Authorization": f"Bearer {key}"}} if key and not basic else {}
-        access |= self._certificates()
+        parts = urlsplit(self.url)
+        access = self._access("http_auth", lambda key: {"headers": {"Authorization": f"Bearer {key}"}})
         return OpenSearch(
             hosts=[{"host": parts.hostname, "port": parts.port, "url_prefix": parts.path}],
             use_ssl=parts.scheme == "https",
