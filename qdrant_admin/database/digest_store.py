@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import IO, NamedTuple
 
 from qdrant_admin.database.canonical import PointHash, field_name
-from qdrant_admin.database.models import ChangedPart, PartKind
+from qdrant_admin.database.differences import PartDifference, PartKind
 
 MEMORY_BYTES = 32 * 1024 * 1024
 """Beyond this a store lies on the disk (some 900,000 points)."""
@@ -159,22 +159,22 @@ def same(before: PointDigests, after: PointDigests) -> bool:
     return before.whole == after.whole and before.payload == after.payload and vectors_same
 
 
-def what_changed(before: PointDigests, after: PointDigests) -> tuple[ChangedPart, ...]:
-    parts: list[ChangedPart] = []
+def what_changed(before: PointDigests, after: PointDigests) -> tuple[PartDifference, ...]:
+    parts: list[PartDifference] = []
     if before.vectors is not None and after.vectors is not None:
         parts += _unlike("vector", before.vectors, after.vectors)
     if before.fields is not None and after.fields is not None:
         parts += _unlike("field", before.fields, after.fields)
     elif before.payload != after.payload:
-        parts.append(ChangedPart("payload"))
-    return tuple(parts) or (ChangedPart("content"),)
+        parts.append(PartDifference(kind="payload"))
+    return tuple(parts) or (PartDifference(kind="content"),)
 
 
-def _unlike(kind: PartKind, before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[ChangedPart]:
+def _unlike(kind: PartKind, before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[PartDifference]:
     for name in sorted(before.keys() | after.keys()):
         if name not in after:
-            yield ChangedPart(kind, name, "gone")
+            yield PartDifference(kind=kind, name=name, change="gone")
         elif name not in before:
-            yield ChangedPart(kind, name, "new")
+            yield PartDifference(kind=kind, name=name, change="new")
         elif before[name] != after[name]:
-            yield ChangedPart(kind, name)
+            yield PartDifference(kind=kind, name=name)

@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import JsonValue
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point
+from qdrant_admin.database.differences import Difference, PartDifference, PointDifference, What
 from qdrant_admin.database.digest_store import DigestStore, PointDigests, same, what_changed
 from qdrant_admin.database.ids import id_key, id_of_key
-from qdrant_admin.database.models import ChangedPart, CollectionInfo, ContentChange, Fields, PointId, VectorKind
+from qdrant_admin.database.models import CollectionInfo, Fields, PointId, VectorKind
 from qdrant_admin.database.search_probes import Probe, ProbeFinder
 from qdrant_admin.database.searches import Answer, Search, ask, changed_searches, searches_of
 from qdrant_admin.database.wire import Page
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
 _ALL_DIGESTS = 1 << 64
-What = Literal["missing", "extra", "changed"]
 SHOWN = 100
 """Points of each kind of difference that are named one by one."""
 NOT_A_SETTING = ("points",)
@@ -89,29 +89,15 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One point that is not what it was."""
-
-    id: PointId
-    what: What
-    parts: tuple[ChangedPart, ...] = ()
-    """What of a changed point differs."""
-    vectors: tuple[str, ...] = ()
-    """Names of the vectors that it had before; none of a point that was not there."""
-    fields: tuple[str, ...] | None = None
-    """Its payload fields before; None where they are not known."""
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
     """How two fingerprints of one collection differ."""
 
     missing: int = 0
     extra: int = 0
     changed: int = 0
-    points: tuple[Difference, ...] = ()
+    points: tuple[PointDifference, ...] = ()
     """The first hundred of each kind."""
-    settings: tuple[ContentChange, ...] = ()
+    settings: tuple[Difference, ...] = ()
     """Configuration, payload indexes, counts and searches that differ."""
 
     @property
@@ -250,17 +236,17 @@ def compare(before: Fingerprint, after: Fingerprint) -> Comparison:
     if before.digest == after.digest and before.points == after.points:
         return Comparison(settings=settings)
     counts: Counter[What] = Counter()
-    named: list[Difference] = []
+    named: list[PointDifference] = []
     for difference in differences(before.digests, after.digests):
         counts[difference.what] += 1
         if counts[difference.what] <= SHOWN:
             named.append(difference)
     if not counts:
-        settings = (*settings, ContentChange("content_unnamed"))
+        settings = (*settings, Difference(code="content_unnamed"))
     return Comparison(counts["missing"], counts["extra"], counts["changed"], tuple(named), settings)
 
 
-def differences(before: DigestStore, after: DigestStore) -> Iterator[Difference]:
+def differences(before: DigestStore, after: DigestStore) -> Iterator[PointDifference]:
     left, right = iter(before), iter(after)
     old, new = next(left, None), next(right, None)
     while old is not None or new is not None:
@@ -268,7 +254,7 @@ def differences(before: DigestStore, after: DigestStore) -> Iterator[Difference]
             yield _difference(old, "missing")
             old = next(left, None)
         elif new is not None and (old is None or new.key < old.key):
-            yield Difference(id_of_key(new.key), "extra")
+            yield PointDifference(id=str(id_of_key(new.key)), what="extra")
             new = next(right, None)
         elif old is not None and new is not None:
             if not same(old, new):
@@ -276,12 +262,13 @@ def differences(before: DigestStore, after: DigestStore) -> Iterator[Difference]
             old, new = next(left, None), next(right, None)
 
 
-def _difference(old: PointDigests, what: What, parts: tuple[ChangedPart, ...] = ()) -> Difference:
+def _difference(old: PointDigests, what: What, parts: tuple[PartDifference, ...] = ()) -> PointDifference:
     fields = None if old.fields is None else tuple(old.fields)
-    return Difference(id_of_key(old.key), what, parts, tuple(old.vectors or ()), fields)
+    vectors = tuple(old.vectors or ())
+    return PointDifference(id=str(id_of_key(old.key)), what=what, parts=parts, vectors=vectors, fields=fields)
 
 
-def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[ContentChange]:
+def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[Difference]:
     yield from _changed_settings(dict(_flat(before.config)), dict(_flat(after.config)))
     changed = set()
     for name in sorted(before.payload_schema.keys() | after.payload_schema.keys()):
@@ -291,41 +278,40 @@ def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[ContentChange
             yield index
     if not _content_differs(before, after):  # other points have other counts and neighbours, which says nothing new
         yield from _changed_counts(before, after, changed)
-        for search, code, facts in changed_searches(before.searches, after.searches):
-            yield ContentChange(code, search.using, {"number": search.number, **facts})
+        yield from changed_searches(before.searches, after.searches)
 
 
-def _changed_settings(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> Iterator[ContentChange]:
+def _changed_settings(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> Iterator[Difference]:
     for path in sorted(old.keys() | new.keys()):
         if path not in new:
-            yield ContentChange("setting_gone", path, {"before": old[path]})
+            yield Difference(code="setting_gone", name=path, facts={"before": old[path]})
         elif path not in old:
-            yield ContentChange("setting_new", path, {"after": new[path]})
+            yield Difference(code="setting_new", name=path, facts={"after": new[path]})
         elif type(old[path]) is not type(new[path]) or old[path] != new[path]:
-            yield ContentChange("setting_changed", path, {"before": old[path], "after": new[path]})
+            yield Difference(code="setting_changed", name=path, facts={"before": old[path], "after": new[path]})
 
 
-def _changed_counts(before: Fingerprint, after: Fingerprint, changed: set[str]) -> Iterator[ContentChange]:
+def _changed_counts(before: Fingerprint, after: Fingerprint, changed: set[str]) -> Iterator[Difference]:
     for probe, count in before.filtered.items():
         now = after.filtered.get(probe)
         if now is not None and now != count and probe.path not in changed:
             facts: dict[str, JsonValue] = {"filter": probe.words, "before": count, "after": now}
-            yield ContentChange("filter_count", probe.path, facts)
+            yield Difference(code="filter_count", name=probe.path, facts=facts)
     if after.counted != after.points and before.counted == before.points:
-        yield ContentChange("total_count", "", {"counted": after.counted, "read": after.points})
+        yield Difference(code="total_count", facts={"counted": after.counted, "read": after.points})
 
 
 def _content_differs(before: Fingerprint, after: Fingerprint) -> bool:
     return before.digest != after.digest or before.points != after.points
 
 
-def _changed_index(name: str, old: Fields | None, new: Fields | None) -> ContentChange | None:
+def _changed_index(name: str, old: Fields | None, new: Fields | None) -> Difference | None:
     if old is None:
-        return ContentChange("index_new", name)
+        return Difference(code="index_new", name=name)
     if new is None:
-        return ContentChange("index_gone", name)
+        return Difference(code="index_gone", name=name)
     was, now = ({k: v for k, v in index.items() if k not in NOT_A_SETTING} for index in (old, new))
-    return None if was == now else ContentChange("index_changed", name, {"before": was, "after": now})
+    return None if was == now else Difference(code="index_changed", name=name, facts={"before": was, "after": now})
 
 
 def _flat(value: JsonValue, path: str = "") -> Iterator[tuple[str, JsonValue]]:

@@ -4,9 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-from pydantic import JsonValue
+from typing import TYPE_CHECKING, Any, Literal
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Unsupported
@@ -132,45 +130,6 @@ class Hit:
 
     point: Point
     score: float
-
-
-PartKind = Literal["vector", "field", "payload", "content"]
-
-
-class ChangedPart(NamedTuple):
-    """One part in which two records of a point differ."""
-
-    kind: PartKind
-    """`payload` and `content` where the names of the parts were not kept."""
-    name: str = ""
-    change: Literal["changed", "gone", "new"] = "changed"
-
-
-SearchCode = Literal["search_unanswered", "search_count", "search_points", "search_scores"]
-ContentCode = (
-    Literal[
-        "setting_changed",
-        "setting_new",
-        "setting_gone",
-        "index_changed",
-        "index_new",
-        "index_gone",
-        "filter_count",
-        "total_count",
-        "content_unnamed",
-    ]
-    | SearchCode
-)
-
-
-class ContentChange(NamedTuple):
-    """Something of a collection, other than its points, that is not what it was."""
-
-    code: ContentCode
-    name: str = ""
-    """Path of the setting, field of the payload index, or name of the vector that was searched."""
-    facts: dict[str, JsonValue] = {}
-    """`before` and `after`, and what else belongs to the code."""
 
 
 class Feature(Enum):

@@ -9,13 +9,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import JsonValue
 
 from qdrant_admin.core.errors import AdminError, ServerTrouble
-from qdrant_admin.database.models import PointId, SearchCode, Vector, VectorSpec
+from qdrant_admin.database.differences import Difference, SearchCode
+from qdrant_admin.database.models import PointId, Vector, VectorSpec
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
@@ -74,21 +75,14 @@ def ask(database: "Database", name: str, searches: Sequence[Search]) -> dict[Sea
     return found
 
 
-class SearchChange(NamedTuple):
-    """A search that is answered in another way now."""
-
-    search: Search
-    code: SearchCode
-    facts: dict[str, JsonValue]
-
-
-def changed_searches(before: Mapping[Search, Answer], after: Mapping[Search, Answer]) -> Iterator[SearchChange]:
+def changed_searches(before: Mapping[Search, Answer], after: Mapping[Search, Answer]) -> Iterator[Difference]:
+    """The searches that are answered in another way now."""
     for search, old in before.items():
         new = after.get(search)
         found = None if new is None or old.trouble else _difference(old, new)
         if found is not None:
             code, facts = found
-            yield SearchChange(search, code, facts)
+            yield Difference(code=code, name=search.using, facts={"number": search.number, **facts})
 
 
 def _queries(database: "Database", name: str, slot: VectorSpec) -> Iterator[Vector]:

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.persistence.differences import Difference
+from qdrant_admin.database.differences import Difference
 from qdrant_admin.persistence.reports import (
     BaselineCheck,
     CollectionCheck,

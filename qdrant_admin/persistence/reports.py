@@ -1,5 +1,6 @@
 """What the checks are asked to do, and what they report. Field names are a contract with scripts."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -10,13 +11,8 @@ from qdrant_admin.core.blocks import Blocks
 from qdrant_admin.core.document import Document
 from qdrant_admin.core.formatting import counted, duration, number
 from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.database.differences import Difference, PointDifference
 from qdrant_admin.persistence import blocks
-from qdrant_admin.persistence.differences import (
-    Difference,
-    PartDifference,
-    difference_of_schema_1,
-    part_of_schema_1,
-)
 from qdrant_admin.server.runtime import RestartMethod
 
 RoundMethod = RestartMethod | Literal["none"]
@@ -50,24 +46,6 @@ class Side(Frozen):
     """Hex; covers configuration, payload indexes and aliases. Empty in reports of earlier versions."""
     scheme: str = "P1"
     """The form of a point that `digest` was taken of; reports of earlier versions do not say that it was P1."""
-
-
-class PointDifference(Frozen):
-    """One point that is not what it was."""
-
-    id: str
-    what: Literal["missing", "extra", "changed"]
-    parts: tuple[PartDifference, ...] = ()
-    """What of a changed point differs."""
-    vectors: tuple[str, ...] = ()
-    """Names of the vectors that it had before."""
-    fields: tuple[str, ...] | None = None
-    """Its payload fields before; None where they are not known: of their values only digests were kept."""
-
-    @property
-    def detail(self) -> str:
-        """Its parts in words."""
-        return "; ".join(part.words for part in self.parts)
 
 
 class CollectionCheck(Frozen):
@@ -104,19 +82,41 @@ def overall_verdict(checks: Sequence[CollectionCheck], aliases: Sequence[Differe
 
 def upgrade_differences(values: dict[str, JsonValue]) -> None:
     """Give the differences of a stored report the form of schema 2; those that have it stay as they are."""
-    values["aliases"] = [difference_of_schema_1(one) for one in _items(values.get("aliases"))]
+    values["aliases"] = [_difference_of_schema_1(one) for one in _items(values.get("aliases"))]
     for check in _items(values.get("collections")):
         if isinstance(check, dict):
-            check["settings"] = [difference_of_schema_1(one) for one in _items(check.get("settings"))]
+            check["settings"] = [_difference_of_schema_1(one) for one in _items(check.get("settings"))]
             for point in _items(check.get("points")):
                 if isinstance(point, dict):
                     detail = str(point.pop("detail", ""))
                     parts = _items(point.get("parts")) or (list[JsonValue](detail.split("; ")) if detail else [])
-                    point["parts"] = [part_of_schema_1(one) for one in parts]
+                    point["parts"] = [_part_of_schema_1(one) for one in parts]
 
 
 def _items(value: JsonValue) -> list[JsonValue]:
     return value if isinstance(value, list) else []
+
+
+_OLD_PART = re.compile(
+    r'(?:vector "(?P<vector>.*?)"|payload field (?P<field>.*?))(?P<change> is gone| is new|, all zeros now|)', re.DOTALL
+)
+_OLD_CHANGES = {" is gone": "gone", " is new": "new", ", all zeros now": "zeroed", "": "changed"}
+
+
+def _difference_of_schema_1(told: JsonValue) -> JsonValue:
+    """A difference as schema 1 wrote it, which was words alone."""
+    return {"code": "told", "name": told} if isinstance(told, str) else told
+
+
+def _part_of_schema_1(told: JsonValue) -> JsonValue:
+    """A part of a point as schema 1 wrote it: `vector "" is gone`, `payload field title`."""
+    if not isinstance(told, str):
+        return told
+    found = _OLD_PART.fullmatch(told)
+    if found is None:
+        return {"kind": "payload" if told == "payload" else "content"}
+    kind = "field" if found["vector"] is None else "vector"
+    return {"kind": kind, "name": found[kind], "change": _OLD_CHANGES[found["change"]]}
 
 
 class Phase(Frozen):

@@ -10,16 +10,15 @@ import numpy as np
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.serialization import jsonable
+from qdrant_admin.database.differences import Difference, PartDifference, PointDifference
 from qdrant_admin.database.fingerprint import NOT_A_SETTING, Comparison, Fingerprint, compare
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.database.models import PointId
-from qdrant_admin.persistence.differences import Difference, PartDifference
+from qdrant_admin.database.ids import parse_id
 from qdrant_admin.persistence.fingerprints import ServerScan
 from qdrant_admin.persistence.reports import (
     CollectionCheck,
     CollectionVerdict,
     NewCollectionsCheck,
-    PointDifference,
     RoundMethod,
     Side,
     Verdict,
@@ -132,8 +131,8 @@ def _check(
         missing=found.missing,
         changed=found.changed,
         extra=found.extra,
-        points=tuple(_named_points(found, _zeroed_vectors(database, name, found))),
-        settings=(*map(Difference.of, found.settings), *aliases),
+        points=tuple(_named_points(database, name, found)),
+        settings=(*found.settings, *aliases),
     )
 
 
@@ -191,31 +190,29 @@ def _changed_aliases(before: Mapping[str, str], after: Mapping[str, str]) -> Ite
             yield Difference(code="alias_changed", name=alias, facts={"before": old, "after": new})
 
 
-def _named_points(found: Comparison, zeroed: Mapping[PointId, frozenset[str]]) -> Iterator[PointDifference]:
-    for difference in found.points:
-        zero = zeroed.get(difference.id, frozenset())
-        yield PointDifference(
-            id=str(difference.id),
-            what=difference.what,
-            parts=tuple(
-                PartDifference.of(part, zeroed=part.kind == "vector" and part.name in zero) for part in difference.parts
-            ),
-            vectors=difference.vectors,
-            fields=difference.fields,
-        )
+def _named_points(database: Database, name: str, found: Comparison) -> Iterator[PointDifference]:
+    """The points that differ; a changed vector that is nothing but zeros now is told as such."""
+    zeroed = _zeroed_vectors(database, name, found)
+    for point in found.points:
+        zero = zeroed.get(point.id, frozenset())
+        parts = [
+            PartDifference(kind="vector", name=part.name, change="zeroed")
+            if part.kind == "vector" and part.name in zero
+            else part
+            for part in point.parts
+        ]
+        yield point.model_copy(update={"parts": tuple(parts)})
 
 
-def _zeroed_vectors(database: Database, name: str, found: Comparison) -> Mapping[PointId, frozenset[str]]:
+def _zeroed_vectors(database: Database, name: str, found: Comparison) -> Mapping[str, frozenset[str]]:
     """Which changed vectors are nothing but zeros: the mark of a bind mount that loses what is mapped into memory."""
-    ids = [one.id for one in found.points if any(part.kind == "vector" for part in one.parts)]
-    if not ids:
-        return {}
+    ids = [parse_id(one.id) for one in found.points if any(part.kind == "vector" for part in one.parts)]
     try:
         points = database.retrieve(name, ids)
     except AdminError:
         return {}  # only a detail: that they changed is known already
     return {
-        point.id: frozenset(
+        str(point.id): frozenset(
             slot for slot, vector in point.vectors.items() if isinstance(vector, np.ndarray) and not vector.any()
         )
         for point in points

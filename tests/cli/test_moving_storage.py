@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from qdrant_admin.cli.render.blocks import Drawing
-from qdrant_admin.persistence.reports import CollectionCheck, MovePlanReport, MoveReport, PointDifference, Side
+from qdrant_admin.database.differences import PointDifference
+from qdrant_admin.persistence.reports import CollectionCheck, MovePlanReport, MoveReport, Side
 from tests.cli.conftest import Run
 
 MOVED = MoveReport(

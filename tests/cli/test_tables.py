@@ -11,6 +11,7 @@ from qdrant_admin.cli.render.blocks import Drawing
 from qdrant_admin.collections.reports import CollectionReport, CollectionsReport, PointsReport, ShownPoint
 from qdrant_admin.core.commands import written
 from qdrant_admin.core.reports import Finding, Report
+from qdrant_admin.database.differences import Difference, PartDifference, PointDifference
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, VectorSpec
 from qdrant_admin.lifecycle.reports import Check, DoctorReport, DownReport, StatsReport, StatusReport
 from qdrant_admin.migration.reports import (
@@ -21,8 +22,7 @@ from qdrant_admin.migration.reports import (
     Problem,
     Reject,
 )
-from qdrant_admin.persistence.differences import Difference, PartDifference
-from qdrant_admin.persistence.reports import CollectionCheck, PointDifference, Side, VerifyReport
+from qdrant_admin.persistence.reports import CollectionCheck, Side, VerifyReport
 from qdrant_admin.server.runtime import Storage
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)

@@ -8,9 +8,10 @@ import pytest
 
 from qdrant_admin.database import digest_store
 from qdrant_admin.database.canonical import hash_point
+from qdrant_admin.database.differences import PartDifference, PointDifference
 from qdrant_admin.database.digest_store import MAX_FIELDS, DigestStore, PointDigests, same, what_changed
-from qdrant_admin.database.fingerprint import Difference, differences
-from qdrant_admin.database.models import ChangedPart, Point
+from qdrant_admin.database.fingerprint import differences
+from qdrant_admin.database.models import Point
 
 
 def point(number: int | str, **payload: object) -> Point:
@@ -25,6 +26,10 @@ def stores() -> Iterator[list[DigestStore]]:
         one.close()
 
 
+def changed(identity: str, part: PartDifference, fields: tuple[str, ...] | None = None) -> PointDifference:
+    return PointDifference(id=identity, what="changed", parts=(part,), vectors=("",), fields=fields)
+
+
 def keep(stores: list[DigestStore], points: Iterable[Point]) -> DigestStore:
     made = DigestStore()
     stores.append(made)
@@ -37,11 +42,11 @@ def test_missing_extra_and_changed_are_named_in_order(stores: list[DigestStore])
     before = keep(stores, [point(number) for number in range(1, 7)])
     after = keep(stores, [point(0), *(point(n) for n in (2, 3)), point(4, title="b"), point(6), point(9)])
     assert list(differences(before, after)) == [
-        Difference(0, "extra"),
-        Difference(1, "missing", (), ("",), ("title",)),
-        Difference(4, "changed", (ChangedPart("field", "title"),), ("",), ("title",)),
-        Difference(5, "missing", (), ("",), ("title",)),
-        Difference(9, "extra"),
+        PointDifference(id="0", what="extra"),
+        PointDifference(id="1", what="missing", vectors=("",), fields=("title",)),
+        changed("4", PartDifference(kind="field", name="title"), fields=("title",)),
+        PointDifference(id="5", what="missing", vectors=("",), fields=("title",)),
+        PointDifference(id="9", what="extra"),
     ]
 
 
@@ -55,9 +60,9 @@ def test_an_order_that_is_not_the_servers_changes_nothing(stores: list[DigestSto
 def test_points_of_different_shapes_are_kept_apart(stores: list[DigestStore]) -> None:
     plain, bare = point(1), Point(2, {}, {})
     many = point(3, **{f"field{number}": number for number in range(MAX_FIELDS + 1)})
-    changed = point(3, **(many.payload | {"field7": 8}))
-    before, after = keep(stores, [plain, bare, many]), keep(stores, [plain, bare, changed])
-    assert list(differences(before, after)) == [Difference(3, "changed", (ChangedPart("payload"),), ("",))]
+    other = point(3, **(many.payload | {"field7": 8}))
+    before, after = keep(stores, [plain, bare, many]), keep(stores, [plain, bare, other])
+    assert list(differences(before, after)) == [changed("3", PartDifference(kind="payload"))]
 
 
 def test_past_the_bound_of_shapes_a_change_is_still_found(
@@ -65,9 +70,9 @@ def test_past_the_bound_of_shapes_a_change_is_still_found(
 ) -> None:
     monkeypatch.setattr(digest_store, "MAX_SHAPES", 3)
     points = [point(number, **{f"own{number}": number}) for number in range(10)]
-    changed = [*points[:8], point(8, own8="other"), points[9]]
-    found = list(differences(keep(stores, points), keep(stores, changed)))
-    assert found == [Difference(8, "changed", (ChangedPart("payload"),), ("",))]
+    others = [*points[:8], point(8, own8="other"), points[9]]
+    found = list(differences(keep(stores, points), keep(stores, others)))
+    assert found == [changed("8", PartDifference(kind="payload"))]
 
 
 def test_a_store_that_outgrows_memory_goes_to_the_disk(
@@ -77,7 +82,9 @@ def test_a_store_that_outgrows_memory_goes_to_the_disk(
     points = [point(number) for number in range(500)]
     before, after = keep(stores, points), keep(stores, points[:-1])
     assert getattr(before.file, "_rolled", False)
-    assert list(differences(before, after)) == [Difference(499, "missing", (), ("",), ("title",))]
+    assert list(differences(before, after)) == [
+        PointDifference(id="499", what="missing", vectors=("",), fields=("title",))
+    ]
 
 
 @pytest.mark.parametrize(("identity", "octets"), [(7, 32), ("5c56c793-69f3-4fbf-87e6-c4bf54c28c26", 40)])
@@ -89,7 +96,7 @@ def test_an_ordinary_point_takes_no_more_than_forty_bytes(
     one = Point(identity, fields, {"": np.ones(2, dtype=np.float32)})
     before, after = keep(stores, [one]), keep(stores, [Point(identity, fields | {"field3": 4}, one.vectors)])
     assert before.file.seek(0, 2) == octets
-    assert [found.parts for found in differences(before, after)] == [(ChangedPart("field", "field3"),)]
+    assert [found.parts for found in differences(before, after)] == [(PartDifference(kind="field", name="field3"),)]
 
 
 def test_two_readings_that_kept_different_shapes_tell_no_change_that_is_none(
@@ -102,8 +109,8 @@ def test_two_readings_that_kept_different_shapes_tell_no_change_that_is_none(
     first = point(0, extra=1)
     found = list(differences(keep(stores, points), keep(stores, [first, points[0], moved, points[2]])))
     assert [(one.id, one.what, one.parts) for one in found] == [
-        (0, "extra", ()),
-        (2, "changed", (ChangedPart("vector"),)),
+        ("0", "extra", ()),
+        ("2", "changed", (PartDifference(kind="vector"),)),
     ]
 
 
@@ -112,14 +119,14 @@ def test_names_of_vectors_and_fields_that_come_and_go_are_told(stores: list[Dige
     before = keep(stores, [Point(1, {"a": 1, "ключ": 1, "": 0}, {"x": vector, "y": vector})])
     after = keep(stores, [Point(1, {"b": 1, "ключ": 2}, {"x": vector, "z": vector})])
     (found,) = differences(before, after)
-    assert found.parts == (
+    assert [(part.kind, part.name, part.change) for part in found.parts] == [
         ("vector", "y", "gone"),
         ("vector", "z", "new"),
         ("field", "", "gone"),
         ("field", "a", "gone"),
         ("field", "b", "new"),
         ("field", "ключ", "changed"),
-    )
+    ]
 
 
 KNOWN = PointDigests(b"key", b"whole", {"": 1}, {"a": 2}, 3)

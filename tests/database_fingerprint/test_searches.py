@@ -9,10 +9,11 @@ import pytest
 from pydantic import JsonValue
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.database.differences import Difference
 from qdrant_admin.database.fingerprint import compare, fingerprint
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.database.models import ContentChange, PointId
-from qdrant_admin.database.searches import NEAREST, Answer, Search, SearchChange, changed_searches
+from qdrant_admin.database.models import PointId
+from qdrant_admin.database.searches import NEAREST, Answer, Search, changed_searches
 from tests.support.real import Server
 
 SEARCH = Search("", 1, np.ones(2, dtype=np.float32))
@@ -22,7 +23,7 @@ def found(
     before: Sequence[tuple[PointId, float]], after: Sequence[tuple[PointId, float]]
 ) -> list[tuple[str, dict[str, JsonValue]]]:
     changes = changed_searches({SEARCH: Answer(tuple(before))}, {SEARCH: Answer(tuple(after))})
-    return [(change.code, change.facts) for change in changes]
+    return [(change.code, {key: value for key, value in change.facts.items() if key != "number"}) for change in changes]
 
 
 HITS = [(number, 1.0 - number / 100) for number in range(NEAREST)]
@@ -68,7 +69,7 @@ def test_of_a_small_collection_every_point_counts() -> None:
 
 def test_a_search_that_is_no_longer_answered_is_told_and_one_that_was_not_asked_is_not() -> None:
     told = changed_searches({SEARCH: Answer(tuple(HITS))}, {SEARCH: Answer(trouble="it panicked")})
-    assert list(told) == [SearchChange(SEARCH, "search_unanswered", {"why": "it panicked"})]
+    assert list(told) == [Difference(code="search_unanswered", facts={"number": 1, "why": "it panicked"})]
     assert list(changed_searches({SEARCH: Answer(tuple(HITS))}, {})) == []
     assert list(changed_searches({SEARCH: Answer(trouble="broken")}, {SEARCH: Answer(tuple(HITS))})) == []
 
@@ -87,6 +88,6 @@ def test_every_slot_of_a_real_collection_is_searched(filled: Server) -> None:
             (first, score), *others = one.searches[search].hits
             swapped = replace(again, searches=dict(again.searches) | {search: Answer(((999, score), *others))})
             assert compare(one, swapped).settings == (
-                ContentChange("search_points", "rows", {"number": search.number}),
+                Difference(code="search_points", name="rows", facts={"number": search.number}),
             )
         assert first is not None

@@ -6,9 +6,9 @@ import httpx
 import numpy as np
 import pytest
 
+from qdrant_admin.database.differences import Difference
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Floats, VectorSpec
-from qdrant_admin.persistence.differences import Difference
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import SIZE, Mutation, fill, point, prove

@@ -9,9 +9,10 @@ import pytest
 from pydantic import JsonValue
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.database.differences import Difference
 from qdrant_admin.database.fingerprint import compare, fingerprint
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.database.models import CollectionSpec, ContentChange, Distance, Point, Sparse, Vector, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Distance, Point, Sparse, Vector, VectorSpec
 from qdrant_admin.persistence.reports import VerifyMethod
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import prove
@@ -166,8 +167,8 @@ def test_a_payload_index_that_answers_otherwise_is_found_though_every_point_is_t
         was = taken.filtered[probe]
         facts: dict[str, JsonValue] = {"filter": "kind = k0", "before": was, "after": 0}
         damaged = replace(taken, filtered=dict(taken.filtered) | {probe: 0})
-        assert compare(taken, damaged).settings == (ContentChange("filter_count", "kind", facts),)
+        assert compare(taken, damaged).settings == (Difference(code="filter_count", name="kind", facts=facts),)
         short = replace(taken, counted=taken.points - 1)
         assert compare(taken, short).settings == (
-            ContentChange("total_count", "", {"counted": taken.points - 1, "read": taken.points}),
+            Difference(code="total_count", facts={"counted": taken.points - 1, "read": taken.points}),
         )

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from qdrant_admin.core.serialization import to_json
-from qdrant_admin.persistence.differences import Difference, PartDifference
+from qdrant_admin.database.differences import Difference, PartDifference
 from qdrant_admin.persistence.reports import MoveReport, VerifyReport
 from qdrant_admin.state import records
 

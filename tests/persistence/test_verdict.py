@@ -9,11 +9,11 @@ import pytest
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.database.canonical import hash_point
+from qdrant_admin.database.differences import Difference
 from qdrant_admin.database.digest_store import DigestStore
 from qdrant_admin.database.fingerprint import Fingerprint
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point, PointId
-from qdrant_admin.persistence.differences import Difference
 from qdrant_admin.persistence.fingerprints import ServerScan
 from qdrant_admin.persistence.reports import NewCollectionsCheck, RoundMethod
 from qdrant_admin.persistence.verdict import (

@@ -19,6 +19,7 @@ from qdrant_admin.collections.reports import (
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotFound
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, Progress, StepFinished, StepStarted
+from qdrant_admin.database.differences import Difference, PartDifference, PointDifference
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, PointId, VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint, StoredRun
 from qdrant_admin.migration.plan import PlanOptions
@@ -31,7 +32,6 @@ from qdrant_admin.migration.reports import (
     Reject,
 )
 from qdrant_admin.migration.runs import DiscardReport
-from qdrant_admin.persistence.differences import Difference, PartDifference
 from qdrant_admin.persistence.reports import (
     CollectionCheck,
     CrashLoss,
@@ -39,7 +39,6 @@ from qdrant_admin.persistence.reports import (
     CrashReport,
     Cycle,
     Phase,
-    PointDifference,
     Round,
     Side,
     VerifyReport,

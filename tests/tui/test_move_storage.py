@@ -7,8 +7,9 @@ from textual.pilot import Pilot
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Finished, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.database.differences import PointDifference
 from qdrant_admin.lifecycle.reports import Check, DoctorReport
-from qdrant_admin.persistence.reports import CollectionCheck, MovePlanReport, MoveReport, PointDifference, Side
+from qdrant_admin.persistence.reports import CollectionCheck, MovePlanReport, MoveReport, Side
 from qdrant_admin.tui.screens.home.dialogs import DoctorDialog
 from qdrant_admin.tui.screens.home.move_storage import MoveDialog
 from qdrant_admin.tui.theme import ThemeChoice

@@ -7,13 +7,12 @@ import pytest
 
 from qdrant_admin.collections.reports import ShownPoint
 from qdrant_admin.core.reports import Report
+from qdrant_admin.database.differences import Difference, PartDifference, PointDifference
 from qdrant_admin.persistence import baseline
-from qdrant_admin.persistence.differences import Difference, PartDifference
 from qdrant_admin.persistence.reports import (
     BaselineCheck,
     CollectionCheck,
     CrashOptions,
-    PointDifference,
     VerifyOptions,
 )
 from qdrant_admin.server.runtime import Capabilities

@@ -15,11 +15,10 @@ from textual.widgets import DataTable
 from qdrant_admin.collections.reports import PointReport, ShownPoint, ShownVector
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError, NotFound
-from qdrant_admin.database.models import PartKind
+from qdrant_admin.database.differences import PartDifference, PartKind, PointDifference
 from qdrant_admin.persistence.baseline import against
 from qdrant_admin.persistence.blocks import rounds, since
-from qdrant_admin.persistence.differences import PartDifference
-from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, PointDifference, VerifyReport
+from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, VerifyReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure
 from qdrant_admin.tui.screens.base import BaseScreen

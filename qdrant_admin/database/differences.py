@@ -1,14 +1,20 @@
 """What can differ between two readings, as codes and facts; and the words for each, made here and nowhere else."""
 
-import re
 from typing import Literal
 
 from pydantic import JsonValue
 
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.reports import Frozen
-from qdrant_admin.database.models import ChangedPart, ContentChange, ContentCode, PartKind
 
+PartKind = Literal["vector", "field", "payload", "content"]
+What = Literal["missing", "extra", "changed"]
+SearchCode = Literal["search_unanswered", "search_count", "search_points", "search_scores"]
+ContentCode = (
+    Literal["setting_changed", "setting_new", "setting_gone", "index_changed", "index_new", "index_gone"]
+    | Literal["filter_count", "total_count", "content_unnamed"]
+    | SearchCode
+)
 CollectionCode = Literal["unreadable_before", "unreadable_now", "collection_new", "collection_gone"]
 AliasCode = Literal["alias_changed", "alias_new", "alias_gone"]
 """`before` and `after` are the collections that it pointed to."""
@@ -59,14 +65,9 @@ class Difference(Frozen):
     code: ContentCode | CollectionCode | AliasCode | SinceCode | Literal["told"]
     """`told`: from a report of an earlier version, which has only words."""
     name: str = ""
-    """Of the setting, payload index, vector or alias."""
+    """Path of the setting, field of the payload index, name of the vector that was searched, or alias."""
     facts: dict[str, JsonValue] = {}
     """What the words are made of: `before`, `after`, `why`, ..."""
-
-    @classmethod
-    def of(cls, change: ContentChange) -> "Difference":
-        """What a comparison of two fingerprints found."""
-        return cls(code=change.code, name=change.name, facts=change.facts)
 
     @property
     def words(self) -> str:
@@ -86,11 +87,6 @@ class PartDifference(Frozen):
     change: Literal["changed", "gone", "new", "zeroed"] = "changed"
     """`zeroed`: a vector that is nothing but zeros now."""
 
-    @classmethod
-    def of(cls, part: ChangedPart, *, zeroed: bool) -> "PartDifference":
-        """What a comparison of two fingerprints found."""
-        return cls(kind=part.kind, name=part.name, change="zeroed" if zeroed else part.change)
-
     @property
     def words(self) -> str:
         """For people: `vector "image"`, `payload field title is gone`."""
@@ -99,23 +95,19 @@ class PartDifference(Frozen):
         return what + {"changed": "", "gone": " is gone", "new": " is new", "zeroed": ", all zeros now"}[self.change]
 
 
-_OLD_PART = re.compile(
-    r'(?:vector "(?P<vector>.*?)"|payload field (?P<field>.*?))(?P<change> is gone| is new|, all zeros now|)', re.DOTALL
-)
-_OLD_CHANGES = {" is gone": "gone", " is new": "new", ", all zeros now": "zeroed", "": "changed"}
+class PointDifference(Frozen):
+    """One point that is not what it was."""
 
+    id: str
+    what: What
+    parts: tuple[PartDifference, ...] = ()
+    """What of a changed point differs."""
+    vectors: tuple[str, ...] = ()
+    """Names of the vectors that it had before."""
+    fields: tuple[str, ...] | None = None
+    """Its payload fields before; None where they are not known: of their values only digests were kept."""
 
-def difference_of_schema_1(told: JsonValue) -> JsonValue:
-    """A difference as schema 1 wrote it, which was words alone."""
-    return {"code": "told", "name": told} if isinstance(told, str) else told
-
-
-def part_of_schema_1(told: JsonValue) -> JsonValue:
-    """A part of a point as schema 1 wrote it: `vector "" is gone`, `payload field title`."""
-    if not isinstance(told, str):
-        return told
-    found = _OLD_PART.fullmatch(told)
-    if found is None:
-        return {"kind": "payload" if told == "payload" else "content"}
-    kind = "field" if found["vector"] is None else "vector"
-    return {"kind": kind, "name": found[kind], "change": _OLD_CHANGES[found["change"]]}
+    @property
+    def detail(self) -> str:
+        """Its parts in words."""
+        return "; ".join(part.words for part in self.parts)
