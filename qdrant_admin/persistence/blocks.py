@@ -1,7 +1,6 @@
 """What the reports of the checks say to people: on a screen, and in a certificate to keep or to hand on."""
 
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qdrant_admin.core import formatting
@@ -16,24 +15,19 @@ from qdrant_admin.core.blocks import (
     Headline,
     Items,
     Paragraph,
-    Sparkline,
     StateWord,
     Step,
     Table,
     Words,
     do_now,
 )
-from qdrant_admin.core.commands import Command
 from qdrant_admin.core.document import Document
 
 if TYPE_CHECKING:
     from qdrant_admin.persistence import reports
-    from qdrant_admin.persistence.trends import TrendReport
 
 _SHOWN = 20
 """Of points that differ, and of changes that were lost."""
-_SPARKS = 40
-"""As many bars as go beside their words into 80 columns."""
 _ANSWERS = {
     "persisted": "Everything is there. Nothing is missing, nothing has changed.",
     "lost": "Data was lost.",
@@ -45,10 +39,7 @@ _CYCLE_FIGURES = frozenset({"acknowledged", "unanswered", "lost", "ready after"}
 
 def verification(report: "reports.VerifyReport") -> Blocks:
     """Verdict, collections before and after, differences, and what to do."""
-    blocks: list[Block] = [
-        Headline(report.verdict, report.reason or _ANSWERS[report.verdict], loud=True),
-        Paragraph(report.summary(), "soft"),
-    ]
+    blocks = _answer(report, report.reason or _ANSWERS[report.verdict])
     blocks += [_collections(report.collections)] if report.collections else []
     blocks += [rounds(report)] if report.how == "all" else []
     blocks += _all_differences(report)
@@ -60,10 +51,7 @@ def verification(report: "reports.VerifyReport") -> Blocks:
 def certificate(report: "reports.VerifyReport") -> Document:
     """Everything that a check says, to keep or to hand on."""
     facts: dict[str, Words] = {
-        "when": report.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
-        "server": f"Qdrant {report.server_version}" if report.server_version else "",
-        "profile": report.profile,
-        "storage": report.storage,
+        **_origin(report),
         "on disk": "" if report.storage_bytes is None else formatting.size(report.storage_bytes),
         "server was": report.done,
         "ready again after": _duration(report.ready_seconds),
@@ -88,12 +76,8 @@ def certificate(report: "reports.VerifyReport") -> Document:
 def crash(report: "reports.CrashReport") -> Blocks:
     """The verdict of a crash test, what was lost, and how long the server took to come back."""
     kept = "Everything acknowledged was there after every crash." if report.verdict == "persisted" else report.reason
-    blocks: list[Block] = [
-        Headline(report.verdict, kept or "Something acknowledged is gone.", loud=True),
-        Paragraph(report.summary(), "soft"),
-        Facts.of({**_crash_facts(report), "storage": report.storage}),
-    ]
-    blocks += _losses(report)
+    blocks = _answer(report, kept or "Something acknowledged is gone.")
+    blocks += [Facts.of({**_crash_facts(report), "storage": report.storage}), *_losses(report)]
     blocks += [Paragraph(f"writer failed: {one}", "bad") for one in report.failed_writers]
     blocks += [Paragraph(f"still there: {name}", "warn") for name in report.left]
     return *blocks, *do_now(report.fix)
@@ -102,10 +86,7 @@ def crash(report: "reports.CrashReport") -> Blocks:
 def crash_certificate(report: "reports.CrashReport") -> Document:
     """Everything that a crash test says, to keep or to hand on."""
     facts: dict[str, Words] = {
-        "when": report.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
-        "server": f"Qdrant {report.server_version}" if report.server_version else "",
-        "profile": report.profile,
-        "storage": report.storage,
+        **_origin(report),
         "acknowledged": formatting.counted(report.acknowledged, "change"),
         "lost": formatting.counted(report.lost, "acknowledged change"),
         **_crash_facts(report),
@@ -119,36 +100,6 @@ def crash_certificate(report: "reports.CrashReport") -> Document:
     blocks += [Heading("Crash by crash"), cycles(report.cycles)] if report.cycles else []
     blocks += [Heading("Canary collections that are left"), Items(report.left)] if report.left else []
     return Document(f"crash test, profile {report.profile}", report.verdict, tuple(blocks), report.profile)
-
-
-def trend(report: "TrendReport") -> Blocks:
-    """The checks of a profile, oldest first, and above them what became of their figures."""
-    if not report.points:
-        return (Commands((Step("nothing has been checked yet; do now", Command("verify").on(report.profile)),)),)
-    figures: tuple[tuple[str, list[float | None], Callable[[float], str]], ...] = (
-        ("ready again after", [one.ready_seconds for one in report.points], formatting.duration),
-        ("points", [one.points for one in report.points], lambda value: formatting.number(round(value))),
-        ("on disk", [one.storage_bytes for one in report.points], lambda value: formatting.size(round(value))),
-    )
-    rows: dict[str, Words] = {}
-    for label, values, told in figures:
-        known = tuple(value for value in values if value is not None)[-_SPARKS:]
-        if known:
-            rows[label] = Sparkline(known), f"  last {told(known[-1])}, median {told(statistics.median(known))}"
-    checks = tuple(
-        (
-            str(one.entry),
-            formatting.clock(one.at),
-            one.how,
-            StateWord(one.verdict),
-            _duration(one.ready_seconds),
-            formatting.number(one.points),
-            "" if one.storage_bytes is None else formatting.size(one.storage_bytes),
-        )
-        for one in report.points
-    )
-    head = ("check", "when", "how", "verdict", "ready after", "points", "on disk")
-    return Facts.of(rows), Table(head, checks, right=frozenset({"check", "ready after", "points", "on disk"}))
 
 
 def move_plan(report: "reports.MovePlanReport") -> Blocks:
@@ -166,21 +117,28 @@ def move_plan(report: "reports.MovePlanReport") -> Blocks:
 
 def moved(report: "reports.MoveReport") -> Blocks:
     """The verdict, each collection before and after, and where the old data is."""
-    word = "" if report.moved else "not moved"
-    blocks: list[Block] = [
-        Headline(report.verdict, report.reason, loud=True, word=word),
-        Paragraph(report.summary(), "soft"),
-    ]
+    blocks = _answer(report, report.reason, word="" if report.moved else "not moved")
     blocks += [_collections(report.collections, "old storage", "volume")] if report.collections else []
     for check in report.collections:
         blocks += _differences(check)
     blocks += [Paragraph(f"the old data is still there: {report.left}")] if report.left else []
-    blocks += (
-        [Commands((Step("to remove the old data, once you no longer need it", report.remove),))]
-        if report.remove
-        else []
-    )
+    remove = Step("to remove the old data, once you no longer need it", report.remove)
+    blocks += [Commands((remove,))] if report.remove else []
     return *blocks, *do_now(report.fix)
+
+
+def _answer(report: "reports.Proof", text: str, word: str = "") -> list[Block]:
+    return [Headline(report.verdict, text, loud=True, word=word), Paragraph(report.summary(), "soft")]
+
+
+def _origin(report: "reports.Proof") -> dict[str, Words]:
+    """The first facts of a certificate."""
+    return {
+        "when": report.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
+        "server": f"Qdrant {report.server_version}" if report.server_version else "",
+        "profile": report.profile,
+        "storage": report.storage,
+    }
 
 
 def _collections(checks: "tuple[reports.CollectionCheck, ...]", before: str = "before", after: str = "after") -> Table:

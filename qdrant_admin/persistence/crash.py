@@ -21,8 +21,8 @@ from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, 
 from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence.fingerprints import wait_for_wal
-from qdrant_admin.persistence.preconditions import check_health, check_server
 from qdrant_admin.persistence.reports import CrashLoss, CrashOptions, CrashReport, Cycle, Verdict, VerifyOptions
+from qdrant_admin.persistence.restarts import check_health, check_server
 from qdrant_admin.persistence.workload import SPEC, NameWriter, PointWriter, Writer, Writers, names_of
 from qdrant_admin.server.runtime import RestartMethod
 from qdrant_admin.state import canaries, run_locks

@@ -15,10 +15,10 @@ from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
-from qdrant_admin.persistence.preconditions import check_health
 from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
+from qdrant_admin.persistence.restarts import check_health
 from qdrant_admin.persistence.verdict import ALL_EQUAL, Judgement, judge, unfinished_checks
-from qdrant_admin.server.runtime import InterruptedRelocation, Relocation, Room, RuntimeState
+from qdrant_admin.server.runtime import Relocation, Room, RuntimeState
 from qdrant_admin.state import records, run_locks
 from qdrant_admin.workspace import Workspace, operation
 
@@ -30,6 +30,7 @@ _STEPS = (
     "only when both are equal: start the server on the volume, at its own address",
     "otherwise: start it on its old storage again, as it was",
 )
+_ENDING = "finish the interrupted move: forward if it had been compared and taken over, else back to the old data"
 
 
 def plan_move(ws: Workspace, volume: str | None = None) -> MovePlanReport:
@@ -40,32 +41,26 @@ def plan_move(ws: Workspace, volume: str | None = None) -> MovePlanReport:
     Raises:
         Unsupported, NotFound, NotOurs, Refused: it cannot be done.
     """
-    left = ws.runtime.interrupted_relocation()
-    if left is not None:
-        return _plan_ending(ws, left)
+    if (left := ws.runtime.interrupted_relocation()) is not None:
+        ending = (
+            "finish the interrupted move: forward if it had been compared and taken over, else back to the old data"
+        )
+        return _plan(ws, ws.runtime.inspect(), left.volume, left.left, None, (ending, *_STEPS))
     state, move = _look(ws, volume)
-    room = move.check()
+    return _plan(ws, state, move.volume, move.old.words, move.check(), _STEPS)
+
+
+def _plan(
+    ws: Workspace, state: RuntimeState, volume: str, left: str, room: Room | None, steps: tuple[str, ...]
+) -> MovePlanReport:
     return MovePlanReport(
         profile=ws.settings.name,
         storage=_words(state),
-        volume=move.volume,
-        needed_bytes=room.needed,
-        free_bytes=room.free,
-        steps=_STEPS,
-        left=move.old.words,
-    )
-
-
-def _plan_ending(ws: Workspace, left: InterruptedRelocation) -> MovePlanReport:
-    ended = "finish the interrupted move: forward if it had been compared and taken over, else back to the old data"
-    return MovePlanReport(
-        profile=ws.settings.name,
-        storage=_words(ws.runtime.inspect()),
-        volume=left.volume,
-        needed_bytes=None,
-        free_bytes=None,
-        steps=(ended, *_STEPS),
-        left=left.left,
+        volume=volume,
+        needed_bytes=room.needed if room else None,
+        free_bytes=room.free if room else None,
+        steps=steps,
+        left=left,
     )
 
 

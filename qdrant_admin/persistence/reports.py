@@ -70,6 +70,11 @@ class CollectionCheck(Frozen):
         return tuple(difference.words for difference in self.settings)
 
 
+def _held(checks: Sequence[CollectionCheck], between: str = ", ") -> str:
+    points = sum(check.after.points for check in checks if check.after)
+    return f"{counted(len(checks), 'collection')}{between}{counted(points, 'point')}"
+
+
 def overall_verdict(checks: Sequence[CollectionCheck], aliases: Sequence[Difference] = ()) -> Verdict:
     """What the verdicts on single collections, and differences of the alias map, come to."""
     seen = {check.verdict for check in checks}
@@ -230,7 +235,7 @@ class VerifyReport(Proof):
         return values
 
     def summary(self) -> str:
-        text = f"{counted(len(self.collections), 'collection')}, {counted(self._points, 'point')}"
+        text = _held(self.collections)
         text += f", a sample of {number(self.sample)} each" if self.sample else ""
         if self.how == "none" or self.ready_seconds is None:
             return text
@@ -242,7 +247,7 @@ class VerifyReport(Proof):
     def sentence(self) -> str:
         if self.verdict != "persisted" or not self.collections:
             return self.reason or self.summary()
-        held = f"{counted(len(self.collections), 'collection')} and {counted(self._points, 'point')}"
+        held = _held(self.collections, " and ")
         if self.sample:
             held = f"{held}, as far as every id and a sample of {counted(self.sample, 'point')} each can tell,"
         if self.baseline is not None:
@@ -250,10 +255,6 @@ class VerifyReport(Proof):
         if self.how == "none":
             return f"{held} were read twice and are exactly the same. The server was not restarted."
         return f"{held} are exactly what they were before the server was {self.done}."
-
-    @property
-    def _points(self) -> int:
-        return sum(check.after.points for check in self.collections if check.after)
 
     def blocks(self) -> Blocks:
         return blocks.verification(self)
@@ -412,10 +413,8 @@ class MoveReport(Proof):
     def summary(self) -> str:
         if not self.moved:
             return "the server is on its old storage, as it was"
-        points = sum(check.after.points for check in self.collections if check.after)
-        held = f"{counted(len(self.collections), 'collection')}, {counted(points, 'point')}"
         away = "" if self.interrupted_seconds is None else f", away for {duration(self.interrupted_seconds)}"
-        return f"{held} in volume {self.volume}{away}"
+        return f"{_held(self.collections)} in volume {self.volume}{away}"
 
     def blocks(self) -> Blocks:
         return blocks.moved(self)

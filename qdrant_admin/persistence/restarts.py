@@ -1,20 +1,34 @@
-"""The restarts of a check: which ones, what they interrupt, and the server brought back whatever happens."""
+"""The restarts of a check: whether they may be made, and the server brought back whatever happens.
 
+Just before each of them collections are created over the API, several at once, with points and without, one with an
+alias; the restart follows as soon as all of it is acknowledged. They have names of their own, are remembered before
+they are created, and are deleted after the restart; should it fail, the next check deletes them.
+"""
+
+import secrets
 import time
 from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import numpy as np
+
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.events import Event, Events, Notice
-from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.commands import Command
+from qdrant_admin.core.errors import AdminError, NotFound, Refused, ServerTrouble, ServerUnreachable, Unsupported
+from qdrant_admin.core.events import Event, Events, Notice, StepFinished, StepStarted
+from qdrant_admin.core.formatting import counted, plain
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
+from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.restart import others_words
-from qdrant_admin.persistence.new_collections import NewCollections
-from qdrant_admin.persistence.preconditions import check_health
-from qdrant_admin.persistence.reports import NewCollectionsCheck, Phase, RoundMethod, VerifyMethod
+from qdrant_admin.persistence.fingerprints import Counters, changed, read_counters
+from qdrant_admin.persistence.reports import NewCollectionsCheck, Phase, RoundMethod, VerifyMethod, VerifyOptions
+from qdrant_admin.server.health import probe
 from qdrant_admin.server.runtime import RestartMethod, RuntimeState
+from qdrant_admin.state import canaries
 from qdrant_admin.workspace import Workspace
 
 _WILL_BE: Mapping[RoundMethod, str] = {
@@ -26,6 +40,81 @@ _WILL_BE: Mapping[RoundMethod, str] = {
 }
 _ALL: tuple[RestartMethod, ...] = ("graceful", "kill", "pause", "recreate")
 """In the order in which `all` takes them: the harshest to the storage last. `engine` reaches beyond the server."""
+_POINTS = 16
+"""In the new collection with an alias and in the one beside it; the third one stays empty."""
+_SMALL = {"optimizers_config": {"default_segment_number": 1}, "wal_config": {"wal_capacity_mb": 1}}
+_SPEC = CollectionSpec(vectors=(VectorSpec(size=4, distance="Dot"),), params=_SMALL)
+
+
+def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:
+    """Look at process and health, before anything is touched.
+
+    Raises:
+        Unsupported: this runtime cannot restart the server in that way.
+        NotOurs: qdrant-admin does not manage it.
+        Refused: a recreate would throw the data away.
+        ServerUnreachable, ServerTrouble: there is nothing sound to compare with.
+    """
+    runtime, profile = ws.runtime, ws.settings.name
+    supported = runtime.capabilities.restart
+    possible = bool(supported) if options.how == "all" else options.how in {*supported, "none"}
+    if not possible:
+        raise Unsupported(
+            f"the server at {runtime.endpoint.url} cannot be restarted by {options.how} from here",
+            why="; ".join(runtime.capabilities.cannot) or f"the {runtime.kind} runtime does not support that method",
+            fix=Command("verify", how="none").on(profile),
+        )
+    state = runtime.inspect()
+    if options.how != "none":
+        refuse_foreign(ws, state, "restarted")
+    if options.how == "recreate" and state.storage.kind == "container":
+        raise Refused(
+            f"{state.name} keeps its data inside the container",
+            why=f"nothing is mounted where it stores ({state.storage.destination}), so recreating it loses everything",
+            fix=Command("verify", how="kill").on(profile),
+        )
+    if state.state not in {"running", "unknown"}:
+        raise ServerUnreachable(
+            f"the server is not running ({state.state})",
+            why="there is nothing to compare with: its content has to be read before the restart",
+            fix=Command("up").on(profile),
+        )
+    check_health(ws)
+    return state
+
+
+def check_names(ws: Workspace, database: Database, options: VerifyOptions) -> None:
+    """Raises `NotFound` for a collection that was asked for and is not there."""
+    names = database.names()
+    for wanted in options.collections:
+        if wanted not in names:
+            raise NotFound(
+                f"there is no collection “{plain(wanted)}”",
+                why=f"there are: {plain(', '.join(names))}" if names else "nothing is stored yet",
+                fix=Command("collections", "list").on(ws.settings.name),
+            )
+
+
+def check_health(ws: Workspace) -> None:
+    """Look whether the server answers as a Qdrant that can be read.
+
+    Raises:
+        ServerUnreachable: it does not.
+        ServerTrouble: it runs in recovery mode.
+    """
+    seen = probe(ws.runtime.endpoint)
+    if not seen.is_qdrant or not seen.ready:
+        raise ServerUnreachable(
+            f"the server at {ws.runtime.endpoint.url} is not ready",
+            why=seen.error or "it does not report that it is",
+            fix=Command("doctor").on(ws.settings.name),
+        )
+    if seen.recovery_mode:
+        raise ServerTrouble(
+            "the server runs in recovery mode",
+            why="collections cannot be read in it, so nothing could be compared",
+            fix=Command("logs", tail=200).on(ws.settings.name),
+        )
 
 
 def restart_methods(ws: Workspace, how: VerifyMethod, state: RuntimeState) -> tuple[RestartMethod, ...]:
@@ -51,7 +140,7 @@ def announcement(
 
 
 class Timing:
-    """How long the parts of a check took."""
+    """How long a check has taken so far, and how long each of its parts took."""
 
     def __init__(self) -> None:
         self.at, self._begun = datetime.now(UTC), time.monotonic()
@@ -60,7 +149,6 @@ class Timing:
 
     @property
     def seconds(self) -> float:
-        """Since the check began."""
         return time.monotonic() - self._begun
 
     @property
@@ -70,7 +158,6 @@ class Timing:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time one part."""
         at, self._phase_begun = datetime.now(UTC), time.monotonic()
         try:
             yield
@@ -124,3 +211,77 @@ class Restarts:
             if self._ws.runtime.inspect().state == "stopped":
                 yield from self._ws.runtime.start(CancelToken())
             raise
+
+
+class NewCollections:
+    """Three collections and an alias, for one restart."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self._ws, self._url = ws, ws.runtime.endpoint.url
+        prefix = f"{canaries.PREFIX}{secrets.token_hex(4)}"
+        self._names = tuple(f"{prefix}-{what}" for what in ("empty", "filled", "aliased"))
+        self._filled = self._names[1:]
+        self._alias = f"{prefix}-alias"
+        self._made = False
+        self.found: NewCollectionsCheck | None = None
+        """What came of them; None before `look`, and where the server created none."""
+        self.unexpected: tuple[str, ...] = ()
+        """Writing endpoints that somebody else asked between the start of the server and `look`."""
+        self.counters: Counters | None = {}
+        """How often every writing endpoint was asked once they were deleted: what is more comes from somebody else."""
+
+    def make(self) -> Generator[Event, None, None]:
+        """Create them at the same time, each acknowledged. A server that refuses is reported, and no more."""
+        yield StepStarted(step="fresh", title="creating collections of its own, just before")
+        with self._ws.database() as database:
+            try:
+                self._make(database)
+            except AdminError as error:
+                canaries.remove(self._ws.store, database.delete_collection, self._url)
+                yield StepFinished(step="fresh", outcome="warning", detail=f"the server creates none: {error}")
+                return
+        self._made = True
+        yield StepFinished(step="fresh", detail=f"{counted(len(self._names), 'collection')}, one with an alias")
+
+    def look(self) -> None:
+        """See what is left of them after the restart, and delete them."""
+        if not self._made:
+            return
+        with self._ws.database() as database:
+            self.unexpected = changed({}, read_counters(database))
+            lost = tuple(self._losses(database))
+            points = _POINTS * len(self._filled)
+            self.found = NewCollectionsCheck(collections=len(self._names), points=points, aliases=1, lost=lost)
+            canaries.remove(self._ws.store, database.delete_collection, self._url)
+            self.counters = read_counters(database)
+
+    def _make(self, database: Database) -> None:
+        canaries.remember(self._ws.store, self._url, self._names)
+        with ThreadPoolExecutor(len(self._names)) as threads:
+            list(threads.map(lambda name: database.create_collection(name, _SPEC), self._names))
+            list(threads.map(lambda name: database.upsert(name, _points()), self._filled))
+        database.set_alias(self._alias, self._filled[-1])
+
+    def _losses(self, database: Database) -> Iterator[str]:
+        there = database.names()
+        for name in self._names:
+            if name not in there:
+                yield f"collection {name} is gone"
+            elif name in self._filled:
+                found = {point.id: point for point in database.retrieve(name, range(_POINTS))}
+                lost = sum(not _same(point, found.get(point.id)) for point in _points())
+                if lost:
+                    yield f"collection {name} has lost {lost} of {_POINTS} points"
+        if database.aliases().get(self._alias) != self._filled[-1]:
+            yield f"alias {self._alias} is gone"
+
+
+def _points() -> list[Point]:
+    return [Point(number, {"number": number}, {"": np.full(4, number, np.float32)}) for number in range(_POINTS)]
+
+
+def _same(point: Point, found: Point | None) -> bool:
+    if found is None or found.payload != point.payload:
+        return False
+    vector = found.vectors.get("")
+    return isinstance(vector, np.ndarray) and np.array_equal(vector, np.asarray(point.vectors[""]))

@@ -108,20 +108,17 @@ def _check(
 ) -> CollectionCheck:
     old, new = before.collections.get(name), after.collections.get(name)
     aliases = tuple(alias for alias in changed_aliases if name in alias.facts.values())
-    if name in before.unreadable:
-        told = Difference(code="unreadable_before", facts={"why": before.unreadable[name]})
-        return CollectionCheck(name=name, verdict="inconclusive", after=_side(new), settings=(told, *aliases))
-    if old is None:
-        extra = new.points if new else 0
-        told = Difference(code="collection_new")
-        return CollectionCheck(name=name, verdict="extra", after=_side(new), extra=extra, settings=(told, *aliases))
-    if name in after.unreadable:
-        told = Difference(code="unreadable_now", facts={"why": after.unreadable[name]})
-        return CollectionCheck(name=name, verdict="inconclusive", before=_side(old), settings=(told, *aliases))
-    if new is None:
-        told = Difference(code="collection_gone")
-        lost = old.points
-        return CollectionCheck(name=name, verdict="lost", before=_side(old), missing=lost, settings=(told, *aliases))
+    if old is None or new is None:
+        verdict, told = _alone(name, before, after)
+        return CollectionCheck(
+            name=name,
+            verdict=verdict,
+            before=_side(old),
+            after=_side(new),
+            missing=old.points if old and verdict == "lost" else 0,
+            extra=new.points if new and verdict == "extra" else 0,
+            settings=(told, *aliases),
+        )
     found = compare(old, new)
     return CollectionCheck(
         name=name,
@@ -134,6 +131,17 @@ def _check(
         points=tuple(_named_points(database, name, found)),
         settings=(*found.settings, *aliases),
     )
+
+
+def _alone(name: str, before: ServerScan, after: ServerScan) -> tuple[CollectionVerdict, Difference]:
+    """The verdict on a collection that was not read both times, and what is said of it."""
+    if name in before.unreadable:
+        return "inconclusive", Difference(code="unreadable_before", facts={"why": before.unreadable[name]})
+    if name not in before.collections:
+        return "extra", Difference(code="collection_new")
+    if name in after.unreadable:
+        return "inconclusive", Difference(code="unreadable_now", facts={"why": after.unreadable[name]})
+    return "lost", Difference(code="collection_gone")
 
 
 def _collection_verdict(found: Comparison, aliases: Sequence[Difference]) -> CollectionVerdict:

@@ -11,11 +11,10 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.restart import others_interrupted
-from qdrant_admin.persistence.baseline import against, with_baseline, worse
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, changed, read_counters, wait_for_wal
-from qdrant_admin.persistence.preconditions import check_names, check_server
+from qdrant_admin.persistence.past_checks import against, with_baseline, worse
 from qdrant_admin.persistence.reports import Round, RoundMethod, VerifyOptions, VerifyReport
-from qdrant_admin.persistence.restarts import Restarts, Timing, announcement, restart_methods
+from qdrant_admin.persistence.restarts import Restarts, Timing, announcement, check_names, check_server, restart_methods
 from qdrant_admin.persistence.verdict import Judgement, judge, likely_cause, unfinished_checks, with_new_collections
 from qdrant_admin.server.decode import decode_log, latest_start
 from qdrant_admin.server.runtime import Diagnosis, RuntimeState

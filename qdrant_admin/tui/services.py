@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from qdrant_admin.migration.checkpoint import StoredRun
     from qdrant_admin.migration.plan import PlanOptions
     from qdrant_admin.migration.reports import MigrationReport, PlanReport
+    from qdrant_admin.persistence.past_checks import TrendReport
     from qdrant_admin.persistence.reports import CrashOptions, CrashReport, MovePlanReport, VerifyOptions, VerifyReport
-    from qdrant_admin.persistence.trends import TrendReport
     from qdrant_admin.server.runtime import RestartMethod
     from qdrant_admin.state.store import HistoryEntry
     from qdrant_admin.workspace import Workspace
@@ -334,7 +334,7 @@ class Proof(Area):
         return sorted(found, key=lambda one: one.entry.id, reverse=True)[:limit]
 
     def trends(self, limit: int) -> "TrendReport":
-        from qdrant_admin.persistence.trends import trends
+        from qdrant_admin.persistence.past_checks import trends
 
         return trends(self.at.store, self.opened.profile, limit)
 

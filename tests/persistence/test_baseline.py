@@ -10,7 +10,7 @@ from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.canonical import SCHEME
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.persistence import baseline
+from qdrant_admin.persistence import past_checks
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import Mutation, fill, point, prove
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.server
 def then(ws: Workspace, path: Path) -> VerifyReport:
     """A check of today, kept as `verify --json` prints it and read again."""
     path.write_text(to_json(prove(ws), indent=2))
-    return baseline.load(path)
+    return past_checks.load(path)
 
 
 def test_nothing_has_changed_since(ws: Workspace, tmp_path: Path) -> None:
@@ -44,12 +44,12 @@ def test_a_fingerprint_of_another_scheme_is_no_proof_of_anything(ws: Workspace, 
             side["digest"] = "0" * 64
     path = tmp_path / "monday.json"
     path.write_text(json.dumps(kept))
-    report = prove(ws, "none", baseline=baseline.load(path))
+    report = prove(ws, "none", baseline=past_checks.load(path))
     assert (report.verdict, report.exit_code) == ("inconclusive", 1)
     assert f"(P1, now {SCHEME}), so the content cannot be compared" in report.reason
     with ws.database() as database:
         delete_one(database)
-    report = prove(ws, "none", baseline=baseline.load(path))
+    report = prove(ws, "none", baseline=past_checks.load(path))
     assert report.verdict == "inconclusive"
     assert "it had 20 points, it has 19" in report.reason
 
@@ -119,10 +119,10 @@ def test_something_else_is_no_baseline(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(text)
     with pytest.raises(BadInput) as caught:
-        baseline.load(path)
+        past_checks.load(path)
     assert "--json" in caught.value.fix
     with pytest.raises(BadInput, match="cannot be read"):
-        baseline.load(tmp_path / "absent.json")
+        past_checks.load(tmp_path / "absent.json")
 
 
 def test_the_certificate_tells_everything_and_takes_no_name_for_markup(ws: Workspace) -> None:

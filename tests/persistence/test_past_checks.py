@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from qdrant_admin.core.serialization import to_json
-from qdrant_admin.persistence.baseline import against, with_baseline, worse
+from qdrant_admin.persistence.past_checks import against, trends, with_baseline, worse
 from qdrant_admin.persistence.reports import CollectionCheck, Side, Verdict, VerifyReport
-from qdrant_admin.persistence.trends import trends
 from qdrant_admin.state.store import StateStore
 
 MONDAY = datetime(2026, 11, 23, 9, 14, tzinfo=UTC)

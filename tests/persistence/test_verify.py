@@ -22,8 +22,8 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence import restarts
 from qdrant_admin.persistence import verify as verify_module
-from qdrant_admin.persistence.preconditions import check_server
 from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
+from qdrant_admin.persistence.restarts import check_server
 from qdrant_admin.persistence.verdict import likely_cause
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.server.native.runtime import NativeRuntime

@@ -11,7 +11,7 @@ from qdrant_admin.core.events import Event, Events
 from qdrant_admin.core.reports import Finding
 from qdrant_admin.lifecycle.reports import StatsReport, StatusReport, SurveyReport
 from qdrant_admin.lifecycle.up import UpOptions
-from qdrant_admin.persistence.trends import TrendReport
+from qdrant_admin.persistence.past_checks import TrendReport
 from qdrant_admin.server.runtime import Capabilities, Storage
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.services import Data, Migration, PastCheck, Profiles, Proof, Server, Services

@@ -32,6 +32,7 @@ from qdrant_admin.migration.reports import (
     Reject,
 )
 from qdrant_admin.migration.runs import DiscardReport
+from qdrant_admin.persistence.past_checks import TrendPoint, TrendReport
 from qdrant_admin.persistence.reports import (
     CollectionCheck,
     CrashLoss,
@@ -43,7 +44,6 @@ from qdrant_admin.persistence.reports import (
     Side,
     VerifyReport,
 )
-from qdrant_admin.persistence.trends import TrendPoint, TrendReport
 from qdrant_admin.persistence.verify import VerifyOptions
 from qdrant_admin.sources.registry import SourceKind
 from qdrant_admin.state.store import HistoryEntry

@@ -8,7 +8,7 @@ import pytest
 from qdrant_admin.collections.reports import ShownPoint
 from qdrant_admin.core.reports import Report
 from qdrant_admin.database.differences import Difference, PartDifference, PointDifference
-from qdrant_admin.persistence import baseline
+from qdrant_admin.persistence import past_checks
 from qdrant_admin.persistence.reports import (
     BaselineCheck,
     CollectionCheck,
@@ -181,7 +181,7 @@ async def test_the_certificate_of_a_check_is_written_as_a_page_and_as_json(
         await until(pilot, lambda: len(list(tmp_path.iterdir())) == 2)
     page, kept = sorted(tmp_path.iterdir())
     assert "persisted" in page.read_text(encoding="utf-8")
-    assert baseline.load(kept) == PERSISTED
+    assert past_checks.load(kept) == PERSISTED
 
 
 async def test_what_is_asked_for_is_what_is_checked() -> None:

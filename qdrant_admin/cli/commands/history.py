@@ -91,7 +91,7 @@ def history_trends(invocation: Invocation, limit: int) -> None:
       qdrant-admin history trends
       qdrant-admin history trends --limit 100 --json
     """
-    from qdrant_admin.persistence.trends import trends
+    from qdrant_admin.persistence.past_checks import trends
 
     ws = invocation.workspace()
     invocation.finish(trends(ws.store, ws.settings.name, limit))

@@ -69,7 +69,7 @@ def verify(
             f"--finish takes what the interrupted check was given: {', '.join(other)} cannot change it"
         )
     check_report_files(files)
-    from qdrant_admin.persistence.baseline import load
+    from qdrant_admin.persistence.past_checks import load
     from qdrant_admin.persistence.reports import VerifyOptions
     from qdrant_admin.persistence.verify import finish as second_look
     from qdrant_admin.persistence.verify import verify as operation

@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.widgets import DataTable
 
 from qdrant_admin.core import formatting
+from qdrant_admin.persistence.past_checks import TrendReport
 from qdrant_admin.persistence.reports import DONE, CrashReport, VerifyReport
-from qdrant_admin.persistence.trends import TrendReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.services import PastCheck
 from qdrant_admin.tui.widgets import running

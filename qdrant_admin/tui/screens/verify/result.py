@@ -16,8 +16,8 @@ from qdrant_admin.collections.reports import PointReport, ShownPoint, ShownVecto
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError, NotFound
 from qdrant_admin.database.differences import PartDifference, PartKind, PointDifference
-from qdrant_admin.persistence.baseline import against
 from qdrant_admin.persistence.blocks import rounds, since
+from qdrant_admin.persistence.past_checks import against
 from qdrant_admin.persistence.reports import CollectionCheck, CrashReport, VerifyReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobFailure

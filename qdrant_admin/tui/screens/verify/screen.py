@@ -13,8 +13,8 @@ from textual.widgets import ContentSwitcher, DataTable
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Event
+from qdrant_admin.persistence.past_checks import TrendReport
 from qdrant_admin.persistence.reports import CrashReport, VerifyMethod, VerifyOptions, VerifyReport
-from qdrant_admin.persistence.trends import TrendReport
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.base import BaseScreen
