@@ -93,7 +93,7 @@ _TESTED: tuple[SourceKind, ...] = (
     _database(
         "postgresql", "PostgreSQL with pgvector", "postgres.source:Postgres", _POSTGRES, "pgvector psycopg", 5432
     ),
-    _path("sqlite-vec", "SQLite database with vectors of sqlite-vec", "sqlite_vec.source:SqliteVec", _SQLITE_VEC),
+    _path("sqlite-vec", "SQLite database with vectors of sqlite-vec", "sqlite_vec:SqliteVec", _SQLITE_VEC),
     _database("redis", *_REDIS, port=6379),
     _database("rediss", *_REDIS, port=6379),
     _path("lancedb", "LanceDB folder or table", "lance:LanceFolder", _LANCE, "lancedb lancedb pyarrow"),

@@ -13,8 +13,7 @@ import pytest
 from qdrant_admin.core.errors import BadInput, NotFound, SourceUnreadable
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.detect import detect, detect_scheme
-from qdrant_admin.sources.sqlite_vec.source import SqliteVec
-from qdrant_admin.sources.sqlite_vec.tables import vec0_tables
+from qdrant_admin.sources.sqlite_vec import SqliteVec, vec0_tables
 from tests.migration.support import hashes, moved, unpacked, workspace
 from tests.sources.support import folder_uri
 from tests.support.real import Server

@@ -1,1 +1,0 @@
-"""SQLite databases with vectors of sqlite-vec."""
