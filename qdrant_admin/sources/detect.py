@@ -1,15 +1,14 @@
 """What lies at a path, in words: for errors, and for people who point at the wrong thing. Only looks.
 
-A new kind of source adds its sign to `_FOLDERS`, `_MAGIC` or `_SUFFIXES`.
+A new kind of source adds its sign to `_FOLDERS`, `_ROWS`, `_MAGIC` or `_SUFFIXES`.
 """
 
 import contextlib
 import json
 import sqlite3
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from qdrant_admin.core.commands import Command
@@ -47,41 +46,17 @@ _ROWS = (
     ("npy", "NumPy arrays", ("*.npy", "*.npz")),
     ("arrow", "Arrow files", ("*.arrow", "*.feather")),
 )
-"""What a folder of rows is called by, in the order in which it is asked. Other folders in it have to be parts of it."""
-
-
-def _holds(path: Path, patterns: Sequence[str]) -> bool:
-    strangers = (one for one in path.iterdir() if one.is_dir() and "=" not in one.name and one.name[0] not in "._")
-    return next(strangers, None) is None and any(next(path.glob(pattern), None) for pattern in patterns)
-
-
-_FOLDERS: tuple[tuple[Callable[[Path], bool], Found], ...] = (
-    (
-        lambda path: any(path.glob("collections/*/schema.json")),
-        Found("milvus-lite", "a Milvus Lite folder", "milvus-lite"),
-    ),
-    (lambda path: (path / "raft_state.json").exists() or (path / "collections").is_dir(), _STORAGE),
-    (
-        lambda path: (path / "storage" / "collections").is_dir(),
-        replace(_STORAGE, words=f"a folder with {_STORAGE.words}"),
-    ),
-    (
-        lambda path: path.suffix == ".lance" and (path / "_versions").is_dir(),
-        Found("lance", "a LanceDB table", "lancedb"),
-    ),
-    (lambda path: any(path.glob("*.lance")), Found("lancedb", "a LanceDB folder", "lancedb")),
-    (lambda path: any(path.glob("*.faiss")), Found("faiss", "a folder with a FAISS index", "faiss")),
-    (lambda path: (path / "dataset_info.json").exists(), Found("hf", "a saved Hugging Face data set", "arrow")),
-    (
-        lambda path: (path / "dataset_dict.json").exists(),
-        Found("hf", "a saved Hugging Face data set of several splits", "arrow"),
-    ),
-    *(
-        (partial(_holds, patterns=patterns), Found(kind, f"a folder of {words}", kind))
-        for kind, words, patterns in _ROWS
-    ),
+"""What a folder of rows is called by, in the order in which it is asked."""
+_FOLDERS: tuple[tuple[tuple[str, ...], Found], ...] = (
+    (("collections/*/schema.json",), Found("milvus-lite", "a Milvus Lite folder", "milvus-lite")),
+    (("raft_state.json", "collections/"), _STORAGE),
+    (("storage/collections/",), replace(_STORAGE, words=f"a folder with {_STORAGE.words}")),
+    (("*.lance",), Found("lancedb", "a LanceDB folder", "lancedb")),
+    (("*.faiss",), Found("faiss", "a folder with a FAISS index", "faiss")),
+    (("dataset_info.json",), Found("hf", "a saved Hugging Face data set", "arrow")),
+    (("dataset_dict.json",), Found("hf", "a saved Hugging Face data set of several splits", "arrow")),
 )
-"""Sign of a folder, and what it is. The first that fits counts."""
+"""Signs of a folder, of which one is enough, and what it is. The first that fits counts."""
 _MAGIC: tuple[tuple[bytes, Found], ...] = (
     (b"PAR1", _PARQUET),
     (b"ARROW1", _ARROW),
@@ -104,20 +79,8 @@ _SUFFIXES = {
 }
 
 
-def detect(path: Path | str) -> str:
-    """What this is, as the end of a sentence that begins with `it is`."""
-    return look(path).words
-
-
-def detect_scheme(path: Path | str) -> str | None:
-    """The scheme that reads exactly this path: `chroma`, `qdrant-local`; None when nothing of ours does."""
-    found = look(path)
-    return found.scheme if found.place is None else None
-
-
-def look(path: Path | str) -> Found:
+def look(path: Path) -> Found:
     """What lies at a path. Opens nothing for writing, and only as much of it as it takes."""
-    path = Path(path)
     try:
         if not path.exists():
             return Found("missing", "not there")
@@ -146,11 +109,23 @@ def chroma_format(connection: sqlite3.Connection) -> str:
 
 
 def _folder(path: Path) -> Found:
-    found = _inner(path)
-    if found and found.kind == "chroma":
-        version = _chroma_version(path / "chroma.sqlite3")
-        return replace(found, words=f"{found.words}, format of chromadb {version}")
-    return found or next((found for fits, found in _FOLDERS if fits(path)), None) or _content(path)
+    known = (found for signs, found in _FOLDERS if _has(path, signs))
+    found = _inner(path) or next(known, None) or _rows(path) or _content(path)
+    if found.kind != "chroma" or found.place is not None:
+        return found
+    version = _chroma_version(path / "chroma.sqlite3")
+    return replace(found, words=f"{found.words}, format of chromadb {version}")
+
+
+def _has(path: Path, patterns: Sequence[str]) -> bool:
+    return any(next(path.glob(pattern), None) for pattern in patterns)
+
+
+def _rows(path: Path) -> Found | None:
+    """A folder of files of rows. What else is in it has to be no folder, or one of `NAME=VALUE`."""
+    if any(one.is_dir() and "=" not in one.name and one.name[0] not in "._" for one in path.iterdir()):
+        return None
+    return next((Found(kind, f"a folder of {words}", kind) for kind, words, signs in _ROWS if _has(path, signs)), None)
 
 
 def _content(path: Path) -> Found:
@@ -169,6 +144,8 @@ def _content(path: Path) -> Found:
 def _inner(path: Path) -> Found | None:
     if (path / "chroma.sqlite3").exists():
         return Found("chroma", "a Chroma directory", "chroma")
+    if path.suffix == ".lance" and (path / "_versions").is_dir():
+        return Found("lance", "a LanceDB table", "lancedb")
     if (path / "meta.json").is_file() and _is_local_meta(path / "meta.json"):
         return Found("qdrant-local", "a folder of qdrant-client's embedded mode", "qdrant-local")
     return None

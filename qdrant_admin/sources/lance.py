@@ -264,11 +264,8 @@ class LanceFolder(Reader):
             metric = metrics.get(column.name)
             own = _DISTANCES.get(metric or _DEFAULT)
             if own is None and self.distance_asked is None:
-                raise SourceUnreadable(
-                    f"table {plain(name)} compares {plain(column.name)} by {plain(metric)}",
-                    why="Qdrant has Cosine, Dot, Euclid and Manhattan",
-                    fix="add ?distance=Euclid, or another of these, to the source",
-                )
+                what = f"table {plain(name)} compares {plain(column.name)} by {plain(metric)}"
+                raise layouts.unknown_distance(what)
             if metric is None and self.distance_asked is None:
                 words = f"no index says how {plain(column.name)} is compared"
                 warnings.append(f"{words}: by Euclid, as LanceDB itself would")

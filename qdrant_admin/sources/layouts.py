@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
 from qdrant_admin.sources.base import Fields, Payload, free_name, option
 
@@ -114,6 +115,12 @@ def distance_notes(own: Distance, asked: Distance | None, *, unit: bool, layout:
     same = unit and "Manhattan" not in {own, asked}
     order = "length one: the order of what is found stays" if same else "what is found, and its order, may change"
     yield f"compared by {own} at the source and by {asked} in the target, as asked ({order})"
+
+
+def unknown_distance(what: str) -> SourceUnreadable:
+    """For a store that compares in a way that Qdrant has not, while no other one is asked for."""
+    fix = "add ?distance=Euclid, or another of these, to the source"
+    return SourceUnreadable(what, why="Qdrant has Cosine, Dot, Euclid and Manhattan", fix=fix)
 
 
 def _beside(metadata: Fields, text: str | None, field: str) -> Payload:

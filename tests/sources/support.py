@@ -1,6 +1,9 @@
 """URIs for tests that open a reader themselves."""
 
+from pathlib import Path
+
 from qdrant_admin.sources.base import FolderUri, ServerUri
+from qdrant_admin.sources.detect import look
 from qdrant_admin.sources.uri import parse
 
 
@@ -16,3 +19,9 @@ def server_uri(text: str) -> ServerUri:
     uri = parse(text)
     assert isinstance(uri, ServerUri)
     return uri
+
+
+def detect_scheme(path: Path) -> str | None:
+    """The scheme that reads exactly this path; None when nothing of ours does."""
+    found = look(path)
+    return found.scheme if found.place is None else None

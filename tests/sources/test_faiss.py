@@ -10,10 +10,9 @@ import pytest
 
 from qdrant_admin.core.errors import AdminError, BadInput, Refused, SourceUnreadable
 from qdrant_admin.sources.base import Record, SourceCollection
-from qdrant_admin.sources.detect import detect_scheme
 from qdrant_admin.sources.faiss.source import FaissIndex
 from tests.migration.support import hashes, moved, unpacked, workspace
-from tests.sources.support import folder_uri
+from tests.sources.support import detect_scheme, folder_uri
 from tests.support.real import Server
 
 faiss: Any = library

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
-from qdrant_admin.sources.detect import detect_scheme
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.uri import parse
 from tests.migration.rows import KINDS, look, read, rows, write
 from tests.migration.support import hashes, moved, workspace
+from tests.sources.support import detect_scheme
 from tests.support.real import Server
 
 FOLDERS = ("parquet", "arrow", "jsonl", "csv", "npz")

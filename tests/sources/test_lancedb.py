@@ -19,11 +19,10 @@ from qdrant_admin.core.errors import AdminError, BadInput, NotFound, SourceUnrea
 from qdrant_admin.migration.reports import MigrationReport
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.sources.base import Record, SourceCollection
-from qdrant_admin.sources.detect import detect_scheme
 from qdrant_admin.sources.ids import map_id
 from qdrant_admin.sources.lance import LanceFolder
 from tests.migration.support import hashes, last, planned, workspace
-from tests.sources.support import folder_uri
+from tests.sources.support import detect_scheme, folder_uri
 from tests.support.real import Server
 
 COUNT, SIZE = 300, 8

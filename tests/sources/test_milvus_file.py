@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from qdrant_admin.core.errors import AdminError, NotFound, SourceUnreadable
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Record, SourceCollection
-from qdrant_admin.sources.detect import detect_scheme
 from qdrant_admin.sources.milvus import lite as milvus_file
 from qdrant_admin.sources.milvus.lite import open_milvus_lite, row_of, schema_of
 from tests.migration.support import hashes, moved, unpacked, workspace
-from tests.sources.support import folder_uri
+from tests.sources.support import detect_scheme, folder_uri
 from tests.support.real import Server
 
 

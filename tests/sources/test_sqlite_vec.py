@@ -12,10 +12,10 @@ import pytest
 
 from qdrant_admin.core.errors import BadInput, NotFound, SourceUnreadable
 from qdrant_admin.sources.base import Record
-from qdrant_admin.sources.detect import detect, detect_scheme
+from qdrant_admin.sources.detect import look
 from qdrant_admin.sources.sqlite_vec import SqliteVec, vec0_tables
 from tests.migration.support import hashes, moved, unpacked, workspace
-from tests.sources.support import folder_uri
+from tests.sources.support import detect_scheme, folder_uri
 from tests.support.real import Server
 
 
@@ -150,7 +150,7 @@ def test_other_files_are_named(store: Path, tmp_path: Path) -> None:
         with pytest.raises(SourceUnreadable) as caught:
             SqliteVec(folder_uri(f"sqlite-vec:{tmp_path / name}"))
         assert words in str(caught.value)
-    assert (detect_scheme(store), "sqlite-vec" in detect(store)) == ("sqlite-vec", True)
+    assert (detect_scheme(store), "sqlite-vec" in look(store).words) == ("sqlite-vec", True)
 
 
 def changed(store: Path, *statements: str) -> None:

@@ -4,9 +4,9 @@ import pytest
 
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.sources.chroma.directory import ChromaDirectory
-from qdrant_admin.sources.detect import detect, detect_scheme
+from qdrant_admin.sources.detect import look
 from qdrant_admin.sources.uri import parse
-from tests.sources.support import folder_uri, server_uri
+from tests.sources.support import detect_scheme, folder_uri, server_uri
 
 
 def test_every_form_is_taken_apart_and_given_back(tmp_path: Path) -> None:
@@ -96,4 +96,4 @@ def test_what_lies_at_a_path_is_told(tmp_path: Path, chroma: Path) -> None:
         ".": "a folder with",
     }
     for name, words in expected.items():
-        assert words in detect(tmp_path / name), name
+        assert words in look(tmp_path / name).words, name

@@ -117,7 +117,12 @@ class _InvertedLists:
     def __init__(self, path: Path, owner: object, index: Any, own: Ids | None) -> None:
         self._path, self._owner, self._index, self._own = path, owner, index, own
         self.exact = isinstance(index, faiss.IndexIVFFlat) and not isinstance(index, faiss.IndexIVFFlatDedup)
-        self._lengths = _lengths(path, index, exact=self.exact)
+        lists = index.invlists
+        if self.exact and lists.code_size != index.d * 4:
+            raise _damaged(path, f"its lists have {lists.code_size} bytes for {index.d} components")
+        self._lengths = np.array([lists.list_size(number) for number in range(index.nlist)], dtype=np.int64)
+        if self._lengths.sum() != index.ntotal:
+            raise _damaged(path, f"its lists hold {self._lengths.sum()} of its {index.ntotal} vectors")
         self._starts = np.concatenate(([0], np.cumsum(self._lengths)))
         self.count = int(self._starts[-1])
         if own is None and self.count:
@@ -155,17 +160,6 @@ class _InvertedLists:
             for row in range(begin, end):
                 self._index.reconstruct_from_offset(number, row, faiss.swig_ptr(found[row - begin]))
         return found
-
-
-def _lengths(path: Path, index: Any, *, exact: bool) -> Ids:
-    """How many rows each inverted list has, checked against the rest of the index."""
-    lists = index.invlists
-    if exact and lists.code_size != index.d * 4:
-        raise _damaged(path, f"its lists have {lists.code_size} bytes for {index.d} components")
-    lengths = np.array([lists.list_size(number) for number in range(index.nlist)], dtype=np.int64)
-    if lengths.sum() != index.ntotal:
-        raise _damaged(path, f"its lists hold {lengths.sum()} of its {index.ntotal} vectors")
-    return lengths
 
 
 def _loss(index: object, path: Path, *, lossy: bool) -> str:
