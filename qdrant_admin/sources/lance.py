@@ -34,17 +34,6 @@ _WINDOW, _NARROW_WINDOW = 4096, 65_536
 """Rows asked for at a time, whole or a column of theirs: Lance reads far ahead of who takes them, all into memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A version of a table, and what tells it from one of the same number in a table that was recreated."""
-
-    number: int
-    sign: str
-
-    def __str__(self) -> str:
-        return f"{self.number}@{self.sign}"
-
-
 class LanceTable:
     """A table, held at one version: one of an earlier `LanceTable`, or the newest."""
 
@@ -55,17 +44,18 @@ class LanceTable:
         with lance_faults(folder):
             self._table: Any = lancedb.connect(str(folder.parent)).open_table(folder.name.removesuffix(SUFFIX))
             newest = int(self._table.version)
-            self.version = self._signed(int(version.partition("@")[0]) if version else newest)
-            if version and str(self.version) != version:
+            self.number = int(version.partition("@")[0]) if version else newest
+            self.version = f"{self.number}@{self._sign()}"
+            if version and self.version != version:
                 raise changed(folder)
             # Without a word of it, an older version would be opened when the newest is missing.
             if _hint(folder) > newest:
                 raise damaged(folder, f"its version {_hint(folder)} is missing")
-            self._table.checkout(self.version.number)
+            self._table.checkout(self.number)
             self.rows = int(self._table.count_rows())
             self.schema: pa.Schema = self._table.schema
 
-    def batches(self, size: int, start: int, stop: int, columns: list[str] | None = None) -> "Iterator[pa.RecordBatch]":
+    def batches(self, size: int, start: int, stop: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Rows from one number up to, but without, another, with Lance's own row ids in a column of their own."""
         window = _WINDOW if columns is None else _NARROW_WINDOW
         for begin in range(start, stop, window):
@@ -101,18 +91,18 @@ class LanceTable:
                     found[str(index.columns[0])] = str(statistics.distance_type).lower()
         return found
 
-    def _signed(self, number: int) -> Version:
+    def _sign(self) -> str:
+        """What tells this version from one of the same number in a table that was made again."""
         versions = self.folder / "_versions"
-        names = (f"{_LAST_VERSION - number:020d}.manifest", f"{number}.manifest")  # of newer tables, of older ones
+        names = (f"{_LAST_VERSION - self.number:020d}.manifest", f"{self.number}.manifest")  # of newer, of older tables
         file = next((versions / name for name in names if (versions / name).is_file()), None)
         if file is None:
             raise SourceUnreadable(
-                f"version {number} of {plain(self.folder)} no longer exists",
+                f"version {self.number} of {plain(self.folder)} no longer exists",
                 why="the migration reads one version from beginning to end, and another program has removed it",
                 fix="plan the migration again, and keep old versions until it is done",
             )
-        (found,) = signature([file])
-        return Version(number, "-".join(str(part) for part in found or ()))
+        return "-".join(str(part) for found in signature([file]) for part in found or ())
 
 
 @contextlib.contextmanager
@@ -157,8 +147,6 @@ class _Opened:
 
 
 class LanceFolder(Reader):
-    """A `Source` over the tables of a folder that have vectors."""
-
     kind = "LanceDB folder"
     uri: FolderUri
 
@@ -232,8 +220,8 @@ class LanceFolder(Reader):
             sample = part_of(head.drop_columns([ROW]), layout, 0).records if head is not None else []
             payload = layouts.column_layout([row.payload for row in sample], self.layout_asked)
             opened = _Opened(table, layout, payload, repeated, sample)
-            self._versions[name] = str(table.version)
-            self._opened[name, version] = self._opened[name, str(table.version)] = opened
+            self._versions[name] = table.version
+            self._opened[name, version] = self._opened[name, table.version] = opened
         return self._opened[name, version]
 
     def _layout(self, table: LanceTable) -> Layout | None:
@@ -249,7 +237,7 @@ class LanceFolder(Reader):
         words = [opened.layout.words(made=made)]
         if layout != "plain":
             words.insert(0, layouts.words(layout))
-        words.append(f"version {opened.table.version.number} of the table, whatever is written meanwhile")
+        words.append(f"version {opened.table.number} of the table, whatever is written meanwhile")
         if len(opened.repeated):
             again = counted(len(opened.repeated), "row")
             warnings.append(f"{again} whose id is repeated further down: the last one of each is taken")

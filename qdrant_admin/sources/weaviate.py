@@ -30,8 +30,6 @@ _DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "dot": "Dot", "l2-squared
 
 @dataclass(frozen=True)
 class Shape:
-    """What the objects of one class become."""
-
     slots: tuple[VectorSpec, ...]
     layout: Layout
     tenants: bool = False
@@ -89,7 +87,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-_TITLE = "Weaviate"
 _GRPC_PORT = 50051
 _CLOUD = (".weaviate.cloud", ".weaviate.network", ".weaviate.io")
 _SEPARATOR = "/"
@@ -107,30 +104,23 @@ _SILENT = {"WeaviateConnectionError", "WeaviateTimeoutError", "WeaviateGRPCUnava
 _UNREAD = {"blob": "binary", "cref": "a reference to other objects"}
 
 
-@dataclass(frozen=True)
-class _Class:
-    config: Any
-    tenants: tuple[str, ...]
-    """The empty one where it has none."""
-
-
 class WeaviateServer(ServerReader):
-    title = _TITLE
+    title = "Weaviate"
     vectorless = True
 
     def open(self) -> Iterable[str]:
         self._client = self._connected()
         self.resources.callback(self._client.close)
-        self.kind = f"{_TITLE} {plain(self.ask(self._client.get_meta)['version'])}"
+        self.kind = f"{self.title} {plain(self.ask(self._client.get_meta)['version'])}"
         schema = self.ask(self._client.collections.list_all, simple=False)
         self._classes = {str(name): config for name, config in schema.items()}
         return sorted(self._classes)
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:  # noqa: ARG002 # it has but one span
         """Objects in the order of their ids, tenant by tenant."""
-        known, shape = self._known(name), self._shape(name)
+        shape = self._shape(name)
         at, _, last = str(after or "").rpartition(_SEPARATOR)
-        for tenant in known.tenants:
+        for tenant in self._tenants(name):
             if tenant < at:
                 continue
             for objects in self._objects(name, tenant, size, last if tenant == at and last else None):
@@ -158,11 +148,10 @@ class WeaviateServer(ServerReader):
         )
 
     @once
-    def _known(self, name: str) -> _Class:
-        config = self._classes[name]
-        return _Class(config, self._tenants(name) if config.multi_tenancy_config.enabled else ("",))
-
-    def _tenants(self, name: str) -> tuple[str, ...]:
+    def _tenants(self, name: str) -> list[str]:
+        """Those to be read; the empty one where a class has none."""
+        if not self._classes[name].multi_tenancy_config.enabled:
+            return [""]
         found = self.ask(self._client.collections.get(name).tenants.get)
         wanted = self.uri.options.get("tenant")
         if wanted is not None and wanted not in found:
@@ -175,12 +164,12 @@ class WeaviateServer(ServerReader):
                 why=f"{len(asleep)} of {len(named)} are not active, {plain(asleep[0])} among them",
                 fix=Command("migrate", self.uri.asking(tenant="NAME")),
             )
-        return tuple(named)
+        return named
 
     def describe(self, name: str) -> SourceCollection:
-        known, shape = self._known(name), self._shape(name)
-        kinds = [(one.name, one.data_type.value) for one in known.config.properties]
-        kinds += [(one.name, "cref") for one in known.config.references]
+        config, shape = self._classes[name], self._shape(name)
+        kinds = [(one.name, one.data_type.value) for one in config.properties]
+        kinds += [(one.name, "cref") for one in config.references]
         notes = [f"property {plain(name)} is {_UNREAD[kind]}: left out" for name, kind in kinds if kind in _UNREAD]
         spec = None
         if shape.slots:
@@ -190,27 +179,26 @@ class WeaviateServer(ServerReader):
                 spec = spec.model_copy(update={"payload_indexes": indexes})
         words = self.layout_words(shape.layout, "what its records hold", "properties as they are")
         words += f"; the tenant in payload field {TENANT}, and before the id" if shape.tenants else ""
-        count = sum(self._count(name, tenant) for tenant in known.tenants)
+        count = sum(self._count(name, tenant) for tenant in self._tenants(name))
         return SourceCollection(name=name, count=count, spec=spec, payload=words, warnings=(*notes, *shape.notes))
 
     @once
     def _shape(self, name: str) -> Shape:
-        known = self._known(name)
+        tenants = self._tenants(name)
         first: list[Any] = []
-        for tenant in known.tenants:
+        for tenant in tenants:
             first += next(self._objects(name, tenant, layouts.SAMPLE - len(first), None), [])
             if len(first) >= layouts.SAMPLE:
                 break
-        slots, notes = slots_of(known.config, first)
-        tenants = bool(known.tenants != ("",) and "tenant" not in self.uri.options)
+        slots, notes = slots_of(self._classes[name], first)
+        several = tenants != [""] and "tenant" not in self.uri.options
         layout = self.layout_asked or layouts.recognised([found.properties for found in first])
-        return Shape(slots, layout, tenants=tenants, notes=notes)
+        return Shape(slots, layout, tenants=several, notes=notes)
 
     def _objects(self, name: str, tenant: str, size: int, after: str | None) -> Iterator[list[Any]]:
         while True:
-            answer = self.ask(
-                self._reader(name, tenant).query.fetch_objects, limit=size, after=after, include_vector=True
-            )
+            query = self._reader(name, tenant).query
+            answer = self.ask(query.fetch_objects, limit=size, after=after, include_vector=True)
             if not answer.objects:
                 return
             yield list(answer.objects)
@@ -228,12 +216,11 @@ class WeaviateServer(ServerReader):
         return int(self.ask(self._reader(name, tenant).aggregate.over_all, total_count=True).total_count)
 
     def translated(self, error: Exception) -> AdminError:
-        """By the status that it, or what it came from, speaks of: its own errors, httpx's and gRPC's."""
         return self.fault(error, status=_status(error))
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status that an exception, or its cause, speaks of; None when nobody answered."""
+    """The HTTP status that an exception of theirs, or its cause, speaks of; None when nobody answered."""
     chain = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)

@@ -3,32 +3,211 @@
 A newer chromadb rewrites an older directory when it opens it, so it is not opened with it. `embeddings` and
 `embedding_metadata` hold ids and metadata; vectors are in the HNSW files up to some operation of `embeddings_queue`,
 and in that queue from there on. Formats of chromadb 0.4 to 1.5.
+
+HNSW files (hnswlib as Chroma carries it): `header.bin` says where in each fixed-size element of `data_level0.bin` label
+and vector lie; `length.bin` holds the length that a cosine vector had before it was normalised; `index_metadata.pickle`
+maps ids to labels.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
-from qdrant_admin.core.formatting import counted
+import numpy as np
+import numpy.typing as npt
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import Floats
 from qdrant_admin.sources.base import Batch, Columns, Cursor, Payload, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.chroma import payload
-from qdrant_admin.sources.chroma.vectors import ChromaVectors, HnswSegment, as_seq_id
 from qdrant_admin.sources.detect import chroma_format, wrong_kind
 from qdrant_admin.sources.ids import map_id
 from qdrant_admin.sources.layouts import SAMPLE
-from qdrant_admin.sources.read_only import LAST_ROW, changed, marks
+from qdrant_admin.sources.read_only import (
+    LAST_ROW,
+    UNPICKLE_ERRORS,
+    ReadOnlyDatabase,
+    RestrictedUnpickler,
+    changed,
+    marks,
+    signature,
+)
 from qdrant_admin.sources.reader import FileReader, once
 
 _FIFTH_KIND = "????????-????-5???-????-????????????"
 _DOCUMENT_KEY = "chroma:document"
+_HEADER = struct.Struct("<iQQQQQQiIQQQdQ")
+_FILES = ("header.bin", "data_level0.bin", "length.bin", "link_lists.bin", "index_metadata.pickle")
+
+
+class _PersistentData:
+    """Stands in for the one class that chromadb pickled up to 0.5."""
+
+
+_ALLOWED = {("chromadb.segment.impl.vector.local_persistent_hnsw", "PersistentData"): _PersistentData}
+
+
+class HnswSegment:
+    """The vectors of a segment that Chroma has synced, from its HNSW files; empty when it never has."""
+
+    def __init__(self, folder: Path, *, dimension: int | None, cosine: bool) -> None:
+        self.folder = folder
+        self.labels: dict[str, int] = {}
+        self.max_seq_id: int | None = None
+        """Up to which operation of the queue these files hold; None when only the database knows."""
+        self._rows: dict[int, int] = {}
+        pickled = folder / "index_metadata.pickle"
+        self.synced = pickled.exists()
+        if self.synced:
+            self._read_metadata(pickled, dimension)
+            self._map(dimension or 0, cosine=cosine)
+
+    def signature(self) -> tuple[tuple[int, int] | None, ...]:
+        return signature([self.folder / name for name in _FILES])
+
+    def vector(self, record: str) -> Floats | None:
+        label = self.labels.get(record)
+        if label is None:
+            return None
+        row = self._rows.get(label)
+        if row is None:
+            raise self._damaged(f"no element has the label {label} of the id {plain(record)}")
+        vector: Floats = np.array(self._vectors[row], dtype=np.float32)
+        return vector if self._lengths is None else vector * self._lengths[row]
+
+    def matrix(self, records: Sequence[str]) -> Floats | None:
+        """The vectors of these ids, a row each; None when these files do not hold all of them."""
+        labels = [self.labels.get(record) for record in records]
+        rows = [self._rows.get(label) for label in labels if label is not None]
+        wanted = [row for row in rows if row is not None]
+        if not wanted or len(wanted) < len(records):
+            return None
+        vectors: Floats = np.asarray(self._vectors[wanted], dtype=np.float32)
+        return vectors if self._lengths is None else vectors * self._lengths[wanted][:, np.newaxis]
+
+    def _read_metadata(self, path: Path, dimension: int | None) -> None:
+        try:
+            content = RestrictedUnpickler(path.read_bytes(), _ALLOWED).load()
+            fields = content if isinstance(content, dict) else vars(content)
+            labels, size, seq = fields["id_to_label"], fields.get("dimensionality"), fields.get("max_seq_id")
+            self.labels = {str(record): int(label) for record, label in labels.items()}
+            self.max_seq_id = None if seq is None else _as_seq_id(seq)
+        except UNPICKLE_ERRORS as error:
+            raise self._damaged(f"index_metadata.pickle cannot be read: {error}") from error
+        if size is not None and dimension is not None and size != dimension:
+            raise self._damaged(f"its vectors have {size} components, the collection says {dimension}")
+
+    def _map(self, dimension: int, *, cosine: bool) -> None:
+        try:
+            header = _HEADER.unpack((self.folder / "header.bin").read_bytes()[: _HEADER.size])
+            data = self.folder / "data_level0.bin"
+            count, element, label_at, vector_at = header[3], header[4], header[5], header[6]
+            octets = data.stat().st_size
+            if octets < count * element or vector_at + 4 * dimension > element or label_at + 8 > element:
+                why = f"data_level0.bin holds {octets} bytes where {count} elements of {element} should be"
+                raise self._damaged(why)
+            fields = {"names": ["label", "vector"], "formats": ["<u8", ("<f4", (dimension,))]}
+            layout = np.dtype(cast("Any", {**fields, "offsets": [label_at, vector_at], "itemsize": element}))
+            elements: npt.NDArray[np.void] = (
+                np.memmap(data, dtype=layout, mode="r", shape=(count,)) if count else np.empty(0, dtype=layout)
+            )
+            self._vectors = elements["vector"].view(np.ndarray)  # still the file; a memmap is slow to take rows of
+            self._rows = {int(label): row for row, label in enumerate(elements["label"].tolist())}
+            self._lengths: Floats | None = np.fromfile(self.folder / "length.bin", dtype="<f4") if cosine else None
+        except (OSError, struct.error, ValueError, TypeError) as error:
+            raise self._damaged(str(error)) from error
+        if self._lengths is not None and len(self._lengths) < count:
+            raise self._damaged(f"length.bin holds {len(self._lengths)} lengths for {count} vectors")
+
+    def _damaged(self, why: str) -> SourceUnreadable:
+        what = f"the vector index in {plain(self.folder)} is damaged"
+        return SourceUnreadable(what, why=why, fix="restore the Chroma directory from a copy, and migrate that")
+
+
+def _as_seq_id(value: object) -> int:
+    """A position in Chroma's queue: an integer, or big-endian bytes up to 0.4."""
+    return int.from_bytes(value, "big") if isinstance(value, bytes) else int(str(value))
+
+
+_UPDATE, _DELETE = 1, 3
+"""Operations of the queue; 0 adds and 2 upserts."""
+_ENCODINGS = {"FLOAT32": "<f4", "INT32": "<i4"}
+
+
+class ChromaVectors:
+    """The vectors of one collection as they are now: HNSW files, with the newer operations of the queue over them."""
+
+    def __init__(self, database: ReadOnlyDatabase, collection: str, segment: HnswSegment, start: int) -> None:
+        self._database = database
+        self._segment = segment
+        self.signature = segment.signature()
+        self._queued: dict[str, int | None] = {}
+        """Id to the operation that holds its vector; None where it was deleted."""
+        self.newest = 0
+        self._replay(collection, start)
+
+    def segment_changed(self) -> bool:
+        return self._segment.signature() != self.signature
+
+    def read(self, ids: list[str]) -> dict[str, Floats | str]:
+        """The vectors of these ids, or why there is none."""
+        queued = {self._queued[record]: record for record in ids if self._queued.get(record) is not None}
+        found: dict[str, Floats | str] = {}
+        if queued:
+            query = f"SELECT seq_id, vector, encoding FROM embeddings_queue WHERE seq_id IN ({marks(queued)})"  # noqa: S608 # marks only
+            for seq, blob, encoding in self._database.rows(query, tuple(queued)):
+                found[queued[seq]] = _decode(blob, encoding)
+        for record in ids:
+            if record not in self._queued:
+                vector = self._segment.vector(record)
+                if vector is not None:
+                    found[record] = vector
+        return found
+
+    def matrix(self, ids: list[str]) -> Floats | None:
+        """The vectors of these ids, a row each; None when they have to be looked at one by one."""
+        if self._queued.keys().isdisjoint(ids):
+            return self._segment.matrix(ids)
+        found = self.read(ids)
+        rows = [row for row in map(found.get, ids) if isinstance(row, np.ndarray)]
+        return np.stack(rows) if len(rows) == len(ids) and len({row.shape for row in rows}) == 1 else None
+
+    def _replay(self, collection: str, start: int) -> None:
+        query = "SELECT seq_id, operation, id, vector IS NOT NULL FROM embeddings_queue"
+        query += " WHERE topic = ? AND seq_id > ? ORDER BY seq_id"
+        for (topic,) in self._database.rows("SELECT DISTINCT topic FROM embeddings_queue"):
+            rows = self._database.rows(query, (topic, start)) if topic.endswith(collection) else []
+            for seq, operation, record, has_vector in rows:
+                self.newest = max(self.newest, seq)
+                self._apply(seq, operation, record, has_vector=bool(has_vector))
+
+    def _apply(self, seq: int, operation: int, record: str, *, has_vector: bool) -> None:
+        there = self._queued[record] is not None if record in self._queued else record in self._segment.labels
+        if operation == _DELETE:
+            self._queued[record] = None
+        elif not has_vector or (operation == 0 and there) or (operation == _UPDATE and not there):
+            return  # adding what is there, and updating what is not, change nothing in Chroma
+        else:
+            self._queued[record] = seq
+
+
+def _decode(blob: bytes, encoding: str | None) -> Floats | str:
+    kind = _ENCODINGS.get(encoding or "FLOAT32")
+    if kind is None:
+        return f"its vector is stored as {plain(encoding)}, which is not known here"
+    if len(blob) % 4:
+        return f"its vector is cut short: {len(blob)} bytes"
+    vector: Floats = np.frombuffer(blob, dtype=kind).astype(np.float32)
+    return vector
 
 
 @dataclass(frozen=True)
 class _Collection:
-    """One row of `collections`, with its two segments."""
-
     id: str
     name: str
     dimension: int | None
@@ -66,11 +245,9 @@ class ChromaDirectory(FileReader):
             payloads = [shape.payload(metadata[row], metadata[row].pop(_DOCUMENT_KEY, None)) for row, _ in rows]
             ids = [record for _, record in rows]
             matrix = vectors.matrix(ids)
-            records = (
-                list(_records(ids, payloads, vectors.read(ids))) if matrix is None else Columns(ids, payloads, matrix)
-            )
+            found = _records(ids, payloads, vectors.read(ids)) if matrix is None else Columns(ids, payloads, matrix)
             self._check_unchanged(vectors)
-            yield Batch(records, last)
+            yield Batch(found, last)
         self._check_unchanged(vectors)
 
     def mark(self, name: str) -> str:
@@ -81,24 +258,19 @@ class ChromaDirectory(FileReader):
         if vectors.segment_changed():
             raise changed(self.path)
 
-    def _list(self) -> list[_Collection]:
+    def _list(self) -> Iterator[_Collection]:
         columns = self._database.columns("collections")
         optional = [name if name in columns else "NULL" for name in ("schema_str", "config_json_str", "database_id")]
         rows = self._database.rows(f"SELECT id, name, dimension, {', '.join(optional)} FROM collections")  # noqa: S608 # names from a constant
         places = self._places()
         wanted = [row for row in rows if self._in_scope(places.get(str(row[5]), ("", "")))]
-        names = [str(row[1]) for row in wanted]
-        return [
-            self._look(row, str(row[1]) if names.count(str(row[1])) == 1 else f"{places[str(row[5])][1]}/{row[1]}")
-            for row in wanted
-        ]
-
-    def _look(self, row: tuple[Any, ...], name: str) -> _Collection:
-        identity = str(row[0])
-        segment = self._segment(identity, "VECTOR")
-        said = self._said(identity, segment)
-        space = payload.space_of(*map(_json, row[3:5]), metadata=said)
-        return _Collection(identity, name, row[2], space, said, segment, self._segment(identity, "METADATA") or "")
+        names = Counter(str(row[1]) for row in wanted)
+        for identity, name, dimension, *configurations, database in wanted:
+            title = str(name) if names[str(name)] == 1 else f"{places[str(database)][1]}/{name}"
+            vectors, metadata = self._segment(str(identity), "VECTOR"), self._segment(str(identity), "METADATA")
+            said = self._said(str(identity), vectors)
+            space = payload.space_of(*map(_json, configurations), metadata=said)
+            yield _Collection(str(identity), title, dimension, space, said, vectors, metadata or "")
 
     def _places(self) -> dict[str, tuple[str, str]]:
         """Database id to tenant and name."""
@@ -117,26 +289,21 @@ class ChromaDirectory(FileReader):
 
     def _said(self, collection: str, segment: str | None) -> str | None:
         # The segment's own first: changing a collection's metadata replaces all of it, and the distance stays.
-        rows = self._database.rows(
-            "SELECT str_value FROM segment_metadata WHERE segment_id = ? AND key = 'hnsw:space'", (segment,)
-        ) + self._database.rows(
-            "SELECT str_value FROM collection_metadata WHERE collection_id = ? AND key = 'hnsw:space'", (collection,)
-        )
+        query = """SELECT str_value, 1 AS place FROM segment_metadata WHERE segment_id = ? AND key = 'hnsw:space'
+                   UNION ALL SELECT str_value, 2 FROM collection_metadata WHERE collection_id = ? AND key = 'hnsw:space'
+                   ORDER BY place"""
+        rows = self._database.rows(query, (segment, collection))
         return next((str(row[0]) for row in rows if row[0]), None)
 
     def describe(self, name: str) -> SourceCollection:
         """Counted exactly; the vector files are opened, so damage shows here."""
         collection, shape = self._known[name], self._shape(name)
-        rows = self._database.rows("SELECT count(*) FROM embeddings WHERE segment_id = ?", (collection.metadata,))
+        query = "SELECT count(*) FROM embeddings WHERE segment_id = ?"
+        count = int(self._database.rows(query, (collection.metadata,))[0][0])
         warnings = (*self._warnings(collection, self._vectors(name)), *shape.warnings)
         colliding = self._colliding(collection)
         return SourceCollection(
-            name=name,
-            count=int(rows[0][0]),
-            spec=shape.spec,
-            payload=shape.words,
-            warnings=warnings,
-            colliding_ids=colliding,
+            name=name, count=count, spec=shape.spec, payload=shape.words, warnings=warnings, colliding_ids=colliding
         )
 
     def _colliding(self, collection: _Collection) -> tuple[str, ...]:
@@ -163,14 +330,8 @@ class ChromaDirectory(FileReader):
             metadatas=list(payloads.values()),
             vectors=[vector for vector in found.values() if not isinstance(vector, str)],
         )
-        return payload.shape(
-            name,
-            space=collection.space,
-            said=collection.said,
-            dimension=collection.dimension,
-            sample=sample,
-            options=self.uri.options,
-        )
+        space, said, dimension = collection.space, collection.said, collection.dimension
+        return payload.shape(name, space=space, said=said, dimension=dimension, sample=sample, options=self.uri.options)
 
     def _rows(self, collection: _Collection, last: int, until: Cursor, size: int) -> list[tuple[int, str]]:
         """Row and id of the next records; all of them for a size of -1."""
@@ -207,7 +368,7 @@ class ChromaDirectory(FileReader):
 
     def _max_seq_id(self, segment: str | None) -> int | None:
         rows = self._database.rows("SELECT seq_id FROM max_seq_id WHERE segment_id = ?", (segment,))
-        return as_seq_id(rows[0][0]) if rows and rows[0][0] is not None else None
+        return _as_seq_id(rows[0][0]) if rows and rows[0][0] is not None else None
 
     def _payloads(self, rows: list[int]) -> dict[int, Payload]:
         bools = "bool_value" if self._has_bools else "NULL"
@@ -230,11 +391,13 @@ def _mapped(record: str) -> str:
         return ""  # it is rejected when its turn comes
 
 
-def _records(ids: list[str], payloads: list[Payload], found: dict[str, Floats | str]) -> Iterator[Record]:
+def _records(ids: list[str], payloads: list[Payload], found: dict[str, Floats | str]) -> list[Record]:
+    records = []
     for record, one in zip(ids, payloads, strict=True):
         vector = found.get(record)
         trouble = vector if isinstance(vector, str) else ""
-        yield Record(record, one, {} if vector is None or isinstance(vector, str) else {"": vector}, trouble)
+        records.append(Record(record, one, {} if vector is None or isinstance(vector, str) else {"": vector}, trouble))
+    return records
 
 
 def _json(text: str | None) -> object:

@@ -30,8 +30,6 @@ class Sample:
 
 @dataclass(frozen=True)
 class Shape:
-    """What one collection becomes."""
-
     layout: Layout
     words: str
     spec: CollectionSpec | None

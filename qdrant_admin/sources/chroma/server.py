@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from qdrant_admin.config import trust
-from qdrant_admin.core.errors import AccessDenied, AdminError, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Payload, Record, ServerUri, SourceCollection, option
@@ -18,7 +18,7 @@ from qdrant_admin.sources.files.values import floats_of
 from qdrant_admin.sources.layouts import SAMPLE
 from qdrant_admin.sources.reader import once
 from qdrant_admin.sources.servers import ListedReader
-from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
+from qdrant_admin.sources.uri import source_key
 
 _PAGE = 500
 _LISTED = 100
@@ -26,7 +26,7 @@ _TIMEOUT = 60.0
 
 
 class ChromaServer(ListedReader):
-    """A `Source` over one database of one tenant."""
+    title = "Chroma server"
 
     def open(self) -> Iterable[str]:
         self._http = httpx.Client(
@@ -112,12 +112,7 @@ class ChromaServer(ListedReader):
         return self._json(self._send(method, path, **arguments))
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        try:
-            return self._http.request(method, path, **arguments)
-        except httpx.HTTPError as error:
-            why = f"{type(error).__name__}: {error}"
-            fix = f"curl {self.url}/api/v2/heartbeat"
-            raise ServerUnreachable(f"no Chroma answers at {self.url}", why=why, fix=fix) from error
+        return self.ask(self._http.request, method=method, url=path, **arguments)
 
     def _json(self, answer: httpx.Response) -> Any:
         if not answer.is_success:
@@ -135,8 +130,7 @@ class ChromaServer(ListedReader):
             return SourceUnreadable(f"what answers at {self.url} gave no collections", why=why, fix=HELP)
         if key and ":" in key and self.uri.options.get("auth") != "basic":
             why += "; the key has the form of USER:PASSWORD, which is sent as such with ?auth=basic"
-        wants = "does not take the key" if key else "asks for a key"
-        return AccessDenied(f"{self.url} {wants}", why=why, fix=f"export {KEY_VARIABLE}=...")
+        return self.fault(why, status=answer.status_code)
 
 
 def _credentials(uri: ServerUri) -> dict[str, str]:

@@ -9,15 +9,9 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from qdrant_admin.core import errors
 from qdrant_admin.core.commands import Fix
-from qdrant_admin.core.errors import (
-    AccessDenied,
-    AdminError,
-    ServerNotReady,
-    ServerTrouble,
-    ServerUnreachable,
-    SourceUnreadable,
-)
+from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import RESUME
 from qdrant_admin.sources.base import ServerUri
@@ -102,7 +96,7 @@ class Sessions:
         parts = urlsplit(self._uri.url)
         if isinstance(fix, str):
             fix = fix.replace("{at}", f"-h {parts.hostname} -p {parts.port}" if parts.hostname else "").strip()
-        return kind(what.format(where=plain(self._uri.url)), why=plain(str(error).strip()), fix=fix)
+        return kind(what.format(plain(self._uri.url)), why=plain(str(error).strip()), fix=fix)
 
     def _another(self) -> psycopg.Connection[Any]:
         with self.translated(), self._lock:
@@ -163,17 +157,17 @@ def _conninfo(uri: ServerUri) -> str:
 
 
 _BY_STATE: tuple[tuple[str, type[AdminError], str, Fix], ...] = (
-    ("28", AccessDenied, "{where} refuses this user", f"export {KEY_VARIABLE}=..."),
-    ("42501", AccessDenied, "this user may not read all of {where}", 'psql -c "GRANT SELECT ON TABLE ... TO ..."'),
-    ("3D", SourceUnreadable, "there is no such database at {where}", "psql -l"),
-    ("57P03", ServerNotReady, "the server at {where} is starting", "pg_isready {at}"),
-    ("57P0", ServerUnreachable, "the server at {where} closed the connection", "pg_isready {at}"),
-    ("25P0", ServerUnreachable, "the server at {where} closed the connection", "pg_isready {at}"),
-    ("08", ServerUnreachable, "the connection to {where} is gone", "pg_isready {at}"),
-    ("53", ServerTrouble, "the server at {where} is out of resources", RESUME),
-    ("57014", ServerTrouble, "the server at {where} aborted a query", RESUME),
-    ("58", ServerTrouble, "the server at {where} has trouble with its system", RESUME),
-    ("40", ServerTrouble, "the server at {where} aborted a query", RESUME),
+    ("28", errors.AccessDenied, "{} refuses this user", f"export {KEY_VARIABLE}=..."),
+    ("42501", errors.AccessDenied, "this user may not read all of {}", 'psql -c "GRANT SELECT ON TABLE ... TO ..."'),
+    ("3D", SourceUnreadable, "there is no such database at {}", "psql -l"),
+    ("57P03", errors.ServerNotReady, "the server at {} is starting", "pg_isready {at}"),
+    ("57P0", errors.ServerUnreachable, "the server at {} closed the connection", "pg_isready {at}"),
+    ("25P0", errors.ServerUnreachable, "the server at {} closed the connection", "pg_isready {at}"),
+    ("08", errors.ServerUnreachable, "the connection to {} is gone", "pg_isready {at}"),
+    ("53", errors.ServerTrouble, "the server at {} is out of resources", RESUME),
+    ("57014", errors.ServerTrouble, "the server at {} aborted a query", RESUME),
+    ("58", errors.ServerTrouble, "the server at {} has trouble with its system", RESUME),
+    ("40", errors.ServerTrouble, "the server at {} aborted a query", RESUME),
 )
 _BY_TEXT: tuple[tuple[str, str], ...] = (
     ("password authentication failed", "28"),
@@ -197,8 +191,8 @@ def _kind(state: str | None, text: str) -> tuple[type[AdminError], str, Fix]:
         refused = text.partition("FATAL:")[2] or (text if "no password supplied" in text else "")
         state = next((code for words, code in _BY_TEXT if words in refused), "08")
         if state == "08" and not any(words in text for words in _WAS_THERE):
-            return ServerUnreachable, "no PostgreSQL answers at {where}", "pg_isready {at}"
+            return errors.ServerUnreachable, "no PostgreSQL answers at {}", "pg_isready {at}"
     for prefix, kind, what, fix in _BY_STATE:
         if state.startswith(prefix):
             return kind, what, fix
-    return SourceUnreadable, "{where} cannot be read", RESUME
+    return SourceUnreadable, "{} cannot be read", RESUME

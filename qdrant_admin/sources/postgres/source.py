@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
@@ -25,9 +25,8 @@ from qdrant_admin.sources.servers import ServerReader
 _INTEGERS = {"int2", "int4", "int8"}
 _PLACE = "ctid"
 """Where a row lies: the id, and the order, of a table that has nothing else."""
-
-
 Query = tuple[Composed, tuple[object, ...]]
+_NO = SQL("")
 
 
 class Rows:
@@ -44,7 +43,7 @@ class Rows:
             if key:
                 wheres.append(SQL("({}) {} ({})").format(self._key(), SQL(sign), self._casts()))
                 values += key
-        order = SQL(" ORDER BY {}").format(self._key()) if self.reading.key else None
+        order = SQL(" ORDER BY {}").format(self._key()) if self.reading.key else _NO
         return self._over(self._select(), wheres, values, order)
 
     def counts(self) -> Query:
@@ -106,19 +105,15 @@ class Rows:
         return SQL(", ").join(SQL("CAST(%s AS {})").format(SQL(kind.replace("%", "%%"))) for kind in kinds)
 
     def _over(
-        self,
-        what: Composed,
-        wheres: Sequence[Composed] = (),
-        values: Sequence[object] = (),
-        tail: Composed | None = None,
+        self, what: Composed, wheres: Sequence[Composed] = (), values: Sequence[object] = (), tail: Composable = _NO
     ) -> Query:
         """A query over the rows of this collection, which may be some of those in the table."""
         if self.reading.only is not None:
             column, value = self.reading.only
             wheres = [SQL("{} = CAST(%s AS uuid)").format(_of(column)), *wheres]
             values = [value, *values]
-        where = SQL("WHERE {}").format(SQL(" AND ").join(wheres)) if wheres else SQL("")
-        query = SQL("SELECT {} FROM {} AS t {}{}").format(what, relation(self.reading.table), where, tail or SQL(""))
+        where = SQL("WHERE {}").format(SQL(" AND ").join(wheres)) if wheres else _NO
+        query = SQL("SELECT {} FROM {} AS t {}{}").format(what, relation(self.reading.table), where, tail)
         return query, tuple(values)
 
 
@@ -129,9 +124,8 @@ def collections_of(table: Table) -> Composed:
 
 def orphans_of(table: Table) -> Composed:
     """How many rows of that table belong to none of them."""
-    return SQL(
-        "SELECT count(*) FROM {} AS t WHERE NOT EXISTS (SELECT FROM {} AS c WHERE c.uuid = t.collection_id)"
-    ).format(relation(table), name(table.schema, "langchain_pg_collection"))
+    query = "SELECT count(*) FROM {} AS t WHERE NOT EXISTS (SELECT FROM {} AS c WHERE c.uuid = t.collection_id)"
+    return SQL(query).format(relation(table), name(table.schema, "langchain_pg_collection"))
 
 
 def name(*parts: str) -> Identifier:
@@ -224,12 +218,10 @@ class Postgres(ServerReader):
         """Open the snapshot that everything is read in, and look at its tables."""
         self._sessions = Sessions(self.uri)
         self.resources.callback(self._sessions.close)
-        self._noted: dict[int, str] = {}
         server, extension, _ = self._sessions.rows(_VERSIONS)[0]
         if extension is None:
-            raise SourceUnreadable(
-                f"{plain(self.url)} holds no vectors", why="pgvector is not installed in this database", fix="psql -l"
-            )
+            why = "pgvector is not installed in this database"
+            raise SourceUnreadable(f"{plain(self.url)} holds no vectors", why=why, fix="psql -l")
         self.kind = f"PostgreSQL {server.partition(' ')[0]} with pgvector {extension}"
         found = queries.readings(queries.chosen(tables(self._sessions), self.uri.options), self.uri.options)
         self._known = {reading.name: Rows(reading) for reading in self._split(found)}
@@ -264,14 +256,12 @@ class Postgres(ServerReader):
         for reading in found:
             parts = self._langchain(reading) if queries.has_collections(reading) else []
             orphans = int(self._sessions.rows(orphans_of(reading.table))[0][0]) if parts else 0
-            if orphans:
-                self._noted[reading.table.oid] = (
-                    f"{counted(orphans, 'row')} of {plain(reading.table.title)} in no collection of LangChain's:"
-                    f" not copied; ?table={plain(reading.table.title)}&layout=plain copies the whole table"
-                )
+            title = plain(reading.table.title)
+            note = f"{counted(orphans, 'row')} of {title} in no collection of LangChain's: not copied"
+            note = f"{note}; ?table={title}&layout=plain copies the whole table" if orphans else ""
             for name, identity in parts:
-                title = f"{reading.name}.{name}" if name in names else name
-                yield replace(reading, name=title, only=("collection_id", identity))
+                unique = f"{reading.name}.{name}" if name in names else name
+                yield replace(reading, name=unique, only=("collection_id", identity), note=note)
             if not parts:
                 yield reading
 
@@ -287,13 +277,10 @@ class Postgres(ServerReader):
         self._check_ids(rows)
         count, without = self._sessions.rows(*rows.counts())[0]
         warnings = list(self._warnings(rows, int(without)))
-        if reading.only and reading.table.oid in self._noted:
-            warnings.append(self._noted[reading.table.oid])
+        warnings += [reading.note] if reading.note else []
         found = [self._slot(rows, column, warnings) for column in reading.vectors]
         slots = [slot for slot in found if slot is not None]
-        layout = reading.layout
-        if layout == "mem0":
-            layout = layouts.recognised(self._sample(rows))
+        layout = layouts.recognised(self._sample(rows)) if reading.layout == "mem0" else reading.layout
         spec = layouts.fitted(CollectionSpec(vectors=tuple(slots)), layout) if slots else None
         known = layouts.words(layout, by="" if self.layout_asked else "its columns")
         words = queries.words(reading) if reading.layout == "plain" else known
@@ -341,9 +328,8 @@ class Postgres(ServerReader):
             others = ", ".join(f"{counted(number, 'row')} with {size}" for size, number in sizes[1:4])
             odd = sum(number for _, number in sizes[1:])
             rejected = f"{counted(odd, 'row')} will be rejected ({others})"
-            warnings.append(
-                f"{plain(column.name)} holds vectors of different sizes: {sizes[0][0]} is taken, {rejected}"
-            )
+            taken = f"holds vectors of different sizes: {sizes[0][0]} is taken"
+            warnings.append(f"{plain(column.name)} {taken}, {rejected}")
         return int(sizes[0][0]) if sizes else None
 
     def _sample(self, rows: Rows) -> list[dict[str, object]]:

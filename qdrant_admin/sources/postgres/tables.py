@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from qdrant_admin.core.commands import Command
@@ -62,7 +62,7 @@ class Column:
     size: int | None
     """Declared components of a vector; None when every row may have its own."""
     type_schema: str
-    distances: tuple[Distance, ...] = ()
+    distances: tuple[Distance, ...]
     """Of the indexes over it, each once."""
 
     @property
@@ -72,16 +72,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table, or view, with at least one vector column."""
-
     oid: int
     schema: str
     name: str
     kind: str
     """`r` table, `p` partitioned, `m` materialised view, `v` view, `f` foreign table."""
     readable: bool
-    columns: tuple[Column, ...]
-    keys: tuple[tuple[str, ...], ...] = ()
+    columns: list[Column]
+    keys: list[tuple[str, ...]]
     """Columns that tell rows apart, by a unique index without NULL; the primary key first."""
 
     @property
@@ -95,37 +93,29 @@ class Table:
 
 def tables(sessions: Sessions) -> list[Table]:
     """Every table and view with a vector column, by name."""
-    found: dict[int, Table] = {}
-    for oid, schema, name, kind, readable, *column in sessions.rows(_COLUMNS, (list(VECTOR_TYPES),)):
-        table = found.setdefault(oid, Table(oid, schema, name, kind, readable, ()))
-        found[oid] = replace(table, columns=(*table.columns, _typed_column(*column)))
+    rows = sessions.rows(_COLUMNS, (list(VECTOR_TYPES),))
+    oids = list({row[0] for row in rows})
     keys: defaultdict[int, list[tuple[str, ...]]] = defaultdict(list)
-    for oid, names, never_null, _ in sessions.rows(_KEYS, (list(found),)):
+    for oid, names, never_null, _ in sessions.rows(_KEYS, (oids,)):
         if never_null:
             keys[oid].append(tuple(names))
     indexes: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
-    for oid, over, operators in sessions.rows(_INDEXES, (list(found),)):
+    for oid, over, operators in sessions.rows(_INDEXES, (oids,)):
         indexes[oid].append((over, operators))
-    return [
-        replace(table, columns=tuple(_with_distances(table, indexes[oid])), keys=tuple(keys[oid]))
-        for oid, table in found.items()
-    ]
+    found: dict[int, Table] = {}
+    for oid, schema, name, kind, readable, column, cast, base, modifier, type_schema in rows:
+        table = found.setdefault(oid, Table(oid, schema, name, kind, readable, [], keys[oid]))
+        size = modifier if base in VECTOR_TYPES and modifier > 0 else None
+        distances = _distances(column, indexes[oid]) if base in VECTOR_TYPES else ()
+        table.columns.append(Column(column, cast, base, size, type_schema, distances))
+    return list(found.values())
 
 
-def _typed_column(name: str, kind: str, base: str, modifier: int, schema: str) -> Column:
-    size = modifier if base in VECTOR_TYPES and modifier > 0 else None
-    return Column(name, kind, base, size, schema)
-
-
-def _with_distances(table: Table, indexes: list[tuple[str, str]]) -> Iterator[Column]:
-    return (replace(column, distances=_distances(column, indexes)) for column in table.columns)
-
-
-def _distances(column: Column, indexes: list[tuple[str, str]]) -> tuple[Distance, ...]:
+def _distances(column: str, indexes: list[tuple[str, str]]) -> tuple[Distance, ...]:
     """An index may also be over an expression of the column: `embedding::halfvec(3072)`."""
-    bare, quoted = re.escape(column.name), re.escape(column.name.replace('"', '""'))
+    bare, quoted = re.escape(column), re.escape(column.replace('"', '""'))
     word = re.compile(rf'(?<![\w"]){bare}(?![\w"])|"{quoted}"')
-    matches = [_OPERATORS.fullmatch(operators) for over, operators in indexes if column.is_vector and word.search(over)]
+    matches = [_OPERATORS.fullmatch(operators) for over, operators in indexes if word.search(over)]
     return tuple(dict.fromkeys(_DISTANCES[match[1]] for match in matches if match))
 
 
@@ -134,8 +124,6 @@ _METADATA = ("cmetadata", "langchain_metadata", "metadata_", "metadata", "meta",
 
 
 class _Roles(NamedTuple):
-    """What the columns of a table are to the program that made it."""
-
     layout: Layout
     text: str | None = None
     metadata: str | None = None
@@ -145,15 +133,12 @@ class _Roles(NamedTuple):
 _LANGCHAIN_V2 = {"langchain_id", "content", "embedding"}
 _KNOWN: tuple[tuple[set[str], _Roles], ...] = (
     ({"collection_id", "embedding", "document", "cmetadata"}, _Roles("langchain", "document", "cmetadata")),
-    (
-        {*_LANGCHAIN_V2, "langchain_metadata"},
-        _Roles("langchain", "content", "langchain_metadata", "langchain_id"),
-    ),
+    ({*_LANGCHAIN_V2, "langchain_metadata"}, _Roles("langchain", "content", "langchain_metadata", "langchain_id")),
     (_LANGCHAIN_V2, _Roles("langchain", "content", None, "langchain_id")),
     ({"id", "text", "metadata_", "node_id", "embedding"}, _Roles("llamaindex", "text", "metadata_", "node_id")),
     ({"id", "vector", "payload"}, _Roles("mem0", None, "payload")),
 )
-"""Columns that a program's tables have, all of them."""
+"""Columns that a program's tables have, all of them, and what they are to it."""
 _BOOKKEEPING: dict[Layout, tuple[str, ...]] = {"langchain": ("collection_id",), "llamaindex": ("id", "text_search_tsv")}
 """What such a program keeps elsewhere in Qdrant, or nowhere."""
 
@@ -177,6 +162,7 @@ class Reading:
     left_out: tuple[str, ...] = ()
     only: tuple[str, str] | None = None
     """The one value that a column has in this collection."""
+    note: str = ""
 
     @property
     def fields(self) -> tuple[Column, ...]:
@@ -211,13 +197,10 @@ def chosen(tables: list[Table], options: Mapping[str, str]) -> list[Table]:
 
 def readings(tables: list[Table], options: Mapping[str, str]) -> list[Reading]:
     """One per table; LangChain's table is split up by its collections later."""
-    found = [_reading(table, options) for table in tables]
-    titles = [reading.name for reading in found]
-    # A table called `a.b` in public beside a table b in the schema a.
-    for place, table in enumerate(tables):
-        if titles.count(table.title) > 1:
-            found[place] = replace(found[place], name=f"{table.schema}.{table.name}")
-    return found
+    titles = [table.title for table in tables]
+    # A table called `a.b` in public may stand beside a table b in the schema a.
+    names = [one.title if titles.count(one.title) == 1 else f"{one.schema}.{one.name}" for one in tables]
+    return [_reading(table, name, options) for table, name in zip(tables, names, strict=True)]
 
 
 def has_collections(reading: Reading) -> bool:
@@ -229,13 +212,11 @@ def has_collections(reading: Reading) -> bool:
 def words(reading: Reading) -> str:
     """How the payload is laid out that is not one of a known program."""
     skipped = f", without {', '.join(plain(name) for name in reading.left_out)}" if reading.left_out else ""
-    return (
-        f"one field per column{skipped}; dates as RFC 3339 text, bytea as base64,"
-        " numbers with more digits than 64 bits hold as text"
-    )
+    numbers = "numbers with more digits than 64 bits hold as text"
+    return f"one field per column{skipped}; dates as RFC 3339 text, bytea as base64, {numbers}"
 
 
-def _reading(table: Table, options: Mapping[str, str]) -> Reading:
+def _reading(table: Table, name: str, options: Mapping[str, str]) -> Reading:
     vectors = tuple(_vectors(table, options.get("vector")))
     roles = _roles(table, layout_option(options))
     known = options.get("id", roles.id)
@@ -252,11 +233,11 @@ def _reading(table: Table, options: Mapping[str, str]) -> Reading:
         )
     names = (known,) if known is not None else key
     return Reading(
-        name=table.title,
+        name=name,
         table=table,
         vectors=vectors,
-        key=tuple(_column(table, name) for name in key),
-        id=tuple(_column(table, name) for name in names),
+        key=tuple(_column(table, one) for one in key),
+        id=tuple(_column(table, one) for one in names),
         certain=not names or names in table.keys,
         layout=roles.layout,
         text=roles.text,

@@ -143,7 +143,7 @@ class QdrantLocal(FileReader):
     def describe(self, name: str) -> SourceCollection:
         points = self._points(name)
         folded = Counter(_folded(record) for record in points.live.values())
-        colliding = [str(record) for record in points.live.values() if folded[_folded(record)] > 1]
+        colliding = tuple(str(record) for record in points.live.values() if folded[_folded(record)] > 1)
         first = next(points.batches(layouts.SAMPLE, 0, None, self.path), Batch([], None))
         payloads = [record.payload for record in first.records]
         spec = _spec(self._configs[name], self.path)
@@ -152,7 +152,7 @@ class QdrantLocal(FileReader):
         aliases = tuple(sorted(alias for alias, target in self._aliases.items() if target == name))
         count, words = len(points.live), layouts.words_kept(payloads)
         return SourceCollection(
-            name=name, count=count, spec=spec, payload=words, aliases=aliases, colliding_ids=tuple(colliding)
+            name=name, count=count, spec=spec, payload=words, aliases=aliases, colliding_ids=colliding
         )
 
     @once
@@ -161,39 +161,32 @@ class QdrantLocal(FileReader):
         if not file.resolve().is_relative_to(self.path.resolve()):
             raise SourceUnreadable(f"collection {plain(name)} lies outside of {plain(self.path)}")
         slots = _spec(self._configs[name], self.path).vectors
-        points = _Points(file if file.exists() else None, slots)
-        self.resources.callback(points.close)
+        points = _Points(file, slots)
+        if points.database:
+            self.resources.callback(points.database.close)
         return points
 
 
 class _Points:
     """The one table of one collection. Older clients could leave several rows for a point: the last one is it."""
 
-    def __init__(self, file: Path | None, slots: tuple[VectorSpec, ...]) -> None:
+    def __init__(self, file: Path, slots: tuple[VectorSpec, ...]) -> None:
         self._file = file
         only = slots[0] if len(slots) == 1 and slots[0].kind == "dense" else None
         self._pickles = PointPickles(only.name, only.size) if only and only.size else None
-        self.signature = signature([file] if file else [])
-        self._database = ReadOnlyDatabase(file) if file else None
-        rows = self._database.rows("SELECT rowid, id FROM points ORDER BY rowid") if self._database else []
-        last: dict[int | str, int] = {}
-        for row, key in rows:
-            last[self._decode_id(key)] = int(row)
-        self.live: dict[int, int | str] = {
-            row: record for record, row in sorted(last.items(), key=lambda item: item[1])
-        }
-
-    def close(self) -> None:
-        if self._database:
-            self._database.close()
+        self.signature = signature([file])
+        self.database = ReadOnlyDatabase(file) if file.exists() else None
+        rows = self.database.rows("SELECT rowid, id FROM points ORDER BY rowid") if self.database else []
+        last = {self._decode_id(key): int(row) for row, key in rows}
+        self.live = {row: record for record, row in sorted(last.items(), key=lambda item: item[1])}
 
     def batches(self, size: int, after: int, until: Cursor, folder: Path) -> Iterator[Batch]:
-        while self._database:
-            rows = self._database.rows(
+        while self.database:
+            rows = self.database.rows(
                 "SELECT rowid, point FROM points WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?",
                 (after, LAST_ROW if until is None else until, size),
             )
-            if signature([self._file] if self._file else []) != self.signature:
+            if signature([self._file]) != self.signature:
                 raise changed(folder)
             if not rows:
                 return
@@ -299,6 +292,6 @@ def _without_nulls(values: Payload) -> Payload:
     }
 
 
-def _hostile(file: Path | None, why: str) -> SourceUnreadable:
+def _hostile(file: Path, why: str) -> SourceUnreadable:
     fix = "restore the folder from a copy, and migrate that"
     return cannot_read(file, f"it is damaged, or made to harm: {why}. Nothing in it was run", fix)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -14,19 +14,7 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.sources import HELP, layouts
-from qdrant_admin.sources.base import (
-    WHOLE,
-    Batch,
-    Cursor,
-    Fields,
-    Payload,
-    Record,
-    ServerUri,
-    SourceCollection,
-    Span,
-    WireBatch,
-    cut,
-)
+from qdrant_admin.sources.base import WHOLE, Batch, Cursor, Record, ServerUri, SourceCollection, Span, WireBatch, cut
 from qdrant_admin.sources.servers import ServerReader, port_option
 from qdrant_admin.sources.uri import source_key
 
@@ -46,26 +34,22 @@ class QdrantServer(ServerReader):
     folds_uuids = True
 
     def open(self) -> Iterable[str]:
-        self._database = Database(_endpoint(self.uri))
-        self.resources.callback(self._database.close)
-        self.kind = f"Qdrant server {self._database.server().version}"
-        return self._database.names()
-
-    @property
-    def database(self) -> Database:
-        return self._database
+        self.database = Database(_endpoint(self.uri))
+        self.resources.callback(self.database.close)
+        self.kind = f"Qdrant server {self.database.server().version}"
+        return self.database.names()
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Cut at ids taken at random: nothing else tells cheaply how integers and UUIDs are spread."""
         if parts == 1:
             return WHOLE
         try:
-            return cut(self._database.sample_ids(name, _SAMPLED_A_PART * parts), parts)
+            return cut(self.database.sample_ids(name, _SAMPLED_A_PART * parts), parts)
         except (Unsupported, RequestRejected):
             return WHOLE  # an older server, or one that is strict
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        for points in self._database.scan(name, page_size=size, after=after):
+        for points in self.database.scan(name, page_size=size, after=after):
             within = points if until is None else [one for one in points if id_key(one.id) <= id_key(until)]
             if within:
                 yield Batch([Record(point.id, point.payload, point.vectors) for point in within], within[-1].id)
@@ -74,11 +58,11 @@ class QdrantServer(ServerReader):
 
     @property
     def carries_wire(self) -> bool:
-        return self._database.carries_wire
+        return self.database.carries_wire
 
     def wire_batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[WireBatch]:
-        for page in self._database.wire_pages(name, page_size=size, after=after, until=until):
-            yield _Carried(self._database, name, page)
+        for page in self.database.wire_pages(name, page_size=size, after=after, until=until):
+            yield _Carried(self.database, name, page)
 
     def mark(self, name: str) -> str:
         """The exact count and the vectors' shape: cheap to ask for, and steady.
@@ -86,17 +70,16 @@ class QdrantServer(ServerReader):
         The server counts its writes too, but those to all collections together and since its start. A point that was
         overwritten is found by the verification, which reads the source again.
         """
-        info = self._database.collection(name)
+        info = self.database.collection(name)
         shape = hashlib.sha256(repr(info.vectors).encode()).hexdigest()
         return f"{info.points} points of {shape[:16]}"
 
     def describe(self, name: str) -> SourceCollection:
-        """Counted exactly, its configuration copied whole."""
-        info = self._database.collection(name)
+        info = self.database.collection(name)
         if info.points is None:
             what = f"collection {plain(name)} of {self.uri.url} cannot be read"
             raise SourceUnreadable(what, why=info.trouble, fix=HELP)
-        first = next(self._database.scan(name, page_size=layouts.SAMPLE), [])
+        first = next(self.database.scan(name, page_size=layouts.SAMPLE), [])
         words = layouts.words_kept([point.payload for point in first])
         slow = () if "grpc_port" in self.uri.options else (_OVER_REST,)
         return SourceCollection(
@@ -126,7 +109,7 @@ def spec_of(info: CollectionInfo) -> CollectionSpec:
     return CollectionSpec(vectors=slots, params=_given(params), payload_indexes=indexes)
 
 
-def _given(values: Fields) -> Payload:
+def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
