@@ -6,7 +6,7 @@ hide a record once.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,13 +15,13 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.progress import ProgressMeter
-from qdrant_admin.database.models import Point, VectorSpec
+from qdrant_admin.database.models import Point, PointId, VectorSpec
 from qdrant_admin.database.retry import RetryPolicy
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare import equality
-from qdrant_admin.migration.copy.checks import Checker, Refusal
+from qdrant_admin.migration.copy.checks import Checker, Refusal, target_ids
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
-from qdrant_admin.migration.provenance import Provenance, RecordingSource, mapped
+from qdrant_admin.migration.provenance import Provenance
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, PlanReport
 from qdrant_admin.sources.base import Batch, Cursor, Source
@@ -88,9 +88,9 @@ class ChangeTracker:
         if self.plan.catch_up and planned.action == "create":
             self.provenance_of(planned).clear()
 
-    def recorded(self, source: Source, planned: CollectionPlan) -> Source:
-        """The source of a copy, recording its ids where passes will follow."""
-        return RecordingSource(source, self.provenance_of(planned)) if self.plan.catch_up else source
+    def recorder(self, planned: CollectionPlan) -> Callable[[Iterable[PointId]], None] | None:
+        """Records the ids that a copy brings, where passes will follow it."""
+        return self.provenance_of(planned).record if self.plan.catch_up else None
 
     def follow(self, planned: CollectionPlan, slots: Mapping[str, VectorSpec]) -> Events:
         catch_up = CatchUp(self, planned, slots)
@@ -169,9 +169,8 @@ class CatchUp:
             "caught_up": sum(one.copied for one in self.passes),
             "deleted": sum(one.deleted for one in self.passes),
             "verdict": "differs" if short and result.verdict == "verified" else result.verdict,
-            "note": "; ".join(filter(None, (result.note, *short))),
         }
-        return result.model_copy(update=update)
+        return result.noted(*short).model_copy(update=update)
 
     def _quiet(self) -> bool:
         latest = self.passes[-1]
@@ -206,7 +205,7 @@ class CatchUp:
     def _pages(self, source: Source, after: Cursor) -> Iterator[Batch]:
         """Pages of the source, with their ids recorded before any point is written."""
         for batch in source.batches(self._plan.source, size=_PAGE, after=after):
-            self._provenance.record(mapped(batch, source))
+            self._provenance.record(target_ids(batch, folds_uuids=source.folds_uuids))
             yield batch
 
     def _bring(self, batch: Batch, checker: Checker) -> _Page:

@@ -16,8 +16,6 @@ from qdrant_admin.core.errors import BadInput, StorageUnusable
 from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import PointId
 from qdrant_admin.migration import checkpoint
-from qdrant_admin.sources.base import Batch, CarriesWire, Cursor, Searches, Source, SourceCollection, Span, WireBatch
-from qdrant_admin.sources.ids import map_id
 from qdrant_admin.sources.uri import parse
 from qdrant_admin.state.store import StateStore
 
@@ -98,44 +96,6 @@ class Provenance:
         self._database.execute("COMMIT")
 
 
-class RecordingSource:
-    """A `Source` that records the ids it hands out, before anybody can have written them."""
-
-    def __init__(self, source: Source, provenance: Provenance) -> None:
-        self.source, self._provenance = source, provenance
-        self.kind, self.vectorless, self.folds_uuids = source.kind, source.vectorless, source.folds_uuids
-
-    def collections(self) -> list[SourceCollection]:
-        return self.source.collections()
-
-    def spans(self, name: str, parts: int) -> tuple[Span, ...]:
-        return self.source.spans(name, parts)
-
-    def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
-        for batch in self.source.batches(name, size=size, after=after, until=until):
-            self._provenance.record(mapped(batch, self))
-            yield batch
-
-    @property
-    def carries_wire(self) -> bool:
-        return isinstance(self.source, CarriesWire) and self.source.carries_wire
-
-    def wire_batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[WireBatch]:
-        if isinstance(self.source, CarriesWire):
-            for batch in self.source.wire_batches(name, size=size, after=after, until=until):
-                self._provenance.record(batch.page.ids())
-                yield batch
-
-    def record_all(self, name: str) -> None:
-        """Record every id of a collection that a snapshot is about to copy unread."""
-        if isinstance(self.source, Searches):
-            for ids in self.source.database.scan_ids(name):
-                self._provenance.record(ids)
-
-    def close(self) -> None:
-        self.source.close()
-
-
 def place(source: str) -> str:
     """Where a source is, without the collection it is narrowed to and its options."""
     try:
@@ -153,10 +113,3 @@ def was_filled(store: StateStore, source: str, target: str, collection: str, int
         for plan in plans
         for planned in plan.collections
     )
-
-
-def mapped(batch: Batch, source: Source) -> Iterator[PointId]:
-    """The ids that the records of a batch have in the target."""
-    for record in batch.records:
-        with contextlib.suppress(UnicodeEncodeError):  # refused, with that as its reason
-            yield map_id(record.id, folds_uuids=source.folds_uuids)

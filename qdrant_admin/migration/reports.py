@@ -204,6 +204,10 @@ class CollectionResult(Frozen):
     bytes: int = 0
     """Sent to the target, since the run was last started or resumed."""
 
+    def noted(self, *words: str) -> "CollectionResult":
+        """The same result, with more to say in its note."""
+        return self.model_copy(update={"note": "; ".join(filter(None, (self.note, *words)))})
+
 
 class MigrationReport(Report):
     """What a migration did."""

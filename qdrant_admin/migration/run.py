@@ -277,7 +277,7 @@ class _Run:
             job = CopyJob(
                 migration=self._plan,
                 plan=planned,
-                source=self.changes.recorded(self._source, planned),
+                source=self._source,
                 database=self._database,
                 slots=slots[planned.source],
                 rejects=self._rejects,
@@ -287,6 +287,7 @@ class _Run:
                 cancel=self._cancel,
                 checkpoints=list(self._checkpoints[planned.source]),
                 store=self._store,
+                record=self.changes.recorder(planned),
             )
             self._jobs[planned.source] = job
             if planned.method == "stream" and not self._total(planned).done:
@@ -373,6 +374,7 @@ class _Run:
             if result.verdict != "verified":
                 self._results[planned.source] = staging.not_switched(planned, result)
                 continue
-            switch = staging.Switch(self._database, planned, self._profile)
-            yield from self._retry.run(switch.run)
-            self._results[planned.source] = switch.with_outcome(result)
+            yield from self._retry.run(partial(self._switch_alias, planned, result))
+
+    def _switch_alias(self, planned: CollectionPlan, result: CollectionResult) -> Events:
+        self._results[planned.source] = yield from staging.switch(self._database, planned, result, self._profile)

@@ -3,10 +3,11 @@
 An application that uses the alias changes over from one request to the next; the collection it has used stays.
 """
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
+from qdrant_admin.core.events import Event, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.names import MAX_LENGTH
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
@@ -35,52 +36,33 @@ def follows(alias: str, planned: CollectionPlan, aliases: dict[str, str]) -> boo
     return aliases.get(alias) in {None, aliases.get(planned.alias), planned.target}
 
 
-class Switch:
-    """The switch of one collection's alias. Repeated after a kill, it changes nothing.
+def switch(
+    database: "Database", planned: CollectionPlan, result: CollectionResult, profile: str
+) -> Generator[Event, None, CollectionResult]:
+    """Point the alias, and those of the source that follow it, to the staging collection; all in one request.
 
-    Args:
-        profile: that the command which deletes the old collection names.
+    Repeated after a kill, it changes nothing. Returns the result with what it did.
+
+    Raises:
+        RequestRejected: a collection of that name has been created since the plan.
     """
-
-    def __init__(self, database: "Database", planned: CollectionPlan, profile: str) -> None:
-        self._database, self._planned, self._profile = database, planned, profile
-        self._kept = ""
-
-    def run(self) -> Events:
-        """Point the alias, and those of the source that follow it, to the staging collection; all in one request.
-
-        Raises:
-            RequestRejected: a collection of that name has been created since the plan.
-        """
-        planned, alias = self._planned, plain(self._planned.alias)
-        step = f"switch:{planned.target}"
-        yield StepStarted(step=step, title=f"switching {alias} to {plain(planned.target)}")
-        aliases, names = self._database.aliases(), set(self._database.names())
-        before = aliases.get(planned.alias)
-        self._kept = planned.replaces if before in {None, planned.target} else before or ""
-        self._kept = self._kept if self._kept in names else ""
-        wanted = [planned.alias, *(one for one in planned.aliases if one not in names)]
-        self._database.set_aliases({one: planned.target for one in wanted if follows(one, planned, aliases)})
-        if self._kept:
-            yield Notice(text=f"{plain(self._kept)} is kept as it was; to delete it", fix=self._how_to_delete())
-        yield StepFinished(
-            step=step, detail=f"{alias} pointed to {plain(self._kept)}" if self._kept else f"{alias} is new"
-        )
-
-    def with_outcome(self, result: CollectionResult) -> CollectionResult:
-        planned = self._planned
-        words = f"{plain(planned.alias)} points to {plain(planned.target)} now"
-        if self._kept:
-            words += f"; {plain(self._kept)} is kept, to delete it: {self._how_to_delete()}"
-        return result.model_copy(
-            update={"alias": planned.alias, "kept": self._kept, "note": "; ".join(filter(None, (result.note, words)))}
-        )
-
-    def _how_to_delete(self) -> str:
-        return str(Command("collections", "delete", self._kept).on(self._profile))
+    alias, target, step = plain(planned.alias), plain(planned.target), f"switch:{planned.target}"
+    yield StepStarted(step=step, title=f"switching {alias} to {target}")
+    aliases, names = database.aliases(), set(database.names())
+    before = aliases.get(planned.alias)
+    kept = planned.replaces if before in {None, planned.target} else before or ""
+    kept = kept if kept in names else ""
+    wanted = [planned.alias, *(one for one in planned.aliases if one not in names)]
+    database.set_aliases({one: planned.target for one in wanted if follows(one, planned, aliases)})
+    words = f"{alias} points to {target} now"
+    if kept:
+        deleting = str(Command("collections", "delete", kept).on(profile))
+        words += f"; {plain(kept)} is kept, to delete it: {deleting}"
+        yield Notice(text=f"{plain(kept)} is kept as it was; to delete it", fix=deleting)
+    yield StepFinished(step=step, detail=f"{alias} pointed to {plain(kept)}" if kept else f"{alias} is new")
+    return result.noted(words).model_copy(update={"alias": planned.alias, "kept": kept})
 
 
 def not_switched(planned: CollectionPlan, result: CollectionResult) -> CollectionResult:
     still = f"still points to {plain(planned.replaces)}" if planned.replaces else "was not created"
-    words = f"{plain(planned.alias)} {still}: {plain(planned.target)} is not verified"
-    return result.model_copy(update={"note": "; ".join(filter(None, (result.note, words)))})
+    return result.noted(f"{plain(planned.alias)} {still}: {plain(planned.target)} is not verified")

@@ -7,6 +7,7 @@ silently is rejected with its reason; what is odd and kept is counted.
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -15,7 +16,7 @@ import numpy as np
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database import encoding
 from qdrant_admin.database.models import Floats, Point, PointId, Sparse, Vector, VectorSpec
-from qdrant_admin.sources.base import Columns, Payload, Record
+from qdrant_admin.sources.base import Batch, Columns, Payload, Record, WireBatch
 from qdrant_admin.sources.ids import keep_original, kept, map_id
 
 MAX_PAYLOAD_BYTES = 30 * 1024 * 1024
@@ -28,6 +29,17 @@ _SURELY_SMALL = 1 << 20
 """Bytes of a point that hold no payload too large for a request, however it is counted."""
 _TOO_DEEP = f"its payload nests deeper than {MAX_DEPTH} levels"
 _SURROGATE = "its payload holds half of a surrogate pair, which is not valid text"
+
+
+def target_ids(batch: Batch | WireBatch, *, folds_uuids: bool) -> list[PointId]:
+    """The ids that the records of a batch get in the target, without those that cannot be stored."""
+    if not isinstance(batch, Batch):
+        return batch.page.ids()
+    ids = []
+    for record in batch.records:
+        with suppress(UnicodeEncodeError):  # `Checker` refuses that record, with this as its reason
+            ids.append(map_id(record.id, folds_uuids=folds_uuids))
+    return ids
 
 
 @dataclass(frozen=True, slots=True)

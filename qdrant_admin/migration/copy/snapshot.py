@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import (
@@ -34,13 +34,9 @@ from qdrant_admin.core.reports import Frozen
 from qdrant_admin.database.retry import TRANSIENT
 from qdrant_admin.database.snapshots import Snapshot, Snapshots
 from qdrant_admin.migration.copy.stream import Copier, CopyJob
-from qdrant_admin.migration.provenance import RecordingSource
-from qdrant_admin.sources.base import Searches, Source
+from qdrant_admin.sources.base import Searches
 from qdrant_admin.state import run_locks
 from qdrant_admin.state.store import StateStore
-
-if TYPE_CHECKING:
-    from qdrant_admin.database.gateway import Database
 
 RESTORING = "restoring"
 """A checkpoint's cursor once the restore has begun: the target may hold all or part of the snapshot."""
@@ -93,20 +89,14 @@ def _keep(job: CopyJob, **changes: object) -> None:
     job.save(job.checkpoints[:1])
 
 
-def _server(source: Source) -> "Database":
-    """The Qdrant server that is the source: the plan chooses snapshots for no other."""
-    source = source.source if isinstance(source, RecordingSource) else source
-    assert isinstance(source, Searches)  # noqa: S101
-    return source.database
-
-
 class _Carrier:
     """Transfers one snapshot from the source to the target."""
 
     def __init__(self, job: CopyJob) -> None:
         self._job = job
-        database = _server(job.source)
-        self._from, self._server = database.snapshots, database.url
+        assert isinstance(job.source, Searches)  # noqa: S101 # the plan chooses snapshots for no other source
+        self._source = job.source.database
+        self._from, self._server = self._source.snapshots, self._source.url
         self._to = job.database.snapshots
         self._file = f"qdrant-admin-{job.migration.run}.snapshot"
         """The name under which the target keeps the upload: we recognise it by that."""
@@ -149,8 +139,9 @@ class _Carrier:
     def _written(self) -> Generator[Progress, None, Snapshot]:
         """Have the source write its snapshot. That cannot be aborted: a cancel waits for its end, and deletes it."""
         name = self._job.plan.source
-        if isinstance(self._job.source, RecordingSource):
-            self._job.source.record_all(name)
+        if self._job.record is not None:
+            for ids in self._source.scan_ids(name):
+                self._job.record(ids)
         known, now = _moment(self._from, name, self._job.cancel)
         entry = _remember(
             self._job.store,

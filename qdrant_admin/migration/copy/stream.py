@@ -1,7 +1,7 @@
 """Copying one collection point by point: read, check, write, and only then move the checkpoints."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,10 @@ from qdrant_admin.core.errors import AdminError, BadInput, RateLimited, RequestR
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.progress import ProgressMeter
-from qdrant_admin.database.models import Point, Sparse, VectorSpec
+from qdrant_admin.database.models import Point, PointId, Sparse, VectorSpec
 from qdrant_admin.database.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.migration.checkpoint import Checkpoint
-from qdrant_admin.migration.copy.checks import Checked, Checker, Packer, Refusal
+from qdrant_admin.migration.copy.checks import Checked, Checker, Packer, Refusal, target_ids
 from qdrant_admin.migration.copy.throttle import MAX_OCTETS, SLOW_SECONDS, Throttle
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.rejects import RejectFile
@@ -52,6 +52,8 @@ class CopyJob:
     checkpoints: list[Checkpoint]
     """One per span, in the order of the plan."""
     store: StateStore
+    record: Callable[[Iterable[PointId]], None] | None = None
+    """Told of the ids of every batch before any of it is written."""
     method: Method = field(init=False)
     """How it was copied in the end."""
     retries: int = field(default=0, init=False)
@@ -158,6 +160,8 @@ class Copier:
         while left:
             left, size = False, self._throttle.size
             for batch in self._batches(span, after, size):
+                if self._job.record is not None:
+                    self._job.record(target_ids(batch, folds_uuids=self._job.source.folds_uuids))
                 yield batch
                 after, left = batch.cursor, self._throttle.size != size
                 if left:
