@@ -33,16 +33,8 @@ from qdrant_admin.migration.reports import (
     RejectPolicy,
 )
 from qdrant_admin.sources import ids
-from qdrant_admin.sources.base import (
-    WHOLE,
-    ServerUri,
-    Source,
-    SourceCollection,
-    SourceUri,
-    Span,
-    mark_of,
-    no_such_collection,
-)
+from qdrant_admin.sources.base import WHOLE, ServerUri, Source, SourceCollection, SourceUri, Span, mark_of
+from qdrant_admin.sources.reader import no_such_collection
 from qdrant_admin.sources.registry import UNTESTED, kind_of, open_source
 from qdrant_admin.sources.uri import parse
 from qdrant_admin.workspace import Workspace
@@ -205,7 +197,7 @@ class _Planner:
         names = {collection.name for collection in found}
         for asked in (*options.names, *options.conflicts, *options.skip_collections):
             if asked not in names:  # a typing error must not leave out, or copy, the wrong one
-                raise no_such_collection(asked, sorted(names))
+                raise no_such_collection(asked, names)
         self._existing = {info.name: info for info in self._database.collections()}
         self._aliases = self._database.aliases()
         plans = tuple(

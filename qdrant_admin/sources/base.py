@@ -1,6 +1,6 @@
 """What a source is: its URI, its collections and batches, and the protocol that every reader fulfils."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import numpy as np
 
-from qdrant_admin.core.errors import BadInput, NotFound
+from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.reports import Frozen
 from qdrant_admin.database.models import CollectionSpec, Floats, Vector
@@ -138,6 +138,9 @@ class Columns:
     vectors: Floats
     slot: str = ""
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
     def records(self) -> list[Record]:
         rows = zip(self.ids, self.payloads, self.vectors, strict=True)
         return [Record(one, payload, {self.slot: vector}) for one, payload, vector in rows]
@@ -151,7 +154,7 @@ class Batch:
         self._given = records
 
     def __len__(self) -> int:
-        return len(self._given.ids if isinstance(self._given, Columns) else self._given)
+        return len(self._given)
 
     @cached_property
     def records(self) -> list[Record]:
@@ -214,17 +217,14 @@ class Source(Protocol):
         """Give back files and connections."""
 
 
-class WireBatch(Protocol):
+@dataclass(frozen=True, slots=True)
+class WireBatch:
     """Points that are in a Qdrant already, as the bytes that they are on the wire."""
 
-    @property
-    def cursor(self) -> Cursor: ...
-
-    @property
-    def page(self) -> "WirePage": ...
-
-    def records(self) -> list[Record]:
-        """The same, read once more and taken apart."""
+    cursor: Cursor
+    page: "WirePage"
+    records: Callable[[], list[Record]]
+    """The same, read once more and taken apart."""
 
 
 @runtime_checkable
@@ -258,11 +258,6 @@ class Marked(Protocol):
 
 def mark_of(source: Source, name: str) -> str:
     return source.mark(name) if isinstance(source, Marked) else ""
-
-
-def no_such_collection(name: str, known: Sequence[str]) -> NotFound:
-    shown = ", ".join(plain(other) for other in known[:10]) or "none at all"
-    return NotFound(f"the source has no collection {plain(name)}", why=f"it has {shown}", fix=HELP)
 
 
 def option(

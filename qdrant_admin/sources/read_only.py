@@ -59,19 +59,19 @@ class ReadOnlyDatabase:
 
     def _where(self) -> Path:
         """The file itself, or a private copy where reading it needs a journal replayed or an index file made."""
-        companions = [self.path.with_name(self.path.name + suffix) for suffix in ("-wal", "-journal")]
+        files = with_journals(self.path)
         with self.path.open("rb") as file:
             mode = file.read(20)[18:20]
-        left_over = any(path.exists() and path.stat().st_size for path in companions)
+        left_over = any(path.exists() and path.stat().st_size for path in files[1:])
         if not left_over and mode != bytes([_WAL_MODE, _WAL_MODE]):
             return self.path.absolute()
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="qdrant-admin-")))
         for _ in range(3):
-            before = signature([self.path, *companions])
-            for path in (self.path, *companions):
+            before = signature(files)
+            for path in files:
                 if path.exists():
                     shutil.copyfile(path, folder / path.name)
-            if signature([self.path, *companions]) == before:
+            if signature(files) == before:
                 return self._settled(folder / self.path.name)
         raise sqlite3.OperationalError("database is locked: it changes faster than it can be copied")
 
@@ -158,18 +158,9 @@ class StandIn:
         self.fields = values if isinstance(values, dict) else {}
 
 
-HARMLESS: dict[tuple[str, str], Any] = {
-    ("builtins", "set"): set,
-    ("builtins", "frozenset"): frozenset,
-    ("uuid", "UUID"): uuid.UUID,
-    ("datetime", "datetime"): dt.datetime,
-    ("datetime", "date"): dt.date,
-    ("datetime", "time"): dt.time,
-    ("datetime", "timedelta"): dt.timedelta,
-    ("datetime", "timezone"): dt.timezone,
-    ("decimal", "Decimal"): decimal.Decimal,
-}
-"""Classes of plain values, which a payload may well hold."""
+_PLAIN = (set, frozenset, uuid.UUID, dt.datetime, dt.date, dt.time, dt.timedelta, dt.timezone, decimal.Decimal)
+HARMLESS: dict[tuple[str, str], Any] = {(kind.__module__, kind.__name__): kind for kind in _PLAIN}
+"""Classes of plain values, which a payload may well hold, by the names that a pickle has for them."""
 
 
 class RestrictedUnpickler(pickle.Unpickler):
@@ -193,15 +184,6 @@ class RestrictedUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it refers to something outside ({plain(pid)})")
 
 
-UNPICKLE_ERRORS = (
-    pickle.UnpicklingError,
-    EOFError,
-    AttributeError,
-    IndexError,
-    KeyError,
-    TypeError,
-    ValueError,
-    OverflowError,
-    MemoryError,
-)
+_SENSELESS = (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+UNPICKLE_ERRORS = (*_SENSELESS, OverflowError, MemoryError)
 """What a damaged or hostile pickle raises (the module's documentation: `other exceptions may also be raised`)."""

@@ -8,17 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar, cast
 
-from qdrant_admin.sources import layouts
-from qdrant_admin.sources.base import (
-    WHOLE,
-    Batch,
-    Cursor,
-    FolderUri,
-    SourceCollection,
-    SourceUri,
-    Span,
-    no_such_collection,
-)
+from qdrant_admin.core.errors import NotFound
+from qdrant_admin.core.formatting import plain
+from qdrant_admin.sources import HELP, layouts
+from qdrant_admin.sources.base import WHOLE, Batch, Cursor, FolderUri, SourceCollection, SourceUri, Span
 from qdrant_admin.sources.read_only import ReadOnlyDatabase, changed, signature, with_journals
 
 _R = TypeVar("_R", bound="Reader")
@@ -85,7 +78,7 @@ class Reader(ABC):
         if self.uri.collection is None:
             return names
         if self.uri.collection not in names:
-            raise no_such_collection(self.uri.collection, sorted(names))
+            raise no_such_collection(self.uri.collection, names)
         return [self.uri.collection]
 
 
@@ -116,6 +109,11 @@ class FileReader(Reader):
     def check_unchanged(self) -> None:
         if signature(self.files) != self.signature:
             raise changed(self.path)
+
+
+def no_such_collection(name: str, known: Iterable[str]) -> NotFound:
+    shown = ", ".join(plain(other) for other in sorted(known)[:10]) or "none at all"
+    return NotFound(f"the source has no collection {plain(name)}", why=f"it has {shown}", fix=HELP)
 
 
 def once(look: Callable[[_R, str], _T]) -> Callable[[_R, str], _T]:

@@ -6,9 +6,9 @@ the group `qdrant_admin.sources`, each of them a `SourceKind`; see CONTRIBUTING.
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import BadInput
@@ -56,16 +56,17 @@ class SourceKind:
 
 
 def _reads(
-    address: Address, scheme: str, title: str, reader: str, options: str = "", needs: str = "", port: int | None = None
+    address: Address, scheme: str, title: str, reader: str, options: str = "", needs: str = "", **more: Any
 ) -> SourceKind:
     """A reader of ours. `needs`: the extra that brings its packages, and these."""
     extra, *packages = needs.split() or [""]
-    return SourceKind(
-        scheme, title, address, f"{__package__}.{reader}", frozenset(options.split()), port, extra, tuple(packages)
-    )
+    known, reader = frozenset(options.split()), f"{__package__}.{reader}"
+    return SourceKind(scheme, title, address, reader, known, extra=extra, packages=tuple(packages), **more)
 
 
 _path, _server, _database = (partial(_reads, address) for address in get_args(Address))
+_recorded = partial(_server, tested=False)
+"""Run against recorded answers only."""
 _ROWS = "id vector distance datatype bytes"
 """What every file of rows takes: which columns are what, and what the file cannot say."""
 _CHROMA = "tenant database layout distance"
@@ -81,17 +82,18 @@ _REDIS = (
     "redis redis",
 )
 _ARROW = "Arrow file, stream, Feather, or Hugging Face data set"
+_PINECONE = ("Pinecone index", "pinecone:PineconeIndex", "layout distance", "pinecone pinecone")
 _WEAVIATE = "layout distance tenant grpc_host grpc_port"
 _ELASTICSEARCH = ("search:ElasticsearchServer", "layout distance ca_certs", "elasticsearch elasticsearch")
 _OPENSEARCH = ("search:OpenSearchServer", "layout distance ca_certs", "opensearch opensearchpy")
 """`ca_certs` is a file with the certificate that the cluster's own was signed with."""
-_TESTED: tuple[SourceKind, ...] = (
+BUILT_IN: tuple[SourceKind, ...] = (
     _path("chroma", "Chroma directory", "chroma.directory:ChromaDirectory", _CHROMA),
     _server("chroma", "Chroma server", "chroma.server:ChromaServer", f"{_CHROMA} auth", port=8000),
     _path("qdrant-local", "embedded Qdrant folder", "qdrant.local:QdrantLocal"),
     _server("qdrant", "Qdrant server", "qdrant.server:QdrantServer", "grpc_port", port=6333),
     _database(
-        "postgresql", "PostgreSQL with pgvector", "postgres.source:Postgres", _POSTGRES, "pgvector psycopg", 5432
+        "postgresql", "PostgreSQL with pgvector", "postgres.source:Postgres", _POSTGRES, "pgvector psycopg", port=5432
     ),
     _path("sqlite-vec", "SQLite database with vectors of sqlite-vec", "sqlite_vec:SqliteVec", _SQLITE_VEC),
     _database("redis", *_REDIS, port=6379),
@@ -105,18 +107,10 @@ _TESTED: tuple[SourceKind, ...] = (
     _path("jsonl", "file or folder of JSON lines", "files.text:JsonLines", _ROWS),
     _path("csv", "CSV file or folder", "files.text:CsvFiles", f"{_ROWS} delimiter encoding types"),
     _path("npy", "NumPy array or folder", "files.npy:NumpyFiles", f"{_ROWS} payload"),
-)
-_RECORDED: tuple[SourceKind, ...] = (
-    _server("pinecone", "Pinecone index", "pinecone:PineconeIndex", "layout distance", "pinecone pinecone"),
-    _server("elasticsearch", "Elasticsearch cluster", *_ELASTICSEARCH, port=9200),
-    _server("opensearch", "OpenSearch cluster", *_OPENSEARCH, port=9200),
-    _server("weaviate", "Weaviate server", "weaviate:WeaviateServer", _WEAVIATE, "weaviate weaviate"),
-)
-"""Run against recorded answers only."""
-_WRITTEN = {"pinecone": "pinecone+https://INDEX-HOST"}
-BUILT_IN: tuple[SourceKind, ...] = (
-    *_TESTED,
-    *(replace(kind, tested=False, written=_WRITTEN.get(kind.scheme, "")) for kind in _RECORDED),
+    _recorded("pinecone", *_PINECONE, written="pinecone+https://INDEX-HOST"),
+    _recorded("elasticsearch", "Elasticsearch cluster", *_ELASTICSEARCH, port=9200),
+    _recorded("opensearch", "OpenSearch cluster", *_OPENSEARCH, port=9200),
+    _recorded("weaviate", "Weaviate server", "weaviate:WeaviateServer", _WEAVIATE, "weaviate weaviate"),
     _path("rejects", "reject file of an earlier run", "files.reject_file:RejectedRecords"),
 )
 
@@ -177,19 +171,13 @@ def missing_packages(kind: SourceKind) -> list[str]:
 
 
 def check_installed(kind: SourceKind) -> None:
-    """Whether the packages of a kind are there.
-
-    Raises:
-        BadInput: one is not, with the command that installs it.
-    """
+    """Raise `BadInput` when a package of a kind is not there, with the command that installs it."""
     missing = missing_packages(kind)
     if missing:
+        what = f"reading a {kind.title} needs {', '.join(missing)}, which is not installed"
+        why = "every such source has an extra of its own, so that nobody carries what is not used"
         wanted = [f"qdrant-admin[{kind.extra}]"] if kind.extra else missing
-        raise BadInput(
-            f"reading a {kind.title} needs {', '.join(missing)}, which is not installed",
-            why="every such source has an extra of its own, so that nobody carries what is not used",
-            fix=install_command(*wanted),
-        )
+        raise BadInput(what, why=why, fix=install_command(*wanted))
 
 
 def open_source(uri: "SourceUri") -> "Source":

@@ -13,21 +13,12 @@ from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
 from qdrant_admin.sources import HELP, layouts
-from qdrant_admin.sources.base import (
-    Batch,
-    Cursor,
-    Payload,
-    Record,
-    SourceCollection,
-    Span,
-    between,
-    no_such_collection,
-)
+from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, SourceCollection, Span, between
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.values import said, with_json_opened
 from qdrant_admin.sources.layouts import Layout
 from qdrant_admin.sources.read_only import ReadOnlyDatabase, marks, quoted
-from qdrant_admin.sources.reader import FileReader
+from qdrant_admin.sources.reader import FileReader, no_such_collection
 
 Kind = Literal["float32", "int8", "bit"]
 Stored = Literal["text", "integer", "float", "boolean"]
@@ -429,7 +420,7 @@ class SqliteVec(FileReader):
             name=name,
             count=count,
             spec=layouts.fitted(CollectionSpec(vectors=tuple(slots)), layout),
-            payload=layouts.words(layout) if layout != "plain" else words,
+            payload=self.layout_words(layout, "", words),
             warnings=tuple(_warnings(table, joined)),
         )
 
@@ -437,7 +428,7 @@ class SqliteVec(FileReader):
         named = {self.uri.collection, self.uri.options.get("table")} - {None}
         for name in named:
             if name not in self._tables:
-                raise no_such_collection(str(name), sorted(self._tables))
+                raise no_such_collection(str(name), self._tables)
         names = [name for name in self._tables if named <= {name}]
         if not names:
             raise BadInput("?table= and ?collection= name two tables", fix=HELP)

@@ -45,8 +45,7 @@ class Part:
 
     @property
     def behind(self) -> Place:
-        count = len(self.rows.ids if isinstance(self.rows, Columns) else self.rows)
-        return Place(self.first + count, self.offset)
+        return Place(self.first + len(self.rows), self.offset)
 
 
 @dataclass

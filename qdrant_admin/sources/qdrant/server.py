@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -62,7 +63,11 @@ class QdrantServer(ServerReader):
 
     def wire_batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[WireBatch]:
         for page in self.database.wire_pages(name, page_size=size, after=after, until=until):
-            yield _Carried(self.database, name, page)
+            yield WireBatch(page.last(), page, partial(self._asked_again, name, page))
+
+    def _asked_again(self, name: str, page: "WirePage") -> list[Record]:
+        """What gRPC cannot carry comes over REST then."""
+        return [Record(point.id, point.payload, point.vectors) for point in self.database.retrieve(name, page.ids())]
 
     def mark(self, name: str) -> str:
         """The exact count and the vectors' shape: cheap to ask for, and steady.
@@ -85,17 +90,6 @@ class QdrantServer(ServerReader):
         return SourceCollection(
             name=name, count=info.points, spec=spec_of(info), payload=words, aliases=info.aliases, warnings=slow
         )
-
-
-class _Carried:
-    def __init__(self, database: Database, name: str, page: "WirePage") -> None:
-        self._database, self._name, self.page = database, name, page
-        self.cursor: Cursor = page.last()
-
-    def records(self) -> list[Record]:
-        """Asked for again: what gRPC cannot carry comes over REST then."""
-        points = self._database.retrieve(self._name, self.page.ids())
-        return [Record(point.id, point.payload, point.vectors) for point in points]
 
 
 def spec_of(info: CollectionInfo) -> CollectionSpec:
