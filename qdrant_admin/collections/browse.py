@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pydantic import JsonValue
-
 from qdrant_admin.collections.reports import (
     CollectionReport,
     CollectionsReport,
@@ -17,6 +15,7 @@ from qdrant_admin.collections.reports import (
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.formatting import plain
+from qdrant_admin.core.values import JsonValue
 
 if TYPE_CHECKING:
     from qdrant_admin.database.models import Floats, Point, PointId, Sparse, Vector

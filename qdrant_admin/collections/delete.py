@@ -22,7 +22,7 @@ from qdrant_admin.core.errors import AdminError, Failed, Refused, ServerTrouble,
 from qdrant_admin.core.events import Events, Finished, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import plain, size
 from qdrant_admin.core.progress import ProgressMeter
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.database.names import safe_name
 from qdrant_admin.database.snapshots import Snapshot, restoring_command

@@ -6,7 +6,8 @@ from qdrant_admin.collections import blocks
 from qdrant_admin.core.blocks import Blocks, Step
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.formatting import counted, plain
-from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.reports import Report
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.models import CollectionInfo, PointId
 
 

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from qdrant_admin.config.places import config_file
-from qdrant_admin.config.profile import DEFAULT_PROFILE, Profile
+from qdrant_admin.config.profile import DEFAULT_PROFILE, Profile, ProfileInvalid
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, StorageUnusable
 from qdrant_admin.core.files import write_atomically
@@ -39,7 +37,7 @@ def check_profile_name(name: str) -> str:
 
 
 def read_profiles() -> dict[str, Profile]:
-    """Every profile of the file, by name; what the file sets is in each one's `model_fields_set`.
+    """Every profile of the file, by name; what the file sets is in each one's `given`.
 
     Raises:
         BadInput: the file has problems; all of them are listed with their lines.
@@ -61,7 +59,7 @@ def write_profile(name: str, changes: Mapping[str, object]) -> Profile:
     check_profile_name(name)
     with _locked() as path:
         before = _read()[1].get(name)
-        wanted = before.model_dump(exclude_unset=True) if before else {}
+        wanted = before.values_given() if before else {}
         wanted.update(changes)
         kept = {key: value for key, value in wanted.items() if value is not None}
         problems = list(_profile_problems(name, kept, ""))
@@ -211,15 +209,14 @@ def _problems(data: Mapping[str, object], text: str) -> Iterator[tuple[int | Non
 def _profile_problems(name: str, values: Mapping[str, object], text: str) -> Iterator[tuple[int | None, str]]:
     try:
         Profile.model_validate(values)
-    except ValidationError as error:
-        for problem in error.errors():
-            key = str(problem["loc"][0]) if problem["loc"] else ""
-            where = ".".join(("profiles", name, key))
+    except ProfileInvalid as error:
+        for key, why in error.problems:
+            where = plain(f"profiles.{name}.{key}")
             line = line_of(text, "profiles", name, key) if text else None
-            if problem["type"] == "extra_forbidden":
-                yield line, f"unknown key {plain(where)}{_nearest(key, Profile.model_fields)}"
+            if why:
+                yield line, f"{where} = {plain(repr(values[key]))}: {why}"
             else:
-                yield line, f"{plain(where)} = {plain(repr(problem['input']))}: {problem['msg']}"
+                yield line, f"unknown key {where}{_nearest(key, Profile.KEYS)}"
     if values.get("volume") and values.get("storage"):
         line = line_of(text, "profiles", name, "storage") if text else None
         yield line, f"profiles.{plain(name)} has both volume and storage; data can only lie in one of them"

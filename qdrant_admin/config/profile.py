@@ -1,12 +1,14 @@
 """One profile: everything the product has to know of one Qdrant, except its secret."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+import msgspec
 
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.serialization import jsonable
+from qdrant_admin.core.values import Frozen, Invalid, KeywordOnly, SecretStr, validated
 
 DEFAULT_IMAGE = "qdrant/qdrant:v1.16.3"
 """The version that the test suite proves. Raising it is a run of the suite, not a hope."""
@@ -15,20 +17,46 @@ DEFAULT_PROFILE = "local"
 
 RuntimeChoice = Literal["auto", "docker", "native", "remote"]
 RestartPolicy = Literal["no", "on-failure", "always", "unless-stopped"]
+_Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+_Seconds = Annotated[float, msgspec.Meta(gt=0)]
+_VectorSize = Annotated[int, msgspec.Meta(ge=1, le=65536)]
 
 
-class Profile(BaseModel):
+class Problem(NamedTuple):
+    """A value that a profile cannot take."""
+
+    key: str
+    why: str
+    """What the key takes: `a number from 1 to 65535`; empty when there is no such key."""
+
+
+class ProfileInvalid(ValueError):
+    """Values that are no profile, each with what is wrong with it."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(f"{key}: {why or 'unknown key'}" for key, why in problems))
+        self.problems = problems
+
+
+class _RemembersGiven(KeywordOnly):
+    """Keeps which keys a profile was made with: a port that was given differs from one that is the default."""
+
+    def __call__(self, **values: Any) -> Any:
+        return super().__call__(**({"given": frozenset(values)} | values))
+
+
+class Profile(Frozen, metaclass=_RemembersGiven):
     """The keys that may stand under `[profiles.NAME]` in the configuration file. Unknown ones are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    KEYS: ClassVar[tuple[str, ...]]
 
     runtime: RuntimeChoice = "auto"
     url: str | None = None
     """Only for `remote`: the server's REST address."""
     host: str = "127.0.0.1"
     """The address the server is published on. Anything but loopback asks for an API key."""
-    port: int = Field(default=6333, ge=1, le=65535)
-    grpc_port: int = Field(default=6334, ge=1, le=65535)
+    port: _Port = 6333
+    grpc_port: _Port = 6334
     image: str = DEFAULT_IMAGE
     container: str | None = None
     """Container name; `qdrant-admin-PROFILE` by default."""
@@ -43,18 +71,71 @@ class Profile(BaseModel):
     """The engine's address, when it should not be looked for."""
     engine_restart: tuple[str, ...] | None = None
     """The command that restarts the container engine, as a list of words, when it should not be guessed."""
-    timeout: float = Field(default=10.0, gt=0)
-    ready_timeout: float = Field(default=120.0, gt=0)
+    timeout: _Seconds = 10.0
+    ready_timeout: _Seconds = 120.0
     collection_prefix: str = ""
-    default_vector_size: int | None = Field(default=None, ge=1, le=65536)
+    default_vector_size: _VectorSize | None = None
     ephemeral: bool = False
     """Made to be thrown away, data and all, by the operation that made it (`demo`). Nothing else sets it."""
+    given: frozenset[str] = frozenset()
+    """The keys that were set, whatever their values; no key itself."""
 
-    @field_validator("engine_restart", mode="before")
     @classmethod
-    def _words(cls, value: object) -> object:
-        """One text is taken apart as a shell would; no shell ever runs it."""
-        return shlex.split(value) if isinstance(value, str) else value
+    def model_validate(cls, values: Mapping[str, Any]) -> Self:
+        """A profile from values of a file, of the environment or of a person. Texts become what their key holds.
+
+        Raises:
+            ProfileInvalid: with everything that is wrong.
+        """
+        kinds = get_type_hints(cls, include_extras=True)
+        taken, problems = {}, []
+        for key, value in values.items():
+            if key not in cls.KEYS:
+                problems.append(Problem(key, ""))
+                continue
+            if key == "engine_restart" and isinstance(value, str):
+                value = shlex.split(value)  # as a shell would; no shell ever runs it  # noqa: PLW2901
+            try:
+                taken[key] = validated(value, kinds[key])
+            except Invalid:
+                problems.append(Problem(key, f"it takes {_words(kinds[key])}"))
+        if problems:
+            raise ProfileInvalid(tuple(problems))
+        return cls(**taken)
+
+    def model_copy(self, *, update: Mapping[str, Any]) -> Self:
+        return msgspec.structs.replace(self, **update, given=self.given | set(update))
+
+    def values_given(self) -> dict[str, object]:
+        """What was set, by key."""
+        return {key: getattr(self, key) for key in self.KEYS if key in self.given}
+
+    def shown(self) -> dict[str, Any]:
+        """Every key with its value as JSON has it."""
+        return {key: jsonable(getattr(self, key)) for key in self.KEYS}
+
+
+Profile.KEYS = tuple(key for key in Profile.__struct_fields__ if key != "given")
+
+
+def _words(kind: Any) -> str:
+    """What a key takes, as a person says it."""
+    found = msgspec.inspect.type_info(kind)
+    options = found.types if isinstance(found, msgspec.inspect.UnionType) else (found,)
+    match options[0]:
+        case msgspec.inspect.LiteralType(values):
+            words = f"one of {', '.join(map(str, values))}"
+        case msgspec.inspect.IntType(ge=least, le=most):
+            words = f"a whole number from {least} to {most}"
+        case msgspec.inspect.FloatType(gt=least):
+            words = f"a number above {least:g}"
+        case msgspec.inspect.CustomType():
+            words = "a path"
+        case msgspec.inspect.VarTupleType():
+            words = "a list of words"
+        case other:
+            words = {"BoolType": "true or false"}.get(type(other).__name__, "text")
+    return words
 
 
 class Endpoint(Frozen):

@@ -4,10 +4,8 @@ import difflib
 import os
 from collections.abc import Iterable
 
-from pydantic import ValidationError
-
 from qdrant_admin.config.file import delete_profile, read_profiles, unknown_profile
-from qdrant_admin.config.profile import Profile
+from qdrant_admin.config.profile import Profile, ProfileInvalid
 from qdrant_admin.config.secrets import VARIABLE, forget_key, generate_key, store_key
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
@@ -37,20 +35,20 @@ def typed_value(key: str, text: str) -> object:
     Raises:
         BadInput: there is no such key, or it cannot take the value.
     """
-    if key not in Profile.model_fields:
-        near = difflib.get_close_matches(key, list(Profile.model_fields), 1)
+    if key not in Profile.KEYS:
+        near = difflib.get_close_matches(key, Profile.KEYS, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise BadInput(
             f"a profile has no key “{plain(key)}”",
-            why=f"the keys are: {', '.join(Profile.model_fields)}{hint}",
+            why=f"the keys are: {', '.join(Profile.KEYS)}{hint}",
             fix=str(Command("profiles", "show")),
         )
     if not text:
         return None
     try:
         value: object = getattr(Profile.model_validate({key: text}), key)
-    except ValidationError as error:
-        why = error.errors()[0]["msg"]
+    except ProfileInvalid as error:
+        why = error.problems[0].why
         raise BadInput(f"{key} cannot be “{plain(text)}”", why=why, fix=str(Command("profiles", "show"))) from error
     return value
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import SecretStr
-
 from qdrant_admin.config.places import APP, config_dir, home
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, StorageUnusable
 from qdrant_admin.core.files import write_atomically
+from qdrant_admin.core.values import SecretStr
 
 VARIABLE = "QDRANT_API_KEY"
 KEYRING_SECONDS = 5.0

@@ -3,16 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import SecretStr, ValidationError
-
 from qdrant_admin.config import file
 from qdrant_admin.config.environment import is_loopback, parse_url, read_environment
 from qdrant_admin.config.places import config_file, data_dir
-from qdrant_admin.config.profile import DEFAULT_PROFILE, Endpoint, Profile
+from qdrant_admin.config.profile import DEFAULT_PROFILE, Endpoint, Profile, ProfileInvalid
 from qdrant_admin.config.secrets import read_key
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen, SecretStr
 
 
 class Settings(Frozen):
@@ -72,7 +70,7 @@ class Settings(Frozen):
     @property
     def grpc_port_given(self) -> bool:
         """Whether somebody has said on which port a remote server speaks gRPC."""
-        return "grpc_port" in self.profile.model_fields_set
+        return "grpc_port" in self.profile.given
 
     @property
     def published_openly(self) -> bool:
@@ -100,8 +98,8 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
     if name not in profiles and name != DEFAULT_PROFILE:
         raise file.unknown_profile(name, profiles)
     base = profiles.get(name, Profile())
-    values: dict[str, object] = base.model_dump(exclude_unset=True)
-    origins = dict.fromkeys(Profile.model_fields, "default") | dict.fromkeys(values, f"file {config_file()}")
+    values: dict[str, object] = base.values_given()
+    origins = dict.fromkeys(Profile.KEYS, "default") | dict.fromkeys(values, f"file {config_file()}")
 
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     remote = given.get("runtime", base.runtime) == "remote"
@@ -153,11 +151,12 @@ def _lay(
 def _validated(values: Mapping[str, object], origins: Mapping[str, str]) -> Profile:
     try:
         profile = Profile.model_validate(values)
-    except ValidationError as error:
-        problems = [(str(problem["loc"][0]), problem["msg"]) for problem in error.errors()]
+    except ProfileInvalid as error:
         raise BadInput(
             "the settings conflict",
-            why="\n".join(f"{key} (from {origins.get(key, 'flag')}): {message}" for key, message in problems),
+            why="\n".join(
+                f"{key} (from {origins.get(key, 'flag')}): {why or 'unknown'}" for key, why in error.problems
+            ),
             fix=str(Command("config", "show")),
         ) from error
     if profile.volume and profile.storage:

@@ -5,11 +5,10 @@ bars or JSON, the TUI as a live screen: neither asks an operation anything else.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, SerializeAsAny
-
-from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.reports import Report
+from qdrant_admin.core.values import Frozen
 
 Outcome = Literal["ok", "warning", "failed", "skipped"]
 Level = Literal["info", "warning", "error"]
@@ -81,17 +80,15 @@ class PartDone(Frozen):
     """A part of the coming report that is known already, one restart of several: a face can draw it at once."""
 
     kind: Literal["part_done"] = "part_done"
-    part: SerializeAsAny[Frozen]
+    part: Frozen
 
 
 class Finished(Frozen):
     """The operation is over; nothing follows."""
 
     kind: Literal["finished"] = "finished"
-    report: SerializeAsAny[Report]
+    report: Report
 
 
-Event = Annotated[
-    StepStarted | StepFinished | Progress | Notice | LogLines | PartDone | Finished, Field(discriminator="kind")
-]
-Events = Iterator[StepStarted | StepFinished | Progress | Notice | LogLines | PartDone | Finished]
+Event = StepStarted | StepFinished | Progress | Notice | LogLines | PartDone | Finished
+Events = Iterator[Event]

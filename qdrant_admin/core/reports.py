@@ -3,29 +3,15 @@
 A report is frozen, JSON-able and complete: `--json` prints it, the history keeps it, the TUI draws it.
 """
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
+from qdrant_admin.core.values import Frozen
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from qdrant_admin.core.blocks import Blocks, Step
     from qdrant_admin.core.document import Document
-
-
-class Frozen(BaseModel):
-    """Base of every value that crosses a layer: immutable, and with no field that nobody declared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    SCHEMA: ClassVar[int] = 1
-    """Number of the form in which records of this kind are stored; raised with every change that `upgraded` undoes."""
-
-    @classmethod
-    def upgraded(cls, values: dict[str, Any], schema: int) -> dict[str, Any]:  # noqa: ARG003 # for those that changed
-        """The values of a stored record of that schema in the form of the next one. Schema 0 carried no number."""
-        return values
 
 
 class Report(Frozen):
@@ -48,8 +34,9 @@ class Report(Frozen):
     def blocks(self) -> "Blocks":
         """What people are shown of it, the answer first; by default every field on a line."""
         from qdrant_admin.core.blocks import fields
+        from qdrant_admin.core.serialization import jsonable
 
-        return fields(self.model_dump(mode="json"))
+        return fields(jsonable(self))
 
     def next_step(self) -> "Step | None":
         """What most people want to do next; None where there is nothing to suggest."""

@@ -1,7 +1,7 @@
 """JSON that every parser takes, whatever a database or a file name had in it.
 
-pydantic's own serializer refuses lone surrogates (a file name that is no UTF-8 has them), and Python's writes NaN and
-Infinity, which are no JSON. Here the former become replacement characters and the latter null.
+msgspec's own encoder refuses lone surrogates (a file name that is not UTF-8 has them), and Python's writes NaN and
+Infinity, which are not JSON. Here the former become replacement characters and the latter null.
 """
 
 import json
@@ -11,8 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
+import msgspec
 
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.reports import Report
@@ -28,19 +27,17 @@ def to_json(value: object, *, indent: int | None = None, ascii_only: bool = Fals
 
 def jsonable(value: object) -> Any:
     """The same value in what JSON knows."""
-    if isinstance(value, BaseModel):
-        value = value.model_dump()
+    if isinstance(value, msgspec.Struct):
+        return {name: jsonable(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {_text(str(key)): jsonable(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(one) for one in value]
-    if isinstance(value, set | frozenset):
-        return sorted(jsonable(one) for one in value)
-    return to_jsonable_python(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [jsonable(one) for one in (value if isinstance(value, list | tuple) else sorted(value))]
+    return msgspec.to_builtins(value, enc_hook=str)
 
 
 def _text(value: str) -> str:

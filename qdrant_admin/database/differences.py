@@ -2,10 +2,8 @@
 
 from typing import Literal
 
-from pydantic import JsonValue
-
 from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen, JsonValue
 
 PartKind = Literal["vector", "field", "payload", "content"]
 What = Literal["missing", "extra", "changed"]

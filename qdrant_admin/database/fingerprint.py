@@ -11,10 +11,9 @@ from hashlib import blake2b
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import JsonValue
-
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
+from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point
 from qdrant_admin.database.differences import Difference, PartDifference, PointDifference, What
 from qdrant_admin.database.digest_store import DigestStore, PointDigests, same, what_changed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Unsupported
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ Vector = Floats | Sparse
 
 @dataclass(slots=True)
 class Point:
-    """One point whole. The unnamed vector has the name `""`. Not pydantic: millions of them pass through."""
+    """One point whole. The unnamed vector has the name `""`. Not a `Frozen`: millions of them pass through."""
 
     id: PointId
     payload: Fields = field(default_factory=dict)

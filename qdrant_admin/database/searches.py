@@ -12,9 +12,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import JsonValue
 
 from qdrant_admin.core.errors import AdminError, ServerTrouble
+from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.differences import Difference, SearchCode
 from qdrant_admin.database.models import PointId, Vector, VectorSpec
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotQdrant
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
 from qdrant_admin.database.rest import Rest
 

@@ -4,12 +4,11 @@ import os
 import re
 import secrets
 
-from pydantic import SecretStr
-
 from qdrant_admin.config.file import delete_profile, read_profiles, write_profile
 from qdrant_admin.config.profile import RuntimeChoice
 from qdrant_admin.config.secrets import forget_key, generate_key, store_key
 from qdrant_admin.config.settings import Settings, load_settings
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.server.ports import next_free
 from qdrant_admin.server.runtime_choice import forget_docker
 

@@ -2,11 +2,10 @@
 
 from typing import ClassVar
 
-from pydantic import JsonValue
-
 from qdrant_admin.core.blocks import Blocks
 from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.core.reports import Report
+from qdrant_admin.core.values import JsonValue
 from qdrant_admin.demo import blocks
 from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.migration.reports import MigrationReport

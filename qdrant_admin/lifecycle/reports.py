@@ -5,7 +5,8 @@ from typing import Literal
 
 from qdrant_admin.core.blocks import Blocks
 from qdrant_admin.core.formatting import counted
-from qdrant_admin.core.reports import Finding, Frozen, Report
+from qdrant_admin.core.reports import Finding, Report
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.lifecycle import blocks
 from qdrant_admin.server.runtime import Capabilities, Change, Diagnosis, RuntimeKind, Stats, Storage, StorageKind
 

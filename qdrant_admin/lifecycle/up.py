@@ -180,5 +180,5 @@ def _command(ws: Workspace, **options: Option) -> str:
 def report_up(ws: Workspace, *, started: bool, begun: float) -> UpReport:
     """The status now, as the report of an operation that began at `begun` (monotonic seconds)."""
     now = status(ws)
-    seen = {name: getattr(now, name) for name in StatusReport.model_fields}
+    seen = {name: getattr(now, name) for name in StatusReport.__struct_fields__}
     return UpReport(**seen, started=started, why=ws.choice.why, seconds=time.monotonic() - begun)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.migration.reports import PlanReport
 from qdrant_admin.sources.base import Cursor
 from qdrant_admin.state import records

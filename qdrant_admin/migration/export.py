@@ -28,7 +28,9 @@ from qdrant_admin.core.errors import (
 from qdrant_admin.core.events import Event, Events, Finished, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, duration, plain, size
 from qdrant_admin.core.progress import ProgressMeter
-from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.reports import Report
+from qdrant_admin.core.serialization import to_json as as_json
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.canonical import SUM_MODULUS, hash_point
 from qdrant_admin.database.models import CollectionInfo, Floats, Point, Sparse, Vector, VectorKind, VectorSpec
 from qdrant_admin.database.names import safe_name
@@ -345,7 +347,7 @@ class _ParquetWriter:
 
     def finish(self, own: OwnLayout) -> None:
         self._flush()
-        self._writer.add_key_value_metadata({EXPORT_KEY: own.model_dump_json()})
+        self._writer.add_key_value_metadata({EXPORT_KEY: as_json(own)})
         self._writer.close()
         _sync(self._file)
 
@@ -412,7 +414,7 @@ class _JsonLinesWriter:
         beside = sidecar(path)
         part = beside.with_name(f"{beside.name}.part")
         with _written_whole(part), part.open("wb") as file:
-            file.write((self._own.model_dump_json(indent=2) if self._own else "").encode())
+            file.write((as_json(self._own, indent=2) if self._own else "").encode())
             _sync(file)
             self._part.replace(path)
             part.replace(beside)

@@ -16,7 +16,8 @@ from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.events import Events, Finished, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, number, plain, size
-from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.reports import Report
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.snapshots import restoring_command
 from qdrant_admin.sources.base import FolderUri, ServerUri, SourceCollection, SourceUri
 from qdrant_admin.sources.detect import Found, look

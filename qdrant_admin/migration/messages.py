@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import msgspec
+
 from qdrant_admin.core import formatting
 from qdrant_admin.core.blocks import (
     Block,
@@ -135,7 +137,7 @@ def replay(report: MigrationReport) -> Command | None:
 
 def command(plan: PlanReport, *, yes: bool = False) -> Command:
     """The command that does what a plan says; `yes` is the confirmation that it asks for."""
-    usual = PlanReport.model_fields
+    usual = {one.name: one.default for one in msgspec.structs.fields(PlanReport)}
     renamed = [
         one for one in plan.collections if not one.left_out and name(one) != one.source and one.on_conflict != "rename"
     ]
@@ -143,10 +145,10 @@ def command(plan: PlanReport, *, yes: bool = False) -> Command:
     return Command(
         "migrate",
         plan.source,
-        on_conflict=plan.on_conflict if plan.on_conflict != usual["on_conflict"].default else None,
-        on_reject=plan.on_reject if plan.on_reject != usual["on_reject"].default else None,
-        method=plan.method if plan.method != usual["method"].default else None,
-        verify=plan.verify if plan.verify != usual["verify"].default else None,
+        on_conflict=plan.on_conflict if plan.on_conflict != usual["on_conflict"] else None,
+        on_reject=plan.on_reject if plan.on_reject != usual["on_reject"] else None,
+        method=plan.method if plan.method != usual["method"] else None,
+        verify=plan.verify if plan.verify != usual["verify"] else None,
         batch_size=plan.batch_size if plan.batch_size != reports.DEFAULT_BATCH else None,
         workers=plan.workers if plan.workers != reports.WORKERS else None,
         into_staging=any(one.alias for one in plan.collections),

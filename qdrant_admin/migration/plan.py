@@ -3,16 +3,16 @@
 import uuid
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from pydantic import Field
+from msgspec import Meta
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Option
 from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, plain, size
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, staging
@@ -70,7 +70,7 @@ class PlanOptions(Frozen):
     """Source names that are left out."""
     verify: str = "full"
     """How the copy is compared with its source. full: every point; sample:N: the content of N, and every id."""
-    workers: int = Field(default=0, ge=0, le=MAX_WORKERS)
+    workers: Annotated[int, Meta(ge=0, le=MAX_WORKERS)] = 0
     """Requests in parallel; 0: as many as help on one machine."""
     into_staging: bool = False
     """Fill a collection of another name, and give it the target's name as an alias once it is verified. What the alias

@@ -14,6 +14,7 @@ from pathlib import Path
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.errors import Failed
 from qdrant_admin.core.formatting import counted, plain
+from qdrant_admin.core.serialization import jsonable
 from qdrant_admin.database.models import Sparse, Vector
 from qdrant_admin.migration.copy.checks import Refusal
 from qdrant_admin.migration.reports import PlanReport, Reject
@@ -79,7 +80,7 @@ class RejectFile:
             yield from (line for line in map(json.loads, file) if HEAD not in line)
 
     def _head(self) -> dict[str, object]:
-        made = {planned.target: planned.spec.model_dump(mode="json") for planned in self._plan.collections}
+        made = {planned.target: jsonable(planned.spec) for planned in self._plan.collections}
         return {HEAD: 1, "run": self._plan.run, "source": self._plan.source, "collections": made}
 
     def _line(self, collection: str, refusal: Refusal) -> dict[str, object]:

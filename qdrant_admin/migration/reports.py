@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from qdrant_admin.core.formatting import counted, duration, number
-from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.reports import Report
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.sources.base import WHOLE, Span
 

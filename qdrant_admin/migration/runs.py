@@ -10,7 +10,8 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, ConfirmationMissing, NotFound, Refused, Unsupported
 from qdrant_admin.core.events import Events, Finished
 from qdrant_admin.core.formatting import counted, duration, number
-from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.reports import Report
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.migration import checkpoint, messages
 from qdrant_admin.migration.checkpoint import StoredRun
 from qdrant_admin.migration.copy.indexing import Indexing

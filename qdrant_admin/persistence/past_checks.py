@@ -9,13 +9,12 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from qdrant_admin.core.blocks import Blocks, Commands, Facts, Sparkline, StateWord, Step, Table, Words
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.formatting import clock, counted, duration, number, size
-from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.reports import Report
+from qdrant_admin.core.values import Frozen, JsonValue
 from qdrant_admin.database.differences import Difference
 from qdrant_admin.persistence.reports import (
     BaselineCheck,

@@ -3,14 +3,15 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, JsonValue
+from msgspec import Meta
 
 from qdrant_admin.core.blocks import Blocks
 from qdrant_admin.core.document import Document
 from qdrant_admin.core.formatting import counted, duration, number
-from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.reports import Report
+from qdrant_admin.core.values import Frozen, JsonValue
 from qdrant_admin.database.differences import Difference, PointDifference
 from qdrant_admin.persistence import blocks
 from qdrant_admin.server.runtime import RestartMethod
@@ -339,7 +340,7 @@ class VerifyOptions(Frozen):
     """Whether somebody said yes to interrupting what else runs on the container engine, for `engine`."""
     collections: tuple[str, ...] = ()
     """Names; empty for all of them."""
-    sample: int | None = Field(default=None, ge=1)
+    sample: Annotated[int, Meta(ge=1)] | None = None
     """Of about how many points of each collection the content is read, besides every id; None: of all."""
     baseline: VerifyReport | None = None
     """An earlier report to compare with as well."""
@@ -348,8 +349,8 @@ class VerifyOptions(Frozen):
 class CrashOptions(Frozen):
     """How often the server is killed, and under what load."""
 
-    cycles: int = Field(default=10, ge=1, le=1000)
-    writers: int = Field(default=4, ge=1, le=32)
+    cycles: Annotated[int, Meta(ge=1, le=1000)] = 10
+    writers: Annotated[int, Meta(ge=1, le=32)] = 4
     """Writers of points; one more makes and deletes collections."""
     wait: bool = True
     """Whether a write is acknowledged once it is applied and logged, or (False) once it is taken."""

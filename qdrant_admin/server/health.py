@@ -21,7 +21,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, BadInput, NotQdrant, ServerNotReady
 from qdrant_admin.core.events import Events, LogLines, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import duration, plain
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.server.decode import explain_log, strip_colours
 from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import RuntimeState, ServerRuntime

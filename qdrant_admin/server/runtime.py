@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
-from pydantic import field_serializer
-
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
@@ -18,7 +16,7 @@ from qdrant_admin.core.commands import Command, Option
 from qdrant_admin.core.errors import Unsupported
 from qdrant_admin.core.events import Events, StepFinished, StepStarted
 from qdrant_admin.core.formatting import duration
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen
 
 RuntimeKind = Literal["docker", "native", "remote"]
 RestartMethod = Literal["graceful", "kill", "recreate", "pause", "engine"]
@@ -141,11 +139,6 @@ class Capabilities(Frozen):
     logs: bool = True
     stats: bool = True
     cannot: tuple[str, ...] = ()
-
-    @field_serializer("restart")
-    def _in_order(self, ways: frozenset[RestartMethod]) -> list[RestartMethod]:
-        """The same report is the same JSON, every time."""
-        return sorted(ways)
 
 
 class Room(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.models import CollectionSpec, Floats, Vector
 from qdrant_admin.sources import HELP
 

@@ -8,11 +8,9 @@ import json
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.core.reports import Frozen
 from qdrant_admin.core.serialization import to_json
+from qdrant_admin.core.values import Frozen, Invalid
 
 RecordT = TypeVar("RecordT", bound=Frozen)
 
@@ -54,10 +52,8 @@ def _built(kind: type[RecordT], values: dict[str, Any], schema: int) -> RecordT 
     try:
         for before in range(schema, kind.SCHEMA):
             values = kind.upgraded(values, before)
-        return kind.model_validate_json(json.dumps(values), extra="ignore")
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        return Unreadable(f"{plain(where)}: {plain(first['msg'])}" if where else plain(first["msg"]))
+        return kind.model_validate(values)
+    except Invalid as error:
+        return Unreadable(plain(error))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         return Unreadable(f"it is not a {kind.__name__} of schema {schema}: {plain(error)}")

@@ -16,7 +16,8 @@ from pathlib import Path
 from qdrant_admin.core.commands import Command, install_command
 from qdrant_admin.core.errors import NotFound, StorageUnusable, Unsupported
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.core.reports import Frozen, Report
+from qdrant_admin.core.reports import Report
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.state import records
 from qdrant_admin.state.schema import STEPS, SchemaStep
 
@@ -233,7 +234,7 @@ def _unusable(path: Path, error: Exception) -> StorageUnusable:
 
 
 def _entry(row: sqlite3.Row) -> HistoryEntry:
-    return HistoryEntry.model_validate({name: row[name] for name in HistoryEntry.model_fields})
+    return HistoryEntry.model_validate({name: row[name] for name in HistoryEntry.__struct_fields__})
 
 
 def _no_entry(entry: int) -> NotFound:

@@ -19,9 +19,10 @@ from textual.message import Message
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled
 
-if TYPE_CHECKING:  # what an operation says is known once one runs: pydantic is not waited for before the first picture
+if TYPE_CHECKING:  # what an operation says is known once one runs: it is not waited for before the first picture
     from qdrant_admin.core.events import Event, Events, Notice, Outcome, Progress, StepFinished, StepStarted
-    from qdrant_admin.core.reports import Frozen, Report
+    from qdrant_admin.core.reports import Report
+    from qdrant_admin.core.values import Frozen
 
 JobState = Literal["running", "paused", "stopping", "done", "failed", "cancelled"]
 NOTICES_KEPT = 200

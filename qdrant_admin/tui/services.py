@@ -204,9 +204,8 @@ class Profiles(Area):
 
     def store_key(self, key: str) -> str:
         """Keep an API key for the profile in use; returns where it lies, in words."""
-        from pydantic import SecretStr
-
         from qdrant_admin.config.secrets import store_key
+        from qdrant_admin.core.values import SecretStr
 
         where = store_key(self.opened.profile, SecretStr(key))
         self.opened.reload()

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 
 import pytest
-from pydantic import SecretStr
 
 from qdrant_admin.config.file import read_profiles
 from qdrant_admin.config.places import config_file, state_file
 from qdrant_admin.config.secrets import read_key, store_key
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.lifecycle.reports import Check, DoctorReport
 from qdrant_admin.state.store import StateStore
 from tests.cli.conftest import Run

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import SecretStr
 
 from qdrant_admin.collections import delete as module
 from qdrant_admin.collections.delete import DeleteOptions, delete
@@ -18,6 +17,8 @@ from qdrant_admin.config.places import data_dir
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Cancelled, NotFound, Refused, StorageUnusable
 from qdrant_admin.core.events import Finished, Progress
+from qdrant_admin.core.serialization import to_json
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.workspace import Workspace
@@ -70,7 +71,7 @@ def test_the_way_back_to_a_server_with_a_key_runs_and_holds_no_key(tmp_path: Pat
             assert isinstance(final, Finished)
             assert isinstance(final.report, DeleteReport)
             assert database.names() == []
-            assert key not in final.report.model_dump_json()
+            assert key not in to_json(final.report)
             environment = {"PATH": os.environ["PATH"], "QDRANT_API_KEY": key}
             line = f"{final.report.restore} --fail --silent"
             subprocess.run(["/bin/sh", "-c", line], env=environment, check=True, capture_output=True)

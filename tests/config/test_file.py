@@ -92,7 +92,7 @@ def test_none_takes_a_key_back_to_its_default() -> None:
     file.write_profile("local", {"port": 7000, "storage": Path("/data")})
     changed = file.write_profile("local", {"port": None})
     assert changed.port == 6333
-    assert file.read_profiles()["local"].model_fields_set == {"storage"}
+    assert file.read_profiles()["local"].given == {"storage"}
 
 
 def test_a_bad_value_leaves_the_file_as_it_was() -> None:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from qdrant_admin.config.file import read_profiles, write_profile
 from qdrant_admin.config.profiles import remove_profile, typed_value, typed_values
 from qdrant_admin.config.secrets import read_key, store_key
 from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.values import SecretStr
 
 
 def test_a_removed_profile_leaves_no_key_to_a_later_one_of_its_name() -> None:

@@ -7,10 +7,10 @@ import sys
 import types
 
 import pytest
-from pydantic import SecretStr
 
 from qdrant_admin.config import secrets
 from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.values import SecretStr
 
 
 class Memory:
@@ -129,7 +129,7 @@ def test_a_backend_that_keeps_nothing_counts_as_none(backend: str) -> None:
     """The real package, in a process of its own, because it chooses its backend once."""
     pytest.importorskip("keyring")
     script = (
-        "from pydantic import SecretStr\n"
+        "from qdrant_admin.core.values import SecretStr\n"
         "from qdrant_admin.config import secrets\n"
         "print(secrets.store_key('local', SecretStr('k6')))\n"
         "print(secrets.read_key('local').where)\n"

@@ -5,6 +5,7 @@ import pytest
 from qdrant_admin.config.file import write_profile
 from qdrant_admin.config.settings import load_settings
 from qdrant_admin.core.errors import BadInput
+from qdrant_admin.core.serialization import to_json
 
 Env = pytest.MonkeyPatch
 
@@ -41,7 +42,7 @@ def test_the_whole_environment_contract(monkeypatch: Env) -> None:
     assert settings.api_key is not None
     assert settings.api_key.get_secret_value() == "secret-key"
     assert settings.api_key_origin == "environment QDRANT_API_KEY"
-    assert "secret-key" not in repr(settings) + settings.model_dump_json()
+    assert "secret-key" not in repr(settings) + to_json(settings)
 
 
 @pytest.mark.parametrize(

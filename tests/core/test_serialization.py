@@ -6,19 +6,20 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from qdrant_admin.core.events import Finished
 from qdrant_admin.core.reports import Report
 from qdrant_admin.core.serialization import to_json
+from qdrant_admin.core.values import SecretStr
 
 
 class Strange(Report):
     text: str = "a\ud800"
     number: float = float("nan")
-    deep: dict[str, Any] = {"x\udcff": [float("inf"), 1.5]}
+    deep: dict[str, Any] = msgspec.field(default_factory=lambda: {"x\udcff": [float("inf"), 1.5]})
     at: datetime = datetime(2026, 1, 2, tzinfo=UTC)
     path: Path = Path("folder")
     names: frozenset[str] = frozenset({"b", "a"})

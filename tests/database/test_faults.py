@@ -9,12 +9,12 @@ import grpc
 import httpx
 import numpy as np
 import pytest
-from pydantic import SecretStr
 
 from qdrant_admin.config.http import HttpFault, NoAddress, NoAnswer, NoConnection, NotHttp
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core import errors
 from qdrant_admin.core.errors import RateLimited, RequestRejected
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database import faults
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec

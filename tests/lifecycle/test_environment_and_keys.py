@@ -4,11 +4,11 @@ import dataclasses
 import subprocess
 
 import pytest
-from pydantic import SecretStr
 
 from qdrant_admin.config.profiles import add_key
 from qdrant_admin.config.secrets import read_key
 from qdrant_admin.core.errors import Refused, Unsupported
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.lifecycle.env import Shell, lines
 from qdrant_admin.workspace import Workspace
 from tests.lifecycle.conftest import Opens

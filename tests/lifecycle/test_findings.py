@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
-from pydantic import SecretStr
 
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AccessDenied, EngineUnavailable, ServerTrouble
 from qdrant_admin.core.reports import Finding
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.lifecycle.finding_words import SENTENCES, text
 from qdrant_admin.lifecycle.findings import HARMLESS, Code, findings
@@ -168,7 +168,7 @@ def test_a_server_open_to_the_network_without_a_key_is_a_fault_and_an_exit_code(
     assert (one.code, one.level) == ("published_without_api_key", "fail")
     report = report_of(settings(host="0.0.0.0"), saw(probe=KEYLESS))  # noqa: S104 # not bound
     assert (report.state, report.healthy, report.exit_code) == ("healthy", True, 1)
-    seen = {name: getattr(report, name) for name in StatusReport.model_fields}
+    seen = {name: getattr(report, name) for name in StatusReport.__struct_fields__}
     assert UpReport(**seen, started=True, seconds=1.0).exit_code == 0
 
 

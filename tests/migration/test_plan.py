@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from qdrant_admin.core.errors import BadInput, Refused
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.migration import messages
@@ -31,7 +32,7 @@ def test_a_plan_says_what_would_be_made_and_writes_nothing(server: Server, chrom
     assert (by_name["debian_memories"].target, by_name["debian_memories"].count) == ("app_debian_memories", 149)
     assert by_name["debian_memories"].spec.vectors == (VectorSpec(size=384, distance="Cosine"),)
     assert by_name["empty"].action == "skip"
-    assert PlanReport.model_validate_json(report.model_dump_json()) == report
+    assert PlanReport.model_validate_json(to_json(report)) == report
     with Database(server.endpoint) as database:
         assert database.names() == []
 

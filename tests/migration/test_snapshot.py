@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from pydantic import SecretStr
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotFound, Refused, RequestRejected, ServerUnreachable
 from qdrant_admin.core.events import Events, Notice, Progress
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.database.snapshots import Snapshot, Snapshots

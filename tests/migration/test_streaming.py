@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Refused
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.migration.copy.throttle import MAX_OCTETS
@@ -53,7 +54,7 @@ def test_a_plan_is_the_same_after_it_was_written_down(plans: list[CollectionPlan
         collections=tuple(plans),
         created_at=datetime.now(UTC),
     )
-    assert PlanReport.model_validate_json(plan.model_dump_json()) == plan
+    assert PlanReport.model_validate_json(to_json(plan)) == plan
 
 
 @given(cursors=st.lists(st.integers(), unique=True).map(sorted), parts=st.integers(1, 40))

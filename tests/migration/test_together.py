@@ -33,7 +33,7 @@ from tests.migration.support import moved
 url, grpc_port, source, name = sys.argv[1:]
 profile = Profile(runtime="remote", url=url, grpc_port=int(grpc_port))
 report = moved(Workspace(Settings(name="test", profile=profile), StateStore(state_file())), source, to=name)
-print(report.model_dump_json())
+print(to_json(report))
 """
 
 

@@ -10,6 +10,7 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, NotFound, Refused
 from qdrant_admin.core.events import Finished, StepFinished, StepStarted
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import restarts
@@ -41,7 +42,7 @@ for event in verify(Workspace(settings, StateStore(state)), VerifyOptions(how="k
 
 def killed_in_the_middle(ws: Workspace) -> None:
     """A program of its own checks, and is killed behind the restart."""
-    command = [sys.executable, "-c", KILLED, ws.settings.model_dump_json(), str(ws.store.path)]
+    command = [sys.executable, "-c", KILLED, to_json(ws.settings), str(ws.store.path)]
     environment = os.environ | {"QDRANT_ADMIN_HOME": str(ws.store.path.parent / "home")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
     assert done.returncode == -9, done.stderr

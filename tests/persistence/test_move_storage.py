@@ -20,6 +20,7 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, NotOurs, Refused, Unsupported
 from qdrant_admin.core.events import Finished, StepFinished, StepStarted
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
@@ -255,7 +256,7 @@ for event in move_storage(Workspace(settings, StateStore(state)), cancel=CancelT
 
 def killed(bench: Bench, where: str) -> None:
     """A program of its own moves, and is killed there."""
-    command = [sys.executable, "-c", KILLED, bench.ws.settings.model_dump_json(), str(bench.ws.store.path), where]
+    command = [sys.executable, "-c", KILLED, to_json(bench.ws.settings), str(bench.ws.store.path), where]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr
 

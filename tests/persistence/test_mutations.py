@@ -6,6 +6,7 @@ import httpx
 import numpy as np
 import pytest
 
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.differences import Difference
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Floats, VectorSpec
@@ -180,4 +181,4 @@ def test_of_many_lost_points_the_first_hundred_are_named_and_all_are_counted(ws:
 def test_a_report_survives_its_json(ws: Workspace) -> None:
     fill(ws)
     report = prove(ws, mutate=POINTS["deleted"][0])
-    assert VerifyReport.model_validate_json(report.model_dump_json()) == report
+    assert VerifyReport.model_validate_json(to_json(report)) == report

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from pydantic import JsonValue
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.differences import Difference
 from qdrant_admin.database.fingerprint import compare, fingerprint
 from qdrant_admin.database.gateway import Database

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from pydantic import SecretStr
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotQdrant, ServerNotReady
 from qdrant_admin.core.events import LogLines, Notice, Progress
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.server.health import probe, wait_answering
 from qdrant_admin.server.runtime import Diagnosis, RuntimeState, ServerRuntime
 from tests.support.real import Server, free_port

@@ -19,6 +19,7 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotFound, PortTaken, Refused, ServerNotReady, StorageUnusable, Unsupported
 from qdrant_admin.core.events import LogLines, Notice
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.server.health import probe, wait_answering
 from qdrant_admin.server.native import supervisor as supervision
 from qdrant_admin.server.native import tail
@@ -110,9 +111,7 @@ def test_it_lives_on_when_its_starter_has_ended(make_native: MakeNative, cancel:
         "from qdrant_admin.server.native.runtime import NativeRuntime;"
         "list(NativeRuntime(Settings.model_validate_json(sys.stdin.read())).start(CancelToken()))"
     )
-    subprocess.run(
-        [sys.executable, "-c", program], input=runtime.settings.model_dump_json(), text=True, check=True, timeout=60
-    )
+    subprocess.run([sys.executable, "-c", program], input=to_json(runtime.settings), text=True, check=True, timeout=60)
     list(wait_answering(runtime, cancel, 30))
     state = runtime.inspect()
     assert state.state == "running"

@@ -10,13 +10,13 @@ import docker
 import docker.errors
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.server.docker.engine.discovery import Engine, find_engine
 from qdrant_admin.server.docker.runtime import DockerRuntime
 from tests.support.real import IMAGE, free_port, missing

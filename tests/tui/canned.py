@@ -216,7 +216,7 @@ class Canned(Services, Profiles, Server, Data, Migration, Proof):
         return NOW
 
     def settings(self) -> Settings:
-        origins = dict.fromkeys(Profile.model_fields, "default") | {
+        origins = dict.fromkeys(Profile.KEYS, "default") | {
             "port": "environment QDRANT_PORT",
             "image": "file config.toml",
         }

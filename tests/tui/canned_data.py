@@ -5,8 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import JsonValue
-
 from qdrant_admin.collections.reports import (
     CollectionReport,
     CollectionsReport,
@@ -19,6 +17,8 @@ from qdrant_admin.collections.reports import (
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotFound
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, Progress, StepFinished, StepStarted
+from qdrant_admin.core.serialization import to_json
+from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.differences import Difference, PartDifference, PointDifference
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, PointId, VectorSpec
 from qdrant_admin.migration.checkpoint import Checkpoint, StoredRun
@@ -558,4 +558,4 @@ class CannedData(Canned):
 
     def report_json(self, entry: int) -> str:
         operation = next((one.operation for one in self._entries if one.id == entry), "verify")
-        return (VERIFIED if operation == "migrate" else LOST).model_dump_json()
+        return to_json(VERIFIED if operation == "migrate" else LOST)

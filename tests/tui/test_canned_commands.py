@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import click
 import pytest
-from pydantic import BaseModel
 
 from qdrant_admin.cli.root import cli
 from qdrant_admin.core.commands import PROGRAM, Command, written
 from qdrant_admin.core.reports import Report
+from qdrant_admin.core.values import Frozen
 from tests.tui import canned, canned_data, test_move_storage
 
 GENERAL = {"profiles", "config", "history", "completion", "spec", "demo"}
@@ -24,8 +24,8 @@ def reports(value: object) -> Iterator[Report]:
     elif isinstance(value, list | tuple):
         for part in value:
             yield from reports(part)
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
+    elif isinstance(value, Frozen):
+        for name in type(value).__struct_fields__:
             yield from reports(getattr(value, name))
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
@@ -38,8 +38,8 @@ def offered(value: object) -> Iterator[str]:
         yield written(value, "local")  # a face puts it on the profile that it shows
     elif isinstance(value, str):
         yield from (part.strip() for part in value.split("&&") if part.strip().startswith(f"{PROGRAM} "))
-    elif isinstance(value, BaseModel):
-        yield from offered([getattr(value, name) for name in type(value).model_fields])
+    elif isinstance(value, Frozen):
+        yield from offered([getattr(value, name) for name in type(value).__struct_fields__])
     elif isinstance(value, Mapping):
         yield from offered([*value.values()])
     elif dataclasses.is_dataclass(value):

@@ -1,6 +1,5 @@
 """Getting around: keys, mouse, resize, profiles, themes, names typed before anything is destroyed, secrets kept."""
 
-from pydantic import SecretStr
 from textual.widgets import DataTable, Input
 
 from qdrant_admin.config.file import read_profiles, write_profile
@@ -8,6 +7,7 @@ from qdrant_admin.config.secrets import read_key, store_key
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AccessDenied
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.lifecycle.up import UpOptions
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.jobs import JobFailure

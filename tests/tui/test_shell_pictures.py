@@ -31,7 +31,7 @@ BROKEN = BadInput(
     why="line 3: unknown key “prot”; did you mean port?",
     fix="correct the file, then: qdrant-admin config show",
 )
-UP = UpReport(**dict(STATUS), started=True, seconds=2.1, why="Docker Desktop answers")
+UP = UpReport(**STATUS.model_dump(), started=True, seconds=2.1, why="Docker Desktop answers")
 STARTING = (
     StepStarted(step="choose", title="choosing how to run it"),
     StepFinished(step="choose", detail="Docker Desktop 4.43 answers"),

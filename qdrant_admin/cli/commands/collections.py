@@ -4,6 +4,7 @@ import click
 
 from qdrant_admin.cli.invocation import Invocation, common, confirm, same_command
 from qdrant_admin.cli.root import HelpfulGroup
+from qdrant_admin.core.serialization import jsonable
 
 
 @click.group(cls=HelpfulGroup)
@@ -42,7 +43,7 @@ def collections_show(invocation: Invocation, name: str) -> None:
     from qdrant_admin.collections.browse import show_collection
 
     report = show_collection(invocation.workspace(), name)
-    invocation.finish(report, collections=[report.collection.model_dump(mode="json")])
+    invocation.finish(report, collections=[jsonable(report.collection)])
 
 
 @collections.command("delete")

@@ -28,7 +28,7 @@ def config_show(invocation: Invocation) -> None:
     from qdrant_admin.core.blocks import Facts, Paragraph, Soft, Table
 
     settings = invocation.workspace().settings
-    values = settings.profile.model_dump(mode="json")
+    values = settings.profile.shown()
     places = {"configuration": config_file(), "state": state_file(), "data": data_dir()}
     document = {
         "profile": settings.name,

@@ -7,6 +7,7 @@ import click
 
 from qdrant_admin.cli.invocation import Invocation, common, write, write_json
 from qdrant_admin.cli.root import HelpfulGroup
+from qdrant_admin.core.serialization import jsonable
 
 if TYPE_CHECKING:
     from qdrant_admin.core.blocks import Blocks
@@ -46,7 +47,7 @@ def history_list(invocation: Invocation, operation: str | None, limit: int) -> N
     from qdrant_admin.state.store import StateStore
 
     entries = StateStore(state_file()).history(limit, operation)
-    invocation.show({"history": [entry.model_dump(mode="json") for entry in entries]}, *_listed(entries))
+    invocation.show({"history": jsonable(entries)}, *_listed(entries))
 
 
 @history.command("show")

@@ -4,6 +4,7 @@ import click
 
 from qdrant_admin.cli.invocation import Invocation, common
 from qdrant_admin.cli.root import HelpfulGroup
+from qdrant_admin.core.serialization import jsonable
 
 FILTER = click.option("--filter", "condition", metavar="JSON", help="A Qdrant filter as JSON.")
 
@@ -57,7 +58,7 @@ def points_show(invocation: Invocation, name: str, point: str) -> None:
     from qdrant_admin.collections.browse import show_point
 
     report = show_point(invocation.workspace(), name, point)
-    invocation.finish(report, points=[report.point.model_dump(mode="json")], next_offset=None)
+    invocation.finish(report, points=[jsonable(report.point)], next_offset=None)
 
 
 @points.command("search")

@@ -62,7 +62,7 @@ def profiles_show(invocation: Invocation, name: str | None) -> None:
     wanted = name or invocation.profile or default_profile()
     if wanted not in known:
         raise unknown_profile(wanted, known)
-    values = known[wanted].model_dump(mode="json")
+    values = known[wanted].shown()
     lines = (f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
     invocation.show({"name": wanted, **values}, *lines)
 

@@ -30,7 +30,7 @@ from qdrant_admin.core.errors import (
 from qdrant_admin.core.events import Events, Notice, Progress
 from qdrant_admin.core.formatting import counted, number, plain
 from qdrant_admin.core.progress import ProgressMeter
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.retry import TRANSIENT
 from qdrant_admin.database.snapshots import Snapshot, Snapshots
 from qdrant_admin.migration.copy.stream import Copier, CopyJob

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import psutil
-from pydantic import ValidationError
 
 from qdrant_admin.core.files import write_atomically
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.serialization import to_json
+from qdrant_admin.core.values import Frozen, Invalid
 
 SUPERVISOR_MODULE = "qdrant_admin.server.native.supervisor"
 _CREATED_WITHIN_SECONDS = 2.0
@@ -99,13 +99,13 @@ def environment_without_qdrant() -> dict[str, str]:
 
 def write(path: Path, value: Frozen) -> None:
     """Put a value in place as a whole: a reader sees the old one or the new one, never half of it."""
-    write_atomically(path, value.model_dump_json(indent=2))
+    write_atomically(path, to_json(value, indent=2))
 
 
 def _read(path: Path, model: type[_Model]) -> _Model | None:
     try:
         return model.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+    except (OSError, Invalid):
         return None
 
 

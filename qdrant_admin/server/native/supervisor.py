@@ -22,13 +22,13 @@ from types import FrameType
 from typing import IO, TypeVar
 
 import psutil
-from pydantic import SecretStr
 
 import qdrant_admin
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Failed
 from qdrant_admin.core.locks import Held, holding
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.server.native.record import (
     SUPERVISOR_MODULE,
     Files,

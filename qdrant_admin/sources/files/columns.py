@@ -11,7 +11,7 @@ from pathlib import Path
 from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.models import CollectionSpec, VectorKind
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Fields, option

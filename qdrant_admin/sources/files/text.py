@@ -13,10 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
-from pydantic import JsonValue
-
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import plain
+from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Payload, Record, option
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, OwnLayout, read_own, sidecar, sniff

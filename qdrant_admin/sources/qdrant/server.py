@@ -6,11 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import RequestRejected, SourceUnreadable, Unsupported
 from qdrant_admin.core.formatting import plain
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec

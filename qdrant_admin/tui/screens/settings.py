@@ -104,7 +104,7 @@ class SettingsScreen(BaseScreen):
         table, colours = self.query_one("#values", DataTable), self.app.theme_variables
         row = table.cursor_row
         table.clear()
-        for key, value in settings.profile.model_dump(mode="json").items():
+        for key, value in settings.profile.shown().items():
             origin = settings.origins.get(key, "default")
             strength = "$text-muted" if origin == "default" else ""
             shown = "" if value is None else value
@@ -187,7 +187,7 @@ class SettingsScreen(BaseScreen):
             self.app.push_screen(dialog, self._keep_key)
             return
         origin = settings.origins.get(key, "default")
-        value = settings.profile.model_dump(mode="json")[key]
+        value = settings.profile.shown()[key]
         body = f"{_meaning(key)} Now from: {origin}. Leave empty for the default."
         shown = "" if value is None else str(value)
         dialog = InputDialog(key.replace("_", " "), body, value=shown, check=partial(_trouble, key))

@@ -10,6 +10,7 @@ from textual.widgets.tree import TreeNode
 
 from qdrant_admin.collections.reports import ShownPoint, ShownVector
 from qdrant_admin.core import formatting
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.tui import look
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class PayloadTree(Tree[None]):
         self._fill(payload, point.payload, level=1)
 
     def as_json(self) -> str:
-        return json.dumps(self.point.model_dump(mode="json"), ensure_ascii=False, indent=2) if self.point else ""
+        return to_json(self.point, indent=2) if self.point else ""
 
     def _fill(self, node: TreeNode[None], value: Mapping[str, object] | Sequence[object], level: int) -> None:
         pairs = list(value.items()) if isinstance(value, dict) else list(enumerate(value))

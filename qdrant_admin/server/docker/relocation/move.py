@@ -17,7 +17,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Failed, Refused, StorageUnusable, Unfit
 from qdrant_admin.core.files import write_atomically
-from qdrant_admin.core.reports import Frozen
+from qdrant_admin.core.values import Frozen
 from qdrant_admin.server.docker.answers import Inspected
 from qdrant_admin.server.docker.container.ownership import forget_adoption, is_adopted, remember_adoption
 from qdrant_admin.server.docker.container.rename_aside import aside_name, named

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from pydantic import JsonValue
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -14,6 +13,7 @@ from textual.widgets import DataTable, Input
 from qdrant_admin.collections.reports import PointReport, PointsReport, ShownPoint
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError, BadInput
+from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.models import PointId
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.base import BaseScreen

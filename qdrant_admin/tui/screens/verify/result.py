@@ -15,6 +15,7 @@ from textual.widgets import DataTable
 from qdrant_admin.collections.reports import PointReport, ShownPoint, ShownVector
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError, NotFound
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.differences import PartDifference, PartKind, PointDifference
 from qdrant_admin.persistence.blocks import rounds, since
 from qdrant_admin.persistence.past_checks import against
@@ -340,7 +341,7 @@ class DifferencesScreen(BaseScreen):
 
     def action_copy_point(self) -> None:
         if self._point is not None:
-            shown = json.dumps(self._point.model_dump(mode="json"), ensure_ascii=False, indent=2)
+            shown = to_json(self._point, indent=2)
             self.app.copy_to_clipboard(shown)
             self.notify("point copied as JSON", markup=False)
 
