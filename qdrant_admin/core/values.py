@@ -7,7 +7,7 @@ of the time of a `status`. What code makes is checked by the type checker; what 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
 
 import msgspec
 
@@ -15,6 +15,8 @@ import msgspec
 class Invalid(ValueError):
     """A value from outside that does not fit; its text says where: `parts[0].size: Expected `int`, got `str``."""
 
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
@@ -91,7 +93,7 @@ class Frozen(msgspec.Struct, metaclass=KeywordOnly, frozen=True):
         return msgspec.structs.replace(self, **update)
 
 
-def validated(value: object, kind: Any) -> Any:
+def validated(value: object, kind: type[T]) -> T:
     """The value as that type; text becomes a number, a truth value, a time, a path or a secret where that is wanted.
 
     Raises:

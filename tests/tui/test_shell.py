@@ -148,7 +148,7 @@ async def test_a_value_that_the_setting_cannot_take_stays_in_its_field() -> None
         await pilot.press("enter")
         await settle(pilot)
         assert app.screen.query_one(Input).value == "many"
-        assert "integer" in str(app.screen.query_one("#trouble", Plain).render())
+        assert "a whole number" in str(app.screen.query_one("#trouble", Plain).render())
     assert services.saved == []
 
 

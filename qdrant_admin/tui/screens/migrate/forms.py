@@ -37,7 +37,7 @@ def _settings(options: PlanOptions) -> list[Field]:
 
 
 def changed(options: PlanOptions, values: dict[str, str]) -> PlanOptions:
-    chosen = dict[str, object](values)
+    chosen = values | {key: int(values[key]) for key in ("batch_size", "workers")}
     chosen["verify"] = FULL if values["verify"] == "full" else f"sample:{chosen.pop('sample')}"
     chosen.pop("sample", None)
     chosen["into_staging"] = values["into_staging"] == YES
