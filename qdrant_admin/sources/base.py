@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
     from qdrant_admin.database.wire import WirePage
 
-_Asked = TypeVar("_Asked")
-_Otherwise = TypeVar("_Otherwise")
+_A = TypeVar("_A")
+_B = TypeVar("_B")
 Payload = dict[str, Any]
 """Field to a value that JSON can express."""
 Fields = Mapping[str, Any]
@@ -203,14 +203,8 @@ class Source(Protocol):
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Records of one collection behind a cursor, at most `size` at a time, in an order that does not change.
 
-        Args:
-            name: the collection.
-            size: records a batch, at most.
-            after: a cursor of an earlier batch, or the start of a span.
-            until: the end of a span; only cursors that `spans` gave out are asked for.
-
-        Raises:
-            SourceUnreadable: damaged, or changed while it was read.
+        `after` is a cursor of an earlier batch, or the start of a span, and `until` the end of one; only cursors that
+        `spans` gave out are asked for. Raises `SourceUnreadable`: it is damaged, or changed while it was read.
         """
 
     def close(self) -> None:
@@ -260,9 +254,7 @@ def mark_of(source: Source, name: str) -> str:
     return source.mark(name) if isinstance(source, Marked) else ""
 
 
-def option(
-    options: Mapping[str, str], name: str, known: Mapping[str, _Asked], otherwise: _Otherwise
-) -> _Asked | _Otherwise:
+def option(options: Mapping[str, str], name: str, known: Mapping[str, _A], otherwise: _B) -> _A | _B:
     """What an option of a URI asks for, by one of the known words in any case; `otherwise` when it is not given."""
     given = options.get(name)
     if given is None:

@@ -34,19 +34,16 @@ class Found:
 
 
 _STORAGE = Found("qdrant-storage", "the storage of a Qdrant server; start a Qdrant on it and use qdrant+http://")
-_PARQUET = Found("parquet", "a Parquet file", "parquet")
-_ARROW = Found("arrow", "an Arrow file", "arrow")
-_NUMPY = Found("npy", "a NumPy array", "npy")
 _FAISS = Found("faiss", "a FAISS index", "faiss")
-_LINES = Found("jsonl", "a file of JSON lines", "jsonl")
 _ROWS = (
-    ("parquet", "Parquet files", ("*.parquet", "*=*/*.parquet", "*=*/*=*/*.parquet")),
-    ("jsonl", "files of JSON lines", ("*.jsonl", "*.ndjson", "*.jsonl.gz", "*.ndjson.gz")),
-    ("csv", "CSV files", ("*.csv", "*.tsv", "*.csv.gz", "*.tsv.gz")),
-    ("npy", "NumPy arrays", ("*.npy", "*.npz")),
-    ("arrow", "Arrow files", ("*.arrow", "*.feather")),
+    ("parquet", "a Parquet file", "Parquet files", (".parquet",), ("*=*/*.parquet", "*=*/*=*/*.parquet")),
+    ("jsonl", "a file of JSON lines", "files of JSON lines", (".jsonl", ".ndjson"), ("*.jsonl.gz", "*.ndjson.gz")),
+    ("csv", "a CSV file", "CSV files", (".csv", ".tsv"), ("*.csv.gz", "*.tsv.gz")),
+    ("npy", "a NumPy array", "NumPy arrays", (".npy", ".npz"), ()),
+    ("arrow", "an Arrow file", "Arrow files", (".arrow", ".feather"), ()),
 )
-"""What a folder of rows is called by, in the order in which it is asked."""
+"""Files of rows, in the order in which a folder is asked for them: one of them, several, suffixes, other signs."""
+_ONE = {kind: Found(kind, words, kind) for kind, words, *_ in _ROWS}
 _FOLDERS: tuple[tuple[tuple[str, ...], Found], ...] = (
     (("collections/*/schema.json",), Found("milvus-lite", "a Milvus Lite folder", "milvus-lite")),
     (("raft_state.json", "collections/"), _STORAGE),
@@ -58,23 +55,15 @@ _FOLDERS: tuple[tuple[tuple[str, ...], Found], ...] = (
 )
 """Signs of a folder, of which one is enough, and what it is. The first that fits counts."""
 _MAGIC: tuple[tuple[bytes, Found], ...] = (
-    (b"PAR1", _PARQUET),
-    (b"ARROW1", _ARROW),
+    (b"PAR1", _ONE["parquet"]),
+    (b"ARROW1", _ONE["arrow"]),
     (b'{"qdrant_admin_r', Found("rejects", "a reject file of an earlier run", "rejects")),
-    (b"\x93NUMPY", _NUMPY),
+    (b"\x93NUMPY", _ONE["npy"]),
     *((mark, _FAISS) for mark in (b"IxF", b"IxM", b"IHN", b"IwF", b"IwP", b"IxP", b"IxS")),
 )
-_SUFFIXES = {
-    ".parquet": _PARQUET,
-    ".jsonl": _LINES,
-    ".ndjson": _LINES,
+_SUFFIXES = {suffix: _ONE[kind] for kind, _, _, suffixes, _ in _ROWS for suffix in suffixes} | {
     ".json": Found("json", "a JSON file", "jsonl"),
-    ".csv": Found("csv", "a CSV file", "csv"),
-    ".tsv": Found("csv", "a CSV file", "csv"),
-    ".npy": _NUMPY,
     ".npz": Found("npz", "an archive of NumPy arrays", "npy"),
-    ".arrow": _ARROW,
-    ".feather": _ARROW,
     ".faiss": _FAISS,
 }
 
@@ -125,7 +114,10 @@ def _rows(path: Path) -> Found | None:
     """A folder of files of rows. What else is in it has to be no folder, or one of `NAME=VALUE`."""
     if any(one.is_dir() and "=" not in one.name and one.name[0] not in "._" for one in path.iterdir()):
         return None
-    return next((Found(kind, f"a folder of {words}", kind) for kind, words, signs in _ROWS if _has(path, signs)), None)
+    for kind, _, several, suffixes, signs in _ROWS:
+        if _has(path, [*(f"*{suffix}" for suffix in suffixes), *signs]):
+            return Found(kind, f"a folder of {several}", kind)
+    return None
 
 
 def _content(path: Path) -> Found:

@@ -69,11 +69,7 @@ class Reader(ABC):
         return plain if layout == "plain" else layouts.words(layout, by="" if self.layout_asked else by)
 
     def narrowed(self, known: Iterable[str]) -> list[str]:
-        """The collections that the URI covers, by name.
-
-        Raises:
-            NotFound: it names one that is not there.
-        """
+        """The collections that the URI covers. `NotFound`: it names one that is not there."""
         names = list(known)
         if self.uri.collection is None:
             return names

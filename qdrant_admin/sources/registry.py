@@ -183,9 +183,8 @@ def check_installed(kind: SourceKind) -> None:
 def open_source(uri: "SourceUri") -> "Source":
     """Open the source that a URI names.
 
-    Raises:
-        SourceUnreadable, ServerUnreachable, AccessDenied: it cannot be read.
-        BadInput: its scheme belongs to nobody, or a package that it needs is not installed.
+    Raises `SourceUnreadable`, `ServerUnreachable` or `AccessDenied` when it cannot be read, and `BadInput` when its
+    scheme belongs to nobody or a package that it needs is not installed.
     """
     kind = kind_of(uri.scheme)
     if kind is None:

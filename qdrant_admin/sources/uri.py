@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import url2pathname
 
@@ -20,8 +21,7 @@ _ALIASES = {"postgres": "postgresql"}
 def parse(text: str) -> SourceUri:
     """Take a source apart.
 
-    Raises:
-        BadInput: unknown scheme, a bare path (the error says which URI to use), or a part that makes no sense.
+    Raises `BadInput` for an unknown scheme, a bare path (it says which URI to use), or a part that makes no sense.
     """
     text = text.strip()
     scheme, colon, rest = text.partition(":")
@@ -46,10 +46,9 @@ def _folder(kind: SourceKind, rest: str) -> FolderUri:
     name = name.removeprefix("//")
     if not name:
         raise BadInput(f"{kind.scheme}: names no file or folder", fix=Command("migrate", kind.form))
-    path = Path(_unescaped(name)).expanduser().absolute()
-    collection = query.pop("collection", None)
-    _known_options(kind, query)
-    return FolderUri(scheme=kind.scheme, path=path, collection=collection, options=query)
+    if "%" in name and not Path(name).expanduser().exists():
+        name = url2pathname(name)
+    return FolderUri(scheme=kind.scheme, path=Path(name).expanduser().absolute(), **_asked(kind, query))
 
 
 def _server(kind: SourceKind, text: str) -> ServerUri:
@@ -62,19 +61,15 @@ def _server(kind: SourceKind, text: str) -> ServerUri:
     if parts.password or (parts.username and kind.address == "server"):
         why = "it would be stored with the run and is seen by everybody who lists processes"
         raise BadInput("a source's address must not hold a secret", why=why, fix=f"export {KEY_VARIABLE}=...")
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    collection = query.pop("collection", None)
-    _known_options(kind, query)
-    if not host and not {"host", "service"} & query.keys():  # a database may have its place in an option
+    asked = _asked(kind, dict(parse_qsl(parts.query, keep_blank_values=True)))
+    if not host and not {"host", "service"} & asked["options"].keys():  # a database may have its place in an option
         raise BadInput(f"{plain(text)} names no host", fix=Command("migrate", kind.form))
     place = f"[{host}]" if host and ":" in host else host or ""
     port = port or (kind.port if host else None)
     place += f":{port}" if port else ""
     user = f"{parts.username}@" if parts.username else ""
     transport = scheme.partition("+")[2] or scheme
-    return ServerUri(
-        scheme=scheme, url=f"{transport}://{user}{place}{parts.path.rstrip('/')}", collection=collection, options=query
-    )
+    return ServerUri(scheme=scheme, url=f"{transport}://{user}{place}{parts.path.rstrip('/')}", **asked)
 
 
 def _split_query(rest: str) -> tuple[str, dict[str, str]]:
@@ -85,11 +80,14 @@ def _split_query(rest: str) -> tuple[str, dict[str, str]]:
     return name, dict(parse_qsl(query, keep_blank_values=True))
 
 
-def _known_options(kind: SourceKind, query: dict[str, str]) -> None:
+def _asked(kind: SourceKind, query: dict[str, str]) -> dict[str, Any]:
+    """What a query says of a source of this kind."""
+    known = {"collection", *kind.options}
     for name in query:
-        if name not in kind.options:
-            known = ", ".join(sorted({"collection", *kind.options}))
-            raise BadInput(f"{kind.scheme}: knows no option {plain(name)}", why=f"it knows {known}", fix=HELP)
+        if name not in known:
+            why = f"it knows {', '.join(sorted(known))}"
+            raise BadInput(f"{kind.scheme}: knows no option {plain(name)}", why=why, fix=HELP)
+    return {"collection": query.pop("collection", None), "options": query}
 
 
 def _bare_path(text: str) -> BadInput:
@@ -99,7 +97,3 @@ def _bare_path(text: str) -> BadInput:
     place = text if found.place is None else str(found.place)
     fix = Command("migrate", f"{found.scheme}:{place}") if found.scheme else HELP
     return BadInput(f"{plain(text)} is not a source", why=f"it is {found.words}", fix=fix)
-
-
-def _unescaped(name: str) -> str:
-    return name if Path(name).expanduser().exists() else url2pathname(name) if "%" in name else name

@@ -1,10 +1,10 @@
 """Parquet, Arrow files, streams and Feather, and what Hugging Face's `save_to_disk` leaves: a folder of streams."""
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.files.tables import Part, Place, Table, Tally, damaged, json_object, refuse_vector
 from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, narrow_rows, read_json, said, vector_of
 
+_T = TypeVar("_T")
 Read = Vector | Unfit | None
 
 
@@ -152,7 +153,7 @@ def vectors_of(array: pa.Array, kind: VectorKind, octets: str) -> list[Read]:
     """The vectors of a column: None for null, `Unfit` for what is none."""
     array = _stored(array)
     quick = _quick(array) if kind == "dense" else None
-    return quick if quick is not None else [_read(value, kind, octets) for value in array.to_pylist()]
+    return quick if quick is not None else _read(array.to_pylist(), kind, octets)
 
 
 def values_of(array: pa.Array) -> list[Any]:
@@ -174,7 +175,8 @@ def _ids_of(array: pa.Array) -> list[int | str | Unfit]:
     kind = _stored_type(array.type)
     if t.is_integer(kind):
         return [NO_ID if one is None else one for one in array.to_pylist()]
-    return [_identity(value) for value in (array.to_pylist() if _is_octets(kind) else values_of(array))]
+    values = array.to_pylist() if _is_octets(kind) else values_of(array)
+    return [one if isinstance(one, Unfit) else _tried(identity, one) for one in values]
 
 
 def _numbered_ids(arrays: Iterable[pa.Array]) -> Iterator[tuple[int, int | str]]:
@@ -183,9 +185,9 @@ def _numbered_ids(arrays: Iterable[pa.Array]) -> Iterator[tuple[int, int | str]]
             yield number, found
 
 
-def _identity(value: object) -> int | str | Unfit:
+def _tried(read: Callable[..., _T], *given: Any) -> _T | Unfit:
     try:
-        return value if isinstance(value, Unfit) else identity(value)
+        return read(*given)
     except Unfit as error:
         return error
 
@@ -281,8 +283,8 @@ def _put_payload(record: Record, payload: Payload, layout: Layout) -> None:
 def _put_vectors(records: list[Record], batch: pa.RecordBatch, slot: Slot, layout: Layout) -> None:
     kind = slot.column.kind or "dense"
     if slot.parts:
-        cells = zip(*(batch.column(part).to_pylist() for part in slot.parts), strict=True)
-        read = [None if all(cell is None for cell in row) else _read(list(row), kind, layout.octets) for row in cells]
+        rows = zip(*(batch.column(part).to_pylist() for part in slot.parts), strict=True)
+        read = _read([None if all(cell is None for cell in row) else list(row) for row in rows], kind, layout.octets)
     else:
         read = vectors_of(batch.column(slot.column.name), kind, layout.octets)
     for index, (record, vector) in enumerate(zip(records, read, strict=True)):
@@ -291,6 +293,10 @@ def _put_vectors(records: list[Record], batch: pa.RecordBatch, slot: Slot, layou
             refuse_vector(record, slot.name, said(kept if slot.parts else kept[0]), vector)
         elif vector is not None:
             record.vectors[slot.name] = vector
+
+
+def _read(values: Iterable[object], kind: VectorKind, octets: str) -> list[Read]:
+    return [None if value is None else _tried(vector_of, value, kind, octets) for value in values]
 
 
 def _quick(array: pa.Array) -> list[Read] | None:
@@ -303,12 +309,8 @@ def _quick(array: pa.Array) -> list[Read] | None:
 
 
 def _narrowed(array: pa.Array) -> Floats | None:
-    matrix = _matrix(array, len(array) - array.null_count)
-    return None if matrix is None else narrow_rows(matrix)
-
-
-def _matrix(array: pa.Array, count: int) -> Any:
-    """The numbers of `count` lists of one length; None when they are of several, or one of them is null."""
+    """The lists of a column that are not null, when they are of one length and there is nothing wrong with a number."""
+    count = len(array) - array.null_count
     if not count or not _is_list(array.type) or not _is_number(array.type.value_type):
         return None
     flat = array.flatten()  # leaves out what lies under a list that is null
@@ -316,7 +318,7 @@ def _matrix(array: pa.Array, count: int) -> Any:
     if flat.null_count or rest:
         return None
     lengths = _numbers(array.value_lengths().drop_null())
-    return _numbers(flat).reshape(count, size) if (lengths == size).all() else None
+    return narrow_rows(_numbers(flat).reshape(count, size)) if (lengths == size).all() else None
 
 
 def _numbers(array: pa.Array) -> Any:
@@ -325,13 +327,6 @@ def _numbers(array: pa.Array) -> Any:
     if buffer is None:
         return np.empty(0, dtype=kind)
     return np.frombuffer(buffer, dtype=kind, offset=array.offset * kind.itemsize, count=len(array))
-
-
-def _read(value: object, kind: VectorKind, octets: str) -> Read:
-    try:
-        return None if value is None else vector_of(value, kind, octets)
-    except Unfit as error:
-        return error
 
 
 STATE, SPLITS = "state.json", "dataset_dict.json"

@@ -143,8 +143,8 @@ def numbered(names: Sequence[str]) -> list[Slot]:
         first = min(found)
         if len(found) > 1 and first < 2 and sorted(found) == list(range(first, first + len(found))):
             parts = tuple(found[number] for number in sorted(found))
-            name = prefix.rstrip("_.- ") or "vector"
-            slots.append(Slot(name, Column(name, kind="dense", size=len(parts), certain=True), parts))
+            column = Column(prefix.rstrip("_.- ") or "vector", kind="dense", size=len(parts), certain=True)
+            slots.append(Slot("", column, parts))
     return slots
 
 
@@ -198,27 +198,25 @@ def _numbers(values: list[object]) -> bool:
 
 
 def _recognised(columns: Sequence[Column], names: Sequence[str]) -> tuple[Slot, ...]:
-    chosen = [column for column in columns if column.kind and (column.certain or column.called)]
-    if not chosen:
-        candidates = [column for column in columns if column.kind]
-        if len(candidates) > 1:
-            raise _which([column.name for column in candidates])
-        chosen = candidates
-    if not chosen:
-        spread = numbered(names)
-        if len(spread) > 1:
-            raise _which([f"{slot.parts[0]}*" for slot in spread])
-        return tuple(Slot("", slot.column, slot.parts) for slot in spread)
-    return _slots(chosen)
+    columns = [column for column in columns if column.kind]
+    sure = [column for column in columns if column.certain or column.called]
+    if len(columns) > 1 and not sure:
+        raise _which([column.name for column in columns])
+    if columns:
+        return _slots(sure or columns)
+    spread = numbered(names)
+    if len(spread) > 1:
+        raise _which([f"{slot.parts[0]}*" for slot in spread])
+    return tuple(spread)
 
 
 def _asked(columns: Sequence[Column], names: Sequence[str], wanted: str) -> tuple[Slot, ...]:
     chosen: list[Column] = []
     for name in wanted.split(","):
-        spread = [slot for slot in numbered(names) if slot.name == name or slot.parts[0] == name]
+        spread = [slot for slot in numbered(names) if name in {slot.column.name, slot.parts[0]}]
         fitting = [column for column in columns if column.name == name]
         if spread and not fitting:
-            return tuple(Slot("", slot.column, slot.parts) for slot in spread)
+            return tuple(spread)
         _named(name, names, "vector")
         if not fitting:
             raise BadInput(f"the column {plain(name)} holds no vectors", fix=HELP)
@@ -247,11 +245,9 @@ def _which(names: Sequence[str]) -> AdminError:
 
 def no_vectors(place: object, names: Sequence[str]) -> SourceUnreadable:
     shown = ", ".join(plain(name) for name in names[:20])
-    return SourceUnreadable(
-        f"{plain(place)} holds no vectors",
-        why=f"its columns are {shown}" if shown else "it has no columns",
-        fix="add ?vector=COLUMN to the source, if one of them is meant",
-    )
+    why = f"its columns are {shown}" if shown else "it has no columns"
+    fix = "add ?vector=COLUMN to the source, if one of them is meant"
+    return SourceUnreadable(f"{plain(place)} holds no vectors", why=why, fix=fix)
 
 
 def check(value: object, slot: Slot) -> None:

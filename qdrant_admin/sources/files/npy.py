@@ -109,11 +109,8 @@ class NumpyTable(Table):
             end = min(map(len, arrays.values())) if until is None else until
             for first in range(at.row, end, size):
                 last = min(first + size, end)
-                some = _slices(arrays, first, last)
-                yield Part(
-                    first,
-                    _side_by_side(some, layout) or _filled([Record(NO_ID) for _ in range(first, last)], some, layout),
-                )
+                some, records = _slices(arrays, first, last), [Record(NO_ID) for _ in range(first, last)]
+                yield Part(first, _side_by_side(some, layout) or _filled(records, some, layout))
 
     def _ids_tally(self, arrays: dict[str, _Array], layout: Layout, rows: int) -> Tally:
         if self._beside:

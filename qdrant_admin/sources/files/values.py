@@ -3,7 +3,7 @@
 import base64
 import datetime as dt
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -99,8 +99,7 @@ def _dense(value: object) -> Floats:
         return narrow(value)
     if not isinstance(value, list):
         raise Unfit(f"is {_word(value)}, not a list of numbers")
-    _only_numbers(value)
-    return narrow(_wide(value))
+    return _numbers(value, value)
 
 
 def _multi(value: object) -> Floats:
@@ -110,8 +109,7 @@ def _multi(value: object) -> Floats:
         raise Unfit("has no row")
     if len({len(row) for row in value}) > 1:
         raise Unfit("has rows of different lengths")
-    _only_numbers(chain.from_iterable(value))
-    return narrow(_wide(value))
+    return _numbers(value, chain.from_iterable(value))
 
 
 def _sparse(value: object) -> Sparse:
@@ -122,20 +120,17 @@ def _sparse(value: object) -> Sparse:
         raise Unfit("has an index that is no unsigned integer of 32 bits")
     if not isinstance(values, list) or len(values) != len(indices):
         raise Unfit("has another number of indices than of values")
-    _only_numbers(values)
-    return sparse_of(indices, narrow(_wide(values)))
+    return sparse_of(indices, _numbers(values, values))
 
 
-def _only_numbers(values: Any) -> None:
-    strange = set(map(type, values)) - _NUMBERS
+def _numbers(values: list[object], flat: Iterable[object]) -> Floats:
+    """A list of numbers, or of lists of them, in 32 bits; `flat` are the numbers alone."""
+    strange = set(map(type, flat)) - _NUMBERS
     if strange:
         kind = "null" if type(None) in strange else f"a {next(iter(strange)).__name__}"
         raise Unfit(f"holds {kind} where a number should be")
-
-
-def _wide(values: list[object]) -> npt.NDArray[np.float64]:
     try:
-        return np.array(values, dtype=np.float64)
+        return narrow(np.array(values, dtype=np.float64))
     except OverflowError:
         raise Unfit("holds a number that is infinite in 32 bits") from None
 
