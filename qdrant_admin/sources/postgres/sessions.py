@@ -57,7 +57,9 @@ class Sessions:
 
     def pages(self, query: Any, parameters: tuple[object, ...], size: int) -> Iterator[list[tuple[object, ...]]]:
         """Rows of a query in binary form, `size` at a time, over a connection of its own on the same snapshot."""
-        connection = self._another()
+        with self.translated(), self._lock:
+            self._alive()
+            connection = self._connect(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
         cursor = connection.cursor("qdrant_admin")
         try:
             with self.translated():
@@ -76,7 +78,7 @@ class Sessions:
         try:
             yield
         except psycopg.Error as error:
-            raise self.fault(error) from error
+            raise self._fault(error) from error
         except UnicodeError as error:
             raise SourceUnreadable(
                 f"{plain(self._uri.url)} holds text that is not UTF-8",
@@ -90,18 +92,13 @@ class Sessions:
                 self._first.close()
                 self._first = None
 
-    def fault(self, error: psycopg.Error) -> AdminError:
+    def _fault(self, error: psycopg.Error) -> AdminError:
         """One of psycopg's errors as ours. Those that may pass by themselves are of the classes that are waited for."""
         kind, what, fix = _kind(error.sqlstate, str(error))
         parts = urlsplit(self._uri.url)
         if isinstance(fix, str):
             fix = fix.replace("{at}", f"-h {parts.hostname} -p {parts.port}" if parts.hostname else "").strip()
         return kind(what.format(plain(self._uri.url)), why=plain(str(error).strip()), fix=fix)
-
-    def _another(self) -> psycopg.Connection[Any]:
-        with self.translated(), self._lock:
-            self._alive()
-            return self._connect(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
 
     def _alive(self) -> psycopg.Connection[Any]:
         """The first connection. One that has broken, or whose transaction has, is left for a new one."""
