@@ -3,7 +3,7 @@
 import contextlib
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from qdrant_admin.core.errors import AccessDenied, AdminError, ServerTrouble, ServerUnreachable, SourceUnreadable
@@ -31,14 +31,11 @@ class MilvusServer(ServerReader):
         from pymilvus import MilvusClient
 
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it prints a traceback for each fault it raises
-        database = self.uri.options.get("database", "")
-        with self.faults():
-            self._client = MilvusClient(
-                uri=self.url, token=source_key() or "", db_name=database, timeout=_TIMEOUT_SECONDS
-            )
-            self.resources.callback(self._client.close)
-            self.kind = f"Milvus server {self._client.get_server_version(timeout=_TIMEOUT_SECONDS)}"
-            return sorted(self._client.list_collections(timeout=_TIMEOUT_SECONDS))
+        access = {"uri": self.url, "token": source_key() or "", "db_name": self.uri.options.get("database", "")}
+        self._client: Any = self._asked(MilvusClient, **access)
+        self.resources.callback(self._client.close)
+        self.kind = f"Milvus server {self._asked(self._client.get_server_version)}"
+        return sorted(self._asked(self._client.list_collections))
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         return cut(self._survey(name)[1], parts)
@@ -61,30 +58,27 @@ class MilvusServer(ServerReader):
         """Its keys are counted one by one: in the server's own count are deleted and repeated ones."""
         schema = self._schema(name)
         spec, layout = schema.spec(), self._layout(name).layout
-        with self.faults():
-            aliases = sorted(self._client.list_aliases(name, timeout=_TIMEOUT_SECONDS).get("aliases") or ())
+        aliases = tuple(sorted(self._asked(self._client.list_aliases, collection_name=name).get("aliases") or ()))
         spec = layouts.fitted(spec, layout, self.distance_asked)
-        return schema.described(name, self._survey(name)[0], spec, layout, tuple(aliases))
+        return schema.described(name, self._survey(name)[0], spec, layout, aliases)
 
     @once
     def _schema(self, name: str) -> Schema:
         schema = self._declared(name)
-        with self.faults():
-            state = self._client.get_load_state(name, timeout=_TIMEOUT_SECONDS)["state"]
-            if str(getattr(state, "name", state)) != "Loaded":
-                self._load(name)
+        state = self._asked(self._client.get_load_state, collection_name=name)["state"]
+        if str(getattr(state, "name", state)) != "Loaded":
+            self._load(name)
         return schema
 
     def _declared(self, name: str) -> Schema:
-        with self.faults():
-            found = self._client.describe_collection(name, timeout=_TIMEOUT_SECONDS)
-            made = {output for function in found.get("functions", []) for output in function["output_field_names"]}
-            metrics = {}
-            for index in self._client.list_indexes(name, timeout=_TIMEOUT_SECONDS):
-                described = self._client.describe_index(name, index, timeout=_TIMEOUT_SECONDS) or {}
-                if "metric_type" in described:
-                    metrics[str(described.get("field_name", index))] = str(described["metric_type"]).upper()
-            partitions = list(self._client.list_partitions(name, timeout=_TIMEOUT_SECONDS))
+        found = self._asked(self._client.describe_collection, collection_name=name)
+        made = {output for function in found.get("functions", []) for output in function["output_field_names"]}
+        metrics = {}
+        for index in self._asked(self._client.list_indexes, collection_name=name):
+            described = self._asked(self._client.describe_index, collection_name=name, index_name=index) or {}
+            if "metric_type" in described:
+                metrics[str(described.get("field_name", index))] = str(described["metric_type"]).upper()
+        partitions = list(self._asked(self._client.list_partitions, collection_name=name))
         structs = (Field(str(one["name"]), "array_of_struct") for one in found.get("struct_array_fields") or ())
         fields = (*(_field(one, made) for one in found["fields"]), *structs)
         key = next(field.name for field in fields if field.primary)
@@ -97,12 +91,12 @@ class MilvusServer(ServerReader):
                 why="only what is loaded can be read, and loading takes memory on that server",
                 fix="add ?load=yes to the source: it is loaded, and released at the end",
             )
-        self._client.load_collection(name)
+        self.ask(self._client.load_collection, collection_name=name)
         self.resources.callback(self._release, name)
 
     def _release(self, name: str) -> None:
-        with contextlib.suppress(AdminError), self.faults():
-            self._client.release_collection(name, timeout=_TIMEOUT_SECONDS)
+        with contextlib.suppress(AdminError):
+            self._asked(self._client.release_collection, collection_name=name)
 
     @once
     def _layout(self, name: str) -> ColumnLayout:
@@ -141,42 +135,35 @@ class MilvusServer(ServerReader):
         self, schema: Schema, fields: list[str], partition: str, size: int, above: Cursor, to: Cursor
     ) -> Iterator[Any]:
         """Pages of one iterator of pymilvus. It may be asked for no page behind a key that `_breaks_out`."""
-        with self.faults():
-            pages = self._client.query_iterator(
-                schema.name,
-                batch_size=min(size, LONGEST_PAGE),
-                filter=_range(schema, above, to),
-                output_fields=fields,
-                partition_names=[partition] if partition else None,
-                timeout=_TIMEOUT_SECONDS,
-                consistency_level="Strong",
-            )
-            try:
-                while page := pages.next():
-                    yield page
-            finally:
-                pages.close()
-
-    @contextlib.contextmanager
-    def faults(self) -> Iterator[None]:
-        from pymilvus import MilvusException
-        from pymilvus.decorators import grpc  # what it lets through as it is; nothing else here touches gRPC
-
+        pages = self._asked(
+            self._client.query_iterator,
+            collection_name=schema.name,
+            batch_size=min(size, LONGEST_PAGE),
+            filter=_range(schema, above, to),
+            output_fields=fields,
+            partition_names=[partition] if partition else None,
+            consistency_level="Strong",
+        )
         try:
-            yield
-        except (MilvusException, grpc.RpcError, OSError, ValueError) as error:
-            raise self._fault(error) from error
+            while page := self.ask(pages.next):
+                yield page
+        finally:
+            self.ask(pages.close)
 
-    def _fault(self, error: Exception) -> AdminError:
+    def _asked(self, call: Callable[..., Any], **arguments: object) -> Any:
+        return self.ask(call, timeout=_TIMEOUT_SECONDS, **arguments)
+
+    def translated(self, error: Exception) -> AdminError:
         text = f"{getattr(error, 'code', '')} {error}"
+        why = plain((str(getattr(error, "message", "")) or str(error)).partition("\n")[0][:300])
         if any(sign in text for sign in _DENIED):
             fix = f"export {KEY_VARIABLE}=USER:PASSWORD  # or an API key"
-            return AccessDenied(f"Milvus at {self.url} refuses access", why=_first_line(error), fix=fix)
+            return AccessDenied(f"Milvus at {self.url} refuses access", why=why, fix=fix)
         if any(sign in text for sign in _UNREACHABLE):
-            return ServerUnreachable(f"no Milvus answers at {self.url}", why=_first_line(error), fix=RESUME)
+            return ServerUnreachable(f"no Milvus answers at {self.url}", why=why, fix=RESUME)
         if any(sign in text for sign in _BUSY):
-            return ServerTrouble(f"Milvus at {self.url} is too busy", why=_first_line(error), fix=RESUME)
-        return SourceUnreadable(f"Milvus at {self.url} cannot be read", why=_first_line(error), fix=HELP)
+            return ServerTrouble(f"Milvus at {self.url} is too busy", why=why, fix=RESUME)
+        return SourceUnreadable(f"Milvus at {self.url} cannot be read", why=why, fix=HELP)
 
 
 def _field(found: Fields, made: set[str]) -> Field:
@@ -208,10 +195,6 @@ def _literal(key: int | str) -> str:
 def _breaks_out(key: int | str) -> bool:
     """Whether pymilvus would ask for the wrong thing behind this key: it puts it between quotes just as it is."""
     return isinstance(key, str) and not (key.isprintable() and not {'"', "\\"} & {*key})
-
-
-def _first_line(error: Exception) -> str:
-    return plain((str(getattr(error, "message", "")) or str(error)).partition("\n")[0][:300])
 
 
 def _cursor(partition: str, key: int | str) -> str:

@@ -5,7 +5,6 @@ LangChain and Mem0 are known by their fields and laid out as the two read them i
 """
 
 import base64
-import contextlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -75,9 +74,8 @@ class RedisHashes(ServerReader):
         self._lock = threading.Lock()
         self._keys: KeyList | None = None
         self._known: dict[str, _Prefix] = {}
-        with _faults(self.uri):
-            server: Any = self._client.info("server")
-            cluster: Any = self._client.info("cluster")
+        server: Any = self.ask(self._client.info, section="server")
+        cluster: Any = self.ask(self._client.info, section="cluster")
         self.kind = f"Redis {plain(server.get('redis_version', 'of an unknown version'))}"
         if cluster.get("cluster_enabled"):
             raise SourceUnreadable(
@@ -123,8 +121,8 @@ class RedisHashes(ServerReader):
                 keys = KeyList(asked.split(",") if asked else _VECTORS, thorough=bool(asked))
                 prefix = self.uri.options.get("prefix", "").rstrip(":")
                 self.resources.callback(keys.close)
-                with _faults(self.uri):
-                    keys.fill(self._client, _escaped(prefix) + b":*" if prefix else b"*", prefix.encode() or None)
+                match = _escaped(prefix) + b":*" if prefix else b"*"
+                self.ask(keys.fill, client=self._client, match=match, prefix=prefix.encode() or None)
                 found = dict(self._found(keys))
                 self._known = {name: found[name] for name in self.narrowed(found)}
                 self._keys = keys
@@ -188,8 +186,7 @@ class RedisHashes(ServerReader):
     def _compared(self, prefix: _Prefix, field: str, warnings: list[str]) -> Distance:
         if self.distance_asked is not None:
             return self.distance_asked
-        with _faults(self.uri):
-            indexes = _search_indexes(self._client)
+        indexes = self.ask(_search_indexes, client=self._client)
         found = compared(indexes, prefix.octets + b":" if prefix.octets else b"", field)
         if found is None:
             words = f"no index says how {plain(field)} is compared"
@@ -200,15 +197,22 @@ class RedisHashes(ServerReader):
 
     def _hashes(self, page: list[bytes]) -> list[dict[bytes, bytes]]:
         """The hashes of these keys; an empty one for a key that is gone."""
-        with _faults(self.uri):
-            pipeline = self._client.pipeline(transaction=False)
-            for key in page:
-                pipeline.hgetall(key)
-            answers = pipeline.execute(raise_on_error=False)
-            for answer in answers:
-                if isinstance(answer, exceptions.NoPermissionError):
-                    raise answer
+        pipeline = self._client.pipeline(transaction=False)
+        for key in page:
+            pipeline.hgetall(key)
+        answers = self.ask(pipeline.execute, raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, exceptions.NoPermissionError):
+                raise self.translated(answer) from answer
         return [answer if isinstance(answer, dict) else {} for answer in answers]
+
+    def translated(self, error: Exception) -> AdminError:
+        """Faults that may pass by themselves become those of ours that are waited for."""
+        parts = urlsplit(self.url)
+        at = f"-h {parts.hostname} -p {parts.port}" + (" --tls" if parts.scheme == "rediss" else "")
+        ours, what, asked = next((ours, what, asked) for kind, ours, what, asked in _FAULTS if isinstance(error, kind))
+        fix = f"redis-cli {at} {asked}" if asked else f"export {KEY_VARIABLE}=..."
+        return ours(what.format(plain(self.url)), why=plain(error), fix=fix)
 
     def _record(self, prefix: _Prefix, key: bytes, fields: Mapping[bytes, bytes]) -> Record:
         rest = key.removeprefix(prefix.octets)
@@ -332,23 +336,6 @@ def text_of(octets: bytes) -> str:
 def _escaped(prefix: str) -> bytes:
     """Text as a pattern that means just that."""
     return "".join(f"\\{letter}" if letter in "*?[]^\\" else letter for letter in prefix).encode()
-
-
-@contextlib.contextmanager
-def _faults(uri: ServerUri) -> Iterator[None]:
-    """Faults of redis as ours. Those that may pass by themselves are of the classes that are waited for."""
-    try:
-        yield
-    except exceptions.RedisError as error:
-        raise _fault(error, uri) from error
-
-
-def _fault(error: exceptions.RedisError, uri: ServerUri) -> AdminError:
-    parts = urlsplit(uri.url)
-    at = f"-h {parts.hostname} -p {parts.port}" + (" --tls" if parts.scheme == "rediss" else "")
-    ours, what, asked = next((ours, what, asked) for kind, ours, what, asked in _FAULTS if isinstance(error, kind))
-    fix = f"redis-cli {at} {asked}" if asked else f"export {KEY_VARIABLE}=..."
-    return ours(what.format(plain(uri.url)), why=plain(error), fix=fix)
 
 
 _RIGHTS = "ACL SETUSER NAME +info +scan +hstrlen +hgetall +select ~*"
