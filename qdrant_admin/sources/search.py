@@ -45,17 +45,8 @@ _TEXTS = ("text", "content", "page_content")
 _NESTS = ("metadata", "payload")
 
 
-@dataclass(frozen=True)
-class VectorField:
-    path: str
-    """Where it is in a document, with dots between."""
-    size: int | None
-    """None while no document has been indexed yet."""
-    distance: Distance
-
-
-def vector_fields(properties: Fields, asked: Distance | None, notes: list[str]) -> tuple[VectorField, ...]:
-    """The fields of a mapping that hold vectors; what is left as payload goes into the notes."""
+def vector_fields(properties: Fields, asked: Distance | None, notes: list[str]) -> tuple[VectorSpec, ...]:
+    """The fields of a mapping that hold vectors, called by their paths. Why others stay payload joins the notes."""
     found = []
     for path, field in _fields(properties, "", notes):
         size_key = _TYPES.get(str(field.get("type")))
@@ -73,7 +64,8 @@ def vector_fields(properties: Fields, asked: Distance | None, notes: list[str]) 
         if field.get("index") is False and asked is None:
             words = f"it is taken to be compared by {distance}, ?distance= says otherwise"
             notes.append(f"field {plain(path)} has no index: {words}")
-        found.append(VectorField(path, field.get(size_key), distance))
+        size = field.get(size_key)  # none while no document has been indexed yet
+        found.append(VectorSpec(name=path, size=size, distance=distance))
     return tuple(found)
 
 
@@ -92,27 +84,25 @@ def _fields(properties: Fields, prefix: str, notes: list[str]) -> Iterator[tuple
 
 @dataclass(frozen=True)
 class Shape:
-    fields: tuple[VectorField, ...]
+    fields: tuple[VectorSpec, ...]
     layout: Layout
 
-    def slot(self, field: VectorField) -> str:
-        """The name of its vectors: none when there is but one field."""
-        return "" if len(self.fields) == 1 else field.path
-
-    def slots(self) -> tuple[VectorSpec, ...]:
-        return tuple(VectorSpec(name=self.slot(one), size=one.size, distance=one.distance) for one in self.fields)
+    @cached_property
+    def slots(self) -> dict[str, str]:
+        """Path of a field to the name of its vectors: none when there is but one."""
+        return {field.name: "" if len(self.fields) == 1 else field.name for field in self.fields}
 
     def record(self, hit: Fields) -> Record:
         source, given = dict(hit.get("_source") or {}), hit.get("fields") or {}
         vectors: dict[str, Vector] = {}
         trouble = ""
-        for field in self.fields:
-            value = given.get(field.path, _taken(source, field.path))
+        for path, slot in self.slots.items():
+            value = given.get(path, _taken(source, path))
             try:
                 if value is not None:
-                    vectors[self.slot(field)] = floats_of(value)
+                    vectors[slot] = floats_of(value)
             except (TypeError, ValueError):
-                trouble = f"its field {plain(field.path)} holds no vector"
+                trouble = f"its field {plain(path)} holds no vector"
         payload = source if self.layout == "plain" else layouts.lay_out(self.layout, *unwrapped(source))
         return Record(str(hit["_id"]), payload, vectors, trouble=trouble)
 
@@ -122,13 +112,6 @@ def layout_of(documents: list[Payload]) -> Layout:
     if found == "plain" and documents and all(document.keys() == {"text", "metadata"} for document in documents):
         return "langchain"
     return found
-
-
-def without_vectors(hit: Fields, fields: tuple[VectorField, ...]) -> Payload:
-    source = dict(hit.get("_source") or {})
-    for field in fields:
-        _taken(source, field.path)
-    return source
 
 
 def unwrapped(document: Fields) -> tuple[Payload, str | None]:
@@ -162,7 +145,7 @@ class SearchServer(ServerReader):
         self._client = self._connected()
         self.resources.callback(self._client.close)
         self.kind = f"{self.title} {plain(self.ask(self._client.info)['version']['number'])}"
-        self._known: dict[str, tuple[tuple[VectorField, ...], list[str]]] = {}
+        self._known: dict[str, tuple[tuple[VectorSpec, ...], list[str]]] = {}
         """Of every index with vectors its fields, and what is to be known of them."""
         for name, index in self.ask(self._client.indices.get_mapping).items():
             notes: list[str] = []
@@ -213,14 +196,16 @@ class SearchServer(ServerReader):
         words = self.layout_words(shape.layout, "what its records hold")
         spec = None
         if all(field.size for field in shape.fields):
-            spec = layouts.fitted(CollectionSpec(vectors=shape.slots()), shape.layout)
+            slots = (field.model_copy(update={"name": shape.slots[field.name]}) for field in shape.fields)
+            spec = layouts.fitted(CollectionSpec(vectors=tuple(slots)), shape.layout)
         return SourceCollection(name=name, count=count, spec=spec, payload=words, aliases=names, warnings=tuple(notes))
 
     @once
     def _shape(self, name: str) -> Shape:
         fields, _ = self._known[name]
-        first = next(self._hits(name, Shape(fields, "plain"), layouts.SAMPLE, None), [])
-        layout = self.layout_asked or layout_of([without_vectors(hit, fields) for hit in first])
+        plainly = Shape(fields, "plain")
+        first = next(self._hits(name, plainly, layouts.SAMPLE, None), [])
+        layout = self.layout_asked or layout_of([plainly.record(hit).payload for hit in first])
         return Shape(fields, layout)
 
     def _hits(self, name: str, shape: Shape, size: int, behind: list[Any] | None) -> Iterator[list[Payload]]:
@@ -283,7 +268,7 @@ class ElasticsearchServer(SearchServer):
         self._client.close_point_in_time(id=point)
 
     def _search(self, point: dict[str, str], shape: Shape, size: int, behind: list[object] | None) -> object:
-        paths = [field.path for field in shape.fields]
+        paths = [field.name for field in shape.fields]
         # Newer versions leave vectors out of `_source`; asked for as fields, every version gives them.
         return self._client.search(
             pit=point,

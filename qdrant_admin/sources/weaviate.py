@@ -14,7 +14,7 @@ from qdrant_admin.database.models import CollectionSpec, Distance, Vector, Vecto
 from qdrant_admin.sources import HELP, layouts
 from qdrant_admin.sources.base import Batch, Cursor, Record, SourceCollection, free_name
 from qdrant_admin.sources.files.values import floats_of
-from qdrant_admin.sources.layouts import Layout
+from qdrant_admin.sources.layouts import ColumnLayout, Layout
 from qdrant_admin.sources.reader import once
 from qdrant_admin.sources.servers import ServerReader, port_option
 from qdrant_admin.sources.uri import source_key
@@ -23,8 +23,6 @@ TENANT = "tenant"
 """Payload field that the name of an object's tenant goes into."""
 _DEFAULT = "default"
 """What the client calls the vector of a class that has but one, without a name."""
-_TEXT = "text"
-"""Where LangChain and LlamaIndex keep the text among the properties."""
 _DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "dot": "Dot", "l2-squared": "Euclid", "manhattan": "Manhattan"}
 
 
@@ -37,11 +35,7 @@ class Shape:
     notes: list[str] = field(default_factory=list)
 
     def record(self, found: Any, tenant: str) -> Record:
-        properties = {str(key): _plain(value) for key, value in found.properties.items()}
-        text = None
-        if self.layout in {"langchain", "llamaindex"} and isinstance(properties.get(_TEXT), str):
-            text = properties.pop(_TEXT)
-        payload = layouts.lay_out(self.layout, properties, text)
+        payload = ColumnLayout(self.layout, nested=False).payload(_plain(found.properties))
         identity = str(found.uuid)
         if self.tenants:
             payload, identity = {**payload, free_name(TENANT, payload): tenant}, f"{tenant}/{identity}"

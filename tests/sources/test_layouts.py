@@ -9,7 +9,7 @@ import pytest
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.sources import layouts
-from qdrant_admin.sources.chroma import payload
+from qdrant_admin.sources.chroma.directory import Sample, shape_of, space_of
 from qdrant_admin.sources.layouts import Layout
 
 NODE = {"id_": "n1", "metadata": {"page": 3}, "text": "", "class_name": "TextNode"}
@@ -103,11 +103,11 @@ def test_options_are_read_and_wrong_ones_are_told() -> None:
     ],
 )
 def test_the_distance_of_a_chroma_collection(configurations: list[Any], metadata: str | None, space: str) -> None:
-    assert payload.space_of(*configurations, metadata=metadata) == space
+    assert space_of(*configurations, metadata=metadata) == space
 
 
 def test_a_chroma_that_contradicts_itself_is_told() -> None:
-    shape = payload.shape("notes", space="l2", said="cosine", dimension=2, sample=payload.Sample(), options={})
+    shape = shape_of("notes", space="l2", said="cosine", dimension=2, sample=Sample(), options={})
     assert shape.warnings == ("Chroma compares by l2, though its metadata says cosine: ?distance=Cosine asks for that",)
 
 

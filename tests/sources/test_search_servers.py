@@ -241,7 +241,7 @@ def test_which_fields_are_vectors_and_what_stays_payload() -> None:
         None,
         notes,
     )
-    assert {field.path: (field.size, field.distance) for field in fields} == {
+    assert {field.name: (field.size, field.distance) for field in fields} == {
         "cosine": (4, "Cosine"),
         "dot": (4, "Dot"),
         "scripted": (4, "Cosine"),

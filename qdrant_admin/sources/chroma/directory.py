@@ -7,12 +7,15 @@ and in that queue from there on. Formats of chromadb 0.4 to 1.5.
 HNSW files (hnswlib as Chroma carries it): `header.bin` says where in each fixed-size element of `data_level0.bin` label
 and vector lie; `length.bin` holds the length that a cosine vector had before it was normalised; `index_metadata.pickle`
 maps ids to labels.
+
+Payload is laid out as the program that wrote it reads it in Qdrant, else metadata flat and the text beside it. Nothing
+is lost: where metadata has taken the name of the text's field, the text takes the name that Chroma reserves for it.
 """
 
 import json
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,12 +25,12 @@ import numpy.typing as npt
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
-from qdrant_admin.database.models import Floats
-from qdrant_admin.sources.base import Batch, Columns, Cursor, Payload, Record, SourceCollection, Span, cut
-from qdrant_admin.sources.chroma import payload
+from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
+from qdrant_admin.sources import layouts
+from qdrant_admin.sources.base import Batch, Columns, Cursor, Fields, Payload, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import chroma_format, wrong_kind
 from qdrant_admin.sources.ids import map_id
-from qdrant_admin.sources.layouts import SAMPLE
+from qdrant_admin.sources.layouts import DOCUMENT, SAMPLE, Layout
 from qdrant_admin.sources.read_only import (
     LAST_ROW,
     UNPICKLE_ERRORS,
@@ -39,8 +42,10 @@ from qdrant_admin.sources.read_only import (
 )
 from qdrant_admin.sources.reader import FileReader, once
 
+RESERVED_DOCUMENT = "chroma:document"
+DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "ip": "Dot", "l2": "Euclid"}
+"""Chroma's l2 is the square of Qdrant's Euclid: the order of the results is the same."""
 _FIFTH_KIND = "????????-????-5???-????-????????????"
-_DOCUMENT_KEY = "chroma:document"
 _HEADER = struct.Struct("<iQQQQQQiIQQQdQ")
 _FILES = ("header.bin", "data_level0.bin", "length.bin", "link_lists.bin", "index_metadata.pickle")
 
@@ -207,6 +212,27 @@ def _decode(blob: bytes, encoding: str | None) -> Floats | str:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """The first records of a collection, as Chroma has them."""
+
+    metadatas: Sequence[Fields] = ()
+    documents: Sequence[str | None] = ()
+    vectors: Sequence[Floats] = ()
+
+
+@dataclass(frozen=True)
+class Shape:
+    layout: Layout
+    words: str
+    spec: CollectionSpec | None
+    warnings: tuple[str, ...] = ()
+
+    def payload(self, metadata: Fields, document: str | None) -> Payload:
+        text_field = RESERVED_DOCUMENT if DOCUMENT in metadata else DOCUMENT
+        return layouts.lay_out(self.layout, metadata, document, field=text_field)
+
+
+@dataclass(frozen=True)
 class _Collection:
     id: str
     name: str
@@ -242,7 +268,7 @@ class ChromaDirectory(FileReader):
         while rows := self._rows(collection, last, until, size):
             last = rows[-1][0]
             metadata = self._payloads([row for row, _ in rows])
-            payloads = [shape.payload(metadata[row], metadata[row].pop(_DOCUMENT_KEY, None)) for row, _ in rows]
+            payloads = [shape.payload(metadata[row], metadata[row].pop(RESERVED_DOCUMENT, None)) for row, _ in rows]
             ids = [record for _, record in rows]
             matrix = vectors.matrix(ids)
             found = _records(ids, payloads, vectors.read(ids)) if matrix is None else Columns(ids, payloads, matrix)
@@ -269,7 +295,7 @@ class ChromaDirectory(FileReader):
             title = str(name) if names[str(name)] == 1 else f"{places[str(database)][1]}/{name}"
             vectors, metadata = self._segment(str(identity), "VECTOR"), self._segment(str(identity), "METADATA")
             said = self._said(str(identity), vectors)
-            space = payload.space_of(*map(_json, configurations), metadata=said)
+            space = space_of(*map(_json, configurations), metadata=said)
             yield _Collection(str(identity), title, dimension, space, said, vectors, metadata or "")
 
     def _places(self) -> dict[str, tuple[str, str]]:
@@ -320,18 +346,18 @@ class ChromaDirectory(FileReader):
         return tuple(sorted({*folded, *folded.values()}))
 
     @once
-    def _shape(self, name: str) -> payload.Shape:
+    def _shape(self, name: str) -> Shape:
         collection = self._known[name]
         rows = self._rows(collection, 0, None, SAMPLE)
         payloads = self._payloads([row for row, _ in rows])
         found = self._vectors(name).read([record for _, record in rows])
-        sample = payload.Sample(
-            documents=[payload.pop(_DOCUMENT_KEY, None) for payload in payloads.values()],
+        sample = Sample(
+            documents=[payload.pop(RESERVED_DOCUMENT, None) for payload in payloads.values()],
             metadatas=list(payloads.values()),
             vectors=[vector for vector in found.values() if not isinstance(vector, str)],
         )
         space, said, dimension = collection.space, collection.said, collection.dimension
-        return payload.shape(name, space=space, said=said, dimension=dimension, sample=sample, options=self.uri.options)
+        return shape_of(name, space=space, said=said, dimension=dimension, sample=sample, options=self.uri.options)
 
     def _rows(self, collection: _Collection, last: int, until: Cursor, size: int) -> list[tuple[int, str]]:
         """Row and id of the next records; all of them for a size of -1."""
@@ -405,3 +431,48 @@ def _json(text: str | None) -> object:
         return json.loads(text) if text else None
     except ValueError:
         return None
+
+
+def shape_of(
+    name: str, *, space: str, said: str | None, dimension: int | None, sample: Sample, options: Mapping[str, str]
+) -> Shape:
+    """What a collection becomes, by what it holds and its URI's options. `said`: the distance in its metadata."""
+    if space not in DISTANCES:
+        what = f"collection {plain(name)} uses the distance {plain(space)}"
+        raise SourceUnreadable(what, why=f"known are {', '.join(DISTANCES)}")
+    asked, by = layouts.layout_option(options), "what its records hold"
+    layout = asked or layouts.recognised(sample.metadatas)
+    if asked is not None:
+        by = ""
+    elif layout == "plain" and name == layouts.LANGCHAIN_COLLECTION and None not in sample.documents:
+        layout, by = "langchain", "its name"
+    distance = layouts.distance_option(options)
+    unit = layouts.unit_length(sample.vectors)
+    notes = list(layouts.distance_notes(DISTANCES[space], distance, unit=unit, layout=layout))
+    if said in DISTANCES and said != space and distance is None:
+        words = f"Chroma compares by {space}, though its metadata says {said}"
+        notes.append(f"{words}: ?distance={DISTANCES[said]} asks for that")
+    spec = None
+    if dimension:
+        spec = CollectionSpec(vectors=(VectorSpec(size=dimension, distance=DISTANCES[space]),))
+        spec = layouts.fitted(spec, layout, distance)
+    return Shape(layout, layouts.words(layout, by=by), spec, tuple(notes))
+
+
+def space_of(*configurations: object, metadata: str | None) -> str:
+    """The distance of a collection: by its configurations, in any form that Chroma has used, or by its metadata."""
+    # chromadb 0.5 wrote a configuration that says l2 whatever the collection was made with, and went by the metadata.
+    found = (_at(configuration, path) for path in _CONFIGURED for configuration in configurations)
+    legacy = (_at(configuration, ("hnsw_configuration", "space")) for configuration in configurations)
+    return next((space for space in (*found, metadata, *legacy) if space), "l2")
+
+
+_TYPED = ("keys", "#embedding", "float_list", "vector_index", "config", "space")
+_CONFIGURED = (_TYPED, ("hnsw", "space"), ("spann", "space"))
+"""Where Chroma 1.x keeps a collection's distance."""
+
+
+def _at(value: object, path: Sequence[str]) -> str | None:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None

@@ -13,7 +13,7 @@ from qdrant_admin.core.errors import AdminError, SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Payload, Record, ServerUri, SourceCollection, option
-from qdrant_admin.sources.chroma import payload
+from qdrant_admin.sources.chroma.directory import Sample, Shape, shape_of, space_of
 from qdrant_admin.sources.files.values import floats_of
 from qdrant_admin.sources.layouts import SAMPLE
 from qdrant_admin.sources.reader import once
@@ -62,17 +62,17 @@ class ChromaServer(ListedReader):
         return SourceCollection(name=name, count=count, spec=shape.spec, payload=shape.words, warnings=shape.warnings)
 
     @once
-    def _shape(self, name: str) -> payload.Shape:
+    def _shape(self, name: str) -> Shape:
         found = self._known[name]
         answers = list(self._answers(name, self.ids(name)[:SAMPLE]))
         vectors = [floats_of(vector) for answer in answers for vector in answer["embeddings"] if vector is not None]
         said = (found.get("metadata") or {}).get("hnsw:space")
-        return payload.shape(
+        return shape_of(
             name,
-            space=payload.space_of(found.get("configuration_json"), found.get("schema"), metadata=said),
+            space=space_of(found.get("configuration_json"), found.get("schema"), metadata=said),
             said=said,
             dimension=found.get("dimension") or (len(vectors[0]) if vectors else None),  # 0.4 does not tell
-            sample=payload.Sample(
+            sample=Sample(
                 metadatas=[metadata or {} for answer in answers for metadata in answer["metadatas"]],
                 documents=[document for answer in answers for document in answer["documents"]],
                 vectors=vectors,
@@ -143,7 +143,7 @@ def _credentials(uri: ServerUri) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}", "X-Chroma-Token": key}
 
 
-def _record(answer: Payload, position: int, shape: payload.Shape) -> Record:
+def _record(answer: Payload, position: int, shape: Shape) -> Record:
     payload = shape.payload(answer["metadatas"][position] or {}, answer["documents"][position])
     embedding = answer["embeddings"][position]
     return Record(answer["ids"][position], payload, {} if embedding is None else {"": floats_of(embedding)})
