@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import AccessDenied, AdminError, Unsupported
 from qdrant_admin.database import encoding
-from qdrant_admin.database.ids import point_id
+from qdrant_admin.database.ids import id_key, point_id
 from qdrant_admin.database.models import Feature, Kinds, Point, PointId
+from qdrant_admin.database.names import check_collection_name
 from qdrant_admin.database.rest_points import RestPoints, check_point
 from qdrant_admin.database.wire import MadePage, Page, WirePage
 
@@ -38,7 +39,7 @@ _Item = TypeVar("_Item")
 
 
 class Bulk:
-    """Pages, points by id and upserts of one server.
+    """Pages, points by id and upserts of one server; every collection name is checked before any request.
 
     Args:
         endpoint: where it answers.
@@ -47,18 +48,10 @@ class Bulk:
         timeout: seconds for one bulk request.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        catalog: "Catalog",
-        rest: "Rest",
-        timeout: float,
-    ) -> None:
-        self._endpoint = endpoint
-        self._catalog = catalog
+    def __init__(self, endpoint: Endpoint, catalog: "Catalog", rest: "Rest", timeout: float) -> None:
+        self._endpoint, self._catalog, self._timeout = endpoint, catalog, timeout
         self.rest = RestPoints(rest, timeout)
         """The way that is always open."""
-        self._timeout = timeout
         self._lock = threading.Lock()
         self._grpc: GrpcPoints | None = None
         self._decided = ""
@@ -75,7 +68,7 @@ class Bulk:
 
     @property
     def transport(self) -> str:
-        """Which way bulk data goes, and why, in words."""
+        """Which way bulk data goes, in words: `gRPC (port 6334)`, or REST and why."""
         self._way()
         return self._decided
 
@@ -90,17 +83,19 @@ class Bulk:
         self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None = None, content: bool = True
     ) -> Iterator[Page]:
         """Pages in the server's order, from `offset` on; without `content` the points have nothing but ids."""
+        check_collection_name(name)
         ask = partial(self._page, name, kinds, limit=limit, content=content)
         return self._ahead(ask(offset=offset), lambda page: ask(offset=page.next_offset))
 
     def pages_of_one_size(self, name: str, kinds: Kinds) -> Iterator[Page]:
-        """Every point in the server's order, in pages of about as many bytes whatever the points."""
+        """Every point in the server's order, in pages of about as many bytes, to be hashed; the last may be empty."""
+        check_collection_name(name)
         ask = partial(self._page, name, kinds, content=True)
         first = ask(limit=_FIRST_POINTS, offset=None)
         return self._ahead(first, lambda page: ask(limit=_points_like(page), offset=page.next_offset))
 
     def _ahead(self, page: Page, ask: "Callable[[Page], Page]") -> Iterator[Page]:
-        """A page and all behind it. From the second on, the next one is on its way meanwhile: many want only one."""
+        """A page and all behind it. From the second on, the next is read ahead; not before, as many want only one."""
         coming: Future[Page] | None = None
         try:
             while True:
@@ -122,6 +117,10 @@ class Bulk:
 
     def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool = True) -> Iterator[Page]:
         """The points of these ids (as a server keeps them) that exist, in no order."""
+        check_collection_name(name)
+        return self._retrieve(name, ids, kinds, vectors=vectors)
+
+    def _retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool) -> Iterator[Page]:
         way = self._way()
         for part in _parts(ids):
             if way is not None:
@@ -139,24 +138,57 @@ class Bulk:
                 point.payload = payloads.get(point.id, point.payload)
         return points
 
-    def wire_page(self, name: str, *, limit: int, offset: PointId | None) -> WirePage:
-        """One page in the server's order, from `offset` on, left as it came. Only where `carries_wire`."""
-        return self._wire_way().page(name, limit=limit, offset=offset)
+    def wire_pages(
+        self, name: str, *, page_size: int, after: PointId | None = None, until: PointId | None = None
+    ) -> Iterator[WirePage]:
+        """Every point of a span, a page at a time, in the server's order, left as it came; never an empty page.
+
+        Args:
+            name: collection or alias.
+            page_size: points per request.
+            after: go on behind this id; it need not exist any more.
+            until: the last id that belongs to it; it need not exist either.
+
+        Raises:
+            Unsupported: `carries_wire` says no.
+        """
+        check_collection_name(name)
+        offset, behind = after, after
+        while True:
+            page = self._wire_way().page(name, limit=page_size, offset=offset)
+            following = page.next_offset
+            if behind is not None and len(page) and page.first() == behind:
+                page.drop(first=1)
+            if until is not None and len(page) and id_key(page.last()) >= id_key(until):
+                end = id_key(until)
+                if id_key(page.last()) > end:
+                    page.drop(last=sum(id_key(one) > end for one in page.ids()))
+                following = None
+            if len(page):
+                yield page
+            if following is None:
+                return
+            offset, behind = following, None
 
     def found(self, name: str, ids: Sequence[PointId]) -> WirePage:
-        """The points of these ids that exist, in no order, left as they came. Only where `carries_wire`."""
+        """The points of these ids (as a server keeps them) that exist, left as they came; only where `carries_wire`."""
+        check_collection_name(name)
         return self._wire_way().retrieve(name, ids)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def upsert_wire(self, name: str, page: WirePage, *, wait: bool) -> None:
+    def upsert_wire(self, name: str, page: WirePage, *, wait: bool = True) -> None:
+        """Write a page of another server as it came. Nothing in it is looked at; see `WirePage.look`."""
+        check_collection_name(name)
         self._wire_way().upsert_page(name, page, wait=wait)
 
-    def upsert_encoded(self, name: str, points: Sequence[bytes], *, wait: bool) -> None:
+    def upsert_encoded(self, name: str, points: Sequence[bytes], *, wait: bool = True) -> None:
+        """Write points that `encoding.matrix_bytes` made. Nothing in them is looked at; only where `carries_wire`."""
+        check_collection_name(name)
         self._wire_way().upsert(name, points, wait=wait)
 
     def upsert(self, name: str, points: Sequence[Point], *, wait: bool, checked: bool) -> None:
-        """Write the points, in their order, cut to what a server takes; nothing at all for no points."""
+        """Write the points, in their order, cut to what a server takes; see `Database.upsert`."""
         for point in () if checked else points:
             check_point(point)
         way = self._way()
@@ -212,7 +244,7 @@ class Bulk:
         """Why both ports may be different servers, in words; empty when they are surely one.
 
         Two servers can be alike in version and names of collections. So the server at the REST port has to count the
-        health checks that are sent to the gRPC port; how many they are, nobody can know.
+        health checks that are sent to the gRPC port, whose number is random.
         """
         info, port = self._catalog.server(), self._endpoint.grpc_port
         version, commit, listed = way.identity(_PROBE_SECONDS)

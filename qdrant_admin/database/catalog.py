@@ -15,7 +15,7 @@ from qdrant_admin.core.errors import (
     Unsupported,
 )
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database import schema
+from qdrant_admin.database import faults, schema
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, Feature, Fields, ServerInfo, VectorKind
 from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
 from qdrant_admin.database.rest import Rest
@@ -52,14 +52,11 @@ class Catalog:
         Raises:
             NotQdrant: something answers that does not call itself Qdrant.
         """
-        answer = self._rest.raw("GET", "/")
+        answer = self._rest.root()
         title = str(answer.get("title", "")) if isinstance(answer, dict) else ""
         if "qdrant" not in title.lower():
-            raise NotQdrant(
-                f"what answers at {self._rest.where} is no Qdrant",
-                why=f"it calls itself “{plain(title)[:80]}”" if title else "it does not say its name",
-                fix=Command("doctor"),
-            )
+            why = f"it calls itself “{title[:80]}”" if title else "it does not say its name"
+            raise faults.make(NotQdrant, why, self._rest.where)
         return ServerInfo(title=title, version=str(answer.get("version", "")), commit=str(answer.get("commit") or ""))
 
     def recovery_mode(self) -> bool:

@@ -31,23 +31,16 @@ _TROUBLES: tuple[tuple[re.Pattern[str], type[ServerTrouble], str, Fix], ...] = (
         "the server's disk is full",
         "free some disk space: the server refuses writes and deletes while less than about 64 MB is left",
     ),
-    (
-        re.compile(r"recovery mode", re.IGNORECASE),
-        ServerTrouble,
-        "the server runs in recovery mode",
-        Command("logs", tail=200),
-    ),
-    (re.compile(r"panic", re.IGNORECASE), ServerTrouble, "the server panicked", Command("logs", tail=100)),
+    (re.compile("(?i)recovery mode"), ServerTrouble, "the server runs in recovery mode", Command("logs", tail=200)),
+    (re.compile("(?i)panic"), ServerTrouble, "the server panicked", Command("logs", tail=100)),
 )
 _GONE = re.compile(
     r"connect|socket|reset|closed|recvmsg|goaway|ping timeout|dns|resolution|handshak|end of tcp|broken pipe|http2",
     re.IGNORECASE,
 )
 _TOO_MUCH = re.compile(r"larger than rate limiter capacity", re.IGNORECASE)
-"""Waiting is no use then: what was asked is by itself more than the limit allows."""
+"""Waiting does not help: the request alone is more than the limit allows."""
 _RATE = re.compile(r"rate limit", re.IGNORECASE)
-_REJECTED = "the server refused the request"
-_KEY_FIX = "put the server's key into QDRANT_API_KEY"
 
 BY_GRPC_CODE: dict[str, type[AdminError]] = {
     "CANCELLED": ServerUnreachable,
@@ -70,16 +63,11 @@ BY_GRPC_CODE: dict[str, type[AdminError]] = {
 
 
 def from_answer(
-    status: int, text: str, *, json_error: str | None, where: str, retry_after: str | None = None
+    status: int, text: str, json_error: str | None, *, where: str, retry_after: str | None = None
 ) -> AdminError:
-    """The error for a REST answer that is no success.
+    """The error for a REST answer that is not a success.
 
-    Args:
-        status: HTTP status.
-        text: the whole body.
-        json_error: `status.error` of Qdrant's own error body; None when the body is not of that form.
-        where: the address, for the words.
-        retry_after: the header of that name.
+    `json_error` is what Qdrant's own error body says; None when the body, `text`, has another form.
     """
     if (status == 429 and not _TOO_MUCH.search(json_error or text)) or (status == 503 and retry_after):
         return _limited(json_error or text, where, retry_after)
@@ -133,7 +121,7 @@ def from_grpc(error: object, where: str) -> AdminError:
     name = getattr(code, "name", "UNKNOWN")
     kind = BY_GRPC_CODE.get(name, ServerTrouble)
     if name == "UNAVAILABLE" and details and not _GONE.search(details):
-        kind = ServerTrouble  # said by the server itself, as REST says 503
+        kind = ServerTrouble  # the server itself said so; over REST it would be a 503
     if name == "RESOURCE_EXHAUSTED" and not _TOO_MUCH.search(details):
         told = dict(getattr(error, "trailing_metadata", lambda: None)() or ())
         if "retry-after" in told or _RATE.search(details):
@@ -144,25 +132,24 @@ def from_grpc(error: object, where: str) -> AdminError:
 
 
 def make(kind: type[AdminError], detail: str, where: str) -> AdminError:
-    """The error of that class with its words; a full disk, a panic and recovery mode are named as such."""
+    """The error of that class in words; a full disk, a panic and recovery mode are named as such."""
     said = plain(detail.strip())
     said = said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
     if issubclass(kind, ServerTrouble | RequestRejected):
         for pattern, trouble, what, fix in _TROUBLES:
             if pattern.search(detail):
                 return trouble(what, why=said, fix=fix)
+    if kind is NotFound:
+        return NotFound(_not_found(said), fix=Command("collections", "list"))
     words: dict[type[AdminError], tuple[str, Fix]] = {
-        AccessDenied: (f"{where} wants another API key", _KEY_FIX),
-        NotFound: ("not found", Command("collections", "list")),
-        NotQdrant: (f"what answers at {where} is no Qdrant", Command("doctor")),
-        RequestRejected: (_REJECTED, ""),
+        AccessDenied: (f"{where} wants another API key", "put the server's key into QDRANT_API_KEY"),
+        NotQdrant: (f"what answers at {where} is not a Qdrant server", Command("doctor")),
+        RequestRejected: ("the server refused the request", ""),
         ServerTrouble: (f"the server at {where} has a fault", Command("logs", tail=100)),
         ServerUnreachable: (f"no answer from {where}", Command("status")),
         Unsupported: (f"the server at {where} cannot do that", Command("status")),
     }
     what, fix = words[kind]
-    if kind is NotFound:
-        return NotFound(_not_found(said), fix=fix)
     return kind(what, why=said, fix=fix)
 
 

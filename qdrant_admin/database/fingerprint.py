@@ -174,14 +174,14 @@ class Reading:
         return hashed
 
     def _whole(self) -> Iterator[tuple[int, Iterator[PointHash]]]:
-        for page in self._database.pages_to_hash(self._name, self._kinds):
+        for page in self._database.bulk.pages_of_one_size(self._name, self._kinds):
             yield len(page), self._hashes(page)
 
     def _sampled_only(self, sample: Sample) -> Iterator[tuple[int, Iterator[PointHash]]]:
         """Of all points; those that are not in the sample have nothing but their id."""
         for ids in self._database.scan_ids(self._name):
             chosen = [one for one in ids if sample.takes(one)]
-            pages = self._database.points_to_hash(self._name, chosen, self._kinds)
+            pages = self._database.bulk.retrieve(self._name, chosen, self._kinds)
             found = {hashed.key: hashed for page in pages for hashed in self._hashes(page)}
             yield len(ids), (found.get(key) or hash_parts(key) for key in map(id_key, ids))
 

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import (
-    NotFound,
-)
+from qdrant_admin.core.errors import NotFound
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.catalog import Catalog, Filter
 from qdrant_admin.database.ids import id_key, point_id
@@ -30,7 +28,6 @@ from qdrant_admin.database.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from qdrant_admin.database.bulk import Bulk
-    from qdrant_admin.database.wire import Page, WirePage
 
 _IDS_A_PAGE = 10_000
 
@@ -52,19 +49,14 @@ class Database(Catalog):
         super().close()
 
     @property
-    def _bulk(self) -> "Bulk":
-        """Loaded when points are wanted: it brings numpy along."""
+    def bulk(self) -> "Bulk":
+        """Points in bulk, as bytes where they can be; loaded when it is wanted: it brings numpy along."""
         with self._opening:
             if self._opened is None:
                 from qdrant_admin.database.bulk import Bulk
 
                 self._opened = Bulk(self._endpoint, self, self._rest, self._slow)
             return self._opened
-
-    @property
-    def transport(self) -> str:
-        """Which way bulk data goes, in words: `gRPC (port 6334)`, or REST and why."""
-        return self._bulk.transport
 
     # -- points -------------------------------------------------------------------------------------------------
 
@@ -79,7 +71,7 @@ class Database(Catalog):
     ) -> PointPage:
         """One page in the server's order (integers ascending, then UUIDs), from `offset` on."""
         kinds = self._kinds(name)
-        return self._bulk.rest.page(
+        return self.bulk.rest.page(
             name, kinds, limit=limit, offset=offset, payload=True, vectors=with_vectors, filter=filter
         )
 
@@ -98,8 +90,8 @@ class Database(Catalog):
         if not wanted:
             return []
         kinds = kinds or self._kinds(name)
-        pages = self._bulk.retrieve(name, wanted, kinds, vectors=with_vectors)
-        found = {point.id: point for page in pages for point in self._bulk.points(name, page, kinds)}
+        pages = self.bulk.retrieve(name, wanted, kinds, vectors=with_vectors)
+        found = {point.id: point for page in pages for point in self.bulk.points(name, page, kinds)}
         return [found[one] for one in dict.fromkeys(wanted) if one in found]
 
     def point(self, name: str, id: PointId) -> Point:  # noqa: A002 - Qdrant's own word
@@ -120,38 +112,22 @@ class Database(Catalog):
 
         Args:
             name: collection or alias.
-            page_size: points a request.
+            page_size: points per request.
             after: the last id of an earlier scan, to go on behind it; it need not exist any more.
         """
         kinds = self._kinds(name)
         behind = None if after is None else point_id(after)
-        for page in self._bulk.pages(name, kinds, limit=page_size, offset=behind):
-            points = self._bulk.points(name, page, kinds)
+        for page in self.bulk.pages(name, kinds, limit=page_size, offset=behind):
+            points = self.bulk.points(name, page, kinds)
             if behind is not None:
                 points = [point for point in points if point.id != behind]
             behind = None
             if points:
                 yield points
 
-    def pages_to_hash(self, name: str, kinds: Kinds) -> Iterator["Page"]:
-        """Every point, a page at a time, in the server's order, for who wants hashes; the last page may be empty.
-
-        Args:
-            name: collection or alias.
-            kinds: of its vectors by name.
-        """
-        check_collection_name(name)
-        return self._bulk.pages_of_one_size(name, kinds)
-
-    def points_to_hash(self, name: str, ids: Sequence[PointId], kinds: Kinds) -> Iterator["Page"]:
-        """The points of these ids that exist, in no order, for who wants their hashes."""
-        check_collection_name(name)
-        return self._bulk.retrieve(name, ids, kinds)
-
     def scan_ids(self, name: str) -> Iterator[list[PointId]]:
         """Every id, a page at a time, in the server's order; never an empty page."""
-        check_collection_name(name)
-        pages = self._bulk.pages(name, {}, limit=_IDS_A_PAGE, content=False)
+        pages = self.bulk.pages(name, {}, limit=_IDS_A_PAGE, content=False)
         return (page.ids() for page in pages if len(page))
 
     def upsert(self, name: str, points: Sequence[Point], *, wait: bool = True, checked: bool = False) -> None:
@@ -161,66 +137,14 @@ class Database(Catalog):
             name: the collection.
             points: whole.
             wait: whether to wait until they are applied and durable.
-            checked: that the caller has looked at every vector and payload, so that it need not be done again.
+            checked: whether the caller has checked every vector and payload already.
 
         Raises:
             BadInput: an id, payload or vector that a server would refuse or change in silence; nothing was sent.
         """
         check_collection_name(name)
         if points:
-            self._bulk.upsert(name, points, wait=wait, checked=checked)
-
-    @property
-    def carries_wire(self) -> bool:
-        """Whether points can pass from and to this server as the bytes that they are on the wire."""
-        return self._bulk.carries_wire
-
-    def wire_pages(
-        self, name: str, *, page_size: int, after: PointId | None = None, until: PointId | None = None
-    ) -> Iterator["WirePage"]:
-        """Every point of a span, a page at a time, in the server's order, left as it came; never an empty page.
-
-        Args:
-            name: collection or alias.
-            page_size: points a request.
-            after: go on behind this id; it need not exist any more.
-            until: the last id that belongs to it; it need not exist either.
-
-        Raises:
-            Unsupported: `carries_wire` says no.
-        """
-        check_collection_name(name)
-        offset, behind = after, after
-        while True:
-            page = self._bulk.wire_page(name, limit=page_size, offset=offset)
-            following = page.next_offset
-            if behind is not None and len(page) and page.first() == behind:
-                page.drop(first=1)
-            if until is not None and len(page) and id_key(page.last()) >= id_key(until):
-                end = id_key(until)
-                if id_key(page.last()) > end:
-                    page.drop(last=sum(id_key(one) > end for one in page.ids()))
-                following = None
-            if len(page):
-                yield page
-            if following is None:
-                return
-            offset, behind = following, None
-
-    def found(self, name: str, ids: Sequence[PointId]) -> "WirePage":
-        """The points of these ids (as a server keeps them) that exist, left as they came; only where `carries_wire`."""
-        check_collection_name(name)
-        return self._bulk.found(name, ids)
-
-    def upsert_wire(self, name: str, page: "WirePage", *, wait: bool = True) -> None:
-        """Write a page of another server as it came. Nothing in it is looked at; see `WirePage.look`."""
-        check_collection_name(name)
-        self._bulk.upsert_wire(name, page, wait=wait)
-
-    def upsert_encoded(self, name: str, points: Sequence[bytes], *, wait: bool = True) -> None:
-        """Write points that `encoding.matrix_bytes` made. Nothing in them is looked at; only where `carries_wire`."""
-        check_collection_name(name)
-        self._bulk.upsert_encoded(name, points, wait=wait)
+            self.bulk.upsert(name, points, wait=wait, checked=checked)
 
     def sample_ids(self, name: str, count: int) -> list[PointId]:
         """Ids of points taken at random, at most so many, in the server's own order."""

@@ -13,50 +13,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qdrant_admin.database.models import PointId
 
-SCHEMA: dict[str, tuple[tuple[str, int, str, bool], ...]] = {
-    "Health": (("version", 2, "string", False), ("commit", 3, "string", False)),
-    "Described": (("name", 1, "string", False),),
-    "Listed": (("collections", 1, "Described", True),),
-    "Scroll": (
-        ("collection", 1, "string", False),
-        ("offset", 3, "bytes", False),
-        ("limit", 4, "uint32", False),
-        ("payload", 6, "bytes", False),
-        ("vectors", 7, "bytes", False),
-    ),
-    "Get": (
-        ("collection", 1, "string", False),
-        ("payload", 4, "bytes", False),
-        ("vectors", 5, "bytes", False),
-    ),
-    "Page": (("next", 1, "bytes", False), ("points", 2, "Found", True)),
-    "Points": (("points", 1, "Found", True),),
-    "Found": (("id", 1, "bytes", False), ("payload", 2, "bytes", True), ("vectors", 4, "bytes", False)),
-    "FoundVectors": (("value", 1, "bytes", False), ("several", 2, "FoundNamed", False)),
-    "FoundNamed": (("entries", 1, "bytes", True),),
-    "Entry": (("key", 1, "bytes", False), ("value", 2, "bytes", False)),
-    "Nested": (("object", 6, "Object", False), ("list", 7, "List", False)),
-    "Object": (("entries", 1, "bytes", True),),
-    "List": (("values", 1, "bytes", True),),
-    "Dense": (("data", 1, "float", True),),
-    "Sparse": (("values", 1, "float", True), ("indices", 2, "uint32", True)),
-    "Indices": (("data", 1, "uint32", True),),
-    "Multi": (("vectors", 1, "Dense", True),),
-    "Vector": (
-        ("data", 1, "float", True),
-        ("indices", 2, "Indices", False),
-        ("vectors_count", 3, "uint32", False),
-        ("dense", 101, "Dense", False),
-        ("sparse", 102, "Sparse", False),
-        ("multi", 103, "Multi", False),
-    ),
-    "Named": (("name", 1, "string", False), ("vector", 2, "Vector", False)),
-    "NamedVectors": (("vectors", 1, "Named", True),),
-    "Vectors": (("vector", 1, "Vector", False), ("vectors", 2, "NamedVectors", False)),
-    "Sent": (("id", 1, "bytes", False), ("payload", 3, "bytes", True), ("vectors", 4, "Vectors", False)),
-    "Upsert": (("collection", 1, "string", False), ("wait", 2, "bool", False), ("points", 3, "Sent", True)),
-}
-"""Message: field, number, type, whether repeated. `Found` is a point in an answer, `Sent` one in a request."""
+SCHEMA = """
+Health        version 2 string, commit 3 string
+Described     name 1 string
+Listed        collections 1 Described*
+Scroll        collection 1 string, offset 3 bytes, limit 4 uint32, payload 6 bytes, vectors 7 bytes
+Get           collection 1 string, payload 4 bytes, vectors 5 bytes
+Page          next 1 bytes, points 2 Found*
+Points        points 1 Found*
+Found         id 1 bytes, payload 2 bytes*, vectors 4 bytes
+FoundVectors  value 1 bytes, several 2 FoundNamed
+FoundNamed    entries 1 bytes*
+Entry         key 1 bytes, value 2 bytes
+Nested        object 6 Object, list 7 List
+Object        entries 1 bytes*
+List          values 1 bytes*
+Dense         data 1 float*
+Sparse        values 1 float*, indices 2 uint32*
+Indices       data 1 uint32*
+Multi         vectors 1 Dense*
+Vector        data 1 float*, indices 2 Indices, vectors_count 3 uint32, \
+              dense 101 Dense, sparse 102 Sparse, multi 103 Multi
+Named         name 1 string, vector 2 Vector
+NamedVectors  vectors 1 Named*
+Vectors       vector 1 Vector, vectors 2 NamedVectors
+Sent          id 1 bytes, payload 3 bytes*, vectors 4 Vectors
+Upsert        collection 1 string, wait 2 bool, points 3 Sent*
+"""
+"""Each message with its fields: name, number and type; with a star it is repeated.
+
+`Found` is a point in an answer, `Sent` one in a request."""
 
 FIRST, SECOND, THIRD, FOURTH = b"\x0a", b"\x12", b"\x1a", b"\x22"
 """The first four fields of a message, each with a length."""
@@ -84,29 +70,32 @@ def _made_messages() -> Mapping[str, Any]:
     return message_classes("qdrant_admin.wire", SCHEMA)
 
 
-def message_classes(package: str, schema: Mapping[str, tuple[tuple[str, int, str, bool], ...]]) -> Mapping[str, Any]:
-    """Classes of protobuf messages, in a pool of their own.
+def message_classes(package: str, schema: str) -> Mapping[str, Any]:
+    """Classes of protobuf messages by name, in a pool of their own.
 
     Args:
         package: their name space.
-        schema: message to its fields, as in `SCHEMA`.
+        schema: a message on each line, in the form of `SCHEMA`.
     """
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     field_type = descriptor_pb2.FieldDescriptorProto
     scalars = {name: getattr(field_type, f"TYPE_{name.upper()}") for name in _SCALARS}
     file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
-    for name, fields in schema.items():
+    for name, fields in (line.split(maxsplit=1) for line in schema.split("\n") if line):
         message = file.message_type.add(name=name)
-        for one, number, kind, repeated in fields:
-            label = field_type.LABEL_REPEATED if repeated else field_type.LABEL_OPTIONAL
-            made = message.field.add(name=one, number=number, label=label)
-            made.type = scalars.get(kind, field_type.TYPE_MESSAGE)
-            if kind not in scalars:
-                made.type_name = f".{package}.{kind}"
+        for one, number, kind in map(str.split, fields.split(",")):
+            label = field_type.LABEL_REPEATED if kind.endswith("*") else field_type.LABEL_OPTIONAL
+            made = message.field.add(name=one, number=int(number), label=label)
+            made.type = scalars.get(kind.rstrip("*"), field_type.TYPE_MESSAGE)
+            if made.type == field_type.TYPE_MESSAGE:
+                made.type_name = f".{package}.{kind.rstrip('*')}"
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
-    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in schema}
+    return {
+        one.name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{one.name}"))
+        for one in file.message_type
+    }
 
 
 def id_of(raw: bytes) -> "PointId":
@@ -119,7 +108,7 @@ def id_bytes(identity: "PointId") -> bytes:
 
 
 def varint(number: int) -> bytes:
-    """A number that is not negative: seven bits a byte, the lowest first."""
+    """A number of 0 or more: seven bits in each byte, the lowest first."""
     octets = bytearray()
     while number > 0x7F:
         octets.append(number & 0x7F | 0x80)
@@ -129,7 +118,7 @@ def varint(number: int) -> bytes:
 
 
 def number_at(message: bytes, at: int) -> tuple[int, int]:
-    """The number that begins there, and where it ends."""
+    """The varint that begins at `at`, and where it ends."""
     number = shift = 0
     while True:
         byte = message[at]
@@ -140,7 +129,7 @@ def number_at(message: bytes, at: int) -> tuple[int, int]:
 
 
 LENGTHS = [varint(number) for number in range(FEW)]
-"""Most lengths there are."""
+"""The lengths that nearly all fields have, made beforehand."""
 
 
 def field(tag: bytes, content: bytes) -> bytes:
@@ -153,10 +142,7 @@ def sized(content: bytes) -> bytes:
 
 
 def packed_floats(message: bytes) -> tuple[int, int]:
-    """Where the floats of field 1 begin in a serialised message, and how many bytes they take; 0 bytes for none.
-
-    Servers send them one by one (1.16.3 does); a message that was read and is written again has them packed.
-    """
+    """Where the packed floats of field 1 begin in a serialised message, and how many bytes they take; 0 for none."""
     if not message.startswith(FIRST):
         return 0, 0
     octets, at = number_at(message, 1)

@@ -59,26 +59,16 @@ class Rest:
         Raises:
             AdminError: see `faults`.
         """
-        answer = self.raw(method, path, body, timeout=timeout, params=params)
-        if isinstance(answer, dict) and "result" in answer:
-            return answer["result"]
-        raise NotQdrant(
-            f"what answers at {self.where} is no Qdrant", why="its answer has no result", fix=Command("doctor")
-        )
-
-    def raw(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        timeout: float | None = None,
-        params: Mapping[str, str | int] | None = None,
-    ) -> Any:
-        """The whole JSON of one answer; for the few requests whose answer has no `result`."""
         content = body if isinstance(body, bytes) else None if body is None else encode(body)
         headers = {} if content is None else {"Content-Type": "application/json"}
-        return self._understood(self._ask(method, path, content, headers=headers, params=params, timeout=timeout))
+        answer = self._understood(self._ask(method, path, content, headers=headers, params=params, timeout=timeout))
+        if isinstance(answer, dict) and "result" in answer:
+            return answer["result"]
+        raise faults.make(NotQdrant, "its answer has no result", self.where)
+
+    def root(self) -> Any:
+        """What the server says of itself at `/`, the one answer without a `result`."""
+        return self._understood(self._ask("GET", "/"))
 
     def _ask(self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, **options: Any) -> Answer:
         try:
@@ -87,10 +77,10 @@ class Rest:
             raise faults.from_http(error, self.where) from error
 
     def clock(self) -> datetime:
-        """What time it is there, to the second: what the server names after the time bears this one, not ours.
+        """The server's own time to the second, which is in the names of its snapshots.
 
-        Never ahead of it, but half a second behind at times: the server's HTTP library renews the header twice a
-        second (actix-http, `date.rs`).
+        It may be half a second behind: the server's HTTP library renews the header twice a second (actix-http,
+        `date.rs`).
         """
         said = self._ask("GET", "/").headers.get("date", "")
         try:
@@ -116,7 +106,7 @@ class Rest:
         Args:
             path: already quoted.
             file: what the file is called on the way: letters, digits, `-` and `.` alone.
-            pieces: its content; what they raise comes out here, and the request is broken off.
+            pieces: its content; an error that they raise ends the request and is passed on.
             size: bytes of all pieces together.
             params: of the query string.
             timeout: seconds the server may be silent.
@@ -132,25 +122,18 @@ class Rest:
             "Content-Length": str(len(head) + size + len(tail)),
         }
         body = itertools.chain([head], pieces, [tail])
-        return self._understood(self._ask("POST", path, body, headers=headers, params=params, timeout=timeout))[
-            "result"
-        ]
+        answer = self._understood(self._ask("POST", path, body, headers=headers, params=params, timeout=timeout))
+        return answer["result"]
 
     def _understood(self, answer: Answer) -> Any:
-        """The JSON of an answer; the fault that it tells of is raised."""
+        """The JSON of an answer; raises the fault that it reports."""
         parsed = _parsed(answer)
         if not answer.ok:
-            raise faults.from_answer(
-                answer.status,
-                answer.text,
-                json_error=_said(parsed),
-                where=self.where,
-                retry_after=answer.headers.get("retry-after"),
-            )
+            retry_after = answer.headers.get("retry-after")
+            said = _said(parsed)
+            raise faults.from_answer(answer.status, answer.text, said, where=self.where, retry_after=retry_after)
         if parsed is None:
-            raise NotQdrant(
-                f"what answers at {self.where} is no Qdrant", why=plain(answer.text[:200]), fix=Command("doctor")
-            )
+            raise faults.make(NotQdrant, answer.text[:200], self.where)
         return parsed
 
 
@@ -174,9 +157,7 @@ def _parsed(answer: Answer) -> Any:
 
 
 def _said(parsed: object) -> str | None:
-    if not isinstance(parsed, dict):
-        return None
-    status = parsed.get("status")
-    if isinstance(status, dict) and isinstance(status.get("error"), str):
-        return str(status["error"])
-    return None
+    """`status.error` of Qdrant's own error body."""
+    status = parsed.get("status") if isinstance(parsed, dict) else None
+    said = status.get("error") if isinstance(status, dict) else None
+    return said if isinstance(said, str) else None

@@ -101,7 +101,7 @@ def main() -> None:
                     processor(partial(take, database), points),
                 ]
                 most, octets = held(database)
-                transport = database.transport
+                transport = database.bulk.transport
         finally:
             server.kill()
     print(f"{points} x {size}, {rounds} rounds, {transport}")

@@ -19,5 +19,5 @@ def database(request: pytest.FixtureRequest, server: Server) -> Iterator[Databas
     """An empty real server, bulk data over gRPC and then over REST."""
     endpoint = server.endpoint if request.param == "gRPC" else rest_only(server.endpoint)
     with Database(endpoint) as opened:
-        assert opened.transport.startswith(request.param)
+        assert opened.bulk.transport.startswith(request.param)
         yield opened

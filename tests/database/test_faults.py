@@ -74,7 +74,7 @@ def test_every_status_of_grpc_has_a_class(status: grpc.StatusCode) -> None:
     ],
 )
 def test_a_known_trouble_has_its_name_on_both_transports(text: str, words: str) -> None:
-    by_rest = faults.from_answer(500, "{}", json_error=text, where=WHERE)
+    by_rest = faults.from_answer(500, "{}", text, where=WHERE)
     by_grpc = faults.from_grpc(GrpcFault(grpc.StatusCode.INTERNAL, text), WHERE)
     assert type(by_rest) is type(by_grpc) is (errors.DiskFull if "full" in words else errors.ServerTrouble)
     assert words in by_rest.what
@@ -133,7 +133,7 @@ def test_a_key_is_asked_for_and_never_shown(own_server: Server) -> None:
             with pytest.raises(errors.AccessDenied) as caught:
                 database.names()
             with pytest.raises(errors.AccessDenied):
-                _ = database.transport
+                _ = database.bulk.transport
         assert "wrong-key" not in repr(vars(caught.value))
     for changes in ({}, {"grpc_port": None}):
         endpoint = own_server.endpoint.model_copy(update={"api_key": SecretStr("right-key"), **changes})

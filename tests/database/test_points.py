@@ -262,7 +262,7 @@ def test_points_are_found_by_every_kind_of_id(server: Server) -> None:
     with Database(server.endpoint) as database:
         database.create_collection("p", PLAIN)
         database.upsert("p", [Point(one, {"n": 1}, {}) for one in ids])
-        assert set(database.found("p", [*ids, 7]).places) == set(ids)
+        assert set(database.bulk.found("p", [*ids, 7]).places) == set(ids)
 
 
 @pytest.mark.parametrize("name", ["", "text"])
@@ -271,13 +271,13 @@ def test_the_vectors_of_found_points_are_rows(server: Server, name: str) -> None
     with Database(server.endpoint) as database:
         database.create_collection("p", CollectionSpec(vectors=(VectorSpec(name=name, size=3, distance="Dot"),)))
         database.upsert("p", [Point(one, {}, {name: row}) for one, row in enumerate(rows)])
-        found = database.found("p", [3, 0, 2, 1])
+        found = database.bulk.found("p", [3, 0, 2, 1])
         vectors = found.vectors(name)
         assert vectors is not None
         assert np.array_equal(vectors[[found.places[one] for one in range(4)]], rows)
         assert found.vectors("other") is None
         database.upsert("p", [Point(2, {}, {})])
-        assert database.found("p", [3, 0, 2, 1]).vectors(name) is None
+        assert database.bulk.found("p", [3, 0, 2, 1]).vectors(name) is None
 
 
 def test_nothing_is_sent_for_nothing(database: Database) -> None:

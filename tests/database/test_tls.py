@@ -48,7 +48,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_a_root_that_is_named_is_trusted_over_both_ways(sealed: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(sealed.roots))
     with Database(sealed.endpoint) as database:
-        assert database.transport == f"gRPC (port {sealed.grpc_port})"
+        assert database.bulk.transport == f"gRPC (port {sealed.grpc_port})"
         assert sum(len(page) for page in database.scan("notes")) == 300
     seen = probe(sealed.endpoint)
     assert (seen.ready, seen.grpc_open) == (True, True)

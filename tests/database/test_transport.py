@@ -22,7 +22,7 @@ def round_trip(endpoint: Endpoint) -> str:
         database.create_collection("c", SPEC)
         database.upsert("c", [Point(1, {"a": 2**64 - 1}, {"": np.ones(2, np.float32)})])
         assert next(database.scan("c"))[0].payload == {"a": 2**64 - 1}
-        return database.transport
+        return database.bulk.transport
 
 
 @pytest.mark.server
@@ -71,7 +71,7 @@ def test_a_server_that_is_just_alike_is_never_written_to_nor_read(server: Server
     with Database(mixed) as database:
         database.upsert("c", [Point(1, {"whose": "own"}, {"": np.ones(2, np.float32)})])
         assert next(database.scan("c"))[0].payload == {"whose": "own"}
-        assert database.transport == f"REST (another server answers at gRPC port {own_server.grpc_port})"
+        assert database.bulk.transport == f"REST (another server answers at gRPC port {own_server.grpc_port})"
     with Database(own_server.endpoint) as other:
         assert other.point("c", 1).payload == {"whose": "theirs"}
 
@@ -94,7 +94,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 with Database(Endpoint(url={server.url!r}, grpc_port={server.grpc_port})) as database:
     database.collections()
     assert not heavy & set(sys.modules), heavy & set(sys.modules)
-    print(database.transport)
+    print(database.bulk.transport)
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (run.returncode, run.stderr) == (0, "")

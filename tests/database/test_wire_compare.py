@@ -85,6 +85,6 @@ def test_a_vector_that_is_not_finite_is_seen_in_what_a_real_server_sends(server:
         database.create_collection("p", CollectionSpec(vectors=(slot,)))
         for floats, doubtful in (([1, 2, 3], False), ([1, np.nan, 3], True)):
             raw.upsert("p", [point_bytes(1, {}, {"": np.array(floats, dtype=np.float32)})], wait=True)
-            (found,) = database.wire_pages("p", page_size=10)
+            (found,) = database.bulk.wire_pages("p", page_size=10)
             assert found.look({"": slot}).doubtful is doubtful
     raw.close()

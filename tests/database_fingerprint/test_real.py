@@ -19,7 +19,7 @@ def taken(database: Database, name: str) -> Fingerprint:
 @pytest.mark.parametrize("name", ["odd", "plain"])
 def test_both_transports_give_the_same_digest_and_ledger(filled: Server, name: str) -> None:
     with Database(filled.endpoint) as over_grpc, Database(rest_only(filled.endpoint)) as over_rest:
-        assert over_grpc.transport.startswith("gRPC")
+        assert over_grpc.bulk.transport.startswith("gRPC")
         with taken(over_grpc, name) as one, taken(over_rest, name) as other:
             assert one.digest == other.digest
             assert list(one.digests) == list(other.digests)

@@ -200,7 +200,7 @@ def test_something_answers_that_is_no_qdrant(makes: Makes) -> None:
     with subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             wait_for(lambda: httpx.get(tool.url).status_code == 200)
-            assert "no Qdrant" in words(tool.on("collections", "list", "--json", code=3).error)
+            assert "not a Qdrant server" in words(tool.on("collections", "list", "--json", code=3).error)
             assert "not_qdrant" in {one["code"] for one in tool.json("status", code=1)["findings"]}
         finally:
             process.terminate()

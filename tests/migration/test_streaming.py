@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.serialization import to_json
+from qdrant_admin.database.bulk import Bulk
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.migration.copy.throttle import MAX_OCTETS
@@ -203,14 +204,14 @@ def test_batches_are_cut_by_bytes_as_well(server: Server, tmp_path: Path, monkey
     sizes: list[int] = []
 
     def counted(real: Any) -> Any:
-        def upsert(self: Database, name: str, points: Any, **options: Any) -> None:
+        def upsert(self: Bulk, name: str, points: Any, **options: Any) -> None:
             sizes.append(len(points))
             real(self, name, points, **options)
 
         return upsert
 
     for way in ("upsert", "upsert_encoded"):
-        monkeypatch.setattr(Database, way, counted(getattr(Database, way)))
+        monkeypatch.setattr(Bulk, way, counted(getattr(Bulk, way)))
     points = numbered(300)
     for point in points:
         point["payload"]["text"] = "x" * 200_000

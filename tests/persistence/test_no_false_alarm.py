@@ -149,8 +149,8 @@ def test_rest_and_grpc_give_the_same_fingerprint(filled: Workspace) -> None:
             ):
                 assert one.digest == other.digest, name
                 assert compare(one, other).same
-        assert "gRPC" in over_grpc.transport
-        assert "REST" in over_rest.transport
+        assert "gRPC" in over_grpc.bulk.transport
+        assert "REST" in over_rest.bulk.transport
 
 
 def test_indexed_fields_of_every_kind_are_asked_for_counts(filled: Workspace) -> None:

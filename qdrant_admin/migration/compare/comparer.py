@@ -94,7 +94,7 @@ class Comparer:
         self._kinds: dict[str, VectorKind] = {name: slot.kind for name, slot in slots.items()}
         self._checker = Checker(slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
         self._packer = Packer(slots, folds_uuids=source.folds_uuids)
-        self._whole = chosen is None and database.carries_wire
+        self._whole = chosen is None and database.bulk.carries_wire
         """Whether all content is compared, and the target takes bytes."""
         self._wired = _wired(source) if self._whole else None
 
@@ -157,7 +157,7 @@ class Comparer:
 
     def _doubted(self, columns: Columns, ids: list[PointId], payloads: list[list[bytes]]) -> list[int]:
         """Rows that may differ in the target."""
-        found = self._database.found(self._plan.target, ids)
+        found = self._database.bulk.found(self._plan.target, ids)
         places = [found.places.get(one) for one in ids]
         vectors = found.vectors(columns.slot) if found.places else None
         if vectors is None or vectors.shape[1] != columns.vectors.shape[1]:
@@ -196,7 +196,7 @@ class Comparer:
         places = {one: place for place, one in enumerate(ids)}
         seen, doubted, met = ComparisonResult(read=len(ids), compared=len(ids)), set[int](), set[PointId]()
         size = len(ids) + 1 if ids else PAGE
-        for found in self._database.wire_pages(
+        for found in self._database.bulk.wire_pages(
             self._plan.target, page_size=size, after=chunk.after, until=chunk.cursor
         ):
             theirs = found.ids()

@@ -85,7 +85,7 @@ class Copier:
         self._reject_bytes = max(one.reject_bytes for one in self._at)
         self._zero_vectors = self._noticed = 0
         source = job.source
-        self._carry = isinstance(source, CarriesWire) and source.carries_wire and job.database.carries_wire
+        self._carry = isinstance(source, CarriesWire) and source.carries_wire and job.database.bulk.carries_wire
         octets = 4 * sum(slot.size or 0 for slot in job.slots.values())
         self._throttle = Throttle(min(job.migration.batch_size, MAX_OCTETS // max(octets, 1)), job.migration.workers)
         self._packer = Packer(job.slots, folds_uuids=source.folds_uuids)
@@ -191,19 +191,19 @@ class Copier:
         if look.doubtful:
             return self._write_records(batch.records())
         try:
-            self._job.database.upsert_wire(self._job.plan.target, batch.page)
+            self._job.database.bulk.upsert_wire(self._job.plan.target, batch.page)
         except (RequestRejected, BadInput):
             return self._write_records(batch.records())
         return Written(len(batch.page), [], look.zero_vectors, batch.page.octets)
 
     def _write_columns(self, batch: Batch) -> Written | None:
         """Write all of it as columns; None where its records have to be checked one by one."""
-        columns = batch.columns if self._job.database.carries_wire else None
+        columns = batch.columns if self._job.database.bulk.carries_wire else None
         packed = self._packer.pack(columns) if columns else None
         if packed is None:
             return None
         try:
-            self._job.database.upsert_encoded(self._job.plan.target, packed)
+            self._job.database.bulk.upsert_encoded(self._job.plan.target, packed)
         except (RequestRejected, BadInput):
             return None
         return Written(len(packed), [], 0, sum(map(len, packed)))

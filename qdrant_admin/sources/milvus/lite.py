@@ -154,15 +154,9 @@ Row         cells 1 Cell*
 """As much of Milvus's messages as a file holds: name, number and type of each field; with a star it is repeated."""
 
 
-def _fields(text: str) -> tuple[tuple[str, int, str, bool], ...]:
-    fields = (field.split() for field in text.split(","))
-    return tuple((name, int(number), kind.rstrip("*"), kind.endswith("*")) for name, number, kind in fields)
-
-
 @cache
 def _messages() -> Fields:
-    lines = (line.partition(" ") for line in _PROTO.split("\n") if line)
-    return message_classes("qdrant_admin.milvus", {name: _fields(fields) for name, _, fields in lines})
+    return message_classes("qdrant_admin.milvus", _PROTO)
 
 
 def _parsed(kind: str, octets: bytes) -> Any:

@@ -58,10 +58,10 @@ class QdrantServer(ServerReader):
 
     @property
     def carries_wire(self) -> bool:
-        return self.database.carries_wire
+        return self.database.bulk.carries_wire
 
     def wire_batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[WireBatch]:
-        for page in self.database.wire_pages(name, page_size=size, after=after, until=until):
+        for page in self.database.bulk.wire_pages(name, page_size=size, after=after, until=until):
             yield WireBatch(page.last(), page, partial(self._asked_again, name, page))
 
     def _asked_again(self, name: str, page: "WirePage") -> list[Record]:
