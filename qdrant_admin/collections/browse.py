@@ -120,7 +120,7 @@ def search_points(
     wanted = None if point is None else _id(point)
     with ws.database() as database:
         hits = database.search(name, vector=query, id=wanted, using=using, limit=limit, filter=where)
-    return PointsReport(collection=name, points=tuple(shown_point(hit.point, score=hit.score) for hit in hits))
+    return PointsReport(collection=name, points=tuple(shown_point(hit, score=score) for hit, score in hits))
 
 
 def read_filter(given: Filter | str | None) -> dict[str, JsonValue] | None:

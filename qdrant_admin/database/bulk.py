@@ -189,10 +189,11 @@ class Bulk:
 
     def upsert(self, name: str, points: Sequence[Point], *, wait: bool, checked: bool) -> None:
         """Write the points, in their order, cut to what a server takes; see `Database.upsert`."""
+        check_collection_name(name)
         for point in () if checked else points:
             check_point(point)
-        way = self._way()
         for part in _parts(points):
+            way = self._way()
             if way is None:
                 self.rest.upsert(name, part, wait=wait)
                 continue

@@ -1,7 +1,7 @@
 """What a server holds, collection by collection: their settings, aliases, indexes and counts. All of it over REST."""
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.commands import Command
@@ -21,7 +21,6 @@ from qdrant_admin.database.names import check_collection_name, check_stored_name
 from qdrant_admin.database.rest import Rest
 
 Filter = Mapping[str, object]
-WAIT = {"wait": "true"}
 _READS = ("scroll", "search", "query", "count", "recommend", "discover", "facet", "matrix", "exists", "groups")
 _GRPC_READS = (*_READS, "get", "list", "info", "health", "collectioninfo")
 
@@ -47,11 +46,7 @@ class Catalog:
     # -- the server ---------------------------------------------------------------------------------------------
 
     def server(self) -> ServerInfo:
-        """Who answers.
-
-        Raises:
-            NotQdrant: something answers that does not call itself Qdrant.
-        """
+        """Who answers. Raises `NotQdrant` for something that does not call itself Qdrant."""
         answer = self._rest.root()
         title = str(answer.get("title", "")) if isinstance(answer, dict) else ""
         if "qdrant" not in title.lower():
@@ -59,18 +54,12 @@ class Catalog:
             raise faults.make(NotQdrant, why, self._rest.where)
         return ServerInfo(title=title, version=str(answer.get("version", "")), commit=str(answer.get("commit") or ""))
 
-    def recovery_mode(self) -> bool:
-        """Whether the server runs in recovery mode: collections are listed and cannot be read."""
-        # The features are told from the first level of detail on.
-        telemetry = self._rest.call("GET", "/telemetry", params={"details_level": 1})
-        return bool(((telemetry.get("app") or {}).get("features") or {}).get("recovery_mode"))
-
     def write_counters(self) -> dict[str, int]:
         """How often each writing endpoint was asked since the server started; `barrier` and `nudge` count as well."""
         return _write_counters(self._rest.call("GET", "/telemetry"))
 
     def health_checks(self) -> int | None:
-        """Health checks that the server has answered over gRPC since it started; None when it does not tell."""
+        """Health checks that the server has answered over gRPC since it started; None when it does not say."""
         try:
             requests = self._rest.call("GET", "/telemetry").get("requests") or {}
         except AdminError:
@@ -105,11 +94,7 @@ class Catalog:
         return infos
 
     def collection(self, name: str) -> CollectionInfo:
-        """One collection, by its own name or by an alias.
-
-        Raises:
-            NotFound: there is none of that name.
-        """
+        """One collection, by its own name or an alias. Raises `NotFound` where there is none of that name."""
         return self._info(name, self.aliases())
 
     def _info(self, name: str, aliases: Mapping[str, str]) -> CollectionInfo:
@@ -143,9 +128,9 @@ class Catalog:
         if spec.params.get("metadata"):
             Feature.METADATA.require(self.server().version)
         body = schema.create_body(spec)
-        self._rest.call("PUT", self._path(name), body, timeout=self._slow)
+        self._slowly("PUT", name, "", body)
         try:
-            ignored = schema.ignored_fields(body, self._rest.call("GET", self._path(name))["config"])
+            ignored = schema.ignored_fields(body, self._config(name))
             if ignored:
                 raise _ignored(name, ignored)
             for field, params in spec.payload_indexes.items():
@@ -155,13 +140,9 @@ class Catalog:
             raise
 
     def delete_collection(self, name: str) -> None:
-        """Delete a collection and its aliases.
-
-        Raises:
-            NotFound: there is none of that name.
-        """
+        """Delete a collection and its aliases. Raises `NotFound` where there is none of that name."""
         check_stored_name(name)
-        if not self._rest.call("DELETE", self._path(name), timeout=self._slow):
+        if not self._slowly("DELETE", name):
             raise NotFound(f"there is no collection “{plain(name)}”", fix=Command("collections", "list"))
 
     def set_alias(self, alias: str, collection: str) -> None:
@@ -178,63 +159,52 @@ class Catalog:
             actions.append({"create_alias": {"alias_name": alias, "collection_name": collection}})
         self._rest.call("POST", "/collections/aliases", {"actions": actions})
 
-    def delete_alias(self, alias: str) -> None:
-        """Drop an alias. Any text may be one, so nothing is refused: the name travels in a body.
-
-        Raises:
-            NotFound: there is no such alias.
-        """
-        if alias not in self.aliases():
-            raise NotFound(f"there is no alias “{plain(alias)}”", fix=Command("collections", "list"))
-        self._rest.call("POST", "/collections/aliases", {"actions": [{"delete_alias": {"alias_name": alias}}]})
-
     def create_payload_index(self, name: str, field: str, params: Fields) -> None:
-        """Index a payload field, and read back that the index is what was asked for.
-
-        Raises:
-            Unsupported: the server ignored a parameter.
-        """
+        """Index a payload field. Raises `Unsupported` when reading back shows that the server ignored a parameter."""
         body = {"field_name": field, "field_schema": dict(params)}
-        self._rest.call("PUT", f"{self._path(name)}/index", body, timeout=self._slow, params=WAIT)
+        self._slowly("PUT", name, "/index", body, wait=True)
         kept = self._rest.call("GET", self._path(name)).get("payload_schema") or {}
         ignored = schema.ignored_index_fields(params, kept.get(field))
         if ignored:
             raise _ignored(name, [f"{field}: {path}" for path in ignored])
 
-    def delete_payload_index(self, name: str, field: str) -> None:
-        self._rest.call("DELETE", f"{self._path(name)}/index/{quoted(field)}", timeout=self._slow, params=WAIT)
-
     def count(self, name: str, *, filter: Filter | None = None, exact: bool = True) -> int:  # noqa: A002
         """Points in a collection, or those that fit a filter."""
         body = {"exact": exact, **({"filter": filter} if filter else {})}
-        return int(self._rest.call("POST", f"{self._path(name)}/points/count", body, timeout=self._slow)["count"])
+        return int(self._slowly("POST", name, "/points/count", body)["count"])
 
     # -- upkeep ----------------------------------------------------------------------------------------------------
 
     def barrier(self, name: str) -> None:
         """Make every acknowledged write durable: syncs the log of every shard and changes nothing (about 20 ms)."""
         body: dict[str, object] = {"payload": {}, "filter": {"must": [{"has_id": []}]}}
-        self._rest.call("POST", f"{self._path(name)}/points/payload", body, timeout=self._slow, params=WAIT)
+        self._slowly("POST", name, "/points/payload", body, wait=True)
 
     def nudge(self, name: str) -> None:
         """Start the optimizers of a collection that is grey; it stays grey for ever otherwise."""
-        self._rest.call("PATCH", self._path(name), {"optimizers_config": {}}, timeout=self._slow)
+        self._slowly("PATCH", name, "", {"optimizers_config": {}})
 
     def indexing_threshold(self, name: str) -> int | None:
         """From how many kilobytes of vectors on a segment is indexed; 0: never."""
-        config = self._rest.call("GET", self._path(name))["config"]
-        value = (config.get("optimizer_config") or {}).get("indexing_threshold")
+        value = (self._config(name).get("optimizer_config") or {}).get("indexing_threshold")
         return None if value is None else int(value)
 
     def set_indexing_threshold(self, name: str, kilobytes: int) -> None:
         """Change it, and let the optimizers look again; 0 holds all indexing back."""
-        body = {"optimizers_config": {"indexing_threshold": kilobytes}}
-        self._rest.call("PATCH", self._path(name), body, timeout=self._slow)
+        self._slowly("PATCH", name, "", {"optimizers_config": {"indexing_threshold": kilobytes}})
 
     def _kinds(self, name: str) -> dict[str, VectorKind]:
         """Asked for again each time: a collection may have been made again with other vectors."""
-        config = self._rest.call("GET", self._path(name))["config"]
-        return schema.kinds(schema.vector_specs(config))
+        return {spec.name: spec.kind for spec in schema.vector_specs(self._config(name))}
+
+    def _config(self, name: str) -> Fields:
+        config: Fields = self._rest.call("GET", self._path(name))["config"]
+        return config
+
+    def _slowly(self, method: str, name: str, path: str = "", body: object = None, *, wait: bool | None = None) -> Any:
+        """A request about a collection that may take a while; `wait` is the flag that goes with writes."""
+        params = None if wait is None else {"wait": str(wait).lower()}
+        return self._rest.call(method, f"{self._path(name)}{path}", body, timeout=self._slow, params=params)
 
     def _path(self, name: str) -> str:
         check_collection_name(name)

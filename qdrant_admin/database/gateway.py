@@ -2,8 +2,8 @@
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.commands import Command
@@ -11,19 +11,7 @@ from qdrant_admin.core.errors import NotFound
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.catalog import Catalog, Filter
 from qdrant_admin.database.ids import id_key, point_id
-from qdrant_admin.database.models import (
-    Feature,
-    Fields,
-    Floats,
-    Hit,
-    Kinds,
-    Point,
-    PointId,
-    PointPage,
-    Sparse,
-    Vector,
-)
-from qdrant_admin.database.names import check_collection_name
+from qdrant_admin.database.models import Feature, Fields, Floats, Kinds, Point, PointId, PointPage, Sparse, Vector
 from qdrant_admin.database.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -80,11 +68,7 @@ class Database(Catalog):
     ) -> list[Point]:
         """The points of these ids that exist, in the order asked for.
 
-        Args:
-            name: collection or alias.
-            ids: which ones.
-            with_vectors: whether to read vectors.
-            kinds: of its vectors by name, where the caller knows them already: it saves a request.
+        A caller that knows the kinds of the vectors saves a request.
         """
         wanted = [point_id(one) for one in ids]
         if not wanted:
@@ -95,25 +79,17 @@ class Database(Catalog):
         return [found[one] for one in dict.fromkeys(wanted) if one in found]
 
     def point(self, name: str, id: PointId) -> Point:  # noqa: A002 - Qdrant's own word
-        """One point whole.
-
-        Raises:
-            NotFound: no such collection, or no such point in it.
-        """
+        """One point whole. Raises `NotFound` where there is no such collection, or no such point in it."""
         found = self.retrieve(name, [id])
         if not found:
-            raise NotFound(
-                f"there is no point {plain(id)} in “{plain(name)}”", fix=Command("points", "list", plain(name))
-            )
+            what = f"there is no point {plain(id)} in “{plain(name)}”"
+            raise NotFound(what, fix=Command("points", "list", plain(name)))
         return found[0]
 
     def scan(self, name: str, *, page_size: int = 512, after: PointId | None = None) -> Iterator[list[Point]]:
         """Every point, a page at a time, in the server's order; never an empty page.
 
-        Args:
-            name: collection or alias.
-            page_size: points per request.
-            after: the last id of an earlier scan, to go on behind it; it need not exist any more.
+        `after` is the last id of an earlier scan, to go on behind it; it need not exist any more.
         """
         kinds = self._kinds(name)
         behind = None if after is None else point_id(after)
@@ -142,28 +118,23 @@ class Database(Catalog):
         Raises:
             BadInput: an id, payload or vector that a server would refuse or change in silence; nothing was sent.
         """
-        check_collection_name(name)
-        if points:
-            self.bulk.upsert(name, points, wait=wait, checked=checked)
+        self.bulk.upsert(name, points, wait=wait, checked=checked)
 
     def sample_ids(self, name: str, count: int) -> list[PointId]:
         """Ids of points taken at random, at most so many, in the server's own order."""
-        Feature.QUERY.require(self.server().version)
-        body = {"query": {"sample": "random"}, "limit": count, "with_payload": False, "with_vector": False}
-        found = self._rest.call("POST", f"{self._path(name)}/points/query", body, timeout=self._slow)["points"]
+        found = self._query(name, {"query": {"sample": "random"}, "limit": count, "with_payload": False})["points"]
         return sorted({point_id(one["id"]) for one in found}, key=id_key)
 
     def delete_points(self, name: str, ids: Iterable[PointId], *, wait: bool = True) -> None:
         """Delete points by id; ids that are not there are no error."""
         wanted = [point_id(one) for one in ids]
         for start in range(0, len(wanted), 1000):
-            body = {"points": wanted[start : start + 1000]}
-            self._rest.call("POST", f"{self._path(name)}/points/delete", body, timeout=self._slow, params=_wait(wait))
+            self._slowly("POST", name, "/points/delete", {"points": wanted[start : start + 1000]}, wait=wait)
 
     def set_payload(self, name: str, ids: Iterable[PointId], payload: Fields, *, wait: bool = True) -> None:
         """Write these fields into the payload of points that are there; others of their fields stay."""
         body = {"payload": dict(payload), "points": [point_id(one) for one in ids]}
-        self._rest.call("POST", f"{self._path(name)}/points/payload", body, timeout=self._slow, params=_wait(wait))
+        self._slowly("POST", name, "/points/payload", body, wait=wait)
 
     def search(
         self,
@@ -174,46 +145,39 @@ class Database(Catalog):
         using: str = "",
         limit: int = 10,
         filter: Filter | None = None,  # noqa: A002 - Qdrant's own word
-    ) -> list[Hit]:
-        Feature.QUERY.require(self.server().version)
+    ) -> list[tuple[Point, float]]:
+        """The points nearest to a vector or to another point, with their scores, the best first."""
         from qdrant_admin.database.rest_points import point_from_json, vector_to_json
 
         query = vector_to_json(vector) if vector is not None else point_id(id)
-        body: dict[str, object] = {"query": query, "limit": limit, "with_payload": True, "with_vector": False}
+        body: dict[str, object] = {"query": query, "limit": limit, "with_payload": True}
         if using:
             body["using"] = using
         if filter:
             body["filter"] = dict(filter)
-        kinds = self._kinds(name)
-        found = self._rest.call("POST", f"{self._path(name)}/points/query", body, timeout=self._slow)["points"]
-        return [Hit(point_from_json(raw, kinds), float(raw["score"])) for raw in found]
+        found, kinds = self._query(name, body)["points"], self._kinds(name)
+        return [(point_from_json(raw, kinds), float(raw["score"])) for raw in found]
 
     def nearest(
         self, name: str, vectors: Sequence[Vector], *, using: str = "", limit: int, exact: bool
     ) -> list[list[tuple[PointId, float]]]:
         """Ids and scores of the points nearest to each of some vectors, the best first; all in one request.
 
-        Args:
-            name: collection or alias.
-            vectors: of any kind.
-            using: name of the vector that is searched.
-            limit: points for each.
-            exact: whether every point is looked at, as it is stored, instead of following the index.
+        With `exact` the server looks at every point, as it is stored, instead of following the index.
         """
-        Feature.QUERY.require(self.server().version)
         from qdrant_admin.database.rest_points import vector_to_json
 
         params: dict[str, object] = {"exact": True, "quantization": {"ignore": True}} if exact else {"exact": False}
-        each: dict[str, object] = {"limit": limit, "with_payload": False, "with_vector": False, "params": params}
+        each: dict[str, object] = {"limit": limit, "with_payload": False, "params": params}
         each |= {"using": using} if using else {}
         body = {"searches": [{"query": vector_to_json(vector), **each} for vector in vectors]}
-        answers = self._rest.call("POST", f"{self._path(name)}/points/query/batch", body, timeout=self._slow)
+        answers = self._query(name, body, "/points/query/batch")
         return [[(point_id(one["id"]), _score(one["score"])) for one in answer["points"]] for answer in answers]
+
+    def _query(self, name: str, body: Mapping[str, object], path: str = "/points/query") -> Any:
+        Feature.QUERY.require(self.server().version)
+        return self._slowly("POST", name, path, body)
 
 
 def _score(said: float | None) -> float:
     return math.nan if said is None else float(said)
-
-
-def _wait(wait: bool) -> dict[str, str]:  # the flag itself is the word
-    return {"wait": str(wait).lower()}

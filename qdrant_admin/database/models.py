@@ -124,14 +124,6 @@ class PointPage:
     next_offset: PointId | None
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A point that a search found."""
-
-    point: Point
-    score: float
-
-
 class Feature(Enum):
     """What came with a version of the server: in words, and the first version that has it.
 

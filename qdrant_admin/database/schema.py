@@ -10,14 +10,12 @@ from qdrant_admin.database.models import (
     CollectionStatus,
     Distance,
     Fields,
-    VectorKind,
     VectorSpec,
 )
 
 _OWN_FIELDS = {"size", "distance", "datatype"}
 _IN_CONFIG = {"optimizers_config": "optimizer_config"}
-"""Fields that have one name in a request and another in the server's answer."""
-_STATUSES: dict[str, CollectionStatus] = {"green": "green", "yellow": "yellow", "grey": "grey", "red": "red"}
+"""Fields whose name in a request differs from that in the server's answer."""
 _TOP_LEVEL = {"hnsw_config", "optimizer_config", "wal_config", "quantization_config", "strict_mode_config", "metadata"}
 
 
@@ -47,20 +45,16 @@ def _sparse_spec(name: str, slot: Fields) -> VectorSpec:
     return VectorSpec(name=name, kind="sparse", datatype=datatype, params=dict(slot))
 
 
-def kinds(specs: tuple[VectorSpec, ...]) -> dict[str, VectorKind]:
-    """Vector name to kind: what an answer over gRPC does not tell for sure."""
-    return {spec.name: spec.kind for spec in specs}
-
-
 def collection_info(
     name: str, result: Fields, *, points: int | None, aliases: tuple[str, ...], trouble: str
 ) -> CollectionInfo:
     """The server's answer to `GET /collections/NAME` with what was counted and looked up beside it."""
     config = result.get("config") or {}
     optimizer = result.get("optimizer_status")
+    status: CollectionStatus = result["status"] if result.get("status") in get_args(CollectionStatus) else "red"
     return CollectionInfo(
         name=name,
-        status=_STATUSES.get(str(result.get("status")), "red"),
+        status=status,
         optimizer_error=str(optimizer.get("error", "")) if isinstance(optimizer, dict) else "",
         points=points,
         points_approximate=result.get("points_count") or 0,
@@ -101,7 +95,7 @@ def _sparse_body(slot: VectorSpec) -> Fields:
 
 
 def ignored_fields(body: Fields, config: Fields) -> list[str]:
-    """The fields of a create request that the server's answer does not bear: `hnsw_config.m`."""
+    """The fields of a create request that are not in the server's answer: `hnsw_config.m`."""
     return [path for key, value in body.items() for path in _missing(key, value, _kept(key, config))]
 
 
@@ -130,7 +124,7 @@ def _equal(asked: object, kept: object) -> bool:
 
 
 def ignored_index_fields(params: Fields, kept: Fields | None) -> list[str]:
-    """The parameters of a payload index that the server's schema does not bear."""
+    """The parameters of a payload index that are not in the server's schema."""
     if kept is None:
         return ["the index"]
     if params.get("type") != kept.get("data_type"):

@@ -310,8 +310,8 @@ def test_pages_counts_and_searches_take_a_filter(database: Database) -> None:
     page = database.page("p", limit=2, offset=3, filter=even)
     assert ([point.id for point in page.points], page.next_offset) == ([4, 6], 8)
     hits = database.search("p", id=2, filter=even, limit=2)
-    assert [(hit.point.id, hit.score) for hit in hits] == [(8, 17.0), (6, 13.0)]
-    assert database.search("p", vector=floats(1, 0, 0, 0), limit=1)[0].point.id == 9
+    assert [(point.id, score) for point, score in hits] == [(8, 17.0), (6, 13.0)]
+    assert database.search("p", vector=floats(1, 0, 0, 0), limit=1)[0][0].id == 9
 
 
 @given(JSON_VALUES)

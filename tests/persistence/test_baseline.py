@@ -14,6 +14,7 @@ from qdrant_admin.persistence import past_checks
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import Mutation, fill, point, prove
+from tests.support.dropping import drop_index
 
 pytestmark = pytest.mark.server
 
@@ -67,7 +68,7 @@ def add_one(database: Database) -> None:
 
 
 def drop_the_index(database: Database) -> None:
-    database.delete_payload_index("memories", "word")
+    drop_index(database, "memories", "word")
 
 
 def add_an_alias(database: Database) -> None:

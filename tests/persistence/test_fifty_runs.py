@@ -13,6 +13,7 @@ from qdrant_admin.persistence.reports import VerifyMethod
 from qdrant_admin.server import runtime
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import prove
+from tests.support.dropping import drop_index
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -132,7 +133,7 @@ class Unrest:
 
     def _payload_index_anew(self) -> None:
         with self._ws.database() as database:
-            database.delete_payload_index("every_kind", "kind")
+            drop_index(database, "every_kind", "kind")
         url = f"{self._ws.runtime.endpoint.url}/collections/every_kind/index?wait=true"
         body = {"field_name": "kind", "field_schema": {"type": "keyword"}}
         httpx.put(url, json=body, timeout=30).raise_for_status()

@@ -13,6 +13,7 @@ from qdrant_admin.database.models import CollectionSpec, Floats, VectorSpec
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import SIZE, Mutation, fill, point, prove
+from tests.support.dropping import drop_alias, drop_index
 
 pytestmark = pytest.mark.server
 
@@ -89,7 +90,7 @@ def test_an_alias_that_is_gone_after_a_kill_is_named(ws: Workspace) -> None:
     fill(ws)
     with ws.database() as database:
         database.set_alias("mind", "memories")
-    report = prove(ws, "kill", lambda database: database.delete_alias("mind"))
+    report = prove(ws, "kill", lambda database: drop_alias(database, "mind"))
     assert report.verdict == "changed"
     assert report.aliases == (Difference(code="alias_gone", name="mind", facts={"before": "memories"}),)
     assert report.collections[0].told == ("alias mind is gone",)
@@ -109,7 +110,7 @@ def test_an_alias_that_points_elsewhere_is_named(ws: Workspace) -> None:
 
 def test_a_payload_index_that_is_gone_is_named(ws: Workspace) -> None:
     fill(ws)
-    report = prove(ws, mutate=lambda database: database.delete_payload_index("memories", "word"))
+    report = prove(ws, mutate=lambda database: drop_index(database, "memories", "word"))
     assert report.verdict == "changed"
     assert report.collections[0].told == ("payload index word is gone",)
 
