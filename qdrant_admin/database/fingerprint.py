@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
@@ -19,8 +18,7 @@ from qdrant_admin.database.differences import Difference, PartDifference, PointD
 from qdrant_admin.database.digest_store import DigestStore, PointDigests, same, what_changed
 from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import CollectionInfo, Fields, PointId, VectorKind
-from qdrant_admin.database.search_probes import Probe, ProbeFinder
-from qdrant_admin.database.searches import Answer, Search, ask, changed_searches, searches_of
+from qdrant_admin.database.searches import Answer, Probe, ProbeFinder, Search, ask, changed_searches, searches_of
 from qdrant_admin.database.wire import Page
 
 if TYPE_CHECKING:
@@ -30,27 +28,26 @@ _ALL_DIGESTS = 1 << 64
 SHOWN = 100
 """Points of each kind of difference that are named one by one."""
 NOT_A_SETTING = ("points",)
-"""What the server says of a payload index that is a count and not a setting; it lags behind while optimizing."""
+"""What the server says of a payload index that is a count and not a setting; it lags behind during optimizations."""
 
 
 class Sample(NamedTuple):
     """A share of all points, chosen by their ids alone: two readings of a collection take the same ones."""
 
     below: int
-    """A point is taken when the digest of its id, as a number of 64 bits, is below."""
+    """A point is taken when the digest of its id, as a number of 64 bits, is below this."""
 
     @classmethod
     def of(cls, wanted: int, points: int) -> "Sample":
         return cls(_ALL_DIGESTS if wanted >= points else _ALL_DIGESTS * wanted // points)
 
     def takes(self, point_id: PointId) -> bool:
-        """Whether this point's content is looked at."""
         return int.from_bytes(blake2b(b"sample" + id_key(point_id), digest_size=8).digest(), "little") < self.below
 
 
 @dataclass
 class Fingerprint:
-    """One collection at one moment. A context manager: the store may hold a temporary file."""
+    """One collection at one moment. Close it: the store may hold a temporary file."""
 
     name: str
     points: int
@@ -63,25 +60,17 @@ class Fingerprint:
     aliases: tuple[str, ...] = ()
     payload_schema: Mapping[str, Fields] = field(default_factory=dict)
     filtered: Mapping[Probe, int] = field(default_factory=dict)
-    """Exact counts by filter on every indexed field."""
+    """Exact counts by filters on the indexed fields."""
     searches: Mapping[Search, Answer] = field(default_factory=dict)
-    """What exact searches on every vector answer."""
+    """The answers to exact searches on every vector."""
     non_finite: int = 0
     """Points with NaN or an infinity in a vector."""
     sample: Sample | None = None
-    """Of which points the content was read; None: of all. The digest covers every id all the same."""
+    """The points whose content was read; None: all. The digest covers every id in any case."""
     sampled: int = 0
     """Points whose content was read."""
     scheme: str = SCHEME
-    """The form of a point that the digest was taken of."""
-
-    def __enter__(self) -> "Fingerprint":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    """The form in which points were hashed."""
 
     def close(self) -> None:
         self.digests.close()
@@ -104,39 +93,8 @@ class Comparison:
         return not (self.missing or self.extra or self.changed or self.settings)
 
 
-def fingerprint(
-    database: "Database",
-    name: str,
-    *,
-    cancel: CancelToken,
-    on_points: Callable[[int], None] = lambda _: None,
-    earlier: Fingerprint | None = None,
-) -> Fingerprint:
-    """Read a whole collection and take its fingerprint.
-
-    Args:
-        database: an open gateway.
-        name: the collection.
-        cancel: looked at between pages.
-        on_points: called with the number of points of each page.
-        earlier: the fingerprint that this one will be compared with: it counts and searches what that one did.
-
-    Raises:
-        ServerTrouble: the collection is there and cannot be read.
-        AdminError: as the gateway.
-    """
-    reading = Reading(database, name, earlier)
-    try:
-        for seen in reading.pages(cancel):
-            on_points(seen)
-        return reading.finish()
-    except BaseException:
-        reading.digests.close()
-        raise
-
-
 class Reading:
-    """A fingerprint in the making, for callers that have something to do between two pages."""
+    """Takes the fingerprint of a whole collection: `pages` to the end, then `finish`. Else close its `digests`."""
 
     def __init__(
         self,
@@ -145,7 +103,11 @@ class Reading:
         earlier: Fingerprint | None = None,
         sample: Callable[[int], Sample] | None = None,
     ) -> None:
-        """As `fingerprint`; `sample` makes a sample for a number of points."""
+        """Look at the collection, and raise `ServerTrouble` when it cannot be read.
+
+        With `earlier`, the fingerprint that this one will be compared with, the same filters are counted and the same
+        searches made. `sample` makes a sample for a number of points.
+        """
         self._database, self._name, self._earlier = database, name, earlier
         self._sampled = 0
         self.info: CollectionInfo = database.collection(name)
@@ -178,7 +140,7 @@ class Reading:
             yield len(page), self._hashes(page)
 
     def _sampled_only(self, sample: Sample) -> Iterator[tuple[int, Iterator[PointHash]]]:
-        """Of all points; those that are not in the sample have nothing but their id."""
+        """Every point; those outside the sample are hashed by their id alone."""
         for ids in self._database.scan_ids(self._name):
             chosen = [one for one in ids if sample.takes(one)]
             pages = self._database.bulk.retrieve(self._name, chosen, self._kinds)

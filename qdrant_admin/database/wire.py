@@ -1,15 +1,15 @@
-"""Pages of points: as the bytes that they are on the wire, or made already where there are no such bytes.
+"""Pages of points: a `WirePage` keeps the bytes that gRPC brought, a `MadePage` the points that REST was read into.
 
 A point that is found and a point that is sent differ in the numbers of two fields only. So points on their way from one
-server to another are taken apart no further than that, and hashes are taken of the bytes that came. Whichever page it
-is, the same points have the same hashes.
+server to another are taken apart no further than that, and hashes are taken of the bytes that came. The same points
+have the same hashes in both kinds of page.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, repeat
-from typing import Literal, Protocol, Self
+from typing import Literal, Self
 
 from qdrant_admin.database.canonical import PointHash, VectorPart, hash_parts, hash_point, payload_entries
 from qdrant_admin.database.ids import id_key
@@ -29,44 +29,8 @@ _AT_ONCE = 128
 """Points whose vectors are one array: they should stay near the processor."""
 
 
-class Page(Protocol):
-    """Some points, and where the next page begins."""
-
-    @property
-    def next_offset(self) -> PointId | None:
-        """Id of the first point of the next page; None behind the last."""
-        ...
-
-    @property
-    def octets(self) -> int:
-        """Bytes that it took on the way; 0 where that is not known."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def ids(self) -> list[PointId]:
-        """Of its points, in their order."""
-        ...
-
-    def points(self, kinds: Kinds) -> list[Point]:
-        """Its points, made. Read the payloads of the `doubtful` ones again."""
-        ...
-
-    def doubtful(self) -> dict[int, PointId]:
-        """Places and ids of the points whose payload may have been rounded on the way."""
-        ...
-
-    def hashes(self, kinds: Kinds) -> Iterator[PointHash]:
-        """Of its points, in their order."""
-        ...
-
-    def entries(self, key: str) -> list[bytes]:
-        """What its points have in this field of their payload, as entries in canonical order."""
-        ...
-
-
 class MadePage:
-    """Points that are made already."""
+    """Points that were read over REST."""
 
     octets = 0
 
@@ -99,10 +63,10 @@ class Look:
     """What a look at a page has shown."""
 
     doubtful: bool = False
-    """Something in it needs a closer look, point by point: a vector that is not all finite or that no slot takes, or a
-    payload that gRPC may have rounded."""
+    """Whether its points have to be checked one by one: a vector is not finite or fits no slot, or a payload may have
+    been rounded over gRPC."""
     zero_vectors: int = 0
-    """Vectors without a direction where only the direction counts."""
+    """Vectors of zeros in slots with the distance Cosine."""
 
 
 class WirePage:
@@ -110,7 +74,7 @@ class WirePage:
 
     Args:
         answer: a `ScrollResponse`, whose points stand in the server's order, or a `GetResponse`, which has no order.
-        form: which of the two it is, as a message of `protobuf.SCHEMA`.
+        form: which of the two, as a message of `protobuf.SCHEMA`.
     """
 
     def __init__(self, answer: bytes, form: Literal["Page", "Points"] = "Page") -> None:
@@ -118,6 +82,7 @@ class WirePage:
         self._points = page.points
         self.octets = len(answer)
         self.next_offset: PointId | None = id_of(page.next) if form == "Page" and page.next else None
+        """Id of the first point of the next page; None after the last."""
 
     def __len__(self) -> int:
         return len(self._points)
@@ -132,13 +97,13 @@ class WirePage:
         return id_of(self._points[-1].id)
 
     def drop(self, *, first: int = 0, last: int = 0) -> None:
-        """Leave out so many points at its beginning and at its end; before anything else is asked of it."""
+        """Leave out points at its beginning and at its end. To be called before anything else."""
         del self._points[len(self._points) - last :]
         del self._points[:first]
 
     @cached_property
     def _payloads(self) -> list[list[bytes]]:
-        """Their entries, canonical but for what is nested in them."""
+        """The entries of each payload, sorted; objects nested in them are as they came."""
         return [sorted(point.payload) for point in self._points]
 
     @cached_property
@@ -150,12 +115,14 @@ class WirePage:
         return [point.vectors for point in self._points]
 
     def points(self, kinds: Kinds) -> list[Point]:
+        """Its points. The payloads of the `doubtful` ones have to be read again over REST."""
         vectors = vectors_of(self._vectors, kinds)
         return [
             Point(id_of(raw.id), payload_of(raw.payload), own) for raw, own in zip(self._points, vectors, strict=True)
         ]
 
     def doubtful(self) -> dict[int, PointId]:
+        """Places and ids of the points whose payload may have been rounded over gRPC."""
         if not may_be_rounded(self._together):
             return {}
         places = [place for place, entries in enumerate(self._payloads) if may_be_rounded(b"".join(entries))]
@@ -187,6 +154,7 @@ class WirePage:
             yield hashed
 
     def entries(self, key: str) -> list[bytes]:
+        """What its points have in this field of their payload, as canonical entries."""
         head = field(KEY, key.encode("utf-8", "surrogatepass"))
         return [entry for entries in self._payloads for entry in entries if entry.startswith(head)]
 
@@ -205,7 +173,7 @@ class WirePage:
         return bytes(made.SerializeToString())
 
     def look(self, slots: Mapping[str, VectorSpec]) -> Look:
-        """What can be told of these points for a target with these slots."""
+        """Whether these points can be written as they are to a target with these slots."""
         columns = vector_columns(self._vectors, {name: slot.kind for name, slot in slots.items()})
         if any(column.odd or column.name not in slots for column in columns) or may_be_rounded(self._together):
             return Look(doubtful=True)
@@ -213,22 +181,20 @@ class WirePage:
         return Look(zero_vectors=sum(part is not None and _zero(part[1]) for column in cosine for part in column.parts))
 
     def unlike(self, other: Self, places: Iterable[tuple[int, int]]) -> list[int]:
-        """Its own ones of those places at which it and another page do not hold the same, byte for byte.
+        """The own places, of these pairs of an own and another page's place, at which both do not hold the same bytes.
 
         Only the order of the fields of a payload and of named vectors does not matter: it differs from read to read.
         """
         return [own for own, theirs in places if not self._same(own, other, theirs)]
 
     def _same(self, own: int, other: Self, theirs: int) -> bool:
-        if (
-            self._points[own].vectors == other._points[theirs].vectors
-            and self._payloads[own] == other._payloads[theirs]
-        ):
+        vectors_same = self._points[own].vectors == other._points[theirs].vectors
+        if vectors_same and self._payloads[own] == other._payloads[theirs]:
             return True
         return self._content(own) == other._content(theirs)
 
     def _content(self, place: int) -> tuple[list[bytes], list[bytes]]:
-        """Payload and vectors of a point, the same whatever order they came in and however the floats were packed."""
+        """Payload and vectors of a point in one order, and with floats packed in one way."""
         payload, found = self._payloads[place], messages()["Vectors"].FromString(self._points[place].vectors)
         if needs_order(b"".join(payload)) or (payload and not payload[-1].startswith(KEY)):
             payload = canonical_entries(payload)
@@ -240,15 +206,14 @@ class WirePage:
 
     @cached_property
     def places(self) -> dict[PointId, int]:
-        """Where the point of an id is."""
         return {id_of(point.id): place for place, point in enumerate(self._points)}
 
     def holding(self, payloads: Sequence[Sequence[bytes]], places: Sequence[int | None]) -> list[bool]:
-        """Which payloads are surely those of the points at their places.
+        """Which payloads are surely those of the points at these places.
 
         Args:
             payloads: of some points, as `encoding.entries` makes them.
-            places: of the same points, out of `places`; None for one that was not found.
+            places: of the same points, as in `places`; None for one that was not found.
         """
         doubt = may_be_rounded(b"".join(chain.from_iterable(payloads)))  # of all at once: nearly always none
         return [
@@ -259,14 +224,16 @@ class WirePage:
         ]
 
     def vectors(self, name: str) -> Floats | None:
-        """The vectors of all of them, a row each; None unless each has this dense one and no other, all of a size."""
+        """The dense vectors of that name, a row per point; see `dense_rows`."""
         return dense_rows(self._vectors, name)
+
+
+Page = MadePage | WirePage
 
 
 def _present(
     names: tuple[str, ...], parts: Sequence[VectorPart | None]
 ) -> tuple[tuple[str, ...], tuple[VectorPart, ...]]:
-    """What a point has, without what it has not."""
     there = [(name, part) for name, part in zip(names, parts, strict=True) if part is not None]
     return tuple([name for name, _ in there]), tuple([part for _, part in there])
 

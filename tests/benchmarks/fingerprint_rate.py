@@ -19,11 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.database.fingerprint import fingerprint
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from tests.benchmarks.bare import scrolled
+from tests.support.fingerprints import fingerprint
 from tests.support.real import Server
 
 NAME = "bench"
@@ -65,7 +64,7 @@ def scan(database: Database) -> float:
 def take(database: Database) -> float:
     """Points a second of a fingerprint."""
     began = time.perf_counter()
-    with fingerprint(database, NAME, cancel=CancelToken()) as taken:
+    with fingerprint(database, NAME) as taken:
         return taken.points / (time.perf_counter() - began)
 
 
@@ -79,7 +78,7 @@ def processor(run: Callable[[], float], points: int) -> float:
 def held(database: Database) -> tuple[int, float]:
     """The most memory that Python held while a fingerprint was taken, and bytes of its store for each point."""
     tracemalloc.start()
-    with fingerprint(database, NAME, cancel=CancelToken()) as taken:
+    with fingerprint(database, NAME) as taken:
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most, taken.digests.file.seek(0, io.SEEK_END) / taken.points

@@ -2,25 +2,21 @@
 
 import pytest
 
-from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.database.fingerprint import Fingerprint, compare, fingerprint
+from qdrant_admin.database.fingerprint import compare
 from qdrant_admin.database.gateway import Database
 from tests.database.conftest import rest_only
 from tests.database_fingerprint.conftest import odd_points
+from tests.support.fingerprints import fingerprint
 from tests.support.real import Server
 
 pytestmark = pytest.mark.server
-
-
-def taken(database: Database, name: str) -> Fingerprint:
-    return fingerprint(database, name, cancel=CancelToken())
 
 
 @pytest.mark.parametrize("name", ["odd", "plain"])
 def test_both_transports_give_the_same_digest_and_ledger(filled: Server, name: str) -> None:
     with Database(filled.endpoint) as over_grpc, Database(rest_only(filled.endpoint)) as over_rest:
         assert over_grpc.bulk.transport.startswith("gRPC")
-        with taken(over_grpc, name) as one, taken(over_rest, name) as other:
+        with fingerprint(over_grpc, name) as one, fingerprint(over_rest, name) as other:
             assert one.digest == other.digest
             assert list(one.digests) == list(other.digests)
             assert compare(one, other).same
@@ -29,7 +25,7 @@ def test_both_transports_give_the_same_digest_and_ledger(filled: Server, name: s
 
 def test_what_is_read_is_what_a_scan_reads(filled: Server) -> None:
     """Every point, once, and every value that an index can be asked for."""
-    with Database(filled.endpoint) as database, taken(database, "odd") as one:
+    with Database(filled.endpoint) as database, fingerprint(database, "odd") as one:
         assert one.points == one.counted == len(odd_points())
         assert {probe.words for probe in one.filtered} == {
             f"kind = {word}" for word in ("no vector", "one row", "a", "b")

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.differences import Difference
-from qdrant_admin.database.fingerprint import compare, fingerprint
+from qdrant_admin.database.fingerprint import compare
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import PointId
 from qdrant_admin.database.searches import NEAREST, Answer, Search, changed_searches
+from tests.support.fingerprints import fingerprint
 from tests.support.real import Server
 
 SEARCH = Search("", 1, np.ones(2, dtype=np.float32))
@@ -77,11 +77,11 @@ def test_a_search_that_is_no_longer_answered_is_told_and_one_that_was_not_asked_
 @pytest.mark.server
 def test_every_slot_of_a_real_collection_is_searched(filled: Server) -> None:
     """And an answer that changes though no point has is told like a setting."""
-    with Database(filled.endpoint) as database, fingerprint(database, "odd", cancel=CancelToken()) as one:
+    with Database(filled.endpoint) as database, fingerprint(database, "odd") as one:
         slots = {"": 3, "half": 3, "octets": 3, "rows": 3, "words": 3}
         asked = [search.using for search, answer in one.searches.items() if answer.hits]
         assert {slot: asked.count(slot) for slot in slots} == slots
-        with fingerprint(database, "odd", cancel=CancelToken(), earlier=one) as again:
+        with fingerprint(database, "odd", earlier=one) as again:
             assert compare(one, again).same
             assert list(again.searches) == list(one.searches)
             search = next(search for search in one.searches if search.using == "rows")

@@ -14,7 +14,7 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, Cancelled, ConfirmationMissing, Failed, NotFound, SourceUnreadable
 from qdrant_admin.core.events import Finished, Progress, StepStarted
-from qdrant_admin.database.fingerprint import compare, fingerprint
+from qdrant_admin.database.fingerprint import compare
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, Sparse, VectorSpec
 from qdrant_admin.migration import export as module
@@ -22,6 +22,7 @@ from qdrant_admin.migration.export import ExportOptions, ExportReport, export
 from qdrant_admin.sources.files.columns import EXPORT_KEY
 from qdrant_admin.workspace import Workspace
 from tests.migration.support import hashes, last, moved, planned, workspace
+from tests.support.fingerprints import fingerprint
 from tests.support.real import Server
 
 pytestmark = pytest.mark.server
@@ -77,12 +78,12 @@ def test_it_comes_back_equal(ws: Workspace, tmp_path: Path, file: str) -> None:
     assert report.bytes == (tmp_path / file).stat().st_size
     kept = {path.name for path in tmp_path.iterdir() if path.is_file()}
     assert kept == ({file} if report.format == "parquet" else {file, f"{file}.collection.json"})
-    with ws.database() as database, fingerprint(database, NAME, cancel=CancelToken()) as before:
+    with ws.database() as database, fingerprint(database, NAME) as before:
         assert before.digest == report.digest
         database.delete_collection(NAME)
         back = moved(ws, report.source)
         assert (back.verdict, back.collections[0].verified, back.collections[0].target) == ("verified", 61, NAME)
-        with fingerprint(database, NAME, cancel=CancelToken()) as after:
+        with fingerprint(database, NAME) as after:
             assert compare(before, after).same, compare(before, after)
             assert after.aliases == ("current",)
 

@@ -7,15 +7,15 @@ import httpx
 import numpy as np
 import pytest
 
-from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.differences import Difference
-from qdrant_admin.database.fingerprint import compare, fingerprint
+from qdrant_admin.database.fingerprint import compare
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Distance, Point, Sparse, Vector, VectorSpec
 from qdrant_admin.persistence.reports import VerifyMethod
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import prove
+from tests.support.fingerprints import fingerprint
 
 pytestmark = pytest.mark.server
 
@@ -144,8 +144,8 @@ def test_rest_and_grpc_give_the_same_fingerprint(filled: Workspace) -> None:
     with Database(endpoint) as over_grpc, Database(closed) as over_rest:
         for name in SPECS:
             with (
-                fingerprint(over_grpc, name, cancel=CancelToken()) as one,
-                fingerprint(over_rest, name, cancel=CancelToken()) as other,
+                fingerprint(over_grpc, name) as one,
+                fingerprint(over_rest, name) as other,
             ):
                 assert one.digest == other.digest, name
                 assert compare(one, other).same
@@ -154,7 +154,7 @@ def test_rest_and_grpc_give_the_same_fingerprint(filled: Workspace) -> None:
 
 
 def test_indexed_fields_of_every_kind_are_asked_for_counts(filled: Workspace) -> None:
-    with filled.database() as database, fingerprint(database, "named", cancel=CancelToken()) as taken:
+    with filled.database() as database, fingerprint(database, "named") as taken:
         asked = {probe.path for probe, count in taken.filtered.items() if count}
         assert asked == {"kind", "n", "price", "at", "open", "place", "text"}
         by_words = {probe.words: count for probe, count in taken.filtered.items()}
@@ -162,7 +162,7 @@ def test_indexed_fields_of_every_kind_are_asked_for_counts(filled: Workspace) ->
 
 
 def test_a_payload_index_that_answers_otherwise_is_found_though_every_point_is_the_same(filled: Workspace) -> None:
-    with filled.database() as database, fingerprint(database, "named", cancel=CancelToken()) as taken:
+    with filled.database() as database, fingerprint(database, "named") as taken:
         probe = next(probe for probe in taken.filtered if probe.words == "kind = k0")
         was = taken.filtered[probe]
         facts: dict[str, JsonValue] = {"filter": "kind = k0", "before": was, "after": 0}
