@@ -16,7 +16,7 @@ import numpy as np
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
-from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.sources.base import Batch, Columns, Cursor, FolderUri, Record, SourceCollection, Span, between, option
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files import columns
@@ -35,6 +35,7 @@ _DATATYPES = ("float32", "float16", "uint8")
 class Group:
     """The files of one collection."""
 
+    name: str
     own: OwnLayout | None
     tables: list[Table]
     root: Path
@@ -62,25 +63,13 @@ class File:
 class Survey:
     """What is known of a collection before the first row is copied. Plain data: nothing in it is open."""
 
-    layout: Layout | None
+    collection: SourceCollection
     files: tuple[File, ...]
     rows: int
-    spec: CollectionSpec | None
-    aliases: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    places: tuple[tuple[int, int, Place], ...] = ()
+    places: tuple[tuple[int, int, Place], ...]
     """Rows before it, file, place: where the collection can be cut."""
-    repeated: Numbers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    repeated: Numbers
     """Rows whose id is repeated further down, ascending: the later one holds."""
-    typed: bool = False
-    """Whether its columns have types that JSON has not."""
-
-    def described(self, name: str) -> SourceCollection:
-        count = self.rows - len(self.repeated)
-        found = SourceCollection(name=name, count=count, spec=self.spec, aliases=self.aliases, warnings=self.warnings)
-        if self.layout is None or self.layout.own:
-            return found
-        return found.model_copy(update={"payload": self.layout.words(WORDS if self.typed else "")})
 
 
 @dataclass
@@ -130,7 +119,7 @@ class FileSource(Reader):
 
     def describe(self, name: str) -> SourceCollection:
         """Columns, ids and dimensions are looked at, and every row where there is no schema."""
-        return self._survey(name).described(name)
+        return self._survey(name).collection
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Cut between files, and within a file where that is cheap."""
@@ -150,8 +139,6 @@ class FileSource(Reader):
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         """Rows in the order of the files' names and of the rows in them. Of rows with one id, only the last comes."""
         group, survey = self._groups[name], self._survey(name)
-        if survey.layout is None:
-            return
         digest = self.mark(name)
         index, place = self._place(digest, after)
         last, end = self._place(digest, until) if until is not None else (len(group.tables), START)
@@ -185,7 +172,7 @@ class FileSource(Reader):
                     f"two files in {plain(self.path)} are exports of the collection {plain(name)}",
                     fix="name one of the files instead of the folder",
                 )
-            groups.setdefault(name, Group(own, [], self._root)).tables.append(table)
+            groups.setdefault(name, Group(name, own, [], self._root)).tables.append(table)
         if not groups:
             raise wrong_kind(self.path, f"{self._called}, nor a folder with one")
         return groups
@@ -264,9 +251,7 @@ def _hidden(path: Path) -> bool:
 
 def take_survey(group: Group, uri: FolderUri, notes: tuple[str, ...]) -> Survey:
     """Look at every file of a collection: layout, counts, dimensions, repeated ids."""
-    distance = distance_option(uri.options)
     layouts = [_layout(table, group, uri) for table in group.tables]
-    leading = next((layout for layout in layouts if layout is not None), None)
     signatures = signature(group.paths)
     tallies = [table.survey(layout) if layout else Tally() for table, layout in zip(group.tables, layouts, strict=True)]
     if signature(group.paths) != signatures:
@@ -278,13 +263,17 @@ def take_survey(group: Group, uri: FolderUri, notes: tuple[str, ...]) -> Survey:
     places = tuple(
         (starts[index] + place.row, index, place) for index, tally in enumerate(tallies) for place in tally.places
     )
-    if group.own:
-        _check_whole(group.own, rows, uri)
-        return Survey(leading, files, rows, group.own.spec, group.own.aliases, notes, places, repeated)
-    spec, odd = _spec(leading, tallies, distance, uri) if leading else (None, [])
-    told = (*odd, *_odd_rows(tallies, repeated), *notes)
-    typed = group.tables[0].flat
-    return Survey(leading, files, rows, spec, warnings=told, places=places, repeated=repeated, typed=typed)
+    name, count, own = group.name, rows - len(repeated), group.own
+    if own:
+        _check_whole(own, rows, uri)
+        found = SourceCollection(name=name, count=count, spec=own.spec, aliases=own.aliases, warnings=notes)
+    else:
+        leading = next((layout for layout in layouts if layout is not None), None)
+        spec, odd = _spec(leading, tallies, uri) if leading else (None, [])
+        told = (*odd, *_odd_rows(tallies, repeated), *notes)
+        words = leading.words(WORDS if group.tables[0].flat else "") if leading else "kept as it is"
+        found = SourceCollection(name=name, count=count, spec=spec, payload=words, warnings=told)
+    return Survey(found, files, rows, places, repeated)
 
 
 def _layout(table: Table, group: Group, uri: FolderUri) -> Layout | None:
@@ -307,9 +296,8 @@ def _check_whole(own: OwnLayout, rows: int, uri: FolderUri) -> None:
         raise SourceUnreadable(f"{plain(uri.path)} is not whole", why=why, fix=str(Command("export", help=True)))
 
 
-def _spec(
-    layout: Layout, tallies: list[Tally], distance: Distance | None, uri: FolderUri
-) -> tuple[CollectionSpec | None, list[str]]:
+def _spec(layout: Layout, tallies: list[Tally], uri: FolderUri) -> tuple[CollectionSpec | None, list[str]]:
+    distance = distance_option(uri.options)
     told: list[str] = []
     slots: list[VectorSpec] = []
     datatype = option(uri.options, "datatype", {known: known for known in _DATATYPES}, "float32")

@@ -21,7 +21,7 @@ from qdrant_admin.sources.base import Payload, Record, option
 from qdrant_admin.sources.files.columns import HEAD, Column, Layout, OwnLayout, read_own, sidecar, sniff
 from qdrant_admin.sources.files.file_source import FileSource, Group
 from qdrant_admin.sources.files.tables import START, Part, Place, Table, Tally, damaged, take_apart
-from qdrant_admin.sources.files.values import NO_ID, read_json
+from qdrant_admin.sources.files.values import NO_ID, Unfit, read_json
 from qdrant_admin.sources.read_only import cannot_read
 
 MAX_LINE = 256 * 1024 * 1024
@@ -118,9 +118,8 @@ class TextTable(Table):
 
 
 class _Parsed(NamedTuple):
-    values: Payload | None
-    trouble: str
-    raw: str
+    found: Payload | Unfit
+    raw: bytes
     begins: Place
     behind: Place
 
@@ -134,18 +133,18 @@ class JsonLinesFile(TextTable):
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
         head = list(islice(self._parsed(START), HEAD))
-        rows = [parsed.values for parsed in head if parsed.values is not None]
+        rows = [parsed.found for parsed in head if not isinstance(parsed.found, Unfit)]
         if head and not rows:
             what = f"{plain(self.path)} holds no JSON lines"
-            raise SourceUnreadable(what, why=f"of its first line: {head[0].trouble}", fix=f'head -c 200 "{self.path}"')
+            raise SourceUnreadable(what, why=f"of its first line: {head[0].found}", fix=f'head -c 200 "{self.path}"')
         return sniff(rows, asked), list(dict.fromkeys(name for row in rows for name in row))
 
     def read(self, layout: Layout, at: Place) -> Iterator[Read]:
-        for values, trouble, raw, begins, behind in self._parsed(at):
-            if values is not None:
-                yield Read(take_apart(values, layout), begins, behind)
+        for found, raw, begins, behind in self._parsed(at):
+            if isinstance(found, Unfit):
+                yield self.broken(begins, behind, str(found), line=raw.decode("utf-8", "backslashreplace"))
             else:
-                yield self.broken(begins, behind, trouble, line=raw)
+                yield Read(take_apart(found, layout), begins, behind)
 
     def _parsed(self, at: Place) -> Iterator[_Parsed]:
         return self._array(at) if _first_byte(self.path) == b"[" else self._lines(at)
@@ -156,21 +155,18 @@ class JsonLinesFile(TextTable):
             text = line.octets.strip()
             if not text:
                 continue
-            values, trouble = _object(text)
-            if trouble and not line.octets.endswith(b"\n"):
-                trouble = f"the file ends in the middle of it: {trouble}"
-            raw = "" if values is not None else text.decode("utf-8", "backslashreplace")
-            yield _Parsed(values, trouble, raw, Place(number, line.begins), Place(number + 1, line.ends))
+            found = _object(text)
+            if isinstance(found, Unfit) and not line.octets.endswith(b"\n"):
+                found = Unfit(f"the file ends in the middle of it: {found}")
+            yield _Parsed(found, text, Place(number, line.begins), Place(number + 1, line.ends))
             number += 1
 
     def _array(self, at: Place) -> Iterator[_Parsed]:
         for number, value in enumerate(array_items(self.path)):
             if number >= at.row:
-                places = Place(number), Place(number + 1)
-                if isinstance(value, dict):
-                    yield _Parsed(value, "", "", *places)
-                else:
-                    yield _Parsed(None, "it is no JSON object", json.dumps(value), *places)
+                found = value if isinstance(value, dict) else Unfit("it is no JSON object")
+                raw = json.dumps(value).encode() if isinstance(found, Unfit) else b""
+                yield _Parsed(found, raw, Place(number), Place(number + 1))
 
 
 class JsonLines(FileSource):
@@ -193,17 +189,17 @@ def _first_byte(path: Path) -> bytes:
     return b""
 
 
-def _object(text: bytes) -> tuple[Payload | None, str]:
+def _object(text: bytes) -> Payload | Unfit:
     """The object in a line, or why there is none."""
     try:
         value = read_json(text)
     except UnicodeDecodeError:
-        return None, "it is no text in UTF-8"
+        return Unfit("it is no text in UTF-8")
     except RecursionError:
-        return None, "it nests too deep to be read"
+        return Unfit("it nests too deep to be read")
     except ValueError as error:
-        return None, f"it is no JSON ({plain(error)})"
-    return (value, "") if isinstance(value, dict) else (None, "it is no JSON object")
+        return Unfit(f"it is no JSON ({plain(error)})")
+    return value if isinstance(value, dict) else Unfit("it is no JSON object")
 
 
 _SPACE = " \t\r\n"
