@@ -7,7 +7,7 @@ Its look goes into `styles/NAME.tcss`, theme variables only. An area with a numb
 
 - What may block: `self.ask(call, then, failed)` for a short question, `self.run_job(kind, title, events)` for an
   operation; both answer on the app's own thread. Ask `self.services` only; tests give the app canned ones.
-- A job outlives its screen: `job_changed(view, events)` while in front, `self.admin.jobs.latest(kind)` when it comes
+- A job outlives its screen: `job_changed(view)` while in front, `self.admin.jobs.latest(kind)` when it comes
   back. A screen that draws the end of a job itself names the kind in `DRAWS_JOBS`, so that no toast is shown as well.
 - What a report says is drawn from its blocks (`widgets.blocks.Drawing`). Other text: `look.text/line/state/...` make
   `Content` for `Plain`, `look.cell/state_cell` rich Text for DataTable and Tree. Never hand a `str` from outside to a
@@ -26,22 +26,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import App
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.css.stylesheet import Stylesheet
 from textual.screen import Screen
 
 from qdrant_admin.core import formatting
-from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.errors import AdminError, Cancelled
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.tui import look
 from qdrant_admin.tui.commands import AdminCommands
-from qdrant_admin.tui.jobs import Jobs, JobStirred, JobView, Task
-from qdrant_admin.tui.preferences import Preferences, read_preferences, write_preferences
+from qdrant_admin.tui.jobs import Jobs, JobStirred, JobView, Task, Unexpected
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.server_watch import ServerWatch
 from qdrant_admin.tui.services import Services
 from qdrant_admin.tui.shell import Shell
-from qdrant_admin.tui.theme import DARK, LIGHT, ThemeChoice, theme_name
+from qdrant_admin.tui.theme import (
+    DARK,
+    LIGHT,
+    Preferences,
+    ThemeChoice,
+    read_preferences,
+    theme_name,
+    write_preferences,
+)
 from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip
 
 STYLES = Path(__file__).parent / "styles"
@@ -98,13 +105,13 @@ class AdminApp(App[int]):
     COMMANDS = {AdminCommands}
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
         "home": _opener("home.screen:HomeScreen"),
-        "collections": _opener("collections.screen:CollectionsScreen"),
+        "collections": _opener("collections:CollectionsScreen"),
         "migrate": _opener("migrate.screen:MigrateScreen"),
         "verify": _opener("verify.screen:VerifyScreen"),
         "logs": _opener("logs:LogsScreen"),
         "settings": _opener("settings:SettingsScreen"),
     }
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS = [
         *(
             Binding(str(number), f"go('{mode}')", mode, id=f"app.go.{mode}", tooltip=f"go to {mode}", show=False)
             for number, mode in enumerate(MODES, 1)
@@ -159,7 +166,7 @@ class AdminApp(App[int]):
             self.switch_mode(mode)
 
     def open_collection(self, name: str) -> None:
-        from qdrant_admin.tui.screens.collections.points import PointsScreen
+        from qdrant_admin.tui.screens.collections import PointsScreen
 
         self.action_go("collections")
         self.push_screen(PointsScreen(name))
@@ -219,7 +226,7 @@ class AdminApp(App[int]):
         except AdminError as error:
             self.toast_error(error)
             return None
-        self._tell(view, ())
+        self._tell(view)
         return view
 
     def on_job_stirred(self, message: JobStirred) -> None:
@@ -233,16 +240,16 @@ class AdminApp(App[int]):
     def _collect(self, number: int) -> None:
         self._drawn_at[number] = time.monotonic()
         was_running = self.jobs.view(number).running
-        view, events = self.jobs.collect(number)
-        self._tell(view, events)
+        view = self.jobs.collect(number)
+        self._tell(view)
         if was_running and not view.running:
             self._ended(view)
 
-    def _tell(self, view: JobView, events: tuple[object, ...]) -> None:
+    def _tell(self, view: JobView) -> None:
         running = self.jobs.running()
         for screen in self.base_screens():
             screen.query_one(JobStrip).show(running)
-            screen.job_changed(view, events)  # type: ignore[arg-type]  # events come from the job as they are
+            screen.job_changed(view)
 
     def _ended(self, view: JobView) -> None:
         if self._leaving:
@@ -251,7 +258,7 @@ class AdminApp(App[int]):
             return
         self.server.look()
         drawn = any(view.kind in screen.DRAWS_JOBS for screen in self.base_screens())
-        if view.failure is not None and view.failure.unexpected:
+        if isinstance(view.failure, Unexpected):
             from qdrant_admin.tui.screens.dialogs import ErrorDialog
 
             self.push_screen(ErrorDialog(view.title, view.failure))
@@ -259,8 +266,8 @@ class AdminApp(App[int]):
             self._toast_end(view)
 
     def _toast_end(self, view: JobView) -> None:
-        if view.failure is not None and not view.failure.cancelled:
-            self.toast_error(AdminError(view.failure.what, why=view.failure.why, fix=view.failure.fix))
+        if view.failure is not None and not isinstance(view.failure, Cancelled):
+            self.toast_error(view.failure)
             return
         state = formatting.state("cancelled" if view.failure else view.verdict)
         said = view.report.summary() if view.report else ""
@@ -275,13 +282,9 @@ class AdminApp(App[int]):
 
     def show_unexpected(self, error: Exception) -> None:
         """A fault of ours outside a job: a dialog with what to copy; the app stays alive."""
-        import traceback
-
-        from qdrant_admin.tui.jobs import JobFailure
         from qdrant_admin.tui.screens.dialogs import ErrorDialog
 
-        details = "".join(traceback.format_exception(error))
-        self.push_screen(ErrorDialog("", JobFailure(f"{type(error).__name__}: {error}", details=details)))
+        self.push_screen(ErrorDialog("", Unexpected(error)))
 
     # preferences and profiles
 

@@ -30,8 +30,8 @@ class AdminCommands(Provider):
         self._collections: list[str] = []
         services = self._admin.services
         try:
-            self._profiles = sorted(await off_thread(services.profiles.known))
-            report = await off_thread(services.data.collections)
+            self._profiles = sorted(await off_thread(services.known))
+            report = await off_thread(services.collections)
         except AdminError:  # without a server there are no collections to offer; the rest still works
             return
         self._collections = [info.name for info in report.collections]

@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -66,20 +67,12 @@ class Rate:
     """Bytes per second, where they are counted too."""
 
 
-@dataclass(frozen=True)
-class JobFailure:
-    """Why a job ended without a report."""
+class Unexpected(AdminError):
+    """A fault of the product itself."""
 
-    what: str
-    why: str = ""
-    fix: str = ""
-    details: str = ""
-    """A traceback, only for what nobody expected."""
-    cancelled: bool = False
-
-    @property
-    def unexpected(self) -> bool:
-        return bool(self.details)
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.details = "".join(traceback.format_exception(error))
 
 
 @dataclass(frozen=True)
@@ -102,7 +95,8 @@ class JobView:
     log: tuple[str, ...] = ()
     parts: "tuple[Frozen, ...]" = ()
     report: "Report | None" = None
-    failure: JobFailure | None = None
+    failure: AdminError | None = None
+    """Why it ended without a report."""
     seconds: float = 0.0
     can_pause: bool = False
 
@@ -199,21 +193,19 @@ class Job:
         self._lock = threading.Lock()
         self._mail: list[Event] = []
         self._held: dict[tuple[str, str], Progress] = {}
-        self._ended: JobFailure | Literal["running", "over"] = "running"
+        self._ended: AdminError | Literal["running", "over"] = "running"
         self._announced = False
         self.thread = threading.Thread(target=self._run, name=f"job-{number}", daemon=True)
 
     def _run(self) -> None:
-        outcome: JobFailure | Literal["over"] = "over"
+        outcome: AdminError | Literal["over"] = "over"
         try:
             for event in self._events(self.cancel):
                 self._put(event)
-        except Cancelled as error:
-            outcome = JobFailure(error.what, error.why, self._fix(error), cancelled=True)
         except AdminError as error:
-            outcome = JobFailure(error.what, error.why, self._fix(error))
+            outcome = error.with_fix(self._fix(error)).with_traceback(None)
         except Exception as error:  # noqa: BLE001 - the job boundary: a fault of one operation must not end the app
-            outcome = JobFailure(f"{type(error).__name__}: {error}", details=traceback.format_exc())
+            outcome = Unexpected(error)
         with self._lock:
             self._ended = outcome
         self._announce()
@@ -235,7 +227,7 @@ class Job:
             self._announced = True
         self._post(JobStirred(self.id))
 
-    def collect(self) -> "tuple[tuple[Event, ...], JobFailure | Literal['running', 'over']]":
+    def collect(self) -> "tuple[tuple[Event, ...], AdminError | Literal['running', 'over']]":
         """Empty the mailbox: the events since the last time, and whether that was all."""
         with self._lock:
             events = (*self._mail, *self._held.values())
@@ -281,7 +273,7 @@ class Jobs:
         job.thread.start()
         return view
 
-    def collect(self, number: int) -> "tuple[JobView, tuple[Event, ...]]":
+    def collect(self, number: int) -> JobView:
         job, view = self._jobs[number], self._views[number]
         events, ended = job.collect()
         for event in events:
@@ -291,9 +283,9 @@ class Jobs:
             if ended == "over":
                 view = replace(view, state="done")
             elif ended != "running":
-                view = replace(view, state="cancelled" if ended.cancelled else "failed", failure=ended)
+                view = replace(view, state="cancelled" if isinstance(ended, Cancelled) else "failed", failure=ended)
         self._views[number] = view
-        return view, events
+        return view
 
     @staticmethod
     def _state(job: Job) -> JobState:
@@ -313,15 +305,15 @@ class Jobs:
 
     def pause(self, number: int) -> JobView:
         self._jobs[number].cancel.pause()
-        return self.collect(number)[0]
+        return self.collect(number)
 
     def resume(self, number: int) -> JobView:
         self._jobs[number].cancel.resume()
-        return self.collect(number)[0]
+        return self.collect(number)
 
     def cancel(self, number: int) -> JobView:
         self._jobs[number].cancel.cancel()
-        return self.collect(number)[0]
+        return self.collect(number)
 
     def cancel_all(self) -> None:
         for view in self.running():
@@ -332,29 +324,15 @@ T = TypeVar("T")
 
 
 async def off_thread(call: Callable[[], T]) -> T:
-    """Run `call` in a thread; its result or its error arrives here. Cancelling the awaiting task drops the result."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]  # T may itself be None
+    """Run `call` in a daemon thread; its result or its error arrives here. Cancelling the awaiting task drops it."""
+    future = Future[T]()
+    future.set_running_or_notify_cancel()
 
     def run() -> None:
-        result: T | None = None
-        failure: BaseException | None = None
         try:
-            result = call()
+            future.set_result(call())
         except BaseException as error:  # noqa: BLE001 - handed over whole to whoever awaits
-            failure = error
-        try:
-            loop.call_soon_threadsafe(settle, result, failure)
-        except RuntimeError:  # the app has gone meanwhile; nobody waits any longer
-            return
+            future.set_exception(error)
 
     threading.Thread(target=run, name="look", daemon=True).start()
-    return await future
+    return await asyncio.wrap_future(future)

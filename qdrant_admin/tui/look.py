@@ -67,6 +67,11 @@ def lines(*rows: Content) -> Content:
     return Content("\n").join(rows)
 
 
+def groups(groups: Sequence[Sequence[Content]]) -> Content:
+    """Groups of rows with a blank line between them; one without rows takes no room."""
+    return Content("\n\n").join([lines(*group) for group in groups if group])
+
+
 def state(key: str, word: str = "") -> Content:
     """Symbol, word and colour of a state; `word` says it differently where the sentence asks for it."""
     known = formatting.state(key)

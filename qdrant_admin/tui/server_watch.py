@@ -78,7 +78,7 @@ class ServerWatch:
     async def _look(self) -> None:
         begun = time.monotonic()
         try:
-            self.status = await off_thread(self._services.server.status)
+            self.status = await off_thread(self._services.status)
             self.failure = None
         except AdminError as error:
             self.failure = error.with_fix(self._services.fix(error))
@@ -90,7 +90,7 @@ class ServerWatch:
 
     async def _measure(self) -> None:
         try:
-            self.samples.append(await off_thread(self._services.server.stats))
+            self.samples.append(await off_thread(self._services.stats))
         except Exception:  # noqa: BLE001, S110 - a sample that cannot be had is a gap; the status says what is wrong
             pass
         else:

@@ -1,4 +1,4 @@
-"""What screens may ask of the operations, area by area. Tests give the app areas with canned, frozen reports.
+"""What screens may ask of the operations. Tests give the app canned, frozen reports instead.
 
 Everything here may block and is called in a thread (`BaseScreen.ask`, or a job): heavy imports happen here, inside.
 No use case lives here: what takes more than one call is an operation of its own, which the command line uses too.
@@ -6,11 +6,11 @@ No use case lives here: what takes more than one call is an operation of its own
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, NotFound
@@ -50,6 +50,38 @@ REPORTS = {
 ReportT = TypeVar("ReportT", bound="Report")
 
 
+def _found(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"qdrant_admin.{module}"), name)
+
+
+def operation(place: str, takes: "Callable[[Workspace], object]" = lambda ws: ws) -> "Callable[..., Any]":
+    """An operation as a method of `Services`. It is imported by its first caller; first it is given what it `takes`."""
+
+    def call(services: "Services", *given: object, **named: object) -> object:
+        return _found(place)(takes(services.workspace), *given, **named)
+
+    return call
+
+
+def job(place: str) -> "Callable[..., Events]":
+    """An operation as a job: the last thing that its method is given is the token that stops it."""
+    start: Callable[..., Events] = operation(place)
+
+    def call(services: "Services", *given: object, **named: object) -> "Events":
+        *chosen, cancel = given
+        return start(services, *chosen, cancel=cancel, **named)
+
+    return call
+
+
+class PastCheck(NamedTuple):
+    """A check or a crash test that came to an end, and its report."""
+
+    entry: "HistoryEntry"
+    report: "VerifyReport | CrashReport"
+
+
 class Services:
     """The operations of one profile. Opened cheaply; `use` opens another one."""
 
@@ -57,15 +89,13 @@ class Services:
         self.named = profile or ""
         """The profile that was named; empty for the default one."""
         self._workspace: Workspace | None = None
-        self.profiles, self.server, self.data = Profiles(self), Server(self), Data(self)
-        self.migration, self.proof = Migration(self), Proof(self)
 
     @property
     def profile(self) -> str:
         """Name of the profile in use. Reads at most the configuration file."""
         if self._workspace is not None:
             return self._workspace.settings.name
-        return self.named or self.profiles.default()
+        return self.named or self.default()
 
     @property
     def workspace(self) -> "Workspace":
@@ -133,62 +163,24 @@ class Services:
     def report_json(self, entry: int) -> str:
         return self.workspace.store.report_json(entry)
 
-
-class Area:
-    """Operations that belong together, on whichever profile is in use."""
-
-    def __init__(self, opened: Services) -> None:
-        self.opened = opened
-
-    @property
-    def at(self) -> "Workspace":
-        return self.opened.workspace
-
     def past(self, operation: str, kind: "type[ReportT]", limit: int) -> "list[tuple[HistoryEntry, ReportT]]":
         """Operations of this profile that came to an end, newest first, each with its report where it can be read."""
         from qdrant_admin.state.records import Unreadable, load
 
-        rows = self.at.store.reports(operation, self.opened.profile, limit)
+        rows = self.workspace.store.reports(operation, self.profile, limit)
         found = [(entry, load(kind, text)) for entry, text in rows]
         return [(entry, report) for entry, report in found if not isinstance(report, Unreadable)]
 
-
-def _found(place: str) -> Any:
-    module, _, name = place.partition(":")
-    return getattr(import_module(f"qdrant_admin.{module}"), name)
-
-
-def operation(place: str) -> "Callable[..., Any]":
-    """An operation as a method of an area. It is imported by its first caller, and given the profile in use."""
-
-    def call(area: Area, *given: object, **named: object) -> object:
-        return _found(place)(area.at, *given, **named)
-
-    return call
-
-
-def job(place: str) -> "Callable[..., Events]":
-    """An operation as a job: the last thing that its method is given is the token that stops it."""
-    start: Callable[..., Events] = operation(place)
-
-    def call(area: Area, *given: object, **named: object) -> "Events":
-        *chosen, cancel = given
-        return start(area, *chosen, cancel=cancel, **named)
-
-    return call
-
-
-class Profiles(Area):
-    """Which Qdrants there are, and their settings."""
+    # which Qdrants there are, and their settings
 
     def settings(self) -> "Settings":
-        return self.at.settings
+        return self.workspace.settings
 
     def known(self) -> "dict[str, Profile]":
         """Every profile of the file, and the one in use even if the file does not name it."""
         from qdrant_admin.config.file import read_profiles
 
-        return {self.opened.profile: self.settings().profile} | read_profiles()
+        return {self.profile: self.settings().profile} | read_profiles()
 
     def default(self) -> str:
         from qdrant_admin.config.file import default_profile
@@ -199,34 +191,29 @@ class Profiles(Area):
         from qdrant_admin.config.file import write_profile
 
         write_profile(name, changes)
-        if name == self.opened.profile:
-            self.opened.reload()
+        if name == self.profile:
+            self.reload()
 
     def store_key(self, key: str) -> str:
         """Keep an API key for the profile in use; returns where it lies, in words."""
         from qdrant_admin.config.secrets import store_key
         from qdrant_admin.core.values import SecretStr
 
-        where = store_key(self.opened.profile, SecretStr(key))
-        self.opened.reload()
+        where = store_key(self.profile, SecretStr(key))
+        self.reload()
         return where
 
     def add_key(self) -> str:
         """Generate and store an API key for the profile in use; returns where it lies, in words."""
         from qdrant_admin.config.profiles import add_key
 
-        changed = add_key(self.at.settings)
-        self.opened.reload()
+        changed = add_key(self.workspace.settings)
+        self.reload()
         return changed.api_key_origin
 
-    def environment(self) -> list[str]:
-        from qdrant_admin.lifecycle.env import lines
+    environment: "Callable[..., list[str]]" = operation("lifecycle.env:lines")
 
-        return lines(self.at, reveal=True)
-
-
-class Server(Area):
-    """How Qdrant runs."""
+    # how Qdrant runs
 
     status: "Callable[[], StatusReport]" = operation("lifecycle.status:status")
     stats: "Callable[[], StatsReport]" = operation("lifecycle.logs:stats")
@@ -237,35 +224,29 @@ class Server(Area):
     adopt: "Callable[[CancelToken], Events]" = job("lifecycle.adopt:adopt")
     doctor: "Callable[[CancelToken], Events]" = job("lifecycle.doctor:doctor")
     plan_move: "Callable[[], MovePlanReport]" = operation("persistence.move_storage:plan_move")
-
-    def survey(self) -> "SurveyReport":
-        from qdrant_admin.lifecycle.first_run import survey
-
-        return survey(self.at.settings)
+    survey: "Callable[[], SurveyReport]" = operation("lifecycle.first_run:survey", lambda ws: ws.settings)
 
     def set_up(self, options: "UpOptions", cancel: CancelToken) -> "Events":
         from qdrant_admin.config.settings import load_settings
         from qdrant_admin.lifecycle.up import bring_up
 
-        chosen = replace(self.at, settings=load_settings(self.opened.profile, options.over()))
+        chosen = replace(self.workspace, settings=load_settings(self.profile, options.over()))
         try:
             yield from bring_up(chosen, options, cancel=cancel)
         finally:
-            self.opened.reload()
+            self.reload()
 
     def interrupted_by_engine(self) -> tuple[str, ...]:
         """Names of what else a restart of the container engine interrupts."""
-        return self.at.runtime.interrupts("engine")
+        return self.workspace.runtime.interrupts("engine")
 
     def move_storage(self, cancel: CancelToken) -> "Events":
         from qdrant_admin.persistence.move_storage import move_storage
 
-        yield from move_storage(self.at, cancel=cancel)
-        self.opened.reload()  # the profile may name another volume now
+        yield from move_storage(self.workspace, cancel=cancel)
+        self.reload()  # the profile may name another volume now
 
-
-class Data(Area):
-    """What the server holds."""
+    # what the server holds
 
     collections: "Callable[[], CollectionsReport]" = operation("collections.browse:list_collections")
     points: "Callable[..., PointsReport]" = operation("collections.browse:list_points")
@@ -274,16 +255,15 @@ class Data(Area):
     def delete_collection(self, name: str, cancel: CancelToken, *, with_aliases: bool) -> "Events":
         from qdrant_admin.collections.delete import DeleteOptions, delete
 
-        return delete(self.at, name, DeleteOptions(with_aliases=with_aliases), cancel=cancel)
+        return delete(self.workspace, name, DeleteOptions(with_aliases=with_aliases), cancel=cancel)
 
-
-class Migration(Area):
-    """Vectors brought in from elsewhere."""
+    # vectors brought in from elsewhere
 
     plan: "Callable[[str, PlanOptions, CancelToken], Events]" = job("migration.plan:plan")
     migrate: "Callable[[PlanReport, CancelToken], Events]" = job("migration.run:migrate")
     resume: "Callable[[StoredRun, CancelToken], Events]" = job("migration.runs:resume")
     discard: "Callable[[StoredRun, CancelToken], Events]" = job("migration.runs:discard")
+    unfinished: "Callable[[], list[StoredRun]]" = operation("migration.checkpoint:unfinished", lambda ws: ws.store)
 
     def recognise(self, path: Path) -> tuple[str, str]:
         """The URI that reads a file or folder, empty when nothing does; and what it is, in words."""
@@ -294,11 +274,6 @@ class Migration(Area):
         uri = str(FolderUri(scheme=found.scheme, path=found.place or path)) if found.scheme else ""
         return uri, found.words
 
-    def unfinished(self) -> "list[StoredRun]":
-        from qdrant_admin.migration.checkpoint import unfinished
-
-        return unfinished(self.at.store)
-
     def migrations(self, limit: int) -> "list[tuple[HistoryEntry, MigrationReport]]":
         from qdrant_admin.migration.reports import MigrationReport
 
@@ -308,17 +283,7 @@ class Migration(Area):
         """Write the report of a migration as Markdown, and as JSON; returns the files."""
         return _saved(report, f"migration-{report.run}", ".md")
 
-
-@dataclass(frozen=True)
-class PastCheck:
-    """A check or a crash test that came to an end, and its report."""
-
-    entry: "HistoryEntry"
-    report: "VerifyReport | CrashReport"
-
-
-class Proof(Area):
-    """Whether all of it survives."""
+    # whether all of it survives
 
     verify: "Callable[[VerifyOptions, CancelToken], Events]" = job("persistence.verify:verify")
     finish_check: "Callable[[CancelToken], Events]" = job("persistence.verify:finish")
@@ -335,7 +300,7 @@ class Proof(Area):
     def trends(self, limit: int) -> "TrendReport":
         from qdrant_admin.persistence.past_checks import trends
 
-        return trends(self.at.store, self.opened.profile, limit)
+        return trends(self.workspace.store, self.profile, limit)
 
     def write_certificate(self, report: "VerifyReport | CrashReport") -> list[Path]:
         """Write the certificate of a check or a crash test as a page, and as JSON; returns the files."""

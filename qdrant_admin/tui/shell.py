@@ -7,10 +7,9 @@ from textual.screen import Screen
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.tui.jobs import Jobs, JobView, Task
-from qdrant_admin.tui.preferences import Preferences
 from qdrant_admin.tui.server_watch import ServerWatch
 from qdrant_admin.tui.services import Services
-from qdrant_admin.tui.theme import ThemeChoice
+from qdrant_admin.tui.theme import Preferences, ThemeChoice
 
 if TYPE_CHECKING:
     from qdrant_admin.state.store import HistoryEntry

@@ -60,14 +60,12 @@ def child(face: str, source: str, target: str) -> None:
 
     services = Services()
     options = PlanOptions(to=target, method="stream")
-    (plan,) = [
-        one.report for one in services.migration.plan(source, options, CancelToken()) if isinstance(one, Finished)
-    ]
+    (plan,) = [one.report for one in services.plan(source, options, CancelToken()) if isinstance(one, Finished)]
     assert isinstance(plan, PlanReport)
     if face == "tui":
         report = watched(services, plan)
     else:
-        (report,) = [one.report for one in services.migration.migrate(plan, CancelToken()) if isinstance(one, Finished)]
+        (report,) = [one.report for one in services.migrate(plan, CancelToken()) if isinstance(one, Finished)]
     assert isinstance(report, MigrationReport)
     assert report.verdict == "verified"
     Path(os.environ["RESULT"]).write_text(str(report.seconds))

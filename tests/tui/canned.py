@@ -14,7 +14,7 @@ from qdrant_admin.lifecycle.up import UpOptions
 from qdrant_admin.persistence.past_checks import TrendReport
 from qdrant_admin.server.runtime import Capabilities, Storage
 from qdrant_admin.state.store import HistoryEntry
-from qdrant_admin.tui.services import Data, Migration, PastCheck, Profiles, Proof, Server, Services
+from qdrant_admin.tui.services import PastCheck, Services
 
 NOW = datetime(2026, 11, 20, 9, 20, tzinfo=UTC)
 HOSTILE = ("[/oops]", "[red]x[/red]", "a\x1b[31mb\n\u202egnp")
@@ -186,8 +186,8 @@ LOG = [
 ]
 
 
-class Canned(Services, Profiles, Server, Data, Migration, Proof):
-    """Every area in one: each answer is given from here; one that is an `AdminError` is raised instead."""
+class Canned(Services):
+    """Each answer is given from here; one that is an `AdminError` is raised instead."""
 
     def __init__(
         self,
@@ -198,9 +198,7 @@ class Canned(Services, Profiles, Server, Data, Migration, Proof):
         log: list[str] | None = None,
         profile: str = "local",
     ) -> None:
-        Services.__init__(self, profile)
-        self.opened = self
-        self.profiles = self.server = self.data = self.migration = self.proof = self
+        super().__init__(profile)
         self._status, self._survey = status, survey
         self._entries = history() if entries is None else entries
         self._log = LOG if log is None else log
@@ -257,7 +255,7 @@ class Canned(Services, Profiles, Server, Data, Migration, Proof):
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
         yield self._log
 
-    def environment(self) -> list[str]:
+    def environment(self, *, reveal: bool) -> list[str]:
         return ["export QDRANT_URL=http://127.0.0.1:6333", "export QDRANT_API_KEY=0123456789abcdef"]
 
     def add_key(self) -> str:

@@ -12,9 +12,8 @@ from textual.widgets import Input
 from textual.worker import WorkerCancelled
 
 from qdrant_admin.tui.app import AdminApp
-from qdrant_admin.tui.preferences import Preferences
 from qdrant_admin.tui.services import Services
-from qdrant_admin.tui.theme import ThemeChoice
+from qdrant_admin.tui.theme import Preferences, ThemeChoice
 from tests.tui.canned import samples
 
 Before = Callable[[Pilot[int]], Awaitable[None]]

@@ -6,8 +6,8 @@ import pytest
 from textual.widgets import DataTable, Input
 
 from qdrant_admin.core.errors import BadInput, NotFound, ServerUnreachable
-from qdrant_admin.tui.screens.collections.points import PointsScreen, parse_filter
-from qdrant_admin.tui.widgets.form import ConfirmDialog
+from qdrant_admin.tui.screens.collections import PointsScreen, parse_filter
+from qdrant_admin.tui.widgets.dialogs import ConfirmDialog
 from tests.tui.acting import pressing
 from tests.tui.canned_data import CannedData
 from tests.tui.conftest import make_app, settle
@@ -95,7 +95,7 @@ async def test_a_collection_that_vanished_meanwhile_is_said() -> None:
         await settle(pilot)
         services.failing = NotFound("there is no collection [/oops]", fix="qdrant-admin collections list")
         await pressing("enter")(pilot)
-        assert "there is no collection [/oops]" in str(app.screen.query_one("#points-state").render())
+        assert "there is no collection [/oops]" in str(app.screen.query_one("StatePanel").render())
         assert app.screen.query_one(DataTable).row_count == 0
 
 

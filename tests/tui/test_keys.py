@@ -7,9 +7,9 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, LogLines, Notice, Progress, StepStarted
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.jobs import Task
-from qdrant_admin.tui.preferences import Preferences
 from qdrant_admin.tui.screens.dialogs import HelpDialog
 from qdrant_admin.tui.screens.logs import DRAWN_AT_ONCE, LogsScreen
+from qdrant_admin.tui.theme import Preferences
 from tests.tui.canned import Canned
 from tests.tui.conftest import settle, until
 

@@ -15,13 +15,13 @@ from qdrant_admin.core.events import Events, StepStarted
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.persistence.reports import VerifyOptions
 from qdrant_admin.tui.app import AdminApp
-from qdrant_admin.tui.preferences import Preferences
 from qdrant_admin.tui.screens.first_run import FirstRunScreen
 from qdrant_admin.tui.screens.home.dialogs import DoctorDialog, EnvironmentDialog
 from qdrant_admin.tui.screens.verify.screen import VerifyScreen
-from qdrant_admin.tui.services import Proof, Services
+from qdrant_admin.tui.services import Services
+from qdrant_admin.tui.theme import Preferences
 from qdrant_admin.tui.widgets.bars import Plain
-from qdrant_admin.tui.widgets.form import ConfirmDialog
+from qdrant_admin.tui.widgets.dialogs import ConfirmDialog
 from tests.support.real import binary, free_port
 from tests.tui.conftest import settle, until
 
@@ -35,7 +35,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servic
     write_profile("local", {"runtime": "native", "port": free_port(), "grpc_port": free_port()})
     opened = Services()
     yield opened
-    for _ in opened.server.down(CancelToken()):
+    for _ in opened.down(CancelToken()):
         pass
 
 
@@ -53,7 +53,7 @@ async def test_from_nothing_to_a_healthy_server_and_back(services: Services) -> 
     app = make_live(services)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, FirstRunScreen))
-        await until(pilot, lambda: isinstance(app.screen, FirstRunScreen) and app.screen._choices is not None)
+        await until(pilot, lambda: isinstance(app.screen, FirstRunScreen) and app.screen._survey is not None)
         await pilot.press("enter")
         await until(pilot, lambda: state(app) == "healthy", 60)
         assert read_key("local") is not None
@@ -78,15 +78,15 @@ def page(app: AdminApp) -> str:
 
 
 async def test_logs_doctor_and_environment_of_a_real_server(services: Services) -> None:
-    services.profiles.add_key()
-    for _ in services.server.up(CancelToken()):
+    services.add_key()
+    for _ in services.up(CancelToken()):
         pass
     app = make_live(services)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: state(app) == "healthy", 60)
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, EnvironmentDialog))
-        key = services.profiles.settings().api_key
+        key = services.settings().api_key
         assert key is not None
         assert key.get_secret_value() not in str(app.screen.query_one("#env-lines", Plain).render())
         await pilot.press("escape")
@@ -126,13 +126,13 @@ async def test_a_damaged_configuration_is_said_and_mended(services: Services, is
         await settle(pilot)
 
 
-class Thief(Proof):
+class Thief(Services):
     """The real checks, with somebody who deletes a point and changes another between the two looks of a check."""
 
     def verify(self, options: VerifyOptions, cancel: CancelToken) -> Events:
         for event in super().verify(options, cancel):
             if isinstance(event, StepStarted) and event.step == "fingerprint_after":
-                with self.at.database() as database:
+                with self.workspace.database() as database:
                     database.delete_points("memories", [2])
                     vector = np.array([0.0, 0.0], dtype=np.float32)
                     database.upsert("memories", [Point(3, {"title": "another"}, {"": vector})])
@@ -140,15 +140,14 @@ class Thief(Proof):
 
 
 async def test_a_loss_is_looked_at_down_to_the_point_on_a_real_server(services: Services) -> None:
-    for _ in services.server.up(CancelToken()):
+    for _ in services.up(CancelToken()):
         pass
     with services.workspace.database() as database:
         database.create_collection("memories", CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),)))
         vector = np.array([0.25, 0.5], dtype=np.float32)
         payload = {"title": "the first", "kept": [1, 2]}
         database.upsert("memories", [Point(number, payload, {"": vector}) for number in range(1, 6)])
-    services.proof = Thief(services)
-    app = make_live(services)
+    app = make_live(Thief())
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: state(app) == "healthy", 60)
         await pilot.press("4")

@@ -6,8 +6,17 @@ from textual.theme import Theme
 
 from qdrant_admin.core.formatting import STATES
 from qdrant_admin.tui import look
-from qdrant_admin.tui.preferences import Preferences, preferences_file, read_preferences, write_preferences
-from qdrant_admin.tui.theme import DARK, DARK_NAME, LIGHT, LIGHT_NAME, theme_name
+from qdrant_admin.tui.theme import (
+    DARK,
+    DARK_NAME,
+    LIGHT,
+    LIGHT_NAME,
+    Preferences,
+    preferences_file,
+    read_preferences,
+    theme_name,
+    write_preferences,
+)
 from tests.tui.canned import HOSTILE
 
 READABLE = 4.5

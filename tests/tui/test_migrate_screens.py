@@ -13,10 +13,9 @@ from qdrant_admin.core.events import Finished
 from qdrant_admin.core.reports import Report
 from qdrant_admin.migration.plan import PlanOptions
 from qdrant_admin.tui.jobs import Rate, with_rate
-from qdrant_admin.tui.screens.migrate.result import RejectsDialog, ResultPane
-from qdrant_admin.tui.screens.migrate.run import plots, squeezed
+from qdrant_admin.tui.screens.migrate.run import MigrationResult, RejectsDialog, plots, squeezed
 from qdrant_admin.tui.screens.migrate.screen import MigrateScreen
-from qdrant_admin.tui.widgets.form import ConfirmDialog, FormDialog
+from qdrant_admin.tui.widgets.dialogs import ConfirmDialog, FormDialog
 from qdrant_admin.tui.widgets.panels import LiveGroups
 from tests.tui.acting import pressing, scripted, typing
 from tests.tui.canned import told
@@ -301,7 +300,7 @@ async def test_an_earlier_migration_is_opened_again_saved_and_copied() -> None:
         screen = app.screen
         assert isinstance(screen, MigrateScreen)
         assert screen.pane == "result"
-        assert screen.query_one(ResultPane).report == DIFFERS
+        assert screen.query_one(MigrationResult).report == DIFFERS
         await pressing("y")(pilot)
         assert app.clipboard.startswith("# ✕ differs")
         await pressing("e")(pilot)

@@ -10,10 +10,9 @@ from qdrant_admin.core.events import Events, Finished, Notice, Progress, StepFin
 from qdrant_admin.database.differences import PointDifference
 from qdrant_admin.lifecycle.reports import Check, DoctorReport
 from qdrant_admin.persistence.reports import CollectionCheck, MovePlanReport, MoveReport, Side
-from qdrant_admin.tui.screens.home.dialogs import DoctorDialog
-from qdrant_admin.tui.screens.home.move_storage import MoveDialog
+from qdrant_admin.tui.screens.home.dialogs import DoctorDialog, MoveDialog
 from qdrant_admin.tui.theme import ThemeChoice
-from qdrant_admin.tui.widgets.form import ConfirmDialog
+from qdrant_admin.tui.widgets.dialogs import ConfirmDialog
 from tests.tui.canned import ATTENTION, NOW, Canned, held, told
 from tests.tui.canned_data import check
 from tests.tui.conftest import Before, Snap, make_app, press, settle, until

@@ -10,13 +10,13 @@ from qdrant_admin.core.errors import AccessDenied
 from qdrant_admin.core.values import SecretStr
 from qdrant_admin.lifecycle.up import UpOptions
 from qdrant_admin.tui.app import AdminApp
-from qdrant_admin.tui.jobs import JobFailure
-from qdrant_admin.tui.preferences import read_preferences
+from qdrant_admin.tui.jobs import Unexpected
 from qdrant_admin.tui.screens.dialogs import ErrorDialog, HelpDialog
 from qdrant_admin.tui.screens.first_run import FirstRunScreen
 from qdrant_admin.tui.screens.home.dialogs import EnvironmentDialog
+from qdrant_admin.tui.theme import read_preferences
 from qdrant_admin.tui.widgets.bars import HeaderBar, KeyBar, NavBar, Plain
-from qdrant_admin.tui.widgets.form import ConfirmDialog
+from qdrant_admin.tui.widgets.dialogs import ConfirmDialog
 from tests.tui.canned import ABSENT, ATTENTION, STATUS, STOPPED, Canned, told
 from tests.tui.conftest import make_app, settle, until
 
@@ -181,7 +181,7 @@ async def test_a_copied_error_report_holds_no_key() -> None:
     app = make_app(WithKey())
     async with app.run_test() as pilot:
         await settle(pilot)
-        app.push_screen(ErrorDialog("up", JobFailure("ValueError", details=f"headers: api-key={SECRET}")))
+        app.push_screen(ErrorDialog("up", Unexpected(ValueError(f"headers: api-key={SECRET}"))))
         await settle(pilot)
         await pilot.press("c")
         assert "api-key=…" in app.clipboard
@@ -190,7 +190,7 @@ async def test_a_copied_error_report_holds_no_key() -> None:
 
 async def test_a_fault_while_asking_is_shown_and_the_app_goes_on() -> None:
     class Broken(Canned):
-        def environment(self) -> list[str]:
+        def environment(self, *, reveal: bool) -> list[str]:
             raise RuntimeError("[/oops]")
 
     app = make_app(Broken())
@@ -204,7 +204,7 @@ async def test_a_fault_while_asking_is_shown_and_the_app_goes_on() -> None:
 
 async def test_an_expected_failure_while_asking_becomes_words() -> None:
     class Denied(Canned):
-        def environment(self) -> list[str]:
+        def environment(self, *, reveal: bool) -> list[str]:
             raise AccessDenied("the server refuses [/oops]", fix=Command("doctor"))
 
     app = make_app(Denied())

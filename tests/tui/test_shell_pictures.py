@@ -7,10 +7,10 @@ from textual.widgets import Input
 from qdrant_admin.core.errors import BadInput, PortTaken
 from qdrant_admin.core.events import Finished, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.lifecycle.reports import Check, DoctorReport, StatusReport, UpReport
-from qdrant_admin.tui.jobs import JobFailure
+from qdrant_admin.tui.jobs import Unexpected
 from qdrant_admin.tui.screens.dialogs import ErrorDialog
 from qdrant_admin.tui.screens.logs import LogsScreen
-from qdrant_admin.tui.widgets.form import ConfirmDialog
+from qdrant_admin.tui.widgets.dialogs import ConfirmDialog
 from tests.tui.canned import (
     ABSENT,
     ATTENTION,
@@ -207,8 +207,9 @@ def test_confirm_by_name(snap: Snap) -> None:
 
 def test_unexpected_fault(snap: Snap) -> None:
     async def failed(pilot: Pilot[int]) -> None:
-        details = "Traceback (most recent call last):\n  File \"run.py\", line 1\nKeyError: '[/oops]'"
-        pilot.app.push_screen(ErrorDialog("restart the server", JobFailure("KeyError: '[/oops]'", details=details)))
+        fault = Unexpected(KeyError("[/oops]"))
+        fault.details = "Traceback (most recent call last):\n  File \"run.py\", line 1\nKeyError: '[/oops]'"
+        pilot.app.push_screen(ErrorDialog("restart the server", fault))
 
     assert snap(make_app(Canned()), before=failed)
 

@@ -16,10 +16,10 @@ from qdrant_admin.persistence.reports import (
     VerifyOptions,
 )
 from qdrant_admin.server.runtime import Capabilities
-from qdrant_admin.tui.screens.verify.result import part_rows
+from qdrant_admin.tui.screens.verify.differences import part_rows
 from qdrant_admin.tui.screens.verify.screen import VerifyScreen
 from qdrant_admin.tui.widgets.bars import Plain
-from qdrant_admin.tui.widgets.form import ConfirmDialog
+from qdrant_admin.tui.widgets.dialogs import ConfirmDialog
 from qdrant_admin.tui.widgets.panels import LiveGroups
 from tests.tui.acting import pressing, scripted
 from tests.tui.canned import NOW, STATUS

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.geometry import Size
 from textual.screen import Screen
@@ -15,12 +14,12 @@ from qdrant_admin.core.errors import AdminError
 from qdrant_admin.tui.jobs import JobView, Task, off_thread
 from qdrant_admin.tui.shell import Shell
 from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip, KeyBar, NavBar, bind
-from qdrant_admin.tui.widgets.panels import TooSmall
+from qdrant_admin.tui.widgets.panels import StatePanel, TooSmall
 
 if TYPE_CHECKING:
     from textual.content import Content
 
-    from qdrant_admin.core.events import Event, Events
+    from qdrant_admin.core.events import Events
     from qdrant_admin.tui.services import Services
 
 
@@ -37,7 +36,7 @@ class BaseScreen(Screen[None]):
     """One or two sentences for the help screen: the question this screen answers."""
     DRAWS_JOBS: ClassVar[frozenset[str]] = frozenset()
     """Kinds of jobs whose end this screen draws itself, so that no toast is needed."""
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS = [
         bind("r", "refresh_now", "refresh", "screen.refresh", "look again"),
         bind("j", "cursor('down')", "down", "screen.down", show=False),
         bind("k", "cursor('up')", "up", "screen.up", show=False),
@@ -74,7 +73,7 @@ class BaseScreen(Screen[None]):
     def server_changed(self) -> None:
         """The watch has seen something new (`admin.server`)."""
 
-    def job_changed(self, view: JobView, events: "tuple[Event, ...]", /) -> None:
+    def job_changed(self, view: JobView) -> None:
         """A job said something. Only the screen in front is told; others see `admin.jobs` when they come back."""
 
     def possible(self) -> Mapping[str, Callable[[], bool]]:
@@ -139,6 +138,13 @@ class BaseScreen(Screen[None]):
         running: WorkType[None] = work
         self.run_worker(running, group=group, exclusive=True, description=group)
 
+    def state(self, shown: "Content | None") -> None:
+        """Say how it stands instead of showing the content; None: show the content."""
+        self.set_class(shown is not None, "-stated")
+        if shown is not None:
+            self.query_one(StatePanel).update(shown)
+        self.refresh_bindings()
+
     def running_job(self, *kinds: str) -> JobView | None:
         """The newest job of these kinds, while it runs."""
         job = self.admin.jobs.latest(*kinds)
@@ -146,7 +152,7 @@ class BaseScreen(Screen[None]):
 
     def confirm(self, title: str, body: "Content | str", yes: str, then: Callable[[], object], typed: str = "") -> None:
         """Go on only after a yes. See `ConfirmDialog`."""
-        from qdrant_admin.tui.widgets.form import ConfirmDialog
+        from qdrant_admin.tui.widgets.dialogs import ConfirmDialog
 
         def answered(sure: bool | None) -> None:
             if sure:

@@ -1,24 +1,19 @@
 """What lies over a screen: questions, bad news, help, and the jobs of this session."""
 
-from collections.abc import Callable
-from typing import ClassVar
-
 from textual.app import ComposeResult
-from textual.binding import BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen, Screen
-from textual.widgets import Input
+from textual.screen import Screen
 
 from qdrant_admin import __version__
 from qdrant_admin.core import formatting
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.tui import look
-from qdrant_admin.tui.jobs import JobFailure, Jobs, JobView
+from qdrant_admin.tui.jobs import Jobs, JobView, Unexpected
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.widgets import running
-from qdrant_admin.tui.widgets.bars import CANCEL, CLOSE, DialogKeys, Plain, bind
-from qdrant_admin.tui.widgets.form import ConfirmDialog
+from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.dialogs import ConfirmDialog, Dialog
 from qdrant_admin.tui.widgets.panels import empty
 
 
@@ -36,32 +31,26 @@ class QuitDialog(ConfirmDialog):
         )
 
 
-class ErrorDialog(ModalScreen[None]):
+class ErrorDialog(Dialog[None]):
     """A fault of the product itself, with a report to copy. The app stays alive."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS = [
         bind("c", "copy", "copy report", "error.copy", "copy the error report"),
-        bind("escape,enter,q", "dismiss(None)", "close", "error.close", "close"),
+        bind("escape,enter,q", "dismiss(None)", "close, the app keeps running", "error.close", "close"),
     ]
+    LARGE = True
 
-    def __init__(self, title: str, failure: JobFailure) -> None:
-        super().__init__()
-        self._title, self._failure = title, failure
+    def __init__(self, job: str, failure: Unexpected) -> None:
+        wrong = ("Something went wrong inside qdrant-admin", "bold $text-error")
+        super().__init__("", look.lines(look.line(look.symbol("failed"), " ", wrong), look.text(failure.what)))
+        self._job, self._failure = job, failure
 
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog -large"):
-            yield Plain(
-                look.line(look.symbol("failed"), " ", ("Something went wrong inside qdrant-admin", "bold $text-error"))
-            )
-            yield Plain(look.text(self._failure.what), classes="dialog-body")
-            with VerticalScroll(classes="details"):
-                yield Plain(look.lines(*[look.muted(row) for row in self._failure.details.splitlines()]))
-            yield DialogKeys(
-                ("c", "copy report", "screen.copy"), ("esc", "close, the app keeps running", "screen.dismiss(None)")
-            )
+    def compose_content(self) -> ComposeResult:
+        with VerticalScroll(classes="details"):
+            yield Plain(look.lines(*[look.muted(row) for row in self._failure.details.splitlines()]))
 
     def report(self) -> str:
-        head = [f"{self.app.title} {__version__}", f"while: {self._title}" if self._title else "", self._failure.what]
+        head = [f"{self.app.title} {__version__}", f"while: {self._job}" if self._job else "", self._failure.what]
         shown = "\n".join([*[row for row in head if row], "", self._failure.details])
         return self._without_key(shown)
 
@@ -71,7 +60,7 @@ class ErrorDialog(ModalScreen[None]):
 
         services = getattr(self.app, "services", None)
         try:
-            key = services.profiles.settings().api_key if isinstance(services, Services) else None
+            key = services.settings().api_key if isinstance(services, Services) else None
         except AdminError:  # the settings themselves are what is broken; then there is no key in use
             key = None
         return shown.replace(key.get_secret_value(), "…") if key and key.get_secret_value() else shown
@@ -79,43 +68,6 @@ class ErrorDialog(ModalScreen[None]):
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.report())
         self.app.notify("error report copied", markup=False)
-
-
-class InputDialog(ModalScreen[str | None]):
-    """One line to type. `check` says what is wrong with a value, or nothing."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [bind("escape", "dismiss(None)", "cancel", "input.cancel", "leave it")]
-
-    def __init__(
-        self,
-        title: str,
-        body: str,
-        *,
-        value: str = "",
-        check: Callable[[str], str] | None = None,
-        password: bool = False,
-    ) -> None:
-        super().__init__()
-        self._title, self._body, self._value, self._password = title, body, value, password
-        self._check = check or (lambda _: "")
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
-            yield Plain(look.text(self._title, "bold"), classes="dialog-title")
-            yield Plain(look.muted(self._body), classes="dialog-body")
-            yield Input(self._value, id="value", password=self._password, compact=True)
-            yield Plain(id="trouble")
-            yield DialogKeys(("enter", "use it", ""), CANCEL)
-
-    def on_mount(self) -> None:
-        self.query_one(Input).focus()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        trouble = self._check(event.value)
-        if trouble:
-            self.query_one("#trouble", Plain).update(look.state("warn", trouble))
-        else:
-            self.dismiss(event.value)
 
 
 KEY_WIDTH = 12
@@ -130,16 +82,13 @@ EVERYWHERE: tuple[tuple[str, str], ...] = (
 )
 
 
-class HelpDialog(ModalScreen[None]):
+class HelpDialog(Dialog[None]):
     """What this screen is for, its own keys, and those that work everywhere."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        bind("escape,q,question_mark,enter", "dismiss(None)", "close", "help.close", "close")
-    ]
+    BINDINGS = [bind("escape,q,question_mark,enter", "dismiss(None)", "close", "help.close", "close")]
 
     def __init__(self, screen: Screen[object]) -> None:
-        super().__init__()
-        self._about = screen.HELP_TEXT if isinstance(screen, BaseScreen) else ""
+        super().__init__("", screen.HELP_TEXT if isinstance(screen, BaseScreen) else "")
         self._own: list[tuple[str, str]] = []
         for active in screen.active_bindings.values():
             binding = active.binding
@@ -149,15 +98,11 @@ class HelpDialog(ModalScreen[None]):
                 (binding.key_display or screen.app.get_key_display(binding), binding.tooltip or binding.description)
             )
 
-    def compose(self) -> ComposeResult:
+    def compose_content(self) -> ComposeResult:
         rows = [look.text("Keys of this screen", "bold"), *self._rows(self._own), Content("")]
         rows += [look.text("Everywhere", "bold"), *self._rows(EVERYWHERE)]
-        with Vertical(classes="dialog"):
-            if self._about:
-                yield Plain(look.muted(self._about), classes="dialog-body")
-            with VerticalScroll(classes="details"):
-                yield Plain(look.lines(*rows))
-            yield DialogKeys(CLOSE)
+        with VerticalScroll(classes="details"):
+            yield Plain(look.lines(*rows))
 
     @staticmethod
     def _rows(pairs: "list[tuple[str, str]] | tuple[tuple[str, str], ...]") -> list[Content]:
@@ -167,25 +112,29 @@ class HelpDialog(ModalScreen[None]):
 REFRESH_SECONDS = 0.25
 
 
-class JobsDialog(ModalScreen[None]):
+class JobsDialog(Dialog[None]):
     """Running jobs first, each with its steps as they are."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS = [
         bind("p", "pause", "pause", "jobs.pause", "pause the newest running job, or resume it"),
         bind("x", "stop", "stop", "jobs.stop", "stop the newest running job; what was acknowledged stays"),
         bind("escape,q,w", "dismiss(None)", "close", "jobs.close", "close"),
     ]
 
+    LARGE = True
+
     def __init__(self, jobs: Jobs) -> None:
-        super().__init__()
+        super().__init__("Jobs")
         self._jobs = jobs
 
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog -large"):
-            yield Plain(look.text("Jobs", "bold"), classes="dialog-title")
-            with VerticalScroll(classes="details"):
-                yield Plain(id="job-rows")
-            yield DialogKeys(id="job-keys")
+    def compose_content(self) -> ComposeResult:
+        with VerticalScroll(classes="details"):
+            yield Plain(id="job-rows")
+
+    def keys(self) -> list[tuple[str, str, str]]:
+        (key, pause, action), *others = super().keys()
+        newest = self._newest()
+        return [(key, "resume" if newest is not None and newest.state == "paused" else pause, action), *others]
 
     def on_mount(self) -> None:
         self._draw_rows()
@@ -199,10 +148,7 @@ class JobsDialog(ModalScreen[None]):
             "Whatever takes longer than a moment appears here, and continues when you leave its screen.",
         )
         self.query_one("#job-rows", Plain).update(look.lines(*rows) if rows else nothing)
-        newest = self._newest()
-        hold = ("p", "resume" if newest is not None and newest.state == "paused" else "pause", "screen.pause")
-        stop, close = ("x", "stop", "screen.stop"), ("esc", "close", "screen.dismiss(None)")
-        self.query_one("#job-keys", Plain).update(look.keys(hold, stop, close))
+        self.draw_keys()
 
     def _newest(self) -> JobView | None:
         return next(iter(self._jobs.running()), None)
@@ -225,8 +171,8 @@ def job_rows(view: JobView) -> list[Content]:
         look.state(view.verdict), "  ", (view.title, "bold"), "  ", look.muted(formatting.duration(view.seconds))
     )
     rows = [head, *running.steps(view)]
-    if view.failure is not None and not view.failure.cancelled:
-        rows.append(look.line("    ", (str(view.failure.what), "$text-error")))
+    if view.failure is not None and view.state != "cancelled":
+        rows.append(look.line("    ", (view.failure.what, "$text-error")))
         rows += [look.line("    ", look.muted(view.failure.why))] if view.failure.why else []
         rows += [look.line("    try  ", (view.failure.fix, "$text-accent"))] if view.failure.fix else []
     elif view.report is not None and view.report.summary():

@@ -5,11 +5,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.widgets import Input, RichLog
 
 from qdrant_admin.core.cancel import CancelToken
@@ -79,7 +77,7 @@ class LogsScreen(BaseScreen):
     SECTION = "logs"
     HELP_TEXT = "What does the server itself say? Follows the log; / shows only lines that contain a text."
     AUTO_FOCUS = "#log"
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS = [
         bind("f", "pause", "pause", "logs.pause", "stop following the log"),
         bind("f", "follow", "follow", "logs.follow", "follow the log again"),
         bind("slash", "find", "filter", "logs.filter", "only lines that contain a text"),
@@ -131,7 +129,7 @@ class LogsScreen(BaseScreen):
             self.look_again()
 
     def _batches(self, cancel: CancelToken) -> "Iterable[list[str]]":
-        yield from self.services.server.logs(tail=TAIL, follow=True, cancel=cancel)
+        yield from self.services.logs(tail=TAIL, follow=True, cancel=cancel)
 
     def action_refresh_now(self) -> None:
         self._close()

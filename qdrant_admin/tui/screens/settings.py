@@ -1,11 +1,10 @@
 """Settings. They answer: which Qdrant, with which values, and where does each come from."""
 
 from functools import partial
-from typing import ClassVar, get_args
+from typing import get_args
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
@@ -17,10 +16,11 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.base import BaseScreen
-from qdrant_admin.tui.screens.dialogs import InputDialog
 from qdrant_admin.tui.theme import CHOICES
 from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.dialogs import InputDialog
 from qdrant_admin.tui.widgets.panels import StatePanel, failure, loading
+from qdrant_admin.tui.widgets.tables import at_cursor, fill
 
 Answer = tuple[dict[str, Profile], Settings, str]
 
@@ -30,7 +30,7 @@ class SettingsScreen(BaseScreen):
 
     SECTION = "settings"
     HELP_TEXT = "Which Qdrant am I working with, with which values, and where does each of them come from?"
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS = [
         bind("enter", "use", "use or edit", "settings.use", "use this profile, or change this value"),
         bind("n", "add", "new profile", "settings.add", "add a profile"),
         bind("e", "edit", "edit value", "settings.edit", "change the value under the cursor"),
@@ -43,85 +43,63 @@ class SettingsScreen(BaseScreen):
         super().__init__()
         self._profiles: dict[str, Profile] = {}
         self._settings: Settings | None = None
+        self._keys: list[str] = []
 
     def compose_body(self) -> ComposeResult:
-        yield StatePanel(loading("reading the settings…"), id="settings-state")
-        with Horizontal(id="settings-columns"):
+        yield StatePanel()
+        with Horizontal(id="settings-columns", classes="content"):
             with Vertical(id="settings-profiles"):
                 yield Plain(look.title("Profiles"))
-                profiles: DataTable[object] = DataTable(id="profiles", cursor_type="row", show_header=False)
-                yield profiles
+                yield DataTable[object](id="profiles", cursor_type="row", show_header=False)
             with Vertical(id="settings-values"):
                 yield Plain(id="values-title")
-                values: DataTable[object] = DataTable(id="values", cursor_type="row", zebra_stripes=False)
-                yield values
+                yield DataTable[object](id="values", cursor_type="row")
         with VerticalScroll(id="settings-foot"):
             yield Plain(id="settings-theme")
 
     def on_mount(self) -> None:
-        self.query_one("#profiles", DataTable).add_columns(look.cell("profile"), look.cell("where"))
-        self.query_one("#values", DataTable).add_columns(look.cell("setting"), look.cell("value"), look.cell("from"))
-        self.query_one("#settings-columns").display = False
+        self.state(loading("reading the settings…"))
         self._draw_theme()
 
     def look_again(self) -> None:
         self.ask(self._read, self._got, self._failed, group="settings")
 
     def _read(self) -> Answer:
-        return self.services.profiles.known(), self.services.profiles.settings(), self.services.profiles.default()
+        return self.services.known(), self.services.settings(), self.services.default()
 
     def _failed(self, error: AdminError) -> None:
-        self.query_one("#settings-columns").display = False
-        panel = self.query_one(StatePanel)
-        panel.display = True
-        panel.update(failure(error, ("r", "read again", "screen.refresh_now")))
+        self.state(failure(error, ("r", "read again", "screen.refresh_now")))
 
     def _got(self, answer: Answer) -> None:
         self._profiles, self._settings, default = answer
-        self.query_one(StatePanel).display = False
-        self.query_one("#settings-columns").display = True
-        colours = self.app.theme_variables
-        table = self.query_one("#profiles", DataTable)
-        row, first = table.cursor_row, not table.row_count
-        table.clear()
+        self.state(None)
+        colours, table = self.app.theme_variables, self.query_one("#profiles", DataTable)
+        first, rows = not table.row_count, []
         for name, profile in sorted(self._profiles.items()):
             here = name == self.services.profile
             shown = look.state_cell("ok", colours, name) if here else look.cell(f"  {name}")
             note = f"{profile.url or f'port {profile.port}'}{'  · default' if name == default else ''}"
-            table.add_row(shown, look.cell(note, "$text-muted", colours), key=name)
-        table.move_cursor(row=row)
-        self._draw_values()
+            rows.append([shown, look.cell(note, look.MUTED, colours)])
+        fill(table, ["profile", "where"], rows)
+        self._draw_values(answer[1])
         if first:
             table.focus()
 
-    def _draw_values(self) -> None:
-        settings = self._settings
-        if settings is None:
-            return
-        self.query_one("#values-title", Plain).update(
-            look.line(look.title("Values of "), (settings.name, "bold $text-accent"))
-        )
-        table, colours = self.query_one("#values", DataTable), self.app.theme_variables
-        row = table.cursor_row
-        table.clear()
-        for key, value in settings.profile.shown().items():
-            origin = settings.origins.get(key, "default")
-            strength = "$text-muted" if origin == "default" else ""
-            shown = "" if value is None else value
-            table.add_row(
-                look.cell(key.replace("_", " "), strength, colours),
-                look.cell(shown, strength, colours),
-                look.cell(origin, "$text-muted", colours),
-                key=key,
-            )
+    def _draw_values(self, settings: Settings) -> None:
+        self.query_one("#values-title", Plain).update(look.line(look.title("Values of "), look.title(settings.name)))
+        values = [
+            (key, key.replace("_", " "), "" if value is None else value, settings.origins.get(key, "default"))
+            for key, value in settings.profile.shown().items()
+        ]
         kept = "kept, not shown" if settings.api_key is not None else ""
-        table.add_row(
-            look.cell("API key"),
-            look.cell(kept),
-            look.cell(settings.api_key_origin, "$text-muted", colours),
-            key="api_key",
-        )
-        table.move_cursor(row=row)
+        values.append(("api_key", "API key", kept, settings.api_key_origin))
+        colours, rows = self.app.theme_variables, []
+        self._keys = [key for key, *_ in values]
+        for _, label, value, origin in values:
+            strength = look.MUTED if origin == "default" else ""
+            shown = look.cell(label, strength, colours), look.cell(value, strength, colours)
+            rows.append([*shown, look.cell(origin, look.MUTED, colours)])
+        fill(self.query_one("#values", DataTable), ["setting", "value", "from"], rows)
 
     def _draw_theme(self) -> None:
         chosen = self.admin.preferences.theme
@@ -131,16 +109,17 @@ class SettingsScreen(BaseScreen):
 
     # keys
 
-    def _key_here(self, table_id: str) -> str:
-        table = self.query_one(table_id, DataTable)
-        return str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value) if table.row_count else ""
+    @property
+    def _here(self) -> str:
+        """The profile under the cursor."""
+        return at_cursor(self.query_one("#profiles", DataTable), sorted(self._profiles)) or ""
 
     @on(DataTable.RowSelected)
     def action_use(self) -> None:
         if self.focused is self.query_one("#values"):
             self.action_edit()
         else:
-            self._use(self._key_here("#profiles"))
+            self._use(self._here)
 
     def _use(self, name: str) -> None:
         if name and name != self.services.profile:
@@ -175,10 +154,10 @@ class SettingsScreen(BaseScreen):
 
     def _save(self, name: str, changes: dict[str, object]) -> None:
         services = self.services
-        self.ask(lambda: services.profiles.save(name, changes), lambda _: self.admin.profile_changed(), group="save")
+        self.ask(lambda: services.save(name, changes), lambda _: self.admin.profile_changed(), group="save")
 
     def action_edit(self) -> None:
-        settings, key = self._settings, self._key_here("#values")
+        settings, key = self._settings, at_cursor(self.query_one("#values", DataTable), self._keys)
         if settings is None or not key:
             return
         if key == "api_key":
@@ -206,15 +185,15 @@ class SettingsScreen(BaseScreen):
             self.notify(f"kept in {where}", markup=False)
             self.admin.profile_changed()
 
-        self.ask(lambda: services.profiles.store_key(typed), kept, group="key")
+        self.ask(lambda: services.store_key(typed), kept, group="key")
 
     def action_make_default(self) -> None:
-        name = self._key_here("#profiles")
+        name = self._here
         if name:
             self.ask(lambda: set_default_profile(name), lambda _: self.look_again(), group="default")
 
     def action_remove(self) -> None:
-        name = self._key_here("#profiles")
+        name = self._here
         if not name:
             return
         if name == self.services.profile:

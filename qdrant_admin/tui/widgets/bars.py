@@ -47,16 +47,8 @@ class Plain(Static):
             content if isinstance(content, Content) else look.text(content), id=id, classes=classes, markup=False
         )
 
-
-CLOSE = ("esc", "close", "screen.dismiss(None)")
-CANCEL = ("esc", "cancel", "screen.dismiss(None)")
-
-
-class DialogKeys(Plain):
-    """The keys of a dialog, at its foot."""
-
-    def __init__(self, *keys: tuple[str, str, str], id: str | None = None) -> None:  # noqa: A002
-        super().__init__(look.keys(*keys), id=id, classes="dialog-keys")
+    async def on_click(self, event: Click) -> None:
+        await run_clicked(self, event)
 
 
 class Row(Widget):

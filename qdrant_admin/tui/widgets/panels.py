@@ -12,7 +12,6 @@ from textual.widget import Widget
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.tui import look
-from qdrant_admin.tui.jobs import JobFailure
 from qdrant_admin.tui.widgets.bars import Plain
 
 KeyHint = tuple[str, str, str]
@@ -32,12 +31,11 @@ def empty(what: str, why: str = "", *hints: KeyHint) -> Content:
     return look.lines(*rows)
 
 
-def failure(end: AdminError | JobFailure, *hints: KeyHint) -> Content:
+def failure(end: AdminError, *hints: KeyHint) -> Content:
     rows = [look.line(look.symbol("failed"), " ", (end.what, "bold $text-error"))]
     rows += [look.line("  ", part) for part in end.why.splitlines()]
-    fix = end.fix if isinstance(end, JobFailure) else end.fix_on(None)
-    if fix:
-        rows += [Content(""), look.line(("  try  ", look.MUTED), (fix, "$text-accent"))]
+    if end.fix:
+        rows += [Content(""), look.line(("  try  ", look.MUTED), (end.fix, "$text-accent"))]
     if hints:
         rows += [Content(""), look.line("  ", look.keys(*hints))]
     return look.lines(*rows)

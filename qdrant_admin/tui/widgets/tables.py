@@ -1,6 +1,5 @@
 """Tables that are right at first sight, and a payload as a tree."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -10,25 +9,24 @@ from textual.widgets.tree import TreeNode
 
 from qdrant_admin.collections.reports import ShownPoint, ShownVector
 from qdrant_admin.core import formatting
-from qdrant_admin.core.serialization import to_json
+from qdrant_admin.core.blocks import brief
 from qdrant_admin.tui import look
 
 T = TypeVar("T")
-Row = tuple[str, Sequence[Text]]
 
 
 def at_cursor(table: DataTable[object], items: Sequence[T]) -> T | None:
     return items[table.cursor_row] if 0 <= table.cursor_row < len(items) else None
 
 
-def fill(table: DataTable[object], titles: Sequence[str], rows: Sequence[Row], *, room: int = 0) -> None:
+def fill(table: DataTable[object], titles: Sequence[str], rows: Sequence[Sequence[Text]], *, room: int = 0) -> None:
     """Draw these rows, cut to `room` cells if it is given; the cursor stays on its line.
 
     Widths are set here: left to itself the table measures later, and shows the first picture cut.
     """
     cursor = table.cursor_row
     table.clear(columns=True)
-    columns = [[cells[index] for _, cells in rows] for index in range(len(titles))]
+    columns = [[cells[index] for cells in rows] for index in range(len(titles))]
     longest = [max([0, *(cell.cell_len for cell in column)]) for column in columns]
     widths = [max(len(title), width) for title, width in zip(titles, longest, strict=True)]
     if room:
@@ -37,8 +35,8 @@ def fill(table: DataTable[object], titles: Sequence[str], rows: Sequence[Row], *
     for title, column, width in zip(titles, columns, widths, strict=True):
         right = any(cell.justify == "right" for cell in column)
         table.add_column(look.cell(title, right=right), key=title, width=width)
-    for key, cells in rows:
-        table.add_row(*cells, key=key)
+    for cells in rows:
+        table.add_row(*cells)
     if rows:
         table.move_cursor(row=min(cursor, len(rows) - 1))
 
@@ -72,9 +70,6 @@ class PayloadTree(Tree[None]):
         payload = self.root.add(self._title("payload", len(point.payload), "key"), expand=True)
         self._fill(payload, point.payload, level=1)
 
-    def as_json(self) -> str:
-        return to_json(self.point, indent=2) if self.point else ""
-
     def _fill(self, node: TreeNode[None], value: Mapping[str, object] | Sequence[object], level: int) -> None:
         pairs = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
         for name, inner in pairs[:CHILDREN_SHOWN]:
@@ -94,9 +89,8 @@ class PayloadTree(Tree[None]):
         return self._styled(name, "bold").append_text(self._styled(f"  {formatting.counted(count, noun)}", look.MUTED))
 
     def _label(self, name: object, value: object) -> Text:
-        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         style = "" if isinstance(value, str) else "$text-accent"
-        return self._styled(f"{name}  ", look.MUTED).append_text(self._styled(shown, style))
+        return self._styled(f"{name}  ", look.MUTED).append_text(self._styled(brief(value), style))
 
     def _vector(self, vector: ShownVector) -> Text:
         name = f"vector {vector.name}" if vector.name else "vector"

@@ -188,7 +188,7 @@ class PastPane(Vertical):
                 look.cell(formatting.shorten(report.source, 48 if wide else 80), "bold"),
             ]
             cells += [look.cell(_targets(report), "$text-muted", variables)] if wide else []
-            rows.append((str(entry.id), cells))
+            rows.append(cells)
         fill(table, titles, rows, room=self.app.size.width - 5)
 
 

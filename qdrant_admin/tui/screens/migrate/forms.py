@@ -7,7 +7,7 @@ from qdrant_admin.database.names import check_stored_name
 from qdrant_admin.migration import messages
 from qdrant_admin.migration.plan import MAX_BATCH, MAX_WORKERS, PlanOptions
 from qdrant_admin.migration.reports import CollectionPlan, ConflictPolicy
-from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text, whole_number
+from qdrant_admin.tui.widgets.dialogs import Choice, Field, FormDialog, Text, whole_number
 
 YES, NO = "yes", "no"
 FULL = "full"

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import on
-from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
 
@@ -17,10 +15,10 @@ from qdrant_admin.core.blocks import Facts, Remark
 from qdrant_admin.migration import messages
 from qdrant_admin.migration.reports import CollectionPlan, PlanReport
 from qdrant_admin.tui import look
-from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.screens.panes import PanesScreen, TablePane
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.blocks import Drawing
-from qdrant_admin.tui.widgets.form import FormDialog
+from qdrant_admin.tui.widgets.dialogs import FormDialog
 from qdrant_admin.tui.widgets.panels import loading
 from qdrant_admin.tui.widgets.tables import at_cursor, fill
 
@@ -32,40 +30,30 @@ NAME_WIDTH = {False: 32, True: 18}
 NARROW = 100
 
 
-class PlanPane(Vertical):
+class PlanPane(TablePane):
     """One plan; while another is being made, the old one stays in sight."""
 
     def __init__(self) -> None:
-        super().__init__(id="migrate-plan")
+        super().__init__("plan", Plain(id="plan-head", classes="heading"), id="migrate-plan")
         self.plan: PlanReport | None = None
 
-    def compose(self) -> ComposeResult:
-        yield Plain(id="plan-head", classes="heading")
-        yield DataTable[object](id="plan-table", cursor_type="row")
-        with VerticalScroll(id="plan-more"):
-            yield Plain(id="plan-details")
-
     def show(self, plan: PlanReport, profile: str) -> None:
-        self.plan = plan
-        self.query_one("#plan-head", Plain).update(head(plan))
-        self._fill(self.query_one("#plan-table", DataTable), plan, self.app.size.width)
-        self.query_one("#plan-details", Plain).update(details(plan, self.app.size.width - 6, profile))
+        self.plan, width = plan, self.app.size.width
+        self.head.update(head(plan))
+        self.table.display = bool(plan.collections)
+        titles = ["", "from", "points", "vectors", "to", "what"]
+        variables, longest = self.app.theme_variables, NAME_WIDTH[width < NARROW]
+        rows = [_cells(one, variables, longest) for one in plan.collections]
+        fill(self.table, titles, rows, room=width - 5)
+        self.details.update(details(plan, width - 6, profile))
 
     def planning(self) -> None:
         if self.plan is not None:
-            self.query_one("#plan-head", Plain).update(look.lines(loading("planning again…"), *_ways(self.plan)))
+            self.head.update(look.lines(loading("planning again…"), *_ways(self.plan)))
 
     @property
     def here(self) -> CollectionPlan | None:
-        collections = self.plan.collections if self.plan is not None else ()
-        return at_cursor(self.query_one("#plan-table", DataTable), collections)
-
-    def _fill(self, table: DataTable[object], plan: PlanReport, width: int) -> None:
-        variables, longest = self.app.theme_variables, NAME_WIDTH[width < NARROW]
-        table.display = bool(plan.collections)
-        titles = ["", "from", "points", "vectors", "to", "what"]
-        rows = [(one.source, _cells(one, variables, longest)) for one in plan.collections]
-        fill(table, titles, rows, room=width - 5)
+        return at_cursor(self.table, self.plan.collections if self.plan is not None else ())
 
 
 def _cells(one: CollectionPlan, variables: Mapping[str, str], longest: int) -> list[Text]:
@@ -110,7 +98,7 @@ def details(plan: PlanReport, width: int, profile: str) -> Content:
     return look.lines(said, Content(""), end)
 
 
-class PlanEdits(BaseScreen):
+class PlanEdits(PanesScreen):
     """A screen with a `PlanPane` on it."""
 
     def __init__(self) -> None:

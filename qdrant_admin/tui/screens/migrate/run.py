@@ -1,17 +1,27 @@
-"""A migration while it runs: how far, how fast, how long still, and what went wrong on the way."""
+"""A migration while it runs, how far, how fast, how long still; and what became of it."""
 
 import itertools
 from collections.abc import Sequence
 
+from textual.app import ComposeResult
 from textual.content import Content
+from textual.geometry import Size
+from textual.widgets import DataTable
 
 from qdrant_admin.core import formatting
+from qdrant_admin.core.blocks import Commands, Heading, Table
+from qdrant_admin.core.errors import AdminError, Cancelled
 from qdrant_admin.core.events import Progress
-from qdrant_admin.migration.reports import PlanReport
+from qdrant_admin.migration import messages
+from qdrant_admin.migration.reports import MigrationReport, PlanReport, Reject
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import RATE_EVERY_SECONDS, JobView, Rate, StepView
+from qdrant_admin.tui.screens.panes import ResultPane
 from qdrant_admin.tui.widgets import running
-from qdrant_admin.tui.widgets.panels import LiveGroups
+from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.blocks import Drawing, after
+from qdrant_admin.tui.widgets.dialogs import Dialog
+from qdrant_admin.tui.widgets.tables import fill
 
 PHASES = {"target": "targets", "copy": "copy", "indexing": "index", "verify": "verify"}
 """What every migration goes through, by the beginning of the steps' ids. Others are shown where they come up."""
@@ -21,18 +31,8 @@ PLOT_WIDTH = 120
 REJECTS_SHOWN = {False: 3, True: 8}
 
 
-class RunPane(LiveGroups):
-    """Drawn again for each look into the job's mailbox."""
-
-    def __init__(self) -> None:
-        super().__init__(GROUPS, id="migrate-running")
-
-    def show(self, view: JobView, plan: PlanReport | None) -> None:
-        width, tall = max(40, self.app.size.width - 6), self.app.size.height >= TALL
-        self.draw(picture(view, plan, width, tall=tall))
-
-
-def picture(view: JobView, plan: PlanReport | None, width: int, *, tall: bool = False) -> Sequence[Sequence[Content]]:
+def picture(view: JobView, plan: PlanReport | None, size: Size) -> Sequence[Sequence[Content]]:
+    width, tall = max(40, size.width - 6), size.height >= TALL
     order = [one.target for one in plan.collections if one.action != "skip"] if plan else []
     items = running.by_item(view.progress)
     if not set(order) & set(items):
@@ -130,3 +130,98 @@ def _rejects(view: JobView, *, most: int) -> list[Content]:
     title = look.state("warning", f"{formatting.counted(len(view.rejects), 'record')} not stored")
     keys = look.line("   ", look.key("j", "read them all", "screen.rejects")) if more > 0 else Content("")
     return [look.line(title, keys), *[look.line("  ", look.muted(notice.text)) for notice in view.rejects[-most:]]]
+
+
+NAME_WIDTH = {False: 44, True: 22}
+NARROW = 100
+ALWAYS = {False: ("read", "written", "rejected", "verified"), True: ("read", "rejected", "verified")}
+SOMETIMES = ("skipped", "extra")
+
+
+class MigrationResult(ResultPane):
+    """One migration."""
+
+    def __init__(self) -> None:
+        super().__init__("result", "migrate")
+        self.report: MigrationReport | None = None
+
+    def show(self, report: MigrationReport, profile: str, told: str = "") -> None:
+        self.report = report
+        evidence = [part for part in (told, report.summary()) if part]
+        ways = look.line(formatting.shorten(report.source, 60), look.muted("  →  "), report.target)
+        self.tell(report.verdict, messages.sentence(report), look.muted(" · ".join(evidence)), ways.stylize(look.MUTED))
+        self.table.display = bool(report.collections)
+        self._fill(report, narrow=self.app.size.width < NARROW)
+        self.details.update(details(report, self.app.size.width - 6, profile))
+
+    def show_failure(self, fault: AdminError) -> None:
+        self.report = None
+        stopped = "Stopped. What was acknowledged stays; the run can be resumed where it stopped."
+        failed = "The migration could not be finished. What was acknowledged stays."
+        self.show_fault(fault, stopped, ("failed", failed), ("a", "back to the choice", "screen.again"))
+        if isinstance(fault, Cancelled):
+            self.details.update(look.keys(("a", "resume it, or choose another source", "screen.again")))
+
+    def _fill(self, report: MigrationReport, *, narrow: bool) -> None:
+        figures = [*ALWAYS[narrow], *[one for one in SOMETIMES if any(getattr(row, one) for row in report.collections)]]
+        rows = []
+        for one in report.collections:
+            name = one.target if narrow or one.source == one.target else f"{one.source} → {one.target}"
+            cells = [look.cell(formatting.shorten(name, NAME_WIDTH[narrow]), "bold")]
+            cells += [look.cell(formatting.number(getattr(one, figure)), right=True) for figure in figures]
+            rows.append([*cells, look.state_cell(one.verdict, self.app.theme_variables)])
+        fill(self.table, ["collection", *figures, "verdict"], rows)
+
+
+def details(report: MigrationReport, width: int, profile: str) -> Content:
+    steps = tuple(messages.next_steps(report))
+    do = (Heading("What to do now"), Commands(steps)) if steps else ()
+    said = tuple(block for block in after(report.blocks(), Table) if not isinstance(block, Commands))
+    return Drawing(width, profile).content((*do, *said))
+
+
+class RejectsDialog(Dialog[None]):
+    """Records that were not stored, each with its reason, and how to replay them."""
+
+    BINDINGS = [
+        bind("c", "copy", "copy the command", "rejects.copy", "copy the command that replays them"),
+        bind("escape,q,j", "dismiss(None)", "close", "rejects.close", "close"),
+    ]
+    LARGE = True
+
+    def __init__(self, rejects: Sequence[Reject], *, file: str = "", command: str = "") -> None:
+        super().__init__("Records that were not stored")
+        self._rejects, self._file, self._command = tuple(rejects), file, command
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self._command) if action == "copy" else super().check_action(action, parameters)
+
+    def compose_content(self) -> ComposeResult:
+        yield DataTable[object](id="rejects-table", cursor_type="row")
+        yield Plain(id="rejects-here")
+        yield Plain(look.lines(*self._way_back()), id="rejects-way")
+
+    def _way_back(self) -> list[Content]:
+        if not self._file:
+            return [look.muted("All of them are written to the run's reject file.")]
+        return [
+            look.line(("all of them  ", look.MUTED), self._file),
+            look.line(("once mended  ", look.MUTED), (self._command, "$text-accent")),
+        ]
+
+    def on_mount(self) -> None:
+        table = self.query_one("#rejects-table", DataTable)
+        rows = [
+            [look.cell(one.collection), look.cell(formatting.shorten(one.id, 36)), look.cell(one.reason)]
+            for one in self._rejects
+        ]
+        fill(table, ["collection", "id", "why"], rows, room=self.room)
+        table.focus()
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        one = self._rejects[event.cursor_row]
+        self.query_one("#rejects-here", Plain).update(look.lines(look.text(one.id, "bold"), look.muted(one.reason)))
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(self._command)
+        self.app.notify("copied", markup=False)

@@ -3,39 +3,29 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
-from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.content import Content
-from textual.widgets import ContentSwitcher, DataTable, Input, OptionList
+from textual.widget import Widget
+from textual.widgets import DataTable, Input, OptionList
 
 from qdrant_admin.core import formatting
-from qdrant_admin.core.events import Event
 from qdrant_admin.migration import messages
 from qdrant_admin.migration.reports import MigrationReport, PlanReport, Reject
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.migrate.choose import ChoosePane, PastPane, PastRun
 from qdrant_admin.tui.screens.migrate.plan import PlanEdits, PlanPane
-from qdrant_admin.tui.screens.migrate.result import RejectsDialog, ResultPane
-from qdrant_admin.tui.screens.migrate.run import RunPane
+from qdrant_admin.tui.screens.migrate.run import GROUPS, MigrationResult, RejectsDialog, picture
 from qdrant_admin.tui.widgets.bars import bind
-from qdrant_admin.tui.widgets.panels import failure, loading
+from qdrant_admin.tui.widgets.panels import LiveGroups, failure, loading
 
 if TYPE_CHECKING:
     from qdrant_admin.migration.plan import PlanOptions
 
 
 RUNS_LISTED = 500
-FOCUS = {
-    "choose": "#migrate-source",
-    "plan": "#plan-table",
-    "running": "#migrate-running",
-    "result": "#result-table",
-    "past": "#past-table",
-}
 
 
 class MigrateScreen(PlanEdits):
@@ -46,8 +36,10 @@ class MigrateScreen(PlanEdits):
         "Moves vectors in from elsewhere. The plan comes first and can be changed; after the copy every point is "
         "compared with its source, and only then is it called verified. The source is never written to."
     )
+    KINDS = ("migrate",)
     DRAWS_JOBS = frozenset({"plan", "migrate"})
-    BINDINGS: ClassVar[list[BindingType]] = [
+    FOCUS = {"choose": "#migrate-source", "running": "#migrate-running", "past": "#past-table"}
+    BINDINGS = [
         bind("ctrl+o", "browse", "browse folders", "migrate.browse", "choose a folder", priority=True),
         bind("ctrl+f", "browse_files", "browse files", "migrate.browse_files", "choose a file", priority=True),
         bind("s", "start", "start", "migrate.start", "do what the plan says"),
@@ -77,22 +69,8 @@ class MigrateScreen(PlanEdits):
         """The options of the plan that is being made."""
         self._reopened = False
 
-    def compose_body(self) -> ComposeResult:
-        with ContentSwitcher(initial="migrate-choose"):
-            yield ChoosePane()
-            yield PlanPane()
-            yield RunPane()
-            yield ResultPane()
-            yield PastPane()
-
-    @property
-    def pane(self) -> str:
-        return (self.query_one(ContentSwitcher).current or "").removeprefix("migrate-")
-
-    def _front(self, pane: str, focus: str = "") -> None:
-        self.query_one(ContentSwitcher).current = f"migrate-{pane}"
-        self.query_one(focus or FOCUS[pane]).focus()
-        self.refresh_bindings()
+    def panes(self) -> tuple[Widget, ...]:
+        return ChoosePane(), PlanPane(), LiveGroups(GROUPS, id="migrate-running"), MigrationResult(), PastPane()
 
     def look_again(self) -> None:
         job, entry = self.admin.jobs.latest("migrate"), self.admin.take_entry("migrate")
@@ -105,7 +83,7 @@ class MigrateScreen(PlanEdits):
         elif self.pane == "choose" and self.focused is None:
             self.query_one("#migrate-source").focus()
         self.ask(
-            self.services.migration.unfinished,
+            self.services.unfinished,
             lambda runs: self.query_one(ChoosePane).offer(runs, self.services.now()),
             lambda _: None,
             group="unfinished",
@@ -136,13 +114,13 @@ class MigrateScreen(PlanEdits):
 
     def _picked(self, path: Path | None) -> None:
         if path is not None:
-            self.ask(partial(self.services.migration.recognise, path), self.query_one(ChoosePane).found, group="detect")
+            self.ask(partial(self.services.recognise, path), self.query_one(ChoosePane).found, group="detect")
 
     @on(OptionList.OptionSelected, "#migrate-runs")
     def _resume(self, event: OptionList.OptionSelected) -> None:
         run = self.query_one(ChoosePane).runs[event.option_index]
         self._plan, self._reopened = run.plan, False
-        self.run_job("migrate", f"migrate {run.source}", partial(self.services.migration.resume, run), can_pause=True)
+        self.run_job("migrate", f"migrate {run.source}", partial(self.services.resume, run), can_pause=True)
 
     def action_discard(self) -> None:
         chosen = self.query_one("#migrate-runs", OptionList).highlighted
@@ -151,7 +129,7 @@ class MigrateScreen(PlanEdits):
         run = self.query_one(ChoosePane).runs[chosen]
         body = "What it has copied stays and is indexed again. The run can no longer be resumed, only started again."
 
-        discard = partial(self.services.migration.discard, run)
+        discard = partial(self.services.discard, run)
         job = partial(self.run_job, "discard", f"discard {run.source}", discard)
         self.confirm("Discard this run?", body, "Discard", job)
 
@@ -163,7 +141,7 @@ class MigrateScreen(PlanEdits):
             self.query_one(PlanPane).planning()
         else:
             self.query_one(ChoosePane).say(loading("reading the source…"))
-        self.run_job("plan", f"plan {source}", partial(self.services.migration.plan, source, options), touches="plan")
+        self.run_job("plan", f"plan {source}", partial(self.services.plan, source, options), touches="plan")
         self.refresh_bindings()
 
     def _planned(self, view: JobView) -> None:
@@ -174,14 +152,14 @@ class MigrateScreen(PlanEdits):
             self.show_plan(self.query_one(PlanPane).plan)  # type: ignore[arg-type]  # looked at in the line above
             self.notify(view.failure.what, title="the plan is unchanged", severity="warning", markup=False)
         elif view.failure is not None:
-            self.query_one(ChoosePane).say(Content("") if view.failure.cancelled else failure(view.failure))
-            self._front("choose")
+            self.query_one(ChoosePane).say(Content("") if view.state == "cancelled" else failure(view.failure))
+            self.front("choose")
 
     def show_plan(self, plan: PlanReport) -> None:
         self._plan = plan
         self.query_one(ChoosePane).say(Content(""))
         self.query_one(PlanPane).show(plan, self.services.profile)
-        self._front("plan", "" if plan.collections else "#plan-more")
+        self.front("plan")
 
     # running
 
@@ -199,11 +177,10 @@ class MigrateScreen(PlanEdits):
 
     def _run(self, plan: PlanReport) -> None:
         self._plan, self._reopened = plan, False
-        self.run_job(
-            "migrate", f"migrate {plan.source}", partial(self.services.migration.migrate, plan), can_pause=True
-        )
+        migrate = partial(self.services.migrate, plan)
+        self.run_job("migrate", f"migrate {plan.source}", migrate, can_pause=True)
 
-    def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
+    def job_changed(self, view: JobView) -> None:
         if view.kind == "plan" and not view.running:
             self._planned(view)
         elif view.kind == "migrate" and not view.running:
@@ -214,9 +191,7 @@ class MigrateScreen(PlanEdits):
             self._draw_running(view)
 
     def _draw_running(self, view: JobView) -> None:
-        if self.pane != "running":
-            self._front("running")
-        self.query_one(RunPane).show(view, self._plan)
+        self.live().draw(picture(view, self._plan, self.size))
 
     # the result, and earlier ones
 
@@ -225,12 +200,12 @@ class MigrateScreen(PlanEdits):
         if isinstance(view.report, MigrationReport):
             self.show_report(view.report)
         elif view.failure is not None:
-            self.query_one(ResultPane).show_failure(view.failure)
-            self._front("result", "#result-more")
+            self.query_one(MigrationResult).show_failure(view.failure)
+            self.front("result")
 
     def show_report(self, report: MigrationReport, told: str = "") -> None:
-        self.query_one(ResultPane).show(report, self.services.profile, told)
-        self._front("result", "" if report.collections else "#result-more")
+        self.query_one(MigrationResult).show(report, self.services.profile, told)
+        self.front("result")
 
     def reopen(self, run: PastRun) -> None:
         entry, report = run
@@ -246,7 +221,7 @@ class MigrateScreen(PlanEdits):
 
     def _list_past(self) -> None:
         self.ask(
-            lambda: self.services.migration.migrations(RUNS_LISTED),
+            lambda: self.services.migrations(RUNS_LISTED),
             lambda runs: self.query_one(PastPane).show(runs, self.services.now()),
             group="past",
         )
@@ -259,24 +234,14 @@ class MigrateScreen(PlanEdits):
 
     # keys
 
-    @property
-    def _busy(self) -> bool:
-        return self.running_job("migrate") is not None
-
-    @property
-    def _paused(self) -> bool:
-        job = self.admin.jobs.latest("migrate")
-        return job is not None and job.state == "paused"
-
     def _rejects(self) -> list[Reject]:
-        report, job = self.query_one(ResultPane).report, self.admin.jobs.latest("migrate")
+        report, job = self.query_one(MigrationResult).report, self.admin.jobs.latest("migrate")
         if self.pane == "result" and report is not None:
             return list(report.rejects)
         return [Reject(collection="", id="", reason=notice.text) for notice in job.rejects] if job is not None else []
 
     def possible(self) -> Mapping[str, Callable[[], bool]]:
-        def at(*panes: str) -> Callable[[], bool]:
-            return lambda: self.pane in panes
+        at, job = self.at, self.job
 
         def planned() -> bool:
             return self.pane == "plan" and self._plan is not None
@@ -285,23 +250,23 @@ class MigrateScreen(PlanEdits):
             return planned() and bool(self._plan and self._plan.collections)
 
         def copying() -> bool:
-            return self._busy and self.pane == "running"
+            return job is not None and self.pane == "running"
 
         def reported() -> bool:
-            return self.pane == "result" and self.query_one(ResultPane).report is not None
+            return self.pane == "result" and self.query_one(MigrationResult).report is not None
 
         return {
             "browse": at("choose"),
             "browse_files": at("choose"),
             "discard": lambda: self.pane == "choose" and getattr(self.focused, "id", "") == "migrate-runs",
-            "start": lambda: planned() and not self._busy and bool(self._plan and self._plan.exit_code == 0),
+            "start": lambda: planned() and job is None and bool(self._plan and self._plan.exit_code == 0),
             "change": planned,
             "change_one": listed,
             "include": lambda: listed() and self.excluded,
             "exclude": lambda: listed() and not self.excluded,
             "policy": planned,
-            "pause": lambda: copying() and not self._paused,
-            "resume": lambda: copying() and self._paused,
+            "pause": lambda: copying() and job is not None and job.state != "paused",
+            "resume": lambda: copying() and job is not None and job.state == "paused",
             "cancel": copying,
             "rejects": lambda: self.pane in {"running", "result"} and bool(self._rejects()),
             "verify": reported,
@@ -310,13 +275,12 @@ class MigrateScreen(PlanEdits):
             "copy": reported,
             "past": at("choose", "plan", "running", "result"),
             "find": at("past"),
-            "leave": lambda: self.pane != "running" or not self._busy,
+            "leave": lambda: self.pane != "running" or job is None,
         }
 
     def _steer(self, change: Callable[[int], JobView]) -> None:
-        job = self.running_job("migrate")
-        if job is not None:
-            self._draw_running(change(job.id))
+        if self.job is not None:
+            self._draw_running(change(self.job.id))
             self.refresh_bindings()
 
     def action_pause(self) -> None:
@@ -329,7 +293,7 @@ class MigrateScreen(PlanEdits):
         self._steer(self.admin.jobs.cancel)
 
     def action_rejects(self) -> None:
-        report = self.query_one(ResultPane).report if self.pane == "result" else None
+        report = self.query_one(MigrationResult).report if self.pane == "result" else None
         file = report.reject_file if report is not None else None
         command = messages.replay(report) if report is not None else None
         self.app.push_screen(RejectsDialog(self._rejects(), file=file or "", command=str(command or "")))
@@ -338,17 +302,16 @@ class MigrateScreen(PlanEdits):
         self.admin.action_go("verify")
 
     def action_again(self) -> None:
-        job = self.running_job("migrate")
         self._reopened = False
-        if job is not None:
-            self._draw_running(job)
+        if self.job is not None:
+            self._draw_running(self.job)
             return
         self._plan = None
-        self._front("choose")
+        self.front("choose")
         self.look_again()
 
     def action_past(self) -> None:
-        self._front("past")
+        self.front("past")
         self._list_past()
 
     def action_find(self) -> None:
@@ -363,16 +326,16 @@ class MigrateScreen(PlanEdits):
             self.action_again()
 
     def action_export(self) -> None:
-        report = self.query_one(ResultPane).report
+        report = self.query_one(MigrationResult).report
         if report is not None:
-            write = partial(self.services.migration.write_report, report)
+            write = partial(self.services.write_report, report)
             self.ask(write, lambda paths: self.notify("\n".join(map(str, paths)), title="saved", markup=False))
 
     def action_copy(self) -> None:
         from qdrant_admin.core.document import to_markdown
         from qdrant_admin.migration.messages import document
 
-        report = self.query_one(ResultPane).report
+        report = self.query_one(MigrationResult).report
         if report is not None:
             self.app.copy_to_clipboard(to_markdown(document(report)))
             self.notify("the report is on the clipboard as Markdown", markup=False)

@@ -3,16 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar, cast
+from typing import NamedTuple, cast
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Click
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -33,78 +31,46 @@ from qdrant_admin.server.runtime import Capabilities
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.verify.past import TALL, plots
 from qdrant_admin.tui.services import PastCheck
-from qdrant_admin.tui.widgets.bars import CANCEL, DialogKeys, Plain, bind
-from qdrant_admin.tui.widgets.form import Choice, Field, FormDialog, Text, whole_number
+from qdrant_admin.tui.widgets.bars import Plain, bind
+from qdrant_admin.tui.widgets.dialogs import Choice, Dialog, Field, FormDialog, Text, whole_number
 from qdrant_admin.tui.widgets.panels import Verdict
 
 CRASH = "crash-test"
 
 
-@dataclass(frozen=True)
-class Method:
+class Method(NamedTuple):
     """One row of the choice."""
 
     key: str
     title: str
     says: str
-    explains: str
 
 
-METHODS: tuple[Method, ...] = (
-    Method(
-        "kill",
-        "Kill",
-        "as a crash or a flat battery does",
-        "The process ends without a chance to write anything down, and is started again. The hardest proof for what is "
-        "stored.",
-    ),
-    Method(
-        "graceful",
-        "Restart",
-        "stopped in order and started again",
-        "It is asked to stop, gets the time it needs, and is started again: what an orderly shutdown does.",
-    ),
-    Method(
-        "recreate",
-        "Recreate",
-        "a new one on the same data",
-        "The container is removed and recreated on the same data: what an upgrade does. Shows data that lies in the "
-        "wrong place.",
-    ),
-    Method(
-        "pause",
-        "Freeze",
-        "frozen and thawed, as a laptop that sleeps",
-        "It is frozen for two seconds and thawed. The process stays the same.",
-    ),
-    Method(
-        "engine",
-        "Restart Docker",
-        "the engine itself, with all it runs",
-        "The Docker engine is restarted, as an update of Docker or a reboot does. Every container on this computer "
-        "goes down with it. You are asked once more.",
-    ),
-    Method(
-        "all",
-        "All of the above",
-        "one after another, except Docker",
-        "One restart after another, until something differs.",
-    ),
-    Method(
-        CRASH,
-        "Crash test",
-        "killed again and again while it is written to",
-        "Programs write into collections of their own while the server is killed at random moments. After each start "
-        "every change that it had acknowledged must be there. Your collections are only made durable first.",
-    ),
-    Method(
-        "none",
-        "Look only",
-        "no restart: read everything twice",
-        "Everything is read twice and compared; the server keeps running. Shows what changes by itself, and proves no "
-        "restart.",
-    ),
+METHODS = (
+    Method("kill", "Kill", "as a crash or a flat battery does"),
+    Method("graceful", "Restart", "stopped in order and started again"),
+    Method("recreate", "Recreate", "a new one on the same data"),
+    Method("pause", "Freeze", "frozen and thawed, as a laptop that sleeps"),
+    Method("engine", "Restart Docker", "the engine itself, with all it runs"),
+    Method("all", "All of the above", "one after another, except Docker"),
+    Method(CRASH, "Crash test", "killed again and again while it is written to"),
+    Method("none", "Look only", "no restart: read everything twice"),
 )
+EXPLAINED = {
+    "kill": "The process ends without a chance to write anything down, and is started again. The hardest proof for "
+    "what is stored.",
+    "graceful": "It is asked to stop, gets the time it needs, and is started again: what an orderly shutdown does.",
+    "recreate": "The container is removed and recreated on the same data: what an upgrade does. Shows data that lies "
+    "in the wrong place.",
+    "pause": "It is frozen for two seconds and thawed. The process stays the same.",
+    "engine": "The Docker engine is restarted, as an update of Docker or a reboot does. Every container on this "
+    "computer goes down with it. You are asked once more.",
+    "all": "One restart after another, until something differs.",
+    CRASH: "Programs write into collections of their own while the server is killed at random moments. After each "
+    "start every change that it had acknowledged must be there. Your collections are only made durable first.",
+    "none": "Everything is read twice and compared; the server keeps running. Shows what changes by itself, and proves "
+    "no restart.",
+}
 
 
 @dataclass(frozen=True)
@@ -348,7 +314,7 @@ def about(method: Method, asked: Asked, known: Known, width: int, *, brief: bool
         pairs += [("compares", look.text(_depth(asked)))]
     pairs.append(("command", look.muted(command(method.key, asked, known.profile))))
     facts = [row for label, value in pairs for row in look.hanging(look.fit(look.muted(label), LABEL), value, width)]
-    rows = facts if brief else [look.text(method.explains), Content(""), *facts]
+    rows = facts if brief else [look.text(EXPLAINED[method.key]), Content(""), *facts]
     if status is not None and status.state not in {"healthy", "degraded"}:
         rows.append(look.line(look.state(status.state), look.muted("   a check needs a server that runs:  1  Home")))
     return look.lines(*rows)
@@ -376,10 +342,10 @@ USUAL_SAMPLE = 1000
 OTHERS_SHOWN = 8
 
 
-class CollectionsDialog(ModalScreen[tuple[str, ...] | None]):
+class CollectionsDialog(Dialog[tuple[str, ...] | None]):
     """Some collections, or all of them (an empty tuple); None leaves it as it was."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS = [
         bind("space", "include", "include / exclude", "chosen.include", "include this collection, or exclude it"),
         bind("a", "all", "all", "chosen.all", "all collections, also those created later"),
         bind("enter", "use", "use", "chosen.use", "check these", priority=True),
@@ -387,20 +353,12 @@ class CollectionsDialog(ModalScreen[tuple[str, ...] | None]):
     ]
 
     def __init__(self, known: Sequence[CollectionInfo], chosen: Sequence[str]) -> None:
-        super().__init__()
+        super().__init__("Which collections?")
         self._known, self._chosen = tuple(known), set(chosen)
 
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
-            yield Plain(look.text("Which collections?", "bold"), classes="dialog-title")
-            yield OptionList(*[Option(self._row(one)) for one in self._known], id="chosen-list", markup=False)
-            yield Plain(id="chosen-says")
-            yield DialogKeys(
-                ("space", "include / exclude", "screen.include"),
-                ("a", "all", "screen.all"),
-                ("enter", "use", "screen.use"),
-                CANCEL,
-            )
+    def compose_content(self) -> ComposeResult:
+        yield OptionList(*[Option(self._row(one)) for one in self._known], id="chosen-list", markup=False)
+        yield Plain(id="chosen-says")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()

@@ -64,22 +64,22 @@ class PastPane(Vertical):
         rows = []
         for check in self._checks:
             report = check.report
-            cells = [
-                look.cell(formatting.clock(check.entry.started_at, now)),
-                look.state_cell(report.verdict, variables),
-                look.cell(_done(report), "bold"),
-                look.cell("" if isinstance(report, CrashReport) else formatting.number(points(report)), right=True),
-                look.cell("" if recovery(report) is None else formatting.duration(recovery(report) or 0.0), right=True),
-                look.cell(_what(report), look.MUTED, variables),
-            ]
-            rows.append((str(check.entry.id), cells))
+            if isinstance(report, CrashReport):
+                done, counted, back = "crash test", "", report.recovery_max_seconds
+            else:
+                done = "in every way" if report.how == "all" else DONE[report.how]
+                counted, back = formatting.number(points(report)), report.ready_seconds
+            rows.append(
+                [
+                    look.cell(formatting.clock(check.entry.started_at, now)),
+                    look.state_cell(report.verdict, variables),
+                    look.cell(done, "bold"),
+                    look.cell(counted, right=True),
+                    look.cell("" if back is None else formatting.duration(back), right=True),
+                    look.cell(_what(report), look.MUTED, variables),
+                ]
+            )
         fill(table, TITLES, rows, room=self.app.size.width - 5)
-
-
-def _done(report: VerifyReport | CrashReport) -> str:
-    if isinstance(report, CrashReport):
-        return "crash test"
-    return "in every way" if report.how == "all" else DONE[report.how]
 
 
 def _what(report: VerifyReport | CrashReport) -> str:
@@ -95,30 +95,23 @@ def points(report: VerifyReport) -> int:
     return sum(check.after.points for check in report.collections if check.after)
 
 
-def recovery(report: VerifyReport | CrashReport) -> float | None:
-    return report.recovery_max_seconds if isinstance(report, CrashReport) else report.ready_seconds
-
-
 def plots(trend: TrendReport, width: int, rows: int) -> list[Content]:
     back = [one.ready_seconds for one in trend.points if one.ready_seconds is not None]
     size = [one.storage_bytes for one in trend.points if one.storage_bytes is not None]
-    series: tuple[tuple[str, Sequence[float], Callable[[float], str], str], ...] = (
+    every: tuple[tuple[str, Sequence[float], Callable[[float], str], str], ...] = (
         ("back in", back, formatting.duration, "$accent"),
         ("points", [one.points for one in trend.points], lambda value: formatting.number(round(value)), "$secondary"),
         ("on disk", size, lambda value: formatting.size(round(value)), "$secondary"),
     )
-    told = {label: _figures(values, said) for label, values, said, _ in series if len(values) > 1}
-    longest = max(
-        [0, *(len("   ".join(figures)) if rows == 1 else max(map(len, figures)) for figures in told.values())]
-    )
+    series = [(label, values, figures(values, said), style) for label, values, said, style in every if len(values) > 1]
+    longest = max([len("   ".join(told)) if rows == 1 else max(map(len, told)) for _, _, told, _ in series], default=0)
     room = min(max(8, min(PLOT_WIDTH, width - LABEL - longest - 3)), max(8, len(trend.points)))
     drawn: list[Content] = []
-    for label, values, _, style in series:
-        if label in told:
-            drawn += [Content("")] if drawn and rows > 1 else []
-            drawn += running.plot(label, values, told[label], room, front=LABEL, rows=rows, style=style)
+    for label, values, told, style in series:
+        drawn += [Content("")] if drawn and rows > 1 else []
+        drawn += running.plot(label, values, told, room, front=LABEL, rows=rows, style=style)
     return drawn
 
 
-def _figures(values: Sequence[float], said: Callable[[float], str]) -> list[str]:
+def figures(values: Sequence[float], said: Callable[[float], str]) -> list[str]:
     return [f"last {said(values[-1])}", f"median {said(median(values))}", f"max {said(max(values))}"]

@@ -1,22 +1,29 @@
-"""A check while it runs: each step, each restart, each collection; a crash test in figures."""
+"""A check while it runs: each step, each restart, each collection; and what became of it. A crash test in figures."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median
+from datetime import datetime
 
+from textual import on
 from textual.content import Content
+from textual.geometry import Size
+from textual.widgets import DataTable
 
 from qdrant_admin.core import formatting
 from qdrant_admin.core.blocks import Facts
+from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Progress
-from qdrant_admin.persistence.blocks import cycles
-from qdrant_admin.persistence.reports import DONE, CrashReport, Cycle, Round, RoundMethod
+from qdrant_admin.persistence.blocks import cycles, rounds, since
+from qdrant_admin.persistence.past_checks import against
+from qdrant_admin.persistence.reports import DONE, CollectionCheck, CrashReport, Cycle, Round, RoundMethod, VerifyReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
+from qdrant_admin.tui.screens.panes import ResultPane
 from qdrant_admin.tui.screens.verify.choose import CRASH
+from qdrant_admin.tui.screens.verify.past import figures
 from qdrant_admin.tui.widgets import running
 from qdrant_admin.tui.widgets.blocks import Drawing, after
-from qdrant_admin.tui.widgets.panels import LiveGroups
+from qdrant_admin.tui.widgets.tables import at_cursor, fill
 
 PHASES = {
     "check": "look",
@@ -32,27 +39,15 @@ RESTARTS = {"barrier", "restart", "load"}
 ONCE = {"check", "fingerprint_before"}
 READING = {"fingerprint_before": "before", "fingerprint_after": "after", "load": "loading"}
 GROUPS = 6
-TALL = 36
-
-
-class RunPane(LiveGroups):
-    """Drawn again for each look into the job's mailbox."""
-
-    def __init__(self) -> None:
-        super().__init__(GROUPS, id="verify-running")
-
-    def show(self, view: JobView, methods: Sequence[RoundMethod], points: int | None) -> None:
-        """Draw how it stands. `points`: how many there are to be read in all, where that is known."""
-        width, height = max(40, self.app.size.width - 6), self.app.size.height
-        if view.kind == CRASH:
-            self.draw(crash_picture(view, width, height))
-        else:
-            self.draw(picture(view, width, height, methods=methods, points=points))
 
 
 def picture(
-    view: JobView, width: int, height: int, *, methods: Sequence[RoundMethod] = (), points: int | None = None
+    view: JobView, size: Size, methods: Sequence[RoundMethod], points: int | None
 ) -> Sequence[Sequence[Content]]:
+    """How it stands. `points`: how many there are to be read in all, where that is known."""
+    width, height = max(40, size.width - 6), size.height
+    if view.kind == CRASH:
+        return crash_picture(view, width, height)
     return (
         [running.head(view, "", "stopping; the server is started again first")],
         _phases(view, width, restarts=bool(methods)),
@@ -188,12 +183,7 @@ def totals(made: Sequence[Cycle], width: int) -> list[Content]:
 def recovery(made: Sequence[Cycle], width: int) -> list[Content]:
     """`back in   ▂▃▂▄   last 0.4 s   median 0.4 s   max 0.6 s`."""
     seconds = [one.recovery_seconds for one in made]
-    last, middle, most = (
-        formatting.duration(seconds[-1]),
-        formatting.duration(median(seconds)),
-        formatting.duration(max(seconds)),
-    )
-    told = f"last {last}   median {middle}   max {most}"
+    told = "   ".join(figures(seconds, formatting.duration))
     room = max(8, min(PLOT_WIDTH, len(seconds), width - LABEL - len(told) - 3))
     return [look.line(look.fit(look.muted("back in"), LABEL), look.spark(seconds, room), "   ", look.muted(told))]
 
@@ -204,8 +194,163 @@ def cycle_rows(made: Sequence[Cycle], width: int, most: int | None = None) -> li
     return Drawing(width, None).rows(newest) if made else []
 
 
-def details(report: CrashReport, width: int) -> Content:
+def crash_details(report: CrashReport, width: int) -> Content:
     said = Drawing(width, report.profile).content(after(report.blocks(), Facts))
     groups = [totals(report.cycles, width) if report.cycles else [], [said] if said else []]
     groups.append(cycle_rows(report.cycles, width))
-    return Content("\n\n").join([look.lines(*group) for group in groups if group])
+    return look.groups(groups)
+
+
+POINTS_SHOWN = {False: 3, True: 12}
+"""Of a collection, below the table, on a short and on a tall screen; all of them are one key away."""
+TALL = 36
+NAME_WIDTH = 40
+NBSP = "\u00a0"
+CheckReport = VerifyReport | CrashReport
+
+
+class CheckResult(ResultPane):
+    """One check or crash test."""
+
+    def __init__(self) -> None:
+        super().__init__("verify", "verify")
+        self.report: CheckReport | None = None
+        self._before: VerifyReport | None = None
+
+    def show(self, report: CheckReport, when: str, before: VerifyReport | None) -> None:
+        self.report, self._before = report, before
+        self.tell(report.verdict, report.sentence(), _evidence(report, when))
+        self.table.move_cursor(row=0)  # what differs stands first
+        self._fill()
+        self.lay_out()
+
+    def show_failure(self, fault: AdminError) -> None:
+        self.report = None
+        stopped = "The check was stopped. Nothing was proven, and nothing was changed."
+        failed = "The check could not be finished, so nothing is claimed."
+        self.show_fault(fault, stopped, ("inconclusive", failed), ("a", "choose again", "screen.again"))
+
+    @property
+    def here(self) -> CollectionCheck | None:
+        return at_cursor(self.table, self._checks)
+
+    @property
+    def _checks(self) -> list[CollectionCheck]:
+        if not isinstance(self.report, VerifyReport):
+            return []
+        return sorted(self.report.collections, key=lambda one: one.verdict == "same")
+
+    def _fill(self) -> None:
+        variables, checks = self.app.theme_variables, self._checks
+        self.table.display = bool(checks)
+        titles = ["collection", "before", "after", "content", "verdict"]
+        rows = [
+            [
+                look.cell(formatting.shorten(check.name, NAME_WIDTH), "bold"),
+                look.cell(_points(check, "before"), right=True),
+                look.cell(_points(check, "after"), right=True),
+                look.cell(digests(check), look.MUTED, variables),
+                look.state_cell(check.verdict, variables),
+            ]
+            for check in checks
+        ]
+        fill(self.table, titles, rows)
+
+    @on(DataTable.RowHighlighted)
+    def lay_out(self) -> None:
+        width = self.app.size.width - 6
+        if isinstance(self.report, CrashReport):
+            self.details.update(crash_details(self.report, width))
+        elif isinstance(self.report, VerifyReport):
+            draw = Drawing(width, self.report.profile)
+            groups = [
+                _advice(self.report, width),
+                brief(self.here, POINTS_SHOWN[self.app.size.height >= TALL], width) if self.here else [],
+                [look.line(look.state("changed", alias.words)) for alias in self.report.aliases],
+                draw.rows(rounds(self.report)) if len(self.report.rounds) > 1 else [],
+                [draw.content(since(self.report.baseline))] if self.report.baseline is not None else [],
+                _last_time(self.report, self._before, width),
+                _how_long(self.report, width),
+            ]
+            self.details.update(look.groups(groups))
+
+
+def _evidence(report: CheckReport, when: str) -> Content:
+    version = f"Qdrant {report.server_version}" if report.server_version else ""
+    if isinstance(report, CrashReport):
+        waited = "acknowledged once applied and logged" if report.wait else "acknowledged once taken (wait=false)"
+        parts = [when, waited, version, report.storage, formatting.duration(report.seconds)]
+    else:
+        most = "at most " if len(report.rounds) > 1 else ""
+        back = "" if report.ready_seconds is None else f"back in {most}{formatting.duration(report.ready_seconds)}"
+        parts = [when, back, ", ".join(report.checks), version, report.storage]
+    return look.muted(" · ".join(part for part in parts if part))
+
+
+def _points(check: CollectionCheck, side: str) -> str:
+    found = check.before if side == "before" else check.after
+    return "absent" if found is None else formatting.number(found.points)
+
+
+def digests(check: CollectionCheck) -> str:
+    """One digest where both are equal, otherwise before → after."""
+    shown = [formatting.short_digest(side.digest) for side in (check.before, check.after) if side is not None]
+    return " → ".join(dict.fromkeys(shown))
+
+
+def counts(check: CollectionCheck) -> str:
+    told = [(check.missing, "missing"), (check.changed, "changed"), (check.extra, "extra")]
+    return ", ".join(f"{formatting.number(count)} {word}" for count, word in told if count)
+
+
+def brief(check: CollectionCheck, most: int, width: int) -> list[Content]:
+    if check.verdict == "same":
+        return []
+    more = look.key("enter", "each of them", "screen.look_closer") if check.points else Content("")
+    rows = [look.line((check.name, "bold"), "   ", counts(check), "   ", more)]
+    rows += [look.line("  ", told) for told in check.told]
+    for point in check.points[:most]:
+        found = look.fit(look.state(point.what), 11)
+        row = look.line("  ", look.fit(look.text(point.id), 38), found, "  ", look.muted(point.detail))
+        rows.append(look.cut(row, width))
+    left = check.missing + check.changed + check.extra - min(len(check.points), most)
+    return [*rows, look.muted(f"  and {formatting.counted(left, 'point')} more")] if check.points and left > 0 else rows
+
+
+def _advice(report: VerifyReport, width: int) -> list[Content]:
+    rows = look.hanging(look.muted("likely cause  "), look.text(report.cause), width) if report.cause else []
+    return [*rows, look.line(("do now        ", look.MUTED), (report.fix, "$text-accent"))] if report.fix else rows
+
+
+def _last_time(report: VerifyReport, before: VerifyReport | None, width: int) -> list[Content]:
+    """Since the check before: what its last scan saw beside what the first scan of this one saw."""
+    if before is None or report.baseline is not None:
+        return []
+    found = against(before, report.collections, report.chosen)
+    same = found.verdict == "persisted"
+    told = "the content is the same" if same else found.reason or formatting.state(found.verdict).word
+    if report.ready_seconds is not None and before.ready_seconds is not None and report.how == before.how:
+        other = report.ready_seconds - before.ready_seconds
+        told += (
+            f"; the restart took {formatting.duration(abs(other))} {'longer' if other > 0 else 'less'}"
+            if round(other, 1)
+            else ""
+        )
+    return look.hanging(look.muted(f"since the check of {moment(before.at)}  "), look.text(told), width)
+
+
+def _how_long(report: VerifyReport, width: int) -> list[Content]:
+    spent: dict[str, float] = {}
+    for phase in report.phases:
+        spent[phase.name] = spent.get(phase.name, 0.0) + phase.seconds
+    if not spent:
+        return []
+    parts = (f"{name.replace('_', ' ')} {formatting.duration(seconds)}" for name, seconds in spent.items())
+    told = " · ".join(part.replace(" ", NBSP) for part in parts)
+    whole = look.muted(f"took {formatting.duration(report.seconds)}   ")
+    return look.hanging(whole, look.muted(told), width)
+
+
+def moment(at: datetime) -> str:
+    """As reasons have it: `2026-11-20 09:14`."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M}"

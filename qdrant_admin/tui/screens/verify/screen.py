@@ -3,21 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar, cast
+from typing import cast
 
 from textual import on
-from textual.app import ComposeResult
-from textual.binding import BindingType
-from textual.widgets import ContentSwitcher, DataTable
+from textual.widget import Widget
+from textual.widgets import DataTable
 
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.core.events import Event
 from qdrant_admin.persistence.past_checks import TrendReport
 from qdrant_admin.persistence.reports import CrashReport, VerifyMethod, VerifyOptions, VerifyReport
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import JobView
-from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.screens.panes import PanesScreen
 from qdrant_admin.tui.screens.verify.choose import (
     CRASH,
     ChoosePane,
@@ -29,16 +27,15 @@ from qdrant_admin.tui.screens.verify.choose import (
 )
 from qdrant_admin.tui.screens.verify.choose import title as title_of
 from qdrant_admin.tui.screens.verify.past import PastPane
-from qdrant_admin.tui.screens.verify.result import CheckReport, ResultPane, moment
-from qdrant_admin.tui.screens.verify.run import RunPane
+from qdrant_admin.tui.screens.verify.run import GROUPS, CheckReport, CheckResult, moment, picture
 from qdrant_admin.tui.services import PastCheck
 from qdrant_admin.tui.widgets.bars import bind
+from qdrant_admin.tui.widgets.panels import LiveGroups
 
 CHECKS_READ = 100
-KINDS = ("verify", CRASH)
 
 
-class VerifyScreen(BaseScreen):
+class VerifyScreen(PanesScreen):
     """Choose, run, verdict, history: one at a time."""
 
     SECTION = "verify"
@@ -47,9 +44,11 @@ class VerifyScreen(BaseScreen):
         "compares ids, payloads and vectors byte by byte. The crash test kills it while programs write, and looks for "
         "everything that it had acknowledged."
     )
+    KINDS = ("verify", CRASH)
     DRAWS_JOBS = frozenset(KINDS)
+    FOCUS = {"choose": "#verify-hows", "running": "#verify-running", "history": "#verify-past"}
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS = [
         bind("s", "start", "start", "verify.start", "start the chosen check"),
         bind("c", "collections", "collections", "verify.collections", "all collections, or some of them"),
         bind("o", "options", "options", "verify.options", "every point or a sample; kills and writers"),
@@ -74,27 +73,13 @@ class VerifyScreen(BaseScreen):
         self._from_history = False
         """Where the result in front was opened from."""
 
-    def compose_body(self) -> ComposeResult:
-        with ContentSwitcher(initial="verify-choose"):
-            yield ChoosePane()
-            yield RunPane()
-            yield ResultPane()
-            yield PastPane()
-
-    @property
-    def pane(self) -> str:
-        return (self.query_one(ContentSwitcher).current or "").removeprefix("verify-")
-
-    def _front(self, pane: str, focus: str = "") -> None:
-        self.query_one(ContentSwitcher).current = f"verify-{pane}"
-        if focus:
-            self.query_one(focus).focus()
-        self.refresh_bindings()
+    def panes(self) -> tuple[Widget, ...]:
+        return ChoosePane(), LiveGroups(GROUPS, id="verify-running"), CheckResult(), PastPane()
 
     # the frame
 
     def look_again(self) -> None:
-        job, entry = self.admin.jobs.latest(*KINDS), self.admin.take_entry("verify")
+        job, entry = self.admin.jobs.latest(*self.KINDS), self.admin.take_entry("verify")
         if job is not None and job.running:
             self._draw_running(job)
         elif entry is not None:
@@ -108,7 +93,7 @@ class VerifyScreen(BaseScreen):
     def _read_past(self) -> None:
         services = self.services
         self.ask(
-            lambda: (services.proof.checks(CHECKS_READ), services.proof.trends(CHECKS_READ)),
+            lambda: (services.checks(CHECKS_READ), services.trends(CHECKS_READ)),
             lambda past: self._remember(*past),
             self._cannot_read,
             group="history",
@@ -136,8 +121,8 @@ class VerifyScreen(BaseScreen):
         )
         self.query_one(ChoosePane).show(known)
 
-    def job_changed(self, view: JobView, _events: tuple[Event, ...]) -> None:
-        if view.kind not in KINDS:
+    def job_changed(self, view: JobView) -> None:
+        if view.kind not in self.KINDS:
             return
         if view.running:
             self._draw_running(view)
@@ -150,13 +135,12 @@ class VerifyScreen(BaseScreen):
         self.call_after_refresh(self._lay_out)
 
     def _lay_out(self) -> None:
-        job = self.running_job(*KINDS)
-        if self.pane == "running" and job is not None:
-            self._draw_running(job)
+        if self.pane == "running" and self.job is not None:
+            self._draw_running(self.job)
         elif self.pane == "history":
             self.query_one(PastPane).show(self._checks or [], self._trend, self.services.now())
         elif self.pane == "result":
-            self.query_one(ResultPane).lay_out()
+            self.query_one(CheckResult).lay_out()
 
     # choosing and running
 
@@ -164,7 +148,7 @@ class VerifyScreen(BaseScreen):
     def action_start(self) -> None:
         method = self.query_one(ChoosePane).method.key
         if method == "engine":
-            self.ask(self.services.server.interrupted_by_engine, self._ask_engine, group="engine")
+            self.ask(self.services.interrupted_by_engine, self._ask_engine, group="engine")
         else:
             self._run(method)
 
@@ -175,33 +159,31 @@ class VerifyScreen(BaseScreen):
         asked, services = self.query_one(ChoosePane).asked, self.services
         self._method, self._reads_all = method, not asked.collections
         if method == CRASH:
-            self.run_job(CRASH, title_of(method, asked), partial(services.proof.crash_test, asked.crash()))
+            self.run_job(CRASH, title_of(method, asked), partial(services.crash_test, asked.crash()))
         else:
             options = asked.check(cast("VerifyMethod", method), confirmed=method == "engine")
-            self.run_job("verify", title_of(method, asked), partial(services.proof.verify, options))
+            self.run_job("verify", title_of(method, asked), partial(services.verify, options))
 
     def _draw_running(self, view: JobView) -> None:
-        if self.pane != "running":
-            self._front("running", "#verify-running")
         status = self.admin.server.status
-        made = restarts(self._method, status.capabilities if status else None)
+        methods = restarts(self._method, status.capabilities if status else None)
         points = status.points if status is not None and self._reads_all else None
-        self.query_one(RunPane).show(view, made, points)
+        self.live().draw(picture(view, self.size, methods, points))
 
     def _ended(self, view: JobView) -> None:
         self._from_history = False
         if isinstance(view.report, CheckReport):
             self._show(view.report)
         elif view.failure is not None:
-            self.query_one(ResultPane).show_failure(view.failure)
-            self._front("result", "#verify-more")
+            self.query_one(CheckResult).show_failure(view.failure)
+            self.front("result")
 
     # results, new and old
 
     def _show(self, report: CheckReport) -> None:
-        result = self.query_one(ResultPane)
-        result.show(report, formatting.clock(report.at, self.services.now()), self._check_before(report))
-        self._front("result", result.main)
+        when = formatting.clock(report.at, self.services.now())
+        self.query_one(CheckResult).show(report, when, self._check_before(report))
+        self.front("result")
 
     def _check_before(self, report: CheckReport) -> VerifyReport | None:
         proofs = (one.report for one in self._checks or () if isinstance(one.report, VerifyReport))
@@ -227,16 +209,12 @@ class VerifyScreen(BaseScreen):
 
     # keys
 
-    @property
-    def _busy(self) -> bool:
-        return self.running_job(*KINDS) is not None
-
     def possible(self) -> Mapping[str, Callable[[], bool]]:
         def choosing() -> bool:
-            return self.pane == "choose" and not self._busy
+            return self.pane == "choose" and self.job is None
 
         def differs() -> bool:
-            here = self.query_one(ResultPane).here
+            here = self.query_one(CheckResult).here
             return self.pane == "result" and here is not None and here.verdict != "same"
 
         return {
@@ -245,12 +223,12 @@ class VerifyScreen(BaseScreen):
             "options": choosing,
             "last": lambda: choosing() and bool(self._checks),
             "look_closer": differs,
-            "again": lambda: self.pane in {"result", "history"} and not self._busy,
-            "cancel": lambda: self._busy,
-            "history": lambda: self.pane in {"choose", "result"},
-            "compare": lambda: self.pane == "history" and not self._busy and self._baseline is not None,
-            "export": lambda: self.pane == "result" and self.query_one(ResultPane).report is not None,
-            "leave": lambda: self.pane in {"result", "history"},
+            "again": lambda: self.pane in {"result", "history"} and self.job is None,
+            "cancel": lambda: self.job is not None,
+            "history": self.at("choose", "result"),
+            "compare": lambda: self.pane == "history" and self.job is None and self._baseline is not None,
+            "export": lambda: self.pane == "result" and self.query_one(CheckResult).report is not None,
+            "leave": self.at("result", "history"),
         }
 
     def action_collections(self) -> None:
@@ -265,7 +243,7 @@ class VerifyScreen(BaseScreen):
         def known(report: CollectionsReport) -> None:
             self.app.push_screen(CollectionsDialog(report.collections, pane.asked.collections), chosen)
 
-        self.ask(self.services.data.collections, known, group="collections")
+        self.ask(self.services.collections, known, group="collections")
 
     def action_options(self) -> None:
         pane = self.query_one(ChoosePane)
@@ -283,14 +261,14 @@ class VerifyScreen(BaseScreen):
 
     @on(DataTable.RowSelected, "#verify-table")
     def action_look_closer(self) -> None:
-        from qdrant_admin.tui.screens.verify.result import DifferencesScreen
+        from qdrant_admin.tui.screens.verify.differences import DifferencesScreen
 
-        result = self.query_one(ResultPane)
+        result = self.query_one(CheckResult)
         if result.here is not None and result.here.verdict != "same" and isinstance(result.report, VerifyReport):
             self.app.push_screen(DifferencesScreen(result.here, result.report.at))
 
     def action_again(self) -> None:
-        self._front("choose", "#verify-hows")
+        self.front("choose")
 
     @property
     def _baseline(self) -> VerifyReport | None:
@@ -303,7 +281,7 @@ class VerifyScreen(BaseScreen):
             self._method, self._reads_all = "none", not earlier.chosen
             options = VerifyOptions(how="none", collections=earlier.chosen, sample=earlier.sample, baseline=earlier)
             title = f"compare with {moment(earlier.at)}"
-            self.run_job("verify", title, partial(services.proof.verify, options), touches="")
+            self.run_job("verify", title, partial(services.verify, options), touches="")
 
     def action_leave(self) -> None:
         if self.pane == "result" and self._from_history:
@@ -312,16 +290,15 @@ class VerifyScreen(BaseScreen):
             self.action_again()
 
     def action_cancel(self) -> None:
-        job = self.running_job(*KINDS)
-        if job is not None:
-            self.admin.jobs.cancel(job.id)
+        if self.job is not None:
+            self.admin.jobs.cancel(self.job.id)
 
     def action_history(self) -> None:
         self.query_one(PastPane).show(self._checks or [], self._trend, self.services.now())
-        self._front("history", "#verify-past")
+        self.front("history")
 
     def action_export(self) -> None:
-        report = self.query_one(ResultPane).report
+        report = self.query_one(CheckResult).report
         if report is not None:
-            write = partial(self.services.proof.write_certificate, report)
+            write = partial(self.services.write_certificate, report)
             self.ask(write, lambda paths: self.notify(f"written to {' and '.join(map(str, paths))}", markup=False))

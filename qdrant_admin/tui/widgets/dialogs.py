@@ -1,12 +1,13 @@
-"""Questions: a few fields to change at once, each checked while it is typed, or a yes."""
+"""What lies over a screen, and the questions among it: a line or a few fields, each checked while typed, or a yes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual import on
+from textual.actions import parse
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Click, DescendantFocus
@@ -18,7 +19,11 @@ from textual.widgets import Button, Input
 
 from qdrant_admin.core import formatting
 from qdrant_admin.tui import look
-from qdrant_admin.tui.widgets.bars import CANCEL, DialogKeys, Plain, bind
+from qdrant_admin.tui.widgets.bars import Plain, bind
+
+T = TypeVar("T")
+Check = Callable[[str], str]
+"""What is wrong with a value, in a few words; nothing when it is right."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +44,13 @@ class Text:
     label: str
     value: str
     says: str
-    check: Callable[[str], str] = lambda _: ""
-    """What is wrong with a value, in a few words; nothing when it is right."""
+    check: Check = lambda _: ""
 
 
 Field = Choice | Text
 
 
-def whole_number(least: int, most: int) -> Callable[[str], str]:
+def whole_number(least: int, most: int) -> Check:
     """The check of a `Text` that takes a whole number."""
 
     def check(value: str) -> str:
@@ -66,7 +70,7 @@ class ChoiceBox(Widget, can_focus=True):
             super().__init__()
             self.box = box
 
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS = [
         bind("right,space,l", "step(1)", "next", "choice.next", "the next value", show=False),
         bind("left,h", "step(-1)", "previous", "choice.previous", "the value before", show=False),
     ]
@@ -99,10 +103,83 @@ class ChoiceBox(Widget, can_focus=True):
         self.action_step(1)
 
 
-class FormDialog(ModalScreen[dict[str, str] | None]):
+class Dialog(ModalScreen[T]):
+    """A title, what it is about, what a subclass adds, and its bindings as keys at the foot."""
+
+    LARGE: ClassVar[bool] = False
+
+    def __init__(self, title: Content | str = "", body: Content | str = "") -> None:
+        super().__init__()
+        self._head = title if isinstance(title, Content) else look.text(title, "bold")
+        self._body = body if isinstance(body, Content) else look.muted(body)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -large" if self.LARGE else "dialog"):
+            if self._head:
+                yield Plain(self._head, classes="dialog-title")
+            if self._body:
+                yield Plain(self._body, classes="dialog-body")
+            yield from self.compose_content()
+            keys = self.keys()
+            if keys:
+                yield Plain(look.keys(*keys), id="dialog-keys", classes="dialog-keys")
+
+    def compose_content(self) -> ComposeResult:
+        raise NotImplementedError
+
+    def keys(self) -> list[tuple[str, str, str]]:
+        """Those that do something now."""
+        shown = [binding for binding in self.BINDINGS if isinstance(binding, Binding) and binding.show]
+        return [
+            (self.app.get_key_display(binding), binding.description, f"screen.{binding.action}")
+            for binding in shown
+            if self.check_action(*parse(binding.action)[1:])
+        ]
+
+    def draw_keys(self) -> None:
+        self.query_one("#dialog-keys", Plain).update(look.keys(*self.keys()))
+
+    @property
+    def room(self) -> int:
+        """Cells for the content of a large one."""
+        return min(110, self.app.size.width * 92 // 100) - 8
+
+
+class InputDialog(Dialog[str | None]):
+    """One line to type. `check` says what is wrong with a value, or nothing."""
+
+    BINDINGS = [
+        bind("enter", "use", "use it", "input.use", "use this"),
+        bind("escape", "dismiss(None)", "cancel", "input.cancel", "leave it"),
+    ]
+
+    def __init__(
+        self, title: str, body: str, *, value: str = "", check: Check = lambda _: "", password: bool = False
+    ) -> None:
+        super().__init__(title, body)
+        self._value, self._check, self._password = value, check, password
+
+    def compose_content(self) -> ComposeResult:
+        yield Input(self._value, id="value", password=self._password, compact=True)
+        yield Plain(id="trouble")
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+
+    @on(Input.Submitted)
+    def action_use(self) -> None:
+        value = self.query_one(Input).value
+        trouble = self._check(value)
+        if trouble:
+            self.query_one("#trouble", Plain).update(look.state("warn", trouble))
+        else:
+            self.dismiss(value)
+
+
+class FormDialog(Dialog[dict[str, str] | None]):
     """Fields below one another; closes with all values by their keys, or with None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS = [
         bind("down", "app.focus_next", "next field", "form.next", "next field", show=False),
         bind("up", "app.focus_previous", "field before", "form.previous", "field before", show=False),
         bind("enter", "use", "use it", "form.use", "use these values"),
@@ -110,24 +187,23 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
     ]
 
     def __init__(self, title: str, body: str, fields: Sequence[Field]) -> None:
-        super().__init__()
-        self._title, self._body, self._fields = title, body, tuple(fields)
+        super().__init__(title, body)
+        self._fields = tuple(fields)
 
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
-            yield Plain(look.text(self._title, "bold"), classes="dialog-title")
-            if self._body:
-                yield Plain(look.muted(self._body), classes="dialog-body")
-            for field in self._fields:
-                with Horizontal(classes="field"):
-                    yield Plain(look.muted(field.label), classes="field-label")
-                    if isinstance(field, Choice):
-                        yield ChoiceBox(field)
-                    else:
-                        yield Input(field.value, id=f"field-{field.key}", compact=True, select_on_focus=False)
-                    yield Plain(id=f"trouble-{field.key}", classes="field-trouble")
-            yield Plain(id="form-says")
-            yield DialogKeys(("enter", "use it", "screen.use"), ("←→", "choose", ""), CANCEL)
+    def compose_content(self) -> ComposeResult:
+        for field in self._fields:
+            with Horizontal(classes="field"):
+                yield Plain(look.muted(field.label), classes="field-label")
+                if isinstance(field, Choice):
+                    yield ChoiceBox(field)
+                else:
+                    yield Input(field.value, id=f"field-{field.key}", compact=True, select_on_focus=False)
+                yield Plain(id=f"trouble-{field.key}", classes="field-trouble")
+        yield Plain(id="form-says")
+
+    def keys(self) -> list[tuple[str, str, str]]:
+        use, cancel = super().keys()
+        return [use, ("←→", "choose", ""), cancel]
 
     def on_mount(self) -> None:
         self.query_one(f"#field-{self._fields[0].key}").focus()
@@ -166,31 +242,24 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
         self.dismiss({key: box.value for key, box in boxes.items() if isinstance(box, ChoiceBox | Input)})
 
 
-class ConfirmDialog(ModalScreen[bool]):
+class ConfirmDialog(Dialog[bool]):
     """One decision. `typed` makes it a severe one: the name has to be typed in before it can be said yes to."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [bind("escape", "answer(False)", "no", "dialog.no", "leave it")]
+    BINDINGS = [bind("escape", "dismiss(False)", "no", "dialog.no", show=False)]
 
     def __init__(self, title: str, body: Content | str, *, yes: str, typed: str = "", no: str = "Cancel") -> None:
-        super().__init__()
-        self._title, self._body, self._yes, self._no, self._typed = title, body, yes, no, typed
+        super().__init__(title, body if isinstance(body, Content) else look.text(body))
+        self._yes, self._no, self._typed = yes, no, typed
 
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
-            yield Plain(look.text(self._title, "bold"), classes="dialog-title")
-            yield Plain(self._body, classes="dialog-body")
-            if self._typed:
-                yield Plain(look.line(("Type ", look.MUTED), (self._typed, "bold"), (" to continue.", look.MUTED)))
-                yield Input(id="typed", compact=True)
-            with Horizontal(classes="dialog-buttons"):
-                yield Button(Content(self._no), id="no", compact=True)
-                yield Button(
-                    Content(self._yes),
-                    id="yes",
-                    compact=True,
-                    disabled=bool(self._typed),
-                    classes="-danger" if self._typed else "",
-                )
+    def compose_content(self) -> ComposeResult:
+        severe = bool(self._typed)
+        if severe:
+            yield Plain(look.line(("Type ", look.MUTED), (self._typed, "bold"), (" to continue.", look.MUTED)))
+            yield Input(id="typed", compact=True)
+        with Horizontal(classes="dialog-buttons"):
+            yield Button(Content(self._no), id="no", compact=True)
+            danger = "-danger" if severe else ""
+            yield Button(Content(self._yes), id="yes", compact=True, disabled=severe, classes=danger)
 
     def on_mount(self) -> None:
         self.query_one("#typed" if self._typed else "#no").focus()
@@ -210,6 +279,3 @@ class ConfirmDialog(ModalScreen[bool]):
 
     def key_right(self) -> None:
         self.focus_next()
-
-    def action_answer(self, answer: bool) -> None:
-        self.dismiss(answer)
