@@ -84,7 +84,6 @@ class PineconeIndex(ListedReader):
 
     @once
     def ids(self, name: str) -> list[str]:
-        """Listed once, page by page."""
         ids: set[str] = set()
         token = None
         while True:

@@ -77,7 +77,7 @@ _MILVUS_LITE = ("milvus.lite:open_milvus_lite", "database layout distance", "fil
 _MILVUS = ("milvus.server:MilvusServer", "database load layout distance", "milvus pymilvus")
 _REDIS = (
     "Redis with vectors in hashes",
-    "redis.source:RedisHashes",
+    "redis:RedisHashes",
     "prefix vector dtype layout distance",
     "redis redis",
 )

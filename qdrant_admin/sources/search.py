@@ -29,15 +29,9 @@ KEPT_ALIVE = "10m"
 _TYPES = {"dense_vector": "dims", "knn_vector": "dimension"}
 """Type of a vector's field to where its mapping says how many components it has."""
 _DISTANCES: dict[str, Distance] = {
-    "cosine": "Cosine",
-    "dot_product": "Dot",
-    "max_inner_product": "Dot",
-    "l2_norm": "Euclid",
-    "cosinesimil": "Cosine",
-    "innerproduct": "Dot",
-    "l2": "Euclid",
-    "l1": "Manhattan",
-}
+    "cosine": "Cosine", "dot_product": "Dot", "max_inner_product": "Dot", "l2_norm": "Euclid",  # of Elasticsearch
+    "cosinesimil": "Cosine", "innerproduct": "Dot", "l2": "Euclid", "l1": "Manhattan",  # of OpenSearch
+}  # fmt: skip
 _PACKED = {"bit", "binary"}
 """Element types whose components are single bits."""
 _TEXTS = ("text", "content", "page_content")

@@ -1,9 +1,9 @@
-"""What the objects of a Weaviate class become: their vectors, their payload, their ids."""
+"""Weaviate, through its own client: every class is a collection, with the objects of all of its tenants."""
 
 import datetime as dt
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,9 +30,9 @@ _DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "dot": "Dot", "l2-squared
 class Shape:
     slots: tuple[VectorSpec, ...]
     layout: Layout
-    tenants: bool = False
+    tenants: bool
     """Whether objects of several tenants come together."""
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
 
     def record(self, found: Any, tenant: str) -> Record:
         payload = ColumnLayout(self.layout, nested=False).payload(_plain(found.properties))
@@ -81,10 +81,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-_GRPC_PORT = 50051
 _CLOUD = (".weaviate.cloud", ".weaviate.network", ".weaviate.io")
-_SEPARATOR = "/"
-"""Between tenant and id, in cursors and in ids. No tenant has it in its name."""
 _SAID = {
     "UNAVAILABLE": 503,
     "failed to connect": 503,
@@ -113,13 +110,13 @@ class WeaviateServer(ServerReader):
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:  # noqa: ARG002 # it has but one span
         """Objects in the order of their ids, tenant by tenant."""
         shape = self._shape(name)
-        at, _, last = str(after or "").rpartition(_SEPARATOR)
+        at, _, last = str(after or "").rpartition("/")  # no tenant has it in its name
         for tenant in self._tenants(name):
             if tenant < at:
                 continue
             for objects in self._objects(name, tenant, size, last if tenant == at and last else None):
                 records = [shape.record(found, tenant) for found in objects]
-                yield Batch(records, f"{tenant}{_SEPARATOR}{objects[-1].uuid}")
+                yield Batch(records, f"{tenant}/{objects[-1].uuid}")
 
     def _connected(self) -> Any:
         import weaviate
@@ -128,7 +125,7 @@ class WeaviateServer(ServerReader):
         parts, key = urlsplit(self.url), source_key()
         host, secure = parts.hostname or "", parts.scheme == "https"
         cloud = host.endswith(_CLOUD)
-        port = port_option(self.uri.options, "grpc_port") or (443 if cloud else _GRPC_PORT)
+        port = port_option(self.uri.options, "grpc_port") or (443 if cloud else 50051)
         return self.ask(
             weaviate.connect_to_custom,
             http_host=host,
@@ -173,7 +170,8 @@ class WeaviateServer(ServerReader):
                 spec = spec.model_copy(update={"payload_indexes": indexes})
         words = self.layout_words(shape.layout, "what its records hold", "properties as they are")
         words += f"; the tenant in payload field {TENANT}, and before the id" if shape.tenants else ""
-        count = sum(self._count(name, tenant) for tenant in self._tenants(name))
+        counts = [self._reader(name, tenant).aggregate.over_all for tenant in self._tenants(name)]
+        count = sum(int(self.ask(one, total_count=True).total_count) for one in counts)
         return SourceCollection(name=name, count=count, spec=spec, payload=words, warnings=(*notes, *shape.notes))
 
     @once
@@ -205,9 +203,6 @@ class WeaviateServer(ServerReader):
     def _reader(self, name: str, tenant: str) -> Any:
         collection = self._client.collections.get(name)
         return collection.with_tenant(tenant) if tenant else collection
-
-    def _count(self, name: str, tenant: str) -> int:
-        return int(self.ask(self._reader(name, tenant).aggregate.over_all, total_count=True).total_count)
 
     def translated(self, error: Exception) -> AdminError:
         return self.fault(error, status=_status(error))

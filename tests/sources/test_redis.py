@@ -14,7 +14,7 @@ from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, NotFoun
 from qdrant_admin.database.retry import TRANSIENT
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.layouts import Layout
-from qdrant_admin.sources.redis.source import RedisHashes, SearchIndex, compared, index_of
+from qdrant_admin.sources.redis import RedisHashes, SearchIndex, compared, index_of
 from qdrant_admin.sources.uri import KEY_VARIABLE, parse
 from tests.migration.support import moved, workspace
 from tests.sources.support import server_uri

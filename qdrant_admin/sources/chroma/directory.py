@@ -36,6 +36,7 @@ from qdrant_admin.sources.read_only import (
     UNPICKLE_ERRORS,
     ReadOnlyDatabase,
     RestrictedUnpickler,
+    StandIn,
     changed,
     marks,
     signature,
@@ -48,13 +49,8 @@ DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "ip": "Dot", "l2": "Euclid
 _FIFTH_KIND = "????????-????-5???-????-????????????"
 _HEADER = struct.Struct("<iQQQQQQiIQQQdQ")
 _FILES = ("header.bin", "data_level0.bin", "length.bin", "link_lists.bin", "index_metadata.pickle")
-
-
-class _PersistentData:
-    """Stands in for the one class that chromadb pickled up to 0.5."""
-
-
-_ALLOWED = {("chromadb.segment.impl.vector.local_persistent_hnsw", "PersistentData"): _PersistentData}
+_PERSISTED = {("chromadb.segment.impl.vector.local_persistent_hnsw", "PersistentData"): StandIn}
+"""The one class that chromadb pickled up to 0.5."""
 
 
 class HnswSegment:
@@ -97,8 +93,8 @@ class HnswSegment:
 
     def _read_metadata(self, path: Path, dimension: int | None) -> None:
         try:
-            content = RestrictedUnpickler(path.read_bytes(), _ALLOWED).load()
-            fields = content if isinstance(content, dict) else vars(content)
+            content = RestrictedUnpickler(path.read_bytes(), _PERSISTED).load()
+            fields = content if isinstance(content, dict) else content.fields
             labels, size, seq = fields["id_to_label"], fields.get("dimensionality"), fields.get("max_seq_id")
             self.labels = {str(record): int(label) for record, label in labels.items()}
             self.max_seq_id = None if seq is None else _as_seq_id(seq)
@@ -213,8 +209,6 @@ def _decode(blob: bytes, encoding: str | None) -> Floats | str:
 
 @dataclass(frozen=True)
 class Sample:
-    """The first records of a collection, as Chroma has them."""
-
     metadatas: Sequence[Fields] = ()
     documents: Sequence[str | None] = ()
     vectors: Sequence[Floats] = ()

@@ -22,16 +22,14 @@ from qdrant_admin.sources.uri import source_key
 
 _PAGE = 500
 _LISTED = 100
-_TIMEOUT = 60.0
 
 
 class ChromaServer(ListedReader):
     title = "Chroma server"
 
     def open(self) -> Iterable[str]:
-        self._http = httpx.Client(
-            base_url=self.url, headers=_credentials(self.uri), timeout=_TIMEOUT, **trust.http_options(self.url)
-        )
+        headers, trusted = _credentials(self.uri), trust.http_options(self.url)
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=60.0, **trusted)
         self.resources.callback(self._http.close)
         self._place, version = self._find_api()
         self.kind = f"Chroma server {plain(version)}"
@@ -64,21 +62,13 @@ class ChromaServer(ListedReader):
     @once
     def _shape(self, name: str) -> Shape:
         found = self._known[name]
-        answers = list(self._answers(name, self.ids(name)[:SAMPLE]))
-        vectors = [floats_of(vector) for answer in answers for vector in answer["embeddings"] if vector is not None]
+        rows = list(self._rows(name, self.ids(name)[:SAMPLE]))
+        vectors = [floats_of(vector) for *_, vector in rows if vector is not None]
+        sample = Sample([metadata or {} for _, metadata, *_ in rows], [document for *_, document, _ in rows], vectors)
         said = (found.get("metadata") or {}).get("hnsw:space")
-        return shape_of(
-            name,
-            space=space_of(found.get("configuration_json"), found.get("schema"), metadata=said),
-            said=said,
-            dimension=found.get("dimension") or (len(vectors[0]) if vectors else None),  # 0.4 does not tell
-            sample=Sample(
-                metadatas=[metadata or {} for answer in answers for metadata in answer["metadatas"]],
-                documents=[document for answer in answers for document in answer["documents"]],
-                vectors=vectors,
-            ),
-            options=self.uri.options,
-        )
+        space = space_of(found.get("configuration_json"), found.get("schema"), metadata=said)
+        size = found.get("dimension") or (len(vectors[0]) if vectors else None)  # 0.4 does not tell
+        return shape_of(name, space=space, said=said, dimension=size, sample=sample, options=self.uri.options)
 
     def _list(self) -> Iterator[Payload]:
         offset = 0
@@ -97,16 +87,17 @@ class ChromaServer(ListedReader):
     def fetched(self, name: str, ids: list[str]) -> dict[str, Record]:
         shape = self._shape(name)
         return {
-            answer["ids"][position]: _record(answer, position, shape)
-            for answer in self._answers(name, ids)
-            for position in range(len(answer["ids"]))
+            one: Record(one, shape.payload(metadata or {}, text), {} if vector is None else {"": floats_of(vector)})
+            for one, metadata, text, vector in self._rows(name, ids)
         }
 
-    def _answers(self, name: str, ids: list[str]) -> Iterator[Payload]:
+    def _rows(self, name: str, ids: list[str]) -> Iterator[tuple[str, Payload | None, str | None, list[float] | None]]:
+        """Id, metadata, document and vector of each record that is still there."""
         path = f"{self._base}/{self._known[name]['id']}/get"
         for at in range(0, len(ids), _PAGE):
             body = {"ids": ids[at : at + _PAGE], "include": ["embeddings", "documents", "metadatas"]}
-            yield self._ask("POST", path, json=body)
+            found = self._ask("POST", path, json=body)
+            yield from zip(found["ids"], found["metadatas"], found["documents"], found["embeddings"], strict=True)
 
     def _ask(self, method: str, path: str, **arguments: object) -> Any:
         return self._json(self._send(method, path, **arguments))
@@ -141,9 +132,3 @@ def _credentials(uri: ServerUri) -> dict[str, str]:
     if basic:
         return {"Authorization": f"Basic {base64.b64encode(key.encode()).decode()}"}
     return {"Authorization": f"Bearer {key}", "X-Chroma-Token": key}
-
-
-def _record(answer: Payload, position: int, shape: Shape) -> Record:
-    payload = shape.payload(answer["metadatas"][position] or {}, answer["documents"][position])
-    embedding = answer["embeddings"][position]
-    return Record(answer["ids"][position], payload, {} if embedding is None else {"": floats_of(embedding)})

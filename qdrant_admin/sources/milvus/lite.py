@@ -450,9 +450,8 @@ class MilvusFolder(FileReader):
     def _aliases(self, name: str) -> tuple[str, ...]:
         folder = self._folders[name]
         file = folder.parent.parent / "aliases.json"
-        if not file.is_file():
-            return ()
-        return tuple(sorted(alias for alias, target in _read_object(file).items() if target == folder.name))
+        found = _read_object(file) if file.is_file() else {}
+        return tuple(sorted(alias for alias, target in found.items() if target == folder.name))
 
 
 def _records(schema: Schema, layout: ColumnLayout, batch: pa.RecordBatch, partitions: list[str]) -> list[Record]:
@@ -464,7 +463,8 @@ def _records(schema: Schema, layout: ColumnLayout, batch: pa.RecordBatch, partit
     columns = [values_of(batch.column(name)) for name in names]
     records = []
     for row, identity in enumerate(ids):
-        record = Record(identity)
+        cells = {name: column[row] for name, column in zip(names, columns, strict=True)}
+        record = Record(identity, layout.payload(schema.columns(cells, partitions[row])))
         for name, vectors in slots.items():
             vector = vectors[row]
             if isinstance(vector, Unfit):
@@ -472,8 +472,6 @@ def _records(schema: Schema, layout: ColumnLayout, batch: pa.RecordBatch, partit
                 record.unread[name] = said(batch.column(name)[row].as_py())
             elif vector is not None:
                 record.vectors[schema.slots[name]] = vector
-        cells = {name: column[row] for name, column in zip(names, columns, strict=True)}
-        record.payload = layout.payload(schema.columns(cells, partitions[row]))
         records.append(record)
     return records
 

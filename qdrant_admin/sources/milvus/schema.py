@@ -45,8 +45,6 @@ class Field:
 
 @dataclass(frozen=True)
 class Schema:
-    """One collection, as far as it matters here."""
-
     name: str
     key: str
     fields: tuple[Field, ...]
@@ -93,7 +91,6 @@ class Schema:
     def described(
         self, name: str, count: int, spec: CollectionSpec, layout: Layout, aliases: tuple[str, ...] = ()
     ) -> SourceCollection:
-        """The collection as the plan shows it."""
         words = "every field under its own name" if layout == "plain" else layouts.words(layout)
         words += f"; the name of the partition in {PARTITION}" if self.partitions else ""
         warnings = tuple(self._warnings())

@@ -52,7 +52,7 @@ class MilvusServer(ServerReader):
             lower, upper = above if partition == first else None, to if partition == last else None
             for page in self._pages(schema, ["*"], partition, size, lower, upper):
                 records = [record_of(schema, layout, row, _nested(schema, row), partition) for row in page]
-                yield Batch(records, _cursor(partition, page[-1][schema.key]))
+                yield Batch(records, json.dumps([partition, page[-1][schema.key]]))
 
     def describe(self, name: str) -> SourceCollection:
         """Its keys are counted one by one: in the server's own count are deleted and repeated ones."""
@@ -101,7 +101,7 @@ class MilvusServer(ServerReader):
     @once
     def _layout(self, name: str) -> ColumnLayout:
         schema = self._schema(name)
-        page: list[Fields] = next(self._pages(schema, ["*"], "", layouts.SAMPLE, None, None), [])
+        page: list[Fields] = next(self._pages(schema, ["*"], "", layouts.SAMPLE), [])
         sample = [schema.columns(_nested(schema, row), "") for row in page]
         return layouts.column_layout(sample, self.layout_asked, langchain=schema.langchain)
 
@@ -111,15 +111,15 @@ class MilvusServer(ServerReader):
         schema, count = self._schema(name), 0
         places: list[Cursor] = []
         for partition in sorted(schema.partitions) or [""]:
-            for page in self._pages(schema, [schema.key], partition, LONGEST_PAGE, None, None):
+            for page in self._pages(schema, [schema.key], partition, LONGEST_PAGE):
                 # The last of every thousand, so that what lies between two of them is a thousand records.
                 inside = range(_EVERY - 1 - count % _EVERY, len(page), _EVERY)
-                places += [_cursor(partition, page[place][schema.key]) for place in inside]
+                places += [json.dumps([partition, page[place][schema.key]]) for place in inside]
                 count += len(page)
         return count, places
 
     def _pages(
-        self, schema: Schema, fields: list[str], partition: str, size: int, above: Cursor, to: Cursor
+        self, schema: Schema, fields: list[str], partition: str, size: int, above: Cursor = None, to: Cursor = None
     ) -> Iterator[Any]:
         """Pages of records with keys above one and up to another, ascending, from one moment of the server."""
         while True:
@@ -195,10 +195,6 @@ def _literal(key: int | str) -> str:
 def _breaks_out(key: int | str) -> bool:
     """Whether pymilvus would ask for the wrong thing behind this key: it puts it between quotes just as it is."""
     return isinstance(key, str) and not (key.isprintable() and not {'"', "\\"} & {*key})
-
-
-def _cursor(partition: str, key: int | str) -> str:
-    return json.dumps([partition, key])
 
 
 def _place(cursor: Cursor, otherwise: str) -> tuple[str, int | str | None]:

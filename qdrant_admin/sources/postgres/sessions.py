@@ -17,8 +17,7 @@ from qdrant_admin.sources import RESUME
 from qdrant_admin.sources.base import ServerUri
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
-LIBPQ_OPTIONS = ("host", "sslmode", "sslrootcert", "service")
-_CONNECT_SECONDS = 10
+_LIBPQ_OPTIONS = ("host", "sslmode", "sslrootcert", "service")
 _SETTINGS = {
     "search_path": "pg_catalog",  # nobody's own function is called in place of the server's
     "TimeZone": "UTC",
@@ -51,7 +50,6 @@ class Sessions:
         self._snapshot = ""
 
     def rows(self, query: Any, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query on the first connection."""
         with self._lock, self.translated():
             return self._alive().execute(query, parameters).fetchall()
 
@@ -123,7 +121,7 @@ class Sessions:
         connection = psycopg.connect(
             _conninfo(self._uri),
             prepare_threshold=None,  # poolers in between lose prepared statements
-            connect_timeout=_CONNECT_SECONDS,
+            connect_timeout=10,
             application_name="qdrant-admin",
             client_encoding="utf8",
         )
@@ -149,34 +147,27 @@ def _conninfo(uri: ServerUri) -> str:
         "dbname": unquote(parts.path.removeprefix("/")),
         "password": source_key(),
     }
-    said |= {name: uri.options[name] for name in LIBPQ_OPTIONS if name in uri.options}
+    said |= {name: uri.options[name] for name in _LIBPQ_OPTIONS if name in uri.options}
     return make_conninfo(**{name: value for name, value in said.items() if value})
 
 
-_BY_STATE: tuple[tuple[str, type[AdminError], str, Fix], ...] = (
+_BY_STATE: tuple[tuple[str | tuple[str, ...], type[AdminError], str, Fix], ...] = (
     ("28", errors.AccessDenied, "{} refuses this user", f"export {KEY_VARIABLE}=..."),
     ("42501", errors.AccessDenied, "this user may not read all of {}", 'psql -c "GRANT SELECT ON TABLE ... TO ..."'),
     ("3D", SourceUnreadable, "there is no such database at {}", "psql -l"),
     ("57P03", errors.ServerNotReady, "the server at {} is starting", "pg_isready {at}"),
-    ("57P0", errors.ServerUnreachable, "the server at {} closed the connection", "pg_isready {at}"),
-    ("25P0", errors.ServerUnreachable, "the server at {} closed the connection", "pg_isready {at}"),
+    (("57P0", "25P0"), errors.ServerUnreachable, "the server at {} closed the connection", "pg_isready {at}"),
     ("08", errors.ServerUnreachable, "the connection to {} is gone", "pg_isready {at}"),
     ("53", errors.ServerTrouble, "the server at {} is out of resources", RESUME),
-    ("57014", errors.ServerTrouble, "the server at {} aborted a query", RESUME),
+    (("57014", "40"), errors.ServerTrouble, "the server at {} aborted a query", RESUME),
     ("58", errors.ServerTrouble, "the server at {} has trouble with its system", RESUME),
-    ("40", errors.ServerTrouble, "the server at {} aborted a query", RESUME),
 )
-_BY_TEXT: tuple[tuple[str, str], ...] = (
-    ("password authentication failed", "28"),
-    ("no password supplied", "28"),
-    ("no pg_hba.conf entry", "28"),
-    ("authentication failed", "28"),
-    ("database", "3D"),
-    ("starting up", "57P03"),
-    ("recovery mode", "57P03"),
-    ("shutting down", "57P0"),
-    ("too many", "53"),
-    ("connection slots", "53"),
+_BY_TEXT: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("authentication failed", "no password supplied", "no pg_hba.conf entry"), "28"),
+    (("database",), "3D"),
+    (("starting up", "recovery mode"), "57P03"),
+    (("shutting down",), "57P0"),
+    (("too many", "connection slots"), "53"),
 )
 """A connection that is refused has no code in psycopg, only the server's words."""
 _WAS_THERE = ("closed", "consuming input failed", "connection is lost", "sending query failed", "terminat")
@@ -186,7 +177,7 @@ _WAS_THERE = ("closed", "consuming input failed", "connection is lost", "sending
 def _kind(state: str | None, text: str) -> tuple[type[AdminError], str, Fix]:
     if state is None:
         refused = text.partition("FATAL:")[2] or (text if "no password supplied" in text else "")
-        state = next((code for words, code in _BY_TEXT if words in refused), "08")
+        state = next((code for words, code in _BY_TEXT if any(one in refused for one in words)), "08")
         if state == "08" and not any(words in text for words in _WAS_THERE):
             return errors.ServerUnreachable, "no PostgreSQL answers at {}", "pg_isready {at}"
     for prefix, kind, what, fix in _BY_STATE:

@@ -17,7 +17,6 @@ from qdrant_admin.sources.postgres.sessions import Sessions
 from qdrant_admin.sources.postgres.tables import Column, Reading
 from qdrant_admin.sources.servers import ServerReader
 
-_DATATYPES = {"halfvec": "float16"}
 _VERSIONS = """
 SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'vector'),
        txid_current_snapshot()::text
@@ -50,7 +49,8 @@ class Postgres(ServerReader):
 
     def batches(self, name: str, *, size: int, after: Cursor = None, until: Cursor = None) -> Iterator[Batch]:
         reading = self._known[name]
-        place = "" if reading.key else self._place()
+        # Without a key, cursors depend on the snapshot: any write anywhere makes another one.
+        place = "" if reading.key else str(self._sessions.rows(_VERSIONS)[0][2])
         query, values = reading.page(_behind(after, place, self.uri), _behind(until, place, self.uri))
         for page in self._sessions.pages(query, values, size):
             yield Batch([reading.record(row) for row in page], _cursor(reading.cursor(page[-1]), place))
@@ -126,7 +126,7 @@ class Postgres(ServerReader):
         if size is None:
             return None
         distance = self.distance_asked or _distance(column, warnings)
-        datatype = _DATATYPES.get(column.base, "float32")
+        datatype = "float16" if column.base == "halfvec" else "float32"
         return VectorSpec(name=reading.slot(column), size=size, distance=distance, datatype=datatype)
 
     def _size(self, reading: Reading, column: Column, warnings: list[str]) -> int | None:
@@ -144,10 +144,6 @@ class Postgres(ServerReader):
         query, values = reading.page([], [])
         page = self._sessions.rows(query + SQL(" LIMIT {}").format(layouts.SAMPLE), values)
         return [reading.payload(row[-1]) for row in page]
-
-    def _place(self) -> str:
-        """What the cursors of a table without a key depend on: any write anywhere changes it."""
-        return str(self._sessions.rows(_VERSIONS)[0][2])
 
 
 def _distance(column: Column, warnings: list[str]) -> Distance:

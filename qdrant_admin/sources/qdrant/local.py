@@ -234,9 +234,7 @@ def _payload(fields: Payload) -> Payload:
 
 
 def _vectors(value: object) -> dict[str, Vector]:
-    if value is None:
-        return {}
-    named = value if isinstance(value, dict) else {"": value}
+    named = value if isinstance(value, dict) else {} if value is None else {"": value}
     return {str(name): _vector(vector) for name, vector in named.items()}
 
 

@@ -1,15 +1,21 @@
 """Redis with vectors in hashes: each prefix of keys is a collection.
 
+Keys are listed once, on disk: SCAN keeps no order and may give a key twice, and memory is for batches.
+
 What their fields become: text as text, other bytes as base64, JSON in the usual fields as it says. The hashes of
 LangChain and Mem0 are known by their fields and laid out as the two read them in Qdrant.
 """
 
 import base64
 import os
+import sqlite3
+import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -28,7 +34,6 @@ from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, ServerUri, SourceCollection, Span, between, option
 from qdrant_admin.sources.files.values import Unfit, vector_of, with_json_opened
 from qdrant_admin.sources.layouts import Layout, lay_out
-from qdrant_admin.sources.redis.keys import KeyList
 from qdrant_admin.sources.servers import ServerReader
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
@@ -37,17 +42,126 @@ _MEM0 = {"memory_id", "memory", "hash", "metadata"}
 _MEM0_OWN = {"memory_id", "memory", "metadata", "created_at", "updated_at"}
 _TEXTS = ("content", "text", "page_content", "document")
 _JSON = ("_metadata_json", "metadata")
-_OWN = "_index_name"
 _PLAUSIBLE = 1e6
 """No component of an embedding is longer than that; a double read as two floats soon is."""
-_CLIENT_VARIABLE = "REDISCLI_AUTH"
-"""Where redis-cli itself looks for the password."""
-_SECONDS = 60.0
-_CONNECT_SECONDS = 10.0
 _VECTORS = ("embedding", "content_vector", "vector", "text_vector", "embeddings")
 """What programs call the field of the vector; `?vector=` names another one, or several."""
 _MANY = 100
 """More prefixes than that are no collections: the keys have more parts than one."""
+_SPREAD = 1000
+_ENOUGH = 100
+"""Vectors under a prefix that show in which field they are."""
+
+
+class KeyList:
+    """Keys by prefix, with the length of each field that may be a vector. Removed when it is closed.
+
+    `thorough`: every field is asked of every hash, not only those that the hashes of a prefix usually have.
+    """
+
+    def __init__(self, fields: Sequence[str], *, thorough: bool) -> None:
+        self.fields = tuple(fields)
+        self._thorough = thorough
+        self._votes: dict[bytes, Counter[str]] = {}
+        self._lock = threading.Lock()
+        self._folder = tempfile.TemporaryDirectory(prefix="qdrant-admin-")
+        place = Path(self._folder.name) / "keys.db"
+        self._database = sqlite3.connect(place, isolation_level=None, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("PRAGMA synchronous = OFF")
+        lengths = ", ".join(f"length{number} INTEGER" for number in range(len(self.fields)))
+        self._database.execute(
+            f"CREATE TABLE keys (prefix BLOB, key BLOB, {lengths}, PRIMARY KEY (prefix, key)) WITHOUT ROWID"
+        )
+        self._database.execute("CREATE TABLE others (prefix BLOB, key BLOB, PRIMARY KEY (prefix, key)) WITHOUT ROWID")
+
+    def fill(self, client: Any, match: bytes, prefix: bytes | None) -> None:
+        """List every key that fits a pattern, once. `prefix`: what all of them belong to; None when each key tells."""
+        page: list[bytes] = []
+        for key in client.scan_iter(match=match, count=_SPREAD):
+            page.append(key)
+            if len(page) == _SPREAD:
+                self._look(client, page, prefix)
+                page = []
+        self._look(client, page, prefix)
+
+    def prefixes(self) -> list[tuple[bytes, int, list[int]]]:
+        """Each prefix, its number of hashes, and how many of them have each of the fields."""
+        counts = ", ".join(f"sum(length{number} > 0)" for number in range(len(self.fields)))
+        rows = self._rows(f"SELECT prefix, count(*), {counts} FROM keys GROUP BY prefix ORDER BY prefix")  # noqa: S608 # numbers
+        return [(prefix, count, list(found)) for prefix, count, *found in rows]
+
+    def others(self, prefix: bytes) -> int:
+        return int(self._rows("SELECT count(*) FROM others WHERE prefix = ?", (prefix,))[0][0])
+
+    def lengths(self, prefix: bytes, field: str) -> list[tuple[int, int]]:
+        """Lengths of one field in bytes, and how many hashes have it so long; the most frequent first."""
+        column = f"length{self.fields.index(field)}"
+        query = f"SELECT {column}, count(*) FROM keys WHERE prefix = ? AND {column} > 0 GROUP BY 1 ORDER BY 2 DESC, 1"  # noqa: S608 # a number
+        return self._rows(query, (prefix,))
+
+    def page(self, prefix: bytes, after: bytes, until: bytes | None, size: int) -> list[bytes]:
+        """Keys behind one, in the order of their bytes."""
+        end, ends = ("", ()) if until is None else (" AND key <= ?", (until,))
+        query = f"SELECT key FROM keys WHERE prefix = ? AND key > ?{end} ORDER BY key LIMIT ?"  # noqa: S608 # a constant
+        return [key for (key,) in self._rows(query, (prefix, after, *ends, size))]
+
+    def borders(self, prefix: bytes, places: Sequence[int]) -> list[bytes]:
+        """The keys at these places, the first being 1."""
+        marks = ",".join("?" * len(places))
+        numbered = "SELECT key, row_number() OVER (ORDER BY key) AS n FROM keys WHERE prefix = ?"
+        query = f"SELECT key FROM ({numbered}) WHERE n IN ({marks}) ORDER BY n"  # noqa: S608 # marks
+        return [key for (key,) in self._rows(query, (prefix, *places))]
+
+    def close(self) -> None:
+        with self._lock:
+            self._database.close()
+            self._folder.cleanup()
+
+    def _look(self, client: Any, page: list[bytes], prefix: bytes | None) -> None:
+        own = [key.rpartition(b":")[0] if prefix is None else prefix for key in page]
+        asked = [self._asked(one) for one in own]
+        pipeline = client.pipeline(transaction=False)
+        for key, fields in zip(page, asked, strict=True):
+            for field in fields:
+                pipeline.hstrlen(key, field)
+        answers = iter(pipeline.execute(raise_on_error=False))
+        hashes, others = [], []
+        for one, key, fields in zip(own, page, asked, strict=True):
+            lengths = dict(zip(fields, answers, strict=False))
+            if self._is_hash(lengths.values()):
+                hashes.append((one, key, *(lengths.get(field, 0) for field in self.fields)))
+                self._votes.setdefault(one, Counter()).update(field for field, octets in lengths.items() if octets)
+            else:
+                others.append((one, key))
+        marks = ",".join("?" * (2 + len(self.fields)))
+        self._add(f"INSERT OR IGNORE INTO keys VALUES ({marks})", hashes)  # noqa: S608 # marks
+        self._add("INSERT OR IGNORE INTO others VALUES (?, ?)", others)
+
+    def _is_hash(self, lengths: Iterable[object]) -> bool:
+        for length in lengths:
+            if isinstance(length, exceptions.NoPermissionError):
+                raise length
+            if isinstance(length, exceptions.ResponseError):
+                return False
+        return True
+
+    def _asked(self, prefix: bytes) -> tuple[str, ...]:
+        """Once enough hashes of a prefix have shown their fields, the rest is only asked for those: that is quicker."""
+        votes = self._votes.get(prefix)
+        if self._thorough or votes is None or votes.total() < _ENOUGH:
+            return self.fields
+        return tuple(field for field in self.fields if votes[field])
+
+    def _add(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
+        with self._lock:
+            self._database.execute("BEGIN")
+            self._database.executemany(query, rows)
+            self._database.execute("COMMIT")
+
+    def _rows(self, query: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._database.execute(query, parameters).fetchall()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +363,7 @@ def _payload(layout: Layout, fields: Mapping[bytes, bytes], vectors: Sequence[st
         return _mem0(payload)
     if layout == "plain":
         return payload
-    payload.pop(_OWN, None)
+    payload.pop("_index_name", None)
     text = next((payload.pop(name) for name in _TEXTS if name in payload), None)
     nested = next((name for name in _JSON if isinstance(payload.get(name), dict)), None)
     given = payload.pop(nested) if nested else {}
@@ -308,11 +422,11 @@ def _connected(uri: ServerUri) -> redis.Redis:
         port=parts.port or 6379,
         db=_database(uri),
         username=unquote(parts.username) if parts.username else None,
-        password=source_key() or os.environ.get(_CLIENT_VARIABLE) or None,
+        password=source_key() or os.environ.get("REDISCLI_AUTH") or None,  # where redis-cli looks for it
         ssl=parts.scheme == "rediss",
         protocol=2,
-        socket_timeout=_SECONDS,
-        socket_connect_timeout=_CONNECT_SECONDS,
+        socket_timeout=60.0,
+        socket_connect_timeout=10.0,
         retry=Retry(NoBackoff(), 0),  # who reads waits, and says so
     )
 

@@ -1,1 +1,0 @@
-"""Redis with vectors in hashes."""
