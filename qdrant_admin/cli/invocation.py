@@ -1,38 +1,30 @@
 """One invocation: its common options, its workspace, and how an operation is run and its report shown."""
 
-import functools
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, NoReturn
 
-import click
-from click.exceptions import Exit
+import msgspec
 
 from qdrant_admin.cli.quick import put
-from qdrant_admin.cli.root import HelpfulCommand, common_options
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from qdrant_admin.core.blocks import Block
+    from qdrant_admin.core.blocks import Block, Blocks
     from qdrant_admin.core.cancel import CancelToken
-    from qdrant_admin.core.commands import Command, Fix, Option
+    from qdrant_admin.core.commands import Fix
     from qdrant_admin.core.events import Events
     from qdrant_admin.core.reports import Report
     from qdrant_admin.workspace import Workspace
 
 
-P = ParamSpec("P")
-
-
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True):
     """What every command is given first."""
 
     profile: str | None
@@ -82,7 +74,7 @@ class Invocation:
     def conclude(self, report: "Report") -> NoReturn:
         """Show the report of an operation, unless its last event was just written, and leave with its exit code."""
         if self.events:
-            raise Exit(int(report.exit_code))
+            raise SystemExit(int(report.exit_code))
         self.finish(report)
 
     def finish(self, report: "Report", **also: object) -> NoReturn:
@@ -96,7 +88,7 @@ class Invocation:
 
         step = report.next_step()
         self.show({**_document(report), **also}, *report.blocks(), *([Commands((step,))] if step else []))
-        raise Exit(int(report.exit_code))
+        raise SystemExit(int(report.exit_code))
 
     def show(self, document: Mapping[str, object], *shown: "str | Block") -> None:
         """An answer on standard output: as JSON where that was asked for, else as text or blocks."""
@@ -107,9 +99,7 @@ class Invocation:
         elif shown and isinstance(shown[0], str):
             write("\n".join(map(str, shown)))
         else:
-            from qdrant_admin.cli.render.blocks import printed
-
-            text = printed(tuple(one for one in shown if not isinstance(one, str)), profile_name(self.profile))
+            text = _drawn(tuple(one for one in shown if not isinstance(one, str)), profile_name(self.profile))
             if text is not None:
                 write(text)
 
@@ -123,10 +113,24 @@ class Invocation:
 
     def say(self, text: str) -> None:
         """A remark on standard error."""
-        from qdrant_admin.cli.render.blocks import cell, is_ascii, messages
+        from qdrant_admin.cli.render.blocks import cell, messages
+        from qdrant_admin.cli.render.piped import is_ascii
 
         console = messages()
-        console.print(cell(text, is_ascii(console), "yellow"))
+        console.print(cell(text, is_ascii(console.encoding), "yellow"))
+
+
+def _drawn(shown: "Blocks", profile: str) -> str | None:
+    """Blocks as text; None when they were printed on a terminal."""
+    from qdrant_admin.cli.render import piped
+
+    if not sys.stdout.isatty() and "FORCE_COLOR" not in os.environ:
+        lines = piped.lines(shown, profile, ascii_only=piped.is_ascii(sys.stdout.encoding))
+        if lines is not None:
+            return "\n".join(line.rstrip() for line in lines)
+    from qdrant_admin.cli.render.blocks import printed
+
+    return printed(shown, profile)
 
 
 def _document(report: "Report") -> dict[str, object]:
@@ -206,39 +210,6 @@ def interruptible(say: Callable[[str], None]) -> "Iterator[CancelToken]":
         os.close(reader)
 
 
-COMMON = ("profile", "as_json", "events", "debug")
-"""What every command takes."""
-
-
-def common(function: Callable[Concatenate[Invocation, P], None]) -> Callable[P, None]:
-    """Add the common options; the command gets an `Invocation` first. They may stand before its name too."""
-
-    @common_options
-    @functools.wraps(function)
-    def command(*args: P.args, **given: P.kwargs) -> None:
-        late = {name: given.pop(name) for name in COMMON}
-        early: dict[str, object] = click.get_current_context().obj or {}
-        found = {name: late[name] or early.get(name) for name in COMMON}
-        invocation = Invocation(
-            profile=str(found["profile"]) if found["profile"] else None,
-            as_json=bool(found["as_json"]),
-            events=bool(found["events"]),
-            debug=bool(found["debug"]),
-        )
-        function(invocation, *args, **given)
-
-    return command
-
-
-def command(name: str | None = None) -> Callable[[Callable[Concatenate[Invocation, P], None]], click.Command]:
-    """A command with the common options, whose help keeps the lines of its examples."""
-
-    def decorated(function: Callable[Concatenate[Invocation, P], None]) -> click.Command:
-        return click.command(name, cls=HelpfulCommand)(common(function))
-
-    return decorated
-
-
 def confirm(yes: bool, what: str, again: "Fix") -> None:
     """Go on only with `--yes`.
 
@@ -254,37 +225,3 @@ def confirm(yes: bool, what: str, again: "Fix") -> None:
         from qdrant_admin.core.errors import ConfirmationMissing
 
         raise ConfirmationMissing(what, why="this needs a clear yes", fix=again)
-
-
-def given_options(beside: "frozenset[str] | set[str]" = frozenset()) -> list[str]:
-    """The options of the command that were given on the command line, as they are written.
-
-    Args:
-        beside: names of parameters that are not counted.
-    """
-    return [one.opts[0] for one in _given() if isinstance(one, click.Option) and one.name not in beside]
-
-
-def same_command(profile: str, **more: "Option") -> "Command":
-    """The command as it was given, with something added, on a profile."""
-    from qdrant_admin.core.commands import Command
-
-    context = click.get_current_context()
-    words: list[object] = [*context.command_path.split()[1:]]
-    options: dict[str, Option] = {}
-    for one in _given():
-        value = context.params[one.name or ""]
-        if isinstance(one, click.Argument):
-            words.append(value)
-        else:
-            options[one.opts[0].removeprefix("--").replace("-", "_")] = value
-    return Command(*words, **{**options, **more}).on(profile)
-
-
-def _given() -> Iterator[click.Parameter]:
-    """What the command line gave of the parameters that only this command has."""
-    context = click.get_current_context()
-    for one in context.command.params:
-        source = context.get_parameter_source(one.name or "")
-        if one.name not in COMMON and source is click.core.ParameterSource.COMMANDLINE:
-            yield one

@@ -35,6 +35,12 @@ def _run(given: list[str]) -> int:
         if text := quick.answer(given):
             quick.put(text)
             return 0
+        if options := quick.status_asked(given):
+            from qdrant_admin.cli.invocation import Invocation
+            from qdrant_admin.lifecycle.status import status
+
+            invocation = Invocation(**options)
+            invocation.finish(status(invocation.workspace()))
     from qdrant_admin.cli.root import cli
 
     if quick.COMPLETE in os.environ:
@@ -46,13 +52,13 @@ def _run(given: list[str]) -> int:
 
 def explain(error: BaseException, arguments: Sequence[str]) -> int:
     """Show an error and return the exit code of the contract."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
     import click
 
     from qdrant_admin.cli.invocation import profile_name, write_json, write_line
     from qdrant_admin.core.errors import Unfit
 
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else 1
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, BrokenPipeError):  # the reader has gone (`| head`)
@@ -132,7 +138,8 @@ def _logged(error: BaseException) -> "Path | str":
 
 
 def _print_words(error: "AdminError") -> None:
-    from qdrant_admin.cli.render.blocks import failure, is_ascii, messages
+    from qdrant_admin.cli.render.blocks import failure, messages
+    from qdrant_admin.cli.render.piped import is_ascii
 
     console = messages()
-    console.print(failure(error, ascii_only=is_ascii(console)))
+    console.print(failure(error, ascii_only=is_ascii(console.encoding)))

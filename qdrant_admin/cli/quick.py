@@ -5,7 +5,7 @@ All of it is known beforehand, and a person who asks for help, or a shell that s
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qdrant_admin.core.errors import Unfit
@@ -72,6 +72,27 @@ def answer(given: list[str]) -> str | None:
         case ["completion", shell] if shell in SCRIPTS:
             return completion_script(shell)
     return None
+
+
+def status_asked(given: list[str]) -> dict[str, Any] | None:
+    """The options of a `status`, as `Invocation` takes them, since the most asked of all needs no parser either.
+
+    None for any other command, and for a mistake.
+    """
+    words, others = list(given), []
+    found: dict[str, Any] = {"profile": None, "as_json": False, "events": False, "debug": False}
+    flags = {"--json": "as_json", "--events": "events", "--debug": "debug"}
+    while words:
+        word = words.pop(0)
+        if word == "--profile" and words:
+            found["profile"] = words.pop(0)
+        elif word.startswith("--profile="):
+            found["profile"] = word.partition("=")[2]
+        elif word in flags:
+            found[flags[word]] = True
+        else:
+            others.append(word)
+    return found if others == ["status"] else None
 
 
 def put(text: str) -> None:

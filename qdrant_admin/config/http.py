@@ -9,9 +9,10 @@ import http.client
 import selectors
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from email.message import Message
 from urllib.parse import SplitResult, urlencode, urlsplit
+
+import msgspec
 
 from qdrant_admin.config import trust
 from qdrant_admin.config.environment import is_loopback
@@ -58,8 +59,7 @@ def _own_faults() -> Iterator[None]:
         raise NotHttp(str(error) or type(error).__name__) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """One whole answer."""
 
     status: int

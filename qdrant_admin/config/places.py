@@ -5,6 +5,7 @@ Nothing here creates a folder: whoever writes makes its parent first.
 
 import os
 from pathlib import Path
+from typing import Literal
 
 APP = "qdrant-admin"
 HOME_VARIABLE = "QDRANT_ADMIN_HOME"
@@ -16,11 +17,19 @@ def home() -> Path | None:
     return Path(value).expanduser().absolute() if value else None
 
 
-def config_dir() -> Path:
-    from platformdirs import user_config_path
-
+def _place(kind: Literal["config", "state", "data", "cache"]) -> Path:
     base = home()
-    return base / "config" if base else user_config_path(APP, appauthor=False)
+    if base:
+        return base / kind
+    import platformdirs
+
+    known = {
+        "config": platformdirs.user_config_path,
+        "state": platformdirs.user_state_path,
+        "data": platformdirs.user_data_path,
+        "cache": platformdirs.user_cache_path,
+    }
+    return known[kind](APP, appauthor=False)
 
 
 def config_file() -> Path:
@@ -28,30 +37,25 @@ def config_file() -> Path:
     return config_dir() / "config.toml"
 
 
+def config_dir() -> Path:
+    return _place("config")
+
+
 def state_dir() -> Path:
     """History, checkpoints and our own log."""
-    from platformdirs import user_state_path
-
-    base = home()
-    return base / "state" if base else user_state_path(APP, appauthor=False)
+    return _place("state")
 
 
 def data_dir() -> Path:
     """Storage of native servers."""
-    from platformdirs import user_data_path
-
-    base = home()
-    return base / "data" if base else user_data_path(APP, appauthor=False)
+    return _place("data")
 
 
 def cache_dir() -> Path:
     """What can be fetched again, such as server binaries."""
-    from platformdirs import user_cache_path
-
-    base = home()
-    return base / "cache" if base else user_cache_path(APP, appauthor=False)
+    return _place("cache")
 
 
 def state_file() -> Path:
-    """The SQLite file of `core.store`."""
+    """The SQLite file of `state.store`."""
     return state_dir() / "state.sqlite3"

@@ -1,5 +1,6 @@
 """One profile: everything the product has to know of one Qdrant, except its secret."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -105,6 +106,13 @@ class Profile(Frozen, metaclass=_RemembersGiven):
 
     def model_copy(self, *, update: Mapping[str, Any]) -> Self:
         return msgspec.structs.replace(self, **update, given=self.given | set(update))
+
+    @property
+    def version(self) -> str:
+        """The version of the image, so that both runtimes run the same; the tested one for an image of another name."""
+        tag = self.image.rpartition("/")[2].partition(":")[2].partition("@")[0]
+        match = re.fullmatch(r"v?(\d+\.\d+\.\d+)", tag)
+        return match[1] if match else TESTED_VERSION
 
     def values_given(self) -> dict[str, object]:
         """What was set, by key."""

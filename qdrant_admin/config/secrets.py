@@ -8,9 +8,10 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 from qdrant_admin.config.places import APP, config_dir, home
 from qdrant_admin.core.commands import Command
@@ -25,8 +26,7 @@ _T = TypeVar("_T")
 _given_up = threading.Event()
 
 
-@dataclass(frozen=True)
-class StoredKey:
+class StoredKey(msgspec.Struct, frozen=True):
     """A key and where it was found, in words."""
 
     value: SecretStr

@@ -6,8 +6,9 @@ a value until then, and is put on the profile at hand.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from qdrant_admin.core.commands import Command, Fix, written
 
@@ -32,15 +33,13 @@ class Soft(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True)
-class StateWord:
+class StateWord(msgspec.Struct, frozen=True):
     """A key of `core.formatting.STATES`, drawn with its symbol and in its colour."""
 
     key: str
 
 
-@dataclass(frozen=True)
-class Sparkline:
+class Sparkline(msgspec.Struct, frozen=True):
     """Small bars, a value each."""
 
     values: tuple[float, ...]
@@ -59,8 +58,7 @@ class Step(NamedTuple):
     """Runs as it stands; empty where a person has to do it elsewhere."""
 
 
-@dataclass(frozen=True)
-class Headline:
+class Headline(msgspec.Struct, frozen=True):
     """The answer: a state, and what it means in a sentence."""
 
     state: str
@@ -72,23 +70,20 @@ class Headline:
     """Another word than the state's own."""
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(msgspec.Struct, frozen=True):
     """The title of a part."""
 
     text: Words
 
 
-@dataclass(frozen=True)
-class Paragraph:
+class Paragraph(msgspec.Struct, frozen=True):
     """A few sentences."""
 
     text: Words
     emphasis: Emphasis = "plain"
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """Labels and values, a line each."""
 
     rows: tuple[tuple[str, Words], ...]
@@ -99,8 +94,7 @@ class Facts:
         return cls(tuple((label, value) for label, value in rows.items() if value))
 
 
-@dataclass(frozen=True)
-class Items:
+class Items(msgspec.Struct, frozen=True):
     """A list."""
 
     rows: tuple[Words, ...]
@@ -108,8 +102,7 @@ class Items:
     """Of many, a screen shows this many, and says how many more there are."""
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """Rows under a head."""
 
     head: tuple[str, ...]
@@ -122,8 +115,7 @@ class Table:
     """As of `Items`."""
 
 
-@dataclass(frozen=True)
-class Remark:
+class Remark(msgspec.Struct, frozen=True):
     """Something that wants a person's eye, and what to do about it."""
 
     level: str
@@ -134,8 +126,7 @@ class Remark:
     """What it is about, before the text."""
 
 
-@dataclass(frozen=True)
-class Commands:
+class Commands(msgspec.Struct, frozen=True):
     """What can be done now, the most important first."""
 
     steps: tuple[Step, ...]

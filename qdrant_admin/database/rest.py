@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -111,6 +110,8 @@ class Rest:
             params: of the query string.
             timeout: seconds the server may be silent.
         """
+        import secrets
+
         boundary = secrets.token_hex(16)
         head = (
             f'--{boundary}\r\nContent-Disposition: form-data; name="snapshot"; filename="{file}"\r\n'

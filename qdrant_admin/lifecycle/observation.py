@@ -1,9 +1,10 @@
 """One look at everything a status is made of. A part that cannot be had becomes an error kept, never an exception."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeVar
+
+import msgspec
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import AdminError
@@ -19,13 +20,12 @@ _T = TypeVar("_T")
 Part = Literal["runtime", "changes", "probe", "collections", "history"]
 
 
-@dataclass
-class Observation:
+class Observation(msgspec.Struct):
     """What was seen, and what could not be."""
 
     kind: RuntimeKind
     endpoint: Endpoint
-    capabilities: Capabilities = field(default_factory=Capabilities)
+    capabilities: Capabilities = msgspec.field(default_factory=Capabilities)
     state: RuntimeState | None = None
     changes: tuple[Change, ...] = ()
     probe: "Probe | None" = None
@@ -34,7 +34,7 @@ class Observation:
     """When a check began that was interrupted between its two scans."""
     interrupted_migrations: tuple[InterruptedMigration, ...] = ()
     """Into this server, the latest first."""
-    troubles: dict[Part, AdminError] = field(default_factory=dict)
+    troubles: dict[Part, AdminError] = msgspec.field(default_factory=dict)
     """Why a part could not be looked at."""
 
     def look(self, part: Part, question: Callable[[], _T]) -> _T | None:

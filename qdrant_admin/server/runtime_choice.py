@@ -1,9 +1,10 @@
 """Which runtime a profile gets, and why. Data that exists decides before anything else does."""
 
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.config.settings import Settings
@@ -20,8 +21,7 @@ REGISTRY_SECONDS = 8
 _ALIVE = {"running", "paused", "restarting"}
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """A runtime, why it is that one, and what else was seen on the way."""
 
     runtime: ServerRuntime

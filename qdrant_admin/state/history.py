@@ -1,7 +1,6 @@
 """What finished operations and earlier starts leave behind, to look at and to compare with."""
 
 import contextlib
-import statistics
 import time
 from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
@@ -48,7 +47,9 @@ def usual_start_seconds(store: StateStore, profile: str) -> dict[str, float]:
         query = "SELECT collection, seconds FROM starts WHERE profile = ?"
         for row in connection.execute(query, (profile,)):
             seen.setdefault(str(row["collection"]), []).append(float(row["seconds"]))
-    return {name: statistics.median(seconds) for name, seconds in seen.items()}
+    from statistics import median
+
+    return {name: median(seconds) for name, seconds in seen.items()}
 
 
 def remember_start(store: StateStore, profile: str, seconds: Mapping[str, float]) -> None:

@@ -5,8 +5,9 @@ not know are passed over, older schemas are brought up to date, and what cannot 
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import msgspec
 
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.serialization import to_json
@@ -15,8 +16,7 @@ from qdrant_admin.core.values import Frozen, Invalid
 RecordT = TypeVar("RecordT", bound=Frozen)
 
 
-@dataclass(frozen=True)
-class Unreadable:
+class Unreadable(msgspec.Struct, frozen=True):
     """A stored record that this build cannot read. The row itself stays as it is."""
 
     why: str

@@ -11,7 +11,8 @@ from click.shell_completion import get_completion_class
 
 from qdrant_admin import __version__
 from qdrant_admin.cli import commands, quick
-from qdrant_admin.cli.root import HelpfulGroup, cli
+from qdrant_admin.cli.options import HelpfulGroup
+from qdrant_admin.cli.root import cli
 from tests.cli.conftest import Run
 
 HEAVY = ("qdrant_client", "docker", "textual", "grpc", "numpy", "httpx", "pydantic")

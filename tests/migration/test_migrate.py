@@ -19,6 +19,7 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point
 from qdrant_admin.database.retry import RetryPolicy
 from qdrant_admin.migration.checkpoint import unfinished
+from qdrant_admin.migration.reports import MigrationReport
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.migration.runs import resume
 from tests.migration.support import hashes, last, local_store, moved, numbered, planned, unpacked, workspace
@@ -104,10 +105,10 @@ def test_what_is_changed_behind_its_back_is_named(server: Server, tmp_path: Path
                 database.upsert("c", [Point(99, {}, {"": np.zeros(4, dtype=np.float32)})])
                 database.delete_points("c", [7])
         report = event.report if isinstance(event, Finished) else None
-    assert report is not None
-    result = report.model_dump()["collections"][0]
-    assert (result["verdict"], result["different"], result["missing"]) == ("differs", ("4", "5"), ("7",))
-    assert (result["extra"], result["verified"], report.exit_code) == (1, 17, 1)
+    assert isinstance(report, MigrationReport)
+    (result,) = report.collections
+    assert (result.verdict, result.different, result.missing) == ("differs", ("4", "5"), ("7",))
+    assert (result.extra, result.verified, report.exit_code) == (1, 17, 1)
 
 
 def test_killed_again_and_again_it_ends_with_exactly_the_source(own_server: Server, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ import sys
 from qdrant_admin.config.places import state_file
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.serialization import to_json
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.migration.support import moved

@@ -30,7 +30,6 @@ from qdrant_admin.server.native.binary import (
     find_binary,
     find_local,
     version_of,
-    wanted_version,
 )
 from tests.support.real import binary, free_port
 
@@ -261,7 +260,7 @@ def test_another_version_that_was_named_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_the_version_is_that_of_the_image(image: str, version: str) -> None:
-    assert wanted_version(settings(image=image)) == version
+    assert settings(image=image).profile.version == version
 
 
 @pytest.mark.parametrize(

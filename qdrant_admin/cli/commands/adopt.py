@@ -2,7 +2,8 @@
 
 import click
 
-from qdrant_admin.cli.invocation import Invocation, command, confirm
+from qdrant_admin.cli.invocation import Invocation, confirm
+from qdrant_admin.cli.options import command
 
 
 @command()

@@ -2,8 +2,8 @@
 
 import click
 
-from qdrant_admin.cli.invocation import Invocation, common, confirm, same_command
-from qdrant_admin.cli.root import HelpfulGroup
+from qdrant_admin.cli.invocation import Invocation, confirm
+from qdrant_admin.cli.options import HelpfulGroup, common, same_command
 from qdrant_admin.core.serialization import jsonable
 
 

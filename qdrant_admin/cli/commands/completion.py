@@ -5,7 +5,8 @@ import os
 import click
 from click.shell_completion import CompletionItem, ShellComplete, add_completion_class, split_arg_string
 
-from qdrant_admin.cli.invocation import Invocation, command
+from qdrant_admin.cli.invocation import Invocation
+from qdrant_admin.cli.options import command
 from qdrant_admin.cli.quick import SCRIPTS, completion_script
 
 

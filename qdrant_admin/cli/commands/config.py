@@ -2,8 +2,8 @@
 
 import click
 
-from qdrant_admin.cli.invocation import Invocation, common
-from qdrant_admin.cli.root import HelpfulGroup
+from qdrant_admin.cli.invocation import Invocation
+from qdrant_admin.cli.options import HelpfulGroup, common
 
 
 @click.group(cls=HelpfulGroup)

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from qdrant_admin.cli.commands.verify import REPORT, check_report_files
-from qdrant_admin.cli.invocation import Invocation, command
+from qdrant_admin.cli.invocation import Invocation
+from qdrant_admin.cli.options import command
 
 
 @command("crash-test")

@@ -1,6 +1,7 @@
 """`qdrant-admin doctor`."""
 
-from qdrant_admin.cli.invocation import Invocation, command
+from qdrant_admin.cli.invocation import Invocation
+from qdrant_admin.cli.options import command
 
 
 @command()

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qdrant_admin.cli.invocation import Invocation, command
+from qdrant_admin.cli.invocation import Invocation
+from qdrant_admin.cli.options import command
 
 if TYPE_CHECKING:
     from qdrant_admin.migration.export import ExportFormat

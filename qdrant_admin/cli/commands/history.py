@@ -1,12 +1,12 @@
 """`qdrant-admin history`."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from qdrant_admin.cli.invocation import Invocation, common, write, write_json
-from qdrant_admin.cli.root import HelpfulGroup
+from qdrant_admin.cli.invocation import Invocation, write, write_json
+from qdrant_admin.cli.options import HelpfulGroup, common
 from qdrant_admin.core.serialization import jsonable
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def history(context: click.Context, invocation: Invocation) -> None:
       qdrant-admin history show 12
       qdrant-admin history trends
     """
-    context.obj = asdict(invocation)
+    context.obj = msgspec.structs.asdict(invocation)
     if context.invoked_subcommand is None:
         context.invoke(history_list)
 

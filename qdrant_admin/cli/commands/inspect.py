@@ -2,7 +2,8 @@
 
 import click
 
-from qdrant_admin.cli.invocation import Invocation, command, profile_name
+from qdrant_admin.cli.invocation import Invocation, profile_name
+from qdrant_admin.cli.options import command
 
 
 @command()

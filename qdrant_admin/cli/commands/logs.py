@@ -2,7 +2,8 @@
 
 import click
 
-from qdrant_admin.cli.invocation import Invocation, command, interruptible, write, write_json, write_line
+from qdrant_admin.cli.invocation import Invocation, interruptible, write, write_json, write_line
+from qdrant_admin.cli.options import command
 
 
 @command()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NoReturn, get_args
 
 import click
 
-from qdrant_admin.cli.invocation import Invocation, common, given_options
-from qdrant_admin.cli.root import HelpfulCommand
+from qdrant_admin.cli.invocation import Invocation
+from qdrant_admin.cli.options import HelpfulCommand, common, given_options
 
 if TYPE_CHECKING:
     from qdrant_admin.migration.reports import ConflictPolicy, MethodChoice, RejectPolicy

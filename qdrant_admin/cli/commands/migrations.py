@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from qdrant_admin.cli.commands.migrate import BATCH_SIZE, DRY_RUN, ON_REJECT, VERIFY, WORKERS
-from qdrant_admin.cli.invocation import Invocation, common
-from qdrant_admin.cli.root import HelpfulGroup
+from qdrant_admin.cli.invocation import Invocation
+from qdrant_admin.cli.options import HelpfulGroup, common
 
 if TYPE_CHECKING:
     from qdrant_admin.migration.reports import RejectPolicy

@@ -4,8 +4,8 @@ import json
 
 import click
 
-from qdrant_admin.cli.invocation import Invocation, common, confirm, write_json
-from qdrant_admin.cli.root import HelpfulGroup
+from qdrant_admin.cli.invocation import Invocation, confirm, write_json
+from qdrant_admin.cli.options import HelpfulGroup, common
 
 ASSIGNMENTS = click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from qdrant_admin.cli.invocation import Invocation, command
+from qdrant_admin.cli.invocation import Invocation
+from qdrant_admin.cli.options import command
 
 if TYPE_CHECKING:
     from qdrant_admin.config.profile import RestartPolicy, RuntimeChoice

@@ -12,6 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from qdrant_admin.cli.render.piped import apart, fit, is_ascii, part_text, rest_text
 from qdrant_admin.core import blocks, formatting
 from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import AdminError
@@ -21,7 +22,6 @@ PIPE_WIDTH = 160
 """A pipe has no width; wide enough that a table keeps its lines, and grep finds them."""
 TONES = {"good": "green", "busy": "cyan", "warn": "yellow", "bad": "red", "idle": "dim"}
 _EMPHASIS: dict[blocks.Emphasis, str] = {"plain": "", "soft": "dim", "strong": "bold", "warn": "yellow", "bad": "red"}
-_ASCII = str.maketrans({"…": ".", "“": '"', "”": '"', "—": "-", "–": "-", "→": ">", "·": "-", "’": "'", "━": "="})
 
 
 def messages() -> Console:
@@ -29,35 +29,21 @@ def messages() -> Console:
     return Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
-def is_ascii(console: Console) -> bool:
-    """Whether the terminal's encoding cannot carry our symbols."""
-    try:
-        "●✕◐▲○━…“”".encode(console.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return True
-    return False
-
-
 def printed(shown: blocks.Blocks, profile: str) -> str | None:
-    """Print shown on a terminal; for a pipe return them, without the spaces that fill their columns.
+    """Print blocks on a terminal; for a pipe return them, without the spaces that fill their columns.
 
     No markup is ever read: names from a database are hostile.
     """
     piped = not sys.stdout.isatty()
     width = PIPE_WIDTH if piped and "COLUMNS" not in os.environ else None
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=piped, width=width)
-    picture = Drawing(profile, ascii_only=is_ascii(console)).picture(shown)
+    picture = Drawing(profile, ascii_only=is_ascii(console.encoding)).picture(shown)
     if console.is_terminal:
         console.print(picture)
         return None
     console.file = text = io.StringIO()
     console.print(picture)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
-
-
-def fit(text: str, ascii_only: bool) -> str:
-    """The text in what the terminal can show."""
-    return text.translate(_ASCII).encode("ascii", "replace").decode() if ascii_only else text
 
 
 def cell(value: object, ascii_only: bool, style: str = "") -> Text:
@@ -108,7 +94,7 @@ class Drawing:
     def _spaced(self, shown: blocks.Blocks) -> Iterator[RenderableType]:
         before: blocks.Block | None = None
         for block in shown:
-            if before is not None and _apart(before, block):
+            if before is not None and apart(before, block):
                 yield Text()
             yield from self._drawn(block, "" if before is None else "  ")
             before = block
@@ -167,8 +153,8 @@ class Drawing:
         return table
 
     def _rest(self, count: int, shown: int | None) -> Iterator[Text]:
-        if shown is not None and count > shown:
-            yield Text(f"  and {formatting.number(count - shown)} more", "dim")
+        if rest := rest_text(count, shown):
+            yield Text(rest, "dim")
 
     def _remark(self, block: blocks.Remark) -> Text:
         look = formatting.state(block.level)
@@ -191,23 +177,12 @@ class Drawing:
     def _part(self, part: blocks.Part, style: str) -> Text:
         match part:
             case blocks.StateWord(key):
-                look = formatting.state(key)
-                return cell(look.text(ascii_only=self._ascii), self._ascii, TONES[look.tone])
-            case blocks.Sparkline(values):
-                return Text(formatting.sparkline(values, ascii_only=self._ascii), "cyan")
-            case Command():
-                return cell(self._written(part), self._ascii, "cyan")
-            case blocks.Digest():
-                return cell(formatting.short_digest(part), self._ascii, style)
-            case _:
-                return cell(part, self._ascii, "dim" if isinstance(part, blocks.Soft) else style)
+                style = TONES[formatting.state(key).tone]
+            case blocks.Sparkline() | Command():
+                style = "cyan"
+            case blocks.Soft():
+                style = "dim"
+        return Text(part_text(part, self._profile, self._ascii), style)
 
     def _written(self, fix: Fix) -> str:
         return written(fix, self._profile)
-
-
-def _apart(before: blocks.Block, block: blocks.Block) -> bool:
-    """Whether an empty line stands between the two."""
-    if isinstance(block, blocks.Headline | blocks.Heading | blocks.Facts | blocks.Table):
-        return not isinstance(before, blocks.Heading)
-    return isinstance(block, blocks.Remark) and not isinstance(before, blocks.Remark)

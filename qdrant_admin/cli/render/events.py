@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from qdrant_admin.cli.render.blocks import TONES, cell, do_now, fit, is_ascii, messages
+from qdrant_admin.cli.render.blocks import TONES, cell, do_now, messages
+from qdrant_admin.cli.render.piped import fit, is_ascii
 from qdrant_admin.core import formatting
 from qdrant_admin.core.events import Finished, LogLines, Notice, PartDone, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import plain
@@ -45,7 +46,7 @@ class Renderer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console or messages()
-        self._ascii = is_ascii(self._console)
+        self._ascii = is_ascii(self._console.encoding)
         self._quiet = quiet
         self._brief = brief
         self._clock = clock

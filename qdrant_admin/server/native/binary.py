@@ -23,7 +23,6 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.config import trust
 from qdrant_admin.config.places import cache_dir
-from qdrant_admin.config.profile import DEFAULT_IMAGE
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
@@ -84,19 +83,9 @@ class _Fetched(NamedTuple):
     origin: str
 
 
-def wanted_version(settings: Settings) -> str:
-    """The version of the profile's image, so that both runtimes run the same; our default for another image."""
-    for image in (settings.profile.image, DEFAULT_IMAGE):
-        tag = image.rpartition("/")[2].partition(":")[2].partition("@")[0]
-        match = re.fullmatch(r"v?(\d+\.\d+\.\d+)", tag)
-        if match:
-            return match[1]
-    raise AssertionError(DEFAULT_IMAGE)
-
-
 def find_local(settings: Settings) -> tuple[Binary | None, tuple[str, ...]]:
     """A binary that is here already, and why others that are here were passed over. Downloads nothing."""
-    wanted = wanted_version(settings)
+    wanted = settings.profile.version
     if settings.profile.binary is not None:
         path, named_by = settings.profile.binary.expanduser().absolute(), settings.origins.get("binary", "the profile")
         version = version_of(path)
@@ -139,7 +128,7 @@ def find_binary(
     found, passed_over = find_local(settings)
     for text in passed_over:
         yield Notice(text=text)
-    wanted = wanted_version(settings)
+    wanted = settings.profile.version
     if found is not None:
         if found.version != wanted:
             text = f"{found.path} is Qdrant {found.version}, and the profile asks for {wanted}"

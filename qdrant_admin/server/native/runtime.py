@@ -16,8 +16,6 @@ from qdrant_admin.core.files import file_system_of, free_bytes, occupied_bytes
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.server import ports, storage_probe
 from qdrant_admin.server.decode import decode_exit, decode_log, latest_start
-from qdrant_admin.server.native import supervisor
-from qdrant_admin.server.native.binary import Binary, find_binary, wanted_version
 from qdrant_admin.server.native.record import Files, Launch, Record, find_server, find_supervisor, send_kill
 from qdrant_admin.server.native.tail import end_of, last_lines
 from qdrant_admin.server.native.tail import follow as follow_log
@@ -83,7 +81,7 @@ class NativeRuntime(ServerRuntime):
         now, profile = record.launch, self.settings.profile
         key = {True: "set", False: "none"}
         pairs = (
-            ("version", now.version, now.version if profile.binary else wanted_version(self.settings)),
+            ("version", now.version, now.version if profile.binary else profile.version),
             ("host", now.host, self._host()),
             ("port", str(now.port), str(profile.port)),
             ("gRPC port", str(now.grpc_port), str(profile.grpc_port)),
@@ -97,6 +95,9 @@ class NativeRuntime(ServerRuntime):
         ]
 
     def start(self, cancel: CancelToken) -> Events:
+        from qdrant_admin.server.native.binary import find_binary
+        from qdrant_admin.server.native.supervisor import launch
+
         self._refuse_open_without_key()
         state = self.inspect()
         if state.state in {"running", "restarting", "paused"}:
@@ -108,7 +109,7 @@ class NativeRuntime(ServerRuntime):
         yield StepStarted(step="start", title=f"starting Qdrant {binary.version} ({binary.where})")
         self.files.folder.mkdir(parents=True, exist_ok=True)
         self._refuse_taken_ports()
-        self._refuse_newer_data(binary)
+        self._refuse_newer_data(binary.version)
         yield from storage_probe.prepare(self._storage_path(), self.profile)
         profile = self.settings.profile
         order = Launch(
@@ -120,24 +121,28 @@ class NativeRuntime(ServerRuntime):
             storage=self._storage_path(),
             api_key=self._has_key(),
         )
-        record = supervisor.launch(self.files, order, self.settings.api_key, cancel)
+        record = launch(self.files, order, self.settings.api_key, cancel)
         yield StepFinished(step="start", detail=f"pid {record.server.pid}" if record.server else "")
 
     def apply(self, cancel: CancelToken) -> Events:
         yield from self.restart("recreate", cancel)
 
     def stop(self, cancel: CancelToken) -> Events:
+        from qdrant_admin.server.native.supervisor import end
+
         record, state = self.files.read_record(), self.inspect().state
         if record is None or state in {"absent", "stopped"}:
             yield Notice(text="the native server is not running")
             return
         yield StepStarted(step="stop", title="stopping the native server")
-        supervisor.end(self.files, record, cancel)
+        end(self.files, record, cancel)
         last = self.files.read_record()
         in_order = last is not None and last.phase == "stopped" and last.exit_code == 0
         yield StepFinished(step="stop", detail="it ended in order" if in_order else "")
 
     def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
+        from qdrant_admin.server.native.supervisor import cycle
+
         record = self.files.read_record()
         if record is None:
             raise NotFound(f"there is no native server of profile {self.profile}", fix=Command("up", runtime="native"))
@@ -157,7 +162,7 @@ class NativeRuntime(ServerRuntime):
             )
         titles: dict[RestartMethod, str] = {"kill": "killing the server (SIGKILL)", "graceful": "restarting the server"}
         yield StepStarted(step="restart", title=titles[how])
-        renewed = supervisor.cycle(self.files, record, kill=how == "kill", cancel=cancel)
+        renewed = cycle(self.files, record, kill=how == "kill", cancel=cancel)
         if renewed is not None and renewed.server is not None:
             yield StepFinished(step="restart", detail=f"pid {renewed.server.pid}")
             return
@@ -272,15 +277,15 @@ class NativeRuntime(ServerRuntime):
             fix=Command("up", **free),
         )
 
-    def _refuse_newer_data(self, binary: Binary) -> None:
+    def _refuse_newer_data(self, version: str) -> None:
         """A Qdrant must never start on data of a later version; the record knows which one wrote last."""
         record = self.files.read_record()
         last = record.launch if record else None
         if last is None or last.storage != self._storage_path() or not storage_probe.holds_data(last.storage):
             return
-        if _numbers(binary.version) < _numbers(last.version):
+        if _numbers(version) < _numbers(last.version):
             raise StorageUnusable(
-                f"the data was last used by Qdrant {last.version}, newer than {binary.version}",
+                f"the data was last used by Qdrant {last.version}, newer than {version}",
                 why="a server cannot be trusted with data of a later version",
                 fix=Command("up", image=f"qdrant/qdrant:v{last.version}"),
             )
