@@ -72,15 +72,11 @@ class ReadOnlyDatabase:
                 if path.exists():
                     shutil.copyfile(path, folder / path.name)
             if signature(files) == before:
-                return self._settled(folder / self.path.name)
+                copy = folder / self.path.name
+                with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+                    connection.execute("PRAGMA journal_mode = DELETE").fetchone()  # replays the journal
+                return copy
         raise sqlite3.OperationalError("database is locked: it changes faster than it can be copied")
-
-    @staticmethod
-    def _settled(copy: Path) -> Path:
-        """Replay the journal into our copy, which can then be opened read-only."""
-        with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode = DELETE").fetchone()
-        return copy
 
 
 def signature(paths: list[Path]) -> tuple[tuple[int, int] | None, ...]:

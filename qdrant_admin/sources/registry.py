@@ -5,7 +5,6 @@ the group `qdrant_admin.sources`, each of them a `SourceKind`; see CONTRIBUTING.
 """
 
 import importlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -157,10 +156,6 @@ def kind_of(scheme: str) -> SourceKind | None:
             if kind.scheme == wanted and kind.address in addresses:
                 return kind
     return None
-
-
-def forms() -> Iterator[str]:
-    return (kind.form for kind in kinds())
 
 
 def missing_packages(kind: SourceKind) -> list[str]:

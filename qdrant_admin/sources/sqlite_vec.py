@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
@@ -170,18 +169,30 @@ def _unknown(database: ReadOnlyDatabase, name: str, why: str) -> SourceUnreadabl
     return SourceUnreadable(f"the table {plain(name)} of {plain(database.path)} cannot be read", why=why, fix=HELP)
 
 
-@dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some rows of a table, as they lie in its blobs."""
+    """Some rows of a table, as they lie in its blobs. `SourceUnreadable`: one is missing or cut short."""
 
-    table: Vec0
-    number: int
-    places: list[int]
-    """Those that hold a row, ascending."""
-    rowids: npt.NDArray[np.int64]
-    partition: Payload
-    vectors: list[bytes]
-    metadata: list[bytes]
+    def __init__(self, table: Vec0, number: int) -> None:
+        self.table, self.number = table, number
+        partitions = "".join(f", partition{place:02}" for place in range(len(table.partitions)))
+        found = table.select(f"size, validity, rowids{partitions}", "chunks", "WHERE chunk_id = ?", number)
+        size, validity, rowids, *values = found[0]
+        self.vectors = [
+            self._blob(f"vector_chunks{place:02}", "vectors", size * column.octets)
+            for place, column in enumerate(table.vectors)
+        ]
+        octets = {"boolean": (size + 7) // 8, "text": size * _TEXT_OCTETS, "integer": size * 8, "float": size * 8}
+        self.metadata = [
+            self._blob(f"metadatachunks{place:02}", "data", octets[stored])
+            for place, (_, stored) in enumerate(table.metadata)
+        ]
+        if len(rowids) != 8 * size or len(validity) != (size + 7) // 8:
+            raise table.damaged(f"the list of rows in chunk {number} is cut short")
+        bits = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little")
+        self.places: list[int] = bits.nonzero()[0].tolist()
+        """Those that hold a row, ascending."""
+        self.rowids = np.frombuffer(rowids, dtype="<i8")
+        self.partition: Payload = dict(zip(table.partitions, map(said, values), strict=True))
 
     def records(self, places: list[int]) -> list[Record]:
         """What lies at these places, one field per column."""
@@ -197,6 +208,13 @@ class Chunk:
             )
             for place, rowid in zip(places, rowids, strict=True)
         ]
+
+    def _blob(self, shadow: str, column: str, octets: int) -> bytes:
+        rows = self.table.select(column, shadow, "WHERE rowid = ?", self.number)
+        if not rows or not isinstance(rows[0][0], bytes) or len(rows[0][0]) != octets:
+            what = f"chunk {self.number} of {plain(self.table.name)}_{shadow}"
+            raise self.table.damaged(f"{what} is missing or cut short")
+        return rows[0][0]
 
     def _ids(self, places: dict[int, int]) -> dict[int, int | str]:
         """Ids by row. Both lists of rows must agree on where a row lies."""
@@ -236,34 +254,6 @@ class Chunk:
         columns = ", ".join(f"value{number:02}" for number in range(len(names)))
         rows = self.table.select(f"rowid, {columns}", "auxiliary", f"WHERE rowid IN ({marks(rowids)})", *rowids)
         return {rowid: dict(zip(names, map(said, values), strict=True)) for rowid, *values in rows}
-
-
-def read_chunk(table: Vec0, number: int) -> Chunk:
-    """The blobs of one chunk. `SourceUnreadable`: one is missing or cut short."""
-    partitions = "".join(f", partition{place:02}" for place in range(len(table.partitions)))
-    found = table.select(f"size, validity, rowids{partitions}", "chunks", "WHERE chunk_id = ?", number)
-    size, validity, rowids, *values = found[0]
-    vectors = [
-        _blob(table, number, f"vector_chunks{place:02}", "vectors", size * column.octets)
-        for place, column in enumerate(table.vectors)
-    ]
-    octets = {"boolean": (size + 7) // 8, "text": size * _TEXT_OCTETS, "integer": size * 8, "float": size * 8}
-    metadata = [
-        _blob(table, number, f"metadatachunks{place:02}", "data", octets[stored])
-        for place, (_, stored) in enumerate(table.metadata)
-    ]
-    if len(rowids) != 8 * size or len(validity) != (size + 7) // 8:
-        raise table.damaged(f"the list of rows in chunk {number} is cut short")
-    places = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little").nonzero()[0].tolist()
-    partition = dict(zip(table.partitions, map(said, values), strict=True))
-    return Chunk(table, number, places, np.frombuffer(rowids, dtype="<i8"), partition, vectors, metadata)
-
-
-def _blob(table: Vec0, number: int, shadow: str, column: str, octets: int) -> bytes:
-    rows = table.select(column, shadow, "WHERE rowid = ?", number)
-    if not rows or not isinstance(rows[0][0], bytes) or len(rows[0][0]) != octets:
-        raise table.damaged(f"chunk {number} of {plain(table.name)}_{shadow} is missing or cut short")
-    return rows[0][0]
 
 
 def _vector(column: VectorColumn, blob: bytes, place: int) -> Floats:
@@ -389,7 +379,7 @@ class SqliteVec(FileReader):
         for number in table.chunk_sizes():
             if number < start[0] or (end is not None and number >= end[0]):
                 continue
-            chunk = read_chunk(table, number)
+            chunk = Chunk(table, number)
             places = [place for place in chunk.places if (number, place) > start]
             for at in range(0, len(places), size):
                 part = places[at : at + size]

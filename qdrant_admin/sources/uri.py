@@ -11,7 +11,7 @@ from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import FolderUri, ServerUri, SourceUri
-from qdrant_admin.sources.registry import SourceKind, forms, kind_of, trouble
+from qdrant_admin.sources.registry import SourceKind, kind_of, kinds, trouble
 
 KEY_VARIABLE = "QDRANT_ADMIN_SOURCE_API_KEY"
 """The only place a source's secret comes from: a URI is shown, stored, and seen by everybody who lists processes."""
@@ -31,7 +31,7 @@ def parse(text: str) -> SourceUri:
     if kind is None:
         if not colon or len(scheme) == 1 or "/" in scheme or "\\" in scheme or Path(text).exists():
             raise _bare_path(text)
-        why = plain(trouble(scheme)) or f"known are {', '.join(forms())}"
+        why = plain(trouble(scheme)) or f"known are {', '.join(kind.form for kind in kinds())}"
         raise BadInput(f"no source is called {plain(scheme)}:", why=why, fix=HELP)
     return _folder(kind, rest) if kind.address == "path" else _server(kind, f"{scheme}:{rest}")
 

@@ -22,8 +22,6 @@ from qdrant_admin.sources.files.values import read_json, said
 from qdrant_admin.sources.read_only import HARMLESS, UNPICKLE_ERRORS, RestrictedUnpickler, StandIn, cannot_read
 from qdrant_admin.sources.reader import FileReader
 
-NONE = "none"
-"""`?payload=none`: whatever lies beside the index is left alone."""
 _ANOTHER = "name another file by ?payload=FILE, or take the vectors alone by ?payload=none"
 _LINES = {".jsonl", ".ndjson"}
 _SUFFIXES = (".json", ".pkl", ".jsonl", ".ndjson")
@@ -52,6 +50,8 @@ class FaissIndex(FileReader):
         except OSError as error:
             raise cannot_read(self.path, str(error.strerror)) from error
         self._sidecar = _open_sidecar(beside, self._rows)
+        for held in ("_rows", "_sidecar"):
+            self.resources.callback(self.__dict__.pop, held)
         return [self.path.stem if self.path == self.uri.path else self.uri.path.name]
 
     def describe(self, name: str) -> SourceCollection:
@@ -88,11 +88,6 @@ class FaissIndex(FileReader):
             self.check_unchanged()
             yield Batch(records, stop)
         self.check_unchanged()
-
-    def close(self) -> None:
-        super().close()
-        self.__dict__.pop("_rows", None)
-        self.__dict__.pop("_sidecar", None)
 
     def _records(self, start: int, stop: int) -> Iterator[Record]:
         if start == stop:
@@ -147,7 +142,7 @@ class _Sidecar:
 
 def _find_sidecar(index: Path, asked: str | None) -> Path | None:
     """The file that goes with an index: the one asked for, or one beside it with the same name."""
-    if asked == NONE:
+    if asked == "none":
         return None
     if asked is not None:
         found = next((path for path in (index.parent / asked, Path(asked)) if path.is_file()), None)

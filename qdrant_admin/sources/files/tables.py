@@ -26,7 +26,6 @@ class Place(NamedTuple):
 
 
 START = Place()
-_NO_OBJECT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +127,7 @@ def take_apart(values: Fields, layout: Layout) -> Record:
         record.trouble = f"its id {error}"
         record.unread["id"] = values.get(str(layout.id))
     for slot in layout.slots:
-        cell = _cell_of(values, slot)
-        if cell is not None:
-            _put_vector(record, slot, cell, layout)
+        _put_vector(record, slot, values, layout)
     for name, known in layout.objects.items():
         _strangers(record, values.get(name), known)
     record.payload = {name: value for name, value in values.items() if name not in taken}
@@ -147,17 +144,19 @@ def _cell_of(values: Fields, slot: Slot) -> object:
     cell = values.get(slot.column.name)
     if not slot.column.keyed or cell is None:
         return cell
-    return cell.get(slot.column.key) if isinstance(cell, dict) else _NO_OBJECT
+    if not isinstance(cell, dict):
+        raise Unfit("does not lie in an object of vectors, as others do")
+    return cell.get(slot.column.key)
 
 
-def _put_vector(record: Record, slot: Slot, cell: object, layout: Layout) -> None:
+def _put_vector(record: Record, slot: Slot, values: Fields, layout: Layout) -> None:
     """Read one vector into a record, or say what is wrong with it."""
-    if cell is _NO_OBJECT:
-        refuse_vector(record, slot.name, None, "does not lie in an object of vectors, as others do")
-        return
+    cell = None
     try:
-        check(cell, slot)
-        record.vectors[slot.name] = vector_of(cell, slot.column.kind or "dense", layout.octets)
+        cell = _cell_of(values, slot)
+        if cell is not None:
+            check(cell, slot)
+            record.vectors[slot.name] = vector_of(cell, slot.column.kind or "dense", layout.octets)
     except Unfit as error:
         refuse_vector(record, slot.name, cell, error)
 

@@ -317,9 +317,9 @@ class CsvFiles(FileSource):
         return CsvFile(path, self._delimiter, self._encoding, guesses=self._guesses)
 
     def notes(self, group: Group) -> tuple[str, ...]:  # noqa: ARG002 # the same for all
-        if self._guesses:
-            return ("CSV has no types: what is written like a number, true or false becomes one, an empty value null",)
-        return ("CSV has no types: every value is kept as text; ?types=guess makes numbers of what looks like one",)
+        kept = "every value is kept as text; ?types=guess makes numbers of what looks like one"
+        guessed = "what is written like a number, true or false becomes one, an empty value null"
+        return (f"CSV has no types: {guessed if self._guesses else kept}",)
 
 
 class _Heading(NamedTuple):
