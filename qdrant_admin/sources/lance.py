@@ -132,8 +132,6 @@ def _key(value: object, number: int) -> int | str:
 
 _DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "dot": "Dot", "l2": "Euclid"}
 """LanceDB's l2 is the square of Qdrant's Euclid: the order of the results is the same."""
-_DEFAULT = "l2"
-"""What LanceDB itself searches by where there is no index."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +248,7 @@ class LanceFolder(Reader):
             column = slot.column
             seen = [np.asarray(row.vectors[slot.name]) for row in opened.sample if slot.name in row.vectors]
             metric = metrics.get(column.name)
-            own = _DISTANCES.get(metric or _DEFAULT)
+            own = _DISTANCES.get(metric or "l2")  # by which LanceDB itself searches where there is no index
             if own is None and self.distance_asked is None:
                 what = f"table {plain(name)} compares {plain(column.name)} by {plain(metric)}"
                 raise layouts.unknown_distance(what)
@@ -281,7 +279,5 @@ def _is_vector(column: Column, asked: list[str]) -> bool:
 
 
 def _place(cursor: Cursor) -> tuple[str, int]:
-    if cursor is None:
-        return "", 0
-    version, _, row = str(cursor).rpartition("/")
+    version, _, row = str(cursor or "0").rpartition("/")
     return version, int(row)

@@ -36,7 +36,6 @@ _PACKED = {"bit", "binary"}
 """Element types whose components are single bits."""
 _TEXTS = ("text", "content", "page_content")
 """Where LangChain and LlamaIndex keep the text, beside a `metadata` of their own."""
-_NESTS = ("metadata", "payload")
 
 
 def vector_fields(properties: Fields, asked: Distance | None, notes: list[str]) -> tuple[VectorSpec, ...]:
@@ -111,7 +110,7 @@ def layout_of(documents: list[Payload]) -> Layout:
 def unwrapped(document: Fields) -> tuple[Payload, str | None]:
     """Metadata and text of a document of a framework; what lies beside the two stays with the metadata."""
     rest = dict(document)
-    nest = next((name for name in _NESTS if isinstance(rest.get(name), dict)), None)
+    nest = next((name for name in ("metadata", "payload") if isinstance(rest.get(name), dict)), None)
     if nest is None:
         return rest, None
     metadata = rest.pop(nest)

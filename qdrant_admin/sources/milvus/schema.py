@@ -19,16 +19,11 @@ META = "$meta"
 """Where Milvus keeps the fields that no schema names."""
 PARTITION = "partition"
 """Payload field for the name of the partition, where people have made partitions."""
-DEFAULT_PARTITION = "_default"
-KEY_PARTITIONS = "_pk_"
-"""Partitions called like this are Milvus's own: buckets of a partition key, which is a field anyway."""
 DENSE = {"float_vector", "float16_vector", "bfloat16_vector", "int8_vector"}
 SPARSE = "sparse_float_vector"
 _UNKNOWN = {"binary_vector": "binary vectors", "array_of_vector": "arrays of vectors", "array_of_struct": "structs"}
 _DISTANCES: dict[str, Distance] = {"COSINE": "Cosine", "IP": "Dot", "L2": "Euclid"}
 """Milvus's L2 is the square of Qdrant's Euclid: the order of the results is the same."""
-_DEFAULT = "COSINE"
-"""What Milvus itself compares by where nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +100,7 @@ class Schema:
         name = self.slots[field.name]
         if field.kind == SPARSE:
             return VectorSpec(name=name, kind="sparse", params={"modifier": "idf"} if field.computed else {})
-        metric = self.metrics.get(field.name, _DEFAULT)
+        metric = self.metrics.get(field.name, "COSINE")  # as Milvus does where nothing is said
         if metric not in _DISTANCES:
             raise self._refused(f"{plain(field.name)} is compared by {plain(metric)}, which Qdrant does not have")
         return VectorSpec(name=name, size=field.size, distance=_DISTANCES[metric])
@@ -126,7 +121,8 @@ class Schema:
 
 def own_partitions(names: Fields | list[str]) -> frozenset[str]:
     """Those that people have made, if any: then the default one is one of them."""
-    made = {name for name in names if name != DEFAULT_PARTITION and not name.startswith(KEY_PARTITIONS)}
+    # Those that begin with `_pk_` are Milvus's own: buckets of a partition key, which is a field anyway.
+    made = {name for name in names if name != "_default" and not name.startswith("_pk_")}
     return frozenset(made and {*names})
 
 

@@ -18,7 +18,6 @@ from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
 LONGEST_PAGE = 16_384
 _TIMEOUT_SECONDS = 30.0
-_LAST_INTEGER = (1 << 63) - 1
 _UNREACHABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "Fail connecting", "server unavailable")
 _DENIED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "auth check failure", "permission deny", "invalid credential")
 _BUSY = ("RATE_LIMIT", "rate limit", "RESOURCE_EXHAUSTED", "quota exceeded")
@@ -181,7 +180,7 @@ def _field(found: Fields, made: set[str]) -> Field:
 def _range(schema: Schema, above: Cursor, to: Cursor) -> str:
     """A condition on the key, always: pymilvus's own leaves out the largest integer and the empty text."""
     text = schema.kind(schema.key) == "varchar"
-    lowest = f'{schema.key} >= ""' if text else f"{schema.key} <= {_LAST_INTEGER}"
+    lowest = f'{schema.key} >= ""' if text else f"{schema.key} <= {(1 << 63) - 1}"
     parts = [lowest if above is None else f"{schema.key} > {_literal(above)}"]
     if to is not None:
         parts.append(f"{schema.key} <= {_literal(to)}")

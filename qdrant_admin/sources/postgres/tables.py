@@ -24,8 +24,6 @@ from qdrant_admin.sources.postgres.sessions import Sessions
 _VECTOR_TYPES = ("vector", "halfvec", "sparsevec")
 _VIEWS = "vf"
 """Kinds of relations that hold no rows of their own: views and foreign tables."""
-_PLACE = "ctid"
-"""Where a row lies: the id, and the order, of a table that has nothing else."""
 _NO = SQL("")
 Query = tuple[Composed, tuple[object, ...]]
 _DISTANCES: dict[str, Distance] = {"l2": "Euclid", "ip": "Dot", "cosine": "Cosine", "l1": "Manhattan"}
@@ -270,7 +268,7 @@ class Reading:
         return row if layout == "plain" else lay_out(layout, row, document, field=text_field or "document")
 
     def _select(self) -> Composed:
-        place = [SQL("t.ctid::text")]
+        place = [SQL("t.ctid::text")]  # where a row lies, in a table that has nothing else
         keys = [SQL("{}::text").format(_of(column.name)) for column in self.key] or place
         ids = [SQL("{}::text").format(_of(column.name)) for column in self.id] or place
         vectors = [_of(column.name) for column in self.vectors]
@@ -279,7 +277,7 @@ class Reading:
         return SQL(", ").join([*keys, *ids, *vectors, payload if self.fields else SQL("'{}'")])
 
     def _key(self) -> Composed:
-        return SQL(", ").join([_of(column.name) for column in self.key] or [_of(_PLACE)])
+        return SQL(", ").join([_of(column.name) for column in self.key] or [_of("ctid")])
 
     def _casts(self) -> Composed:
         kinds = [column.type for column in self.key] or ["tid"]
