@@ -36,8 +36,7 @@ from qdrant_admin.database.models import CollectionInfo, Floats, Point, Sparse, 
 from qdrant_admin.database.names import safe_name
 from qdrant_admin.migration.rejects import vector_json
 from qdrant_admin.sources.base import FolderUri
-from qdrant_admin.sources.files.columns import EXPORT_KEY, OwnLayout, column_of, sidecar
-from qdrant_admin.sources.files.tables import START, Table
+from qdrant_admin.sources.files.tables import EXPORT_KEY, START, OwnLayout, Table, column_of, sidecar
 from qdrant_admin.sources.files.text import JsonLinesFile
 from qdrant_admin.sources.files.values import NO_ID
 from qdrant_admin.sources.qdrant.server import spec_of

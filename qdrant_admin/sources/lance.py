@@ -16,10 +16,8 @@ from qdrant_admin.database.models import CollectionSpec, Distance, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
-from qdrant_admin.sources.files import columns
 from qdrant_admin.sources.files.arrow import columns_of, part_of, values_of
-from qdrant_admin.sources.files.columns import Column, Layout
-from qdrant_admin.sources.files.tables import damaged, key_of
+from qdrant_admin.sources.files.tables import Column, Layout, choose, damaged, key_of, no_vectors
 from qdrant_admin.sources.files.values import NO_ID, Unfit, identity
 from qdrant_admin.sources.ids import Numbers, is_among, superseded
 from qdrant_admin.sources.layouts import ColumnLayout
@@ -212,7 +210,7 @@ class LanceFolder(Reader):
             table = LanceTable(self._folders[name], version)
             layout = self._layout(table)
             if layout is None:
-                raise columns.no_vectors(table.folder, table.schema.names)
+                raise no_vectors(table.folder, table.schema.names)
             repeated = table.repeated(layout.id) if layout.id else np.empty(0, dtype=np.int64)
             head = next(table.batches(layouts.SAMPLE, 0, min(layouts.SAMPLE, table.rows)), None)
             sample = part_of(head.drop_columns([ROW]), layout, 0).records if head is not None else []
@@ -225,7 +223,7 @@ class LanceFolder(Reader):
     def _layout(self, table: LanceTable) -> Layout | None:
         asked = self.uri.options.get("vector", "").split(",")
         found = columns_of(table.schema, None, asked)
-        return columns.choose([one for one in found if _is_vector(one, asked)], table.schema.names, self.uri.options)
+        return choose([one for one in found if _is_vector(one, asked)], table.schema.names, self.uri.options)
 
     def describe(self, name: str) -> SourceCollection:
         opened = self._open(name)

@@ -100,7 +100,7 @@ BUILT_IN: tuple[SourceKind, ...] = (
     _path("lancedb", "LanceDB folder or table", "lance:LanceFolder", _LANCE, "lancedb lancedb pyarrow"),
     _path("milvus-lite", "Milvus Lite folder or file", *_MILVUS_LITE),
     _server("milvus", "Milvus server", *_MILVUS, port=19530),
-    _path("faiss", "FAISS index", "faiss.source:FaissIndex", "payload lossy distance", "faiss faiss"),
+    _path("faiss", "FAISS index", "faiss:FaissIndex", "payload lossy distance", "faiss faiss"),
     _path("parquet", "Parquet file or folder", "files.arrow:ParquetFiles", _ROWS, "files pyarrow"),
     _path("arrow", _ARROW, "files.arrow:ArrowFiles", _ROWS, "files pyarrow"),
     _path("jsonl", "file or folder of JSON lines", "files.text:JsonLines", _ROWS),

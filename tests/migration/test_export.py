@@ -19,7 +19,7 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, Sparse, VectorSpec
 from qdrant_admin.migration import export as module
 from qdrant_admin.migration.export import ExportOptions, ExportReport, export
-from qdrant_admin.sources.files.columns import EXPORT_KEY
+from qdrant_admin.sources.files.tables import EXPORT_KEY
 from qdrant_admin.workspace import Workspace
 from tests.migration.support import hashes, last, moved, planned, workspace
 from tests.support.fingerprints import fingerprint

@@ -10,7 +10,7 @@ import pytest
 
 from qdrant_admin.core.errors import AdminError, BadInput, Refused, SourceUnreadable
 from qdrant_admin.sources.base import Record, SourceCollection
-from qdrant_admin.sources.faiss.source import FaissIndex
+from qdrant_admin.sources.faiss import FaissIndex
 from tests.migration.support import hashes, moved, unpacked, workspace
 from tests.sources.support import detect_scheme, folder_uri
 from tests.support.real import Server

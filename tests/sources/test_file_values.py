@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.database.models import Sparse
-from qdrant_admin.sources.files.columns import choose, numbered, sniff
-from qdrant_admin.sources.files.tables import key_of, take_apart
+from qdrant_admin.sources.files.tables import choose, key_of, numbered, sniff, take_apart
 from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, narrow, read_json, said, vector_of
 from qdrant_admin.sources.ids import map_id
 from tests.migration.rows import look, read, rows, write

@@ -16,9 +16,24 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Floats, Vector, VectorKind
 from qdrant_admin.sources.base import Columns, Payload, Record
-from qdrant_admin.sources.files.columns import EXPORT_KEY, HEAD, Column, Layout, OwnLayout, Slot, read_own, sniff
 from qdrant_admin.sources.files.file_source import FileSource
-from qdrant_admin.sources.files.tables import Part, Place, Table, Tally, damaged, json_object, refuse_vector
+from qdrant_admin.sources.files.tables import (
+    EXPORT_KEY,
+    HEAD,
+    Column,
+    Layout,
+    OwnLayout,
+    Part,
+    Place,
+    Slot,
+    Table,
+    Tally,
+    damaged,
+    json_object,
+    read_own,
+    refuse_vector,
+    sniff,
+)
 from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, narrow_rows, read_json, said, vector_of
 
 _T = TypeVar("_T")

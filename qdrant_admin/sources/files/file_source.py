@@ -19,9 +19,8 @@ from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.sources.base import Batch, Columns, Cursor, FolderUri, Record, SourceCollection, Span, between, option
 from qdrant_admin.sources.detect import wrong_kind
-from qdrant_admin.sources.files import columns
-from qdrant_admin.sources.files.columns import Layout, OwnLayout
-from qdrant_admin.sources.files.tables import START, Part, Place, Table, Tally, key_of
+from qdrant_admin.sources.files import tables
+from qdrant_admin.sources.files.tables import START, Layout, OwnLayout, Part, Place, Table, Tally, key_of
 from qdrant_admin.sources.files.values import NO_ID, WORDS
 from qdrant_admin.sources.ids import Numbers, hashed, is_among, repeated_hashes
 from qdrant_admin.sources.layouts import distance_option
@@ -159,7 +158,7 @@ class FileSource(Reader):
         return sorted(path for path in found if not _hidden(path.relative_to(self.path)))
 
     def takes(self, path: Path) -> bool:
-        return path.name.lower().endswith(self.suffixes) and not path.name.endswith(columns.SIDECAR)
+        return path.name.lower().endswith(self.suffixes) and not path.name.endswith(tables.SIDECAR)
 
     def _grouped(self) -> dict[str, Group]:
         groups: dict[str, Group] = {}
@@ -284,9 +283,9 @@ def _layout(table: Table, group: Group, uri: FolderUri) -> Layout | None:
             raise BadInput(what, fix=f"leave {', '.join(asked)} away from the source")
         return group.own.layout(flat=table.flat)
     found, names = table.columns(uri.options.get("vector", "").split(","))
-    chosen = columns.choose(found, names, uri.options)
+    chosen = tables.choose(found, names, uri.options)
     if chosen is None and names:
-        raise columns.no_vectors(table.path, names)
+        raise tables.no_vectors(table.path, names)
     return chosen
 
 

@@ -17,9 +17,8 @@ from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Columns, Record
-from qdrant_admin.sources.files.columns import Column, Layout
 from qdrant_admin.sources.files.file_source import FileSource, Group
-from qdrant_admin.sources.files.tables import Part, Place, Table, Tally, damaged, refuse_vector
+from qdrant_admin.sources.files.tables import Column, Layout, Part, Place, Table, Tally, damaged, refuse_vector
 from qdrant_admin.sources.files.text import CsvFile, JsonLinesFile
 from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, narrow, narrow_rows, said
 

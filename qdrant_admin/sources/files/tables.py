@@ -1,20 +1,312 @@
-"""One file of rows: what every kind of file has to answer, so that `file_source.py` can make a source of it."""
+"""Files of rows as tables: which column is the id, which are vectors, and how a row becomes a record.
+
+The rules are the same for every kind of file. What a kind has to answer is in `Table`; `file_source.py` makes a source
+of it.
+"""
 
 import json
+import re
 from abc import ABC, abstractmethod
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.commands import install_command
+from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.sources.base import Columns, Fields, Payload, Record
-from qdrant_admin.sources.files.columns import Column, Layout, OwnLayout, Slot, check
-from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, vector_of
+from qdrant_admin.core.values import Frozen
+from qdrant_admin.database.models import CollectionSpec, VectorKind
+from qdrant_admin.sources import HELP
+from qdrant_admin.sources.base import Columns, Fields, Payload, Record, option
+from qdrant_admin.sources.files.values import BYTES, NO_ID, Unfit, identity, read_json, vector_of
 from qdrant_admin.sources.read_only import cannot_read
+
+PAYLOAD, VECTORS, ID = "payload", "vectors", "id"
+HEAD = 1000
+"""Rows looked at to tell columns apart, where no schema does."""
+_IDS = ("id", "_id", "point_id", "uuid", "ids", "doc_id", "document_id", "chunk_id", "key")
+_TEXTS = ("document", "text", "content", "page_content", "data", "body", "chunk", "passage", "texte")
+_VECTOR = re.compile(
+    r"(.*[_.\- ])?(vec|vecs|vector|vectors|emb|embs|embedding|embeddings|dense|sparse)([_.\- ].*)?"
+    r"|values|sparse_values|colbert",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"(.*?)[_.\- ]?(\d+)")
+_FORMS: dict[type, str] = {list: "a list", str: "text", bytes: "bytes", dict: "an object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column, or one key of an object of vectors, as far as it could be a vector."""
+
+    name: str
+    key: str = ""
+    """Key within the column's object, for `{"vectors": {"title": [...]}}`."""
+    kind: VectorKind | None = None
+    """None: certainly no vector."""
+    size: int | None = None
+    """When the type of the column itself says so."""
+    form: type = list
+    """What a cell is: list, str (JSON text), bytes, dict (sparse)."""
+    certain: bool = False
+    """Whether it is a vector whatever it is called."""
+    keyed: bool = False
+
+    @property
+    def called(self) -> bool:
+        return bool(_VECTOR.fullmatch(self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One vector of the target and where it lies in the file."""
+
+    name: str
+    column: Column
+    parts: tuple[str, ...] = ()
+    """The columns of single components, when it is spread over them."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a row becomes a record."""
+
+    id: str | None
+    slots: tuple[Slot, ...]
+    payload: str | None = None
+    """The column that is the whole payload; None: every column that is neither id nor vector is a field of it."""
+    text: str | None = None
+    octets: str = "<f4"
+    own: bool = False
+    """Whether it is an export of ours, in which integers as ids are text in Parquet."""
+    vectorless: bool = False
+    """Whether a row without a vector is a point all the same."""
+
+    @cached_property
+    def taken(self) -> set[str]:
+        used = {slot.column.name for slot in self.slots} | {part for slot in self.slots for part in slot.parts}
+        return used | ({self.id} if self.id else set())
+
+    @cached_property
+    def objects(self) -> dict[str, set[str]]:
+        """Columns that are objects of vectors, and the keys that are known in them."""
+        keyed = [slot.column for slot in self.slots if slot.column.keyed]
+        return {one.name: {other.key for other in keyed if other.name == one.name} for one in keyed}
+
+    def words(self, extra: str = "", *, made: str = "file and row") -> str:
+        """Where things come from, for the plan; `made` says of what an id is where there is none."""
+        where = [f"id from {plain(self.id)}" if self.id else f"id made of {made}"]
+        vectors = ", ".join(plain(_called(slot)) for slot in self.slots)
+        where.append(f"vector{'s' if len(self.slots) > 1 else ''} from {vectors}")
+        rest = f"the object {plain(self.payload)}" if self.payload else "every other column under its own name"
+        text = f" (the text in {plain(self.text)})" if self.text else ""
+        return f"{rest}{text}; {', '.join(where)}{f'; {extra}' if extra else ''}"
+
+
+def choose(columns: Sequence[Column], names: Sequence[str], options: Mapping[str, str]) -> Layout | None:
+    """The layout of a file; None when nothing in it could be a vector. `names` are all columns, in their order."""
+    identity = _named(options["id"], names, "id") if "id" in options else next((n for n in _IDS if n in names), None)
+    octets = option(options, "bytes", BYTES, "<f4")
+    found = [column for column in columns if column.name != identity]
+    slots = _asked(found, names, options["vector"]) if "vector" in options else _recognised(found, names)
+    if not slots:
+        return None
+    others = [name for name in names if name not in {identity, *(slot.column.name for slot in slots)}]
+    whole = PAYLOAD if others == [PAYLOAD] else None
+    text = next((name for name in _TEXTS if name in others), None)
+    return Layout(identity, slots, payload=whole, text=text, octets=octets)
+
+
+def sniff(rows: Iterable[Fields], asked: Collection[str] = ()) -> list[Column]:
+    """The columns that could be vectors, by the first rows. `asked`: columns that are vectors by any name."""
+    seen: dict[tuple[str, str], Counter[Column]] = {}
+    for row in rows:
+        for name, value in row.items():
+            for column in _columns(name, value, bool(name in asked or _VECTOR.fullmatch(name))):
+                seen.setdefault((column.name, column.key), Counter())[column] += 1
+    best = {place: forms.most_common(1)[0][0] for place, forms in seen.items()}
+    bare, inside = Counter[str](), Counter[str]()
+    """How many rows have a vector in a column itself, and in the key of its objects that most of them have."""
+    for place, column in best.items():
+        if column.keyed:
+            inside[column.name] = max(inside[column.name], seen[place].total())
+        else:
+            bare[column.name] += seen[place].total()
+    return [column for column in best.values() if column.keyed == (inside[column.name] > bare[column.name])]
+
+
+def numbered(names: Sequence[str]) -> list[Slot]:
+    """Vectors that are spread over columns of their own: v0, v1, v2, ..., two at least."""
+    groups: dict[str, dict[int, str]] = {}
+    for name in names:
+        match = _NUMBERED.fullmatch(name)
+        if match:
+            groups.setdefault(match[1], {})[int(match[2])] = name
+    slots = []
+    for prefix, found in groups.items():
+        first = min(found)
+        if len(found) > 1 and first < 2 and sorted(found) == list(range(first, first + len(found))):
+            parts = tuple(found[number] for number in sorted(found))
+            column = Column(prefix.rstrip("_.- ") or "vector", kind="dense", size=len(parts), certain=True)
+            slots.append(Slot("", column, parts))
+    return slots
+
+
+def _called(slot: Slot) -> str:
+    if slot.parts:
+        return f"{slot.parts[0]} to {slot.parts[-1]}"
+    return f"{slot.column.name}.{slot.column.key}" if slot.column.keyed else slot.column.name
+
+
+def _columns(name: str, value: object, called: bool) -> list[Column]:
+    shape = _shape(name, value, called)
+    if shape is not None:
+        return [shape]
+    if isinstance(value, dict) and value and called:
+        inner = {key: _shape(name, item, called) for key, item in value.items()}
+        found = {key: column for key, column in inner.items() if column is not None and column.form is not str}
+        if len(found) == len(inner):
+            return [Column(name, key, one.kind, None, one.form, certain=True, keyed=True) for key, one in found.items()]
+    return []
+
+
+def _shape(name: str, value: object, called: bool) -> Column | None:
+    """What a vector this value could be. `called`: its column has the name of one, or was said to hold some."""
+    if isinstance(value, str):
+        return _in_text(name, value) if called and value[:1] in {"[", "{"} else None
+    if isinstance(value, dict) and value.keys() == {"indices", "values"}:
+        return Column(name, kind="sparse", form=dict, certain=True)
+    if not isinstance(value, list) or not value:
+        return None
+    if _numbers(value):
+        return Column(name, kind="dense") if called or _fractions(value) else None
+    if all(isinstance(row, list) and row and _numbers(row) for row in value):
+        return Column(name, kind="multi", certain=any(map(_fractions, value)))
+    return None
+
+
+def _in_text(name: str, value: str) -> Column | None:
+    try:
+        inner = _shape(name, read_json(value), called=True)
+    except (ValueError, RecursionError):
+        return None
+    return Column(name, kind=inner.kind, form=str) if inner else None
+
+
+def _fractions(numbers: list[object]) -> bool:
+    return any(isinstance(number, float) for number in numbers)
+
+
+def _numbers(values: list[object]) -> bool:
+    return all(type(value) in {int, float, type(None)} for value in values)
+
+
+def _recognised(columns: Sequence[Column], names: Sequence[str]) -> tuple[Slot, ...]:
+    columns = [column for column in columns if column.kind]
+    sure = [column for column in columns if column.certain or column.called]
+    if len(columns) > 1 and not sure:
+        raise _which([column.name for column in columns])
+    if columns:
+        return _slots(sure or columns)
+    spread = numbered(names)
+    if len(spread) > 1:
+        raise _which([f"{slot.parts[0]}*" for slot in spread])
+    return tuple(spread)
+
+
+def _asked(columns: Sequence[Column], names: Sequence[str], wanted: str) -> tuple[Slot, ...]:
+    chosen: list[Column] = []
+    for name in wanted.split(","):
+        spread = [slot for slot in numbered(names) if name in {slot.column.name, slot.parts[0]}]
+        fitting = [column for column in columns if column.name == name]
+        if spread and not fitting:
+            return tuple(spread)
+        _named(name, names, "vector")
+        if not fitting:
+            raise BadInput(f"the column {plain(name)} holds no vectors", fix=HELP)
+        chosen += fitting
+    return _slots(chosen)
+
+
+def _slots(chosen: Sequence[Column]) -> tuple[Slot, ...]:
+    if len(chosen) == 1 and not chosen[0].keyed:
+        return (Slot("", chosen[0]),)
+    return tuple(Slot(column.key if column.keyed else column.name, column) for column in chosen)
+
+
+def _named(name: str, names: Sequence[str], option: str) -> str:
+    if name in names:
+        return name
+    shown = ", ".join(plain(other) for other in names[:20])
+    raise BadInput(f"there is no column {plain(name)}", why=f"the columns are {shown}", fix=f"?{option}=COLUMN")
+
+
+def _which(names: Sequence[str]) -> AdminError:
+    shown = ", ".join(plain(name) for name in names[:10])
+    what = "several columns could be the vector"
+    return BadInput(what, why=f"they are {shown}", fix=f"add ?vector={plain(names[0])} to the source")
+
+
+def no_vectors(place: object, names: Sequence[str]) -> SourceUnreadable:
+    shown = ", ".join(plain(name) for name in names[:20])
+    why = f"its columns are {shown}" if shown else "it has no columns"
+    fix = "add ?vector=COLUMN to the source, if one of them is meant"
+    return SourceUnreadable(f"{plain(place)} holds no vectors", why=why, fix=fix)
+
+
+EXPORT_KEY = "qdrant_admin_export"
+"""The key of it in the metadata of a Parquet file."""
+SIDECAR = ".collection.json"
+"""Appended to the name of a file that has no room for it."""
+
+
+class OwnLayout(Frozen):
+    format: int = 1
+    collection: str
+    points: int
+    digest: str
+    """The content fingerprint of the points, as `verify` takes it."""
+    spec: CollectionSpec
+    aliases: tuple[str, ...] = ()
+    server: str = ""
+    exported_at: str = ""
+
+    def layout(self, *, flat: bool) -> Layout:
+        """Where things are: one column per vector (`flat`, as in Parquet), or one object of vectors, as in JSON."""
+        slots = []
+        for slot in self.spec.vectors:
+            form = dict if slot.kind == "sparse" else list
+            name = column_of(slot.name) if flat else VECTORS
+            column = Column(name, "" if flat else slot.name, slot.kind, slot.size, form, certain=True, keyed=not flat)
+            slots.append(Slot(slot.name, column))
+        return Layout(ID, tuple(slots), payload=PAYLOAD, own=True, vectorless=True)
+
+
+def column_of(slot: str) -> str:
+    return f"vector.{slot}" if slot else "vector"
+
+
+def sidecar(path: Path) -> Path:
+    """Where it lies beside a file of lines."""
+    return path.with_name(path.name + SIDECAR)
+
+
+def read_own(text: str | bytes, path: Path) -> OwnLayout:
+    """Read the description of an export. `SourceUnreadable`: damaged, or written by a newer version."""
+    try:
+        found = json.loads(text)
+        newer = isinstance(found, dict) and found.get("format", 1) > 1
+        if not newer:
+            return OwnLayout.model_validate(found)
+    except (ValueError, TypeError) as error:
+        what, why = f"the configuration in {plain(path)} cannot be read", f"it is damaged ({plain(error)[:200]})"
+        raise SourceUnreadable(what, why=why, fix=f'ls -l "{path.parent}"') from error
+    fix = install_command("--upgrade", "qdrant-admin")
+    raise SourceUnreadable(f"{plain(path)} was written by a newer qdrant-admin", fix=fix)
 
 
 class Place(NamedTuple):
@@ -155,10 +447,16 @@ def _put_vector(record: Record, slot: Slot, values: Fields, layout: Layout) -> N
     try:
         cell = _cell_of(values, slot)
         if cell is not None:
-            check(cell, slot)
+            _check(cell, slot)
             record.vectors[slot.name] = vector_of(cell, slot.column.kind or "dense", layout.octets)
     except Unfit as error:
         refuse_vector(record, slot.name, cell, error)
+
+
+def _check(value: object, slot: Slot) -> None:
+    """Raise `Unfit` for a cell of another form than its column has: text among lists is a slip, not a vector."""
+    if not isinstance(value, slot.column.form):
+        raise Unfit(f"is {_FORMS.get(type(value), type(value).__name__)}, and others are {_FORMS[slot.column.form]}")
 
 
 def refuse_vector(record: Record, name: str, cell: object, why: object) -> None:

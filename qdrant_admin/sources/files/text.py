@@ -18,9 +18,23 @@ from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Payload, Record, option
-from qdrant_admin.sources.files.columns import HEAD, Column, Layout, OwnLayout, read_own, sidecar, sniff
 from qdrant_admin.sources.files.file_source import FileSource, Group
-from qdrant_admin.sources.files.tables import START, Part, Place, Table, Tally, damaged, take_apart
+from qdrant_admin.sources.files.tables import (
+    HEAD,
+    START,
+    Column,
+    Layout,
+    OwnLayout,
+    Part,
+    Place,
+    Table,
+    Tally,
+    damaged,
+    read_own,
+    sidecar,
+    sniff,
+    take_apart,
+)
 from qdrant_admin.sources.files.values import NO_ID, Unfit, read_json
 from qdrant_admin.sources.read_only import cannot_read
 
@@ -242,27 +256,24 @@ class _Array:
             raise ValueError("there is something behind the end of the array")
 
     def _separated(self) -> Iterator[JsonValue]:
-        decode, sign_at = json.JSONDecoder().raw_decode, _SIGN.match
-        text, at, more = self._text, self._at, True
+        decode, sign_at, more = json.JSONDecoder().raw_decode, _SIGN.match, True
         while more:
+            text, at = self._text, self._at
             try:
                 value, end = decode(text, at)
             except ValueError:
                 if len(text) - at > MAX_LINE or not self._more():
                     raise
-                text, at = self._text, self._at
                 continue
             sign = sign_at(text, end)
             if sign is None:
                 self._look_on(end)
-                text, at = self._text, self._at
                 continue
-            self._at = at = sign.end()
+            self._at = sign.end()
             more = sign[1] == ","
             yield value
-            if at == len(text):
+            if self._at == len(text):
                 self._next()
-                text, at = self._text, self._at
 
     def _look_on(self, end: int) -> None:
         """No sign follows an item: perhaps in the next chunk, in which a number may go on as well."""

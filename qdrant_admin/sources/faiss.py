@@ -1,5 +1,7 @@
-"""A FAISS index file as a source, with the payload that lies beside it."""
+"""A FAISS index file as a source, with the payload that lies beside it. Mapped, not loaded, where FAISS can."""
 
+import contextlib
+import importlib
 import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,20 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import BadInput, SourceUnreadable
+from qdrant_admin.core.errors import BadInput, Refused, SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
-from qdrant_admin.database.models import CollectionSpec, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Distance, Floats, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, Fields, Payload, Record, SourceCollection, Span, cut, option
 from qdrant_admin.sources.detect import wrong_kind
-from qdrant_admin.sources.faiss.rows import Ids, Rows, open_rows
 from qdrant_admin.sources.files.text import lines
 from qdrant_admin.sources.files.values import read_json, said
 from qdrant_admin.sources.read_only import HARMLESS, UNPICKLE_ERRORS, RestrictedUnpickler, StandIn, cannot_read
 from qdrant_admin.sources.reader import FileReader
 
+faiss: Any = importlib.import_module("faiss")
+"""Without the stubs that it brings: they know a part of it."""
+_Ids = npt.NDArray[np.int64]
+_DISTANCES: dict[int, Distance] = {0: "Dot", 1: "Euclid", 2: "Manhattan"}
+"""FAISS's L2 is the square of Qdrant's Euclid: the order of the results is the same."""
+_BINARY = b"IB"
 _ANOTHER = "name another file by ?payload=FILE, or take the vectors alone by ?payload=none"
 _LINES = {".jsonl", ".ndjson"}
 _SUFFIXES = (".json", ".pkl", ".jsonl", ".ndjson")
@@ -46,7 +54,7 @@ class FaissIndex(FileReader):
         self.watch([self.path, *([beside] if beside else [])])
         try:
             lossy = option(self.uri.options, "lossy", {"yes": True, "no": False}, otherwise=False)
-            self._rows = open_rows(self.path, lossy=lossy)
+            self._rows = _open_rows(self.path, lossy=lossy)
         except OSError as error:
             raise cannot_read(self.path, str(error.strerror)) from error
         self._sidecar = _open_sidecar(beside, self._rows)
@@ -126,6 +134,201 @@ def _file(path: Path) -> Path:
 
 
 @dataclass(frozen=True)
+class _Rows:
+    """All vectors of an index, in an order that only another index changes."""
+
+    count: int
+    size: int
+    distance: Distance | None
+    """None: FAISS compares by something that Qdrant does not have."""
+    own_ids: bool
+    """Whether the index holds ids of its own; otherwise FAISS answers with row numbers, and these are the ids."""
+    loss: str
+    """What its vectors have lost when they were put into the index, in words; empty when they are exact."""
+    ids: Callable[[int, int], _Ids]
+    vectors: Callable[[int, int], Floats]
+    """Both from a row up to, but without, another; copies, which stay when the index is closed."""
+
+
+def _open_rows(path: Path, *, lossy: bool) -> _Rows:
+    """Open an index. `lossy`: also when it keeps approximations of its vectors only, which is `Refused` otherwise."""
+    index = _read(path)
+    metric = int(index.metric_type)
+    own: _Ids | None = None
+    if isinstance(index, faiss.IndexIDMap | faiss.IndexIDMap2):
+        own = _seen(index.id_map.data(), index.id_map.size())
+        if index.id_map.size() != index.ntotal:
+            raise _damaged(path, f"it has {index.ntotal} vectors and {index.id_map.size()} ids")
+        _check_end(path, own)
+    # The outermost object owns the memory of everything in it, so each reader below keeps it alive.
+    inner = _exact_storage(index)
+    if (inner.d, inner.ntotal) != (index.d, index.ntotal):
+        raise _damaged(path, "its parts do not agree on how many vectors there are, or how long they are")
+    count, width, distance = int(inner.ntotal), int(index.d), _DISTANCES.get(metric)
+    if isinstance(inner, faiss.IndexIVF):
+        lists = _InvertedLists(path, index, inner, own)
+        loss = "" if lists.exact else _loss(inner, path, lossy=lossy)
+        numbered = own is None and np.array_equal(np.sort(lists.ids(0, lists.count)), np.arange(lists.count))
+        return _Rows(lists.count, width, distance, not numbered, loss, lists.ids, lists.vectors)
+    loss = _loss(inner, path, lossy=lossy)
+    if isinstance(inner, faiss.IndexFlat) and inner.codes.size() != inner.ntotal * inner.d * 4:
+        raise _damaged(path, f"it has {inner.codes.size()} bytes for {inner.ntotal} vectors of {inner.d} components")
+
+    def ids(start: int, stop: int) -> _Ids:
+        return np.arange(start, stop) if own is None else np.array(own[start:stop])
+
+    def vectors(start: int, stop: int, _owner: object = index) -> Floats:
+        if isinstance(inner, faiss.IndexFlat):
+            return np.array(_seen(inner.get_xb(), count * width).reshape(count, width)[start:stop])
+        with _reconstructing(path):
+            found: Floats = inner.reconstruct_n(start, stop - start)
+        return found
+
+    return _Rows(count, width, distance, own is not None, loss, ids, vectors)
+
+
+def _read(path: Path) -> Any:
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic[:2] == _BINARY:
+        raise SourceUnreadable(
+            f"{plain(path)} holds binary vectors",
+            why="Qdrant has no binary vectors, and as numbers they would be compared in another way",
+            fix="make an index of float vectors from the same data",
+        )
+    if magic[:1] != b"I":
+        raise wrong_kind(path, "a FAISS index")
+    try:
+        return faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0))
+    except (RuntimeError, MemoryError) as error:
+        raise _damaged(path, str(error).rpartition("Error: ")[2] or "its sizes are absurd") from error
+
+
+def _exact_storage(index: object) -> Any:
+    """The part of an index that holds its vectors best: graphs keep them in a store, refined indexes a second time."""
+    while True:
+        if isinstance(index, faiss.IndexIDMap | faiss.IndexIDMap2):
+            index = faiss.downcast_index(index.index)
+        elif isinstance(index, faiss.IndexRefine):
+            index = faiss.downcast_index(index.refine_index)
+        elif isinstance(index, faiss.IndexHNSW | faiss.IndexNSG):
+            index = faiss.downcast_index(index.storage)
+        else:
+            return index
+
+
+class _InvertedLists:
+    """The rows of an IVF index, one list after the other. Their numbers inside FAISS need not be 0, 1, 2, ...
+
+    `owner` is kept, as it owns the memory of `index`; `own` are ids that an outer index gave to the rows.
+    """
+
+    def __init__(self, path: Path, owner: object, index: Any, own: _Ids | None) -> None:
+        self._path, self._owner, self._index, self._own = path, owner, index, own
+        self.exact = isinstance(index, faiss.IndexIVFFlat) and not isinstance(index, faiss.IndexIVFFlatDedup)
+        lists = index.invlists
+        if self.exact and lists.code_size != index.d * 4:
+            raise _damaged(path, f"its lists have {lists.code_size} bytes for {index.d} components")
+        self._lengths = np.array([lists.list_size(number) for number in range(index.nlist)], dtype=np.int64)
+        if self._lengths.sum() != index.ntotal:
+            raise _damaged(path, f"its lists hold {self._lengths.sum()} of its {index.ntotal} vectors")
+        self._starts = np.concatenate(([0], np.cumsum(self._lengths)))
+        self.count = int(self._starts[-1])
+        if own is None and self.count:
+            last = int(np.flatnonzero(self._lengths)[-1])
+            _check_end(path, self._list_ids(last))
+
+    def ids(self, start: int, stop: int) -> _Ids:
+        parts = [self._list_ids(number)[begin:end] for number, begin, end in self._pieces(start, stop)]
+        inside: _Ids = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+        return inside if self._own is None else self._own[inside]
+
+    def vectors(self, start: int, stop: int) -> Floats:
+        parts = [self._list_vectors(*piece) for piece in self._pieces(start, stop)]
+        return np.concatenate(parts) if parts else np.empty((0, int(self._index.d)), dtype=np.float32)
+
+    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """The lists that hold these rows, each with the range of its entries."""
+        first, last = np.searchsorted(self._starts, [start, stop - 1], side="right") - 1
+        for number in range(first, last + 1):
+            if self._lengths[number]:
+                begins = int(self._starts[number])
+                yield number, max(start - begins, 0), min(stop - begins, int(self._lengths[number]))
+
+    def _list_ids(self, number: int) -> _Ids:
+        ids: _Ids = _seen(self._index.invlists.get_ids(number), int(self._lengths[number]))
+        return ids
+
+    def _list_vectors(self, number: int, begin: int, end: int) -> Floats:
+        width = int(self._index.d)
+        if self.exact:
+            codes = _seen(self._index.invlists.get_codes(number), int(self._lengths[number]) * width * 4)
+            return np.array(codes.view(np.float32).reshape(-1, width)[begin:end])
+        found = np.empty((end - begin, width), dtype=np.float32)
+        with _reconstructing(self._path):
+            for row in range(begin, end):
+                self._index.reconstruct_from_offset(number, row, faiss.swig_ptr(found[row - begin]))
+        return found
+
+
+def _loss(index: object, path: Path, *, lossy: bool) -> str:
+    """What the vectors of this kind of index have lost; `Refused` when that is nearly everything, and not asked for."""
+    if isinstance(index, faiss.IndexFlat):
+        return ""
+    if isinstance(index, faiss.IndexScalarQuantizer | faiss.IndexIVFScalarQuantizer):
+        return _rounding(index.sq)
+    kind = type(index).__name__
+    if not lossy:
+        raise Refused(
+            f"{plain(path)} no longer has the vectors that were added to it",
+            why=f"an index of the kind {kind} keeps an approximation of each, and search over copies of it is worse",
+            fix="embed the texts again; or add ?lossy=yes to the source to migrate the approximations",
+        )
+    return f"kept as approximations only ({kind}); these are migrated, as asked"
+
+
+def _rounding(quantizer: Any) -> str:
+    sq = faiss.ScalarQuantizer
+    kind = int(quantizer.qtype)
+    bits = {sq.QT_8bit: 8, sq.QT_8bit_uniform: 8, sq.QT_4bit: 4, sq.QT_4bit_uniform: 4, sq.QT_6bit: 6}.get(kind)
+    if kind in {sq.QT_8bit_direct, getattr(sq, "QT_8bit_direct_signed", -1)}:
+        return ""
+    if bits is not None:
+        trained = faiss.vector_to_array(quantizer.trained)
+        ranges = trained[len(trained) // 2 :]  # as many lower ends before them
+        error = float(ranges.max(initial=0)) / ((1 << bits) - 1) / 2
+        return f"rounded to {bits} bits when they were put in: each component is off by up to {error:.2g}"
+    halves = {sq.QT_fp16: "16-bit floats, by up to 0.05 %", getattr(sq, "QT_bf16", -1): "bfloat16, by up to 0.4 %"}
+    return f"rounded when they were put in, to {halves.get(kind, 'few bits')}"
+
+
+@contextlib.contextmanager
+def _reconstructing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise _damaged(path, str(error).rpartition("Error: ")[2]) from error
+
+
+def _check_end(path: Path, ids: _Ids) -> None:
+    """FAISS maps a file whose last few bytes are missing, and sees zeros there: the file must end with its last id."""
+    with path.open("rb") as file:
+        file.seek(-8, 2)
+        end = file.read()
+    if len(ids) and end != ids[-1:].tobytes():
+        raise _damaged(path, "its last bytes are missing")
+
+
+def _seen(pointer: object, count: int) -> Any:
+    """Memory of FAISS as an array that does not own it."""
+    return faiss.rev_swig_ptr(pointer, count)
+
+
+def _damaged(path: Path, why: str) -> SourceUnreadable:
+    return cannot_read(path, f"it is damaged, cut off, or of a newer FAISS ({plain(why)[:200]})")
+
+
+@dataclass(frozen=True)
 class _Sidecar:
     """The payloads of an index, by its rows."""
 
@@ -134,7 +337,7 @@ class _Sidecar:
     """Id and payload of a row, by its number and its id in FAISS. None: it was deleted, FAISS merely still has it.
     Raises ValueError when the payload of this one row cannot be read; its text says why."""
     deleted: int = 0
-    """Rows of the index that are no longer records."""
+    """_Rows of the index that are no longer records."""
     repeated: int | None = None
     """How often an id comes again, where the ids are its own; None: the ids are those of FAISS."""
     warnings: tuple[str, ...] = ()
@@ -154,7 +357,7 @@ def _find_sidecar(index: Path, asked: str | None) -> Path | None:
     return next((path for path in (*beside, index.parent / _LLAMA_NODES) if path.is_file() and path != index), None)
 
 
-def _open_sidecar(path: Path | None, rows: Rows) -> _Sidecar:
+def _open_sidecar(path: Path | None, rows: _Rows) -> _Sidecar:
     if path is None:
         return _Sidecar("none, as FAISS keeps vectors only", lambda _, own: (own, {}))
     if path.suffix in _LINES:
@@ -168,7 +371,7 @@ def _open_sidecar(path: Path | None, rows: Rows) -> _Sidecar:
         raise cannot_read(path, why, _ANOTHER) from error
 
 
-def _lines(path: Path, rows: Rows) -> _Sidecar:
+def _lines(path: Path, rows: _Rows) -> _Sidecar:
     """Read JSON lines once, and find out whether they belong to ids or to row numbers.
 
     Only where each line begins is kept in memory, and its id: 16 bytes a line.
@@ -194,7 +397,7 @@ def _lines(path: Path, rows: Rows) -> _Sidecar:
     return _Sidecar(f"{plain(path.name)}, line n for row n", lambda row, own: (own, _line(path, int(begins[row]))))
 
 
-def _scan(path: Path) -> tuple[Ids, Ids | None]:
+def _scan(path: Path) -> tuple[_Ids, _Ids | None]:
     begins, ids = array("q"), array("q")
     keyed = True
     for line in lines(path):
@@ -228,7 +431,7 @@ def _object_in(octets: bytes) -> Payload | None:
     return value if isinstance(value, dict) else None
 
 
-def _strangers(known: Ids, rows: Rows) -> tuple[int, int]:
+def _strangers(known: _Ids, rows: _Rows) -> tuple[int, int]:
     """How many rows of an index are not among these ids, and how many of the ids are in no row."""
     there = rows.ids(0, rows.count)
     return int((~np.isin(there, known)).sum()), int((~np.isin(known, there)).sum())
@@ -240,7 +443,7 @@ def _stranger_words(path: Path, what: str, bare: int, spare: int) -> tuple[str, 
     return tuple(filter(None, (without, unused)))
 
 
-def _whole(path: Path, content: Any, rows: Rows) -> _Sidecar:
+def _whole(path: Path, content: Any, rows: _Rows) -> _Sidecar:
     """A sidecar that was read whole: a pickle, or one JSON value."""
     if isinstance(content, tuple) and len(content) == 2:
         store, keys = content
@@ -259,7 +462,7 @@ def _whole(path: Path, content: Any, rows: Rows) -> _Sidecar:
     raise ValueError("it holds neither records by id, nor a list of them, nor what LangChain, LlamaIndex or Mem0 write")
 
 
-def _langchain(path: Path, store: StandIn, keys: object, rows: Rows) -> _Sidecar:
+def _langchain(path: Path, store: StandIn, keys: object, rows: _Rows) -> _Sidecar:
     """A pair of a document store, and row numbers to its keys."""
     documents = store.fields.get("_dict", {})
 
@@ -271,12 +474,12 @@ def _langchain(path: Path, store: StandIn, keys: object, rows: Rows) -> _Sidecar
     return _by_row(path, documents, keys, payload, rows, "LangChain")
 
 
-def _mem0(path: Path, store: Any, keys: object, rows: Rows) -> _Sidecar:
+def _mem0(path: Path, store: Any, keys: object, rows: _Rows) -> _Sidecar:
     """A pair as well, of plain objects: a pickle of an older Mem0, JSON of a newer one."""
     return _by_row(path, store, keys, lambda key: dict(said(store[key])), rows, "Mem0")
 
 
-def _llama(path: Path, nodes: Fields, rows: Rows) -> _Sidecar:
+def _llama(path: Path, nodes: Fields, rows: _Rows) -> _Sidecar:
     """LlamaIndex keeps the nodes in one file and, in another, which of them is which row."""
     indexes = json.loads((path.parent / _LLAMA_ROWS).read_bytes())["index_store/data"].values()
     keys: dict[str, str] = {}
@@ -295,7 +498,7 @@ def _llama(path: Path, nodes: Fields, rows: Rows) -> _Sidecar:
 
 
 def _by_row(
-    path: Path, store: object, keys: object, payload: Callable[[str], Payload], rows: Rows, title: str
+    path: Path, store: object, keys: object, payload: Callable[[str], Payload], rows: _Rows, title: str
 ) -> _Sidecar:
     if not isinstance(store, Mapping) or not isinstance(keys, Mapping):
         raise TypeError(f"it is not what {title} writes")
@@ -322,7 +525,7 @@ def _by_row(
     return _Sidecar(f"{plain(path.name)} of {title}, with its ids{gone}", at, deleted, repeated)
 
 
-def _by_id(path: Path, content: dict[int, object], rows: Rows) -> _Sidecar:
+def _by_id(path: Path, content: dict[int, object], rows: _Rows) -> _Sidecar:
     bare, spare = _strangers(np.fromiter(content, dtype=np.int64, count=len(content)), rows)
     if bare == rows.count:
         raise _of_another(path, "none of its ids is in the index")

@@ -1,1 +1,0 @@
-"""FAISS indexes and what frameworks keep beside them."""
