@@ -21,8 +21,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import App
@@ -33,22 +33,13 @@ from textual.screen import Screen
 from qdrant_admin.core import formatting
 from qdrant_admin.core.errors import AdminError, Cancelled
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.tui import look
+from qdrant_admin.tui import look, theme
 from qdrant_admin.tui.commands import AdminCommands
 from qdrant_admin.tui.jobs import Jobs, JobStirred, JobView, Task, Unexpected
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.server_watch import ServerWatch
 from qdrant_admin.tui.services import Services
 from qdrant_admin.tui.shell import Shell
-from qdrant_admin.tui.theme import (
-    DARK,
-    LIGHT,
-    Preferences,
-    ThemeChoice,
-    read_preferences,
-    theme_name,
-    write_preferences,
-)
 from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip
 
 STYLES = Path(__file__).parent / "styles"
@@ -65,12 +56,7 @@ KEY_NAMES = {"enter": "enter", "escape": "esc", "space": "space", "question_mark
 
 def _opener(place: str) -> Callable[[], Screen[None]]:
     """How an area is opened for the first time: its module is imported only then."""
-
-    def opened() -> Screen[None]:
-        module, _, name = place.partition(":")
-        return cast("Screen[None]", getattr(import_module(f"qdrant_admin.tui.screens.{module}"), name)())
-
-    return opened
+    return lambda: cast("Screen[None]", resolve_name(f"qdrant_admin.tui.screens.{place}")())
 
 
 class _Sheet(Stylesheet):
@@ -131,20 +117,20 @@ class AdminApp(App[int]):
         start: str = "home",
         draw_every: float = DRAW_EVERY_SECONDS,
         clock: Callable[[], float] = time.monotonic,
-        preferences: Preferences | None = None,
+        preferences: theme.Preferences | None = None,
     ) -> None:
         super().__init__()
         self.services = services
         self.jobs = Jobs(self.post_message, clock, services.fix)
         self.server = ServerWatch(self, services, self.jobs, self.server_changed, again=watch)
-        self.preferences = preferences or read_preferences()
+        self.preferences = preferences or theme.read_preferences()
         self._start, self._draw_every = start, draw_every
         self._drawn_at: dict[int, float] = {}
         self._leaving = False
         self._entry: HistoryEntry | None = None
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
-        self.theme = theme_name(self.preferences.theme)
+        for house in (theme.DARK, theme.LIGHT):
+            self.register_theme(house)
+        self.theme = theme.theme_name(self.preferences.theme)
         self.stylesheet = _Sheet(variables=self.get_css_variables())
 
     def on_mount(self) -> None:
@@ -288,14 +274,14 @@ class AdminApp(App[int]):
 
     # preferences and profiles
 
-    def choose_theme(self, choice: ThemeChoice) -> None:
-        self.theme = theme_name(choice)
+    def choose_theme(self, choice: theme.ThemeChoice) -> None:
+        self.theme = theme.theme_name(choice)
         self.keep(replace(self.preferences, theme=choice))
 
-    def keep(self, preferences: Preferences) -> None:
+    def keep(self, preferences: theme.Preferences) -> None:
         self.preferences = preferences
         try:
-            write_preferences(preferences)
+            theme.write_preferences(preferences)
         except OSError as error:
             self.notify(plain(f"not remembered: {error}"), severity="warning", markup=False)
 

@@ -186,10 +186,10 @@ class Job:
     def __init__(
         self, number: int, task: Task, post: Callable[[Message], object], fix: Callable[[AdminError], str]
     ) -> None:
-        self.id = number
+        self.task, self.view = task, JobView(number, task.kind, task.title, can_pause=task.can_pause)
         self.cancel = CancelToken()
         self.started = 0.0
-        self._events, self._post, self._fix = task.events, post, fix
+        self._post, self._fix = post, fix
         self._lock = threading.Lock()
         self._mail: list[Event] = []
         self._held: dict[tuple[str, str], Progress] = {}
@@ -200,7 +200,7 @@ class Job:
     def _run(self) -> None:
         outcome: AdminError | Literal["over"] = "over"
         try:
-            for event in self._events(self.cancel):
+            for event in self.task.events(self.cancel):
                 self._put(event)
         except AdminError as error:
             outcome = error.with_fix(self._fix(error)).with_traceback(None)
@@ -225,7 +225,7 @@ class Job:
             if self._announced:
                 return
             self._announced = True
-        self._post(JobStirred(self.id))
+        self._post(JobStirred(self.view.id))
 
     def collect(self) -> "tuple[tuple[Event, ...], AdminError | Literal['running', 'over']]":
         """Empty the mailbox: the events since the last time, and whether that was all."""
@@ -249,8 +249,6 @@ class Jobs:
         self._post, self._clock, self._fix = post, clock, fix
         self._numbers = itertools.count(1)
         self._jobs: dict[int, Job] = {}
-        self._views: dict[int, JobView] = {}
-        self._touching: dict[int, str] = {}
 
     def start(self, task: Task) -> JobView:
         """Run an operation in a thread of its own.
@@ -258,23 +256,22 @@ class Jobs:
         Raises:
             AdminError: another job that touches the same thing is running.
         """
-        touches = task.touches
-        busy = next((view for view in self.running() if touches and self._touching[view.id] == touches), None)
-        if busy is not None:
+        touching = [view for view in self.running() if self._jobs[view.id].task.touches == task.touches]
+        if touching and task.touches:
             raise AdminError(
-                f"“{busy.title}” is still running",
+                f"“{touching[0].title}” is still running",
                 why="both would change the same server",
                 fix="press w to see it, and to stop it",
             )
         job = Job(next(self._numbers), task, self._post, self._fix)
         job.started = self._clock()
-        self._jobs[job.id], self._touching[job.id] = job, touches
-        view = self._views[job.id] = JobView(job.id, task.kind, task.title, can_pause=task.can_pause)
+        self._jobs[job.view.id] = job
         job.thread.start()
-        return view
+        return job.view
 
     def collect(self, number: int) -> JobView:
-        job, view = self._jobs[number], self._views[number]
+        job = self._jobs[number]
+        view = job.view
         events, ended = job.collect()
         for event in events:
             view = folded(view, event)
@@ -284,7 +281,7 @@ class Jobs:
                 view = replace(view, state="done")
             elif ended != "running":
                 view = replace(view, state="cancelled" if isinstance(ended, Cancelled) else "failed", failure=ended)
-        self._views[number] = view
+        job.view = view
         return view
 
     @staticmethod
@@ -292,10 +289,10 @@ class Jobs:
         return "stopping" if job.cancel.cancelled else "paused" if job.cancel.paused else "running"
 
     def view(self, number: int) -> JobView:
-        return self._views[number]
+        return self._jobs[number].view
 
     def all(self) -> list[JobView]:
-        return [self._views[number] for number in sorted(self._views, reverse=True)]
+        return [self._jobs[number].view for number in sorted(self._jobs, reverse=True)]
 
     def running(self) -> list[JobView]:
         return [view for view in self.all() if view.running]

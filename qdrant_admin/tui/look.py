@@ -52,15 +52,12 @@ def muted(value: object) -> Content:
 
 
 def line(*parts: Content | tuple[object, str] | object) -> Content:
-    return Content("").join([_part(part) for part in parts])
+    """Contents, texts in a style, and anything else as text, after one another."""
 
+    def drawn(part: object) -> Content:
+        return part if isinstance(part, Content) else text(*part) if isinstance(part, tuple) else text(part)
 
-def _part(part: Content | tuple[object, str] | object) -> Content:
-    if isinstance(part, Content):
-        return part
-    if isinstance(part, tuple):
-        return text(*part)
-    return text(part)
+    return Content("").join([drawn(part) for part in parts])
 
 
 def lines(*rows: Content) -> Content:

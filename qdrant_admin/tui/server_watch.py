@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import App
@@ -40,10 +41,10 @@ class ServerWatch:
 
     def begin(self) -> None:
         self.look()
-        self._work(self._measure, "stats")
+        self._work("stats", self._measure)
 
     def look(self) -> None:
-        self._work(self._look, "status")
+        self._work("status", self._look)
 
     def forget(self) -> None:
         self.status = self.failure = None
@@ -64,15 +65,15 @@ class ServerWatch:
         address = self.status.url.removeprefix("http://")
         return profile, self.status.state, tuple(part for part in (self.status.version or "", address) if part)
 
-    def _again(self, group: str, seconds: float, call: Callable[[], object]) -> None:
+    def _again(self, seconds: float, group: str, work: WorkType[None]) -> None:
         """Set the next alarm of a group, in place of an earlier one: looks on request must not add up."""
         earlier = self._alarms.pop(group, None)
         if earlier is not None:
             earlier.stop()
         if self._repeats:
-            self._alarms[group] = self._app.set_timer(seconds, call)
+            self._alarms[group] = self._app.set_timer(seconds, partial(self._work, group, work))
 
-    def _work(self, work: WorkType[None], group: str) -> None:
+    def _work(self, group: str, work: WorkType[None]) -> None:
         self._app.run_worker(work, group=group, exclusive=True, description=group)
 
     async def _look(self) -> None:
@@ -86,7 +87,7 @@ class ServerWatch:
             self.failure = AdminError("the server could not be looked at", why=f"{type(error).__name__}: {error}")
         self._changed()
         took = time.monotonic() - begun
-        self._again("status", max(STATUS_EVERY_SECONDS, REST * took), self.look)
+        self._again(max(STATUS_EVERY_SECONDS, REST * took), "status", self._look)
 
     async def _measure(self) -> None:
         try:
@@ -95,7 +96,4 @@ class ServerWatch:
             pass
         else:
             self._changed()
-        self._again("stats", STATS_EVERY_SECONDS, self._measure_again)
-
-    def _measure_again(self) -> None:
-        self._work(self._measure, "stats")
+        self._again(STATS_EVERY_SECONDS, "stats", self._measure)

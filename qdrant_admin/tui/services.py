@@ -8,8 +8,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from qdrant_admin.core.cancel import CancelToken
@@ -50,16 +50,11 @@ REPORTS = {
 ReportT = TypeVar("ReportT", bound="Report")
 
 
-def _found(place: str) -> Any:
-    module, _, name = place.partition(":")
-    return getattr(import_module(f"qdrant_admin.{module}"), name)
-
-
 def operation(place: str, takes: "Callable[[Workspace], object]" = lambda ws: ws) -> "Callable[..., Any]":
     """An operation as a method of `Services`. It is imported by its first caller; first it is given what it `takes`."""
 
     def call(services: "Services", *given: object, **named: object) -> object:
-        return _found(place)(takes(services.workspace), *given, **named)
+        return resolve_name(f"qdrant_admin.{place}")(takes(services.workspace), *given, **named)
 
     return call
 
@@ -156,7 +151,7 @@ class Services:
         from qdrant_admin.state.records import Unreadable, load
 
         text = self.report_json(entry.id)
-        kind: type[Report] = _found(REPORTS.get(entry.operation, "core.reports:Report"))
+        kind: type[Report] = resolve_name(f"qdrant_admin.{REPORTS.get(entry.operation, 'core.reports:Report')}")
         report = load(kind, text)
         return fields(json.loads(text)) if isinstance(report, Unreadable) else report.blocks()
 

@@ -46,7 +46,7 @@ def running(*, state: str = "running") -> Before:
         view = jobs.latest("migrate")
         assert view is not None
         shown = replace(view, rates=RATES, seconds=98.0, state=state)  # type: ignore[arg-type]  # a JobState
-        jobs._views[view.id] = shown
+        jobs._jobs[view.id].view = shown
         screen._draw_running(shown)
 
     return act

@@ -89,14 +89,8 @@ class HelpDialog(Dialog[None]):
 
     def __init__(self, screen: Screen[object]) -> None:
         super().__init__("", screen.HELP_TEXT if isinstance(screen, BaseScreen) else "")
-        self._own: list[tuple[str, str]] = []
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            if active.node is screen.app or not binding.show:
-                continue
-            self._own.append(
-                (binding.key_display or screen.app.get_key_display(binding), binding.tooltip or binding.description)
-            )
+        own = [a.binding for a in screen.active_bindings.values() if a.node is not screen.app and a.binding.show]
+        self._own = [(screen.app.get_key_display(one), one.tooltip or one.description) for one in own]
 
     def compose_content(self) -> ComposeResult:
         rows = [look.text("Keys of this screen", "bold"), *self._rows(self._own), Content("")]

@@ -120,12 +120,8 @@ class LogsScreen(BaseScreen):
         status = self.admin.server.status
         state = status.state if status is not None else ""
         before, self._state = self._state, state
-        if (
-            self._tap is not None
-            and self._tap.over
-            and before not in {"", state}
-            and state not in {"stopped", "absent"}
-        ):
+        started = before not in {"", state} and state not in {"stopped", "absent"}
+        if started and self._tap is not None and self._tap.over:
             self.look_again()
 
     def _batches(self, cancel: CancelToken) -> "Iterable[list[str]]":
@@ -185,12 +181,9 @@ class LogsScreen(BaseScreen):
         if log.display and self.focused is None:  # it lost the focus while there was nothing to show
             log.focus()
         if nothing and trouble is not None:
-            error = (
-                trouble
-                if isinstance(trouble, AdminError)
-                else AdminError("the log cannot be read", why=f"{type(trouble).__name__}: {trouble}")
-            )
-            panel.update(failure(error, ("r", "try again", "screen.refresh_now")))
+            if not isinstance(trouble, AdminError):
+                trouble = AdminError("the log cannot be read", why=f"{type(trouble).__name__}: {trouble}")
+            panel.update(failure(trouble, ("r", "try again", "screen.refresh_now")))
         elif nothing:
             panel.update(empty("No log lines yet.", "They appear here as soon as the server says something."))
         following = look.state("running", "following") if self._following else look.state("paused", "paused")

@@ -119,11 +119,9 @@ class SettingsScreen(BaseScreen):
         if self.focused is self.query_one("#values"):
             self.action_edit()
         else:
-            self._use(self._here)
-
-    def _use(self, name: str) -> None:
-        if name and name != self.services.profile:
-            self.ask(lambda: self.services.use(name), lambda _: self.admin.profile_changed(), group="profile")
+            name = self._here
+            if name and name != self.services.profile:
+                self.ask(lambda: self.services.use(name), lambda _: self.admin.profile_changed(), group="profile")
 
     def action_theme(self) -> None:
         chosen = CHOICES.index(self.admin.preferences.theme)

@@ -1,8 +1,6 @@
 """The frame around every screen: header, strip of jobs, the screen's keys, and the way to the other screens."""
 
-from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Click
 from textual.reactive import reactive
@@ -147,15 +145,20 @@ TOLD_FROM = 12
 """Cells from which on it is worth to begin with the step at work."""
 
 
-class JobLine(Row):
-    """One running job in one line."""
+class JobStrip(Row):
+    """Running jobs, at most three lines, on every screen; nothing at all when nothing runs."""
 
-    view: reactive[JobView | None] = reactive(None)
+    views: reactive[tuple[JobView, ...]] = reactive((), layout=True)
+
+    def show(self, views: list[JobView]) -> None:
+        self.views = tuple(sorted(views, key=lambda view: view.id)[:3])
+        self.set_class(bool(self.views), "-busy")
 
     def draw(self, width: int) -> Content:
-        view = self.view
-        if view is None:
-            return Content("")
+        return look.lines(*(self._line(view, width) for view in self.views))
+
+    @staticmethod
+    def _line(view: JobView, width: int) -> Content:
         word = {"paused": "paused", "stopping": "stopping…"}.get(view.state, view.title)
         left = look.state("paused" if view.state == "paused" else "running", word)
         if view.state != "running":
@@ -171,19 +174,3 @@ class JobLine(Row):
         if width - shown.cell_length >= TOLD_FROM:
             shown = look.line(shown, "  ", told)
         return look.cut(shown, width)
-
-
-class JobStrip(Vertical):
-    """Running jobs, at most three lines, on every screen; nothing at all when nothing runs."""
-
-    def compose(self) -> ComposeResult:
-        for _ in range(3):
-            yield JobLine(classes="-empty")
-
-    def show(self, views: list[JobView]) -> None:
-        shown = sorted(views, key=lambda view: view.id)[:3]
-        self.set_class(bool(shown), "-busy")
-        for index, row in enumerate(self.query(JobLine)):
-            row.set_class(index >= len(shown), "-empty")
-            if index < len(shown):
-                row.view = shown[index]

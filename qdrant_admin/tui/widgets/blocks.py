@@ -5,28 +5,7 @@ from typing import assert_never
 
 from textual.content import Content
 
-from qdrant_admin.core import formatting
-from qdrant_admin.core.blocks import (
-    Block,
-    Blocks,
-    Commands,
-    Digest,
-    Emphasis,
-    Facts,
-    Heading,
-    Headline,
-    Items,
-    Paragraph,
-    Part,
-    Remark,
-    Soft,
-    Sparkline,
-    StateWord,
-    Step,
-    Table,
-    Words,
-    parts,
-)
+from qdrant_admin.core import blocks, formatting
 from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.tui import look
 
@@ -35,7 +14,7 @@ LABEL_WIDTH = 11
 TITLE_WIDTH = 18
 SPARKS = 40
 NARROWEST = 8
-EMPHASIS: dict[Emphasis, str] = {
+EMPHASIS: dict[blocks.Emphasis, str] = {
     "plain": "",
     "soft": look.MUTED,
     "strong": "bold",
@@ -50,10 +29,10 @@ class Drawing:
     def __init__(self, width: int, profile: str | None) -> None:
         self._width, self._profile = width, profile
 
-    def content(self, blocks: Blocks) -> Content:
+    def content(self, said: blocks.Blocks) -> Content:
         rows: list[Content] = []
-        before: Block | None = None
-        for block in blocks:
+        before: blocks.Block | None = None
+        for block in said:
             drawn = self.rows(block)
             if drawn and before is not None and _apart(before, block):
                 rows.append(Content(""))
@@ -61,53 +40,53 @@ class Drawing:
             before = block if drawn else before
         return look.lines(*rows)
 
-    def rows(self, block: Block) -> list[Content]:
+    def rows(self, block: blocks.Block) -> list[Content]:
         return list(self._rows(block))
 
-    def _rows(self, block: Block) -> Iterator[Content]:
+    def _rows(self, block: blocks.Block) -> Iterator[Content]:
         match block:
-            case Headline(state, text, loud, word):
+            case blocks.Headline(state, text, loud, word):
                 shown = (word or formatting.state(state).word).upper() if loud else word
                 said = [look.line("   ", self.words(text))] if text else []
                 yield look.line(look.state(state, shown).stylize("bold"), *said)
-            case Heading(text):
+            case blocks.Heading(text):
                 yield self.words(text, "bold $text-accent")
-            case Paragraph(text, emphasis):
+            case blocks.Paragraph(text, emphasis):
                 yield from look.hanging(Content(""), self.words(text, EMPHASIS[emphasis]), self._width)
-            case Facts(facts):
+            case blocks.Facts(facts):
                 width = max([LABEL_WIDTH, *(len(label) + 2 for label, _ in facts)])
                 for label, value in facts:
                     yield from look.hanging(look.fit(look.muted(label), width), self.words(value), self._width)
-            case Items(items, shown):
+            case blocks.Items(items, shown):
                 yield from (look.line(look.muted("· "), self.words(item)) for item in items[:shown])
                 yield from _rest(len(items), shown)
-            case Table():
+            case blocks.Table():
                 yield from self._table(block)
-            case Remark():
+            case blocks.Remark():
                 yield from self._remark(block)
-            case Commands(steps):
+            case blocks.Commands(steps):
                 width = max((look.text(step.says).cell_length for step in steps if step.command), default=0) + 5
                 yield from (row for step in steps for row in self._step(step, width))
             case _:
                 assert_never(block)
 
-    def words(self, words: Words, style: str = "") -> Content:
-        return look.line(*(self._part(part, style) for part in parts(words)))
+    def words(self, words: blocks.Words, style: str = "") -> Content:
+        return look.line(*(self._part(part, style) for part in blocks.parts(words)))
 
-    def _part(self, part: Part, style: str) -> Content:
+    def _part(self, part: blocks.Part, style: str) -> Content:
         match part:
-            case StateWord(key):
+            case blocks.StateWord(key):
                 return look.state(key)
-            case Sparkline(values):
+            case blocks.Sparkline(values):
                 return look.spark(values, min(SPARKS, len(values)))
             case Command():
                 return look.text(written(part, self._profile), COMMAND)
-            case Digest():
+            case blocks.Digest():
                 return look.text(formatting.short_digest(part), style)
             case _:
-                return look.text(part, look.MUTED if isinstance(part, Soft) else style)
+                return look.text(part, look.MUTED if isinstance(part, blocks.Soft) else style)
 
-    def _table(self, block: Table) -> list[Content]:
+    def _table(self, block: blocks.Table) -> list[Content]:
         cells = [[self.words(value, "bold" if at == 0 else "") for at, value in enumerate(row)] for row in block.rows]
         cells = cells[: block.shown]
         columns = [[look.muted(title), *(row[at] for row in cells)] for at, title in enumerate(block.head)]
@@ -124,7 +103,7 @@ class Drawing:
             rows.append(look.cut(Content("   ").join(fitted), self._width))
         return [*rows, *_rest(len(block.rows), block.shown)]
 
-    def _remark(self, block: Remark) -> list[Content]:
+    def _remark(self, block: blocks.Remark) -> list[Content]:
         symbol = look.line(look.symbol(block.level), " ")
         label = look.fit(look.line(symbol, block.title), TITLE_WIDTH) if block.title else symbol
         calm = block.title and block.level == "ok"
@@ -135,7 +114,7 @@ class Drawing:
         shown = written(fix, self._profile)
         return [look.line(" " * indent, ("try  ", look.MUTED), (shown, COMMAND))] if shown else []
 
-    def _step(self, step: Step, width: int) -> list[Content]:
+    def _step(self, step: blocks.Step, width: int) -> list[Content]:
         says, command = (
             look.line(look.muted("· "), step.says),
             self.words(written(step.command, self._profile), COMMAND),
@@ -146,17 +125,17 @@ class Drawing:
         return [*rows, look.line("  ", command)] if command else rows
 
 
-def after(blocks: Blocks, kind: type[Block]) -> Blocks:
+def after(said: blocks.Blocks, kind: type[blocks.Block]) -> blocks.Blocks:
     """What follows the first block of a kind: the rest is on the screen in another form."""
-    at = next((index for index, block in enumerate(blocks, 1) if isinstance(block, kind)), 0)
-    return blocks[at:]
+    at = next((index for index, block in enumerate(said, 1) if isinstance(block, kind)), 0)
+    return said[at:]
 
 
 def _rest(count: int, shown: int | None) -> list[Content]:
     return [look.muted(f"and {formatting.number(count - shown)} more")] if shown is not None and count > shown else []
 
 
-def _apart(before: Block, block: Block) -> bool:
-    if isinstance(before, Heading):
+def _apart(before: blocks.Block, block: blocks.Block) -> bool:
+    if isinstance(before, blocks.Heading):
         return False
-    return not (type(before) is type(block) and isinstance(block, Paragraph | Remark | Commands))
+    return not (type(before) is type(block) and isinstance(block, blocks.Paragraph | blocks.Remark | blocks.Commands))

@@ -49,11 +49,7 @@ class TooSmall(Plain):
     """Covers the screen while the terminal is too small to be read."""
 
     def on_mount(self) -> None:
-        self.update(
-            look.lines(
-                look.text("A little more room, please.", "bold"), look.muted("60 × 15 characters at least. q quits.")
-            )
-        )
+        self.update(empty("A little more room, please.", "60 × 15 characters at least. q quits."))
 
 
 class Verdict(Plain):

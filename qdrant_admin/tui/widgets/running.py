@@ -35,6 +35,18 @@ def steps(view: JobView) -> list[Content]:
     return rows
 
 
+def chip(word: str, outcome: str) -> Content:
+    shown = look.state("done" if outcome == "ok" else outcome, word)
+    return shown.stylize("bold") if outcome == "running" else shown
+
+
+def phases(view: JobView, chips: Iterable[Content], width: int, waiting: str, *, gap: str = "   ") -> list[Content]:
+    """`● look   ◐ restart   ○ compare`, and what is going on, or what it is waiting for."""
+    step = view.current_step
+    told = look.state("warn", waiting) if waiting else look.muted(step.title if step else " ")
+    return [look.cut(Content(gap).join(chips), width), look.cut(told, width)]
+
+
 def by_item(progress: "Mapping[tuple[str, str], Progress]") -> "dict[str, Progress]":
     return {item: shown for (_, item), shown in progress.items() if item}
 

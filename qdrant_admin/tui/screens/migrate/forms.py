@@ -17,16 +17,11 @@ AS_ALL = "same as the plan"
 
 
 def settings_form(options: PlanOptions) -> FormDialog:
-    return FormDialog("How to migrate", "", _settings(options))
-
-
-def _settings(options: PlanOptions) -> list[Field]:
-    return [
+    batch, says = str(options.batch_size), "Points per request, at most."
+    fields: list[Field] = [
         Choice("on_conflict", "conflicts", options.on_conflict, tuple(messages.POLICIES.items())),
         Choice("method", "method", options.method, tuple(messages.METHODS.items())),
-        Text(
-            "batch_size", "batch", str(options.batch_size), "Points per request, at most.", whole_number(1, MAX_BATCH)
-        ),
+        Text("batch_size", "batch", batch, says, whole_number(1, MAX_BATCH)),
         Text("workers", "workers", str(options.workers), messages.WORKERS, whole_number(0, MAX_WORKERS)),
         Choice("verify", "verify", "full" if options.verify == FULL else "sample", tuple(messages.VERIFY.items())),
         Text("sample", "sample", _sample(options), messages.SAMPLE, whole_number(1, MOST)),
@@ -34,6 +29,7 @@ def _settings(options: PlanOptions) -> list[Field]:
         Choice("into_staging", "staging", YES if options.into_staging else NO, tuple(messages.STAGING.items())),
         Choice("on_reject", "rejects", options.on_reject, tuple(messages.REJECT_POLICIES.items())),
     ]
+    return FormDialog("How to migrate", "", fields)
 
 
 def changed(options: PlanOptions, values: dict[str, str]) -> PlanOptions:
@@ -56,10 +52,8 @@ def _catch_up(options: PlanOptions) -> str:
 
 def collection_form(one: CollectionPlan, options: PlanOptions) -> FormDialog:
     chosen = options.conflicts.get(one.source, AS_ALL)
-    policies = (
-        (AS_ALL, f"{options.on_conflict}: {messages.POLICIES[options.on_conflict]}"),
-        *messages.POLICIES.items(),
-    )
+    as_all = f"{options.on_conflict}: {messages.POLICIES[options.on_conflict]}"
+    policies = ((AS_ALL, as_all), *messages.POLICIES.items())
     include = ((YES, "It is copied."), (NO, "It is left out; nothing of it is read."))
     name = options.names.get(one.source, messages.name(one))
     fields: list[Field] = [

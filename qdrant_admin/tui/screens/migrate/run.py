@@ -11,11 +11,10 @@ from textual.widgets import DataTable
 from qdrant_admin.core import formatting
 from qdrant_admin.core.blocks import Commands, Heading, Table
 from qdrant_admin.core.errors import AdminError, Cancelled
-from qdrant_admin.core.events import Progress
 from qdrant_admin.migration import messages
 from qdrant_admin.migration.reports import MigrationReport, PlanReport, Reject
 from qdrant_admin.tui import look
-from qdrant_admin.tui.jobs import RATE_EVERY_SECONDS, JobView, Rate, StepView
+from qdrant_admin.tui.jobs import RATE_EVERY_SECONDS, JobView, Rate
 from qdrant_admin.tui.screens.panes import ResultPane
 from qdrant_admin.tui.widgets import running
 from qdrant_admin.tui.widgets.bars import Plain, bind
@@ -54,32 +53,17 @@ def picture(view: JobView, plan: PlanReport | None, size: Size) -> Sequence[Sequ
 
 
 def phases(view: JobView, width: int) -> list[Content]:
-    """`● targets   ◐ copy   ○ index   ○ verify`, and what is going on."""
-    begun: dict[str, list[StepView]] = {}
+    begun: dict[str, list[str]] = {}
     for step in view.steps:
-        begun.setdefault(step.step.partition(":")[0], []).append(step)
-    chips = [_chip(PHASES.get(phase, phase), begun.get(phase, [])) for phase in dict.fromkeys((*PHASES, *begun))]
-    rows = [look.cut(Content("   ").join(chips), width)]
+        begun.setdefault(step.step.partition(":")[0], []).append(step.outcome or "running")
+    chips = []
+    for phase in dict.fromkeys((*PHASES, *begun)):
+        outcomes = begun.get(phase, ["waiting"])
+        worst = next((key for key in ("waiting", "running", "failed", "warning") if key in outcomes), "ok")
+        chips.append(running.chip(PHASES.get(phase, phase), worst))
     now = view.current_step
-    if now is not None:
-        waiting = next((shown.note for shown in _of(view, now) if shown.note), "")
-        told = look.state("warn", waiting) if waiting else look.muted(now.title)
-        rows.append(look.cut(told, width))
-    return rows
-
-
-def _of(view: JobView, step: StepView) -> list[Progress]:
-    return [shown for (of, _), shown in view.progress.items() if of == step.step]
-
-
-def _chip(word: str, steps: Sequence[StepView]) -> Content:
-    outcomes = [step.outcome for step in steps]
-    if not outcomes:
-        return look.state("waiting", word)
-    if None in outcomes:
-        return look.state("running", word).stylize("bold")
-    worst = next((key for key in ("failed", "warning") if key in outcomes), "done")
-    return look.state(worst, word)
+    notes = [shown.note for (of, _), shown in view.progress.items() if now is not None and of == now.step]
+    return running.phases(view, chips, width, next(filter(None, notes), ""))
 
 
 def plots(rates: Sequence[Rate], width: int, label: int, *, at: float, tall: bool) -> list[Content]:

@@ -1,9 +1,9 @@
 """The choice of the next check: what was proven last, how, what, and what it interrupts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -23,19 +23,19 @@ from qdrant_admin.persistence.reports import (
     CrashOptions,
     CrashReport,
     RoundMethod,
-    VerifyMethod,
     VerifyOptions,
     VerifyReport,
 )
 from qdrant_admin.server.runtime import Capabilities
 from qdrant_admin.tui import look
-from qdrant_admin.tui.screens.verify.past import TALL, plots
+from qdrant_admin.tui.screens.verify.past import TALL, plots, points
 from qdrant_admin.tui.services import PastCheck
 from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.dialogs import Choice, Dialog, Field, FormDialog, Text, whole_number
 from qdrant_admin.tui.widgets.panels import Verdict
 
 CRASH = "crash-test"
+CheckT = TypeVar("CheckT", VerifyReport, CrashReport)
 
 
 class Method(NamedTuple):
@@ -73,37 +73,16 @@ EXPLAINED = {
 }
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What is to be looked at, and how hard."""
 
-    collections: tuple[str, ...] = ()
-    """Names; empty: all of them."""
-    sample: int | None = None
-    """Points of each collection whose content is read; None: all."""
-    cycles: int = 10
-    writers: int = 4
-    wait: bool = True
-
-    def check(self, how: VerifyMethod, *, confirmed: bool = False) -> VerifyOptions:
-        return VerifyOptions(how=how, collections=self.collections, sample=self.sample, confirmed=confirmed)
-
-    def crash(self) -> CrashOptions:
-        return CrashOptions(cycles=self.cycles, writers=self.writers, wait=self.wait)
-
-    def with_values(self, values: Mapping[str, str]) -> "Asked":
-        if "cycles" in values:
-            wait = values["acknowledged"] == "when kept"
-            return replace(self, cycles=int(values["cycles"]), writers=int(values["writers"]), wait=wait)
-        sample = int(values["points"]) if values["compare"] == "a sample" else None
-        return replace(self, sample=sample)
+    check: VerifyOptions = VerifyOptions(how="none")
+    crash: CrashOptions = CrashOptions()
 
 
 def methods(capabilities: Capabilities | None) -> list[Method]:
-    possible: set[str] = {"kill", "graceful", "recreate", "pause"}
-    if capabilities is not None:
-        possible = set(capabilities.restart)
-    offered = possible | ({"all"} if possible else set()) | ({CRASH} if "kill" in possible else set()) | {"none"}
+    offered: set[str] = {"kill", "graceful", "recreate", "pause"} if capabilities is None else set(capabilities.restart)
+    offered |= ({"all"} if offered else set()) | ({CRASH} if "kill" in offered else set()) | {"none"}
     return [method for method in METHODS if method.key in offered]
 
 
@@ -115,37 +94,31 @@ def restarts(key: str, capabilities: Capabilities | None) -> list[RoundMethod]:
 
 
 def command(key: str, asked: Asked, profile: str) -> str:
+    check, crash = asked
+    chosen = Command("verify", how=key, collection=check.collections, sample=check.sample, yes=key == "engine")
     if key == CRASH:
-        unacknowledged = {"no_wait": not asked.wait}
-        return str(Command(CRASH, cycles=asked.cycles, writers=asked.writers, **unacknowledged).on(profile))
-    chosen = Command("verify", how=key, collection=asked.collections, sample=asked.sample, yes=key == "engine")
+        chosen = Command(CRASH, cycles=crash.cycles, writers=crash.writers, no_wait=not crash.wait)
     return str(chosen.on(profile))
 
 
 def interrupts(key: str, name: str, asked: Asked, back: float | None) -> str:
     """What nobody can reach meanwhile, and for how long; `back` is how many seconds it took lately."""
     once = f"about {formatting.duration(back)}" if back is not None else "a few seconds"
-    match key:
-        case "none":
-            return "nothing: the server keeps running"
-        case "pause":
-            return f"{name}: requests wait for two seconds"
-        case "all":
-            return f"{name}: out of reach for {once}, each time"
-        case "engine":
-            return "every container on this computer, until the engine is back"
-        case "crash-test":
-            return f"{name}: out of reach {formatting.counted(asked.cycles, 'time')}, {once} each"
-        case _:
-            return f"{name}: out of reach for {once}"
+    known = {
+        "none": "nothing: the server keeps running",
+        "pause": f"{name}: requests wait for two seconds",
+        "all": f"{name}: out of reach for {once}, each time",
+        "engine": "every container on this computer, until the engine is back",
+        CRASH: f"{name}: out of reach {formatting.counted(asked.crash.cycles, 'time')}, {once} each",
+    }
+    return known.get(key, f"{name}: out of reach for {once}")
 
 
-def title(key: str, asked: Asked) -> str:
-    if key == CRASH:
-        return f"crash test: {formatting.counted(asked.cycles, 'kill')}, {formatting.counted(asked.writers, 'writer')}"
-    if key == "all":
-        return "verify: every restart method"
-    return f"verify: {next(method.title for method in METHODS if method.key == key).lower()}"
+def title(method: Method, asked: Asked) -> str:
+    if method.key == CRASH:
+        kills, writers = asked.crash.cycles, asked.crash.writers
+        return f"crash test: {formatting.counted(kills, 'kill')}, {formatting.counted(writers, 'writer')}"
+    return f"verify: {'every restart method' if method.key == 'all' else method.title.lower()}"
 
 
 NAMES_SHOWN = 3
@@ -158,26 +131,22 @@ TALLEST = 48
 class Known:
     """Everything that the choice is made from."""
 
-    now: datetime
-    profile: str
+    now: datetime | None = None
+    profile: str = ""
     status: StatusReport | None = None
     checks: Sequence[PastCheck] | None = None
     """Newest first; None while they are being read."""
     trend: TrendReport | None = None
     failure: str = ""
 
-    @property
-    def proof(self) -> PastCheck | None:
-        return next((one for one in self.checks or () if isinstance(one.report, VerifyReport)), None)
-
-    @property
-    def crash(self) -> PastCheck | None:
-        return next((one for one in self.checks or () if isinstance(one.report, CrashReport)), None)
+    def newest(self, kind: type[CheckT]) -> tuple[str, CheckT] | None:
+        """How long ago it was, and what it said."""
+        found = ((one.entry.started_at, one.report) for one in self.checks or () if isinstance(one.report, kind))
+        return next(((formatting.ago(at, self.now), report) for at, report in found), None)
 
     def back_in(self, method: str) -> float | None:
-        rounds = [
-            round_ for one in self.checks or () if isinstance(one.report, VerifyReport) for round_ in one.report.rounds
-        ]
+        proofs = (one.report for one in self.checks or () if isinstance(one.report, VerifyReport))
+        rounds = [round_ for proof in proofs for round_ in proof.rounds]
         told = [round_ for round_ in rounds if round_.ready_seconds is not None and round_.how != "pause"]
         same = [round_ for round_ in told if round_.how == method]
         return next((round_.ready_seconds for round_ in (*same, *told)), None)
@@ -269,32 +238,28 @@ def _row(method: Method) -> Content:
 
 
 def _tell_last(panel: Verdict, known: Known) -> None:
-    proof, crash = known.proof, known.crash
-    asides = []
-    if crash is not None and isinstance(crash.report, CrashReport):
-        ago = formatting.ago(crash.entry.started_at, known.now)
-        told = f"  {formatting.number(crash.report.lost)} acknowledged changes lost"
-        asides.append(
-            look.line(look.muted(f"crash test  {ago}  ·  "), look.state(crash.report.verdict), look.muted(told))
-        )
+    proof, crash, asides = known.newest(VerifyReport), known.newest(CrashReport), []
+    if crash is not None:
+        ago, test = crash
+        told = f"  {formatting.number(test.lost)} acknowledged changes lost"
+        asides.append(look.line(look.muted(f"crash test  {ago}  ·  "), look.state(test.verdict), look.muted(told)))
     if known.failure:
         panel.tell("unknown", f"What was proven before cannot be read: {known.failure}")
     elif known.checks is None:
         panel.tell("loading", "Looking at what was proven before.", word="one moment")
-    elif proof is None or not isinstance(proof.report, VerifyReport):
+    elif proof is None:
         nobody = "Nobody has checked yet whether what is stored here survives a restart."
         panel.tell("unknown", nobody, *asides, word="not proven yet")
     else:
-        age = look.line(
-            look.muted(f"last check  {formatting.ago(proof.entry.started_at, known.now)}"), _since(proof.report, known)
-        )
-        panel.tell(proof.report.verdict, proof.report.sentence(), age, *asides)
+        ago, report = proof
+        age = look.line(look.muted(f"last check  {ago}"), _since(report, known))
+        panel.tell(report.verdict, report.sentence(), age, *asides)
 
 
 def _since(report: VerifyReport, known: Known) -> Content:
     """A proof covers what was there then: say when there is more or less by now."""
     now = known.status.points if known.status else None
-    then = sum(check.after.points for check in report.collections if check.after)
+    then = points(report)
     if now is None or report.chosen or now == then:
         return Content("")
     other = f"{formatting.counted(abs(now - then), 'point')} {'more' if now > then else 'fewer'} by now"
@@ -302,16 +267,18 @@ def _since(report: VerifyReport, known: Known) -> Content:
 
 
 def about(method: Method, asked: Asked, known: Known, width: int, *, brief: bool = False) -> Content:
-    status = known.status
+    status, (check, crash) = known.status, asked
     name = (status.container if status else "") or "the server"
     pairs = [("interrupts", look.text(interrupts(method.key, name, asked, known.back_in(method.key))))]
     if method.key == CRASH:
-        kept = "once it is applied and logged" if asked.wait else "once it is taken, not yet kept (wait=false)"
-        load = f"{formatting.counted(asked.writers, 'program')} at once, into collections of their own"
+        kept = "once it is applied and logged" if crash.wait else "once it is taken, not yet kept (wait=false)"
+        load = f"{formatting.counted(crash.writers, 'program')} at once, into collections of their own"
         pairs += [("writes", look.text(load)), ("counted", look.text(kept))]
     else:
-        pairs += [("reads", look.text(_scope(asked, status)))]
-        pairs += [("compares", look.text(_depth(asked)))]
+        depth = "every id, vector and payload"
+        if check.sample is not None:
+            depth = f"every id; vector and payload of {formatting.counted(check.sample, 'point')} per collection"
+        pairs += [("reads", look.text(_scope(check, status))), ("compares", look.text(depth))]
     pairs.append(("command", look.muted(command(method.key, asked, known.profile))))
     facts = [row for label, value in pairs for row in look.hanging(look.fit(look.muted(label), LABEL), value, width)]
     rows = facts if brief else [look.text(EXPLAINED[method.key]), Content(""), *facts]
@@ -320,25 +287,20 @@ def about(method: Method, asked: Asked, known: Known, width: int, *, brief: bool
     return look.lines(*rows)
 
 
-def _scope(asked: Asked, status: StatusReport | None) -> str:
-    if asked.collections:
-        more = len(asked.collections) - NAMES_SHOWN
-        named = ", ".join(formatting.shorten(name, 24) for name in asked.collections[:NAMES_SHOWN])
+def _scope(check: VerifyOptions, status: StatusReport | None) -> str:
+    if check.collections:
+        more = len(check.collections) - NAMES_SHOWN
+        named = ", ".join(formatting.shorten(name, 24) for name in check.collections[:NAMES_SHOWN])
         return f"{named} and {more} more" if more > 0 else named
     if status is None or status.collections is None or status.points is None:
         return "every collection, twice"
-    return (
-        f"{formatting.counted(status.collections, 'collection')}, {formatting.counted(status.points, 'point')}, twice"
-    )
-
-
-def _depth(asked: Asked) -> str:
-    if asked.sample is None:
-        return "every id, vector and payload"
-    return f"every id; vector and payload of {formatting.counted(asked.sample, 'point')} per collection"
+    held = formatting.counted(status.collections, "collection"), formatting.counted(status.points, "point")
+    return f"{', '.join(held)}, twice"
 
 
 USUAL_SAMPLE = 1000
+KEPT, TAKEN = "when kept", "when taken"
+EVERY, SAMPLE = "every point", "a sample"
 OTHERS_SHOWN = 8
 
 
@@ -375,17 +337,10 @@ class CollectionsDialog(Dialog[tuple[str, ...] | None]):
         rows = self.query_one(OptionList)
         for index, one in enumerate(self._known):
             rows.replace_option_prompt_at_index(index, self._row(one))
-        count = len(self._chosen)
-        told = (
-            f"{formatting.number(count)} of {formatting.counted(len(self._known), 'collection')}"
-            if count
-            else "all of them"
-        )
-        self.query_one("#chosen-says", Plain).update(look.muted(told))
+        some = f"{formatting.number(len(self._chosen))} of {formatting.counted(len(self._known), 'collection')}"
+        self.query_one("#chosen-says", Plain).update(look.muted(some if self._chosen else "all of them"))
 
-    def on_option_list_option_selected(self, _: OptionList.OptionSelected) -> None:
-        self.action_include()
-
+    @on(OptionList.OptionSelected)
     def action_include(self) -> None:
         index = self.query_one(OptionList).highlighted
         if index is not None:
@@ -405,37 +360,42 @@ def options_form(method: str, asked: Asked) -> FormDialog:
     if method == CRASH:
         body = "Each kill takes the server away for a moment. Collections of its own are made, and removed afterwards."
         acknowledged = (
-            ("when kept", "wait=true: a write is counted once it is applied and logged. Nothing of it may be lost."),
-            ("when taken", "wait=false: counted once it is taken. Shows what that costs on this computer's disk."),
+            (KEPT, "wait=true: a write is counted once it is applied and logged. Nothing of it may be lost."),
+            (TAKEN, "wait=false: counted once it is taken. Shows what that costs on this computer's disk."),
         )
-        kills, writers = str(asked.cycles), str(asked.writers)
+        kills, writers = str(asked.crash.cycles), str(asked.crash.writers)
         fields: list[Field] = [
             Text("cycles", "kills", kills, "how often the server is killed, 1 to 1 000", whole_number(1, 1000)),
             Text("writers", "writers", writers, "programs that write at once, 1 to 32", whole_number(1, 32)),
-            Choice("acknowledged", "counted", "when kept" if asked.wait else "when taken", acknowledged),
+            Choice("acknowledged", "counted", KEPT if asked.crash.wait else TAKEN, acknowledged),
         ]
         return FormDialog("The crash test", body, fields)
     body = "Every id is always compared, and every setting. Vectors and payloads of all points, or of a sample."
     closely = (
-        ("every point", "every vector and payload of every point: the whole proof"),
-        ("a sample", "quicker where there are millions of points; the verdict says that it was a sample"),
+        (EVERY, "every vector and payload of every point: the whole proof"),
+        (SAMPLE, "quicker where there are millions of points; the verdict says that it was a sample"),
     )
-    sample, says = str(asked.sample or USUAL_SAMPLE), "points of each collection, where a sample is taken"
+    size, says = str(asked.check.sample or USUAL_SAMPLE), "points of each collection, where a sample is taken"
     fields = [
-        Choice("compare", "compare", "a sample" if asked.sample else "every point", closely),
-        Text("points", "sample of", sample, says, whole_number(1, 10**9)),
+        Choice("compare", "compare", SAMPLE if asked.check.sample else EVERY, closely),
+        Text("points", "sample of", size, says, whole_number(1, 10**9)),
     ]
     return FormDialog("How thorough should it be?", body, fields)
 
 
+def with_options(asked: Asked, values: Mapping[str, str]) -> Asked:
+    if "cycles" in values:
+        cycles, writers, wait = int(values["cycles"]), int(values["writers"]), values["acknowledged"] == KEPT
+        return asked._replace(crash=CrashOptions(cycles=cycles, writers=writers, wait=wait))
+    sample = int(values["points"]) if values["compare"] == SAMPLE else None
+    return asked._replace(check=asked.check.model_copy(update={"sample": sample}))
+
+
 def engine_impact(others: Sequence[str]) -> Content:
-    what = (
-        "Nothing else runs on it."
-        if not others
-        else f"{formatting.counted(len(others), 'other container')} go down with it:"
-    )
-    rows = [look.text(what), *[look.line("  ", look.state("warn", name)) for name in others[:OTHERS_SHOWN]]]
+    if not others:
+        return look.text("Nothing else runs on it.")
+    rows = [look.text(f"{formatting.counted(len(others), 'other container')} go down with it:")]
+    rows += [look.line("  ", look.state("warn", name)) for name in others[:OTHERS_SHOWN]]
     rows += [look.muted(f"  and {len(others) - OTHERS_SHOWN} more")] if len(others) > OTHERS_SHOWN else []
-    after = "Each comes back as its own restart policy says; one without a policy stays stopped." if others else ""
-    rows += [look.muted(after)] if after else []
-    return look.lines(*rows)
+    after = "Each comes back as its own restart policy says; one without a policy stays stopped."
+    return look.lines(*rows, look.muted(after))

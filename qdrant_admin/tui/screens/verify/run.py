@@ -79,7 +79,6 @@ def crash_picture(view: JobView, width: int, height: int) -> Sequence[Sequence[C
 
 
 def _phases(view: JobView, width: int, *, restarts: bool) -> list[Content]:
-    """`● look   ● read   ◐ restart   ○ load   ○ compare`, and what is going on."""
     outcomes = {step.step: step.outcome or "running" for step in view.steps}
     begun = [step.step for step in view.steps if step.step in PHASES]
     order = list(PHASES)
@@ -89,17 +88,11 @@ def _phases(view: JobView, width: int, *, restarts: bool) -> list[Content]:
         if phase in RESTARTS and not restarts:
             continue
         of_this_round = index <= now or phase in ONCE
-        outcome = outcomes.get(phase, "waiting") if of_this_round else "waiting"
-        chip = look.state({"ok": "done"}.get(outcome, outcome), word)
-        chips.append(chip.stylize("bold") if outcome == "running" else chip)
-    gap = "   " if width >= 90 else "  "
-    rows = [look.cut(Content(gap).join(chips), width)]
+        chips.append(running.chip(word, outcomes.get(phase, "waiting") if of_this_round else "waiting"))
     step = view.current_step
-    if step is None:
-        return [*rows, Content(" ")]  # nothing below may jump between two steps
-    waiting = view.progress.get((step.step, ""))
-    told = look.state("warn", waiting.note) if waiting is not None and waiting.note else look.muted(step.title)
-    return [*rows, look.cut(told, width)]
+    waiting = view.progress.get((step.step, "")) if step is not None else None
+    note = waiting.note if waiting is not None else ""
+    return running.phases(view, chips, width, note, gap="   " if width >= 90 else "  ")
 
 
 def _rounds(view: JobView, methods: Sequence[RoundMethod]) -> list[Content]:
@@ -112,18 +105,14 @@ def _rounds(view: JobView, methods: Sequence[RoundMethod]) -> list[Content]:
     rows = []
     for method in methods:
         if method in judged:
-            rows.append(round_row(judged[method]))
+            made = judged[method]
+            back = "" if made.ready_seconds is None else f"back in {formatting.duration(made.ready_seconds)}"
+            name = look.fit(look.text(made.done), 18)
+            rows.append(look.line(look.fit(look.state(made.verdict), 16), name, look.muted(back)))
         else:
             state = look.state("running", "under way") if method == under_way and begun else look.state("waiting")
             rows.append(look.line(look.fit(state, 16), look.muted(DONE[method])))
     return rows
-
-
-def round_row(round_: Round) -> Content:
-    """`● killed   persisted   back in 1.9 s`."""
-    back = "" if round_.ready_seconds is None else f"back in {formatting.duration(round_.ready_seconds)}"
-    name = look.fit(look.text(DONE[round_.how]), 18)
-    return look.line(look.fit(look.state(round_.verdict), 16), name, look.muted(back))
 
 
 def _reading(view: JobView, width: int, room: int, points: int | None) -> list[Content]:
@@ -163,29 +152,23 @@ PLOT_WIDTH = 60
 
 
 def totals(made: Sequence[Cycle], width: int) -> list[Content]:
-    acknowledged = sum(one.acknowledged for one in made)
-    unanswered = sum(one.unanswered for one in made)
+    """What was acknowledged and what became of it, and how long the server took to come back."""
     lost = sum(one.lost for one in made)
-    verdict = look.state("lost", "acknowledged, and not there") if lost else look.state("ok", "none")
-    figures = max(len(formatting.number(value)) for value in (acknowledged, unanswered, lost))
     rows = [
-        ("acknowledged", acknowledged, look.muted("changes that must be there after every start")),
-        ("unanswered", unanswered, look.muted("under way at a crash: there or not, both are right")),
-        ("lost", lost, verdict),
+        ("acknowledged", sum(one.acknowledged for one in made), "changes that must be there after every start"),
+        ("unanswered", sum(one.unanswered for one in made), "under way at a crash: there or not, both are right"),
+        ("lost", lost, look.state("lost", "acknowledged, and not there") if lost else look.state("ok", "none")),
     ]
-    shown = [
-        look.line(look.fit(look.muted(label), LABEL), (f"{formatting.number(value):>{figures}}", "bold"), "   ", told)
-        for label, value, told in rows
-    ]
-    return [*shown, *recovery(made, width)]
-
-
-def recovery(made: Sequence[Cycle], width: int) -> list[Content]:
-    """`back in   ▂▃▂▄   last 0.4 s   median 0.4 s   max 0.6 s`."""
+    widest = max(len(formatting.number(value)) for _, value, _ in rows)
+    shown = []
+    for label, value, told in rows:
+        number, front = f"{formatting.number(value):>{widest}}", look.fit(look.muted(label), LABEL)
+        shown.append(look.line(front, (number, "bold"), "   ", look.muted(told) if isinstance(told, str) else told))
     seconds = [one.recovery_seconds for one in made]
-    told = "   ".join(figures(seconds, formatting.duration))
-    room = max(8, min(PLOT_WIDTH, len(seconds), width - LABEL - len(told) - 3))
-    return [look.line(look.fit(look.muted("back in"), LABEL), look.spark(seconds, room), "   ", look.muted(told))]
+    back = "   ".join(figures(seconds, formatting.duration))
+    room = max(8, min(PLOT_WIDTH, len(seconds), width - LABEL - len(back) - 3))
+    front = look.fit(look.muted("back in"), LABEL)
+    return [*shown, look.line(front, look.spark(seconds, room), "   ", look.muted(back))]
 
 
 def cycle_rows(made: Sequence[Cycle], width: int, most: int | None = None) -> list[Content]:
@@ -331,11 +314,8 @@ def _last_time(report: VerifyReport, before: VerifyReport | None, width: int) ->
     told = "the content is the same" if same else found.reason or formatting.state(found.verdict).word
     if report.ready_seconds is not None and before.ready_seconds is not None and report.how == before.how:
         other = report.ready_seconds - before.ready_seconds
-        told += (
-            f"; the restart took {formatting.duration(abs(other))} {'longer' if other > 0 else 'less'}"
-            if round(other, 1)
-            else ""
-        )
+        if round(other, 1):
+            told += f"; the restart took {formatting.duration(abs(other))} {'longer' if other > 0 else 'less'}"
     return look.hanging(look.muted(f"since the check of {moment(before.at)}  "), look.text(told), width)
 
 

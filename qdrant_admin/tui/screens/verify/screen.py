@@ -3,32 +3,21 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import cast
+from typing import Any
 
 from textual import on
 from textual.widget import Widget
 from textual.widgets import DataTable
 
 from qdrant_admin.core import formatting
-from qdrant_admin.core.errors import AdminError
-from qdrant_admin.persistence.past_checks import TrendReport
-from qdrant_admin.persistence.reports import CrashReport, VerifyMethod, VerifyOptions, VerifyReport
+from qdrant_admin.persistence.reports import CrashReport, VerifyOptions, VerifyReport
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.panes import PanesScreen
-from qdrant_admin.tui.screens.verify.choose import (
-    CRASH,
-    ChoosePane,
-    CollectionsDialog,
-    Known,
-    engine_impact,
-    options_form,
-    restarts,
-)
-from qdrant_admin.tui.screens.verify.choose import title as title_of
+from qdrant_admin.tui.screens.verify import choose
+from qdrant_admin.tui.screens.verify.choose import CRASH, ChoosePane, Known, Method
 from qdrant_admin.tui.screens.verify.past import PastPane
 from qdrant_admin.tui.screens.verify.run import GROUPS, CheckReport, CheckResult, moment, picture
-from qdrant_admin.tui.services import PastCheck
 from qdrant_admin.tui.widgets.bars import bind
 from qdrant_admin.tui.widgets.panels import LiveGroups
 
@@ -64,10 +53,7 @@ class VerifyScreen(PanesScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._checks: list[PastCheck] | None = None
-        self._trend: TrendReport | None = None
-        self._unread = ""
-        """Why the earlier checks could not be read."""
+        self._known = Known()
         self._method, self._reads_all = "none", True
         """What the check under way is; one that was begun elsewhere only looks."""
         self._from_history = False
@@ -94,32 +80,25 @@ class VerifyScreen(PanesScreen):
         services = self.services
         self.ask(
             lambda: (services.checks(CHECKS_READ), services.trends(CHECKS_READ)),
-            lambda past: self._remember(*past),
-            self._cannot_read,
+            lambda past: self._remember(checks=past[0], trend=past[1], failure=""),
+            lambda error: self._remember(failure=error.what),
             group="history",
         )
 
-    def _cannot_read(self, error: AdminError) -> None:
-        self._unread = error.what
-        self.server_changed()
-
-    def _remember(self, checks: list[PastCheck], trend: TrendReport) -> None:
-        self._checks, self._trend, self._unread = checks, trend, ""
+    def _remember(self, **changes: Any) -> None:
+        self._known = replace(self._known, **changes)
         self.server_changed()
         self.refresh_bindings()
         if self.pane == "history":
-            self.query_one(PastPane).show(checks, trend, self.services.now())
+            self._draw_past()
+
+    def _draw_past(self) -> None:
+        self.query_one(PastPane).show(self._known.checks or [], self._known.trend, self.services.now())
 
     def server_changed(self) -> None:
-        known = Known(
-            self.services.now(),
-            self.services.profile,
-            self.admin.server.status,
-            self._checks,
-            self._trend,
-            self._unread,
-        )
-        self.query_one(ChoosePane).show(known)
+        now, profile = self.services.now(), self.services.profile
+        self._known = replace(self._known, now=now, profile=profile, status=self.admin.server.status)
+        self.query_one(ChoosePane).show(self._known)
 
     def job_changed(self, view: JobView) -> None:
         if view.kind not in self.KINDS:
@@ -138,7 +117,7 @@ class VerifyScreen(PanesScreen):
         if self.pane == "running" and self.job is not None:
             self._draw_running(self.job)
         elif self.pane == "history":
-            self.query_one(PastPane).show(self._checks or [], self._trend, self.services.now())
+            self._draw_past()
         elif self.pane == "result":
             self.query_one(CheckResult).lay_out()
 
@@ -146,27 +125,28 @@ class VerifyScreen(PanesScreen):
 
     @on(ChoosePane.Started)
     def action_start(self) -> None:
-        method = self.query_one(ChoosePane).method.key
-        if method == "engine":
-            self.ask(self.services.interrupted_by_engine, self._ask_engine, group="engine")
+        method = self.query_one(ChoosePane).method
+        if method.key == "engine":
+            self.ask(self.services.interrupted_by_engine, partial(self._ask_engine, method), group="engine")
         else:
             self._run(method)
 
-    def _ask_engine(self, others: tuple[str, ...]) -> None:
-        self.confirm("Restart the container engine?", engine_impact(others), "Restart", partial(self._run, "engine"))
+    def _ask_engine(self, method: Method, others: tuple[str, ...]) -> None:
+        impact = choose.engine_impact(others)
+        self.confirm("Restart the container engine?", impact, "Restart", partial(self._run, method))
 
-    def _run(self, method: str) -> None:
+    def _run(self, method: Method) -> None:
         asked, services = self.query_one(ChoosePane).asked, self.services
-        self._method, self._reads_all = method, not asked.collections
-        if method == CRASH:
-            self.run_job(CRASH, title_of(method, asked), partial(services.crash_test, asked.crash()))
+        self._method, self._reads_all = method.key, not asked.check.collections
+        if method.key == CRASH:
+            self.run_job(CRASH, choose.title(method, asked), partial(services.crash_test, asked.crash))
         else:
-            options = asked.check(cast("VerifyMethod", method), confirmed=method == "engine")
-            self.run_job("verify", title_of(method, asked), partial(services.verify, options))
+            options = asked.check.model_copy(update={"how": method.key, "confirmed": method.key == "engine"})
+            self.run_job("verify", choose.title(method, asked), partial(services.verify, options))
 
     def _draw_running(self, view: JobView) -> None:
         status = self.admin.server.status
-        methods = restarts(self._method, status.capabilities if status else None)
+        methods = choose.restarts(self._method, status.capabilities if status else None)
         points = status.points if status is not None and self._reads_all else None
         self.live().draw(picture(view, self.size, methods, points))
 
@@ -186,7 +166,7 @@ class VerifyScreen(PanesScreen):
         self.front("result")
 
     def _check_before(self, report: CheckReport) -> VerifyReport | None:
-        proofs = (one.report for one in self._checks or () if isinstance(one.report, VerifyReport))
+        proofs = (one.report for one in self._known.checks or () if isinstance(one.report, VerifyReport))
         return next((one for one in proofs if one.at < report.at), None)
 
     def _open(self, entry: HistoryEntry) -> None:
@@ -221,7 +201,7 @@ class VerifyScreen(PanesScreen):
             "start": choosing,
             "collections": lambda: choosing() and self.query_one(ChoosePane).method.key != CRASH,
             "options": choosing,
-            "last": lambda: choosing() and bool(self._checks),
+            "last": lambda: choosing() and bool(self._known.checks),
             "look_closer": differs,
             "again": lambda: self.pane in {"result", "history"} and self.job is None,
             "cancel": lambda: self.job is not None,
@@ -238,10 +218,11 @@ class VerifyScreen(PanesScreen):
 
         def chosen(names: tuple[str, ...] | None) -> None:
             if names is not None:
-                pane.ask(replace(pane.asked, collections=names))
+                check = pane.asked.check.model_copy(update={"collections": names})
+                pane.ask(pane.asked._replace(check=check))
 
         def known(report: CollectionsReport) -> None:
-            self.app.push_screen(CollectionsDialog(report.collections, pane.asked.collections), chosen)
+            self.app.push_screen(choose.CollectionsDialog(report.collections, pane.asked.check.collections), chosen)
 
         self.ask(self.services.collections, known, group="collections")
 
@@ -250,12 +231,12 @@ class VerifyScreen(PanesScreen):
 
         def chosen(values: dict[str, str] | None) -> None:
             if values is not None:
-                pane.ask(pane.asked.with_values(values))
+                pane.ask(choose.with_options(pane.asked, values))
 
-        self.app.push_screen(options_form(pane.method.key, pane.asked), chosen)
+        self.app.push_screen(choose.options_form(pane.method.key, pane.asked), chosen)
 
     def action_last(self) -> None:
-        newest = next(iter(self._checks or ()), None)
+        newest = next(iter(self._known.checks or ()), None)
         if newest is not None:
             self._show(newest.report)
 
@@ -294,7 +275,7 @@ class VerifyScreen(PanesScreen):
             self.admin.jobs.cancel(self.job.id)
 
     def action_history(self) -> None:
-        self.query_one(PastPane).show(self._checks or [], self._trend, self.services.now())
+        self._draw_past()
         self.front("history")
 
     def action_export(self) -> None:
