@@ -3,6 +3,7 @@
 Never a traceback, unless asked for with `--debug`.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -36,11 +37,12 @@ def _run(given: list[str]) -> int:
             quick.put(text)
             return 0
         if options := quick.status_asked(given):
+            gc.disable()  # a look ends before there is anything to collect, and importing makes the collector run often
             from qdrant_admin.cli.invocation import Invocation
             from qdrant_admin.lifecycle.status import status
 
-            invocation = Invocation(**options)
-            invocation.finish(status(invocation.workspace()))
+            workspace = Invocation(**options).workspace()
+            Invocation(**{**options, "profile": workspace.settings.name}).finish(status(workspace))
     from qdrant_admin.cli.root import cli
 
     if quick.COMPLETE in os.environ:

@@ -37,17 +37,13 @@ def check_profile_name(name: str) -> str:
 
 
 def read_profiles() -> dict[str, Profile]:
-    """Every profile of the file, by name; what the file sets is in each one's `given`.
-
-    Raises:
-        BadInput: the file has problems; all of them are listed with their lines.
-    """
-    return _read()[1]
+    """Every profile of the file, by name; what the file sets is in each one's `given`. Raises as `read`."""
+    return read()[1]
 
 
 def default_profile() -> str:
-    """The profile that is meant when none is named."""
-    return _read()[0]
+    """The profile that is meant when none is named. Raises as `read`."""
+    return read()[0]
 
 
 def write_profile(name: str, changes: Mapping[str, object]) -> Profile:
@@ -58,7 +54,7 @@ def write_profile(name: str, changes: Mapping[str, object]) -> Profile:
     """
     check_profile_name(name)
     with _locked() as path:
-        before = _read()[1].get(name)
+        before = read()[1].get(name)
         wanted = before.values_given() if before else {}
         wanted.update(changes)
         kept = {key: value for key, value in wanted.items() if value is not None}
@@ -87,7 +83,7 @@ def delete_profile(name: str) -> None:
         BadInput: the file has no such profile.
     """
     with _locked() as path:
-        chosen, profiles = _read()
+        chosen, profiles = read()
         if name not in profiles:
             raise unknown_profile(name, profiles)
         document = _document(path)
@@ -104,7 +100,7 @@ def set_default_profile(name: str) -> None:
         BadInput: there is no such profile.
     """
     with _locked() as path:
-        profiles = _read()[1]
+        profiles = read()[1]
         if name not in profiles and name != DEFAULT_PROFILE:
             raise unknown_profile(name, profiles)
         import tomlkit
@@ -158,7 +154,13 @@ def _parts(dotted: str) -> tuple[str, ...]:
     return tuple(part.strip().strip("\"'") for part in dotted.split("."))
 
 
-def _read() -> tuple[str, dict[str, Profile]]:
+def read() -> tuple[str, dict[str, Profile]]:
+    """The default profile's name, and every profile by name.
+
+    Raises:
+        BadInput: the file has problems; all of them are listed with their lines.
+        StorageUnusable: it cannot be read.
+    """
     path = config_file()
     try:
         raw = path.read_bytes()

@@ -1,5 +1,6 @@
 """One profile: everything the product has to know of one Qdrant, except its secret."""
 
+import functools
 import re
 import shlex
 from collections.abc import Mapping
@@ -88,7 +89,7 @@ class Profile(Frozen, metaclass=_RemembersGiven):
         Raises:
             ProfileInvalid: with everything that is wrong.
         """
-        kinds = get_type_hints(cls, include_extras=True)
+        kinds = _kinds()
         taken, problems = {}, []
         for key, value in values.items():
             if key not in cls.KEYS:
@@ -124,6 +125,11 @@ class Profile(Frozen, metaclass=_RemembersGiven):
 
 
 Profile.KEYS = tuple(key for key in Profile.__struct_fields__ if key != "given")
+
+
+@functools.cache
+def _kinds() -> dict[str, Any]:
+    return get_type_hints(Profile, include_extras=True)
 
 
 def _words(kind: Any) -> str:

@@ -93,8 +93,8 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
     Raises:
         BadInput: the file, a variable or a flag is wrong, or there is no such profile.
     """
-    profiles = file.read_profiles()
-    name = profile or file.default_profile()
+    chosen, profiles = file.read()
+    name = profile or chosen
     if name not in profiles and name != DEFAULT_PROFILE:
         raise file.unknown_profile(name, profiles)
     base = profiles.get(name, Profile())

@@ -15,7 +15,7 @@ from qdrant_admin.cli.options import HelpfulGroup
 from qdrant_admin.cli.root import cli
 from tests.cli.conftest import Run
 
-HEAVY = ("qdrant_client", "docker", "textual", "grpc", "numpy", "httpx", "pydantic")
+HEAVY = ("qdrant_client", "docker", "textual", "grpc", "numpy", "httpx", "pydantic", "pydantic_core")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,6 @@ from qdrant_admin.server.docker.container.stop import ended, freeze, kill, stop
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.errors import OpenFilesRefused
 from qdrant_admin.server.docker.engine.pull import has_image, image_id, pull
-from qdrant_admin.server.docker.engine.restart import commands_for, others_running, restart_engine
 from qdrant_admin.server.docker.relocation.move import DockerRelocation, InterruptedMove, left_by_move, read_move
 from qdrant_admin.server.docker.storage import (
     data_mount,
@@ -207,6 +206,8 @@ class DockerRuntime(ServerRuntime):
                 yield ended(api, found["Id"])
         # From here on it is down: a cancel is heard when it is up again.
         if how == "engine":
+            from qdrant_admin.server.docker.engine.restart import commands_for, restart_engine
+
             yield from restart_engine(
                 self.engine, commands_for(self.engine, self.settings), found, self._name, self.profile
             )
@@ -221,6 +222,8 @@ class DockerRuntime(ServerRuntime):
     def interrupts(self, how: RestartMethod) -> tuple[str, ...]:
         if how != "engine":
             return ()
+        from qdrant_admin.server.docker.engine.restart import commands_for, others_running
+
         commands_for(self.engine, self.settings)  # refuses what cannot be restarted
         with self.engine.client("look at what else runs") as api:
             found = self._find(api)

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from qdrant_admin.server.decode import decode_exit, decode_log
 from qdrant_admin.server.docker.answers import Inspected, name_of
@@ -95,13 +96,11 @@ def moment(text: object) -> datetime | None:
 
 def _own_pid(attributes: Inspected) -> int | None:
     """The server's process on this machine; None when the number is that of a virtual machine or of another host."""
-    import psutil
-
     pid = int(attributes["State"].get("Pid") or 0)
     if not pid or not sys.platform.startswith("linux"):
         return None
     try:
-        command = psutil.Process(pid).cmdline()
-    except psutil.Error:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
         return None
-    return pid if str(attributes.get("Path")) in command else None
+    return pid if str(attributes.get("Path")).encode() in words else None
