@@ -197,7 +197,7 @@ class LanceFolder(Reader):
             part = part_of(batch.drop_columns([ROW]), opened.layout, start)
             numbered = zip(part.records, batch.column(ROW).to_pylist(), strict=True)
             records = [
-                _record(opened, row, number)
+                _finished(opened, row, number)
                 for place, (row, number) in enumerate(numbered, start)
                 if not is_among(opened.repeated, place)
             ]
@@ -262,13 +262,12 @@ class LanceFolder(Reader):
         return CollectionSpec(vectors=tuple(slots)), warnings
 
 
-def _record(opened: _Opened, row: Record, number: int) -> Record:
-    identity = row.id
-    trouble = row.trouble
-    if identity == NO_ID:
-        identity = f"row {number}"
-        trouble = trouble or (f"it has no id in {opened.layout.id}" if opened.layout.id else "")
-    return Record(identity, opened.payload.payload(row.payload), row.vectors, trouble, row.unread)
+def _finished(opened: _Opened, row: Record, number: int) -> Record:
+    if row.id == NO_ID:
+        row.id = f"row {number}"
+        row.trouble = row.trouble or (f"it has no id in {opened.layout.id}" if opened.layout.id else "")
+    row.payload = opened.payload.payload(row.payload)
+    return row
 
 
 def _is_vector(column: Column, asked: list[str]) -> bool:

@@ -25,8 +25,6 @@ _DEFAULT = {"", "__default__"}
 _DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "dotproduct": "Dot", "euclidean": "Euclid"}
 _SPARSE = "sparse"
 """Name of the sparse slot; dense vectors stay unnamed."""
-_LANGCHAIN_TEXT = "text"
-"""Where LangChain keeps the text among the metadata."""
 
 
 class PineconeIndex(ListedReader):
@@ -108,9 +106,8 @@ class PineconeIndex(ListedReader):
 
 def _record(record: str, found: Any, layout: Layout) -> Record:
     metadata = dict(found.metadata or {})
-    text = None
-    if layout == "langchain" and isinstance(metadata.get(_LANGCHAIN_TEXT), str):
-        text = metadata.pop(_LANGCHAIN_TEXT)
+    beside = layout == "langchain" and isinstance(metadata.get("text"), str)  # LangChain keeps it among the metadata
+    text = metadata.pop("text") if beside else None
     vectors: dict[str, Vector] = {}
     if found.values:
         vectors[""] = floats_of(found.values)

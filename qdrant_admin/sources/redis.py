@@ -474,13 +474,11 @@ class SearchIndex(NamedTuple):
 
 
 def _search_indexes(client: Any) -> list[SearchIndex]:
-    """Every index that has vectors; none where there is no query engine, or this user may not ask it."""
+    """Every index; none where there is no query engine, or this user may not ask it."""
     try:
-        names: Any = client.execute_command("FT._LIST")
-        found = [index_of(client.execute_command("FT.INFO", name)) for name in names]
+        return [index_of(client.execute_command("FT.INFO", name)) for name in client.execute_command("FT._LIST")]
     except exceptions.ResponseError:
         return []
-    return [one for one in found if one.distances]
 
 
 def index_of(answer: Sequence[object]) -> SearchIndex:

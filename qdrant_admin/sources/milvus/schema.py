@@ -9,7 +9,7 @@ import numpy as np
 
 from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database.models import CollectionSpec, Distance, Sparse, Vector, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Distance, Vector, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Fields, Payload, Record, SourceCollection, free_name
 from qdrant_admin.sources.files.values import Unfit, narrow, read_json, said, sparse_of
@@ -148,6 +148,7 @@ def _dynamic(value: object) -> Payload:
 
 _BYTES = {"float16_vector": "<f2", "bfloat16_vector": "<u2", "int8_vector": "|i1", "float_vector": "<f4"}
 _PAIR = np.dtype([("index", "<u4"), ("value", "<f4")])
+"""Of a sparse vector: a dimension and a number."""
 
 
 def record_of(schema: Schema, layout: ColumnLayout, row: Fields, columns: Fields, partition: str) -> Record:
@@ -176,7 +177,10 @@ def vector_of(kind: str, value: object) -> Vector:
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], bytes):
         value = value[0]
     if kind == SPARSE and isinstance(value, bytes):
-        return pairs_of(value)
+        if len(value) % _PAIR.itemsize:
+            raise Unfit(f"has {len(value)} bytes, not a whole number of pairs")
+        pairs = np.frombuffer(value, dtype=_PAIR)
+        return sparse_of(pairs["index"], pairs["value"])
     if kind == SPARSE and isinstance(value, Mapping):
         return sparse_of(list(value.keys()), list(value.values()))
     if kind not in DENSE or isinstance(value, str | Mapping):
@@ -190,11 +194,3 @@ def vector_of(kind: str, value: object) -> Vector:
             return (numbers.astype(np.uint32) << 16).view(np.float32)
         return numbers.astype(np.float32)
     return narrow(np.asarray(value, dtype=np.float64))
-
-
-def pairs_of(octets: bytes) -> Sparse:
-    """A sparse vector from bytes: pairs of a dimension and a number."""
-    if len(octets) % _PAIR.itemsize:
-        raise Unfit(f"has {len(octets)} bytes, not a whole number of pairs")
-    pairs = np.sort(np.frombuffer(octets, dtype=_PAIR), order="index")
-    return Sparse(pairs["index"].astype(np.uint32), pairs["value"].astype(np.float32))
