@@ -328,11 +328,8 @@ class ChromaDirectory(FileReader):
 
     def _colliding(self, collection: _Collection) -> tuple[str, ...]:
         """Ids that other ids become as well. Only a UUID of version 5 can be one, and hardly any collection has one."""
-        rows = self._database.rows(
-            "SELECT embedding_id FROM embeddings WHERE segment_id = ? AND embedding_id GLOB ?",
-            (collection.metadata, _FIFTH_KIND),
-        )
-        kept = {str(record) for (record,) in rows}
+        query = "SELECT embedding_id FROM embeddings WHERE segment_id = ? AND embedding_id GLOB ?"
+        kept = {str(record) for (record,) in self._database.rows(query, (collection.metadata, _FIFTH_KIND))}
         if not kept:
             return ()
         every = (record for _, record in self._rows(collection, 0, None, -1))
@@ -345,11 +342,9 @@ class ChromaDirectory(FileReader):
         rows = self._rows(collection, 0, None, SAMPLE)
         payloads = self._payloads([row for row, _ in rows])
         found = self._vectors(name).read([record for _, record in rows])
-        sample = Sample(
-            documents=[payload.pop(RESERVED_DOCUMENT, None) for payload in payloads.values()],
-            metadatas=list(payloads.values()),
-            vectors=[vector for vector in found.values() if not isinstance(vector, str)],
-        )
+        documents = [payload.pop(RESERVED_DOCUMENT, None) for payload in payloads.values()]
+        vectors = [vector for vector in found.values() if not isinstance(vector, str)]
+        sample = Sample(list(payloads.values()), documents, vectors)
         space, said, dimension = collection.space, collection.said, collection.dimension
         return shape_of(name, space=space, said=said, dimension=dimension, sample=sample, options=self.uri.options)
 
@@ -434,11 +429,9 @@ def shape_of(
     if space not in DISTANCES:
         what = f"collection {plain(name)} uses the distance {plain(space)}"
         raise SourceUnreadable(what, why=f"known are {', '.join(DISTANCES)}")
-    asked, by = layouts.layout_option(options), "what its records hold"
-    layout = asked or layouts.recognised(sample.metadatas)
-    if asked is not None:
-        by = ""
-    elif layout == "plain" and name == layouts.LANGCHAIN_COLLECTION and None not in sample.documents:
+    asked = layouts.layout_option(options)
+    layout, by = asked or layouts.recognised(sample.metadatas), "" if asked else "what its records hold"
+    if layout == "plain" and not asked and name == layouts.LANGCHAIN_COLLECTION and None not in sample.documents:
         layout, by = "langchain", "its name"
     distance = layouts.distance_option(options)
     unit = layouts.unit_length(sample.vectors)
