@@ -6,41 +6,126 @@ hide a record once.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
+from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import BadInput, StorageUnusable
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.progress import ProgressMeter
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import Point, PointId, VectorSpec
 from qdrant_admin.database.retry import RetryPolicy
+from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare import equality
 from qdrant_admin.migration.copy.checks import Checker, Refusal, target_ids
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
-from qdrant_admin.migration.provenance import Provenance
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, PlanReport
 from qdrant_admin.sources.base import Batch, Cursor, Source
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.uri import parse
-
-if TYPE_CHECKING:
-    from qdrant_admin.database.gateway import Database
+from qdrant_admin.state.store import StateStore
 
 MAX_PASSES = 20
 """A source that still changes after this many passes changes faster than it is copied."""
 _PAGE = 512
+_ASK = 500
+"""Ids per query of SQLite: fewer than the variables that a statement may have."""
 _WORKERS = 3
 """Pages compared in parallel: a thread that waits for a server leaves Python to the others."""
 
 
+class Provenance:
+    """Which points of a target came from a source: only those may be deleted once the source no longer has them.
+
+    Kept from the first `--catch-up` on, in a file for each source, target and collection. A point that is not in the
+    file may be anybody's. Each pass over the source records the ids it sees. A context manager; safe for threads.
+    """
+
+    def __init__(self, source: str, collection: str, target: str, into: str) -> None:
+        named = hashlib.sha256(repr((place(source), collection, target, into)).encode()).hexdigest()[:32]
+        self.path: Path = state_dir() / "origins" / f"{named}.sqlite3"
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "Provenance":
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            # After a power cut fewer ids may be known than were; then fewer points are deleted.
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS ids (key BLOB PRIMARY KEY, met INTEGER NOT NULL) WITHOUT ROWID"
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise StorageUnusable(f"{self.path} cannot be used", why=str(error), fix=f'rm "{self.path}"') from error
+        self.number = int(self._database.execute("PRAGMA user_version").fetchone()[0])
+        """Of the current pass, counted over all runs; before this run's first pass, of the last complete one."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def clear(self) -> None:
+        with self._lock, self._transaction():
+            self._database.execute("DELETE FROM ids")
+
+    def begin_pass(self) -> None:
+        self.number += 1
+
+    def finish_pass(self) -> None:
+        """The pass has read all of the source. The number of an interrupted pass is used again."""
+        with self._lock:
+            self._database.execute(f"PRAGMA user_version = {self.number:d}")
+
+    def record(self, ids: Iterable[PointId]) -> None:
+        rows = [(id_key(one), self.number) for one in ids]
+        with self._lock, self._transaction():
+            self._database.executemany(
+                "INSERT INTO ids VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET met = excluded.met", rows
+            )
+
+    def last_seen(self, ids: Sequence[PointId]) -> dict[PointId, int]:
+        """For each of these ids that came from the source, the last pass that saw it."""
+        found: dict[PointId, int] = {}
+        for start in range(0, len(ids), _ASK):
+            part = {id_key(one): one for one in ids[start : start + _ASK]}
+            marks = ", ".join("?" * len(part))
+            with self._lock:
+                rows = self._database.execute(f"SELECT key, met FROM ids WHERE key IN ({marks})", list(part))  # noqa: S608 # question marks
+                found |= {part[key]: met for key, met in rows}
+        return found
+
+    def forget(self, ids: Iterable[PointId]) -> None:
+        """These points were deleted: if one appears in the target again, another program has written it."""
+        with self._lock, self._transaction():
+            self._database.executemany("DELETE FROM ids WHERE key = ?", [(id_key(one),) for one in ids])
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+
 @dataclass
 class Pass:
-    """One pass: its progress, and what it found."""
+    """The progress of one pass, and what it found."""
 
     cursor: Cursor = None
     read: int = 0
@@ -48,7 +133,7 @@ class Pass:
     copied: int = 0
     deleted: int = 0
     gone: int = 0
-    """Points that came from the source and no longer exist there, and still do in the target."""
+    """Points of the target that came from the source and no longer exist there."""
 
     @property
     def words(self) -> str:
@@ -68,10 +153,10 @@ class _Page(NamedTuple):
 
 @dataclass
 class ChangeTracker:
-    """Follows the collections of one run at their source. Close it: it holds files and a source."""
+    """Catches up with the source of one run, collection by collection. Close it: it holds files and a source."""
 
     plan: PlanReport
-    database: "Database"
+    database: Database
     rejects: RejectFile
     retry: RetryPolicy
     cancel: CancelToken
@@ -84,12 +169,12 @@ class ChangeTracker:
         self._open.close()
 
     def begin(self, planned: CollectionPlan) -> None:
-        """Before the copy of a collection: in a target that is created for it, no point came from a source yet."""
+        """Call before the copy of a collection: a target that was just created holds no point of a source yet."""
         if self.plan.catch_up and planned.action == "create":
             self.provenance_of(planned).clear()
 
     def recorder(self, planned: CollectionPlan) -> Callable[[Iterable[PointId]], None] | None:
-        """Records the ids that a copy brings, where passes will follow it."""
+        """What a copy has to tell the ids of its points; None when no passes follow it."""
         return self.provenance_of(planned).record if self.plan.catch_up else None
 
     def follow(self, planned: CollectionPlan, slots: Mapping[str, VectorSpec]) -> Events:
@@ -101,7 +186,7 @@ class ChangeTracker:
         return self._open.enter_context(self.reopened())
 
     def reopened(self) -> "contextlib.closing[Source]":
-        """The source, opened once more: each pass reads what it holds by then."""
+        """The source, opened again: each pass reads what it holds by then."""
         return contextlib.closing(open_source(parse(self.plan.source)))
 
     def provenance_of(self, planned: CollectionPlan) -> Provenance:
@@ -123,11 +208,7 @@ class CatchUp:
         self._caught_up = False
 
     def run(self) -> Events:
-        """Pass after pass, until nothing differs or the limit is reached.
-
-        Raises:
-            Cancelled: what was copied stays; the next call begins with a new pass.
-        """
+        """Pass after pass, until nothing differs or the limit is reached. A resumed run begins with a new pass."""
         rejects = self._rejects.first(limit=1 << 62)
         self._refused = {reject.id for reject in rejects if reject.collection == self._plan.source}
         name = plain(self._plan.source)
@@ -139,14 +220,14 @@ class CatchUp:
             with self._tracker.reopened() as source:
                 yield from self._once(step, source, self.passes[-1])
             yield StepFinished(step=step, detail=self.passes[-1].words)
-            if self._quiet():
+            if self._nothing_new():
                 self._caught_up = True
                 return
         text = f"{name} changes faster than it is copied: after {MAX_PASSES} passes there is still something new"
         yield Notice(level="warning", text=text, fix="stop whatever writes to it, and run the same command again")
 
     def checkpoint(self, before: Checkpoint) -> Checkpoint:
-        """The checkpoint to report and verify by, after a first copy that ended with `before`."""
+        """What the report and the verification go by, after a first copy that ended with `before`."""
         latest = self.passes[-1]
         return before.model_copy(
             update={
@@ -172,7 +253,7 @@ class CatchUp:
         }
         return result.noted(*short).model_copy(update=update)
 
-    def _quiet(self) -> bool:
+    def _nothing_new(self) -> bool:
         latest = self.passes[-1]
         return not (latest.copied or latest.deleted or (latest.gone and self._delete_gone and latest.read))
 
@@ -209,7 +290,7 @@ class CatchUp:
             yield batch
 
     def _bring(self, batch: Batch, checker: Checker) -> _Page:
-        """In a thread: write what differs."""
+        """Write what differs; called in a thread."""
         checked = checker.check(batch.records)
         missing, stale = self._unlike(checked.points)
         if missing or stale:
@@ -253,3 +334,18 @@ class CatchUp:
                 now.deleted += len(sure)
                 now.gone -= len(sure)
             now.gone += len(met)
+
+
+def place(source: str) -> str:
+    """A source's URI without options, and without the collection to which it is narrowed."""
+    try:
+        uri = parse(source)
+    except BadInput:  # a stored one, of a package that is no longer installed
+        return source
+    return str(uri.model_copy(update={"collection": None, "options": {}}))
+
+
+def was_filled(store: StateStore, source: str, target: str, collection: str, into: str) -> bool:
+    """Whether a stored migration has copied this collection of the source into that collection of the target."""
+    plans = (plan for plan in checkpoint.plans(store, target) if place(plan.source) == place(source))
+    return any((planned.source, planned.target) == (collection, into) for plan in plans for planned in plan.taken)

@@ -15,20 +15,20 @@ from qdrant_admin.state.store import StateStore
 
 
 class Checkpoint(Frozen):
-    """One span of one collection of one run. It never gets ahead of what the server has acknowledged."""
+    """One span of one collection of one run; never ahead of what the server has acknowledged."""
 
     collection: str
     """Name at the source."""
     span: int = 0
-    """Its place among the spans of the plan."""
+    """Index in the plan's spans."""
     cursor: Cursor = None
     read: int = 0
     written: int = 0
     rejected: int = 0
     reject_bytes: int = 0
-    """Length of the reject file when this was saved: what a killed run wrote after it is cut off."""
+    """Length of the reject file when this was saved: anything that a killed run wrote after it is removed."""
     done: bool = False
-    """Whether everything was copied; verification comes after it."""
+    """Whether the whole span was copied; verification comes later."""
 
 
 class StoredRun(NamedTuple):
@@ -61,7 +61,7 @@ class StoredRun(NamedTuple):
 
 
 def total(collection: str, spans: Iterable[Checkpoint]) -> Checkpoint:
-    """All spans of one collection in one: figures added up, done when every span is."""
+    """The spans of one collection added up; done when every span is."""
     found = list(spans)
     return Checkpoint(
         collection=collection,
@@ -74,7 +74,7 @@ def total(collection: str, spans: Iterable[Checkpoint]) -> Checkpoint:
 
 
 def begin(store: StateStore, plan: PlanReport) -> None:
-    """Remember a run before its first write; a run that is known stays as it is."""
+    """Store a run before its first write; a run that is stored already stays as it is."""
     now = _now()
     with store.writing() as connection:
         connection.execute(
@@ -85,7 +85,7 @@ def begin(store: StateStore, plan: PlanReport) -> None:
 
 
 def save(store: StateStore, run: str, moved: Sequence[Checkpoint]) -> None:
-    """Move checkpoints, all of them in one transaction: together they say what the reject file holds."""
+    """Store checkpoints in one transaction: together they match the reject file."""
     now = _now()
     columns = ("cursor", "read", "written", "rejected", "reject_bytes", "done")
     rows = [{"run": run, "now": now, **one.model_dump(), "cursor": json.dumps(one.cursor)} for one in moved]
@@ -107,7 +107,7 @@ def finish(store: StateStore, run: str) -> None:
 
 
 def discard(store: StateStore, run: str) -> None:
-    """Forget how far a run has come; that it has written to its target stays known."""
+    """Forget how far a run has come, but not that it has written to its target."""
     with store.writing() as connection:
         connection.execute("UPDATE migration_runs SET state = 'discarded', updated_at = ? WHERE run = ?", (_now(), run))
         connection.execute("DELETE FROM migration_spans WHERE run = ?", (run,))
@@ -122,7 +122,7 @@ def checkpoints(store: StateStore, run: str) -> dict[str, list[Checkpoint]]:
 
 
 def stored(store: StateStore, *, state: str | None = None, run: str | None = None) -> list[StoredRun]:
-    """Runs, the latest first: all of them, those in one state, or one of them."""
+    """Runs, the latest first: all of them, those in one state, or the one with that id."""
     with store.reading() as connection:
         rows = connection.execute(
             "SELECT run, source, target, state, plan, created_at, updated_at FROM migration_runs"
@@ -150,7 +150,7 @@ def unfinished(store: StateStore) -> list[StoredRun]:
 
 
 def plans(store: StateStore, target: str) -> list[PlanReport]:
-    """The plans, as far as they can be read, of every run that has written to that server, finished or not."""
+    """The readable plans of every run that has written to that server, finished or not."""
     with store.reading() as connection:
         rows = connection.execute("SELECT plan FROM migration_runs WHERE target = ?", (target,)).fetchall()
     found = [records.load(PlanReport, row["plan"]) for row in rows]

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, cast
@@ -32,6 +32,7 @@ from qdrant_admin.core.reports import Report
 from qdrant_admin.core.serialization import to_json as as_json
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.canonical import SUM_MODULUS, hash_point
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionInfo, Floats, Point, Sparse, Vector, VectorKind, VectorSpec
 from qdrant_admin.database.names import safe_name
 from qdrant_admin.migration.rejects import vector_json
@@ -47,14 +48,12 @@ from qdrant_admin.workspace import Workspace
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from qdrant_admin.database.gateway import Database
-
 
 ExportFormat = Literal["parquet", "jsonl"]
 _ENDINGS: dict[str, ExportFormat] = {".parquet": "parquet", ".jsonl": "jsonl", ".jsonl.gz": "jsonl"}
 _PAGE = 512
 _GROUP_POINTS, _GROUP_BYTES = 8192, 32 * 1024 * 1024
-"""A row group is written when it has so many points, or about so many bytes: that is what is held in memory."""
+"""A row group is written when it has so many points, or about so many bytes: no more is held in memory."""
 _LEVEL = 1
 """Digits of vectors hardly get any smaller with more work: 1 takes a tenth of the time of 9 for a tenth more bytes."""
 _SAYS = {
@@ -71,7 +70,6 @@ class ExportOptions(Frozen):
     format: ExportFormat | None = None
     """None: by the file's extension, else Parquet."""
     overwrite: bool = False
-    """Whether an existing file may be replaced."""
 
 
 class ExportReport(Report):
@@ -84,10 +82,9 @@ class ExportReport(Report):
     bytes: int
     """Size of the file."""
     digest: str
-    """The content fingerprint of the points in the file, as `verify` takes it."""
+    """The content fingerprint of the points in the file, computed as `verify` does."""
     verdict: Literal["verified", "changed"]
-    """verified: the file holds exactly what the collection holds; changed: each point is as it was when it was read,
-    and the collection was written to since."""
+    """verified: the file holds exactly what the collection holds; changed: the collection was written to meanwhile."""
     note: str = ""
     source: str
     """The URI that `migrate` restores it from."""
@@ -120,15 +117,12 @@ class ExportReport(Report):
 
 
 def export(ws: Workspace, name: str, options: ExportOptions, *, cancel: CancelToken) -> Events:
-    """Write a collection with its configuration to a file, and read the file back.
-
-    Yields:
-        Events; the last carries an `ExportReport`.
+    """Write a collection with its configuration to a file, and read the file back. Ends with an `ExportReport`.
 
     Raises:
         NotFound: there is no such collection.
         ConfirmationMissing: the file exists.
-        StorageUnusable: it cannot be written there.
+        StorageUnusable: the file cannot be written.
         Failed: the file does not hold what was written. No file is left behind then, nor after a cancel.
     """
     return recorded(ws.store, "export", ws.settings.name, _export(ws, name, options, cancel))
@@ -141,7 +135,8 @@ def _export(ws: Workspace, name: str, options: ExportOptions, cancel: CancelToke
             raise ServerTrouble(f"{plain(name)} cannot be read", why=info.trouble, fix=Command("doctor"))
         path, chosen = _place(info.name, options)
         part = path.with_name(f".{path.name}.part")
-        with _disk(path), _written_whole(part):
+        with _disk(path), contextlib.ExitStack() as stack:
+            stack.callback(part.unlink, missing_ok=True)
             yield from _Export(database, info, path, chosen, cancel).events(part)
 
 
@@ -149,7 +144,7 @@ class _Export:
     """One export, from the first point to the finished file."""
 
     def __init__(
-        self, database: "Database", info: CollectionInfo, path: Path, chosen: ExportFormat, cancel: CancelToken
+        self, database: Database, info: CollectionInfo, path: Path, chosen: ExportFormat, cancel: CancelToken
     ) -> None:
         self._database, self._info, self._cancel = database, info, cancel
         self._path, self._format = path, chosen
@@ -160,23 +155,39 @@ class _Export:
         info = self._info
         yield StepStarted(step="export", title=f"writing {plain(info.name)} to {plain(self._path)}")
         counters = _writes(self._database)
-        held, pace = _Sum(self._kinds), ProgressMeter("export", info.points, item=info.name)
         writer = self._writer(part)
         try:
-            for points in self._database.scan(info.name, page_size=_PAGE):
-                self._cancel.check()
-                writer.write(points)
-                yield from _moved(pace, held.add(points))
+            held = yield from self._summed("export", info.points, self._scanned(), writer.write)
             own = self._own(held)
             writer.finish(own)
         finally:
             writer.close()
-        yield pace.event()
         yield StepFinished(step="export", detail=counted(held.points, "point"))
         yield from self._read_again(writer, own)
         changed = yield from self._changed(held, counters)
         writer.publish(self._path)
         yield Finished(report=self._report(held, changed))
+
+    def _scanned(self) -> Iterator[list[Point]]:
+        return self._database.scan(self._info.name, page_size=_PAGE)
+
+    def _summed(
+        self,
+        step: str,
+        total: int | None,
+        pages: Iterable[list[Point]],
+        write: Callable[[list[Point]], None] = lambda _: None,
+    ) -> Generator[Event, None, "_Sum"]:
+        """The fingerprint of all pages; each is given to `write` first."""
+        found, pace = _Sum(self._kinds), ProgressMeter(step, total, item=self._info.name)
+        for points in pages:
+            self._cancel.check()
+            write(points)
+            found.add(points)
+            if event := pace.advance(len(points)):
+                yield event
+        yield pace.event()
+        return found
 
     def _writer(self, part: Path) -> "_Writer":
         if self._format == "parquet":
@@ -196,21 +207,18 @@ class _Export:
 
     def _read_again(self, writer: "_Writer", own: OwnLayout) -> Events:
         yield StepStarted(step="verify", title="reading the file back")
-        table, found = writer.reader(), _Sum(self._kinds)
-        pace = ProgressMeter("verify", own.points, item=self._info.name)
-        for part in table.rows(own.layout(flat=table.flat), _PAGE, START, None):
-            self._cancel.check()
-            whole = [
-                Point(row.id, row.payload, row.vectors) for row in part.records if row.id != NO_ID and not row.trouble
-            ]
-            yield from _moved(pace, found.add(whole))
+        table = writer.reader()
+        pages = (
+            [Point(row.id, row.payload, row.vectors) for row in part.records if row.id != NO_ID and not row.trouble]
+            for part in table.rows(own.layout(flat=table.flat), _PAGE, START, None)
+        )
+        found = yield from self._summed("verify", own.points, pages)
         if (found.points, found.digest) != (own.points, own.digest):
             raise Failed(
                 f"{plain(self._path)} was not written",
                 why=f"{counted(own.points, 'point')} were written, and the {found.points} read back are not the same",
                 fix=Command("doctor"),
             )
-        yield pace.event()
         yield StepFinished(step="verify", detail="equal")
 
     def _changed(self, held: "_Sum", counters: dict[str, int] | None) -> Generator[Event, None, str]:
@@ -218,10 +226,7 @@ class _Export:
         if now == held.points and counters is not None and counters == _writes(self._database):
             return ""
         yield StepStarted(step="compare", title="the collection may have changed meanwhile: reading it again")
-        found, pace = _Sum(self._kinds), ProgressMeter("compare", now, item=self._info.name)
-        for points in self._database.scan(self._info.name, page_size=_PAGE):
-            self._cancel.check()
-            yield from _moved(pace, found.add(points))
+        found = yield from self._summed("compare", now, self._scanned())
         same = found.digest == held.digest
         yield StepFinished(step="compare", outcome="ok" if same else "warning", detail="equal" if same else "changed")
         words = "the collection was written to meanwhile: each point is as it was when it was read"
@@ -254,23 +259,16 @@ class _Sum:
     def digest(self) -> str:
         return f"{self._sum:064x}"
 
-    def add(self, points: list[Point]) -> int:
+    def add(self, points: list[Point]) -> None:
         for point in points:
             hashed = hash_point(point, self._kinds)
             self._sum += int.from_bytes(hashed.whole, "little")
             self.non_finite += hashed.non_finite
         self._sum %= SUM_MODULUS
         self.points += len(points)
-        return len(points)
 
 
-def _moved(pace: ProgressMeter, count: int) -> Events:
-    event = pace.advance(count)
-    if event:
-        yield event
-
-
-def _writes(database: "Database") -> dict[str, int] | None:
+def _writes(database: Database) -> dict[str, int] | None:
     try:
         return dict(database.write_counters())
     except ServerUnreachable:
@@ -286,10 +284,8 @@ def _place(name: str, options: ExportOptions) -> tuple[Path, ExportFormat]:
         path /= f"{safe_name(name)}.{options.format or 'parquet'}"
     by_name = next((chosen for ending, chosen in _ENDINGS.items() if path.name.lower().endswith(ending)), None)
     if by_name and options.format and by_name != options.format:
-        raise BadInput(
-            f"{plain(path.name)} is not named like a {options.format} file",
-            fix=Command("export", help=True),
-        )
+        what = f"{plain(path.name)} is not named like a {options.format} file"
+        raise BadInput(what, fix=Command("export", help=True))
     chosen: ExportFormat = by_name or options.format or "parquet"
     if not path.parent.is_dir():
         raise BadInput(f"there is no folder {plain(path.parent)}", fix=shlex.join(["mkdir", "-p", str(path.parent)]))
@@ -297,11 +293,8 @@ def _place(name: str, options: ExportOptions) -> tuple[Path, ExportFormat]:
         check_installed(next(kind for kind in BUILT_IN if kind.scheme == "parquet"))
     there = [one for one in (path, sidecar(path)) if one.exists()]
     if there and not options.overwrite:
-        raise ConfirmationMissing(
-            f"{plain(there[0])} already exists",
-            why="it would be replaced",
-            fix=Command("export", name, to=str(path), yes=True),
-        )
+        again = Command("export", name, to=str(path), yes=True)
+        raise ConfirmationMissing(f"{plain(there[0])} already exists", why="it would be replaced", fix=again)
     return path, chosen
 
 
@@ -375,7 +368,7 @@ class _ParquetWriter:
 
 
 class _JsonLinesWriter:
-    """An object a line, `{"id": ..., "payload": {...}, "vectors": {...}}`; the rest lies in a file beside it."""
+    """An object per line, `{"id": ..., "payload": {...}, "vectors": {...}}`; the rest goes to a file beside it."""
 
     def __init__(self, part: Path, *, packed: bool) -> None:
         self._part = part
@@ -409,10 +402,11 @@ class _JsonLinesWriter:
         return JsonLinesFile(self._part)
 
     def publish(self, path: Path) -> None:
-        """The lines first: they can be read without what lies beside them, and not the other way round."""
+        """The lines first: they can be read without the file beside them, but not the other way round."""
         beside = sidecar(path)
         part = beside.with_name(f"{beside.name}.part")
-        with _written_whole(part), part.open("wb") as file:
+        with contextlib.ExitStack() as stack, part.open("wb") as file:
+            stack.callback(part.unlink, missing_ok=True)
             file.write((as_json(self._own, indent=2) if self._own else "").encode())
             _sync(file)
             self._part.replace(path)
@@ -420,15 +414,6 @@ class _JsonLinesWriter:
 
 
 _Writer = _ParquetWriter | _JsonLinesWriter
-
-
-@contextlib.contextmanager
-def _written_whole(part: Path) -> Iterator[None]:
-    """Nothing of an unfinished file stays behind."""
-    try:
-        yield
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _sync(file: IO[bytes]) -> None:

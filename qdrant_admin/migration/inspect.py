@@ -1,4 +1,4 @@
-"""What a file, folder or server holds, who has it open, and which commands bring it into a Qdrant server."""
+"""What a file, folder or server holds, which programs have it open, and which commands copy it into a Qdrant server."""
 
 import contextlib
 import os
@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import psutil
 
 from qdrant_admin.core.blocks import Block, Blocks, Commands, Facts, Headline, Remark, Soft, Step, Table
 from qdrant_admin.core.cancel import CancelToken
@@ -25,12 +26,8 @@ from qdrant_admin.sources.read_only import SourceInUse
 from qdrant_admin.sources.registry import kind_of, open_source
 from qdrant_admin.sources.uri import parse
 
-if TYPE_CHECKING:
-    import psutil
-
-
 CHEAP_BYTES = 256 * 1024 * 1024
-"""Records of a folder are counted up to this size; a plan counts whatever the size."""
+"""Up to this size the records are counted; a plan counts them whatever the size."""
 _SNAPSHOT_NAME = re.compile(r"(?P<collection>.+)-\d+-\d{4}(-\d\d){5}\.snapshot")
 _REST = "http://127.0.0.1:6333"
 _PROBE_SECONDS = 2.0
@@ -38,7 +35,7 @@ _SHOWN = 20
 
 
 class Held(Frozen):
-    """One collection that is in it."""
+    """A collection of the source."""
 
     name: str
     records: int | None = None
@@ -48,14 +45,14 @@ class Held(Frozen):
 
 
 class Holder(Frozen):
-    """A program that has something open there."""
+    """A program that has files of the source open."""
 
     pid: int
     program: str
     file: str
-    """The first of the files that it has open there."""
+    """The first of these files."""
     ports: tuple[int, ...] = ()
-    """The TCP ports it listens on."""
+    """The TCP ports that the program listens on."""
 
 
 class Suggestion(Frozen):
@@ -71,9 +68,9 @@ class InspectReport(Report):
     place: str
     """The absolute path, or the URI of a server."""
     kind: str
-    """For programs: `chroma`, `qdrant-storage`, `parquet`, `postgresql`; `folder` or `file` for an unknown kind."""
+    """`chroma`, `qdrant-storage`, `parquet`, `postgresql`, ...; `folder` or `file` for an unknown kind."""
     what: str
-    """The same in words."""
+    """The kind in words."""
     bytes: int | None = None
     """None for a server, as are `files`."""
     files: int | None = None
@@ -81,17 +78,17 @@ class InspectReport(Report):
     records: int | None = None
     """In all collections together; None when none was counted."""
     in_use: bool | None = None
-    """Whether a program has it open; None when that is not known."""
+    """Whether a program has it open; None: unknown."""
     held_by: tuple[Holder, ...] = ()
     unseen: int = 0
-    """Processes of other users that could not be looked into."""
+    """Processes of other users whose open files could not be listed."""
     notes: tuple[str, ...] = ()
     source: str | None = None
     """The URI that reads it; None when there is no reader for it."""
     commands: tuple[Suggestion, ...] = ()
-    """What brings it into a server, the usual one first; empty when there is no way."""
+    """Commands that copy it into a server, the usual one first; empty when there are none."""
     options: tuple[str, ...] = ()
-    """Query parameters that its URI takes."""
+    """Query parameters that the URI takes."""
 
     @property
     def verdict_word(self) -> str:
@@ -148,19 +145,13 @@ def _known(count: int | None) -> str:
 
 
 def inspect(place: str | Path, *, profile: str, cancel: CancelToken) -> Events:
-    """Look at a path or the URI of a source without changing anything there.
+    """Look at a path or at a source's URI (`chroma:PATH`, `postgresql://...`) without changing anything there.
 
-    Args:
-        place: a path, `chroma:PATH`, `postgresql://...`.
-        profile: that the suggested commands are for.
-        cancel: stops it between two files.
-
-    Yields:
-        Events; the last carries an `InspectReport`.
+    Ends with an `InspectReport`, whose commands are for that profile.
 
     Raises:
-        BadInput: a URI of an unknown scheme, or one that makes no sense.
-        SourceUnreadable: there is nothing, or it may not be read.
+        BadInput: a URI of an unknown scheme, or a malformed one.
+        SourceUnreadable: nothing exists there, or it may not be read.
     """
     uri = _uri(str(place))
     title = str(uri) if uri else str(Path(place).expanduser().absolute())
@@ -199,7 +190,7 @@ def inspect(place: str | Path, *, profile: str, cancel: CancelToken) -> Events:
 
 @dataclass
 class _Contents:
-    """What it holds, as far as that can be told."""
+    """What files hold, as far as that is known."""
 
     octets: int
     files: int
@@ -210,7 +201,7 @@ class _Contents:
 
 
 def _uri(place: str) -> SourceUri | None:
-    """The URI that was given; None for a path."""
+    """None for a path."""
     scheme, colon, _ = place.partition(":")
     is_path = not colon or len(scheme) == 1 or "/" in scheme or Path(place).exists()  # a single letter is a drive
     return None if is_path else parse(place)
@@ -223,7 +214,7 @@ def _found(uri: FolderUri | None, path: Path) -> tuple[Found, Path, FolderUri | 
     if found.kind in {"missing", "unreadable"}:
         raise SourceUnreadable(f"{plain(path)} is {found.words}", fix=shlex.join(["ls", "-l", str(path.parent)]))
     kind = kind_of(uri.scheme) if uri and uri.scheme != found.scheme else None
-    if kind is not None:  # it is read as asked for, whatever it looks like
+    if kind is not None:  # the scheme that the user gave decides, whatever the files look like
         found = Found(kind.scheme, kind.title, kind.scheme)
     place = found.place or path
     return found, place, uri or (FolderUri(scheme=found.scheme, path=place) if found.scheme else None)
@@ -259,7 +250,7 @@ def _total(holds: tuple[Held, ...]) -> int | None:
 
 
 def _contents(found: Found, place: Path, uri: SourceUri | None, cancel: CancelToken) -> _Contents:
-    """Sizes of its files, and its collections where they can be counted quickly."""
+    """The sizes of the files, and the collections where they can be counted quickly."""
     files = {}
     for file in _files(place):
         cancel.check()
@@ -286,12 +277,12 @@ def _contents(found: Found, place: Path, uri: SourceUri | None, cancel: CancelTo
 def _commands(
     found: Found, place: Path, uri: SourceUri | None, held_by: tuple[Holder, ...], profile: str
 ) -> tuple[Suggestion, ...]:
-    """What brings it into the profile's server."""
+    """The commands that copy it into the profile's server."""
     if uri is not None:
         return _migrating(uri, profile)
     if found.kind == "qdrant-storage":
         port = next((port for holder in held_by for port in holder.ports if _is_qdrant(port)), None)
-        if port is not None:  # a server runs on it: nobody else may touch its files
+        if port is not None:  # a server uses these files: no other process may touch them
             return _migrating(f"qdrant+http://127.0.0.1:{port}", profile)
         return (_suggest("start a server on it", Command("up", storage=str(_storage(place).parent)), profile),)
     if found.kind == "qdrant-snapshot":
@@ -313,12 +304,12 @@ def _suggest(says: str, command: Fix, profile: str) -> Suggestion:
 
 
 def _storage(place: Path) -> Path:
-    """Where a server's storage keeps its collections."""
+    """The folder of the collections in a server's storage."""
     return place / "collections" if (place / "collections").is_dir() else place / "storage" / "collections"
 
 
 def _is_qdrant(port: int) -> bool:
-    """Whether a Qdrant answers REST requests there; its gRPC port does not."""
+    """Whether a Qdrant answers REST requests on this port (the gRPC port does not)."""
     import httpx
 
     try:
@@ -342,9 +333,7 @@ def _files(place: Path) -> Iterator[Path]:
 
 
 def _holders(place: Path) -> tuple[tuple[Holder, ...], int]:
-    """Every other process with an open file at or below this path, and how many processes could not be looked into."""
-    import psutil
-
+    """Every other process with an open file at or below this path, and how many refused to list their files."""
     root = place.resolve()
     found, unseen = [], 0
     for process in psutil.process_iter(["name"]):
@@ -362,15 +351,13 @@ def _holders(place: Path) -> tuple[tuple[Holder, ...], int]:
     return tuple(found), unseen
 
 
-def _open_files(process: "psutil.Process") -> Iterator[str]:
+def _open_files(process: psutil.Process) -> Iterator[str]:
     yield from (file.path for file in process.open_files())
     mapped = getattr(process, "memory_maps", None)  # macOS has none; a Qdrant server maps its segments and closes them
     yield from (one.path for one in mapped()) if mapped else ()
 
 
-def _ports(process: "psutil.Process") -> tuple[int, ...]:
-    import psutil
-
+def _ports(process: psutil.Process) -> tuple[int, ...]:
     try:
         listening = {one.laddr.port for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
     except (psutil.Error, OSError):

@@ -24,15 +24,7 @@ from qdrant_admin.core.blocks import (
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.document import Document
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.migration import reports
-from qdrant_admin.migration.reports import (
-    EXACT_LEAST,
-    CollectionPlan,
-    CollectionResult,
-    MigrationReport,
-    PlanReport,
-    Problem,
-)
+from qdrant_admin.migration.reports import EXACT_LEAST, CollectionPlan, CollectionResult, MigrationReport, PlanReport
 
 POLICIES = {
     "fail": "a target that holds points stops the migration before it begins",
@@ -65,25 +57,22 @@ REJECT_POLICIES = {
 }
 SAMPLE = "With verify sample: points per collection whose content is compared."
 WORKERS = "Requests in parallel; 0: choose for me."
-_STAYS = "What was acknowledged stays"
+_SENTENCES = {
+    "unverified": "It was copied and could not be compared with its source, so nothing is claimed.",
+    "skipped": "Nothing was copied: every collection was left out.",
+    "cancelled": "Stopped. What was acknowledged stays; the run can be resumed.",
+    "failed": "The migration could not be finished. What was acknowledged stays.",
+}
 _SHOWN, _REJECTS_SHOWN = 20, 10
 _FIGURES = ("read", "written", "skipped", "rejected", "verified")
 
 
 def sentence(report: MigrationReport) -> str:
-    match report.verdict:
-        case "verified":
-            return _verified(report)
-        case "differs":
-            return f"The target differs from the source: {_differences(report) or 'see below'}."
-        case "unverified":
-            return "It was copied and could not be compared with its source, so nothing is claimed."
-        case "skipped":
-            return "Nothing was copied: every collection was left out."
-        case "cancelled":
-            return f"Stopped. {_STAYS}; the run can be resumed."
-        case _:
-            return f"The migration could not be finished. {_STAYS}."
+    if report.verdict == "verified":
+        return _verified(report)
+    if report.verdict == "differs":
+        return f"The target differs from the source: {_differences(report) or 'see below'}."
+    return _SENTENCES[report.verdict]
 
 
 def _verified(report: MigrationReport) -> str:
@@ -137,6 +126,8 @@ def replay(report: MigrationReport) -> Command | None:
 
 def command(plan: PlanReport, *, yes: bool = False) -> Command:
     """The command that does what a plan says; `yes` is the confirmation that it asks for."""
+    choices = ("on_conflict", "on_reject", "method", "verify", "batch_size", "workers")
+    chosen = {choice: getattr(plan, choice) for choice in choices}
     usual = {one.name: one.default for one in msgspec.structs.fields(PlanReport)}
     renamed = [
         one for one in plan.collections if not one.left_out and name(one) != one.source and one.on_conflict != "rename"
@@ -145,12 +136,7 @@ def command(plan: PlanReport, *, yes: bool = False) -> Command:
     return Command(
         "migrate",
         plan.source,
-        on_conflict=plan.on_conflict if plan.on_conflict != usual["on_conflict"] else None,
-        on_reject=plan.on_reject if plan.on_reject != usual["on_reject"] else None,
-        method=plan.method if plan.method != usual["method"] else None,
-        verify=plan.verify if plan.verify != usual["verify"] else None,
-        batch_size=plan.batch_size if plan.batch_size != reports.DEFAULT_BATCH else None,
-        workers=plan.workers if plan.workers != reports.WORKERS else None,
+        **{choice: value for choice, value in chosen.items() if value != usual[choice]},
         into_staging=any(one.alias for one in plan.collections),
         catch_up=plan.catch_up,
         delete_gone=plan.delete_gone,
@@ -162,16 +148,15 @@ def command(plan: PlanReport, *, yes: bool = False) -> Command:
 
 
 def name(one: CollectionPlan) -> str:
-    """What applications will call it in the target: the alias, where one is switched to it."""
+    """The name that applications will use: the alias, where one is switched to the target."""
     return one.alias or one.target
 
 
 def destroys(plan: PlanReport) -> str:
     """What the user has to confirm; empty when nothing that exists changes."""
-    taken = [one for one in plan.collections if one.action != "skip"]
-    would = [f"overwrite points in {', '.join(plain(name) for name in plan.overwrites)}"] if plan.overwrites else []
+    would = [f"overwrite points in {', '.join(map(plain, plan.overwrites))}"] if plan.overwrites else []
     if plan.delete_gone:
-        names = ", ".join(plain(one.target) for one in taken)
+        names = ", ".join(plain(one.target) for one in plan.taken)
         would.append(f"delete points in {names} that came from this source and no longer exist there")
     return f"this would {' and '.join(would)}" if would else ""
 
@@ -180,18 +165,13 @@ def action(one: CollectionPlan) -> str:
     """What happens in the target: `will be created`, `exists, holds 12`."""
     if one.alias and one.action != "skip":
         return "filled beside it, then switched" if one.replaces else "filled, then given its name"
-    there = (
-        f", holds {formatting.number(one.target_points)}"
-        if one.target_points
-        else ", empty"
-        if one.target_exists
-        else ""
-    )
-    return f"{ACTIONS[one.action]}{there}"
+    if one.target_points:
+        return f"{ACTIONS[one.action]}, holds {formatting.number(one.target_points)}"
+    return f"{ACTIONS[one.action]}, empty" if one.target_exists else ACTIONS[one.action]
 
 
 def how(plan: PlanReport) -> list[tuple[str, str]]:
-    taken = [one for one in plan.collections if one.action != "skip"]
+    taken = plan.taken
     needed = sum(one.estimated_bytes for one in taken)
     rows = [
         ("conflicts", f"{plan.on_conflict}: {POLICIES[plan.on_conflict]}"),
@@ -208,11 +188,10 @@ def how(plan: PlanReport) -> list[tuple[str, str]]:
 
 
 def takes(plan: PlanReport) -> str:
-    taken = [one for one in plan.collections if one.action != "skip"]
-    known = [one.estimated_seconds for one in taken if one.estimated_seconds is not None]
-    if not known or len(known) != len(taken):
+    known = [one.estimated_seconds for one in plan.taken if one.estimated_seconds is not None]
+    if not known or len(known) != len(plan.taken):
         return ""
-    runs = min(one.estimated_from for one in taken)
+    runs = min(one.estimated_from for one in plan.taken)
     by = f"as {formatting.counted(runs, 'earlier run')} went" if runs else "a first guess"
     return f"about {formatting.duration(sum(known))}, {by}"
 
@@ -270,19 +249,17 @@ def plan_blocks(report: PlanReport) -> Blocks:
         for one in report.collections
     )
     head = ("source", "target", "points", "vectors", "what")
-    problems = sorted(report.problems, key=lambda one: one.level)
+    problems = [
+        (one, f"{one.collection}: {one.text}".removeprefix(": "))
+        for one in sorted(report.problems, key=lambda one: one.level)
+    ]
     return (
         Headline(report.verdict_word, report.summary()),
         Paragraph(f"{report.source_kind} → {report.target}", "soft"),
         Table(head, rows, right=frozenset({"points"})),
         *(Paragraph(f"{label}: {value}", "soft") for label, value in how(report)),
-        *(_problem(problem) for problem in problems),
+        *(Remark("warn" if one.level == "warning" else "fail", text, one.fix) for one, text in problems),
     )
-
-
-def _problem(problem: Problem) -> Remark:
-    text = f"{problem.collection}: {problem.text}" if problem.collection else problem.text
-    return Remark("warn" if problem.level == "warning" else "fail", text, problem.fix)
 
 
 def result_blocks(report: MigrationReport) -> Blocks:
@@ -299,12 +276,7 @@ def result_blocks(report: MigrationReport) -> Blocks:
 
 
 def document(report: MigrationReport, when: datetime | None = None) -> Document:
-    """All of it as a written report: for an issue, a wiki, or whoever asks whether everything was transferred.
-
-    Args:
-        report: what a migration left behind.
-        when: its beginning, where it is known.
-    """
+    """The result as a written report, for an issue or a wiki; `when`: the beginning of the migration, where known."""
     facts: dict[str, Words] = {
         "from": (Code(report.source), f" ({report.source_kind})"),
         "to": Code(report.target),

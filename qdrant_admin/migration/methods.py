@@ -3,10 +3,11 @@
 import functools
 import statistics
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.formatting import plain
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionInfo, parsed_version
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.reports import Method, MethodChoice, MigrationReport, PlanReport
@@ -14,14 +15,10 @@ from qdrant_admin.sources.base import Searches, Source
 from qdrant_admin.state import records
 from qdrant_admin.state.store import StateStore
 
-if TYPE_CHECKING:
-    from qdrant_admin.database.gateway import Database
-
-
 _GUESSED: dict[Method, float] = {"stream": 20e6, "snapshot": 60e6}
 """Bytes per second, as a plan estimates bytes: measured on two shared cores, both ends on the same machine."""
 _RUNS = 5
-"""Only so many of the latest count; a year ago it may have been another machine."""
+"""Only the latest runs count; a year ago it may have been another machine."""
 _LISTED = 100
 _FEWEST_POINTS = 1000
 """A smaller run mostly measures how long it takes to start and to end."""
@@ -37,13 +34,13 @@ class Chosen(NamedTuple):
 
 
 class Methods:
-    """Decides for every collection of one source. What is the same for all of them is looked at once."""
+    """Chooses how each collection of one source is copied. The two servers are compared once."""
 
-    def __init__(self, asked: MethodChoice, source: Source, database: "Database") -> None:
+    def __init__(self, asked: MethodChoice, source: Source, database: Database) -> None:
         self._asked, self._source, self._database = asked, source, database
 
     def choose(self, name: str, target: CollectionInfo | None) -> Chosen:
-        """How this collection is copied; `target` is what already has its name there."""
+        """`target`: the collection that has the name already."""
         if self._asked == "stream":
             return Chosen("stream", "as asked")
         reason = self._servers[0] or self._collection(name, target)
@@ -53,7 +50,7 @@ class Methods:
 
     @functools.cached_property
     def _servers(self) -> tuple[str, str]:
-        """What about the two servers stands in the way; and what speaks for it."""
+        """Why these two servers cannot use a snapshot, empty when they can; and why they should."""
         if not isinstance(self._source, Searches):
             return "only a Qdrant server writes snapshots", ""
         try:
@@ -65,12 +62,8 @@ class Methods:
             return f"a snapshot of Qdrant {plain(here)} may not be readable by Qdrant {plain(there)}", ""
         if max(peers) > 1:
             return "a cluster needs a snapshot of each of its nodes", ""
-        same = here == there
-        words = (
-            f"both servers are Qdrant {plain(here)}"
-            if same
-            else f"Qdrant {plain(there)} reads what {plain(here)} writes"
-        )
+        words = f"Qdrant {plain(there)} reads what {plain(here)} writes"
+        words = f"both servers are Qdrant {plain(here)}" if here == there else words
         return "", f"{words}: its files are copied with a checksum, and are not indexed again"
 
     def _collection(self, name: str, target: CollectionInfo | None) -> str:
@@ -87,28 +80,13 @@ class Methods:
 
 
 def readable(source: str, target: str) -> bool:
-    """Whether a server reads the snapshots of another: of the same minor version, or of the one before its own."""
+    """Whether the target reads the source's snapshots: those of its own minor version and of the one before."""
     one, other = parsed_version(source), parsed_version(target)
     return one != (0, 0, 0) and one[0] == other[0] and 0 <= other[1] - one[1] <= 1
 
 
-class Estimate(NamedTuple):
-    """How long one collection takes, from its first point to its verdict."""
-
-    seconds: float
-    runs: int
-    """How many earlier runs it rests on; 0: it is a guess."""
-
-
 class Estimates:
-    """Knows how fast earlier migrations were that copied from the same kind of source into the same server.
-
-    Args:
-        store: where they are remembered.
-        profile: that they ran on.
-        target: URL of the server.
-        scheme: of the source.
-    """
+    """How long a collection takes, judging by earlier migrations from the same kind of source into the same server."""
 
     def __init__(self, store: StateStore, *, profile: str, target: str, scheme: str) -> None:
         self._scheme, self._rates = scheme, dict[Method, list[float]]()
@@ -120,11 +98,14 @@ class Estimates:
             for method, rate in self._rate(plan, report):
                 self._rates.setdefault(method, []).append(rate)
 
-    def of(self, octets: int, method: Method) -> Estimate:
-        """For so many bytes, as a plan estimates them, copied like this."""
+    def of(self, octets: int, method: Method) -> tuple[float, int]:
+        """Seconds from the first point to the verdict, and on how many earlier runs that rests; 0: it is a guess.
+
+        `octets` are bytes as a plan estimates them.
+        """
         rates = self._rates.get(method, [])[:_RUNS]
         rate = statistics.median(rates) if rates else _GUESSED[method]
-        return Estimate(octets / rate, len(rates))
+        return octets / rate, len(rates)
 
     def _rate(self, plan: PlanReport, report: MigrationReport) -> Iterator[tuple[Method, float]]:
         """Bytes per second of a run that copied everything, uninterrupted and by one method."""
@@ -133,7 +114,7 @@ class Estimates:
         whole = report.verdict in {"verified", "differs"} and not report.resumed and len(methods) == 1
         if not whole or plan.source.partition(":")[0] != self._scheme:
             return
-        octets = sum(one.estimated_bytes for one in plan.collections if one.action != "skip")
+        octets = sum(one.estimated_bytes for one in plan.taken)
         differing = any(one.only_differences for one in plan.collections)
         if sum(one.read for one in results) >= _FEWEST_POINTS and report.seconds > 0 and octets and not differing:
             yield methods.pop(), octets / report.seconds

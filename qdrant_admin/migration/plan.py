@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
@@ -13,13 +13,14 @@ from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, plain, size
 from qdrant_admin.core.values import Frozen
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.database.names import check_stored_name, safe_name, unique_name
 from qdrant_admin.migration import checkpoint, staging
+from qdrant_admin.migration.change_tracking import was_filled
 from qdrant_admin.migration.compare.equality import sample_of
 from qdrant_admin.migration.copy.checks import incompatibilities
 from qdrant_admin.migration.methods import Chosen, Estimates, Methods
-from qdrant_admin.migration.provenance import was_filled
 from qdrant_admin.migration.reports import (
     DEFAULT_BATCH,
     WORKERS,
@@ -39,15 +40,12 @@ from qdrant_admin.sources.registry import UNTESTED, kind_of, open_source
 from qdrant_admin.sources.uri import parse
 from qdrant_admin.workspace import Workspace
 
-if TYPE_CHECKING:
-    from qdrant_admin.database.gateway import Database
-
 MAX_BATCH, MAX_WORKERS = 10_000, 32
 _PAYLOAD_GUESS = 1024
 """Bytes per point, for the estimate of space: text and metadata of a short memory, and the graph."""
 _SPANS_PER_WORKER = 4
 _SPAN_POINTS = 256
-"""A span of fewer points costs more than it brings."""
+"""A span of fewer points costs more than it saves."""
 
 
 class PlanOptions(Frozen):
@@ -56,44 +54,39 @@ class PlanOptions(Frozen):
     to: str | None = None
     """Name of the target, when the source is one collection; the source's own name otherwise."""
     on_conflict: ConflictPolicy = "fail"
-    """What happens when a target holds points already. fail: nothing is written; skip: that collection is left as it
-    is; overwrite: points with the same id are overwritten, others stay; rename: a new name is chosen."""
+    """When a target holds points already. fail: nothing is written; skip: that collection is left as it is; overwrite:
+    points with the same id are overwritten, others stay; rename: a new name is chosen."""
     batch_size: int = DEFAULT_BATCH
     on_reject: RejectPolicy = "continue"
-    """What happens when a record cannot be stored as it is. continue: it goes to the reject file; fail: that too, and
-    the run stops."""
+    """When a record cannot be stored as it is. continue: it goes to the reject file; fail: then the run stops, too."""
     names: dict[str, str] = {}
-    """Target names by source name, where they are not the same."""
+    """Target names by source name, where they differ."""
     conflicts: dict[str, ConflictPolicy] = {}
     """Conflict policies by source name, where they differ from `on_conflict`."""
     skip_collections: tuple[str, ...] = ()
     """Source names that are left out."""
     verify: str = "full"
-    """How the copy is compared with its source. full: every point; sample:N: the content of N, and every id."""
+    """full: every point is compared with the source; sample:N: the content of N points, and every id."""
     workers: Annotated[int, Meta(ge=0, le=MAX_WORKERS)] = 0
     """Requests in parallel; 0: as many as help on one machine."""
     into_staging: bool = False
-    """Fill a collection of another name, and give it the target's name as an alias once it is verified. What the alias
-    pointed to before stays."""
+    """Fill a collection of another name, and switch an alias of the target's name to it once it is verified."""
     catch_up: bool = False
     """For a source that keeps changing: after the copy, read it again and copy what differs, until nothing does. A
     target that this source has filled before is not copied again, only caught up."""
     delete_gone: bool = False
     """Let these passes delete points that came from this source and no longer exist there."""
     method: MethodChoice = "auto"
-    """How collections are copied. stream: point by point; snapshot: the server's own files, whole, from one Qdrant
-    server to another; auto: as a snapshot where possible, else point by point."""
+    """stream: point by point; snapshot: the server's own files, whole, from one Qdrant server to another; auto: as a
+    snapshot where possible, else point by point."""
 
 
 def plan(ws: Workspace, source: str, options: PlanOptions, *, cancel: CancelToken) -> Events:
-    """Look at source and target, and say what a migration would do. Writes nothing.
-
-    Yields:
-        Events; the last carries a `PlanReport`. One with problems of level `refused` is not run.
+    """Say what a migration would do; writes nothing. Ends with a `PlanReport`, not run while it holds a refusal.
 
     Raises:
-        BadInput: the source's URI, the name, the batch size or the way of verifying is wrong.
-        SourceUnreadable, ServerUnreachable: one of the two cannot be looked at.
+        BadInput: the source's URI, the name, the batch size or `verify` is wrong.
+        SourceUnreadable, ServerUnreachable: the source or the target cannot be read.
     """
     uri = parse(source)
     sample_of(options.verify)
@@ -144,7 +137,7 @@ class Named(NamedTuple):
     name: str
     warnings: tuple[str, ...] = ()
     clash: str = ""
-    """Another collection that becomes the same one; empty when there is none."""
+    """Another source collection that would get the same name; empty when there is none."""
 
 
 def choose_name(
@@ -152,8 +145,8 @@ def choose_name(
 ) -> Named:
     """What a collection is called in the target.
 
-    `taken` are the names in this plan, to their sources; `there` are existing names that it has to avoid; `renamed` are
-    sources whose target the user has named: those are never renamed.
+    `taken`: names in this plan, each with its source. `there`: existing names to be avoided. `renamed`: sources whose
+    target the user has named, which is then final.
     """
     wanted, warnings = wanted if wanted.startswith(prefix) else prefix + wanted, list[str]()
     try:
@@ -174,9 +167,7 @@ def choose_name(
 class _Planner:
     """Gathers plans and problems; nothing here writes."""
 
-    def __init__(
-        self, ws: Workspace, uri: SourceUri, source: Source, options: PlanOptions, database: "Database"
-    ) -> None:
+    def __init__(self, ws: Workspace, uri: SourceUri, source: Source, options: PlanOptions, database: Database) -> None:
         self._ws, self._uri, self._source, self._options, self._database = ws, uri, source, options, database
         self._problems: list[Problem] = []
         self._taken: dict[str, str] = {}
@@ -196,7 +187,7 @@ class _Planner:
             )
         names = {collection.name for collection in found}
         for asked in (*options.names, *options.conflicts, *options.skip_collections):
-            if asked not in names:  # a typing error must not leave out, or copy, the wrong one
+            if asked not in names:  # a typing error must not leave out, or copy, the wrong collection
                 raise no_such_collection(asked, names)
         self._existing = {info.name: info for info in self._database.collections()}
         self._aliases = self._database.aliases()
@@ -254,7 +245,7 @@ class _Planner:
         action = self._action(found, info, fills_again=again)
         chosen = self._method(found.name, info) if action != "skip" else Chosen("stream", "")
         octets = found.count * (_PAYLOAD_GUESS + 4 * sum(slot.size or 64 for slot in spec.vectors))
-        estimate = self._estimates.of(octets, chosen.method)
+        seconds, runs = self._estimates.of(octets, chosen.method)
         return CollectionPlan(
             source=found.name,
             target=target,
@@ -270,8 +261,8 @@ class _Planner:
             payload=found.payload,
             aliases=found.aliases,
             estimated_bytes=octets,
-            estimated_seconds=estimate.seconds,
-            estimated_from=estimate.runs,
+            estimated_seconds=seconds,
+            estimated_from=runs,
             method=chosen.method,
             method_why=chosen.why,
             spans=self._spans(found) if action != "skip" and chosen.method == "stream" else WHOLE,
@@ -312,7 +303,7 @@ class _Planner:
             self._problem("refused", found.name, words)
 
     def _target_problems(self, found: SourceCollection, name: str, target: str) -> None:
-        """What exists under the names that this collection, and its aliases, would get."""
+        """Problems with what has the names already that this collection and its aliases would get."""
         staged, aliases = self._options.into_staging, self._aliases
         for alias in found.aliases:
             free = {None, target, aliases.get(name)} if staged else {None, target}
@@ -371,7 +362,7 @@ class _Planner:
         return chosen
 
     def _spans(self, found: SourceCollection) -> tuple[Span, ...]:
-        """The parts it is read in: enough to keep every worker busy to the end, none of them tiny."""
+        """The parts in which it is read: enough to keep every worker busy to the end, none of them tiny."""
         if found.duplicate_ids != 0:
             return WHOLE
         parts = min(_SPANS_PER_WORKER * self._workers, found.count // _SPAN_POINTS)
@@ -381,7 +372,7 @@ class _Planner:
         return self._options.conflicts.get(source, self._options.on_conflict)
 
     def _fills_again(self, source: str, info: CollectionInfo | None) -> bool:
-        """Whether the target holds what this source gave it earlier, and is to catch up."""
+        """Whether this source has filled the target before, and it only has to catch up."""
         if not self._options.catch_up or info is None or info.points == 0:
             return False
         return was_filled(self._ws.store, str(self._uri), self._target, source, info.name)
@@ -402,6 +393,6 @@ class _Planner:
             self._problem("refused", "", words)
 
     def _problem(self, level: ProblemLevel, collection: str, text: str, **options: Option) -> None:
-        """Add one; with options, the command that solves it is the migration with them."""
+        """Add one; `options`: with these the migration solves it."""
         again = str(Command("migrate", self._uri, **options).on(self._ws.settings.name)) if options else ""
         self._problems.append(Problem(level=level, collection=collection, text=text, fix=again))

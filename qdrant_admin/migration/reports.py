@@ -1,17 +1,15 @@
 """The plan and the report of a migration. Field names are a contract with scripts."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from qdrant_admin.core.blocks import Blocks, Step
+from qdrant_admin.core.document import Document
 from qdrant_admin.core.formatting import counted, duration, number
 from qdrant_admin.core.reports import Report
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.sources.base import WHOLE, Span
-
-if TYPE_CHECKING:
-    from qdrant_admin.core.blocks import Blocks, Step
-    from qdrant_admin.core.document import Document
 
 ConflictPolicy = Literal["fail", "skip", "overwrite", "rename"]
 RejectPolicy = Literal["continue", "fail"]
@@ -45,7 +43,7 @@ class CollectionPlan(Frozen):
     vectors: tuple[VectorSpec, ...]
     """As the source has them."""
     spec: CollectionSpec
-    """What the target is created with, when it is created."""
+    """What the target is created with, if this run creates it."""
     target_exists: bool = False
     target_points: int = 0
     action: Action = "create"
@@ -56,40 +54,37 @@ class CollectionPlan(Frozen):
     aliases: tuple[str, ...] = ()
     estimated_bytes: int = 0
     on_conflict: ConflictPolicy = "fail"
-    """What was chosen for a target that holds points."""
     left_out: str = ""
     """Why nothing of it is copied, in words, when the user excluded it."""
     spans: tuple[Span, ...] = WHOLE
-    """The parts it is read in, in parallel and each with a checkpoint of its own. Frozen: a resumed run reads the same
-    ones, whatever the source would answer by then."""
+    """The parts in which the source is read, in parallel, each with its own checkpoint. A resumed run reads the same
+    spans, even if the source would be divided differently by then."""
     in_order: bool = False
     """Whether batches are written one after another, because ids repeat and the last one has to win."""
     source_mark: str = ""
-    """A token of the source's content when it was planned; a run refuses when it has changed. Empty: there is none."""
+    """A token of the source's content; a run whose source has another one by then is refused. Empty: unknown."""
     method: Method = "stream"
-    """How it is copied. stream: point by point; snapshot: the server's own files, whole."""
+    """stream: point by point; snapshot: the server's own files, whole."""
     method_why: str = ""
-    """Why this method, in words."""
     only_differences: bool = False
     """Whether the target was filled from this source before, so that only what differs is copied."""
     alias: str = ""
-    """The alias that is switched to the target once it is verified: a staging collection is filled beside what is in
-    use. Empty: the target is filled under its own name."""
+    """The alias that is switched to the target (a staging collection) once it is verified; empty: no staging."""
     replaces: str = ""
     """What that alias pointed to when this was planned; empty when it did not exist."""
     estimated_seconds: float | None = None
-    """How long it takes from the first point to the verdict; None when nothing is known."""
+    """From the first point to the verdict; None: unknown."""
     estimated_from: int = 0
-    """How many earlier migrations of the same kind of source that rests on; 0: it is a guess."""
+    """On how many earlier migrations of the same kind of source the estimate rests; 0: it is a guess."""
 
 
 class PlanReport(Report):
     """A migration before its first write."""
 
     run: str
-    """Id of the run; a resumed run keeps it."""
+    """A resumed run keeps its id."""
     source: str
-    """The source's URI without any secret."""
+    """URI without any secret."""
     source_kind: str
     """In words: `Chroma directory, format of chromadb 1.5`."""
     target: str
@@ -99,31 +94,29 @@ class PlanReport(Report):
     batch_size: int = DEFAULT_BATCH
     """Points per request, at most; fewer when they are large, or the target slow."""
     verify: str = "full"
-    """full: every point is compared with the source; sample:N: the content of N, and every id."""
     workers: int = WORKERS
     """Requests in parallel, at most."""
     method: MethodChoice = "auto"
-    """What was chosen; each collection says how it is copied, and why."""
+    """What the user chose; each collection says how it is copied, and why."""
     catch_up: bool = False
-    """Whether passes follow that copy what differs, until nothing does."""
     delete_gone: bool = False
-    """Whether they delete what came from this source and no longer exists there."""
     collections: tuple[CollectionPlan, ...]
     problems: tuple[Problem, ...] = ()
     created_at: datetime
 
     @property
+    def taken(self) -> tuple[CollectionPlan, ...]:
+        """The collections that are copied."""
+        return tuple(plan for plan in self.collections if plan.action != "skip")
+
+    @property
     def total(self) -> int:
-        return sum(plan.count for plan in self.collections if plan.action != "skip")
+        return sum(plan.count for plan in self.taken)
 
     @property
     def overwrites(self) -> tuple[str, ...]:
-        """Targets whose points would be written over."""
-        return tuple(
-            plan.target
-            for plan in self.collections
-            if plan.on_conflict == "overwrite" and plan.target_points and plan.action != "skip"
-        )
+        """Targets that hold points which may be overwritten."""
+        return tuple(plan.target for plan in self.taken if plan.on_conflict == "overwrite" and plan.target_points)
 
     @property
     def exit_code(self) -> int:
@@ -134,18 +127,16 @@ class PlanReport(Report):
         return "refused" if self.exit_code else "planned"
 
     def summary(self) -> str:
-        taken = [plan for plan in self.collections if plan.action != "skip"]
-        words = f"{counted(self.total, 'point')} in {counted(len(taken), 'collection')}"
-        left = len(self.collections) - len(taken)
+        words = f"{counted(self.total, 'point')} in {counted(len(self.taken), 'collection')}"
+        left = len(self.collections) - len(self.taken)
         return f"{words}, {number(left)} left out" if left else words
 
-    def blocks(self) -> "Blocks":
+    def blocks(self) -> Blocks:
         from qdrant_admin.migration.messages import plan_blocks
 
         return plan_blocks(self)
 
-    def next_step(self) -> "Step | None":
-        from qdrant_admin.core.blocks import Step
+    def next_step(self) -> Step | None:
         from qdrant_admin.migration.messages import command
 
         return None if self.exit_code else Step("next", command(self))
@@ -160,8 +151,8 @@ class Reject(Frozen):
 
 
 EXACT_LEAST = 0.9
-"""Share of the ten nearest that an exact search has to find: all of them, save where 8 or 16 bits per component change
-ranks. The `note` says so when an ordinary search finds less."""
+"""Share of the ten nearest points that an exact search has to find: all, unless 8 or 16 bits a component change ranks.
+When an ordinary search finds less, the `note` says so."""
 
 
 class CollectionResult(Frozen):
@@ -177,15 +168,14 @@ class CollectionResult(Frozen):
     """Points compared with the source, content and all, and found equal."""
     verdict: Verdict = "unverified"
     missing: tuple[str, ...] = ()
-    """Ids in the source and not in the target; at most the first hundred."""
+    """Ids in the source and not in the target; like all ids here, at most the first hundred."""
     different: tuple[str, ...] = ()
-    """Ids whose content differs; at most the first hundred."""
+    """Ids whose content differs."""
     extra: int = 0
     """Points of the target that are not of this source."""
     extra_ids: tuple[str, ...] = ()
-    """Their ids; at most the first hundred."""
     sampled: int | None = None
-    """How many points had their content compared, when not all of them did. Ids are always all compared."""
+    """How many points had their content compared; None: all. Ids are always all compared."""
     search_quality: float | None = None
     """How much of the ten nearest points of the source a search in the target finds, 0 to 1; None: unknown."""
     note: str = ""
@@ -194,16 +184,16 @@ class CollectionResult(Frozen):
     caught_up: int = 0
     """Points that these passes have written."""
     deleted: int = 0
-    """Points that they have deleted, because the source no longer has them."""
+    """Points that these passes have deleted, because the source no longer has them."""
     alias: str = ""
     """The alias that was switched to the target; empty when none was."""
     kept: str = ""
-    """The collection that this alias pointed to before, which is still there."""
+    """The collection that this alias pointed to before, which still exists."""
     method: Method = "stream"
     retries: int = 0
     """How often the copy had to resume from its checkpoint, because a server did not answer."""
     bytes: int = 0
-    """Sent to the target, since the run was last started or resumed."""
+    """Sent to the target since the run was last started or resumed."""
 
     def noted(self, *words: str) -> "CollectionResult":
         """The same result, with more to say in its note."""
@@ -242,17 +232,17 @@ class MigrationReport(Report):
         verified = sum(result.verified for result in self.collections)
         return f"{number(verified)} of {counted(read, 'point')} verified in {duration(self.seconds)}"
 
-    def document(self, when: datetime | None = None) -> "Document":
+    def document(self, when: datetime | None = None) -> Document:
         from qdrant_admin.migration.messages import document
 
         return document(self, when)
 
-    def blocks(self) -> "Blocks":
+    def blocks(self) -> Blocks:
         from qdrant_admin.migration.messages import result_blocks
 
         return result_blocks(self)
 
-    def next_step(self) -> "Step | None":
+    def next_step(self) -> Step | None:
         from qdrant_admin.migration.messages import next_steps
 
         return next(iter(next_steps(self)), None)

@@ -3,9 +3,8 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
@@ -13,6 +12,7 @@ from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, DiskFull, 
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, plain, size
 from qdrant_admin.core.progress import ProgressMeter
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.database.retry import RetryPolicy
 from qdrant_admin.migration import checkpoint, staging
@@ -25,14 +25,7 @@ from qdrant_admin.migration.copy.checks import incompatibilities
 from qdrant_admin.migration.copy.indexing import Indexing
 from qdrant_admin.migration.copy.stream import Copier, CopyJob
 from qdrant_admin.migration.rejects import RejectFile
-from qdrant_admin.migration.reports import (
-    CollectionPlan,
-    CollectionResult,
-    Method,
-    MigrationReport,
-    PlanReport,
-    Verdict,
-)
+from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, MigrationReport, PlanReport, Verdict
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import WHOLE, Source, mark_of
 from qdrant_admin.sources.registry import open_source
@@ -41,13 +34,9 @@ from qdrant_admin.state import run_locks
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
-if TYPE_CHECKING:
-    from qdrant_admin.database.gateway import Database
-
-_COPY: dict[Method, Callable[[CopyJob], Events]] = {"stream": lambda job: Copier(job).run(), "snapshot": snapshot.copy}
-"""What does each way of copying."""
 _ROOM_FACTOR, _ROOM_TO_BREATHE = 2.2, 1 << 26
-"""The server keeps log and segments, and refuses to write when less than two segments of log are free."""
+"""Space to ask for per estimated byte, and on top: the server keeps log and segments, and refuses to write when less
+than two segments of log are free."""
 _WORST: tuple[Verdict, ...] = ("failed", "cancelled", "differs", "unverified", "verified", "skipped")
 
 
@@ -100,7 +89,7 @@ class _Run:
         ws: Workspace,
         plan: PlanReport,
         source: Source,
-        database: "Database",
+        database: Database,
         indexing: Indexing,
         cancel: CancelToken,
     ) -> None:
@@ -125,7 +114,7 @@ class _Run:
             done = sum(found.read for found in self._all())
             yield Notice(text=f"resuming after {counted(done, 'point')}")
         self._rejects.cut(max((found.reject_bytes for found in self._all()), default=0))
-        wanted = [planned for planned in self._plan.collections if planned.action != "skip"]
+        wanted = list(self._plan.taken)
         slots = {}
         for planned in wanted:
             self._cancel.check()
@@ -143,13 +132,11 @@ class _Run:
     def short_of_room(self, error: DiskFull) -> DiskFull:
         left = sum(
             planned.estimated_bytes * (1 - min(1.0, self._total(planned).read / max(1, planned.count)))
-            for planned in self._plan.collections
-            if planned.action != "skip"
+            for planned in self._plan.taken
         )
         why = f"{error.why}; the rest needs about {size(int(_ROOM_FACTOR * left) + _ROOM_TO_BREATHE)}"
-        return DiskFull(
-            error.what, why=why, fix=f"free some space where the server keeps its data, then: {self.how_to_resume}"
-        )
+        fix = f"free some space where the server keeps its data, then: {self.how_to_resume}"
+        return DiskFull(error.what, why=why, fix=fix)
 
     def report(self, *, cancelled: bool = False) -> MigrationReport:
         """What is known now; a collection that was not verified is reported as such."""
@@ -191,8 +178,8 @@ class _Run:
 
     def _target(self, planned: CollectionPlan) -> Generator[StepStarted | StepFinished, None, dict[str, VectorSpec]]:
         """Create the target, or check once more whether the one that exists is still what the plan saw."""
-        step = f"target:{planned.target}"
-        yield StepStarted(step=step, title=f"preparing {plain(planned.target)}")
+        step, name = f"target:{planned.target}", plain(planned.target)
+        yield StepStarted(step=step, title=f"preparing {name}")
         self._check_source_unchanged(planned)
         exists = self._database.exists(planned.target)
         if self._awaits_snapshot(planned, exists=exists):
@@ -205,11 +192,8 @@ class _Run:
         if exists:
             self._check_still_empty(planned, info.points)
         for reason in incompatibilities(planned.spec.vectors, info.vectors):
-            raise Refused(
-                f"{plain(planned.target)} in the target is not compatible",
-                why=reason,
-                fix=Command("migrate", self._plan.source, on_conflict="rename"),
-            )
+            renaming = Command("migrate", self._plan.source, on_conflict="rename")
+            raise Refused(f"{name} in the target is not compatible", why=reason, fix=renaming)
         self._begin(planned, parts=len(planned.spans))
         yield StepFinished(step=step, detail="exists" if exists else "created")
         return {slot.name: slot for slot in info.vectors}
@@ -288,11 +272,12 @@ class _Run:
                 checkpoints=list(self._checkpoints[planned.source]),
                 store=self._store,
                 record=self.changes.recorder(planned),
+                method=planned.method,
             )
             self._jobs[planned.source] = job
             if planned.method == "stream" and not self._total(planned).done:
                 self._indexing.pause(planned)
-            yield from _COPY[planned.method](job)
+            yield from snapshot.copy(job) if planned.method == "snapshot" else Copier(job).run()
         yield whole.event()
         rejected = sum(at.rejected for at in self._all())
         outcome = f"{counted(rejected, 'record')} rejected" if rejected else ""
@@ -317,11 +302,8 @@ class _Run:
                 try:
                     self._database.set_alias(alias, planned.target)
                 except (RequestRejected, BadInput) as error:
-                    yield Notice(
-                        level="warning",
-                        text=f"alias {plain(alias)} was not created: {error}",
-                        fix=error.fix_on(self._profile),
-                    )
+                    text = f"alias {plain(alias)} was not created: {error}"
+                    yield Notice(level="warning", text=text, fix=error.fix_on(self._profile))
 
     def _catch_up(
         self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]
@@ -339,7 +321,8 @@ class _Run:
         return plans
 
     def _verify(self, wanted: list[CollectionPlan], slots: dict[str, dict[str, VectorSpec]]) -> Events:
-        what = "every point" if self._plan.verify == "full" else "every id, and a sample of points,"
+        sample = equality.sample_of(self._plan.verify)
+        what = "every point" if sample is None else "every id, and a sample of points,"
         yield StepStarted(step="verify", title=f"comparing {what} with the source")
         for planned in wanted:
             verifier = Verifier(
@@ -350,7 +333,7 @@ class _Run:
                 self._retry,
                 self._cancel,
                 self._checkpoints[planned.source],
-                sample=equality.sample_of(self._plan.verify),
+                sample=sample,
                 seed=self._plan.run,
             )
             yield from verifier.run()
@@ -362,9 +345,8 @@ class _Run:
             self._results[planned.source] = result
         sound = all(result.verdict == "verified" for result in self._results.values())
         verified = sum(result.verified for result in self._results.values())
-        yield StepFinished(
-            step="verify", outcome="ok" if sound else "failed", detail=f"{counted(verified, 'point')} equal"
-        )
+        equal = f"{counted(verified, 'point')} equal"
+        yield StepFinished(step="verify", outcome="ok" if sound else "failed", detail=equal)
 
     def _switch(self, wanted: list[CollectionPlan]) -> Events:
         for planned in wanted:

@@ -36,15 +36,15 @@ class Run(Frozen):
     source: str
     target: str
     state: RunState
-    """running: a process is working on it; unreadable: a newer version stored its plan."""
+    """running: a process is working on it; unreadable: its plan is damaged, or a newer version stored it."""
     done: int
-    """Records handled so far."""
+    """Records handled so far, stored or rejected."""
     total: int | None
-    """Points to copy; None when its plan cannot be read."""
+    """Points to copy; None when the plan cannot be read."""
     age: float
-    """Seconds since its last checkpoint."""
+    """Seconds since the last checkpoint."""
     trouble: str = ""
-    """Why it cannot be read."""
+    """Why the plan cannot be read."""
 
 
 class RunsReport(Report):
@@ -83,12 +83,11 @@ class CollectionProgress(Frozen):
     source: str
     target: str
     done: int
-    """Records handled so far."""
     total: int
     written: int
     rejected: int
     copied: bool
-    """Whether all of it was copied; it is compared after that."""
+    """Whether all of it was copied; the comparison comes after that."""
     left_out: bool
 
 
@@ -98,9 +97,9 @@ class RunReport(Run, Report):
     created_at: datetime
     updated_at: datetime
     collections: tuple[CollectionProgress, ...]
-    """Empty when its plan cannot be read."""
+    """Empty when the plan cannot be read."""
     reject_file: str | None
-    """What could not be stored; None when there is nothing."""
+    """Path of the file with the rejected records; None when there are none."""
 
     @property
     def verdict_word(self) -> str:
@@ -135,7 +134,7 @@ class DiscardReport(Report):
     source: str
     target: str
     handled: int
-    """Records read, stored or not."""
+    """Records, stored or rejected."""
     kept: tuple[str, ...] = ()
     """Collections that the run created in the target and that still exist there."""
     indexing_given_back: tuple[str, ...] = ()
@@ -161,24 +160,14 @@ def start(
     confirmed: bool = False,
     dry_run: bool = False,
 ) -> Events:
-    """Plan a migration, and run the plan when nothing stands in the way.
+    """Plan a migration, and run the plan when nothing stands in the way; a dry run stops after the plan.
 
-    Args:
-        ws: whose server is the target.
-        source: URI.
-        options: what the user chose.
-        cancel: stops it between two batches.
-        collection: narrows the source to one of its collections.
-        confirmed: whether the user agreed to points being overwritten or deleted.
-        dry_run: stop after the plan.
-
-    Yields:
-        Events; the last carries a `MigrationReport`, or the `PlanReport` of a dry run or of a plan that is refused.
+    `collection` narrows the source. The last event carries a `MigrationReport`, or the `PlanReport` of a dry run or of
+    a plan that is refused.
 
     Raises:
-        BadInput: the source is narrowed to another collection already, or as `plan` raises it.
-        ConfirmationMissing: points would be overwritten or deleted, and it was not confirmed.
-        AdminError: as `plan` and `migrate` raise it.
+        ConfirmationMissing: points would be overwritten or deleted, and the user has not `confirmed` that.
+        AdminError: as `narrowed`, `plan` and `migrate` raise it.
     """
     planned = None
     for event in plan(ws, narrowed(source, collection), options, cancel=cancel):
@@ -198,19 +187,15 @@ def start(
 
 
 def replay(ws: Workspace, file: Path, options: PlanOptions, *, cancel: CancelToken, dry_run: bool = False) -> Events:
-    """Migrate the records of a reject file, mended, to where they were going. Yields and raises as `start` does."""
+    """Migrate the repaired records of a reject file to their collections. Yields and raises as `start` does."""
     source = FolderUri(scheme="rejects", path=file.expanduser().absolute())
-    # What was rejected was never stored, so a point that is overwritten is one that this has written before.
+    # Rejected records were never stored: a point that is overwritten was written by an earlier replay.
     options = options.model_copy(update={"on_conflict": "overwrite"})
     yield from start(ws, str(source), options, cancel=cancel, confirmed=True, dry_run=dry_run)
 
 
 def narrowed(source: str, collection: str | None) -> str:
-    """A source's URI, narrowed to one collection.
-
-    Raises:
-        BadInput: it is narrowed to another one already.
-    """
+    """A source's URI, narrowed to one collection; `BadInput` when it is narrowed to another one already."""
     if collection is None:
         return source
     uri = parse(source)
@@ -224,22 +209,13 @@ def narrowed(source: str, collection: str | None) -> str:
 
 
 def resume(ws: Workspace, run: StoredRun, *, cancel: CancelToken) -> Events:
-    """Resume a run that was stopped or killed.
-
-    Raises:
-        Refused: its target is another server than that of this profile.
-    """
+    """Resume a run that was stopped or killed; `Refused` when its target is not this profile's server."""
     _check_same_server(ws, run)
     yield from migrate(ws, run.plan, cancel=cancel)
 
 
 def find_run(ws: Workspace, run: str | None = None, source: str | None = None) -> StoredRun:
-    """The run that can be resumed or discarded.
-
-    Args:
-        ws: whose runs they are.
-        run: its id; None for the latest.
-        source: URI; only runs that read it are looked at.
+    """The unfinished run with this id, or the latest; with a `source` (a URI), only among the runs that read it.
 
     Raises:
         NotFound: there is no such run, or it is over.
@@ -265,11 +241,7 @@ def list_runs(ws: Workspace) -> RunsReport:
 
 
 def show_run(ws: Workspace, run: str) -> RunReport:
-    """One run with its collections, whatever became of it.
-
-    Raises:
-        NotFound: there is no such run.
-    """
+    """One run, finished or not, with its collections; `NotFound` when there is no such run."""
     found = checkpoint.stored(ws.store, run=run)
     if not found:
         raise NotFound(f"there is no run {run}", fix=_LIST)
@@ -299,14 +271,11 @@ def show_run(ws: Workspace, run: str) -> RunReport:
 
 
 def discard(ws: Workspace, run: StoredRun, *, cancel: CancelToken) -> Events:
-    """Forget how far a run has come. What it has copied stays, and so do its rejects.
-
-    Yields:
-        One event, with a `DiscardReport`.
+    """Forget how far a run has come; what it has copied stays, and so do its rejects. Ends with a `DiscardReport`.
 
     Raises:
-        Refused: its target is another server than that of this profile, or another process is at it.
-        ServerUnreachable: the target cannot be given its indexing back; the run stays as it is.
+        Refused: its target is not this profile's server, or another process is running it.
+        ServerUnreachable: the target's indexing cannot be restored; the run stays as it is.
     """
     return recorded(ws.store, "discard", ws.settings.name, _discard(ws, run, cancel))
 

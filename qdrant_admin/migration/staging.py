@@ -4,16 +4,13 @@ An application that uses the alias changes over from one request to the next; th
 """
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.events import Event, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import plain
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.names import MAX_LENGTH
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
-
-if TYPE_CHECKING:
-    from qdrant_admin.database.gateway import Database
 
 _RUN_CHARACTERS = 8
 
@@ -37,7 +34,7 @@ def follows(alias: str, planned: CollectionPlan, aliases: dict[str, str]) -> boo
 
 
 def switch(
-    database: "Database", planned: CollectionPlan, result: CollectionResult, profile: str
+    database: Database, planned: CollectionPlan, result: CollectionResult, profile: str
 ) -> Generator[Event, None, CollectionResult]:
     """Point the alias, and those of the source that follow it, to the staging collection; all in one request.
 

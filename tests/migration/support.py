@@ -7,6 +7,7 @@ import json
 import pickle
 import sqlite3
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Events, Finished
+from qdrant_admin.database.models import Point, VectorSpec
+from qdrant_admin.migration.compare.equality import unlike
 from qdrant_admin.migration.plan import PlanOptions, plan
 from qdrant_admin.migration.reports import MigrationReport, PlanReport
 from qdrant_admin.migration.run import migrate
@@ -48,6 +51,11 @@ def moved(ws: Workspace, source: str, **options: Any) -> MigrationReport:
     """Plan and run."""
     report: MigrationReport = last(migrate(ws, planned(ws, source, **options), cancel=CancelToken()))
     return report
+
+
+def same(wanted: Point, found: Point, slots: Mapping[str, VectorSpec]) -> bool:
+    """Whether `found` is what the target must hold after `wanted` was written into it."""
+    return not unlike([wanted], [found], slots)
 
 
 def unpacked(name: str, into: Path) -> Path:

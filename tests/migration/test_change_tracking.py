@@ -13,8 +13,8 @@ from qdrant_admin.core.events import Event, Events, Notice, StepFinished, StepSt
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.migration import change_tracking
+from qdrant_admin.migration.change_tracking import Provenance
 from qdrant_admin.migration.checkpoint import unfinished
-from qdrant_admin.migration.provenance import Provenance
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.migration.runs import resume

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdrant_admin.database.models import Point, Sparse, VectorSpec
-from qdrant_admin.migration.compare.equality import same
 from qdrant_admin.migration.copy.checks import MAX_DEPTH, Checked, Checker, payload_reason, sound
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.ids import NAMESPACE, map_id
+from tests.migration.support import same
 
 COSINE = VectorSpec(size=4, distance="Cosine")
 DOT = VectorSpec(size=4, distance="Dot")

@@ -10,11 +10,11 @@ from qdrant_admin.database.models import Distance, Point, VectorSpec
 from qdrant_admin.migration.compare.equality import (
     COSINE_TOLERANCE,
     HALF_TOLERANCE,
-    same,
     same_payload,
     unlike,
     unlike_rows,
 )
+from tests.migration.support import same
 
 EQUAL, OTHER = True, False
 

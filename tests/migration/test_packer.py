@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from qdrant_admin.database import encoding
 from qdrant_admin.database.models import Floats, Sparse, VectorSpec
-from qdrant_admin.migration.copy.checks import Checker, Packer
+from qdrant_admin.migration.copy.checks import Checker
 from qdrant_admin.sources.base import Batch, Columns, Record
 
 _COSINE = VectorSpec(size=3, distance="Cosine")
@@ -53,7 +53,7 @@ def _long_way(columns: Columns, slots: dict[str, VectorSpec], *, folds: bool) ->
 def test_ordinary_records_go_the_short_way_and_are_the_same_bytes(columns: Columns, folds: bool) -> None:
     slots = {"": _COSINE}
     wanted, told = _long_way(columns, slots, folds=folds)
-    packed = Packer(slots, folds_uuids=folds).pack(columns)
+    packed = Checker(slots, vectorless=False, folds_uuids=folds).pack(columns)
     assert packed == (None if told else wanted) or not _plainly_long(columns)
 
 
@@ -69,7 +69,7 @@ def test_what_has_to_be_refused_or_told_of_never_goes_the_short_way(
 ) -> None:
     slots = {"": VectorSpec(size=3, distance=distance)}
     wanted, told = _long_way(columns, slots, folds=folds)
-    packed = Packer(slots, folds_uuids=folds).pack(columns)
+    packed = Checker(slots, vectorless=False, folds_uuids=folds).pack(columns)
     assert packed is None or (not told and packed == wanted)
 
 
@@ -81,12 +81,12 @@ def test_what_fits_no_slot_goes_the_long_way() -> None:
         {"": VectorSpec(size=4, distance="Dot")},
         {"": VectorSpec(kind="multi", size=3, distance="Dot")},
     ):
-        assert Packer(slots, folds_uuids=False).pack(columns) is None
+        assert Checker(slots, vectorless=False, folds_uuids=False).pack(columns) is None
 
 
 def test_a_payload_that_may_be_too_large_goes_the_long_way() -> None:
     columns = Columns([1, 2], [{}, {"text": "x" * (1 << 20)}], np.ones((2, 3), np.float32))
-    assert Packer({"": _COSINE}, folds_uuids=False).pack(columns) is None
+    assert Checker({"": _COSINE}, vectorless=False, folds_uuids=False).pack(columns) is None
 
 
 def test_records_stand_side_by_side_only_where_each_has_one_sound_vector_of_the_same_size() -> None:

@@ -1,21 +1,20 @@
 """Compares records of a source with the points of the target. Safe to call from several threads at once."""
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qdrant_admin.core.formatting import plain
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point, PointId, VectorKind, VectorSpec
 from qdrant_admin.migration.compare import equality, id_sets
 from qdrant_admin.migration.compare.id_sets import State
 from qdrant_admin.migration.compare.search_quality import Truth
-from qdrant_admin.migration.copy.checks import Checker, Packer
+from qdrant_admin.migration.copy.checks import Checker
 from qdrant_admin.migration.reports import CollectionPlan
 from qdrant_admin.sources.base import Batch, CarriesWire, Columns, Cursor, Record, Source, WireBatch
 
 if TYPE_CHECKING:
-    from qdrant_admin.database.gateway import Database
     from qdrant_admin.database.wire import WirePage
 
 PAGE = 512
@@ -30,9 +29,9 @@ class Chunk:
     """None: the source has nothing in this part."""
     after: Cursor
     cursor: Cursor
-    """The end of that part, and where the next chunk begins; None: the last point."""
+    """The end of that part, where the next chunk begins; None: the last point."""
     place: int
-    """Position of its first record in the collection, from 0."""
+    """Position of the first record in the collection, from 0."""
 
 
 @dataclass(slots=True)
@@ -76,27 +75,26 @@ class Comparer:
     """Compares one collection chunk by chunk.
 
     Args:
-        chosen: positions of the records whose content is compared, ascending; None for all of them.
+        chosen: positions of the records whose content is compared; None: all of them.
         truth: is given every vector of the source.
     """
 
     def __init__(
         self,
         source: Source,
-        database: "Database",
+        database: Database,
         plan: CollectionPlan,
         slots: Mapping[str, VectorSpec],
-        chosen: Sequence[int] | None,
+        chosen: frozenset[int] | None,
         truth: Truth,
     ) -> None:
         self._source, self._database, self._plan, self._slots = source, database, plan, slots
         self._chosen, self._truth = chosen, truth
         self._kinds: dict[str, VectorKind] = {name: slot.kind for name, slot in slots.items()}
         self._checker = Checker(slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
-        self._packer = Packer(slots, folds_uuids=source.folds_uuids)
         self._whole = chosen is None and database.bulk.carries_wire
         """Whether all content is compared, and the target takes bytes."""
-        self._wired = _wired(source) if self._whole else None
+        self._wired = source if self._whole and isinstance(source, CarriesWire) and source.carries_wire else None
 
     @property
     def in_order(self) -> bool:
@@ -129,7 +127,7 @@ class Comparer:
         refused = {id(refusal.record) for refusal in checked.refusals}
         kept = [(place + row, record) for row, record in enumerate(records) if id(record) not in refused]
         states: list[State] = ["unseen"] * len(kept)
-        looked = [row for row, (own, _) in enumerate(kept) if self._is_chosen(own)]
+        looked = [row for row, (own, _) in enumerate(kept) if self._chosen is None or own in self._chosen]
         for row, state in zip(looked, self._states([checked.points[row] for row in looked]), strict=True):
             states[row] = state
         self._truth.add(checked.points)
@@ -138,8 +136,8 @@ class Comparer:
         return seen
 
     def _columns(self, columns: Columns, place: int) -> ComparisonResult | None:
-        """The same for whole columns, as bytes; rows that differ are compared one by one. None: all have to be."""
-        made = self._packer.entries(columns)
+        """Compare whole columns as bytes, and rows that differ one by one; None: every row needs the latter."""
+        made = self._checker.entries(columns)
         if made is None:
             return None
         ids, payloads = made
@@ -169,12 +167,6 @@ class Comparer:
         sure = set(rows) - {rows[one] for one in unlike}
         return [row for row in range(len(ids)) if row not in sure]
 
-    def _is_chosen(self, place: int) -> bool:
-        if self._chosen is None:
-            return True
-        found = bisect_left(self._chosen, place)
-        return found < len(self._chosen) and self._chosen[found] == place
-
     def _states(self, points: Sequence[Point]) -> list[State]:
         there = {
             point.id: point
@@ -190,7 +182,7 @@ class Comparer:
         return states
 
     def _carried(self, batch: WireBatch | None, chunk: Chunk) -> ComparisonResult:
-        """Page by page: both sides are in the server's order, so extra points of this part are found as well."""
+        """Compare a page as bytes: both sides are in the server's order, so extra points are found as well."""
         page = batch.page if batch is not None else None
         ids = page.ids() if page is not None else []
         places = {one: place for place, one in enumerate(ids)}
@@ -249,7 +241,3 @@ def _mark(
         if state in {"different", "missing"}:
             seen.names[id_sets.key_of(mark)] = plain(own)
     seen.ids = b"".join(marks)
-
-
-def _wired(source: Source) -> "CarriesWire | None":
-    return source if isinstance(source, CarriesWire) and source.carries_wire else None

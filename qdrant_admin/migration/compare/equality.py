@@ -3,9 +3,9 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
@@ -14,13 +14,10 @@ from qdrant_admin.database.canonical import stored_float
 from qdrant_admin.database.models import Floats, Point, Sparse, Vector, VectorSpec
 from qdrant_admin.migration.reports import CollectionResult
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
 COSINE_TOLERANCE = 1e-6
-"""Of a component of the unit vector: the server normalises in 32 bits, one ulp off NumPy's result."""
+"""Per component of the unit vector: the server normalises in 32 bits, one ulp off NumPy's result."""
 HALF_TOLERANCE = 1e-3
-"""The same where the server stores 16 bits: 11 bits of mantissa."""
+"""The same where the server stores 16 bits, with 11 bits of mantissa."""
 _CONTENT = (
     "vectors bit for bit, "
     f"under Cosine (where the server normalises) as unit vectors within {COSINE_TOLERANCE:g}; "
@@ -32,11 +29,7 @@ WORDS = (
 
 
 def sample_of(verify: str) -> int | None:
-    """Of how many points the content is compared, as asked for; None: of all.
-
-    Raises:
-        BadInput: neither `full` nor `sample:N`.
-    """
+    """The number of points whose content is compared, None for all; `BadInput` for neither `full` nor `sample:N`."""
     if verify == "full":
         return None
     word, _, count = verify.partition(":")
@@ -57,13 +50,8 @@ def words(results: Iterable[CollectionResult]) -> str:
     return f"exact counts, every id both ways, and vectors and payload of {chosen} compared: {_CONTENT}"
 
 
-def same(wanted: Point, found: Point, slots: Mapping[str, VectorSpec]) -> bool:
-    """Whether `found` is what the target must hold after `wanted` was written into it."""
-    return not unlike([wanted], [found], slots)
-
-
 def unlike(wanted: Sequence[Point], found: Sequence[Point], slots: Mapping[str, VectorSpec]) -> list[int]:
-    """Places at which `found` is not what the target must hold after `wanted` was written into it."""
+    """Indices at which `found` is not what the target must hold after `wanted` was written into it."""
     pairs = list(zip(wanted, found, strict=True))
     bad = {place for place, (one, two) in enumerate(pairs) if one.vectors.keys() != two.vectors.keys()}
     for name, slot in slots.items():
@@ -116,7 +104,7 @@ def unlike_rows(wanted: Floats, found: Floats, slot: VectorSpec) -> list[int]:
 
 
 def _unlike_vectors(pairs: Sequence[tuple[Vector, Vector]], slot: VectorSpec) -> list[int]:
-    """Places at which two vectors of one slot differ; dense ones are looked at all together."""
+    """Indices of the pairs that differ; dense vectors are compared all at once."""
     plain = [
         row for row, (one, two) in enumerate(pairs) if _dense(one, slot) and _dense(two, slot) and slot.kind == "dense"
     ]
@@ -142,7 +130,7 @@ def _same_vector(wanted: Vector, found: Vector, slot: VectorSpec) -> bool:
     return bool(np.all(_same_rows(np.asarray(wanted, np.float32), np.asarray(found, np.float32), slot)))
 
 
-def _same_rows(wanted: Floats, found: Floats, slot: VectorSpec) -> "npt.NDArray[np.bool_]":
+def _same_rows(wanted: Floats, found: Floats, slot: VectorSpec) -> npt.NDArray[np.bool_]:
     if slot.distance == "Cosine" and slot.datatype != "uint8":
         tolerance = HALF_TOLERANCE if slot.datatype == "float16" else COSINE_TOLERANCE
         furthest: npt.NDArray[np.float64] = np.abs(_unit(wanted) - _unit(found)).max(axis=-1, initial=0.0)
@@ -169,7 +157,7 @@ def _stored(vector: Floats, datatype: str) -> Floats:
     return vector
 
 
-def _unit(vector: Floats) -> "npt.NDArray[np.float64]":
+def _unit(vector: Floats) -> npt.NDArray[np.float64]:
     wide = vector.astype(np.float64)
     length = np.linalg.norm(wide, axis=-1, keepdims=True)
     np.divide(wide, length, out=wide, where=length != 0)

@@ -1,6 +1,6 @@
 """Two sets of ids side by side, whatever their size: the source's are sorted on the disk, the target's come sorted.
 
-An id that several records of the source have is one point in the target, which must hold the last of them.
+If several records of the source have the same id, the target must hold the last of them.
 """
 
 import heapq
@@ -15,12 +15,12 @@ from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import PointId
 
 State = Literal["equal", "different", "missing", "unseen"]
-"""What was found of a record. unseen: its content was not compared."""
+"""The outcome of a record's comparison. unseen: its content was not compared."""
 _STATES: tuple[State, ...] = ("equal", "different", "missing", "unseen")
 _KEY_BYTES, _PLACE_BYTES = 17, 8
 _RECORD_BYTES = _KEY_BYTES + _PLACE_BYTES + 1
 _CHUNK_BYTES = 160_000 * _RECORD_BYTES
-"""Sorted in memory; more than that goes to the disk in sorted pieces."""
+"""Sorted in memory, then written to the disk."""
 _BLOCK_BYTES = 1000 * _RECORD_BYTES
 
 
@@ -29,15 +29,15 @@ class Id(NamedTuple):
 
     key: bytes
     state: State | None
-    """Of the last record at the source that has it; None: no record has."""
+    """Of the last record of the source with this id; None: there is no such record."""
     there: bool
     """Whether the target has it."""
     records: int
-    """How many records have it."""
+    """How many records of the source have it."""
 
 
 def record(point_id: PointId, place: int, state: State) -> bytes:
-    """What is kept of one record: its id, its place in the source's order, and what was found."""
+    """One record as bytes: its id, its place in the source's order, and its state."""
     return id_key(point_id) + place.to_bytes(_PLACE_BYTES, "big") + bytes((_STATES.index(state),))
 
 
@@ -68,11 +68,7 @@ class IdSet:
             self._chunk = bytearray()
 
     def against(self, target: Iterator[bytes]) -> Iterator[Id]:
-        """Every id of either side, in the server's own order.
-
-        Args:
-            target: keys of the target's ids, ascending.
-        """
+        """Every id of either side, ascending; `target`: the keys of the target's ids, ascending."""
         pieces = [self._piece(start, end) for start, end in self._sorted]
         ours = heapq.merge(*pieces, _cut(_in_order(self._chunk)))
         there = next(target, None)

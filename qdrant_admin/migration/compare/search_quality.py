@@ -1,36 +1,30 @@
-"""Whether a search in the target finds the nearest points of the source: its recall of the ten best of some queries.
+"""Whether a search in the target finds the nearest points of the source: the recall of the ten best of some queries.
 
-The ten best are taken from all vectors of the source, which verification reads anyway, or from the exact search of a
-source that is a Qdrant. An index approximates: where the target's ordinary search finds too little, its exact one is
-asked as well.
+The ten best are taken from all vectors of the source, which verification reads anyway, or from an exact search if the
+source is a Qdrant. Where an ordinary search in the target (an approximate one) finds too little, an exact one follows.
 """
 
 import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from qdrant_admin.core.errors import BadInput, RequestRejected, Unsupported
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Distance, Floats, Point, PointId, Sparse, VectorSpec
 from qdrant_admin.migration.reports import EXACT_LEAST
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from qdrant_admin.database.gateway import Database
-
-    Wide = npt.NDArray[np.float32] | npt.NDArray[np.float64]
-
+Wide = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 QUERIES = 16
 TOP = 10
 ORDINARY_LEAST = 0.2
 """Lowest recall of an ordinary search. Low, because no index does well on random vectors of many dimensions: real ones
 reach 0.95 and more, and a broken index finds next to nothing."""
 _TIE = 1e-4
-"""A point whose score is this close to the tenth best counts as well."""
+"""A point whose score is this close to the tenth best one counts as well."""
 _ONE_THREAD = 1 << 18
 """Multiplications up to which OpenBLAS starts no threads (its GEMM_MULTITHREAD_THRESHOLD, 4, times 65,536)."""
 _NOT_TOLD = (BadInput, RequestRejected, Unsupported)
@@ -81,14 +75,14 @@ class Truth:
             with self._lock:
                 nearest.take(ids, scores)
 
-    def ask(self, source: "Database", collection: str) -> None:
-        """Take them from the exact search of a source that is a Qdrant; nothing is known where it refuses."""
+    def ask(self, source: Database, collection: str) -> None:
+        """Take the nearest points from an exact search of a Qdrant source, unless it refuses."""
         for name, nearest in self._nearest.items():
             with contextlib.suppress(*_NOT_TOLD):
                 nearest.know(source.nearest(collection, list(nearest.queries), using=name, limit=TOP, exact=True))
 
-    def compare(self, database: "Database", target: str) -> Quality | None:
-        """Search the target; None when there are no queries, or the server refuses."""
+    def compare(self, database: Database, target: str) -> Quality | None:
+        """The recall of searches in the target; None when there are no queries, or the server refuses."""
         try:
             ordinary = self._found(database, target, exact=False)
         except _NOT_TOLD:
@@ -100,7 +94,7 @@ class Truth:
         except _NOT_TOLD:
             return Quality(ordinary)
 
-    def _found(self, database: "Database", target: str, *, exact: bool) -> float | None:
+    def _found(self, database: Database, target: str, *, exact: bool) -> float | None:
         shares = []
         for name, nearest in self._nearest.items():
             hits = database.nearest(target, list(nearest.queries), using=name, limit=TOP, exact=exact)
@@ -110,8 +104,8 @@ class Truth:
         return min(shares, default=None)
 
 
-def queries(database: "Database", target: str, slots: Mapping[str, VectorSpec]) -> dict[str, Floats]:
-    """Query vectors by name: those of some points of the target."""
+def queries(database: Database, target: str, slots: Mapping[str, VectorSpec]) -> dict[str, Floats]:
+    """The vectors of some points of the target, by vector name, to search with."""
     dense = [name for name, slot in slots.items() if slot.kind == "dense"]
     if not dense:
         return {}
@@ -128,8 +122,8 @@ def _rows(points: Sequence[Point], name: str) -> list[Floats]:
     return [vector for vector in found if vector is not None and not isinstance(vector, Sparse)]
 
 
-def _products(vectors: "Wide", queries: "Wide") -> "Wide":
-    """All products of rows; in blocks, because BLAS' own threads would compete with the server for few cores."""
+def _products(vectors: Wide, queries: Wide) -> Wide:
+    """All dot products of rows; in blocks, because the threads of BLAS would compete with the server for few cores."""
     products = np.empty((len(vectors), len(queries)), vectors.dtype)
     block = max(1, _ONE_THREAD // queries.size)
     for start in range(0, len(vectors), block):
@@ -138,7 +132,7 @@ def _products(vectors: "Wide", queries: "Wide") -> "Wide":
 
 
 class _Nearest:
-    """The best of each query so far, for one vector. A higher score is nearer, whatever the distance."""
+    """The nearest points of each query so far, for one named vector. Higher scores are nearer for every distance."""
 
     def __init__(self, distance: Distance, rows: Floats) -> None:
         self.queries = rows
@@ -146,7 +140,7 @@ class _Nearest:
         self._sign = -1.0 if distance in {"Euclid", "Manhattan"} else 1.0
         self._best: list[list[tuple[float, PointId]]] = [[] for _ in rows]
 
-    def scores(self, vectors: Floats) -> "Wide":
+    def scores(self, vectors: Floats) -> Wide:
         if self._distance == "Manhattan":
             distances: Wide = np.stack([np.abs(vectors - query).sum(axis=1) for query in self.queries], axis=1)
             return -distances
@@ -163,8 +157,8 @@ class _Nearest:
         np.divide(products, lengths, out=cosines, where=lengths > 0)
         return cosines
 
-    def take(self, ids: Sequence[PointId], scores: "Wide") -> None:
-        """Keep the best; a batch that is read again after a fault changes nothing."""
+    def take(self, ids: Sequence[PointId], scores: Wide) -> None:
+        """Keep the best points; a batch that is read again after a fault changes nothing."""
         for best, column in zip(self._best, scores.T, strict=True):
             rows = np.flatnonzero(column > best[-1][0]) if len(best) == TOP else np.arange(len(ids))
             if rows.size > TOP:
@@ -179,7 +173,7 @@ class _Nearest:
         self._best = [[(self._sign * score, one) for one, score in answer] for answer in found]
 
     def share(self, found: Sequence[Sequence[tuple[PointId, float]]]) -> float | None:
-        """Recall of the best; points as near as the last of them count as well."""
+        """The recall of the best points; points as near as the last of them count as well."""
         wanted = hits = 0
         for best, answer in zip(self._best, found, strict=True):
             if not best:

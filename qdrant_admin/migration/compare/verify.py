@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from random import Random
-from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.formatting import counted, number
 from qdrant_admin.core.progress import ProgressMeter
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import Floats, VectorSpec
 from qdrant_admin.database.retry import TRANSIENT, RetryPolicy
@@ -27,12 +27,8 @@ from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
 from qdrant_admin.sources.base import Cursor, Searches, Source, mark_of
 
-if TYPE_CHECKING:
-    from qdrant_admin.database.gateway import Database
-
 _LOOKS = 3
-"""How often a collection is read at most while its server is written to. The server does not say which collection was
-written to, so this one is read again."""
+"""How often a collection is read at most, while its server does not say which of its collections is written to."""
 _WORKERS = 4
 _NAMES = 10_000
 """How many of the source's own ids are kept for the report; beyond that, the id in the target is shown."""
@@ -49,9 +45,9 @@ class At:
 
 
 class Counters:
-    """The totals of one comparison. A context manager: it may hold a temporary file."""
+    """The totals of one comparison."""
 
-    def __init__(self, spans: int) -> None:
+    def __init__(self, spans: int, ids: IdSet) -> None:
         self.at = [At() for _ in range(spans)]
         self.read = self.rejected = self.compared = self.equal = 0
         self.superseded = 0
@@ -61,22 +57,12 @@ class Counters:
         """The target's exact count, taken after everything was read."""
         self.met = 0
         """Points of the target that were seen."""
-        self._ids = IdSet()
+        self._ids = ids
         self._names: dict[bytes, str] = {}
-
-    def __enter__(self) -> "Counters":
-        self._ids.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ids.__exit__()
 
     @property
     def open(self) -> list[int]:
         return [span for span, at in enumerate(self.at) if not at.done]
-
-    def ended(self, span: int) -> None:
-        self.at[span].done = True
 
     def take(self, span: int, cursor: Cursor, seen: ComparisonResult) -> None:
         at = self.at[span]
@@ -95,7 +81,7 @@ class Counters:
                 self._names[key] = name
 
     def match_ids(self, target: Iterator[bytes], cancel: CancelToken) -> None:
-        """Match all ids of the target with those of a source that has an order of its own."""
+        """Match all ids of the target with those of a source whose order is not the server's."""
         self.equal = self.superseded = self.met = 0
         self.missing, self.different, self.extra = Named(), Named(), Named()
         for place, one in enumerate(self._ids.against(target)):
@@ -122,12 +108,12 @@ class Verifier:
 
     Args:
         checkpoints: of the copy, one per span.
-        sample: how many points have their content compared; None for all. All ids are compared in any case.
+        sample: how many points have their content compared; None: all. All ids are compared in any case.
         seed: of the sample; the same seed chooses the same points.
     """
 
     source: Source
-    database: "Database"
+    database: Database
     plan: CollectionPlan
     slots: Mapping[str, VectorSpec]
     retry: RetryPolicy
@@ -222,15 +208,16 @@ class Verifier:
         chosen = None
         if self.sample is not None:
             # Not for secrets: the same run has to choose the same points again.
-            chosen = sorted(Random(self.seed).sample(range(sum(reads)), min(self.sample, sum(reads))))  # noqa: S311
+            chosen = frozenset(Random(self.seed).sample(range(sum(reads)), min(self.sample, sum(reads))))  # noqa: S311
         truth = Truth(self.slots, self._queries)
         self._comparer = Comparer(self.source, self.database, self.plan, self.slots, chosen, truth)
-        with Counters(len(self.plan.spans)) as self._counters:
+        with IdSet() as ids:
+            self._counters = Counters(len(self.plan.spans), ids)
             yield from self.retry.run(lambda: self._pass(pace))
             yield from self.retry.run(lambda: self._end(truth))
 
     def _pass(self, pace: ProgressMeter) -> Events:
-        """Compare until the end or an error; chunks that were compared by then are not read again."""
+        """Compare until the end or an error; the next pass goes on after the chunks that were compared by then."""
         try:
             with Pipeline(
                 self._counters.open, read=self._chunks, write=self._comparer.look, writers=_WORKERS
@@ -250,7 +237,7 @@ class Verifier:
     def _settle(self, came: Settled[ComparisonResult] | Ended, pace: ProgressMeter) -> Events:
         yield from self.retry.succeeded()
         if isinstance(came, Ended):
-            self._counters.ended(came.span)
+            self._counters.at[came.span].done = True
             return
         self._counters.take(came.span, came.cursor, came.outcome)
         moved = pace.advance(came.outcome.read)
@@ -265,8 +252,7 @@ class Verifier:
             self._counters.match_ids(map(id_key, ids), self.cancel)
         if isinstance(self.source, Searches) and self._comparer.in_order:
             truth.ask(self.source.database, self.plan.source)
-        if not (
-            self._counters.extra.count or self._counters.superseded
-        ):  # else the nearest are not those of the source
+        # The nearest points are those of the source only where the target holds nothing else.
+        if not (self._counters.extra.count or self._counters.superseded):
             self._quality = truth.compare(self.database, self.plan.target)
         yield from ()

@@ -1,7 +1,7 @@
 """Whether records can be stored unchanged, and whether a target takes the vectors of a source.
 
-Records are checked before they are sent: a batch is not atomic, and gRPC stores NaN. What the server would change
-silently is rejected with its reason; what is odd and kept is counted.
+Records are checked before they are sent: a batch is not atomic, and gRPC stores NaN. Records that the server would
+change silently are rejected with a reason; all-zero vectors are kept and counted.
 """
 
 import json
@@ -26,7 +26,7 @@ MAX_DEPTH = 50
 _INT64 = range(-(1 << 63), 1 << 63)
 _FEW, _MODERATE = 32, 100_000
 _SURELY_SMALL = 1 << 20
-"""Bytes of a point that hold no payload too large for a request, however it is counted."""
+"""Bytes of a point whose payload cannot be too large for a request, however its size is counted."""
 _TOO_DEEP = f"its payload nests deeper than {MAX_DEPTH} levels"
 _SURROGATE = "its payload holds half of a surrogate pair, which is not valid text"
 
@@ -56,7 +56,7 @@ class Checked:
 
     points: list[Point] = field(default_factory=list)
     originals: dict[int | str, Record] = field(default_factory=dict)
-    """Id in the target to the record it was."""
+    """The record by its id in the target."""
     refusals: list[Refusal] = field(default_factory=list)
     zero_vectors: int = 0
 
@@ -64,9 +64,12 @@ class Checked:
 class Checker:
     """Turns the records of one collection into points.
 
+    `check` decides record by record. `pack` and `entries` take the short way for whole columns: checked together and
+    made into bytes at once. Where that check finds anything odd they make nothing, and `check` has to decide.
+
     Args:
         slots: the vectors of the target.
-        vectorless: whether a record without any vector is a point all the same.
+        vectorless: whether a record without any vector becomes a point.
         folds_uuids: see `ids.map_id`.
     """
 
@@ -93,10 +96,7 @@ class Checker:
         return checked
 
     def _all_sound(self, records: list[Record]) -> bool:
-        """Whether all of them have one ordinary vector each, of the right size, finite and far from zero.
-
-        One look at all of them at once; where it says no, each is looked at by itself.
-        """
+        """Whether each has exactly one dense vector, of the right size and fit to be stored: checked all at once."""
         name, slot = next(iter(self._slots.items()), ("", None))
         if slot is None or slot.kind != "dense":
             return False
@@ -126,23 +126,8 @@ class Checker:
                 checked.zero_vectors += 1
         return ""
 
-
-class Packer:
-    """Whole columns of records on the shortest way to a request: checked together, and made into bytes at once.
-
-    It decides nothing that `Checker` does not decide: where one look at all of them finds anything odd, it makes
-    nothing of them, and each record goes through `Checker` by itself.
-
-    Args:
-        slots: the vectors of the target.
-        folds_uuids: see `ids.map_id`.
-    """
-
-    def __init__(self, slots: Mapping[str, VectorSpec], *, folds_uuids: bool) -> None:
-        self._slots, self._folds = slots, folds_uuids
-
     def pack(self, columns: Columns) -> list[bytes] | None:
-        """The points as they are sent; None where a record among them may have to be refused, or reported."""
+        """The encoded points; None where a record may have to be rejected or counted."""
         if not self._fit(columns):
             return None
         try:
@@ -153,7 +138,7 @@ class Packer:
         return made if max(map(len, made), default=0) < _SURELY_SMALL else None
 
     def entries(self, columns: Columns) -> tuple[list[PointId], list[list[bytes]]] | None:
-        """Ids and payloads of the points that `pack` makes of the same columns; None where it makes none."""
+        """The ids and the encoded payload entries of these points; None as in `pack`."""
         if not self._fit(columns):
             return None
         try:
@@ -224,7 +209,7 @@ def payload_reason(payload: Mapping[str, object]) -> str:
 
 
 def _surely_small(payload: Mapping[str, object]) -> bool:
-    """Whether nothing in it can be large: a few fields, each of them a number or a text of moderate length."""
+    """Whether it has only a few fields, each a number or a text of moderate length."""
     for value in payload.values():
         if isinstance(value, list | Mapping) or (isinstance(value, str) and len(value) > _MODERATE):
             return False

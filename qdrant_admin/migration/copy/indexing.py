@@ -7,18 +7,15 @@ all indexed after 27 s instead of 36 to 49, since nothing is indexed twice. (`m 
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.progress import ProgressMeter
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.migration.reports import CollectionPlan
 from qdrant_admin.state.store import StateStore
-
-if TYPE_CHECKING:
-    from qdrant_admin.database.gateway import Database
 
 _LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.05, 1.0
 _NUDGES = 10
@@ -31,7 +28,7 @@ class Indexing:
 
     store: StateStore
     run: str
-    database: "Database"
+    database: Database
     cancel: CancelToken
     doctor: str = ""
     """The command that looks into a collection that is not indexed."""

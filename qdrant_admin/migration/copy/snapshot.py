@@ -1,8 +1,8 @@
 """Copying one collection as a snapshot: the source writes it, and it is streamed to the target.
 
-It is never whole in memory or on our disk, and its checksum is compared on both sides. Snapshots that a source was
-asked for are remembered before they exist, so that none is left behind. Only when one is complete is its name known:
-one that a killed run has asked for is found by the time in its name.
+The snapshot is never whole in memory or on our disk, and its checksum is compared on both sides. Every snapshot is
+stored before the source is asked for it, so that none is left behind. The source names it only when it is complete:
+the snapshot of a killed run is found by the time in its name.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ RESTORING = "restoring"
 """A checkpoint's cursor once the restore has begun: the target may hold all or part of the snapshot."""
 _LOOK_SECONDS = 0.1
 _NAMED_WITHIN = timedelta(seconds=30)
-"""The longest time between our request and the time in the name."""
+"""The longest time between the request and the time in the snapshot's name."""
 _TIME = re.compile(r"(\d{4}(?:-\d\d){5})\.snapshot")
 _Result = TypeVar("_Result")
 
@@ -55,10 +55,9 @@ class _NoSnapshotError(Exception):
 
 
 def copy(job: CopyJob) -> Events:
-    """Copy a collection as a snapshot; point by point if that fails, unless a snapshot was asked for.
+    """Copy a collection as a snapshot; point by point if that fails, unless the user insists on a snapshot.
 
-    Raises:
-        Cancelled, ServerUnreachable: a resumed run starts this collection over.
+    A run that is resumed starts this collection over.
     """
     if job.checkpoints[0].cursor in (None, RESTORING):
         try:
@@ -99,10 +98,10 @@ class _Carrier:
         self._from, self._server = self._source.snapshots, self._source.url
         self._to = job.database.snapshots
         self._file = f"qdrant-admin-{job.migration.run}.snapshot"
-        """The name under which the target keeps the upload: we recognise it by that."""
+        """The name of the upload at the target."""
         self._pace = ProgressMeter("copy", job.plan.count, item=job.plan.target)
         self._at = 0, 0
-        """Bytes that were sent, and of how many."""
+        """Bytes sent, and bytes to send."""
 
     def run(self) -> Events:
         job = self._job
@@ -137,19 +136,14 @@ class _Carrier:
         _keep(job, read=count, written=count, done=True)
 
     def _written(self) -> Generator[Progress, None, Snapshot]:
-        """Have the source write its snapshot. That cannot be aborted: a cancel waits for its end, and deletes it."""
+        """Have the source write the snapshot. It cannot be stopped: a cancel waits, and deletes it."""
         name = self._job.plan.source
         if self._job.record is not None:
             for ids in self._source.scan_ids(name):
                 self._job.record(ids)
         known, now = _moment(self._from, name, self._job.cancel)
         entry = _remember(
-            self._job.store,
-            run=self._job.migration.run,
-            server=self._server,
-            collection=name,
-            known=known,
-            at=now,
+            self._job.store, run=self._job.migration.run, server=self._server, collection=name, known=known, at=now
         )
         try:
             snapshot = yield from self._watched(lambda: self._from.create(name), "the source is writing a snapshot")
@@ -158,7 +152,7 @@ class _Carrier:
         except AdminError as error:
             forget(self._job.store, entry)
             raise _NoSnapshotError(error) from error
-        if snapshot.name in known:  # another program asked for it in the same second: it is not ours to delete
+        if snapshot.name in known:  # another program asked in the same second: the snapshot is not ours to delete
             forget(self._job.store, entry)
         else:
             _name(self._job.store, entry, snapshot.name)
@@ -202,7 +196,7 @@ class _Carrier:
             raise ServerNotReady(f"the snapshot of {plain(self._job.plan.source)} is gone", why=str(error)) from error
 
     def _watched(self, work: Callable[[], _Result], note: str) -> Generator[Progress, None, _Result]:
-        """Do it in a thread and report its progress; leaving early waits for its end."""
+        """Work in a thread and report the progress; a cancel waits for the end of the work."""
         with ThreadPoolExecutor(1, "migration-snapshot") as pool:
             future = pool.submit(work)
             while not future.done():
@@ -221,7 +215,7 @@ class _Carrier:
                 yield moved
 
     def _reached(self, points: int, octets: int) -> list[Progress | None]:
-        """Set the progress; points count in proportion to the bytes that were sent."""
+        """Set the progress to so many points and bytes."""
         by = points - self._pace.done
         return [pace.advance(by, octets - self._pace.octets) for pace in (self._job.whole, self._pace)]
 
@@ -232,14 +226,13 @@ class _Carrier:
 
 
 class OwnSnapshot(Frozen):
-    """A snapshot of ours that may still be at the source."""
+    """A snapshot that a run has asked for, and that may still be at the source."""
 
     id: int
     run: str
     collection: str
-    """At the source."""
     known: tuple[str, ...]
-    """Names of those that were there before."""
+    """The names of the collection's snapshots before that."""
     asked_at: datetime
     """By the source's clock."""
     name: str
@@ -247,13 +240,10 @@ class OwnSnapshot(Frozen):
 
 
 def _moment(snapshots: Snapshots, collection: str, cancel: CancelToken) -> tuple[list[str], datetime]:
-    """The existing snapshots, and a moment, by the source's clock, at which a new one gets a name of its own.
+    """The names of the existing snapshots, and a moment, by the source's clock, at which a new one gets another name.
 
-    Two snapshots of the same second have the same name, and ours would be taken for the other and left behind. The
-    clock may be a little slow, so names with a time just ahead of it count as well.
-
-    Raises:
-        Cancelled: while it waited for the next second.
+    Two snapshots of the same second have the same name: ours would be taken for the other program's, and left behind.
+    The clock may be a little slow, so names with a time just ahead of it count as well.
     """
     while True:
         known, now = [one.name for one in snapshots.listed(collection)], snapshots.clock()
@@ -263,7 +253,7 @@ def _moment(snapshots: Snapshots, collection: str, cancel: CancelToken) -> tuple
 
 
 def _remember(store: StateStore, *, run: str, server: str, collection: str, known: Iterable[str], at: datetime) -> int:
-    """Store that the source is about to be asked for a snapshot; returns the id of the entry."""
+    """Store that a snapshot is about to be requested; returns the id of the entry."""
     with store.writing() as connection:
         cursor = connection.execute(
             "INSERT INTO migration_snapshots (run, server, collection, known, asked_at, name)"
@@ -293,9 +283,9 @@ def forget(store: StateStore, entry: int) -> None:
 
 
 def sweep(store: StateStore, server: str, snapshots: Snapshots, *, run: str) -> list[str]:
-    """Delete the snapshots that this run and runs that have ended left at a source; returns those that remain.
+    """Delete what this run and runs that have ended left at a source; returns the snapshots that remain.
 
-    An entry without a name that matches no snapshot yet is kept: that snapshot may still be being written.
+    An entry that has no name and matches no snapshot is kept: the server may still be writing that snapshot.
     """
     still = []
     for one in left(store, server):

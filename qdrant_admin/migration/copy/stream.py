@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput, RateLimited, RequestRejected
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.progress import ProgressMeter
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point, PointId, Sparse, VectorSpec
 from qdrant_admin.database.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.migration.checkpoint import Checkpoint
-from qdrant_admin.migration.copy.checks import Checked, Checker, Packer, Refusal, target_ids
+from qdrant_admin.migration.copy.checks import Checked, Checker, Refusal, target_ids
 from qdrant_admin.migration.copy.throttle import MAX_OCTETS, SLOW_SECONDS, Throttle
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.rejects import RejectFile
@@ -21,14 +21,11 @@ from qdrant_admin.migration.reports import CollectionPlan, Method, PlanReport
 from qdrant_admin.sources.base import Batch, CarriesWire, Cursor, Record, Source, WireBatch
 from qdrant_admin.state.store import StateStore
 
-if TYPE_CHECKING:
-    from qdrant_admin.database.gateway import Database
-
 _FIELD_GUESS = 16
 """Estimated bytes of a payload value that is not text."""
 _NOTICES = 100
 _SAVE_EVERY_SECONDS = 0.25
-"""Writing a batch again changes nothing, so checkpoints may lag that far behind: each time is a sync of the disk."""
+"""Saving syncs the disk. Checkpoints may lag behind that far, because writing a batch again changes nothing."""
 
 
 @dataclass
@@ -36,10 +33,9 @@ class CopyJob:
     """One collection to be copied from its checkpoints on, and what came of it."""
 
     migration: PlanReport
-    """The run that it is part of."""
     plan: CollectionPlan
     source: Source
-    database: "Database"
+    database: Database
     slots: Mapping[str, VectorSpec]
     """The vectors of the target, by name."""
     rejects: RejectFile
@@ -52,16 +48,13 @@ class CopyJob:
     checkpoints: list[Checkpoint]
     """One per span, in the order of the plan."""
     store: StateStore
-    record: Callable[[Iterable[PointId]], None] | None = None
-    """Told of the ids of every batch before any of it is written."""
-    method: Method = field(init=False)
-    """How it was copied in the end."""
-    retries: int = field(default=0, init=False)
-    octets: int = field(default=0, init=False)
+    record: Callable[[Iterable[PointId]], None] | None
+    """Told the ids of every batch before any point of it is written."""
+    method: Method
+    """How the collection is copied; changed when a snapshot turns out to be impossible."""
+    retries: int = 0
+    octets: int = 0
     """Bytes sent."""
-
-    def __post_init__(self) -> None:
-        self.method = self.plan.method
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +81,10 @@ class Copier:
         self._carry = isinstance(source, CarriesWire) and source.carries_wire and job.database.bulk.carries_wire
         octets = 4 * sum(slot.size or 0 for slot in job.slots.values())
         self._throttle = Throttle(min(job.migration.batch_size, MAX_OCTETS // max(octets, 1)), job.migration.workers)
-        self._packer = Packer(job.slots, folds_uuids=source.folds_uuids)
         self._checker = Checker(job.slots, vectorless=source.vectorless, folds_uuids=source.folds_uuids)
 
     def run(self) -> Events:
-        """Copy until the source has no more.
-
-        Raises:
-            Cancelled: between two batches; the checkpoints are kept.
-            SourceUnreadable, ServerUnreachable: and the checkpoints are kept as well.
-        """
+        """Copy until the source has no more; the checkpoints are kept whatever is raised."""
         job = self._job
         pace = ProgressMeter("copy", job.plan.count, item=job.plan.target, done=sum(one.read for one in self._at))
         yield pace.event()
@@ -146,7 +133,7 @@ class Copier:
                     job.whole.advance(handled, octets)
 
     def _refused(self, came: Settled[Written] | Ended) -> Events:
-        """A notice for each of the first rejected records; the reject file has all of them."""
+        """Notices of the first rejected records; the reject file has all of them."""
         refusals = [] if isinstance(came, Ended) else came.outcome.refusals
         for refusal in refusals[: max(0, _NOTICES - self._noticed)]:
             self._noticed += 1
@@ -154,7 +141,7 @@ class Copier:
             yield Notice(level="warning", text=text, topic="reject")
 
     def _read(self, span: int) -> Iterator[Batch | WireBatch]:
-        """The remaining batches of a span; read from there again when the batch size changes."""
+        """The remaining batches of a span; reading starts again from the cursor when the batch size changes."""
         cursor = self._at[span].cursor
         after, left = self._job.plan.spans[span].after if cursor is None else cursor, True
         while left:
@@ -197,9 +184,9 @@ class Copier:
         return Written(len(batch.page), [], look.zero_vectors, batch.page.octets)
 
     def _write_columns(self, batch: Batch) -> Written | None:
-        """Write all of it as columns; None where its records have to be checked one by one."""
+        """Write a batch as columns; None: its records have to be checked one by one."""
         columns = batch.columns if self._job.database.bulk.carries_wire else None
-        packed = self._packer.pack(columns) if columns else None
+        packed = self._checker.pack(columns) if columns else None
         if packed is None:
             return None
         try:
@@ -215,14 +202,14 @@ class Copier:
         return Written(len(records), [*checked.refusals, *refused], checked.zero_vectors, octets)
 
     def _upsert(self, points: list[Point], checked: Checked, *, part: bool = False) -> list[Refusal]:
-        """Write them; records that the server rejects are found by halving, and all others are written."""
+        """Write points; those that the server refuses are found by halving, and all others are written."""
         while points:
             try:
                 self._job.database.upsert(self._job.plan.target, points, checked=True)
             except RateLimited as error:
                 if not part:
                     raise
-                # Here, and not by a new pass: that would start with the first half again, and never get past it.
+                # A new pass would start with the first half again, and never get past it.
                 self._job.cancel.wait(error.seconds or 1.0)
             except (RequestRejected, BadInput) as error:
                 if len(points) == 1:
@@ -235,7 +222,7 @@ class Copier:
         return []
 
     def _settle(self, came: Settled[Written] | Ended) -> tuple[int, int]:
-        """Move the checkpoint of a span; returns how many records and bytes that was."""
+        """Move the checkpoint of a span; returns by how many records and bytes."""
         now = self._at[came.span]
         self._moved.add(came.span)
         if isinstance(came, Ended):
@@ -259,7 +246,7 @@ class Copier:
         return done.read, done.octets
 
     def _save(self) -> None:
-        """Store all checkpoints that moved in one transaction: together they match the reject file."""
+        """Store all checkpoints that have moved: together they match the reject file."""
         moved = [self._at[span].model_copy(update={"reject_bytes": self._reject_bytes}) for span in sorted(self._moved)]
         if moved:
             self._job.save(moved)

@@ -56,8 +56,7 @@ class ChoosePane(Vertical):
         options.display, here = bool(runs), options.highlighted
         options.clear_options()
         for run in runs:
-            total = sum(plan.count for plan in run.plan.collections if plan.action != "skip")
-            done = f"{formatting.number(run.done)} of {formatting.number(total)}"
+            done = f"{formatting.number(run.done)} of {formatting.number(run.plan.total)}"
             told = f"stopped at {done}, {formatting.ago(run.updated_at, now)}"
             head = look.line(look.symbol("paused"), (" resume  ", "bold"), formatting.shorten(run.source, 60))
             options.add_option(Option(look.lines(head, look.line("  ", look.muted(told))), id=run.run))

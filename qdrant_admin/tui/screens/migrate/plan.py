@@ -73,7 +73,7 @@ def _cells(one: CollectionPlan, variables: Mapping[str, str], longest: int) -> l
 
 def head(plan: PlanReport) -> Content:
     refused = sum(problem.level == "refused" for problem in plan.problems)
-    guesses = [one.estimated_seconds for one in plan.collections if one.action != "skip"]
+    guesses = [one.estimated_seconds for one in plan.taken]
     known = [guess for guess in guesses if guess is not None]
     took = f"about {formatting.duration(sum(known))}" if known and len(known) == len(guesses) else ""
     verdict = look.state("refused", "not yet") if refused else look.state("ok", "ready to start")

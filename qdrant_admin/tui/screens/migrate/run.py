@@ -32,7 +32,7 @@ REJECTS_SHOWN = {False: 3, True: 8}
 
 def picture(view: JobView, plan: PlanReport | None, size: Size) -> Sequence[Sequence[Content]]:
     width, tall = max(40, size.width - 6), size.height >= TALL
-    order = [one.target for one in plan.collections if one.action != "skip"] if plan else []
+    order = [one.target for one in plan.taken] if plan else []
     items = running.by_item(view.progress)
     if not set(order) & set(items):
         order = []

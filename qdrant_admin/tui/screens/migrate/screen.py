@@ -172,7 +172,7 @@ class MigrateScreen(PlanEdits):
             self._run(plan)
             return
         body = f"{destroys[0].upper()}{destroys[1:]}. What is written over or deleted is gone."
-        names = plan.overwrites or tuple(one.target for one in plan.collections if one.action != "skip")
+        names = plan.overwrites or tuple(one.target for one in plan.taken)
         self.confirm("Change what is there?", body, "Continue", partial(self._run, plan), typed=names[0])
 
     def _run(self, plan: PlanReport) -> None:
