@@ -23,7 +23,7 @@ from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import id_key
-from qdrant_admin.database.models import Point, PointId, VectorSpec
+from qdrant_admin.database.models import PointId, VectorSpec
 from qdrant_admin.database.retry import RetryPolicy
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.checkpoint import Checkpoint
@@ -290,12 +290,16 @@ class CatchUp:
             yield batch
 
     def _bring(self, batch: Batch, checker: Checker) -> _Page:
-        """Write what differs; called in a thread."""
+        """Write the points that the target lacks or has with other content; called in a thread."""
         checked = checker.check(batch.records)
-        missing, stale = self._unlike(checked.points)
-        if missing or stale:
-            self._database.upsert(self._plan.target, missing + stale, wait=True)
-        return _Page(len(batch.records), len(missing) + len(stale), checked.refusals)
+        ids = [one.id for one in checked.points]
+        there = {point.id: point for point in self._database.retrieve(self._plan.target, ids)}
+        both = [point for point in checked.points if point.id in there]
+        stale = equality.unlike(both, [there[point.id] for point in both], self._slots)
+        changed = [point for point in checked.points if point.id not in there] + [both[place] for place in stale]
+        if changed:
+            self._database.upsert(self._plan.target, changed, wait=True)
+        return _Page(len(batch.records), len(changed), checked.refusals)
 
     def _settle(self, news: Settled[_Page] | Ended | None, now: Pass, pace: ProgressMeter) -> Progress | None:
         if not isinstance(news, Settled):
@@ -310,13 +314,6 @@ class CatchUp:
         now.rejected += len(done.refusals)
         now.read += done.read
         return pace.advance(done.read)
-
-    def _unlike(self, points: list[Point]) -> tuple[list[Point], list[Point]]:
-        """Points that the target lacks, and points that it has with other content."""
-        there = {point.id: point for point in self._database.retrieve(self._plan.target, [one.id for one in points])}
-        both = [point for point in points if point.id in there]
-        stale = equality.unlike(both, [there[point.id] for point in both], self._slots)
-        return [point for point in points if point.id not in there], [both[place] for place in stale]
 
     def _gone(self, now: Pass) -> Events:
         """Look for points of the target that came from this source and no longer exist there."""

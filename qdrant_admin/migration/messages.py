@@ -226,15 +226,12 @@ def asides(one: CollectionResult) -> list[str]:
     if one.retries:
         facts.append(f"resumed {formatting.counted(one.retries, 'time')} after a server did not answer")
     if one.passes:
-        facts.append(f"caught up in {formatting.counted(one.passes, 'pass', 'passes')}: {_caught_up(one)}")
+        written = formatting.counted(one.caught_up, "point")
+        deleted = f", {formatting.number(one.deleted)} deleted" if one.deleted else ""
+        facts.append(f"caught up in {formatting.counted(one.passes, 'pass', 'passes')}: {written} written{deleted}")
     if one.search_quality is not None and one.search_quality >= EXACT_LEAST:  # below that the note says so
         facts.append(f"a search finds {one.search_quality * 100:.0f} % of what it found at the source")
     return [text for text in (one.note, ", ".join(facts)) if text]
-
-
-def _caught_up(one: CollectionResult) -> str:
-    deleted = f", {formatting.number(one.deleted)} deleted" if one.deleted else ""
-    return f"{formatting.counted(one.caught_up, 'point')} written{deleted}"
 
 
 def plan_blocks(report: PlanReport) -> Blocks:

@@ -1,7 +1,7 @@
 """Reading and writing at the same time: readers fetch batches of spans, writers send them, acknowledgements come back.
 
-Batches are sent in the order in which they were read, and every batch that was sent is waited for. So what was written
-of a span that is stopped is always a prefix of it: there are no gaps, and no batch is unaccounted for.
+Batches are sent in the order in which they were read, and every batch that was sent is waited for: when a span is
+stopped, what was written is always a prefix of it, without gaps.
 """
 
 import queue
@@ -37,21 +37,14 @@ class Settled(Generic[Outcome]):
 
     span: int
     number: int
-    """Its place in the span."""
+    """Index in the span."""
     cursor: Cursor
     outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A span whose batches were all acknowledged."""
-
-    span: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A span that was read to its end."""
+    """A span that was read to its end; told once its batches were all acknowledged."""
 
     span: int
     batches: int
@@ -65,7 +58,7 @@ class Pipeline(Generic[Batch_, Outcome]):
         read: the batches of a span; called in a reader's thread.
         write: sends one batch and waits until it is acknowledged; called in a writer's thread.
         writers: threads that write, and at most as many that read.
-        allowed: how many of them may write now, at least one; asked before each batch.
+        allowed: how many writers may write now, at least one; asked before each batch.
     """
 
     def __init__(
@@ -85,12 +78,12 @@ class Pipeline(Generic[Batch_, Outcome]):
         self._open = len(spans)
         self._room = threading.Semaphore(writers * _AHEAD)
         self._work: queue.SimpleQueue[tuple[int, int, Batch_] | None] = queue.SimpleQueue()
-        self._news: queue.SimpleQueue[Settled[Outcome] | _Read | BaseException] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Settled[Outcome] | Ended | BaseException] = queue.SimpleQueue()
         self._taking = threading.Lock()
         self._stop = threading.Event()
         self._ahead: dict[tuple[int, int], Settled[Outcome]] = {}
         self._next: Counter[int] = Counter()
-        self._whole: dict[int, int] = {}
+        self._whole: dict[int, Ended] = {}
         self._writers = writers
         self._threads = [
             threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
@@ -111,8 +104,7 @@ class Pipeline(Generic[Batch_, Outcome]):
     def news(self) -> Iterator[Settled[Outcome] | Ended | None]:
         """Acknowledged batches, in order within each span; None from time to time while there are none.
 
-        Raises:
-            BaseException: what reading or writing raised.
+        Raises what reading or writing has raised.
         """
         while self._open:
             try:
@@ -146,9 +138,9 @@ class Pipeline(Generic[Batch_, Outcome]):
         for span in {span for span, _ in self._ahead} | set(self._whole):
             yield from self._settled(span)
 
-    def _note(self, came: Settled[Outcome] | _Read) -> None:
-        if isinstance(came, _Read):
-            self._whole[came.span] = came.batches
+    def _note(self, came: Settled[Outcome] | Ended) -> None:
+        if isinstance(came, Ended):
+            self._whole[came.span] = came
         else:
             self._ahead[came.span, came.number] = came
 
@@ -157,10 +149,11 @@ class Pipeline(Generic[Batch_, Outcome]):
             self._next[span] += 1
             self._room.release()
             yield found
-        if self._whole.get(span) == self._next[span]:
+        ended = self._whole.get(span)
+        if ended is not None and ended.batches == self._next[span]:
             del self._whole[span]
             self._open -= 1
-            yield Ended(span)
+            yield ended
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -180,7 +173,7 @@ class Pipeline(Generic[Batch_, Outcome]):
                 self._work.put((span, number - 1, batch))
             if self._stop.is_set():
                 return
-            self._news.put(_Read(span, number))
+            self._news.put(Ended(span, number))
 
     def _admitted(self, batches: Iterator[Batch_]) -> Iterator[Batch_]:
         """Read each batch only when there is room for it."""
@@ -206,7 +199,7 @@ class Pipeline(Generic[Batch_, Outcome]):
         return True
 
     def _taken(self) -> tuple[int, int, Batch_] | None:
-        """The next batch to send. Only one writer decides at a time, so that none overtakes another that then stops."""
+        """The next batch to send. One writer decides at a time: none may overtake another that then stops."""
         with self._taking:
             item = self._work.get()
             return None if self._stop.is_set() else item

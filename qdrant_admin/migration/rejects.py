@@ -1,7 +1,6 @@
-"""The reject file of a run: one JSON line per record that was not stored, with the reason and all of its content.
+"""The reject file of a run: one JSON line per record that was not stored, with the reason and its whole content.
 
-Its first line says how the collections are created, so that it can be repaired by hand and replayed anywhere:
-`sources/files/reject_file.py` reads it.
+The first line says how the collections are created, so that the file can be repaired by hand and replayed anywhere.
 """
 
 import contextlib
@@ -42,7 +41,7 @@ class RejectFile:
             os.truncate(self.path, octets)
 
     def append(self, collection: str, refusals: Iterable[Refusal]) -> int:
-        """Write them durably; returns the length of the file."""
+        """Append records durably; returns the length of the file."""
         lines = [self._line(collection, refusal) for refusal in refusals]
         if lines:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -55,11 +54,7 @@ class RejectFile:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def check(self) -> None:
-        """Stop the run where the plan says so, once the checkpoint is after the rejected records.
-
-        Raises:
-            Failed: a record was rejected, and the plan is to stop then.
-        """
+        """`Failed` if a record was rejected and the plan is to stop then; call it after moving the checkpoint."""
         if not (self._stops and self._latest):
             return
         first = self._latest[0]
@@ -89,7 +84,7 @@ class RejectFile:
         line: dict[str, object] = {
             "collection": collection,
             "target": planned.target,
-            # Where all spellings of a UUID are one point, the spelling is settled here: who reads this need not know.
+            # If all spellings of a UUID are one point, the canonical one is written: readers need not know.
             "id": (canonical_uuid(str(record.id)) if folds else None) or record.id,
             "reason": refusal.reason,
             "payload": record.payload,
@@ -99,7 +94,7 @@ class RejectFile:
 
 
 def vector_json(vector: Vector) -> object:
-    """A vector as JSON says it."""
+    """A vector as JSON values."""
     if isinstance(vector, Sparse):
         return {"indices": vector.indices.tolist(), "values": vector.values.tolist()}
     return vector.tolist()

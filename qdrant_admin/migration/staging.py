@@ -1,6 +1,6 @@
 """Filling a staging collection beside the one in use, and switching an alias to it once it is verified.
 
-An application that uses the alias changes over from one request to the next; the collection it has used stays.
+Applications that use the alias see the new collection from one request to the next; the old collection stays.
 """
 
 from collections.abc import Generator
@@ -28,20 +28,13 @@ def taken(alias: str) -> str:
     )
 
 
-def follows(alias: str, planned: CollectionPlan, aliases: dict[str, str]) -> bool:
-    """Whether an alias of the source is switched with the plan's own: it is free, or points to the same collection."""
-    return aliases.get(alias) in {None, aliases.get(planned.alias), planned.target}
-
-
 def switch(
     database: Database, planned: CollectionPlan, result: CollectionResult, profile: str
 ) -> Generator[Event, None, CollectionResult]:
-    """Point the alias, and those of the source that follow it, to the staging collection; all in one request.
+    """Point the alias to the staging collection, and those of the source that are free or pointed where it did.
 
-    Repeated after a kill, it changes nothing. Returns the result with what it did.
-
-    Raises:
-        RequestRejected: a collection of that name has been created since the plan.
+    All in one request; repeated after a kill, it changes nothing. Returns the result with a note of the switch.
+    `RequestRejected` when a collection of the alias's name has been created since the plan.
     """
     alias, target, step = plain(planned.alias), plain(planned.target), f"switch:{planned.target}"
     yield StepStarted(step=step, title=f"switching {alias} to {target}")
@@ -50,7 +43,8 @@ def switch(
     kept = planned.replaces if before in {None, planned.target} else before or ""
     kept = kept if kept in names else ""
     wanted = [planned.alias, *(one for one in planned.aliases if one not in names)]
-    database.set_aliases({one: planned.target for one in wanted if follows(one, planned, aliases)})
+    free = {None, before, planned.target}
+    database.set_aliases({one: planned.target for one in wanted if aliases.get(one) in free})
     words = f"{alias} points to {target} now"
     if kept:
         deleting = str(Command("collections", "delete", kept).on(profile))

@@ -95,13 +95,11 @@ class Truth:
             return Quality(ordinary)
 
     def _found(self, database: Database, target: str, *, exact: bool) -> float | None:
-        shares = []
-        for name, nearest in self._nearest.items():
-            hits = database.nearest(target, list(nearest.queries), using=name, limit=TOP, exact=exact)
-            share = nearest.share(hits)
-            if share is not None:
-                shares.append(share)
-        return min(shares, default=None)
+        shares = [
+            nearest.share(database.nearest(target, list(nearest.queries), using=name, limit=TOP, exact=exact))
+            for name, nearest in self._nearest.items()
+        ]
+        return min((share for share in shares if share is not None), default=None)
 
 
 def queries(database: Database, target: str, slots: Mapping[str, VectorSpec]) -> dict[str, Floats]:

@@ -131,11 +131,7 @@ class Verifier:
     """Whether the source changed while it was read."""
 
     def run(self) -> Events:
-        """Read both sides whole.
-
-        Raises:
-            Cancelled, SourceUnreadable, ServerUnreachable: there is no verdict then.
-        """
+        """Read both sides whole. When this raises, there is no verdict."""
         pace = ProgressMeter("verify", self.plan.count, item=self.plan.target)
         yield pace.event()
         yield from self.retry.run(self._ask)
@@ -240,8 +236,7 @@ class Verifier:
             self._counters.at[came.span].done = True
             return
         self._counters.take(came.span, came.cursor, came.outcome)
-        moved = pace.advance(came.outcome.read)
-        if moved:
+        if moved := pace.advance(came.outcome.read):
             yield moved
 
     def _end(self, truth: Truth) -> Events:

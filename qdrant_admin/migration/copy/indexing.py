@@ -24,17 +24,17 @@ _NUDGES = 10
 
 @dataclass
 class Indexing:
-    """The indexing of one run's targets. Their thresholds are saved in the state store before they are changed."""
+    """The indexing of one run's targets. Thresholds are saved in the state store before they are changed."""
 
     store: StateStore
     run: str
     database: Database
     cancel: CancelToken
     doctor: str = ""
-    """The command that looks into a collection that is not indexed."""
+    """The command to suggest for a collection that is not indexed."""
 
     def pause(self, planned: CollectionPlan) -> None:
-        """Index nothing for now, if the run has created the collection and it is large enough to be indexed at all."""
+        """Pause the indexing of a collection that the run has created, if it is large enough to be indexed at all."""
         if planned.action != "create" or planned.target in self._held():
             return
         threshold = self.database.indexing_threshold(planned.target)
@@ -50,7 +50,7 @@ class Indexing:
 
     @contextlib.contextmanager
     def restored_on_failure(self) -> Iterator[None]:
-        """Restore it when the work within fails. Should the server not answer then, `status` says that it is paused."""
+        """Restore the indexing when the work within fails; if that fails too, `status` reports it as paused."""
         try:
             yield
         except BaseException:
@@ -59,11 +59,7 @@ class Indexing:
             raise
 
     def restore(self) -> tuple[str, ...]:
-        """Restore the threshold of every collection, whether this process paused it or one that was killed.
-
-        Returns:
-            Those that are restored.
-        """
+        """Restore all thresholds, also those of a process that was killed; returns the collections restored."""
         restored = []
         for target, threshold in self._held().items():
             if self.database.exists(target):
@@ -74,14 +70,13 @@ class Indexing:
         return tuple(restored)
 
     def finish(self, planned: CollectionPlan, pace: ProgressMeter) -> Events:
-        """Restore it, wait until a collection is indexed, and nudge one that has gone to sleep."""
+        """Restore the indexing, wait until a collection is green, and nudge one that stays grey."""
         self.restore()
         pause, nudges = _LOOK_SECONDS, 0
         while True:
             self.cancel.check()
             state = self.database.collection(planned.target)
-            moved = pace.advance(min(state.indexed_vectors, pace.total or 0) - pace.done)
-            if moved:
+            if moved := pace.advance(min(state.indexed_vectors, pace.total or 0) - pace.done):
                 yield moved
             if state.status == "green":
                 return

@@ -1,4 +1,4 @@
-"""How much a target is given at a time: learnt from the size of its points and the time its answers take."""
+"""How much to send at a time: learnt from the size of the points and the time that the target takes to answer."""
 
 import threading
 
@@ -12,12 +12,7 @@ QUICK_ANSWERS = 32
 
 
 class Throttle:
-    """Points per request, and requests in parallel. Safe to tell of requests from any thread.
-
-    Args:
-        size: points per request, at most.
-        workers: requests in parallel, at most.
-    """
+    """Points per request (`size`) and requests in parallel (`workers`), at most what is given. Safe for threads."""
 
     def __init__(self, size: int, workers: int) -> None:
         self._most, self._most_workers = size, workers
@@ -36,6 +31,6 @@ class Throttle:
                 self.workers, self._quick = min(self.workers + 1, self._most_workers), 0
 
     def back_off(self) -> None:
-        """Give it half as much, in half as many requests: it said that this is too much, or did not answer in time."""
+        """Halve both: the target said that this is too much, or did not answer in time."""
         with self._lock:
             self.size, self.workers, self._quick = max(1, self.size // 2), max(1, self.workers // 2), 0
