@@ -214,11 +214,8 @@ class _Export:
         )
         found = yield from self._summed("verify", own.points, pages)
         if (found.points, found.digest) != (own.points, own.digest):
-            raise Failed(
-                f"{plain(self._path)} was not written",
-                why=f"{counted(own.points, 'point')} were written, and the {found.points} read back are not the same",
-                fix=Command("doctor"),
-            )
+            why = f"{counted(own.points, 'point')} were written, and the {found.points} read back are not the same"
+            raise Failed(f"{plain(self._path)} was not written", why=why, fix=Command("doctor"))
         yield StepFinished(step="verify", detail="equal")
 
     def _changed(self, held: "_Sum", counters: dict[str, int] | None) -> Generator[Event, None, str]:
@@ -303,11 +300,8 @@ def _disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageUnusable(
-            f"{plain(path)} cannot be written",
-            why=error.strerror or str(error),
-            fix=shlex.join(["df", "-h", str(path.parent)]),
-        ) from error
+        why, fix = error.strerror or str(error), shlex.join(["df", "-h", str(path.parent)])
+        raise StorageUnusable(f"{plain(path)} cannot be written", why=why, fix=fix) from error
 
 
 class _ParquetWriter:

@@ -91,16 +91,11 @@ def plan(ws: Workspace, source: str, options: PlanOptions, *, cancel: CancelToke
     uri = parse(source)
     sample_of(options.verify)
     if options.delete_gone and not options.catch_up:
-        raise BadInput(
-            "points are deleted in the target only while it catches up with its source",
-            fix=Command("migrate", uri, catch_up=True, delete_gone=True),
-        )
+        what = "points are deleted in the target only while it catches up with its source"
+        raise BadInput(what, fix=Command("migrate", uri, catch_up=True, delete_gone=True))
     if not 1 <= options.batch_size <= MAX_BATCH:
-        raise BadInput(
-            f"a batch of {options.batch_size} points is refused",
-            why=f"1 to {MAX_BATCH} are allowed",
-            fix=Command("migrate", uri, batch_size=DEFAULT_BATCH),
-        )
+        what, why = f"a batch of {options.batch_size} points is refused", f"1 to {MAX_BATCH} are allowed"
+        raise BadInput(what, why=why, fix=Command("migrate", uri, batch_size=DEFAULT_BATCH))
     yield StepStarted(step="source", title=f"reading {plain(uri)}")
     opened = open_source(uri)
     try:
@@ -123,11 +118,9 @@ def plan(ws: Workspace, source: str, options: PlanOptions, *, cancel: CancelToke
 def _earlier(ws: Workspace, report: PlanReport) -> Events:
     for run in checkpoint.unfinished(ws.store):
         if (run.source, run.target) == (report.source, report.target):
-            yield Notice(
-                level="warning",
-                text=f"an earlier run of this migration stopped after {counted(run.done, 'point')}",
-                fix=str(Command("migrate", resume=run.run).on(ws.settings.name)),
-            )
+            text = f"an earlier run of this migration stopped after {counted(run.done, 'point')}"
+            fix = str(Command("migrate", resume=run.run).on(ws.settings.name))
+            yield Notice(level="warning", text=text, fix=fix)
             return
 
 
@@ -180,11 +173,9 @@ class _Planner:
     def report(self, found: list[SourceCollection]) -> PlanReport:
         options = self._options
         if options.to is not None and len(found) != 1:
-            raise BadInput(
-                "one target name cannot take several collections",
-                why=f"the source has {counted(len(found), 'collection')}",
-                fix=Command("migrate", self._uri, collection="NAME", to="NAME"),
-            )
+            why = f"the source has {counted(len(found), 'collection')}"
+            fix = Command("migrate", self._uri, collection="NAME", to="NAME")
+            raise BadInput("one target name cannot take several collections", why=why, fix=fix)
         names = {collection.name for collection in found}
         for asked in (*options.names, *options.conflicts, *options.skip_collections):
             if asked not in names:  # a typing error must not leave out, or copy, the wrong collection

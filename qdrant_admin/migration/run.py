@@ -206,31 +206,25 @@ class _Run:
 
     def _create(self, planned: CollectionPlan) -> None:
         if self._total(planned).read:
-            raise Failed(
-                f"{plain(planned.target)} no longer exists in the target",
-                why="an earlier run has written to it, and it was deleted since",
-                fix=Command("migrate", self._plan.source),
-            )
+            what = f"{plain(planned.target)} no longer exists in the target"
+            why = "an earlier run has written to it, and it was deleted since"
+            raise Failed(what, why=why, fix=Command("migrate", self._plan.source))
         self._database.create_collection(planned.target, planned.spec)
 
     def _check_source_unchanged(self, planned: CollectionPlan) -> None:
         if planned.source_mark and mark_of(self._source, planned.source) != planned.source_mark:
-            raise Refused(
-                f"{plain(planned.source)} has changed since the migration was planned",
-                why="the plan no longer describes it, and half of it may have been copied before",
-                fix=Command("migrate", self._plan.source),
-            )
+            what = f"{plain(planned.source)} has changed since the migration was planned"
+            why = "the plan no longer describes it, and half of it may have been copied before"
+            raise Refused(what, why=why, fix=Command("migrate", self._plan.source))
 
     def _check_still_empty(self, planned: CollectionPlan, points: int | None) -> None:
         """Refuse a target that was to be created and that another program has filled since."""
         known = planned.source in self._checkpoints
         written = known and (planned.method != "snapshot" or self._total(planned).read > 0)
         if planned.action == "create" and not written and points != 0:
-            raise Refused(
-                f"{plain(planned.target)} has appeared in the target since the plan",
-                why=f"it holds {counted(points or 0, 'point')} that this migration did not write",
-                fix=Command("migrate", self._plan.source, dry_run=True),
-            )
+            what = f"{plain(planned.target)} has appeared in the target since the plan"
+            why = f"it holds {counted(points or 0, 'point')} that this migration did not write"
+            raise Refused(what, why=why, fix=Command("migrate", self._plan.source, dry_run=True))
 
     def _awaits_snapshot(self, planned: CollectionPlan, *, exists: bool) -> bool:
         """Whether the target will be created, or replaced, by a snapshot that is still to arrive."""

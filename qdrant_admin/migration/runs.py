@@ -200,11 +200,8 @@ def narrowed(source: str, collection: str | None) -> str:
         return source
     uri = parse(source)
     if uri.collection not in {None, collection}:
-        raise BadInput(
-            f"the source is already narrowed to collection {uri.collection}",
-            why=f"--collection asks for {collection}",
-            fix=Command("migrate", uri),
-        )
+        what = f"the source is already narrowed to collection {uri.collection}"
+        raise BadInput(what, why=f"--collection asks for {collection}", fix=Command("migrate", uri))
     return str(uri.model_copy(update={"collection": collection}))
 
 
@@ -302,11 +299,8 @@ def _discard(ws: Workspace, run: StoredRun, cancel: CancelToken) -> Events:
 def _check_same_server(ws: Workspace, run: StoredRun) -> None:
     here = ws.runtime.endpoint.url
     if run.target != here:
-        raise Refused(
-            f"run {run.run} wrote to {run.target}",
-            why=f"this profile's server is {here}; half of the data would be in each",
-            fix=Command("profiles", "list"),
-        )
+        why = f"this profile's server is {here}; half of the data would be in each"
+        raise Refused(f"run {run.run} wrote to {run.target}", why=why, fix=Command("profiles", "list"))
 
 
 def _run(one: StoredRun) -> Run:

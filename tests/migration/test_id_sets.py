@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import Distance, Point, VectorSpec
-from qdrant_admin.migration.compare import id_sets
-from qdrant_admin.migration.compare.id_sets import IdSet, State, record
+from qdrant_admin.migration.compare import comparer
+from qdrant_admin.migration.compare.comparer import IdSet, State, record
 from qdrant_admin.migration.compare.search_quality import TOP, Quality, Truth
 
 IDS = st.integers(0, 40) | st.integers(0, 2**64 - 1) | st.uuids().map(str)
@@ -21,8 +21,8 @@ def test_every_id_of_either_side_is_met_once_with_the_last_that_was_found(
     source: list[tuple[int | str, State]], target: set[int | str], chunk: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, IdSet() as ids:
-        patch.setattr(id_sets, "_CHUNK_BYTES", chunk * 26)
-        patch.setattr(id_sets, "_BLOCK_BYTES", 3 * 26)
+        patch.setattr(comparer, "_CHUNK_BYTES", chunk * 26)
+        patch.setattr(comparer, "_BLOCK_BYTES", 3 * 26)
         for place, (one, state) in enumerate(source):
             ids.add(record(one, place, state))
         met = list(ids.against(iter(sorted(map(id_key, target)))))

@@ -17,7 +17,7 @@ from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.bulk import Bulk
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
-from qdrant_admin.migration.copy.throttle import MAX_OCTETS
+from qdrant_admin.migration.copy.stream import MAX_OCTETS
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.reports import CollectionPlan, PlanReport
 from qdrant_admin.migration.run import migrate

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qdrant_admin.migration.copy.throttle import MAX_OCTETS, QUICK_ANSWERS, QUICK_SECONDS, SLOW_SECONDS, Throttle
+from qdrant_admin.migration.copy.stream import MAX_OCTETS, QUICK_ANSWERS, QUICK_SECONDS, SLOW_SECONDS, Throttle
 
 QUICK = QUICK_SECONDS / 2
 

@@ -35,11 +35,8 @@ def sample_of(verify: str) -> int | None:
     word, _, count = verify.partition(":")
     if word == "sample" and count.isascii() and count.isdigit() and int(count) > 0:
         return int(count)
-    raise BadInput(
-        f"--verify {plain(verify)} is neither full nor a sample",
-        why="full compares every point; sample:1000 the content of 1,000, and every id",
-        fix=Command("migrate", help=True),
-    )
+    why = "full compares every point; sample:1000 the content of 1,000, and every id"
+    raise BadInput(f"--verify {plain(verify)} is neither full nor a sample", why=why, fix=Command("migrate", help=True))
 
 
 def words(results: Iterable[CollectionResult]) -> str:
@@ -58,12 +55,8 @@ def unlike(wanted: Sequence[Point], found: Sequence[Point], slots: Mapping[str, 
         places = [place for place, (one, _) in enumerate(pairs) if name in one.vectors and place not in bad]
         vectors = [(pairs[place][0].vectors[name], pairs[place][1].vectors[name]) for place in places]
         bad.update(places[row] for row in _unlike_vectors(vectors, slot))
-    bad.update(
-        place
-        for place, (one, two) in enumerate(pairs)
-        if place not in bad and not same_payload(one.payload, two.payload)
-    )
-    return sorted(bad)
+    rest = [(place, *pair) for place, pair in enumerate(pairs) if place not in bad]
+    return sorted(bad.union(place for place, one, two in rest if not same_payload(one.payload, two.payload)))
 
 
 def same_payload(wanted: Mapping[str, object], found: Mapping[str, object]) -> bool:

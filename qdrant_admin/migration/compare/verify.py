@@ -20,8 +20,7 @@ from qdrant_admin.database.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare import search_quality
-from qdrant_admin.migration.compare.comparer import Chunk, Comparer, ComparisonResult, Named
-from qdrant_admin.migration.compare.id_sets import Id, IdSet
+from qdrant_admin.migration.compare.comparer import Chunk, Comparer, ComparisonResult, Id, IdSet, Named
 from qdrant_admin.migration.compare.search_quality import Quality, Truth
 from qdrant_admin.migration.pipeline import Ended, Pipeline, Settled
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult

@@ -170,7 +170,7 @@ class _Carrier:
 
     def _carry(self, snapshot: Snapshot) -> None:
         """In a thread: stream it from one server to the other."""
-        job, digest = self._job, hashlib.sha256()
+        job, name, digest = self._job, plain(self._job.plan.source), hashlib.sha256()
 
         def pieces() -> Iterator[bytes]:
             sent = 0
@@ -182,10 +182,8 @@ class _Carrier:
                 job.octets += len(piece)
                 self._at = sent, snapshot.size
             if digest.hexdigest() != snapshot.checksum:
-                raise SourceUnreadable(
-                    f"the snapshot of {plain(job.plan.source)} was not transferred completely",
-                    why=f"{number(sent)} of {counted(snapshot.size, 'byte')}, and another checksum than at the source",
-                )
+                why = f"{number(sent)} of {counted(snapshot.size, 'byte')}, and another checksum than at the source"
+                raise SourceUnreadable(f"the snapshot of {name} was not transferred completely", why=why)
 
         self._to.restore(job.plan.target, self._file, pieces(), snapshot.size, snapshot.checksum)
 
