@@ -258,16 +258,13 @@ def decode_exit(
 def explain_exit(
     code: int | None, *, oom_killed: bool = False, stopped_by_us: bool = False, log: Sequence[str] = ()
 ) -> Meaning | None:
-    """Why a server ended.
+    """Why a server ended; None for a clean end.
 
     Args:
         code: of a container, or of a native process (negative: a signal); None when nobody knows it.
         oom_killed: what the engine says; believe it only of a container that has ended.
         stopped_by_us: whether the end was asked for.
         log: the server's last lines.
-
-    Returns:
-        None for a clean end.
     """
     if code is None:
         return None

@@ -47,11 +47,8 @@ class Probe(Frozen):
     answers: bool = False
     """Whether anything there speaks HTTP."""
     is_qdrant: bool = False
-    title: str = ""
     version: str | None = None
-    commit: str | None = None
     ready: bool = False
-    live: bool = False
     grpc_open: bool | None = None
     """Whether HTTP/2 is spoken on the gRPC port; None when there is no such port to ask."""
     key_wanted: bool | None = None
@@ -60,8 +57,6 @@ class Probe(Frozen):
     """Whether it takes the key we have; None without a key, or when it wants none."""
     recovery_mode: bool | None = None
     """None when nobody could tell, for want of a key."""
-    latency: float | None = None
-    """Seconds until `GET /` was answered."""
     error: str = ""
     """Why it does not count as a Qdrant that is ready, in words."""
 
@@ -86,12 +81,8 @@ def probe(endpoint: Endpoint) -> Probe:
 def wait_answering(runtime: ServerRuntime, cancel: CancelToken, timeout: float) -> Events:
     """Wait until the server answers as a ready Qdrant, over REST and gRPC.
 
-    A server that answers REST and not gRPC is let through with a warning: it can be used.
-
-    Args:
-        runtime: looked at all the while, so that a server that ended is noticed at once.
-        cancel: stops the waiting.
-        timeout: seconds.
+    A server that answers REST and not gRPC is let through with a warning: it can be used. The runtime is looked at all
+    the while, so that a server that ended is noticed at once. The timeout is in seconds.
 
     Raises:
         ServerNotReady: it ended, or did not answer in time; the last lines of its log come before.
@@ -112,7 +103,8 @@ def wait_answering(runtime: ServerRuntime, cancel: CancelToken, timeout: float) 
                 break
         if now - inspected >= INSPECT_EVERY_SECONDS or state.state != "running":
             state, inspected = runtime.inspect(), now
-            if _is_over(state, restarts):
+            again_and_again = state.restarts - restarts >= _MAX_UNASKED_RESTARTS
+            if again_and_again or state.state in {"stopped", "absent"}:
                 yield from _give_up(runtime, state, f"the server ended before it was ready ({state.state})")
         if now - started > timeout:
             yield from _give_up(runtime, state, f"the server was not ready within {duration(timeout)}", seen)
@@ -135,12 +127,6 @@ def _arrived(runtime: ServerRuntime, seen: Probe, seconds: float) -> Events:
         outcome="warning" if seen.grpc_open is False else "ok",
         detail=f"Qdrant {plain(seen.version)} after {duration(seconds)}",
     )
-
-
-def _is_over(state: RuntimeState, restarts_before: int) -> bool:
-    if state.state in {"stopped", "absent"}:
-        return True
-    return state.restarts - restarts_before >= _MAX_UNASKED_RESTARTS
 
 
 def _give_up(runtime: ServerRuntime, state: RuntimeState, what: str, seen: Probe | None = None) -> Events:
@@ -177,36 +163,26 @@ def _waits_for(seen: Probe) -> str:
 
 
 def _identity(http: Http, endpoint: Endpoint) -> dict[str, Any]:
-    """`GET /`, which a Qdrant answers without a key: title, version, commit."""
-    began = time.perf_counter()
+    """`GET /`, which a Qdrant answers without a key."""
     answer = http.request("GET", "/")
-    latency = time.perf_counter() - began
     body = _json_object(answer)
-    title, version = str(body.get("title", "")), body.get("version")
-    is_qdrant = "qdrant" in title.lower() and isinstance(version, str)
-    seen: dict[str, Any] = {"answers": True, "is_qdrant": is_qdrant, "title": plain(title), "latency": latency}
-    if is_qdrant:
-        return seen | {"version": version, "commit": body.get("commit") and str(body["commit"])}
+    if "qdrant" in str(body.get("title", "")).lower() and isinstance(body.get("version"), str):
+        return {"answers": True, "is_qdrant": True, "version": body["version"]}
     server = answer.headers.get("server", "")
     said = f"GET {endpoint.url}/ gave HTTP {answer.status}" + (f" from {plain(server)}" if server else "")
-    return seen | {"error": f"{said} without Qdrant's title and version"}
+    return {"answers": True, "is_qdrant": False, "error": f"{said} without Qdrant's title and version"}
 
 
 def _condition(http: Http, endpoint: Endpoint) -> dict[str, Any]:
-    seen: dict[str, Any] = {"live": http.request("GET", "/livez").status == 200}
     ready = http.request("GET", "/readyz")
-    seen["ready"] = ready.status == 200
+    seen: dict[str, Any] = {"ready": ready.status == 200}
     if not seen["ready"]:
         seen["error"] = f"/readyz gave HTTP {ready.status}"
-    open_to_all = http.request("GET", "/collections").status
-    if open_to_all in {401, 403}:
-        seen["key_wanted"] = True
-    elif open_to_all == 200:
-        seen["key_wanted"] = False
+    seen["key_wanted"] = {200: False, 401: True, 403: True}.get(http.request("GET", "/collections").status)
     headers = {"api-key": endpoint.api_key.get_secret_value()} if endpoint.api_key else {}
-    if seen.get("key_wanted") and headers:
+    if seen["key_wanted"] and headers:
         seen["key_accepted"] = http.request("GET", "/collections", headers=headers).status == 200
-    if seen.get("key_wanted") is False or seen.get("key_accepted"):
+    if seen["key_wanted"] is False or seen.get("key_accepted"):
         seen["recovery_mode"] = _recovery_mode(http, headers)
     return seen
 

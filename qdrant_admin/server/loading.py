@@ -42,16 +42,20 @@ class Load(Frozen):
 
     @property
     def seconds(self) -> float | None:
-        """How long it took; None while it is being loaded."""
         return None if self.ended is None else (self.ended - self.began).total_seconds()
 
 
 def loads(lines: Sequence[str], since: datetime | None) -> tuple[Load, ...]:
     """What the log tells of the collections that the latest start has loaded, at `since` or later, in their order."""
     found: list[Load] = []
-    for line in latest_start(lines) or lines:
-        if said := _said(line, since):
-            _take(found, *said)
+    for said in filter(None, (_said(line, since) for line in latest_start(lines) or lines)):
+        begins, recovers = _LOADING.fullmatch(said.text.rstrip()), _RECOVERS.match(said.text)
+        if found and found[-1].ended is None and (begins or said.part in _SERVING):
+            found[-1] = found[-1].model_copy(update={"ended": said.at})
+        if begins:
+            found.append(Load(collection=begins["name"], began=said.at))
+        elif found and recovers:
+            found[-1] = found[-1].model_copy(update={"done": int(recovers["done"]), "total": int(recovers["total"])})
     return tuple(found)
 
 
@@ -76,15 +80,3 @@ def _said(line: str, since: datetime | None) -> _Said | None:
         return None
     said = _Said(datetime.fromisoformat(match["at"]), match["part"], match["text"])
     return said if since is None or said.at >= since else None
-
-
-def _take(found: list[Load], at: datetime, part: str, text: str) -> None:
-    begins = _LOADING.fullmatch(text.rstrip())
-    if found and found[-1].ended is None and (begins or part in _SERVING):
-        found[-1] = found[-1].model_copy(update={"ended": at})
-    if begins:
-        found.append(Load(collection=begins["name"], began=at))
-        return
-    recovers = _RECOVERS.match(text)
-    if found and recovers:
-        found[-1] = found[-1].model_copy(update={"done": int(recovers["done"]), "total": int(recovers["total"])})

@@ -1,5 +1,6 @@
 """Whether a TCP port on this machine is free, and who holds it when it is not."""
 
+import contextlib
 import errno
 import socket
 
@@ -26,14 +27,9 @@ def listener(host: str, port: int) -> str:
     """Who listens there, in words: `nginx (pid 812)`. Empty when nobody does."""
     import psutil
 
-    pid = listening_pid(host, port)
-    if pid is not None:
-        try:
+    with contextlib.suppress(psutil.Error):
+        if (pid := listening_pid(host, port)) is not None:
             return f"{psutil.Process(pid).name()} (pid {pid})"
-        except psutil.NoSuchProcess:
-            pass
-        except psutil.AccessDenied:
-            return HIDDEN
     return "" if is_free(host, port) else HIDDEN
 
 

@@ -20,17 +20,7 @@ STEP = "discard"
 
 
 def discard(settings: Settings, runtime: ServerRuntime, cancel: CancelToken) -> Events:
-    """Stop and remove the server of an ephemeral profile, then its data."""
-    check_discardable(settings, runtime)
-    if runtime.inspect().state != "absent":
-        yield from runtime.remove(cancel)
-    yield StepStarted(step=STEP, title=f"removing the data of profile {settings.name}")
-    gone = _remove_volumes(settings) if runtime.kind == "docker" else _remove_folder(settings)
-    yield StepFinished(step=STEP, detail=gone or "there was none")
-
-
-def check_discardable(settings: Settings, runtime: ServerRuntime) -> None:
-    """Refuse what is not thrown away, before anything is touched."""
+    """Stop and remove the server of an ephemeral profile, then its data. What is not thrown away is refused first."""
     profile = settings.profile
     if not profile.ephemeral or profile.storage is not None or profile.volume is not None or runtime.kind == "remote":
         raise Refused(
@@ -43,6 +33,11 @@ def check_discardable(settings: Settings, runtime: ServerRuntime) -> None:
         raise NotOurs(f"{state.name} was not removed", why="it is not managed by qdrant-admin", fix="docker ps -a")
     if runtime.kind == "docker":
         _own_volumes(settings)
+    if state.state != "absent":
+        yield from runtime.remove(cancel)
+    yield StepStarted(step=STEP, title=f"removing the data of profile {settings.name}")
+    gone = _remove_volumes(settings) if runtime.kind == "docker" else _remove_folder(settings)
+    yield StepFinished(step=STEP, detail=gone or "there was none")
 
 
 def _remove_volumes(settings: Settings) -> str:

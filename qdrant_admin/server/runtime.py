@@ -5,7 +5,7 @@ Nothing above `server/` asks which runtime it has: in what they differ is told b
 
 # ruff: noqa: ARG002 # the protocol gives arguments that not every runtime has a use for
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
@@ -66,7 +66,6 @@ class RuntimeState(Frozen):
     name: str = ""
     """Container name, or `pid 1234`, or the URL."""
     container: str | None = None
-    """The container's name, where there is one."""
     ours: bool | None = None
     """Whether it is managed; None where nothing is there or nobody can tell."""
     engine: str = ""
@@ -95,6 +94,15 @@ class Change(Frozen):
     wanted: str
     moves: bool = False
     """Whether the server answers elsewhere than the profile says as long as this is not applied."""
+
+
+def changed(rows: Iterable[tuple[str, str, str]], moving: Container[str]) -> list[Change]:
+    """Of settings, each with its current and its wanted value, those that differ; `moving` ones move the server."""
+    return [
+        Change(setting=setting, current=current, wanted=wanted, moves=setting in moving)
+        for setting, current, wanted in rows
+        if current != wanted
+    ]
 
 
 class Stats(Frozen):
@@ -179,8 +187,7 @@ class Relocation(Protocol):
     def prepare(self, *, running: bool) -> Settings:
         """Make the volumes and the server of the trial, not started. Returns the settings of the trial's server.
 
-        Args:
-            running: whether the server ran when it was found.
+        `running` is whether the server ran when it was found.
 
         Raises:
             Refused: a volume that was there before holds something.
@@ -206,8 +213,7 @@ class Relocation(Protocol):
     def take_over(self, proof: str) -> None:
         """Set the old server aside and start one on the volume in its place.
 
-        Args:
-            proof: the report that both are equal; from here on a move that is killed goes forward, not back.
+        `proof` is the report that both are equal: from here on a move that is killed goes forward, not back.
 
         Raises:
             Refused: the old server was started meanwhile, so it may hold what the copy lacks.
@@ -221,29 +227,22 @@ class Relocation(Protocol):
         """Let go of the old server; where it holds the old data itself, keep it under a name that says so."""
 
 
-class InterruptedRelocation(Protocol):
+class InterruptedRelocation(NamedTuple):
     """A move that was interrupted, by a kill or a power cut. It has harmed nothing."""
 
     volume: str
     """Where the data was to go."""
-
-    @property
-    def left(self) -> str:
-        """Where the old data lies once it is ended, in words."""
-
-    def resume(self) -> str | None:
-        """End it. The proof that both are equal when it had taken over, so that the server is on the volume now; None
-        when everything is as it was before the move.
-
-        Raises:
-            Failed: the old server could not be brought back.
-        """
+    left: str
+    """Where the old data lies once it is ended, in words."""
+    resume: Callable[[], str | None]
+    """Ends it. Gives the proof that both are equal when it had taken over, so that the server is on the volume now;
+    None when everything is as it was before the move. Raises `Failed` when the old server could not be brought back."""
 
 
 class ServerRuntime(Protocol):
     """One server of one profile. Methods raise `core.errors.AdminError` only.
 
-    A method with a body answers for a server that stands on no container engine.
+    A method with a body answers for a server of which nothing of the kind can be told, or that stands on no engine.
     """
 
     kind: RuntimeKind
@@ -262,6 +261,7 @@ class ServerRuntime(Protocol):
 
     def differences(self) -> list[Change]:
         """In which settings the existing server differs from the profile; empty when there is none."""
+        return []
 
     def start(self, cancel: CancelToken) -> Events:
         """Make sure that it runs: fetch image or binary, create, start. Idempotent. Does not wait for readiness.
@@ -290,6 +290,7 @@ class ServerRuntime(Protocol):
 
     def stranger(self) -> str:
         """Who listens at our address in place of our server, in words; empty when ours does, or nobody can tell."""
+        return ""
 
     def remove(self, cancel: CancelToken) -> Events:
         """Remove container or process record. Data is never removed."""
@@ -305,6 +306,7 @@ class ServerRuntime(Protocol):
 
     def disk_bytes(self) -> int | None:
         """What the storage really occupies, in blocks, told at once; None where nobody can tell."""
+        return None
 
     def sharers(self) -> tuple[Sharer, ...]:
         """Who else may write to the data, running or not."""
@@ -352,27 +354,18 @@ class RemoteRuntime(ServerRuntime):
     """A server that somebody else runs, known by its address alone. It is used, and neither started nor looked into."""
 
     kind: RuntimeKind = "remote"
+    _CANNOT = (
+        "start, stop or restart a remote server: whoever runs it must do that",
+        "read the log of a remote server: it lies on its own machine",
+        "tell what a remote server costs: its processor, memory and disk are out of sight",
+    )
     capabilities = Capabilities(
-        local=False,
-        adopt=False,
-        start=False,
-        stop=False,
-        restart=frozenset(),
-        logs=False,
-        stats=False,
-        cannot=(
-            "start, stop or restart a remote server: whoever runs it must do that",
-            "read the log of a remote server: it lies on its own machine",
-            "tell what a remote server costs: its processor, memory and disk are out of sight",
-        ),
+        local=False, adopt=False, start=False, stop=False, restart=frozenset(), logs=False, stats=False, cannot=_CANNOT
     )
 
     def inspect(self) -> RuntimeState:
         url, storage = self.endpoint.url, Storage(detail="on another machine, out of sight")
         return RuntimeState(runtime="remote", state="unknown", name=url, storage=storage, published=(url,))
-
-    def differences(self) -> list[Change]:
-        return []
 
     def start(self, cancel: CancelToken) -> Events:
         raise self._unsupported("started")
@@ -386,9 +379,6 @@ class RemoteRuntime(ServerRuntime):
     def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
         raise self._unsupported("restarted", Command("verify", how="none"))
 
-    def stranger(self) -> str:
-        return ""
-
     def remove(self, cancel: CancelToken) -> Events:
         raise self._unsupported("removed")
 
@@ -400,9 +390,6 @@ class RemoteRuntime(ServerRuntime):
 
     def stats(self) -> Stats:
         raise self._unsupported("measured")
-
-    def disk_bytes(self) -> int | None:
-        return None
 
     def _unsupported(self, done: str, instead: Command | None = None) -> Unsupported:
         return Unsupported(

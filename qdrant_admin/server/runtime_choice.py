@@ -71,7 +71,7 @@ def presumed_kind(settings: Settings) -> RuntimeKind:
 
 
 def _without_engine(settings: Settings, error: EngineUnavailable) -> Choice:
-    if _Memory(settings.name).says_docker():
+    if _docker_mark(settings.name).exists():
         raise EngineUnavailable(
             error.what,
             why=f"the data of profile {settings.name} lies in a Docker volume, so a native server would begin empty; "
@@ -89,7 +89,13 @@ def _with_engine(settings: Settings, engine: "Engine") -> Choice:
 
     docker = DockerRuntime(settings, engine)
     in_docker, natively = _docker_exists(settings, engine, docker), _native_exists(settings)
-    _Memory(settings.name).keep(docker=bool(in_docker))
+    if in_docker:
+        with contextlib.suppress(OSError):  # a state folder that cannot be written is no reason not to look
+            mark = _docker_mark(settings.name)
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+    else:
+        forget_docker(settings.name)
     if in_docker and natively:
         return _of_both(docker, _native(settings), in_docker, natively)
     if in_docker:
@@ -130,18 +136,16 @@ def _native_exists(settings: Settings) -> str:
 
 def _docker_exists(settings: Settings, engine: "Engine", docker: "DockerRuntime") -> str:
     """What there is of a managed container, in words; empty when there is nothing."""
+    from qdrant_admin.server.docker.storage import volume_names
+
     state = docker.inspect()
     if state.state != "absent" and state.ours:
         return f"the container {settings.container_name}"
-    if settings.profile.storage is None and _has_volume(settings, engine):
-        return f"data in the volume {settings.volume_name}"
+    if settings.profile.storage is None:
+        with engine.client("look for the volume") as client:
+            if settings.volume_name in volume_names(client):
+                return f"data in the volume {settings.volume_name}"
     return ""
-
-
-def _has_volume(settings: Settings, engine: "Engine") -> bool:
-    with engine.client("look for the volume") as client:
-        volumes = client.volumes(filters={"name": settings.volume_name})["Volumes"] or []
-    return any(volume["Name"] == settings.volume_name for volume in volumes)
 
 
 def _image_trouble(image: str, engine: "Engine") -> str:
@@ -160,22 +164,10 @@ def _image_trouble(image: str, engine: "Engine") -> str:
 
 def forget_docker(profile: str) -> None:
     """Forget that a profile's data was seen in Docker: it was removed there."""
-    _Memory(profile).keep(docker=False)
+    with contextlib.suppress(OSError):
+        _docker_mark(profile).unlink(missing_ok=True)
 
 
-class _Memory:
-    """That a profile's data was seen in Docker, for the time when no engine answers."""
-
-    def __init__(self, profile: str) -> None:
-        self._mark: Path = state_dir() / "in-docker" / profile
-
-    def says_docker(self) -> bool:
-        return self._mark.exists()
-
-    def keep(self, *, docker: bool) -> None:
-        with contextlib.suppress(OSError):  # a state folder that cannot be written is no reason not to look
-            if docker:
-                self._mark.parent.mkdir(parents=True, exist_ok=True)
-                self._mark.touch()
-            else:
-                self._mark.unlink(missing_ok=True)
+def _docker_mark(profile: str) -> Path:
+    """Is there when the profile's data was seen in Docker: for the time when no engine answers."""
+    return state_dir() / "in-docker" / profile

@@ -5,15 +5,11 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import StorageUnusable
 from qdrant_admin.core.events import Notice
 from qdrant_admin.core.files import file_system_of
-
-if TYPE_CHECKING:
-    import psutil
 
 _UNFIT = {
     "nfs": "a network file system",
@@ -78,9 +74,14 @@ def make_writable(folder: Path) -> None:
         raise StorageUnusable(f"{folder} cannot be written", why=why, fix=f'ls -ld "{folder}"') from error
 
 
-def prepare(storage: Path, profile: str) -> list[Notice]:
+def prepare(storage: Path, profile: str) -> Iterator[Notice]:
     """Make the folder, and refuse one that is not writable, in use or another's; what remains is worth a notice."""
-    _refuse_other_contents(storage)
+    if storage.exists() and not storage.is_dir():
+        raise StorageUnusable(
+            f"{storage} is not a folder", why="a Qdrant keeps its data in one", fix=Command("up", storage="./qdrant")
+        )
+    if (others := belongs_to_other(storage)) is not None:
+        raise others
     make_writable(storage)
     if user := _user_of(storage):
         raise StorageUnusable(
@@ -88,7 +89,15 @@ def prepare(storage: Path, profile: str) -> list[Notice]:
             why=f"{user}; two servers on one folder destroy each other's data",
             fix=Command("status"),
         )
-    return list(_warnings(storage, profile))
+    if suspect := native_suspicion(storage):
+        yield Notice(
+            level="warning",
+            text=f"{suspect}; Qdrant is known to lose data on such",
+            fix=str(Command("up", runtime="docker").on(profile)),
+        )
+    strangers = sorted(entry.name for entry in storage.iterdir() if entry.name not in _OURS)
+    if strangers and not (storage / "raft_state.json").exists():
+        yield Notice(level="warning", text=f"{storage} holds other things already, such as {strangers[0]}")
 
 
 def native_suspicion(storage: Path) -> str:
@@ -108,27 +117,8 @@ def holds_data(storage: Path) -> bool:
         return False
 
 
-def _refuse_other_contents(storage: Path) -> None:
-    if storage.exists() and not storage.is_dir():
-        raise StorageUnusable(
-            f"{storage} is not a folder", why="a Qdrant keeps its data in one", fix=Command("up", storage="./qdrant")
-        )
-    if (others := belongs_to_other(storage)) is not None:
-        raise others
-
-
 def _user_of(storage: Path) -> str:
-    """Who uses the folder, in words: first by Qdrant's own lock, then by asking the processes of this user."""
-    for process in _servers_on(storage):
-        return f"{process.name()} (pid {process.pid}) has it"
-    # Qdrant locks the write-ahead log of every shard; an empty storage has none yet.
-    for wal in storage.glob("collections/*/*/wal"):
-        if _locked(wal):
-            return f"{wal} is locked"
-    return ""
-
-
-def _servers_on(storage: Path) -> Iterator["psutil.Process"]:
+    """Who uses the folder, in words: first by asking the processes of this user, then by Qdrant's own lock."""
     import psutil
 
     wanted = storage.resolve()
@@ -138,7 +128,12 @@ def _servers_on(storage: Path) -> Iterator["psutil.Process"]:
                 continue
             given = process.environ().get("QDRANT__STORAGE__STORAGE_PATH", "./storage")
             if (Path(process.cwd()) / given).resolve() == wanted:
-                yield process
+                return f"{process.name()} (pid {process.pid}) has it"
+    # Qdrant locks the write-ahead log of every shard; an empty storage has none yet.
+    for wal in storage.glob("collections/*/*/wal"):
+        if _locked(wal):
+            return f"{wal} is locked"
+    return ""
 
 
 def _locked(wal: Path) -> bool:
@@ -160,15 +155,3 @@ def _locked(wal: Path) -> bool:
     finally:
         os.close(handle)
     return False
-
-
-def _warnings(storage: Path, profile: str) -> Iterator[Notice]:
-    if suspect := native_suspicion(storage):
-        yield Notice(
-            level="warning",
-            text=f"{suspect}; Qdrant is known to lose data on such",
-            fix=str(Command("up", runtime="docker").on(profile)),
-        )
-    strangers = sorted(entry.name for entry in storage.iterdir() if entry.name not in _OURS)
-    if strangers and not (storage / "raft_state.json").exists():
-        yield Notice(level="warning", text=f"{storage} holds other things already, such as {strangers[0]}")

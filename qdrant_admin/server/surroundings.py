@@ -15,9 +15,7 @@ class EngineLook(NamedTuple):
     words: str = ""
     """Which one, `Docker Engine 27.1 (the default socket)`; empty when none answers."""
     why: str = ""
-    """Why it is this one."""
     error: AdminError | None = None
-    """Why none answers."""
     context: str = ""
     """What names the engine, in words."""
     context_trouble: str = ""
@@ -56,17 +54,13 @@ class Leftover(NamedTuple):
 def leftovers(settings: Settings, profiles: Mapping[str, Profile]) -> tuple[Leftover, ...]:
     """What an interrupted move or replacement has left of this profile, and volumes of profiles that are gone.
 
-    Args:
-        settings: of the profile that is looked at.
-        profiles: all that exist; what was made for one of them is not left over.
-
     Raises:
         EngineUnavailable: no engine answers, so nobody can look.
     """
-    from qdrant_admin.server.docker.container.rename_aside import left_containers
+    from qdrant_admin.server.docker.container.replace import left_containers
     from qdrant_admin.server.docker.engine.discovery import find_engine
     from qdrant_admin.server.docker.relocation.move import left_by_move
-    from qdrant_admin.server.docker.storage import forgotten
+    from qdrant_admin.server.docker.storage import unmounted_volumes
 
     engine, found = find_engine(settings.profile.docker_host), []
     if (move := left_by_move(settings.name)) is not None:
@@ -76,5 +70,9 @@ def leftovers(settings: Settings, profiles: Mapping[str, Profile]) -> tuple[Left
     names = {DEFAULT_PROFILE, settings.name, *profiles}
     volumes = {one.volume for one in profiles.values() if one.volume} | {settings.volume_name}
     what = "made for a profile that is not known here"
-    lost = (Leftover("volume", (one.name,), one.profile, what) for one in forgotten(engine, names, volumes))
-    return (*found, *lost)
+    found += [
+        Leftover("volume", (volume,), profile, what)
+        for volume, profile in sorted(unmounted_volumes(engine).items())
+        if profile not in names and volume not in volumes
+    ]
+    return tuple(found)

@@ -22,8 +22,15 @@ from qdrant_admin.core.events import LogLines, Notice
 from qdrant_admin.core.serialization import to_json
 from qdrant_admin.server.health import probe, wait_answering
 from qdrant_admin.server.native import supervisor as supervision
-from qdrant_admin.server.native import tail
-from qdrant_admin.server.native.record import Process, Record, find_server, find_supervisor, write
+from qdrant_admin.server.native.record import (
+    BLOCK_BYTES,
+    Process,
+    Record,
+    find_server,
+    find_supervisor,
+    last_lines,
+    write,
+)
 from qdrant_admin.server.native.runtime import NativeRuntime
 from tests.server.conftest import MakeNative
 from tests.support.real import Server, binary, free_port
@@ -473,8 +480,8 @@ def test_only_the_end_of_a_long_log_is_read(tmp_path: Path, monkeypatch: pytest.
             return found
 
     monkeypatch.setattr(Path, "open", lambda self, _mode: Counting(self))
-    assert tail.last_lines(log, 3) == lines[-3:]
-    assert sum(read) <= 2 * tail.BLOCK_BYTES < log.stat().st_size / 10
-    assert tail.last_lines(log, 2000) == lines[-2000:]
-    assert tail.last_lines(log, 2, end=len(lines[0]) + len(lines[1]) + 2) == lines[:2]
-    assert tail.last_lines(log, 60_000) == lines
+    assert last_lines(log, 3) == lines[-3:]
+    assert sum(read) <= 2 * BLOCK_BYTES < log.stat().st_size / 10
+    assert last_lines(log, 2000) == lines[-2000:]
+    assert last_lines(log, 2, end=len(lines[0]) + len(lines[1]) + 2) == lines[:2]
+    assert last_lines(log, 60_000) == lines

@@ -99,7 +99,7 @@ def test_a_folder_of_another_kind(
     assert found.what == f"{folder} belongs to {whose}"
     assert found.fix == f"qdrant-admin migrate {scheme}:{folder} --profile {bench.settings().name}"
     with pytest.raises(StorageUnusable, match="belongs to"):
-        check_folder(folder, "work")
+        list(check_folder(bench.engine, folder, "work"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from typing import Any, TypeAlias, TypedDict
 
 Request: TypeAlias = dict[str, Any]
 """The body of a request: taken as it was answered, changed, and sent back."""
+Bindings: TypeAlias = dict[str, list[dict[str, str]] | None]
+"""Each port of a container with the addresses of the host that it is published on: `HostIp` and `HostPort`."""
 
 
 class Mount(TypedDict, total=False):
@@ -14,20 +16,6 @@ class Mount(TypedDict, total=False):
     Source: str
     Destination: str
     RW: bool
-
-
-class Binding(TypedDict, total=False):
-    """An address of the host that a port of a container is published on."""
-
-    HostIp: str
-    HostPort: str
-
-
-class Limit(TypedDict):
-    """A limit of a container's processes."""
-
-    Name: str
-    Soft: int
 
 
 class State(TypedDict, total=False):
@@ -61,15 +49,15 @@ class HostConfig(TypedDict, total=False):
     AutoRemove: bool
     NetworkMode: str
     RestartPolicy: dict[str, str] | None
-    PortBindings: dict[str, list[Binding] | None] | None
-    Ulimits: list[Limit] | None
+    PortBindings: Bindings | None
+    Ulimits: list[dict[str, str | int]] | None
     Tmpfs: dict[str, str] | None
 
 
 class NetworkSettings(TypedDict, total=False):
     """Where a container is reachable right now."""
 
-    Ports: dict[str, list[Binding] | None] | None
+    Ports: Bindings | None
     Networks: dict[str, Request] | None
 
 

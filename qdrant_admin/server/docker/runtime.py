@@ -7,48 +7,40 @@ from typing import TYPE_CHECKING, get_args
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import AdminError, NotFound, NotOurs
+from qdrant_admin.core.errors import NotFound, NotOurs
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
+from qdrant_admin.server.docker import storage
 from qdrant_admin.server.docker.answers import Inspected, Request, labels_of, name_of
-from qdrant_admin.server.docker.container import logs_and_stats
-from qdrant_admin.server.docker.container.create import Creation, check_ports, start
-from qdrant_admin.server.docker.container.ownership import (
-    check_adoptable,
-    forget_adoption,
-    is_adopted,
-    remember_adoption,
-    require_applicable,
-    require_mount,
-)
-from qdrant_admin.server.docker.container.rename_aside import left_by_replacement, named, set_aside
-from qdrant_admin.server.docker.container.replace import replace, same_again
+from qdrant_admin.server.docker.container import logs_and_stats, ownership
+from qdrant_admin.server.docker.container.replace import left_by_replacement, named, replace, same_again, set_aside
 from qdrant_admin.server.docker.container.spec import (
     LABEL_PROFILE,
     STOP_SECONDS,
     Spec,
-    held_addresses,
+    bindings,
     is_marked,
     limit_notice,
     may_raise_limit,
 )
+from qdrant_admin.server.docker.container.start_and_stop import (
+    check_ports,
+    create,
+    ended,
+    freeze,
+    kill,
+    start,
+    stop,
+)
 from qdrant_admin.server.docker.container.state import moment, process_state, read_state
-from qdrant_admin.server.docker.container.stop import ended, freeze, kill, stop
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.errors import OpenFilesRefused
 from qdrant_admin.server.docker.engine.pull import has_image, image_id, pull
-from qdrant_admin.server.docker.relocation.move import DockerRelocation, InterruptedMove, left_by_move, read_move
-from qdrant_admin.server.docker.storage import (
-    data_mount,
-    data_request,
-    other_users,
-    refuse_sharing,
-    source_of,
-    storage_path,
-)
+from qdrant_admin.server.docker.relocation.move import DockerRelocation, interrupted_move, left_by_move
 from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import (
     Capabilities,
     Change,
+    InterruptedRelocation,
     RestartMethod,
     RuntimeKind,
     RuntimeState,
@@ -98,7 +90,7 @@ class DockerRuntime(ServerRuntime):
     def differences(self) -> list[Change]:
         with self.engine.client(f"compare container {self._name} with the profile") as api:
             found = self._find(api)
-            return [] if found is None else self._changes(api, found)
+            return [] if found is None else self._spec.changes(found, image_id(api, self._spec.image))
 
     def start(self, cancel: CancelToken) -> Events:
         with self.engine.client(f"start container {self._name}") as api:
@@ -123,29 +115,29 @@ class DockerRuntime(ServerRuntime):
             api.unpause(found["Id"])
             yield StepFinished(step="start", detail="it was paused, and runs again")
             return
-        self._refuse_sharing(api, data_request(found), found["Id"])
+        storage.refuse_sharing(api, storage.data_request(found), found["Id"], self._name)
         start(api, self.engine, found["Id"], self._name)
         yield StepFinished(step="start", detail="it was stopped")
 
     def _start_new(self, cancel: CancelToken) -> Events:
         spec = self._spec
         spec.check_published()
-        creation = Creation(self.engine, self.settings, spec)
         with self.engine.client(f"prepare container {self._name}") as api:
-            self._refuse_sharing(api, spec.mounts, "")
+            storage.refuse_sharing(api, spec.mounts, "", self._name)
             check_ports(api, self.engine, spec.host, spec.ports.values())
-        yield from creation.check_storage()
+        if (folder := self.settings.profile.storage) is not None:
+            yield from storage.check_folder(self.engine, folder, self.profile)
         if not has_image(self.engine, spec.image):
             yield from pull(self.engine, spec.image, cancel)
         cancel.check()
-        yield from creation.run()
+        yield from create(self.engine, spec, self.profile)
 
     def apply(self, cancel: CancelToken) -> Events:
         with self.engine.client(f"compare container {self._name} with the profile") as api:
             found = self._find(api)
             if found is not None:
                 self._own(api, found)
-                changes = self._changes(api, found)
+                changes = self._spec.changes(found, image_id(api, self._spec.image))
         if found is None:
             yield from self._start_new(cancel)
             return
@@ -156,23 +148,23 @@ class DockerRuntime(ServerRuntime):
             yield from self.start(cancel)
             return
         self._spec.check_published()
-        require_applicable(found, changes, self._name, adopted=is_adopted(found["Id"], self.profile))
+        ownership.require_applicable(found, changes, self._name, self.profile)
         yield from self._recreate_as_asked(found, cancel)
 
     def _recreate_as_asked(self, found: Inspected, cancel: CancelToken) -> Events:
         if not has_image(self.engine, self._spec.image):
             yield from pull(self.engine, self._spec.image, cancel)
         with self.engine.client(f"prepare container {self._name}") as api:
-            self._refuse_sharing(api, self._spec.mounts, found["Id"])
-            held = held_addresses(found)
+            storage.refuse_sharing(api, self._spec.mounts, found["Id"], self._name)
+            held = {f"{host}:{number}" for _, host, number in bindings(found)}  # free as soon as it stops
             ports = [port for port in self._spec.ports.values() if f"{self._spec.host}:{port}" not in held]
             check_ports(api, self.engine, self._spec.host, ports)
         cancel.check()
         raise_limit = may_raise_limit(found)
         try:
             yield from self._replace(found, self._spec.body(raise_limit=raise_limit), same_networks=False)
-        except AdminError as error:
-            if not (raise_limit and isinstance(error, OpenFilesRefused)):
+        except OpenFilesRefused:
+            if not raise_limit:
                 raise
             yield limit_notice(self.profile)
             yield from self._replace(found, self._spec.body(raise_limit=False), same_networks=False)
@@ -196,7 +188,7 @@ class DockerRuntime(ServerRuntime):
             if how == "pause":
                 yield from freeze(api, found, self._name, cancel)
             elif how == "recreate":
-                require_mount(found, self._name)
+                ownership.require_mount(found, self._name)
                 body = same_again(api, found)
             elif how == "kill":
                 yield from kill(api, found, self._name)
@@ -225,9 +217,9 @@ class DockerRuntime(ServerRuntime):
         from qdrant_admin.server.docker.engine.restart import commands_for, others_running
 
         commands_for(self.engine, self.settings)  # refuses what cannot be restarted
-        with self.engine.client("look at what else runs") as api:
+        with self.engine.client(f"look at container {self._name}") as api:
             found = self._find(api)
-            return others_running(api, found["Id"] if found else "")
+        return others_running(self.engine, found["Id"] if found else "")
 
     def stranger(self) -> str:
         """Whoever listens while our container does not run: a running one has its port from the engine alone."""
@@ -245,12 +237,13 @@ class DockerRuntime(ServerRuntime):
                 yield StepFinished(step="remove", outcome="skipped", detail="there is none")
                 return
             self._require_ours(found)
-            require_mount(found, self._name)
+            ownership.require_mount(found, self._name)
             if process_state(found) != "stopped":
                 stop(api, found)
             api.remove_container(found["Id"], v=False)
-            forget_adoption(found["Id"])
-            yield StepFinished(step="remove", detail=f"the data stays in {source_of(data_mount(found) or {})}")
+            ownership.forget_adoption(found["Id"])
+            where = storage.source_of(storage.data_mount(found) or {})
+            yield StepFinished(step="remove", detail=f"the data stays in {where}")
 
     def adopt(self, cancel: CancelToken) -> Events:
         cancel.check()
@@ -262,8 +255,8 @@ class DockerRuntime(ServerRuntime):
             if self._is_ours(found):
                 yield StepFinished(step="adopt", outcome="skipped", detail="it is managed already")
                 return
-            check_adoptable(found)
-            remember_adoption(found["Id"], self.profile)
+            ownership.check_adoptable(found)
+            ownership.remember_adoption(found["Id"], self.profile)
         yield StepFinished(step="adopt", detail=f"from now on {self._name} is started, stopped and restarted from here")
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
@@ -281,32 +274,31 @@ class DockerRuntime(ServerRuntime):
             found = self._find(api)
             if found is None or process_state(found) != "running":
                 return Stats()
-            return logs_and_stats.read_stats(api, found, storage_path(found), self._source(found))
+            return logs_and_stats.read_stats(api, found, storage.storage_path(found), self._source(found))
 
     def disk_bytes(self) -> int | None:
         with self.engine.client(f"measure container {self._name}") as api:
             found = self._find(api)
             if found is None or process_state(found) != "running":
                 return None
-            return logs_and_stats.disk_use(api, found["Id"], storage_path(found), self._source(found))[0]
+            return logs_and_stats.disk_use(api, found["Id"], storage.storage_path(found), self._source(found))[0]
 
     def sharers(self) -> tuple[Sharer, ...]:
         with self.engine.client("look who else uses the data") as api:
             found = self._find(api)
-            return tuple(other_users(api.containers(all=True), data_request(found), found["Id"])) if found else ()
+            return tuple(storage.other_users(api, storage.data_request(found), found["Id"])) if found else ()
 
     def relocation(self, volume: str | None) -> DockerRelocation:
         with self.engine.client(f"look at container {self._name}") as api:
             found = self._existing(api)
         return DockerRelocation(self.engine, self.settings, found, volume)
 
-    def interrupted_relocation(self) -> InterruptedMove | None:
-        move = read_move(self.profile)
-        return None if move is None else InterruptedMove(self.engine, self.settings, move)
+    def interrupted_relocation(self) -> InterruptedRelocation | None:
+        return interrupted_move(self.engine, self.profile)
 
     def _source(self, found: Inspected) -> str:
         """Where the data lies on this machine; empty when that is out of sight."""
-        return str((data_mount(found) or {}).get("Source") or "") if self.engine.local else ""
+        return str((storage.data_mount(found) or {}).get("Source") or "") if self.engine.local else ""
 
     def _find(self, api: "APIClient") -> Inspected | None:
         """The profile's container, also one that was set aside for a successor which never came."""
@@ -329,16 +321,13 @@ class DockerRuntime(ServerRuntime):
         return found
 
     def _is_ours(self, found: Inspected) -> bool:
-        return is_marked(labels_of(found), self.profile) or is_adopted(found["Id"], self.profile)
+        return is_marked(labels_of(found), self.profile) or ownership.is_adopted(found["Id"], self.profile)
 
     def _require_ours(self, found: Inspected) -> None:
         if not self._is_ours(found):
             other = labels_of(found).get(LABEL_PROFILE)
             why = f"it belongs to profile {other}" if other else "it was made by somebody else"
             raise NotOurs(f"container {self._name} is not managed by qdrant-admin", why=why, fix=Command("adopt"))
-
-    def _changes(self, api: "APIClient", found: Inspected) -> list[Change]:
-        return self._spec.changes(found, image_id(api, self._spec.image))
 
     def _beginning(self, api: "APIClient", found: Inspected) -> list[str] | None:
         """The first lines since its last start, kept: they do not change any more once they are said."""
@@ -353,9 +342,6 @@ class DockerRuntime(ServerRuntime):
             self._first_lines = {key: lines}
         return lines or None
 
-    def _refuse_sharing(self, api: "APIClient", mounts: list[Request], own: str) -> None:
-        refuse_sharing(other_users(api.containers(all=True), mounts, own), self._name)
-
     def _change_policy(self, found: Inspected) -> Events:
         policy = self.settings.profile.restart_policy
         yield StepStarted(step="apply", title=f"setting the restart policy of {self._name} to {policy}")
@@ -365,9 +351,9 @@ class DockerRuntime(ServerRuntime):
 
     def _replace(self, found: Inspected, body: Request, *, same_networks: bool) -> Events:
         yield StepStarted(step="recreate", title=f"recreating {self._name} on the same data")
-        adopted = is_adopted(found["Id"], self.profile)
+        adopted = ownership.is_adopted(found["Id"], self.profile)
         with self.engine.client(f"recreate container {self._name}", _STOP_CALL_SECONDS) as api:
             new = replace(api, found, body, self._name, same_networks=same_networks)
         if adopted:
-            remember_adoption(new, self.profile, instead_of=found["Id"])
+            ownership.remember_adoption(new, self.profile, instead_of=found["Id"])
         yield StepFinished(step="recreate", detail=f"container {new[:12]}")

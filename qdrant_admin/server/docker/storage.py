@@ -4,9 +4,9 @@ import os
 import posixpath
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, cast
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Refused, StorageUnusable
@@ -19,6 +19,9 @@ from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFI
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.runtime import Diagnosis, Sharer, Storage
 from qdrant_admin.server.storage_probe import belongs_to_other, make_writable, suspicion
+
+if TYPE_CHECKING:
+    from docker import APIClient
 
 _PATH_VARIABLE = "QDRANT__STORAGE__STORAGE_PATH"
 _SAFE_VOLUME = Command("up", volume="qdrant_admin_local")
@@ -70,11 +73,8 @@ def data_request(found: Inspected) -> list[Request]:
 def read_storage(attributes: Inspected, first_lines: Iterable[str] | None, profile: str) -> Storage:
     """Where the data lies and what speaks against it.
 
-    Args:
-        attributes: what the engine says of the container.
-        first_lines: of the server's log since its last start, the only place where it says what it thinks of its
-            file system; None when they could not be read.
-        profile: the one whose container it is.
+    The first lines of the server's log since its last start are the only place where it says what it thinks of its file
+    system; None when they could not be read.
     """
     mount, path = data_mount(attributes), storage_path(attributes)
     if mount is None:
@@ -95,9 +95,9 @@ def read_storage(attributes: Inspected, first_lines: Iterable[str] | None, profi
     )
 
 
-def other_users(containers: Iterable[Listed], mounts: Iterable[Request], own: str) -> list[Sharer]:
+def other_users(api: "APIClient", mounts: Iterable[Request], own: str) -> list[Sharer]:
     """Containers in any state that may write to the same volume, or to the same folder or one within the other."""
-    wanted = list(mounts)
+    wanted, containers = list(mounts), cast("list[Listed]", api.containers(all=True))
     return [
         Sharer((container.get("Names") or ["?"])[0].lstrip("/"), str(container.get("State")), source_of(theirs))
         for container in containers
@@ -107,11 +107,11 @@ def other_users(containers: Iterable[Listed], mounts: Iterable[Request], own: st
     ]
 
 
-def refuse_sharing(users: list[Sharer], name: str) -> None:
+def refuse_sharing(api: "APIClient", mounts: Iterable[Request], own: str, name: str) -> None:
     """Refuse when there is another user: two servers on one empty volume both start, and one loses its data."""
-    if not users:
+    user = next(iter(other_users(api, mounts, own)), None)
+    if user is None:
         return
-    user = users[0]
     raise Refused(
         f"{plain(user.source)} is used by container {plain(user.name)} ({user.state}) already",
         why=f"two servers on the same data lose it; {name} was not started",
@@ -119,8 +119,12 @@ def refuse_sharing(users: list[Sharer], name: str) -> None:
     )
 
 
-def check_folder(folder: Path, profile: str) -> list[Notice]:
-    """Refuse a folder of this machine that cannot hold a Qdrant's storage; return what a person should know of it."""
+def check_folder(engine: Engine, folder: Path, profile: str) -> Iterator[Notice]:
+    """Refuse a folder of this machine that cannot hold a Qdrant's storage; tell what a person should know of it."""
+    if not engine.local:
+        text = f"{folder} is a folder of the engine's machine, which cannot be seen from here"
+        yield Notice(level="warning", text=text)
+        return
     path = folder.expanduser().absolute()
     if str(path) in {path.anchor, str(Path.home())}:
         raise StorageUnusable(f"{path} is no place for a storage of its own", fix=Command("up", storage="./qdrant"))
@@ -133,8 +137,8 @@ def check_folder(folder: Path, profile: str) -> list[Notice]:
     if (others := belongs_to_other(path)) is not None:
         raise others
     make_writable(path)
-    warning = _file_system_warning(path)
-    return [Notice(level="warning", text=warning, fix=str(_SAFE_VOLUME.on(profile)))] if warning else []
+    if warning := _file_system_warning(path):
+        yield Notice(level="warning", text=warning, fix=str(_SAFE_VOLUME.on(profile)))
 
 
 def against_inside(attributes: Inspected, path: str, profile: str) -> Diagnosis:
@@ -231,24 +235,16 @@ def _against_folder(attributes: Inspected, folder: Path, profile: str) -> Iterat
     )
 
 
-class Forgotten(NamedTuple):
-    """A managed volume that no container mounts and no profile names."""
-
-    name: str
-    profile: str
-    """The one it was made for."""
+def volume_names(api: "APIClient") -> set[str]:
+    """The volumes that the engine has."""
+    return {str(one["Name"]) for one in api.volumes()["Volumes"] or ()}
 
 
-def forgotten(engine: Engine, profiles: Collection[str], volumes: Collection[str]) -> list[Forgotten]:
-    """Managed volumes that are left over: made for none of these profiles, and named by none of them."""
+def unmounted_volumes(engine: Engine) -> dict[str, str]:
+    """Managed volumes that no container mounts, with the name of the profile that each was made for."""
     with engine.client("look for volumes that are left over") as api:
         listed = api.volumes(filters={"dangling": True, "label": f"{LABEL_MANAGED}=true"})["Volumes"] or []
-    made_for = {str(one["Name"]): str((one.get("Labels") or {}).get(LABEL_PROFILE, "")) for one in listed}
-    return [
-        Forgotten(name, profile)
-        for name, profile in sorted(made_for.items())
-        if profile not in profiles and name not in volumes
-    ]
+    return {str(one["Name"]): str((one.get("Labels") or {}).get(LABEL_PROFILE, "")) for one in listed}
 
 
 def _move(profile: str) -> str:

@@ -83,6 +83,13 @@ class _Fetched(NamedTuple):
     origin: str
 
 
+_Fetching = Generator[Event, None, _Fetched]
+
+
+class _OutOfReach(Exception):
+    """An origin has nothing for us; another may."""
+
+
 def find_local(settings: Settings) -> tuple[Binary | None, tuple[str, ...]]:
     """A binary that is here already, and why others that are here were passed over. Downloads nothing."""
     wanted = settings.profile.version
@@ -146,7 +153,10 @@ def find_binary(
                 why=f"its `--version` says {version or 'nothing'}, expected {wanted}",
                 fix=Command("up", runtime="docker"),
             )
-        _seal(fetched.path, target, fetched.origin)
+        # In place as a whole, with its digest beside it.
+        seal = json.dumps({"sha256": digest_of(fetched.path), "origin": fetched.origin})
+        target.with_suffix(".json").write_text(seal, encoding="utf-8")
+        fetched.path.replace(target)
     finally:
         fetched.path.unlink(missing_ok=True)
     yield StepFinished(step=STEP, detail=f"Qdrant {wanted} from {fetched.origin}")
@@ -178,13 +188,6 @@ def cached_path(version: str) -> Path:
     return cache_dir() / "qdrant" / f"v{version}-{platform.machine().lower()}" / name
 
 
-def _seal(fetched: Path, target: Path, origin: str) -> None:
-    """Put the binary in place as a whole, with its digest beside it."""
-    seal = target.with_suffix(".json")
-    seal.write_text(json.dumps({"sha256": digest_of(fetched), "origin": origin}), encoding="utf-8")
-    fetched.replace(target)
-
-
 def _is_intact(path: Path) -> bool:
     try:
         sealed = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
@@ -197,13 +200,6 @@ def digest_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-_Fetching = Generator[Event, None, _Fetched]
-
-
-class _OutOfReach(Exception):
-    """An origin has nothing for us; another may."""
 
 
 def _fetch(version: str, folder: Path, cancel: CancelToken, origins: Origins) -> _Fetching:

@@ -1,4 +1,4 @@
-"""What is known of a native server between two runs of ours: what to launch, the process record, and whose pid it is.
+"""The files of a native server: what to launch, the process record (and whose pid it is), and the log.
 
 A pid alone proves nothing: it is given to another program once the first has ended. A process counts as ours only
 when its executable is the recorded one and it was created when the record says, or works in our own folder.
@@ -7,18 +7,25 @@ when its executable is the recorded one and it was created when the record says,
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import psutil
 
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import Cancelled
 from qdrant_admin.core.files import write_atomically
 from qdrant_admin.core.serialization import to_json
 from qdrant_admin.core.values import Frozen, Invalid
 
 SUPERVISOR_MODULE = "qdrant_admin.server.native.supervisor"
 _CREATED_WITHIN_SECONDS = 2.0
+FOLLOW_EVERY_SECONDS = 0.2
+BATCH_LINES = 500
+BLOCK_BYTES = 64 * 1024
+_MAX_LINE_BYTES = 64 * 1024
 _Model = TypeVar("_Model", bound=Frozen)
 
 
@@ -86,10 +93,7 @@ class Files:
         self.snapshots = folder / "snapshots"
 
     def read_record(self) -> Record | None:
-        return _read(self.record, Record)
-
-    def read_launch(self) -> Launch | None:
-        return _read(self.launch, Launch)
+        return read(self.record, Record)
 
 
 def environment_without_qdrant() -> dict[str, str]:
@@ -102,7 +106,8 @@ def write(path: Path, value: Frozen) -> None:
     write_atomically(path, to_json(value, indent=2))
 
 
-def _read(path: Path, model: type[_Model]) -> _Model | None:
+def read(path: Path, model: type[_Model]) -> _Model | None:
+    """None when it is not there, or cannot be read."""
     try:
         return model.model_validate_json(path.read_bytes())
     except (OSError, Invalid):
@@ -111,16 +116,16 @@ def _read(path: Path, model: type[_Model]) -> _Model | None:
 
 def find_server(record: Record, folder: Path) -> psutil.Process | None:
     """The server's process, when it lives and is the recorded one."""
-    if record.server is None:
-        return None
-    process = _living(record.server.pid)
-    if process is None:
+    recorded = record.server
+    process = _living(recorded.pid) if recorded else None
+    if process is None or recorded is None:
         return None
     with contextlib.suppress(psutil.Error):
-        if not _same_file(process.exe(), record.server.executable):
+        # Linux marks the executable of a running process whose file was replaced.
+        if process.exe().removesuffix(" (deleted)") != recorded.executable.removesuffix(" (deleted)"):
             return None
         # A stepped clock (a laptop or WSL after sleep) moves creation times; the working folder stays.
-        same_time = abs(process.create_time() - record.server.created) <= _CREATED_WITHIN_SECONDS
+        same_time = abs(process.create_time() - recorded.created) <= _CREATED_WITHIN_SECONDS
         if same_time or Path(process.cwd()) == folder.resolve():
             return process
     return None
@@ -129,10 +134,8 @@ def find_server(record: Record, folder: Path) -> psutil.Process | None:
 def find_supervisor(record: Record, folder: Path) -> psutil.Process | None:
     """The supervisor's process, when it lives and is that of this folder."""
     process = _living(record.supervisor.pid)
-    if process is None:
-        return None
     with contextlib.suppress(psutil.Error):
-        arguments = process.cmdline()
+        arguments = process.cmdline() if process else []
         if SUPERVISOR_MODULE in arguments and arguments[-1] == str(folder):
             return process
     return None
@@ -160,6 +163,63 @@ def _living(pid: int) -> psutil.Process | None:
         return None
 
 
-def _same_file(left: str, right: str) -> bool:
-    # Linux marks the executable of a running process whose file was replaced.
-    return left.removesuffix(" (deleted)") == right.removesuffix(" (deleted)")
+def last_lines(path: Path, count: int, end: int | None = None) -> list[str]:
+    """The last lines of a file, or of its first `end` bytes, oldest first; none when there is no file.
+
+    Reads from the end, a block at a time: a log may be long, and is looked at every second.
+    """
+    if count <= 0:
+        return []
+    found = b""
+    try:
+        with path.open("rb") as file:
+            start = file.seek(0, os.SEEK_END) if end is None else end
+            while start > 0 and found.count(b"\n") <= count:
+                start, before = max(0, start - BLOCK_BYTES), start
+                file.seek(start)
+                found = file.read(before - start) + found
+    except OSError:
+        return []
+    return [_text(line) for line in found.splitlines()[-count:]]
+
+
+def end_of(path: Path) -> int:
+    """Where the last whole line of a file ends, in bytes; 0 when there is no file."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = max(0, size - _MAX_LINE_BYTES)
+            file.seek(start)
+            return start + file.read(size - start).rfind(b"\n") + 1
+    except OSError:
+        return 0
+
+
+def new_lines(path: Path, position: int, cancel: CancelToken) -> Iterator[list[str]]:
+    """Lines as they are written after `position`, until cancelled. Starts over when the file was cut."""
+    rest = b""
+    while True:
+        try:
+            size = os.stat(path).st_size  # noqa: PTH116 # one call, on the hot path of following
+        except OSError:
+            size = 0
+        if size < position:
+            position, rest = 0, b""
+        if size > position:
+            with path.open("rb") as file:
+                file.seek(position)
+                fresh = file.read(size - position)
+            position += len(fresh)
+            *lines, rest = (rest + fresh).split(b"\n")
+            if len(rest) > _MAX_LINE_BYTES:
+                lines, rest = [*lines, rest], b""
+            for start in range(0, len(lines), BATCH_LINES):
+                yield [_text(line) for line in lines[start : start + BATCH_LINES]]
+        try:
+            cancel.wait(FOLLOW_EVERY_SECONDS)
+        except Cancelled:
+            return
+
+
+def _text(line: bytes) -> str:
+    return line.rstrip(b"\r\n").decode("utf-8", errors="replace")

@@ -16,9 +16,17 @@ from qdrant_admin.core.files import file_system_of, free_bytes, occupied_bytes
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.server import ports, storage_probe
 from qdrant_admin.server.decode import decode_exit, decode_log, latest_start
-from qdrant_admin.server.native.record import Files, Launch, Record, find_server, find_supervisor, send_kill
-from qdrant_admin.server.native.tail import end_of, last_lines
-from qdrant_admin.server.native.tail import follow as follow_log
+from qdrant_admin.server.native.record import (
+    Files,
+    Launch,
+    Record,
+    end_of,
+    find_server,
+    find_supervisor,
+    last_lines,
+    new_lines,
+    send_kill,
+)
 from qdrant_admin.server.runtime import (
     Capabilities,
     Change,
@@ -30,6 +38,7 @@ from qdrant_admin.server.runtime import (
     ServerRuntime,
     Stats,
     Storage,
+    changed,
     frozen_for_a_while,
 )
 
@@ -80,7 +89,7 @@ class NativeRuntime(ServerRuntime):
             return []
         now, profile = record.launch, self.settings.profile
         key = {True: "set", False: "none"}
-        pairs = (
+        rows = (
             ("version", now.version, now.version if profile.binary else profile.version),
             ("host", now.host, self._host()),
             ("port", str(now.port), str(profile.port)),
@@ -88,11 +97,7 @@ class NativeRuntime(ServerRuntime):
             ("storage", str(now.storage), str(self._storage_path())),
             ("API key", key[now.api_key], key[self._has_key()]),
         )
-        return [
-            Change(setting=name, current=current, wanted=wanted, moves=name in {"host", "port", "gRPC port"})
-            for name, current, wanted in pairs
-            if current != wanted
-        ]
+        return changed(rows, {"host", "port", "gRPC port"})
 
     def start(self, cancel: CancelToken) -> Events:
         from qdrant_admin.server.native.binary import find_binary
@@ -201,7 +206,7 @@ class NativeRuntime(ServerRuntime):
         if lines:
             yield lines
         if end is not None:
-            yield from follow_log(self.files.log, end, cancel)
+            yield from new_lines(self.files.log, end, cancel)
 
     def stats(self) -> Stats:
         storage, record = self._recorded_storage(), self.files.read_record()

@@ -39,11 +39,12 @@ from qdrant_admin.server.native.record import (
     environment_without_qdrant,
     find_server,
     find_supervisor,
+    last_lines,
+    read,
     send_kill,
     send_term,
     write,
 )
-from qdrant_admin.server.native.tail import last_lines
 
 BACK_OFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
 """Waits before a crashed server is started again; one more crash in a row, and it is left alone."""
@@ -163,13 +164,12 @@ def _spawn(files: Files, key: SecretStr | None) -> "subprocess.Popen[bytes]":
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH", ""))))
     if key is not None and key.get_secret_value():
         environment[KEY_VARIABLE] = key.get_secret_value()
-    command = [sys.executable, "-m", SUPERVISOR_MODULE, str(files.folder)]
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
     with files.supervisor_log.open("ab") as log:
         return subprocess.Popen(
-            command,
+            [sys.executable, "-m", SUPERVISOR_MODULE, str(files.folder)],
             cwd=files.folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -183,17 +183,12 @@ def _spawn(files: Files, key: SecretStr | None) -> "subprocess.Popen[bytes]":
 class Supervisor:
     """One server, from its first start to its end."""
 
-    def __init__(self, folder: Path, launch: Launch) -> None:
+    def __init__(self, folder: Path, order: Launch) -> None:
         self.files = Files(folder)
-        self.launch = launch
-        self.me = Process.of(os.getpid())
+        self.record = Record(launch=order, phase="restarting", supervisor=Process.of(os.getpid()))
         self.stopping = False
         self.wake = threading.Event()
-        self.restarts = 0
         self.crashes_in_a_row = 0
-        self.server: Process | None = None
-        self.started_at: datetime | None = None
-        self.exit_code: int | None = None
 
     def ask_to_stop(self, _number: int = 0, _frame: FrameType | None = None) -> None:
         self.stopping = True
@@ -202,23 +197,23 @@ class Supervisor:
     def run(self) -> int:
         """Until the server was stopped (0) or crashes again and again (1)."""
         while True:
-            self.exit_code = self._run_once()
+            code = self._run_once()
             if self._stop_wanted():
-                self._tell("stopped")
+                self._tell("stopped", exit_code=code)
                 return 0
             if self.files.again.exists():
                 self.files.again.unlink(missing_ok=True)
                 self.crashes_in_a_row = 0
                 continue
-            if self.crashes_in_a_row >= len(BACK_OFF_SECONDS) or self.exit_code in DISK_FULL:
-                self._tell("crashed")
+            if self.crashes_in_a_row >= len(BACK_OFF_SECONDS) or code in DISK_FULL:
+                self._tell("crashed", exit_code=code)
                 return 1
-            self._tell("restarting")
+            self._tell("restarting", exit_code=code)
             if self._rest(BACK_OFF_SECONDS[self.crashes_in_a_row]):
                 self._tell("stopped")
                 return 0
             self.crashes_in_a_row += 1
-            self.restarts += 1
+            self.record = self.record.model_copy(update={"restarts": self.record.restarts + 1})
 
     def _run_once(self) -> int:
         self._rotate()
@@ -227,10 +222,16 @@ class Supervisor:
             try:
                 child = self._start(log)
             except OSError as error:
-                log.write(f"{self.launch.binary} cannot be started: {error}\n".encode())
+                log.write(f"{self.record.launch.binary} cannot be started: {error}\n".encode())
                 return CANNOT_RUN
         ended = threading.Event()
-        threading.Thread(target=self._await, args=(child, ended), daemon=True).start()
+
+        def wait_for_end() -> None:
+            child.wait()
+            ended.set()
+            self.wake.set()
+
+        threading.Thread(target=wait_for_end, daemon=True).start()
         while not ended.is_set():
             if self._stop_wanted():
                 self._end(child, ended)
@@ -243,24 +244,18 @@ class Supervisor:
 
     def _start(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         child = subprocess.Popen(
-            [str(self.launch.binary), "--disable-telemetry"],
+            [self.record.launch.binary, "--disable-telemetry"],
             cwd=self.files.folder,
-            env=server_environment(self.launch, self.files),
+            env=server_environment(self.record.launch, self.files),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        self.started_at = datetime.now(UTC)
-        self.server = None
+        server, started = None, datetime.now(UTC)
         with contextlib.suppress(psutil.Error):  # it may have ended already
-            self.server = Process.of(child.pid)
-        self._tell("running")
+            server = Process.of(child.pid)
+        self._tell("running", server=server, started_at=started)
         return child
-
-    def _await(self, child: subprocess.Popen[bytes], ended: threading.Event) -> None:
-        child.wait()
-        ended.set()
-        self.wake.set()
 
     def _end(self, child: subprocess.Popen[bytes], ended: threading.Event) -> None:
         for _ in range(int(STOP_SECONDS / ASK_AGAIN_SECONDS)):
@@ -288,18 +283,10 @@ class Supervisor:
                 shutil.copyfile(self.files.log, self.files.older_log)
                 os.truncate(self.files.log, 0)
 
-    def _tell(self, phase: Phase) -> None:
-        record = Record(
-            launch=self.launch,
-            phase=phase,
-            supervisor=self.me,
-            server=self.server,
-            started_at=self.started_at,
-            restarts=self.restarts,
-            exit_code=self.exit_code,
-        )
+    def _tell(self, phase: Phase, **news: object) -> None:
+        self.record = self.record.model_copy(update={"phase": phase, **news})
         with contextlib.suppress(OSError):  # a full disk must not end the supervisor
-            write(self.files.record, record)
+            write(self.files.record, self.record)
 
 
 def server_environment(launch: Launch, files: Files) -> dict[str, str]:
@@ -333,8 +320,8 @@ def main(arguments: list[str]) -> int:
     """Supervise the server of one folder. 75 when another supervisor holds it."""
     folder = Path(arguments[-1])
     files = Files(folder)
-    launch = files.read_launch()
-    if launch is None:
+    order = read(files.launch, Launch)
+    if order is None:
         sys.stderr.write(f"launch.json not found in {folder}\n")
         return 2
     try:
@@ -342,7 +329,7 @@ def main(arguments: list[str]) -> int:
             files.stop.unlink(missing_ok=True)
             files.again.unlink(missing_ok=True)
             _raise_file_limit()
-            supervisor = Supervisor(folder, launch)
+            supervisor = Supervisor(folder, order)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, supervisor.ask_to_stop)
             return supervisor.run()

@@ -98,20 +98,16 @@ def disk_use(api: "APIClient", container: str, path: str, source: str) -> tuple[
 
 
 def number_from(api: "APIClient", container: str, command: list[str]) -> int | None:
-    """The one number that a command inside the container tells; None when it tells none."""
-    return next((int(word) for word in _output_of(api, container, command).split() if word.isdigit()), None)
-
-
-def _output_of(api: "APIClient", container: str, command: list[str]) -> str:
-    """Output of a command inside the container; empty when it is not there (an image without a shell)."""
+    """The one number that a command inside the container tells; None when the image has no such command."""
     import docker.errors
 
     try:
         job = api.exec_create(container, shlex.join(command), stderr=False)["Id"]
         said = _text(api.exec_start(job))
-        return said if api.exec_inspect(job).get("ExitCode") == 0 else ""
+        failed = api.exec_inspect(job).get("ExitCode") != 0
     except docker.errors.APIError:
-        return ""
+        return None
+    return None if failed else next((int(word) for word in said.split() if word.isdigit()), None)
 
 
 def _text(raw: bytes) -> str:

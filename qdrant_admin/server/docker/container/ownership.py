@@ -12,12 +12,14 @@ from pathlib import Path
 from qdrant_admin.config.http import Http, HttpFault
 from qdrant_admin.config.places import state_dir
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import NotQdrant, Refused, Unfit
+from qdrant_admin.core.errors import NotQdrant, Refused, StorageUnusable, Unfit
 from qdrant_admin.core.files import write_atomically
 from qdrant_admin.server.docker.answers import Inspected, name_of
 from qdrant_admin.server.docker.container.spec import REST
 from qdrant_admin.server.docker.storage import data_mount, storage_path
 from qdrant_admin.server.runtime import Change
+
+_PROBE_SECONDS = 3.0
 
 
 def require_mount(found: Inspected, name: str) -> None:
@@ -30,7 +32,7 @@ def require_mount(found: Inspected, name: str) -> None:
         )
 
 
-def require_applicable(found: Inspected, changes: Sequence[Change], name: str, *, adopted: bool) -> None:
+def require_applicable(found: Inspected, changes: Sequence[Change], name: str, profile: str) -> None:
     """Refuse to recreate what would begin on an empty storage, or what was adopted."""
     require_mount(found, name)
     moved = next((change for change in changes if change.setting == "storage"), None)
@@ -42,7 +44,7 @@ def require_applicable(found: Inspected, changes: Sequence[Change], name: str, *
             why=f"now: {moved.current}; asked for: {moved.wanted}. Recreated, the server would start empty there",
             fix=Command("up", volume=mount.get("Name")) if in_volume else Command("up", storage=mount.get("Source")),
         )
-    if adopted:
+    if is_adopted(found["Id"], profile):
         raise Refused(
             f"{name} was adopted: its settings are left as they are",
             why="differs in " + ", ".join(change.setting for change in changes),
@@ -50,14 +52,12 @@ def require_applicable(found: Inspected, changes: Sequence[Change], name: str, *
         )
 
 
-_PROBE_SECONDS = 3.0
-
-
 def check_adoptable(attributes: Inspected) -> None:
     """Refuse what is no Qdrant, and what removes itself when it is stopped."""
     name = name_of(attributes)
     answer = _title(attributes)
-    if answer is False or (answer is None and not _runs_qdrant(attributes)):
+    words = [attributes.get("Path"), *(attributes.get("Args") or ()), attributes["Config"].get("Image")]
+    if answer is False or (answer is None and not any("qdrant" in str(word).lower() for word in words)):
         raise NotQdrant(
             f"container {name} is no Qdrant",
             why=f"it is made from {attributes['Config']['Image']}"
@@ -70,11 +70,6 @@ def check_adoptable(attributes: Inspected) -> None:
             why="it was started with --rm: a restart would remove it, and its anonymous volumes with it",
             fix=Command("migrate", "qdrant+http://127.0.0.1:6333"),
         )
-
-
-def _runs_qdrant(attributes: Inspected) -> bool:
-    words = [attributes.get("Path"), *(attributes.get("Args") or ()), attributes["Config"].get("Image")]
-    return any("qdrant" in str(word).lower() for word in words)
 
 
 def _title(attributes: Inspected) -> bool | None:
@@ -100,14 +95,14 @@ def remember_adoption(container_id: str, profile: str, *, instead_of: str = "") 
     known = _read()
     known.pop(instead_of, None)
     known[container_id] = profile
-    _write(known)
+    keep(_file(), json.dumps(known, indent=1))
 
 
 def forget_adoption(container_id: str) -> None:
     """The container is gone."""
     known = _read()
     if known.pop(container_id, None) is not None:
-        _write(known)
+        keep(_file(), json.dumps(known, indent=1))
 
 
 def _file() -> Path:
@@ -124,10 +119,10 @@ def _read() -> dict[str, str]:
     return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}
 
 
-def _write(known: dict[str, str]) -> None:
-    path = _file()
+def keep(path: Path, content: str) -> None:
+    """Put a file of ours in place as a whole."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(known, indent=1))
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(path, content)
     except OSError as error:
-        raise Unfit(f"{path} cannot be written", why=str(error), fix=f"ls -ld {path.parent}") from error
+        raise StorageUnusable(f"{path} cannot be written", why=str(error), fix=f'ls -ld "{path.parent}"') from error

@@ -1,18 +1,72 @@
-"""Recreating a container on the same data, with a way back."""
+"""Recreating a container on the same data, with a way back: the old one is set aside while another takes its name."""
 
 import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.server.docker.answers import Inspected, Request
-from qdrant_admin.server.docker.container.rename_aside import aside_name
-from qdrant_admin.server.docker.container.stop import check_stays_up, stop
+from qdrant_admin.server.docker.answers import Inspected, Request, name_of
+from qdrant_admin.server.docker.container.start_and_stop import check_stays_up, stop
 from qdrant_admin.server.docker.engine.errors import translate
 from qdrant_admin.server.docker.engine.pull import image_id
+from qdrant_admin.server.docker.storage import data_mount
+from qdrant_admin.server.runtime import Diagnosis
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+    from qdrant_admin.server.docker.engine.discovery import Engine
+
+
+def aside_name(name: str, container: str) -> str:
+    """What a container is called until the one in its place has been seen to run."""
+    return f"{name}-old-{container[:8]}"
+
+
+def named(api: "APIClient", name: str) -> Inspected | None:
+    """The container of exactly that name; Docker would also take the beginning of an id."""
+    import docker.errors
+
+    try:
+        found: Inspected = api.inspect_container(name)
+    except docker.errors.NotFound:
+        return None
+    return found if name_of(found) == name else None
+
+
+def set_aside(api: "APIClient", name: str) -> list[Inspected]:
+    """Containers that were set aside for one of this name, and still are."""
+    listed = api.containers(all=True, filters={"name": f"{name}-old-"})
+    return [
+        api.inspect_container(one["Id"])
+        for one in listed
+        if f"/{aside_name(name, one['Id'])}" in (one.get("Names") or ())
+    ]
+
+
+def left_by_replacement(attributes: Inspected, name: str, profile: str) -> Diagnosis | None:
+    """The finding when a profile's container has the name of one that was set aside."""
+    if name_of(attributes) == name:
+        return None
+    return Diagnosis(
+        code="replacement_interrupted",
+        what=f"recreating {name} was interrupted",
+        why=f"the container and its data are still there, as {name_of(attributes)}",
+        fix=str(Command("up").on(profile)),
+        severe=True,
+    )
+
+
+def left_containers(engine: "Engine", name: str) -> list[str]:
+    """Containers that were set aside for the one of this name, which is there: nobody needs them any more.
+
+    One that holds its data itself is never named: it may be all that is left of that data.
+    """
+    with engine.client("look for containers that are left over") as api:
+        if named(api, name) is None:
+            return []
+        return [name_of(one) for one in set_aside(api, name) if data_mount(one) is not None]
 
 
 def same_again(api: "APIClient", attributes: Inspected) -> Request:
@@ -32,7 +86,7 @@ def same_again(api: "APIClient", attributes: Inspected) -> Request:
     host["Mounts"] = _mounts(host, attributes)
     body["HostConfig"] = host
     networks = attributes["NetworkSettings"].get("Networks") or {}
-    if mode in networks:  # engines before API 1.44 take one network; `connect_others` joins the rest
+    if mode in networks:  # engines before API 1.44 take one network; `_connect_others` joins the rest
         body["NetworkingConfig"] = {"EndpointsConfig": {mode: _endpoint(networks[mode], attributes["Id"])}}
     return body
 
@@ -75,7 +129,7 @@ def replace(
 
     The old one stays, renamed, until the new one has been seen to run; on any failure it gets its name and its state
     back. Cannot be cancelled midway on purpose: half of this is a server that is gone. When the program
-    is killed in the middle, the old one is found under the name that it has meanwhile (`aside.set_aside`).
+    is killed in the middle, the old one is found under the name that it has meanwhile (`set_aside`).
 
     Args:
         api: the engine.
@@ -117,7 +171,7 @@ def roll_back(api: "APIClient", old: str, new: str, name: str, *, start: bool) -
     try:
         if new:
             api.remove_container(new, force=True)
-        if str(api.inspect_container(old)["Name"]).lstrip("/") != name:
+        if name_of(api.inspect_container(old)) != name:
             api.rename(old, name)
         if start:
             api.start(old)

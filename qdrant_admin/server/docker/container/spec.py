@@ -8,7 +8,7 @@ from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.events import Notice
 from qdrant_admin.server.docker.answers import Inspected, Mount, Request
 from qdrant_admin.server.ports import numeric
-from qdrant_admin.server.runtime import Change
+from qdrant_admin.server.runtime import Change, changed
 
 LABEL_MANAGED = "dev.qdrant-admin.managed"
 LABEL_PROFILE = "dev.qdrant-admin.profile"
@@ -23,6 +23,7 @@ STOP_SECONDS = 60
 """Qdrant flushes when it is stopped; Docker's default of 10 s can cut a large one short."""
 OPEN_FILES = 65535
 """Every segment holds files open; engines with a soft limit of 1024 make a middling collection fail."""
+_ENGINES_OWN = "the engine's default"
 _PLAIN = {
     # CORS is on by default and reflects any origin: any web page could read and delete what lies on 127.0.0.1.
     "QDRANT__SERVICE__ENABLE_CORS": "false",
@@ -81,8 +82,7 @@ class Spec:
     def body(self, *, raise_limit: bool = True) -> Request:
         """The request that creates it. Holds the key in the clear: never log, keep or show it.
 
-        Args:
-            raise_limit: of open files; a rootless or confined engine may not, and then fails to start the container.
+        `raise_limit` is of open files; a rootless or confined engine may not, and then fails to start the container.
         """
         environment = dict(_PLAIN)
         if self._key:
@@ -114,19 +114,25 @@ class Spec:
             )
 
     def changes(self, attributes: Inspected, image_id: str | None) -> list[Change]:
-        found = [
-            _change("image", self._current_image(attributes, image_id), self.image),
-            _change("restart policy", restart_policy(attributes), self._settings.profile.restart_policy),
-            _change("REST address", published_on(attributes, REST), f"{self.host}:{self.ports[REST]}", moves=True),
-            _change("gRPC address", published_on(attributes, GRPC), f"{self.host}:{self.ports[GRPC]}", moves=True),
-            *self._mount_changes(attributes),
-            self._key_change(attributes),
-            *(_change(name, environment(attributes).get(name, "not set"), value) for name, value in _PLAIN.items()),
-            _change("stop timeout", _seconds(attributes["Config"].get("StopTimeout")), f"{STOP_SECONDS} s"),
+        variables, timeout = environment(attributes), attributes["Config"].get("StopTimeout")
+        mounted = {mount.get("Destination"): mount for mount in attributes.get("Mounts") or ()}
+        storage, snapshots = ((mount_words(mounted.get(one["Target"])), mount_words(one)) for one in self.mounts)
+        rows = [
+            ("image", self._current_image(attributes, image_id), self.image),
+            ("restart policy", restart_policy(attributes), self._settings.profile.restart_policy),
+            ("REST address", published_on(attributes, REST), f"{self.host}:{self.ports[REST]}"),
+            ("gRPC address", published_on(attributes, GRPC), f"{self.host}:{self.ports[GRPC]}"),
+            ("storage", *storage),
+            ("snapshots", *snapshots),
+            ("API key", self._current_key(variables.get(KEY_VARIABLE)), "the profile's" if self._key else "none"),
+            *((name, variables.get(name, "not set"), value) for name, value in _PLAIN.items()),
+            ("stop timeout", _ENGINES_OWN if timeout is None else f"{timeout} s", f"{STOP_SECONDS} s"),
         ]
         if may_raise_limit(attributes):
-            found.append(_change("open files", _open_files(attributes), str(OPEN_FILES)))
-        return [change for change in found if change is not None]
+            limits = attributes["HostConfig"].get("Ulimits") or ()
+            limit = next((str(one["Soft"]) for one in limits if one.get("Name") == "nofile"), _ENGINES_OWN)
+            rows.append(("open files", limit, str(OPEN_FILES)))
+        return changed(rows, {"REST address", "gRPC address"})
 
     def _current_image(self, attributes: Inspected, image_id: str | None) -> str:
         """A tag may have moved: same name, other image."""
@@ -134,21 +140,13 @@ class Spec:
         moved = name == self.image and image_id is not None and image_id != attributes.get("Image")
         return f"{name} as it was before its tag moved" if moved else name
 
-    def _mount_changes(self, attributes: Inspected) -> list[Change | None]:
-        current = {mount.get("Destination"): mount for mount in attributes.get("Mounts") or ()}
-        return [
-            _change(setting, mount_words(current.get(wanted["Target"])), mount_words(wanted))
-            for setting, wanted in zip(("storage", "snapshots"), self.mounts, strict=True)
-        ]
-
-    def _key_change(self, attributes: Inspected) -> Change | None:
-        current = environment(attributes).get(KEY_VARIABLE)
-        wanted = "the profile's" if self._key else "none"
+    def _current_key(self, current: str | None) -> str:
+        """Of a key, only whether it is the profile's."""
         if current is None:
-            return _change("API key", "none", wanted)
+            return "none"
         if not self._key:
-            return _change("API key", "set", wanted)
-        return _change("API key", wanted if current == self._key else "another", wanted)
+            return "set"
+        return "the profile's" if current == self._key else "another"
 
 
 def is_marked(labels: Mapping[str, str], profile: str) -> bool:
@@ -194,11 +192,6 @@ def published_on(attributes: Inspected, port: str) -> str:
     return ", ".join(addresses) or "not published"
 
 
-def held_addresses(found: Inspected) -> set[str]:
-    """Addresses that become free when this container stops."""
-    return {f"{host}:{number}" for _, host, number in bindings(found)}
-
-
 def mount_words(mount: Mount | Request | None) -> str:
     """`volume qdrant_admin_local`, `folder /srv/qdrant`, or `inside the container`; of a request or of an answer."""
     if mount is None:
@@ -208,17 +201,3 @@ def mount_words(mount: Mount | Request | None) -> str:
     if mount.get("Type") == "bind":
         return f"folder {mount.get('Source')}"
     return str(mount.get("Type"))
-
-
-def _change(setting: str, current: str, wanted: str, *, moves: bool = False) -> Change | None:
-    return None if current == wanted else Change(setting=setting, current=current, wanted=wanted, moves=moves)
-
-
-def _seconds(value: object) -> str:
-    return "the engine's default" if value is None else f"{value} s"
-
-
-def _open_files(attributes: Inspected) -> str:
-    limits = attributes["HostConfig"].get("Ulimits") or ()
-    found = next((limit for limit in limits if limit.get("Name") == "nofile"), None)
-    return str(found["Soft"]) if found else "the engine's default"

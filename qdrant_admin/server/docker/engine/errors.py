@@ -28,20 +28,13 @@ GONE = "the engine closed the connection in the middle of the answer: it is stop
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Whatever docker raises inside becomes an `AdminError`.
-
-    Args:
-        doing: what was being done, in the infinitive: `start container web`.
-    """
+    """Whatever docker raises inside becomes an `AdminError`; `doing` is an infinitive: `start container web`."""
     import docker.errors
-    import requests
 
     try:
         yield
-    except (docker.errors.DockerException, docker.errors.StreamParseError, requests.RequestException) as error:
-        raise translate(error, doing) from error
-    except OSError as error:
-        # The engine's socket itself, in the middle of a stream: a broken pipe, a reset, a file that is gone.
+    # An OSError: the engine's socket itself, in the middle of a stream; also whatever requests raises.
+    except (docker.errors.DockerException, docker.errors.StreamParseError, OSError) as error:
         raise translate(error, doing) from error
 
 
@@ -74,27 +67,18 @@ def by_class() -> dict[type[BaseException], Callable[[BaseException, str], Admin
     def as_kind(kind: type[AdminError], fix: Fix = CHECK_ENGINE) -> Callable[[BaseException, str], AdminError]:
         return lambda error, doing: kind(f"could not {doing}", why=str(error), fix=fix)
 
-    contexts = as_kind(BadInput, "docker context ls")
+    contexts = (docker.MissingContextParameter, docker.ContextAlreadyExists, docker.ContextException)
     return {
-        docker.DockerException: as_kind(EngineUnavailable),
-        docker.APIError: as_kind(Unfit),
         docker.NotFound: as_kind(NotFound, Command("up")),
-        docker.ImageNotFound: as_kind(ImageUnavailable),
-        docker.InvalidVersion: as_kind(Unsupported),
-        docker.InvalidRepository: as_kind(BadInput),
         docker.InvalidConfigFile: as_kind(BadInput, "docker info"),
-        docker.InvalidArgument: as_kind(BadInput),
-        docker.DeprecatedMethod: as_kind(Unsupported),
-        docker.TLSParameterError: as_kind(BadInput, "docker context ls"),
-        docker.NullResource: as_kind(BadInput),
-        docker.ContainerError: as_kind(Unfit),
-        docker.StreamParseError: as_kind(EngineUnavailable),
-        docker.BuildError: as_kind(ImageUnavailable),
-        docker.ImageLoadError: as_kind(ImageUnavailable),
-        docker.MissingContextParameter: contexts,
-        docker.ContextAlreadyExists: contexts,
-        docker.ContextException: contexts,
-        docker.ContextNotFound: contexts,
+        **dict.fromkeys((docker.DockerException, docker.StreamParseError), as_kind(EngineUnavailable)),
+        **dict.fromkeys((docker.APIError, docker.ContainerError), as_kind(Unfit)),
+        **dict.fromkeys((docker.ImageNotFound, docker.BuildError, docker.ImageLoadError), as_kind(ImageUnavailable)),
+        **dict.fromkeys((docker.InvalidVersion, docker.DeprecatedMethod), as_kind(Unsupported)),
+        **dict.fromkeys((docker.InvalidRepository, docker.InvalidArgument, docker.NullResource), as_kind(BadInput)),
+        **dict.fromkeys(
+            (*contexts, docker.ContextNotFound, docker.TLSParameterError), as_kind(BadInput, "docker context ls")
+        ),
     }
 
 
@@ -105,29 +89,23 @@ class OpenFilesRefused(Unfit):
 class _Answer(NamedTuple):
     """What an answer of the engine means, recognised by its status, its words or both; the first that fits counts."""
 
-    status: frozenset[int]
-    words: tuple[str, ...]
     kind: type[AdminError]
     what: str
     fix: Fix
-
-
-def _answer(
-    kind: type[AdminError], what: str, fix: Fix, *, status: tuple[int, ...] = (), words: tuple[str, ...] = ()
-) -> _Answer:
-    return _Answer(frozenset(status), words, kind, what, fix)
+    status: tuple[int, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 _ANSWERS = (
-    _answer(NotFound, "could not {doing}: it is not there", Command("up"), status=(404,)),
-    _answer(OpenFilesRefused, "the engine could not {doing}", CHECK_ENGINE, words=("rlimit",)),
-    _answer(
+    _Answer(NotFound, "could not {doing}: it is not there", Command("up"), status=(404,)),
+    _Answer(OpenFilesRefused, "the engine could not {doing}", CHECK_ENGINE, words=("rlimit",)),
+    _Answer(
         PortTaken,
         "could not {doing}: a port is taken",
         Command("up", port=16333, grpc_port=16334),
         words=("port is already allocated", "address already in use", "ports are not available"),
     ),
-    _answer(
+    _Answer(
         StorageUnusable,
         "could not {doing}: its storage cannot be mounted",
         CHECK_ENGINE,
@@ -141,17 +119,17 @@ _ANSWERS = (
             "not shared from the host",
         ),
     ),
-    _answer(
+    _Answer(
         NotOurs,
         "could not {doing}: another container has this name",
         Command("adopt"),
         status=(409,),
         words=("already in use by container",),
     ),
-    _answer(Refused, "the engine refused to {doing}", Command("status"), status=(409,)),
-    _answer(AccessDenied, "the engine refused to {doing}", "docker login", status=(401, 403)),
-    _answer(Unsupported, "the engine could not {doing}", CHECK_ENGINE, status=(400,)),
-    _answer(Unfit, "the engine could not {doing}", CHECK_ENGINE),
+    _Answer(Refused, "the engine refused to {doing}", Command("status"), status=(409,)),
+    _Answer(AccessDenied, "the engine refused to {doing}", "docker login", status=(401, 403)),
+    _Answer(Unsupported, "the engine could not {doing}", CHECK_ENGINE, status=(400,)),
+    _Answer(Unfit, "the engine could not {doing}", CHECK_ENGINE),
 )
 
 
@@ -171,20 +149,14 @@ def _from_api(error: Any, doing: str) -> AdminError:
     return meant.kind(meant.what.format(doing=doing), why=said, fix=meant.fix)
 
 
-_CAUSES: tuple[tuple[tuple[type[BaseException], ...], frozenset[int], str], ...] = (
-    ((FileNotFoundError,), frozenset({errno.ENOENT}), "there is no such socket: no engine is running here"),
-    (
-        (PermissionError,),
-        frozenset({errno.EACCES, errno.EPERM}),
-        "permission denied: your user may not use this engine (it is not in the docker group)",
-    ),
-    (
-        (ConnectionRefusedError,),
-        frozenset({errno.ECONNREFUSED}),
-        "connection refused: nobody listens there, the engine has stopped",
-    ),
-    ((ConnectionResetError, BrokenPipeError), frozenset({errno.ECONNRESET, errno.EPIPE}), GONE),
-    ((TimeoutError,), frozenset({errno.ETIMEDOUT}), "no answer in time"),
+_DENIED = "permission denied: your user may not use this engine (it is not in the docker group)"
+_REFUSED = "connection refused: nobody listens there, the engine has stopped"
+_CAUSES: tuple[tuple[tuple[type[BaseException], ...], set[int], str], ...] = (
+    ((FileNotFoundError,), {errno.ENOENT}, "there is no such socket: no engine is running here"),
+    ((PermissionError,), {errno.EACCES, errno.EPERM}, _DENIED),
+    ((ConnectionRefusedError,), {errno.ECONNREFUSED}, _REFUSED),
+    ((ConnectionResetError, BrokenPipeError), {errno.ECONNRESET, errno.EPIPE}, GONE),
+    ((TimeoutError,), {errno.ETIMEDOUT}, "no answer in time"),
 )
 
 

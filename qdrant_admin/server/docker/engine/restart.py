@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
@@ -21,11 +20,14 @@ from qdrant_admin.server.docker.container.spec import restart_policy
 from qdrant_admin.server.docker.container.state import process_state
 from qdrant_admin.server.docker.engine.discovery import PING_SECONDS, Engine
 
-if TYPE_CHECKING:
-    from docker import APIClient
-
-
 Argv = tuple[str, ...]
+STEP = "engine"
+ENGINE_SECONDS = 180
+"""A virtual machine has to boot."""
+COMES_BACK_SECONDS = 5.0
+"""How much later than the engine a container may be back; the engine starts them before or just after it answers."""
+_LOOK_SECONDS = 0.2
+_COMES_BACK = {"always", "unless-stopped"}
 RUN_SECONDS = 300
 """A virtual machine that is stopped and started takes a minute or two."""
 _SYSTEM_SOCKETS = {"/var/run/docker.sock", "/run/docker.sock"}
@@ -36,36 +38,30 @@ _SYSTEMD = Path("/run/systemd/system")
 def commands_for(engine: Engine, settings: Settings) -> tuple[Argv, ...]:
     """The commands that restart this engine, one after the other. None of them ever asks for a password.
 
-    Args:
-        engine: the one that is to be restarted.
-        settings: of the profile, whose own `engine_restart` wins over everything.
+    The profile's own `engine_restart` wins over everything.
 
     Raises:
         Unsupported: nobody knows how, or it cannot be done from here.
     """
-    asked = settings.profile.engine_restart
-    if asked:
+    if asked := settings.profile.engine_restart:
         return (asked,)
-    try:
-        return _known(engine)
-    except Unsupported as error:
-        told = Command("profiles", "set", settings.name, "engine_restart=sudo -n systemctl restart docker")
-        raise Unsupported(error.what, why=error.why, fix=str(told)) from error
-
-
-def _known(engine: Engine) -> tuple[Argv, ...]:
     if not engine.local:
-        raise _unsupported(engine, f"it runs on another machine ({engine.address})")
+        raise _unsupported(engine, settings, f"it runs on another machine ({engine.address})")
     path = engine.address.removeprefix("unix://")
     if engine.product.startswith("Docker Desktop"):
         return (("docker", "desktop", "restart"),)
     if engine.product.startswith("Colima"):
-        return (("colima", "restart", "--profile", _colima_profile(path)),)
-    if engine.product.startswith("Podman"):
-        return _podman(engine)
+        folder = Path(path).parent
+        profile = folder.name if folder.parent.name == ".colima" else "default"
+        return (("colima", "restart", "--profile", profile),)
+    if engine.product.startswith("Podman"):  # only its virtual machine can be restarted
+        if sys.platform == "linux" and "machine" not in engine.address:
+            why = "Podman has no daemon here: its containers run on whatever becomes of its service"
+            raise _unsupported(engine, settings, why)
+        return (("podman", "machine", "stop"), ("podman", "machine", "start"))
     if engine.product.startswith("Docker Engine") and sys.platform == "linux":
-        return (_service(engine, path),)
-    raise _unsupported(engine, "no command is known that restarts this kind of engine")
+        return (_service(engine, settings, path),)
+    raise _unsupported(engine, settings, "no command is known that restarts this kind of engine")
 
 
 def run(commands: Sequence[Argv]) -> None:
@@ -77,9 +73,10 @@ def run(commands: Sequence[Argv]) -> None:
                 command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=RUN_SECONDS
             )
         except FileNotFoundError as error:
-            what = f"the engine cannot be restarted: there is no program {command[0]}"
             raise Unsupported(
-                what, why=f"it was to be restarted by `{words}`", fix=Command("config", "show")
+                f"the engine cannot be restarted: there is no program {command[0]}",
+                why=f"it was to be restarted by `{words}`",
+                fix=Command("config", "show"),
             ) from error
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineUnavailable(f"the engine could not be restarted by `{words}`", why=str(error)) from error
@@ -91,58 +88,33 @@ def run(commands: Sequence[Argv]) -> None:
             raise EngineUnavailable(f"the engine could not be restarted by `{words}`", why=said, fix=words)
 
 
-def _service(engine: Engine, path: str) -> Argv:
+def _service(engine: Engine, settings: Settings, path: str) -> Argv:
     if not _SYSTEMD.is_dir() or shutil.which("systemctl") is None:
-        raise _unsupported(engine, "it is no service of systemd here, so nobody is known who would start it again")
+        why = "it is no service of systemd here, so nobody is known who would start it again"
+        raise _unsupported(engine, settings, why)
     rootless = os.environ.get("XDG_RUNTIME_DIR", "")
     if path.startswith("/run/user/") or (rootless and path == f"{rootless}/docker.sock"):
         return ("systemctl", "--user", "restart", "docker")
     if path not in _SYSTEM_SOCKETS:
-        raise _unsupported(engine, f"its socket is not the one of the system's service ({path})")
+        raise _unsupported(engine, settings, f"its socket is not the one of the system's service ({path})")
     restart = ("systemctl", "restart", "docker")
     return restart if os.geteuid() == 0 else ("sudo", "-n", *restart)
 
 
-def _podman(engine: Engine) -> tuple[Argv, ...]:
-    """Only its virtual machine can be restarted: on Linux it has no daemon on which containers depend."""
-    if sys.platform == "linux" and "machine" not in engine.address:
-        raise _unsupported(engine, "Podman has no daemon here: its containers run on whatever becomes of its service")
-    return (("podman", "machine", "stop"), ("podman", "machine", "start"))
+def _unsupported(engine: Engine, settings: Settings, why: str) -> Unsupported:
+    told = Command("profiles", "set", settings.name, "engine_restart=sudo -n systemctl restart docker")
+    return Unsupported(f"{engine.product} cannot be restarted from here", why=why, fix=str(told))
 
 
-def _colima_profile(path: str) -> str:
-    folder = Path(path).parent
-    return folder.name if folder.parent.name == ".colima" else "default"
-
-
-def _unsupported(engine: Engine, why: str) -> Unsupported:
-    return Unsupported(f"{engine.product} cannot be restarted from here", why=why)
-
-
-STEP = "engine"
-ENGINE_SECONDS = 180
-"""A virtual machine has to boot."""
-COMES_BACK_SECONDS = 5.0
-"""How much later than the engine a container may be back; the engine starts them before or just after it answers."""
-_LOOK_SECONDS = 0.2
-_COMES_BACK = {"always", "unless-stopped"}
-
-
-def others_running(api: "APIClient", own: str) -> tuple[str, ...]:
+def others_running(engine: Engine, own: str) -> tuple[str, ...]:
     """Names of all running containers but our own."""
-    return tuple(sorted(str(one["Names"][0]).lstrip("/") for one in api.containers() if one["Id"] != own))
+    with engine.client("look at what else runs") as api:
+        return tuple(sorted(str(one["Names"][0]).lstrip("/") for one in api.containers() if one["Id"] != own))
 
 
 def restart_engine(engine: Engine, commands: Sequence[Argv], before: Inspected, name: str, profile: str) -> Events:
-    """Restart the engine, wait until it answers, and wait until the container runs again: by its restart policy, or
-    else because we start it. What belongs to others is only named when it did not come back.
-
-    Args:
-        engine: which one.
-        commands: that restart it.
-        before: what the engine said of our container.
-        name: of our container.
-        profile: the one whose container it is.
+    """Restart the engine, wait until it answers, and wait until the profile's container runs again: by its restart
+    policy, or else because we start it. What belongs to others is only named when it did not come back.
 
     Raises:
         EngineUnavailable: it could not be restarted, or does not answer afterwards.
@@ -150,21 +122,15 @@ def restart_engine(engine: Engine, commands: Sequence[Argv], before: Inspected, 
     """
     yield StepStarted(step=STEP, title=f"restarting {engine.product} ({'; '.join(map(' '.join, commands))})")
     begun = time.monotonic()
-    others = _others(engine, before)
+    others = others_running(engine, before["Id"])
     run(commands)
     yield from _wait_for(engine, begun)
     yield StepFinished(step=STEP, detail=f"it answers again after {duration(time.monotonic() - begun)}")
     yield StepStarted(step="start", title=f"waiting for {name} to come back")
     yield from _back_again(engine, before, _settled(engine, before, name), name, profile)
-    gone = sorted(others - _others(engine, before))
-    if gone:
+    if gone := sorted({*others}.difference(others_running(engine, before["Id"]))):
         text = f"did not come back with the engine, and were left alone: {', '.join(gone)}"
         yield Notice(level="warning", text=text, fix=f"docker start {shlex.join(gone)}")
-
-
-def _others(engine: Engine, own: Inspected) -> set[str]:
-    with engine.client("look at what else runs") as api:
-        return set(others_running(api, own["Id"]))
 
 
 def _back_again(engine: Engine, before: Inspected, after: Inspected, name: str, profile: str) -> Events:

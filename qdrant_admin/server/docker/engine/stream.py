@@ -94,12 +94,9 @@ def each(stream: Iterator[T]) -> Callable[[Callable[[T], None]], None]:
 
 
 def _waiting(items: "queue.Queue[T]") -> list[T]:
-    try:
-        found = [items.get(timeout=_LOOK_SECONDS)]
-    except queue.Empty:
-        return []
-    while True:
-        try:
+    found: list[T] = []
+    with contextlib.suppress(queue.Empty):
+        found.append(items.get(timeout=_LOOK_SECONDS))
+        while True:
             found.append(items.get_nowait())
-        except queue.Empty:
-            return found
+    return found

@@ -7,7 +7,11 @@ aside and one on the volume takes its name. Whatever happens before, going back 
 for the move is known from a record on the disk, so that one that was killed can be ended.
 """
 
-from collections.abc import Callable, Iterator
+import contextlib
+import functools
+import io
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -15,33 +19,20 @@ from qdrant_admin.config.places import state_dir
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import Failed, Refused, StorageUnusable, Unfit
-from qdrant_admin.core.files import write_atomically
+from qdrant_admin.core.errors import Failed, Refused, Unfit
 from qdrant_admin.core.values import Frozen
-from qdrant_admin.server.docker.answers import Inspected
-from qdrant_admin.server.docker.container.ownership import forget_adoption, is_adopted, remember_adoption
-from qdrant_admin.server.docker.container.rename_aside import aside_name, named
-from qdrant_admin.server.docker.container.replace import replace, roll_back
+from qdrant_admin.server.docker.answers import Inspected, Request
+from qdrant_admin.server.docker.container.ownership import forget_adoption, is_adopted, keep, remember_adoption
+from qdrant_admin.server.docker.container.replace import aside_name, named, replace, roll_back
 from qdrant_admin.server.docker.container.spec import GRPC, REST, Spec
+from qdrant_admin.server.docker.container.start_and_stop import check_stays_up, stop
 from qdrant_admin.server.docker.container.state import moment
-from qdrant_admin.server.docker.container.stop import check_stays_up, stop
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.stream import batches
-from qdrant_admin.server.docker.relocation.copying import content, counted, has_content, punch_holes
-from qdrant_admin.server.docker.relocation.plan import (
-    Carried,
-    carried,
-    free_name,
-    moved_body,
-    refuse_cramped,
-    refuse_impossible,
-    room,
-    trial_body,
-    volume_names,
-)
-from qdrant_admin.server.docker.storage import data_mount, storage_path
+from qdrant_admin.server.docker.relocation import plan
+from qdrant_admin.server.docker.storage import data_mount, storage_path, volume_names
 from qdrant_admin.server.ports import next_free
-from qdrant_admin.server.runtime import Diagnosis, OldStorage, Room
+from qdrant_admin.server.runtime import Diagnosis, InterruptedRelocation, OldStorage, Room
 from qdrant_admin.state import records, run_locks
 
 if TYPE_CHECKING:
@@ -49,13 +40,15 @@ if TYPE_CHECKING:
 
 _CALL_SECONDS = 3600
 """The engine answers a copy when the last byte is written."""
+_CHUNK = 1 << 20
+_LARGE = "+1M"
+"""Smaller files are not worth a look for holes."""
 
 
 class Move(Frozen):
     """One move under way."""
 
     container: str
-    """Name of the profile's container."""
     old: str
     """Id of the container whose data is moved."""
     running: bool
@@ -63,7 +56,6 @@ class Move(Frozen):
     keep: bool
     """Whether the old container holds the only other copy of the data."""
     volume: str
-    """Where the data goes."""
     made: tuple[str, ...] = ()
     """Volumes that did not exist before."""
     proof: str = ""
@@ -71,12 +63,7 @@ class Move(Frozen):
 
 
 def _remember(profile: str, move: Move) -> None:
-    path = _file(profile)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomically(path, records.dump(move))
-    except OSError as error:
-        raise StorageUnusable(f"{path} cannot be written", why=str(error), fix=f'ls -ld "{path.parent}"') from error
+    keep(_file(profile), records.dump(move))
 
 
 def read_move(profile: str) -> Move | None:
@@ -121,19 +108,16 @@ class DockerRelocation:
         self._engine, self._settings, self._old = engine, settings, old
         self._name, self._spec = settings.container_name, Spec(settings)
         with self._client("look at") as api:
-            self.volume = volume or free_name(api, settings, old)
-        self.parts: list[Carried] = carried(self._old, self.volume)
+            self.volume = volume or plan.free_name(api, settings, old)
+        self.parts: list[plan.Carried] = plan.carried(self._old, self.volume)
         self._trial = f"{self._name}-trial-{self._old['Id'][:8]}"
         self._stopped_at = ""
         self.copied = 0
-        """Bytes so far."""
 
     def check(self) -> Room:
         with self._client("look at") as api:
-            refuse_impossible(api, self._old, self.parts, self._name)
-            found = room(api, self._engine, self._old, self.parts)
-        refuse_cramped(found)
-        return found
+            plan.refuse_impossible(api, self._old, self.parts, self._name)
+            return plan.room(api, self._engine, self._old, self.parts)
 
     @property
     def old(self) -> OldStorage:
@@ -162,10 +146,10 @@ class DockerRelocation:
             host = "127.0.0.1" if self._engine.local else self._spec.host
             rest = next_free(host, max(self._settings.profile.port, self._settings.profile.grpc_port))
             ports = {REST: rest, GRPC: next_free(host, rest)}
-            body = trial_body(moved_body(api, self._old, self.parts, self._spec), host, ports)
+            body = plan.trial_body(plan.moved_body(api, self._old, self.parts, self._spec), host, ports)
             api.create_container_from_config(body, self._trial)
             for part in self.parts:
-                if part.volume not in made and has_content(api, self._trial, part.path):
+                if part.volume not in made and _has_content(api, self._trial, part.path):
                     raise Refused(
                         f"volume {part.volume} is not empty",
                         why="what lies in it and what is moved there would be mixed up",
@@ -182,24 +166,21 @@ class DockerRelocation:
 
     def copy(self, cancel: CancelToken) -> Iterator[int]:
         for part in self.parts:
-            yield from self._copy_one(part.path, cancel)
+            for sizes in batches(functools.partial(self._copy_folder, part.path), cancel, wait=True):
+                self.copied += sum(sizes)
+                yield self.copied
         with self._client("punch holes in the copy of") as api:
             mounts = [self._spec.volume(part.volume, part.path) for part in self.parts]
-            punch_holes(api, f"{self._trial}-holes", str(self._old["Image"]), mounts)
+            _punch_holes(api, f"{self._trial}-holes", str(self._old["Image"]), mounts)
 
-    def _copy_one(self, path: str, cancel: CancelToken) -> Iterator[int]:
-        def work(emit: Callable[[int], None]) -> None:
-            with (
-                self._client("copy the data of") as source,
-                self._client("copy the data of") as target,
-                content(source, self._old["Id"], path) as stream,
-            ):
-                if stream is not None:
-                    target.put_archive(self._trial, path, counted(stream, emit))
-
-        for sizes in batches(work, cancel, wait=True):
-            self.copied += sum(sizes)
-            yield self.copied
+    def _copy_folder(self, path: str, emit: Callable[[int], None]) -> None:
+        with (
+            self._client("copy the data of") as source,
+            self._client("copy the data of") as target,
+            _content(source, self._old["Id"], path) as stream,
+        ):
+            if stream is not None:
+                target.put_archive(self._trial, path, _counted(stream, emit))
 
     def start_trial(self) -> None:
         with self._client("try the copy of") as api:
@@ -223,7 +204,7 @@ class DockerRelocation:
             if move is None:
                 raise Refused("another move of this server has ended meanwhile", fix=Command("status"))
             _remember(self._settings.name, move.model_copy(update={"proof": proof}))
-            body = moved_body(api, self._old, self.parts, self._spec)
+            body = plan.moved_body(api, self._old, self.parts, self._spec)
             new = replace(api, api.inspect_container(self._old["Id"]), body, self._name, same_networks=True, keep=True)
             _hand_on(self._old["Id"], new, self._settings.name)
 
@@ -245,21 +226,18 @@ class DockerRelocation:
 
 def _go_back(api: "APIClient", move: Move, profile: str) -> None:
     """Undo a move that has not taken over: whatever was made for it is removed, the old container is as it was."""
-    _remove_trial(api, move)
-    if api.containers(all=True, filters={"id": move.old}):
-        used = _remove_successor(api, move)
-        _bring_back(api, move)
-        if not used:  # applications may have written to a volume that was in use
-            _remove_volumes(api, move)
-    # else somebody removed it: the volumes may be all that is left, so they stay
-    _file(profile).unlink(missing_ok=True)
-
-
-def _remove_trial(api: "APIClient", move: Move) -> None:
     trial = f"{move.container}-trial-{move.old[:8]}"
     for name in (trial, f"{trial}-holes"):
         if (made := named(api, name)) is not None:
             api.remove_container(made["Id"], force=True)
+    if api.containers(all=True, filters={"id": move.old}):
+        used = _remove_successor(api, move)
+        _bring_back(api, move)
+        if not used:  # applications may have written to a volume that was in use
+            for volume in volume_names(api).intersection(move.made):
+                api.remove_volume(volume)
+    # else somebody removed it: the volumes may be all that is left, so they stay
+    _file(profile).unlink(missing_ok=True)
 
 
 def _remove_successor(api: "APIClient", move: Move) -> bool:
@@ -283,11 +261,6 @@ def _bring_back(api: "APIClient", move: Move) -> None:
         stop(api, api.inspect_container(move.old))
 
 
-def _remove_volumes(api: "APIClient", move: Move) -> None:
-    for volume in volume_names(api).intersection(move.made):
-        api.remove_volume(volume)
-
-
 def _let_go(api: "APIClient", move: Move, profile: str) -> None:
     old = named(api, aside_name(move.container, move.old))
     if old is not None and move.keep:
@@ -306,29 +279,25 @@ def _hand_on(old: str, new: str, profile: str) -> None:
         remember_adoption(new, profile)
 
 
-class InterruptedMove:
-    """A move that was interrupted. See `server.runtime.InterruptedRelocation`."""
+def interrupted_move(engine: Engine, profile: str) -> InterruptedRelocation | None:
+    move = read_move(profile)
+    if move is None:
+        return None
+    left = f"container {move.container}" if move.keep else "where it lies"
+    return InterruptedRelocation(move.volume, left, functools.partial(_resume, engine, move, profile))
 
-    def __init__(self, engine: Engine, settings: Settings, move: Move) -> None:
-        self._engine, self._settings, self._move = engine, settings, move
-        self.volume = move.volume
 
-    @property
-    def left(self) -> str:
-        return f"container {self._move.container}" if self._move.keep else "where it lies"
-
-    def resume(self) -> str | None:
-        move = self._move
-        with self._engine.client(f"end the move of {move.container}", _CALL_SECONDS) as api:
-            current = named(api, move.container)
-            if not (move.proof and current and current["Id"] != move.old and _is_on(current, move.volume)):
-                _go_back(api, move, self._settings.name)
-                return None
-            if not current["State"].get("Running"):
-                api.start(current["Id"])
-            check_stays_up(api, current["Id"])
-            _let_go(api, move, self._settings.name)
-        return move.proof
+def _resume(engine: Engine, move: Move, profile: str) -> str | None:
+    with engine.client(f"end the move of {move.container}", _CALL_SECONDS) as api:
+        current = named(api, move.container)
+        if not (move.proof and current and current["Id"] != move.old and _is_on(current, move.volume)):
+            _go_back(api, move, profile)
+            return None
+        if not current["State"].get("Running"):
+            api.start(current["Id"])
+        check_stays_up(api, current["Id"])
+        _let_go(api, move, profile)
+    return move.proof
 
 
 def _is_on(attributes: Inspected, volume: str) -> bool:
@@ -340,3 +309,81 @@ def _finished(api: "APIClient", container: str) -> str:
     """When it ended; empty while it runs. A server that was started and stopped again has another moment."""
     state = api.inspect_container(container)["State"]
     return "" if state.get("Running") else str(state.get("FinishedAt"))
+
+
+def _punch_holes(api: "APIClient", name: str, image: str, mounts: Sequence[Request]) -> None:
+    """Punch holes where files hold nothing but zeros; what is read from them stays the same.
+
+    Qdrant preallocates sparse files: an empty collection claims 161 MiB and takes less than one. An archive knows no
+    holes, so its copy takes what the files claim until then. The published image has the tools; where an image has
+    none, the copy merely stays as large as it is. No server may run on these mounts: what it writes between the look
+    and the punch would be gone.
+
+    `name` is that of a container that does it and is removed again; its image is the server's, which is here already.
+    """
+    import docker.errors
+
+    paths = [str(mount["Target"]) for mount in mounts]
+    body = {
+        "Image": image,
+        "User": "0",
+        "Entrypoint": ["find"],
+        "Cmd": [*paths, "-type", "f", "-size", _LARGE, "-exec", "fallocate", "--dig-holes", "{}", ";"],
+        "NetworkDisabled": True,
+        "HostConfig": {"Mounts": [dict(mount) for mount in mounts]},
+    }
+    try:
+        container = api.create_container_from_config(body, name)["Id"]
+    except docker.errors.APIError:
+        return
+    try:
+        with contextlib.suppress(docker.errors.APIError):  # the image has no such program
+            api.start(container)
+            api.wait(container)
+    finally:
+        api.remove_container(container, force=True)
+
+
+def _counted(stream: Iterator[bytes], count: Callable[[int], None]) -> Iterator[bytes]:
+    """The same pieces, with the size of each told before it is handed on."""
+    for piece in stream:
+        count(len(piece))
+        yield piece
+
+
+@contextlib.contextmanager
+def _content(api: "APIClient", container: str, path: str) -> Iterator[Iterator[bytes] | None]:
+    """What lies in a folder, as a tar stream; None when there is no such folder.
+
+    Not `api.get_archive`: the engine locks the container until the answer is read to its end or closed, and what that
+    returns cannot be closed. A copy that fails half-way would hold up every later call about this container.
+    """
+    import docker.errors
+    import requests
+
+    url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
+    answer = api.get(
+        url, params={"path": f"{path}/."}, headers={"Accept-Encoding": "identity"}, timeout=_CALL_SECONDS, stream=True
+    )
+    with contextlib.closing(answer):
+        if answer.status_code == requests.codes.not_found:
+            yield None
+            return
+        try:
+            answer.raise_for_status()
+        except requests.HTTPError as error:
+            docker.errors.create_api_error_from_http_exception(error)
+        yield answer.iter_content(_CHUNK)
+
+
+def _has_content(api: "APIClient", container: str, path: str) -> bool:
+    """Whether anything lies there but what a new file system brings along."""
+    beginning = b""
+    with _content(api, container, path) as stream:
+        for piece in stream or ():
+            beginning += piece
+            if len(beginning) > _CHUNK:
+                break
+    with contextlib.suppress(tarfile.ReadError), tarfile.open(fileobj=io.BytesIO(beginning)) as archive:
+        return any(entry.name not in {".", "./lost+found", "lost+found"} for entry in archive)
+    return False

@@ -1,5 +1,6 @@
 """What is to be moved where: looked at and decided before anything is made, stopped or copied."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,12 +11,12 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.files import free_bytes
 from qdrant_admin.core.formatting import plain, size
+from qdrant_admin.server.docker import storage
 from qdrant_admin.server.docker.answers import Inspected, Request
 from qdrant_admin.server.docker.container.logs_and_stats import number_from
 from qdrant_admin.server.docker.container.replace import same_again
 from qdrant_admin.server.docker.container.spec import GRPC, REST, Spec, bindings
 from qdrant_admin.server.docker.engine.discovery import Engine
-from qdrant_admin.server.docker.storage import data_mount, in_memory, other_users, path_in, source_of, storage_path
 from qdrant_admin.server.runtime import Room
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class Carried(NamedTuple):
 
 def carried(attributes: Inspected, volume: str) -> list[Carried]:
     """The storage, and the snapshots where they do not lie on the volume that belongs to this one already."""
-    parts = [Carried(storage_path(attributes), volume)]
-    snapshots = path_in(attributes, _SNAPSHOTS_VARIABLE, "./snapshots")
+    parts = [Carried(storage.storage_path(attributes), volume)]
+    snapshots = storage.path_in(attributes, _SNAPSHOTS_VARIABLE, "./snapshots")
     beside = f"{volume}_snapshots"
     there = {mount.get("Destination"): mount.get("Name") for mount in attributes.get("Mounts") or ()}
     if there.get(snapshots) != beside and not snapshots.startswith(parts[0].path + "/"):
@@ -43,14 +44,9 @@ def carried(attributes: Inspected, volume: str) -> list[Carried]:
     return parts
 
 
-def volume_names(api: "APIClient") -> set[str]:
-    """The volumes that the engine has."""
-    return {str(one["Name"]) for one in api.volumes()["Volumes"] or ()}
-
-
 def free_name(api: "APIClient", settings: Settings, attributes: Inspected) -> str:
     """The profile's own volume, or the first of its name and a number that is not there yet."""
-    present = volume_names(api)
+    present = storage.volume_names(api)
     base = settings.volume_name
     names = (base, *(f"{base}_{number}" for number in range(2, 1000)))
     return next(name for name in names if not present & {part.volume for part in carried(attributes, name)})
@@ -59,11 +55,12 @@ def free_name(api: "APIClient", settings: Settings, attributes: Inspected) -> st
 def refuse_impossible(api: "APIClient", attributes: Inspected, parts: Sequence[Carried], name: str) -> None:
     """Refuse whatever would cost data, or make it a guess which data is meant."""
     path, volume = parts[0]
-    mount = data_mount(attributes)
+    mount = storage.data_mount(attributes)
     if mount is not None and mount.get("Name") == volume:
         raise Refused(f"the data of {name} lies in volume {volume} already", fix=Command("doctor"))
-    migrate = Command("migrate", f"qdrant+http://127.0.0.1:{_published(attributes)}").on("ANOTHER")
-    if in_memory(attributes, path):
+    published = next((number for inside, _, number in bindings(attributes) if inside == REST), "6333")
+    migrate = Command("migrate", f"qdrant+http://127.0.0.1:{published}").on("ANOTHER")
+    if storage.in_memory(attributes, path):
         raise Refused(
             f"the data of {name} lies in memory and is gone as soon as the server stops",
             why=f"a file system in memory is mounted at {path}; only a running server can hand it over",
@@ -76,66 +73,57 @@ def refuse_impossible(api: "APIClient", attributes: Inspected, parts: Sequence[C
             fix=migrate,
         )
     if mount is not None:
-        source = {"Type": mount["Type"], "Source": source_of(mount)}
-        users = other_users(api.containers(all=True), [source], str(attributes["Id"]))
-        if running := next((user for user in users if user.state == "running"), None):
+        source = {"Type": mount["Type"], "Source": storage.source_of(mount)}
+        users = storage.other_users(api, [source], str(attributes["Id"]))
+        if running := next((user for user in users if user.running), None):
             raise Refused(
                 f"{plain(running.source)} is used by container {plain(running.name)} as well, which runs",
                 why="what it writes while the data is copied would be lost or torn",
                 fix=f"docker stop {running.name}",
             )
     for part in parts:
-        _refuse_used(api, part.volume)
-
-
-def _refuse_used(api: "APIClient", volume: str) -> None:
-    users = other_users(api.containers(all=True), [{"Type": "volume", "Source": volume}], "")
-    if users:
-        raise Refused(
-            f"volume {volume} is used by container {plain(users[0].name)} ({users[0].state})",
-            why="the data goes to a volume of its own",
-            fix=Command("move-storage", volume="ANOTHER_NAME"),
-        )
-
-
-def refuse_cramped(room: Room) -> None:
-    """Refuse when a second copy does not fit."""
-    if room.needed is not None and room.free is not None and room.free < room.needed:
-        raise Refused(
-            f"there is no room for a second copy: it takes {size(room.needed)}, and {size(room.free)} is free",
-            why="the old data stays until it is removed by hand; a copy also fills the holes of preallocated files",
-            fix="docker system df",
-        )
+        if users := storage.other_users(api, [{"Type": "volume", "Source": part.volume}], ""):
+            raise Refused(
+                f"volume {part.volume} is used by container {plain(users[0].name)} ({users[0].state})",
+                why="the data goes to a volume of its own",
+                fix=Command("move-storage", volume="ANOTHER_NAME"),
+            )
 
 
 def room(api: "APIClient", engine: Engine, attributes: Inspected, parts: Sequence[Carried]) -> Room:
-    """What the copy takes and what is free where volumes lie."""
+    """What the copy takes and what is free where volumes lie; refuses when a second copy does not fit."""
     sizes = [_size(api, engine, attributes, part.path) for part in parts]
     known = [one for one in sizes if one is not None]
-    return Room(sum(known) if len(known) == len(sizes) else None, _free(api, engine, attributes, parts[0].volume))
+    needed = sum(known) if len(known) == len(sizes) else None
+    free = _free(api, engine, attributes, parts[0].volume)
+    if needed is not None and free is not None and free < needed:
+        raise Refused(
+            f"there is no room for a second copy: it takes {size(needed)}, and {size(free)} is free",
+            why="the old data stays until it is removed by hand; a copy also fills the holes of preallocated files",
+            fix="docker system df",
+        )
+    return Room(needed, free)
 
 
 def _size(api: "APIClient", engine: Engine, attributes: Inspected, path: str) -> int | None:
-    mount = data_mount(attributes, path)
+    mount = storage.data_mount(attributes, path)
     if mount is None:
         listed = api.containers(all=True, size=True, filters={"id": attributes["Id"]})
         layer = listed[0].get("SizeRw") if listed else None
-        return int(layer or 0) if path == storage_path(attributes) else 0  # one layer holds both: count it once
+        return int(layer or 0) if path == storage.storage_path(attributes) else 0  # one layer holds both: count it once
     folder = Path(str(mount.get("Source") or ""))
     if engine.local and os.access(folder, os.R_OK | os.X_OK):
-        return sum(_claims(folder))
+        return _claims(folder)
     return number_from(api, attributes["Id"], ["du", "-s", "-B1", "--apparent-size", path])
 
 
-def _claims(folder: Path) -> list[int]:
-    found = []
+def _claims(folder: Path) -> int:
+    total = 0
     for root, _, names in os.walk(folder):
         for name in names:
-            try:
-                found.append((Path(root) / name).lstat().st_size)
-            except OSError:
-                continue  # segments come and go while the server works
-    return found
+            with contextlib.suppress(OSError):  # segments come and go while the server works
+                total += (Path(root) / name).lstat().st_size
+    return total
 
 
 def _free(api: "APIClient", engine: Engine, attributes: Inspected, volume: str) -> int | None:
@@ -175,7 +163,3 @@ def trial_body(body: Request, host: str, ports: Mapping[str, int]) -> Request:
     exposed = {**(body.get("ExposedPorts") or {}), **{port: {} for port in inside.values()}}
     without = {key: value for key, value in body.items() if key not in {"NetworkingConfig", "Hostname", "Domainname"}}
     return {**without, "ExposedPorts": exposed, "HostConfig": settings}
-
-
-def _published(attributes: Inspected) -> str:
-    return next((number for inside, _, number in bindings(attributes) if inside == REST), "6333")
