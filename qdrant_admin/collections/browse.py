@@ -36,11 +36,7 @@ def list_collections(ws: "Workspace") -> CollectionsReport:
 
 
 def show_collection(ws: "Workspace", name: str) -> CollectionReport:
-    """One collection, by its name or an alias.
-
-    Raises:
-        NotFound: there is none.
-    """
+    """One collection, by its name or an alias. Raises `NotFound` where there is none."""
     with ws.database() as database:
         return CollectionReport(collection=database.collection(name))
 
@@ -54,18 +50,10 @@ def list_points(
     offset: "PointId | None" = None,
     with_vectors: bool = False,
 ) -> PointsReport:
-    """One page of points in the server's order.
-
-    Args:
-        ws: the open profile.
-        name: collection or alias.
-        filter: Qdrant's payload filter, as an object or as its JSON text.
-        limit: points on the page.
-        offset: the id to start at: `next_offset` of the page before.
-        with_vectors: whether to show vectors.
+    """One page of points in the server's order, from the id `offset` on: `next_offset` of the page before.
 
     Raises:
-        BadInput: the filter is none, or the offset is no point id.
+        BadInput: the filter is not one of Qdrant's, or the offset is not a point id.
         NotFound: there is no such collection.
     """
     where = read_filter(filter)
@@ -103,10 +91,10 @@ def search_points(
         ws: the open profile.
         name: collection or alias.
         point: id of the point to compare with; it is not among those found.
-        vector: list of numbers, list of rows, or `{"indices": ..., "values": ...}`; may be JSON text.
+        vector: as `read_vector` takes it.
         using: name of the vector to search by; empty for the unnamed one.
         limit: how many at most.
-        filter: as in `list_points`.
+        filter: as `read_filter` takes it.
 
     Raises:
         BadInput: not exactly one of point and vector, or one that cannot be read.
@@ -124,11 +112,11 @@ def search_points(
 
 
 def read_filter(given: Filter | str | None) -> dict[str, JsonValue] | None:
-    """A payload filter, checked as far as it can be without the server.
+    """A payload filter from an object or its JSON text, checked as far as it can be without the server.
 
     Raises:
-        BadInput: no JSON object, or one without any of a filter's clauses (the server ignores unknown ones and would
-            answer with every point).
+        BadInput: not a JSON object, or one with another key than a filter's clauses: the server ignores unknown ones
+            and would answer with every point.
     """
     if given is None or given == "":
         return None
@@ -143,7 +131,7 @@ def read_filter(given: Filter | str | None) -> dict[str, JsonValue] | None:
 
 
 def read_vector(given: object) -> "Floats | Sparse":
-    """A query vector: dense, multi or sparse.
+    """A query vector: a list of numbers, a list of rows or `{"indices": ..., "values": ...}`, or its JSON text.
 
     Raises:
         BadInput: not numbers in one of these shapes, or a number that float32 cannot hold.
@@ -184,7 +172,7 @@ def shown_point(point: "Point", *, score: float | None = None) -> ShownPoint:
 
 
 def shown_vector(name: str, vector: "Vector") -> ShownVector:
-    """A vector as JSON. Its size is the number of dimensions, for a sparse one that of its entries."""
+    """A vector as JSON. Its size is the number of dimensions; of a sparse one, of entries."""
     from qdrant_admin.database.models import Sparse
 
     if isinstance(vector, Sparse):

@@ -2,11 +2,10 @@
 
 from typing import ClassVar
 
-from qdrant_admin.core.blocks import Blocks
+from qdrant_admin.core.blocks import Blocks, Heading, Headline, Paragraph
 from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.core.reports import Report
 from qdrant_admin.core.values import JsonValue
-from qdrant_admin.demo import blocks
 from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.migration.reports import MigrationReport
 from qdrant_admin.persistence.reports import VerifyReport
@@ -55,4 +54,15 @@ class DemoReport(Report):
         return f"{text}; kept as profile {self.profile}" if self.kept else text
 
     def blocks(self) -> Blocks:
-        return blocks.story(self)
+        """The chapters, each as its own report says it, and what is left of it."""
+        return (
+            Heading("the server"),
+            *self.up.blocks(),
+            Heading("the migration"),
+            *self.migration.blocks(),
+            Heading("the proof"),
+            *self.verify.blocks(),
+            Headline(self.verdict_word, self.summary()),
+            *(Paragraph(f"removed again: {thing}", "soft") for thing in self.removed),
+            *(Paragraph(f"still there: {thing}", "warn") for thing in self.left),
+        )
