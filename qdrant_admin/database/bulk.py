@@ -39,14 +39,7 @@ _Item = TypeVar("_Item")
 
 
 class Bulk:
-    """Pages, points by id and upserts of one server; every collection name is checked before any request.
-
-    Args:
-        endpoint: where it answers.
-        catalog: who answers over REST.
-        rest: connections to it.
-        timeout: seconds for one bulk request.
-    """
+    """Pages, points by id and upserts of one server; every collection name is checked before any request."""
 
     def __init__(self, endpoint: Endpoint, catalog: "Catalog", rest: "Rest", timeout: float) -> None:
         self._endpoint, self._catalog, self._timeout = endpoint, catalog, timeout
@@ -58,7 +51,7 @@ class Bulk:
         self._readers = ThreadPoolExecutor(_SCANS, thread_name_prefix="read-ahead")
 
     def close(self) -> None:
-        """Wait for what is being read ahead, and close the channel, if there is one."""
+        """Wait for the pages that are being read ahead, and close the channel, if there is one."""
         self._readers.shutdown(cancel_futures=True)
         with self._lock:
             if self._grpc is not None:
@@ -141,16 +134,9 @@ class Bulk:
     def wire_pages(
         self, name: str, *, page_size: int, after: PointId | None = None, until: PointId | None = None
     ) -> Iterator[WirePage]:
-        """Every point of a span, a page at a time, in the server's order, left as it came; never an empty page.
+        """The points behind the id `after` up to `until`, neither of which has to exist, as they came, page by page.
 
-        Args:
-            name: collection or alias.
-            page_size: points per request.
-            after: go on behind this id; it need not exist any more.
-            until: the last id that belongs to it; it need not exist either.
-
-        Raises:
-            Unsupported: `carries_wire` says no.
+        In the server's order, never an empty page. `Unsupported` where `carries_wire` says no.
         """
         check_collection_name(name)
         offset, behind = after, after
@@ -171,19 +157,19 @@ class Bulk:
             offset, behind = following, None
 
     def found(self, name: str, ids: Sequence[PointId]) -> WirePage:
-        """The points of these ids (as a server keeps them) that exist, left as they came; only where `carries_wire`."""
+        """The points of these ids (as a server keeps them) that exist, as they came. Only where `carries_wire`."""
         check_collection_name(name)
         return self._wire_way().retrieve(name, ids)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
     def upsert_wire(self, name: str, page: WirePage, *, wait: bool = True) -> None:
-        """Write a page of another server as it came. Nothing in it is looked at; see `WirePage.look`."""
+        """Write a page of another server as it came, unchecked; see `WirePage.look`."""
         check_collection_name(name)
         self._wire_way().upsert_page(name, page, wait=wait)
 
     def upsert_encoded(self, name: str, points: Sequence[bytes], *, wait: bool = True) -> None:
-        """Write points that `encoding.matrix_bytes` made. Nothing in them is looked at; only where `carries_wire`."""
+        """Write points that `encoding.matrix_bytes` made, unchecked. Only where `carries_wire`."""
         check_collection_name(name)
         self._wire_way().upsert(name, points, wait=wait)
 

@@ -33,9 +33,7 @@ _OPTIONS = [
 class GrpcPoints:
     """Bulk reads and writes over one gRPC channel. Safe to use from several threads.
 
-    Args:
-        endpoint: its gRPC port is known.
-        timeout: seconds for one request.
+    Requests raise an `AdminError` when nobody answers in time, or something that is not a Qdrant server.
     """
 
     def __init__(self, endpoint: Endpoint, timeout: float) -> None:
@@ -54,11 +52,7 @@ class GrpcPoints:
         self._channel.close()
 
     def identity(self, timeout: float) -> tuple[str, str, frozenset[str]]:
-        """Version, commit and collection names of whoever answers at the gRPC port.
-
-        Raises:
-            AdminError: nobody answers in time, or it is no Qdrant.
-        """
+        """Version, commit and collection names of whoever answers at the gRPC port."""
         try:
             health = messages()["Health"].FromString(self.knock(timeout))
             listed = messages()["Listed"].FromString(self._once("/qdrant.Collections/List", b"", timeout))
@@ -67,11 +61,7 @@ class GrpcPoints:
         return health.version, health.commit, frozenset(one.name for one in listed.collections)
 
     def knock(self, timeout: float) -> bytes:
-        """One health check, answered as `Health`.
-
-        Raises:
-            AdminError: nobody answers in time, or it is no Qdrant.
-        """
+        """One health check, answered as `Health`."""
         return self._once("/qdrant.Qdrant/HealthCheck", b"", timeout)
 
     def page(self, name: str, *, limit: int, offset: PointId | None, content: bool = True) -> WirePage:
@@ -88,7 +78,7 @@ class GrpcPoints:
     def retrieve(self, name: str, ids: Iterable[PointId], *, vectors: bool = True) -> WirePage:
         """The points of these ids (as a server keeps them) that exist, in no order."""
         request = messages()["Get"](collection=name, payload=_selector(True), vectors=_selector(vectors))
-        # The ids are put behind it as bytes: a message object for each of them costs more than all the rest.
+        # The ids are appended as bytes: a message object for each of them would cost more than all the rest.
         return WirePage(self._call("Get", request.SerializeToString() + encoding.ids_bytes(ids)), "Points")
 
     def upsert_page(self, name: str, page: WirePage, *, wait: bool) -> None:
@@ -135,6 +125,6 @@ class GrpcPoints:
         return True
 
 
-def _selector(wanted: bool) -> bytes:  # it is the whole message
-    """Whether payload or vectors come along: one of several ways to say which, so that even “no” has to be sent."""
+def _selector(wanted: bool) -> bytes:
+    """The message that says whether payload or vectors come along; a “no” has to be sent as well."""
     return b"\x08\x01" if wanted else b"\x08\x00"

@@ -23,16 +23,11 @@ def point_id(value: Any) -> PointId:
         return value
     if isinstance(value, uuid.UUID):
         return str(value)
-    if isinstance(value, str):
-        try:
-            return str(uuid.UUID(value))
-        except ValueError:
-            raise _refusal(value) from None
-    if isinstance(value, bool):
-        raise _refusal(value)
     try:
-        number = operator.index(value)
-    except TypeError:
+        if isinstance(value, str):
+            return str(uuid.UUID(value))
+        number = -1 if isinstance(value, bool) else operator.index(value)
+    except (ValueError, TypeError):
         raise _refusal(value) from None
     if not 0 <= number <= MAX_INTEGER:
         raise _refusal(value)
@@ -40,19 +35,13 @@ def point_id(value: Any) -> PointId:
 
 
 def parse_id(text: str) -> PointId:
-    """An id that a person typed: `42` is the integer, a UUID is a UUID.
-
-    Raises:
-        BadInput: neither of them.
-    """
+    """An id that a person typed: `42` is the integer, a UUID is a UUID; `BadInput` for anything else."""
     text = text.strip()
-    if text.isascii() and text.isdigit() and len(text) <= 20:
-        return point_id(int(text))
-    return point_id(text)
+    return point_id(int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else text)
 
 
 def id_key(point_id: PointId) -> bytes:
-    """17 bytes in the server's own order: integers ascending, then UUIDs."""
+    """17 bytes that sort as the server sorts ids: integers ascending, then UUIDs."""
     if isinstance(point_id, int):
         return b"\0" + point_id.to_bytes(16, "big")
     digits = point_id.replace("-", "")

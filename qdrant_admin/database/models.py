@@ -1,4 +1,4 @@
-"""The values of the gateway. No type of qdrant-client crosses it."""
+"""The values that the gateway takes and returns."""
 
 import re
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ else:  # numpy is loaded by what computes, and not by what asks a server for its
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """A payload value."""
 Fields = dict[str, Any]
-"""A JSON object: a payload, or settings as the server knows them. Who looks into it knows what to expect there."""
+"""A JSON object: a payload, or settings as the server knows them."""
 PointId = int | str
 """Unsigned 64-bit integer, or a UUID in its lower-case form with hyphens."""
 VectorKind = Literal["dense", "sparse", "multi"]
 Kinds = Mapping[str, VectorKind]
-"""Kind of each vector of a collection by its name: over gRPC a multivector of one row looks like a dense one."""
+"""Vector name to kind, from the collection's configuration: over gRPC a multivector of one row looks dense."""
 Distance = Literal["Cosine", "Dot", "Euclid", "Manhattan"]
 CollectionStatus = Literal["green", "yellow", "grey", "red"]
 
@@ -64,15 +64,14 @@ class VectorSpec(Frozen):
     """None for sparse."""
     datatype: str = "float32"
     params: Fields = {}
-    """Everything else of the server's own vector parameters (on_disk, hnsw_config, modifier, ...), as JSON."""
+    """The server's other parameters of the vector (on_disk, hnsw_config, modifier, ...), as JSON."""
 
     @property
     def words(self) -> str:
         """`384 Cosine`, `title 384 Cosine`, `text sparse`."""
-        size = "" if self.size is None else str(self.size)
         kind = "" if self.kind == "dense" else self.kind
         datatype = "" if self.datatype == "float32" else self.datatype
-        return " ".join(part for part in (self.name, size, kind, self.distance or "", datatype) if part)
+        return " ".join(str(part) for part in (self.name, self.size, kind, self.distance, datatype) if part)
 
 
 class CollectionSpec(Frozen):
@@ -86,7 +85,7 @@ class CollectionSpec(Frozen):
 
 
 class CollectionInfo(Frozen):
-    """What the server says of one collection, and what was counted."""
+    """What the server says of one collection, and its exact count."""
 
     name: str
     status: CollectionStatus
@@ -127,7 +126,7 @@ class PointPage:
 class Feature(Enum):
     """What came with a version of the server: in words, and the first version that has it.
 
-    Old servers ignore fields that they do not know, and say nothing.
+    Old servers ignore fields that they do not know, and do not say so.
     """
 
     QUERY = ("search by the Query API", (1, 10, 0))
@@ -135,15 +134,10 @@ class Feature(Enum):
     METADATA = ("metadata of a collection", (1, 16, 0))
 
     def known_to(self, version: str) -> bool:
-        """Whether a server of that version has it."""
         return parsed_version(version) >= self.value[1]
 
     def require(self, version: str) -> None:
-        """Stop before a request that the server would misunderstand.
-
-        Raises:
-            Unsupported: the server is too old.
-        """
+        """Raise `Unsupported` before a request that a server of that version would misunderstand."""
         if not self.known_to(version):
             words, since = self.value[0], ".".join(map(str, self.value[1][:2]))
             raise Unsupported(

@@ -1,4 +1,4 @@
-"""Collection names: which may be sent to a server, which may be made, and how text becomes one.
+"""Collection names: which of them may be sent to a server, which may be created, and how text becomes one.
 
 Qdrant 1.16.3 lets `.` and `..` through and deletes its own storage folder (GHSA-jwrp-6pff-wg9c); on Windows names
 made of dots, names that end in a dot or a space, and device names end up in other folders than their own
@@ -18,29 +18,21 @@ MAX_LENGTH = 255
 MAX_NEW_LENGTH = 200
 
 _FORBIDDEN = frozenset('\x00\x1f"*/:<>?\\|')
-_NEW = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_NEW_LENGTH - 1}}}")
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?", re.IGNORECASE | re.DOTALL)
 _HOW_TO_NAME = "use letters, digits, _ and -, such as my_memories"
 
 
 def check_collection_name(name: str) -> None:
-    """Refuse a name that no request may carry, not even one that reads. Called before every request.
-
-    Raises:
-        BadInput: the name would destroy a server's storage, or no server can hold it.
-    """
+    """Before every request: `BadInput` for a name that would destroy a server's storage or that no server can hold."""
     reason = _unsendable(name)
     if reason:
         raise _refusal(name, reason)
 
 
 def check_stored_name(name: str) -> None:
-    """Refuse a name that must neither be created nor deleted: on some file system it is another folder than its own.
+    """Before creating and deleting: `BadInput` also for a name that is another folder than its own on Windows.
 
     Such a collection may exist on a Linux server and can be read.
-
-    Raises:
-        BadInput: as `check_collection_name`, and for names that Windows folds into another one.
     """
     check_collection_name(name)
     if name[-1] in ". ":
@@ -49,20 +41,11 @@ def check_stored_name(name: str) -> None:
         raise _refusal(name, "it is the name of a device on Windows")
 
 
-def check_new_name(name: str) -> None:
-    """Refuse a name that this product would not give a collection of its own.
-
-    Raises:
-        BadInput: not letters, digits, `_`, `.` and `-`, or as `check_stored_name`.
-    """
-    check_stored_name(name)
-    if not _NEW.fullmatch(name):
-        reason = f"a new name starts with a letter or digit, then letters, digits, _ . - (up to {MAX_NEW_LENGTH})"
-        raise _refusal(name, reason)
-
-
 def safe_name(text: str) -> str:
-    """The nearest name that `check_new_name` accepts; one that it accepts already stays as it is."""
+    """The nearest name of up to 200 letters, digits, `_`, `.` and `-` that is its own folder everywhere.
+
+    A name that is one already stays as it is.
+    """
     folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", folded)
     name = name.lstrip("_.-")[:MAX_NEW_LENGTH].rstrip(".")
@@ -85,7 +68,7 @@ def unique_name(name: str, taken: Iterable[str]) -> str:
 
 
 def quoted(name: str) -> str:
-    """The name as one segment of a REST path: `a#b` becomes `a%23b`."""
+    """The name as a segment of a REST path: `a#b` becomes `a%23b`."""
     return quote(name, safe="")
 
 

@@ -1,4 +1,4 @@
-"""What the server says of a collection, as the project's own values; and what it is told when one is made."""
+"""Collections in JSON: the server's description of one as values, and the body of a request that creates one."""
 
 import math
 from collections.abc import Iterator

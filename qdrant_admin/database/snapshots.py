@@ -1,4 +1,4 @@
-"""Snapshots of collections: made, listed, read and taken in, never whole in memory."""
+"""Snapshots of collections: created, listed, downloaded and restored, never whole in memory."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ from qdrant_admin.database.names import check_collection_name, check_stored_name
 from qdrant_admin.database.rest import Rest
 
 SILENT_SECONDS = 3600.0
-"""How long a server may work on one snapshot without a word: it answers when all of it is written, or taken in."""
+"""How long a server may be silent while it works on one snapshot: it answers when all is written or restored."""
 _NAME = re.compile(r"[^/\\\x00-\x1f]+\.snapshot")
 
 
@@ -44,39 +44,31 @@ class Snapshots:
         return len(cluster.get("peers") or {}) or 1
 
     def listed(self, collection: str) -> list[Snapshot]:
-        """Every snapshot of a collection.
-
-        Raises:
-            NotFound: there is no such collection.
-        """
+        """Every snapshot of a collection; `NotFound` where there is no such collection."""
         return [_snapshot(raw) for raw in self._rest.call("GET", _path(collection))]
 
     def create(self, collection: str) -> Snapshot:
-        """Let the server write a snapshot; answers when it is whole. Two within one second are one file."""
+        """Let the server write a snapshot, and wait for it. Two within one second are one file."""
         return _snapshot(self._rest.call("POST", _path(collection), timeout=SILENT_SECONDS))
 
     def delete(self, collection: str, snapshot: str) -> None:
-        """Delete one snapshot.
-
-        Raises:
-            NotFound: there is none of that name.
-        """
+        """Delete one snapshot; `NotFound` where there is none of that name."""
         self._rest.call("DELETE", _path(collection, snapshot), timeout=SILENT_SECONDS)
 
     def read(self, collection: str, snapshot: str) -> Iterator[bytes]:
         return self._rest.download(_path(collection, snapshot), timeout=SILENT_SECONDS)
 
     def restore(self, collection: str, file: str, pieces: Iterable[bytes], size: int, checksum: str) -> None:
-        """Make a collection out of a snapshot, or put one in its place; answers when it can be read.
+        """Create a collection from a snapshot, or replace one, and wait until it can be read.
 
-        The server keeps the file it was sent among the snapshots of that collection, under the name `file`.
+        The server keeps the file among the snapshots of that collection, under the name `file`.
 
         Args:
             collection: name of the target.
             file: what the file is called, `NAME.snapshot`.
             pieces: its content.
             size: bytes of all pieces together.
-            checksum: its SHA-256; the server looks at it before it changes anything.
+            checksum: its SHA-256; the server compares it before it changes anything.
 
         Raises:
             RequestRejected: the checksum is another, or the file is no snapshot that this server reads.
@@ -88,13 +80,9 @@ class Snapshots:
 
 
 def restoring_command(url: str, collection: str, file: Path, *, with_key: bool = False) -> str:
-    """The command that restores a collection of a server from a snapshot that lies here.
+    """The command that restores a collection of the server at `url` from a snapshot on this machine.
 
-    Args:
-        url: of the server.
-        collection: its name there.
-        file: the snapshot.
-        with_key: whether the server wants an API key. It is taken from the environment, and never in the command.
+    The API key, where the server wants one, is taken from the environment and never in the command.
     """
     target = f"{url}/collections/{quoted(collection)}/snapshots/upload?priority=snapshot"
     key = ' -H "api-key: $QDRANT_API_KEY"' if with_key else ""
@@ -108,13 +96,10 @@ def _snapshot(raw: dict[str, object]) -> Snapshot:
 
 
 def _check(name: str) -> None:
-    """A name goes into a path: `..` in it would be another request."""
+    """Refuse what would be another request: the name goes into a path."""
     if not _NAME.fullmatch(name):
-        raise NotQdrant(
-            f"a snapshot called “{plain(name)[:80]}” is refused",
-            why="the name is none that a server gives",
-            fix=Command("doctor"),
-        )
+        what = f"a snapshot called “{plain(name)[:80]}” is refused"
+        raise NotQdrant(what, why="the name is none that a server gives", fix=Command("doctor"))
 
 
 def _path(collection: str, snapshot: str = "") -> str:
