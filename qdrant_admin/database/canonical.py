@@ -44,7 +44,7 @@ from qdrant_admin.database.protobuf import (
 )
 
 SCHEME = "P2"
-"""Names this form in every digest and report. Digests of different schemes cannot be compared."""
+"""The name of this form, in every digest and report. Digests of different schemes cannot be compared."""
 SUM_MODULUS = 1 << 256
 _SCHEME = SCHEME.encode()
 _BEYOND = b"\x7a"
@@ -77,16 +77,7 @@ class PointHash(NamedTuple):
 
 
 def hash_point(point: Point, kinds: Kinds) -> PointHash:
-    """The digest of everything that a point holds.
-
-    Args:
-        point: as read from a server.
-        kinds: kind of each vector name from the collection's configuration: over gRPC a multivector of one row looks
-            like a dense one (seen on 1.16.3).
-
-    Raises:
-        TypeError: a payload value that is no JSON.
-    """
+    """The digest of everything that a point, as read from a server, holds."""
     parts, finite = [], True
     names = tuple(sorted(point.vectors))
     for name in names:
@@ -105,15 +96,9 @@ def hash_parts(
     like: tuple[bytes, ...] = (),
     non_finite: bool = False,
 ) -> PointHash:
-    """The digest of a point in its canonical form.
+    """The digest of a point in its canonical form: sorted entries of its payload, vectors sorted by name.
 
-    Args:
-        key: `id_key` of its id.
-        entries: of its payload, sorted.
-        names: of its vectors, sorted.
-        vectors: as many.
-        like: the fields of the point before; most points have the same, and are not asked for theirs.
-        non_finite: whether a vector holds NaN or an infinity.
+    `like` are the fields of the point before: most points have the same ones, which are then not worked out again.
     """
     payload = b"".join(entries)
     digests = [crc32(part[1], crc32(part[0])) & 0xFFFF for part in vectors]
@@ -128,11 +113,7 @@ def hash_parts(
 
 
 def payload_entries(payload: Mapping[str, object]) -> list[bytes]:
-    """The entries of a payload, or of an object in it.
-
-    Raises:
-        TypeError: a value that is no JSON.
-    """
+    """The entries of a payload, or of an object in it; `TypeError` for a value that is not JSON."""
     return sorted(entry_bytes(key.encode("utf-8", "surrogatepass"), _value(value)) for key, value in payload.items())
 
 
@@ -149,7 +130,7 @@ def list_bytes(values: Iterable[bytes]) -> bytes:
 
 
 def field_name(head: bytes) -> str:
-    """The key with which an entry begins."""
+    """The key of the payload with which an entry begins."""
     return head[number_at(head, 1)[1] :].decode("utf-8", "replace")
 
 
@@ -199,26 +180,22 @@ def vector_part(name: str, vector: Vector, kind: VectorKind | None) -> tuple[Vec
 
 
 def dense_shape(size: int) -> bytes:
-    """Kind and shape of a dense vector."""
     return b"D" + size.to_bytes(4, "little")
 
 
 def vector_head(name: str, shape: bytes, octets: int) -> bytes:
-    """What stands before so many bytes of floats."""
+    """What stands before the floats of a vector, which take this many bytes."""
     label = name.encode("utf-8", "surrogatepass")
     return len(label).to_bytes(4, "little") + label + (len(shape) + octets).to_bytes(8, "little") + shape
 
 
 def plain_floats(values: Floats) -> tuple[Floats, bool]:
-    """Little-endian float32, and whether all are finite. Every NaN has the same bits: REST can only say `null`."""
+    """Little-endian float32, and whether all are finite. Every NaN gets the same bits: REST can only say `null`."""
     array = np.ascontiguousarray(values, _FLOAT)
     # A sum of squares is finite only when everything in it is; should it overflow, the slower way is right as well.
     if math.isfinite(np.vdot(array, array)):
         return array, True
     return np.where(np.isnan(array), _NAN, array).astype(_FLOAT), bool(np.isfinite(array).all())
-
-
-_LARGEST_POWER = 308
 
 
 def stored_float(number: float) -> float:
@@ -249,9 +226,9 @@ def stored_payload(value: Any) -> Any:
 def _serde_parsed(significand: int, exponent: int) -> float:
     """`significand * 10**exponent` as serde_json's `f64_from_parts` works it out."""
     number = float(significand)
-    while exponent < -_LARGEST_POWER and number:
+    while exponent < -308 and number:
         number /= 1e308
-        exponent += _LARGEST_POWER
+        exponent += 308
     if not number:
         return number
     power = float(f"1e{abs(exponent)}")

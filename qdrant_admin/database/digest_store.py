@@ -46,13 +46,13 @@ class PointDigests(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """What a record has in common with others."""
+    """What records of the same kind of id and the same names have in common."""
 
     kind: int
     """Of its id, as the first byte of `id_key`."""
     vectors: tuple[str, ...] | None
     fields: tuple[bytes, ...] | None
-    """As entries of a payload begin."""
+    """The beginnings of the entries of the payload."""
 
 
 @dataclass
@@ -81,7 +81,7 @@ class DigestStore:
         self.file.write(b"".join(rows))
 
     def finish(self) -> None:
-        """Bring the records into order, should the server have given them in another one."""
+        """Sort the records, where the server has given them in another order."""
         if self._sorted:
             return
         records = sorted(self._raw(), key=lambda record: record[0])
@@ -97,7 +97,7 @@ class DigestStore:
         self.file.close()
 
     def _new(self, hashed: PointHash) -> tuple[int, list[int]]:
-        """The number of a shape that is not known yet, or of one with fewer names, and the digests that go with it."""
+        """The number of a new shape, or of one that keeps fewer names, and the digests that go with it."""
         kind, vectors, fields, digests = hashed.key[0], hashed.vectors, hashed.fields, hashed.digests
         if len(fields) <= MAX_FIELDS and len(self._shapes) < MAX_SHAPES:
             return self._number(_Shape(kind, vectors, fields)), digests
@@ -143,7 +143,7 @@ def _parts(shape: _Shape) -> int:
 
 
 def _id_at(kind: int) -> int:
-    """Where in its key the bytes of an id begin that are not always zero: a number has 8 of them, a UUID 16."""
+    """Where the stored bytes of an id begin in its key: 8 of a number, 16 of a UUID."""
     return 1 if kind else 9
 
 
@@ -153,7 +153,7 @@ def _record(kind: int, parts: int) -> struct.Struct:
 
 
 def same(before: PointDigests, after: PointDigests) -> bool:
-    """Whether two records of one point tell of the same content."""
+    """Whether two records of one point stand for the same content."""
     known = before.vectors is not None and after.vectors is not None
     vectors_same = before.vectors == after.vectors or not known
     return before.whole == after.whole and before.payload == after.payload and vectors_same

@@ -1,7 +1,7 @@
-"""Points as the bytes of a gRPC upsert (Qdrant's `points.proto`), made without a message object for any of them.
+"""Points as the bytes of a gRPC upsert (Qdrant's `points.proto`), made without message objects.
 
-A protobuf message is its fields one behind the other, so parts that are made apart are joined as bytes; a packed field
-of floats is the little-endian float32 that an array holds already.
+A protobuf message is its fields one after the other, so parts made separately are joined as bytes; a packed field of
+floats is the little-endian float32 that an array holds already.
 """
 
 import math
@@ -46,7 +46,10 @@ _double = struct.Struct("<d").pack
 
 
 class NotEncodable(ValueError):
-    """A payload value that gRPC would not carry as it is."""
+    """A payload that gRPC would not carry as it is: a number would become another one, or it is nested too deeply.
+
+    Everything here that takes payloads raises it, and `UnicodeEncodeError` for half of a surrogate pair.
+    """
 
 
 def requests(collection: str, points: Iterable[bytes], *, wait: bool) -> Iterator[bytes]:
@@ -64,11 +67,7 @@ def requests(collection: str, points: Iterable[bytes], *, wait: bool) -> Iterato
 
 
 def point_bytes(identity: PointId, payload: Mapping[str, object], vectors: Mapping[str, Vector]) -> bytes:
-    """One point of a request.
-
-    Raises:
-        NotEncodable, UnicodeEncodeError: see `payload_bytes`.
-    """
+    """One point of a request."""
     content = _id(identity) + payload_bytes(payload) + field(FOURTH, _vectors(vectors))
     return field(THIRD, content)
 
@@ -76,16 +75,9 @@ def point_bytes(identity: PointId, payload: Mapping[str, object], vectors: Mappi
 def matrix_bytes(
     ids: Iterable[PointId], payloads: Sequence[Mapping[str, object]], vectors: Floats, name: str
 ) -> list[bytes]:
-    """Points of a request that have one dense vector each.
+    """Points of a request that have one dense vector of that name each, a row of `vectors`.
 
-    Args:
-        ids: of the points, as the server keeps them.
-        payloads: as many.
-        vectors: a row a point.
-        name: of the vector.
-
-    Raises:
-        NotEncodable, UnicodeEncodeError: see `payload_bytes`.
+    The ids are as the server keeps them.
     """
     width = 4 * vectors.shape[1]
     head = field(FOURTH, _vectors({name: np.zeros(vectors.shape[1], dtype=np.float32)}))[:-width]
@@ -98,37 +90,24 @@ def matrix_bytes(
 
 
 def ids_bytes(ids: Iterable[PointId]) -> bytes:
-    """The ids of a `GetPoints` request, as the server keeps them: its second field, as often as there are ids."""
+    """The field of a `GetPoints` request that holds the ids, which are as the server keeps them."""
     return b"".join([field(SECOND, id_bytes(one)) for one in ids])
 
 
 def payload_bytes(payload: Mapping[str, object]) -> bytes:
-    """The payload of a point.
-
-    Raises:
-        NotEncodable: a number that would become another one, a value that is no JSON, or nested too deeply.
-        UnicodeEncodeError: half of a surrogate pair.
-    """
+    """The payload of a point."""
     return _payload(entries(payload))
 
 
 def entries(items: Mapping[str, object], depth: int = 1) -> list[bytes]:
-    """The fields of a payload, or of an object in it, each by itself.
-
-    Raises:
-        NotEncodable, UnicodeEncodeError: see `payload_bytes`.
-    """
+    """The fields of a payload, or of an object in it, each by itself."""
     if depth > MAX_DEPTH:
         raise NotEncodable("nested too deeply")
     return [_key(key) + sized(_value(value, depth)) for key, value in items.items()]
 
 
 def entries_of_all(payloads: Sequence[Mapping[str, object]]) -> list[list[bytes]]:
-    """The fields of many payloads, those of each as `entries` makes them: quicker where all have the same keys.
-
-    Raises:
-        NotEncodable, UnicodeEncodeError: see `payload_bytes`.
-    """
+    """The fields of many payloads, those of each as `entries` makes them: quicker where all have the same keys."""
     keys = list(payloads[0]) if payloads else []
     if not keys or any(list(one) != keys for one in payloads):
         return [entries(one) for one in payloads]
@@ -194,7 +173,7 @@ _FORMS: dict[type, Callable[[Any, int], bytes]] = {
     dict: lambda value, depth: field(OBJECT, b"".join([field(FIRST, one) for one in entries(value, depth + 1)])),
     list: _list,
 }
-"""How a value of each type is written; a truth value is an integer as well, so it stands before it."""
+"""How a value of each type is written; bool stands before int, of which it is a subclass."""
 
 
 def _id(identity: PointId) -> bytes:

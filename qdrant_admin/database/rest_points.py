@@ -62,11 +62,10 @@ def point_to_json(point: Point) -> dict[str, object]:
 
 
 def check_payload(value: object, where: str = "payload") -> None:
-    """Refuse what the server would change in silence or not take.
+    """Raise `BadInput` for what the server would change in silence or not take.
 
-    Raises:
-        BadInput: an integer that 64 bits cannot hold (the server would keep a float), NaN or infinity, a lone
-            surrogate, a key that is no text, or a value that is no JSON.
+    That is an integer that 64 bits cannot hold (the server would keep a float), NaN, infinity, a lone surrogate, a key
+    that is not text, or a value that is not JSON.
     """
     stack: list[tuple[str, object]] = [(where, value)]
     while stack:
@@ -103,12 +102,9 @@ def _encodable(text: str) -> bool:
 
 
 def check_point(point: Point) -> None:
-    """Refuse a point that a server would refuse, or change in silence, before any of its batch is stored.
+    """Raise `BadInput` for a point that a server would refuse or change in silence, before its batch is sent.
 
-    gRPC stores NaN and infinity in a vector without a word, and REST then reads them as `null`.
-
-    Raises:
-        BadInput: its id, payload or a vector; the words name the point.
+    gRPC stores NaN and infinity in a vector without an error, and REST then reads them as `null`.
     """
     where = f"point {point_id(point.id)}"
     check_payload(point.payload, where)
@@ -123,8 +119,7 @@ class RestPoints:
     """Bulk reads and writes over REST."""
 
     def __init__(self, rest: Rest, timeout: float) -> None:
-        self._rest = rest
-        self._timeout = timeout
+        self._rest, self._timeout = rest, timeout
 
     def page(
         self,

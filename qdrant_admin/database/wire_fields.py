@@ -1,8 +1,8 @@
-"""Payloads and vectors as the bytes that they are on the wire: their canonical form, and the values in them.
+"""Payloads and vectors as bytes on the wire: their canonical form, and the values in them.
 
-A scalar of a payload is taken as it came. Only what holds an object is put together again: the order in it differs from
-read to read. Nearly always the dense vectors of one name are alike but for their floats, and all of a page are one
-array.
+A scalar of a payload is taken as it came. Only values that contain objects are encoded anew, as the order in an object
+differs from read to read. The messages of dense vectors of one name nearly always differ in their floats alone, so
+those of a whole page are read as one array.
 """
 
 import re
@@ -40,10 +40,9 @@ from qdrant_admin.database.protobuf import (
 
 _MAYBE_ROUNDED = b"\x09" + DOUBLE
 _ROUNDED = re.compile(_MAYBE_ROUNDED + rb"(?:.{6}[\xe0-\xff]\x43|.{7}[\x44-\x7f])", re.DOTALL)
-"""A number of 2^63 or more as a double: an integer beyond 2^63-1 comes over gRPC like that. It is a message of its own,
-so its length (9) stands before it."""
+"""A double of 2^63 or more: an integer beyond 2^63-1 comes over gRPC like that. Its length (9) stands before it."""
 _NESTING = re.compile(rb"\x12[\x80-\xff]*[\x00-\x7f][\x32\x3a]")
-"""The value of an entry, with its length, that is an object or a list. Text may look like it; nothing is lost then."""
+"""The value of an entry, with its length, that is an object or a list. Text that looks like it only costs time."""
 _SHORT = 0x7F
 """The greatest length of one byte."""
 _TAG = 0x0D
@@ -55,21 +54,17 @@ _Parts = tuple[Iterable[VectorPart], Sequence[int]]
 
 
 def may_be_rounded(raw: bytes) -> bool:
-    """Whether a payload, or a part of it, holds what may have been a larger integer."""
+    """Whether a payload, or a part of it, holds a double that may have been an integer of 2^63 or more."""
     return _MAYBE_ROUNDED in raw and _ROUNDED.search(raw) is not None
 
 
 def needs_order(raw: bytes) -> bool:
-    """Whether some sorted entries may differ from their canonical form.
-
-    Args:
-        raw: of one payload or of several, one behind the other.
-    """
+    """Whether the sorted entries of one payload, or of several joined, may differ from their canonical form."""
     return _NESTING.search(raw) is not None
 
 
 def canonical_entries(entries: Iterable[bytes]) -> list[bytes]:
-    """The entries of a payload as `canonical.payload_entries` makes them of the same one."""
+    """The entries of a payload, as `canonical.payload_entries` makes them of its values."""
     return sorted(map(_canonical_entry, entries))
 
 
@@ -114,7 +109,7 @@ def _value(raw: bytes) -> Any:
 
 
 class _Group(NamedTuple):
-    """Vectors of one name, and of one of the two ways in which they come."""
+    """Vectors of one name that came in one of the two forms."""
 
     name: str
     form: str
@@ -132,12 +127,7 @@ class Column(NamedTuple):
 
 
 def vector_columns(raws: Sequence[bytes], kinds: Kinds) -> list[Column]:
-    """The vectors of some points, sorted by name.
-
-    Args:
-        raws: a `VectorsOutput` for each point; empty for none.
-        kinds: of vectors by name.
-    """
+    """The vectors of some points, sorted by name, from a `VectorsOutput` for each point; empty for none."""
     groups = _groups(raws)
     return [_column(group, groups[group], len(raws), kinds.get(group.name, "dense")) for group in sorted(groups)]
 
@@ -158,15 +148,7 @@ def vectors_of(raws: Sequence[bytes], kinds: Kinds) -> list[dict[str, Vector]]:
 
 
 def dense_rows(raws: Sequence[bytes], name: str) -> Floats | None:
-    """The vectors of some points, a row each.
-
-    Args:
-        raws: as for `vector_columns`.
-        name: of the vector.
-
-    Returns:
-        None unless each point has this dense one and no other, all of a size.
-    """
+    """The dense vectors of that name, a row per point; None unless every point has it, in one size, and no other."""
     groups = _groups(raws)
     for group, units in groups.items():
         if group.name == name and len(groups) == 1 and len(units) == len(raws):
@@ -189,7 +171,7 @@ def _column(group: _Group, units: Mapping[int, bytes], points: int, kind: Vector
 
 
 def _groups(raws: Sequence[bytes]) -> dict[_Group, dict[int, bytes]]:
-    """What each point has of each group, by its place."""
+    """For each group, the bytes of the points that have it, by their place."""
     alone, parse = _Group("", "FoundVectors"), messages()["FoundVectors"].FromString
     found: dict[_Group, dict[int, bytes]] = {}
     for place, raw in enumerate(raws):
@@ -233,7 +215,7 @@ def _floats(message: Any) -> Floats:
 
 
 def _alike(group: _Group, units: Sequence[bytes]) -> _Parts | None:
-    """Dense vectors that are the same bytes but for their floats, and which of them are odd; None when they are not."""
+    """The vectors, and places of those that are not finite; None unless `_array` can read them at once."""
     found = _array(group, units)
     if found is None:
         return None

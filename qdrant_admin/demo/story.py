@@ -1,5 +1,11 @@
-"""The whole story on a bundled sample: up, migrate, verify by kill; and everything it made is gone again."""
+"""The whole story on a bundled sample: up, migrate, verify by kill; and everything it made is gone again.
 
+It runs in a profile with its own name, ports, key and data, whatever else is on the machine.
+"""
+
+import os
+import re
+import secrets
 import tarfile
 import tempfile
 import time
@@ -8,15 +14,17 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TypeVar
 
+from qdrant_admin.config.file import delete_profile, read_profiles, write_profile
 from qdrant_admin.config.places import state_file
 from qdrant_admin.config.profile import RuntimeChoice
-from qdrant_admin.config.settings import Settings
+from qdrant_admin.config.secrets import forget_key, generate_key, store_key
+from qdrant_admin.config.settings import Settings, load_settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, Failed, Refused
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.reports import Report
-from qdrant_admin.demo import profile
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.demo.reports import DemoReport
 from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.lifecycle.up import up
@@ -25,13 +33,19 @@ from qdrant_admin.migration.reports import MigrationReport, PlanReport
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.persistence.verify import VerifyOptions, verify
+from qdrant_admin.server.ports import next_free
 from qdrant_admin.server.remove import discard
+from qdrant_admin.server.runtime_choice import forget_docker
 from qdrant_admin.state import run_locks
 from qdrant_admin.state.history import recorded
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 
 _R = TypeVar("_R", bound=Report)
+NAME = "demo"
+_PATTERN = re.compile(r"demo-[0-9a-f]{6}")
+HOST = "127.0.0.1"
+_FIRST_PORT = 16333
 COLLECTION = "debian_memories"
 POINTS = 256
 """Of the bundled sample, a real Chroma directory, packed. See SAMPLE.md for what it is and where it comes from."""
@@ -49,14 +63,14 @@ def demo(*, runtime: RuntimeChoice = "auto", keep: bool = False, cancel: CancelT
         Refused: another demo runs.
         AdminError: as `up`, `migrate` and `verify`, after the cleaning up.
     """
-    return recorded(StateStore(state_file()), "demo", profile.NAME, _alone(runtime, keep, cancel))
+    return recorded(StateStore(state_file()), "demo", NAME, _alone(runtime, keep, cancel))
 
 
 def _alone(runtime: RuntimeChoice, keep: bool, cancel: CancelToken) -> Events:
     with run_locks.demo().held(), tempfile.TemporaryDirectory(prefix="qdrant-admin-demo-") as folder:
-        for name in profile.leftovers():
+        for name in leftovers():
             yield Notice(text=f"an earlier demo was killed before it could clean up: removing profile {name}")
-            yield from _Made(profile.settings_of(name), Path(folder), keep=False).clean()
+            yield from _Made(settings_of(name), Path(folder), keep=False).clean()
         yield from _Story(runtime, Path(folder), keep=keep, cancel=cancel).events()
 
 
@@ -91,7 +105,7 @@ class _Made:
                 yield _within("clean", event)
                 if isinstance(event, StepFinished) and event.step == "discard" and event.outcome == "ok":
                     self.removed.append(f"{runtime.kind} server and its data ({event.detail})")
-            profile.forget(settings.name)
+            forget_profile(settings.name)
             self.removed.append(f"profile {settings.name}")
         except AdminError as error:
             self.left.append(str(error))
@@ -108,12 +122,12 @@ class _Story:
     def events(self) -> Events:
         """Tell it, and clean up whatever happens."""
         begun = time.monotonic()
-        made = _Made(profile.make(self._runtime), self._folder, keep=self._keep)
+        made = _Made(make_profile(self._runtime), self._folder, keep=self._keep)
         name = made.ws.settings.name
         try:
             made.check_new()
         except BaseException:
-            profile.forget(name)
+            forget_profile(name)
             raise
         try:
             started, moved, proven = yield from self._tell(made.ws)
@@ -125,7 +139,7 @@ class _Story:
             yield from made.clean()
             raise
         if self._keep:
-            where = profile.keep(made.ws.settings)
+            where = keep_profile(made.ws.settings)
             yield Notice(text=f"kept as profile {name}; its API key is in {where}", fix=str(Command("status").on(name)))
         else:
             yield from made.clean()
@@ -181,3 +195,42 @@ def unpack_sample(folder: Path) -> Path:
         else:  # Python 3.11.0 to 3.11.3, Debian 12's among them, know no filters; the archive is our own
             archive.extractall(target)  # noqa: S202
     return target
+
+
+def leftovers() -> list[str]:
+    """Profiles of demos that were killed before they could clean up. Only meaningful while `alone`."""
+    return sorted(name for name, profile in read_profiles().items() if profile.ephemeral and _PATTERN.fullmatch(name))
+
+
+def make_profile(runtime: RuntimeChoice) -> Settings:
+    """Write a profile with a new name and free ports; its settings carry a key of its own.
+
+    The name is a random one: containers and volumes of an engine are seen from every home and every user, and what
+    bears this demo's name must be this demo's.
+    """
+    name = f"{NAME}-{secrets.token_hex(3)}"
+    port = next_free(HOST, _FIRST_PORT + os.getpid() % 4000)
+    write_profile(name, {"runtime": runtime, "port": port, "grpc_port": next_free(HOST, port), "ephemeral": True})
+    return settings_of(name, generate_key())
+
+
+def settings_of(name: str, key: SecretStr | None = None) -> Settings:
+    """A demo's settings as its file has them: no variable of the environment leads it to another server."""
+    profile = read_profiles()[name]
+    own = ("runtime", "host", "port", "grpc_port", "collection_prefix", "ephemeral")
+    settings = load_settings(name, {field: getattr(profile, field) for field in own})
+    fixed = settings.profile.model_copy(update={"url": None, "volume": None, "storage": None})
+    return settings.model_copy(update={"profile": fixed, "api_key": key, "api_key_origin": "made for the demo"})
+
+
+def keep_profile(settings: Settings) -> str:
+    """From now on it is a profile like any other: nothing throws its data away. Returns where its key is kept."""
+    write_profile(settings.name, {"ephemeral": None})
+    return store_key(settings.name, settings.api_key) if settings.api_key else ""
+
+
+def forget_profile(name: str) -> None:
+    """Remove the profile, and what is remembered of it."""
+    forget_docker(name)
+    forget_key(name)
+    delete_profile(name)

@@ -54,8 +54,10 @@ class Outcome(NamedTuple):
 
 
 def outcome(*, acknowledged: int, lost: int, failed_writers: Sequence[str], trouble: str = "") -> Outcome:
-    """The verdict. Only a test that has acknowledged changes, and whose writers all worked until the crash, proves
-    anything; a loss that was seen is a loss whatever else went wrong. `trouble` ended the test before its time.
+    """The verdict. `trouble` is the error that ended the test early.
+
+    Only a test with acknowledged changes, whose writers all worked until the crash, proves anything; a loss that was
+    seen is a loss whatever else went wrong.
     """
     if lost:
         return Outcome("lost", trouble)
@@ -90,7 +92,6 @@ class _Test:
         self._version = ""
 
     def run(self) -> Events:
-        """Check, prepare, crash again and again, and clean up whatever happens."""
         yield StepStarted(step="check", title="looking at the server")
         state = check_server(self._ws, VerifyOptions(how="kill"))
         yield StepFinished(step="check", detail=f"{state.name}, {state.state}")

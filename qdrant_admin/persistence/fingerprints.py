@@ -32,7 +32,6 @@ class ServerScan:
 
     @property
     def points(self) -> int:
-        """Points read in all."""
         return sum(fingerprint.points for fingerprint in self.collections.values())
 
     def writers(self) -> tuple[str, ...]:
@@ -40,7 +39,6 @@ class ServerScan:
         return changed(self.counters_before, self.counters_after)
 
     def close(self) -> None:
-        """Give temporary files back."""
         with ExitStack() as stack:
             for fingerprint in self.collections.values():
                 stack.callback(fingerprint.close)
@@ -64,13 +62,9 @@ def read_counters(database: Database) -> Counters | None:
 
 
 class Scanner:
-    """Takes the fingerprint of every collection; two scans of one scanner can be compared.
+    """Takes the fingerprint of every collection, or of the `chosen` ones; two scans of one scanner can be compared.
 
-    Args:
-        profile: whose server it is.
-        chosen: names of the collections to read; empty for all that are there.
-        sample: of about how many points of a collection the content is read; None: of all.
-        cancel: looked at between pages.
+    With `sample` the content of only about that many points of each collection is read.
     """
 
     def __init__(self, profile: str, chosen: Collection[str], sample: int | None, cancel: CancelToken) -> None:
@@ -137,7 +131,7 @@ class Scanner:
 
 
 def _is_canary(name: str) -> bool:
-    """A check has made this collection for itself: they come and go."""
+    """Whether a check has created this collection for itself."""
     return name.startswith(canaries.PREFIX)
 
 

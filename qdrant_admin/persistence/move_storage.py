@@ -108,7 +108,6 @@ class _Run:
         self._back_at: float | None = None
 
     def run(self) -> Events:
-        """Look, copy, compare, and take over or go back."""
         finished = yield from self._earlier()
         if finished is not None:
             yield Finished(report=finished)

@@ -67,7 +67,7 @@ class CollectionCheck(Frozen):
 
     @property
     def told(self) -> tuple[str, ...]:
-        """The differences that are not of points, in words."""
+        """`settings` in words."""
         return tuple(difference.words for difference in self.settings)
 
 
@@ -77,7 +77,7 @@ def _held(checks: Sequence[CollectionCheck], between: str = ", ") -> str:
 
 
 def overall_verdict(checks: Sequence[CollectionCheck], aliases: Sequence[Difference] = ()) -> Verdict:
-    """What the verdicts on single collections, and differences of the alias map, come to."""
+    """The verdict that follows from those on single collections and from differences of the alias map."""
     seen = {check.verdict for check in checks}
     if "lost" in seen:
         return "lost"

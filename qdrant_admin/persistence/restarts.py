@@ -96,12 +96,7 @@ def check_names(ws: Workspace, database: Database, options: VerifyOptions) -> No
 
 
 def check_health(ws: Workspace) -> None:
-    """Look whether the server answers as a Qdrant that can be read.
-
-    Raises:
-        ServerUnreachable: it does not.
-        ServerTrouble: it runs in recovery mode.
-    """
+    """Raise `ServerUnreachable` when the server is not ready, `ServerTrouble` when it runs in recovery mode."""
     seen = probe(ws.runtime.endpoint)
     if not seen.is_qdrant or not seen.ready:
         raise ServerUnreachable(
@@ -176,11 +171,7 @@ class Restarts:
         """What came of those of the latest restart that created any."""
 
     def restart(self, how: RestartMethod) -> Generator[Event, None, float]:
-        """From here on a cancel is only heard once the server can be used again, as it was found.
-
-        Returns:
-            seconds from the stop to truly ready.
-        """
+        """Returns the seconds from the stop to truly ready; a cancel is heard once the server can be used again."""
         self._cancel.check()
         self.new, unheard = NewCollections(self._ws), CancelToken()
         if how != "pause":  # which loses nothing that a process holds

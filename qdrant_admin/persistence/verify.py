@@ -24,7 +24,7 @@ from qdrant_admin.workspace import Workspace, operation
 __all__ = ["VerifyOptions", "finish", "verify"]
 
 WATCH_SECONDS = 1.0
-"""At least this long the write counters are watched: a program that writes now and then shall not go unseen."""
+"""The write counters are watched at least this long, to see also a program that writes now and then."""
 _LOG_LINES = 400
 
 
@@ -104,7 +104,6 @@ class _Check:
         self._rounds: list[Round] = []
 
     def close(self) -> None:
-        """Give the scans' files back."""
         self._before.close()
         self._after.close()
 
@@ -125,7 +124,7 @@ class _Check:
                 resumable_runs.forget_check(self._ws.store, self._ws.settings.name)
 
     def _keep_first_scan(self) -> None:
-        """So that `finish` can compare with it, should there be no second scan."""
+        """For `finish`, should there be no second scan."""
         reason = "it was interrupted before its second scan"
         fix = Command("verify", finish=True)
         report = self._report(Judgement("inconclusive", reason, unfinished_checks(self._before)), fix=fix)

@@ -16,7 +16,7 @@ from qdrant_admin.config.settings import load_settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Cancelled, Refused, SourceUnreadable
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepStarted
-from qdrant_admin.demo import profile, story
+from qdrant_admin.demo import story
 from qdrant_admin.demo.reports import DemoReport
 from qdrant_admin.demo.story import COLLECTION, POINTS, demo
 from qdrant_admin.server.health import wait_answering
@@ -70,9 +70,9 @@ def test_no_variable_of_the_environment_leads_it_to_another_server(monkeypatch: 
         monkeypatch.setenv("QDRANT_URL", "http://qdrant.example:6333")
         monkeypatch.setenv("QDRANT_API_KEY", "somebody-elses")
         monkeypatch.setenv("QDRANT_COLLECTION_PREFIX", "mine_")
-        monkeypatch.setattr(profile, "_FIRST_PORT", port - 1)
+        monkeypatch.setattr(story, "_FIRST_PORT", port - 1)
         monkeypatch.setattr("os.getpid", lambda: 4000)  # the first port it looks at is the taken one
-        settings = profile.make("native")
+        settings = story.make_profile("native")
     assert settings.endpoint.url.startswith("http://127.0.0.1:")
     assert port not in {settings.profile.port, settings.profile.grpc_port}
     assert settings.profile.runtime == "native"
@@ -130,7 +130,7 @@ def test_kept_it_is_a_profile_like_any_other() -> None:
         with pytest.raises(Refused):
             list(discard(settings, runtime, CancelToken()))
         assert runtime.inspect().state == "running"
-        assert profile.leftovers() == []
+        assert story.leftovers() == []
     finally:
         list(runtime.remove(CancelToken()))
 
@@ -138,7 +138,7 @@ def test_kept_it_is_a_profile_like_any_other() -> None:
 @pytest.fixture
 def killed_demo() -> Iterator[str]:
     """What a demo leaves behind that was killed in the middle."""
-    settings = profile.make("native")
+    settings = story.make_profile("native")
     runtime = NativeRuntime(settings)
     list(runtime.start(CancelToken()))
     list(wait_answering(runtime, CancelToken(), 60))
@@ -193,7 +193,7 @@ def test_a_volume_without_our_mark_is_not_removed() -> None:
     from qdrant_admin.server.docker.engine.discovery import find_engine
     from qdrant_admin.server.docker.runtime import DockerRuntime
 
-    settings = profile.make("docker")
+    settings = story.make_profile("docker")
     docker("volume", "create", settings.volume_name)
     try:
         with pytest.raises(Refused):
