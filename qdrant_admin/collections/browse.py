@@ -64,12 +64,7 @@ def list_points(
 
 
 def show_point(ws: "Workspace", name: str, id: "PointId") -> PointReport:  # noqa: A002 - Qdrant's own word
-    """One point whole.
-
-    Raises:
-        BadInput: neither an unsigned integer nor a UUID.
-        NotFound: no such collection or point.
-    """
+    """One point whole; `BadInput` for what is not an id, `NotFound` where there is no such collection or point."""
     wanted = _id(id)
     with ws.database() as database:
         return PointReport(collection=name, point=shown_point(database.point(name, wanted)))
@@ -133,8 +128,7 @@ def read_filter(given: Filter | str | None) -> dict[str, JsonValue] | None:
 def read_vector(given: object) -> "Floats | Sparse":
     """A query vector: a list of numbers, a list of rows or `{"indices": ..., "values": ...}`, or its JSON text.
 
-    Raises:
-        BadInput: not numbers in one of these shapes, or a number that float32 cannot hold.
+    Raises `BadInput` for anything else, and for a number that float32 cannot hold.
     """
     import numpy as np
 

@@ -1,1 +1,1 @@
-"""What a Qdrant holds: one narrow gateway over qdrant-client, names, and the content fingerprint."""
+"""What a Qdrant server holds: one gateway over REST and gRPC, names, and the content fingerprint."""

@@ -23,7 +23,7 @@ from qdrant_admin.database.wire import MadePage, Page, WirePage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qdrant_admin.database.catalog import Catalog
+    from qdrant_admin.database.gateway import Database
     from qdrant_admin.database.grpc_points import GrpcPoints
     from qdrant_admin.database.rest import Rest
 
@@ -34,15 +34,15 @@ _SCANS = 16
 """Scans that can read ahead at the same time; more of them wait for each other."""
 _FIRST_POINTS, _MOST_POINTS, _USUAL_POINTS = 64, 2048, 512
 _PAGE_OCTETS = 1024 * 1024
-"""A page to be hashed is about so large, whatever the points: a server gives small pages more slowly."""
+"""About the size of a page to be hashed: a server gives small pages more slowly."""
 _Item = TypeVar("_Item")
 
 
 class Bulk:
     """Pages, points by id and upserts of one server; every collection name is checked before any request."""
 
-    def __init__(self, endpoint: Endpoint, catalog: "Catalog", rest: "Rest", timeout: float) -> None:
-        self._endpoint, self._catalog, self._timeout = endpoint, catalog, timeout
+    def __init__(self, endpoint: Endpoint, database: "Database", rest: "Rest", timeout: float) -> None:
+        self._endpoint, self._database, self._timeout = endpoint, database, timeout
         self.rest = RestPoints(rest, timeout)
         """The way that is always open."""
         self._lock = threading.Lock()
@@ -208,7 +208,7 @@ class Bulk:
         port = self._endpoint.grpc_port
         if port is None:
             return "REST (gRPC is closed)"
-        version = self._catalog.server().version
+        version = self._database.server().version
         if not Feature.GRPC_VECTORS.known_to(version):
             return f"REST (the server is {version or 'of an unknown version'}, too old for typed vectors over gRPC)"
         from qdrant_admin.database.grpc_points import GrpcPoints
@@ -233,17 +233,17 @@ class Bulk:
         Two servers can be alike in version and names of collections. So the server at the REST port has to count the
         health checks that are sent to the gRPC port, whose number is random.
         """
-        info, port = self._catalog.server(), self._endpoint.grpc_port
+        info, port = self._database.server(), self._endpoint.grpc_port
         version, commit, listed = way.identity(_PROBE_SECONDS)
         another = f"another server answers at gRPC port {port}"
         if version != info.version or (commit and info.commit and commit != info.commit):
             return another
-        if listed != frozenset(self._catalog.names()):
+        if listed != frozenset(self._database.names()):
             return another
-        before, knocks = self._catalog.health_checks(), _LEAST_KNOCKS + secrets.randbelow(_LEAST_KNOCKS)
+        before, knocks = self._database.health_checks(), _LEAST_KNOCKS + secrets.randbelow(_LEAST_KNOCKS)
         for _ in range(knocks):
             way.knock(_PROBE_SECONDS)
-        after = self._catalog.health_checks()
+        after = self._database.health_checks()
         if before is None or after is None:
             return f"the server does not tell whether gRPC port {port} is its own"
         return "" if after - before >= knocks else another

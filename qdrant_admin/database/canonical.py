@@ -77,7 +77,7 @@ class PointHash(NamedTuple):
 
 
 def hash_point(point: Point, kinds: Kinds) -> PointHash:
-    """The digest of everything that a point, as read from a server, holds."""
+    """The digest of everything that a point holds; `TypeError` for a payload that is not JSON."""
     parts, finite = [], True
     names = tuple(sorted(point.vectors))
     for name in names:

@@ -46,7 +46,7 @@ _double = struct.Struct("<d").pack
 
 
 class NotEncodable(ValueError):
-    """A payload that gRPC would not carry as it is: a number would become another one, or it is nested too deeply.
+    """A payload that gRPC would not carry as it is: a number would change, it is not JSON, or nested too deeply.
 
     Everything here that takes payloads raises it, and `UnicodeEncodeError` for half of a surrogate pair.
     """

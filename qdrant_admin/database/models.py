@@ -27,7 +27,7 @@ PointId = int | str
 """Unsigned 64-bit integer, or a UUID in its lower-case form with hyphens."""
 VectorKind = Literal["dense", "sparse", "multi"]
 Kinds = Mapping[str, VectorKind]
-"""Vector name to kind, from the collection's configuration: over gRPC a multivector of one row looks dense."""
+"""Vector name to kind, from the collection's configuration: over gRPC a multivector of one row looks dense (1.16.3)."""
 Distance = Literal["Cosine", "Dot", "Euclid", "Manhattan"]
 CollectionStatus = Literal["green", "yellow", "grey", "red"]
 

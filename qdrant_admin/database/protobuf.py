@@ -71,12 +71,7 @@ def _made_messages() -> Mapping[str, Any]:
 
 
 def message_classes(package: str, schema: str) -> Mapping[str, Any]:
-    """Classes of protobuf messages by name, in a pool of their own.
-
-    Args:
-        package: their name space.
-        schema: a message on each line, in the form of `SCHEMA`.
-    """
+    """Classes of protobuf messages by name, in a pool of their own, from a schema in the form of `SCHEMA`."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     field_type = descriptor_pb2.FieldDescriptorProto
@@ -139,11 +134,3 @@ def field(tag: bytes, content: bytes) -> bytes:
 def sized(content: bytes) -> bytes:
     length = len(content)
     return (LENGTHS[length] if length < FEW else varint(length)) + content
-
-
-def packed_floats(message: bytes) -> tuple[int, int]:
-    """Where the packed floats of field 1 begin in a serialised message, and how many bytes they take; 0 for none."""
-    if not message.startswith(FIRST):
-        return 0, 0
-    octets, at = number_at(message, 1)
-    return at, octets

@@ -46,17 +46,10 @@ class Rest:
         timeout: float | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> Any:
-        """The `result` of one request.
+        """The `result` of one request; raises what `faults` makes of an error.
 
-        Args:
-            method: HTTP method.
-            path: already quoted.
-            body: sent as JSON; None for no body. Bytes are sent as they are.
-            timeout: seconds; None for the endpoint's own.
-            params: of the query string.
-
-        Raises:
-            AdminError: see `faults`.
+        The path is quoted already. Bytes are sent as they are, any other body as JSON. Without `timeout`, in seconds,
+        the endpoint's own holds.
         """
         content = body if isinstance(body, bytes) else None if body is None else encode(body)
         headers = {} if content is None else {"Content-Type": "application/json"}
@@ -139,11 +132,7 @@ class Rest:
 
 
 def encode(body: object) -> bytes:
-    """JSON as the server takes it.
-
-    Raises:
-        BadInput: a value that JSON cannot carry (NaN, infinity, a lone surrogate, bytes).
-    """
+    """JSON as the server takes it; `BadInput` for what JSON cannot carry: NaN, infinity, a lone surrogate, bytes."""
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (ValueError, TypeError, RecursionError) as error:

@@ -181,7 +181,7 @@ class WirePage:
         return Look(zero_vectors=sum(part is not None and _zero(part[1]) for column in cosine for part in column.parts))
 
     def unlike(self, other: Self, places: Iterable[tuple[int, int]]) -> list[int]:
-        """The own places, of these pairs of an own and another page's place, at which both do not hold the same bytes.
+        """Of pairs of a place here and one in `other`, the places here whose point does not hold the same bytes there.
 
         Only the order of the fields of a payload and of named vectors does not matter: it differs from read to read.
         """
@@ -209,11 +209,9 @@ class WirePage:
         return {id_of(point.id): place for place, point in enumerate(self._points)}
 
     def holding(self, payloads: Sequence[Sequence[bytes]], places: Sequence[int | None]) -> list[bool]:
-        """Which payloads are surely those of the points at these places.
+        """Which payloads, as `encoding.entries` makes them, are surely those of the points at these places.
 
-        Args:
-            payloads: of some points, as `encoding.entries` makes them.
-            places: of the same points, as in `places`; None for one that was not found.
+        A place is None for a point that was not found.
         """
         doubt = may_be_rounded(b"".join(chain.from_iterable(payloads)))  # of all at once: nearly always none
         return [

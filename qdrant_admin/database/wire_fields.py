@@ -35,7 +35,6 @@ from qdrant_admin.database.protobuf import (
     TRUE,
     messages,
     number_at,
-    packed_floats,
 )
 
 _MAYBE_ROUNDED = b"\x09" + DOUBLE
@@ -210,7 +209,7 @@ def _vector(group: _Group, unit: bytes, kind: VectorKind) -> Vector:
 def _floats(message: Any) -> Floats:
     """The floats of a message whose field 1 holds them; read-only."""
     packed = message.SerializeToString()
-    start, octets = packed_floats(packed)
+    octets, start = number_at(packed, 1) if packed.startswith(FIRST) else (0, 0)
     return np.frombuffer(packed, _FLOAT, octets >> 2, start)
 
 

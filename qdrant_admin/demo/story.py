@@ -85,12 +85,7 @@ class _Made:
         self.left: list[str] = []
 
     def check_new(self) -> None:
-        """Choose the runtime, and make sure that nothing of this name is there: all of it will be thrown away.
-
-        Raises:
-            Refused: something is.
-            AdminError: no runtime can be had.
-        """
+        """Choose the runtime, and refuse when something of this name is there: all of it will be thrown away."""
         state = self.ws.runtime.inspect()
         if state.state != "absent":
             why = "a demo uses only what it creates itself"

@@ -85,7 +85,7 @@ def observe(ws: Workspace) -> Observation:
 
 
 def _collections(endpoint: Endpoint) -> "tuple[CollectionInfo, ...]":
-    from qdrant_admin.database.catalog import Catalog
+    from qdrant_admin.database.gateway import Database
 
-    with Catalog(endpoint) as catalog:
-        return tuple(catalog.collections())
+    with Database(endpoint) as database:
+        return tuple(database.collections())

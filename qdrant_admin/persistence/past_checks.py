@@ -34,11 +34,7 @@ _SPARKS = 40
 
 
 def load(path: Path) -> VerifyReport:
-    """An earlier report, as `verify --json` printed it.
-
-    Raises:
-        BadInput: there is none, or it is something else.
-    """
+    """An earlier report, as `verify --json` printed it; `BadInput` where there is none, or something else."""
     fix = f'{Command("verify", how="none", json=True)} > "{path.name}"'
     try:
         report = records.load(VerifyReport, path.read_bytes())

@@ -9,7 +9,6 @@ import pytest
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import Unsupported
-from qdrant_admin.database.catalog import Catalog
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Feature, Point, VectorSpec, parsed_version
 from tests.support.real import Server, free_port
@@ -78,7 +77,7 @@ def test_a_server_that_is_just_alike_is_never_written_to_nor_read(server: Server
 
 @pytest.mark.server
 def test_a_server_that_tells_no_counters_is_read_over_rest(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Catalog, "health_checks", lambda _: None)
+    monkeypatch.setattr(Database, "health_checks", lambda _: None)
     words = round_trip(server.endpoint)
     assert words == f"REST (the server does not tell whether gRPC port {server.grpc_port} is its own)"
 
