@@ -10,7 +10,7 @@ import numpy as np
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.serialization import jsonable
-from qdrant_admin.database.differences import Difference, PartDifference, PointDifference
+from qdrant_admin.database.differences import Difference, PartKind, PointDifference
 from qdrant_admin.database.fingerprint import NOT_A_SETTING, Comparison, Fingerprint, compare
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import parse_id
@@ -202,28 +202,25 @@ def _named_points(database: Database, name: str, found: Comparison) -> Iterator[
     """The points that differ; a changed vector that is nothing but zeros now is told as such."""
     zeroed = _zeroed_vectors(database, name, found)
     for point in found.points:
-        zero = zeroed.get(point.id, frozenset())
-        parts = [
-            PartDifference(kind="vector", name=part.name, change="zeroed")
-            if part.kind == "vector" and part.name in zero
-            else part
+        parts = tuple(
+            part.model_copy(update={"change": "zeroed"}) if (point.id, part.kind, part.name) in zeroed else part
             for part in point.parts
-        ]
-        yield point.model_copy(update={"parts": tuple(parts)})
+        )
+        yield point.model_copy(update={"parts": parts})
 
 
-def _zeroed_vectors(database: Database, name: str, found: Comparison) -> Mapping[str, frozenset[str]]:
+def _zeroed_vectors(database: Database, name: str, found: Comparison) -> set[tuple[str, PartKind, str]]:
     """Which changed vectors are nothing but zeros: the mark of a bind mount that loses what is mapped into memory."""
     ids = [parse_id(one.id) for one in found.points if any(part.kind == "vector" for part in one.parts)]
     try:
         points = database.retrieve(name, ids)
     except AdminError:
-        return {}  # only a detail: that they changed is known already
+        return set()  # only a detail: that they changed is known already
     return {
-        str(point.id): frozenset(
-            slot for slot, vector in point.vectors.items() if isinstance(vector, np.ndarray) and not vector.any()
-        )
+        (str(point.id), "vector", slot)
         for point in points
+        for slot, vector in point.vectors.items()
+        if isinstance(vector, np.ndarray) and not vector.any()
     }
 
 
