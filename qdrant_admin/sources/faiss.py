@@ -19,8 +19,8 @@ from qdrant_admin.database.models import CollectionSpec, Distance, Floats, Vecto
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, Fields, Payload, Record, SourceCollection, Span, cut, option
 from qdrant_admin.sources.detect import wrong_kind
-from qdrant_admin.sources.files.text import lines
-from qdrant_admin.sources.files.values import read_json, said
+from qdrant_admin.sources.files.text import lines, object_in
+from qdrant_admin.sources.files.values import Unfit, said
 from qdrant_admin.sources.read_only import HARMLESS, UNPICKLE_ERRORS, RestrictedUnpickler, StandIn, cannot_read
 from qdrant_admin.sources.reader import FileReader
 
@@ -410,25 +410,18 @@ def _scan(path: Path) -> tuple[_Ids, _Ids | None]:
 
 
 def _id_in(octets: bytes) -> int | None:
-    identity = (_object_in(octets) or {}).get("id")
+    found = object_in(octets)
+    identity = None if isinstance(found, Unfit) else found.get("id")
     return identity if type(identity) is int and -(1 << 63) <= identity < 1 << 63 else None
 
 
 def _line(path: Path, begins: int) -> Payload:
     with path.open("rb") as file:
         file.seek(begins)
-        found = _object_in(file.readline())
-    if found is None:
-        raise ValueError(f"its line in {path.name} (from byte {begins}) is no JSON object")
-    return found
-
-
-def _object_in(octets: bytes) -> Payload | None:
-    try:
-        value = read_json(octets)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+        found = object_in(file.readline())
+    if not isinstance(found, Unfit):
+        return found
+    raise ValueError(f"its line in {path.name} (from byte {begins}) is no JSON object")
 
 
 def _strangers(known: _Ids, rows: _Rows) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -51,16 +51,16 @@ class VectorColumn:
         return {"float32": 4 * self.size, "int8": self.size, "bit": self.size // 8}[self.kind]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Vec0:
     """One `vec0` table. Its columns in the order of their shadow tables."""
 
     database: ReadOnlyDatabase
     name: str
-    vectors: tuple[VectorColumn, ...]
-    partitions: tuple[str, ...] = ()
-    metadata: tuple[tuple[str, Stored], ...] = ()
-    auxiliary: tuple[str, ...] = ()
+    vectors: list[VectorColumn] = field(default_factory=list)
+    partitions: list[str] = field(default_factory=list)
+    metadata: list[tuple[str, Stored]] = field(default_factory=list)
+    auxiliary: list[str] = field(default_factory=list)
     text_ids: bool = False
 
     @property
@@ -101,28 +101,24 @@ def vec0_tables(database: ReadOnlyDatabase) -> list[Vec0]:
 
 
 def _table(database: ReadOnlyDatabase, name: str, declaration: str) -> Vec0:
-    vectors: list[VectorColumn] = []
-    partitions: list[str] = []
-    metadata: list[tuple[str, Stored]] = []
-    auxiliary: list[str] = []
-    text_ids = False
+    table = Vec0(database, name)
     for part in _parts(declaration):
         if part.startswith("+"):
-            auxiliary.append(part[1:].split()[0])
+            table.auxiliary.append(part[1:].split()[0])
         elif key := _KEY.fullmatch(part):
             if key[3].lower() == "partition":
-                partitions.append(key[1])
+                table.partitions.append(key[1])
             else:
-                text_ids = key[2].lower() == "text"
+                table.text_ids = key[2].lower() == "text"
         elif vector := _VECTOR.fullmatch(part):
-            vectors.append(_declared_vector(database, name, vector))
+            table.vectors.append(_declared_vector(table, vector))
         elif column := _METADATA.fullmatch(part):
-            metadata.append((column[1], _STORED[column[2][0].lower()]))
+            table.metadata.append((column[1], _STORED[column[2][0].lower()]))
         elif not _OPTION.fullmatch(part):
-            raise _strange(database, name, part)
-    if not vectors:
-        raise _strange(database, name, "no vector")
-    return Vec0(database, name, tuple(vectors), tuple(partitions), tuple(metadata), tuple(auxiliary), text_ids)
+            raise _strange(table, part)
+    if not table.vectors:
+        raise _strange(table, "no vector")
+    return table
 
 
 def _parts(declaration: str) -> Iterator[str]:
@@ -138,11 +134,11 @@ def _parts(declaration: str) -> Iterator[str]:
         yield last
 
 
-def _declared_vector(database: ReadOnlyDatabase, name: str, match: re.Match[str]) -> VectorColumn:
+def _declared_vector(table: Vec0, match: re.Match[str]) -> VectorColumn:
     kind = _KINDS[match[2][0].lower()]
     metrics = [metric.lower() for metric in _METRIC.findall(match[4])]
     if _METRIC.sub("", match[4]).strip() or not _DISTANCES.keys() >= set(metrics):
-        raise _strange(database, name, match[0])
+        raise _strange(table, match[0])
     distance = _DISTANCES[metrics[-1]] if metrics else "Euclid"
     # The number of bits that differ is the distance of Manhattan between zeros and ones.
     return VectorColumn(match[1], kind, int(match[3]), "Manhattan" if kind == "bit" else distance)
@@ -157,16 +153,17 @@ def _check_shadows(table: Vec0) -> None:
     missing = sorted(what for what in wanted if f"{table.name}_{what}" not in there)
     if missing:
         why = f"{plain(table.name)}_{missing[0]} is not there: it is damaged, or of a version that is not known here"
-        raise _unknown(table.database, table.name, why)
+        raise _unknown(table, why)
 
 
-def _strange(database: ReadOnlyDatabase, name: str, part: str) -> SourceUnreadable:
+def _strange(table: Vec0, part: str) -> SourceUnreadable:
     why = f"its declaration says {plain(part.strip())}, which is not known here: a newer sqlite-vec made it"
-    return _unknown(database, name, why)
+    return _unknown(table, why)
 
 
-def _unknown(database: ReadOnlyDatabase, name: str, why: str) -> SourceUnreadable:
-    return SourceUnreadable(f"the table {plain(name)} of {plain(database.path)} cannot be read", why=why, fix=HELP)
+def _unknown(table: Vec0, why: str) -> SourceUnreadable:
+    what = f"the table {plain(table.name)} of {plain(table.database.path)} cannot be read"
+    return SourceUnreadable(what, why=why, fix=HELP)
 
 
 class Chunk:

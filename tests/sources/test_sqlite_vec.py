@@ -235,7 +235,7 @@ def test_declarations_as_people_write_them(tmp_path: Path) -> None:
         ("e", "float32", 2, "Manhattan")
     ]
     assert [(one.name, one.kind) for one in found["g2"].vectors] == [("e", "float32"), ("b", "int8")]
-    assert found["g2"].metadata == (("n", "integer"),)
+    assert found["g2"].metadata == [("n", "integer")]
     assert (found["g3"].text_ids, found["g3"].columns) == (True, ("p", "x2", "x"))
 
 

@@ -16,24 +16,9 @@ from qdrant_admin.core.errors import SourceUnreadable
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Floats, Vector, VectorKind
 from qdrant_admin.sources.base import Columns, Payload, Record
+from qdrant_admin.sources.files import tables
 from qdrant_admin.sources.files.file_source import FileSource
-from qdrant_admin.sources.files.tables import (
-    EXPORT_KEY,
-    HEAD,
-    Column,
-    Layout,
-    OwnLayout,
-    Part,
-    Place,
-    Slot,
-    Table,
-    Tally,
-    damaged,
-    json_object,
-    read_own,
-    refuse_vector,
-    sniff,
-)
+from qdrant_admin.sources.files.tables import Column, Layout, OwnLayout, Part, Place, Slot, Table, Tally
 from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, narrow_rows, read_json, said, vector_of
 
 _T = TypeVar("_T")
@@ -49,7 +34,7 @@ def columns_of(schema: pa.Schema, head: pa.RecordBatch | None, asked: Collection
             found.append(column)
         elif head is not None and _is_text(field.type):
             values = head.column(field.name).to_pylist()
-            found += sniff([{field.name: value} for value in values], asked)
+            found += tables.sniff([{field.name: value} for value in values], asked)
     return found
 
 
@@ -114,7 +99,7 @@ def arrow_faults(path: Path) -> Iterator[None]:
     except SourceUnreadable:
         raise
     except (pa.ArrowException, OSError, EOFError, ValueError) as error:
-        raise damaged(path, error) from error
+        raise tables.damaged(path, error) from error
 
 
 def part_of(batch: pa.RecordBatch, layout: Layout, first: int) -> Part:
@@ -305,7 +290,7 @@ def _put_vectors(records: list[Record], batch: pa.RecordBatch, slot: Slot, layou
     for index, (record, vector) in enumerate(zip(records, read, strict=True)):
         if isinstance(vector, Unfit):
             kept = [batch.column(name)[index].as_py() for name in slot.parts or (slot.column.name,)]
-            refuse_vector(record, slot.name, said(kept if slot.parts else kept[0]), vector)
+            tables.refuse_vector(record, slot.name, said(kept if slot.parts else kept[0]), vector)
         elif vector is not None:
             record.vectors[slot.name] = vector
 
@@ -432,7 +417,8 @@ class ArrowTable(Table):
             tail = file.read()
         # Writers before version 0.15 of the format leave only the four zero bytes.
         if size and not (tail == _END or tail.endswith(_END[4:])):
-            raise damaged(self.path, "it has no mark at its end, so its writer was stopped, or it was not copied whole")
+            why = "it has no mark at its end, so its writer was stopped, or it was not copied whole"
+            raise tables.damaged(self.path, why)
 
 
 class ArrowFiles(FileSource):
@@ -445,7 +431,7 @@ class ArrowFiles(FileSource):
     def files(self) -> list[Path]:
         """Of a saved data set those that it names itself, in its own order."""
         if (self.path / SPLITS).is_file():
-            splits = json_object(self.path / SPLITS).get("splits", [])
+            splits = tables.json_object(self.path / SPLITS).get("splits", [])
             return [path for split in splits for path in _saved(self.path, str(split))]
         return _saved(self.path) if (self.path / STATE).is_file() else super().files()
 
@@ -458,7 +444,7 @@ class ArrowFiles(FileSource):
 def _saved(folder: Path, split: str = "") -> list[Path]:
     folder = folder / split if split else folder
     found = []
-    for entry in json_object(folder / STATE).get("_data_files", []):
+    for entry in tables.json_object(folder / STATE).get("_data_files", []):
         name = str(entry.get("filename"))
         path = folder / name
         if path.parent.resolve() != folder.resolve() or not path.is_file():
@@ -476,12 +462,12 @@ class ParquetTable(Table):
 
     def own(self) -> OwnLayout | None:
         with self._opened() as file:
-            said = (file.metadata.metadata or {}).get(EXPORT_KEY.encode())
-        return read_own(said, self.path) if said else None
+            said = (file.metadata.metadata or {}).get(tables.EXPORT_KEY.encode())
+        return tables.read_own(said, self.path) if said else None
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
         with self._opened() as file:
-            head = next(file.iter_batches(HEAD, row_groups=[0]), None) if file.num_row_groups else None
+            head = next(file.iter_batches(tables.HEAD, row_groups=[0]), None) if file.num_row_groups else None
             return columns_of(file.schema_arrow, head, asked), list(file.schema_arrow.names)
 
     def survey(self, layout: Layout) -> Tally:
@@ -493,7 +479,7 @@ class ParquetTable(Table):
                 for batch in file.iter_batches(_PAGE, columns=wanted):
                     _tally_batch(tally, batch, layout)
                 if tally.rows != file.metadata.num_rows:
-                    raise damaged(self.path, f"it says {file.metadata.num_rows} rows and holds {tally.rows}")
+                    raise tables.damaged(self.path, f"it says {file.metadata.num_rows} rows and holds {tally.rows}")
             else:
                 tally.rows = tally.without_id = file.metadata.num_rows
             tally.places = [Place(row) for row in self._groups(file)[:-1]]

@@ -10,8 +10,8 @@ from qdrant_admin.database.models import CollectionSpec, VectorKind
 from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, SourceCollection
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.tables import key_of, refuse_vector
-from qdrant_admin.sources.files.text import lines
-from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, read_json, vector_of
+from qdrant_admin.sources.files.text import lines, object_in
+from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, vector_of
 from qdrant_admin.sources.reader import FileReader
 
 HEAD = "qdrant_admin_rejects"
@@ -103,13 +103,10 @@ class RejectedRecords(FileReader):
         return record
 
 
-def _object(path: Path, number: int, text: bytes) -> Payload:
-    try:
-        found = read_json(text)
-    except (ValueError, RecursionError) as error:
-        raise _no_line(path, number, f"it is no JSON ({plain(error)})") from error
-    if not isinstance(found, dict):
-        raise _no_line(path, number, "it is no JSON object")
+def _object(path: Path, number: int, octets: bytes) -> Payload:
+    found = object_in(octets)
+    if isinstance(found, Unfit):
+        raise _no_line(path, number, str(found))
     return found
 
 

@@ -18,23 +18,9 @@ from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Payload, Record, option
+from qdrant_admin.sources.files import tables
 from qdrant_admin.sources.files.file_source import FileSource, Group
-from qdrant_admin.sources.files.tables import (
-    HEAD,
-    START,
-    Column,
-    Layout,
-    OwnLayout,
-    Part,
-    Place,
-    Table,
-    Tally,
-    damaged,
-    read_own,
-    sidecar,
-    sniff,
-    take_apart,
-)
+from qdrant_admin.sources.files.tables import START, Column, Layout, OwnLayout, Part, Place, Table, Tally
 from qdrant_admin.sources.files.values import NO_ID, Unfit, read_json
 from qdrant_admin.sources.read_only import cannot_read
 
@@ -63,7 +49,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         with path.open("rb") as file:
             yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if is_packed(path) else file
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise damaged(path, error, fix=f'gzip -t "{path}"') from error
+        raise tables.damaged(path, error, fix=f'gzip -t "{path}"') from error
     except OSError as error:
         raise cannot_read(path, error.strerror or str(error)) from error
 
@@ -142,23 +128,23 @@ class JsonLinesFile(TextTable):
     """JSON lines, or an array that is the whole file."""
 
     def own(self) -> OwnLayout | None:
-        beside = sidecar(self.path)
-        return read_own(beside.read_bytes(), beside) if beside.is_file() else None
+        beside = tables.sidecar(self.path)
+        return tables.read_own(beside.read_bytes(), beside) if beside.is_file() else None
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
-        head = list(islice(self._parsed(START), HEAD))
+        head = list(islice(self._parsed(START), tables.HEAD))
         rows = [parsed.found for parsed in head if not isinstance(parsed.found, Unfit)]
         if head and not rows:
             what = f"{plain(self.path)} holds no JSON lines"
             raise SourceUnreadable(what, why=f"of its first line: {head[0].found}", fix=f'head -c 200 "{self.path}"')
-        return sniff(rows, asked), list(dict.fromkeys(name for row in rows for name in row))
+        return tables.sniff(rows, asked), list(dict.fromkeys(name for row in rows for name in row))
 
     def read(self, layout: Layout, at: Place) -> Iterator[Read]:
         for found, raw, begins, behind in self._parsed(at):
             if isinstance(found, Unfit):
                 yield self.broken(begins, behind, str(found), line=raw.decode("utf-8", "backslashreplace"))
             else:
-                yield Read(take_apart(found, layout), begins, behind)
+                yield Read(tables.take_apart(found, layout), begins, behind)
 
     def _parsed(self, at: Place) -> Iterator[_Parsed]:
         return self._array(at) if _first_byte(self.path) == b"[" else self._lines(at)
@@ -169,7 +155,7 @@ class JsonLinesFile(TextTable):
             text = line.octets.strip()
             if not text:
                 continue
-            found = _object(text)
+            found = object_in(text)
             if isinstance(found, Unfit) and not line.octets.endswith(b"\n"):
                 found = Unfit(f"the file ends in the middle of it: {found}")
             yield _Parsed(found, text, Place(number, line.begins), Place(number + 1, line.ends))
@@ -203,7 +189,7 @@ def _first_byte(path: Path) -> bytes:
     return b""
 
 
-def _object(text: bytes) -> Payload | Unfit:
+def object_in(text: bytes) -> Payload | Unfit:
     """The object in a line, or why there is none."""
     try:
         value = read_json(text)
@@ -233,7 +219,7 @@ def array_items(path: Path) -> Iterator[JsonValue]:
         with opened(path) as file:
             yield from _Array(iter(lambda: file.read(_CHUNK), b"")).items()
     except (ValueError, RecursionError) as error:
-        raise damaged(path, f"it is no whole JSON array ({error})") from error
+        raise tables.damaged(path, f"it is no whole JSON array ({error})") from error
 
 
 class _Array:
@@ -350,8 +336,9 @@ class CsvFile(TextTable):
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
         heading = self._heading()
-        rows = [dict(zip(heading.names, cells, strict=False)) for _, cells, _ in islice(self._cells(heading), HEAD)]
-        return sniff(rows, asked), list(heading.names)
+        head = islice(self._cells(heading), tables.HEAD)
+        rows = [dict(zip(heading.names, cells, strict=False)) for _, cells, _ in head]
+        return tables.sniff(rows, asked), list(heading.names)
 
     def read(self, layout: Layout, at: Place) -> Iterator[Read]:
         heading = self._heading()
@@ -361,7 +348,7 @@ class CsvFile(TextTable):
                 yield self.broken(begins, at, trouble, row=cells)
                 continue
             values: Payload = dict(zip(heading.names, cells, strict=True))
-            record = take_apart(_typed(values, layout, heading.delimiter), layout)
+            record = tables.take_apart(_typed(values, layout, heading.delimiter), layout)
             if self._guesses:
                 record.payload = {name: _guessed(value) for name, value in record.payload.items()}
             yield Read(record, begins, at)
@@ -373,7 +360,7 @@ class CsvFile(TextTable):
         try:
             names = tuple(name.strip() for name in next(feed.rows(delimiter), ()))
         except csv.Error as error:
-            raise damaged(self.path, f"its heading cannot be read ({error})") from error
+            raise tables.damaged(self.path, f"its heading cannot be read ({error})") from error
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             what = f"{plain(self.path)} has two columns called “{plain(twice[0])}”"
@@ -391,7 +378,7 @@ class CsvFile(TextTable):
             except csv.Error as error:
                 if "end of data" in str(error):
                     why = f"the quotes opened in line {begins + 1} of this part never close"
-                    raise damaged(self.path, why) from error
+                    raise tables.damaged(self.path, why) from error
                 yield feed.ends, [feed.text], f"it is no CSV ({error})"
                 continue
             if cells is None:
