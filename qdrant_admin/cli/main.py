@@ -3,6 +3,7 @@
 Never a traceback, unless asked for with `--debug`.
 """
 
+import errno
 import gc
 import os
 import sys
@@ -108,6 +109,8 @@ def _as_admin_error(error: BaseException) -> "AdminError":
         return error
     if isinstance(error, KeyboardInterrupt | click.exceptions.Abort):
         return Cancelled()
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        return quick.nowhere(str(error.strerror))  # of a stream: a file would have its name
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "qdrant-admin"

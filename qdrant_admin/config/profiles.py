@@ -2,15 +2,44 @@
 
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from qdrant_admin.config.file import delete_profile, read_profiles, unknown_profile
-from qdrant_admin.config.profile import Profile, ProfileInvalid
+from qdrant_admin.config.file import check_profile_name, delete_profile, read_profiles, unknown_profile, write_profile
+from qdrant_admin.config.profile import DEFAULT_PROFILE, Profile, ProfileInvalid
 from qdrant_admin.config.secrets import VARIABLE, forget_key, generate_key, store_key
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, Refused, Unsupported
 from qdrant_admin.core.formatting import plain
+
+
+def add_profile(name: str, assignments: Iterable[str]) -> None:
+    """Add a profile from `KEY=VALUE`s; one with a url is that of a remote server.
+
+    Raises:
+        BadInput: there is one of this name, the name cannot be one, or a value cannot be taken.
+    """
+    check_profile_name(name)
+    if name in read_profiles():
+        raise BadInput(f"profile {name} exists already", fix=Command("profiles", "set", name, help=True))
+    changes = typed_values(assignments)
+    if "url" in changes:
+        changes.setdefault("runtime", "remote")
+    write_profile(name, changes)
+
+
+def change_profile(name: str, assignments: Sequence[str]) -> None:
+    """Change settings of a profile by `KEY=VALUE`s; `KEY=` resets one to its default.
+
+    Raises:
+        BadInput: there is no such profile, nothing to change, or a value cannot be taken.
+    """
+    known = read_profiles()
+    if name not in known and name != DEFAULT_PROFILE:
+        raise unknown_profile(name, known)
+    if not assignments:
+        raise BadInput("nothing was given to change", fix=Command("profiles", "set", name, "port=7333"))
+    write_profile(name, typed_values(assignments))
 
 
 def remove_profile(name: str) -> None:

@@ -78,18 +78,10 @@ def profiles_add(invocation: Invocation, name: str, assignments: tuple[str, ...]
       qdrant-admin profiles add work url=http://10.0.0.5:6333
       qdrant-admin profiles add second runtime=native port=7333 grpc_port=7334
     """
-    from qdrant_admin.config.file import check_profile_name, read_profiles, write_profile
-    from qdrant_admin.config.profiles import typed_values
+    from qdrant_admin.config.profiles import add_profile
     from qdrant_admin.core.commands import Command
-    from qdrant_admin.core.errors import BadInput
 
-    check_profile_name(name)
-    if name in read_profiles():
-        raise BadInput(f"profile {name} exists already", fix=Command("profiles", "set", name, help=True))
-    changes = typed_values(assignments)
-    if "url" in changes:
-        changes.setdefault("runtime", "remote")
-    write_profile(name, changes)
+    add_profile(name, assignments)
     _done(invocation, name, f"profile {name} added; {Command('status').on(name)}")
 
 
@@ -104,17 +96,10 @@ def profiles_set(invocation: Invocation, name: str, assignments: tuple[str, ...]
       qdrant-admin profiles set local port=7333
       qdrant-admin profiles set local storage=
     """
-    from qdrant_admin.config.file import read_profiles, unknown_profile, write_profile
-    from qdrant_admin.config.profile import DEFAULT_PROFILE
-    from qdrant_admin.config.profiles import typed_values
+    from qdrant_admin.config.profiles import change_profile
     from qdrant_admin.core.commands import Command
 
-    known = read_profiles()
-    if name not in known and name != DEFAULT_PROFILE:
-        raise unknown_profile(name, known)
-    if not assignments:
-        raise click.UsageError("which KEY=VALUE? For instance port=7333")
-    write_profile(name, typed_values(assignments))
+    change_profile(name, assignments)
     apply = Command("up", apply=True).on(name)
     _done(invocation, name, f"profile {name} changed; {apply} applies it to the server")
 
