@@ -154,7 +154,9 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")  # noqa: PTH110 # it is no file
-@pytest.mark.parametrize("arguments", ["config path", "config show", "config show --json", "--help", "up --help", "status"])
+@pytest.mark.parametrize(
+    "arguments", ["config path", "config show", "config show --json", "--help", "up --help", "status"]
+)
 @pytest.mark.parametrize("closed", [False, True])
 def test_a_result_that_cannot_be_written_is_3(arguments: str, closed: bool) -> None:
     command = f"{shlex.quote(sys.executable)} -m qdrant_admin {arguments}"
