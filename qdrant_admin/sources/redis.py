@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -34,6 +35,7 @@ from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, ServerUri, SourceCollection, Span, between, option
 from qdrant_admin.sources.files.values import Unfit, vector_of, with_json_opened
 from qdrant_admin.sources.layouts import Layout, lay_out
+from qdrant_admin.sources.read_only import marks
 from qdrant_admin.sources.servers import ServerReader
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
 
@@ -77,13 +79,9 @@ class KeyList:
 
     def fill(self, client: Any, match: bytes, prefix: bytes | None) -> None:
         """List every key that fits a pattern, once. `prefix`: what all of them belong to; None when each key tells."""
-        page: list[bytes] = []
-        for key in client.scan_iter(match=match, count=_SPREAD):
-            page.append(key)
-            if len(page) == _SPREAD:
-                self._look(client, page, prefix)
-                page = []
-        self._look(client, page, prefix)
+        keys = client.scan_iter(match=match, count=_SPREAD)
+        while page := list(islice(keys, _SPREAD)):
+            self._look(client, page, prefix)
 
     def prefixes(self) -> list[tuple[bytes, int, list[int]]]:
         """Each prefix, its number of hashes, and how many of them have each of the fields."""
@@ -108,9 +106,8 @@ class KeyList:
 
     def borders(self, prefix: bytes, places: Sequence[int]) -> list[bytes]:
         """The keys at these places, the first being 1."""
-        marks = ",".join("?" * len(places))
         numbered = "SELECT key, row_number() OVER (ORDER BY key) AS n FROM keys WHERE prefix = ?"
-        query = f"SELECT key FROM ({numbered}) WHERE n IN ({marks}) ORDER BY n"  # noqa: S608 # marks
+        query = f"SELECT key FROM ({numbered}) WHERE n IN ({marks(places)}) ORDER BY n"  # noqa: S608 # marks
         return [key for (key,) in self._rows(query, (prefix, *places))]
 
     def close(self) -> None:
@@ -134,8 +131,7 @@ class KeyList:
                 self._votes.setdefault(one, Counter()).update(field for field, octets in lengths.items() if octets)
             else:
                 others.append((one, key))
-        marks = ",".join("?" * (2 + len(self.fields)))
-        self._add(f"INSERT OR IGNORE INTO keys VALUES ({marks})", hashes)  # noqa: S608 # marks
+        self._add(f"INSERT OR IGNORE INTO keys VALUES (?, ?, {marks(self.fields)})", hashes)  # noqa: S608 # marks
         self._add("INSERT OR IGNORE INTO others VALUES (?, ?)", others)
 
     def _is_hash(self, lengths: Iterable[object]) -> bool:

@@ -31,8 +31,7 @@ class ChromaServer(ListedReader):
         headers, trusted = _credentials(self.uri), trust.http_options(self.url)
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=60.0, **trusted)
         self.resources.callback(self._http.close)
-        self._place, version = self._find_api()
-        self.kind = f"Chroma server {plain(version)}"
+        self.kind = f"Chroma server {plain(self._find_api())}"
         self._known = {str(found["name"]): found for found in self._list()}
         return sorted(self._known)
 
@@ -40,18 +39,19 @@ class ChromaServer(ListedReader):
         ids = self.ids(name)
         return f"{len(ids)} records, {zlib.crc32(chr(0).join(ids).encode('utf-8', 'surrogatepass')):08x}"
 
-    def _find_api(self) -> tuple[dict[str, str], str]:
-        """The query that names the database, and the server's version; sets where collections are asked for."""
+    def _find_api(self) -> str:
+        """The server's version; sets where collections are asked for, and the query that names the database there."""
         tenant = self.uri.options.get("tenant", "default_tenant")
         database = self.uri.options.get("database", "default_database")
+        self._base = f"/api/v2/tenants/{quote(tenant, safe='')}/databases/{quote(database, safe='')}/collections"
+        self._place: dict[str, str] = {}
         answer = self._send("GET", "/api/v2/version")
         if answer.status_code == httpx.codes.NOT_FOUND:
             older = self._send("GET", "/api/v1/version")
             if older.is_success:
-                self._base = "/api/v1/collections"
-                return {"tenant": tenant, "database": database}, self._json(older)
-        self._base = f"/api/v2/tenants/{quote(tenant, safe='')}/databases/{quote(database, safe='')}/collections"
-        return {}, self._json(answer)
+                self._base, self._place = "/api/v1/collections", {"tenant": tenant, "database": database}
+                answer = older
+        return str(self._json(answer))
 
     def describe(self, name: str) -> SourceCollection:
         """The ids are fetched, so the count is that of what will be read."""
