@@ -260,11 +260,8 @@ def explain_exit(
 ) -> Meaning | None:
     """Why a server ended; None for a clean end.
 
-    Args:
-        code: of a container, or of a native process (negative: a signal); None when nobody knows it.
-        oom_killed: what the engine says; believe it only of a container that has ended.
-        stopped_by_us: whether the end was asked for.
-        log: the server's last lines.
+    The code is that of a container, or of a native process (negative: a signal); None when nobody knows it. What the
+    engine says with `oom_killed` is to be believed only of a container that has ended.
     """
     if code is None:
         return None

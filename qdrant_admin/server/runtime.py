@@ -82,8 +82,6 @@ class RuntimeState(Frozen):
     diagnosis: Diagnosis | None = None
     """Why it is not running, or what its first log lines warn of."""
     storage: Storage = Storage()
-    published: tuple[str, ...] = ()
-    """Addresses the server is published on, `127.0.0.1:6333`."""
 
 
 class Change(Frozen):
@@ -337,9 +335,7 @@ class ServerRuntime(Protocol):
         return str(Command(*words, **options).on(self.profile))
 
 
-def frozen_for_a_while(
-    what: str, freeze: Callable[[], object], thaw: Callable[[], object], cancel: CancelToken
-) -> Events:
+def freeze_briefly(what: str, freeze: Callable[[], object], thaw: Callable[[], object], cancel: CancelToken) -> Events:
     """Freeze a server's processes and thaw them again, whatever happens in between."""
     yield StepStarted(step="restart", title=f"freezing {what} for {duration(FROZEN_SECONDS)}")
     freeze()
@@ -364,8 +360,8 @@ class RemoteRuntime(ServerRuntime):
     )
 
     def inspect(self) -> RuntimeState:
-        url, storage = self.endpoint.url, Storage(detail="on another machine, out of sight")
-        return RuntimeState(runtime="remote", state="unknown", name=url, storage=storage, published=(url,))
+        storage = Storage(detail="on another machine, out of sight")
+        return RuntimeState(runtime="remote", state="unknown", name=self.endpoint.url, storage=storage)
 
     def start(self, cancel: CancelToken) -> Events:
         raise self._unsupported("started")

@@ -1,6 +1,5 @@
 """What there is around a profile's server: the container engine of this machine, and what was left behind."""
 
-import os
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -14,7 +13,6 @@ class EngineLook(NamedTuple):
 
     words: str = ""
     """Which one, `Docker Engine 27.1 (the default socket)`; empty when none answers."""
-    why: str = ""
     error: AdminError | None = None
     context: str = ""
     """What names the engine, in words."""
@@ -24,19 +22,15 @@ class EngineLook(NamedTuple):
 
 def look_for_engine(settings: Settings) -> EngineLook:
     """Look for the container engine of a profile. Never raises an `AdminError`."""
-    from qdrant_admin.server.docker.engine.discovery import current_context, find_engine
+    from qdrant_admin.server.docker.engine.discovery import NAMED, asked_for, find_engine
 
-    host = settings.profile.docker_host
-    if host or os.environ.get("DOCKER_HOST"):
-        context, trouble = "the engine is named by DOCKER_HOST or the profile", ""
-    else:
-        current = current_context(os.environ)
-        context, trouble = f"context {current.name}", current.trouble
+    look, host = EngineLook(context=NAMED), settings.profile.docker_host
     try:
-        engine = find_engine(host)
+        asked = asked_for(host)
+        look = EngineLook(context=asked.by, context_trouble=asked.trouble)
+        return look._replace(words=find_engine(host).words)
     except AdminError as error:
-        return EngineLook(error=error, context=context, context_trouble=trouble)
-    return EngineLook(engine.words, engine.why, None, context, trouble)
+        return look._replace(error=error)
 
 
 class Leftover(NamedTuple):

@@ -75,10 +75,8 @@ def test_a_whole_life(make_native: MakeNative, cancel: CancelToken) -> None:
     state = runtime.inspect()
     assert (state.state, state.ours, state.restarts, state.diagnosis) == ("running", True, 0, None)
     assert state.storage.kind == "directory"
-    assert state.published == (
-        f"127.0.0.1:{runtime.settings.profile.port}",
-        f"127.0.0.1:{runtime.settings.profile.grpc_port}",
-    )
+    launch, profile = record_of(runtime).launch, runtime.settings.profile
+    assert (launch.host, launch.port, launch.grpc_port) == ("127.0.0.1", profile.port, profile.grpc_port)
     assert runtime.differences() == []
     again = list(runtime.start(cancel))
     assert [event.text for event in again if isinstance(event, Notice)] == [

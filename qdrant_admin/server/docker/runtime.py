@@ -143,7 +143,11 @@ class DockerRuntime(ServerRuntime):
             return
         settings = [change.setting for change in changes]
         if settings == ["restart policy"]:
-            yield from self._change_policy(found)
+            policy = self.settings.profile.restart_policy
+            yield StepStarted(step="apply", title=f"setting the restart policy of {self._name} to {policy}")
+            with self.engine.client(f"change container {self._name}") as api:
+                api.update_container(found["Id"], restart_policy={"Name": policy})  # type: ignore[arg-type] # the stubs know two of the four
+            yield StepFinished(step="apply", detail="without a restart")
         if settings in ([], ["restart policy"]):
             yield from self.start(cancel)
             return
@@ -341,13 +345,6 @@ class DockerRuntime(ServerRuntime):
         if (datetime.now(UTC) - started).total_seconds() > 2 * logs_and_stats.FIRST_SECONDS:
             self._first_lines = {key: lines}
         return lines or None
-
-    def _change_policy(self, found: Inspected) -> Events:
-        policy = self.settings.profile.restart_policy
-        yield StepStarted(step="apply", title=f"setting the restart policy of {self._name} to {policy}")
-        with self.engine.client(f"change container {self._name}") as api:
-            api.update_container(found["Id"], restart_policy={"Name": policy})  # type: ignore[arg-type] # the stubs know two of the four
-        yield StepFinished(step="apply", detail="without a restart")
 
     def _replace(self, found: Inspected, body: Request, *, same_networks: bool) -> Events:
         yield StepStarted(step="recreate", title=f"recreating {self._name} on the same data")

@@ -39,7 +39,7 @@ from qdrant_admin.server.runtime import (
     Stats,
     Storage,
     changed,
-    frozen_for_a_while,
+    freeze_briefly,
 )
 
 _ADOPT = "adopt a native process: it keeps running on its own terms, and cannot be labelled"
@@ -80,7 +80,6 @@ class NativeRuntime(ServerRuntime):
             exit_code=None if server else record.exit_code,
             diagnosis=self._diagnose(record, state),
             storage=self._storage(launch.storage),
-            published=(f"{launch.host}:{launch.port}", f"{launch.host}:{launch.grpc_port}") if server else (),
         )
 
     def differences(self) -> list[Change]:
@@ -155,7 +154,7 @@ class NativeRuntime(ServerRuntime):
         if how == "pause":
             if server is None:
                 raise Refused("the native server does not run, so it cannot be frozen", fix=Command("up"))
-            yield from frozen_for_a_while("the server", server.suspend, server.resume, cancel)
+            yield from freeze_briefly("the server", server.suspend, server.resume, cancel)
             return
         if how == "recreate":
             yield from self.stop(cancel)

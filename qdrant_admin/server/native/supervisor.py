@@ -127,10 +127,7 @@ def cycle(files: Files, record: Record, *, kill: bool, cancel: CancelToken) -> R
     if server is None or find_supervisor(record, files.folder) is None:
         return None
     files.again.touch()
-    if kill:
-        send_kill(server)
-    else:
-        send_term(server)
+    (send_kill if kill else send_term)(server)
 
     def renewed() -> Record | None:
         now = files.read_record()

@@ -131,13 +131,8 @@ def replace(
     back. Cannot be cancelled midway on purpose: half of this is a server that is gone. When the program
     is killed in the middle, the old one is found under the name that it has meanwhile (`set_aside`).
 
-    Args:
-        api: the engine.
-        old: what it says of the old container.
-        body: the request that makes the new one.
-        name: of both.
-        same_networks: join every network that the old one was in.
-        keep: leave the old one set aside; the caller disposes of it.
+    With `same_networks` the new one joins every network that the old one was in. With `keep` the old one stays set
+    aside, and the caller disposes of it.
 
     Raises:
         AdminError: the new one could not be made or does not stay up; the old one is as it was.

@@ -18,7 +18,7 @@ from qdrant_admin.server.docker.container.state import CLEAN, process_state
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.errors import OpenFilesRefused, translate
 from qdrant_admin.server.docker.storage import volume_names
-from qdrant_admin.server.runtime import frozen_for_a_while
+from qdrant_admin.server.runtime import freeze_briefly
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -78,16 +78,7 @@ def check_ports(api: "APIClient", engine: Engine, host: str, wanted: Iterable[in
         return
     for port in wanted:
         if not ports.is_free(host, port):
-            raise _taken(host, port, port_holder(api, host, port))
-
-
-def port_holder(api: "APIClient", host: str, port: int) -> str:
-    """Who has the port: a container by its name, or a program. The engine's proxy stands for a container."""
-    for container in api.containers():
-        for published in container.get("Ports") or ():
-            if published.get("PublicPort") == port:
-                return f"container {str(container['Names'][0]).lstrip('/')}"
-    return ports.listener(host, port) or "another program"
+            raise _taken(api, host, port)
 
 
 def start(api: "APIClient", engine: Engine, container: str, name: str) -> None:
@@ -101,11 +92,18 @@ def start(api: "APIClient", engine: Engine, container: str, name: str) -> None:
         if isinstance(failed, PortTaken) and engine.local:
             for _, host, number in bindings(api.inspect_container(container)):
                 if number in re.findall(r"\d+", failed.why):
-                    raise _taken(host, int(number), port_holder(api, host, int(number))) from error
+                    raise _taken(api, host, int(number)) from error
         raise failed from error
 
 
-def _taken(host: str, port: int, holder: str) -> PortTaken:
+def _taken(api: "APIClient", host: str, port: int) -> PortTaken:
+    """Says who has the port: a container by its name (the engine's proxy stands for it), or a program."""
+    containers = [
+        f"container {str(container['Names'][0]).lstrip('/')}"
+        for container in api.containers()
+        if any(published.get("PublicPort") == port for published in container.get("Ports") or ())
+    ]
+    holder = containers[0] if containers else ports.listener(host, port) or "another program"
     rest = ports.next_free(host, port)
     return PortTaken(
         f"port {port} is taken",
@@ -155,7 +153,7 @@ def freeze(api: "APIClient", found: Inspected, name: str, cancel: CancelToken) -
     if process_state(found) != "running":
         raise Refused(f"{name} does not run, so it cannot be frozen", fix=Command("up"))
     container = found["Id"]
-    yield from frozen_for_a_while(name, lambda: api.pause(container), lambda: api.unpause(container), cancel)
+    yield from freeze_briefly(name, lambda: api.pause(container), lambda: api.unpause(container), cancel)
 
 
 def ended(api: "APIClient", container: str) -> StepFinished:

@@ -58,7 +58,6 @@ def read_state(
         exit_code=code,
         diagnosis=_diagnosis(attributes, profile, code, first_lines, last_lines),
         storage=read_storage(attributes, first_lines, profile),
-        published=published(attributes),
     )
 
 
@@ -71,19 +70,6 @@ def _diagnosis(
     # OOMKilled stays true while a restarted container runs: believe it only of one that has ended.
     oom = bool(attributes["State"].get("OOMKilled")) and process_state(attributes) == "stopped"
     return decode_exit(code, profile, oom_killed=oom, stopped_by_us=code in CLEAN, log=last_lines)
-
-
-def published(attributes: Inspected) -> tuple[str, ...]:
-    """Where the server can be reached right now: `127.0.0.1:6333`."""
-    ports = attributes["NetworkSettings"].get("Ports") or {}
-    found = (
-        f"[{entry['HostIp']}]:{entry['HostPort']}"
-        if ":" in entry["HostIp"]
-        else f"{entry['HostIp']}:{entry['HostPort']}"
-        for _, entries in sorted(ports.items())
-        for entry in entries or ()
-    )
-    return tuple(dict.fromkeys(found))
 
 
 def moment(text: object) -> datetime | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PING_SECONDS = 4
 """A live engine answers in milliseconds; a hung one must not hold up the screen."""
 CALL_SECONDS = 60
+NAMED = "the engine is named by DOCKER_HOST or the profile"
 _NATIVE = Command("up", runtime="native")
 
 
@@ -33,8 +34,6 @@ class Engine:
     why: str
     """Why it is this one: `DOCKER_HOST`, `context desktop-linux`, `OrbStack's socket`."""
     api_version: str
-    notes: tuple[str, ...] = ()
-    """What was asked for and could not be had, such as a context that does not exist."""
     tls: Any = field(default=None, repr=False)
 
     @property
@@ -68,92 +67,77 @@ class _Place(NamedTuple):
     tls: Any = None
 
 
-class _Choice(NamedTuple):
-    """What the user asked for, and what is to be said about it."""
+class Asked(NamedTuple):
+    """What the profile, the environment or docker's own configuration asks for, in the order of the docker command."""
 
-    places: list[_Place]
-    final: bool
+    by: str
+    """What names the engine, in words."""
+    place: _Place | None = None
+    """None for the default context, and for one that cannot be used."""
+    final: bool = False
     """Explicitly asked for: no other engine may be taken instead."""
-    notes: list[str]
+    trouble: str = ""
+    """Why the context cannot be used, in words: docker-py would take the default socket without a word."""
 
 
 def find_engine(docker_host: str | None = None) -> Engine:
     """The engine that the `docker` command would use, or else one that lies in a known place.
 
-    Args:
-        docker_host: the profile's own address, which wins over everything.
+    The profile's own `docker_host` wins over everything.
 
     Raises:
         EngineUnavailable: nothing answers; lists where it looked and what each place said.
     """
-    choice = _asked_for(docker_host, os.environ)
-    places = choice.places
-    if not choice.final:
+    asked = asked_for(docker_host)
+    places = [asked.place] if asked.place else []
+    if not asked.final:
         known = {place.address for place in places}
-        places = places + [place for place in known_places() if place.address not in known]
-    notes = list(choice.notes)
-    said: list[str] = []
+        places += [place for place in known_places() if place.address not in known]
+    said = [asked.trouble] if asked.trouble else []
     for place in places:
         try:
-            return _connect(place, notes)
+            return _connect(place)
         except EngineUnavailable as error:
             said.append(f"{place.why} ({place.address}): {error.why}")
-            if place in choice.places:
-                notes.append(f"{place.why} was asked for and does not answer: {error.why}")
-    raise _nothing_found([*choice.notes, *said], final=choice.final)
+    raise _nothing_found(said, final=asked.final)
 
 
-def _asked_for(docker_host: str | None, environment: Mapping[str, str]) -> _Choice:
-    """What the profile, the environment and docker's own configuration name, in the order of the docker command."""
+def asked_for(docker_host: str | None) -> Asked:
     from docker.utils import kwargs_from_env
 
     if docker_host:
-        return _Choice([_Place(docker_host, "the profile's docker_host")], final=True, notes=[])
-    if environment.get("DOCKER_HOST"):
+        return Asked(NAMED, _Place(docker_host, "the profile's docker_host"), final=True)
+    if os.environ.get("DOCKER_HOST"):
         with translated("read DOCKER_HOST and its certificates"):
-            values = kwargs_from_env(environment=dict(environment))
-        return _Choice([_Place(values["base_url"], "DOCKER_HOST", values.get("tls"))], final=True, notes=[])
-    context = current_context(environment)
-    places = [context.place] if context.place else []
-    final = context.by_variable and context.name != "default"
-    return _Choice(places, final=final, notes=[context.trouble] if context.trouble else [])
+            values = kwargs_from_env(environment=dict(os.environ))
+        return Asked(NAMED, _Place(values["base_url"], "DOCKER_HOST", values.get("tls")), final=True)
+    return _current_context()
 
 
-class CurrentContext(NamedTuple):
+def _current_context() -> Asked:
     """What `DOCKER_CONTEXT`, or else the configuration of the docker command, names."""
-
-    name: str
-    by_variable: bool
-    place: _Place | None = None
-    """None for the default context, and for one that cannot be used."""
-    trouble: str = ""
-    """Why it cannot be used, in words: docker-py would take the default socket without a word."""
-
-
-def current_context(environment: Mapping[str, str]) -> CurrentContext:
-    """The current context of the docker command."""
     from docker.context import ContextAPI
     from docker.utils.config import find_config_file
 
-    by_variable, name, trouble = bool(environment.get("DOCKER_CONTEXT")), environment.get("DOCKER_CONTEXT", ""), ""
+    by_variable, name, trouble = bool(os.environ.get("DOCKER_CONTEXT")), os.environ.get("DOCKER_CONTEXT", ""), ""
     if not by_variable and (path := str(find_config_file() or "")):
         try:
             name = str(json.loads(Path(path).read_text(encoding="utf-8")).get("currentContext") or "")
         except (OSError, ValueError, AttributeError) as error:
             trouble = f"{path} cannot be read: {error}"
-    seen = CurrentContext(name or "default", by_variable, trouble=trouble)
-    if seen.name == "default":
-        return seen
+    if name in {"", "default"}:
+        return Asked("context default", trouble=trouble)
+    asked = Asked(f"context {name}", final=by_variable)
     try:
         with translated(f"read docker context {name}"):
             context = ContextAPI.get_context(name)
     except (AdminError, ValueError, KeyError) as error:
         reason = error.why if isinstance(error, AdminError) else str(error)
-        return seen._replace(trouble=f"docker context {name} cannot be read: {reason}")
+        return asked._replace(trouble=f"docker context {name} cannot be read: {reason}")
     if context is None or not context.Host:
         origin = "DOCKER_CONTEXT" if by_variable else "docker's configuration (currentContext)"
-        return seen._replace(trouble=f"{origin} names context {name}, which does not exist")
-    return seen._replace(place=_Place(context.Host, f"context {name}", context.TLSConfig))
+        return asked._replace(trouble=f"{origin} names context {name}, which does not exist")
+    return asked._replace(place=_Place(context.Host, f"context {name}", context.TLSConfig))
 
 
 def known_places() -> list[_Place]:
@@ -185,7 +169,7 @@ def known_places() -> list[_Place]:
     return [_Place(f"unix://{path}", why) for path, why in sockets]
 
 
-def _connect(place: _Place, notes: list[str]) -> Engine:
+def _connect(place: _Place) -> Engine:
     from docker.constants import MINIMUM_DOCKER_API_VERSION
 
     _check_reachable(place)
@@ -203,14 +187,7 @@ def _connect(place: _Place, notes: list[str]) -> Engine:
         raise
     except AdminError as error:
         raise EngineUnavailable(error.what, why=error.why or error.what, fix=error.way_out) from error
-    return Engine(
-        address=place.address,
-        product=product(version, info),
-        why=place.why,
-        api_version=negotiated,
-        notes=tuple(notes),
-        tls=place.tls,
-    )
+    return Engine(place.address, product(version, info), place.why, negotiated, place.tls)
 
 
 def _client(place: _Place, version: str, timeout: int | None = None) -> "APIClient":
@@ -267,12 +244,9 @@ def _nothing_found(said: list[str], *, final: bool) -> EngineUnavailable:
         fix = "sudo usermod -aG docker $USER && newgrp docker"
     elif final:
         fix = "docker context ls"
-    elif sys.platform == "darwin":
-        fix = "open -ga Docker"
-    elif sys.platform == "win32":
-        fix = "docker desktop start"
     else:
-        fix = "sudo systemctl start docker"
+        starts = {"darwin": "open -ga Docker", "win32": "docker desktop start"}
+        fix = starts.get(sys.platform, "sudo systemctl start docker")
     looked = "\n".join(said) or "no place is known where an engine could be"
     return EngineUnavailable(
         "no container engine answers", why=f"looked here:\n{looked}\nwithout an engine: {_NATIVE}", fix=fix
