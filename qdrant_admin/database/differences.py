@@ -1,10 +1,12 @@
 """What can differ between two readings, as codes and facts; and the words for each, made here and nowhere else."""
 
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Literal, cast
 
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.values import Frozen, JsonValue
 
+Change = Literal["changed", "gone", "new"]
 PartKind = Literal["vector", "field", "payload", "content"]
 What = Literal["missing", "extra", "changed"]
 SearchCode = Literal["search_unanswered", "search_count", "search_points", "search_scores"]
@@ -82,7 +84,7 @@ class PartDifference(Frozen):
     """`payload`: some field, whose name was not kept; `content`: some part, and it is unknown which."""
     name: str = ""
     """Of the vector or the payload field; empty for the unnamed vector."""
-    change: Literal["changed", "gone", "new", "zeroed"] = "changed"
+    change: Change | Literal["zeroed"] = "changed"
     """`zeroed`: a vector that is nothing but zeros now."""
 
     @property
@@ -109,3 +111,25 @@ class PointDifference(Frozen):
     def detail(self) -> str:
         """Its parts in words."""
         return "; ".join(part.words for part in self.parts)
+
+
+def changed_keys(before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[tuple[str, Change]]:
+    """The keys whose values differ, sorted, and how; 1 and 1.0 differ as well."""
+    for key in sorted(before.keys() | after.keys()):
+        if key not in after:
+            yield key, "gone"
+        elif key not in before:
+            yield key, "new"
+        elif type(before[key]) is not type(after[key]) or before[key] != after[key]:
+            yield key, "changed"
+
+
+def changes(
+    kind: Literal["setting", "index", "alias"], before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]
+) -> Iterator[Difference]:
+    """Settings, payload indexes or aliases that differ, with the values that they had and have."""
+    for name, change in changed_keys(before, after):
+        with_values = kind != "index" or change == "changed"
+        sides = (("before", before), ("after", after)) if with_values else ()
+        facts = {side: values[name] for side, values in sides if name in values}
+        yield Difference(code=cast("ContentCode | AliasCode", f"{kind}_{change}"), name=name, facts=facts)

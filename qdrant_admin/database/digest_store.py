@@ -17,12 +17,12 @@ import functools
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, NamedTuple
 
 from qdrant_admin.database.canonical import PointHash, field_name
-from qdrant_admin.database.differences import PartDifference, PartKind
+from qdrant_admin.database.differences import PartDifference, changed_keys
 
 MEMORY_BYTES = 32 * 1024 * 1024
 """Beyond this a store lies on the disk (some 900,000 points)."""
@@ -162,19 +162,11 @@ def same(before: PointDigests, after: PointDigests) -> bool:
 def what_changed(before: PointDigests, after: PointDigests) -> tuple[PartDifference, ...]:
     parts: list[PartDifference] = []
     if before.vectors is not None and after.vectors is not None:
-        parts += _unlike("vector", before.vectors, after.vectors)
+        for name, change in changed_keys(before.vectors, after.vectors):
+            parts.append(PartDifference(kind="vector", name=name, change=change))
     if before.fields is not None and after.fields is not None:
-        parts += _unlike("field", before.fields, after.fields)
+        for name, change in changed_keys(before.fields, after.fields):
+            parts.append(PartDifference(kind="field", name=name, change=change))
     elif before.payload != after.payload:
         parts.append(PartDifference(kind="payload"))
     return tuple(parts) or (PartDifference(kind="content"),)
-
-
-def _unlike(kind: PartKind, before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[PartDifference]:
-    for name in sorted(before.keys() | after.keys()):
-        if name not in after:
-            yield PartDifference(kind=kind, name=name, change="gone")
-        elif name not in before:
-            yield PartDifference(kind=kind, name=name, change="new")
-        elif before[name] != after[name]:
-            yield PartDifference(kind=kind, name=name)

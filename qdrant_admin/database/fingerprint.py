@@ -14,7 +14,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point
-from qdrant_admin.database.differences import Difference, PartDifference, PointDifference, What
+from qdrant_admin.database.differences import Difference, PartDifference, PointDifference, What, changes
 from qdrant_admin.database.digest_store import DigestStore, PointDigests, same, what_changed
 from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import CollectionInfo, Fields, PointId, VectorKind
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _ALL_DIGESTS = 1 << 64
 SHOWN = 100
 """Points of each kind of difference that are named one by one."""
-NOT_A_SETTING = ("points",)
-"""What the server says of a payload index that is a count and not a setting; it lags behind during optimizations."""
 
 
 class Sample(NamedTuple):
@@ -71,6 +69,14 @@ class Fingerprint:
     """Points whose content was read."""
     scheme: str = SCHEME
     """The form in which points were hashed."""
+
+    @property
+    def index_settings(self) -> dict[str, Fields]:
+        """Of every payload index; its count of points is none, and lags behind during optimizations."""
+        return {
+            field: {key: value for key, value in known.items() if key != "points"}
+            for field, known in self.payload_schema.items()
+        }
 
     def close(self) -> None:
         self.digests.close()
@@ -230,26 +236,12 @@ def _difference(old: PointDigests, what: What, parts: tuple[PartDifference, ...]
 
 
 def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[Difference]:
-    yield from _changed_settings(dict(_flat(before.config)), dict(_flat(after.config)))
-    changed = set()
-    for name in sorted(before.payload_schema.keys() | after.payload_schema.keys()):
-        index = _changed_index(name, before.payload_schema.get(name), after.payload_schema.get(name))
-        if index is not None:
-            changed.add(name)
-            yield index
+    yield from changes("setting", dict(_flat(before.config)), dict(_flat(after.config)))
+    indexes = tuple(changes("index", before.index_settings, after.index_settings))
+    yield from indexes
     if not _content_differs(before, after):  # other points have other counts and neighbours, which says nothing new
-        yield from _changed_counts(before, after, changed)
+        yield from _changed_counts(before, after, {one.name for one in indexes})
         yield from changed_searches(before.searches, after.searches)
-
-
-def _changed_settings(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> Iterator[Difference]:
-    for path in sorted(old.keys() | new.keys()):
-        if path not in new:
-            yield Difference(code="setting_gone", name=path, facts={"before": old[path]})
-        elif path not in old:
-            yield Difference(code="setting_new", name=path, facts={"after": new[path]})
-        elif type(old[path]) is not type(new[path]) or old[path] != new[path]:
-            yield Difference(code="setting_changed", name=path, facts={"before": old[path], "after": new[path]})
 
 
 def _changed_counts(before: Fingerprint, after: Fingerprint, changed: set[str]) -> Iterator[Difference]:
@@ -264,15 +256,6 @@ def _changed_counts(before: Fingerprint, after: Fingerprint, changed: set[str]) 
 
 def _content_differs(before: Fingerprint, after: Fingerprint) -> bool:
     return before.digest != after.digest or before.points != after.points
-
-
-def _changed_index(name: str, old: Fields | None, new: Fields | None) -> Difference | None:
-    if old is None:
-        return Difference(code="index_new", name=name)
-    if new is None:
-        return Difference(code="index_gone", name=name)
-    was, now = ({k: v for k, v in index.items() if k not in NOT_A_SETTING} for index in (old, new))
-    return None if was == now else Difference(code="index_changed", name=name, facts={"before": was, "after": now})
 
 
 def _flat(value: JsonValue, path: str = "") -> Iterator[tuple[str, JsonValue]]:

@@ -1,7 +1,7 @@
 """From two scans of a server to a verdict and its reason."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -10,8 +10,8 @@ import numpy as np
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.serialization import jsonable
-from qdrant_admin.database.differences import Difference, PartKind, PointDifference
-from qdrant_admin.database.fingerprint import NOT_A_SETTING, Comparison, Fingerprint, compare
+from qdrant_admin.database.differences import Difference, PartKind, PointDifference, changes
+from qdrant_admin.database.fingerprint import Comparison, Fingerprint, compare
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import parse_id
 from qdrant_admin.persistence.fingerprints import ServerScan
@@ -49,7 +49,7 @@ def judge(
     The database is asked for the changed points, to tell zeroed vectors. `written_between` are the writing endpoints
     that were asked after the restart and before the second scan.
     """
-    aliases = tuple(_changed_aliases(before.aliases, after.aliases))
+    aliases = tuple(changes("alias", before.aliases, after.aliases))
     names = sorted({*before.collections, *before.unreadable, *after.collections, *after.unreadable})
     checks = tuple(_check(name, before, after, database, aliases) for name in names)
     verdict = overall_verdict(checks, aliases)
@@ -85,11 +85,8 @@ def unfinished_checks(before: ServerScan) -> tuple[CollectionCheck, ...]:
 
 def settings_digest(fingerprint: Fingerprint) -> str:
     """Covers configuration, payload indexes and aliases, whatever the order in which the server tells them."""
-    indexes = {
-        field: {key: value for key, value in known.items() if key not in NOT_A_SETTING}
-        for field, known in fingerprint.payload_schema.items()
-    }
-    told = jsonable({"config": fingerprint.config, "indexes": indexes, "aliases": sorted(fingerprint.aliases)})
+    indexes, aliases = fingerprint.index_settings, sorted(fingerprint.aliases)
+    told = jsonable({"config": fingerprint.config, "indexes": indexes, "aliases": aliases})
     return blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
@@ -185,17 +182,6 @@ def _loss_words(checks: Sequence[CollectionCheck]) -> Iterator[str]:
             if value
         ]
         yield f"{check.name}: {', '.join((*counts, *check.told))}"
-
-
-def _changed_aliases(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Difference]:
-    for alias in sorted(before.keys() | after.keys()):
-        old, new = before.get(alias), after.get(alias)
-        if new is None:
-            yield Difference(code="alias_gone", name=alias, facts={"before": old})
-        elif old is None:
-            yield Difference(code="alias_new", name=alias, facts={"after": new})
-        elif old != new:
-            yield Difference(code="alias_changed", name=alias, facts={"before": old, "after": new})
 
 
 def _named_points(database: Database, name: str, found: Comparison) -> Iterator[PointDifference]:
