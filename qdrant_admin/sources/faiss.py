@@ -191,11 +191,9 @@ def _read(path: Path) -> Any:
     with path.open("rb") as file:
         magic = file.read(4)
     if magic[:2] == _BINARY:
-        raise SourceUnreadable(
-            f"{plain(path)} holds binary vectors",
-            why="Qdrant has no binary vectors, and as numbers they would be compared in another way",
-            fix="make an index of float vectors from the same data",
-        )
+        why = "Qdrant has no binary vectors, and as numbers they would be compared in another way"
+        fix = "make an index of float vectors from the same data"
+        raise SourceUnreadable(f"{plain(path)} holds binary vectors", why=why, fix=fix)
     if magic[:1] != b"I":
         raise wrong_kind(path, "a FAISS index")
     try:
@@ -279,11 +277,9 @@ def _loss(index: object, path: Path, *, lossy: bool) -> str:
         return _rounding(index.sq)
     kind = type(index).__name__
     if not lossy:
-        raise Refused(
-            f"{plain(path)} no longer has the vectors that were added to it",
-            why=f"an index of the kind {kind} keeps an approximation of each, and search over copies of it is worse",
-            fix="embed the texts again; or add ?lossy=yes to the source to migrate the approximations",
-        )
+        why = f"an index of the kind {kind} keeps an approximation of each, and search over copies of it is worse"
+        fix = "embed the texts again; or add ?lossy=yes to the source to migrate the approximations"
+        raise Refused(f"{plain(path)} no longer has the vectors that were added to it", why=why, fix=fix)
     return f"kept as approximations only ({kind}); these are migrated, as asked"
 
 
@@ -391,9 +387,8 @@ def _lines(path: Path, rows: _Rows) -> _Sidecar:
 
             return _Sidecar(f"{plain(path.name)}, by id", by_id, warnings=_stranger_words(path, "line", bare, spare))
     if len(begins) != rows.count:
-        raise _of_another(
-            path, f"it has {len(begins)} lines, the index {rows.count} vectors, and its lines name no ids of the index"
-        )
+        why = f"it has {len(begins)} lines, the index {rows.count} vectors, and its lines name no ids of the index"
+        raise _of_another(path, why)
     return _Sidecar(f"{plain(path.name)}, line n for row n", lambda row, own: (own, _line(path, int(begins[row]))))
 
 
@@ -522,10 +517,8 @@ def _by_id(path: Path, content: dict[int, object], rows: _Rows) -> _Sidecar:
     bare, spare = _strangers(np.fromiter(content, dtype=np.int64, count=len(content)), rows)
     if bare == rows.count:
         raise _of_another(path, "none of its ids is in the index")
-    warnings = _stranger_words(path, "entry", bare, spare)
-    return _Sidecar(
-        f"{plain(path.name)}, by id", lambda _, own: (own, _object(content.get(own, {}))), warnings=warnings
-    )
+    words, warnings = f"{plain(path.name)}, by id", _stranger_words(path, "entry", bare, spare)
+    return _Sidecar(words, lambda _, own: (own, _object(content.get(own, {}))), warnings=warnings)
 
 
 def _of_another(path: Path, why: str) -> SourceUnreadable:

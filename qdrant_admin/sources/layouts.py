@@ -88,9 +88,8 @@ def fitted(spec: CollectionSpec, layout: Layout, distance: Distance | None = Non
     """A collection as the program of this layout makes it: its payload indexes, its slots, the distance asked for."""
     vectors = spec.vectors
     if distance is not None:
-        vectors = tuple(
-            slot if slot.kind == "sparse" else slot.model_copy(update={"distance": distance}) for slot in vectors
-        )
+        asked = {"distance": distance}
+        vectors = tuple(slot if slot.kind == "sparse" else slot.model_copy(update=asked) for slot in vectors)
     if layout == "mem0" and all(slot.kind != "sparse" for slot in vectors):
         # Without this slot Mem0 searches by meaning only, for as long as the collection lives.
         vectors = (*vectors, VectorSpec(name="bm25", kind="sparse", params={"modifier": "idf"}))

@@ -136,11 +136,8 @@ def refuse_locked(lock: Path, folder: Path, program: str) -> None:
         return
     with contextlib.suppress(PermissionError), lock.open("rb") as file:
         if not try_lock(file, shared=True):
-            raise SourceInUse(
-                f"{plain(folder)} is in use",
-                why=f"a program has opened it with {program} and may be writing to it",
-                fix=f'lsof "{lock}"  # then stop that program',
-            )
+            why = f"a program has opened it with {program} and may be writing to it"
+            raise SourceInUse(f"{plain(folder)} is in use", why=why, fix=f'lsof "{lock}"  # then stop that program')
         unlock(file)
 
 

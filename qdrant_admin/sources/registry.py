@@ -74,12 +74,7 @@ _SQLITE_VEC = "table payload on layout distance"
 _LANCE = "id vector layout distance"
 _MILVUS_LITE = ("milvus.lite:open_milvus_lite", "database layout distance", "files pyarrow")
 _MILVUS = ("milvus.server:MilvusServer", "database load layout distance", "milvus pymilvus")
-_REDIS = (
-    "Redis with vectors in hashes",
-    "redis:RedisHashes",
-    "prefix vector dtype layout distance",
-    "redis redis",
-)
+_REDIS = ("Redis with vectors in hashes", "redis:RedisHashes", "prefix vector dtype layout distance", "redis redis")
 _ARROW = "Arrow file, stream, Feather, or Hugging Face data set"
 _PINECONE = ("Pinecone index", "pinecone:PineconeIndex", "layout distance", "pinecone pinecone")
 _WEAVIATE = "layout distance tenant grpc_host grpc_port"

@@ -420,11 +420,9 @@ class SqliteVec(FileReader):
         if not names:
             raise BadInput("?table= and ?collection= name two tables", fix=HELP)
         if "payload" in self.uri.options and len(names) > 1:
-            raise BadInput(
-                "one table of payload cannot belong to several tables of vectors",
-                why=f"{plain(self.path)} has {', '.join(plain(name) for name in names)}",
-                fix=Command("migrate", self.uri.asking(table=names[0])),
-            )
+            what = "one table of payload cannot belong to several tables of vectors"
+            why = f"{plain(self.path)} has {', '.join(plain(name) for name in names)}"
+            raise BadInput(what, why=why, fix=Command("migrate", self.uri.asking(table=names[0])))
         return names
 
     def _layout(self, name: str) -> Layout:

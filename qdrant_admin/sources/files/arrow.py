@@ -67,9 +67,8 @@ def _is_plain(kind: pa.DataType) -> bool:
     """Whether Python's own value of it is what JSON says."""
     if t.is_list(kind) or t.is_large_list(kind):
         kind = kind.value_type
-    return _is_text(kind) or any(
-        told(kind) for told in (t.is_integer, t.is_boolean, t.is_null, t.is_float32, t.is_float64)
-    )
+    others = (t.is_integer, t.is_boolean, t.is_null, t.is_float32, t.is_float64)
+    return _is_text(kind) or any(is_it(kind) for is_it in others)
 
 
 def _column(name: str, kind: pa.DataType) -> Column | None:
@@ -402,11 +401,8 @@ class ArrowTable(Table):
         with self.path.open("rb") as file:
             magic = file.read(len(_FILE_MAGIC))
         if magic.startswith(_FEATHER_1):
-            what, fix = (
-                f"{plain(self.path)} is Feather of version 1",
-                "pip install pandas  # read_feather, then to_parquet",
-            )
-            raise SourceUnreadable(what, why="only version 2 is Arrow", fix=fix)
+            what, why = f"{plain(self.path)} is Feather of version 1", "only version 2 is Arrow"
+            raise SourceUnreadable(what, why=why, fix="pip install pandas  # read_feather, then to_parquet")
         return magic == _FILE_MAGIC
 
     def _check_end(self) -> None:

@@ -17,10 +17,10 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
-from qdrant_admin.sources.base import Batch, Columns, Cursor, FolderUri, Record, SourceCollection, Span, between, option
+from qdrant_admin.sources.base import Batch, Columns, Cursor, FolderUri, SourceCollection, Span, between, option
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files import tables
-from qdrant_admin.sources.files.tables import START, Layout, OwnLayout, Part, Place, Table, Tally, key_of
+from qdrant_admin.sources.files.tables import START, Layout, OwnLayout, Part, Place, Rows, Table, Tally, key_of
 from qdrant_admin.sources.files.values import NO_ID, WORDS
 from qdrant_admin.sources.ids import Numbers, hashed, is_among, repeated_hashes
 from qdrant_admin.sources.layouts import distance_option
@@ -167,10 +167,8 @@ class FileSource(Reader):
             own = table.own()
             name = own.collection if own else self.name_of(path)
             if own and name in groups:
-                raise SourceUnreadable(
-                    f"two files in {plain(self.path)} are exports of the collection {plain(name)}",
-                    fix="name one of the files instead of the folder",
-                )
+                what = f"two files in {plain(self.path)} are exports of the collection {plain(name)}"
+                raise SourceUnreadable(what, fix="name one of the files instead of the folder")
             groups.setdefault(name, Group(name, own, [], self._root)).tables.append(table)
         if not groups:
             raise wrong_kind(self.path, f"{self._called}, nor a folder with one")
@@ -199,9 +197,7 @@ class FileSource(Reader):
         """The files that must not change while a migration goes on."""
         return group.paths
 
-    def _finished(
-        self, part: Part, path: Path, fields: dict[str, str], survey: Survey, file: File
-    ) -> list[Record] | Columns:
+    def _finished(self, part: Part, path: Path, fields: dict[str, str], survey: Survey, file: File) -> Rows:
         """The rows of a part that hold, each with an id and with what the folders say of it."""
         rows = part.rows
         if isinstance(rows, Columns) and not len(survey.repeated):
@@ -231,11 +227,9 @@ class FileSource(Reader):
             return 0, START
         before, file, row, offset = str(cursor).split(":")
         if before != digest:
-            raise SourceUnreadable(
-                f"{plain(self.path)} has changed since this migration began",
-                why="its files have other sizes or times, so nobody can say where to go on",
-                fix=Command("migrate", self.uri, on_conflict="overwrite"),
-            )
+            what = f"{plain(self.path)} has changed since this migration began"
+            why = "its files have other sizes or times, so nobody can say where to go on"
+            raise SourceUnreadable(what, why=why, fix=Command("migrate", self.uri, on_conflict="overwrite"))
         return int(file), Place(int(row), int(offset))
 
 
@@ -259,9 +253,7 @@ def take_survey(group: Group, uri: FolderUri, notes: tuple[str, ...]) -> Survey:
     *starts, rows = accumulate((tally.rows for tally in tallies), initial=0)
     repeated = _repeated(group, layouts, tallies, starts)
     files = tuple(File(*known) for known in zip(starts, layouts, signatures, strict=True))
-    places = tuple(
-        (starts[index] + place.row, index, place) for index, tally in enumerate(tallies) for place in tally.places
-    )
+    places = tuple((starts[at] + place.row, at, place) for at, tally in enumerate(tallies) for place in tally.places)
     name, count, own = group.name, rows - len(repeated), group.own
     if own:
         _check_whole(own, rows, uri)

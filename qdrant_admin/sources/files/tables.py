@@ -320,13 +320,16 @@ class Place(NamedTuple):
 START = Place()
 
 
+Rows = list[Record] | Columns
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Some rows of a file, one behind the other; never none. A row without an id has `NO_ID`."""
 
     first: int
     """Number of the first row."""
-    rows: list[Record] | Columns
+    rows: Rows
     offset: int = 0
     """The first byte behind them, where a file is read by bytes."""
 

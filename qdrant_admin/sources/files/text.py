@@ -297,9 +297,9 @@ class CsvFiles(FileSource):
 
     def open(self) -> Iterable[str]:
         options = self.uri.options
-        given = options.get("delimiter")
-        self._delimiter = _DELIMITERS.get(given, given) if given else None
-        if self._delimiter is not None and len(self._delimiter) != 1:
+        given = options.get("delimiter", "")
+        self._delimiter = _DELIMITERS.get(given, given)
+        if len(self._delimiter) > 1:
             known = ", ".join(_DELIMITERS)
             raise BadInput(f"delimiter={plain(given)} is none", why=f"one character, or {known}", fix="?delimiter=tab")
         self._encoding = options.get("encoding", "utf-8")
@@ -328,9 +328,7 @@ class _Heading(NamedTuple):
 class CsvFile(TextTable):
     """One file. Without a delimiter the first line tells it; `guesses` turns what looks like a number into one."""
 
-    def __init__(
-        self, path: Path, delimiter: str | None = None, encoding: str = "utf-8", *, guesses: bool = False
-    ) -> None:
+    def __init__(self, path: Path, delimiter: str = "", encoding: str = "utf-8", *, guesses: bool = False) -> None:
         super().__init__(path)
         self._delimiter, self._encoding, self._guesses = delimiter, encoding, guesses
 
@@ -402,11 +400,9 @@ class _Feed:
             try:
                 self.text = line.octets.decode(self._encoding)
             except UnicodeDecodeError as error:
-                raise SourceUnreadable(
-                    f"{plain(self._path)} is not {self._encoding}",
-                    why=f"byte {line.begins + error.start} is 0x{line.octets[error.start]:02x}",
-                    fix="add ?encoding=latin-1, or whatever it is, to the source",
-                ) from error
+                why = f"byte {line.begins + error.start} is 0x{line.octets[error.start]:02x}"
+                fix = "add ?encoding=latin-1, or whatever it is, to the source"
+                raise SourceUnreadable(f"{plain(self._path)} is not {self._encoding}", why=why, fix=fix) from error
             yield self.text
 
     def rows(self, delimiter: str) -> Iterator[list[str]]:
