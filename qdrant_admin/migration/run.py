@@ -15,7 +15,7 @@ from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.database.retry import RetryPolicy
-from qdrant_admin.migration import checkpoint, staging
+from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.change_tracking import ChangeTracker
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare import equality
@@ -343,14 +343,35 @@ class _Run:
         yield StepFinished(step="verify", outcome="ok" if sound else "failed", detail=equal)
 
     def _switch(self, wanted: list[CollectionPlan]) -> Events:
+        """Switch the alias of each staging collection that is verified."""
         for planned in wanted:
             result = self._results[planned.source]
-            if not planned.alias:
-                continue
-            if result.verdict != "verified":
-                self._results[planned.source] = staging.not_switched(planned, result)
-                continue
-            yield from self._retry.run(partial(self._switch_alias, planned, result))
+            if planned.alias and result.verdict == "verified":
+                yield from self._retry.run(partial(self._switch_alias, planned, result))
+            elif planned.alias:
+                still = f"still points to {plain(planned.replaces)}" if planned.replaces else "was not created"
+                words = f"{plain(planned.alias)} {still}: {plain(planned.target)} is not verified"
+                self._results[planned.source] = result.noted(words)
 
     def _switch_alias(self, planned: CollectionPlan, result: CollectionResult) -> Events:
-        self._results[planned.source] = yield from staging.switch(self._database, planned, result, self._profile)
+        """Point the alias to the staging collection, and those of the source that are free or pointed where it did.
+
+        All in one request: applications see the new collection from one request to the next, the old collection stays.
+        Repeated after a kill, it changes nothing.
+        """
+        alias, target, step = plain(planned.alias), plain(planned.target), f"switch:{planned.target}"
+        yield StepStarted(step=step, title=f"switching {alias} to {target}")
+        aliases, names = self._database.aliases(), set(self._database.names())
+        before = aliases.get(planned.alias)
+        kept = planned.replaces if before in {None, planned.target} else before or ""
+        kept = kept if kept in names else ""
+        wanted = [planned.alias, *(one for one in planned.aliases if one not in names)]
+        free = {None, before, planned.target}
+        self._database.set_aliases({one: planned.target for one in wanted if aliases.get(one) in free})
+        words = f"{alias} points to {target} now"
+        if kept:
+            deleting = str(Command("collections", "delete", kept).on(self._profile))
+            words += f"; {plain(kept)} is kept, to delete it: {deleting}"
+            yield Notice(text=f"{plain(kept)} is kept as it was; to delete it", fix=deleting)
+        yield StepFinished(step=step, detail=f"{alias} pointed to {plain(kept)}" if kept else f"{alias} is new")
+        self._results[planned.source] = result.noted(words).model_copy(update={"alias": planned.alias, "kept": kept})

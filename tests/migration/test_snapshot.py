@@ -20,7 +20,7 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.database.snapshots import Snapshot, Snapshots
 from qdrant_admin.migration.checkpoint import unfinished
-from qdrant_admin.migration.methods import readable
+from qdrant_admin.migration.plan import readable
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.migration.runs import resume
 from tests.migration.support import last, moved, planned, workspace
