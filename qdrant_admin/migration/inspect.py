@@ -256,7 +256,9 @@ def _contents(found: Found, place: Path, uri: SourceUri | None, cancel: CancelTo
         cancel.check()
         with contextlib.suppress(OSError):  # deleted meanwhile, or not ours to look at
             files[file] = file.stat().st_size
-    contents = _Contents(sum(files.values()), len(files), list(_left_over(files)))
+    logs = [file.name for file, octets in files.items() if file.name.endswith(("-wal", "-journal")) and octets]
+    notes = [f"{plain(name)} is left there: a program is writing to it, or was killed while it did" for name in logs]
+    contents = _Contents(sum(files.values()), len(files), notes)
     if found.kind == "qdrant-storage":
         names = sorted(one.name for one in _storage(place).iterdir() if one.is_dir())
         contents.holds = tuple(Held(name=name) for name in names)  # only a server can count what is in them
@@ -317,12 +319,6 @@ def _is_qdrant(port: int) -> bool:
         return "qdrant" in str(answer.json()["title"]).lower()
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return False
-
-
-def _left_over(files: dict[Path, int]) -> Iterator[str]:
-    for file, octets in files.items():
-        if file.name.endswith(("-wal", "-journal")) and octets:
-            yield f"{plain(file.name)} is left there: a program is writing to it, or was killed while it did"
 
 
 def _files(place: Path) -> Iterator[Path]:

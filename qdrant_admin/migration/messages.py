@@ -178,7 +178,7 @@ def how(plan: PlanReport) -> list[tuple[str, str]]:
         *[("copy", text) for text in dict.fromkeys(_copy(plan, one) for one in taken)],
         ("rejects", f"{plan.on_reject}: {REJECT_POLICIES[plan.on_reject]}"),
         ("verify", _verify(plan)),
-        ("catch-up", CATCH_UP[catch_up(plan)] if plan.catch_up else ""),
+        ("catch-up", CATCH_UP["yes, deleting" if plan.delete_gone else "yes"] if plan.catch_up else ""),
         *[("ids", text) for text in dict.fromkeys(one.ids for one in taken if one.ids)],
         *[("payload", text) for text in dict.fromkeys(one.payload for one in taken if one.payload)],
         ("time", takes(plan)),
@@ -194,11 +194,6 @@ def takes(plan: PlanReport) -> str:
     runs = min(one.estimated_from for one in plan.taken)
     by = f"as {formatting.counted(runs, 'earlier run')} went" if runs else "a first guess"
     return f"about {formatting.duration(sum(known))}, {by}"
-
-
-def catch_up(plan: PlanReport) -> str:
-    """A key of `CATCH_UP`."""
-    return ("yes, deleting" if plan.delete_gone else "yes") if plan.catch_up else "no"
 
 
 def _verify(plan: PlanReport) -> str:
@@ -246,16 +241,13 @@ def plan_blocks(report: PlanReport) -> Blocks:
         for one in report.collections
     )
     head = ("source", "target", "points", "vectors", "what")
-    problems = [
-        (one, f"{one.collection}: {one.text}".removeprefix(": "))
-        for one in sorted(report.problems, key=lambda one: one.level)
-    ]
+    problems = sorted(report.problems, key=lambda one: one.level)
     return (
         Headline(report.verdict_word, report.summary()),
         Paragraph(f"{report.source_kind} → {report.target}", "soft"),
         Table(head, rows, right=frozenset({"points"})),
         *(Paragraph(f"{label}: {value}", "soft") for label, value in how(report)),
-        *(Remark("warn" if one.level == "warning" else "fail", text, one.fix) for one, text in problems),
+        *(Remark("warn" if one.level == "warning" else "fail", one.words, one.fix) for one in problems),
     )
 
 

@@ -32,6 +32,10 @@ class Problem(Frozen):
     text: str
     fix: str = ""
 
+    @property
+    def words(self) -> str:
+        return f"{self.collection}: {self.text}" if self.collection else self.text
+
 
 class CollectionPlan(Frozen):
     """What becomes of one source collection."""

@@ -41,14 +41,13 @@ _WORST: tuple[Verdict, ...] = ("failed", "cancelled", "differs", "unverified", "
 
 
 def migrate(ws: Workspace, plan: PlanReport, *, cancel: CancelToken) -> Events:
-    """Do what a plan says. What was acknowledged stays, whatever happens; a known run resumes where it stopped.
+    """Do what a plan says; a run that is stored already resumes where it stopped. What was acknowledged always stays.
 
-    Yields:
-        Events; the last carries a `MigrationReport`, also after a cancel.
+    Ends with a `MigrationReport`, also after a cancel.
 
     Raises:
-        Refused: the plan holds a problem that stands in the way, or another process is running it.
-        SourceUnreadable, ServerUnreachable, ServerTrouble: with the command that resumes from here.
+        Refused: the plan holds a refusal, or another process is running it.
+        SourceUnreadable, ServerUnreachable, ServerTrouble: with the command that resumes the run.
     """
     return recorded(ws.store, "migrate", ws.settings.name, _migrate(ws, plan, cancel))
 
@@ -139,7 +138,7 @@ class _Run:
         return DiskFull(error.what, why=why, fix=fix)
 
     def report(self, *, cancelled: bool = False) -> MigrationReport:
-        """What is known now; a collection that was not verified is reported as such."""
+        """The results so far; a collection that was not verified is reported as such."""
         results = tuple(self._result(planned, cancelled=cancelled) for planned in self._plan.collections)
         verdicts = {result.verdict for result in results} or {"verified"}
         rejects = self._rejects.first()
@@ -177,7 +176,7 @@ class _Run:
         )
 
     def _target(self, planned: CollectionPlan) -> Generator[StepStarted | StepFinished, None, dict[str, VectorSpec]]:
-        """Create the target, or check once more whether the one that exists is still what the plan saw."""
+        """Create the target, or check that the existing one is still as it was planned; returns its vectors."""
         step, name = f"target:{planned.target}", plain(planned.target)
         yield StepStarted(step=step, title=f"preparing {name}")
         self._check_source_unchanged(planned)
@@ -199,7 +198,7 @@ class _Run:
         return {slot.name: slot for slot in info.vectors}
 
     def _begin(self, planned: CollectionPlan, *, parts: int) -> None:
-        """Save its first checkpoints, unless a run that is resumed has done so."""
+        """Save the first checkpoints of a collection, unless the run is resumed and has them already."""
         if planned.source not in self._checkpoints:
             self.changes.begin(planned)
             self._save([Checkpoint(collection=planned.source, span=number) for number in range(parts)])

@@ -201,9 +201,8 @@ class Comparer:
         places = {one: place for place, one in enumerate(ids)}
         seen, doubted, met = ComparisonResult(read=len(ids), compared=len(ids)), set[int](), set[PointId]()
         size = len(ids) + 1 if ids else PAGE
-        for found in self._database.bulk.wire_pages(
-            self._plan.target, page_size=size, after=chunk.after, until=chunk.cursor
-        ):
+        pages = self._database.bulk.wire_pages(self._plan.target, page_size=size, after=chunk.after, until=chunk.cursor)
+        for found in pages:
             theirs = found.ids()
             seen.met += len(theirs)
             for one in theirs:

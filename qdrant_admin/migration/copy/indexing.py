@@ -42,10 +42,8 @@ class Indexing:
         if not threshold or vectors < 1024 * threshold:
             return
         with self.store.writing() as connection:
-            connection.execute(
-                "INSERT INTO migration_held (run, target, threshold) VALUES (?, ?, ?)",
-                (self.run, planned.target, threshold),
-            )
+            held = (self.run, planned.target, threshold)
+            connection.execute("INSERT INTO migration_held (run, target, threshold) VALUES (?, ?, ?)", held)
         self.database.set_indexing_threshold(planned.target, 0)
 
     @contextlib.contextmanager

@@ -155,7 +155,8 @@ class _Carrier:
         if snapshot.name in known:  # another program asked in the same second: the snapshot is not ours to delete
             forget(self._job.store, entry)
         else:
-            _name(self._job.store, entry, snapshot.name)
+            with self._job.store.writing() as connection:
+                connection.execute("UPDATE migration_snapshots SET name = ? WHERE id = ?", (snapshot.name, entry))
         if not snapshot.checksum:
             raise _NoSnapshotError(Unsupported("the source gives no checksum for its snapshots"))
         return snapshot
@@ -208,9 +209,7 @@ class _Carrier:
         if not 0 < sent < size:
             yield self._pace.event(note=note)
             return
-        for moved in self._reached(int(self._job.plan.count * sent / size), sent):
-            if moved:
-                yield moved
+        yield from filter(None, self._reached(int(self._job.plan.count * sent / size), sent))
 
     def _reached(self, points: int, octets: int) -> list[Progress | None]:
         """Set the progress to so many points and bytes."""
@@ -259,11 +258,6 @@ def _remember(store: StateStore, *, run: str, server: str, collection: str, know
             (run, server, collection, json.dumps(sorted(known)), at.isoformat()),
         )
         return int(cursor.lastrowid or 0)
-
-
-def _name(store: StateStore, entry: int, name: str) -> None:
-    with store.writing() as connection:
-        connection.execute("UPDATE migration_snapshots SET name = ? WHERE id = ?", (name, entry))
 
 
 def left(store: StateStore, server: str) -> list[OwnSnapshot]:

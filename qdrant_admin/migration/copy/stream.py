@@ -154,9 +154,7 @@ class Copier:
                     yield from self._refused(came)
                     job.rejects.check()
                     yield from job.retry.succeeded()
-                    for moved in (pace.advance(handled, octets), job.whole.advance(handled, octets)):
-                        if moved:
-                            yield moved
+                    yield from filter(None, (pace.advance(handled, octets), job.whole.advance(handled, octets)))
             finally:
                 pipeline.stop()
                 for came in pipeline.rest():
