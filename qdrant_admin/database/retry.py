@@ -41,7 +41,7 @@ class RetryPolicy:
     def succeeded(self) -> Events:
         """Ends an outage, and says so when there was one."""
         if self._since is not None:
-            yield Notice(text=f"it answers again after {duration(self._clock() - self._since)}; resuming")
+            yield Notice(text=f"the server answers again after {duration(self._clock() - self._since)}; resuming")
         self._since, self._pause = None, FIRST_PAUSE
 
     def run(self, work: Callable[[], Events]) -> Events:

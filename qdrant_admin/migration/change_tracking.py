@@ -133,7 +133,7 @@ class Pass:
     copied: int = 0
     deleted: int = 0
     gone: int = 0
-    """Points of the target that came from the source and no longer exist there."""
+    """Points of the target that came from the source, which no longer has them."""
 
     @property
     def words(self) -> str:

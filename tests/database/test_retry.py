@@ -82,7 +82,7 @@ def test_work_is_repeated_until_it_is_done() -> None:
         yield Notice(text="done")
 
     told = [event.text for event in policy(clock, 60).run(work) if isinstance(event, Notice)]
-    assert told[-2:] == ["done", "it answers again after 750 ms; resuming"]
+    assert told[-2:] == ["done", "the server answers again after 750 ms; resuming"]
     assert clock.waits == [0.25, 0.5]
 
 

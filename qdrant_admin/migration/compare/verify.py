@@ -27,7 +27,7 @@ from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
 from qdrant_admin.sources.base import Cursor, Searches, Source, mark_of
 
 _LOOKS = 3
-"""How often a collection is read at most, while its server does not say which of its collections is written to."""
+"""How often a collection is read at most while the server is written to: it does not say to which collection."""
 _WORKERS = 4
 _NAMES = 10_000
 """How many of the source's own ids are kept for the report; beyond that, the id in the target is shown."""
