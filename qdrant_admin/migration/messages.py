@@ -35,7 +35,7 @@ POLICIES = {
 ACTIONS = {"create": "will be created", "append": "exists", "skip": "left out"}
 STAGING = {
     "no": "each collection is filled under its own name",
-    "yes": "filled under another name; its own becomes an alias, switched once it is verified; what was there stays",
+    "yes": "a staging collection is filled and verified, then an alias is switched to it; the old collection stays",
 }
 METHODS = {
     "auto": "from one Qdrant server to another as a snapshot where possible, else point by point",
@@ -49,7 +49,7 @@ VERIFY = {
 CATCH_UP = {
     "no": "the source is read once",
     "yes": "for a source that keeps changing: what differs is copied again, until nothing does",
-    "yes, deleting": "as yes; and what came from this source and no longer exists there is deleted from the target",
+    "yes, deleting": "as yes; points that came from this source, which no longer has them, are deleted from the target",
 }
 REJECT_POLICIES = {
     "continue": "a record that cannot be stored goes to the reject file, the others are copied",
