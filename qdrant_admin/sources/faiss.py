@@ -76,13 +76,10 @@ class FaissIndex(FileReader):
         if repeated is None:
             words.append("the ids of FAISS" if rows.own_ids else "row numbers as ids, with which FAISS itself answers")
             repeated = rows.count - len(np.unique(rows.ids(0, rows.count))) if rows.own_ids else 0
+        spec, warnings = layouts.fitted(spec, layout), tuple(self._warnings(layout, sample))
+        count, payload = rows.count - sidecar.deleted, "; ".join(words)
         return SourceCollection(
-            name=name,
-            count=rows.count - sidecar.deleted,
-            spec=layouts.fitted(spec, layout),
-            payload="; ".join(words),
-            warnings=tuple(self._warnings(layout, sample)),
-            duplicate_ids=repeated,
+            name=name, count=count, spec=spec, payload=payload, warnings=warnings, duplicate_ids=repeated
         )
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # it has but one collection

@@ -392,24 +392,15 @@ class SqliteVec(FileReader):
         held = sum(table.chunk_sizes().values())
         if count != held:
             raise table.damaged(f"it lists {counted(count, 'row')}, and its chunks hold {held}")
-        slots = [
-            VectorSpec(
-                name=table.slot(column),
-                size=column.size,
-                distance=self.distance_asked or column.distance,
-                datatype="uint8" if column.kind == "bit" else "float32",
-            )
-            for column in table.vectors
-        ]
+        slots = []
+        for column in table.vectors:
+            distance, datatype = self.distance_asked or column.distance, "uint8" if column.kind == "bit" else "float32"
+            slots.append(VectorSpec(name=table.slot(column), size=column.size, distance=distance, datatype=datatype))
+        spec, warnings = layouts.fitted(CollectionSpec(vectors=tuple(slots)), layout), tuple(_warnings(table, joined))
         beside = f", and of {plain(joined.table)}" if joined else ""
         words = f"one field per column{beside}; bytes as base64, JSON in metadata as what it says"
-        return SourceCollection(
-            name=name,
-            count=count,
-            spec=layouts.fitted(CollectionSpec(vectors=tuple(slots)), layout),
-            payload=self.layout_words(layout, "", words),
-            warnings=tuple(_warnings(table, joined)),
-        )
+        words = self.layout_words(layout, "", words)
+        return SourceCollection(name=name, count=count, spec=spec, payload=words, warnings=warnings)
 
     def _chosen(self) -> list[str]:
         named = {self.uri.collection, self.uri.options.get("table")} - {None}

@@ -329,6 +329,7 @@ def _numbers(array: pa.Array) -> Any:
 
 
 STATE, SPLITS = "state.json", "dataset_dict.json"
+_Batches = tuple[pa.Schema, Iterator[pa.RecordBatch]]
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _FILE_MAGIC, _FEATHER_1 = b"ARROW1", b"FEA1"
 
@@ -378,9 +379,7 @@ class ArrowTable(Table):
         return skipped, number
 
     @contextlib.contextmanager
-    def _opened(
-        self, skipped: int = 0, *, mapped: bool = False
-    ) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+    def _opened(self, skipped: int = 0, *, mapped: bool = False) -> Iterator[_Batches]:
         """The schema, and the batches after those skipped (a stream has them all). Mapping a file is right for a few
         columns; one that is read whole that way would count as memory of ours.
         """
