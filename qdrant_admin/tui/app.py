@@ -12,7 +12,8 @@ Its look goes into `styles/NAME.tcss`, theme variables only. An area with a numb
 - What a report says is drawn from its blocks (`widgets.blocks.Drawing`). Other text: `look.text/line/state/...` make
   `Content` for `Plain`, `look.cell/state_cell` rich Text for DataTable and Tree. Never hand a `str` from outside to a
   widget: it would be parsed as markup. Figures and states come from `core.formatting` only.
-- `widgets.panels.loading/empty/failure` into a `StatePanel`; `self.confirm(title, body, yes, then)` for questions.
+- `self.state(panels.loading/empty/failure(...))` instead of the content; `self.confirm(title, body, yes, then)` for a
+  yes. What lies over a screen is a `Dialog` (`widgets/dialogs.py`); several panes in one area: `screens/panes.py`.
 - A snapshot for each designed state at 80x24 and 120x40 (`tests/tui/conftest.py`), and a look at the picture.
 """
 

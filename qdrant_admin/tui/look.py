@@ -7,6 +7,8 @@ A `str` handed to most Textual widgets is parsed as markup, and a collection cal
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from typing import Literal
 
 from rich.text import Text
 from textual.content import Content
@@ -145,13 +147,9 @@ def bar(done: int, total: int | None, width: int, *, style: str = "$accent") -> 
 
 def cell(value: object, style: str = "", variables: Mapping[str, str] | None = None, *, right: bool = False) -> Text:
     """A cell of a DataTable or a label of a Tree. A style `$name` is looked up in `variables`."""
-    for name, colour in (variables or {}).items():
-        if f"${name}" == style:
-            style = colour
-    shown = "" if style.startswith("$") else style
-    return Text(
-        glyphs(plain(value)), style=shown, justify="right" if right else "left", no_wrap=True, overflow="ellipsis"
-    )
+    shown = (variables or {}).get(style[1:], "") if style.startswith("$") else style
+    side: Literal["left", "right"] = "right" if right else "left"
+    return Text(glyphs(plain(value)), style=shown, justify=side, no_wrap=True, overflow="ellipsis")
 
 
 def state_cell(key_: str, variables: Mapping[str, str], word: str = "") -> Text:
@@ -168,15 +166,8 @@ def symbol_cell(key_: str, variables: Mapping[str, str]) -> Text:
 
 def beside(columns: Sequence[Sequence[Content]], widths: Sequence[int], gap: int = 4) -> list[Content]:
     """Columns of rows next to one another, each cut or filled to its width."""
-    height = max((len(column) for column in columns), default=0)
-    rows = []
-    for index in range(height):
-        parts = [
-            fit(column[index] if index < len(column) else Content(""), width)
-            for column, width in zip(columns, widths, strict=True)
-        ]
-        rows.append(Content(" " * gap).join(parts))
-    return rows
+    rows = zip_longest(*columns, fillvalue=Content(""))
+    return [Content(" " * gap).join([fit(*one) for one in zip(row, widths, strict=True)]) for row in rows]
 
 
 def fields(pairs: Sequence[tuple[str, Content]], width: int = 13) -> list[Content]:

@@ -8,12 +8,14 @@ from typing import Protocol
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Input
 from textual.worker import WorkerCancelled
 
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.services import Services
 from qdrant_admin.tui.theme import Preferences, ThemeChoice
+from qdrant_admin.tui.widgets.panels import Live, LiveGroups
 from tests.tui.canned import samples
 
 Before = Callable[[Pilot[int]], Awaitable[None]]
@@ -58,6 +60,12 @@ async def until(pilot: Pilot[int], reached: Callable[[], bool], seconds: float =
     while not reached():
         assert time.monotonic() < deadline, "it never came to that"
         await asyncio.sleep(0.002)
+
+
+def running_text(screen: Screen[None]) -> str:
+    """What the pane of a job that runs says."""
+    pane = screen.query_one(LiveGroups)
+    return "\n\n".join(str(live.render()) for live in pane.query(Live) if live.display)
 
 
 def press(*keys: str) -> Before:

@@ -16,11 +16,10 @@ from qdrant_admin.tui.jobs import Rate, with_rate
 from qdrant_admin.tui.screens.migrate.run import MigrationResult, RejectsDialog, plots, squeezed
 from qdrant_admin.tui.screens.migrate.screen import MigrateScreen
 from qdrant_admin.tui.widgets.dialogs import ConfirmDialog, FormDialog
-from qdrant_admin.tui.widgets.panels import LiveGroups
 from tests.tui.acting import pressing, scripted, typing
 from tests.tui.canned import told
 from tests.tui.canned_data import COPYING, DIFFERS, KINDS, PLAN, RATES, REFUSED, VERIFIED, WAITING, CannedData
-from tests.tui.conftest import Before, make_app, settle
+from tests.tui.conftest import Before, make_app, running_text, settle
 
 Snap = Callable[..., bool]
 BOTH = pytest.mark.parametrize("size", ["80x24", "120x40"])
@@ -180,7 +179,7 @@ async def test_a_running_migration_shows_its_bars_can_be_held_and_outlives_its_s
         screen = app.screen
         assert isinstance(screen, MigrateScreen)
         assert screen.pane == "running"
-        assert "2 914 / 3 763" in screen.query_one("#migrate-running", LiveGroups).text
+        assert "2 914 / 3 763" in running_text(screen)
         await pilot.press("p")
         await pilot.pause()
         assert app.jobs.latest("migrate").state == "paused"  # type: ignore[union-attr]  # it was started above

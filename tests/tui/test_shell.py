@@ -69,6 +69,9 @@ async def test_the_environment_hides_the_key_until_asked() -> None:
         await pilot.press("v")
         await pilot.pause()
         assert "0123456789abcdef" in str(lines.render())
+        await pilot.click("#dialog-keys", offset=("c copy   v ".index("v"), 0))
+        await pilot.pause()
+        assert "0123456789abcdef" not in str(lines.render())
         await pilot.press("c")
         assert "QDRANT_API_KEY=0123456789abcdef" in app.clipboard
 

@@ -20,7 +20,6 @@ from qdrant_admin.tui.screens.verify.differences import part_rows
 from qdrant_admin.tui.screens.verify.screen import VerifyScreen
 from qdrant_admin.tui.widgets.bars import Plain
 from qdrant_admin.tui.widgets.dialogs import ConfirmDialog
-from qdrant_admin.tui.widgets.panels import LiveGroups
 from tests.tui.acting import pressing, scripted
 from tests.tui.canned import NOW, STATUS
 from tests.tui.canned_data import (
@@ -35,7 +34,7 @@ from tests.tui.canned_data import (
     VERIFYING,
     CannedData,
 )
-from tests.tui.conftest import make_app, settle, until
+from tests.tui.conftest import make_app, running_text, settle, until
 
 Snap = Callable[..., bool]
 BOTH = pytest.mark.parametrize("size", ["80x24", "120x40"])
@@ -146,7 +145,7 @@ async def test_a_running_check_shows_its_steps_and_is_stopped_by_a_key() -> None
         await pressing("s")(pilot)
         screen = app.screen
         assert isinstance(screen, VerifyScreen)
-        assert "making every acknowledged write durable" in screen.query_one("#verify-running", LiveGroups).text
+        assert "making every acknowledged write durable" in running_text(screen)
         job = app.jobs.latest("verify")
         assert job is not None
         await pilot.press("x")

@@ -1,5 +1,7 @@
 """What lies over a screen: questions, bad news, help, and the jobs of this session."""
 
+from typing import cast
+
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -7,10 +9,11 @@ from textual.screen import Screen
 
 from qdrant_admin import __version__
 from qdrant_admin.core import formatting
-from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.errors import AdminError
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import Jobs, JobView, Unexpected
 from qdrant_admin.tui.screens.base import BaseScreen
+from qdrant_admin.tui.shell import Shell
 from qdrant_admin.tui.widgets import running
 from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.dialogs import ConfirmDialog, Dialog
@@ -23,12 +26,8 @@ class QuitDialog(ConfirmDialog):
     def __init__(self, running: list[JobView]) -> None:
         rows = [look.line("  ", look.state("running", view.title)) for view in running]
         after = look.muted("They are stopped at the next safe point. What was acknowledged stays, and can be resumed.")
-        super().__init__(
-            f"{counted(len(running), 'job')} still running",
-            look.lines(*rows, Content(""), after),
-            yes="Stop and quit",
-            no="Stay",
-        )
+        head = f"{formatting.counted(len(running), 'job')} still running"
+        super().__init__(head, look.lines(*rows, Content(""), after), yes="Stop and quit", no="Stay")
 
 
 class ErrorDialog(Dialog[None]):
@@ -55,12 +54,8 @@ class ErrorDialog(Dialog[None]):
         return self._without_key(shown)
 
     def _without_key(self, shown: str) -> str:
-        from qdrant_admin.core.errors import AdminError
-        from qdrant_admin.tui.services import Services
-
-        services = getattr(self.app, "services", None)
         try:
-            key = services.settings().api_key if isinstance(services, Services) else None
+            key = cast("Shell", self.app).services.settings().api_key
         except AdminError:  # the settings themselves are what is broken; then there is no key in use
             key = None
         return shown.replace(key.get_secret_value(), "…") if key and key.get_secret_value() else shown

@@ -79,6 +79,9 @@ class FirstRunScreen(BaseScreen):
 
     def _choose(self, **changes: Any) -> None:
         self._chosen = replace(self._chosen, **changes)
+        self._redraw()
+
+    def _redraw(self) -> None:
         self._draw_page()
         self.refresh_bindings()
 
@@ -87,7 +90,7 @@ class FirstRunScreen(BaseScreen):
 
     def job_changed(self, view: JobView) -> None:
         if view.id == self._job:
-            self._choose()
+            self._redraw()
 
     def _page(self, content: Content) -> None:
         self.query_one("#first", Plain).update(content)
@@ -154,7 +157,7 @@ class FirstRunScreen(BaseScreen):
         view = self._view()
         if view is not None and view.failure is not None:
             self._job = None
-            self._choose()
+            self._redraw()
         else:
             self.app.pop_screen()
 
@@ -168,7 +171,7 @@ class FirstRunScreen(BaseScreen):
         view = self.run_job("up", "start your Qdrant", partial(self.services.set_up, self._chosen))
         if view is not None:
             self._job = view.id
-            self._choose()
+            self._redraw()
 
 
 def choosing(chosen: UpOptions, survey: SurveyReport, row: int, width: int) -> Content:

@@ -41,9 +41,8 @@ class Plain(Static):
     ALLOW_SELECT = True
 
     def __init__(self, content: Content | str = "", *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
-        super().__init__(
-            content if isinstance(content, Content) else look.text(content), id=id, classes=classes, markup=False
-        )
+        shown = content if isinstance(content, Content) else look.text(content)
+        super().__init__(shown, id=id, classes=classes, markup=False)
 
     async def on_click(self, event: Click) -> None:
         await run_clicked(self, event)
@@ -97,11 +96,8 @@ class KeyBar(Row):
                 continue
             display = binding.key_display or self.app.get_key_display(binding)
             prefix = "app" if namespace is self.app else "screen" if namespace is self.screen else "focused"
-            part = look.key(
-                display,
-                binding.description,
-                f"{prefix}.{binding.action}" if "." not in binding.action else binding.action,
-            )
+            action = binding.action if "." in binding.action else f"{prefix}.{binding.action}"
+            part = look.key(display, binding.description, action)
             joined = part if not shown else shown + Content("   ") + part
             if joined.cell_length > width:
                 break

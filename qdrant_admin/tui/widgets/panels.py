@@ -103,7 +103,3 @@ class LiveGroups(VerticalScroll):
         for live, group in zip(self.query(Live), chain(groups, repeat(())), strict=False):
             live.display = bool(group)
             live.draw(look.lines(*group))
-
-    @property
-    def text(self) -> str:
-        return "\n\n".join(str(live.render()) for live in self.query(Live) if live.display)

@@ -87,20 +87,10 @@ def brief_figures(shown: "Progress") -> Content:
 
 
 def figures(shown: "Progress") -> Content:
-    if shown.unit == "bytes":
-        count = (
-            f"{formatting.size(shown.done)} / {formatting.size(shown.total)}"
-            if shown.total is not None
-            else formatting.size(shown.done)
-        )
-    else:
-        total = "" if shown.total is None else f" / {formatting.number(shown.total)}"
-        count = f"{formatting.number(shown.done)}{total}"
-    told = shown.note or "  ".join(
-        part
-        for part in (formatting.rate(shown.rate, shown.unit), formatting.left(shown.seconds_left))
-        if part and shown.done != shown.total
-    )
+    say = formatting.size if shown.unit == "bytes" else formatting.number
+    count = " / ".join(say(one) for one in (shown.done, shown.total) if one is not None)
+    pace = formatting.rate(shown.rate, shown.unit), formatting.left(shown.seconds_left)
+    told = shown.note or ("  ".join(filter(None, pace)) if shown.done != shown.total else "")
     share = formatting.percent(shown.done, shown.total)
     return look.line(f"{count:>17}", (f"{share:>7}", "bold"), "  ", look.muted(told))
 
@@ -113,7 +103,7 @@ def plot(
     *,
     front: int,
     rows: int,
-    style: str = "$accent",
+    style: str,
 ) -> list[Content]:
     """A series of values, the oldest on the left, with a figure beside each of its rows; a single row has them all."""
     drawn = look.chart(values, room, rows, top=AIR * max(values), style=style)

@@ -107,8 +107,8 @@ class MoveDialog(Dialog[None]):
 
     def keys(self) -> list[tuple[str, str, str]]:
         stop, (key, close, action) = super().keys()
-        running = self._jobs.view(self._job).running
-        return [stop, (key, "close, it continues", action)] if running else [(key, close, action)]
+        moving = self._jobs.view(self._job).running
+        return [stop, (key, "close, it continues", action)] if moving else [(key, close, action)]
 
     def on_mount(self) -> None:
         self._draw_view()

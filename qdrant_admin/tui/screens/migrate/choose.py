@@ -172,17 +172,15 @@ class PastPane(Vertical):
     def _fill(self) -> None:
         table, variables = self.query_one("#past-table", DataTable), self.app.theme_variables
         table.display = bool(self._shown)
-        titles = ["when", "verdict", "points", "took", "from"]
         wide = self.app.size.width >= WIDE
-        titles += ["to"] if wide else []
+        titles = ["when", "verdict", "points", "took", "from", *(["to"] if wide else [])]
         rows = []
         for entry, report in self._shown:
+            points = sum(one.verified or one.written for one in report.collections)
             cells = [
                 look.cell(formatting.clock(entry.started_at, self._now)),
                 look.state_cell(report.verdict, variables),
-                look.cell(
-                    formatting.number(sum(one.verified or one.written for one in report.collections)), right=True
-                ),
+                look.cell(formatting.number(points), right=True),
                 look.cell(formatting.duration(report.seconds), right=True),
                 look.cell(formatting.shorten(report.source, 48 if wide else 80), "bold"),
             ]

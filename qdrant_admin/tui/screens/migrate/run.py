@@ -67,37 +67,32 @@ def phases(view: JobView, width: int) -> list[Content]:
 
 
 def plots(rates: Sequence[Rate], width: int, label: int, *, at: float, tall: bool) -> list[Content]:
-    """Points and bytes a second over the last minutes, as they stand `at` so many seconds from the beginning."""
+    """Points and bytes a second over the last minutes, as they stand `at` so many seconds from the beginning.
+
+    The latest rate is told as such where nothing has moved since.
+    """
     if len(rates) < 2:
         return []
-    room = min(PLOT_WIDTH, max(12, width - label - 34))
+    room, stretch = min(PLOT_WIDTH, max(12, width - label - 34)), rates[-1].second - rates[0].second
     units = [(one.second, one.units) for one in rates]
-    drawn = _plot("points/s", units, at, room, label, rows=4 if tall else 1, style="$accent")
-    if tall:
-        stretch = f"last {formatting.duration(rates[-1].second - rates[0].second)}"
-        drawn[-1] = look.line(drawn[-1], look.muted(stretch))
     octets = [(one.second, one.octets) for one in rates if one.octets is not None]
-    if octets:
-        drawn += [Content("")] if tall else []
-        drawn += _plot("bytes/s", octets, at, room, label, rows=2 if tall else 1, style="$secondary")
+    drawn: list[Content] = []
+    for name, unit, known, rows, style in (
+        ("points/s", "", units, 4, "$accent"),
+        ("bytes/s", "bytes", octets, 2, "$secondary"),
+    ):
+        if not known:
+            continue
+        second, values = known[-1][0], [rate for _, rate in known]
+        when = "now" if at - second < 2 * RATE_EVERY_SECONDS else "last"
+        told = [f"{formatting.rate(values[-1], unit)} {when}", f"{formatting.rate(max(values), unit)} peak"]
+        shown = squeezed(values, room)
+        plot = running.plot(name, shown, told, room, front=label + 1, rows=rows if tall else 1, style=style)
+        if tall and known is units:
+            plot[-1] = look.line(plot[-1], look.muted(f"last {formatting.duration(stretch)}"))
+        drawn += [Content("")] if drawn and tall else []
+        drawn += plot
     return drawn
-
-
-def _plot(
-    name: str,
-    rates: Sequence[tuple[float, float]],
-    at: float,
-    room: int,
-    label: int,
-    *,
-    rows: int,
-    style: str = "$accent",
-) -> list[Content]:
-    """Rates and their seconds; the latest one is told as such where nothing has moved since."""
-    values, unit = [rate for _, rate in rates], "bytes" if name == "bytes/s" else ""
-    when = "now" if at - rates[-1][0] < 2 * RATE_EVERY_SECONDS else "last"
-    figures = [f"{formatting.rate(values[-1], unit)} {when}", f"{formatting.rate(max(values), unit)} peak"]
-    return running.plot(name, squeezed(values, room), figures, room, front=label + 1, rows=rows, style=style)
 
 
 def squeezed(values: Sequence[float], width: int) -> list[float]:

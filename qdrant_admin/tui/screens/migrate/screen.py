@@ -82,12 +82,8 @@ class MigrateScreen(PlanEdits):
             self._ended(job)
         elif self.pane == "choose" and self.focused is None:
             self.query_one("#migrate-source").focus()
-        self.ask(
-            self.services.unfinished,
-            lambda runs: self.query_one(ChoosePane).offer(runs, self.services.now()),
-            lambda _: None,
-            group="unfinished",
-        )
+        offer, now = self.query_one(ChoosePane).offer, self.services.now()
+        self.ask(self.services.unfinished, lambda runs: offer(runs, now), lambda _: None, group="unfinished")
         if self.pane == "past":
             self._list_past()
 
@@ -220,11 +216,8 @@ class MigrateScreen(PlanEdits):
         self.ask(read, self.reopen, group="reopen")
 
     def _list_past(self) -> None:
-        self.ask(
-            lambda: self.services.migrations(RUNS_LISTED),
-            lambda runs: self.query_one(PastPane).show(runs, self.services.now()),
-            group="past",
-        )
+        runs, show = partial(self.services.migrations, RUNS_LISTED), self.query_one(PastPane).show
+        self.ask(runs, lambda found: show(found, self.services.now()), group="past")
 
     @on(DataTable.RowSelected, "#past-table")
     def _past_chosen(self) -> None:

@@ -177,28 +177,25 @@ def part_rows(one: PointDifference, point: ShownPoint | None) -> list[PartRow]:
     before: list[tuple[PartKind, str]] = [("vector", name) for name in one.vectors]
     before += [("field", name) for name in one.fields or ()]
     found = {(part.kind, part.name): part for part in one.parts}
+    absent = "" if point is None and one.what == "changed" else ABSENT
     rows = []
-    for kind, name in dict.fromkeys((*before, *now)):
-        part = found.pop((kind, name), None)
-        shown = _vector_name(name) if kind == "vector" else name
-        rows.append(_row(one, shown, (kind, name) in before, now.get((kind, name)), part, known=point is not None))
+    for key in dict.fromkeys((*before, *now)):
+        name = _vector_name(key[1]) if key[0] == "vector" else key[1]
+        was, state = _before(one, found.pop(key, None), there=key in before, still=key in now)
+        rows.append(PartRow(name, was, now.get(key, absent), state))
     rows += [PartRow(part.words, OTHER, "", "changed") for part in found.values()]
     return sorted(rows, key=lambda row: not row.state)
 
 
-def _row(
-    one: PointDifference, name: str, was_there: bool, now: str | None, part: PartDifference | None, *, known: bool
-) -> PartRow:
-    gone = "" if not known and one.what == "changed" else ABSENT
-    shown = gone if now is None else now
+def _before(one: PointDifference, part: PartDifference | None, *, there: bool, still: bool) -> tuple[str, str]:
+    """What was there, and a key of `formatting.STATES` where that has changed."""
     if one.what == "missing":
-        return PartRow(name, KEPT if was_there else ABSENT, shown, "missing" if now is None else "")
+        return (KEPT if there else ABSENT), ("" if still else "missing")
     if one.what == "extra":
-        return PartRow(name, ABSENT, shown, "extra")
+        return ABSENT, "extra"
     if part is not None:
-        before, state = {"new": (ABSENT, "extra"), "gone": (KEPT, "missing")}.get(part.change, (OTHER, "changed"))
-        return PartRow(name, before, shown, state)
-    return PartRow(name, SAME if one.parts else "", shown)
+        return {"new": (ABSENT, "extra"), "gone": (KEPT, "missing")}.get(part.change, (OTHER, "changed"))
+    return (SAME if one.parts else ""), ""
 
 
 def _vector(vector: ShownVector) -> str:
