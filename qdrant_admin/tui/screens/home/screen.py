@@ -28,6 +28,7 @@ SERVER_JOBS = ("up", "down", "restart", "apply", "adopt", "move-storage")
 RUNNING_STATES = {"healthy", "loading", "starting", "degraded", "unhealthy", "recovery", "paused", "restarting"}
 WIDE, NORMAL = 140, 92
 OPERATION_WIDTH = 12
+FINISH = "run the second scan of an interrupted check"
 ACTION_KEYS: dict[str, tuple[str, str]] = {
     "up": ("s", "start"),
     "restart": ("a", "restart"),
@@ -84,7 +85,7 @@ class HomeScreen(BaseScreen):
         bind("a", "attend('restart')", "restart", "home.restart", "restart the server and wait until it is ready"),
         bind("t", "attend('stop')", "stop", "home.stop", "stop the server; nothing is removed"),
         bind("o", "attend('adopt')", "adopt", "home.adopt", "let qdrant-admin manage a server created by others"),
-        bind("f", "attend('finish_check')", "finish the check", "home.finish", "second scan of an interrupted check"),
+        bind("f", "attend('finish_check')", "finish the check", "home.finish", FINISH),
         bind("u", "attend('add_key')", "add a key", "home.key", "generate an API key and keep it safe"),
         bind("d", "attend('doctor')", "doctor", "home.doctor", "examine everything, with a fix for each fault"),
         bind("e", "environment", "environment", "home.environment", "lines for your application's environment"),
