@@ -1,9 +1,9 @@
 """A check while it runs: each step, each restart, each collection; and what became of it. A crash test in figures."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
+from msgspec.structs import replace
 from textual import on
 from textual.content import Content
 from textual.geometry import Size
