@@ -82,14 +82,8 @@ def search_points(
 ) -> PointsReport:
     """The nearest points to one that is there, or to a vector, nearest first.
 
-    Args:
-        ws: the open profile.
-        name: collection or alias.
-        point: id of the point to compare with; it is not among those found.
-        vector: as `read_vector` takes it.
-        using: name of the vector to search by; empty for the unnamed one.
-        limit: how many at most.
-        filter: as `read_filter` takes it.
+    The point to compare with is not among those found. Vector and filter are as `read_vector` and `read_filter` take
+    them; `using` is the name of the vector to search by, empty for the unnamed one.
 
     Raises:
         BadInput: not exactly one of point and vector, or one that cannot be read.

@@ -295,14 +295,9 @@ class Database:
     def upsert(self, name: str, points: Sequence[Point], *, wait: bool = True, checked: bool = False) -> None:
         """Write points, in their order, in requests cut to size. Not atomic: after an error, read back what is there.
 
-        Args:
-            name: the collection.
-            points: whole.
-            wait: whether to wait until they are applied and durable.
-            checked: whether the caller has checked every vector and payload already.
-
-        Raises:
-            BadInput: an id, payload or vector that a server would refuse or change in silence; nothing was sent.
+        With `wait` they are applied and durable when this returns. Raises `BadInput` before anything is sent for an id,
+        payload or vector that a server would refuse or change in silence; payloads and vectors are only looked at when
+        the caller has not `checked` them already.
         """
         self.bulk.upsert(name, points, wait=wait, checked=checked)
 

@@ -95,13 +95,8 @@ class Rest:
     ) -> Any:
         """Send a file piece by piece, as the field `snapshot` of a form; the `result` of the answer.
 
-        Args:
-            path: already quoted.
-            file: what the file is called on the way: letters, digits, `-` and `.` alone.
-            pieces: its content; an error that they raise ends the request and is passed on.
-            size: bytes of all pieces together.
-            params: of the query string.
-            timeout: seconds the server may be silent.
+        The name of the file has only letters, digits, `-` and `.`; `size` is that of all pieces together. An error that
+        the pieces raise ends the request and is passed on. The server may be silent for `timeout` seconds.
         """
         import secrets
 

@@ -61,17 +61,11 @@ class Snapshots:
     def restore(self, collection: str, file: str, pieces: Iterable[bytes], size: int, checksum: str) -> None:
         """Create a collection from a snapshot, or replace one, and wait until it can be read.
 
-        The server keeps the file among the snapshots of that collection, under the name `file`.
-
-        Args:
-            collection: name of the target.
-            file: what the file is called, `NAME.snapshot`.
-            pieces: its content.
-            size: bytes of all pieces together.
-            checksum: its SHA-256; the server compares it before it changes anything.
+        The server keeps the file among the snapshots of that collection, under the name `file`: `NAME.snapshot`. It
+        compares the checksum, a SHA-256, before it changes anything.
 
         Raises:
-            RequestRejected: the checksum is another, or the file is no snapshot that this server reads.
+            RequestRejected: the checksum is another, or this server cannot read the snapshot.
         """
         check_stored_name(collection)
         _check(file)
