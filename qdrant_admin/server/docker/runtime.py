@@ -71,7 +71,7 @@ class DockerRuntime(ServerRuntime):
         )
 
     def inspect(self) -> RuntimeState:
-        with self.engine.client(f"look at container {self._name}") as api:
+        with self.engine.look(f"look at container {self._name}") as api:
             found = self._find(api)
             if found is None:
                 absent = RuntimeState(runtime="docker", state="absent", name=self._name, container=self._name)
@@ -88,7 +88,7 @@ class DockerRuntime(ServerRuntime):
             return state.model_copy(update={"diagnosis": left}) if left is not None else state
 
     def differences(self) -> list[Change]:
-        with self.engine.client(f"compare container {self._name} with the profile") as api:
+        with self.engine.look(f"compare container {self._name} with the profile") as api:
             found = self._find(api)
             return [] if found is None else self._spec.changes(found, image_id(api, self._spec.image))
 
@@ -133,7 +133,7 @@ class DockerRuntime(ServerRuntime):
         yield from create(self.engine, spec, self.profile)
 
     def apply(self, cancel: CancelToken) -> Events:
-        with self.engine.client(f"compare container {self._name} with the profile") as api:
+        with self.engine.look(f"compare container {self._name} with the profile") as api:
             found = self._find(api)
             if found is not None:
                 self._own(api, found)

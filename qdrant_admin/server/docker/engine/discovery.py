@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qdrant_admin.core.commands import Command, install_command
 from qdrant_admin.core.errors import AdminError, EngineUnavailable
 from qdrant_admin.server.docker.engine.errors import CHECK_ENGINE, root_cause, translated
+from qdrant_admin.server.docker.engine.look import Look, NoAnswer, ask
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -56,6 +58,13 @@ class Engine:
             what = f"the container engine cannot be reached: could not {doing}"
             raise EngineUnavailable(what, why=error.why, fix=error.way_out or CHECK_ENGINE) from error
         with translated(doing), _client(place, self.api_version, timeout or CALL_SECONDS) as api:
+            yield api
+
+    @contextmanager
+    def look(self, doing: str, seconds: float = CALL_SECONDS) -> "Iterator[APIClient]":
+        """As `client`, for questions: docker-py is loaded only for what it alone can answer."""
+        look = Look(self.address, self.api_version, seconds, partial(self.client, doing))
+        with translated(doing), look.opened() as api:
             yield api
 
 
@@ -103,11 +112,11 @@ def find_engine(docker_host: str | None = None) -> Engine:
 
 
 def asked_for(docker_host: str | None) -> Asked:
-    from docker.utils import kwargs_from_env
-
     if docker_host:
         return Asked(NAMED, _Place(docker_host, "the profile's docker_host"), final=True)
     if os.environ.get("DOCKER_HOST"):
+        from docker.utils import kwargs_from_env
+
         with translated("read DOCKER_HOST and its certificates"):
             values = kwargs_from_env(environment=dict(os.environ))
         return Asked(NAMED, _Place(values["base_url"], "DOCKER_HOST", values.get("tls")), final=True)
@@ -116,17 +125,16 @@ def asked_for(docker_host: str | None) -> Asked:
 
 def _current_context() -> Asked:
     """What `DOCKER_CONTEXT`, or else the configuration of the docker command, names."""
-    from docker.context import ContextAPI
-    from docker.utils.config import find_config_file
-
     by_variable, name, trouble = bool(os.environ.get("DOCKER_CONTEXT")), os.environ.get("DOCKER_CONTEXT", ""), ""
-    if not by_variable and (path := str(find_config_file() or "")):
+    if not by_variable and (path := _config_file()):
         try:
-            name = str(json.loads(Path(path).read_text(encoding="utf-8")).get("currentContext") or "")
+            name = str(json.loads(path.read_text(encoding="utf-8")).get("currentContext") or "")
         except (OSError, ValueError, AttributeError) as error:
             trouble = f"{path} cannot be read: {error}"
     if name in {"", "default"}:
         return Asked("context default", trouble=trouble)
+    from docker.context import ContextAPI
+
     asked = Asked(f"context {name}", final=by_variable)
     try:
         with translated(f"read docker context {name}"):
@@ -138,6 +146,17 @@ def _current_context() -> Asked:
         origin = "DOCKER_CONTEXT" if by_variable else "docker's configuration (currentContext)"
         return asked._replace(trouble=f"{origin} names context {name}, which does not exist")
     return asked._replace(place=_Place(context.Host, f"context {name}", context.TLSConfig))
+
+
+def _config_file() -> Path | None:
+    """The file of the docker command's configuration, looked for where docker-py does."""
+    named = os.environ.get("DOCKER_CONFIG")
+    places = (
+        Path(named) / "config.json" if named else None,
+        Path.home() / ".docker/config.json",
+        Path.home() / ".dockercfg",
+    )
+    return next((path for path in places if path is not None and path.exists()), None)
 
 
 def known_places() -> list[_Place]:
@@ -170,17 +189,11 @@ def known_places() -> list[_Place]:
 
 
 def _connect(place: _Place) -> Engine:
-    from docker.constants import MINIMUM_DOCKER_API_VERSION
-
     _check_reachable(place)
     try:
         with translated("ask the engine for its version"):
-            # Not `version="auto"`: docker-py then asks in the constructor, and leaks its connection when that fails.
-            with _client(place, MINIMUM_DOCKER_API_VERSION) as api:
-                version = api.version(api_version=False)
-            negotiated = str(version["ApiVersion"])
-            with _client(place, negotiated) as api:
-                info = api.info()
+            version, info = _introduced(place)
+        negotiated = str(version["ApiVersion"])
     except (TypeError, KeyError) as error:
         raise EngineUnavailable("no engine", why="what answers there is no container engine") from error
     except EngineUnavailable:
@@ -188,6 +201,22 @@ def _connect(place: _Place) -> Engine:
     except AdminError as error:
         raise EngineUnavailable(error.what, why=error.why or error.what, fix=error.way_out) from error
     return Engine(place.address, product(version, info), place.why, negotiated, place.tls)
+
+
+def _introduced(place: _Place) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What the engine says of its version, and of itself."""
+    try:
+        version = json.loads(ask(place.address, "/version", PING_SECONDS))
+        return version, json.loads(ask(place.address, f"/v{version['ApiVersion']}/info", PING_SECONDS))
+    except (NoAnswer, ValueError, TypeError, KeyError):
+        pass
+    from docker.constants import MINIMUM_DOCKER_API_VERSION
+
+    # Not `version="auto"`: docker-py then asks in the constructor, and leaks its connection when that fails.
+    with _client(place, MINIMUM_DOCKER_API_VERSION) as api:
+        version = api.version(api_version=False)
+    with _client(place, str(version["ApiVersion"])) as api:
+        return version, api.info()
 
 
 def _client(place: _Place, version: str, timeout: int | None = None) -> "APIClient":

@@ -29,13 +29,23 @@ GONE = "the engine closed the connection in the middle of the answer: it is stop
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Whatever docker raises inside becomes an `AdminError`; `doing` is an infinitive: `start container web`."""
-    import docker.errors
-
     try:
         yield
-    # An OSError: the engine's socket itself, in the middle of a stream; also whatever requests raises.
-    except (docker.errors.DockerException, docker.errors.StreamParseError, OSError) as error:
+    except OSError as error:  # the engine's socket itself, in the middle of a stream; also whatever requests raises
         raise translate(error, doing) from error
+    except Exception as error:
+        import docker.errors
+
+        if isinstance(error, docker.errors.DockerException | docker.errors.StreamParseError):
+            raise translate(error, doing) from error
+        raise
+
+
+def is_not_found(error: Exception) -> bool:
+    """Whether the engine has no such thing."""
+    import docker.errors
+
+    return isinstance(error, docker.errors.NotFound)
 
 
 def translate(error: BaseException, doing: str) -> AdminError:
