@@ -217,15 +217,10 @@ def _speaks_http2(endpoint: Endpoint, timeout: float) -> bool | None:
                 context.set_alpn_protocols(["h2"])
                 channel = stack.enter_context(context.wrap_socket(channel, server_hostname=endpoint.grpc_host))
             channel.sendall(_PREFACE)
-            header = b""
-            while len(header) < _FRAME_HEADER_BYTES:
-                received = channel.recv(_FRAME_HEADER_BYTES - len(header))
-                if not received:
-                    return False
-                header += received
+            header = stack.enter_context(channel.makefile("rb")).read(_FRAME_HEADER_BYTES)
     except (OSError, ValueError):
         return False
-    return header[3] == _SETTINGS_FRAME
+    return len(header) == _FRAME_HEADER_BYTES and header[3] == _SETTINGS_FRAME
 
 
 def _in_words(error: HttpFault) -> str:

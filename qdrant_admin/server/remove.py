@@ -32,43 +32,33 @@ def discard(settings: Settings, runtime: ServerRuntime, cancel: CancelToken) -> 
     if state.ours is False:
         raise NotOurs(f"{state.name} was not removed", why="it is not managed by qdrant-admin", fix="docker ps -a")
     if runtime.kind == "docker":
-        _own_volumes(settings)
+        _own_volumes(settings, remove=False)
     if state.state != "absent":
         yield from runtime.remove(cancel)
     yield StepStarted(step=STEP, title=f"removing the data of profile {settings.name}")
-    gone = _remove_volumes(settings) if runtime.kind == "docker" else _remove_folder(settings)
+    gone = _own_volumes(settings, remove=True) if runtime.kind == "docker" else _remove_folder(settings)
     yield StepFinished(step=STEP, detail=gone or "there was none")
 
 
-def _remove_volumes(settings: Settings) -> str:
-    names = _own_volumes(settings)
-    with _engine(settings).client(f"remove the volumes of profile {settings.name}") as api:
-        for name in names:
-            api.remove_volume(name)
-    return ", ".join(names)
-
-
-def _own_volumes(settings: Settings) -> list[str]:
+def _own_volumes(settings: Settings, *, remove: bool) -> str:
+    """The names of the profile's volumes. None is removed when one of them is not ours."""
     from qdrant_admin.server.docker.container.spec import is_marked
-
-    wanted = {settings.volume_name, f"{settings.volume_name}_snapshots"}
-    with _engine(settings).client(f"look at the volumes of profile {settings.name}") as api:
-        listed: list[Mapping[str, Any]] = api.volumes(filters={"name": settings.volume_name})["Volumes"] or []
-    found = [volume for volume in listed if volume["Name"] in wanted]
-    for volume in found:
-        if not is_marked(volume.get("Labels") or {}, settings.name):
-            raise NotOurs(
-                f"volume {volume['Name']} was not removed",
-                why="it is not managed by qdrant-admin (no ownership label), so somebody else made it",
-                fix=f"docker volume inspect {volume['Name']}",
-            )
-    return sorted(str(volume["Name"]) for volume in found)
-
-
-def _engine(settings: Settings) -> Any:
     from qdrant_admin.server.docker.engine.discovery import find_engine
 
-    return find_engine(settings.profile.docker_host)
+    wanted = {settings.volume_name, f"{settings.volume_name}_snapshots"}
+    doing = f"{'remove' if remove else 'look at'} the volumes of profile {settings.name}"
+    with find_engine(settings.profile.docker_host).client(doing) as api:
+        listed: list[Mapping[str, Any]] = api.volumes(filters={"name": settings.volume_name})["Volumes"] or []
+        own = {str(volume["Name"]): volume.get("Labels") or {} for volume in listed if volume["Name"] in wanted}
+        if strange := next((name for name, labels in own.items() if not is_marked(labels, settings.name)), None):
+            raise NotOurs(
+                f"volume {strange} was not removed",
+                why="it is not managed by qdrant-admin (no ownership label), so somebody else made it",
+                fix=f"docker volume inspect {strange}",
+            )
+        for name in sorted(own) if remove else ():
+            api.remove_volume(name)
+    return ", ".join(sorted(own))
 
 
 def _remove_folder(settings: Settings) -> str:

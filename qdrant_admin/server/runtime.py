@@ -279,11 +279,7 @@ class ServerRuntime(Protocol):
         """Stop and start again in the given way. Does not wait for readiness."""
 
     def interrupts(self, how: RestartMethod) -> tuple[str, ...]:
-        """Names of what else a restart in that way interrupts. Changes nothing.
-
-        Raises:
-            Unsupported: it cannot be done from here.
-        """
+        """Names of what else a restart in that way interrupts; `Unsupported` when it cannot be done from here."""
         return ()
 
     def stranger(self) -> str:
@@ -324,11 +320,7 @@ class ServerRuntime(Protocol):
         )
 
     def interrupted_relocation(self) -> InterruptedRelocation | None:
-        """The move of this profile's data that was interrupted; None when there is none.
-
-        Raises:
-            Unfit: what is known of it cannot be read.
-        """
+        """The move of this profile's data that was interrupted; `Unfit` when what is known of it cannot be read."""
         return None
 
     def _fix(self, *words: str, **options: Option) -> str:

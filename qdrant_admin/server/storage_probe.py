@@ -56,11 +56,7 @@ def suspicion(folder: Path) -> str:
 
 
 def make_writable(folder: Path) -> None:
-    """Make the folder when it is not there, and write to it.
-
-    Raises:
-        StorageUnusable: it cannot be made or written.
-    """
+    """Make the folder when it is not there, and write to it; `StorageUnusable` when that cannot be done."""
     import tempfile
 
     try:

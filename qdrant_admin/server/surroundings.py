@@ -38,7 +38,6 @@ class Leftover(NamedTuple):
 
     kind: Literal["move", "container", "volume"]
     names: tuple[str, ...]
-    """Of the containers or volumes."""
     profile: str
     """The one it was made for; empty when nobody can tell."""
     what: str

@@ -51,11 +51,7 @@ class Process(Frozen):
 
     @classmethod
     def of(cls, pid: int) -> "Process":
-        """Describe a running process.
-
-        Raises:
-            psutil.Error: it has ended, or is not ours to see.
-        """
+        """Describe a running process; a `psutil.Error` when it has ended, or is not ours to see."""
         process = psutil.Process(pid)
         return cls(pid=pid, created=process.create_time(), executable=process.exe())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from qdrant_admin import __version__
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Refused
@@ -41,8 +42,6 @@ class Spec:
 
     @property
     def labels(self) -> dict[str, str]:
-        from qdrant_admin import __version__
-
         return {LABEL_MANAGED: "true", LABEL_PROFILE: self._settings.name, LABEL_VERSION: __version__}
 
     @property

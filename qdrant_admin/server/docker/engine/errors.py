@@ -1,7 +1,7 @@
 """What docker-py and requests raise, as the errors of this product."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -64,31 +64,37 @@ def translate(error: BaseException, doing: str) -> AdminError:
     table = by_class()
     for kind in type(error).__mro__:
         if kind in table and kind is not docker.errors.DockerException:
-            return table[kind](error, doing)
+            ours, fix = table[kind]
+            return ours(f"could not {doing}", why=str(error), fix=fix)
     return EngineUnavailable(
         f"the container engine cannot be reached: could not {doing}", why=root_cause(error), fix=CHECK_ENGINE
     )
 
 
-def by_class() -> dict[type[BaseException], Callable[[BaseException, str], AdminError]]:
-    """Every class of `docker.errors` and what becomes of it when it carries no answer of the engine."""
+def by_class() -> dict[type[BaseException], tuple[type[AdminError], Fix]]:
+    """Every class of `docker.errors`, with our error and the way out when it carries no answer of the engine."""
     import docker.errors as docker
 
-    def as_kind(kind: type[AdminError], fix: Fix = CHECK_ENGINE) -> Callable[[BaseException, str], AdminError]:
-        return lambda error, doing: kind(f"could not {doing}", why=str(error), fix=fix)
-
-    contexts = (docker.MissingContextParameter, docker.ContextAlreadyExists, docker.ContextException)
     return {
-        docker.NotFound: as_kind(NotFound, Command("up")),
-        docker.InvalidConfigFile: as_kind(BadInput, "docker info"),
-        **dict.fromkeys((docker.DockerException, docker.StreamParseError), as_kind(EngineUnavailable)),
-        **dict.fromkeys((docker.APIError, docker.ContainerError), as_kind(Unfit)),
-        **dict.fromkeys((docker.ImageNotFound, docker.BuildError, docker.ImageLoadError), as_kind(ImageUnavailable)),
-        **dict.fromkeys((docker.InvalidVersion, docker.DeprecatedMethod), as_kind(Unsupported)),
-        **dict.fromkeys((docker.InvalidRepository, docker.InvalidArgument, docker.NullResource), as_kind(BadInput)),
-        **dict.fromkeys(
-            (*contexts, docker.ContextNotFound, docker.TLSParameterError), as_kind(BadInput, "docker context ls")
-        ),
+        docker.DockerException: (EngineUnavailable, CHECK_ENGINE),
+        docker.StreamParseError: (EngineUnavailable, CHECK_ENGINE),
+        docker.APIError: (Unfit, CHECK_ENGINE),
+        docker.ContainerError: (Unfit, CHECK_ENGINE),
+        docker.NotFound: (NotFound, Command("up")),
+        docker.ImageNotFound: (ImageUnavailable, CHECK_ENGINE),
+        docker.BuildError: (ImageUnavailable, CHECK_ENGINE),
+        docker.ImageLoadError: (ImageUnavailable, CHECK_ENGINE),
+        docker.InvalidVersion: (Unsupported, CHECK_ENGINE),
+        docker.DeprecatedMethod: (Unsupported, CHECK_ENGINE),
+        docker.InvalidRepository: (BadInput, CHECK_ENGINE),
+        docker.InvalidArgument: (BadInput, CHECK_ENGINE),
+        docker.NullResource: (BadInput, CHECK_ENGINE),
+        docker.InvalidConfigFile: (BadInput, "docker info"),
+        docker.TLSParameterError: (BadInput, "docker context ls"),
+        docker.MissingContextParameter: (BadInput, "docker context ls"),
+        docker.ContextAlreadyExists: (BadInput, "docker context ls"),
+        docker.ContextException: (BadInput, "docker context ls"),
+        docker.ContextNotFound: (BadInput, "docker context ls"),
     }
 
 

@@ -67,11 +67,7 @@ def _remember(profile: str, move: Move) -> None:
 
 
 def read_move(profile: str) -> Move | None:
-    """The move of this profile that has not ended.
-
-    Raises:
-        Unfit: its record cannot be read.
-    """
+    """The move of this profile that has not ended; `Unfit` when its record cannot be read."""
     path = _file(profile)
     try:
         found = records.load(Move, path.read_bytes())
