@@ -368,11 +368,8 @@ class _JsonLinesWriter:
         self._part = part
         self._own: OwnLayout | None = None
         self._raw = part.open("wb")
-        self._file = (
-            cast("IO[bytes]", gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=_LEVEL, mtime=0))
-            if packed
-            else self._raw
-        )
+        packing = gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=_LEVEL, mtime=0) if packed else self._raw
+        self._file = cast("IO[bytes]", packing)
 
     def write(self, points: Sequence[Point]) -> None:
         from pydantic_core import to_json

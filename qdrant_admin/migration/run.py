@@ -12,7 +12,6 @@ from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, DiskFull, 
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, plain, size
 from qdrant_admin.core.progress import ProgressMeter
-from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.database.retry import RetryPolicy
 from qdrant_admin.migration import checkpoint
@@ -64,7 +63,7 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
         indexing = Indexing(ws.store, plan.run, database, cancel, doctor)
         with indexing.restored_on_failure():
             source = stack.enter_context(contextlib.closing(open_source(parse(plan.source))))
-        run = _Run(ws, plan, source, database, indexing, cancel)
+        run = _Run(ws, plan, source, indexing, cancel)
         try:
             with indexing.restored_on_failure():
                 yield from run.events()
@@ -84,26 +83,20 @@ class _Run:
     """One run, from its checkpoints to its report."""
 
     def __init__(
-        self,
-        ws: Workspace,
-        plan: PlanReport,
-        source: Source,
-        database: Database,
-        indexing: Indexing,
-        cancel: CancelToken,
+        self, ws: Workspace, plan: PlanReport, source: Source, indexing: Indexing, cancel: CancelToken
     ) -> None:
-        self._store, self._plan, self._source, self._database, self._cancel = ws.store, plan, source, database, cancel
+        self._store, self._plan, self._source, self._cancel = ws.store, plan, source, cancel
+        self._indexing, self._database = indexing, indexing.database
         self._rejects = RejectFile(plan)
         self._start = time.monotonic()
         self._checkpoints: dict[str, list[Checkpoint]] = {}
         self._jobs: dict[str, CopyJob] = {}
         self._results: dict[str, CollectionResult] = {}
         self._resumed = False
-        self._indexing = indexing
         self._profile = ws.settings.name
         self.how_to_resume = str(Command("migrate", resume=plan.run).on(self._profile))
         self._retry = RetryPolicy(cancel, fix=self.how_to_resume)
-        self.changes = ChangeTracker(plan, database, self._rejects, self._retry, cancel)
+        self.changes = ChangeTracker(plan, self._database, self._rejects, self._retry, cancel)
 
     def events(self) -> Events:
         checkpoint.begin(self._store, self._plan)
@@ -289,9 +282,8 @@ class _Run:
         taken = self._database.aliases()
         names = set(self._database.names())
         for planned in wanted:
-            for alias in () if planned.alias else planned.aliases:
-                if alias in taken or alias in names:
-                    continue
+            free = [alias for alias in planned.aliases if alias not in taken and alias not in names]
+            for alias in [] if planned.alias else free:
                 try:
                     self._database.set_alias(alias, planned.target)
                 except (RequestRejected, BadInput) as error:

@@ -59,10 +59,6 @@ class Counters:
         self._ids = ids
         self._names: dict[bytes, str] = {}
 
-    @property
-    def open(self) -> list[int]:
-        return [span for span, at in enumerate(self.at) if not at.done]
-
     def take(self, span: int, cursor: Cursor, seen: ComparisonResult) -> None:
         at = self.at[span]
         at.cursor, at.read = cursor, at.read + seen.read
@@ -213,10 +209,9 @@ class Verifier:
 
     def _pass(self, pace: ProgressMeter) -> Events:
         """Compare until the end or an error; the next pass goes on after the chunks that were compared by then."""
+        spans = [span for span, at in enumerate(self._counters.at) if not at.done]
         try:
-            with Pipeline(
-                self._counters.open, read=self._chunks, write=self._comparer.look, writers=_WORKERS
-            ) as pipeline:
+            with Pipeline(spans, read=self._chunks, write=self._comparer.look, writers=_WORKERS) as pipeline:
                 for came in pipeline.news():
                     self.cancel.check()
                     if came is not None:
