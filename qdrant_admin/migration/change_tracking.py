@@ -65,9 +65,8 @@ class Provenance:
             # After a power cut fewer ids may be known than were; then fewer points are deleted.
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.execute(
-                "CREATE TABLE IF NOT EXISTS ids (key BLOB PRIMARY KEY, met INTEGER NOT NULL) WITHOUT ROWID"
-            )
+            columns = "key BLOB PRIMARY KEY, met INTEGER NOT NULL"
+            self._database.execute(f"CREATE TABLE IF NOT EXISTS ids ({columns}) WITHOUT ROWID")
         except (OSError, sqlite3.Error) as error:
             raise StorageUnusable(f"{self.path} cannot be used", why=str(error), fix=f'rm "{self.path}"') from error
         self.number = int(self._database.execute("PRAGMA user_version").fetchone()[0])
@@ -92,9 +91,7 @@ class Provenance:
     def record(self, ids: Iterable[PointId]) -> None:
         rows = [(id_key(one), self.number) for one in ids]
         with self._lock, self._transaction():
-            self._database.executemany(
-                "INSERT INTO ids VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET met = excluded.met", rows
-            )
+            self._database.executemany("INSERT OR REPLACE INTO ids VALUES (?, ?)", rows)
 
     def last_seen(self, ids: Sequence[PointId]) -> dict[PointId, int]:
         """For each of these ids that came from the source, the last pass that saw it."""

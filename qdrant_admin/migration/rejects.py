@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from qdrant_admin.config.places import state_dir
@@ -65,10 +66,8 @@ class RejectFile:
         )
 
     def first(self, limit: int = 100) -> tuple[Reject, ...]:
-        return tuple(
-            Reject(collection=str(line["collection"]), id=str(line["id"]), reason=str(line["reason"]))
-            for line, _ in zip(self._lines(), range(limit), strict=False)
-        )
+        keys = ("collection", "id", "reason")
+        return tuple(Reject(**{key: str(line[key]) for key in keys}) for line in islice(self._lines(), limit))
 
     def _lines(self) -> Iterator[dict[str, object]]:
         with contextlib.suppress(FileNotFoundError), self.path.open(encoding="ascii") as file:
