@@ -88,7 +88,7 @@ def file_system_of(path: Path) -> str:
         partitions = psutil.disk_partitions(all=True)
     except OSError:
         return ""
-    place = Path(os.path.realpath(path))
-    above = [part for part in partitions if place.is_relative_to(part.mountpoint)]
-    nearest = max(reversed(above), key=lambda part: len(Path(part.mountpoint).parts), default=None)
+    place = os.path.normcase(os.path.realpath(path) + os.sep)
+    above = [part for part in partitions if place.startswith(os.path.normcase(part.mountpoint).rstrip(os.sep) + os.sep)]
+    nearest = max(reversed(above), key=lambda part: len(part.mountpoint), default=None)
     return nearest.fstype.lower() if nearest else ""  # of several mounted on one place, the last is on top
