@@ -6,7 +6,7 @@ import pytest
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotFound
-from qdrant_admin.server.docker.container.logs_and_stats import cpu_percent
+from qdrant_admin.server.docker.container.inspection import cpu_percent
 from qdrant_admin.server.runtime import Stats
 from tests.server_docker.conftest import Bench, run
 

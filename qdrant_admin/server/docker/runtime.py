@@ -11,7 +11,8 @@ from qdrant_admin.core.errors import NotFound, NotOurs
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server.docker import storage
 from qdrant_admin.server.docker.answers import Inspected, Request, labels_of, name_of
-from qdrant_admin.server.docker.container import logs_and_stats, ownership
+from qdrant_admin.server.docker.container import inspection, ownership
+from qdrant_admin.server.docker.container.inspection import moment, process_state, read_state
 from qdrant_admin.server.docker.container.replace import left_by_replacement, named, replace, same_again, set_aside
 from qdrant_admin.server.docker.container.spec import (
     LABEL_PROFILE,
@@ -31,7 +32,6 @@ from qdrant_admin.server.docker.container.start_and_stop import (
     start,
     stop,
 )
-from qdrant_admin.server.docker.container.state import moment, process_state, read_state
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.errors import OpenFilesRefused
 from qdrant_admin.server.docker.engine.pull import has_image, image_id, pull
@@ -82,7 +82,7 @@ class DockerRuntime(ServerRuntime):
                 profile=self.profile,
                 ours=self._is_ours(found),
                 first_lines=self._beginning(api, found),
-                last_lines=() if process_state(found) == "running" else logs_and_stats.last_lines(api, found["Id"]),
+                last_lines=() if process_state(found) == "running" else inspection.last_lines(api, found["Id"]),
             )
             left = left_by_move(self.profile) or left_by_replacement(found, self._name, self.profile)
             return state.model_copy(update={"diagnosis": left}) if left is not None else state
@@ -269,8 +269,8 @@ class DockerRuntime(ServerRuntime):
             if found is None:
                 raise NotFound(f"there is no container {self._name}", fix=Command("up"))
             if follow:
-                yield from logs_and_stats.follow(api, found["Id"], tail=tail, cancel=cancel)
-            elif lines := logs_and_stats.last_lines(api, found["Id"], tail):
+                yield from inspection.follow(api, found["Id"], tail=tail, cancel=cancel)
+            elif lines := inspection.last_lines(api, found["Id"], tail):
                 yield lines
 
     def stats(self) -> Stats:
@@ -278,14 +278,14 @@ class DockerRuntime(ServerRuntime):
             found = self._find(api)
             if found is None or process_state(found) != "running":
                 return Stats()
-            return logs_and_stats.read_stats(api, found, storage.storage_path(found), self._source(found))
+            return inspection.read_stats(api, found, storage.storage_path(found), self._source(found))
 
     def disk_bytes(self) -> int | None:
         with self.engine.client(f"measure container {self._name}") as api:
             found = self._find(api)
             if found is None or process_state(found) != "running":
                 return None
-            return logs_and_stats.disk_use(api, found["Id"], storage.storage_path(found), self._source(found))[0]
+            return inspection.disk_use(api, found["Id"], storage.storage_path(found), self._source(found))[0]
 
     def sharers(self) -> tuple[Sharer, ...]:
         with self.engine.client("look who else uses the data") as api:
@@ -341,8 +341,8 @@ class DockerRuntime(ServerRuntime):
         key = (str(found["Id"]), str(found["State"]["StartedAt"]))
         if key in self._first_lines:
             return self._first_lines[key] or None
-        lines = logs_and_stats.first_lines(api, found["Id"], started.timestamp())
-        if (datetime.now(UTC) - started).total_seconds() > 2 * logs_and_stats.FIRST_SECONDS:
+        lines = inspection.first_lines(api, found["Id"], started.timestamp())
+        if (datetime.now(UTC) - started).total_seconds() > 2 * inspection.FIRST_SECONDS:
             self._first_lines = {key: lines}
         return lines or None
 

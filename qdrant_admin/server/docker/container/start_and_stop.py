@@ -12,9 +12,8 @@ from qdrant_admin.core.events import Events, StepFinished, StepStarted
 from qdrant_admin.server import ports
 from qdrant_admin.server.decode import explain_exit
 from qdrant_admin.server.docker.answers import Inspected
-from qdrant_admin.server.docker.container.logs_and_stats import last_lines
+from qdrant_admin.server.docker.container.inspection import CLEAN, last_lines, process_state
 from qdrant_admin.server.docker.container.spec import STOP_SECONDS, Spec, bindings, limit_notice
-from qdrant_admin.server.docker.container.state import CLEAN, process_state
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.errors import OpenFilesRefused, translate
 from qdrant_admin.server.docker.storage import volume_names

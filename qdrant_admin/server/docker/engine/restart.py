@@ -16,8 +16,8 @@ from qdrant_admin.core.errors import AccessDenied, AdminError, EngineUnavailable
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import duration, plain
 from qdrant_admin.server.docker.answers import Inspected
+from qdrant_admin.server.docker.container.inspection import process_state
 from qdrant_admin.server.docker.container.spec import restart_policy
-from qdrant_admin.server.docker.container.state import process_state
 from qdrant_admin.server.docker.engine.discovery import PING_SECONDS, Engine
 
 Argv = tuple[str, ...]

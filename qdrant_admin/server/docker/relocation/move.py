@@ -22,11 +22,11 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Failed, Refused, Unfit
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.server.docker.answers import Inspected, Request
+from qdrant_admin.server.docker.container.inspection import moment
 from qdrant_admin.server.docker.container.ownership import forget_adoption, is_adopted, keep, remember_adoption
 from qdrant_admin.server.docker.container.replace import aside_name, named, replace, roll_back
 from qdrant_admin.server.docker.container.spec import GRPC, REST, Spec
 from qdrant_admin.server.docker.container.start_and_stop import check_stays_up, stop
-from qdrant_admin.server.docker.container.state import moment
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.stream import batches
 from qdrant_admin.server.docker.relocation import plan

@@ -13,7 +13,7 @@ from qdrant_admin.core.files import free_bytes
 from qdrant_admin.core.formatting import plain, size
 from qdrant_admin.server.docker import storage
 from qdrant_admin.server.docker.answers import Inspected, Request
-from qdrant_admin.server.docker.container.logs_and_stats import number_from
+from qdrant_admin.server.docker.container.inspection import number_from
 from qdrant_admin.server.docker.container.replace import same_again
 from qdrant_admin.server.docker.container.spec import GRPC, REST, Spec, bindings
 from qdrant_admin.server.docker.engine.discovery import Engine
