@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic_core import from_json
 
 from qdrant_admin.database.models import Floats, Sparse, Vector, VectorKind
 from qdrant_admin.sources.base import Payload
@@ -30,6 +29,8 @@ class Unfit(ValueError):
 
 def read_json(text: bytes | str) -> Any:
     """JSON with every number exact and NaN allowed: the fast parser first, the tolerant one for what it refuses."""
+    from pydantic_core import from_json
+
     try:
         return from_json(text)
     except ValueError:  # half of a surrogate pair, or nested deeper than 200 levels: the check of the payload says so
