@@ -80,14 +80,13 @@ class ExportReport(Report):
     format: ExportFormat
     points: int
     bytes: int
-    """Size of the file."""
     digest: str
     """The content fingerprint of the points in the file, computed as `verify` does."""
     verdict: Literal["verified", "changed"]
     """verified: the file holds exactly what the collection holds; changed: the collection was written to meanwhile."""
     note: str = ""
     source: str
-    """The URI that `migrate` restores it from."""
+    """The URI from which `migrate` restores the collection."""
     seconds: float
 
     @property

@@ -52,7 +52,6 @@ class Holder(Frozen):
     file: str
     """The first of these files."""
     ports: tuple[int, ...] = ()
-    """The TCP ports that the program listens on."""
 
 
 class Suggestion(Frozen):
@@ -70,7 +69,6 @@ class InspectReport(Report):
     kind: str
     """`chroma`, `qdrant-storage`, `parquet`, `postgresql`, ...; `folder` or `file` for an unknown kind."""
     what: str
-    """The kind in words."""
     bytes: int | None = None
     """None for a server, as are `files`."""
     files: int | None = None

@@ -45,7 +45,6 @@ class CollectionPlan(Frozen):
     count: int
     """Points in the source."""
     vectors: tuple[VectorSpec, ...]
-    """As the source has them."""
     spec: CollectionSpec
     """What the target is created with, if this run creates it."""
     target_exists: bool = False
@@ -92,7 +91,6 @@ class PlanReport(Report):
     source_kind: str
     """In words: `Chroma directory, format of chromadb 1.5`."""
     target: str
-    """URL of the server."""
     on_conflict: ConflictPolicy = "fail"
     on_reject: RejectPolicy = "continue"
     batch_size: int = DEFAULT_BATCH
