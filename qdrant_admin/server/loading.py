@@ -14,9 +14,8 @@ told by another part of the server. A collection that cannot be loaded ends the 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.server.decode import latest_start, strip_colours
@@ -48,12 +47,12 @@ class Load(Frozen):
 def loads(lines: Sequence[str], since: datetime | None) -> tuple[Load, ...]:
     """What the log tells of the collections that the latest start has loaded, at `since` or later, in their order."""
     found: list[Load] = []
-    for said in filter(None, (_said(line, since) for line in latest_start(lines) or lines)):
-        begins, recovers = _LOADING.fullmatch(said.text.rstrip()), _RECOVERS.match(said.text)
-        if found and found[-1].ended is None and (begins or said.part in _SERVING):
-            found[-1] = found[-1].model_copy(update={"ended": said.at})
+    for at, part, text in _said(latest_start(lines) or lines, since):
+        begins, recovers = _LOADING.fullmatch(text.rstrip()), _RECOVERS.match(text)
+        if found and found[-1].ended is None and (begins or part in _SERVING):
+            found[-1] = found[-1].model_copy(update={"ended": at})
         if begins:
-            found.append(Load(collection=begins["name"], began=said.at))
+            found.append(Load(collection=begins["name"], began=at))
         elif found and recovers:
             found[-1] = found[-1].model_copy(update={"done": int(recovers["done"]), "total": int(recovers["total"])})
     return tuple(found)
@@ -61,22 +60,13 @@ def loads(lines: Sequence[str], since: datetime | None) -> tuple[Load, ...]:
 
 def failed(lines: Iterable[str], since: datetime | None) -> str:
     """The collection at which the server ended, at `since` or later, because it could not load it; empty for none."""
-    told = (said.text for line in lines if (said := _said(line, since)))
-    names = [match["name"] for text in told if (match := _FAILED.search(text))]
+    names = [match["name"] for _, _, text in _said(lines, since) if (match := _FAILED.search(text))]
     return names[-1] if names else ""
 
 
-class _Said(NamedTuple):
-    """One line of the log."""
-
-    at: datetime
-    part: str
-    text: str
-
-
-def _said(line: str, since: datetime | None) -> _Said | None:
-    match = _LINE.match(strip_colours(line))
-    if match is None:
-        return None
-    said = _Said(datetime.fromisoformat(match["at"]), match["part"], match["text"])
-    return said if since is None or said.at >= since else None
+def _said(lines: Iterable[str], since: datetime | None) -> Iterator[tuple[datetime, str, str]]:
+    """When each line was logged, by which part of the server, and its text."""
+    for match in filter(None, (_LINE.match(strip_colours(line)) for line in lines)):
+        at = datetime.fromisoformat(match["at"])
+        if since is None or at >= since:
+            yield at, match["part"], match["text"]

@@ -47,8 +47,7 @@ class Leftover(NamedTuple):
 def leftovers(settings: Settings, profiles: Mapping[str, Profile]) -> tuple[Leftover, ...]:
     """What an interrupted move or replacement has left of this profile, and volumes of profiles that are gone.
 
-    Raises:
-        EngineUnavailable: no engine answers, so nobody can look.
+    `EngineUnavailable` when no engine answers, so that nobody can look.
     """
     from qdrant_admin.server.docker.container.replace import left_containers
     from qdrant_admin.server.docker.engine.discovery import find_engine

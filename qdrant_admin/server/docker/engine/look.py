@@ -7,17 +7,14 @@ is then asked the same again, so that a fault has one set of words.
 import http.client
 import json
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlencode
 
 from qdrant_admin.server.docker.answers import Inspected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
     from docker import APIClient
 
 SCHEME = "unix://"
@@ -66,14 +63,7 @@ def ask(address: str, target: str, seconds: float) -> bytes:
 
 
 class Look:
-    """Answers as docker-py's `APIClient` does, for as long as that is not needed.
-
-    Args:
-        address: of the engine.
-        version: of its interface.
-        seconds: how long it may be silent.
-        client: opens docker-py's.
-    """
+    """Answers as docker-py's `APIClient` does, for as long as that is not needed; `client` opens docker-py's."""
 
     def __init__(
         self, address: str, version: str, seconds: float, client: "Callable[[], AbstractContextManager[APIClient]]"
