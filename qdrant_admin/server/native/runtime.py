@@ -102,7 +102,12 @@ class NativeRuntime(ServerRuntime):
         from qdrant_admin.server.native.binary import find_binary
         from qdrant_admin.server.native.supervisor import launch
 
-        self._refuse_open_without_key()
+        if self.settings.published_openly and not self._has_key():
+            raise Refused(
+                f"{self.settings.profile.host} is open to other machines, and there is no API key",
+                why="anybody in the network could read and delete everything",
+                fix=str(Command("profiles", "set", self.settings.name, "host=127.0.0.1")),
+            )
         state = self.inspect()
         if state.state in {"running", "restarting", "paused"}:
             yield Notice(text=f"the native server runs already ({state.name})")
@@ -246,14 +251,6 @@ class NativeRuntime(ServerRuntime):
             why="the machine was restarted, or both were killed; acknowledged data survives that",
             fix=self._fix("up"),
         )
-
-    def _refuse_open_without_key(self) -> None:
-        if self.settings.published_openly and not self._has_key():
-            raise Refused(
-                f"{self.settings.profile.host} is open to other machines, and there is no API key",
-                why="anybody in the network could read and delete everything",
-                fix=str(Command("profiles", "set", self.settings.name, "host=127.0.0.1")),
-            )
 
     def _refuse_taken_ports(self) -> None:
         host, profile = self._host(), self.settings.profile

@@ -27,7 +27,6 @@ class _Worker(threading.Thread, Generic[T]):
         self._work = work
 
     def run(self) -> None:
-        """Work until it is done, or nobody wants it any more."""
         try:
             self._work(self._emit)
         except _Unwanted:  # kept, it would hold on to the stream

@@ -228,7 +228,14 @@ def _go_back(api: "APIClient", move: Move, profile: str) -> None:
             api.remove_container(made["Id"], force=True)
     if api.containers(all=True, filters={"id": move.old}):
         used = _remove_successor(api, move)
-        _bring_back(api, move)
+        if not roll_back(api, move.old, "", move.container, start=move.running):
+            raise Failed(
+                f"{move.container} could not be brought back",
+                why=f"its data is untouched, in container {move.old[:12]}",
+                fix="docker ps -a",
+            )
+        if not move.running:
+            stop(api, api.inspect_container(move.old))
         if not used:  # applications may have written to a volume that was in use
             for volume in volume_names(api).intersection(move.made):
                 api.remove_volume(volume)
@@ -243,18 +250,6 @@ def _remove_successor(api: "APIClient", move: Move) -> bool:
         return False
     api.remove_container(current["Id"], force=True)
     return moment(current["State"].get("StartedAt")) is not None
-
-
-def _bring_back(api: "APIClient", move: Move) -> None:
-    """The old container, under its name and in the state in which it was found."""
-    if not roll_back(api, move.old, "", move.container, start=move.running):
-        raise Failed(
-            f"{move.container} could not be brought back",
-            why=f"its data is untouched, in container {move.old[:12]}",
-            fix="docker ps -a",
-        )
-    if not move.running:
-        stop(api, api.inspect_container(move.old))
 
 
 def _let_go(api: "APIClient", move: Move, profile: str) -> None:
