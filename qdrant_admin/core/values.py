@@ -57,7 +57,10 @@ class KeywordOnly(msgspec.StructMeta):
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
 class Frozen(msgspec.Struct, metaclass=KeywordOnly, frozen=True):
-    """Base of every value that crosses a layer: immutable, and with no field that nobody declared."""
+    """Base of every value that crosses a layer: immutable, and with no field that nobody declared.
+
+    Its methods have the names that everybody knows from pydantic.
+    """
 
     SCHEMA: ClassVar[int] = 1
     """Number of the form in which records of this kind are stored; raised with every change that `upgraded` undoes."""
