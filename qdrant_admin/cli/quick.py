@@ -158,7 +158,7 @@ def open_interface(profile: str | None) -> int:
     """Open the TUI; returns its exit code.
 
     Raises:
-        Unfit: standard input or output is no terminal.
+        Unfit: standard input or output is not a terminal.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         from qdrant_admin.core.commands import Command

@@ -111,7 +111,7 @@ def read_filter(given: Filter | str | None) -> dict[str, JsonValue] | None:
         return None
     value: object = _json(given, "the filter", _FILTER_FIX) if isinstance(given, str) else given
     if not isinstance(value, Mapping):
-        raise BadInput("the filter is no JSON object", why=plain(given)[:120], fix=_FILTER_FIX)
+        raise BadInput("the filter is not a JSON object", why=plain(given)[:120], fix=_FILTER_FIX)
     unknown = [key for key in value if key not in _CLAUSES]
     if unknown:
         why = f"it has “{plain(unknown[0])[:60]}”, and its clauses are {', '.join(_CLAUSES)}"
@@ -182,4 +182,4 @@ def _json(text: str, what: str, fix: Command) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{what} is no JSON", why=plain(error), fix=fix) from error
+        raise BadInput(f"{what} is not JSON", why=plain(error), fix=fix) from error

@@ -49,7 +49,7 @@ def parse_url(url: str, where: str, default_port: int = 6333) -> Address:
     """Take the URL of a server apart. A missing port means `default_port`, as for Qdrant's own clients.
 
     Raises:
-        BadInput: it is no http(s) URL, or carries a user name or password.
+        BadInput: it is not an http(s) URL, or carries a user name or password.
     """
     fix = "write it as http://127.0.0.1:6333"
     try:

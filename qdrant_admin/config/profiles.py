@@ -86,7 +86,7 @@ def typed_values(assignments: Iterable[str]) -> dict[str, object]:
     """`KEY=VALUE`, several, as typed values by key; an empty value means the default.
 
     Raises:
-        BadInput: one is no assignment, its key is unknown, or its key cannot take the value.
+        BadInput: one is not an assignment, its key is unknown, or its key cannot take the value.
     """
     values = {}
     for assignment in assignments:

@@ -26,7 +26,7 @@ def context() -> ssl.SSLContext:
     """For a connection by Python's own TLS.
 
     Raises:
-        BadInput: what the variable names cannot be read, or is no file of certificates.
+        BadInput: what the variable names cannot be read, or is not a file of certificates.
     """
     import httpx
 
@@ -37,7 +37,7 @@ def context() -> ssl.SSLContext:
         return ssl.create_default_context(cafile=path)
     except OSError as error:
         raise BadInput(
-            f"{VARIABLE} names {path}, which is no file of certificates",
+            f"{VARIABLE} names {path}, which is not a file of certificates",
             why=str(error),
             fix=f"let it name a PEM file with the root certificate, or unset {VARIABLE}",
         ) from error
@@ -48,7 +48,7 @@ def http_options(url: str) -> HttpOptions:
 
     Raises:
         BadInput: as `context`.
-        ValueError: it is no address.
+        ValueError: it is not an address.
     """
     address = urlsplit(url)
     return {

@@ -17,7 +17,7 @@
     │   │   ├── DiskFull                    it has no room left
     │   │   └── RateLimited                 it wants to be asked less often
     │   ├── AccessDenied                    API key missing or wrong
-    │   ├── NotQdrant                       something answers, and it is no Qdrant
+    │   ├── NotQdrant                       something answers, and it is not a Qdrant server
     │   ├── SourceUnreadable                a migration source is missing, locked, damaged or of another kind
     │   └── Unsupported                     this runtime or this server version cannot do that
     ├── Refused                     exit 4  refused for safety
@@ -162,7 +162,7 @@ class AccessDenied(Unfit):
 
 
 class NotQdrant(Unfit):
-    """Something answers at the address, and it is no Qdrant."""
+    """Something answers at the address, and it is not a Qdrant server."""
 
 
 class SourceUnreadable(Unfit):

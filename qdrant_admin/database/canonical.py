@@ -154,7 +154,7 @@ def _scalar(value: object) -> bytes:
         return DOUBLE + _double(value)
     if value is None:
         return NULL
-    raise TypeError(f"{type(value).__name__} is no JSON")
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def _long_key(entry: bytes) -> bytes:

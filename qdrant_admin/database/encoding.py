@@ -135,7 +135,7 @@ def _payload(fields: Iterable[bytes]) -> bytes:
 def _key(key: str) -> bytes:
     """The key of an entry, and how its value begins."""
     if not isinstance(key, str):
-        raise NotEncodable("a key that is no text")
+        raise NotEncodable("a key that is not text")
     return field(FIRST, key.encode()) + SECOND
 
 

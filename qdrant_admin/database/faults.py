@@ -100,7 +100,7 @@ def _class_of_status(status: int) -> type[AdminError]:
 
 def from_http(error: HttpFault, where: str) -> AdminError:
     if isinstance(error, NoAddress):
-        return BadInput(f"{where} is no address", why=plain(error), fix="write it as http://127.0.0.1:6333")
+        return BadInput(f"{where} is not an address", why=plain(error), fix="write it as http://127.0.0.1:6333")
     if isinstance(error, NotHttp):
         return make(NotQdrant, str(error), where)
     words = str(error)

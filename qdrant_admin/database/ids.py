@@ -54,7 +54,7 @@ def id_of_key(key: bytes) -> PointId:
 
 def _refusal(value: object) -> BadInput:
     return BadInput(
-        f"“{plain(value)[:80]}” is no point id",
+        f"“{plain(value)[:80]}” is not a point id",
         why="an id is an integer from 0 to 18446744073709551615, or a UUID",
         fix="such as 42 or 5c56c793-69f3-4fbf-87e6-c4bf54c28c26",
     )

@@ -148,6 +148,6 @@ class Feature(Enum):
 
 
 def parsed_version(text: str) -> tuple[int, int, int]:
-    """`1.16.3` or `1.17.0-dev` as three numbers; (0, 0, 0) when it is no version."""
+    """`1.16.3` or `1.17.0-dev` as three numbers; (0, 0, 0) when it is not a version."""
     match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", text)
     return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else (0, 0, 0)

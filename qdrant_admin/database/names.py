@@ -89,7 +89,7 @@ def _unsendable(name: str) -> str:
     try:
         octets = len(name.encode())
     except UnicodeEncodeError:
-        return "it is no valid Unicode text (a lone surrogate)"
+        return "it is not valid Unicode text (a lone surrogate)"
     return f"it has {octets} bytes, and a server takes {MAX_LENGTH}" if octets > MAX_LENGTH else ""
 
 

@@ -85,12 +85,12 @@ def _unfit(item: object) -> str:
     if item is None or isinstance(item, bool | dict | list | tuple):
         return ""
     if isinstance(item, str):
-        return "" if item.isascii() or _encodable(item) else "it is no valid Unicode text (a lone surrogate)"
+        return "" if item.isascii() or _encodable(item) else "it is not valid Unicode text (a lone surrogate)"
     if isinstance(item, int):
         return "" if _BEYOND_JSON[0] <= item < _BEYOND_JSON[1] else "an integer beyond 64 bits would become a float"
     if isinstance(item, float):
         return "" if math.isfinite(item) else "JSON has no NaN and no infinity"
-    return f"{type(item).__name__} is no JSON"
+    return f"{type(item).__name__} is not JSON"
 
 
 def _encodable(text: str) -> bool:

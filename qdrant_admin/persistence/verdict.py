@@ -44,7 +44,7 @@ def judge(
     """Compare everything and give a verdict.
 
     A collection that is still there and can no longer be read is `inconclusive`, not `lost`: its points may all lie
-    on the disk behind one damaged file, and were not read. The reason says it plainly, and it is no success.
+    on the disk behind one damaged file, and were not read. The reason says it plainly, and it is not a success.
 
     The database is asked for the changed points, to tell zeroed vectors. `written_between` are the writing endpoints
     that were asked after the restart and before the second scan.

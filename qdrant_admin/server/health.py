@@ -148,7 +148,7 @@ def _foreign(endpoint: Endpoint, seen: Probe) -> NotQdrant:
     host = parts.hostname or ""
     owner = listener(host, parts.port or 0) if is_loopback(host) else ""
     return NotQdrant(
-        f"what answers at {endpoint.url} is no Qdrant",
+        f"what answers at {endpoint.url} is not a Qdrant server",
         why=f"{seen.error}; {owner} listens there" if owner else seen.error,
         fix=Command("up", port=16333, grpc_port=16334),
     )

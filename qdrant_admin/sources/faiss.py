@@ -413,7 +413,7 @@ def _line(path: Path, begins: int) -> Payload:
         found = object_in(file.readline())
     if not isinstance(found, Unfit):
         return found
-    raise ValueError(f"its line in {path.name} (from byte {begins}) is no JSON object")
+    raise ValueError(f"its line in {path.name} (from byte {begins}) is not a JSON object")
 
 
 def _strangers(known: _Ids, rows: _Rows) -> tuple[int, int]:

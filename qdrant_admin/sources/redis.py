@@ -278,7 +278,7 @@ class RedisHashes(ServerReader):
         others = keys.others(prefix.octets)
         if others:
             warnings.append(f"{counted(others, 'key')} of this prefix are not hashes, and are skipped")
-        words = "as in the hash; bytes that are no text as base64, JSON in metadata as what it says"
+        words = "as in the hash; bytes that are not text as base64, JSON in metadata as what it says"
         words = self.layout_words(prefix.layout, "the fields of its hashes", words)
         spec = layouts.fitted(CollectionSpec(vectors=slots), prefix.layout)
         return SourceCollection(name=name, count=prefix.count, spec=spec, payload=words, warnings=tuple(warnings))
@@ -342,7 +342,7 @@ class RedisHashes(ServerReader):
 
 def _identity(octets: bytes) -> int | str:
     """The end of a key as an id: a plain number is one."""
-    # What is no text becomes halves of surrogate pairs, and the record is rejected for it.
+    # What is not text becomes halves of surrogate pairs, and the record is rejected for it.
     text = octets.decode("utf-8", "surrogateescape")
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1
     return number if str(number) == text and number < 1 << 64 else text
@@ -430,7 +430,7 @@ def _connected(uri: ServerUri) -> redis.Redis:
 def _database(uri: ServerUri) -> int:
     text = urlsplit(uri.url).path.removeprefix("/") or "0"
     if not (text.isascii() and text.isdigit()):
-        what = f"{plain(text)} is no database of a Redis"
+        what = f"{plain(text)} is not a database of a Redis"
         raise BadInput(what, why="they have numbers", fix=Command("migrate", "redis://HOST:6379/0"))
     return int(text)
 

@@ -334,7 +334,7 @@ def _check_unique(database: ReadOnlyDatabase, table: str, key: str) -> None:
     query = f"SELECT count({quoted(key)}) - count(DISTINCT {quoted(key)}) FROM {quoted(table)}"  # noqa: S608 # quoted
     doubles = int(database.rows(query)[0][0])
     if doubles:
-        what = f"column {plain(key)} of {plain(table)} is no id"
+        what = f"column {plain(key)} of {plain(table)} is not an id"
         raise BadInput(what, why=f"{counted(doubles, 'row')} with a value that another row has", fix=HELP)
 
 

@@ -73,7 +73,7 @@ def test_a_file_that_holds_no_root_is_told(
     if content is not None:
         (tmp_path / "roots.pem").write_bytes(content)
     monkeypatch.setenv(VARIABLE, str(tmp_path / "roots.pem"))
-    with pytest.raises(BadInput, match=r"roots\.pem, which is no file of certificates"):
+    with pytest.raises(BadInput, match=r"roots\.pem, which is not a file of certificates"):
         Database(sealed.endpoint).names()
     assert "roots.pem" in probe(sealed.endpoint).error
 

@@ -44,7 +44,7 @@ def mend(report: MigrationReport, into: Path, **mended: dict[str, Any] | None) -
 @pytest.mark.server
 def test_mended_records_arrive_where_they_were_going(server: Server, tmp_path: Path) -> None:
     ws = workspace(server, prefix="mine_")
-    source = written(tmp_path / "notes.jsonl", ROWS, "{ this is no JSON\n")
+    source = written(tmp_path / "notes.jsonl", ROWS, "{ this is not JSON\n")
     first = moved(ws, f"jsonl:{source}", to="kept")
     assert [(reject.id, reject.reason) for reject in first.rejects][:3] == [
         ("short", "its vector has 3 components, the collection takes 4"),

@@ -175,7 +175,7 @@ class Renderer:
     def _cells(self, event: Progress) -> list[Text]:
         amount = _AMOUNTS.get(event.unit, formatting.number)
         done = amount(event.done) if event.total is None else f"{amount(event.done)} of {amount(event.total)}"
-        waiting = event.unit == "seconds"  # time passes at one second per second, which is no news
+        waiting = event.unit == "seconds"  # time passes at one second per second, which is nothing new
         parts = [
             formatting.shorten(plain(event.item), 24),
             "" if waiting else formatting.percent(event.done, event.total),

@@ -127,7 +127,7 @@ def check_folder(engine: Engine, folder: Path, profile: str) -> Iterator[Notice]
         return
     path = folder.expanduser().absolute()
     if str(path) in {path.anchor, str(Path.home())}:
-        raise StorageUnusable(f"{path} is no place for a storage of its own", fix=Command("up", storage="./qdrant"))
+        raise StorageUnusable(f"{path} is not a place for a storage of its own", fix=Command("up", storage="./qdrant"))
     if re.match(r"/mnt/[a-z](/|$)", str(path)) and _is_wsl():
         raise StorageUnusable(
             f"{path} lies on a Windows drive",

@@ -164,7 +164,7 @@ def find_binary(
 
 
 def version_of(path: Path) -> str | None:
-    """What a binary says of itself; None when it does not run here, or is no Qdrant."""
+    """What a binary says of itself; None when it does not run here, or is not a Qdrant server."""
     try:
         answer = subprocess.run(
             [path, "--version"],

@@ -111,7 +111,7 @@ class ChromaServer(ListedReader):
         try:
             return answer.json()
         except ValueError as error:
-            what = f"what answers at {self.url} is no Chroma server"
+            what = f"what answers at {self.url} is not a Chroma server"
             raise SourceUnreadable(what, why="it does not answer in JSON") from error
 
     def _refused(self, answer: httpx.Response) -> AdminError:

@@ -240,7 +240,7 @@ def _own_payload(text: str | None) -> Payload:
     found = read_json(text or "")
     if isinstance(found, dict):
         return found
-    raise ValueError("a payload is no object")
+    raise ValueError("a payload is not an object")
 
 
 def _only_vectors(batch: pa.RecordBatch, layout: Layout) -> Floats | None:

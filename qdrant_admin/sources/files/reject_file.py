@@ -84,7 +84,7 @@ class RejectedRecords(FileReader):
         payload, vectors, unread = found.get("payload") or {}, found.get("vectors") or {}, found.get("unread") or {}
         record = Record(identity(found["id"]))
         if not isinstance(payload, dict) or not isinstance(vectors, dict) or not isinstance(unread, dict):
-            record.trouble = "its payload or its vectors are no object"
+            record.trouble = "its payload or its vectors are not an object"
             record.unread = {name: found.get(name) for name in ("payload", "vectors", "unread")}
             return record
         record.payload = payload

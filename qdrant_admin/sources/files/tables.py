@@ -477,7 +477,7 @@ def _strangers(record: Record, cell: Any, known: set[str]) -> None:
 def _whole(record: Record, payload: object, name: str) -> Payload:
     if payload is None or isinstance(payload, dict):
         return payload or {}
-    record.trouble = record.trouble or f"its {name} is no object"
+    record.trouble = record.trouble or f"its {name} is not an object"
     return {name: payload}
 
 
@@ -492,5 +492,5 @@ def json_object(path: Path) -> Payload:
     except (OSError, ValueError, RecursionError) as error:
         raise damaged(path, error) from error
     if not isinstance(found, dict):
-        raise damaged(path, "it is no object")
+        raise damaged(path, "it is not an object")
     return found

@@ -63,7 +63,7 @@ def lines(path: Path, offset: int = 0) -> Iterator[Line]:
             begins, offset = offset, offset + len(octets)
             if len(octets) == MAX_LINE and not octets.endswith(b"\n"):
                 what = f"{plain(path)} has a line of more than {MAX_LINE >> 20} MiB"
-                raise SourceUnreadable(what, why="this is no file of lines", fix=f'head -c 200 "{path}"')
+                raise SourceUnreadable(what, why="this is not a file of lines", fix=f'head -c 200 "{path}"')
             if begins == 0:
                 if octets.startswith(_OTHER_BOMS):
                     fix = f'iconv -f utf-16 -t utf-8 "{path}" > utf8.txt'
@@ -164,7 +164,7 @@ class JsonLinesFile(TextTable):
     def _array(self, at: Place) -> Iterator[_Parsed]:
         for number, value in enumerate(array_items(self.path)):
             if number >= at.row:
-                found = value if isinstance(value, dict) else Unfit("it is no JSON object")
+                found = value if isinstance(value, dict) else Unfit("it is not a JSON object")
                 raw = json.dumps(value).encode() if isinstance(found, Unfit) else b""
                 yield _Parsed(found, raw, Place(number), Place(number + 1))
 
@@ -194,12 +194,12 @@ def object_in(text: bytes) -> Payload | Unfit:
     try:
         value = read_json(text)
     except UnicodeDecodeError:
-        return Unfit("it is no text in UTF-8")
+        return Unfit("it is not text in UTF-8")
     except RecursionError:
         return Unfit("it nests too deep to be read")
     except ValueError as error:
-        return Unfit(f"it is no JSON ({plain(error)})")
-    return value if isinstance(value, dict) else Unfit("it is no JSON object")
+        return Unfit(f"it is not JSON ({plain(error)})")
+    return value if isinstance(value, dict) else Unfit("it is not a JSON object")
 
 
 _SPACE = " \t\r\n"
@@ -290,7 +290,7 @@ _WORDS: dict[str, bool | None] = {"": None, "true": True, "false": False}
 
 
 class CsvFiles(FileSource):
-    """CSV has no types, so what is no vector stays text unless `?types=guess` asks for more."""
+    """CSV has no types, so what is not a vector stays text unless `?types=guess` asks for more."""
 
     kind = "CSV file"
     suffixes = (".csv.gz", ".tsv.gz", ".csv", ".tsv")

@@ -24,7 +24,7 @@ _UINT32 = 1 << 32
 
 
 class Unfit(ValueError):
-    """A value that is no vector, or no id. Its text goes on where `its vector` ends: `holds a value that is null`."""
+    """A value that is not a vector, or no id. Its text goes on where `its vector` ends: `holds a value that is null`."""
 
 
 def read_json(text: bytes | str) -> Any:
@@ -116,7 +116,7 @@ def _sparse(value: object) -> Sparse:
         raise Unfit(f"is {_word(value)}, not indices and values")
     indices, values = value["indices"], value["values"]
     if not isinstance(indices, list) or not all(type(index) is int and 0 <= index < _UINT32 for index in indices):
-        raise Unfit("has an index that is no unsigned integer of 32 bits")
+        raise Unfit("has an index that is not an unsigned integer of 32 bits")
     if not isinstance(values, list) or len(values) != len(indices):
         raise Unfit("has another number of indices than of values")
     return sparse_of(indices, _numbers(values, values))
@@ -147,7 +147,7 @@ def identity(value: object) -> int | str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
         return int(value)  # integers beside gaps become floats in many a program
     if isinstance(value, bool | list | Mapping):
-        raise Unfit(f"is {_word(value)}, which is no id")
+        raise Unfit(f"is {_word(value)}, which is not an id")
     if isinstance(value, int | str):
         return value
     if isinstance(value, bytes):

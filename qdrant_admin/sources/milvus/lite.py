@@ -163,7 +163,7 @@ def _parsed(kind: str, octets: bytes) -> Any:
     try:
         return _messages()[kind].FromString(octets)
     except DecodeError as error:
-        raise ValueError(f"it is no message of Milvus ({error})") from error
+        raise ValueError(f"it is not a message of Milvus ({error})") from error
 
 
 def schema_of(message: bytes, indexes: list[bytes]) -> Schema:

@@ -103,7 +103,7 @@ class Postgres(ServerReader):
         if doubles:
             other = next((key[0] for key in reading.table.keys if len(key) == 1), "COLUMN")
             raise BadInput(
-                f"column {plain(reading.id[0].name)} of {plain(reading.table.title)} is no id",
+                f"column {plain(reading.id[0].name)} of {plain(reading.table.title)} is not an id",
                 why=f"{counted(doubles, 'row')} without one, or with one that another row has",
                 fix=Command("migrate", self.uri.asking(table=reading.table.title, id=other)),
             )

@@ -443,6 +443,6 @@ def _vectors(table: Table, wanted: str | None) -> Iterator[Column]:
     for name in wanted.split(","):
         column = table.column(name)
         if not column.is_vector:
-            what = f"column {plain(name)} of {plain(table.title)} is no vector"
+            what = f"column {plain(name)} of {plain(table.title)} is not a vector"
             raise BadInput(what, why=f"it is of type {column.base}", fix=HELP)
         yield column

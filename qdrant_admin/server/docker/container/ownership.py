@@ -53,13 +53,13 @@ def require_applicable(found: Inspected, changes: Sequence[Change], name: str, p
 
 
 def check_adoptable(attributes: Inspected) -> None:
-    """Refuse what is no Qdrant, and what removes itself when it is stopped."""
+    """Refuse what is not a Qdrant server, and what removes itself when it is stopped."""
     name = name_of(attributes)
     answer = _title(attributes)
     words = [attributes.get("Path"), *(attributes.get("Args") or ()), attributes["Config"].get("Image")]
     if answer is False or (answer is None and not any("qdrant" in str(word).lower() for word in words)):
         raise NotQdrant(
-            f"container {name} is no Qdrant",
+            f"container {name} is not a Qdrant server",
             why=f"it is made from {attributes['Config']['Image']}"
             + (" and answers otherwise" if answer is False else ""),
             fix="docker ps -a",

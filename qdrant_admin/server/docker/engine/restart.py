@@ -90,7 +90,7 @@ def run(commands: Sequence[Argv]) -> None:
 
 def _service(engine: Engine, settings: Settings, path: str) -> Argv:
     if not _SYSTEMD.is_dir() or shutil.which("systemctl") is None:
-        why = "it is no service of systemd here, so nobody is known who would start it again"
+        why = "it is not a service of systemd here, so nobody is known who would start it again"
         raise _unsupported(engine, settings, why)
     rootless = os.environ.get("XDG_RUNTIME_DIR", "")
     if path.startswith("/run/user/") or (rootless and path == f"{rootless}/docker.sock"):
