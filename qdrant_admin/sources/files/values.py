@@ -24,7 +24,7 @@ _UINT32 = 1 << 32
 
 
 class Unfit(ValueError):
-    """A value that is not a vector, or no id. Its text goes on where `its vector` ends: `holds a value that is null`."""
+    """A value that is not a vector, or not an id. Its text goes on where `its vector` ends: `holds null`."""
 
 
 def read_json(text: bytes | str) -> Any:
