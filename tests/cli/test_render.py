@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import pytest
 from rich.console import Console
 
-from qdrant_admin.cli.render.events import AnyEvent, Renderer
-from qdrant_admin.core.events import LogLines, Notice, Progress, StepFinished, StepStarted
+from qdrant_admin.cli.render.events import Renderer
+from qdrant_admin.core.events import Event, LogLines, Notice, Progress, StepFinished, StepStarted
 
-STORY: tuple[AnyEvent, ...] = (
+STORY: tuple[Event, ...] = (
     StepStarted(step="pull", title="pulling qdrant/qdrant:v1.16.3"),
     Progress(step="pull", item="layer a", done=512, total=1024, unit="bytes", rate=256.0, seconds_left=2),
     Progress(step="pull", item="layer b", done=1024, total=1024, unit="bytes"),
@@ -33,7 +33,7 @@ class Clock:
         return self.now
 
 
-def draw(events: Iterable[AnyEvent], *, terminal: bool = False, encoding: str = "utf-8", step: float = 0.1) -> str:
+def draw(events: Iterable[Event], *, terminal: bool = False, encoding: str = "utf-8", step: float = 0.1) -> str:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding=encoding, write_through=True, newline="")
     console = Console(
@@ -91,7 +91,7 @@ def test_a_finished_step_is_not_drawn_as_running_again() -> None:
 
 
 def test_bars_of_long_names_stay_on_their_line() -> None:
-    events: list[AnyEvent] = [
+    events: list[Event] = [
         StepStarted(step="copy", title="copying"),
         Progress(
             step="copy", item="a" * 60, done=12345678, total=123456789, rate=123456.0, seconds_left=86399, note="n" * 90

@@ -7,9 +7,8 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import ServerNotReady
 from qdrant_admin.core.events import Event, Events, Progress, StepFinished, StepStarted
-from qdrant_admin.lifecycle import load_watch
-from qdrant_admin.lifecycle.load_watch import LoadWatch
-from qdrant_admin.lifecycle.ready import wait_ready
+from qdrant_admin.lifecycle import ready
+from qdrant_admin.lifecycle.ready import LoadWatch, wait_ready
 from qdrant_admin.server.health import wait_answering
 from qdrant_admin.server.loading import loads
 from qdrant_admin.server.native.runtime import NativeRuntime
@@ -84,7 +83,7 @@ def test_a_long_wait_names_the_collection_that_it_is_for(ws: Workspace, monkeypa
         f"{now}  INFO collection::shards::local_shard: Recovering shard /q/collections/large/0: 3/10 (30%)",
     ]
     monkeypatch.setattr(NativeRuntime, "logs", lambda *_, **__: iter([log]))
-    monkeypatch.setattr(load_watch, "LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(ready, "LOOK_EVERY_SECONDS", 0.0)
     history.remember_start(ws.store, ws.settings.name, {"large": 60.0, history.WHOLE_SERVER: 90.0})
 
     def wait() -> Events:

@@ -13,10 +13,9 @@ from rich.text import Text
 from qdrant_admin.cli.render.blocks import TONES, cell, do_now, messages
 from qdrant_admin.cli.render.piped import fit, is_ascii
 from qdrant_admin.core import formatting
-from qdrant_admin.core.events import Finished, LogLines, Notice, PartDone, Progress, StepFinished, StepStarted
+from qdrant_admin.core.events import Event, Finished, LogLines, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import plain
 
-AnyEvent = StepStarted | StepFinished | Progress | Notice | LogLines | PartDone | Finished
 PLAIN_EVERY_SECONDS = 3.0
 """Without a terminal, progress is a line in somebody's log: often enough to see life, not to fill a disk."""
 BAR = 16
@@ -71,7 +70,7 @@ class Renderer:
             self._live.stop()
             self._live = None
 
-    def handle(self, event: AnyEvent) -> None:
+    def handle(self, event: Event) -> None:
         """Draw one event."""
         if self._quiet:
             return
@@ -79,7 +78,7 @@ class Renderer:
         if self._live:
             self._live.update(self._picture())
 
-    def _take(self, event: AnyEvent) -> None:
+    def _take(self, event: Event) -> None:
         match event:
             case StepStarted():
                 self._titles[event.step] = event.title
