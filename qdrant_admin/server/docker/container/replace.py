@@ -8,7 +8,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.server.docker.answers import Inspected, Request, name_of
 from qdrant_admin.server.docker.container.start_and_stop import check_stays_up, stop
-from qdrant_admin.server.docker.engine.errors import is_not_found, translate
+from qdrant_admin.server.docker.engine.errors import existing, translate
 from qdrant_admin.server.docker.engine.pull import image_id
 from qdrant_admin.server.docker.storage import data_mount
 from qdrant_admin.server.runtime import Diagnosis
@@ -26,13 +26,8 @@ def aside_name(name: str, container: str) -> str:
 
 def named(api: "APIClient", name: str) -> Inspected | None:
     """The container of exactly that name; Docker would also take the beginning of an id."""
-    try:
-        found: Inspected = api.inspect_container(name)
-    except Exception as error:
-        if is_not_found(error):
-            return None
-        raise
-    return found if name_of(found) == name else None
+    found: Inspected | None = existing(lambda: api.inspect_container(name))
+    return found if found and name_of(found) == name else None
 
 
 def set_aside(api: "APIClient", name: str) -> list[Inspected]:

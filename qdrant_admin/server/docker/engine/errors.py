@@ -1,9 +1,9 @@
 """What docker-py and requests raise, as the errors of this product."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from qdrant_admin.core.commands import Command, Fix
 from qdrant_admin.core.errors import (
@@ -22,6 +22,7 @@ from qdrant_admin.core.errors import (
 )
 from qdrant_admin.core.formatting import plain
 
+T = TypeVar("T")
 CHECK_ENGINE = Command("doctor")
 GONE = "the engine closed the connection in the middle of the answer: it is stopping or has crashed"
 
@@ -41,11 +42,16 @@ def translated(doing: str) -> Iterator[None]:
         raise
 
 
-def is_not_found(error: Exception) -> bool:
-    """Whether the engine has no such thing."""
-    import docker.errors
+def existing(ask: Callable[[], T]) -> T | None:
+    """What the engine answers; None when it has no such thing."""
+    try:
+        return ask()
+    except Exception as error:
+        import docker.errors
 
-    return isinstance(error, docker.errors.NotFound)
+        if isinstance(error, docker.errors.NotFound):
+            return None
+        raise
 
 
 def translate(error: BaseException, doing: str) -> AdminError:

@@ -12,7 +12,7 @@ from qdrant_admin.core.errors import AdminError, Cancelled, EngineUnavailable, I
 from qdrant_admin.core.events import Events, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, plain, size
 from qdrant_admin.core.progress import ProgressMeter
-from qdrant_admin.server.docker.engine.errors import is_not_found
+from qdrant_admin.server.docker.engine.errors import existing
 from qdrant_admin.server.docker.engine.stream import batches, each
 
 if TYPE_CHECKING:
@@ -25,12 +25,8 @@ STEP = "pull"
 
 def image_id(api: "APIClient", image: str) -> str | None:
     """The id of the image that the engine holds under this name; None when it holds none."""
-    try:
-        return str(api.inspect_image(image)["Id"])
-    except Exception as error:
-        if is_not_found(error):
-            return None
-        raise
+    found = existing(lambda: api.inspect_image(image))
+    return str(found["Id"]) if found else None
 
 
 def has_image(engine: "Engine", image: str) -> bool:

@@ -1,5 +1,6 @@
 """Restarting the engine itself: by which command, and what becomes of our container."""
 
+import functools
 import os
 import shlex
 import shutil
@@ -19,6 +20,7 @@ from qdrant_admin.server.docker.answers import Inspected
 from qdrant_admin.server.docker.container.inspection import process_state
 from qdrant_admin.server.docker.container.spec import restart_policy
 from qdrant_admin.server.docker.engine.discovery import PING_SECONDS, Engine
+from qdrant_admin.server.docker.engine.errors import existing
 
 Argv = tuple[str, ...]
 STEP = "engine"
@@ -177,17 +179,12 @@ def _expected(before: Inspected) -> bool:
 
 def _settled(engine: Engine, before: Inspected, name: str) -> Inspected:
     """The container once it runs, or once it is clear that it will not by itself."""
-    import docker.errors
-
     patience, begun = CancelToken(), time.monotonic()
     while True:
         with engine.client(f"look at container {name}") as api:
-            try:
-                found: Inspected = api.inspect_container(before["Id"])
-            except docker.errors.NotFound as error:
-                raise NotFound(
-                    f"container {name} is gone since the engine was restarted", fix="docker ps -a"
-                ) from error
+            found: Inspected | None = existing(functools.partial(api.inspect_container, before["Id"]))
+        if found is None:
+            raise NotFound(f"container {name} is gone since the engine was restarted", fix="docker ps -a")
         waited_enough = not _expected(before) or time.monotonic() - begun > COMES_BACK_SECONDS
         if process_state(found) in {"running", "restarting"} or waited_enough:
             return found
