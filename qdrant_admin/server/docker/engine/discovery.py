@@ -92,10 +92,7 @@ class Asked(NamedTuple):
 def find_engine(docker_host: str | None = None) -> Engine:
     """The engine that the `docker` command would use, or else one that lies in a known place.
 
-    The profile's own `docker_host` wins over everything.
-
-    Raises:
-        EngineUnavailable: nothing answers; lists where it looked and what each place said.
+    The profile's own `docker_host` wins over everything. `EngineUnavailable` lists where it looked and what each said.
     """
     asked = asked_for(docker_host)
     places = [asked.place] if asked.place else []

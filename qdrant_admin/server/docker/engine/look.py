@@ -38,11 +38,9 @@ class _Connection(http.client.HTTPConnection):
 
 
 def ask(address: str, target: str, seconds: float) -> bytes:
-    """The body of a GET.
+    """The body of a GET; `NoAnswer` where there is no engine's socket, or one that answers with anything but 200.
 
-    Raises:
-        NoAnswer: it is not an engine's socket, or it answers with anything but 200.
-        TimeoutError: it did not answer in time; nobody wants to wait for that twice.
+    A `TimeoutError` is passed on: nobody wants to wait for that twice.
     """
     if not address.startswith(SCHEME) or not hasattr(socket, "AF_UNIX"):
         raise NoAnswer(address)

@@ -40,10 +40,7 @@ _SYSTEMD = Path("/run/systemd/system")
 def commands_for(engine: Engine, settings: Settings) -> tuple[Argv, ...]:
     """The commands that restart this engine, one after the other. None of them ever asks for a password.
 
-    The profile's own `engine_restart` wins over everything.
-
-    Raises:
-        Unsupported: nobody knows how, or it cannot be done from here.
+    The profile's own `engine_restart` wins over everything. `Unsupported` when it cannot be done from here.
     """
     if asked := settings.profile.engine_restart:
         return (asked,)
@@ -118,9 +115,7 @@ def restart_engine(engine: Engine, commands: Sequence[Argv], before: Inspected, 
     """Restart the engine, wait until it answers, and wait until the profile's container runs again: by its restart
     policy, or else because we start it. What belongs to others is only named when it did not come back.
 
-    Raises:
-        EngineUnavailable: it could not be restarted, or does not answer afterwards.
-        NotFound: the container is gone.
+    `EngineUnavailable` when it does not answer afterwards, `NotFound` when the container is gone.
     """
     yield StepStarted(step=STEP, title=f"restarting {engine.product} ({'; '.join(map(' '.join, commands))})")
     begun = time.monotonic()
