@@ -125,7 +125,6 @@ class Sharer(NamedTuple):
 
     @property
     def running(self) -> bool:
-        """Whether it can write right now."""
         return self.state == "running"
 
 

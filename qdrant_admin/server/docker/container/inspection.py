@@ -106,7 +106,6 @@ def _own_pid(attributes: Inspected) -> int | None:
 
 
 def last_lines(api: "APIClient", container: str, tail: int = _EVIDENCE_LINES) -> list[str]:
-    """The end of the log."""
     return _text(api.logs(container, tail=tail)).splitlines()
 
 

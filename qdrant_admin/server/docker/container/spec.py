@@ -159,7 +159,6 @@ def may_raise_limit(attributes: Inspected) -> bool:
 
 
 def limit_notice(profile: str) -> Notice:
-    """What becomes of the limit then."""
     return Notice(
         level="warning",
         text=f"the engine may not raise the limit of open files to {OPEN_FILES}; its own limit holds",
