@@ -165,9 +165,7 @@ def open_interface(profile: str | None) -> int:
         from qdrant_admin.core.errors import Unfit
 
         raise Unfit(
-            "the terminal interface needs a terminal",
-            why="input or output is a pipe or a file",
-            fix=Command("status"),
+            "the terminal interface needs a terminal", why="input or output is a pipe or a file", fix=Command("status")
         )
     from qdrant_admin.tui.app import run
 

@@ -32,10 +32,7 @@ class Root(HelpfulGroup):
 
 
 @click.command(
-    cls=Root,
-    help=quick.ABOUT,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    cls=Root, help=quick.ABOUT, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(__version__, prog_name="qdrant-admin", message="%(prog)s %(version)s")
 @common_options

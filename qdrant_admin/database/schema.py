@@ -4,14 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import get_args
 
-from qdrant_admin.database.models import (
-    CollectionInfo,
-    CollectionSpec,
-    CollectionStatus,
-    Distance,
-    Fields,
-    VectorSpec,
-)
+from qdrant_admin.database.models import CollectionInfo, CollectionSpec, CollectionStatus, Distance, Fields, VectorSpec
 
 _OWN_FIELDS = {"size", "distance", "datatype"}
 _IN_CONFIG = {"optimizers_config": "optimizer_config"}

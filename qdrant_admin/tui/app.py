@@ -271,7 +271,7 @@ class AdminApp(App[int]):
         """A fault of ours outside a job: a dialog with what to copy; the app stays alive."""
         from qdrant_admin.tui.screens.dialogs import ErrorDialog
 
-        self.push_screen(ErrorDialog("", Unexpected(error)))
+        self.push_screen(ErrorDialog("", Unexpected.of(error)))
 
     # preferences and profiles
 

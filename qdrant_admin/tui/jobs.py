@@ -70,9 +70,14 @@ class Rate:
 class Unexpected(AdminError):
     """A fault of the product itself."""
 
-    def __init__(self, error: Exception) -> None:
-        super().__init__(f"{type(error).__name__}: {error}")
-        self.details = "".join(traceback.format_exception(error))
+    details = ""
+    """The traceback."""
+
+    @classmethod
+    def of(cls, error: Exception) -> "Unexpected":
+        made = cls(f"{type(error).__name__}: {error}")
+        made.details = "".join(traceback.format_exception(error))
+        return made
 
 
 @dataclass(frozen=True)
@@ -205,7 +210,7 @@ class Job:
         except AdminError as error:
             outcome = error.with_fix(self._fix(error)).with_traceback(None)
         except Exception as error:  # noqa: BLE001 - the job boundary: a fault of one operation must not end the app
-            outcome = Unexpected(error)
+            outcome = Unexpected.of(error)
         with self._lock:
             self._ended = outcome
         self._announce()

@@ -109,7 +109,7 @@ def test_a_point_that_is_not_there_or_cannot_be_is_said_so(ws: Workspace) -> Non
     with pytest.raises(NotFound, match="99"):
         show_point(ws, NAME, 99)
     for one in ("abc", -1, 2**64):
-        with pytest.raises(BadInput, match="no point id"):
+        with pytest.raises(BadInput, match="not a point id"):
             show_point(ws, NAME, one)
 
 

@@ -122,7 +122,7 @@ def test_a_wrong_key_and_none(makes: Makes, up: Tool) -> None:
         ("qdrant-local:{chroma}", "it is a Chroma directory"),
         ("chroma:{storage}", "storage of a Qdrant server"),
         ("chroma:{chroma}?collection=nope", "no collection nope"),
-        ("chroma+http://127.0.0.1:1", "no Chroma answers"),
+        ("chroma+http://127.0.0.1:1", "no Chroma server answers"),
     ],
 )
 def test_a_source_that_cannot_be_read(source: str, said: str, remote: Tool, chroma: Path, server: Server) -> None:

@@ -118,11 +118,11 @@ def test_the_first_reject_stops_when_asked_and_the_run_can_go_on(server: Server,
     ("content", "words"),
     [
         ('{"a": 1}\n', "no line before it says"),
-        ("[1]\n", "no JSON object"),
+        ("[1]\n", "not a JSON object"),
         ('{"qdrant_admin_rejects": 1}\n', "damaged"),
         ('{"qdrant_admin_rejects": 1, "collections": {"c": {"vectors": []}}}\n{"target": "c"}\n', "it has no id"),
         ('{"qdrant_admin_rejects": 1, "collections": {"c": {"vectors": []}}}\n{"target": "c", "id": []}\n', "a list"),
-        ("{", "no JSON"),
+        ("{", "not JSON"),
     ],
 )
 def test_a_file_that_is_none_is_refused_by_line(tmp_path: Path, content: str, words: str) -> None:

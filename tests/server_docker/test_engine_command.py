@@ -75,7 +75,7 @@ def test_what_cannot_be_restarted_from_here_says_why_and_how_to_name_the_command
 
 def test_an_engine_that_nobody_looks_after_is_not_ended(systemd: Path) -> None:
     systemd.rmdir()
-    with pytest.raises(Unsupported, match="no service of systemd"):
+    with pytest.raises(Unsupported, match="not a service of systemd"):
         commands_for(engine("Docker Engine 28.2.2"), settings())
 
 

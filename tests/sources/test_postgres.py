@@ -289,7 +289,7 @@ def test_views_need_an_id_and_an_id_needs_to_be_one(postgres: Postgres) -> None:
         assert collections(source)["big"].count == 6
         assert list(records(source, "big")) == [4, 5, 6, 7, 8, 9]
         assert records(source, "big")[4].payload == {"same": "same"}
-    for wrong, words in (("same", "no id"), ("nix", "no column")):
+    for wrong, words in (("same", "not an id"), ("nix", "no column")):
         with pytest.raises(BadInput, match=words), opened(f"{uri}?table=items&id={wrong}") as source:
             source.collections()
     with pytest.raises(NotFound, match="nix"):

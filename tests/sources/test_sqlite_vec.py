@@ -134,7 +134,7 @@ def test_langchain_finds_its_text_beside_its_vectors(store: Path, expected: Any)
         ("?table=plain&payload=nix", BadInput, "no ordinary table"),
         ("?table=plain&payload=memories", BadInput, "no ordinary table"),
         ("?table=plain&payload=articles&on=nix", BadInput, "no column"),
-        ("?table=plain&payload=articles&on=slug", BadInput, "no id"),
+        ("?table=plain&payload=articles&on=slug", BadInput, "not an id"),
     ],
 )
 def test_what_does_not_fit_is_told(store: Path, query: str, kind: type[Exception], words: str) -> None:

@@ -184,7 +184,7 @@ async def test_a_copied_error_report_holds_no_key() -> None:
     app = make_app(WithKey())
     async with app.run_test() as pilot:
         await settle(pilot)
-        app.push_screen(ErrorDialog("up", Unexpected(ValueError(f"headers: api-key={SECRET}"))))
+        app.push_screen(ErrorDialog("up", Unexpected.of(ValueError(f"headers: api-key={SECRET}"))))
         await settle(pilot)
         await pilot.press("c")
         assert "api-key=…" in app.clipboard

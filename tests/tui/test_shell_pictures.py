@@ -207,7 +207,7 @@ def test_confirm_by_name(snap: Snap) -> None:
 
 def test_unexpected_fault(snap: Snap) -> None:
     async def failed(pilot: Pilot[int]) -> None:
-        fault = Unexpected(KeyError("[/oops]"))
+        fault = Unexpected.of(KeyError("[/oops]"))
         fault.details = "Traceback (most recent call last):\n  File \"run.py\", line 1\nKeyError: '[/oops]'"
         pilot.app.push_screen(ErrorDialog("restart the server", fault))
 

@@ -91,9 +91,7 @@ class SourcesCommand(HelpfulCommand):
 @VERIFY
 @WORKERS
 @click.option(
-    "--into-staging",
-    is_flag=True,
-    help="Fill a staging collection, and switch an alias to it once it is verified.",
+    "--into-staging", is_flag=True, help="Fill a staging collection, and switch an alias to it once it is verified."
 )
 @click.option(
     "--catch-up",

@@ -23,15 +23,7 @@ from qdrant_admin.server.docker.container.spec import (
     limit_notice,
     may_raise_limit,
 )
-from qdrant_admin.server.docker.container.start_and_stop import (
-    check_ports,
-    create,
-    ended,
-    freeze,
-    kill,
-    start,
-    stop,
-)
+from qdrant_admin.server.docker.container.start_and_stop import check_ports, create, ended, freeze, kill, start, stop
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.errors import OpenFilesRefused
 from qdrant_admin.server.docker.engine.pull import has_image, image_id, pull

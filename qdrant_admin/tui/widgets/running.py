@@ -96,14 +96,7 @@ def figures(shown: "Progress") -> Content:
 
 
 def plot(
-    label: str,
-    values: Sequence[float],
-    figures: Sequence[str],
-    room: int,
-    *,
-    front: int,
-    rows: int,
-    style: str,
+    label: str, values: Sequence[float], figures: Sequence[str], room: int, *, front: int, rows: int, style: str
 ) -> list[Content]:
     """A series of values, the oldest on the left, with a figure beside each of its rows; a single row has them all."""
     drawn = look.chart(values, room, rows, top=AIR * max(values), style=style)

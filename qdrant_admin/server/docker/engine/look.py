@@ -84,18 +84,12 @@ class Look:
             yield cast("APIClient", self)
 
     def inspect_container(self, container: str) -> Inspected:
-        try:
-            found: Inspected = json.loads(self._ask(f"/containers/{quote(container, safe='')}/json"))
-        except (NoAnswer, ValueError):
-            return cast("Inspected", self.__getattr__("inspect_container")(container))
+        found: Inspected = self._json(f"/containers/{quote(container, safe='')}/json", "inspect_container", container)
         self._terminal[found["Id"]] = bool(found["Config"].get("Tty"))
         return found
 
     def inspect_image(self, image: str) -> Any:
-        try:
-            return json.loads(self._ask(f"/images/{quote(image, safe='/:@')}/json"))
-        except (NoAnswer, ValueError):
-            return self.__getattr__("inspect_image")(image)
+        return self._json(f"/images/{quote(image, safe='/:@')}/json", "inspect_image", image)
 
     def logs(self, container: str, **chosen: Any) -> Any:
         if container in self._terminal and not chosen.get("stream"):
@@ -107,6 +101,12 @@ class Look:
             else:
                 return body if self._terminal[container] else b"".join(_pieces(body))
         return self.__getattr__("logs")(container, **chosen)
+
+    def _json(self, target: str, method: str, name: str) -> Any:
+        try:
+            return json.loads(self._ask(target))
+        except (NoAnswer, ValueError):
+            return self.__getattr__(method)(name)
 
     def _ask(self, target: str) -> bytes:
         return ask(self._address, f"/v{self._version}{target}", self._seconds)

@@ -19,13 +19,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.lifecycle.reports import StatusReport
 from qdrant_admin.persistence.past_checks import TrendReport
-from qdrant_admin.persistence.reports import (
-    CrashOptions,
-    CrashReport,
-    RoundMethod,
-    VerifyOptions,
-    VerifyReport,
-)
+from qdrant_admin.persistence.reports import CrashOptions, CrashReport, RoundMethod, VerifyOptions, VerifyReport
 from qdrant_admin.server.runtime import Capabilities
 from qdrant_admin.tui import look
 from qdrant_admin.tui.screens.verify.past import TALL, plots, points
