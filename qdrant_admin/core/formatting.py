@@ -72,6 +72,8 @@ STATES: dict[str, State] = {
     "fail": _bad("fault"),
     # a verdict
     "persisted": _good("persisted"),
+    "unchanged": _idle("unchanged"),
+    "empty": _idle("empty"),
     "lost": _bad("lost"),
     "changed": _bad("changed"),
     "inconclusive": _warn("inconclusive"),

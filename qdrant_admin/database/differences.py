@@ -20,7 +20,7 @@ AliasCode = Literal["alias_changed", "alias_new", "alias_gone"]
 """`before` and `after` are the collections that it pointed to."""
 SinceCode = (
     Literal["since_unreadable", "since_new", "since_gone", "since_fewer", "since_more", "since_content"]
-    | Literal["since_settings", "since_counts", "since_scheme", "since_sample"]
+    | Literal["since_settings", "since_counts", "since_scheme", "since_sample", "since_unread_then", "since_not_chosen"]
 )
 """Against an earlier report, which holds digests only."""
 _WORDS: dict[str, str] = {
@@ -45,6 +45,8 @@ _WORDS: dict[str, str] = {
     "alias_new": "alias {name} is new",
     "alias_gone": "alias {name} is gone",
     "since_unreadable": "it cannot be read now",
+    "since_unread_then": "it could not be read then",
+    "since_not_chosen": "that check did not look at it",
     "since_new": "it was not there then",
     "since_gone": "it is no longer there",
     "since_fewer": "{points} fewer than then",

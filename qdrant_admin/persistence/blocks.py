@@ -30,6 +30,8 @@ _SHOWN = 20
 """Of points that differ, and of changes that were lost."""
 _ANSWERS = {
     "persisted": "Everything is there. Nothing is missing, nothing has changed.",
+    "unchanged": "Two looks are equal. The server was not restarted, so this is no proof.",
+    "empty": "Nothing is stored, so there was nothing to prove.",
     "lost": "Data was lost.",
     "changed": "Data is not what it was.",
     "inconclusive": "This could not be decided.",

@@ -89,9 +89,9 @@ class Scanner:
                 scan.collections[name] = yield from self._fingerprint(database, name, step, earlier)
             except (Cancelled, ServerUnreachable, AccessDenied):
                 raise
-            except NotFound:
-                continue  # deleted since it was listed
             except AdminError as error:
+                if isinstance(error, NotFound) and name not in database.names():
+                    continue  # deleted since it was listed
                 scan.unreadable[name] = str(error)
                 fix = error.fix_on(self._profile)
                 yield Notice(level="error", text=f"collection {name} cannot be read: {error}", fix=fix)

@@ -15,9 +15,9 @@ from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
-from qdrant_admin.persistence.reports import MovePlanReport, MoveReport
+from qdrant_admin.persistence.reports import EQUAL, MovePlanReport, MoveReport
 from qdrant_admin.persistence.restarts import check_health
-from qdrant_admin.persistence.verdict import ALL_EQUAL, Judgement, judge, unfinished_checks
+from qdrant_admin.persistence.verdict import Judgement, judge, unfinished_checks
 from qdrant_admin.server.runtime import Relocation, Room, RuntimeState
 from qdrant_admin.state import records, run_locks
 from qdrant_admin.workspace import Workspace, operation
@@ -116,7 +116,7 @@ class _Run:
         with closing(self._before), closing(self._after):
             try:
                 judgement = yield from self._prove(room)
-                if judgement.verdict == "persisted":
+                if judgement.verdict in EQUAL:
                     report = self._report(judgement, moved=True)
                     yield from self._take_over(report)
                     yield Finished(report=self._report(judgement, moved=True))
@@ -207,12 +207,10 @@ class _Run:
         with trial.database() as database:
             yield from self._scanner.fingerprint_all(self._after, database, "fingerprint_after", self._before)
             yield StepStarted(step="compare", title="comparing")
-            judgement = judge(self._before, self._after, database, "none", ())
-        if judgement.verdict == "persisted":
-            judgement = judgement._replace(reason=ALL_EQUAL)
-        elif judgement.verdict != "inconclusive":
+            judgement = judge(self._before, self._after, database, "recreate", ())
+        if judgement.verdict not in EQUAL | {"inconclusive"}:
             judgement = judgement._replace(reason=f"the copy is not the same: {judgement.reason}")
-        good = judgement.verdict == "persisted"
+        good = judgement.verdict in EQUAL
         yield StepFinished(step="compare", outcome="ok" if good else "failed", detail=judgement.reason)
         self._move.end_trial()
         return judgement

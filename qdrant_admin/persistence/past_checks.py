@@ -15,8 +15,9 @@ from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.formatting import clock, counted, duration, number, size
 from qdrant_admin.core.reports import Report
 from qdrant_admin.core.values import Frozen, JsonValue
-from qdrant_admin.database.differences import Difference
+from qdrant_admin.database.differences import Difference, SinceCode
 from qdrant_admin.persistence.reports import (
+    EQUAL,
     BaselineCheck,
     CollectionCheck,
     CollectionVerdict,
@@ -29,6 +30,8 @@ from qdrant_admin.persistence.reports import (
 from qdrant_admin.state import records
 from qdrant_admin.state.store import StateStore
 
+_LOOKED_BACK = 1000
+"""Entries of the history in which an earlier check is looked for."""
 _SPARKS = 40
 """As many bars as go beside their words into 80 columns."""
 
@@ -45,43 +48,64 @@ def load(path: Path) -> VerifyReport:
     return report
 
 
-def against(earlier: VerifyReport, now: tuple[CollectionCheck, ...], chosen: Collection[str]) -> BaselineCheck:
+def against(
+    earlier: VerifyReport, now: tuple[CollectionCheck, ...], chosen: Collection[str], *, restarted: bool = True
+) -> BaselineCheck:
     """Compare what is there now, `before` being this check's first scan, with what an earlier check read.
 
-    Only `chosen` collections are compared; all where none is.
+    Only `chosen` collections are compared; all where none is. `restarted`: whether the server's process is another
+    than then.
     """
     then = {check.name: check.after or check.before for check in earlier.collections}
     sides = {check.name: check.before for check in now if check.before is not None}
     unread = {check.name for check in now if check.before is None and check.verdict == "inconclusive"}
-    names = sorted({*then, *(sides if not earlier.chosen else ())})
+    names = sorted({*then, *(sides if not earlier.chosen else ()), *(chosen if earlier.chosen else ())})
     names = [name for name in names if not chosen or name in chosen]
-    checks = tuple(_unread(name) if name in unread else _check(name, then.get(name), sides.get(name)) for name in names)
+    unknown: dict[str, SinceCode] = dict.fromkeys(unread, "since_unreadable")
+    unknown |= {name: "since_unread_then" for name, side in then.items() if side is None}
+    unknown |= {name: "since_not_chosen" for name in names if earlier.chosen and name not in then}
+    checks = tuple(
+        CollectionCheck(name=name, verdict="inconclusive", settings=(Difference(code=unknown[name]),))
+        if name in unknown
+        else _check(name, then.get(name), sides.get(name))
+        for name in names
+    )
     return BaselineCheck(
         at=earlier.at,
         server_version=earlier.server_version,
-        verdict=overall_verdict(checks),
+        verdict=overall_verdict(checks, restarted=restarted),
         reason="; ".join(f"{check.name}: {', '.join(check.told)}" for check in checks if check.settings),
         collections=checks,
     )
 
 
-def worse(left: Verdict, right: Verdict) -> Verdict:
-    """The more serious of two verdicts."""
-    order: tuple[Verdict, ...] = ("lost", "changed", "inconclusive", "persisted")
+def together(left: Verdict, right: Verdict) -> Verdict:
+    """What two comparisons come to: the more serious one, else the stronger proof."""
+    order: tuple[Verdict, ...] = ("lost", "changed", "inconclusive", "persisted", "unchanged", "empty")
     return min(left, right, key=order.index)
+
+
+def known_before(store: StateStore, profile: str) -> tuple[datetime, int] | None:
+    """When a check has last read points here, and how many; None where nothing was known, or we have deleted since."""
+    for entry in store.history(_LOOKED_BACK):
+        if entry.profile == profile and entry.operation in {"delete", "demo"}:
+            return None
+        if entry.profile == profile and entry.operation == "verify":
+            kept = records.load(VerifyReport, store.report_json(entry.id))
+            if isinstance(kept, VerifyReport) and (
+                points := sum(one.before.points for one in kept.collections if one.before)
+            ):
+                return kept.at, points
+    return None
 
 
 def with_baseline(reason: str, verdict: Verdict, found: BaselineCheck) -> str:
     """The reason of a check, with what the comparison with an earlier one adds to it."""
     when = f"{found.at.astimezone():%Y-%m-%d %H:%M}"
-    if found.verdict == "persisted":
+    if found.verdict in EQUAL:
         return f"{reason}, and all of it is as it was at {when}"
     since = f"since {when}: {found.reason}"
-    return since if verdict == "persisted" else f"{reason}; {since}"
-
-
-def _unread(name: str) -> CollectionCheck:
-    return CollectionCheck(name=name, verdict="inconclusive", settings=(Difference(code="since_unreadable"),))
+    return since if verdict in EQUAL else f"{reason}; {since}"
 
 
 def _check(name: str, then: Side | None, now: Side | None) -> CollectionCheck:

@@ -31,7 +31,11 @@ DONE: Mapping[VerifyMethod, str] = {
     "none": "left running",
 }
 """What was done to the server, in words."""
-Verdict = Literal["persisted", "lost", "changed", "inconclusive"]
+Verdict = Literal["persisted", "unchanged", "empty", "lost", "changed", "inconclusive"]
+"""`unchanged`: two looks are equal and no process ended between them, which proves nothing about a restart. `empty`:
+nothing is stored, so there was nothing to prove."""
+EQUAL: frozenset[Verdict] = frozenset({"persisted", "unchanged", "empty"})
+"""Nothing is missing and nothing has changed."""
 CollectionVerdict = Literal["same", "lost", "changed", "extra", "inconclusive"]
 
 
@@ -76,14 +80,23 @@ def _held(checks: Sequence[CollectionCheck], between: str = ", ") -> str:
     return f"{counted(len(checks), 'collection')}{between}{counted(points, 'point')}"
 
 
-def overall_verdict(checks: Sequence[CollectionCheck], aliases: Sequence[Difference] = ()) -> Verdict:
-    """The verdict that follows from those on single collections and from differences of the alias map."""
+def overall_verdict(
+    checks: Sequence[CollectionCheck], aliases: Sequence[Difference] = (), *, restarted: bool = True
+) -> Verdict:
+    """The verdict that follows from those on single collections and from differences of the alias map.
+
+    `restarted`: whether the server's process has ended between the two looks; without that nothing is proven.
+    """
     seen = {check.verdict for check in checks}
     if "lost" in seen:
         return "lost"
     if aliases or seen & {"changed", "extra"}:
         return "changed"
-    return "inconclusive" if "inconclusive" in seen else "persisted"
+    if "inconclusive" in seen:
+        return "inconclusive"
+    if not checks:
+        return "empty"
+    return "persisted" if restarted else "unchanged"
 
 
 def upgrade_differences(values: dict[str, JsonValue]) -> None:
@@ -179,7 +192,7 @@ class Proof(Report):
 
     @property
     def exit_code(self) -> int:
-        return 0 if self.verdict == "persisted" else 1
+        return 0 if self.verdict in EQUAL else 1
 
     @property
     def verdict_word(self) -> str:
@@ -246,7 +259,7 @@ class VerifyReport(Proof):
         return f"{text}, {self.done} and back in {duration(self.ready_seconds)}"
 
     def sentence(self) -> str:
-        if self.verdict != "persisted" or not self.collections:
+        if self.verdict not in EQUAL or not self.collections:
             return self.reason or self.summary()
         held = _held(self.collections, " and ")
         if self.sample:

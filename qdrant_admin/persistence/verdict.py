@@ -16,6 +16,7 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import parse_id
 from qdrant_admin.persistence.fingerprints import ServerScan
 from qdrant_admin.persistence.reports import (
+    EQUAL,
     CollectionCheck,
     CollectionVerdict,
     NewCollectionsCheck,
@@ -27,6 +28,11 @@ from qdrant_admin.persistence.reports import (
 from qdrant_admin.server.runtime import Diagnosis, Storage
 
 ALL_EQUAL = "every point, setting and alias is as it was"
+UNPROVEN: dict[RoundMethod, str] = {
+    "none": "; the server was not restarted",
+    "pause": "; its process was frozen and did not end, which proves nothing about a restart",
+}
+"""Ways after which no process has ended, and what the reason says of that."""
 
 
 class Judgement(NamedTuple):
@@ -52,15 +58,20 @@ def judge(
     aliases = tuple(changes("alias", before.aliases, after.aliases))
     names = sorted({*before.collections, *before.unreadable, *after.collections, *after.unreadable})
     checks = tuple(_check(name, before, after, database, aliases) for name in names)
-    verdict = overall_verdict(checks, aliases)
+    verdict = overall_verdict(checks, aliases, restarted=how not in UNPROVEN)
     if verdict in {"lost", "changed"} and after.writers():
         reason = f"something wrote to the server while it was read ({', '.join(after.writers())})"
         return Judgement("inconclusive", reason, checks, aliases)
+    if verdict in EQUAL and (short := _short(before)):
+        return Judgement("inconclusive", f"not every point was given: {'; '.join(short)}", checks, aliases)
     reason = _reason(verdict, checks, aliases, how)
     if before.version != after.version:
         told = f"Qdrant {after.version or 'of an unknown version'} answers now, it was {before.version}"
-        reason = told if verdict == "persisted" else f"{told}; {reason}"
-        verdict = "changed" if verdict == "persisted" else verdict
+        reason = told if verdict in EQUAL else f"{told}; {reason}"
+        verdict = "changed" if verdict in EQUAL else verdict
+    if verdict == "persisted" and (wrote := sorted({*written_between, *after.writers()})):
+        told = f"all is as it was, but something wrote after the restart ({', '.join(wrote)})"
+        return Judgement("inconclusive", f"{told} and may have put back what was lost", checks, aliases)
     if verdict in {"lost", "changed"} and written_between:
         reason += "; the server was written to before it was read again, so another program may have done this"
     return Judgement(verdict, reason, checks, aliases)
@@ -71,7 +82,7 @@ def with_new_collections(judgement: Judgement, found: NewCollectionsCheck | None
     if found is None or not found.lost:
         return judgement
     told = f"created over the API just before the restart: {'; '.join(found.lost)}"
-    reason = told if judgement.verdict == "persisted" else f"{judgement.reason}; {told}"
+    reason = told if judgement.verdict in EQUAL else f"{judgement.reason}; {told}"
     return judgement._replace(verdict="lost", reason=reason)
 
 
@@ -149,13 +160,22 @@ def _collection_verdict(found: Comparison, aliases: Sequence[Difference]) -> Col
     return "extra" if found.extra else "same"
 
 
+def _short(scan: ServerScan) -> list[str]:
+    """Collections of which the server counts other points than it gives when all are read."""
+    return [
+        f"{name}: the server counts {counted(one.counted, 'point')} and gives {one.points}"
+        for name, one in scan.collections.items()
+        if one.counted is not None and one.counted != one.points
+    ]
+
+
 def _reason(
     verdict: Verdict, checks: Sequence[CollectionCheck], aliases: Sequence[Difference], how: RoundMethod
 ) -> str:
-    if verdict == "persisted":
-        if not checks:
-            return "nothing is stored yet, so there was nothing to prove"
-        return f"{ALL_EQUAL}; the server was not restarted" if how == "none" else ALL_EQUAL
+    if verdict == "empty":
+        return "nothing is stored, so there was nothing to prove"
+    if verdict in EQUAL:
+        return f"{ALL_EQUAL}{UNPROVEN.get(how, '')}"
     if verdict == "inconclusive":
         return "; ".join(_unread_words(checks))
     untold = [alias.words for alias in aliases if not any(alias in check.settings for check in checks)]

@@ -12,10 +12,17 @@ from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.restart import others_interrupted
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, changed, read_counters, wait_for_wal
-from qdrant_admin.persistence.past_checks import against, with_baseline, worse
-from qdrant_admin.persistence.reports import Round, RoundMethod, VerifyOptions, VerifyReport
+from qdrant_admin.persistence.past_checks import against, known_before, together, with_baseline
+from qdrant_admin.persistence.reports import EQUAL, Round, RoundMethod, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.restarts import Restarts, Timing, announcement, check_names, check_server, restart_methods
-from qdrant_admin.persistence.verdict import Judgement, judge, likely_cause, unfinished_checks, with_new_collections
+from qdrant_admin.persistence.verdict import (
+    ALL_EQUAL,
+    Judgement,
+    judge,
+    likely_cause,
+    unfinished_checks,
+    with_new_collections,
+)
 from qdrant_admin.server.decode import decode_log, latest_start
 from qdrant_admin.server.runtime import Diagnosis, RuntimeState
 from qdrant_admin.state import canaries, records, resumable_runs, run_locks
@@ -142,7 +149,7 @@ class _Check:
                 self._rounds.append(Round(how=how, verdict="inconclusive"))
                 yield from self._give_up(error)
                 return False
-            if judgement.verdict != "persisted":
+            if judgement.verdict not in EQUAL:
                 break
         yield from self._conclude(judgement)
         return True
@@ -208,13 +215,19 @@ class _Check:
                 yield from self._watch(database, self._after)
                 judgement = judge(self._before, self._after, database, how, written_between)
         judgement = with_new_collections(judgement, new.found)
-        good = judgement.verdict == "persisted"
+        good = judgement.verdict in EQUAL
         yield StepFinished(step="compare", outcome="ok" if good else "failed", detail=judgement.reason)
         return judgement
 
     # -- the report -----------------------------------------------------------------------------------------------
 
     def _conclude(self, judgement: Judgement) -> Events:
+        if judgement.verdict == "unchanged" and any(one.verdict == "persisted" for one in self._rounds):
+            judgement = judgement._replace(verdict="persisted", reason=ALL_EQUAL)  # proven by another of the restarts
+        if judgement.verdict == "empty" and (known := known_before(self._ws.store, self._ws.settings.name)):
+            when, points = f"{known[0].astimezone():%Y-%m-%d %H:%M}", counted(known[1], "point")
+            reason = f"on {when} there were {points} here; today nothing is stored, and nobody can tell by what"
+            judgement = judgement._replace(verdict="inconclusive", reason=reason)
         cause, size = "", None
         fix: Fix = ""
         broken = any(name in self._before.collections for name in self._after.unreadable)
@@ -257,8 +270,10 @@ class _Check:
         options, profile = self._options, self._ws.settings.name
         verdict, reason, baseline = judgement.verdict, judgement.reason, None
         if options.baseline is not None:
-            baseline = against(options.baseline, judgement.collections, options.collections)
-            verdict = worse(verdict, baseline.verdict)
+            started = self._state.started_at
+            restarted = started is not None and started > options.baseline.at
+            baseline = against(options.baseline, judgement.collections, options.collections, restarted=restarted)
+            verdict = together(verdict, baseline.verdict)
             reason = with_baseline(reason, judgement.verdict, baseline)
         if not fix and judgement.verdict == "inconclusive":
             fix = self._again()

@@ -167,7 +167,7 @@ def test_a_hostile_name_is_shown_as_it_is(name: str, remote: Tool, server: Serve
         shown = remote.on(*command).out
         assert "[/oops]" in shown
         assert "\x1b" not in shown
-    assert remote.json("verify", "--how", "none")["verdict"] == "persisted"
+    assert remote.json("verify", "--how", "none")["verdict"] == "unchanged"
 
 
 @pytest.mark.parametrize("name", [".", "..", "[/oops]", ""])

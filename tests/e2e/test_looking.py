@@ -93,7 +93,7 @@ def test_env_prints_lines_that_an_application_can_take(filled: Tool) -> None:
 def test_events_are_lines_of_json_that_end_with_the_report(filled: Tool) -> None:
     lines = [json.loads(line) for line in filled.on("verify", "--how", "none", "--events").out.splitlines()]
     assert lines[-1]["kind"] == "finished"
-    assert lines[-1]["report"]["verdict"] == "persisted"
+    assert lines[-1]["report"]["verdict"] == "unchanged"
     assert {"step_started", "step_finished"} <= {line["kind"] for line in lines}
 
 

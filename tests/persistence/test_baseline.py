@@ -29,10 +29,12 @@ def test_nothing_has_changed_since(ws: Workspace, tmp_path: Path) -> None:
     fill(ws)
     earlier = then(ws, tmp_path / "monday.json")
     report = prove(ws, "none", baseline=earlier)
-    assert (report.verdict, report.exit_code) == ("persisted", 0)
+    assert (report.verdict, report.exit_code) == ("unchanged", 0)
     assert "as it was at" in report.reason
     assert report.baseline is not None
     assert [check.verdict for check in report.baseline.collections] == ["same"]
+    assert prove(ws, "kill", baseline=earlier).verdict == "persisted"
+    assert prove(ws, "none", baseline=earlier).verdict == "persisted", "the server's process is another than then"
 
 
 def test_a_fingerprint_of_another_scheme_is_no_proof_of_anything(ws: Workspace, tmp_path: Path) -> None:
@@ -110,9 +112,9 @@ def test_a_collection_that_is_new_since_is_a_change_unless_only_others_were_aske
     earlier = then(ws, tmp_path / "all.json")
     fill(ws, "more", 3)
     assert "was not there then" in prove(ws, "none", baseline=earlier).reason
-    assert prove(ws, "none", baseline=earlier, collections=("memories",)).verdict == "persisted"
+    assert prove(ws, "none", baseline=earlier, collections=("memories",)).verdict == "unchanged"
     few = prove(ws, "none", collections=("memories",))
-    assert prove(ws, "none", baseline=few).verdict == "persisted"
+    assert prove(ws, "none", baseline=few).verdict == "unchanged"
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"verdict": "persisted"}', "not JSON"])

@@ -72,7 +72,7 @@ def test_a_check_that_was_cut_off_is_told_and_can_be_finished(ws: Workspace) -> 
 def test_the_first_look_is_kept_until_there_is_a_verdict(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(ws)
     killed_in_the_middle(ws)
-    assert prove(ws, "none").verdict == "persisted", "a mere look, which is not the second one"
+    assert prove(ws, "none").verdict == "unchanged", "a mere look, which is not the second one"
     with monkeypatch.context() as patch:
         patch.setattr(ServerScan, "writers", lambda _: ("upsert",))
         assert finished(ws).verdict == "inconclusive"

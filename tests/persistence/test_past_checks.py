@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qdrant_admin.core.serialization import to_json
-from qdrant_admin.persistence.past_checks import against, trends, with_baseline, worse
+from qdrant_admin.persistence.past_checks import against, together, trends, with_baseline
 from qdrant_admin.persistence.reports import CollectionCheck, Side, Verdict, VerifyReport
 from qdrant_admin.state.store import StateStore
 
@@ -83,12 +83,26 @@ def test_a_collection_is_compared_with_what_an_earlier_report_says_of_it(case: s
         (report(THEN), (), (), "lost"),
         (report(THEN), (now(None),), (), "inconclusive"),
         (report(None), (now(THEN),), (), "changed"),
-        (report(None), (now(THEN),), ("other",), "persisted"),
+        (report(None), (now(THEN),), ("other",), "empty"),
+        (report(THEN, chosen=("memories",)), (now(THEN, "more"),), ("more",), "inconclusive"),
+        (report(None, chosen=("zz",)), (now(THEN),), ("memories",), "inconclusive"),
+        (report(None, collections=(now(None),)), (now(THEN),), (), "inconclusive"),
         (report(THEN, chosen=("memories",)), (now(THEN), now(THEN, "more")), (), "persisted"),
         (report(THEN), (now(THEN), now(THEN, "more")), ("memories",), "persisted"),
         (report(THEN), (now(THEN), now(None, "more")), (), "persisted"),
     ],
-    ids=["gone", "unreadable", "new", "new, not asked for", "new, not asked for then", "asked for", "never known"],
+    ids=[
+        "gone",
+        "unreadable",
+        "new",
+        "new, not asked for",
+        "asked for now, not then",
+        "then of nothing",
+        "unread then",
+        "new, not asked for then",
+        "asked for",
+        "never known",
+    ],
 )
 def test_collections_that_come_and_go(
     earlier: VerifyReport, checks: tuple[CollectionCheck, ...], chosen: tuple[str, ...], verdict: Verdict
@@ -109,10 +123,17 @@ def test_the_second_scan_of_the_earlier_check_is_what_counts() -> None:
         ("changed", "inconclusive", "changed"),
         ("lost", "changed", "lost"),
         ("inconclusive", "lost", "lost"),
+        ("unchanged", "persisted", "persisted"),
+        ("unchanged", "empty", "unchanged"),
+        ("empty", "lost", "lost"),
     ],
 )
 def test_the_worse_of_two_verdicts_is_told(left: Verdict, right: Verdict, told: Verdict) -> None:
-    assert worse(left, right) == worse(right, left) == told
+    assert together(left, right) == together(right, left) == told
+
+
+def test_an_earlier_check_of_the_same_process_proves_nothing() -> None:
+    assert against(report(THEN), (now(THEN),), (), restarted=False).verdict == "unchanged"
 
 
 def test_the_reason_says_since_when() -> None:

@@ -48,7 +48,7 @@ def test_every_lost_id_is_seen_and_changed_content_only_in_the_sample(ws: Worksp
     with ws.database() as database:
         database.upsert("memories", [point(outside)])
     unseen = prove(ws, "none", lambda database: database.upsert("memories", [point(outside, n=-1)]), sample=20)
-    assert unseen.verdict == "persisted"
+    assert unseen.verdict == "unchanged"
     found = prove(ws, "none", lambda database: database.upsert("memories", [point(within, n=-1)]), sample=20)
     assert found.verdict == "changed"
     assert [one.id for one in found.collections[0].points] == [str(within)]
@@ -59,4 +59,4 @@ def test_a_sample_and_a_whole_are_not_compared(ws: Workspace) -> None:
     fill(ws, count=POINTS)
     part = prove(ws, "none", sample=20)
     assert prove(ws, "none", baseline=part).verdict == "inconclusive"
-    assert prove(ws, "none", baseline=part, sample=20).verdict == "persisted"
+    assert prove(ws, "none", baseline=part, sample=20).verdict == "unchanged"

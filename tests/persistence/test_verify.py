@@ -1,6 +1,7 @@
 """What a check says and does when the world is not as it should be."""
 
 import threading
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from qdrant_admin.core.errors import (
 )
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence import restarts
 from qdrant_admin.persistence import verify as verify_module
@@ -76,10 +78,49 @@ def test_it_says_first_what_will_be_interrupted(ws: Workspace) -> None:
     assert said < begun
 
 
-def test_an_empty_server_proves_nothing_and_says_so(ws: Workspace) -> None:
-    report = prove(ws, "kill")
-    assert (report.verdict, report.collections) == ("persisted", ())
-    assert report.reason == "nothing is stored yet, so there was nothing to prove"
+def without_history(ws: Workspace, folder: Path) -> Workspace:
+    """The same server, of which no earlier check is known."""
+    new = Workspace(ws.settings, StateStore(folder / "state.sqlite3"))
+    vars(new)["choice"] = ws.choice
+    return new
+
+
+def test_an_empty_server_proves_nothing_and_says_so(ws: Workspace, tmp_path: Path) -> None:
+    new = without_history(ws, tmp_path)
+    report = prove(new, "kill")
+    assert (report.verdict, report.collections, report.exit_code) == ("empty", (), 0)
+    assert report.reason == "nothing is stored, so there was nothing to prove"
+
+
+def test_an_emptied_server_is_never_called_well(ws: Workspace, tmp_path: Path) -> None:
+    new = without_history(ws, tmp_path)
+    fill(new)
+    before = prove(new, "kill")
+    with new.database() as database:
+        database.delete_collection("memories")
+    report = prove(new, "kill")
+    assert (report.verdict, report.exit_code) == ("inconclusive", 1)
+    points = sum(check.before.points for check in before.collections if check.before)
+    assert f"there were {points} points here; today nothing is stored" in report.reason
+
+
+def test_a_collection_that_is_listed_and_not_found_is_unreadable(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(ws)
+    fill(ws, "other")
+    ask = Database.collection
+
+    def hidden(database: Database, name: str) -> CollectionInfo:
+        if name == "other":
+            raise NotFound("there is no collection other")
+        return ask(database, name)
+
+    monkeypatch.setattr(Database, "collection", hidden)
+    report = prove(ws)
+    assert report.verdict == "inconclusive"
+    assert [check.name for check in report.collections] == ["memories", "other"]
+    assert "other" in report.reason
 
 
 def test_only_the_chosen_collections_are_looked_at(ws: Workspace) -> None:
@@ -87,7 +128,7 @@ def test_only_the_chosen_collections_are_looked_at(ws: Workspace) -> None:
     fill(ws, "other")
     report = prove(ws, mutate=lambda database: database.delete_collection("other"), collections=("memories",))
     assert [check.name for check in report.collections] == ["memories"]
-    assert report.verdict == "persisted"
+    assert report.verdict == "unchanged"
     with pytest.raises(NotFound, match="absent"):
         prove(ws, collections=("absent",))
 
@@ -125,7 +166,7 @@ def test_a_frozen_server_goes_on_as_the_same_process_and_nothing_is_lost(ws: Wor
     fill(ws)
     pid = ws.runtime.inspect().pid
     report = prove(ws, "pause")
-    assert report.verdict == "persisted"
+    assert report.verdict == "unchanged"
     assert ws.runtime.inspect().pid == pid
     assert "frozen" in report.summary()
 
@@ -142,7 +183,7 @@ def test_all_ways_are_taken_one_after_the_other(ws: Workspace) -> None:
     report = prove(ws, "all")
     assert report.verdict == "persisted"
     assert [one.how for one in report.rounds] == ["graceful", "kill", "pause", "recreate"]
-    assert {one.verdict for one in report.rounds} == {"persisted"}
+    assert {one.verdict for one in report.rounds} == {"persisted", "unchanged"}
     assert report.ready_seconds == max(one.ready_seconds or 0 for one in report.rounds)
 
 
@@ -208,7 +249,7 @@ def test_a_cancel_during_the_restart_brings_the_server_back(ws: Workspace, how: 
     with pytest.raises(Cancelled):
         run()
     assert ws.runtime.inspect().state == "running"
-    assert prove(ws).verdict == "persisted"
+    assert prove(ws).verdict == "unchanged"
 
 
 def test_a_listener_that_goes_away_during_the_restart_leaves_a_running_server(ws: Workspace) -> None:
@@ -222,7 +263,7 @@ def test_a_listener_that_goes_away_during_the_restart_leaves_a_running_server(ws
     close()
     assert ws.runtime.inspect().state == "running"
     list(wait_ready(ws, cancel=CancelToken()))
-    assert prove(ws).verdict == "persisted"
+    assert prove(ws).verdict == "unchanged"
 
 
 def test_a_server_that_does_not_come_back_in_time_is_inconclusive_and_not_lost(
@@ -258,7 +299,7 @@ def test_a_restart_that_fails_half_way_starts_the_server_again(ws: Workspace, mo
     )
     assert ws.runtime.inspect().state == "running"
     list(wait_ready(ws, cancel=CancelToken()))
-    assert prove(ws).verdict == "persisted"
+    assert prove(ws).verdict == "unchanged"
 
 
 def test_recreate_is_refused_where_the_data_lies_inside_the_container(
@@ -300,7 +341,7 @@ def test_a_remote_server_cannot_be_restarted_but_can_be_read(
         prove(remote, "kill")
     assert error.value.fix == "qdrant-admin verify --how none --profile far"
     report = prove(remote)
-    assert report.verdict == "persisted"
+    assert report.verdict == "unchanged"
     assert "not restarted" in report.reason
 
 

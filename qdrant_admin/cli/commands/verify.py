@@ -56,7 +56,8 @@ def verify(
 ) -> None:
     """Fingerprint every point, restart the server, fingerprint again, and compare.
 
-    Exit code 0 means persisted: nothing is missing, nothing has changed.
+    Exit code 0 means persisted: nothing is missing, nothing has changed. It is also that of two words that prove
+    nothing: unchanged (no process has ended between the two looks) and empty (nothing is stored).
 
     Examples:
       qdrant-admin verify --how kill

@@ -381,7 +381,9 @@ def _disk(model: HomeModel) -> Content:
 
 
 def _proof(model: HomeModel) -> Content:
-    entry = next((entry for entry in model.history if entry.operation == "verify"), None)
+    """The newest check that could prove something: a look without a restart is none."""
+    checks = (entry for entry in model.history if entry.operation == "verify")
+    entry = next((entry for entry in checks if entry.verdict not in {"unchanged", "empty"}), None)
     if entry is None:
         return look.line(look.state("unknown", "never"), "  ", look.key("4", "prove it", "app.go('verify')"))
     return look.line(look.state(entry.verdict), look.muted(f"  {formatting.ago(entry.started_at, model.now)}"))

@@ -134,8 +134,9 @@ class Known:
     failure: str = ""
 
     def newest(self, kind: type[CheckT]) -> tuple[str, CheckT] | None:
-        """How long ago it was, and what it said."""
-        found = ((one.entry.started_at, one.report) for one in self.checks or () if isinstance(one.report, kind))
+        """How long ago it was, and what it said. Two looks without a restart, or at nothing, do not count."""
+        told = (one for one in self.checks or () if one.report.verdict not in {"unchanged", "empty"})
+        found = ((one.entry.started_at, one.report) for one in told if isinstance(one.report, kind))
         return next(((formatting.ago(at, self.now), report) for at, report in found), None)
 
     def back_in(self, method: str) -> float | None:

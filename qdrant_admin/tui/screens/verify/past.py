@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 
 from qdrant_admin.core import formatting
 from qdrant_admin.persistence.past_checks import TrendReport
-from qdrant_admin.persistence.reports import DONE, CrashReport, VerifyReport
+from qdrant_admin.persistence.reports import DONE, EQUAL, CrashReport, VerifyReport
 from qdrant_admin.tui import look
 from qdrant_admin.tui.services import PastCheck
 from qdrant_admin.tui.widgets import running
@@ -85,7 +85,7 @@ class PastPane(Vertical):
 def _what(report: VerifyReport | CrashReport) -> str:
     if isinstance(report, CrashReport):
         return f"{formatting.number(report.lost)} lost"
-    if report.verdict != "persisted":
+    if report.verdict not in EQUAL:
         return report.reason
     sample = f", a sample of {formatting.number(report.sample)} each" if report.sample else ""
     return f"{formatting.counted(len(report.collections), 'collection')}{sample}"

@@ -15,7 +15,16 @@ from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Progress
 from qdrant_admin.persistence.blocks import cycles, rounds, since
 from qdrant_admin.persistence.past_checks import against
-from qdrant_admin.persistence.reports import DONE, CollectionCheck, CrashReport, Cycle, Round, RoundMethod, VerifyReport
+from qdrant_admin.persistence.reports import (
+    DONE,
+    EQUAL,
+    CollectionCheck,
+    CrashReport,
+    Cycle,
+    Round,
+    RoundMethod,
+    VerifyReport,
+)
 from qdrant_admin.tui import look
 from qdrant_admin.tui.jobs import JobView
 from qdrant_admin.tui.screens.panes import ResultPane
@@ -310,7 +319,7 @@ def _last_time(report: VerifyReport, before: VerifyReport | None, width: int) ->
     if before is None or report.baseline is not None:
         return []
     found = against(before, report.collections, report.chosen)
-    same = found.verdict == "persisted"
+    same = found.verdict in EQUAL
     told = "the content is the same" if same else found.reason or formatting.state(found.verdict).word
     if report.ready_seconds is not None and before.ready_seconds is not None and report.how == before.how:
         other = report.ready_seconds - before.ready_seconds
