@@ -34,7 +34,6 @@ class Workspace:
 
     @property
     def runtime(self) -> "ServerRuntime":
-        """The runtime of this profile."""
         return self.choice.runtime
 
     def database(self) -> "Database":

@@ -112,7 +112,6 @@ class Invocation(msgspec.Struct, frozen=True):
             self.say(f"written to {file}")
 
     def say(self, text: str) -> None:
-        """A remark on standard error."""
         from qdrant_admin.cli.render.blocks import cell, messages
         from qdrant_admin.cli.render.piped import is_ascii
 
@@ -150,7 +149,6 @@ def profile_name(named: str | None) -> str:
 
 
 def write_json(value: object) -> None:
-    """One JSON document on standard output."""
     from qdrant_admin.core.serialization import to_json
 
     write(to_json(value, indent=2, ascii_only=not _speaks_utf8()))

@@ -90,7 +90,6 @@ def explain(error: BaseException, arguments: Sequence[str]) -> int:
 
 
 def _named(arguments: Sequence[str]) -> str | None:
-    """The profile that the command line names."""
     for at, word in enumerate(arguments):
         if word == "--profile" and at + 1 < len(arguments):
             return arguments[at + 1]

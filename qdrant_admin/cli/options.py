@@ -49,7 +49,6 @@ class HelpfulCommand(click.Command):
         return super().get_help(ctx)
 
     def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 # click's signature: a sentence is not cut
-        """The first sentence."""
         return " ".join(inspect.cleandoc(self.help or "").partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
 
 
@@ -65,7 +64,6 @@ class HelpfulGroup(HelpfulCommand, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with a suggestion."""
         known = self.list_commands(ctx)
         if args and args[0] not in known and not args[0].startswith("-"):
             import difflib

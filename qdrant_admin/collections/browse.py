@@ -30,7 +30,6 @@ Filter = Mapping[str, JsonValue]
 
 
 def list_collections(ws: "Workspace") -> CollectionsReport:
-    """Every collection of the profile's server."""
     with ws.database() as database:
         return CollectionsReport(collections=tuple(database.collections()))
 

@@ -33,7 +33,6 @@ def _place(kind: Literal["config", "state", "data", "cache"]) -> Path:
 
 
 def config_file() -> Path:
-    """The TOML file of profiles."""
     return config_dir() / "config.toml"
 
 
@@ -42,12 +41,10 @@ def config_dir() -> Path:
 
 
 def state_dir() -> Path:
-    """History, checkpoints and our own log."""
     return _place("state")
 
 
 def data_dir() -> Path:
-    """Storage of native servers."""
     return _place("data")
 
 

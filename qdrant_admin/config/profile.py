@@ -116,7 +116,6 @@ class Profile(Frozen, metaclass=_RemembersGiven):
         return match[1] if match else TESTED_VERSION
 
     def values_given(self) -> dict[str, object]:
-        """What was set, by key."""
         return {key: getattr(self, key) for key in self.KEYS if key in self.given}
 
     def shown(self) -> dict[str, Any]:
@@ -133,7 +132,6 @@ def _kinds() -> dict[str, Any]:
 
 
 def _words(kind: Any) -> str:
-    """What a key takes, as a person says it."""
     found = msgspec.inspect.type_info(kind)
     options = found.types if isinstance(found, msgspec.inspect.UnionType) else (found,)
     match options[0]:

@@ -40,7 +40,6 @@ class Settings(Frozen):
 
     @property
     def native_storage(self) -> Path:
-        """Where a native server's data lies."""
         return self.profile.storage or self.native_folder / "storage"
 
     @property

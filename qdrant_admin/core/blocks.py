@@ -90,7 +90,6 @@ class Facts(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, rows: Mapping[str, Words]) -> "Facts":
-        """Those that have a value."""
         return cls(tuple((label, value) for label, value in rows.items() if value))
 
 

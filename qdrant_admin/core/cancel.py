@@ -35,7 +35,6 @@ class CancelToken:
             self._running.clear()
 
     def resume(self) -> None:
-        """Let a held operation go on."""
         self._running.set()
 
     def check(self) -> None:

@@ -111,7 +111,6 @@ class PointDifference(Frozen):
 
     @property
     def detail(self) -> str:
-        """Its parts in words."""
         return "; ".join(part.words for part in self.parts)
 
 

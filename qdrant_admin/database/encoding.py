@@ -67,7 +67,6 @@ def requests(collection: str, points: Iterable[bytes], *, wait: bool) -> Iterato
 
 
 def point_bytes(identity: PointId, payload: Mapping[str, object], vectors: Mapping[str, Vector]) -> bytes:
-    """One point of a request."""
     content = _id(identity) + payload_bytes(payload) + field(FOURTH, _vectors(vectors))
     return field(THIRD, content)
 
@@ -95,7 +94,6 @@ def ids_bytes(ids: Iterable[PointId]) -> bytes:
 
 
 def payload_bytes(payload: Mapping[str, object]) -> bytes:
-    """The payload of a point."""
     return _payload(entries(payload))
 
 

@@ -52,7 +52,6 @@ def doctor(report: "DoctorReport") -> Blocks:
 
 
 def stats(report: "StatsReport") -> Blocks:
-    """What the server costs."""
     of = f" of {formatting.size(report.memory_limit_bytes)}" if report.memory_limit_bytes else ""
     free = f"   {formatting.size(report.disk_free_bytes)} free" if report.disk_free_bytes is not None else ""
     return (

@@ -18,7 +18,6 @@ def status(ws: Workspace) -> StatusReport:
 
 
 def report_of(settings: Settings, seen: Observation) -> StatusReport:
-    """The report of what was seen."""
     found = findings(settings, seen)
     word = _state(seen, found)
     state = seen.state or RuntimeState(runtime=seen.kind, state="unknown", storage=Storage())

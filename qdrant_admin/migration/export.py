@@ -274,7 +274,6 @@ def _writes(database: Database) -> dict[str, int] | None:
 
 
 def _place(name: str, options: ExportOptions) -> tuple[Path, ExportFormat]:
-    """The file and its format."""
     path = options.to.expanduser().absolute()
     if path.is_dir():
         path /= f"{safe_name(name)}.{options.format or 'parquet'}"

@@ -199,7 +199,6 @@ class _Contents:
 
 
 def _uri(place: str) -> SourceUri | None:
-    """None for a path."""
     scheme, colon, _ = place.partition(":")
     is_path = not colon or len(scheme) == 1 or "/" in scheme or Path(place).exists()  # a single letter is a drive
     return None if is_path else parse(place)
@@ -277,7 +276,6 @@ def _contents(found: Found, place: Path, uri: SourceUri | None, cancel: CancelTo
 def _commands(
     found: Found, place: Path, uri: SourceUri | None, held_by: tuple[Holder, ...], profile: str
 ) -> tuple[Suggestion, ...]:
-    """The commands that copy it into the profile's server."""
     if uri is not None:
         return _migrating(uri, profile)
     if found.kind == "qdrant-storage":
@@ -304,7 +302,6 @@ def _suggest(says: str, command: Fix, profile: str) -> Suggestion:
 
 
 def _storage(place: Path) -> Path:
-    """The folder of the collections in a server's storage."""
     return place / "collections" if (place / "collections").is_dir() else place / "storage" / "collections"
 
 

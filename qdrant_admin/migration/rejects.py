@@ -93,7 +93,6 @@ class RejectFile:
 
 
 def vector_json(vector: Vector) -> object:
-    """A vector as JSON values."""
     if isinstance(vector, Sparse):
         return {"indices": vector.indices.tolist(), "values": vector.values.tolist()}
     return vector.tolist()

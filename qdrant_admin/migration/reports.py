@@ -108,7 +108,6 @@ class PlanReport(Report):
 
     @property
     def taken(self) -> tuple[CollectionPlan, ...]:
-        """The collections that are copied."""
         return tuple(plan for plan in self.collections if plan.action != "skip")
 
     @property

@@ -134,7 +134,6 @@ def _answer(report: "reports.Proof", text: str, word: str = "") -> list[Block]:
 
 
 def _origin(report: "reports.Proof") -> dict[str, Words]:
-    """The first facts of a certificate."""
     return {
         "when": report.at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"),
         "server": f"Qdrant {report.server_version}" if report.server_version else "",
@@ -157,7 +156,6 @@ def _content(check: "reports.CollectionCheck") -> Words:
 
 
 def rounds(report: "reports.VerifyReport") -> Table:
-    """Each restart of several."""
     rows = tuple((one.done, _duration(one.ready_seconds), StateWord(one.verdict)) for one in report.rounds)
     return Table(("the server was", "ready after", "verdict"), rows, right=frozenset({"ready after"}))
 
@@ -217,7 +215,6 @@ def _losses(report: "reports.CrashReport") -> list[Block]:
 
 
 def cycles(made: "Sequence[reports.Cycle]") -> Table:
-    """A crash test, crash by crash."""
     rows = tuple(
         (
             formatting.number(number),

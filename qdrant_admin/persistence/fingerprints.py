@@ -131,7 +131,6 @@ class Scanner:
 
 
 def _is_canary(name: str) -> bool:
-    """Whether a check has created this collection for itself."""
     return name.startswith(canaries.PREFIX)
 
 

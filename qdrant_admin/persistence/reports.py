@@ -420,7 +420,6 @@ class MoveReport(Proof):
 
     @classmethod
     def upgraded(cls, values: dict[str, JsonValue], schema: int) -> dict[str, JsonValue]:  # noqa: ARG003 # alike
-        """Schema 1 told differences in words."""
         upgrade_differences(values)
         return values
 

@@ -148,7 +148,6 @@ class Timing:
 
     @property
     def seconds_of_phase(self) -> float:
-        """Since the latest phase began."""
         return time.monotonic() - self._phase_begun
 
     @contextmanager

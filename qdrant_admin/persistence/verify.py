@@ -155,7 +155,6 @@ class _Check:
         return True
 
     def _round(self, how: RoundMethod) -> Generator[Event, None, Judgement]:
-        """One restart, and what is there after it."""
         ready = None
         if self._rounds:
             yield from self._settle()
@@ -254,7 +253,6 @@ class _Check:
         yield Finished(report=report)
 
     def _findings(self) -> Sequence[Diagnosis]:
-        """What the server's log says of its latest start."""
         if not self._ws.runtime.capabilities.logs:
             return ()
         try:
@@ -302,7 +300,6 @@ class _Check:
         )
 
     def _checks(self) -> Iterator[str]:
-        """What the verdict rests on."""
         scanned = self._before.collections.values()
         if self._options.sample is None:
             yield "id, payload and every vector's bytes of every point"

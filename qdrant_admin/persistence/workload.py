@@ -46,7 +46,6 @@ class Slot:
         return CrashLoss(what=name, acknowledged=_words(self.acknowledged), found=_words(found))
 
     def settle(self, found: Content | None) -> None:
-        """Go on from what is there."""
         self.acknowledged, self.asked = found, "nothing"
 
 

@@ -222,7 +222,6 @@ _CODES = {
 
 
 def strip_colours(line: str) -> str:
-    """The line without ANSI sequences."""
     return _ANSI.sub("", line)
 
 

@@ -106,7 +106,6 @@ def native_suspicion(storage: Path) -> str:
 
 
 def holds_data(storage: Path) -> bool:
-    """Whether a Qdrant has collections there."""
     try:
         return any(entry.is_dir() for entry in (storage / "collections").iterdir())
     except OSError:

@@ -35,7 +35,6 @@ class _Uri(Frozen):
     options: dict[str, str] = {}
 
     def asking(self, **options: str) -> Self:
-        """The same source with further options."""
         return self.model_copy(update={"options": self.options | options})
 
     def _query(self) -> str:

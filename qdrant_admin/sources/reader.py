@@ -58,7 +58,6 @@ class Reader(ABC):
         return [self.describe(name) for name in self.names]
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:  # noqa: ARG002 # for readers that can do more
-        """In one part."""
         return WHOLE
 
     def close(self) -> None:
@@ -99,7 +98,6 @@ class FileReader(Reader):
         return database
 
     def mark(self, name: str) -> str:  # noqa: ARG002 # all collections share the files
-        """Sizes and times of the files."""
         return str(self.signature)
 
     def check_unchanged(self) -> None:

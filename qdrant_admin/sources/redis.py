@@ -349,7 +349,6 @@ def _identity(octets: bytes) -> int | str:
 
 
 def _payload(layout: Layout, fields: Mapping[bytes, bytes], vectors: Sequence[str]) -> Payload:
-    """A hash as a payload, without its vectors."""
     gone = {vector.encode() for vector in vectors}
     payload: Payload = {
         name.decode("utf-8", "surrogateescape"): text_of(value) for name, value in fields.items() if name not in gone
@@ -444,7 +443,6 @@ def text_of(octets: bytes) -> str:
 
 
 def _escaped(prefix: str) -> bytes:
-    """Text as a pattern that means just that."""
     return "".join(f"\\{letter}" if letter in "*?[]^\\" else letter for letter in prefix).encode()
 
 

@@ -172,7 +172,6 @@ class SearchServer(ServerReader):
 
     @cached_property
     def _aliases(self) -> dict[str, list[str]]:
-        """Alias to its indices."""
         found: dict[str, list[str]] = {}
         for index, known in self.ask(self._client.indices.get_alias).items():
             for alias in known.get("aliases") or {}:

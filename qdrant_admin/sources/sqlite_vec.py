@@ -47,7 +47,6 @@ class VectorColumn:
 
     @property
     def octets(self) -> int:
-        """Bytes of one vector."""
         return {"float32": 4 * self.size, "int8": self.size, "bit": self.size // 8}[self.kind]
 
 
@@ -75,7 +74,6 @@ class Vec0:
         return quoted(f"{self.name}_{what}")
 
     def select(self, columns: str, shadow: str, rest: str = "", *values: object) -> list[tuple[Any, ...]]:
-        """Rows of a shadow table."""
         return self.database.rows(f"SELECT {columns} FROM {self.shadow(shadow)} {rest}", values)  # noqa: S608 # quoted
 
     def chunk_sizes(self) -> dict[int, int]:
@@ -122,7 +120,6 @@ def _table(database: ReadOnlyDatabase, name: str, declaration: str) -> Vec0:
 
 
 def _parts(declaration: str) -> Iterator[str]:
-    """The declaration, split at commas outside of parentheses."""
     depth, start = 0, 0
     for at, letter in enumerate(declaration):
         depth += {"(": 1, ")": -1}.get(letter, 0)

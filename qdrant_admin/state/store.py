@@ -105,7 +105,6 @@ class StateStore:
             return int(cursor.lastrowid or 0)
 
     def history(self, limit: int = 50, operation: str | None = None) -> list[HistoryEntry]:
-        """The latest operations, newest first."""
         with self.reading() as connection:
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM history WHERE ?1 IS NULL OR operation = ?1 ORDER BY id DESC LIMIT ?2",  # noqa: S608 # a constant

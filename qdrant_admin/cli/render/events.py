@@ -56,7 +56,6 @@ class Renderer:
         self._rejects = 0
 
     def __enter__(self) -> Self:
-        """Start the living part, on a terminal."""
         if self._console.is_terminal and not self._quiet:
             self._live = Live(console=self._console, refresh_per_second=8, transient=True, redirect_stdout=False)
             self._live.start()
@@ -71,7 +70,6 @@ class Renderer:
             self._live = None
 
     def handle(self, event: Event) -> None:
-        """Draw one event."""
         if self._quiet:
             return
         self._take(event)

@@ -167,7 +167,6 @@ class Comparer:
         return seen
 
     def _doubted(self, columns: Columns, ids: list[PointId], payloads: list[list[bytes]]) -> list[int]:
-        """Rows that may differ in the target."""
         found = self._database.bulk.found(self._plan.target, ids)
         places = [found.places.get(one) for one in ids]
         vectors = found.vectors(columns.slot) if found.places else None

@@ -236,7 +236,6 @@ def _against_folder(attributes: Inspected, folder: Path, profile: str) -> Iterat
 
 
 def volume_names(api: "APIClient") -> set[str]:
-    """The volumes that the engine has."""
     return {str(one["Name"]) for one in api.volumes()["Volumes"] or ()}
 
 

@@ -293,7 +293,6 @@ class ChromaDirectory(FileReader):
             yield _Collection(str(identity), title, dimension, space, said, vectors, metadata or "")
 
     def _places(self) -> dict[str, tuple[str, str]]:
-        """Database id to tenant and name."""
         if not self._database.columns("databases"):
             return {}
         rows = self._database.rows("SELECT id, tenant_id, name FROM databases")

@@ -62,7 +62,6 @@ class Schema:
 
     @property
     def langchain(self) -> bool:
-        """Whether LangChain's defaults made it."""
         return self.key == "pk" and {"text", "vector"} <= {field.name for field in self.fields}
 
     def spec(self) -> CollectionSpec:

@@ -111,7 +111,6 @@ class SettingsScreen(BaseScreen):
 
     @property
     def _here(self) -> str:
-        """The profile under the cursor."""
         return at_cursor(self.query_one("#profiles", DataTable), sorted(self._profiles)) or ""
 
     @on(DataTable.RowSelected)

@@ -128,7 +128,6 @@ class Dialog(ModalScreen[T]):
         raise NotImplementedError
 
     def keys(self) -> list[tuple[str, str, str]]:
-        """Those that do something now."""
         shown = [binding for binding in self.BINDINGS if isinstance(binding, Binding) and binding.show]
         return [
             (self.app.get_key_display(binding), binding.description, f"screen.{binding.action}")

@@ -99,7 +99,6 @@ def remember_adoption(container_id: str, profile: str, *, instead_of: str = "") 
 
 
 def forget_adoption(container_id: str) -> None:
-    """The container is gone."""
     known = _read()
     if known.pop(container_id, None) is not None:
         keep(_file(), json.dumps(known, indent=1))

@@ -72,14 +72,12 @@ class Look:
         self._terminal: dict[str, bool] = {}
 
     def __getattr__(self, name: str) -> Any:
-        """Everything else is docker-py's."""
         if self._api is None:
             self._api = self._open.enter_context(self._client())
         return getattr(self._api, name)
 
     @contextmanager
     def opened(self) -> "Iterator[APIClient]":
-        """It, for one piece of work."""
         with self._open:
             yield cast("APIClient", self)
 
