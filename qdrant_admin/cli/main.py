@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from qdrant_admin.cli import quick
 
@@ -38,12 +38,7 @@ def _run(given: list[str]) -> int:
             quick.put(text)
             return 0
         if options := quick.status_asked(given):
-            gc.disable()  # a look ends before there is anything to collect, and importing makes the collector run often
-            from qdrant_admin.cli.invocation import Invocation
-            from qdrant_admin.lifecycle.status import status
-
-            workspace = Invocation(**options).workspace()
-            Invocation(**{**options, "profile": workspace.settings.name}).finish(status(workspace))
+            _status(options)
     from qdrant_admin.cli.root import cli
 
     if quick.COMPLETE in os.environ:
@@ -51,6 +46,18 @@ def _run(given: list[str]) -> int:
     with cli.make_context("qdrant-admin", given) as context:  # not `cli.main`: it has ends of its own for errors
         cli.invoke(context)
     return 0
+
+
+def _status(options: dict[str, Any]) -> NoReturn:
+    gc.disable()  # a look ends before there is anything to collect, and importing makes the collector run often
+    try:
+        from qdrant_admin.cli.invocation import Invocation
+        from qdrant_admin.lifecycle.status import status
+
+        workspace = Invocation(**options).workspace()
+        Invocation(**{**options, "profile": workspace.settings.name}).finish(status(workspace))
+    finally:
+        gc.enable()
 
 
 def explain(error: BaseException, arguments: Sequence[str]) -> int:

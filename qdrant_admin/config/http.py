@@ -28,6 +28,13 @@ class HttpFault(Exception):
     def timed_out(self) -> bool:
         return isinstance(self.__cause__, TimeoutError)
 
+    @property
+    def untrusted(self) -> bool:
+        """Whether it was refused because of its certificate."""
+        import ssl
+
+        return isinstance(self.__cause__, ssl.SSLCertVerificationError)
+
 
 class NoAddress(HttpFault):
     """No request can be made of what was given: address, proxy or header."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_type
 import msgspec
 
 from qdrant_admin.core.serialization import jsonable
-from qdrant_admin.core.values import Frozen, Invalid, KeywordOnly, SecretStr, validated
+from qdrant_admin.core.values import Frozen, KeywordOnly, SecretStr, validated
 
 DEFAULT_IMAGE = "qdrant/qdrant:v1.16.3"
 """The version that the test suite proves. Raising it is a run of the suite, not a hope."""
@@ -95,11 +95,11 @@ class Profile(Frozen, metaclass=_RemembersGiven):
             if key not in cls.KEYS:
                 problems.append(Problem(key, ""))
                 continue
-            if key == "engine_restart" and isinstance(value, str):
-                value = shlex.split(value)  # as a shell would; no shell ever runs it  # noqa: PLW2901
             try:
+                if key == "engine_restart" and isinstance(value, str):
+                    value = shlex.split(value)  # as a shell would; no shell ever runs it  # noqa: PLW2901
                 taken[key] = validated(value, kinds[key])
-            except Invalid:
+            except ValueError:  # `Invalid`, or a quotation that has no end
                 problems.append(Problem(key, f"it takes {_words(kinds[key])}"))
         if problems:
             raise ProfileInvalid(tuple(problems))

@@ -104,7 +104,7 @@ def from_http(error: HttpFault, where: str) -> AdminError:
     if isinstance(error, NotHttp):
         return make(NotQdrant, str(error), where)
     words = str(error)
-    if "CERTIFICATE_VERIFY_FAILED" in words:
+    if error.untrusted:
         return ServerUnreachable(
             f"the certificate of {where} is not trusted",
             why=plain(words),

@@ -223,12 +223,13 @@ class _Check:
     def _conclude(self, judgement: Judgement) -> Events:
         if judgement.verdict == "unchanged" and any(one.verdict == "persisted" for one in self._rounds):
             judgement = judgement._replace(verdict="persisted", reason=ALL_EQUAL)  # proven by another of the restarts
+        cause, size = "", None
+        fix: Fix = ""
         if judgement.verdict == "empty" and (known := known_before(self._ws.store, self._ws.settings.name)):
             when, points = f"{known[0].astimezone():%Y-%m-%d %H:%M}", counted(known[1], "point")
             reason = f"on {when} there were {points} here; today nothing is stored, and nobody can tell by what"
             judgement = judgement._replace(verdict="inconclusive", reason=reason)
-        cause, size = "", None
-        fix: Fix = ""
+            fix = Command("logs", tail=1000) if self._ws.runtime.capabilities.logs else Command("history", "trends")
         broken = any(name in self._before.collections for name in self._after.unreadable)
         if judgement.verdict in {"lost", "changed"} or broken:
             cause = likely_cause(self._state.storage, self._findings())

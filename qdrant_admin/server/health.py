@@ -227,7 +227,7 @@ def _in_words(error: HttpFault) -> str:
     if isinstance(error, NoConnection):
         if error.timed_out:
             return "nobody takes the connection"
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        if error.untrusted:
             return f"its certificate is not trusted; let {trust.VARIABLE} name the file with its root certificate"
         return "nothing listens there" if isinstance(error.__cause__, ConnectionRefusedError) else plain(error)
     if isinstance(error, NoAnswer) and error.timed_out:

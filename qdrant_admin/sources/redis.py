@@ -443,6 +443,7 @@ def text_of(octets: bytes) -> str:
 
 
 def _escaped(prefix: str) -> bytes:
+    """Text as a pattern that means just that."""
     return "".join(f"\\{letter}" if letter in "*?[]^\\" else letter for letter in prefix).encode()
 
 

@@ -120,6 +120,7 @@ def _table(database: ReadOnlyDatabase, name: str, declaration: str) -> Vec0:
 
 
 def _parts(declaration: str) -> Iterator[str]:
+    """The declaration, split at commas outside of parentheses."""
     depth, start = 0, 0
     for at, letter in enumerate(declaration):
         depth += {"(": 1, ")": -1}.get(letter, 0)

@@ -152,3 +152,12 @@ def test_two_writers_lose_nothing() -> None:
         writer.join(60)
         assert writer.exitcode == 0
     assert len(file.read_profiles()) == 20
+
+
+def test_a_command_with_a_quotation_that_has_no_end_is_told_with_its_line() -> None:
+    config_file().parent.mkdir(parents=True, exist_ok=True)
+    config_file().write_text('[profiles.local]\nengine_restart = "systemctl \'restart"\n')
+    with pytest.raises(BadInput) as told:
+        file.read_profiles()
+    assert "line 2" in told.value.why
+    assert "a list of words" in told.value.why

@@ -51,6 +51,7 @@ def test_typed_text_becomes_what_its_key_holds(key: str, text: str, value: objec
         ("port=x", "port cannot be “x”"),
         ("port=0", "port cannot be “0”"),
         ("runtime=podman", "runtime cannot be “podman”"),
+        ("engine-restart=systemctl 'restart", "engine_restart cannot be “systemctl 'restart”"),
     ],
 )
 def test_what_cannot_be_a_value_is_refused(assignment: str, told: str) -> None:

@@ -102,6 +102,7 @@ def test_an_emptied_server_is_never_called_well(ws: Workspace, tmp_path: Path) -
     assert (report.verdict, report.exit_code) == ("inconclusive", 1)
     points = sum(check.before.points for check in before.collections if check.before)
     assert f"there were {points} points here; today nothing is stored" in report.reason
+    assert report.fix == "qdrant-admin logs --tail 1000 --profile proof"
 
 
 def test_a_collection_that_is_listed_and_not_found_is_unreadable(

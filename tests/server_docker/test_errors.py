@@ -1,10 +1,13 @@
 """Every docker exception has its three parts."""
 
 import inspect
+from http.client import RemoteDisconnected
 
 import docker.errors
 import pytest
 import requests
+from urllib3 import HTTPConnectionPool
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from qdrant_admin.core.errors import (
     AccessDenied,
@@ -81,6 +84,15 @@ def test_nested_causes_are_decoded(cause: OSError, words: str) -> None:
     told = translate(docker.errors.DockerException(f"Error while fetching server API version: {nested}", nested), "ask")
     assert isinstance(told, EngineUnavailable)
     assert words in told.why
+
+
+def test_what_took_too_long_is_told_by_its_class_and_not_by_a_word() -> None:
+    slow = requests.ConnectionError(ReadTimeoutError(HTTPConnectionPool("x"), "/", "while a stream was read"))
+    assert "did not answer in time" in translate(slow, "read").what
+    named = docker.errors.DockerException("there is no context called timed out")
+    assert "did not answer in time" not in translate(named, "ask").what
+    gone = requests.ConnectionError(ProtocolError("x", RemoteDisconnected("y")))
+    assert "in the middle" in translate(gone, "ask").why
 
 
 def test_timeouts_and_a_broken_stream() -> None:

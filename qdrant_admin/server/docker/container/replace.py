@@ -109,6 +109,7 @@ def _endpoint(network: Mapping[str, Any], container_id: str) -> Request:
 
 
 def _connect_others(api: "APIClient", attributes: Inspected, container: str) -> None:
+    """Join the networks beyond the first."""
     mode = str(attributes["HostConfig"].get("NetworkMode") or "default")
     networks = attributes["NetworkSettings"].get("Networks") or {}
     for name, network in networks.items():

@@ -134,6 +134,7 @@ class Spec:
         return changed(rows, {"REST address", "gRPC address"})
 
     def _current_image(self, attributes: Inspected, image_id: str | None) -> str:
+        """A tag may have moved: same name, other image."""
         name = str(attributes["Config"]["Image"])
         moved = name == self.image and image_id is not None and image_id != attributes.get("Image")
         return f"{name} as it was before its tag moved" if moved else name

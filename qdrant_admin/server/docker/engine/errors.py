@@ -61,7 +61,10 @@ def translate(error: BaseException, doing: str) -> AdminError:
 
     if isinstance(error, docker.errors.APIError) and error.response is not None:
         return _from_api(error, doing)
-    if isinstance(error, requests.Timeout) or "timed out" in str(error).lower():
+    import urllib3.exceptions
+
+    slow = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+    if any(isinstance(cause, slow) for cause in _causes(error)):
         return EngineUnavailable(
             f"the container engine did not answer in time: could not {doing}",
             why="it is overloaded, hung, or just starting",
@@ -188,8 +191,7 @@ def root_cause(error: BaseException) -> str:
         for kinds, numbers, words in _CAUSES:
             if isinstance(cause, kinds) or (isinstance(cause, OSError) and cause.errno in numbers):
                 return words
-    text = str(error)
-    return GONE if "Remote end closed connection" in text or "Connection aborted" in text else plain(text)
+    return plain(error)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
