@@ -66,6 +66,35 @@ def test_verify_result(snap: Snap, size: str, report: Report) -> None:
     assert snap(app, size=size, before=pressing("s"))
 
 
+UNCHANGED = PERSISTED.model_copy(
+    update={
+        "how": "none",
+        "verdict": "unchanged",
+        "reason": "every point, setting and alias is as it was; the server was not restarted",
+        "phases": (),
+        "rounds": (),
+        "fresh": None,
+        "ready_seconds": None,
+    }
+)
+EMPTY = UNCHANGED.model_copy(
+    update={
+        "how": "kill",
+        "verdict": "empty",
+        "reason": "nothing is stored, so there was nothing to prove",
+        "collections": (),
+        "ready_seconds": 1.9,
+    }
+)
+
+
+@pytest.mark.parametrize("report", [UNCHANGED, EMPTY], ids=["unchanged", "empty"])
+@BOTH
+def test_verify_proves_nothing(snap: Snap, size: str, report: Report) -> None:
+    app = make_app(scripted(verify=report), start="verify")
+    assert snap(app, size=size, before=pressing("s"))
+
+
 def test_verify_lost_light(snap: Snap) -> None:
     app = make_app(scripted(verify=LOST), start="verify", theme="light")
     assert snap(app, size="120x40", before=pressing("s"))
