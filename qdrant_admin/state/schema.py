@@ -134,4 +134,38 @@ STEPS: tuple[SchemaStep, ...] = (
             "CREATE INDEX starts_by_profile ON starts (profile, collection)",
         ),
     ),
+    SchemaStep(
+        "0010 what was on which storage",
+        (
+            """CREATE TABLE storages (
+                id INTEGER PRIMARY KEY AUTOINCREMENT,
+                profile TEXT NOT NULL,
+                runtime TEXT NOT NULL,
+                place TEXT NOT NULL,
+                identity TEXT NOT NULL,
+                version TEXT NOT NULL,
+                at TEXT NOT NULL,
+                process TEXT NOT NULL,
+                deletes INTEGER
+            )""",
+            "CREATE INDEX storages_by_profile ON storages (profile)",
+            """CREATE TABLE storages_in_force (
+                profile TEXT PRIMARY KEY,
+                storage INTEGER NOT NULL REFERENCES storages (id) ON DELETE CASCADE
+            )""",
+            """CREATE TABLE known_collections (
+                id INTEGER PRIMARY KEY AUTOINCREMENT,
+                storage INTEGER NOT NULL REFERENCES storages (id) ON DELETE CASCADE,
+                name TEXT NOT NULL,
+                points INTEGER NOT NULL,
+                exact INTEGER NOT NULL,
+                settings TEXT NOT NULL,
+                digest TEXT NOT NULL,
+                at TEXT NOT NULL,
+                gone TEXT NOT NULL DEFAULT '',
+                gone_at TEXT,
+                UNIQUE (storage, name)
+            )""",
+        ),
+    ),
 )
