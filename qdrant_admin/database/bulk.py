@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import AccessDenied, AdminError, Unsupported
+from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.database import encoding
 from qdrant_admin.database.ids import id_key, point_id
 from qdrant_admin.database.models import Feature, Kinds, Point, PointId
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 MAX_BATCH_POINTS = 1000
 _PROBE_SECONDS = 3.0
 _LEAST_KNOCKS = 4
+_BURSTS = 2
+"""Of health checks, in each of which all have to be counted: one could agree by chance with those of a monitor."""
+_TRIES = 3
+"""Somebody else's health check or new collection may come between."""
 _SCANS = 16
 """Scans that can read ahead at the same time; more of them wait for each other."""
 _FIRST_POINTS, _MOST_POINTS, _USUAL_POINTS = 64, 2048, 512
@@ -64,6 +69,11 @@ class Bulk:
         """Which way bulk data goes, in words: `gRPC (port 6334)`, or REST and why."""
         self._way()
         return self._decided
+
+    def told(self) -> Events:
+        """A warning where a gRPC port is known and not used, with the reason."""
+        if self._endpoint.grpc_port is not None and not self.carries_wire:
+            yield Notice(level="warning", text=f"everything goes over {self.transport}")
 
     @property
     def carries_wire(self) -> bool:
@@ -230,23 +240,31 @@ class Bulk:
     def _doubt(self, way: "GrpcPoints") -> str:
         """Why both ports may be different servers, in words; empty when they are surely one.
 
-        Two servers can be alike in version and names of collections. So the server at the REST port has to count the
-        health checks that are sent to the gRPC port, whose number is random.
+        Two servers can be alike in version, collections and points. So the server at the REST port has to count the
+        health checks that are sent to the gRPC port, whose number is random. They go without the key: it is for nobody
+        but the server that has shown itself.
         """
-        info, port = self._database.server(), self._endpoint.grpc_port
-        version, commit, listed = way.identity(_PROBE_SECONDS)
+        port = self._endpoint.grpc_port
         another = f"another server answers at gRPC port {port}"
+        info, (version, commit) = self._database.server(), way.knock(_PROBE_SECONDS)
         if version != info.version or (commit and info.commit and commit != info.commit):
             return another
-        if listed != frozenset(self._database.names()):
-            return another
-        before, knocks = self._database.health_checks(), _LEAST_KNOCKS + secrets.randbelow(_LEAST_KNOCKS)
+        for _ in range(_TRIES):
+            sent = [_LEAST_KNOCKS + secrets.randbelow(_LEAST_KNOCKS) for _ in range(_BURSTS)]
+            counted = [self._counted(way, knocks) for knocks in sent]
+            if None in counted:
+                return f"the server does not tell whether gRPC port {port} is its own"
+            if counted == sent and way.names(_PROBE_SECONDS) == frozenset(self._database.names()):
+                return ""
+        return another
+
+    def _counted(self, way: "GrpcPoints", knocks: int) -> int | None:
+        """How many health checks the server at the REST port counted while so many were sent to the gRPC port."""
+        before = self._database.health_checks()
         for _ in range(knocks):
             way.knock(_PROBE_SECONDS)
         after = self._database.health_checks()
-        if before is None or after is None:
-            return f"the server does not tell whether gRPC port {port} is its own"
-        return "" if after - before >= knocks else another
+        return None if before is None or after is None else after - before
 
 
 def _encoded(point: Point) -> bytes | Point:

@@ -19,6 +19,7 @@ from qdrant_admin.database.protobuf import id_bytes, messages
 from qdrant_admin.database.wire import WirePage
 
 _RECONNECT_SECONDS = 2.0
+_Metadata = tuple[tuple[str, str], ...]
 _OPTIONS = [
     ("grpc.compression_enabled_algorithms_bitset", 1),  # identity only
     ("grpc.max_send_message_length", -1),
@@ -45,24 +46,28 @@ class GrpcPoints:
             self._channel = grpc.insecure_channel(address, options=_OPTIONS)
         key = endpoint.api_key.get_secret_value() if endpoint.api_key is not None else ""
         self._where = f"{address} (gRPC)"
-        self._metadata = (("api-key", key),) if key else ()
+        self._metadata: _Metadata = (("api-key", key),) if key else ()
         self._timeout = timeout
 
     def close(self) -> None:
         self._channel.close()
 
-    def identity(self, timeout: float) -> tuple[str, str, frozenset[str]]:
-        """Version, commit and collection names of whoever answers at the gRPC port."""
+    def knock(self, timeout: float) -> tuple[str, str]:
+        """Version and commit of whoever answers. A health check, which a Qdrant answers without a key: it has none."""
+        said = self._once("/qdrant.Qdrant/HealthCheck", b"", timeout, metadata=())
+        health = self._parsed("Health", said)
+        return health.version, health.commit
+
+    def names(self, timeout: float) -> frozenset[str]:
+        """Of every collection."""
+        listed = self._parsed("Listed", self._once("/qdrant.Collections/List", b"", timeout))
+        return frozenset(one.name for one in listed.collections)
+
+    def _parsed(self, message: str, said: bytes) -> Any:
         try:
-            health = messages()["Health"].FromString(self.knock(timeout))
-            listed = messages()["Listed"].FromString(self._once("/qdrant.Collections/List", b"", timeout))
+            return messages()[message].FromString(said)
         except DecodeError as error:
             raise faults.make(NotQdrant, str(error), self._where) from error
-        return health.version, health.commit, frozenset(one.name for one in listed.collections)
-
-    def knock(self, timeout: float) -> bytes:
-        """One health check, answered as `Health`."""
-        return self._once("/qdrant.Qdrant/HealthCheck", b"", timeout)
 
     def page(self, name: str, *, limit: int, offset: PointId | None, content: bool = True) -> WirePage:
         """One page in the server's order, from `offset` on; without `content` the points have nothing but ids."""
@@ -103,15 +108,16 @@ class GrpcPoints:
                 raise faults.from_grpc(error, self._where) from error
         return self._once(path, request, self._timeout)
 
-    def _once(self, path: str, request: bytes, timeout: float) -> bytes:
+    def _once(self, path: str, request: bytes, timeout: float, metadata: _Metadata | None = None) -> bytes:
         try:
-            return self._ask(path, request, timeout)
+            return self._ask(path, request, timeout, metadata)
         except grpc.RpcError as error:
             raise faults.from_grpc(error, self._where) from error
 
-    def _ask(self, path: str, request: bytes, timeout: float) -> bytes:
+    def _ask(self, path: str, request: bytes, timeout: float, metadata: _Metadata | None = None) -> bytes:
         ask: Any = self._channel.unary_unary(path, request_serializer=None, response_deserializer=None)
-        answer: bytes = ask(request, timeout=timeout, metadata=self._metadata)
+        with_key = self._metadata if metadata is None else metadata
+        answer: bytes = ask(request, timeout=timeout, metadata=with_key)
         return answer
 
     def _connected(self) -> bool:

@@ -133,6 +133,7 @@ def _export(ws: Workspace, name: str, options: ExportOptions, cancel: CancelToke
         if info.trouble:
             raise ServerTrouble(f"{plain(name)} cannot be read", why=info.trouble, fix=Command("doctor"))
         path, chosen = _place(info.name, options)
+        yield from database.bulk.told()
         part = path.with_name(f".{path.name}.part")
         with _disk(path), contextlib.ExitStack() as stack:
             stack.callback(part.unlink, missing_ok=True)

@@ -64,6 +64,7 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
         with indexing.restored_on_failure():
             source = stack.enter_context(contextlib.closing(open_source(parse(plan.source))))
         run = _Run(ws, plan, source, indexing, cancel)
+        yield from database.bulk.told()
         try:
             with indexing.restored_on_failure():
                 yield from run.events()

@@ -181,6 +181,7 @@ class _Check:
     def _scan_before(self, others: tuple[str, ...]) -> Generator[Event, None, None]:
         with self._ws.database() as database:
             check_names(self._ws, database, self._options)
+            yield from database.bulk.told()
             # What a check that was interrupted has left.
             canaries.remove(self._ws.store, database.delete_collection, self._ws.runtime.endpoint.url)
             if self._methods:

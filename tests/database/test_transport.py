@@ -2,18 +2,47 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import Unsupported
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.grpc_points import GrpcPoints
 from qdrant_admin.database.models import CollectionSpec, Feature, Point, VectorSpec, parsed_version
 from tests.support.real import Server, free_port
 
 SPEC = CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),))
+
+
+class RecordingGrpc:
+    """Answers health checks as the server does, whatever port it stands on, and keeps what came along with each."""
+
+    def __init__(self, like: Server) -> None:
+        way = GrpcPoints(like.endpoint, 5)
+        answer = way._once("/qdrant.Qdrant/HealthCheck", b"", 5)
+        way.close()
+        self.asked: list[Any] = []
+
+        def handle(details: grpc.HandlerCallDetails) -> Any:
+            self.asked.append(details.invocation_metadata)
+            return grpc.unary_unary_rpc_method_handler(lambda _request, _context: answer)
+
+        handler = type("Handler", (grpc.GenericRpcHandler,), {"service": lambda _self, details: handle(details)})
+        self._server = grpc.server(ThreadPoolExecutor(1))
+        self._server.add_generic_rpc_handlers((handler(),))
+        self.port = free_port()
+        self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop(None)
 
 
 def round_trip(endpoint: Endpoint) -> str:
@@ -73,6 +102,36 @@ def test_a_server_that_is_just_alike_is_never_written_to_nor_read(server: Server
         assert database.bulk.transport == f"REST (another server answers at gRPC port {own_server.grpc_port})"
     with Database(own_server.endpoint) as other:
         assert other.point("c", 1).payload == {"whose": "theirs"}
+
+
+@pytest.mark.server
+def test_no_key_is_sent_to_whoever_else_answers_at_the_grpc_port(tmp_path: Path) -> None:
+    """One that says that it is of the same version and commit, as a server that is just alike would."""
+    own = Server(tmp_path / "own", environment={"QDRANT__SERVICE__API_KEY": "secret"}).start()
+    stranger = RecordingGrpc(own)
+    try:
+        with Database(
+            own.endpoint.model_copy(update={"grpc_port": stranger.port, "api_key": SecretStr("secret")})
+        ) as d:
+            assert d.bulk.transport == f"REST (another server answers at gRPC port {stranger.port})"
+            assert [notice.text for notice in d.bulk.told()] == [f"everything goes over {d.bulk.transport}"]
+    finally:
+        stranger.stop()
+        own.stop()
+    assert stranger.asked, "it was looked at"
+    assert not any("api-key" in dict(metadata) for metadata in stranger.asked)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("extra", [1, 4, 9], ids=str)
+def test_health_checks_of_a_monitor_do_not_make_two_servers_one(
+    server: Server, own_server: Server, extra: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server at the REST port is asked for its health by somebody else while another is at the gRPC port."""
+    asked = iter(range(0, 1000, extra))
+    monkeypatch.setattr(Database, "health_checks", lambda _: next(asked))
+    words = round_trip(server.endpoint.model_copy(update={"grpc_port": own_server.grpc_port}))
+    assert words == f"REST (another server answers at gRPC port {own_server.grpc_port})"
 
 
 @pytest.mark.server

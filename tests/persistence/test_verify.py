@@ -34,7 +34,7 @@ from qdrant_admin.state import records
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill, point, prove
-from tests.support.real import free_port
+from tests.support.real import Server, free_port
 
 pytestmark = pytest.mark.server
 
@@ -344,6 +344,24 @@ def test_a_remote_server_cannot_be_restarted_but_can_be_read(
     report = prove(remote)
     assert report.verdict == "unchanged"
     assert "not restarted" in report.reason
+
+
+def test_a_grpc_port_of_another_server_is_never_read_and_told(
+    ws: Workspace, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Of the same version, with a collection of the same name and some of the same points."""
+    store = StateStore(tmp_path_factory.mktemp("far") / "state.sqlite3")
+    fill(ws, count=40)
+    fill(Workspace(Settings(name="other", profile=Profile(runtime="remote", url=server.url)), store), count=5)
+    far = Profile(runtime="remote", url=ws.runtime.endpoint.url, grpc_port=server.grpc_port)
+    *events, last = verify(
+        Workspace(Settings(name="far", profile=far), store), VerifyOptions(how="none"), cancel=CancelToken()
+    )
+    assert isinstance(last, Finished)
+    assert isinstance(last.report, VerifyReport)
+    assert [one.after and one.after.points for one in last.report.collections] == [40]
+    told = [event.text for event in events if isinstance(event, Notice)]
+    assert f"everything goes over REST (another server answers at gRPC port {server.grpc_port})" in told
 
 
 def test_nobody_there_is_an_error_of_the_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
