@@ -12,6 +12,7 @@ import pytest
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import Unsupported
+from qdrant_admin.core.events import Notice
 from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.grpc_points import GrpcPoints
@@ -114,7 +115,9 @@ def test_no_key_is_sent_to_whoever_else_answers_at_the_grpc_port(tmp_path: Path)
             own.endpoint.model_copy(update={"grpc_port": stranger.port, "api_key": SecretStr("secret")})
         ) as d:
             assert d.bulk.transport == f"REST (another server answers at gRPC port {stranger.port})"
-            assert [notice.text for notice in d.bulk.told()] == [f"everything goes over {d.bulk.transport}"]
+            assert [event.text for event in d.bulk.told() if isinstance(event, Notice)] == [
+                f"everything goes over {d.bulk.transport}"
+            ]
     finally:
         stranger.stop()
         own.stop()
