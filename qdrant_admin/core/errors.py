@@ -15,6 +15,8 @@
     │   ├── ServerNotReady                  it runs, and did not come up in time
     │   ├── ServerTrouble                   it answers with a fault of its own: panic, recovery mode
     │   │   ├── DiskFull                    it has no room left
+    │   │   ├── QuotaReached                a limit that somebody set for it refuses writes
+    │   │   ├── OutcomeUnknown              it took a change, and did not say in time whether it is applied
     │   │   └── RateLimited                 it wants to be asked less often
     │   ├── AccessDenied                    API key missing or wrong
     │   ├── NotQdrant                       something answers, and it is not a Qdrant server
@@ -146,6 +148,14 @@ class ServerTrouble(Unfit):
 
 class DiskFull(ServerTrouble):
     """The server has no room left. Waiting does not help: somebody has to make some."""
+
+
+class QuotaReached(ServerTrouble):
+    """A limit for memory or disk that somebody set refuses writes, whatever they hold. Waiting does not help."""
+
+
+class OutcomeUnknown(ServerTrouble):
+    """The server took a change and did not say in time whether it is applied. Making the same change again is safe."""
 
 
 class RateLimited(ServerTrouble):

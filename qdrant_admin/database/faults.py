@@ -15,6 +15,8 @@ from qdrant_admin.core.errors import (
     DiskFull,
     NotFound,
     NotQdrant,
+    OutcomeUnknown,
+    QuotaReached,
     RateLimited,
     RequestRejected,
     ServerTrouble,
@@ -38,6 +40,9 @@ _GONE = re.compile(
     r"connect|socket|reset|closed|recvmsg|goaway|ping timeout|dns|resolution|handshak|end of tcp|broken pipe|http2",
     re.IGNORECASE,
 )
+_QUOTA = re.compile(r"insufficient storage", re.IGNORECASE)
+_QUOTA_MARK = "qdrant-insufficient-storage"
+"""Metadata of gRPC that tells a quota from a rate limit, which have the same code (since 1.19)."""
 _TOO_MUCH = re.compile(r"larger than rate limiter capacity", re.IGNORECASE)
 """Waiting does not help: the request alone is more than the limit allows."""
 _RATE = re.compile(r"rate limit", re.IGNORECASE)
@@ -63,11 +68,18 @@ BY_GRPC_CODE: dict[str, type[AdminError]] = {
 
 
 def from_answer(
-    status: int, text: str, json_error: str | None, *, where: str, retry_after: str | None = None
+    status: int,
+    text: str,
+    json_error: str | None,
+    *,
+    where: str,
+    retry_after: str | None = None,
+    changes: bool = False,
 ) -> AdminError:
     """The error for a REST answer that is not a success.
 
-    `json_error` is what Qdrant's own error body says; None when the body, `text`, has another form.
+    `json_error` is what Qdrant's own error body says; None when the body, `text`, has another form. `changes`: whether
+    the request changes something, so that a server that took too long may have done it all the same.
     """
     if (status == 429 and not _TOO_MUCH.search(json_error or text)) or (status == 503 and retry_after):
         return _limited(json_error or text, where, retry_after)
@@ -76,9 +88,9 @@ def from_answer(
     if json_error is None:
         if status == 404 and not text.strip():
             return make(Unsupported, "the server does not know this request", where)
-        if status not in {413, 429, 500, 502, 503, 504}:
+        if status not in {408, 413, 429, 500, 502, 503, 504, 507}:
             return make(NotQdrant, f"HTTP {status}: {text}", where)
-    return make(_class_of_status(status), json_error or text or f"HTTP {status}", where)
+    return make(_class_of_status(status, changes), json_error or text or f"HTTP {status}", where)
 
 
 def _limited(said: str, where: str, retry_after: str | None) -> RateLimited:
@@ -88,14 +100,15 @@ def _limited(said: str, where: str, retry_after: str | None) -> RateLimited:
     )
 
 
-def _class_of_status(status: int) -> type[AdminError]:
-    if status == 404:
-        return NotFound
-    if status in {408, 504}:
-        return ServerUnreachable
-    if status == 501:
-        return Unsupported
-    return RequestRejected if status < 500 else ServerTrouble
+def _class_of_status(status: int, changes: bool) -> type[AdminError]:
+    named: dict[int, type[AdminError]] = {
+        404: NotFound,
+        408: OutcomeUnknown if changes else ServerUnreachable,
+        501: Unsupported,
+        504: ServerUnreachable,
+        507: QuotaReached,
+    }
+    return named.get(status, RequestRejected if status < 500 else ServerTrouble)
 
 
 def from_http(error: HttpFault, where: str) -> AdminError:
@@ -115,7 +128,8 @@ def from_http(error: HttpFault, where: str) -> AdminError:
     return make(ServerUnreachable, words, where)
 
 
-def from_grpc(error: object, where: str) -> AdminError:
+def from_grpc(error: object, where: str, *, changes: bool = False) -> AdminError:
+    """The error for a status of gRPC; `changes` as for `from_answer`."""
     code = getattr(error, "code", lambda: None)()
     details = str(getattr(error, "details", lambda: "")() or "")
     name = getattr(code, "name", "UNKNOWN")
@@ -124,10 +138,12 @@ def from_grpc(error: object, where: str) -> AdminError:
         kind = ServerTrouble  # the server itself said so; over REST it would be a 503
     if name == "RESOURCE_EXHAUSTED" and not _TOO_MUCH.search(details):
         told = dict(getattr(error, "trailing_metadata", lambda: None)() or ())
+        if _QUOTA_MARK in told or _QUOTA.search(details):
+            return make(QuotaReached, details, where)
         if "retry-after" in told or _RATE.search(details):
             return _limited(details, where, told.get("retry-after"))
     if name == "DEADLINE_EXCEEDED":
-        details = "it did not answer in time"
+        kind, details = OutcomeUnknown if changes else kind, "it did not answer in time"
     return make(kind, details or name, where)
 
 
@@ -135,7 +151,7 @@ def make(kind: type[AdminError], detail: str, where: str) -> AdminError:
     """The error of that class in words; a full disk, a panic and recovery mode are named as such."""
     said = plain(detail.strip())
     said = said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
-    if issubclass(kind, ServerTrouble | RequestRejected):
+    if kind in {ServerTrouble, RequestRejected}:
         for pattern, trouble, what, fix in _TROUBLES:
             if pattern.search(detail):
                 return trouble(what, why=said, fix=fix)
@@ -143,6 +159,11 @@ def make(kind: type[AdminError], detail: str, where: str) -> AdminError:
         return NotFound(_not_found(said), fix=Command("collections", "list"))
     words: dict[type[AdminError], tuple[str, Fix]] = {
         AccessDenied: (f"{where} wants another API key", "put the server's key into QDRANT_API_KEY"),
+        OutcomeUnknown: ("the server took a change and did not say in time whether it is applied", "make it again"),
+        QuotaReached: (
+            f"a quota of the server at {where} is reached, and it refuses every write",
+            "free what the quota limits, or raise it (PUT /quotas)",
+        ),
         NotQdrant: (f"what answers at {where} is not a Qdrant server", Command("doctor")),
         RequestRejected: ("the server refused the request", ""),
         ServerTrouble: (f"the server at {where} has a fault", Command("logs", tail=100)),

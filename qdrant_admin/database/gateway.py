@@ -26,6 +26,7 @@ from qdrant_admin.database.models import (
     Fields,
     Floats,
     Kinds,
+    Pending,
     Point,
     PointId,
     PointPage,
@@ -35,7 +36,7 @@ from qdrant_admin.database.models import (
     VectorKind,
 )
 from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
-from qdrant_admin.database.rest import Rest
+from qdrant_admin.database.rest import Rest, as_expected
 from qdrant_admin.database.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Database:
 
     # -- the server ---------------------------------------------------------------------------------------------
 
+    @as_expected
     def server(self) -> ServerInfo:
         """Who answers. Raises `NotQdrant` for something that does not call itself Qdrant."""
         answer = self._rest.root()
@@ -93,6 +95,7 @@ class Database:
             raise faults.make(NotQdrant, why, self._rest.where)
         return ServerInfo(title=title, version=str(answer.get("version", "")), commit=str(answer.get("commit") or ""))
 
+    @as_expected
     def write_counters(self) -> dict[str, int]:
         """How often each writing endpoint was asked since the server started; `barrier` and `nudge` count as well."""
         return _write_counters(self._rest.call("GET", "/telemetry"))
@@ -108,10 +111,12 @@ class Database:
 
     # -- collections --------------------------------------------------------------------------------------------
 
+    @as_expected
     def names(self) -> list[str]:
         listed = self._rest.call("GET", "/collections")["collections"]
         return sorted(str(entry["name"]) for entry in listed)
 
+    @as_expected
     def aliases(self) -> dict[str, str]:
         listed = self._rest.call("GET", "/aliases")["aliases"]
         return dict(sorted((str(entry["alias_name"]), str(entry["collection_name"])) for entry in listed))
@@ -136,6 +141,7 @@ class Database:
         """One collection, by its own name or an alias. Raises `NotFound` where there is none of that name."""
         return self._info(name, self.aliases())
 
+    @as_expected
     def _info(self, name: str, aliases: Mapping[str, str]) -> CollectionInfo:
         result = self._rest.call("GET", self._path(name))
         trouble, points = "", None
@@ -148,6 +154,11 @@ class Database:
         real = aliases.get(name, name)
         own = tuple(alias for alias, target in aliases.items() if target == real)
         return schema.collection_info(real, result, points=points, aliases=own, trouble=trouble)
+
+    @as_expected
+    def pending(self, name: str) -> Pending:
+        """What a collection has acknowledged and does not show yet."""
+        return schema.pending(self._rest.call("GET", self._path(name)))
 
     def exists(self, name: str) -> bool:
         try:
@@ -207,6 +218,7 @@ class Database:
         if ignored:
             raise _ignored(name, [f"{field}: {path}" for path in ignored])
 
+    @as_expected
     def count(self, name: str, *, filter: Filter | None = None, exact: bool = True) -> int:  # noqa: A002
         """Points in a collection, or those that fit a filter."""
         body = {"exact": exact, **({"filter": filter} if filter else {})}
@@ -301,6 +313,7 @@ class Database:
         """
         self.bulk.upsert(name, points, wait=wait, checked=checked)
 
+    @as_expected
     def sample_ids(self, name: str, count: int) -> list[PointId]:
         """Ids of points taken at random, at most so many, in the server's own order."""
         found = self._query(name, {"query": {"sample": "random"}, "limit": count, "with_payload": False})["points"]
@@ -317,6 +330,7 @@ class Database:
         body = {"payload": dict(payload), "points": [point_id(one) for one in ids]}
         self._slowly("POST", name, "/points/payload", body, wait=wait)
 
+    @as_expected
     def search(
         self,
         name: str,
@@ -339,6 +353,7 @@ class Database:
         found, kinds = self._query(name, body)["points"], self._kinds(name)
         return [(point_from_json(raw, kinds), float(raw["score"])) for raw in found]
 
+    @as_expected
     def nearest(
         self, name: str, vectors: Sequence[Vector], *, using: str = "", limit: int, exact: bool
     ) -> list[list[tuple[PointId, float]]]:
@@ -359,10 +374,12 @@ class Database:
         Feature.QUERY.require(self.server().version)
         return self._slowly("POST", name, path, body)
 
+    @as_expected
     def _kinds(self, name: str) -> dict[str, VectorKind]:
         """Asked for again each time: a collection may have been made again with other vectors."""
         return {spec.name: spec.kind for spec in schema.vector_specs(self._config(name))}
 
+    @as_expected
     def _config(self, name: str) -> Fields:
         config: Fields = self._rest.call("GET", self._path(name))["config"]
         return config

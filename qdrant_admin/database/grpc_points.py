@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 
 from qdrant_admin.config import trust
 from qdrant_admin.config.profile import Endpoint
-from qdrant_admin.core.errors import NotQdrant
+from qdrant_admin.core.errors import NotQdrant, OutcomeUnknown
 from qdrant_admin.database import encoding, faults
 from qdrant_admin.database.ids import point_id
 from qdrant_admin.database.models import PointId
@@ -20,6 +20,8 @@ from qdrant_admin.database.wire import WirePage
 
 _RECONNECT_SECONDS = 2.0
 _Metadata = tuple[tuple[str, str], ...]
+_WAIT_TIMEOUT = 4
+"""`UpdateStatus` of a write that is in the log and was not applied in time (since 1.17, points.proto)."""
 _OPTIONS = [
     ("grpc.compression_enabled_algorithms_bitset", 1),  # identity only
     ("grpc.max_send_message_length", -1),
@@ -88,14 +90,20 @@ class GrpcPoints:
 
     def upsert_page(self, name: str, page: WirePage, *, wait: bool) -> None:
         """Write the points of a page that came from another server."""
-        self._call("Upsert", page.request(name, wait=wait))
+        self._write(page.request(name, wait=wait))
 
     def upsert(self, name: str, points: Sequence[bytes], *, wait: bool) -> None:
         """Write points that `encoding` made, in as many requests as their size asks for."""
         for request in encoding.requests(name, points, wait=wait):
-            self._call("Upsert", request)
+            self._write(request)
 
-    def _call(self, method: str, request: bytes) -> bytes:
+    def _write(self, request: bytes) -> None:
+        """One upsert. Raises `OutcomeUnknown` where the server stopped waiting for it, or did not answer in time."""
+        answer = self._call("Upsert", request, changes=True)
+        if messages()["Written"].FromString(answer).result.status == _WAIT_TIMEOUT:
+            raise faults.make(OutcomeUnknown, "wait_timeout", self._where)
+
+    def _call(self, method: str, request: bytes, *, changes: bool = False) -> bytes:
         """One request; once more when the connection was lost, as the channel may not have seen the server come back.
 
         Every request here can be repeated: reads, and upserts of whole points.
@@ -105,14 +113,16 @@ class GrpcPoints:
             return self._ask(path, request, self._timeout)
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE or not self._connected():
-                raise faults.from_grpc(error, self._where) from error
-        return self._once(path, request, self._timeout)
+                raise faults.from_grpc(error, self._where, changes=changes) from error
+        return self._once(path, request, self._timeout, changes=changes)
 
-    def _once(self, path: str, request: bytes, timeout: float, metadata: _Metadata | None = None) -> bytes:
+    def _once(
+        self, path: str, request: bytes, timeout: float, metadata: _Metadata | None = None, *, changes: bool = False
+    ) -> bytes:
         try:
             return self._ask(path, request, timeout, metadata)
         except grpc.RpcError as error:
-            raise faults.from_grpc(error, self._where) from error
+            raise faults.from_grpc(error, self._where, changes=changes) from error
 
     def _ask(self, path: str, request: bytes, timeout: float, metadata: _Metadata | None = None) -> bytes:
         ask: Any = self._channel.unary_unary(path, request_serializer=None, response_deserializer=None)

@@ -84,6 +84,15 @@ class CollectionSpec(Frozen):
     """Field name to index parameters, `{"type": "keyword", "is_tenant": true}`."""
 
 
+class Pending(Frozen):
+    """What a collection has acknowledged and does not show yet; nothing of the kind before Qdrant 1.17."""
+
+    queued: int = 0
+    """Requests that wait to be applied: after a crash a server answers before it has replayed all of them."""
+    deferred: int = 0
+    """Points that are stored and hidden from every read until they are optimized (`prevent_unoptimized`)."""
+
+
 class CollectionInfo(Frozen):
     """What the server says of one collection, and its exact count."""
 
@@ -100,6 +109,7 @@ class CollectionInfo(Frozen):
     payload_schema: dict[str, Fields] = {}
     """Indexed field to what the server says of its index: type, params, points."""
     metadata: Fields = {}
+    pending: Pending = Pending()
     config: Fields = {}
     """The server's whole `config` object, unchanged."""
     disk_bytes: int | None = None

@@ -39,6 +39,8 @@ NamedVectors  vectors 1 Named*
 Vectors       vector 1 Vector, vectors 2 NamedVectors
 Sent          id 1 bytes, payload 3 bytes*, vectors 4 Vectors
 Upsert        collection 1 string, wait 2 bool, points 3 Sent*
+Written       result 1 Outcome
+Outcome       status 2 int32
 """
 """Each message with its fields: name, number and type; with a star it is repeated.
 

@@ -1,23 +1,43 @@
 """Plain REST: JSON out, JSON in, nothing renamed and nothing lost on the way."""
 
+import functools
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from qdrant_admin.config.http import Answer, Http, HttpFault
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import BadInput, NotQdrant
+from qdrant_admin.core.errors import BadInput, NotQdrant, OutcomeUnknown, ServerTrouble
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database import faults
 
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 """Half of what a server takes in one REST request by default (32 MB)."""
+
+
+_Read = TypeVar("_Read", bound=Callable[..., Any])
+
+
+def as_expected(read: _Read) -> _Read:
+    """A method of what has a `_rest`: raises `ServerTrouble` where an answer, though a success, has another form than
+    the method looks for.
+    """
+
+    @functools.wraps(read)
+    def reading(asking: Any, /, *args: Any, **options: Any) -> Any:
+        try:
+            return read(asking, *args, **options)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            why = f"its answer has another form than expected ({type(error).__name__}: {error})"
+            raise faults.make(ServerTrouble, why, asking._rest.where) from error  # noqa: SLF001 # of the same floor
+
+    return cast("_Read", reading)
 
 
 class Rest:
@@ -53,9 +73,14 @@ class Rest:
         """
         content = body if isinstance(body, bytes) else None if body is None else encode(body)
         headers = {} if content is None else {"Content-Type": "application/json"}
-        answer = self._understood(self._ask(method, path, content, headers=headers, params=params, timeout=timeout))
+        said = self._ask(method, path, content, headers=headers, params=params, timeout=timeout)
+        changes = method in {"PUT", "PATCH", "DELETE"} or "wait" in (params or {})
+        answer = self._understood(said, changes=changes)
         if isinstance(answer, dict) and "result" in answer:
-            return answer["result"]
+            result = answer["result"]
+            if changes and isinstance(result, dict) and result.get("status") == "wait_timeout":
+                raise faults.make(OutcomeUnknown, "wait_timeout", self.where)
+            return result
         raise faults.make(NotQdrant, "its answer has no result", self.where)
 
     def root(self) -> Any:
@@ -114,13 +139,15 @@ class Rest:
         answer = self._understood(self._ask("POST", path, body, headers=headers, params=params, timeout=timeout))
         return answer["result"]
 
-    def _understood(self, answer: Answer) -> Any:
-        """The JSON of an answer; raises the fault that it reports."""
+    def _understood(self, answer: Answer, *, changes: bool = False) -> Any:
+        """The JSON of an answer to a request that `changes` something or not; raises the fault that it reports."""
         parsed = _parsed(answer)
         if not answer.ok:
             retry_after = answer.headers.get("retry-after")
             said = _said(parsed)
-            raise faults.from_answer(answer.status, answer.text, said, where=self.where, retry_after=retry_after)
+            raise faults.from_answer(
+                answer.status, answer.text, said, where=self.where, retry_after=retry_after, changes=changes
+            )
         if parsed is None:
             raise faults.make(NotQdrant, answer.text[:200], self.where)
         return parsed

@@ -12,7 +12,7 @@ from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.ids import point_id
 from qdrant_admin.database.models import Fields, Floats, Kinds, Point, PointId, PointPage, Sparse, Vector, VectorKind
 from qdrant_admin.database.names import quoted
-from qdrant_admin.database.rest import MAX_BATCH_BYTES, Rest, encode
+from qdrant_admin.database.rest import MAX_BATCH_BYTES, Rest, as_expected, encode
 
 _BEYOND_JSON = (-(2**63), 2**64)
 
@@ -121,6 +121,7 @@ class RestPoints:
     def __init__(self, rest: Rest, timeout: float) -> None:
         self._rest, self._timeout = rest, timeout
 
+    @as_expected
     def page(
         self,
         name: str,
@@ -142,6 +143,7 @@ class RestPoints:
         points = [point_from_json(raw, kinds) for raw in result["points"]]
         return PointPage(points, result.get("next_page_offset"))
 
+    @as_expected
     def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool) -> list[Point]:
         """The points of these ids that exist, in no order."""
         body = {"ids": list(ids), "with_payload": True, "with_vector": vectors}

@@ -4,12 +4,22 @@ import time
 from collections.abc import Callable
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, DiskFull, RateLimited, ServerNotReady, ServerTrouble, ServerUnreachable
+from qdrant_admin.core.errors import (
+    AdminError,
+    DiskFull,
+    QuotaReached,
+    RateLimited,
+    ServerNotReady,
+    ServerTrouble,
+    ServerUnreachable,
+)
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.formatting import duration
 
 TRANSIENT = (ServerUnreachable, ServerNotReady, ServerTrouble)
-"""Faults that may go away by themselves."""
+"""Faults that may go away by themselves; an `OutcomeUnknown` among them: what is repeated here may be."""
+LASTING = (DiskFull, QuotaReached)
+"""Faults that are named like one of them and stay until somebody makes room."""
 PATIENCE_SECONDS = 120.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0
 _LONGEST_REST = 3600.0
@@ -59,14 +69,14 @@ class RetryPolicy:
         """Wait, each time a little longer.
 
         Raises:
-            DiskFull: that does not pass by itself.
+            DiskFull, QuotaReached: that does not pass by itself.
             AdminError: the same fault, with the command that resumes later, when the outage has lasted too long.
             Cancelled: while it waited.
         """
         if isinstance(error, RateLimited) and error.seconds is not None and error.seconds <= _LONGEST_REST:
             yield from self._rest(error, error.seconds)
             return
-        if isinstance(error, DiskFull):
+        if isinstance(error, LASTING):
             raise error
         now = self._clock()
         if self._since is None:

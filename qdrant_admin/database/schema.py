@@ -4,7 +4,15 @@ import math
 from collections.abc import Iterator
 from typing import get_args
 
-from qdrant_admin.database.models import CollectionInfo, CollectionSpec, CollectionStatus, Distance, Fields, VectorSpec
+from qdrant_admin.database.models import (
+    CollectionInfo,
+    CollectionSpec,
+    CollectionStatus,
+    Distance,
+    Fields,
+    Pending,
+    VectorSpec,
+)
 
 _OWN_FIELDS = {"size", "distance", "datatype"}
 _IN_CONFIG = {"optimizers_config": "optimizer_config"}
@@ -57,9 +65,18 @@ def collection_info(
         aliases=aliases,
         payload_schema=result.get("payload_schema") or {},
         metadata=config.get("metadata") or {},
+        pending=pending(result),
         config=config,
         trouble=trouble,
     )
+
+
+def pending(result: Fields) -> Pending:
+    """`update_queue` of the server's answer, which came with 1.17, and its `deferred_points` with 1.17.1."""
+    queue = result.get("update_queue")
+    queue = queue if isinstance(queue, dict) else {}
+    deferred = queue.get("deferred_points") or result.get("deferred_points") or 0
+    return Pending(queued=int(queue.get("length") or 0), deferred=int(deferred))
 
 
 def create_body(spec: CollectionSpec) -> Fields:

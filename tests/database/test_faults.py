@@ -2,8 +2,9 @@
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
 
 import grpc
 import httpx
@@ -15,9 +16,12 @@ from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core import errors
 from qdrant_admin.core.errors import RateLimited, RequestRejected
 from qdrant_admin.core.values import SecretStr
-from qdrant_admin.database import faults
+from qdrant_admin.database import encoding, faults
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.grpc_points import GrpcPoints
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
+from tests.support.answering import Answered
+from tests.support.answering import answering as stand_in
 from tests.support.real import Server, free_port
 
 WHERE = "http://127.0.0.1:6333"
@@ -216,3 +220,100 @@ def test_being_asked_less_often_is_told_apart_from_a_refusal(server: Server) -> 
                 database.upsert("c", points[:15])
         assert caught.value.seconds
         assert 0 < caught.value.seconds <= 60
+
+
+QUOTA = "Insufficient storage: disk usage is at 74% of 70%. Help: free space, or raise `max_disk_usage_percent`"
+
+
+class MarkedFault(GrpcFault):
+    """A fault with metadata."""
+
+    def trailing_metadata(self) -> Any:
+        return (("qdrant-insufficient-storage", "1"),)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        faults.from_answer(507, "{}", QUOTA, where=WHERE),
+        faults.from_answer(507, QUOTA, None, where=WHERE),
+        faults.from_grpc(GrpcFault(grpc.StatusCode.RESOURCE_EXHAUSTED, QUOTA), WHERE),
+        faults.from_grpc(MarkedFault(grpc.StatusCode.RESOURCE_EXHAUSTED, QUOTA[22:]), WHERE),
+    ],
+)
+def test_a_quota_is_neither_a_refused_row_nor_a_rate_and_says_what_it_limits(error: errors.AdminError) -> None:
+    assert type(error) is errors.QuotaReached
+    assert "max_disk_usage_percent" in error.why
+    assert "raise it" in error.fix
+
+
+@pytest.mark.parametrize("changes", [True, False])
+def test_only_a_change_that_was_not_answered_in_time_may_have_happened(changes: bool) -> None:
+    expected = errors.OutcomeUnknown if changes else errors.ServerUnreachable
+    assert type(faults.from_answer(408, "", "Timeout", where=WHERE, changes=changes)) is expected
+    late = GrpcFault(grpc.StatusCode.DEADLINE_EXCEEDED, "late")
+    assert type(faults.from_grpc(late, WHERE, changes=changes)) is expected
+
+
+def test_a_write_that_the_server_stopped_waiting_for_is_not_done() -> None:
+    said = {"result": {"operation_id": 3, "status": "wait_timeout", "new": 1}, "status": "ok", "usage": {"a": None}}
+    with (
+        stand_in(lambda _: Answered(said)) as address,
+        Database(Endpoint(url=f"http://{address}", grpc_port=None)) as database,
+    ):
+        changes: tuple[Callable[[], None], ...] = (
+            lambda: database.upsert("c", [Point(1, {}, {"": np.ones(2, np.float32)})]),
+            lambda: database.delete_points("c", [1]),
+            lambda: database.barrier("c"),
+        )
+        for change in changes:
+            with pytest.raises(errors.OutcomeUnknown):
+                change()
+
+
+def test_the_same_over_grpc(monkeypatch: pytest.MonkeyPatch) -> None:
+    way = GrpcPoints(Endpoint(url=WHERE), 1)
+
+    def answer(status: int) -> bytes:
+        return b"\x0a\x04\x08\x07\x10" + bytes([status]) + b"\x11" + bytes(8) + b"\x1a\x02\x08\x01"
+
+    for status, unknown in ((2, False), (1, False), (4, True)):
+        monkeypatch.setattr(GrpcPoints, "_ask", lambda *_, now=status: answer(now))
+        with pytest.raises(errors.OutcomeUnknown) if unknown else nullcontext():
+            way.upsert("c", [encoding.point_bytes(1, {}, {"": np.ones(2, np.float32)})], wait=True)
+    way.close()
+
+
+FORMS: tuple[object, ...] = (
+    [],
+    {},
+    None,
+    "x",
+    3,
+    {"collections": None},
+    {"collections": [{}]},
+    {"aliases": [{"alias_name": 1}]},
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_of_another_form_is_a_fault_of_the_server_and_not_of_ours(form: object) -> None:
+    with (
+        stand_in(lambda _: Answered({"result": form})) as address,
+        Database(Endpoint(url=f"http://{address}", grpc_port=None)) as database,
+    ):
+        for ask in (
+            database.names,
+            database.aliases,
+            database.collections,
+            lambda: database.count("c"),
+            lambda: database.sample_ids("c", 1),
+            lambda: list(database.scan("c")),
+            lambda: database.retrieve("c", [1], kinds={}),
+            lambda: database.search("c", id=1),
+            lambda: database.nearest("c", [np.ones(2, np.float32)], limit=1, exact=True),
+        ):
+            with suppress(errors.Unfit, errors.NotFound):  # or it makes sense of it
+                ask()
+        with pytest.raises(errors.Unfit):
+            database.count("c")

@@ -5,7 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, BadInput, DiskFull, RateLimited, ServerNotReady, ServerUnreachable
+from qdrant_admin.core.errors import (
+    AdminError,
+    BadInput,
+    DiskFull,
+    QuotaReached,
+    RateLimited,
+    ServerNotReady,
+    ServerUnreachable,
+)
 from qdrant_admin.core.events import Event, Events, Notice
 from qdrant_admin.database.retry import FIRST_PAUSE, LONGEST_PAUSE, RetryPolicy
 
@@ -86,7 +94,7 @@ def test_work_is_repeated_until_it_is_done() -> None:
     assert clock.waits == [0.25, 0.5]
 
 
-@pytest.mark.parametrize("error", [DiskFull("no room"), BadInput("wrong")])
+@pytest.mark.parametrize("error", [DiskFull("no room"), QuotaReached("no more"), BadInput("wrong")])
 def test_what_does_not_pass_is_raised_at_once(error: AdminError) -> None:
     def work() -> Iterator[Event]:
         yield from ()
