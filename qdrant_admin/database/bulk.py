@@ -16,9 +16,9 @@ from qdrant_admin.core.errors import AccessDenied, AdminError, Unsupported
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.database import encoding
 from qdrant_admin.database.ids import id_key, point_id
-from qdrant_admin.database.models import Feature, Kinds, Point, PointId
+from qdrant_admin.database.models import Feature, Kinds, Point, PointId, ShardKey
 from qdrant_admin.database.names import check_collection_name
-from qdrant_admin.database.rest_points import RestPoints, check_point
+from qdrant_admin.database.rest_points import RestPoints, check_point, in_shard
 from qdrant_admin.database.wire import MadePage, Page, WirePage
 
 if TYPE_CHECKING:
@@ -83,17 +83,28 @@ class Bulk:
     # -- reading --------------------------------------------------------------------------------------------------
 
     def pages(
-        self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None = None, content: bool = True
+        self,
+        name: str,
+        kinds: Kinds,
+        *,
+        limit: int,
+        offset: PointId | None = None,
+        content: bool = True,
+        shard: ShardKey | None = None,
     ) -> Iterator[Page]:
-        """Pages in the server's order, from `offset` on; without `content` the points have nothing but ids."""
+        """Pages in the server's order, from `offset` on; without `content` the points have nothing but ids.
+
+        With `shard` only the points of the shards of this key. Without it a point whose id is in several shards comes
+        once.
+        """
         check_collection_name(name)
-        ask = partial(self._page, name, kinds, limit=limit, content=content)
+        ask = partial(self._page, name, kinds, limit=limit, content=content, shard=shard)
         return self._ahead(ask(offset=offset), lambda page: ask(offset=page.next_offset))
 
-    def pages_of_one_size(self, name: str, kinds: Kinds) -> Iterator[Page]:
+    def pages_of_one_size(self, name: str, kinds: Kinds, shard: ShardKey | None = None) -> Iterator[Page]:
         """Every point in the server's order, in pages of about as many bytes, to be hashed; the last may be empty."""
         check_collection_name(name)
-        ask = partial(self._page, name, kinds, content=True)
+        ask = partial(self._page, name, kinds, content=True, shard=shard)
         first = ask(limit=_FIRST_POINTS, offset=None)
         return self._ahead(first, lambda page: ask(limit=_points_like(page), offset=page.next_offset))
 
@@ -111,31 +122,44 @@ class Bulk:
             if coming is not None:
                 coming.cancel()
 
-    def _page(self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None, content: bool) -> Page:
+    def _page(
+        self, name: str, kinds: Kinds, *, limit: int, offset: PointId | None, content: bool, shard: ShardKey | None
+    ) -> Page:
         way = self._way()
         if way is not None:
-            return way.page(name, limit=limit, offset=offset, content=content)
-        page = self.rest.page(name, kinds, limit=limit, offset=offset, payload=content, vectors=content)
+            return way.page(name, limit=limit, offset=offset, content=content, shard=shard)
+        only = in_shard(shard)
+        page = self.rest.page(name, kinds, limit=limit, offset=offset, payload=content, vectors=content, only=only)
         return MadePage(page.points, page.next_offset)
 
-    def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool = True) -> Iterator[Page]:
+    def retrieve(
+        self,
+        name: str,
+        ids: Sequence[PointId],
+        kinds: Kinds,
+        *,
+        vectors: bool = True,
+        shard: ShardKey | None = None,
+    ) -> Iterator[Page]:
         """The points of these ids (as a server keeps them) that exist, in no order."""
         check_collection_name(name)
-        return self._retrieve(name, ids, kinds, vectors=vectors)
+        return self._retrieve(name, ids, kinds, vectors=vectors, shard=shard)
 
-    def _retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool) -> Iterator[Page]:
+    def _retrieve(
+        self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool, shard: ShardKey | None
+    ) -> Iterator[Page]:
         way = self._way()
         for part in _parts(ids):
             if way is not None:
-                yield way.retrieve(name, part, vectors=vectors)
+                yield way.retrieve(name, part, vectors=vectors, shard=shard)
             else:
-                yield MadePage(self.rest.retrieve(name, part, kinds, vectors=vectors))
+                yield MadePage(self.rest.retrieve(name, part, kinds, vectors=vectors, shard=shard))
 
-    def points(self, name: str, page: Page, kinds: Kinds) -> list[Point]:
+    def points(self, name: str, page: Page, kinds: Kinds, shard: ShardKey | None = None) -> list[Point]:
         """The points of a page. Every payload that gRPC may have rounded (integers above 2^63-1) is read again."""
         points, doubtful = page.points(kinds), list(page.doubtful().values())
         if doubtful:
-            again = self.rest.retrieve(name, doubtful, kinds, vectors=False)
+            again = self.rest.retrieve(name, doubtful, kinds, vectors=False, shard=shard)
             payloads = {point.id: point.payload for point in again}
             for point in points:
                 point.payload = payloads.get(point.id, point.payload)

@@ -46,6 +46,8 @@ from qdrant_admin.database.protobuf import (
 SCHEME = "P2"
 """The name of this form, in every digest and report. Digests of different schemes cannot be compared."""
 SUM_MODULUS = 1 << 256
+KEYED_SCHEME = "P2K"
+"""The same, with the key of the point's shard: the form where a collection has custom sharding."""
 _SCHEME = SCHEME.encode()
 _BEYOND = b"\x7a"
 _INT64 = 1 << 63
@@ -74,6 +76,8 @@ class PointHash(NamedTuple):
     """16 bits of every vector, then of every field, in the same order."""
     non_finite: bool
     """Whether a vector holds NaN or an infinity."""
+    shard: str = ""
+    """The key of its shard as JSON, where the collection has custom sharding."""
 
 
 def hash_point(point: Point, kinds: Kinds) -> PointHash:
@@ -110,6 +114,11 @@ def hash_parts(
         fields = tuple([entry[: entry[1] + 2] if entry[1] < _SHORT else _long_key(entry) for entry in entries])
     whole = sha256(content).digest()
     return PointHash(key, whole, names, fields, digests, non_finite)
+
+
+def in_shard(hashed: PointHash, shard: str) -> PointHash:
+    """The digest of a point that lies in the shard of this key: there it answers other questions."""
+    return hashed._replace(whole=sha256(hashed.whole + shard.encode()).digest(), shard=shard)
 
 
 def payload_entries(payload: Mapping[str, object]) -> list[bytes]:

@@ -7,11 +7,12 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.values import Frozen, JsonValue
 
 Change = Literal["changed", "gone", "new"]
-PartKind = Literal["vector", "field", "payload", "content"]
+PartKind = Literal["vector", "field", "payload", "content", "shard_key"]
 What = Literal["missing", "extra", "changed"]
 SearchCode = Literal["search_unanswered", "search_count", "search_points", "search_scores"]
 ContentCode = (
     Literal["setting_changed", "setting_new", "setting_gone", "index_changed", "index_new", "index_gone"]
+    | Literal["shard_key_changed", "shard_key_new", "shard_key_gone"]
     | Literal["filter_count", "total_count", "content_unnamed"]
     | SearchCode
 )
@@ -36,6 +37,9 @@ _WORDS: dict[str, str] = {
     "search_count": 'exact search {number} on vector "{name}" finds {after} points, was {before}',
     "search_points": 'exact search {number} on vector "{name}" finds other points',
     "search_scores": 'exact search {number} on vector "{name}" gives other scores',
+    "shard_key_changed": "shard key {name} has {after} shards, had {before}",
+    "shard_key_new": "shard key {name} is new",
+    "shard_key_gone": "shard key {name} is gone",
     "content_unnamed": "the content of a point differs, and it cannot be told which",
     "unreadable_before": "could not be read before: {why}",
     "unreadable_now": "can no longer be read: {why}",
@@ -85,13 +89,17 @@ class PartDifference(Frozen):
     kind: PartKind
     """`payload`: some field, whose name was not kept; `content`: some part, and it is unknown which."""
     name: str = ""
-    """Of the vector or the payload field; empty for the unnamed vector."""
+    """Of the vector or the payload field; empty for the unnamed vector. Of `shard_key` the key that it has now."""
+    was: str = ""
+    """Of `shard_key` the key that it had before."""
     change: Change | Literal["zeroed"] = "changed"
     """`zeroed`: a vector that is nothing but zeros now."""
 
     @property
     def words(self) -> str:
         """For people: `vector "image"`, `payload field title is gone`."""
+        if self.kind == "shard_key":
+            return f"shard key {self.name}, was {self.was}"
         named = {"vector": f'vector "{self.name}"', "field": f"payload field {self.name}"}
         what = named.get(self.kind, self.kind)
         return what + {"changed": "", "gone": " is gone", "new": " is new", "zeroed": ", all zeros now"}[self.change]
@@ -126,7 +134,9 @@ def changed_keys(before: Mapping[str, object], after: Mapping[str, object]) -> I
 
 
 def changes(
-    kind: Literal["setting", "index", "alias"], before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]
+    kind: Literal["setting", "index", "alias", "shard_key"],
+    before: Mapping[str, JsonValue],
+    after: Mapping[str, JsonValue],
 ) -> Iterator[Difference]:
     """Settings, payload indexes or aliases that differ, with the values that they had and have."""
     for name, change in changed_keys(before, after):

@@ -43,6 +43,8 @@ class PointDigests(NamedTuple):
     """None when they were too many to be kept apart."""
     payload: int
     """Of all fields."""
+    shard: str | None = ""
+    """The key of its shard, as `PointHash` has it; None when there were too many to be kept apart."""
 
 
 class _Shape(NamedTuple):
@@ -53,6 +55,7 @@ class _Shape(NamedTuple):
     vectors: tuple[str, ...] | None
     fields: tuple[bytes, ...] | None
     """The beginnings of the entries of the payload."""
+    shard: str | None
 
 
 @dataclass
@@ -68,10 +71,10 @@ class DigestStore:
     def add(self, hashes: Iterable[PointHash]) -> None:
         rows, last = [], self._last
         for hashed in hashes:
-            key, whole, vectors, fields, digests, _ = hashed
+            key, whole, vectors, fields, digests, _, shard = hashed
             self._sorted = self._sorted and key > last
             last = key
-            number = self._numbers.get((key[0], vectors, fields))  # type: ignore[call-overload] # equal to a shape
+            number = self._numbers.get((key[0], vectors, fields, shard))  # type: ignore[call-overload] # equal to a shape
             if number is None:
                 number, digests = self._new(hashed)
             rows.append(
@@ -100,13 +103,13 @@ class DigestStore:
         """The number of a new shape, or of one that keeps fewer names, and the digests that go with it."""
         kind, vectors, fields, digests = hashed.key[0], hashed.vectors, hashed.fields, hashed.digests
         if len(fields) <= MAX_FIELDS and len(self._shapes) < MAX_SHAPES:
-            return self._number(_Shape(kind, vectors, fields)), digests
+            return self._number(_Shape(kind, vectors, fields, hashed.shard)), digests
         cut = len(vectors)
         payload = _payload(fields, digests[cut:])
-        shape = _Shape(kind, vectors, None)
+        shape = _Shape(kind, vectors, None, hashed.shard)
         if shape in self._numbers or len(self._shapes) < 2 * MAX_SHAPES:
             return self._number(shape), [*digests[:cut], payload]
-        return self._number(_Shape(kind, None, None)), [payload]
+        return self._number(_Shape(kind, None, None, None)), [payload]
 
     def _number(self, shape: _Shape) -> int:
         number = self._numbers.get(shape)
@@ -129,9 +132,9 @@ class DigestStore:
         vectors = None if shape.vectors is None else dict(zip(shape.vectors, digests, strict=False))
         rest = digests[len(shape.vectors or ()) :]
         if shape.fields is None:
-            return PointDigests(key, whole, vectors, None, rest[0])
+            return PointDigests(key, whole, vectors, None, rest[0], shape.shard)
         fields = dict(zip(map(field_name, shape.fields), rest, strict=True))
-        return PointDigests(key, whole, vectors, fields, _payload(shape.fields, rest))
+        return PointDigests(key, whole, vectors, fields, _payload(shape.fields, rest), shape.shard)
 
 
 def _payload(fields: Iterable[bytes], digests: Iterable[int]) -> int:
@@ -161,6 +164,8 @@ def same(before: PointDigests, after: PointDigests) -> bool:
 
 def what_changed(before: PointDigests, after: PointDigests) -> tuple[PartDifference, ...]:
     parts: list[PartDifference] = []
+    if before.shard is not None and after.shard is not None and before.shard != after.shard:
+        parts.append(PartDifference(kind="shard_key", name=after.shard, was=before.shard))
     if before.vectors is not None and after.vectors is not None:
         for name, change in changed_keys(before.vectors, after.vectors):
             parts.append(PartDifference(kind="vector", name=name, change=change))

@@ -4,6 +4,7 @@ The digest of a collection is the sum of its points' digests modulo 2^256 (not t
 does not depend on order, segments or transport. Memory stays flat: points pass by, a few bytes of each are kept.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,11 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.core.values import JsonValue
-from qdrant_admin.database.canonical import SCHEME, SUM_MODULUS, PointHash, hash_parts, hash_point
+from qdrant_admin.database.canonical import (
+    KEYED_SCHEME,
+    SCHEME,
+    SUM_MODULUS,
+    PointHash,
+    hash_parts,
+    hash_point,
+    in_shard,
+)
 from qdrant_admin.database.differences import Difference, PartDifference, PointDifference, What, changes
 from qdrant_admin.database.digest_store import DigestStore, PointDigests, same, what_changed
 from qdrant_admin.database.ids import id_key, id_of_key
-from qdrant_admin.database.models import CollectionInfo, Fields, PointId, VectorKind
+from qdrant_admin.database.models import CollectionInfo, Fields, PointId, ShardKey, VectorKind
 from qdrant_admin.database.searches import Answer, Probe, ProbeFinder, Search, ask, changed_searches, searches_of
 from qdrant_admin.database.wire import Page
 
@@ -56,6 +65,8 @@ class Fingerprint:
     digests: DigestStore
     config: Fields = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    shard_keys: Mapping[str, int] = field(default_factory=dict)
+    """The keys of custom sharding, as JSON, each with its number of shards."""
     payload_schema: Mapping[str, Fields] = field(default_factory=dict)
     filtered: Mapping[Probe, int] = field(default_factory=dict)
     """Exact counts by filters on the indexed fields."""
@@ -124,41 +135,50 @@ class Reading:
             raise ServerTrouble(f"collection {name} cannot be read", why=self.info.trouble)
         self._sample = sample(self.info.points or 0) if sample else None
         self._kinds: dict[str, VectorKind] = {spec.name: spec.kind for spec in self.info.vectors}
+        self._keys: dict[ShardKey, int] | None = None
+        """Of custom sharding; None without it. An id may be in the shards of several keys."""
+        if (self.info.config.get("params") or {}).get("sharding_method") == "custom":
+            self._keys = database.shard_keys(name)
         self._finder = ProbeFinder(self.info.payload_schema) if earlier is None else None
 
     def pages(self, cancel: CancelToken) -> Iterator[int]:
         """Read on; yields the number of points after each page."""
-        for points, hashes in self._whole() if self._sample is None else self._sampled_only(self._sample):
-            cancel.check()
-            self.digests.add(map(self._counted, hashes))
-            self._sum %= SUM_MODULUS
-            self._points += points
-            if points:
-                yield points
+        for shard in (None,) if self._keys is None else self._keys:
+            for points, hashes in (
+                self._whole(shard) if self._sample is None else self._sampled_only(self._sample, shard)
+            ):
+                cancel.check()
+                self.digests.add(map(self._counted, hashes if shard is None else _keyed(hashes, shard)))
+                self._sum %= SUM_MODULUS
+                self._points += points
+                if points:
+                    yield points
 
     def _counted(self, hashed: PointHash) -> PointHash:
         self._sum += int.from_bytes(hashed.whole, "little")
         self._non_finite += hashed.non_finite
         return hashed
 
-    def _whole(self) -> Iterator[tuple[int, Iterator[PointHash]]]:
-        for page in self._database.bulk.pages_of_one_size(self._name, self._kinds):
-            yield len(page), self._hashes(page)
+    def _whole(self, shard: ShardKey | None) -> Iterator[tuple[int, Iterator[PointHash]]]:
+        for page in self._database.bulk.pages_of_one_size(self._name, self._kinds, shard):
+            yield len(page), self._hashes(page, shard)
 
-    def _sampled_only(self, sample: Sample) -> Iterator[tuple[int, Iterator[PointHash]]]:
+    def _sampled_only(self, sample: Sample, shard: ShardKey | None) -> Iterator[tuple[int, Iterator[PointHash]]]:
         """Every point; those outside the sample are hashed by their id alone."""
-        for ids in self._database.scan_ids(self._name):
+        for ids in self._database.scan_ids(self._name, shard):
             chosen = [one for one in ids if sample.takes(one)]
-            pages = self._database.bulk.retrieve(self._name, chosen, self._kinds)
-            found = {hashed.key: hashed for page in pages for hashed in self._hashes(page)}
+            pages = self._database.bulk.retrieve(self._name, chosen, self._kinds, shard=shard)
+            found = {hashed.key: hashed for page in pages for hashed in self._hashes(page, shard)}
             yield len(ids), (found.get(key) or hash_parts(key) for key in map(id_key, ids))
 
-    def _hashes(self, page: Page) -> Iterator[PointHash]:
+    def _hashes(self, page: Page, shard: ShardKey | None) -> Iterator[PointHash]:
         self._sampled += len(page)
         if self._finder is not None:
             self._finder.look(page)
         doubtful = page.doubtful()
-        again = self._database.retrieve(self._name, doubtful.values(), kinds=self._kinds) if doubtful else ()
+        again = (
+            self._database.retrieve(self._name, doubtful.values(), kinds=self._kinds, shard=shard) if doubtful else ()
+        )
         closer = {point.id: point for point in again}
         for place, hashed in enumerate(page.hashes(self._kinds)):
             point = closer.get(doubtful[place]) if place in doubtful else None
@@ -177,6 +197,8 @@ class Reading:
             digests=self.digests,
             config=self.info.config,
             aliases=self.info.aliases,
+            shard_keys={json.dumps(key): shards for key, shards in (self._keys or {}).items()},
+            scheme=SCHEME if self._keys is None else KEYED_SCHEME,
             payload_schema=self.info.payload_schema,
             searches=ask(self._database, self._name, searches),
             filtered=self._filtered(),
@@ -195,6 +217,11 @@ class Reading:
             except (RequestRejected, BadInput):  # the index was dropped under strict mode: the schema tells of it
                 continue
         return counts
+
+
+def _keyed(hashes: Iterator[PointHash], shard: ShardKey) -> Iterator[PointHash]:
+    label = json.dumps(shard)
+    return (in_shard(hashed, label) for hashed in hashes)
 
 
 def compare(before: Fingerprint, after: Fingerprint) -> Comparison:
@@ -236,6 +263,7 @@ def _difference(old: PointDigests, what: What, parts: tuple[PartDifference, ...]
 
 
 def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[Difference]:
+    yield from changes("shard_key", before.shard_keys, after.shard_keys)
     yield from changes("setting", dict(_flat(before.config)), dict(_flat(after.config)))
     indexes = tuple(changes("index", before.index_settings, after.index_settings))
     yield from indexes

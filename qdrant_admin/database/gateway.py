@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,6 +32,7 @@ from qdrant_admin.database.models import (
     PointId,
     PointPage,
     ServerInfo,
+    ShardKey,
     Sparse,
     Vector,
     VectorKind,
@@ -160,6 +162,15 @@ class Database:
         """What a collection has acknowledged and does not show yet."""
         return schema.pending(self._rest.call("GET", self._path(name)))
 
+    @as_expected
+    def shard_keys(self, name: str) -> dict[ShardKey, int]:
+        """The keys of a collection with custom sharding, sorted, each with its number of shards."""
+        told = self._rest.call("GET", f"{self._path(name)}/cluster")
+        shards = [*(told.get("local_shards") or ()), *(told.get("remote_shards") or ())]
+        found = {(one["shard_id"], one["shard_key"]) for one in shards if one.get("shard_key") is not None}
+        keys = Counter(key for _, key in found)
+        return {key: keys[key] for key in sorted(keys, key=lambda key: (isinstance(key, str), key))}
+
     def exists(self, name: str) -> bool:
         try:
             self._rest.call("GET", self._path(name))
@@ -258,13 +269,25 @@ class Database:
         """One page in the server's order (integers ascending, then UUIDs), from `offset` on."""
         kinds = self._kinds(name)
         return self.bulk.rest.page(
-            name, kinds, limit=limit, offset=offset, payload=True, vectors=with_vectors, filter=filter
+            name,
+            kinds,
+            limit=limit,
+            offset=offset,
+            payload=True,
+            vectors=with_vectors,
+            only={"filter": dict(filter)} if filter else {},
         )
 
     def retrieve(
-        self, name: str, ids: Iterable[PointId], *, with_vectors: bool = True, kinds: Kinds | None = None
+        self,
+        name: str,
+        ids: Iterable[PointId],
+        *,
+        with_vectors: bool = True,
+        kinds: Kinds | None = None,
+        shard: ShardKey | None = None,
     ) -> list[Point]:
-        """The points of these ids that exist, in the order asked for.
+        """The points of these ids that exist, in the order asked for; with `shard` only those in shards of this key.
 
         A caller that knows the kinds of the vectors saves a request.
         """
@@ -272,8 +295,8 @@ class Database:
         if not wanted:
             return []
         kinds = kinds or self._kinds(name)
-        pages = self.bulk.retrieve(name, wanted, kinds, vectors=with_vectors)
-        found = {point.id: point for page in pages for point in self.bulk.points(name, page, kinds)}
+        pages = self.bulk.retrieve(name, wanted, kinds, vectors=with_vectors, shard=shard)
+        found = {point.id: point for page in pages for point in self.bulk.points(name, page, kinds, shard)}
         return [found[one] for one in dict.fromkeys(wanted) if one in found]
 
     def point(self, name: str, id: PointId) -> Point:  # noqa: A002 - Qdrant's own word
@@ -299,9 +322,9 @@ class Database:
             if points:
                 yield points
 
-    def scan_ids(self, name: str) -> Iterator[list[PointId]]:
+    def scan_ids(self, name: str, shard: ShardKey | None = None) -> Iterator[list[PointId]]:
         """Every id, a page at a time, in the server's order; never an empty page."""
-        pages = self.bulk.pages(name, {}, limit=_IDS_A_PAGE, content=False)
+        pages = self.bulk.pages(name, {}, limit=_IDS_A_PAGE, content=False, shard=shard)
         return (page.ids() for page in pages if len(page))
 
     def upsert(self, name: str, points: Sequence[Point], *, wait: bool = True, checked: bool = False) -> None:

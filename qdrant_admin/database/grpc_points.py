@@ -14,8 +14,8 @@ from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import NotQdrant, OutcomeUnknown
 from qdrant_admin.database import encoding, faults
 from qdrant_admin.database.ids import point_id
-from qdrant_admin.database.models import PointId
-from qdrant_admin.database.protobuf import id_bytes, messages
+from qdrant_admin.database.models import PointId, ShardKey
+from qdrant_admin.database.protobuf import id_bytes, messages, shards_bytes
 from qdrant_admin.database.wire import WirePage
 
 _RECONNECT_SECONDS = 2.0
@@ -71,20 +71,30 @@ class GrpcPoints:
         except DecodeError as error:
             raise faults.make(NotQdrant, str(error), self._where) from error
 
-    def page(self, name: str, *, limit: int, offset: PointId | None, content: bool = True) -> WirePage:
-        """One page in the server's order, from `offset` on; without `content` the points have nothing but ids."""
+    def page(
+        self, name: str, *, limit: int, offset: PointId | None, content: bool = True, shard: ShardKey | None = None
+    ) -> WirePage:
+        """One page in the server's order, from `offset` on; without `content` the points have nothing but ids.
+
+        With `shard` only of the shards of this key.
+        """
         request = messages()["Scroll"](
             collection=name,
             limit=limit,
             offset=b"" if offset is None else id_bytes(point_id(offset)),
             payload=_selector(content),
             vectors=_selector(content),
+            shards=shards_bytes(shard),
         )
         return WirePage(self._call("Scroll", request.SerializeToString()))
 
-    def retrieve(self, name: str, ids: Iterable[PointId], *, vectors: bool = True) -> WirePage:
+    def retrieve(
+        self, name: str, ids: Iterable[PointId], *, vectors: bool = True, shard: ShardKey | None = None
+    ) -> WirePage:
         """The points of these ids (as a server keeps them) that exist, in no order."""
-        request = messages()["Get"](collection=name, payload=_selector(True), vectors=_selector(vectors))
+        request = messages()["Get"](
+            collection=name, payload=_selector(True), vectors=_selector(vectors), shards=shards_bytes(shard)
+        )
         # The ids are appended as bytes: a message object for each of them would cost more than all the rest.
         return WirePage(self._call("Get", request.SerializeToString() + encoding.ids_bytes(ids)), "Points")
 

@@ -25,6 +25,8 @@ Fields = dict[str, Any]
 """A JSON object: a payload, or settings as the server knows them."""
 PointId = int | str
 """Unsigned 64-bit integer, or a UUID in its lower-case form with hyphens."""
+ShardKey = int | str
+"""Name of a shard of a collection with custom sharding: 7 and "7" are two."""
 VectorKind = Literal["dense", "sparse", "multi"]
 Kinds = Mapping[str, VectorKind]
 """Vector name to kind, from the collection's configuration: over gRPC a multivector of one row looks dense (1.16.3)."""

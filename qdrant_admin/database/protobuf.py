@@ -11,14 +11,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qdrant_admin.database.models import PointId
+    from qdrant_admin.database.models import PointId, ShardKey
 
 SCHEMA = """
 Health        version 2 string, commit 3 string
 Described     name 1 string
 Listed        collections 1 Described*
-Scroll        collection 1 string, offset 3 bytes, limit 4 uint32, payload 6 bytes, vectors 7 bytes
-Get           collection 1 string, payload 4 bytes, vectors 5 bytes
+Scroll        collection 1 string, offset 3 bytes, limit 4 uint32, payload 6 bytes, vectors 7 bytes, shards 9 bytes
+Get           collection 1 string, payload 4 bytes, vectors 5 bytes, shards 7 bytes
 Page          next 1 bytes, points 2 Found*
 Points        points 1 Found*
 Found         id 1 bytes, payload 2 bytes*, vectors 4 bytes
@@ -102,6 +102,13 @@ def id_of(raw: bytes) -> "PointId":
 def id_bytes(identity: "PointId") -> bytes:
     """The `PointId` message of an id as the server keeps it."""
     return b"\x08" + varint(identity) if isinstance(identity, int) else UUID + identity.encode()
+
+
+def shards_bytes(key: "ShardKey | None") -> bytes:
+    """The `ShardKeySelector` message of one key; empty for all shards."""
+    if key is None:
+        return b""
+    return field(FIRST, b"\x10" + varint(key) if isinstance(key, int) else field(FIRST, key.encode()))
 
 
 def varint(number: int) -> bytes:

@@ -10,7 +10,18 @@ import numpy as np
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.ids import point_id
-from qdrant_admin.database.models import Fields, Floats, Kinds, Point, PointId, PointPage, Sparse, Vector, VectorKind
+from qdrant_admin.database.models import (
+    Fields,
+    Floats,
+    Kinds,
+    Point,
+    PointId,
+    PointPage,
+    ShardKey,
+    Sparse,
+    Vector,
+    VectorKind,
+)
 from qdrant_admin.database.names import quoted
 from qdrant_admin.database.rest import MAX_BATCH_BYTES, Rest, as_expected, encode
 
@@ -115,6 +126,11 @@ def check_point(point: Point) -> None:
             raise BadInput(f"{slot} of {where} holds NaN or infinity", why="no distance to it can be told")
 
 
+def in_shard(key: ShardKey | None) -> dict[str, object]:
+    """The field of a request that asks the shards of this key alone; nothing for all of them."""
+    return {} if key is None else {"shard_key": key}
+
+
 class RestPoints:
     """Bulk reads and writes over REST."""
 
@@ -131,22 +147,22 @@ class RestPoints:
         offset: PointId | None,
         payload: bool,
         vectors: bool,
-        filter: Mapping[str, object] | None = None,  # noqa: A002 - Qdrant's own word
+        only: Mapping[str, object] | None = None,
     ) -> PointPage:
-        """One page in the server's order, from `offset` on."""
-        body: dict[str, object] = {"limit": limit, "with_payload": payload, "with_vector": vectors}
+        """One page in the server's order, from `offset` on; `only` are fields of the request: `filter`, `shard_key`."""
+        body: dict[str, object] = {"limit": limit, "with_payload": payload, "with_vector": vectors} | dict(only or {})
         if offset is not None:
             body["offset"] = point_id(offset)
-        if filter:
-            body["filter"] = dict(filter)
         result = self._rest.call("POST", f"/collections/{quoted(name)}/points/scroll", body, timeout=self._timeout)
         points = [point_from_json(raw, kinds) for raw in result["points"]]
         return PointPage(points, result.get("next_page_offset"))
 
     @as_expected
-    def retrieve(self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool) -> list[Point]:
+    def retrieve(
+        self, name: str, ids: Sequence[PointId], kinds: Kinds, *, vectors: bool, shard: ShardKey | None = None
+    ) -> list[Point]:
         """The points of these ids that exist, in no order."""
-        body = {"ids": list(ids), "with_payload": True, "with_vector": vectors}
+        body = {"ids": list(ids), "with_payload": True, "with_vector": vectors} | in_shard(shard)
         result = self._rest.call("POST", f"/collections/{quoted(name)}/points", body, timeout=self._timeout)
         return [point_from_json(raw, kinds) for raw in result]
 

@@ -98,6 +98,8 @@ def settings_digest(fingerprint: Fingerprint) -> str:
     """Covers configuration, payload indexes and aliases, whatever the order in which the server tells them."""
     indexes, aliases = fingerprint.index_settings, sorted(fingerprint.aliases)
     told = jsonable({"config": fingerprint.config, "indexes": indexes, "aliases": aliases})
+    if fingerprint.shard_keys:
+        told["shard_keys"] = jsonable(fingerprint.shard_keys)
     return blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

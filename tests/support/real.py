@@ -61,6 +61,7 @@ class Server:
     port: int = field(default_factory=free_port)
     grpc_port: int = field(default_factory=free_port)
     environment: dict[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
     roots: Path | None = None
     """Where it has a certificate: the file of whoever signed it."""
     process: subprocess.Popen[bytes] | None = None
@@ -90,7 +91,7 @@ class Server:
         } | self.environment
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(binary())], cwd=self.folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+                [str(binary()), *self.arguments], cwd=self.folder, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
         trusted = ssl.create_default_context(cafile=self.roots) if self.roots else False
         deadline = time.monotonic() + 60
@@ -104,6 +105,13 @@ class Server:
                 pass
             time.sleep(0.02)
         raise AssertionError(f"the test server did not come up:\n{(self.folder / 'log').read_text()[-2000:]}")
+
+    @classmethod
+    def cluster_of_one(cls, folder: Path) -> "Server":
+        """A member with nobody beside it, not yet started: only in a cluster a collection has shards with keys."""
+        port = free_port()
+        environment = {"QDRANT__CLUSTER__ENABLED": "true", "QDRANT__CLUSTER__P2P__PORT": str(port)}
+        return cls(folder, environment=environment, arguments=("--uri", f"http://127.0.0.1:{port}"))
 
     def kill(self) -> None:
         """SIGKILL."""
