@@ -12,7 +12,7 @@ from qdrant_admin.server.runtime import Diagnosis
 from qdrant_admin.state import canaries
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_BANNER = "Version: "
+BANNER = "Version: "
 """Begins the first line with words in it that a start logs."""
 _DOCTOR, _LOGS, _RESTART = Command("doctor"), Command("logs", tail=100), Command("restart")
 
@@ -227,7 +227,7 @@ def strip_colours(line: str) -> str:
 
 def latest_start(lines: Sequence[str]) -> Sequence[str] | None:
     """What a server's latest start has logged, from its banner on; None when that lies further back."""
-    starts = [index for index, line in enumerate(lines) if line.startswith(_BANNER)]
+    starts = [index for index, line in enumerate(lines) if line.startswith(BANNER)]
     return lines[starts[-1] :] if starts else None
 
 

@@ -17,6 +17,7 @@ from qdrant_admin.core.errors import Unsupported
 from qdrant_admin.core.events import Events, StepFinished, StepStarted
 from qdrant_admin.core.formatting import duration
 from qdrant_admin.core.values import Frozen
+from qdrant_admin.state.inventory import StorageIdentity
 
 RuntimeKind = Literal["docker", "native", "remote"]
 RestartMethod = Literal["graceful", "kill", "recreate", "pause", "engine"]
@@ -300,6 +301,17 @@ class ServerRuntime(Protocol):
     def disk_bytes(self) -> int | None:
         """What the storage really occupies, in blocks, told at once; None where nobody can tell."""
         return None
+
+    def storage_identity(self) -> StorageIdentity | None:
+        """What tells the storage from another one at the same place; cheap enough for every status.
+
+        None where it is out of sight, or where there is no server. Raises `AdminError` when it cannot be looked at.
+        """
+        return None
+
+    def log_since(self, moment: datetime) -> Iterable[str]:
+        """The server's whole log from that moment on, or from where it begins; earlier lines do no harm."""
+        return ()
 
     def sharers(self) -> tuple[Sharer, ...]:
         """Who else may write to the data, running or not."""

@@ -84,6 +84,7 @@ class KnownStorage(Frozen):
     process: str = ""
     """Which process answered then, see `SeenStorage`."""
     deletes: int | None = None
+    grpc_deletes: int | None = None
 
     @property
     def present(self) -> dict[str, KnownCollection]:
@@ -107,6 +108,8 @@ class SeenStorage(Frozen):
     """What tells this process of the server from the next one; empty where nobody can tell."""
     deletes: int | None = None
     """Requests that take something away, as counted since that process began; None when they could not be had."""
+    grpc_deletes: int | None = None
+    """Those of them that came over gRPC, whose deleted points no log names."""
 
 
 def known(store: StateStore, profile: str) -> KnownStorage | None:
@@ -219,7 +222,8 @@ def _moved(before: KnownStorage, seen: SeenStorage) -> bool:
     if before.identity != (identity := _better(before.identity, seen.identity)) or before.place != seen.place:
         return identity is not None or before.place != seen.place
     told = bool(seen.version) and seen.version != before.version
-    return told or (bool(seen.process) and (before.process, before.deletes) != (seen.process, seen.deletes))
+    counted = (before.process, before.deletes, before.grpc_deletes)
+    return told or (bool(seen.process) and counted != (seen.process, seen.deletes, seen.grpc_deletes))
 
 
 def _better(before: StorageIdentity | None, seen: StorageIdentity | None) -> StorageIdentity | None:
@@ -234,17 +238,17 @@ def _written(connection: sqlite3.Connection, profile: str, before: KnownStorage 
     text = "" if identity is None else msgspec.json.encode(identity).decode()
     now = datetime.now(UTC).isoformat()
     version = seen.version or (before.version if before else "")
-    values = (seen.runtime, seen.place, text, version, now, seen.process, seen.deletes)
+    values = (seen.runtime, seen.place, text, version, now, seen.process, seen.deletes, seen.grpc_deletes)
     if before is None:
         cursor = connection.execute(
-            "INSERT INTO storages (runtime, place, identity, version, at, process, deletes, profile)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO storages (runtime, place, identity, version, at, process, deletes, grpc_deletes, profile)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*values, profile),
         )
         return int(cursor.lastrowid or 0)
     connection.execute(
-        "UPDATE storages SET runtime = ?, place = ?, identity = ?, version = ?, at = ?, process = ?, deletes = ?"
-        " WHERE id = ?",
+        "UPDATE storages SET runtime = ?, place = ?, identity = ?, version = ?, at = ?, process = ?, deletes = ?,"
+        " grpc_deletes = ? WHERE id = ?",
         (*values, before.id),
     )
     return before.id

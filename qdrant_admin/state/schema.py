@@ -146,7 +146,8 @@ STEPS: tuple[SchemaStep, ...] = (
                 version TEXT NOT NULL,
                 at TEXT NOT NULL,
                 process TEXT NOT NULL,
-                deletes INTEGER
+                deletes INTEGER,
+                grpc_deletes INTEGER
             )""",
             "CREATE INDEX storages_by_profile ON storages (profile)",
             """CREATE TABLE storages_in_force (

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -106,6 +107,32 @@ def test_data_is_there_after_every_restart(make_native: MakeNative, cancel: Canc
     assert after.pid != before
     assert after.restarts == 0, "a restart that was asked for is none that nobody asked for"
     assert count_points(runtime) == 50
+
+
+def test_a_storage_is_told_from_another_at_the_same_place(make_native: MakeNative, cancel: CancelToken) -> None:
+    runtime = make_native()
+    storage = runtime.settings.native_storage
+    up(runtime, cancel)
+    first = runtime.storage_identity()
+    assert first is not None
+    assert first.place == f"directory {storage}"
+    assert first.peer.isdigit()
+    list(runtime.restart("kill", cancel))
+    assert runtime.storage_identity() == first
+    list(runtime.stop(cancel))
+    moved = storage.rename(storage.with_name("moved"))
+    up(runtime, cancel)
+    second = runtime.storage_identity()
+    assert second is not None
+    assert second.place == first.place
+    assert not second.same(first)
+    list(runtime.stop(cancel))
+    shutil.rmtree(storage)
+    shutil.copytree(moved, storage)
+    copied = runtime.storage_identity()
+    assert copied is not None
+    assert copied.peer == first.peer
+    assert not copied.same(first)  # an older copy put in its place
 
 
 def test_it_lives_on_when_its_starter_has_ended(make_native: MakeNative, cancel: CancelToken) -> None:

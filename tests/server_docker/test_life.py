@@ -1,6 +1,7 @@
 """Start, stop, restart, remove: on the real engine, with the data looked at each time."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -158,3 +159,31 @@ def test_a_crash_at_start_is_explained(bench: Bench, tmp_path: object) -> None:
     assert state.exit_code in {1, 101}
     assert state.diagnosis is not None
     assert "read-only" in state.diagnosis.what
+
+
+def test_a_volume_is_told_from_another_of_its_name(bench: Bench) -> None:
+    runtime = bench.started()
+    first = runtime.storage_identity()
+    assert first is not None
+    assert first.place == f"volume {bench.mark}"
+    assert first.peer.isdigit()
+    run(runtime.restart("recreate", CancelToken()))
+    bench.wait_ready()
+    assert runtime.storage_identity() == first
+    run(runtime.remove(CancelToken()))
+    assert runtime.storage_identity() is None
+    bench.api.remove_volume(bench.mark)
+    bench.started()
+    second = runtime.storage_identity()
+    assert second is not None
+    assert second.place == first.place
+    assert not second.same(first)
+
+
+def test_a_folder_is_known_by_its_inode_and_its_peer(bench: Bench, tmp_path: Path) -> None:
+    runtime = bench.started(storage=tmp_path / "data")
+    found = runtime.storage_identity()
+    assert found is not None
+    assert found.place == f"folder {tmp_path / 'data'}"
+    assert found.mark == f"{tmp_path.stat().st_dev}:{(tmp_path / 'data').stat().st_ino}"
+    assert found.peer.isdigit()

@@ -1,13 +1,14 @@
 """`ServerRuntime` on a container engine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import NotFound, NotOurs
+from qdrant_admin.core.errors import AdminError, NotFound, NotOurs
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server.docker import storage
 from qdrant_admin.server.docker.answers import Inspected, Request, labels_of, name_of
@@ -40,6 +41,8 @@ from qdrant_admin.server.runtime import (
     Sharer,
     Stats,
 )
+from qdrant_admin.server.storage_mark import RAFT_STATE, peer_in_archive
+from qdrant_admin.state.inventory import StorageIdentity
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -278,6 +281,23 @@ class DockerRuntime(ServerRuntime):
             if found is None or process_state(found) != "running":
                 return None
             return inspection.disk_use(api, found["Id"], storage.storage_path(found), self._source(found))[0]
+
+    def storage_identity(self) -> StorageIdentity | None:
+        with self.engine.look(f"look at the data of {self._name}") as api:
+            found = self._find(api)
+            if found is None:
+                return None
+            mark = storage.mark(api, found, local=self.engine.local)
+        peer = ""
+        with suppress(AdminError), self.engine.look(f"look at the data of {self._name}") as api:
+            chunks, _ = api.get_archive(found["Id"], f"{storage.storage_path(found)}/{RAFT_STATE}")
+            peer = peer_in_archive(b"".join(chunks))
+        return StorageIdentity(place=storage.in_words(found), mark=mark, peer=peer)
+
+    def log_since(self, moment: datetime) -> Iterable[str]:
+        with self.engine.look(f"read the log of {self._name}") as api:
+            found = self._find(api)
+            return inspection.lines_since(api, found["Id"], moment) if found is not None else ()
 
     def sharers(self) -> tuple[Sharer, ...]:
         with self.engine.client("look who else uses the data") as api:

@@ -14,10 +14,11 @@ from qdrant_admin.core.events import Notice
 from qdrant_admin.core.files import free_bytes
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.server.decode import decode_log
-from qdrant_admin.server.docker.answers import Inspected, Listed, Mount, Request
+from qdrant_admin.server.docker.answers import Inspected, Listed, Mount, Request, name_of
 from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE, environment
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.runtime import Diagnosis, Sharer, Storage
+from qdrant_admin.server.storage_mark import folder_mark
 from qdrant_admin.server.storage_probe import belongs_to_other, make_writable, suspicion
 
 if TYPE_CHECKING:
@@ -60,6 +61,27 @@ def data_mount(attributes: Inspected, path: str | None = None) -> Mount | None:
 def source_of(mount: Mount) -> str:
     """The name of a volume, or the folder."""
     return mount.get("Name") or mount.get("Source") or ""
+
+
+def in_words(found: Inspected) -> str:
+    """`volume qdrant_data`, `folder /srv/qdrant`, `inside container qdrant`."""
+    mount = data_mount(found)
+    if mount is None:
+        return f"inside container {name_of(found)}"
+    return f"{'volume' if mount.get('Type') == 'volume' else 'folder'} {source_of(mount)}"
+
+
+def mark(api: "APIClient", found: Inspected, *, local: bool) -> str:
+    """What tells where the data lies from another place of that name: when a volume was made, a folder's inode where
+    it can be seen from here, the container itself where nothing is mounted. Empty where nobody can see it.
+    """
+    mount = data_mount(found)
+    if mount is None:
+        return str(found["Id"])
+    if mount.get("Type") != "volume":
+        return folder_mark(Path(mount.get("Source") or "")) if local else ""
+    name = source_of(mount)
+    return f"{name} {api.inspect_volume(name)['CreatedAt']}"
 
 
 def data_request(found: Inspected) -> list[Request]:

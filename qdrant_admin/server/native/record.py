@@ -179,6 +179,15 @@ def last_lines(path: Path, count: int, end: int | None = None) -> list[str]:
     return [_text(line) for line in found.splitlines()[-count:]]
 
 
+def all_lines(path: Path) -> Iterator[str]:
+    """Every line of a file, oldest first; none when there is no file."""
+    try:
+        with path.open("rb") as file:
+            yield from map(_text, file)
+    except OSError:
+        return
+
+
 def end_of(path: Path) -> int:
     """Where the last whole line of a file ends, in bytes; 0 when there is no file."""
     try:

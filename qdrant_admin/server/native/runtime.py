@@ -2,7 +2,8 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,7 @@ from qdrant_admin.server.native.record import (
     Files,
     Launch,
     Record,
+    all_lines,
     end_of,
     find_server,
     find_supervisor,
@@ -41,6 +43,8 @@ from qdrant_admin.server.runtime import (
     changed,
     freeze_briefly,
 )
+from qdrant_admin.server.storage_mark import folder_mark, peer_in
+from qdrant_admin.state.inventory import StorageIdentity
 
 _ADOPT = "adopt a native process: it keeps running on its own terms, and cannot be labelled"
 _HARD_STOP = "ask the server to end on Windows: it is terminated, which acknowledged writes survive"
@@ -224,6 +228,14 @@ class NativeRuntime(ServerRuntime):
 
     def disk_bytes(self) -> int | None:
         return occupied_bytes(self._recorded_storage())
+
+    def storage_identity(self) -> StorageIdentity | None:
+        path = self._recorded_storage()
+        return StorageIdentity(place=f"directory {path}", mark=folder_mark(path), peer=peer_in(path))
+
+    def log_since(self, moment: datetime) -> Iterable[str]:  # noqa: ARG002 # the files are short enough
+        for path in (self.files.older_log, self.files.log):
+            yield from all_lines(path)
 
     def _diagnose(self, record: Record, state: ProcessState) -> Diagnosis | None:
         since = latest_start(last_lines(self.files.log, _LOG_LOOK_LINES)) or ()

@@ -117,6 +117,11 @@ def first_lines(api: "APIClient", container: str, started: float) -> list[str]:
     return _text(api.logs(container, since=int(started), until=int(started) + FIRST_SECONDS)).splitlines()
 
 
+def lines_since(api: "APIClient", container: str, moment: datetime) -> list[str]:
+    """Its log from that second on."""
+    return _text(api.logs(container, since=int(moment.timestamp()))).splitlines()
+
+
 def follow(api: "APIClient", container: str, *, tail: int, cancel: CancelToken) -> Iterator[list[str]]:
     """Batches of lines as they come, until the container ends or `cancel`."""
     stream = api.logs(container, stream=True, follow=True, tail=tail)

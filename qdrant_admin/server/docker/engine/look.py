@@ -89,6 +89,16 @@ class Look:
     def inspect_image(self, image: str) -> Any:
         return self._json(f"/images/{quote(image, safe='/:@')}/json", "inspect_image", image)
 
+    def inspect_volume(self, volume: str) -> Any:
+        return self._json(f"/volumes/{quote(volume, safe='')}", "inspect_volume", volume)
+
+    def get_archive(self, container: str, path: str) -> Any:
+        """A tar of a small file in a container, running or not, in one piece; and nothing about it beside that."""
+        try:
+            return (self._ask(f"/containers/{quote(container, safe='')}/archive?{urlencode({'path': path})}"),), {}
+        except NoAnswer:
+            return self.__getattr__("get_archive")(container, path)
+
     def logs(self, container: str, **chosen: Any) -> Any:
         if container in self._terminal and not chosen.get("stream"):
             query = urlencode({"stdout": 1, "stderr": 1, **chosen})
