@@ -59,12 +59,13 @@ SAMPLE = "With verify sample: points per collection whose content is compared."
 WORKERS = "Requests in parallel; 0: choose for me."
 _SENTENCES = {
     "unverified": "It was copied and could not be compared with its source, so nothing is claimed.",
-    "skipped": "Nothing was copied: every collection was left out.",
     "cancelled": "Stopped. What was acknowledged stays; the run can be resumed.",
     "failed": "The migration could not be finished. What was acknowledged stays.",
 }
 _SHOWN, _REJECTS_SHOWN = 20, 10
 _FIGURES = ("read", "written", "skipped", "rejected", "verified")
+_SOMETIMES = ("seen", "folded", "left_out")
+"""Figures that are shown where one of them says more than those above."""
 
 
 def sentence(report: MigrationReport) -> str:
@@ -72,23 +73,49 @@ def sentence(report: MigrationReport) -> str:
         return _verified(report)
     if report.verdict == "differs":
         return f"The target differs from the source: {_differences(report) or 'see below'}."
+    if report.verdict == "skipped":
+        return _skipped(report)
     return _SENTENCES[report.verdict]
 
 
 def _verified(report: MigrationReport) -> str:
-    read = formatting.counted(sum(one.read for one in report.collections), "point")
+    copied = [one for one in report.collections if one.verdict != "skipped"]
+    points = formatting.counted(sum(one.read - one.folded for one in copied), "point")
+    rest = _rest(report)
+    arrived = f"Of {formatting.counted(total(report, 'seen'), 'row')}, {points}" if rest else f"All {points}"
     sampled = [one.sampled for one in report.collections if one.sampled is not None]
     if not sampled:
-        return f"All {read} arrived, and every one is what it was at the source."
+        return f"{arrived} arrived, and every one is what it was at the source.{rest}"
     looked = formatting.counted(sum(sampled), "point")
-    return f"All {read} arrived. The content of {looked} was compared, and is what it was at the source."
+    return f"{arrived} arrived. The content of {looked} was compared, and is what it was at the source.{rest}"
+
+
+def _rest(report: MigrationReport) -> str:
+    """What became of rows that are no point of the target by now; empty when there are none."""
+    named = (("folded", "folded (the id comes again, the last one holds)"), ("left_out", "left out, as asked"))
+    said = [f"{formatting.number(count)} {words}" for figure, words in named if (count := total(report, figure))]
+    kept = sum(one.skipped for one in report.collections if one.verdict == "skipped")
+    said += [f"{formatting.number(kept)} skipped: their target is left as it is"] if kept else []
+    return f" The others: {', '.join(said)}." if said else ""
+
+
+def _skipped(report: MigrationReport) -> str:
+    if any(one.verdict != "skipped" for one in report.collections) or not report.collections:
+        return "Nothing was copied: the source holds nothing."
+    rows = formatting.counted(total(report, "seen"), "row")
+    return f"Nothing was copied: every collection was left out ({rows})."
+
+
+def total(report: MigrationReport, figure: str) -> int:
+    return sum(getattr(one, figure) for one in report.collections)
 
 
 def _differences(report: MigrationReport) -> str:
     counts = (
-        (sum(len(one.missing) for one in report.collections), "missing"),
-        (sum(len(one.different) for one in report.collections), "different"),
-        (sum(one.rejected for one in report.collections), "rejected"),
+        (sum(max(one.missing_count, len(one.missing)) for one in report.collections), "missing"),
+        (sum(max(one.different_count, len(one.different)) for one in report.collections), "different"),
+        (total(report, "rejected"), "rejected"),
+        (sum(abs(one.seen - one.accounted) for one in report.collections if one.seen), "not accounted for"),
     )
     return ", ".join(f"{formatting.number(count)} {word}" for count, word in counts if count)
 
@@ -284,13 +311,22 @@ def document(report: MigrationReport, when: datetime | None = None) -> Document:
     return Document(f"migration into {report.target}", report.verdict, tuple(blocks))
 
 
+def shown_figures(report: MigrationReport, figures: tuple[str, ...]) -> tuple[str, ...]:
+    """These, with those that are not always of use; `seen` beside them, which all are held against."""
+    more = tuple(one for one in _SOMETIMES if one != "seen" and total(report, one))
+    odd = any(one.seen not in {0, one.read} for one in report.collections)
+    return (*(("seen",) if more or odd else ()), *figures, *more)
+
+
 def _results(report: MigrationReport, figures: tuple[str, ...]) -> Table:
+    figures = shown_figures(report, figures)
     rows: list[tuple[Words, ...]] = []
     for one in report.collections:
         name = one.target if one.source == one.target else f"{one.source} → {one.target}"
         numbers = [formatting.number(getattr(one, figure)) for figure in figures]
         rows.append((name, *numbers, StateWord(one.verdict)))
-    return Table(("collection", *figures, "verdict"), tuple(rows), right=frozenset(figures))
+    head = [figure.replace("_", " ") for figure in figures]
+    return Table(("collection", *head, "verdict"), tuple(rows), right=frozenset(head))
 
 
 def _details(one: CollectionResult) -> list[Block]:

@@ -215,6 +215,8 @@ class _Planner:
             self._problem("warning", "", f"reading a {kind.title} is {UNTESTED}: check the result carefully")
         if not found:
             self._problem("warning", "", "the source has no collection")
+        elif all(planned.action == "skip" for planned in plans):
+            self._problem("warning", "", "every collection is left out: nothing would be copied, and nothing compared")
         self._space(sum(planned.estimated_bytes for planned in plans if planned.action != "skip"))
         return PlanReport(
             run=self._run,
@@ -241,6 +243,7 @@ class _Planner:
             source=found.name,
             target=self._options.names.get(found.name, found.name),
             count=found.count,
+            folded=found.folded,
             vectors=spec.vectors,
             spec=spec,
             action="skip",
@@ -266,6 +269,7 @@ class _Planner:
             source=found.name,
             target=target,
             count=found.count,
+            folded=found.folded,
             vectors=spec.vectors,
             spec=spec,
             target_exists=info is not None,

@@ -43,7 +43,9 @@ class CollectionPlan(Frozen):
     source: str
     target: str
     count: int
-    """Points in the source."""
+    """Points in the source: its rows, without those that it folds itself."""
+    folded: int = 0
+    """Rows of the source that are not read, because their id comes again in a later one."""
     vectors: tuple[VectorSpec, ...]
     spec: CollectionSpec
     """What the target is created with, if this run creates it."""
@@ -79,6 +81,11 @@ class CollectionPlan(Frozen):
     """From the first point to the verdict; None: unknown."""
     estimated_from: int = 0
     """On how many earlier migrations of the same kind of source the estimate rests; 0: it is a guess."""
+
+    @property
+    def seen(self) -> int:
+        """Rows of the source."""
+        return self.count + self.folded
 
 
 class PlanReport(Report):
@@ -125,11 +132,15 @@ class PlanReport(Report):
 
     @property
     def verdict_word(self) -> str:
-        return "refused" if self.exit_code else "planned"
+        if self.exit_code:
+            return "refused"
+        return "planned" if self.taken else "skipped"
 
     def summary(self) -> str:
         words = f"{counted(self.total, 'point')} in {counted(len(self.taken), 'collection')}"
         left = len(self.collections) - len(self.taken)
+        folded = sum(plan.folded for plan in self.taken)
+        words += f" ({counted(folded, 'row')} more folded: their ids come again)" if folded else ""
         return f"{words}, {number(left)} left out" if left else words
 
     def blocks(self) -> Blocks:
@@ -140,7 +151,7 @@ class PlanReport(Report):
     def next_step(self) -> Step | None:
         from qdrant_admin.migration.messages import command
 
-        return None if self.exit_code else Step("next", command(self))
+        return Step("next", command(self)) if self.taken and not self.exit_code else None
 
 
 class Reject(Frozen):
@@ -157,21 +168,36 @@ When an ordinary search finds less, the `note` says so."""
 
 
 class CollectionResult(Frozen):
-    """What became of one source collection, after having looked."""
+    """What became of one source collection, after having looked.
+
+    `verified` only where `seen` is `accounted`: every row of the source is in exactly one of these figures.
+    """
 
     source: str
     target: str
+    seen: int = 0
+    """Rows of the source, as it counts them itself; not the sum of what was read. 0 in reports of earlier versions."""
     read: int = 0
+    """Rows that were decoded."""
     written: int = 0
+    """Points that were written, each counted once."""
+    folded: int = 0
+    """Rows whose id comes again in a later row of the same collection: the last one is the point."""
     skipped: int = 0
+    """Rows that were not written because the target had them, or was to be left as it is."""
     rejected: int = 0
+    """Rows that cannot be stored as they are; the reject file has them."""
+    left_out: int = 0
+    """Rows of a collection that the user excluded."""
     verified: int = 0
     """Points compared with the source, content and all, and found equal."""
     verdict: Verdict = "unverified"
     missing: tuple[str, ...] = ()
     """Ids in the source and not in the target; like all ids here, at most the first hundred."""
+    missing_count: int = 0
     different: tuple[str, ...] = ()
     """Ids whose content differs."""
+    different_count: int = 0
     extra: int = 0
     """Points of the target that are not of this source."""
     extra_ids: tuple[str, ...] = ()
@@ -195,6 +221,11 @@ class CollectionResult(Frozen):
     """How often the copy had to resume from its checkpoint, because a server did not answer."""
     bytes: int = 0
     """Sent to the target since the run was last started or resumed."""
+
+    @property
+    def accounted(self) -> int:
+        """Rows of which it is known what became of them."""
+        return self.written + self.folded + self.skipped + self.rejected + self.left_out
 
     def noted(self, *words: str) -> "CollectionResult":
         """The same result, with more to say in its note."""
@@ -229,9 +260,10 @@ class MigrationReport(Report):
         return self.verdict
 
     def summary(self) -> str:
-        read = sum(result.read for result in self.collections)
-        verified = sum(result.verified for result in self.collections)
-        return f"{number(verified)} of {counted(read, 'point')} verified in {duration(self.seconds)}"
+        points = sum(result.read - result.folded for result in self.collections)
+        verified, folded = (sum(getattr(one, figure) for one in self.collections) for figure in ("verified", "folded"))
+        words = f"{number(verified)} of {counted(points, 'point')} verified in {duration(self.seconds)}"
+        return f"{words}, {counted(folded, 'row')} folded" if folded else words
 
     def document(self, when: datetime | None = None) -> Document:
         from qdrant_admin.migration.messages import document

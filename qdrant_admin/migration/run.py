@@ -18,7 +18,7 @@ from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.change_tracking import ChangeTracker
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.compare import equality
-from qdrant_admin.migration.compare.verify import Verifier
+from qdrant_admin.migration.compare.verify import Rows, Verifier
 from qdrant_admin.migration.copy import snapshot
 from qdrant_admin.migration.copy.checks import incompatibilities
 from qdrant_admin.migration.copy.indexing import Indexing
@@ -134,7 +134,6 @@ class _Run:
     def report(self, *, cancelled: bool = False) -> MigrationReport:
         """The results so far; a collection that was not verified is reported as such."""
         results = tuple(self._result(planned, cancelled=cancelled) for planned in self._plan.collections)
-        verdicts = {result.verdict for result in results} or {"verified"}
         rejects = self._rejects.first()
         return MigrationReport(
             run=self._plan.run,
@@ -144,7 +143,7 @@ class _Run:
             collections=results,
             rejects=rejects,
             reject_file=str(self._rejects.path) if rejects else None,
-            verdict="cancelled" if cancelled else next(word for word in _WORST if word in verdicts),
+            verdict="cancelled" if cancelled else _verdict(results),
             seconds=time.monotonic() - self._start,
             resumed=self._resumed,
             checks="" if cancelled else equality.words(results),
@@ -156,12 +155,14 @@ class _Run:
         at = self._total(planned)
         if planned.action == "skip":
             left = planned.left_out or ("left as it is" if planned.target_exists else "left out: it holds no vector")
+            figure = "left_out" if planned.left_out else "skipped"
             return CollectionResult(
-                source=planned.source, target=planned.target, skipped=planned.count, verdict="skipped", note=left
-            )
+                source=planned.source, target=planned.target, seen=planned.seen, verdict="skipped", note=left
+            ).model_copy(update={figure: planned.seen})
         return CollectionResult(
             source=planned.source,
             target=planned.target,
+            seen=planned.seen,
             read=at.read,
             written=at.written,
             rejected=at.rejected,
@@ -310,6 +311,7 @@ class _Run:
         sample = equality.sample_of(self._plan.verify)
         what = "every point" if sample is None else "every id, and a sample of points,"
         yield StepStarted(step="verify", title=f"comparing {what} with the source")
+        counted_again = yield from self._count_again()
         for planned in wanted:
             verifier = Verifier(
                 self._source,
@@ -321,6 +323,8 @@ class _Run:
                 self._checkpoints[planned.source],
                 sample=sample,
                 seed=self._plan.run,
+                rows=counted_again.get(planned.source, Rows(0, 0)),
+                follows=planned.source in self.changes.done,
             )
             yield from verifier.run()
             result = verifier.result()
@@ -333,6 +337,17 @@ class _Run:
         verified = sum(result.verified for result in self._results.values())
         equal = f"{counted(verified, 'point')} equal"
         yield StepFinished(step="verify", outcome="ok" if sound else "failed", detail=equal)
+
+    def _count_again(self) -> Generator[Event, None, dict[str, Rows]]:
+        """The rows of each collection, as the source counts them by now: what was read is held against that."""
+        found: dict[str, Rows] = {}
+
+        def count() -> Events:
+            found.update({one.name: Rows(one.count + one.folded, one.folded) for one in self._source.collections()})
+            yield from ()
+
+        yield from self._retry.run(count)
+        return found
 
     def _switch(self, wanted: list[CollectionPlan]) -> Events:
         """Switch the alias of each staging collection that is verified."""
@@ -367,3 +382,11 @@ class _Run:
             yield Notice(text=f"{plain(kept)} is kept as it was; to delete it", fix=deleting)
         yield StepFinished(step=step, detail=f"{alias} pointed to {plain(kept)}" if kept else f"{alias} is new")
         self._results[planned.source] = result.noted(words).model_copy(update={"alias": planned.alias, "kept": kept})
+
+
+def _verdict(results: Sequence[CollectionResult]) -> Verdict:
+    """The worst of them; a run that found no row in its source has compared nothing, and claims nothing."""
+    verdicts = {result.verdict for result in results}
+    if verdicts <= {"verified", "skipped"} and not any(result.verified or result.written for result in results):
+        return "skipped"
+    return next(word for word in _WORST if word in verdicts)

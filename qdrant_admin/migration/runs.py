@@ -86,6 +86,8 @@ class CollectionProgress(Frozen):
     total: int
     written: int
     rejected: int
+    folded: int = 0
+    """Rows of the source besides, whose id comes again in a later one."""
     copied: bool
     """Whether all of it was copied; the comparison comes after that."""
     left_out: bool
@@ -113,11 +115,11 @@ class RunReport(Run, Report):
             (
                 one.source,
                 "left out" if one.left_out else one.target,
-                *(number(figure) for figure in (one.done, one.total, one.written, one.rejected)),
+                *(number(figure) for figure in (one.done, one.total, one.written, one.rejected, one.folded)),
             )
             for one in self.collections
         )
-        figures = ("handled", "of", "written", "rejected")
+        figures = ("handled", "of", "written", "rejected", "folded")
         facts = {
             "run": f"{self.run}, {self.state}",
             "source": self.source,
@@ -253,6 +255,7 @@ def show_run(ws: Workspace, run: str) -> RunReport:
                 total=planned.count,
                 written=at.written,
                 rejected=at.rejected,
+                folded=planned.folded,
                 copied=at.done,
                 left_out=planned.action == "skip",
             )

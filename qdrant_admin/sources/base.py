@@ -89,6 +89,7 @@ class SourceCollection(Frozen):
 
     name: str
     count: int
+    """Records that `batches` gives."""
     spec: CollectionSpec | None
     """What an equal collection is made with; None when the source itself does not know a dimension yet."""
     payload: str = "kept as it is"
@@ -96,6 +97,8 @@ class SourceCollection(Frozen):
     warnings: tuple[str, ...] = ()
     colliding_ids: tuple[str, ...] = ()
     """Ids of the source that would become one point."""
+    folded: int = 0
+    """Rows besides, which `batches` does not give, because their id comes again in a later one."""
     duplicate_ids: int | None = 0
     """Records whose id comes again behind them, so that a later one wins. None: nobody has looked. Unless it is 0, the
     records are read in one part and written in their order, since the last has to be written last."""

@@ -237,8 +237,14 @@ class LanceFolder(Reader):
         if len(opened.repeated):
             again = counted(len(opened.repeated), "row")
             warnings.append(f"{again} whose id is repeated further down: the last one of each is taken")
-        count, spec = opened.table.rows - len(opened.repeated), layouts.fitted(spec, layout, self.distance_asked)
-        return SourceCollection(name=name, count=count, spec=spec, payload="; ".join(words), warnings=tuple(warnings))
+        return SourceCollection(
+            name=name,
+            count=opened.table.rows - len(opened.repeated),
+            folded=len(opened.repeated),
+            spec=layouts.fitted(spec, layout, self.distance_asked),
+            payload="; ".join(words),
+            warnings=tuple(warnings),
+        )
 
     def _spec(self, name: str, opened: _Opened) -> tuple[CollectionSpec, list[str]]:
         metrics, slots, warnings = opened.table.metrics(), [], []

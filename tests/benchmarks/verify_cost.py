@@ -21,7 +21,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.retry import RetryPolicy
 from qdrant_admin.migration.checkpoint import Checkpoint
-from qdrant_admin.migration.compare.verify import Verifier
+from qdrant_admin.migration.compare.verify import Rows, Verifier
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.sources.base import Source
@@ -46,7 +46,8 @@ def verified(source: Source, database: Database, plan: CollectionPlan, reads: It
     cancel = CancelToken()
     slots = {slot.name: slot for slot in database.collection(plan.target).vectors}
     checkpoints = [Checkpoint(collection=plan.source, span=span, read=read) for span, read in enumerate(reads)]
-    verifier = Verifier(source, database, plan, slots, RetryPolicy(cancel, fix=""), cancel, checkpoints)
+    rows = Rows(plan.count, 0)
+    verifier = Verifier(source, database, plan, slots, RetryPolicy(cancel, fix=""), cancel, checkpoints, rows)
     for _ in verifier.run():
         pass
     return verifier.result()

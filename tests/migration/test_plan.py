@@ -97,9 +97,9 @@ def test_names_that_a_server_must_never_hear_are_replaced(server: Server, tmp_pa
         store = local_store(tmp_path / str(folder), {"plain": numbered(2)})
         meta = (store / "meta.json").read_text().replace('"plain"', f'"{name}"')
         (store / "meta.json").write_text(meta)
-        target = (store / "collection" / name) if "/" not in name else None
-        if target is not None:
-            (store / "collection" / "plain").rename(target)
+        target = store / "collection" / name
+        target.parent.mkdir(exist_ok=True)
+        (store / "collection" / "plain").rename(target)
         report = moved(workspace(server), f"qdrant-local:{store}", on_conflict="rename")
         assert report.verdict == "verified", name
     with Database(server.endpoint) as database:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
@@ -247,3 +249,20 @@ def test_it_arrives_whole_in_parts(server: Server, tmp_path: Path, kind: str) ->
     content[10] = content[10] | {"id": "r2999"}
     report = moved(workspace(server), write(tmp_path / f"a.{kind}", kind, content), workers=3, batch_size=100)
     assert (report.verdict, report.collections[0].verified) == ("verified", 2999)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_vectors_of_another_declared_dimension_are_counted_row_by_row(tmp_path: Path, kind: str) -> None:
+    for name, size, count in (("a", 4, 5), ("b", 3, 7), ("c", 4, 4)):
+        vectors = pa.array([[1.0] * size] * count, type=pa.list_(pa.float32(), size))
+        table = pa.table({"id": [f"{name}{number}" for number in range(count)], "vector": vectors})
+        path = tmp_path / f"{name}.{kind}"
+        if kind == "parquet":
+            pq.write_table(table, path)
+        else:
+            with pa.ipc.new_file(path, table.schema) as writer:
+                writer.write_table(table)
+    (found,) = open_source(parse(f"{kind}:{tmp_path}")).collections()
+    assert found.spec is not None
+    assert found.spec.vectors[0].size == 4
+    assert any(warning.startswith("7 vectors of another dimension than 4") for warning in found.warnings)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from random import Random
+from typing import NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
@@ -32,6 +33,25 @@ _WORKERS = 4
 _NAMES = 10_000
 """How many of the source's own ids are kept for the report; beyond that, the id in the target is shown."""
 _CHECK_EVERY = 50_000
+
+
+class Rows(NamedTuple):
+    """The rows of a collection, as its source counts them."""
+
+    seen: int
+    folded: int
+    """Those that the source does not give, because their id comes again."""
+
+
+class Figures(NamedTuple):
+    """What became of the rows of a collection; see `CollectionResult`."""
+
+    seen: int
+    read: int
+    written: int
+    folded: int
+    skipped: int
+    rejected: int
 
 
 @dataclass(slots=True)
@@ -103,8 +123,10 @@ class Verifier:
 
     Args:
         checkpoints: of the copy, one per span.
+        rows: of the collection, as the source counts them.
         sample: how many points have their content compared; None: all. All ids are compared in any case.
         seed: of the sample; the same seed chooses the same points.
+        follows: whether passes came after the copy, or in its place, that wrote what differed.
     """
 
     source: Source
@@ -114,8 +136,10 @@ class Verifier:
     retry: RetryPolicy
     cancel: CancelToken
     checkpoints: Sequence[Checkpoint]
+    rows: Rows
     sample: int | None = None
     seed: str = ""
+    follows: bool = False
     _counters: Counters = field(init=False)
     _starts: list[int] = field(default_factory=list, init=False)
     """Records before each span."""
@@ -147,16 +171,22 @@ class Verifier:
             notes.append(f"{counted(found.extra.count, 'point')} were in the target before")
         if self._quality is not None and self._quality.words:
             notes.append(self._quality.words)
+        figures = self._figures(copied)
         return CollectionResult(
             source=self.plan.source,
             target=self.plan.target,
-            read=copied.read,
-            written=copied.written,
-            rejected=copied.rejected,
+            seen=figures.seen,
+            read=figures.read,
+            written=figures.written,
+            folded=figures.folded,
+            skipped=figures.skipped,
+            rejected=figures.rejected,
             verified=found.equal,
             verdict="verified" if sound else "differs",
             missing=tuple(found.missing.shown),
+            missing_count=found.missing.count,
             different=tuple(found.different.shown),
+            different_count=found.different.count,
             extra=found.extra.count,
             extra_ids=tuple(found.extra.shown),
             search_quality=None if self._quality is None else self._quality.ordinary,
@@ -164,9 +194,41 @@ class Verifier:
             note="; ".join(notes),
         )
 
+    def _figures(self, copied: Checkpoint) -> Figures:
+        """What became of every row. A run that follows its source writes a point as often as it changes, or not at all
+        where the target had it: each point counts once, as written or as skipped.
+        """
+        again = self._counters.superseded
+        points, written = copied.read - copied.rejected - again, copied.written - again
+        written = min(written, points) if self.follows else written
+        return Figures(
+            seen=self.rows.seen,
+            read=copied.read + self.rows.folded,
+            written=written,
+            folded=self.rows.folded + again,
+            skipped=points - written if self.follows else 0,
+            rejected=copied.rejected,
+        )
+
+    def _unaccounted(self, copied: Checkpoint) -> Iterator[str]:
+        """What the figures do not explain. They come from apart: the source's own count, the writes that the server
+        acknowledged, and the points that the target was found to hold.
+        """
+        figures = self._figures(copied)
+        known = figures.written + figures.folded + figures.skipped + figures.rejected
+        if known != figures.seen:
+            yield f"the source has {counted(figures.seen, 'row')}, and what became of {number(known)} is known"
+        wanted, found = figures.written + figures.skipped, self._counters
+        there = found.met - found.extra.count
+        if there != wanted and not found.missing.count:
+            yield f"{counted(wanted, 'point')} should have arrived, and the target holds {number(there)} of them"
+        if self.sample is None and found.equal + found.different.count != there:
+            yield f"{number(found.equal)} of {counted(there, 'point')} were compared"
+
     def _unsound(self, copied: Checkpoint) -> Iterator[str]:
         """Reasons against `verified`, besides points that are missing or different."""
         found = self._counters
+        yield from self._unaccounted(copied)
         if copied.rejected:
             yield f"{counted(copied.rejected, 'record')} could not be stored as they are, see the reject file"
         if found.read != copied.read:

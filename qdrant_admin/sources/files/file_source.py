@@ -257,13 +257,15 @@ def take_survey(group: Group, uri: FolderUri, notes: tuple[str, ...]) -> Survey:
     name, count, own = group.name, rows - len(repeated), group.own
     if own:
         _check_whole(own, rows, uri)
-        found = SourceCollection(name=name, count=count, spec=own.spec, aliases=own.aliases, warnings=notes)
+        found = SourceCollection(
+            name=name, count=count, folded=len(repeated), spec=own.spec, aliases=own.aliases, warnings=notes
+        )
     else:
         leading = next((layout for layout in layouts if layout is not None), None)
         spec, odd = _spec(leading, tallies, uri) if leading else (None, [])
         told = (*odd, *_odd_rows(tallies, repeated), *notes)
         words = leading.words(WORDS if group.tables[0].flat else "") if leading else "kept as it is"
-        found = SourceCollection(name=name, count=count, spec=spec, payload=words, warnings=told)
+        found = SourceCollection(name=name, count=count, folded=len(repeated), spec=spec, payload=words, warnings=told)
     return Survey(found, files, rows, places, repeated)
 
 

@@ -375,7 +375,7 @@ class Tally:
         """Count the dimensions that the types of columns say by themselves."""
         for slot in layout.slots:
             if slot.column.size is not None and self.rows:
-                self.saw(slot.name, slot.column.size)
+                self.saw(slot.name, slot.column.size, self.rows)
 
 
 class Table(ABC):

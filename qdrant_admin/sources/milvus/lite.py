@@ -75,7 +75,8 @@ class MilvusFile(FileReader):
         schema, layout = self._schema(name), self._layout(name).layout
         count = int(self._database.rows(f"SELECT count(*) FROM {quoted(name)}")[0][0])  # noqa: S608 # quoted
         spec = layouts.fitted(schema.spec(), layout, self.distance_asked)
-        return schema.described(name, count - len(self._superseded(name)), spec, layout)
+        folded = len(self._superseded(name))
+        return schema.described(name, count - folded, spec, layout, folded=folded)
 
     @once
     def _schema(self, name: str) -> Schema:
@@ -247,6 +248,8 @@ class _Collection:
             deletions = (path for path in logs if "_delta_" in path.name)
             self._deletions = [*self._files(manifest, "delta_files"), *deletions]
             self._gone = self._superseded()
+            self.folded = len(superseded(self._keys_of_rows)) if self._deletions else len(self._gone)
+            """Rows whose key comes again in a later one, whether or not that one was deleted."""
         self.count = self.rows - len(self._gone)
 
     def check_unchanged(self) -> None:
@@ -334,8 +337,15 @@ class _Collection:
 
     def _keys(self) -> Iterator[tuple[list[int | str], Numbers]]:
         """Keys and sequence numbers of every row, and behind them of every deletion."""
+        yield from self._keys_of_rows()
+        deletions = (_Part(path, 0, 0, "" if ".arrow" in path.name else "-") for path in self._deletions)
+        yield from self._keys_in(deletions)
+
+    def _keys_of_rows(self) -> Iterator[tuple[list[int | str], Numbers]]:
+        yield from self._keys_in(self._parts)
+
+    def _keys_in(self, parts: Iterable[_Part]) -> Iterator[tuple[list[int | str], Numbers]]:
         columns = [self.schema.key, _SEQ]
-        parts = [*self._parts, *(_Part(path, 0, 0, "" if ".arrow" in path.name else "-") for path in self._deletions)]
         for part in parts:
             with arrow_faults(part.path):
                 for batch in self._all(part, _ROWS, columns):
@@ -413,7 +423,7 @@ class MilvusFolder(FileReader):
         collection = self._collection(name)
         schema, layout = collection.schema, self._layout(name).layout
         spec = layouts.fitted(schema.spec(), layout, self.distance_asked)
-        found = schema.described(name, collection.count, spec, layout, self._aliases(name))
+        found = schema.described(name, collection.count, spec, layout, self._aliases(name), folded=collection.folded)
         if not collection.broken:
             return found
         logs = counted(len(collection.broken), "log")

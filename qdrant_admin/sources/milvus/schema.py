@@ -83,12 +83,21 @@ class Schema:
                 yield f"{words}; ?distance= asks for another"
 
     def described(
-        self, name: str, count: int, spec: CollectionSpec, layout: Layout, aliases: tuple[str, ...] = ()
+        self,
+        name: str,
+        count: int,
+        spec: CollectionSpec,
+        layout: Layout,
+        aliases: tuple[str, ...] = (),
+        *,
+        folded: int = 0,
     ) -> SourceCollection:
         words = "every field under its own name" if layout == "plain" else layouts.words(layout)
         words += f"; the name of the partition in {PARTITION}" if self.partitions else ""
         warnings = tuple(self._warnings())
-        return SourceCollection(name=name, count=count, spec=spec, payload=words, aliases=aliases, warnings=warnings)
+        return SourceCollection(
+            name=name, count=count, folded=folded, spec=spec, payload=words, aliases=aliases, warnings=warnings
+        )
 
     @cached_property
     def _others(self) -> tuple[Field, ...]:

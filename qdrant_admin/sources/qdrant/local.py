@@ -152,7 +152,13 @@ class QdrantLocal(FileReader):
         aliases = tuple(sorted(alias for alias, target in self._aliases.items() if target == name))
         count, words = len(points.live), layouts.words_kept(payloads)
         return SourceCollection(
-            name=name, count=count, spec=spec, payload=words, aliases=aliases, colliding_ids=colliding
+            name=name,
+            count=count,
+            folded=points.rows - count,
+            spec=spec,
+            payload=words,
+            aliases=aliases,
+            colliding_ids=colliding,
         )
 
     @once
@@ -177,6 +183,7 @@ class _Points:
         self.signature = signature([file])
         self.database = ReadOnlyDatabase(file) if file.exists() else None
         rows = self.database.rows("SELECT rowid, id FROM points ORDER BY rowid") if self.database else []
+        self.rows = len(rows)
         last = {self._decode_id(key): int(row) for row, key in rows}
         self.live = {row: record for record, row in sorted(last.items(), key=lambda item: item[1])}
 

@@ -142,14 +142,15 @@ class MigrationResult(ResultPane):
             self.details.update(look.keys(("a", "resume it, or choose another source", "screen.again")))
 
     def _fill(self, report: MigrationReport, *, narrow: bool) -> None:
-        figures = [*ALWAYS[narrow], *[one for one in SOMETIMES if any(getattr(row, one) for row in report.collections)]]
+        wanted = messages.shown_figures(report, ALWAYS[narrow])
+        figures = [*wanted, *(one for one in SOMETIMES if messages.total(report, one) and one not in wanted)]
         rows = []
         for one in report.collections:
             name = one.target if narrow or one.source == one.target else f"{one.source} → {one.target}"
             cells = [look.cell(formatting.shorten(name, NAME_WIDTH[narrow]), "bold")]
             cells += [look.cell(formatting.number(getattr(one, figure)), right=True) for figure in figures]
             rows.append([*cells, look.state_cell(one.verdict, self.app.theme_variables)])
-        fill(self.table, ["collection", *figures, "verdict"], rows)
+        fill(self.table, ["collection", *(one.replace("_", " ") for one in figures), "verdict"], rows)
 
 
 def details(report: MigrationReport, width: int, profile: str) -> Content:
