@@ -41,8 +41,11 @@ def down(ws: Workspace, *, remove: bool = False, cancel: CancelToken) -> Events:
 def refuse_foreign(ws: Workspace, state: RuntimeState, what: str) -> None:
     """Raise unless the server is managed by qdrant-admin, or there is none."""
     if state.ours is False:
+        whose = "it has no ownership label, so somebody else made it"
+        if state.other_installation:
+            whose = "another installation of qdrant-admin, of another home or user, has made it"
         raise NotOurs(
             f"{state.name} was not {what}",
-            why="it is not managed by qdrant-admin: it has no ownership label, so somebody else made it",
+            why=f"it is not managed by qdrant-admin: {whose}",
             fix=Command("adopt").on(ws.settings.name),
         )

@@ -12,7 +12,7 @@ SENTENCES: dict[str, str] = {
     "runtime_unavailable": "{what}{because}",
     "probe_failed": "{what}{because}",
     "collections_not_listed": "{what}{because}",
-    "foreign_server": "{who} was not set up by qdrant-admin and is left alone",
+    "foreign_server": "{who} was not set up by {maker} and is left alone",
     "other_ports_needed": "a server of your own needs other ports than {port} and {grpc_port}",
     "server_absent": "no server is set up",
     "server_stopped": "the server is stopped",
@@ -58,6 +58,7 @@ def _words(finding: Finding) -> defaultdict[str, str]:
         words[name] = ", ".join(value) if isinstance(value, tuple) else str(value)
     because = next((words[name] for name in ("why", "error", "detail", "holder") if words.get(name)), "")
     words["because"] = f": {because}" if because else ""
+    words["maker"] = "this installation of qdrant-admin" if facts.get("other_installation") else "qdrant-admin"
     words["who"] = finding.subject or f"a Qdrant at {words['url']}"
     if isinstance(restarts := facts.get("restarts"), int):
         words["times"] = counted(restarts, "time")

@@ -93,7 +93,8 @@ class _Finder:
         profile = self._settings.profile
         subject = state.name if state.ours is False else ""
         adopt: Fix = Command("adopt") if self._seen.capabilities.adopt else ""
-        yield self._found("foreign_server", "warn", adopt, subject, url=self._settings.endpoint.url)
+        other: dict[str, Fact] = {"other_installation": True} if state.other_installation else {}
+        yield self._found("foreign_server", "warn", adopt, subject, url=self._settings.endpoint.url, **other)
         elsewhere = Command("up", port=profile.port + 10, grpc_port=profile.grpc_port + 10)
         yield self._found("other_ports_needed", "warn", elsewhere, port=profile.port, grpc_port=profile.grpc_port)
 

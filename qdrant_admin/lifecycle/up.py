@@ -113,10 +113,11 @@ def up(ws: Workspace, *, apply: bool = False, cancel: CancelToken) -> Events:
     started = False
     if runtime.capabilities.start:
         before = runtime.inspect()
-        refuse_foreign(ws, before, "touched")
-        if before.state == "absent":
+        if not before.beside:
+            refuse_foreign(ws, before, "touched")
+        if before.state == "absent" or before.beside:
             _refuse_taken_ports(ws)
-        started = before.state not in {"running", "restarting"}
+        started = before.beside or before.state not in {"running", "restarting"}
         yield from _make_it_run(ws, before, apply, cancel)
     yield from wait_ready(ws, cancel=cancel)
     report = report_up(ws, started=started, begun=begun)
@@ -128,7 +129,7 @@ def up(ws: Workspace, *, apply: bool = False, cancel: CancelToken) -> Events:
 
 def _make_it_run(ws: Workspace, before: RuntimeState, apply: bool, cancel: CancelToken) -> Events:
     runtime = ws.runtime
-    changes = [] if before.state == "absent" else runtime.differences()
+    changes = [] if before.state == "absent" or before.beside else runtime.differences()
     if changes and apply:
         yield from runtime.apply(cancel)
         return
@@ -137,7 +138,7 @@ def _make_it_run(ws: Workspace, before: RuntimeState, apply: bool, cancel: Cance
         yield Notice(level="warning", text=text, fix=_command(ws, apply=True))
     if any(change.moves for change in changes):
         _refuse_elsewhere(ws, changes)
-    if before.state != "running":
+    if before.beside or before.state != "running":
         yield from runtime.start(cancel)
 
 

@@ -42,13 +42,15 @@ def discard(settings: Settings, runtime: ServerRuntime, cancel: CancelToken) -> 
 
 def _own_volumes(settings: Settings, *, remove: bool) -> str:
     """The names of the profile's volumes. None is removed when one of them is not ours."""
+    from qdrant_admin.server.docker.container.lookup import as_named
     from qdrant_admin.server.docker.container.spec import is_marked
     from qdrant_admin.server.docker.engine.discovery import find_engine
 
-    wanted = {settings.volume_name, f"{settings.volume_name}_snapshots"}
     doing = f"{'remove' if remove else 'look at'} the volumes of profile {settings.name}"
     with find_engine(settings.profile.docker_host).client(doing) as api:
-        listed: list[Mapping[str, Any]] = api.volumes(filters={"name": settings.volume_name})["Volumes"] or []
+        volume = as_named(api, settings, None).volume_name
+        wanted = {volume, f"{volume}_snapshots"}
+        listed: list[Mapping[str, Any]] = api.volumes(filters={"name": volume})["Volumes"] or []
         own = {str(volume["Name"]): volume.get("Labels") or {} for volume in listed if volume["Name"] in wanted}
         if strange := next((name for name, labels in own.items() if not is_marked(labels, settings.name)), None):
             raise NotOurs(

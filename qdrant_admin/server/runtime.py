@@ -69,6 +69,10 @@ class RuntimeState(Frozen):
     container: str | None = None
     ours: bool | None = None
     """Whether it is managed; None where nothing is there or nobody can tell."""
+    other_installation: bool = False
+    """Whether qdrant-admin manages it, but from another home or for another user."""
+    beside: bool = False
+    """Whether a start leaves it alone and makes one of ours beside it: it has our name, and none of our ports."""
     engine: str = ""
     """Which engine, in words: `Docker Desktop 4.43 (context desktop-linux)`; empty elsewhere."""
     image: str = ""

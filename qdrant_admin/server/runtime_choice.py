@@ -136,15 +136,17 @@ def _native_exists(settings: Settings) -> str:
 
 def _docker_exists(settings: Settings, engine: "Engine", docker: "DockerRuntime") -> str:
     """What there is of a managed container, in words; empty when there is nothing."""
+    from qdrant_admin.server.docker.container.lookup import as_named
     from qdrant_admin.server.docker.storage import volume_names
 
     state = docker.inspect()
     if state.state != "absent" and state.ours:
-        return f"the container {settings.container_name}"
+        return f"the container {state.container}"
     if settings.profile.storage is None:
         with engine.client("look for the volume") as client:
-            if settings.volume_name in volume_names(client):
-                return f"data in the volume {settings.volume_name}"
+            volume = as_named(client, settings, None).volume_name
+            if volume in volume_names(client):
+                return f"data in the volume {volume}"
     return ""
 
 

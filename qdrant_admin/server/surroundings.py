@@ -49,7 +49,7 @@ def leftovers(settings: Settings, profiles: Mapping[str, Profile]) -> tuple[Left
 
     `EngineUnavailable` when no engine answers, so that nobody can look.
     """
-    from qdrant_admin.server.docker.container.replace import left_containers
+    from qdrant_admin.server.docker.container.lookup import left_containers
     from qdrant_admin.server.docker.engine.discovery import find_engine
     from qdrant_admin.server.docker.relocation.move import left_by_move
     from qdrant_admin.server.docker.storage import unmounted_volumes
@@ -57,7 +57,7 @@ def leftovers(settings: Settings, profiles: Mapping[str, Profile]) -> tuple[Left
     engine, found = find_engine(settings.profile.docker_host), []
     if (move := left_by_move(settings.name)) is not None:
         found.append(Leftover("move", (), settings.name, move.what, move.why))
-    if containers := left_containers(engine, settings.container_name):
+    if containers := left_containers(engine, settings):
         found.append(Leftover("container", tuple(containers), settings.name, "left by an interrupted replacement"))
     names = {DEFAULT_PROFILE, settings.name, *profiles}
     volumes = {one.volume for one in profiles.values() if one.volume} | {settings.volume_name}

@@ -12,15 +12,14 @@ from qdrant_admin.core.errors import AdminError, NotFound, NotOurs
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server.docker import storage
 from qdrant_admin.server.docker.answers import Inspected, Request, labels_of, name_of
-from qdrant_admin.server.docker.container import inspection, ownership
+from qdrant_admin.server.docker.container import inspection, lookup, ownership
 from qdrant_admin.server.docker.container.inspection import moment, process_state, read_state
-from qdrant_admin.server.docker.container.replace import left_by_replacement, named, replace, same_again, set_aside
+from qdrant_admin.server.docker.container.replace import left_by_replacement, replace, same_again
 from qdrant_admin.server.docker.container.spec import (
-    LABEL_PROFILE,
     STOP_SECONDS,
     Spec,
     bindings,
-    is_marked,
+    is_of_another_installation,
     limit_notice,
     may_raise_limit,
 )
@@ -42,6 +41,7 @@ from qdrant_admin.server.runtime import (
     Stats,
 )
 from qdrant_admin.server.storage_mark import RAFT_STATE, peer_in_archive
+from qdrant_admin.state.installation import installation
 from qdrant_admin.state.inventory import StorageIdentity
 
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ class DockerRuntime(ServerRuntime):
                 first_lines=self._beginning(api, found),
                 last_lines=() if process_state(found) == "running" else inspection.last_lines(api, found["Id"]),
             )
+            if not state.ours:
+                other = is_of_another_installation(labels_of(found))
+                return state.model_copy(update={"other_installation": other, "beside": self._is_beside(found)})
             left = left_by_move(self.profile) or left_by_replacement(found, self._name, self.profile)
             return state.model_copy(update={"diagnosis": left}) if left is not None else state
 
@@ -88,9 +91,10 @@ class DockerRuntime(ServerRuntime):
             return [] if found is None else self._spec.changes(found, image_id(api, self._spec.image))
 
     def start(self, cancel: CancelToken) -> Events:
+        installation()  # what is made from here on is called and labelled by it
         with self.engine.client(f"start container {self._name}") as api:
             found = self._find(api)
-            if found is not None:
+            if found is not None and not self._is_beside(found):
                 yield from self._start_existing(api, found)
                 return
         yield from self._start_new(cancel)
@@ -118,6 +122,7 @@ class DockerRuntime(ServerRuntime):
         spec = self._spec
         spec.check_published()
         with self.engine.client(f"prepare container {self._name}") as api:
+            lookup.refuse_volumes_of_others(api, spec.mounts, self.profile)
             storage.refuse_sharing(api, spec.mounts, "", self._name)
             check_ports(api, self.engine, spec.host, spec.ports.values())
         if (folder := self.settings.profile.storage) is not None:
@@ -128,8 +133,11 @@ class DockerRuntime(ServerRuntime):
         yield from create(self.engine, spec, self.profile)
 
     def apply(self, cancel: CancelToken) -> Events:
+        installation()
         with self.engine.look(f"compare container {self._name} with the profile") as api:
             found = self._find(api)
+            if found is not None and self._is_beside(found):
+                found = None
             if found is not None:
                 self._own(api, found)
                 changes = self._spec.changes(found, image_id(api, self._spec.image))
@@ -154,6 +162,7 @@ class DockerRuntime(ServerRuntime):
         if not has_image(self.engine, self._spec.image):
             yield from pull(self.engine, self._spec.image, cancel)
         with self.engine.client(f"prepare container {self._name}") as api:
+            lookup.refuse_volumes_of_others(api, self._spec.mounts, self.profile)
             storage.refuse_sharing(api, self._spec.mounts, found["Id"], self._name)
             held = {f"{host}:{number}" for _, host, number in bindings(found)}  # free as soon as it stops
             ports = [port for port in self._spec.ports.values() if f"{self._spec.host}:{port}" not in held]
@@ -255,7 +264,7 @@ class DockerRuntime(ServerRuntime):
                 yield StepFinished(step="adopt", outcome="skipped", detail="it is managed already")
                 return
             ownership.check_adoptable(found)
-            ownership.remember_adoption(found["Id"], self.profile)
+            ownership.remember_adoption_with_volumes(found, self.profile)
         yield StepFinished(step="adopt", detail=f"from now on {self._name} is started, stopped and restarted from here")
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
@@ -307,7 +316,8 @@ class DockerRuntime(ServerRuntime):
     def relocation(self, volume: str | None) -> DockerRelocation:
         with self.engine.client(f"look at container {self._name}") as api:
             found = self._existing(api)
-        return DockerRelocation(self.engine, self.settings, found, volume)
+            settings = lookup.as_named(api, self.settings, found)
+        return DockerRelocation(self.engine, settings, found, volume)
 
     def interrupted_relocation(self) -> InterruptedRelocation | None:
         return interrupted_move(self.engine, self.profile)
@@ -317,16 +327,16 @@ class DockerRuntime(ServerRuntime):
         return str((storage.data_mount(found) or {}).get("Source") or "") if self.engine.local else ""
 
     def _find(self, api: "APIClient") -> Inspected | None:
-        """The profile's container, also one that was set aside for a successor which never came."""
-        found = named(api, self._name)
-        if found is not None:
-            return found
-        return next((one for one in set_aside(api, self._name) if self._is_ours(one)), None)
+        """The profile's container, and with it what it is called on this engine and what it is to look like."""
+        found = lookup.find(api, self.settings)
+        settings = lookup.as_named(api, self.settings, found)
+        self._spec, self._name = Spec(settings), settings.container_name
+        return found
 
     def _own(self, api: "APIClient", found: Inspected) -> None:
         """Refuse what is not managed; give it back its own name, should recreating it have been interrupted."""
         self._require_ours(found)
-        if name_of(found) != self._name:
+        if lookup.is_set_aside(found):
             api.rename(found["Id"], self._name)
 
     def _existing(self, api: "APIClient") -> Inspected:
@@ -337,13 +347,15 @@ class DockerRuntime(ServerRuntime):
         return found
 
     def _is_ours(self, found: Inspected) -> bool:
-        return is_marked(labels_of(found), self.profile) or ownership.is_adopted(found["Id"], self.profile)
+        return lookup.is_own(found, self.profile)
+
+    def _is_beside(self, found: Inspected) -> bool:
+        return not self._is_ours(found) and lookup.stands_beside(self.settings, found)
 
     def _require_ours(self, found: Inspected) -> None:
         if not self._is_ours(found):
-            other = labels_of(found).get(LABEL_PROFILE)
-            why = f"it belongs to profile {other}" if other else "it was made by somebody else"
-            raise NotOurs(f"container {self._name} is not managed by qdrant-admin", why=why, fix=Command("adopt"))
+            why = lookup.whose(labels_of(found), self.profile)
+            raise NotOurs(f"container {name_of(found)} is not managed by qdrant-admin", why=why, fix=Command("adopt"))
 
     def _beginning(self, api: "APIClient", found: Inspected) -> list[str] | None:
         """The first lines since its last start, kept: they do not change any more once they are said."""

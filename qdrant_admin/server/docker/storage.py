@@ -15,7 +15,12 @@ from qdrant_admin.core.files import free_bytes
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.server.decode import decode_log
 from qdrant_admin.server.docker.answers import Inspected, Listed, Mount, Request, name_of
-from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE, environment
+from qdrant_admin.server.docker.container.spec import (
+    LABEL_MANAGED,
+    LABEL_PROFILE,
+    environment,
+    is_of_another_installation,
+)
 from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.runtime import Diagnosis, Sharer, Storage
 from qdrant_admin.server.storage_mark import folder_mark
@@ -265,7 +270,8 @@ def unmounted_volumes(engine: Engine) -> dict[str, str]:
     """Managed volumes that no container mounts, with the name of the profile that each was made for."""
     with engine.client("look for volumes that are left over") as api:
         listed = api.volumes(filters={"dangling": True, "label": f"{LABEL_MANAGED}=true"})["Volumes"] or []
-    return {str(one["Name"]): str((one.get("Labels") or {}).get(LABEL_PROFILE, "")) for one in listed}
+    own = (one for one in listed if not is_of_another_installation(one.get("Labels") or {}))
+    return {str(one["Name"]): str((one.get("Labels") or {}).get(LABEL_PROFILE, "")) for one in own}
 
 
 def _move(profile: str) -> str:

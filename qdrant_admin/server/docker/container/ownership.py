@@ -20,6 +20,7 @@ from qdrant_admin.server.docker.storage import data_mount, storage_path
 from qdrant_admin.server.runtime import Change
 
 _PROBE_SECONDS = 3.0
+_VOLUME = "volume "
 
 
 def require_mount(found: Inspected, name: str) -> None:
@@ -90,12 +91,29 @@ def is_adopted(container_id: str, profile: str) -> bool:
     return _read().get(container_id) == profile
 
 
+def adopted_by(profile: str) -> set[str]:
+    """Ids of the containers that the profile has adopted."""
+    return {one for one, adopter in _read().items() if adopter == profile and not one.startswith(_VOLUME)}
+
+
+def volume_key(volume: str) -> str:
+    """What an adoption of a volume is remembered by: it has a name alone."""
+    return f"{_VOLUME}{volume}"
+
+
 def remember_adoption(container_id: str, profile: str, *, instead_of: str = "") -> None:
     """Remember an adoption, in place of that of the container that this one has replaced."""
     known = _read()
     known.pop(instead_of, None)
     known[container_id] = profile
     keep(_file(), json.dumps(known, indent=1))
+
+
+def remember_adoption_with_volumes(found: Inspected, profile: str) -> None:
+    """Remember an adoption together with the data: the next container of the profile continues on it."""
+    volumes = [str(mount["Name"]) for mount in found.get("Mounts") or () if mount.get("Type") == "volume"]
+    for key in (*map(volume_key, volumes), found["Id"]):
+        remember_adoption(key, profile)
 
 
 def forget_adoption(container_id: str) -> None:

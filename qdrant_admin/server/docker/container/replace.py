@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError
-from qdrant_admin.server.docker.answers import Inspected, Request, name_of
+from qdrant_admin.server.docker.answers import Inspected, Request, labels_of, name_of
+from qdrant_admin.server.docker.container.spec import LABEL_INSTALLATION, LABEL_MANAGED
 from qdrant_admin.server.docker.container.start_and_stop import check_stays_up, stop
 from qdrant_admin.server.docker.engine.errors import existing, translate
 from qdrant_admin.server.docker.engine.pull import image_id
-from qdrant_admin.server.docker.storage import data_mount
 from qdrant_admin.server.runtime import Diagnosis
+from qdrant_admin.state.installation import installation
 
 if TYPE_CHECKING:
     from docker import APIClient
-
-    from qdrant_admin.server.docker.engine.discovery import Engine
 
 
 def aside_name(name: str, container: str) -> str:
@@ -42,7 +41,7 @@ def set_aside(api: "APIClient", name: str) -> list[Inspected]:
 
 def left_by_replacement(attributes: Inspected, name: str, profile: str) -> Diagnosis | None:
     """The finding when a profile's container has the name of one that was set aside."""
-    if name_of(attributes) == name:
+    if name_of(attributes) != aside_name(name, attributes["Id"]):
         return None
     return Diagnosis(
         code="replacement_interrupted",
@@ -51,17 +50,6 @@ def left_by_replacement(attributes: Inspected, name: str, profile: str) -> Diagn
         fix=str(Command("up").on(profile)),
         severe=True,
     )
-
-
-def left_containers(engine: "Engine", name: str) -> list[str]:
-    """Containers that were set aside for the one of this name, which is there: nobody needs them any more.
-
-    One that holds its data itself is never named: it may be all that is left of that data.
-    """
-    with engine.client("look for containers that are left over") as api:
-        if named(api, name) is None:
-            return []
-        return [name_of(one) for one in set_aside(api, name) if data_mount(one) is not None]
 
 
 def same_again(api: "APIClient", attributes: Inspected) -> Request:
@@ -76,6 +64,8 @@ def same_again(api: "APIClient", attributes: Inspected) -> Request:
     if body.get("Hostname") == attributes["Id"][:12] or mode == "host" or mode.startswith("container:"):
         body.pop("Hostname", None)
     body.pop("MacAddress", None)
+    if (labels := labels_of(attributes)).get(LABEL_MANAGED) == "true":  # made before there were such numbers
+        body["Labels"] = {LABEL_INSTALLATION: installation(), **labels}
     if image_id(api, str(body["Image"])) != attributes["Image"]:  # the tag has moved, or is gone
         body["Image"] = attributes["Image"]
     host["Mounts"] = _mounts(host, attributes)

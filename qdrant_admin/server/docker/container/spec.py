@@ -10,9 +10,12 @@ from qdrant_admin.core.events import Notice
 from qdrant_admin.server.docker.answers import Inspected, Mount, Request
 from qdrant_admin.server.ports import numeric
 from qdrant_admin.server.runtime import Change, changed
+from qdrant_admin.state.installation import installation, known_installation
 
 LABEL_MANAGED = "dev.qdrant-admin.managed"
 LABEL_PROFILE = "dev.qdrant-admin.profile"
+LABEL_INSTALLATION = "dev.qdrant-admin.installation"
+"""Which installation made it. Versions before this label made none: such a thing is that of whoever has the profile."""
 LABEL_VERSION = "dev.qdrant-admin.version"
 LABEL_OPEN_FILES = "dev.qdrant-admin.open-files"
 """Set to `engine` where the engine may not raise the limit: the container then has the engine's own."""
@@ -42,7 +45,12 @@ class Spec:
 
     @property
     def labels(self) -> dict[str, str]:
-        return {LABEL_MANAGED: "true", LABEL_PROFILE: self._settings.name, LABEL_VERSION: __version__}
+        return {
+            LABEL_MANAGED: "true",
+            LABEL_PROFILE: self._settings.name,
+            LABEL_INSTALLATION: installation(),
+            LABEL_VERSION: __version__,
+        }
 
     @property
     def host(self) -> str:
@@ -149,8 +157,14 @@ class Spec:
 
 
 def is_marked(labels: Mapping[str, str], profile: str) -> bool:
-    """Whether a container or volume has the ownership label of that profile."""
-    return labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == profile
+    """Whether a container or volume has the ownership label of that profile, and not that of another installation."""
+    named = labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == profile
+    return named and not is_of_another_installation(labels)
+
+
+def is_of_another_installation(labels: Mapping[str, str]) -> bool:
+    """Whether qdrant-admin has made it, but from another home or for another user."""
+    return LABEL_INSTALLATION in labels and labels[LABEL_INSTALLATION] != known_installation()
 
 
 def may_raise_limit(attributes: Inspected) -> bool:
