@@ -1,16 +1,22 @@
 """Fixtures for every test: an isolated home, and real servers."""
 
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-import grpc
 import httpx
 import hypothesis
 import pytest
 
+from tests.guard import sitecustomize as guard
 from tests.support.real import Server
+
+REFUSED = Path(tempfile.gettempdir()) / f"refused-ports-{os.getpid()}"
+os.environ[guard.VARIABLE] = str(REFUSED)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(guard.__file__).parent), os.getenv("PYTHONPATH"))))
+guard.install()
 
 # No test is a timed one: a busy machine may take as long as it likes for an example, or for thinking one up.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -38,18 +44,13 @@ def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_strangers_grpc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test speaks gRPC to port 6334, where a developer's own server may listen."""
-
-    def guarded(make: Callable[..., grpc.Channel]) -> Callable[..., grpc.Channel]:
-        def channel(target: str, *arguments: object, **options: object) -> grpc.Channel:
-            assert not target.endswith(":6334"), f"gRPC to {target}, which is no server of this test"
-            return make(target, *arguments, **options)
-
-        return channel
-
-    for name in ("insecure_channel", "secure_channel"):
-        monkeypatch.setattr(grpc, name, guarded(getattr(grpc, name)))
+def no_server_of_the_developer() -> Iterator[None]:
+    """No test, nor a process that it starts, speaks to port 6333 or 6334 of this machine; one that tries to fails."""
+    yield
+    if REFUSED.exists():
+        asked = REFUSED.read_text(encoding="utf-8")
+        REFUSED.unlink()
+        pytest.fail(f"it spoke to a port on which a developer's own server may listen:\n{asked}")
 
 
 @pytest.fixture(scope="session")

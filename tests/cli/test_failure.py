@@ -13,6 +13,7 @@ import pytest
 from qdrant_admin.config.file import write_profile
 from qdrant_admin.config.places import config_file, state_dir
 from tests.cli.conftest import Run
+from tests.support.real import free_port
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,8 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
     "arguments", ["config path", "config show", "config show --json", "--help", "up --help", "status"]
 )
 @pytest.mark.parametrize("closed", [False, True])
-def test_a_result_that_cannot_be_written_is_3(arguments: str, closed: bool) -> None:
+def test_a_result_that_cannot_be_written_is_3(arguments: str, closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QDRANT_PORT", str(free_port()))
     command = f"{shlex.quote(sys.executable)} -m qdrant_admin {arguments}"
     ran = subprocess.run(
         ["sh", "-c", f"{command} {'>&-' if closed else '>/dev/full'}"], capture_output=True, text=True, check=False

@@ -1,0 +1,1 @@
+"""What keeps tests away from the servers of whoever runs them."""
