@@ -22,6 +22,7 @@ from qdrant_admin.core.values import SecretStr
 VARIABLE = "QDRANT_API_KEY"
 KEYRING_SECONDS = 5.0
 """A locked keyring without a desktop can wait for a password for ever; after this long it counts as none."""
+_ROUNDS = 20_000
 _T = TypeVar("_T")
 _given_up = threading.Event()
 
@@ -86,6 +87,29 @@ def store_key(profile: str, key: SecretStr) -> str:
             f"the API key cannot be kept in {path}", why=str(error), fix=f'ls -ld "{path.parent}"'
         ) from error
     return f"file {path} (readable by its owner only)"
+
+
+def key_digest(key: SecretStr) -> str:
+    """A salted digest, to be kept where the key must not be: it only tells whether another key is the same."""
+    import secrets
+
+    salt = secrets.token_hex(8)
+    return f"{salt}${_stretched(key, salt)}"
+
+
+def is_key_of(digest: str, key: SecretStr) -> bool:
+    """Whether a digest is that of this key."""
+    import hmac
+
+    salt, _, stretched = digest.partition("$")
+    return hmac.compare_digest(stretched, _stretched(key, salt))
+
+
+def _stretched(key: SecretStr, salt: str) -> str:
+    """Slow enough that nobody tries a dictionary, quick enough for every status (about 5 ms)."""
+    import hashlib
+
+    return hashlib.pbkdf2_hmac("sha256", key.get_secret_value().encode(), salt.encode(), _ROUNDS).hex()
 
 
 def forget_key(profile: str) -> None:

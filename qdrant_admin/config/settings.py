@@ -22,6 +22,8 @@ class Settings(Frozen):
     """Every key of the profile to words: `default`, `file …`, `environment QDRANT_PORT`, `flag --port`."""
     api_key: SecretStr | None = None
     api_key_origin: str = "none"
+    key_declined: bool = False
+    """Whether somebody has said that the server is to have no key. Else one that is not known here is left in force."""
     notices: tuple[str, ...] = ()
     """What a person should know of how these values came about."""
 

@@ -1,11 +1,14 @@
 """Stop the server. Its data stays where it is, whatever is asked for."""
 
+import contextlib
+
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotOurs, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice
 from qdrant_admin.lifecycle.reports import DownReport
 from qdrant_admin.server.runtime import RuntimeState
+from qdrant_admin.state import run_locks
 from qdrant_admin.workspace import Workspace, operation
 
 
@@ -20,19 +23,21 @@ def down(ws: Workspace, *, remove: bool = False, cancel: CancelToken) -> Events:
     runtime, profile = ws.runtime, ws.settings.name
     if not runtime.capabilities.stop:
         raise Unsupported("the server cannot be stopped from here", why="; ".join(runtime.capabilities.cannot))
-    before = runtime.inspect()
-    refuse_foreign(ws, before, "stopped")
-    stopped = before.state in {"running", "paused", "restarting"}
-    if stopped:
-        yield from runtime.stop(cancel)
-    elif before.state == "absent":
-        fix = str(Command("up").on(profile))
-        yield Notice(text=f"there is no server of profile {profile}", fix=fix)
-    else:
-        yield Notice(text=f"{before.name or 'the server'} is stopped already")
-    removed = remove and before.state != "absent"
-    if removed:
-        yield from runtime.remove(cancel)
+    with contextlib.ExitStack() as alone:
+        yield from run_locks.server_of(profile).taken(alone, cancel)
+        before = runtime.inspect()
+        refuse_foreign(ws, before, "stopped")
+        stopped = before.state in {"running", "paused", "restarting"}
+        if stopped:
+            yield from runtime.stop(cancel)
+        elif before.state == "absent":
+            fix = str(Command("up").on(profile))
+            yield Notice(text=f"there is no server of profile {profile}", fix=fix)
+        else:
+            yield Notice(text=f"{before.name or 'the server'} is stopped already")
+        removed = remove and before.state != "absent"
+        if removed:
+            yield from runtime.remove(cancel)
     kept = before.storage
     report = DownReport(profile=profile, runtime=runtime.kind, stopped=stopped, removed=removed, storage=kept)
     yield Finished(report=report)

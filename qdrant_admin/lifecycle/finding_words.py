@@ -8,7 +8,7 @@ from qdrant_admin.core.reports import Finding
 
 SENTENCES: dict[str, str] = {
     "api_key_missing": "the server asks for an API key and none is known",
-    "api_key_refused": "the server does not accept the API key from {origin}: it is wrong, or lacks the permission",
+    "api_key_refused": "the server does not accept the API key from {origin}: {key_trouble}",
     "runtime_unavailable": "{what}{because}",
     "probe_failed": "{what}{because}",
     "collections_not_listed": "{what}{because}",
@@ -58,6 +58,10 @@ def _words(finding: Finding) -> defaultdict[str, str]:
         words[name] = ", ".join(value) if isinstance(value, tuple) else str(value)
     because = next((words[name] for name in ("why", "error", "detail", "holder") if words.get(name)), "")
     words["because"] = f": {because}" if because else ""
+    started_with_another = facts.get("started_with_another")
+    words["key_trouble"] = (
+        "it was started with another" if started_with_another else "it is wrong, or lacks the permission"
+    )
     words["maker"] = "this installation of qdrant-admin" if facts.get("other_installation") else "qdrant-admin"
     words["who"] = finding.subject or f"a Qdrant at {words['url']}"
     if isinstance(restarts := facts.get("restarts"), int):

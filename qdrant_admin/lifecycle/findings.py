@@ -69,10 +69,16 @@ class _Finder:
                 yield self._found(code, "fail", fix, what=error.what, why=error.why)
 
     def _denied(self, error: AdminError) -> Finding:
-        fix = error.fix_on(self._settings.name) or "export QDRANT_API_KEY=THE_KEY_OF_THIS_SERVER"
+        fix: Fix = error.fix_on(self._settings.name) or "export QDRANT_API_KEY=THE_KEY_OF_THIS_SERVER"
+        seen, origin = self._seen, self._settings.api_key_origin
+        if any(change.locks_out for change in seen.changes):
+            fix = Command("up", apply=True)
+            return self._found("api_key_refused", "fail", fix, origin=origin, started_with_another=True)
         if self._settings.api_key is None:
+            if seen.state is not None and seen.state.ours and not seen.foreign:
+                fix = Command("up", api_key="auto", apply=True)
             return self._found("api_key_missing", "fail", fix)
-        return self._found("api_key_refused", "fail", fix, origin=self._settings.api_key_origin)
+        return self._found("api_key_refused", "fail", fix, origin=origin)
 
     def process(self) -> Iterator[Finding]:
         """The process or container, without asking the server."""

@@ -1,5 +1,6 @@
 """Restart by the method that was asked for, wait until it can be used, and say what else a restart interrupts."""
 
+import contextlib
 import time
 
 from qdrant_admin.core.cancel import CancelToken
@@ -10,6 +11,7 @@ from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.up import report_up
 from qdrant_admin.server.runtime import RestartMethod
+from qdrant_admin.state import run_locks
 from qdrant_admin.workspace import Workspace, operation
 
 
@@ -39,7 +41,9 @@ def restart(ws: Workspace, how: RestartMethod = "graceful", *, cancel: CancelTok
         raise NotFound(f"there is no server of profile {ws.settings.name}", fix=Command("up").on(ws.settings.name))
     if others := others_interrupted(ws, how, confirmed=confirmed, doing="restart"):
         yield Notice(level="warning", text=f"{before.engine} will be restarted{others_words(others)}")
-    yield from runtime.restart(how, cancel)
+    with contextlib.ExitStack() as alone:
+        yield from run_locks.server_of(ws.settings.name).taken(alone, cancel)
+        yield from runtime.restart(how, cancel)
     yield from wait_ready(ws, cancel=cancel)
     yield Finished(report=report_up(ws, started=True, begun=begun))
 

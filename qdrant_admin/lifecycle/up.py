@@ -1,5 +1,6 @@
 """Bring the server up: as often as you like, with the same result."""
 
+import contextlib
 import dataclasses
 import time
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from typing import Literal
 from qdrant_admin.config.file import read_profiles, write_profile
 from qdrant_admin.config.profile import Profile, RestartPolicy, RuntimeChoice
 from qdrant_admin.config.profiles import add_key
+from qdrant_admin.config.secrets import read_key
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Option
-from qdrant_admin.core.errors import Cancelled, PortTaken, Refused, ServerNotReady
+from qdrant_admin.core.errors import AccessDenied, Cancelled, PortTaken, Refused, ServerNotReady
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.finding_words import text
@@ -20,6 +22,7 @@ from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.reports import StatusReport, UpReport
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.server.runtime import Change, RuntimeState
+from qdrant_admin.state import run_locks
 from qdrant_admin.workspace import Workspace, operation
 
 _KEPT = ("runtime", "port", "grpc_port", "image", "volume", "storage", "restart_policy")
@@ -61,10 +64,14 @@ def bring_up(ws: Workspace, options: UpOptions, *, cancel: CancelToken) -> Event
     """
     settings = ws.settings
     if options.api_key == "auto" and settings.api_key is None:
-        ws = dataclasses.replace(ws, settings=add_key(settings))
-        yield Notice(text=f"a new API key is kept in {ws.settings.api_key_origin}")
+        with contextlib.ExitStack() as alone:
+            yield from run_locks.server_of(settings.name).taken(alone, cancel)
+            ws = _with_kept_key(ws)
+            if ws.settings.api_key is None:
+                ws = dataclasses.replace(ws, settings=add_key(settings))
+                yield Notice(text=f"a new API key is kept in {ws.settings.api_key_origin}")
     elif options.api_key == "none":
-        without = {"api_key": None, "api_key_origin": "flag --api-key"}
+        without = {"api_key": None, "api_key_origin": "flag --api-key", "key_declined": True}
         ws = dataclasses.replace(ws, settings=settings.model_copy(update=without))
     try:
         for event in up(ws, apply=options.apply, cancel=cancel):
@@ -74,6 +81,15 @@ def bring_up(ws: Workspace, options: UpOptions, *, cancel: CancelToken) -> Event
     except (ServerNotReady, Cancelled):  # it may run by now, and must be found again
         yield from _keep(settings.name, options)
         raise
+
+
+def _with_kept_key(ws: Workspace) -> Workspace:
+    """The same with the key that somebody else has made since the settings were read, if there is one."""
+    settings = ws.settings
+    if settings.api_key is not None or settings.key_declined or (key := read_key(settings.name)) is None:
+        return ws
+    found = {"api_key": key.value, "api_key_origin": key.where}
+    return dataclasses.replace(ws, settings=settings.model_copy(update=found))
 
 
 def _keep(name: str, options: UpOptions) -> Events:
@@ -112,13 +128,12 @@ def up(ws: Workspace, *, apply: bool = False, cancel: CancelToken) -> Events:
     cancel.check()
     started = False
     if runtime.capabilities.start:
-        before = runtime.inspect()
-        if not before.beside:
-            refuse_foreign(ws, before, "touched")
-        if before.state == "absent" or before.beside:
-            _refuse_taken_ports(ws)
-        started = before.beside or before.state not in {"running", "restarting"}
-        yield from _make_it_run(ws, before, apply, cancel)
+        with contextlib.ExitStack() as alone:
+            yield from run_locks.server_of(ws.settings.name).taken(alone, cancel)
+            ws = _with_kept_key(ws)
+            before = ws.runtime.inspect()
+            started = before.beside or before.state not in {"running", "restarting"}
+            yield from _make_it_run(ws, before, apply, cancel)
     yield from wait_ready(ws, cancel=cancel)
     report = report_up(ws, started=started, begun=begun)
     for finding in report.findings:
@@ -129,7 +144,12 @@ def up(ws: Workspace, *, apply: bool = False, cancel: CancelToken) -> Events:
 
 def _make_it_run(ws: Workspace, before: RuntimeState, apply: bool, cancel: CancelToken) -> Events:
     runtime = ws.runtime
-    changes = [] if before.state == "absent" or before.beside else runtime.differences()
+    if not before.beside:
+        refuse_foreign(ws, before, "touched")
+    new = before.beside or before.state == "absent"
+    if new:
+        _refuse_taken_ports(ws)
+    changes = [] if new else runtime.differences()
     if changes and apply:
         yield from runtime.apply(cancel)
         return
@@ -138,6 +158,12 @@ def _make_it_run(ws: Workspace, before: RuntimeState, apply: bool, cancel: Cance
         yield Notice(level="warning", text=text, fix=_command(ws, apply=True))
     if any(change.moves for change in changes):
         _refuse_elsewhere(ws, changes)
+    if any(change.locks_out for change in changes):
+        raise AccessDenied(
+            f"the server has another API key than the one from {ws.settings.api_key_origin}",
+            why="it was started with another one, so nothing of it can be looked at; applying this one restarts it",
+            fix=_command(ws, apply=True),
+        )
     if before.beside or before.state != "running":
         yield from runtime.start(cancel)
 

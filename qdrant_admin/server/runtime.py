@@ -89,6 +89,10 @@ class RuntimeState(Frozen):
     storage: Storage = Storage()
 
 
+ANOTHER_KEY, THE_PROFILES_KEY = "another", "the profile's"
+"""What is told of a key that is in force, which is told to nobody."""
+
+
 class Change(Frozen):
     """One setting in which the running server differs from what the profile asks for."""
 
@@ -97,6 +101,11 @@ class Change(Frozen):
     wanted: str
     moves: bool = False
     """Whether the server answers elsewhere than the profile says as long as this is not applied."""
+
+    @property
+    def locks_out(self) -> bool:
+        """Whether the server has another key than the profile, so that nothing of it can be looked at."""
+        return self.setting == "API key" and self.current == ANOTHER_KEY
 
 
 def changed(rows: Iterable[tuple[str, str, str]], moving: Container[str]) -> list[Change]:

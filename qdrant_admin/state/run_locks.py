@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qdrant_admin.config.places import state_dir
+from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Refused, StorageUnusable
-from qdrant_admin.core.events import Events
+from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.locks import Held, holding, is_held
+
+_LOOK_SECONDS = 0.1
 
 
 class RunLock:
@@ -46,6 +49,25 @@ class RunLock:
         with self.held():
             yield from events
 
+    def taken(self, until: contextlib.ExitStack, cancel: CancelToken) -> Events:
+        """Take it and hold it until the stack ends; another process that has it is told of, and waited for.
+
+        Raises:
+            Cancelled: somebody asked to stop waiting.
+            StorageUnusable: the lock file cannot be made or locked.
+        """
+        told = False
+        while True:
+            try:
+                until.enter_context(self.held())
+            except Refused as held:
+                if not told:
+                    yield Notice(text=f"{held.what}: waiting for it to end")
+                told = True
+                cancel.wait(_LOOK_SECONDS)
+            else:
+                return
+
     @property
     def busy(self) -> bool:
         return is_held(self.path)
@@ -69,6 +91,13 @@ def check(profile: str) -> RunLock:
 def storage_move(profile: str) -> RunLock:
     """Of a move of one profile's storage: it tells a move at work from one that was interrupted."""
     return RunLock(f"move-{profile}", Refused("this server's data is already being moved", fix="wait for it to end"))
+
+
+def server_of(profile: str) -> RunLock:
+    """Of making a key, making a server and starting or stopping it: two at once would each keep half of it."""
+    return RunLock(
+        f"server-{profile}", Refused("this server is being started or stopped already", fix="wait for it to end")
+    )
 
 
 def demo() -> RunLock:

@@ -201,8 +201,10 @@ class Services:
     def add_key(self) -> str:
         """Generate and store an API key for the profile in use; returns where it lies, in words."""
         from qdrant_admin.config.profiles import add_key
+        from qdrant_admin.state.run_locks import server_of
 
-        changed = add_key(self.workspace.settings)
+        with server_of(self.profile).held():
+            changed = add_key(self.workspace.settings)
         self.reload()
         return changed.api_key_origin
 

@@ -170,12 +170,15 @@ class DockerRuntime(ServerRuntime):
         cancel.check()
         raise_limit = may_raise_limit(found)
         try:
-            yield from self._replace(found, self._spec.body(raise_limit=raise_limit), same_networks=False)
+            yield from self._replace(
+                found, self._spec.body(raise_limit=raise_limit, instead_of=found), same_networks=False
+            )
         except OpenFilesRefused:
             if not raise_limit:
                 raise
             yield limit_notice(self.profile)
-            yield from self._replace(found, self._spec.body(raise_limit=False), same_networks=False)
+            body = self._spec.body(raise_limit=False, instead_of=found)
+            yield from self._replace(found, body, same_networks=False)
 
     def stop(self, cancel: CancelToken) -> Events:
         cancel.check()

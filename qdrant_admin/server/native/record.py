@@ -40,6 +40,8 @@ class Launch(Frozen):
     storage: Path
     api_key: bool
     """Whether there is one; never the key itself."""
+    key_digest: str = ""
+    """Tells whether another key is this one (`config.secrets.is_key_of`); empty in records of earlier versions."""
 
 
 class Process(Frozen):

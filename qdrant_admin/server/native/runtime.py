@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from qdrant_admin.config.secrets import is_key_of, key_digest
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
@@ -15,6 +16,7 @@ from qdrant_admin.core.errors import NotFound, PortTaken, Refused, StorageUnusab
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.core.files import file_system_of, free_bytes, occupied_bytes
 from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.server import ports, storage_probe
 from qdrant_admin.server.decode import decode_exit, decode_log, latest_start
 from qdrant_admin.server.native.record import (
@@ -30,6 +32,8 @@ from qdrant_admin.server.native.record import (
     send_kill,
 )
 from qdrant_admin.server.runtime import (
+    ANOTHER_KEY,
+    THE_PROFILES_KEY,
     Capabilities,
     Change,
     Diagnosis,
@@ -91,21 +95,21 @@ class NativeRuntime(ServerRuntime):
         if record is None:
             return []
         now, profile = record.launch, self.settings.profile
-        key = {True: "set", False: "none"}
         rows = (
             ("version", now.version, now.version if profile.binary else profile.version),
             ("host", now.host, self._host()),
             ("port", str(now.port), str(profile.port)),
             ("gRPC port", str(now.grpc_port), str(profile.grpc_port)),
             ("storage", str(now.storage), str(self._storage_path())),
-            ("API key", key[now.api_key], key[self._has_key()]),
         )
-        return changed(rows, {"host", "port", "gRPC port"})
+        key = self._key_rows(now) if find_server(record, self.files.folder) else ()
+        return changed((*rows, *key), {"host", "port", "gRPC port"})
 
     def start(self, cancel: CancelToken) -> Events:
         from qdrant_admin.server.native.binary import find_binary
         from qdrant_admin.server.native.supervisor import launch
 
+        self._refuse_dropping_key()
         if self.settings.published_openly and not self._has_key():
             raise Refused(
                 f"{self.settings.profile.host} is open to other machines, and there is no API key",
@@ -133,6 +137,7 @@ class NativeRuntime(ServerRuntime):
             grpc_port=profile.grpc_port,
             storage=self._storage_path(),
             api_key=self._has_key(),
+            key_digest=key_digest(key) if (key := self._key()) else "",
         )
         record = launch(self.files, order, self.settings.api_key, cancel)
         yield StepFinished(step="start", detail=f"pid {record.server.pid}" if record.server else "")
@@ -165,6 +170,8 @@ class NativeRuntime(ServerRuntime):
                 raise Refused("the native server does not run, so it cannot be frozen", fix=Command("up"))
             yield from freeze_briefly("the server", server.suspend, server.resume, cancel)
             return
+        if how == "recreate" or find_supervisor(record, self.files.folder) is None:
+            self._refuse_dropping_key()
         if how == "recreate":
             yield from self.stop(cancel)
             yield from self.start(cancel)
@@ -323,8 +330,35 @@ class NativeRuntime(ServerRuntime):
     def _host(self) -> str:
         return ports.numeric(self.settings.profile.host)
 
+    def _key(self) -> SecretStr | None:
+        """None for an empty one: Qdrant takes it for authentication with an empty key."""
+        key = self.settings.api_key
+        return key if key is not None and key.get_secret_value() else None
+
     def _has_key(self) -> bool:
-        return self.settings.api_key is not None and bool(self.settings.api_key.get_secret_value())
+        return self._key() is not None
+
+    def _key_rows(self, now: Launch) -> tuple[tuple[str, str, str], ...]:
+        """The key in force and the profile's, as far as anybody may know; one that is not known here is kept."""
+        key, current = self._key(), "none"
+        if now.api_key and key is None:
+            return (("API key", "set", "none"),) if self.settings.key_declined else ()
+        if now.api_key and key is not None:
+            same = not now.key_digest or is_key_of(now.key_digest, key)
+            current = THE_PROFILES_KEY if same else ANOTHER_KEY
+        return (("API key", current, THE_PROFILES_KEY if key else "none"),)
+
+    def _refuse_dropping_key(self) -> None:
+        """A native server has its key from whoever starts it: without one it would be open from now on."""
+        record = self.files.read_record()
+        if record is None or not record.launch.api_key or self._has_key() or self.settings.key_declined:
+            return
+        without = Command("up", api_key="none", apply=True).on(self.profile)
+        raise Refused(
+            "the server has an API key that is not known here, and would be started without one",
+            why=f"whoever reaches it could then read and delete everything; if that is meant: {without}",
+            fix="export QDRANT_API_KEY=THE_KEY_OF_THIS_SERVER",
+        )
 
 
 def _state(server: psutil.Process | None, *, supervised: bool) -> ProcessState:

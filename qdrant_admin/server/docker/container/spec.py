@@ -9,7 +9,7 @@ from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.events import Notice
 from qdrant_admin.server.docker.answers import Inspected, Mount, Request
 from qdrant_admin.server.ports import numeric
-from qdrant_admin.server.runtime import Change, changed
+from qdrant_admin.server.runtime import ANOTHER_KEY, THE_PROFILES_KEY, Change, changed
 from qdrant_admin.state.installation import installation, known_installation
 
 LABEL_MANAGED = "dev.qdrant-admin.managed"
@@ -86,18 +86,22 @@ class Spec:
         """Empty for none: Qdrant takes `API_KEY=""` for authentication with an empty key."""
         return self._settings.api_key.get_secret_value() if self._settings.api_key else ""
 
-    def body(self, *, raise_limit: bool = True) -> Request:
+    def body(self, *, raise_limit: bool = True, instead_of: Inspected | None = None) -> Request:
         """The request that creates it. Holds the key in the clear: never log, keep or show it.
 
         `raise_limit` is of open files; a rootless or confined engine may not, and then fails to start the container.
+        A container that stands in place of another keeps its key where the profile has none.
         """
-        environment = dict(_PLAIN)
-        if self._key:
-            environment[KEY_VARIABLE] = self._key
+        variables = dict(_PLAIN)
+        key = self._key
+        if instead_of is not None and not self._settings.key_declined:
+            key = key or environment(instead_of).get(KEY_VARIABLE, "")
+        if key:
+            variables[KEY_VARIABLE] = key
         limits = [{"Name": "nofile", "Soft": OPEN_FILES, "Hard": OPEN_FILES}] if raise_limit else []
         return {
             "Image": self.image,
-            "Env": [f"{key}={value}" for key, value in environment.items()],
+            "Env": [f"{name}={value}" for name, value in variables.items()],
             "Labels": self.labels | ({} if raise_limit else {LABEL_OPEN_FILES: "engine"}),
             "StopTimeout": STOP_SECONDS,
             "ExposedPorts": {port: {} for port in self.ports},
@@ -131,7 +135,7 @@ class Spec:
             ("gRPC address", published_on(attributes, GRPC), f"{self.host}:{self.ports[GRPC]}"),
             ("storage", *storage),
             ("snapshots", *snapshots),
-            ("API key", self._current_key(variables.get(KEY_VARIABLE)), "the profile's" if self._key else "none"),
+            ("API key", self._current_key(variables.get(KEY_VARIABLE)), THE_PROFILES_KEY if self._key else "none"),
             *((name, variables.get(name, "not set"), value) for name, value in _PLAIN.items()),
             ("stop timeout", _ENGINES_OWN if timeout is None else f"{timeout} s", f"{STOP_SECONDS} s"),
         ]
@@ -148,12 +152,12 @@ class Spec:
         return f"{name} as it was before its tag moved" if moved else name
 
     def _current_key(self, current: str | None) -> str:
-        """Of a key, only whether it is the profile's."""
+        """Of a key, only whether it is the profile's; one that is not known here is no difference, and is kept."""
         if current is None:
             return "none"
         if not self._key:
-            return "set"
-        return "the profile's" if current == self._key else "another"
+            return "set" if self._settings.key_declined else "none"
+        return THE_PROFILES_KEY if current == self._key else ANOTHER_KEY
 
 
 def is_marked(labels: Mapping[str, str], profile: str) -> bool:
