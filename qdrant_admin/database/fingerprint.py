@@ -5,6 +5,7 @@ does not depend on order, segments or transport. Memory stays flat: points pass 
 """
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,6 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import BadInput, RequestRejected, ServerTrouble
 from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.canonical import (
     KEYED_SCHEME,
@@ -27,13 +27,18 @@ from qdrant_admin.database.differences import Difference, PartDifference, PointD
 from qdrant_admin.database.digest_store import DigestStore, PointDigests, same, what_changed
 from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import CollectionInfo, Fields, PointId, ShardKey, VectorKind
-from qdrant_admin.database.searches import Answer, Probe, ProbeFinder, Search, ask, changed_searches, searches_of
+from qdrant_admin.database.probes import Counts, ProbeFinder, changed_counts, count_again
+from qdrant_admin.database.searches import Answer, Search, ask, changed_searches, searches_of
 from qdrant_admin.database.wire import Page
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
 
 _ALL_DIGESTS = 1 << 64
+_COUNTED_FIRST = 10_000
+"""A collection of more points is counted before it is read, for whoever waits."""
+_PROBED = 5.0
+"""Seconds that counts by filter may take; or a tenth of the time of reading."""
 SHOWN = 100
 """Points of each kind of difference that are named one by one."""
 
@@ -68,7 +73,7 @@ class Fingerprint:
     shard_keys: Mapping[str, int] = field(default_factory=dict)
     """The keys of custom sharding, as JSON, each with its number of shards."""
     payload_schema: Mapping[str, Fields] = field(default_factory=dict)
-    filtered: Mapping[Probe, int] = field(default_factory=dict)
+    filtered: Counts = field(default_factory=Counts)
     """Exact counts by filters on the indexed fields."""
     searches: Mapping[Search, Answer] = field(default_factory=dict)
     """The answers to exact searches on every vector."""
@@ -119,27 +124,31 @@ class Reading:
         name: str,
         earlier: Fingerprint | None = None,
         sample: Callable[[int], Sample] | None = None,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
-        """Look at the collection, and raise `ServerTrouble` when it cannot be read.
+        """Look at the collection; raises what the gateway does when it cannot be read.
 
         With `earlier`, the fingerprint that this one will be compared with, the same filters are counted and the same
-        searches made. `sample` makes a sample for a number of points.
+        searches made. `sample` makes a sample for a number of points. `aliases` of the whole server save a request.
         """
         self._database, self._name, self._earlier = database, name, earlier
-        self._sampled = 0
-        self.info: CollectionInfo = database.collection(name)
-        self.digests = DigestStore()
+        self._sampled, self._began = 0, time.monotonic()
+        self.info: CollectionInfo = database.described(name, database.aliases() if aliases is None else aliases)
+        self.expected = self.info.points_approximate
+        """Points that will be read, about."""
+        if sample is not None or self.expected > _COUNTED_FIRST:
+            self.expected = database.count(name)
         self._sum = self._points = self._non_finite = 0
-        if self.info.trouble:
-            self.digests.close()
-            raise ServerTrouble(f"collection {name} cannot be read", why=self.info.trouble)
-        self._sample = sample(self.info.points or 0) if sample else None
+        self._sample = sample(self.expected) if sample else None
         self._kinds: dict[str, VectorKind] = {spec.name: spec.kind for spec in self.info.vectors}
         self._keys: dict[ShardKey, int] | None = None
         """Of custom sharding; None without it. An id may be in the shards of several keys."""
         if (self.info.config.get("params") or {}).get("sharding_method") == "custom":
             self._keys = database.shard_keys(name)
-        self._finder = ProbeFinder(self.info.payload_schema) if earlier is None else None
+        self.digests = DigestStore()
+        strict = self.info.config.get("strict_mode_config") or {}
+        limited = bool(strict.get("enabled") and strict.get("read_rate_limit"))
+        self._finder = ProbeFinder(self.info.payload_schema, whole=sample is None, limited=limited)
 
     def pages(self, cancel: CancelToken) -> Iterator[int]:
         """Read on; yields the number of points after each page."""
@@ -173,7 +182,7 @@ class Reading:
 
     def _hashes(self, page: Page, shard: ShardKey | None) -> Iterator[PointHash]:
         self._sampled += len(page)
-        if self._finder is not None:
+        if self._earlier is None:
             self._finder.look(page)
         doubtful = page.doubtful()
         again = (
@@ -190,6 +199,7 @@ class Reading:
         searches = searches_of(self._database, self._name, self.info.vectors) if self._points else ()
         if self._earlier is not None:
             searches = tuple(self._earlier.searches)
+        reading = time.monotonic() - self._began
         return Fingerprint(
             name=self._name,
             points=self._points,
@@ -201,22 +211,14 @@ class Reading:
             scheme=SCHEME if self._keys is None else KEYED_SCHEME,
             payload_schema=self.info.payload_schema,
             searches=ask(self._database, self._name, searches),
-            filtered=self._filtered(),
+            filtered=self._finder.count(self._database, self._name, seconds=max(_PROBED, 0.1 * reading))
+            if self._earlier is None
+            else count_again(self._database, self._name, self._earlier.filtered),
             non_finite=self._non_finite,
             sample=self._sample,
             sampled=self._sampled,
             counted=self._database.count(self._name),
         )
-
-    def _filtered(self) -> dict[Probe, int]:
-        probes = self._finder.probes() if self._finder is not None else ()
-        counts = {}
-        for probe in self._earlier.filtered if self._earlier is not None else probes:
-            try:
-                counts[probe] = self._database.count(self._name, filter=probe.filter)
-            except (RequestRejected, BadInput):  # the index was dropped under strict mode: the schema tells of it
-                continue
-        return counts
 
 
 def _keyed(hashes: Iterator[PointHash], shard: ShardKey) -> Iterator[PointHash]:
@@ -268,18 +270,10 @@ def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[Difference]:
     indexes = tuple(changes("index", before.index_settings, after.index_settings))
     yield from indexes
     if not _content_differs(before, after):  # other points have other counts and neighbours, which says nothing new
-        yield from _changed_counts(before, after, {one.name for one in indexes})
+        yield from changed_counts(before.filtered, after.filtered, {one.name for one in indexes})
+        if after.counted != after.points and before.counted == before.points:
+            yield Difference(code="total_count", facts={"counted": after.counted, "read": after.points})
         yield from changed_searches(before.searches, after.searches)
-
-
-def _changed_counts(before: Fingerprint, after: Fingerprint, changed: set[str]) -> Iterator[Difference]:
-    for probe, count in before.filtered.items():
-        now = after.filtered.get(probe)
-        if now is not None and now != count and probe.path not in changed:
-            facts: dict[str, JsonValue] = {"filter": probe.words, "before": count, "after": now}
-            yield Difference(code="filter_count", name=probe.path, facts=facts)
-    if after.counted != after.points and before.counted == before.points:
-        yield Difference(code="total_count", facts={"counted": after.counted, "read": after.points})
 
 
 def _content_differs(before: Fingerprint, after: Fingerprint) -> bool:

@@ -63,6 +63,7 @@ class Database:
         self._endpoint = endpoint
         self._opening = threading.Lock()
         self._opened: Bulk | None = None
+        self._can_query = False
 
     def __enter__(self) -> Self:
         return self
@@ -135,13 +136,20 @@ class Database:
             except (ServerUnreachable, AccessDenied):
                 raise
             except AdminError as error:
-                own = tuple(alias for alias, target in aliases.items() if target == name)
+                own = _own(name, aliases)
                 infos.append(CollectionInfo(name=name, status="red", aliases=own, trouble=str(error)))
         return infos
 
     def collection(self, name: str) -> CollectionInfo:
         """One collection, by its own name or an alias. Raises `NotFound` where there is none of that name."""
         return self._info(name, self.aliases())
+
+    @as_expected
+    def described(self, name: str, aliases: Mapping[str, str]) -> CollectionInfo:
+        """The same in one request: its points are not counted, and `aliases` are known."""
+        return schema.collection_info(
+            name, self._rest.call("GET", self._path(name)), points=None, aliases=_own(name, aliases), trouble=""
+        )
 
     @as_expected
     def _info(self, name: str, aliases: Mapping[str, str]) -> CollectionInfo:
@@ -154,8 +162,7 @@ class Database:
         except AdminError as error:
             trouble = f"its points cannot be counted: {error}"
         real = aliases.get(name, name)
-        own = tuple(alias for alias, target in aliases.items() if target == real)
-        return schema.collection_info(real, result, points=points, aliases=own, trouble=trouble)
+        return schema.collection_info(real, result, points=points, aliases=_own(real, aliases), trouble=trouble)
 
     @as_expected
     def pending(self, name: str) -> Pending:
@@ -234,6 +241,12 @@ class Database:
         """Points in a collection, or those that fit a filter."""
         body = {"exact": exact, **({"filter": filter} if filter else {})}
         return int(self._slowly("POST", name, "/points/count", body)["count"])
+
+    @as_expected
+    def facet(self, name: str, field: str, *, limit: int) -> list[tuple[str | int | bool, int]]:
+        """The values of an indexed field, each with the exact number of points that have it."""
+        body = {"key": field, "limit": limit, "exact": True}
+        return [(one["value"], int(one["count"])) for one in self._slowly("POST", name, "/facet", body)["hits"]]
 
     # -- upkeep ----------------------------------------------------------------------------------------------------
 
@@ -394,7 +407,9 @@ class Database:
         return [[(point_id(one["id"]), _score(one["score"])) for one in answer["points"]] for answer in answers]
 
     def _query(self, name: str, body: Mapping[str, object], path: str = "/points/query") -> Any:
-        Feature.QUERY.require(self.server().version)
+        if not self._can_query:  # once is enough: no server forgets what it can do while it runs
+            Feature.QUERY.require(self.server().version)
+            self._can_query = True
         return self._slowly("POST", name, path, body)
 
     @as_expected
@@ -415,6 +430,10 @@ class Database:
     def _path(self, name: str) -> str:
         check_collection_name(name)
         return f"/collections/{quoted(name)}"
+
+
+def _own(name: str, aliases: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(alias for alias, target in aliases.items() if target == name)
 
 
 def _score(said: float | None) -> float:

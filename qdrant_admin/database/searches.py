@@ -1,15 +1,11 @@
-"""Questions that a collection must go on answering alike: exact searches, and counts by filter on indexed fields.
+"""Exact searches that a collection must go on answering alike.
 
 Every vector is compared bit by bit as it is read; a search reads them in another way. It follows no index and asks no
 quantized copy, so the answer depends on the content alone, but for two things: scores may differ in their last bits
 from one segment to another, and points of the same score come in any order.
-
-A damaged payload index leaves every point intact and answers filters wrongly, in silence: of 23 damages that a server
-started with, content hashes and lists found 17, with these counts 23.
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -20,9 +16,7 @@ import numpy as np
 from qdrant_admin.core.errors import AdminError, ServerTrouble
 from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.differences import Difference, SearchCode
-from qdrant_admin.database.models import Fields, PointId, Vector, VectorSpec
-from qdrant_admin.database.wire import Page
-from qdrant_admin.database.wire_fields import payload_of
+from qdrant_admin.database.models import PointId, Vector, VectorSpec
 
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
@@ -31,12 +25,6 @@ SEARCHES = 3
 """For each named vector."""
 NEAREST = 10
 """Points that each asks for."""
-VALUES = 5
-"""Different values asked for on each indexed field."""
-_LOOKED_AT = 2000
-"""Different values of a field that are looked at, where too few of them can be asked for."""
-_LONGEST = 200
-"""Longer values are not asked for: keyword fields hold names, not novels."""
 _ROWS = 2
 _TOLERANCE = 1e-4
 """Of the greatest score. Rounding is a hundred times less, damage far more."""
@@ -140,91 +128,3 @@ def _sure(one: Answer, other: Answer, tolerance: float) -> set[PointId]:
     """The points that one found and the other did not, but for ties in last place."""
     cut = one.hits[-1][1] if len(one.hits) >= NEAREST else math.inf
     return {point for point, score in one.hits if abs(score - cut) > 2 * tolerance} - {point for point, _ in other.hits}
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One question to a payload index."""
-
-    path: str
-    """The indexed field."""
-    words: str
-    """The value in words: `section = games`."""
-    filter: Mapping[str, object] = field(hash=False, compare=False)
-
-
-@dataclass
-class ProbeFinder:
-    """Looks at points as they pass, and keeps the first few different values of every indexed field."""
-
-    schema: Mapping[str, Fields]
-    """Indexed field to what the server says of its index."""
-    _found: dict[str, dict[str, Probe]] = field(default_factory=dict)
-    _met: dict[str, set[int]] = field(default_factory=dict)
-
-    def look(self, page: Page) -> None:
-        """Take values from a page, as long as there are too few."""
-        for name, index in self.schema.items():
-            found, met = self._found.setdefault(name, {}), self._met.setdefault(name, set())
-            if len(found) >= VALUES or len(met) >= _LOOKED_AT:
-                continue
-            key = keys_of(name)[0]
-            for entry in dict.fromkeys(page.entries(key)):
-                if hash(entry) in met:
-                    continue
-                met.add(hash(entry))
-                for value in values_at(payload_of([entry]), name):
-                    probe = _probe(name, str(index.get("type") or index.get("data_type") or ""), value)
-                    if probe is not None and len(found) < VALUES:
-                        found.setdefault(probe.words, probe)
-                if len(found) >= VALUES or len(met) >= _LOOKED_AT:
-                    break
-
-    def probes(self) -> tuple[Probe, ...]:
-        """What was found; for every field also how many points have it at all."""
-        names = sorted(self.schema)
-        asked = [probe for name in names for probe in self._found.get(name, {}).values()]
-        empty = [Probe(name, f"{name} is empty", {"must": [{"is_empty": {"key": name}}]}) for name in names]
-        return tuple(asked + empty)
-
-
-def values_at(payload: Mapping[str, object], path: str) -> Iterator[object]:
-    """The values a payload path leads to, `a.b` and `a[].b` alike; a list stands for each of its items."""
-    found: list[object] = [payload]
-    for key in keys_of(path):
-        found = [item[key] for item in found if isinstance(item, Mapping) and key in item]
-        found = [one for item in found for one in (item if isinstance(item, list) else [item])]
-    yield from found
-
-
-def keys_of(path: str) -> list[str]:
-    return path.replace("[]", "").split(".")
-
-
-def _probe(name: str, kind: str, value: object) -> Probe | None:
-    condition = _condition(kind, value)
-    if condition is None:
-        return None
-    return Probe(name, f"{name} = {value}", {"must": [{"key": name} | condition]})
-
-
-def _condition(kind: str, value: object) -> dict[str, object] | None:
-    """The condition that the index of this kind answers for this value; None where there is no such question."""
-    if isinstance(value, bool):
-        return {"match": {"value": value}} if kind == "bool" else None
-    if isinstance(value, str) and len(value) <= _LONGEST:
-        return _text_condition(kind, value)
-    if isinstance(value, int | float) and kind in {"integer", "float"} and abs(value) < 2**63:
-        return {"range": {"gte": value, "lte": value}}
-    if isinstance(value, Mapping) and kind == "geo" and {"lon", "lat"} <= value.keys():
-        return {"geo_radius": {"center": {"lon": value["lon"], "lat": value["lat"]}, "radius": 1000.0}}
-    return None
-
-
-def _text_condition(kind: str, value: str) -> dict[str, object] | None:
-    if kind in {"keyword", "uuid"}:
-        return {"match": {"value": value}}
-    if kind == "datetime":
-        return {"range": {"gte": value, "lte": value}}
-    word = re.search(r"\w{3,20}", value) if kind == "text" else None
-    return {"match": {"text": word[0]}} if word else None

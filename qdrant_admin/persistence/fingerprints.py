@@ -86,7 +86,7 @@ class Scanner:
         for name in filter(self._is_wanted, database.names()):
             self._cancel.check()
             try:
-                scan.collections[name] = yield from self._fingerprint(database, name, step, earlier)
+                scan.collections[name] = yield from self._fingerprint(database, name, step, earlier, scan.aliases)
             except (Cancelled, ServerUnreachable, AccessDenied):
                 raise
             except AdminError as error:
@@ -105,12 +105,17 @@ class Scanner:
         return name in self._chosen if self._chosen else not _is_canary(name)
 
     def _fingerprint(
-        self, database: Database, name: str, step: str, earlier: ServerScan | None
+        self,
+        database: Database,
+        name: str,
+        step: str,
+        earlier: ServerScan | None,
+        aliases: Mapping[str, str],
     ) -> Generator[Event, None, Fingerprint]:
         known = earlier.collections.get(name) if earlier else None
-        reading = Reading(database, name, known, self._sampler(known))
+        reading = Reading(database, name, known, self._sampler(known), aliases)
         try:
-            pace = ProgressMeter(step, reading.info.points, item=name)
+            pace = ProgressMeter(step, reading.expected, item=name)
             yield pace.event()
             for seen in reading.pages(self._cancel):
                 if event := pace.advance(seen):

@@ -9,6 +9,7 @@ from qdrant_admin.core.errors import AdminError, Cancelled, Failed, NotFound, Re
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.probes import Share
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.restart import others_interrupted
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, changed, read_counters, wait_for_wal
@@ -310,7 +311,8 @@ class _Check:
             yield f"every id, payload and every vector's bytes of a sample of {looked}"
         yield "exact counts"
         if filters := sum(len(one.filtered) for one in scanned):
-            yield counted(filters, "filtered count")
+            share = sum((one.filtered.share for one in scanned), Share())
+            yield f"{counted(filters, 'filtered count')} of {share.words}"
         if searches := sum(len(one.searches) for one in scanned):
             yield counted(searches, "exact search", "exact searches")
         yield from ("configuration", "payload indexes", "aliases")
