@@ -76,6 +76,11 @@ class Bulk:
             yield Notice(level="warning", text=f"everything goes over {self.transport}")
 
     @property
+    def upserts(self) -> int:
+        """Upserts over gRPC that the server has answered."""
+        return self._grpc.upserts if self._grpc is not None else 0
+
+    @property
     def carries_wire(self) -> bool:
         """Whether points can pass as the bytes that they are."""
         return self._way() is not None

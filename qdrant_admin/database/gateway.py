@@ -38,15 +38,14 @@ from qdrant_admin.database.models import (
     VectorKind,
 )
 from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
-from qdrant_admin.database.rest import Rest, as_expected
+from qdrant_admin.database.rest import READS, Rest, as_expected, is_write
 from qdrant_admin.database.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from qdrant_admin.database.bulk import Bulk
 
 Filter = Mapping[str, object]
-_READS = ("scroll", "search", "query", "count", "recommend", "discover", "facet", "matrix", "exists", "groups")
-_GRPC_READS = (*_READS, "get", "list", "info", "health", "collectioninfo")
+_GRPC_READS = (*READS, "get", "list", "info", "health", "collectioninfo")
 _IDS_A_PAGE = 10_000
 
 
@@ -100,8 +99,22 @@ class Database:
 
     @as_expected
     def write_counters(self) -> dict[str, int]:
-        """How often each writing endpoint was asked since the server started; `barrier` and `nudge` count as well."""
-        return _write_counters(self._rest.call("GET", "/telemetry"))
+        """How often each writing endpoint was asked since the server started; `barrier` and `nudge` count as well.
+
+        Raises `AccessDenied` where the API key does not show it, such as one for some collections only.
+        """
+        telemetry = self._rest.call("GET", "/telemetry")
+        if not isinstance(telemetry.get("requests"), dict):
+            why = "its telemetry does not say how often it was asked; a key for some collections is not told"
+            raise AccessDenied("the server does not show who writes", why=why, fix=Command("config", "show"))
+        return _write_counters(telemetry)
+
+    def own_writes(self) -> dict[str, int]:
+        """Requests of this gateway that may have changed something, by endpoint, as `write_counters` names them."""
+        sent = dict(self._rest.writes)
+        if self._opened is not None and self._opened.upserts:
+            sent["gRPC /qdrant.Points/Upsert"] = self._opened.upserts
+        return sent
 
     def health_checks(self) -> int | None:
         """Health checks that the server has answered over gRPC since it started; None when it does not say."""
@@ -448,19 +461,18 @@ def _write_counters(telemetry: Fields) -> dict[str, int]:
     requests = telemetry.get("requests") or {}
     counters = {}
     for name, answers in ((requests.get("rest") or {}).get("responses") or {}).items():
-        if _rest_writes(name):
+        if is_write(name):
             counters[name] = _total(answers)
     for name, answers in ((requests.get("grpc") or {}).get("responses") or {}).items():
-        if not any(word in name.rpartition("/")[2].lower() for word in _GRPC_READS):
+        if not _among_members(name) and not any(word in name.rpartition("/")[2].lower() for word in _GRPC_READS):
             counters[f"gRPC {name}"] = _total(answers)
     return counters
 
 
-def _rest_writes(name: str) -> bool:
-    method, _, path = name.partition(" ")
-    if method == "POST":
-        return not path.endswith("/points") and not any(f"/{word}" in path for word in _READS)
-    return method in {"PUT", "PATCH", "DELETE"}
+def _among_members(name: str) -> bool:
+    """Whether the members of a cluster talk like that to each other, without any client: `/qdrant.Raft/Send`."""
+    service = name.removeprefix("/").partition("/")[0]
+    return service == "qdrant.Raft" or service.endswith("Internal")
 
 
 def _total(answers: Fields) -> int:

@@ -3,6 +3,9 @@
 import functools
 import itertools
 import json
+import re
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,6 +24,9 @@ MAX_BATCH_BYTES = 16 * 1024 * 1024
 """Half of what a server takes in one REST request by default (32 MB)."""
 
 
+READS = ("scroll", "search", "query", "count", "recommend", "discover", "facet", "matrix", "exists", "groups")
+"""Words in the paths of requests that only read, though they are sent with POST."""
+_COLLECTION = re.compile(r"^/collections/(?!aliases$)[^/]+")
 _Read = TypeVar("_Read", bound=Callable[..., Any])
 
 
@@ -40,6 +46,14 @@ def as_expected(read: _Read) -> _Read:
     return cast("_Read", reading)
 
 
+def is_write(endpoint: str) -> bool:
+    """Whether a request of that name (`PUT /collections/{name}/points`) may change something."""
+    method, _, path = endpoint.partition(" ")
+    if method == "POST":
+        return not path.endswith("/points") and not any(f"/{word}" in path for word in READS)
+    return method in {"PUT", "PATCH", "DELETE"}
+
+
 class Rest:
     """Connections to one server. Safe to use from several threads."""
 
@@ -53,6 +67,9 @@ class Rest:
             self._http = Http(endpoint.url, headers={"api-key": key} if key else {}, timeout=endpoint.timeout)
         except HttpFault as error:
             raise faults.from_http(error, endpoint.url) from error
+        self.writes: Counter[str] = Counter()
+        """Answered requests that may have changed something, by endpoint as the server's telemetry names it."""
+        self._counting = threading.Lock()
 
     def close(self) -> None:
         self._http.close()
@@ -74,6 +91,9 @@ class Rest:
         content = body if isinstance(body, bytes) else None if body is None else encode(body)
         headers = {} if content is None else {"Content-Type": "application/json"}
         said = self._ask(method, path, content, headers=headers, params=params, timeout=timeout)
+        if is_write(endpoint := f"{method} {_COLLECTION.sub('/collections/{name}', path)}"):
+            with self._counting:
+                self.writes[endpoint] += 1
         changes = method in {"PUT", "PATCH", "DELETE"} or "wait" in (params or {})
         answer = self._understood(said, changes=changes)
         if isinstance(answer, dict) and "result" in answer:

@@ -11,9 +11,8 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.fingerprint import Fingerprint, Reading, Sample
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.persistence.writers import Counters, read_counters, written
 from qdrant_admin.state import canaries
-
-Counters = Mapping[str, int]
 
 
 @dataclass
@@ -34,31 +33,14 @@ class ServerScan:
     def points(self) -> int:
         return sum(fingerprint.points for fingerprint in self.collections.values())
 
-    def writers(self) -> tuple[str, ...]:
-        """Writing endpoints that were asked while the collections were read."""
-        return changed(self.counters_before, self.counters_after)
+    def writes(self) -> dict[str, int]:
+        """Writing requests while the collections were read, by endpoint."""
+        return written(self.counters_before, self.counters_after)
 
     def close(self) -> None:
         with ExitStack() as stack:
             for fingerprint in self.collections.values():
                 stack.callback(fingerprint.close)
-
-
-def changed(before: Counters | None, after: Counters | None) -> tuple[str, ...]:
-    """The endpoints that were asked between two readings of the counters."""
-    if before is None or after is None:
-        return ()
-    return tuple(sorted(name for name, count in after.items() if count > before.get(name, 0)))
-
-
-def read_counters(database: Database) -> Counters | None:
-    """How often every writing endpoint was asked; None when the server does not tell (a key without that right)."""
-    try:
-        return database.write_counters()
-    except ServerUnreachable:
-        raise
-    except AdminError:
-        return None
 
 
 class Scanner:

@@ -18,6 +18,7 @@ from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_
 from qdrant_admin.persistence.reports import EQUAL, MovePlanReport, MoveReport
 from qdrant_admin.persistence.restarts import check_health
 from qdrant_admin.persistence.verdict import Judgement, judge, unfinished_checks
+from qdrant_admin.persistence.writers import Writes, read_counters, told
 from qdrant_admin.server.runtime import Relocation, Room, RuntimeState
 from qdrant_admin.state import records, run_locks
 from qdrant_admin.workspace import Workspace, operation
@@ -100,6 +101,7 @@ class _Run:
         self._scanner = Scanner(ws.settings.name, (), None, cancel)
         self._at, self._begun = datetime.now(UTC), time.monotonic()
         self._before, self._after = ServerScan(), ServerScan()
+        self._writes = Writes()
         self._state: RuntimeState
         self._move: Relocation
         self._running = False
@@ -179,8 +181,9 @@ class _Run:
         with self._ws.database() as database:
             yield from wait_for_wal(database)
             yield from self._scanner.fingerprint_all(self._before, database, "fingerprint_before")
-        if writers := self._before.writers():
-            reason = f"something writes to the server ({', '.join(writers)}); nothing was moved"
+            self._writes.see(self._before.counters_after, read_counters(database))
+        if writes := self._before.writes() or self._writes.all:
+            reason = f"something writes to the server ({told(writes)}); nothing was moved"
             return Judgement("inconclusive", reason, unfinished_checks(self._before))
         yield from self._copy(room)
         return (yield from self._try(trial))
@@ -207,7 +210,7 @@ class _Run:
         with trial.database() as database:
             yield from self._scanner.fingerprint_all(self._after, database, "fingerprint_after", self._before)
             yield StepStarted(step="compare", title="comparing")
-            judgement = judge(self._before, self._after, database, "recreate", ())
+            judgement = judge(self._before, self._after, database, "recreate", self._writes)
         if judgement.verdict not in EQUAL | {"inconclusive"}:
             judgement = judgement._replace(reason=f"the copy is not the same: {judgement.reason}")
         good = judgement.verdict in EQUAL

@@ -209,6 +209,15 @@ class NewCollectionsCheck(Frozen):
     """What of them did not survive, in words."""
 
 
+class Counted(Frozen):
+    """The server's counters of writing requests at one moment."""
+
+    process: datetime | None = None
+    """When the process that counted was started; None where that is unknown."""
+    requests: dict[str, int] | None = None
+    """By endpoint; None where the server does not tell."""
+
+
 class VerifyReport(Proof):
     """What a restart did to what the server holds."""
 
@@ -235,6 +244,12 @@ class VerifyReport(Proof):
     """What the storage occupied on the disk at the end; None where that is unknown."""
     checks: tuple[str, ...] = ()
     """What the verdict rests on, in words."""
+    writers: dict[str, int] = {}
+    """Requests of other programs that may have changed something since the first scan, by endpoint."""
+    counted: Counted | None = None
+    """The counters that requests of others are told from; for a check that is interrupted."""
+    scope: tuple[str, ...] = ()
+    """The only collections that the API key opens; empty: it opens all."""
     cause: str = ""
     """Likely cause of a loss, where one was found."""
 

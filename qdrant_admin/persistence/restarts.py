@@ -7,16 +7,25 @@ they are created, and are deleted after the restart; should it fail, the next ch
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import numpy as np
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import AdminError, NotFound, Refused, ServerTrouble, ServerUnreachable, Unsupported
+from qdrant_admin.core.errors import (
+    AdminError,
+    NotFound,
+    Refused,
+    RequestRejected,
+    ServerTrouble,
+    ServerUnreachable,
+    Unsupported,
+)
 from qdrant_admin.core.events import Event, Events, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.gateway import Database
@@ -24,8 +33,9 @@ from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.restart import others_words
-from qdrant_admin.persistence.fingerprints import Counters, changed, read_counters
-from qdrant_admin.persistence.reports import NewCollectionsCheck, Phase, RoundMethod, VerifyMethod, VerifyOptions
+from qdrant_admin.persistence.interrupted import Bookkeeping
+from qdrant_admin.persistence.reports import DONE, NewCollectionsCheck, Phase, RoundMethod, VerifyMethod, VerifyOptions
+from qdrant_admin.persistence.writers import Counters, Writes, read_counters, told
 from qdrant_admin.server.health import probe
 from qdrant_admin.server.runtime import RestartMethod, RuntimeState
 from qdrant_admin.state import canaries
@@ -159,40 +169,79 @@ class Timing:
             self.phases.append(Phase(name=name, at=at, seconds=self.seconds_of_phase))
 
 
+class WrittenMeanwhile(Refused):
+    """Somebody wrote since the last scan, so a restart would prove nothing."""
+
+
 class Restarts:
     """Restarts one server, each time with collections of its own that were created just before."""
 
-    def __init__(self, ws: Workspace, timing: Timing, cancel: CancelToken) -> None:
-        self._ws, self._timing, self._cancel = ws, timing, cancel
-        self.new = NewCollections(ws)
-        """Those of the latest restart."""
+    def __init__(self, ws: Workspace, timing: Timing, bookkeeping: Bookkeeping, cancel: CancelToken) -> None:
+        self._ws, self._timing, self._bookkeeping, self._cancel = ws, timing, bookkeeping, cancel
+        self.writes = Writes()
+        """Of others, around every restart."""
+        self.counters: Counters | None = None
+        """As they were read last."""
         self.found: NewCollectionsCheck | None = None
-        """What came of those of the latest restart that created any."""
+        """What came of the collections of the latest restart that created any."""
+        self.begun = False
+        """Whether a restart has begun: from then on only a second scan can tell what it did."""
 
-    def restart(self, how: RestartMethod) -> Generator[Event, None, float]:
-        """Returns the seconds from the stop to truly ready; a cancel is heard once the server can be used again."""
+    def restart(self, how: RestartMethod, counters: Counters | None, own: Counters) -> Generator[Event, None, float]:
+        """Returns the seconds from the stop to truly ready. Once the stop has begun, no cancel is heard.
+
+        `counters` are those since which nobody may have written but we, who have sent `own`.
+
+        Raises:
+            WrittenMeanwhile: somebody did; the server was not restarted.
+        """
         self._cancel.check()
-        self.new, unheard = NewCollections(self._ws), CancelToken()
+        new, unheard, self.counters = NewCollections(self._ws, self._bookkeeping), CancelToken(), counters
         if how != "pause":  # which loses nothing that a process holds
             with self._timing.phase("fresh"):
-                yield from self.new.make()
-        begun = time.monotonic()
+                yield from new.make()
+        if seen := self._see(Counter(own) + Counter(new.own)):
+            new.remove()
+            raise WrittenMeanwhile(f"something writes to the server ({told(seen)}), so it was not {DONE[how]}")
+        begun, self.begun = time.monotonic(), True
         with self._timing.phase("restart"):
-            yield from self._to_the_end(self._ws.runtime.restart(how, unheard))
+            yield from self._to_the_end(self._ws.runtime.restart(how, unheard), ends=how != "pause")
         with self._timing.phase("ready"):
             yield from wait_ready(self._ws, cancel=unheard)
             check_health(self._ws)
         ready = time.monotonic() - begun
-        self.new.look()
-        self.found = self.new.found or self.found
-        self._cancel.check()
+        new.look()
+        if how != "pause":
+            self.counters = {}  # a process begins to count at nothing
+            self._see(new.own)
+        self.found = new.found or self.found
         return ready
 
-    def _to_the_end(self, events: Events) -> Generator[Event, None, None]:
-        """Pass events through; whoever stops listening, and whatever fails, the server is brought back first."""
+    def _see(self, own: Counters) -> dict[str, int]:
+        """Read the counters again; returns what others have asked for since the last time."""
+        with self._ws.database() as database:
+            now = read_counters(database)
+        seen = self.writes.see(self.counters, now, own)
+        self.counters = now
+        return seen
+
+    def _see_at_the_last_moment(self) -> None:
+        """As `_see`, of a server that may just be going down: that it does not tell says nothing."""
+        with suppress(AdminError), self._ws.database() as database:
+            if (now := read_counters(database)) is not None:
+                self.writes.see(self.counters, now)
+                self.counters = now
+
+    def _to_the_end(self, events: Events, *, ends: bool) -> Generator[Event, None, None]:
+        """Pass events through; whoever stops listening, and whatever fails, the server is brought back first.
+
+        The first event comes just before the server is stopped, and is the last moment at which it can be asked.
+        """
         try:
-            for event in events:  # noqa: UP028 # `yield from` would end the restart half-way with its listener
+            for number, event in enumerate(events):
                 yield event
+                if ends and number == 0:
+                    self._see_at_the_last_moment()
         except GeneratorExit:
             for _ in events:
                 pass
@@ -206,8 +255,8 @@ class Restarts:
 class NewCollections:
     """Three collections and an alias, for one restart."""
 
-    def __init__(self, ws: Workspace) -> None:
-        self._ws, self._url = ws, ws.runtime.endpoint.url
+    def __init__(self, ws: Workspace, bookkeeping: Bookkeeping) -> None:
+        self._ws, self._url, self._bookkeeping = ws, ws.runtime.endpoint.url, bookkeeping
         prefix = f"{canaries.PREFIX}{secrets.token_hex(4)}"
         self._names = tuple(f"{prefix}-{what}" for what in ("empty", "filled", "aliased"))
         self._filled = self._names[1:]
@@ -215,10 +264,8 @@ class NewCollections:
         self._made = False
         self.found: NewCollectionsCheck | None = None
         """What came of them; None before `look`, and where the server created none."""
-        self.unexpected: tuple[str, ...] = ()
-        """Writing endpoints that somebody else asked between the start of the server and `look`."""
-        self.counters: Counters | None = {}
-        """How often every writing endpoint was asked once they were deleted: what is more comes from somebody else."""
+        self.own: Counters = {}
+        """Requests that `make` or `look` has made, whichever came last: what is more comes from somebody else."""
 
     def make(self) -> Generator[Event, None, None]:
         """Create them at the same time, each acknowledged. A server that refuses is reported, and no more."""
@@ -226,24 +273,44 @@ class NewCollections:
         with self._ws.database() as database:
             try:
                 self._make(database)
+                self._made = True
+                detail = f"{counted(len(self._names), 'collection')}, one with an alias"
             except AdminError as error:
-                canaries.remove(self._ws.store, database.delete_collection, self._url)
-                yield StepFinished(step="fresh", outcome="warning", detail=f"the server creates none: {error}")
-                return
-        self._made = True
-        yield StepFinished(step="fresh", detail=f"{counted(len(self._names), 'collection')}, one with an alias")
+                with suppress(AdminError):
+                    self._remove(database)
+                detail = f"none was created: {error}"
+            self.own = database.own_writes()
+        yield StepFinished(step="fresh", outcome="ok" if self._made else "warning", detail=detail)
 
     def look(self) -> None:
         """See what is left of them after the restart, and delete them."""
+        self.own = {}
         if not self._made:
             return
         with self._ws.database() as database:
-            self.unexpected = changed({}, read_counters(database))
             lost = tuple(self._losses(database))
             points = _POINTS * len(self._filled)
             self.found = NewCollectionsCheck(collections=len(self._names), points=points, aliases=1, lost=lost)
-            canaries.remove(self._ws.store, database.delete_collection, self._url)
-            self.counters = read_counters(database)
+            self._remove(database)
+            self.own = database.own_writes()
+
+    def remove(self) -> None:
+        """Delete them, as there is no restart."""
+        with self._ws.database() as database:
+            self._remove(database)
+
+    def _remove(self, database: Database) -> None:
+        """Delete them; the next check deletes what cannot be deleted now."""
+        gone = []
+        for name in self._names:
+            try:
+                with suppress(NotFound):
+                    database.delete_collection(name)
+                gone.append(name)
+            except (RequestRejected, ServerTrouble):
+                continue
+        with self._bookkeeping:
+            canaries.forget(self._ws.store, self._url, gone)
 
     def _make(self, database: Database) -> None:
         canaries.remember(self._ws.store, self._url, self._names)

@@ -25,6 +25,7 @@ from qdrant_admin.persistence.reports import (
     Verdict,
     overall_verdict,
 )
+from qdrant_admin.persistence.writers import BLIND, Writes, told
 from qdrant_admin.server.runtime import Diagnosis, Storage
 
 ALL_EQUAL = "every point, setting and alias is as it was"
@@ -44,45 +45,61 @@ class Judgement(NamedTuple):
     aliases: tuple[Difference, ...] = ()
 
 
-def judge(
-    before: ServerScan, after: ServerScan, database: Database, how: RoundMethod, written_between: Sequence[str]
-) -> Judgement:
+def judge(before: ServerScan, after: ServerScan, database: Database, how: RoundMethod, writes: Writes) -> Judgement:
     """Compare everything and give a verdict.
 
     A collection that is still there and can no longer be read is `inconclusive`, not `lost`: its points may all lie
     on the disk behind one damaged file, and were not read. The reason says it plainly, and it is not a success.
 
-    The database is asked for the changed points, to tell zeroed vectors. `written_between` are the writing endpoints
-    that were asked after the restart and before the second scan.
+    The database is asked for the changed points, to tell zeroed vectors. `writes` are the requests of others since the
+    first scan.
     """
     aliases = tuple(changes("alias", before.aliases, after.aliases))
     names = sorted({*before.collections, *before.unreadable, *after.collections, *after.unreadable})
     checks = tuple(_check(name, before, after, database, aliases) for name in names)
     verdict = overall_verdict(checks, aliases, restarted=how not in UNPROVEN)
-    if verdict in {"lost", "changed"} and after.writers():
-        reason = f"something wrote to the server while it was read ({', '.join(after.writers())})"
-        return Judgement("inconclusive", reason, checks, aliases)
     if verdict in EQUAL and (short := _short(before)):
         return Judgement("inconclusive", f"not every point was given: {'; '.join(short)}", checks, aliases)
-    reason = _reason(verdict, checks, aliases, how)
-    if before.version != after.version:
-        told = f"Qdrant {after.version or 'of an unknown version'} answers now, it was {before.version}"
-        reason = told if verdict in EQUAL else f"{told}; {reason}"
-        verdict = "changed" if verdict in EQUAL else verdict
-    if verdict == "persisted" and (wrote := sorted({*written_between, *after.writers()})):
-        told = f"all is as it was, but something wrote after the restart ({', '.join(wrote)})"
-        return Judgement("inconclusive", f"{told} and may have put back what was lost", checks, aliases)
-    if verdict in {"lost", "changed"} and written_between:
-        reason += "; the server was written to before it was read again, so another program may have done this"
-    return Judgement(verdict, reason, checks, aliases)
+    found = weighed(Judgement(verdict, _reason(verdict, checks, aliases, how), checks, aliases), writes)
+    return _with_versions(found, before.version, after.version)
+
+
+def weighed(judgement: Judgement, writes: Writes) -> Judgement:
+    """The judgement, as far as it holds in view of what others wrote, or of nobody having seen whether they did."""
+    verdict, reason = judgement.verdict, judgement.reason
+    altering = writes.that_alter()
+    if verdict == "persisted" and altering:
+        reason = (
+            f"all is as it was, but something wrote meanwhile ({told(altering)}) and may have put back what was lost"
+        )
+        return judgement._replace(verdict="inconclusive", reason=reason)
+    if verdict not in {"lost", "changed"}:
+        return judgement
+    if blamed := writes.that_take() if verdict == "lost" else altering:
+        reason += f"; something wrote meanwhile ({told(blamed)}), and may have done this"
+        return judgement._replace(verdict="inconclusive", reason=reason)
+    if writes.blind:
+        return judgement._replace(verdict="inconclusive", reason=f"{reason}; {BLIND}")
+    if altering:
+        reason += f"; something wrote meanwhile ({told(altering)}), which takes nothing away"
+    return judgement._replace(reason=reason)
+
+
+def _with_versions(judgement: Judgement, before: str, after: str) -> Judgement:
+    """The judgement, with another version than before as a change of its own."""
+    if before == after:
+        return judgement
+    words, equal = f"Qdrant {after or 'of an unknown version'} answers now, it was {before}", judgement.verdict in EQUAL
+    reason = words if equal else f"{words}; {judgement.reason}"
+    return judgement._replace(verdict="changed" if equal else judgement.verdict, reason=reason)
 
 
 def with_new_collections(judgement: Judgement, found: NewCollectionsCheck | None) -> Judgement:
     """The judgement, with what came of the collections that were created just before the restart."""
     if found is None or not found.lost:
         return judgement
-    told = f"created over the API just before the restart: {'; '.join(found.lost)}"
-    reason = told if judgement.verdict in EQUAL else f"{judgement.reason}; {told}"
+    loss = f"created over the API just before the restart: {'; '.join(found.lost)}"
+    reason = loss if judgement.verdict in EQUAL else f"{judgement.reason}; {loss}"
     return judgement._replace(verdict="lost", reason=reason)
 
 
@@ -119,7 +136,7 @@ def _check(
     old, new = before.collections.get(name), after.collections.get(name)
     aliases = tuple(alias for alias in changed_aliases if name in alias.facts.values())
     if old is None or new is None:
-        verdict, told = _alone(name, before, after)
+        verdict, difference = _alone(name, before, after)
         return CollectionCheck(
             name=name,
             verdict=verdict,
@@ -127,7 +144,7 @@ def _check(
             after=_side(new),
             missing=old.points if old and verdict == "lost" else 0,
             extra=new.points if new and verdict == "extra" else 0,
-            settings=(told, *aliases),
+            settings=(difference, *aliases),
         )
     found = compare(old, new)
     return CollectionCheck(

@@ -1,32 +1,46 @@
 """Restart and verify: read everything, restart the server, read everything again, and say what came of it."""
 
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
+from datetime import datetime
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Fix, written
-from qdrant_admin.core.errors import AdminError, Cancelled, Failed, NotFound, Refused
+from qdrant_admin.core.errors import AdminError, Cancelled, NotFound
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.probes import Share
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.restart import others_interrupted
-from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, changed, read_counters, wait_for_wal
+from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
+from qdrant_admin.persistence.interrupted import Bookkeeping, counters_since, interrupted
 from qdrant_admin.persistence.past_checks import against, known_before, together, with_baseline
-from qdrant_admin.persistence.reports import EQUAL, Round, RoundMethod, VerifyOptions, VerifyReport
-from qdrant_admin.persistence.restarts import Restarts, Timing, announcement, check_names, check_server, restart_methods
+from qdrant_admin.persistence.reports import EQUAL, Counted, Round, RoundMethod, VerifyOptions, VerifyReport
+from qdrant_admin.persistence.restarts import (
+    Restarts,
+    Timing,
+    WrittenMeanwhile,
+    announcement,
+    check_names,
+    check_server,
+    restart_methods,
+)
 from qdrant_admin.persistence.verdict import (
     ALL_EQUAL,
     Judgement,
     judge,
     likely_cause,
     unfinished_checks,
+    weighed,
     with_new_collections,
 )
+from qdrant_admin.persistence.writers import BLIND, Counters, read_counters, told
 from qdrant_admin.server.decode import decode_log, latest_start
 from qdrant_admin.server.runtime import Diagnosis, RuntimeState
 from qdrant_admin.state import canaries, records, resumable_runs, run_locks
+from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace, operation
 
 __all__ = ["VerifyOptions", "finish", "verify"]
@@ -41,7 +55,8 @@ def verify(ws: Workspace, options: VerifyOptions, *, cancel: CancelToken) -> Eve
     """Prove that what the server holds survives a restart. Ends with a `VerifyReport`.
 
     Cancelling before the restart leaves everything as it was; during the restart it is heard once the server runs
-    again.
+    again, and the first scan is kept for `finish`. A check that was interrupted is finished before the next restart:
+    unless all is as it was then, its report is the last event, and the server is not restarted.
 
     Raises:
         Unsupported, NotOurs, Refused, ServerUnreachable, ServerTrouble: before anything was touched; `Refused` also
@@ -49,67 +64,104 @@ def verify(ws: Workspace, options: VerifyOptions, *, cancel: CancelToken) -> Eve
         ConfirmationMissing: the engine itself would be restarted, and that was not confirmed.
         NotFound: a collection that was asked for is not there.
     """
-    yield from run_locks.check(ws.settings.name).during(_verify(ws, options, cancel))
+    earlier = None
+    if options.how != "none":  # a mere look is not the second scan of anything
+        try:
+            earlier = interrupted(ws)
+        except AdminError as error:
+            yield Notice(level="warning", text=f"an interrupted check is dropped: {error}")
+    yield from run_locks.check(ws.settings.name).during(_verify(ws, options, earlier, cancel))
 
 
-def _verify(ws: Workspace, options: VerifyOptions, cancel: CancelToken) -> Events:
+def _verify(ws: Workspace, options: VerifyOptions, earlier: VerifyReport | None, cancel: CancelToken) -> Events:
+    if earlier is not None:
+        when = f"{earlier.at.astimezone():%Y-%m-%d %H:%M}"
+        yield Notice(text=f"the check of {when} was interrupted before its second scan: it is finished first")
+        for event in recorded(ws.store, "verify", ws.settings.name, _finish(ws, earlier, cancel)):
+            if not isinstance(event, Finished):
+                yield event
+            elif event.report.verdict_word not in EQUAL:
+                yield event
+                return
+            else:
+                yield Notice(text=f"the check of {when}: {event.report.verdict_word}")
     timing = Timing()
-    yield StepStarted(step="check", title="looking at the server")
-    state = check_server(ws, options)
+    state = yield from _looked_at(ws, options)
     others: tuple[str, ...] = ()
     if options.how == "engine":
         others = others_interrupted(ws, "engine", confirmed=options.confirmed, doing="verify")
-    yield StepFinished(step="check", detail=f"{state.name}, {state.state}")
     with closing(_Check(ws, options, state, timing, cancel)) as check:
         yield from check.run(others)
 
 
+def _looked_at(ws: Workspace, options: VerifyOptions) -> Generator[Event, None, RuntimeState]:
+    yield StepStarted(step="check", title="looking at the server")
+    state = check_server(ws, options)
+    yield StepFinished(step="check", detail=f"{state.name}, {state.state}")
+    return state
+
+
+@operation("verify")
 def finish(ws: Workspace, *, cancel: CancelToken) -> Events:
     """Compare with the first scan that was kept. Ends with a `VerifyReport`, whose `baseline` is that scan.
 
-    The server ran when that scan was taken: one that the interrupted check left down is started first, and one that is
-    just coming up (an engine that hung may start it late) is waited for.
+    The server ran when that scan was taken: one that the interrupted check left down or frozen is started or thawed
+    first, and one that is just coming up (an engine that hung may start it late) is waited for.
 
-    It is kept until there is a verdict. Points that differ are counted and not named: the first scan of a process that
-    was killed has left digests of collections, not of points.
+    It is kept until there is a verdict, or one that no further look would change. Points that differ are counted and
+    not named: the first scan of a process that was killed has left digests of collections, not of points.
 
     Raises:
         NotFound: no check of this profile was interrupted.
         Failed: the first scan was kept by another version and cannot be read.
     """
     profile = ws.settings.name
-    kept = resumable_runs.interrupted_check(ws.store, profile)
-    again = Command("verify", how="kill").on(profile)
-    if kept is None:
+    earlier = interrupted(ws)
+    if earlier is None:
+        again = Command("verify", how="kill").on(profile)
         raise NotFound(f"no check of profile {profile} was interrupted", fix=again)
-    earlier = records.load(VerifyReport, kept.report)
-    if isinstance(earlier, records.Unreadable):
-        raise Failed("the first scan of the interrupted check cannot be read", why=earlier.why, fix=again)
+    yield from run_locks.check(profile).during(_finish(ws, earlier, cancel))
+
+
+def _finish(ws: Workspace, earlier: VerifyReport, cancel: CancelToken) -> Events:
     if ws.runtime.capabilities.start:
         state = ws.runtime.inspect().state
-        if state == "stopped":
+        if state in {"stopped", "paused"}:
             yield from ws.runtime.start(cancel)
-        if state in {"stopped", "running", "restarting"}:
+        if state in {"stopped", "paused", "running", "restarting"}:
             yield from wait_ready(ws, cancel=cancel)
-    options = VerifyOptions(how="none", collections=earlier.chosen, baseline=earlier)
-    for event in verify(ws, options, cancel=cancel):
-        if isinstance(event, Finished) and event.report.verdict_word != "inconclusive":
-            resumable_runs.forget_check(ws.store, profile)
-        yield event
+    timing = Timing()
+    options = VerifyOptions(how="none", collections=earlier.chosen, sample=earlier.sample, baseline=earlier)
+    state_now = yield from _looked_at(ws, options)
+    with closing(_Check(ws, options, state_now, timing, cancel, finishing=True)) as check:
+        yield from check.run(())
 
 
 class _Check:
     """One check of a server that may be restarted: what it has seen so far."""
 
     def __init__(
-        self, ws: Workspace, options: VerifyOptions, state: RuntimeState, timing: Timing, cancel: CancelToken
+        self,
+        ws: Workspace,
+        options: VerifyOptions,
+        state: RuntimeState,
+        timing: Timing,
+        cancel: CancelToken,
+        *,
+        finishing: bool = False,
     ) -> None:
         self._ws, self._options, self._state, self._timing, self._cancel = ws, options, state, timing, cancel
+        self._finishing = finishing
+        """Whether the baseline is the first scan of a check that was interrupted."""
         self._methods = restart_methods(ws, options.how, state)
         self._scanner = Scanner(ws.settings.name, options.collections, options.sample, cancel)
-        self._restarts = Restarts(ws, timing, cancel)
+        self._bookkeeping = Bookkeeping(ws.settings.name)
+        self._restarts = Restarts(ws, timing, self._bookkeeping, cancel)
+        self._writes = self._restarts.writes
         self._before, self._after = ServerScan(), ServerScan()
         self._rounds: list[Round] = []
+        self._done = False
+        """Whether there is nothing left that a second scan could tell."""
 
     def close(self) -> None:
         self._before.close()
@@ -118,25 +170,40 @@ class _Check:
     def run(self, others: tuple[str, ...]) -> Events:
         """Scan, restart and scan again, as often as was asked for. `others` on the engine are interrupted as well."""
         yield from self._scan_before(others)
-        if writers := self._before.writers():
-            reason = f"something writes to the server ({', '.join(writers)}); it was not restarted: stop what writes"
-            yield Finished(report=self._report(Judgement("inconclusive", reason, unfinished_checks(self._before))))
+        if writes := self._before.writes():
+            yield from self._not_restarted(f"something writes to the server ({told(writes)}); it was not restarted")
             return
         if self._methods:
-            self._keep_first_scan()
+            self._keep_first_scan(self._before.counters_after)
         ended = True
         try:
             ended = yield from self._all_rounds()
         finally:  # a process that is killed does not come by here
-            if ended and self._methods:  # a mere scan ends no other check
-                resumable_runs.forget_check(self._ws.store, self._ws.settings.name)
+            if self._methods and (self._done if self._restarts.begun else ended):  # a mere scan ends no other check
+                self._forget()
 
-    def _keep_first_scan(self) -> None:
-        """For `finish`, should there be no second scan."""
+    def _not_restarted(self, reason: str) -> Events:
+        judgement = Judgement("inconclusive", f"{reason}: stop what writes", unfinished_checks(self._before))
+        yield from self._bookkeeping.notices()
+        yield Finished(report=self._report(judgement))
+
+    def _keep_first_scan(self, counters: Counters | None) -> None:
+        """For `finish`, should there be no second scan; whoever writes is told from these counters on."""
         reason = "it was interrupted before its second scan"
         fix = Command("verify", finish=True)
         report = self._report(Judgement("inconclusive", reason, unfinished_checks(self._before)), fix=fix)
-        resumable_runs.keep_first_scan(self._ws.store, self._ws.settings.name, records.dump(report))
+        requests = None if counters is None else dict(counters)
+        with self._bookkeeping:
+            counted = Counted(process=self._ws.runtime.inspect().started_at, requests=requests)
+            self._keep(report.model_copy(update={"counted": counted}))
+
+    def _keep(self, scan: VerifyReport) -> None:
+        with self._bookkeeping:
+            resumable_runs.keep_first_scan(self._ws.store, self._ws.settings.name, records.dump(scan))
+
+    def _forget(self) -> None:
+        with self._bookkeeping:
+            resumable_runs.forget_check(self._ws.store, self._ws.settings.name)
 
     def _all_rounds(self) -> Generator[Event, None, bool]:
         """Returns whether it came to its end, so that there is nothing left for `finish`."""
@@ -146,6 +213,11 @@ class _Check:
                 judgement = yield from self._round(how)
             except Cancelled:
                 raise
+            except WrittenMeanwhile as error:
+                self._done = True
+                self._rounds.append(Round(how=how, verdict="inconclusive"))
+                yield from self._not_restarted(error.what)
+                return True
             except AdminError as error:
                 self._rounds.append(Round(how=how, verdict="inconclusive"))
                 yield from self._give_up(error)
@@ -157,34 +229,36 @@ class _Check:
 
     def _round(self, how: RoundMethod) -> Generator[Event, None, Judgement]:
         ready = None
+        counters, own = self._before.counters_after, dict[str, int]()
         if self._rounds:
-            yield from self._settle()
+            counters = self._after.counters_after
+            with self._ws.database() as database:  # make what is acknowledged durable, as before the first restart
+                yield from wait_for_wal(database)
+                own = database.own_writes()
         if how != "none":
-            ready = yield from self._restarts.restart(how)
+            ready = yield from self._restarts.restart(how, counters, own)
+            counters = self._restarts.counters
+            self._keep_first_scan(counters)
+            self._cancel.check()
         self._after.close()
         self._after = ServerScan()
         with self._timing.phase("fingerprint_after"), self._ws.database() as database:
             yield from self._scanner.fingerprint_all(self._after, database, "fingerprint_after", self._before)
+        self._writes.see(counters, self._after.counters_before)
         judgement = yield from self._compare(how)
         round_ = Round(how=how, verdict=judgement.verdict, ready_seconds=ready)
         self._rounds.append(round_)
         yield PartDone(part=round_)
         return judgement
 
-    def _settle(self) -> Generator[Event, None, None]:
-        """Between two restarts: refuse if anything was written, and make what is acknowledged durable."""
-        with self._ws.database() as database:
-            if written := changed(self._after.counters_after, read_counters(database)):
-                what = f"something wrote to the server between two restarts ({', '.join(written)})"
-                raise Refused(what, why="stop what writes, and check again", fix=self._again())
-            yield from wait_for_wal(database)
-
     def _scan_before(self, others: tuple[str, ...]) -> Generator[Event, None, None]:
         with self._ws.database() as database:
             check_names(self._ws, database, self._options)
             yield from database.bulk.told()
-            # What a check that was interrupted has left.
-            canaries.remove(self._ws.store, database.delete_collection, self._ws.runtime.endpoint.url)
+            if self._finishing and self._options.baseline is not None:
+                self._see_writes_since(self._options.baseline, database)
+            elif self._methods:  # a mere look leaves to `finish` what an interrupted check has left
+                self._remove_canaries(database)
             if self._methods:
                 yield announcement(self._state, self._methods, len(database.names()), others)
                 with self._timing.phase("barrier"):
@@ -193,32 +267,46 @@ class _Check:
                 yield from self._scanner.fingerprint_all(self._before, database, "fingerprint_before")
                 yield from self._watch(database, self._before)
 
+    def _see_writes_since(self, earlier: VerifyReport, database: Database) -> None:
+        """What others wrote since an interrupted check's only scan; the collections that it has left are removed."""
+        counters = counters_since(earlier, self._state.started_at)
+        self._writes.see(counters, read_counters(database))
+        self._remove_canaries(database)
+        if counters is not None and (own := database.own_writes()):  # should this scan have to be made again
+            requests = dict(Counter(counters) + Counter(own))
+            counted = Counted(process=self._state.started_at, requests=requests)
+            self._keep(earlier.model_copy(update={"counted": counted}))
+
+    def _remove_canaries(self, database: Database) -> None:
+        with self._bookkeeping:
+            canaries.remove(self._ws.store, database.delete_collection, self._ws.runtime.endpoint.url)
+
     def _watch(self, database: Database, scan: ServerScan) -> Generator[Event, None, None]:
         """Look at the write counters for a while longer, where reading took but a moment."""
         left = WATCH_SECONDS - self._timing.seconds_of_phase
-        if left > 0 and scan.counters_before is not None and not scan.writers():
+        if left > 0 and scan.counters_before is not None and not scan.writes():
             yield StepStarted(step="watch", title="watching for writes")
             self._cancel.wait(left)
             scan.counters_after = read_counters(database)
-            seen = scan.writers()
-            told = ", ".join(seen) or "nobody writes"
-            yield StepFinished(step="watch", outcome="warning" if seen else "ok", detail=told)
+            seen = scan.writes()
+            words = told(seen) or "nobody writes"
+            yield StepFinished(step="watch", outcome="warning" if seen else "ok", detail=words)
 
     def _compare(self, how: RoundMethod) -> Generator[Event, None, Judgement]:
-        # Counters begin at nothing when a server starts; a process that was not ended goes on counting.
-        new = self._restarts.new
-        start = self._before.counters_after if how in {"none", "pause"} else new.counters
-        written_between = (*new.unexpected, *changed(start, self._after.counters_before))
         yield StepStarted(step="compare", title="comparing")
         with self._timing.phase("compare"), self._ws.database() as database:
-            judgement = judge(self._before, self._after, database, how, written_between)
+            judgement = self._judged(database, how)
             if judgement.verdict in {"lost", "changed"} and how != "none":
                 yield from self._watch(database, self._after)
-                judgement = judge(self._before, self._after, database, how, written_between)
-        judgement = with_new_collections(judgement, new.found)
+                judgement = self._judged(database, how)
+        judgement = with_new_collections(judgement, self._restarts.found)
         good = judgement.verdict in EQUAL
         yield StepFinished(step="compare", outcome="ok" if good else "failed", detail=judgement.reason)
         return judgement
+
+    def _judged(self, database: Database, how: RoundMethod) -> Judgement:
+        self._writes.see_scan(self._after.counters_before, self._after.counters_after)
+        return judge(self._before, self._after, database, how, self._writes)
 
     # -- the report -----------------------------------------------------------------------------------------------
 
@@ -227,7 +315,7 @@ class _Check:
             judgement = judgement._replace(verdict="persisted", reason=ALL_EQUAL)  # proven by another of the restarts
         cause, size = "", None
         fix: Fix = ""
-        if judgement.verdict == "empty" and (known := known_before(self._ws.store, self._ws.settings.name)):
+        if judgement.verdict == "empty" and (known := self._known_before()):
             when, points = f"{known[0].astimezone():%Y-%m-%d %H:%M}", counted(known[1], "point")
             reason = f"on {when} there were {points} here; today nothing is stored, and nobody can tell by what"
             judgement = judgement._replace(verdict="inconclusive", reason=reason)
@@ -238,7 +326,17 @@ class _Check:
             fix = Command("doctor") if self._state.storage.sound is False else Command("logs", tail=200)
         with suppress(AdminError):  # a figure for the history, and no more
             size = self._ws.runtime.disk_bytes()
-        yield Finished(report=self._report(judgement, cause=cause, fix=fix, storage_bytes=size))
+        self._done = True
+        report = self._report(judgement, cause=cause, fix=fix, storage_bytes=size)
+        if self._methods or (self._finishing and report.baseline and report.baseline.verdict != "inconclusive"):
+            self._forget()
+        yield from self._bookkeeping.notices()
+        yield Finished(report=report.model_copy(update={"checks": tuple(self._checks())}))
+
+    def _known_before(self) -> tuple[datetime, int] | None:
+        with self._bookkeeping:
+            return known_before(self._ws.store, self._ws.settings.name)
+        return None
 
     def _give_up(self, error: AdminError) -> Events:
         """The server did not come back, or could not be read: nothing was lost that anybody has seen."""
@@ -276,6 +374,8 @@ class _Check:
             baseline = against(options.baseline, judgement.collections, options.collections, restarted=restarted)
             verdict = together(verdict, baseline.verdict)
             reason = with_baseline(reason, judgement.verdict, baseline)
+            if self._finishing:
+                verdict, reason, *_ = weighed(judgement._replace(verdict=verdict, reason=reason), self._writes)
         if not fix and judgement.verdict == "inconclusive":
             fix = self._again()
         return VerifyReport(
@@ -293,6 +393,7 @@ class _Check:
             ready_seconds=max((one.ready_seconds for one in self._rounds if one.ready_seconds), default=None),
             sample=options.sample,
             checks=tuple(self._checks()),
+            writers=self._writes.all | self._before.writes(),
             cause=cause,
             fix=written(fix, profile),
             server_version=self._before.version,
@@ -318,6 +419,10 @@ class _Check:
         yield from ("configuration", "payload indexes", "aliases")
         if found := self._restarts.found:
             yield f"{counted(found.collections, 'collection')} created just before the restart"
+        if self._before.counters_after is None or self._writes.blind:
+            yield f"but {BLIND}"
+        for fault in self._bookkeeping.faults:
+            yield f"but not noted in the state: {fault}"
 
     def _again(self) -> Command:
         options = self._options

@@ -3,7 +3,7 @@
 Their prefix alone proves nothing: a user may have a collection of such a name.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from qdrant_admin.core.errors import AdminError, NotFound
@@ -44,6 +44,11 @@ def remove(store: StateStore, delete: Callable[[str], object], url: str) -> list
         except AdminError:
             left.append(name)
             continue
-        with store.writing() as connection:
-            connection.execute("DELETE FROM canaries WHERE url = ? AND name = ?", (url, name))
+        forget(store, url, (name,))
     return left
+
+
+def forget(store: StateStore, url: str, names: Sequence[str]) -> None:
+    """Those names are deleted, and whoever makes a collection of one of them now is somebody else."""
+    with store.writing() as connection:
+        connection.executemany("DELETE FROM canaries WHERE url = ? AND name = ?", [(url, name) for name in names])

@@ -1,5 +1,6 @@
 """A native server under our own runtime, shared by the tests of a module, and its workspace."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.persistence.reports import VerifyMethod, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import verify
+from qdrant_admin.state import resumable_runs
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.support.real import binary, free_port
@@ -54,6 +56,7 @@ def ws(shared_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspac
     with shared_workspace.database() as database:
         for name in database.names():
             database.delete_collection(name)
+    resumable_runs.forget_check(shared_workspace.store, shared_workspace.settings.name)
     return shared_workspace
 
 
@@ -61,16 +64,33 @@ def drain(events: Events) -> list[Event]:
     return list(events)
 
 
-def prove(ws: Workspace, how: VerifyMethod = "none", mutate: Mutation | None = None, **options: object) -> VerifyReport:
-    """Run a whole check; `mutate` is called between the two fingerprints, when the restarted server is up."""
+def prove(
+    ws: Workspace,
+    how: VerifyMethod = "none",
+    mutate: Mutation | None = None,
+    step: str = "fingerprint_after",
+    **options: object,
+) -> VerifyReport:
+    """Run a whole check; `mutate` is called when `step` begins: between the two scans, when the server is up again.
+
+    Its requests are in no counter: it stands for what a disk does, and not for a program that writes.
+    """
     chosen = VerifyOptions.model_validate({"how": how, **options})
-    report = None
-    for event in verify(ws, chosen, cancel=CancelToken()):
-        if isinstance(event, StepStarted) and event.step == "fingerprint_after" and mutate is not None:
-            with ws.database() as database:
-                mutate(database)
-        if isinstance(event, Finished):
-            report = event.report
+    report, counters, unseen = None, Database.write_counters, Counter[str]()
+
+    def without_mutation(database: Database) -> dict[str, int]:
+        return {name: count - unseen[name] for name, count in counters(database).items()}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "write_counters", without_mutation)
+        for event in verify(ws, chosen, cancel=CancelToken()):
+            if isinstance(event, StepStarted) and event.step == step and mutate is not None:
+                with ws.database() as database:
+                    before = Counter(counters(database))
+                    mutate(database)
+                    unseen.update(Counter(counters(database)) - before)
+            if isinstance(event, Finished):
+                report = event.report
     assert isinstance(report, VerifyReport)
     return report
 

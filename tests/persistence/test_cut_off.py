@@ -11,6 +11,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, NotFound, Refused
 from qdrant_admin.core.events import Finished, StepFinished, StepStarted
 from qdrant_admin.core.serialization import to_json
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import restarts
@@ -19,7 +20,7 @@ from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import finish, verify
 from qdrant_admin.state import resumable_runs
 from qdrant_admin.workspace import Workspace
-from tests.persistence.conftest import drain, fill, prove
+from tests.persistence.conftest import drain, fill, point, prove
 
 pytestmark = pytest.mark.server
 
@@ -33,16 +34,18 @@ from qdrant_admin.state.store import StateStore
 from qdrant_admin.persistence.reports import VerifyOptions
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.workspace import Workspace
+options = VerifyOptions.model_validate_json(sys.argv[3])
 settings, state = Settings.model_validate_json(sys.argv[1]), Path(sys.argv[2])
-for event in verify(Workspace(settings, StateStore(state)), VerifyOptions(how="kill"), cancel=CancelToken()):
+for event in verify(Workspace(settings, StateStore(state)), options, cancel=CancelToken()):
     if event.kind == "step_finished" and event.step == "restart":
         os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def killed_in_the_middle(ws: Workspace) -> None:
+def killed_in_the_middle(ws: Workspace, **options: object) -> None:
     """A program of its own checks, and is killed behind the restart."""
-    command = [sys.executable, "-c", KILLED, to_json(ws.settings), str(ws.store.path)]
+    chosen = to_json(VerifyOptions.model_validate({"how": "kill", **options}))
+    command = [sys.executable, "-c", KILLED, to_json(ws.settings), str(ws.store.path), chosen]
     environment = os.environ | {"QDRANT_ADMIN_HOME": str(ws.store.path.parent / "home")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
     assert done.returncode == -9, done.stderr
@@ -74,19 +77,81 @@ def test_the_first_look_is_kept_until_there_is_a_verdict(ws: Workspace, monkeypa
     killed_in_the_middle(ws)
     assert prove(ws, "none").verdict == "unchanged", "a mere look, which is not the second one"
     with monkeypatch.context() as patch:
-        patch.setattr(ServerScan, "writers", lambda _: ("upsert",))
+        patch.setattr(ServerScan, "writes", lambda _: {"upsert": 1})
         assert finished(ws).verdict == "inconclusive"
     assert finished(ws).verdict == "persisted"
 
 
-def test_a_loss_behind_the_cut_is_found(ws: Workspace) -> None:
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_loss_behind_the_cut_is_found_and_not_blamed_on_the_restart_when_somebody_deleted(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch, seen: bool
+) -> None:
     fill(ws)
     killed_in_the_middle(ws)
     with ws.database() as database:
+        before = database.write_counters()
         database.delete_points("memories", [3, 4])
+    if not seen:  # as if a disk had done it
+        monkeypatch.setattr(Database, "write_counters", lambda _: before)
     report = finished(ws)
-    assert report.verdict == "lost"
+    assert report.verdict == ("inconclusive" if seen else "lost")
     assert "2 points fewer" in report.reason
+    assert ("POST /collections/{name}/points/delete: 1 request" in report.reason) == seen
+    assert resumable_runs.interrupted_check(ws.store, ws.settings.name) is None, "no further look would tell more"
+
+
+def test_a_write_after_the_cut_may_have_put_back_what_was_lost(ws: Workspace) -> None:
+    fill(ws)
+    killed_in_the_middle(ws)
+    with ws.database() as database:
+        database.upsert("memories", [point(3)])
+    report = finished(ws)
+    assert report.verdict == "inconclusive"
+    assert report.writers == {"gRPC /qdrant.Points/Upsert": 1}
+
+
+def test_a_sampled_check_can_be_finished(ws: Workspace) -> None:
+    fill(ws, count=40)
+    killed_in_the_middle(ws, sample=10)
+    report = finished(ws)
+    assert (report.verdict, report.sample) == ("persisted", 10)
+
+
+def test_the_next_check_finishes_the_interrupted_one_first(ws: Workspace) -> None:
+    """Its own first scan would take what was lost for what has always been so."""
+    fill(ws)
+    killed_in_the_middle(ws)
+    pid = ws.runtime.inspect().pid
+    report = prove(ws, "kill", lambda database: database.delete_points("memories", [3]), step="check")
+    assert (report.verdict, report.how) == ("lost", "none")
+    assert ws.runtime.inspect().pid == pid, "it was not restarted"
+    again = prove(ws, "kill")
+    assert (again.verdict, again.how) == ("persisted", "kill"), "one verdict is enough"
+    verdicts = [entry.verdict for entry in ws.store.history(2, "verify")]
+    assert verdicts == ["persisted", "lost"]
+
+
+def test_an_interrupted_check_that_comes_out_well_does_not_hold_up_the_next(ws: Workspace) -> None:
+    fill(ws)
+    killed_in_the_middle(ws)
+    report = prove(ws, "kill")
+    assert (report.verdict, report.how) == ("persisted", "kill")
+    assert [entry.verdict for entry in ws.store.history(2, "verify")] == ["persisted", "persisted"]
+
+
+@pytest.mark.parametrize("step", ["restart", "fingerprint_after"])
+def test_a_cancel_behind_the_restart_keeps_the_first_scan(ws: Workspace, step: str) -> None:
+    fill(ws)
+    cancel = CancelToken()
+
+    def run() -> None:
+        for event in verify(ws, VerifyOptions(how="kill"), cancel=cancel):
+            if isinstance(event, StepStarted) and event.step == step:
+                cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        run()
+    assert finished(ws).verdict == "persisted"
 
 
 def test_a_check_that_ended_or_was_cancelled_leaves_nothing_to_finish(ws: Workspace) -> None:
@@ -97,7 +162,7 @@ def test_a_check_that_ended_or_was_cancelled_leaves_nothing_to_finish(ws: Worksp
 
     def run() -> None:
         for event in verify(ws, VerifyOptions(how="kill"), cancel=cancel):
-            if isinstance(event, StepStarted) and event.step == "restart":
+            if isinstance(event, StepFinished) and event.step == "fingerprint_before":
                 cancel.cancel()
 
     with pytest.raises(Cancelled):

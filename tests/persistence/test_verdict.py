@@ -1,6 +1,7 @@
 """What two scans of a server come to. Without a server."""
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
@@ -23,6 +24,7 @@ from qdrant_admin.persistence.verdict import (
     unfinished_checks,
     with_new_collections,
 )
+from qdrant_admin.persistence.writers import BLIND, Writes, written
 
 Given = Mapping[str, Sequence[Point]]
 
@@ -32,6 +34,10 @@ def point(number: int, vector: float = 1.0, **payload: object) -> Point:
 
 
 POINTS = [point(number, word="a") for number in range(3)]
+
+
+NOBODY: Mapping[str, int] = {}
+FULL = {"memories": POINTS}
 
 
 def fingerprint(name: str, points: Iterable[Point], counted: int | None = None, **more: object) -> Fingerprint:
@@ -72,13 +78,14 @@ def judged(
     before: ServerScan,
     after: ServerScan,
     how: RoundMethod = "kill",
-    between: Sequence[str] = (),
+    between: Mapping[str, int] = NOBODY,
     stored: Iterable[Point] = (),
 ) -> Judgement:
-    return judge(before, after, cast("Database", Stored(stored)), how, between)
+    writes = Writes(Counter(between))
+    writes.see_scan(after.counters_before, after.counters_after)
+    return judge(before, after, cast("Database", Stored(stored)), how, writes)
 
 
-FULL = {"memories": POINTS}
 CASES: dict[str, tuple[ServerScan, ServerScan, str, str]] = {
     "all equal": (scan(FULL), scan(FULL), "persisted", "every point, setting and alias is as it was"),
     "nothing there": (scan(), scan(), "empty", "nothing is stored, so there was nothing to prove"),
@@ -131,25 +138,37 @@ CASES: dict[str, tuple[ServerScan, ServerScan, str, str]] = {
         scan(FULL),
         scan({"memories": POINTS[:2]}, written=1),
         "inconclusive",
-        "something wrote to the server while it was read (upsert)",
+        "memories: 1 point missing; something wrote meanwhile (upsert: 1 request), and may have done this",
     ),
     "changed while somebody writes": (
         scan(FULL),
         scan({"memories": [*POINTS, point(9)]}, written=1),
         "inconclusive",
-        "something wrote to the server while it was read (upsert)",
+        "memories: 1 point extra; something wrote meanwhile (upsert: 1 request), and may have done this",
     ),
     "equal while somebody writes": (
         scan(FULL),
         scan(FULL, written=1),
         "inconclusive",
-        "all is as it was, but something wrote after the restart (upsert) and may have put back what was lost",
+        "all is as it was, but something wrote meanwhile (upsert: 1 request) and may have put back what was lost",
     ),
     "lost and nobody can tell who wrote": (
         scan(FULL),
         scan({"memories": POINTS[:2]}, counters_before=None),
-        "lost",
-        "memories: 1 point missing",
+        "inconclusive",
+        f"memories: 1 point missing; {BLIND}",
+    ),
+    "changed and nobody can tell who wrote": (
+        scan(FULL),
+        scan({"memories": [*POINTS, point(9)]}, counters_after=None),
+        "inconclusive",
+        f"memories: 1 point extra; {BLIND}",
+    ),
+    "equal and nobody can tell who wrote": (
+        scan(FULL),
+        scan(FULL, counters_after=None),
+        "persisted",
+        "every point, setting and alias is as it was",
     ),
     "another version": (
         scan(FULL),
@@ -188,11 +207,64 @@ def test_two_looks_without_the_end_of_a_process_prove_nothing(how: RoundMethod, 
     assert judged(scan(FULL), scan(FULL, written=1), how).verdict == "unchanged"
 
 
-@pytest.mark.parametrize(("left", "told"), [(POINTS[:2], True), (POINTS, False)])
-def test_writes_between_the_scans_are_told_and_never_a_success(left: list[Point], told: bool) -> None:
-    found = judged(scan(FULL), scan({"memories": left}), between=("delete points",))
-    assert found.verdict == ("lost" if told else "inconclusive")
-    assert ("another program may have done this" in found.reason) == told
+DELETE, UPSERT = "POST /collections/{name}/points/delete", "PUT /collections/{name}/points"
+LESS, MORE, OTHER = {"memories": POINTS[:2]}, {"memories": [*POINTS, point(9)]}, {"memories": [point(0), *POINTS[1:]]}
+
+
+@pytest.mark.parametrize(
+    ("left", "endpoint", "verdict"),
+    [
+        (FULL, UPSERT, "inconclusive"),
+        (FULL, DELETE, "inconclusive"),
+        (FULL, "POST /collections/{name}/points/batch", "inconclusive"),
+        (FULL, "gRPC /qdrant.Points/Upsert", "inconclusive"),
+        (FULL, "PUT /collections/{name}/snapshots/recover", "inconclusive"),
+        (FULL, "POST /collections/{name}/snapshots/upload", "inconclusive"),
+        (FULL, "POST /collections/{name}/snapshots", "persisted"),
+        (FULL, "gRPC /qdrant.Snapshots/Create", "persisted"),
+        (FULL, "DELETE /issues", "persisted"),
+        (LESS, DELETE, "inconclusive"),
+        (LESS, "gRPC /qdrant.Points/Delete", "inconclusive"),
+        (LESS, "gRPC /qdrant.Points/UpdateBatch", "inconclusive"),
+        (LESS, "DELETE /collections/{name}", "inconclusive"),
+        (LESS, "POST /collections/aliases", "inconclusive"),
+        (LESS, "POST /nobody/knows", "inconclusive"),
+        (LESS, UPSERT, "lost"),
+        (LESS, "gRPC /qdrant.Points/SetPayload", "lost"),
+        (LESS, "PATCH /collections/{name}", "lost"),
+        (LESS, "DELETE /collections/{name}/snapshots/{snapshot_name}", "lost"),
+        (MORE, UPSERT, "inconclusive"),
+        (OTHER, UPSERT, "inconclusive"),
+        (OTHER, "POST /collections/{name}/snapshots", "changed"),
+    ],
+)
+def test_a_verdict_stands_only_against_writes_that_cannot_explain_it(left: Given, endpoint: str, verdict: str) -> None:
+    found = judged(scan(FULL), scan(left), between={endpoint: 2})
+    assert found.verdict == verdict
+    assert (f"{endpoint}: 2 requests" in found.reason) == (verdict == "inconclusive" or endpoint in ADDING)
+
+
+ADDING = (UPSERT, "gRPC /qdrant.Points/SetPayload", "PATCH /collections/{name}")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "own", "others"),
+    [
+        ({"a": 3}, {"a": 5, "b": 1}, {}, {"a": 2, "b": 1}),
+        ({"a": 3}, {"a": 5, "b": 1}, {"a": 2}, {"b": 1}),
+        ({"a": 3}, {"a": 5}, {"a": 3, "c": 1}, {}),
+        ({"a": 3}, {"a": 2}, {}, {"a": 2}),
+        ({"a": 3, "b": 1}, {"a": 4}, {}, {"a": 4}),
+        (None, {"a": 5}, {}, {}),
+        ({"a": 3}, None, {}, {}),
+    ],
+)
+def test_requests_of_others_are_what_the_counters_say_without_ours(
+    before: Mapping[str, int] | None, after: Mapping[str, int] | None, own: Mapping[str, int], others: dict[str, int]
+) -> None:
+    writes = Writes()
+    assert writes.see(before, after, own) == written(before, after, own) == others
+    assert writes.blind == (before is None or after is None)
 
 
 def test_an_alias_makes_every_collection_that_it_pointed_to_a_changed_one() -> None:
