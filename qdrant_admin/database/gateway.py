@@ -18,7 +18,8 @@ from qdrant_admin.core.errors import (
     Unsupported,
 )
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.database import faults, schema
+from qdrant_admin.database import claims, faults, schema
+from qdrant_admin.database.claims import Claim
 from qdrant_admin.database.ids import id_key, point_id
 from qdrant_admin.database.models import (
     CollectionInfo,
@@ -225,6 +226,15 @@ class Database:
         check_stored_name(name)
         if not self._slowly("DELETE", name):
             raise NotFound(f"there is no collection “{plain(name)}”", fix=Command("collections", "list"))
+
+    @as_expected
+    def claim(self, name: str) -> Claim | None:
+        """Who has said that they are filling a collection."""
+        return claims.claim_of(self._config(name))
+
+    def set_claim(self, name: str, claim: Claim | None) -> None:
+        """Put a claim in the place of any other, or take it away. A server before 1.16 ignores it in silence."""
+        self._slowly("PATCH", name, "", {"metadata": claims.as_metadata(claim)})
 
     def set_alias(self, alias: str, collection: str) -> None:
         self.set_aliases({alias: collection})

@@ -113,7 +113,7 @@ class CollectionInfo(Frozen):
     metadata: Fields = {}
     pending: Pending = Pending()
     config: Fields = {}
-    """The server's whole `config` object, unchanged."""
+    """The server's whole `config` object, save for a claim of ours on the collection."""
     disk_bytes: int | None = None
     trouble: str = ""
     """Why this collection could not be read, in words; empty when it could."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import get_args
 
+from qdrant_admin.database.claims import without_claim
 from qdrant_admin.database.models import (
     CollectionInfo,
     CollectionSpec,
@@ -50,7 +51,7 @@ def collection_info(
     name: str, result: Fields, *, points: int | None, aliases: tuple[str, ...], trouble: str
 ) -> CollectionInfo:
     """The server's answer to `GET /collections/NAME` with what was counted and looked up beside it."""
-    config = result.get("config") or {}
+    config = without_claim(result.get("config") or {})
     optimizer = result.get("optimizer_status")
     status: CollectionStatus = result["status"] if result.get("status") in get_args(CollectionStatus) else "red"
     return CollectionInfo(

@@ -36,6 +36,7 @@ from qdrant_admin.migration.reports import (
     ProblemLevel,
     RejectPolicy,
 )
+from qdrant_admin.migration.targets import ended, held_by
 from qdrant_admin.sources import ids
 from qdrant_admin.sources.base import WHOLE, Searches, ServerUri, Source, SourceCollection, SourceUri, Span, mark_of
 from qdrant_admin.sources.reader import no_such_collection
@@ -361,6 +362,7 @@ class _Planner:
         if policy == "skip" and info.points != 0:
             self._problem("warning", found.name, f"{holds} and is left as it is")
             return "skip"
+        self._claims(found.name, info.name)
         if info.trouble:
             words = f"{name} in the target cannot be read: {info.trouble}"
             doctor = str(Command("doctor").on(self._ws.settings.name))
@@ -374,6 +376,17 @@ class _Planner:
                 words += " It is not known that this source has filled it"
             self._problem("refused", found.name, words, on_conflict="rename")
         return "append"
+
+    def _claims(self, source: str, target: str) -> None:
+        """Another migration may be filling the target, or have been stopped while it did."""
+        claim = self._database.claim(target)
+        if claim is None:
+            return
+        if over := ended(claim, self._database):
+            self._problem("warning", source, f"{plain(target)} is taken over from another migration: {over}")
+        else:
+            words = f"another migration is filling {plain(target)}: {held_by(claim)}"
+            self._problem("refused", source, words, on_conflict="rename")
 
     def _method(self, name: str, target: CollectionInfo | None) -> Chosen:
         chosen = self._methods.choose(name, target)

@@ -25,6 +25,7 @@ from qdrant_admin.migration.copy.indexing import Indexing
 from qdrant_admin.migration.copy.stream import Copier, CopyJob
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, MigrationReport, PlanReport, Verdict
+from qdrant_admin.migration.targets import Targets
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import WHOLE, Source, mark_of
 from qdrant_admin.sources.registry import open_source
@@ -63,7 +64,8 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
         indexing = Indexing(ws.store, plan.run, database, cancel, doctor)
         with indexing.restored_on_failure():
             source = stack.enter_context(contextlib.closing(open_source(parse(plan.source))))
-        run = _Run(ws, plan, source, indexing, cancel)
+        targets = stack.enter_context(Targets(database, plan.run, len(plan.taken), plan.source))
+        run = _Run(ws, plan, source, indexing, targets, cancel)
         yield from database.bulk.told()
         try:
             with indexing.restored_on_failure():
@@ -84,10 +86,16 @@ class _Run:
     """One run, from its checkpoints to its report."""
 
     def __init__(
-        self, ws: Workspace, plan: PlanReport, source: Source, indexing: Indexing, cancel: CancelToken
+        self,
+        ws: Workspace,
+        plan: PlanReport,
+        source: Source,
+        indexing: Indexing,
+        targets: Targets,
+        cancel: CancelToken,
     ) -> None:
         self._store, self._plan, self._source, self._cancel = ws.store, plan, source, cancel
-        self._indexing, self._database = indexing, indexing.database
+        self._indexing, self._targets, self._database = indexing, targets, indexing.database
         self._rejects = RejectFile(plan)
         self._start = time.monotonic()
         self._checkpoints: dict[str, list[Checkpoint]] = {}
@@ -117,7 +125,9 @@ class _Run:
         if any(planned.aliases for planned in wanted):
             yield from self._retry.run(lambda: self._aliases(wanted))
         wanted = yield from self._catch_up(wanted, slots)
-        yield from self._verify(wanted, slots)
+        self._targets.check()
+        with self._targets.at_rest(time.monotonic() - self._start):
+            yield from self._verify(wanted, slots)
         yield from self._switch(wanted)
         checkpoint.finish(self._store, self._plan.run)
         yield Finished(report=self.report())
@@ -170,21 +180,18 @@ class _Run:
             note=self.how_to_resume,
         )
 
-    def _target(self, planned: CollectionPlan) -> Generator[StepStarted | StepFinished, None, dict[str, VectorSpec]]:
-        """Create the target, or check that the existing one is still as it was planned; returns its vectors."""
+    def _target(self, planned: CollectionPlan) -> Generator[Event, None, dict[str, VectorSpec]]:
+        """Create the target, or claim the existing one if it is still as it was planned; returns its vectors."""
         step, name = f"target:{planned.target}", plain(planned.target)
         yield StepStarted(step=step, title=f"preparing {name}")
         self._check_source_unchanged(planned)
         exists = self._database.exists(planned.target)
-        if self._awaits_snapshot(planned, exists=exists):
-            self._begin(planned, parts=1)
-            yield StepFinished(step=step, detail="created by the snapshot")
-            return {slot.name: slot for slot in planned.spec.vectors}
-        if not exists:
-            self._create(planned)
-        info = self._database.collection(planned.target)
         if exists:
-            self._check_still_empty(planned, info.points)
+            begun = planned.source in self._checkpoints
+            yield from self._targets.take(planned.target, to_make=self._is_to_make(planned), begun=begun)
+        else:
+            yield from self._create(planned)
+        info = self._database.collection(planned.target)
         for reason in incompatibilities(planned.spec.vectors, info.vectors):
             renaming = Command("migrate", self._plan.source, on_conflict="rename")
             raise Refused(f"{name} in the target is not compatible", why=reason, fix=renaming)
@@ -198,12 +205,12 @@ class _Run:
             self.changes.begin(planned)
             self._save([Checkpoint(collection=planned.source, span=number) for number in range(parts)])
 
-    def _create(self, planned: CollectionPlan) -> None:
+    def _create(self, planned: CollectionPlan) -> Events:
         if self._total(planned).read:
             what = f"{plain(planned.target)} no longer exists in the target"
             why = "an earlier run has written to it, and it was deleted since"
             raise Failed(what, why=why, fix=Command("migrate", self._plan.source))
-        self._database.create_collection(planned.target, planned.spec)
+        yield from self._targets.create(planned.target, planned.spec)
 
     def _check_source_unchanged(self, planned: CollectionPlan) -> None:
         if planned.source_mark and mark_of(self._source, planned.source) != planned.source_mark:
@@ -211,27 +218,18 @@ class _Run:
             why = "the plan no longer describes it, and half of it may have been copied before"
             raise Refused(what, why=why, fix=Command("migrate", self._plan.source))
 
-    def _check_still_empty(self, planned: CollectionPlan, points: int | None) -> None:
-        """Refuse a target that was to be created and that another program has filled since."""
-        known = planned.source in self._checkpoints
-        written = known and (planned.method != "snapshot" or self._total(planned).read > 0)
-        if planned.action == "create" and not written and points != 0:
-            what = f"{plain(planned.target)} has appeared in the target since the plan"
-            why = f"it holds {counted(points or 0, 'point')} that this migration did not write"
-            raise Refused(what, why=why, fix=Command("migrate", self._plan.source, dry_run=True))
-
-    def _awaits_snapshot(self, planned: CollectionPlan, *, exists: bool) -> bool:
-        """Whether the target will be created, or replaced, by a snapshot that is still to arrive."""
-        if planned.method != "snapshot":
-            return False
-        at = (self._checkpoints.get(planned.source) or [Checkpoint(collection=planned.source)])[0]
-        return not at.done and (at.cursor == snapshot.RESTORING or (at.cursor is None and not exists))
+    def _is_to_make(self, planned: CollectionPlan) -> bool:
+        """Whether the plan was to create the target, and this run has put nothing into it yet."""
+        at = self._checkpoints.get(planned.source)
+        written = at and (planned.method != "snapshot" or at[0].read or at[0].cursor == snapshot.RESTORING)
+        return planned.action == "create" and not written
 
     def _save(self, moved: Sequence[Checkpoint]) -> None:
         for one in moved:
             spans = self._checkpoints.setdefault(one.collection, [])
             spans[one.span : one.span + 1] = [one]
         checkpoint.save(self._store, self._plan.run, moved)
+        self._targets.check()
 
     def _all(self) -> Iterator[Checkpoint]:
         return itertools.chain.from_iterable(self._checkpoints.values())

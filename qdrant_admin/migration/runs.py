@@ -19,6 +19,7 @@ from qdrant_admin.migration.plan import PlanOptions, plan
 from qdrant_admin.migration.rejects import reject_file
 from qdrant_admin.migration.reports import PlanReport
 from qdrant_admin.migration.run import migrate
+from qdrant_admin.migration.targets import release
 from qdrant_admin.sources.base import FolderUri
 from qdrant_admin.sources.uri import parse
 from qdrant_admin.state import run_locks
@@ -285,6 +286,8 @@ def _discard(ws: Workspace, run: StoredRun, cancel: CancelToken) -> Events:
     with run_locks.migration(run.run).held(), ws.database() as database:
         given = Indexing(ws.store, run.run, database, cancel).restore()
         there = set(database.names())
+        for planned in run.plan.taken:
+            release(database, planned.target, run.run)
         checkpoint.discard(ws.store, run.run)
     made = [planned.target for planned in run.plan.collections if planned.action == "create"]
     yield Finished(

@@ -35,6 +35,7 @@ from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, Payload, Record, ServerUri, SourceCollection, Span, between, option
 from qdrant_admin.sources.files.values import Unfit, vector_of, with_json_opened
 from qdrant_admin.sources.layouts import Layout, lay_out
+from qdrant_admin.sources.octets import doubt, fitting
 from qdrant_admin.sources.read_only import marks
 from qdrant_admin.sources.servers import ServerReader
 from qdrant_admin.sources.uri import KEY_VARIABLE, source_key
@@ -44,8 +45,6 @@ _MEM0 = {"memory_id", "memory", "hash", "metadata"}
 _MEM0_OWN = {"memory_id", "memory", "metadata", "created_at", "updated_at"}
 _TEXTS = ("content", "text", "page_content", "document")
 _JSON = ("_metadata_json", "metadata")
-_PLAUSIBLE = 1e6
-"""No component of an embedding is longer than that; a double read as two floats soon is."""
 _VECTORS = ("embedding", "content_vector", "vector", "text_vector", "embeddings")
 """What programs call the field of the vector; `?vector=` names another one, or several."""
 _MANY = 100
@@ -170,6 +169,8 @@ class _Prefix:
     layout: Layout
     note: str
     """What is to be known of the kind of its numbers."""
+    doubt: str
+    """Why that kind is not known; empty where it is."""
 
     def slot(self, field: str) -> str:
         return "" if len(self.vectors) == 1 else field
@@ -248,9 +249,12 @@ class RedisHashes(ServerReader):
             vectors = several if asked else (best,)
             sample = [fields for fields in self._hashes(keys.page(octets, b"", None, layouts.SAMPLE)) if fields]
             name = text_of(octets) or f"redis-{_database(self.uri)}"
-            kind, note = (self._kind, "") if self._kind else _told_kind(vectors, sample)
+            told = _Kind(self._kind) if self._kind else _told_kind(vectors, sample)
             layout = self.layout_asked or _layout(sample)
-            yield name, _Prefix(octets, count, count - max(having), vectors, kind, layout, note)
+            yield (
+                name,
+                _Prefix(octets, count, count - max(having), vectors, told.word, layout, told.note, told.doubt),
+            )
 
     def _check_some(self, keys: KeyList, prefixes: list[tuple[bytes, int, list[int]]]) -> None:
         if not prefixes:
@@ -271,6 +275,9 @@ class RedisHashes(ServerReader):
 
     def describe(self, name: str) -> SourceCollection:
         prefix, keys = self._known[name], self._listed()
+        if prefix.doubt:
+            what = f"it is not known what kind of numbers the vectors of {plain(name)} are"
+            raise SourceUnreadable(what, why=prefix.doubt, fix=Command("migrate", self.uri.asking(dtype="float16")))
         warnings = [prefix.note] if prefix.note else []
         slots = tuple(self._slot(prefix, field, keys, warnings) for field in prefix.vectors)
         if prefix.without and len(prefix.vectors) == 1:
@@ -374,18 +381,6 @@ def _layout(hashes: Sequence[Mapping[bytes, bytes]]) -> Layout:
     return "plain"
 
 
-def _plausible(vectors: Sequence[bytes], kind: str) -> bool:
-    """Whether these bytes read like embeddings in that kind of numbers."""
-    for octets in vectors:
-        if len(octets) % np.dtype(FLOATS[kind]).itemsize:
-            return False
-        numbers = np.abs(np.frombuffer(octets, dtype=FLOATS[kind]).astype(np.float64))
-        given = numbers[numbers > 0]
-        if not np.isfinite(numbers).all() or (given > _PLAUSIBLE).any() or (given < 1 / _PLAUSIBLE**2).any():
-            return False
-    return True
-
-
 def _mem0(payload: Payload) -> Payload:
     """As Mem0 itself reads its hashes: times are seconds here, and text everywhere else."""
     metadata = payload.get("metadata")
@@ -398,15 +393,23 @@ def _mem0(payload: Payload) -> Payload:
     return laid_out | (metadata if isinstance(metadata, dict) else {})
 
 
-def _told_kind(vectors: Sequence[str], sample: Sequence[Mapping[bytes, bytes]]) -> tuple[str, str]:
-    """The type of the numbers, by whether the bytes make plausible vectors, as nothing else tells it; and a warning."""
-    octets = [fields[field.encode()] for fields in sample for field in vectors if fields.get(field.encode())]
-    if _plausible(octets, "float32"):
-        return "float32", ""
-    if _plausible(octets, "float64"):
-        return "float64", "its vectors read like floats of 64 bits; ?dtype=float32 says that they are not"
-    words = "its vectors do not read like floats of 32 bits, and are taken for such"
-    return "float32", f"{words}; ?dtype=float64 or float16 says what they are"
+class _Kind(NamedTuple):
+    """What the numbers of vectors are, what is to be said of that, and why it may be wrong."""
+
+    word: str
+    note: str = ""
+    doubt: str = ""
+
+
+def _told_kind(vectors: Sequence[str], sample: Sequence[Mapping[bytes, bytes]]) -> _Kind:
+    """The type of the numbers, by whether the bytes make plausible vectors, as nothing else tells it."""
+    values = [fields[field.encode()] for fields in sample for field in vectors if fields.get(field.encode())]
+    why = doubt(values) if values else ""
+    if not why:
+        return _Kind("float32", "its vectors are read as floats of 32 bits, as nothing says; ?dtype= says otherwise")
+    if fitting(values)[0] == "float64":
+        return _Kind("float64", "its vectors read like floats of 64 bits; ?dtype=float32 says that they are not")
+    return _Kind("float32", doubt=f"they {why}; ?dtype=float32, float64 or float16 says what they are")
 
 
 def _connected(uri: ServerUri) -> redis.Redis:

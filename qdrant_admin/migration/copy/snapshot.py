@@ -31,6 +31,7 @@ from qdrant_admin.core.events import Events, Notice, Progress
 from qdrant_admin.core.formatting import counted, number, plain
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.core.values import Frozen
+from qdrant_admin.database.claims import claimed
 from qdrant_admin.database.retry import TRANSIENT
 from qdrant_admin.database.snapshots import Snapshot, Snapshots
 from qdrant_admin.migration.copy.stream import Copier, CopyJob
@@ -75,12 +76,12 @@ def copy(job: CopyJob) -> Events:
 
 
 def _start_over(job: CopyJob) -> None:
-    """Create an empty target, in place of what a failed restore may have left."""
+    """Create an empty target, in place of what a failed restore may have left. It keeps the run's claim."""
     if job.checkpoints[0].cursor == RESTORING and job.database.exists(job.plan.target):
+        claim = job.database.claim(job.plan.target)
         job.database.delete_collection(job.plan.target)
+        job.database.create_collection(job.plan.target, claimed(job.plan.spec, claim))
     _keep(job, cursor=None)
-    if not job.database.exists(job.plan.target):
-        job.database.create_collection(job.plan.target, job.plan.spec)
 
 
 def _keep(job: CopyJob, **changes: object) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -334,12 +334,22 @@ _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _FILE_MAGIC, _FEATHER_1 = b"ARROW1", b"FEA1"
 
 
+def _octets(arrays: Iterable[pa.Array]) -> list[bytes]:
+    """The first cells of a column of bytes that hold any."""
+    cells = (cell for array in arrays for cell in _stored(array).to_pylist() if cell)
+    return list(islice(cells, tables.HEAD))
+
+
 class ArrowTable(Table):
     flat = True
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
         with self._opened() as (schema, batches):
             return columns_of(schema, next(batches, None), asked), list(schema.names)
+
+    def octets(self, column: str) -> list[bytes]:
+        with self._opened(mapped=True) as (_, batches):
+            return _octets(batch.column(column) for batch in batches)
 
     def survey(self, layout: Layout) -> Tally:
         """Every batch is walked through: a stream has no count, and no other sign that it is whole."""
@@ -464,6 +474,10 @@ class ParquetTable(Table):
         with self._opened() as file:
             head = next(file.iter_batches(tables.HEAD, row_groups=[0]), None) if file.num_row_groups else None
             return columns_of(file.schema_arrow, head, asked), list(file.schema_arrow.names)
+
+    def octets(self, column: str) -> list[bytes]:
+        with self._opened() as file:
+            return _octets(batch.column(0) for batch in file.iter_batches(tables.HEAD, columns=[column]))
 
     def survey(self, layout: Layout) -> Tally:
         """The footer counts; ids, and vectors whose type does not tell their size, are read."""

@@ -17,6 +17,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
+from qdrant_admin.sources import octets
 from qdrant_admin.sources.base import Batch, Columns, Cursor, FolderUri, SourceCollection, Span, between, option
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files import tables
@@ -246,6 +247,7 @@ def take_survey(group: Group, uri: FolderUri, notes: tuple[str, ...]) -> Survey:
     """Look at every file of a collection: layout, counts, dimensions, repeated ids."""
     layouts = [_layout(table, group, uri) for table in group.tables]
     signatures = signature(group.paths)
+    notes = (*_read_as(group.tables, layouts, uri), *notes)
     tallies = [table.survey(layout) if layout else Tally() for table, layout in zip(group.tables, layouts, strict=True)]
     if signature(group.paths) != signatures:
         what = f"{plain(uri.path)} changes while it is read"
@@ -281,6 +283,31 @@ def _layout(table: Table, group: Group, uri: FolderUri) -> Layout | None:
     if chosen is None and names:
         raise tables.no_vectors(table.path, names)
     return chosen
+
+
+def _read_as(files: list[Table], layouts: list[Layout | None], uri: FolderUri) -> Iterator[str]:
+    """What vectors that lie in a file as bytes are taken for. `SourceUnreadable`: they may be something else."""
+    asked, columns = uri.options.get("bytes"), set[str]()
+    for table, layout in zip(files, layouts, strict=True):
+        for column in [slot.column for slot in layout.slots if slot.column.form is bytes] if layout else ():
+            columns.add(column.name)
+            values = table.octets(column.name) if asked is None else []
+            if values and (why := octets.doubt(values)):
+                raise _doubtful(table, column.name, values, why, uri)
+    for name in sorted(columns):
+        words = f"the vectors in {plain(name)} are bytes, and are read as"
+        guessed = "floats of 32 bits, little-endian, as which they look like an embedding; ?bytes= says otherwise"
+        yield f"{words} {plain(asked)}, as asked" if asked else f"{words} {guessed}"
+
+
+def _doubtful(table: Table, column: str, values: list[bytes], why: str, uri: FolderUri) -> SourceUnreadable:
+    fitting = octets.fitting(values)
+    read = ", ".join(f"{word} ({octets.components(values, word)} components)" for word in fitting)
+    return SourceUnreadable(
+        f"it is not known what the bytes in {plain(column)} of {plain(table.path)} are",
+        why=f"they {why}; they may be {read}, or bytes=float32 after all. Bits and bfloat16 cannot be read",
+        fix=Command("migrate", uri.asking(bytes=fitting[0])),
+    )
 
 
 def _check_whole(own: OwnLayout, rows: int, uri: FolderUri) -> None:

@@ -22,7 +22,8 @@ from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.models import CollectionSpec, VectorKind
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import Columns, Fields, Payload, Record, option
-from qdrant_admin.sources.files.values import BYTES, NO_ID, Unfit, identity, read_json, vector_of
+from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, read_json, vector_of
+from qdrant_admin.sources.octets import BYTES
 from qdrant_admin.sources.read_only import cannot_read
 
 PAYLOAD, VECTORS, ID = "payload", "vectors", "id"
@@ -394,6 +395,10 @@ class Table(ABC):
     @abstractmethod
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
         """Columns that could be vectors, and the names of all. `asked`: columns that are vectors by any name."""
+
+    def octets(self, column: str) -> list[bytes]:  # noqa: ARG002 # for files that can hold any
+        """Some cells of a column that are bytes, from its beginning; none of them is empty."""
+        return []
 
     @abstractmethod
     def survey(self, layout: Layout) -> Tally:

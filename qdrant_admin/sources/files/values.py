@@ -14,8 +14,6 @@ import numpy.typing as npt
 from qdrant_admin.database.models import Floats, Sparse, Vector, VectorKind
 from qdrant_admin.sources.base import Payload
 
-BYTES = {"float32": "<f4", "float64": "<f8", "float16": "<f2", "int8": "|i1", "uint8": "|u1"}
-"""What the numbers of a vector may be that lies in a file as bytes."""
 WORDS = "dates as RFC 3339 text (those without a zone as UTC), decimals as text, bytes as base64"
 NO_ID = ""
 """What `identity` says of a row that has none."""

@@ -1,0 +1,203 @@
+"""The targets of one run, held against every other migration: of this home, of another one, of another machine.
+
+A target that does not exist is claimed by creating it, since the server refuses the second who does. The claim stands
+in the collection's metadata with a lease that is renewed while the run goes on. One that ran out, or whose run is known
+to have been stopped, is taken over, and that is said. Servers that keep no metadata (before 1.16) hold no claim.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Self
+
+from qdrant_admin.core.commands import Command
+from qdrant_admin.core.errors import AdminError, NotFound, Refused, RequestRejected, Unsupported
+from qdrant_admin.core.events import Events, Notice
+from qdrant_admin.core.formatting import counted, plain
+from qdrant_admin.database.claims import Claim, claimed
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import CollectionSpec, Feature
+from qdrant_admin.state import run_locks
+from qdrant_admin.state.installation import installation
+
+LEASE_SECONDS = 120.0
+"""How long a claim outlives a run that was killed, in the eyes of other homes; this home knows its own dead runs."""
+_PER_TARGET_SECONDS = 2.0
+"""A run with very many targets renews them less often."""
+_RENEWALS = 4
+"""How often within one lease."""
+_UNSEEN = "this server keeps no metadata of collections: another migration into the same target cannot see this one"
+
+
+class Targets:
+    """The claims of one run. A context manager: renews them in a thread of its own, and gives them back at the end.
+
+    Args:
+        run: the migration's id.
+        wanted: how many targets it has.
+        source: of the migration, for the commands in refusals.
+    """
+
+    def __init__(self, database: Database, run: str, wanted: int, source: str) -> None:
+        self._database, self._run, self._source = database, run, source
+        self._lease = max(LEASE_SECONDS, _PER_TARGET_SECONDS * wanted)
+        self._held: set[str] = set()
+        self.lost: Refused | None = None
+        """What to say when a target was taken by somebody else meanwhile."""
+        self._stop, self._busy = threading.Event(), threading.Lock()
+        self._renewing = threading.Thread(target=self._renew, name="migration-claims", daemon=True)
+        self._kept = True
+        """Whether this server keeps claims, as far as it is known."""
+
+    def __enter__(self) -> Self:
+        self._renewing.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._renewing.join()
+        for name in self._held:
+            with contextlib.suppress(AdminError):
+                release(self._database, name, self._run)
+
+    def create(self, name: str, spec: CollectionSpec) -> Events:
+        """Create a target. `Refused`: somebody else was quicker; nothing of theirs was touched."""
+        try:
+            if self._kept:
+                self._create(name, claimed(spec, self._claim()))
+        except Unsupported:
+            self._kept = False
+            text = (
+                "this server keeps no metadata of collections: another migration into the same target cannot see ours"
+            )
+            yield Notice(text=text)
+        if self._kept:
+            self._held.add(name)
+        else:
+            self._create(name, spec)
+
+    def _create(self, name: str, spec: CollectionSpec) -> None:
+        try:
+            self._database.create_collection(name, spec)
+        except RequestRejected as error:
+            raise self._appeared(name, error) from error
+
+    def take(self, name: str, *, to_make: bool, begun: bool) -> Events:
+        """Claim a target that exists.
+
+        Args:
+            name: of the collection.
+            to_make: whether the plan was to create it, and this run has put nothing into it yet.
+            begun: whether this run has stored that it created it.
+
+        Raises:
+            Refused: another migration is filling it, or it appeared since the plan and is not the work of this run.
+        """
+        claim = self._database.claim(name)
+        if claim is None:
+            if to_make and (self._database.count(name) or not (begun or self._without_claims())):
+                raise self._appeared(name)
+        elif claim.run != self._run:
+            words = ended(claim, self._database)
+            if not words:
+                raise self._taken(name, claim)
+            if to_make and self._database.count(name):
+                raise self._appeared(name)
+            yield Notice(level="warning", text=f"{plain(name)} is taken over from another migration: {words}")
+        self._put(name)
+
+    def check(self) -> None:
+        """Raise `Refused` when a target was taken by somebody else meanwhile."""
+        if self.lost is not None:
+            raise self.lost
+
+    @contextlib.contextmanager
+    def at_rest(self, seconds: float) -> Iterator[None]:
+        """Within, no claim is renewed, as a comparison looks for writes to the server; they hold for so long."""
+        with self._busy:
+            for name in sorted(self._held):
+                self._renew_one(name, seconds)
+            yield
+
+    def _without_claims(self) -> bool:
+        return not Feature.METADATA.known_to(self._database.server().version)
+
+    def _put(self, name: str) -> None:
+        """Write our claim and look whose it is by then: of two at the same moment the later one has it."""
+        self._database.set_claim(name, self._claim())
+        found = self._database.claim(name)
+        if found is not None and found.run != self._run:
+            raise self._taken(name, found)
+        if found is not None:
+            self._held.add(name)
+
+    def _claim(self, seconds: float = 0.0) -> Claim:
+        until = self._database.snapshots.clock() + timedelta(seconds=max(self._lease, seconds))
+        return Claim(owner=installation(), run=self._run, until=until)
+
+    def _renew(self) -> None:
+        while not self._stop.wait(self._lease / _RENEWALS):
+            with self._busy:
+                for name in sorted(self._held):
+                    with contextlib.suppress(AdminError):  # the copy itself meets what is wrong with the server
+                        self._renew_one(name)
+
+    def _renew_one(self, name: str, seconds: float = 0.0) -> None:
+        found = self._database.claim(name)
+        if found is not None and found.run != self._run:
+            self._held.discard(name)
+            self.lost = self.lost or self._taken(name, found)
+        else:
+            self._database.set_claim(name, self._claim(seconds))
+
+    def _taken(self, name: str, claim: Claim) -> Refused:
+        return Refused(
+            f"another migration is filling {plain(name)}",
+            why=held_by(claim),
+            fix=Command("migrate", self._source, on_conflict="rename"),
+        )
+
+    def _appeared(self, name: str, error: RequestRejected | None = None) -> AdminError:
+        """What a refused creation means: only where the collection is there by now, somebody else was quicker."""
+        try:
+            points, claim = self._database.count(name), self._database.claim(name)
+        except NotFound:
+            if error is None:
+                raise
+            return error
+        by = f"{held_by(claim)}; " if claim is not None else ""
+        return Refused(
+            f"{plain(name)} has appeared in the target since the plan",
+            why=f"{by}it holds {counted(points, 'point')} that this migration did not write",
+            fix=Command("migrate", self._source, dry_run=True),
+        )
+
+
+def held_by(claim: Claim) -> str:
+    return f"run {plain(claim.run)} of {_whose(claim)} holds it until {_moment(claim.until)}"
+
+
+def ended(claim: Claim, database: Database) -> str:
+    """Why a claim no longer holds, in words; empty while it does."""
+    if claim.owner == installation() and not run_locks.migration(claim.run).busy:
+        return f"its run {plain(claim.run)} was stopped, and nobody is working on it"
+    if claim.ran_out(database.snapshots.clock()):
+        return f"the claim of run {plain(claim.run)} of {_whose(claim)} ran out at {_moment(claim.until)}"
+    return ""
+
+
+def release(database: Database, name: str, run: str) -> None:
+    """Take the claim of a run away; nothing where the collection is gone, or claimed by another run."""
+    with contextlib.suppress(NotFound):
+        claim = database.claim(name)
+        if claim is not None and claim.run == run:
+            database.set_claim(name, None)
+
+
+def _whose(claim: Claim) -> str:
+    return "this installation" if claim.owner == installation() else f"another installation ({plain(claim.owner[:12])})"
+
+
+def _moment(when: datetime) -> str:
+    return f"{when.astimezone():%a %H:%M:%S}"
