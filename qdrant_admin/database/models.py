@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Unsupported
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.values import Frozen
 
 if TYPE_CHECKING:
@@ -93,6 +94,23 @@ class Pending(Frozen):
     """Requests that wait to be applied: after a crash a server answers before it has replayed all of them."""
     deferred: int = 0
     """Points that are stored and hidden from every read until they are optimized (`prevent_unoptimized`)."""
+
+    @property
+    def left(self) -> int:
+        """How much there is to wait for."""
+        return self.queued + self.deferred
+
+    @property
+    def words(self) -> str:
+        """`3 acknowledged requests are not applied yet`; empty where nothing is pending."""
+        told = []
+        if self.queued:
+            requests = counted(self.queued, "acknowledged request")
+            told.append(f"{requests} {'is' if self.queued == 1 else 'are'} not applied yet")
+        if self.deferred:
+            points = counted(self.deferred, "point")
+            told.append(f"{points} {'is' if self.deferred == 1 else 'are'} stored and hidden until optimized")
+        return ", ".join(told)
 
 
 class CollectionInfo(Frozen):

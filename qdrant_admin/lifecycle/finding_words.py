@@ -28,6 +28,8 @@ SENTENCES: dict[str, str] = {
     "collection_unreadable": "collection {subject} cannot be read{because}",
     "collection_red": "collection {subject} is red{because}",
     "optimizer_failed": "the optimizer of collection {subject} has failed{because}",
+    "writes_pending": "collection {subject} does not show yet what it has acknowledged: {pending}",
+    "points_hidden": "collection {subject} hides what it stores until it is optimized: {pending}",
     "storage_in_container": "no volume: the data dies with the container",
     "storage_unsound": "storage {subject} is not sound{because}",
     "disk_full": "only {free} free where the data lies: Qdrant refuses writes",
@@ -66,6 +68,9 @@ def _words(finding: Finding) -> defaultdict[str, str]:
     words["who"] = finding.subject or f"a Qdrant at {words['url']}"
     if isinstance(restarts := facts.get("restarts"), int):
         words["times"] = counted(restarts, "time")
+    for fact, unit in (("requests", "request"), ("points", "point")):
+        if isinstance(pending := facts.get(fact), int):
+            words["pending"] = counted(pending, unit)
     if isinstance(free := facts.get("free_bytes"), int):
         words["free"] = size(free)
     if isinstance(at := facts.get("at"), str):

@@ -25,7 +25,7 @@ AccessCode = Literal[KeyCode, "runtime_unavailable", "probe_failed", "collection
 StateCode = Literal["server_absent", "server_stopped", "server_paused", "crash_loop", "unrequested_restarts"]
 ProcessCode = Literal["foreign_server", "other_ports_needed", "server_diagnosis", StateCode]
 AnswerCode = Literal["no_answer", "not_qdrant", "not_ready", "recovery_mode", "grpc_closed"]
-DataCode = Literal["collection_unreadable", "collection_red", "optimizer_failed"]
+DataCode = Literal["collection_unreadable", "collection_red", "optimizer_failed", "writes_pending", "points_hidden"]
 StorageCode = Literal["storage_in_container", "storage_unsound", "disk_full", "disk_low"]
 SafetyCode = Literal["settings_differ", "no_api_key", "published_without_api_key", "no_automatic_start"]
 UnfinishedCode = Literal["check_interrupted", "indexing_held_back", "migration_interrupted"]
@@ -33,7 +33,7 @@ Code = Literal[AccessCode, ProcessCode, AnswerCode, DataCode, StorageCode, Safet
 KEY_REFUSED: tuple[Code, ...] = ("api_key_missing", "api_key_refused")
 WITHOUT_KEY: tuple[Code, ...] = ("no_api_key", "published_without_api_key")
 UNFINISHED: tuple[Code, ...] = ("check_interrupted", "indexing_held_back", "migration_interrupted")
-HARMLESS: tuple[Code, ...] = (*WITHOUT_KEY, *UNFINISHED, "settings_differ", "no_automatic_start")
+HARMLESS: tuple[Code, ...] = (*WITHOUT_KEY, *UNFINISHED, "settings_differ", "no_automatic_start", "points_hidden")
 """Findings that do not touch whether the server does its work now."""
 _NOT_LOOKED_AT: dict[Part, Code] = {
     "runtime": "runtime_unavailable",
@@ -147,6 +147,11 @@ class _Finder:
         for one in self._seen.collections or ():
             if (finding := self._collection(one)) is not None:
                 yield finding
+            show = Command("collections", "show", one.name)
+            if queued := one.pending.queued:
+                yield self._found("writes_pending", "warn", show, one.name, requests=queued)
+            if deferred := one.pending.deferred:
+                yield self._found("points_hidden", "warn", show, one.name, points=deferred)
 
     def _collection(self, one: "CollectionInfo") -> Finding | None:
         show = Command("collections", "show", one.name)

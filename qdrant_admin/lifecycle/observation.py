@@ -1,5 +1,7 @@
 """One look at everything a status is made of. A part that cannot be had becomes an error kept, never an exception."""
 
+import contextlib
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -13,10 +15,13 @@ from qdrant_admin.state.resumable_runs import InterruptedMigration, interrupted_
 from qdrant_admin.workspace import Workspace
 
 if TYPE_CHECKING:
+    from qdrant_admin.database.gateway import Database
     from qdrant_admin.database.models import CollectionInfo
     from qdrant_admin.server.health import Probe
 
 _T = TypeVar("_T")
+_MOMENT = 1.0
+"""Seconds for which a queue of acknowledged writes is watched, where there is one."""
 Part = Literal["runtime", "changes", "probe", "collections", "history"]
 
 
@@ -88,4 +93,14 @@ def _collections(endpoint: Endpoint) -> "tuple[CollectionInfo, ...]":
     from qdrant_admin.database.gateway import Database
 
     with Database(endpoint) as database:
-        return tuple(database.collections())
+        return tuple(_once_applied(database, one) for one in database.collections())
+
+
+def _once_applied(database: "Database", one: "CollectionInfo") -> "CollectionInfo":
+    """The collection, whose queue may be empty a moment later: an application that writes fills it again and again."""
+    deadline = time.monotonic() + _MOMENT
+    with contextlib.suppress(AdminError):  # it was listed a moment ago, and is told as it was then
+        while one.pending.queued and time.monotonic() < deadline:
+            time.sleep(_MOMENT / 20)
+            one = one.model_copy(update={"pending": database.pending(one.name)})
+    return one

@@ -9,6 +9,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, ServerNotReady
 from qdrant_admin.core.events import Events, Notice, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, duration
+from qdrant_admin.database.pending import Patience
 from qdrant_admin.server.loading import Load, failed, loads
 from qdrant_admin.state import history
 from qdrant_admin.workspace import Workspace
@@ -29,7 +30,7 @@ def wait_ready(ws: Workspace, *, cancel: CancelToken, timeout: float | None = No
 
     While it loads, the current collection is reported, with a forecast from earlier starts. A collection that stays
     unreadable is reported as an error and does not hold up the others; `grey` is not waited for: it never ends by
-    itself.
+    itself. Acknowledged writes that the server has yet to apply are waited for as long as they become fewer.
 
     `timeout` is in seconds; the profile's `ready_timeout` when None.
 
@@ -61,7 +62,7 @@ def wait_ready(ws: Workspace, *, cancel: CancelToken, timeout: float | None = No
 
 
 def _wait_readable(ws: Workspace, watch: "LoadWatch", cancel: CancelToken, deadline: float) -> Events:
-    started = time.monotonic()
+    started, patience = time.monotonic(), Patience()
     if not watch.begun:
         yield StepStarted(step=STEP, title="waiting for every collection to be readable")
     with ws.database() as database:
@@ -69,21 +70,28 @@ def _wait_readable(ws: Workspace, watch: "LoadWatch", cancel: CancelToken, deadl
             cancel.check()
             found = database.collections()
             unreadable = [one for one in found if one.trouble]
+            queued = [one for one in found if one.pending.queued]
             now = time.monotonic()
-            if not unreadable or now >= deadline or now - started >= UNREADABLE_FOR:
+            given_up = now >= deadline or now - started >= UNREADABLE_FOR
+            stuck = patience.over(sum(one.pending.queued for one in queued), now)
+            if (not unreadable or given_up) and (not queued or stuck):
                 break
-            note = f"collection {unreadable[0].name}: {unreadable[0].trouble}"
-            done = len(found) - len(unreadable)
+            slow = (*unreadable, *queued)
+            note = f"collection {slow[0].name}: {slow[0].trouble or slow[0].pending.words}"
+            done = len(found) - len(slow)
             yield Progress(step=STEP, done=done, total=len(found), unit="collections", note=note)
             cancel.wait(_PAUSE)
     for one in unreadable:
         fix = str(Command("collections", "show", one.name).on(ws.settings.name))
         yield Notice(level="error", text=f"collection {one.name} cannot be read: {one.trouble}", fix=fix)
+    for one in queued:
+        text = f"collection {one.name} does not get on: {one.pending.words}"
+        yield Notice(level="error", text=text, fix=str(Command("logs", tail=200).on(ws.settings.name)))
     done = len(found) - len(unreadable)
     detail = f"{counted(done, 'collection')} readable" + (f", {len(unreadable)} not" if unreadable else "")
     if slowest := watch.remember():
         detail += f", {slowest}"
-    yield StepFinished(step=STEP, outcome="failed" if unreadable else "ok", detail=detail)
+    yield StepFinished(step=STEP, outcome="failed" if unreadable or queued else "ok", detail=detail)
 
 
 class LoadWatch:

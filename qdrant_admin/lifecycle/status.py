@@ -78,7 +78,7 @@ def _answering(seen: Observation) -> str | None:
         return "unreachable"
     if probe.recovery_mode:
         return "recovery"
-    if not probe.ready:
+    if not probe.ready or any(one.pending.queued for one in seen.collections or ()):
         return "loading"
     return None
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import AdminError, Cancelled
+from qdrant_admin.core.errors import AdminError, Cancelled, ServerNotReady
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, Progress, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, duration
 from qdrant_admin.lifecycle.ready import wait_ready
@@ -168,6 +168,8 @@ class _Test:
         found: list[CrashLoss] = []
         with self._ws.database() as database:
             there = self._prefix in database.names()
+            if there and (pending := database.pending(self._prefix)).left:
+                raise ServerNotReady("the server does not get on with what it has acknowledged", why=pending.words)
             if not there:
                 found.append(CrashLoss(what=f"collection {self._prefix}", acknowledged="there", found="absent"))
             for writer in self._writers:

@@ -11,6 +11,8 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.fingerprint import Fingerprint, Reading, Sample
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import Pending
+from qdrant_admin.database.pending import wait_applied
 from qdrant_admin.persistence.writers import Counters, read_counters, written
 from qdrant_admin.state import canaries
 
@@ -22,6 +24,8 @@ class ServerScan:
     collections: dict[str, Fingerprint] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     """Collections that are there and could not be read, and why."""
+    hidden: dict[str, str] = field(default_factory=dict)
+    """What collections had acknowledged and did not show when they were read, in words."""
     aliases: dict[str, str] = field(default_factory=dict)
     version: str = ""
     """Of the server that answered."""
@@ -68,7 +72,11 @@ class Scanner:
         for name in filter(self._is_wanted, database.names()):
             self._cancel.check()
             try:
-                scan.collections[name] = yield from self._fingerprint(database, name, step, earlier, scan.aliases)
+                scan.collections[name], pending = yield from self._fingerprint(
+                    database, name, step, earlier, scan.aliases
+                )
+                if pending.left:
+                    scan.hidden[name] = pending.words
             except (Cancelled, ServerUnreachable, AccessDenied):
                 raise
             except AdminError as error:
@@ -93,9 +101,15 @@ class Scanner:
         step: str,
         earlier: ServerScan | None,
         aliases: Mapping[str, str],
-    ) -> Generator[Event, None, Fingerprint]:
+    ) -> Generator[Event, None, tuple[Fingerprint, Pending]]:
+        """What the collection shows once it shows all that it has acknowledged, and what it hides all the same."""
         known = earlier.collections.get(name) if earlier else None
         reading = Reading(database, name, known, self._sampler(known), aliases)
+        pending = reading.info.pending
+        if pending.left:
+            reading.digests.close()
+            pending = yield from wait_applied(database, name, self._cancel, step=step)
+            reading = Reading(database, name, known, self._sampler(known), aliases)
         try:
             pace = ProgressMeter(step, reading.expected, item=name)
             yield pace.event()
@@ -107,7 +121,7 @@ class Scanner:
         except BaseException:
             reading.digests.close()
             raise
-        return found
+        return found, pending
 
     def _sampler(self, known: Fingerprint | None) -> Callable[[int], Sample] | None:
         """The sample of the earlier reading, whatever was written or lost since; otherwise one for today's count."""

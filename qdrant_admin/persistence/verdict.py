@@ -60,6 +60,9 @@ def judge(before: ServerScan, after: ServerScan, database: Database, how: RoundM
     verdict = overall_verdict(checks, aliases, restarted=how not in UNPROVEN)
     if verdict in EQUAL and (short := _short(before)):
         return Judgement("inconclusive", f"not every point was given: {'; '.join(short)}", checks, aliases)
+    if hidden := {**before.hidden, **after.hidden}:
+        told_of = "; ".join(f"{name}: {words}" for name, words in sorted(hidden.items()))
+        return Judgement("inconclusive", f"not every point could be read: {told_of}", checks, aliases)
     found = weighed(Judgement(verdict, _reason(verdict, checks, aliases, how), checks, aliases), writes)
     return _with_versions(found, before.version, after.version)
 

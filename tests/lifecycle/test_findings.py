@@ -10,7 +10,7 @@ from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AccessDenied, EngineUnavailable, ServerTrouble
 from qdrant_admin.core.reports import Finding
 from qdrant_admin.core.values import SecretStr
-from qdrant_admin.database.models import CollectionInfo
+from qdrant_admin.database.models import CollectionInfo, Pending
 from qdrant_admin.lifecycle.finding_words import SENTENCES, text
 from qdrant_admin.lifecycle.findings import HARMLESS, Code, findings
 from qdrant_admin.lifecycle.observation import Observation
@@ -88,6 +88,8 @@ CASES: list[tuple[str, str, Observation]] = [
     ("collection_unreadable", "fail", saw(collections=collection(trouble="timed out"))),
     ("collection_red", "fail", saw(collections=collection(status="red"))),
     ("optimizer_failed", "warn", saw(collections=collection(status="yellow", optimizer_error="no space"))),
+    ("writes_pending", "warn", saw(collections=collection(pending=Pending(queued=43)))),
+    ("points_hidden", "warn", saw(collections=collection(pending=Pending(deferred=869)))),
     ("storage_in_container", "warn", saw(running(storage=Storage(kind="container")))),
     ("storage_unsound", "warn", saw(running(storage=Storage(kind="bind", source="/c", sound=False)))),
     ("disk_full", "fail", saw(running(storage=Storage(kind="volume", free_bytes=128 * MIB - 1)))),

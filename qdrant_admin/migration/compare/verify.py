@@ -16,7 +16,8 @@ from qdrant_admin.core.formatting import counted, number
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import id_key, id_of_key
-from qdrant_admin.database.models import Floats, VectorSpec
+from qdrant_admin.database.models import Floats, Pending, VectorSpec
+from qdrant_admin.database.pending import wait_applied
 from qdrant_admin.database.retry import TRANSIENT, RetryPolicy
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.checkpoint import Checkpoint
@@ -146,6 +147,8 @@ class Verifier:
     _comparer: Comparer = field(init=False)
     _queries: dict[str, Floats] = field(default_factory=dict, init=False)
     _quality: Quality | None = field(default=None, init=False)
+    _pending: Pending = field(default=Pending(), init=False)
+    """What the target had acknowledged and did not show when it was read."""
     _moved: bool = field(default=False, init=False)
     """Whether the source changed while it was read."""
 
@@ -156,6 +159,7 @@ class Verifier:
         yield from self.retry.run(self._ask)
         mark = mark_of(self.source, self.plan.source)
         for _ in range(_LOOKS):
+            yield from self.retry.run(self._wait_applied)
             written = self._writes()
             yield from self._look(pace)
             if self._writes() == written:
@@ -240,6 +244,8 @@ class Verifier:
             yield f"{extra} in the target did not come from this source: another program wrote them"
         if found.met != found.points:
             yield f"the target had {counted(found.met, 'point')} when it was read and has {number(found.points)} now"
+        if self._pending.left:
+            yield f"not every point of the target could be read: {self._pending.words}"
         if self._quality is not None and not self._quality.sound:
             yield "searches in the target do not find what they should"
 
@@ -249,6 +255,9 @@ class Verifier:
             return self.database.write_counters()
         except AdminError:
             return {}
+
+    def _wait_applied(self) -> Events:
+        self._pending = yield from wait_applied(self.database, self.plan.target, self.cancel, step="verify")
 
     def _ask(self) -> Events:
         self._queries = search_quality.queries(self.database, self.plan.target, self.slots)
