@@ -33,9 +33,9 @@ from qdrant_admin.migration.reports import MigrationReport, PlanReport
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.persistence.verify import VerifyOptions, verify
+from qdrant_admin.server.docker_mark import forget_docker
 from qdrant_admin.server.ports import next_free
 from qdrant_admin.server.remove import discard
-from qdrant_admin.server.runtime_choice import forget_docker
 from qdrant_admin.state import run_locks
 from qdrant_admin.state.history import recorded
 from qdrant_admin.state.store import StateStore

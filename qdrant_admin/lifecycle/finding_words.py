@@ -30,6 +30,7 @@ SENTENCES: dict[str, str] = {
     "optimizer_failed": "the optimizer of collection {subject} has failed{because}",
     "writes_pending": "collection {subject} does not show yet what it has acknowledged: {pending}",
     "points_hidden": "collection {subject} hides what it stores until it is optimized: {pending}",
+    "data_elsewhere": "this profile has data in {subject} as well, which is not shown: {known} on {when}",
     "storage_in_container": "no volume: the data dies with the container",
     "storage_unsound": "storage {subject} is not sound{because}",
     "disk_full": "only {free} free where the data lies: Qdrant refuses writes",
@@ -73,6 +74,8 @@ def _words(finding: Finding) -> defaultdict[str, str]:
             words["pending"] = counted(pending, unit)
     if isinstance(free := facts.get("free_bytes"), int):
         words["free"] = size(free)
+    if isinstance(points := facts.get("points_known"), int):
+        words["known"] = counted(points, "point")
     if isinstance(at := facts.get("at"), str):
         words["when"] = f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
     if isinstance(runs := facts.get("interrupted"), int) and runs > 1:

@@ -26,14 +26,15 @@ StateCode = Literal["server_absent", "server_stopped", "server_paused", "crash_l
 ProcessCode = Literal["foreign_server", "other_ports_needed", "server_diagnosis", StateCode]
 AnswerCode = Literal["no_answer", "not_qdrant", "not_ready", "recovery_mode", "grpc_closed"]
 DataCode = Literal["collection_unreadable", "collection_red", "optimizer_failed", "writes_pending", "points_hidden"]
-StorageCode = Literal["storage_in_container", "storage_unsound", "disk_full", "disk_low"]
+StorageCode = Literal["data_elsewhere", "storage_in_container", "storage_unsound", "disk_full", "disk_low"]
 SafetyCode = Literal["settings_differ", "no_api_key", "published_without_api_key", "no_automatic_start"]
 UnfinishedCode = Literal["check_interrupted", "indexing_held_back", "migration_interrupted"]
 Code = Literal[AccessCode, ProcessCode, AnswerCode, DataCode, StorageCode, SafetyCode, UnfinishedCode]
 KEY_REFUSED: tuple[Code, ...] = ("api_key_missing", "api_key_refused")
 WITHOUT_KEY: tuple[Code, ...] = ("no_api_key", "published_without_api_key")
 UNFINISHED: tuple[Code, ...] = ("check_interrupted", "indexing_held_back", "migration_interrupted")
-HARMLESS: tuple[Code, ...] = (*WITHOUT_KEY, *UNFINISHED, "settings_differ", "no_automatic_start", "points_hidden")
+_BESIDE: tuple[Code, ...] = ("data_elsewhere", "settings_differ", "no_automatic_start", "points_hidden")
+HARMLESS: tuple[Code, ...] = (*WITHOUT_KEY, *UNFINISHED, *_BESIDE)
 """Findings that do not touch whether the server does its work now."""
 _NOT_LOOKED_AT: dict[Part, Code] = {
     "runtime": "runtime_unavailable",
@@ -164,7 +165,11 @@ class _Finder:
         return None
 
     def storage(self) -> Iterator[Finding]:
-        """Where the data lies, and how much room it has."""
+        """Where the data lies, also that which is not shown, and how much room it has."""
+        if (other := self._seen.elsewhere) is not None:
+            fix = Command("up", runtime=other.runtime)
+            facts: dict[str, Fact] = {"points_known": other.points, "at": other.at.isoformat()}
+            yield self._found("data_elsewhere", "warn", fix, other.place, **facts)
         state = self._seen.state
         if state is None or state.state == "absent" or self._seen.foreign:
             return

@@ -10,7 +10,9 @@ import msgspec
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import AdminError
+from qdrant_admin.lifecycle.before_start import elsewhere
 from qdrant_admin.server.runtime import Capabilities, Change, RuntimeKind, RuntimeState
+from qdrant_admin.state.inventory import KnownStorage
 from qdrant_admin.state.resumable_runs import InterruptedMigration, interrupted_check, interrupted_migrations
 from qdrant_admin.workspace import Workspace
 
@@ -39,6 +41,8 @@ class Observation(msgspec.Struct):
     """When a check began that was interrupted between its two scans."""
     interrupted_migrations: tuple[InterruptedMigration, ...] = ()
     """Into this server, the latest first."""
+    elsewhere: KnownStorage | None = None
+    """What the profile is known to have on its other runtime."""
     troubles: dict[Part, AdminError] = msgspec.field(default_factory=dict)
     """Why a part could not be looked at."""
 
@@ -79,6 +83,8 @@ def observe(ws: Workspace) -> Observation:
             seen.look("history", lambda: interrupted_migrations(ws.store, seen.endpoint.url)) or ()
         )
         seen.state = seen.look("runtime", runtime.inspect)
+        if runtime.capabilities.start:
+            seen.elsewhere = seen.look("history", lambda: elsewhere(ws, runtime.kind))
         if seen.state is not None and seen.state.state != "absent" and seen.state.ours is not False:
             seen.changes = tuple(seen.look("changes", runtime.differences) or ())
     if seen.state is not None and seen.state.state in {"paused", "restarting"}:

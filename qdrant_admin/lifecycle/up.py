@@ -15,6 +15,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Option
 from qdrant_admin.core.errors import AccessDenied, Cancelled, PortTaken, Refused, ServerNotReady
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
+from qdrant_admin.lifecycle.before_start import checked
 from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.finding_words import text
 from qdrant_admin.lifecycle.findings import WITHOUT_KEY
@@ -44,6 +45,8 @@ class UpOptions:
     api_key: Literal["auto", "none"] | None = None
     """`auto`: make and keep one where there is none; `none`: without one, this time."""
     apply: bool = False
+    accept: bool = False
+    """What is there once it runs is known from then on, whatever is missing."""
 
     def kept(self) -> dict[str, object]:
         """What the profile keeps of it, by the profile's keys."""
@@ -74,7 +77,7 @@ def bring_up(ws: Workspace, options: UpOptions, *, cancel: CancelToken) -> Event
         without = {"api_key": None, "api_key_origin": "flag --api-key", "key_declined": True}
         ws = dataclasses.replace(ws, settings=settings.model_copy(update=without))
     try:
-        for event in up(ws, apply=options.apply, cancel=cancel):
+        for event in up(ws, apply=options.apply, accept=options.accept, cancel=cancel):
             if isinstance(event, Finished):
                 yield from _keep(settings.name, options)
             yield event
@@ -106,17 +109,19 @@ def _keep(name: str, options: UpOptions) -> Events:
 
 
 @operation("up")
-def up(ws: Workspace, *, apply: bool = False, cancel: CancelToken) -> Events:
+def up(ws: Workspace, *, apply: bool = False, accept: bool = False, cancel: CancelToken) -> Events:
     """Choose a runtime, start the server if it is down, wait until it is ready. Ends with an `UpReport`.
 
     Args:
         ws: the profile.
         apply: make a running server as the profile asks, by recreating it on the same data. Without it, differences
             are only shown.
+        accept: take what is there for known, and show what is missing.
         cancel: stops between two steps; what was started stays.
 
     Raises:
-        Refused: it runs at another address than the profile says, and `apply` was not given.
+        Refused: it runs at another address than the profile says, and `apply` was not given; or it would begin without
+            the known data, or with a version that may not open it.
         NotOurs, PortTaken, ImageUnavailable, BinaryUnavailable, EngineUnavailable, StorageUnusable, ServerNotReady.
     """
     begun = time.monotonic()
@@ -133,7 +138,7 @@ def up(ws: Workspace, *, apply: bool = False, cancel: CancelToken) -> Events:
             ws = _with_kept_key(ws)
             before = ws.runtime.inspect()
             started = before.beside or before.state not in {"running", "restarting"}
-            yield from _make_it_run(ws, before, apply, cancel)
+            yield from _make_it_run(ws, before, apply, accept, cancel)
     yield from wait_ready(ws, cancel=cancel)
     report = report_up(ws, started=started, begun=begun)
     for finding in report.findings:
@@ -142,13 +147,15 @@ def up(ws: Workspace, *, apply: bool = False, cancel: CancelToken) -> Events:
     yield Finished(report=report)
 
 
-def _make_it_run(ws: Workspace, before: RuntimeState, apply: bool, cancel: CancelToken) -> Events:
-    runtime = ws.runtime
+def _make_it_run(ws: Workspace, before: RuntimeState, apply: bool, accept: bool, cancel: CancelToken) -> Events:
     if not before.beside:
         refuse_foreign(ws, before, "touched")
     new = before.beside or before.state == "absent"
     if new:
         _refuse_taken_ports(ws)
+    if apply or new or before.state not in {"running", "restarting"}:
+        ws = checked(ws, accept=accept, apply=apply)
+    runtime = ws.runtime
     changes = [] if new else runtime.differences()
     if changes and apply:
         yield from runtime.apply(cancel)

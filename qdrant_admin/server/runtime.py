@@ -160,6 +160,21 @@ class Capabilities(Frozen):
     cannot: tuple[str, ...] = ()
 
 
+class NextStorage(Frozen):
+    """The storage that a start would open, looked at before anything is started."""
+
+    place: str
+    """In words, as `StorageIdentity` has it."""
+    identity: StorageIdentity | None
+    """None where nothing is there yet, so that a server would begin empty."""
+    empty: bool | None
+    """Whether it holds no collection; None where nobody can look."""
+    opened_by: str = ""
+    """The version that opened it last, as far as the runtime itself knows."""
+    version: str = ""
+    """The version that would open it; empty where nobody can tell."""
+
+
 class Room(NamedTuple):
     """What a copy takes and what there is; None where nobody can tell."""
 
@@ -320,6 +335,10 @@ class ServerRuntime(Protocol):
 
         None where it is out of sight, or where there is no server. Raises `AdminError` when it cannot be looked at.
         """
+        return None
+
+    def next_storage(self) -> NextStorage | None:
+        """What a start would open; None where nothing is started from here. Raises `AdminError` as `inspect` does."""
         return None
 
     def log_since(self, moment: datetime) -> Iterable[str]:

@@ -1,14 +1,13 @@
 """Which runtime a profile gets, and why. Data that exists decides before anything else does."""
 
-import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from qdrant_admin.config.places import state_dir
 from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, EngineUnavailable
+from qdrant_admin.server.docker_mark import forget_docker, remember_docker, seen_in_docker
 from qdrant_admin.server.runtime import RemoteRuntime, RuntimeKind, ServerRuntime
 
 if TYPE_CHECKING:
@@ -49,7 +48,13 @@ def choose_runtime(settings: Settings) -> Choice:
     if asked == "docker":
         from qdrant_admin.server.docker.runtime import DockerRuntime
 
-        engine = find_engine(settings.profile.docker_host)
+        try:
+            engine = find_engine(settings.profile.docker_host)
+        except EngineUnavailable as error:
+            if seen_in_docker(settings.name):
+                raise
+            natively = f"{error.why}\nwithout an engine: {Command('up', runtime='native').on(settings.name)}"
+            raise EngineUnavailable(error.what, why=natively, fix=error.way_out) from error
         return Choice(DockerRuntime(settings, engine), f"Docker was asked for ({origin}); {engine.why}")
     try:
         engine = find_engine(settings.profile.docker_host)
@@ -71,7 +76,7 @@ def presumed_kind(settings: Settings) -> RuntimeKind:
 
 
 def _without_engine(settings: Settings, error: EngineUnavailable) -> Choice:
-    if _docker_mark(settings.name).exists():
+    if seen_in_docker(settings.name):
         raise EngineUnavailable(
             error.what,
             why=f"the data of profile {settings.name} lies in a Docker volume, so a native server would begin empty; "
@@ -90,10 +95,7 @@ def _with_engine(settings: Settings, engine: "Engine") -> Choice:
     docker = DockerRuntime(settings, engine)
     in_docker, natively = _docker_exists(settings, engine, docker), _native_exists(settings)
     if in_docker:
-        with contextlib.suppress(OSError):  # a state folder that cannot be written is no reason not to look
-            mark = _docker_mark(settings.name)
-            mark.parent.mkdir(parents=True, exist_ok=True)
-            mark.touch()
+        remember_docker(settings.name)
     else:
         forget_docker(settings.name)
     if in_docker and natively:
@@ -162,14 +164,3 @@ def _image_trouble(image: str, engine: "Engine") -> str:
     except AdminError as error:
         return f"{image} cannot be had ({error.why or error.what})"
     return ""
-
-
-def forget_docker(profile: str) -> None:
-    """Forget that a profile's data was seen in Docker: it was removed there."""
-    with contextlib.suppress(OSError):
-        _docker_mark(profile).unlink(missing_ok=True)
-
-
-def _docker_mark(profile: str) -> Path:
-    """Is there when the profile's data was seen in Docker: for the time when no engine answers."""
-    return state_dir() / "in-docker" / profile

@@ -18,6 +18,7 @@ from qdrant_admin.lifecycle.reports import StatusReport, UpReport
 from qdrant_admin.lifecycle.status import report_of
 from qdrant_admin.server.health import Probe
 from qdrant_admin.server.runtime import Capabilities, Change, Diagnosis, ProcessState, RuntimeState, Storage
+from qdrant_admin.state.inventory import KnownStorage
 from qdrant_admin.state.resumable_runs import InterruptedMigration
 
 URL = "http://127.0.0.1:6333"
@@ -63,6 +64,16 @@ def run(held: tuple[str, ...] = (), name: str = "r1") -> InterruptedMigration:
 KEYLESS = WELL.model_copy(update={"key_wanted": False})
 TROUBLE = ServerTrouble("it is broken", why="disk", fix="df -h")
 SEVERE, MILD = Diagnosis(what="killed", why="no memory", fix="free -m", severe=True), Diagnosis(what="slow")
+ELSEWHERE = KnownStorage(
+    id=1,
+    profile="work",
+    runtime="native",
+    place="directory /d",
+    identity=None,
+    version="",
+    collections=(),
+    at=datetime(2026, 11, 30, tzinfo=UTC),
+)
 CASES: list[tuple[str, str, Observation]] = [
     ("runtime_unavailable", "fail", saw(troubles={"runtime": EngineUnavailable("no engine", why="asleep")})),
     ("probe_failed", "fail", saw(troubles={"probe": TROUBLE})),
@@ -90,6 +101,7 @@ CASES: list[tuple[str, str, Observation]] = [
     ("optimizer_failed", "warn", saw(collections=collection(status="yellow", optimizer_error="no space"))),
     ("writes_pending", "warn", saw(collections=collection(pending=Pending(queued=43)))),
     ("points_hidden", "warn", saw(collections=collection(pending=Pending(deferred=869)))),
+    ("data_elsewhere", "warn", saw(elsewhere=ELSEWHERE)),
     ("storage_in_container", "warn", saw(running(storage=Storage(kind="container")))),
     ("storage_unsound", "warn", saw(running(storage=Storage(kind="bind", source="/c", sound=False)))),
     ("disk_full", "fail", saw(running(storage=Storage(kind="volume", free_bytes=128 * MIB - 1)))),

@@ -478,7 +478,7 @@ def test_data_of_a_newer_server_is_not_touched(make_native: MakeNative, cancel: 
     record = json.loads(runtime.files.record.read_text())
     record["launch"]["version"] = "1.99.0"
     runtime.files.record.write_text(json.dumps(record))
-    with pytest.raises(StorageUnusable, match=r"1\.99\.0"):
+    with pytest.raises(Refused, match=r"1\.99\.0"):
         list(runtime.start(cancel))
 
 

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 )
 @click.option("--apply", is_flag=True, help="Apply settings that require recreating the container; the data is kept.")
 @click.option(
+    "--accept", is_flag=True, help="Take what is there for known, whatever is missing of what was known to be here."
+)
+@click.option(
     "--ready-timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
@@ -53,6 +56,7 @@ def up(
     restart_policy: "RestartPolicy | None",
     api_key: Literal["auto", "none"] | None,
     apply: bool,
+    accept: bool,
     ready_timeout: float | None,
 ) -> None:
     """Set up the server, start it, and wait until it is ready. Running it again is harmless.
@@ -75,6 +79,7 @@ def up(
         ready_timeout=ready_timeout,
         api_key=api_key,
         apply=apply,
+        accept=accept,
     )
     ws = invocation.workspace(options.over(), silent=True)
     invocation.conclude(invocation.run(lambda cancel: bring_up(ws, options, cancel=cancel)))

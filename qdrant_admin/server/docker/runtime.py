@@ -28,11 +28,13 @@ from qdrant_admin.server.docker.engine.discovery import Engine
 from qdrant_admin.server.docker.engine.errors import OpenFilesRefused
 from qdrant_admin.server.docker.engine.pull import has_image, image_id, pull
 from qdrant_admin.server.docker.relocation.move import DockerRelocation, interrupted_move, left_by_move
+from qdrant_admin.server.docker_mark import remember_docker
 from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import (
     Capabilities,
     Change,
     InterruptedRelocation,
+    NextStorage,
     RestartMethod,
     RuntimeKind,
     RuntimeState,
@@ -41,6 +43,7 @@ from qdrant_admin.server.runtime import (
     Stats,
 )
 from qdrant_admin.server.storage_mark import RAFT_STATE, peer_in_archive
+from qdrant_admin.server.versions import refuse_leap, version_in
 from qdrant_admin.state.installation import installation
 from qdrant_admin.state.inventory import StorageIdentity
 
@@ -101,6 +104,7 @@ class DockerRuntime(ServerRuntime):
 
     def _start_existing(self, api: "APIClient", found: Inspected) -> Events:
         self._own(api, found)
+        remember_docker(self.profile)
         state = process_state(found)
         if state == "running":
             yield StepStarted(step="start", title=f"starting {self._name}")
@@ -131,6 +135,7 @@ class DockerRuntime(ServerRuntime):
             yield from pull(self.engine, spec.image, cancel)
         cancel.check()
         yield from create(self.engine, spec, self.profile)
+        remember_docker(self.profile)
 
     def apply(self, cancel: CancelToken) -> Events:
         installation()
@@ -155,6 +160,7 @@ class DockerRuntime(ServerRuntime):
             yield from self.start(cancel)
             return
         self._spec.check_published()
+        refuse_leap(version_in(str(found["Config"]["Image"])), version_in(self._spec.image), storage.in_words(found))
         ownership.require_applicable(found, changes, self._name, self.profile)
         yield from self._recreate_as_asked(found, cancel)
 
@@ -305,6 +311,19 @@ class DockerRuntime(ServerRuntime):
             chunks, _ = api.get_archive(found["Id"], f"{storage.storage_path(found)}/{RAFT_STATE}")
             peer = peer_in_archive(b"".join(chunks))
         return StorageIdentity(place=storage.in_words(found), mark=mark, peer=peer)
+
+    def next_storage(self) -> NextStorage:
+        with self.engine.look(f"look at the data of {self._name}") as api:
+            found = self._find(api)
+            if found is None or not self._is_ours(found):
+                return storage.to_be_mounted(api, self._spec.mounts[0], self._spec.image, local=self.engine.local)
+        return NextStorage(
+            place=storage.in_words(found),
+            identity=self.storage_identity(),
+            empty=storage.is_empty(storage.folder_of(found) if self.engine.local else None),
+            opened_by=version_in(str(found["Config"]["Image"])),
+            version=version_in(self._spec.image),
+        )
 
     def log_since(self, moment: datetime) -> Iterable[str]:
         with self.engine.look(f"read the log of {self._name}") as api:

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Refused, StorageUnusable
@@ -22,9 +22,12 @@ from qdrant_admin.server.docker.container.spec import (
     is_of_another_installation,
 )
 from qdrant_admin.server.docker.engine.discovery import Engine
-from qdrant_admin.server.runtime import Diagnosis, Sharer, Storage
-from qdrant_admin.server.storage_mark import folder_mark
-from qdrant_admin.server.storage_probe import belongs_to_other, make_writable, suspicion
+from qdrant_admin.server.docker.engine.errors import existing
+from qdrant_admin.server.runtime import Diagnosis, NextStorage, Sharer, Storage
+from qdrant_admin.server.storage_mark import folder_mark, peer_in
+from qdrant_admin.server.storage_probe import belongs_to_other, holds_data, make_writable, suspicion
+from qdrant_admin.server.versions import version_in
+from qdrant_admin.state.inventory import StorageIdentity
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -87,6 +90,37 @@ def mark(api: "APIClient", found: Inspected, *, local: bool) -> str:
         return folder_mark(Path(mount.get("Source") or "")) if local else ""
     name = source_of(mount)
     return f"{name} {api.inspect_volume(name)['CreatedAt']}"
+
+
+def to_be_mounted(api: "APIClient", mount: Request, image: str, *, local: bool) -> NextStorage:
+    """What a container that is yet to be made would open."""
+    source = str(mount["Source"])
+    if mount["Type"] == "volume":
+        volume: dict[str, Any] | None = existing(lambda: api.inspect_volume(source))
+        place, seen = f"volume {source}", f"{source} {volume['CreatedAt']}" if volume else ""
+        folder = Path(str(volume.get("Mountpoint") or "")) if volume else None
+    else:
+        place, folder = f"folder {source}", Path(source)
+        seen = folder_mark(folder) if local else ""
+    peer = peer_in(folder) if folder is not None and local else ""
+    identity = StorageIdentity(place=place, mark=seen, peer=peer) if seen else None
+    empty = is_empty(folder if local else None) if identity else True
+    return NextStorage(place=place, identity=identity, empty=empty, version=version_in(image))
+
+
+def folder_of(found: Inspected) -> Path | None:
+    """Where the data lies on the engine's machine; None where nothing is mounted below it."""
+    mount = data_mount(found)
+    if mount is None or not mount.get("Source"):
+        return None
+    return Path(mount["Source"], posixpath.relpath(storage_path(found), mount["Destination"]))
+
+
+def is_empty(folder: Path | None) -> bool | None:
+    """Whether a storage holds no collection; None where it is out of sight."""
+    if folder is None or not os.access(folder, os.R_OK | os.X_OK):
+        return None
+    return not holds_data(folder)
 
 
 def data_request(found: Inspected) -> list[Request]:

@@ -2,9 +2,10 @@
 
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -12,8 +13,8 @@ from qdrant_admin.config.secrets import is_key_of, key_digest
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import NotFound, PortTaken, Refused, StorageUnusable, Unsupported
-from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
+from qdrant_admin.core.errors import NotFound, PortTaken, Refused, Unsupported
+from qdrant_admin.core.events import Event, Events, Notice, StepFinished, StepStarted
 from qdrant_admin.core.files import file_system_of, free_bytes, occupied_bytes
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.values import SecretStr
@@ -37,6 +38,7 @@ from qdrant_admin.server.runtime import (
     Capabilities,
     Change,
     Diagnosis,
+    NextStorage,
     ProcessState,
     RestartMethod,
     RuntimeKind,
@@ -48,7 +50,11 @@ from qdrant_admin.server.runtime import (
     freeze_briefly,
 )
 from qdrant_admin.server.storage_mark import folder_mark, peer_in
+from qdrant_admin.server.versions import refuse_leap
 from qdrant_admin.state.inventory import StorageIdentity
+
+if TYPE_CHECKING:
+    from qdrant_admin.server.native.binary import Binary
 
 _ADOPT = "adopt a native process: it keeps running on its own terms, and cannot be labelled"
 _HARD_STOP = "ask the server to end on Windows: it is terminated, which acknowledged writes survive"
@@ -96,7 +102,7 @@ class NativeRuntime(ServerRuntime):
             return []
         now, profile = record.launch, self.settings.profile
         rows = (
-            ("version", now.version, now.version if profile.binary else profile.version),
+            ("version", now.version, now.version if profile.binary else self._with_version_kept().profile.version),
             ("host", now.host, self._host()),
             ("port", str(now.port), str(profile.port)),
             ("gRPC port", str(now.grpc_port), str(profile.grpc_port)),
@@ -106,9 +112,6 @@ class NativeRuntime(ServerRuntime):
         return changed((*rows, *key), {"host", "port", "gRPC port"})
 
     def start(self, cancel: CancelToken) -> Events:
-        from qdrant_admin.server.native.binary import find_binary
-        from qdrant_admin.server.native.supervisor import launch
-
         self._refuse_dropping_key()
         if self.settings.published_openly and not self._has_key():
             raise Refused(
@@ -122,11 +125,24 @@ class NativeRuntime(ServerRuntime):
             if state.diagnosis is not None and state.diagnosis.code == "unsupervised":
                 yield Notice(level="warning", text=state.diagnosis.what, fix=state.diagnosis.fix)
             return
-        binary = yield from find_binary(self.settings, cancel)
+        binary = yield from self._binary(cancel)
+        yield from self._launch(binary, cancel)
+
+    def _binary(self, cancel: CancelToken) -> Generator[Event, None, "Binary"]:
+        """The program to start, of a version that may open the data. Nothing was stopped for it yet."""
+        from qdrant_admin.server.native.binary import find_binary
+
+        binary = yield from find_binary(self._with_version_kept(), cancel)
+        named = self.settings.profile.binary is not None
+        refuse_leap(self._last_version(), binary.version, f"the data in {self._storage_path()}", binary=named)
+        return binary
+
+    def _launch(self, binary: "Binary", cancel: CancelToken) -> Events:
+        from qdrant_admin.server.native.supervisor import launch
+
         yield StepStarted(step="start", title=f"starting Qdrant {binary.version} ({binary.where})")
         self.files.folder.mkdir(parents=True, exist_ok=True)
         self._refuse_taken_ports()
-        self._refuse_newer_data(binary.version)
         yield from storage_probe.prepare(self._storage_path(), self.profile)
         profile = self.settings.profile
         order = Launch(
@@ -173,8 +189,7 @@ class NativeRuntime(ServerRuntime):
         if how == "recreate" or find_supervisor(record, self.files.folder) is None:
             self._refuse_dropping_key()
         if how == "recreate":
-            yield from self.stop(cancel)
-            yield from self.start(cancel)
+            yield from self._stop_and_start(None, cancel)
             return
         if how == "engine":
             raise Unsupported(
@@ -187,10 +202,15 @@ class NativeRuntime(ServerRuntime):
             yield StepFinished(step="restart", detail=f"pid {renewed.server.pid}")
             return
         yield StepFinished(step="restart", outcome="skipped", detail="nobody supervises it: it is stopped and started")
-        if server is not None and how == "kill":
-            send_kill(server)
+        yield from self._stop_and_start(server if how == "kill" else None, cancel)
+
+    def _stop_and_start(self, to_kill: psutil.Process | None, cancel: CancelToken) -> Events:
+        """What would keep it from being started is found out before it is stopped."""
+        binary = yield from self._binary(cancel)
+        if to_kill is not None:
+            send_kill(to_kill)
         yield from self.stop(cancel)
-        yield from self.start(cancel)
+        yield from self._launch(binary, cancel)
 
     def stranger(self) -> str:
         host, port, own = self._host(), self.settings.profile.port, self.inspect().pid
@@ -239,6 +259,22 @@ class NativeRuntime(ServerRuntime):
     def storage_identity(self) -> StorageIdentity | None:
         path = self._recorded_storage()
         return StorageIdentity(place=f"directory {path}", mark=folder_mark(path), peer=peer_in(path))
+
+    def next_storage(self) -> NextStorage:
+        path, profile = self._storage_path(), self.settings.profile
+        mark, version = folder_mark(path), self._with_version_kept().profile.version
+        if profile.binary is not None:
+            from qdrant_admin.server.native.binary import version_of
+
+            version = version_of(profile.binary.expanduser().absolute()) or ""
+        place = f"directory {path}"
+        return NextStorage(
+            place=place,
+            identity=StorageIdentity(place=place, mark=mark, peer=peer_in(path)) if mark else None,
+            empty=not storage_probe.holds_data(path),
+            opened_by=self._last_version(),
+            version=version,
+        )
 
     def log_since(self, moment: datetime) -> Iterable[str]:  # noqa: ARG002 # the files are short enough
         for path in (self.files.older_log, self.files.log):
@@ -297,18 +333,21 @@ class NativeRuntime(ServerRuntime):
             fix=Command("up", **free),
         )
 
-    def _refuse_newer_data(self, version: str) -> None:
-        """A Qdrant must never start on data of a later version; the record knows which one wrote last."""
+    def _last_version(self) -> str:
+        """Of the server that wrote to the storage last, as the record tells; empty for a storage that holds nothing."""
         record = self.files.read_record()
         last = record.launch if record else None
         if last is None or last.storage != self._storage_path() or not storage_probe.holds_data(last.storage):
-            return
-        if _numbers(version) < _numbers(last.version):
-            raise StorageUnusable(
-                f"the data was last used by Qdrant {last.version}, newer than {version}",
-                why="a server cannot be trusted with data of a later version",
-                fix=Command("up", image=f"qdrant/qdrant:v{last.version}"),
-            )
+            return ""
+        return last.version
+
+    def _with_version_kept(self) -> Settings:
+        """A default version is for new storage only: data that is there keeps the one that opened it last."""
+        last, profile = self._last_version(), self.settings.profile
+        if not last or "image" in profile.given or profile.version == last:
+            return self.settings
+        kept = profile.model_copy(update={"image": f"qdrant/qdrant:v{last}"})
+        return self.settings.model_copy(update={"profile": kept})
 
     def _storage(self, path: Path) -> Storage:
         kind, suspect = file_system_of(path), storage_probe.native_suspicion(path)
@@ -366,7 +405,3 @@ def _state(server: psutil.Process | None, *, supervised: bool) -> ProcessState:
         if server is not None:
             return "paused" if server.status() == psutil.STATUS_STOPPED else "running"
     return "restarting" if supervised else "stopped"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())

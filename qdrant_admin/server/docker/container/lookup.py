@@ -58,8 +58,11 @@ def is_set_aside(found: Inspected) -> bool:
 
 def as_named(api: "APIClient", settings: Settings, found: Inspected | None) -> Settings:
     """The settings with the names that hold on this engine: those of the profile's container, or of one to be made."""
+    given: dict[str, str] = {}
     if found is not None and is_own(found, settings.name):
         container = name_of(found)
+        if "image" not in settings.profile.given:  # a default is for new storage only
+            given["image"] = str(found["Config"]["Image"])
         if is_set_aside(found):
             container = container.removesuffix(aside_name("", found["Id"]))
         mounted = {str(mount.get("Name")) for mount in found.get("Mounts") or ()}
@@ -67,11 +70,11 @@ def as_named(api: "APIClient", settings: Settings, found: Inspected | None) -> S
         volume = ours if mounted & set(_with_snapshots(ours)) else settings.volume_name
     else:
         container, volume = _free_container(settings, found), _free_volume(api, settings)
-    given = {"container": container, "volume": volume}
-    changed = {key: name for key, name in given.items() if name != getattr(settings, f"{key}_name")}
-    if not changed:
-        return settings
-    return settings.model_copy(update={"profile": settings.profile.model_copy(update=changed)})
+    if container != settings.container_name:
+        given["container"] = container
+    if volume != settings.volume_name:
+        given["volume"] = volume
+    return settings.model_copy(update={"profile": settings.profile.model_copy(update=given)}) if given else settings
 
 
 def left_containers(engine: "Engine", settings: Settings) -> list[str]:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qdrant_admin.core.commands import Command, install_command
+from qdrant_admin.core.commands import install_command
 from qdrant_admin.core.errors import AdminError, EngineUnavailable
 from qdrant_admin.server.docker.engine.errors import CHECK_ENGINE, root_cause, translated
 from qdrant_admin.server.docker.engine.look import Look, NoAnswer, ask
@@ -23,7 +23,6 @@ PING_SECONDS = 4
 """A live engine answers in milliseconds; a hung one must not hold up the screen."""
 CALL_SECONDS = 60
 NAMED = "the engine is named by DOCKER_HOST or the profile"
-_NATIVE = Command("up", runtime="native")
 
 
 @dataclass(frozen=True)
@@ -274,6 +273,4 @@ def _nothing_found(said: list[str], *, final: bool) -> EngineUnavailable:
         starts = {"darwin": "open -ga Docker", "win32": "docker desktop start"}
         fix = starts.get(sys.platform, "sudo systemctl start docker")
     looked = "\n".join(said) or "no place is known where an engine could be"
-    return EngineUnavailable(
-        "no container engine answers", why=f"looked here:\n{looked}\nwithout an engine: {_NATIVE}", fix=fix
-    )
+    return EngineUnavailable("no container engine answers", why=f"looked here:\n{looked}", fix=fix)

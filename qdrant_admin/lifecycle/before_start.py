@@ -1,0 +1,106 @@
+"""What a start would open, held against what is known: an empty server beside known data looks like its loss.
+
+Whatever would begin on another storage than the known one is refused until the user accepts it, and so is a version
+that may not open the data. Nothing has been started, stopped or made by then.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from qdrant_admin.core.commands import Command
+from qdrant_admin.core.errors import Refused
+from qdrant_admin.core.formatting import counted
+from qdrant_admin.server.docker_mark import seen_in_docker
+from qdrant_admin.server.runtime import NextStorage, RuntimeKind
+from qdrant_admin.server.versions import refuse_leap
+from qdrant_admin.state.inventory import KnownStorage, belongs, storages
+from qdrant_admin.workspace import Workspace
+
+
+def checked(ws: Workspace, *, accept: bool, apply: bool) -> Workspace:
+    """The workspace to start with: data that is there keeps the version that opened it last, unless one was asked for.
+
+    Args:
+        ws: the profile; its server does not run, or is about to be recreated.
+        accept: the user accepts to begin without the known data.
+        apply: the server is made as the profile asks, with its version.
+
+    Raises:
+        Refused: it would begin without the known data, or with a version that may not open the data.
+    """
+    found = ws.runtime.next_storage()
+    if found is None or ws.settings.profile.ephemeral:
+        return ws
+    kind, known = ws.runtime.kind, storages(ws.store, ws.settings.name)
+    if not accept:
+        refuse_beginning_empty(ws.settings.name, kind, known, found)
+    return _with_its_version(ws, _last_version(known, kind, found), found, apply=apply)
+
+
+def refuse_beginning_empty(
+    profile: str, kind: RuntimeKind, storages: tuple[KnownStorage, ...], found: NextStorage
+) -> None:
+    """Refuse to begin on anything but the known storage, where that held something when it was seen last."""
+    known = next(iter(storages), None)
+    if known is None and kind == "native" and found.empty and seen_in_docker(profile):
+        raise _refused(profile, "the data of this profile was put into a Docker volume", found)
+    if known is None or known.identity is None or not known.present:
+        return
+    if found.identity is not None and belongs(known, kind, found.identity, found.place):
+        if found.empty:
+            raise _refused(profile, f"{held(known)}, and nothing is left in it", found)
+    elif known.runtime != kind or found.empty or found.identity is None or found.place == known.place:
+        raise _refused(profile, held(known), found)
+
+
+def held(known: KnownStorage) -> str:
+    """`on 2026-11-30 09:14 there were 3 763 points in 2 collections in volume qdrant_admin_local`."""
+    there = f"{counted(known.points, 'point')} in {counted(len(known.present), 'collection')}"
+    verb = "was" if known.points == 1 else "were"
+    return f"on {known.at.astimezone():%Y-%m-%d %H:%M} there {verb} {there} in {known.place}"
+
+
+def elsewhere(ws: Workspace, kind: RuntimeKind) -> KnownStorage | None:
+    """A storage of the profile on the other runtime, as far as can be told without an engine that it is still there."""
+    from qdrant_admin.server.storage_probe import holds_data
+
+    for one in storages(ws.store, ws.settings.name):
+        if one.runtime == kind or not one.present:
+            continue
+        folder = one.place.removeprefix("directory ")
+        if seen_in_docker(ws.settings.name) if one.runtime == "docker" else holds_data(Path(folder)):
+            return one
+    return None
+
+
+def _refused(profile: str, data: str, found: NextStorage) -> Refused:
+    what = "a server would begin empty" if found.empty or found.identity is None else "a server would begin elsewhere"
+    accepted = Command("up", accept=True).on(profile)
+    return Refused(
+        f"{what} beside known data",
+        why=f"{data}; the server would be started in {found.place}. If that is meant: {accepted}",
+        fix=Command("doctor"),
+    )
+
+
+def _last_version(known: tuple[KnownStorage, ...], kind: RuntimeKind, found: NextStorage) -> str:
+    """As the inventory has it, else as the runtime can tell; empty for a storage that is new."""
+    if found.identity is None or found.empty:
+        return ""
+    seen = next((one for one in known if belongs(one, kind, found.identity, found.place)), None)
+    return (seen.version if seen else "") or found.opened_by
+
+
+def _with_its_version(ws: Workspace, last: str, found: NextStorage, *, apply: bool) -> Workspace:
+    profile, native = ws.settings.profile, ws.runtime.kind == "native"
+    named = native and profile.binary is not None
+    if not last or not found.version or last == found.version:
+        return ws
+    if "image" not in profile.given and not named:
+        if found.opened_by:
+            return ws  # the runtime itself keeps what it knows of
+        kept = profile.model_copy(update={"image": f"qdrant/qdrant:v{last}"})
+        return dataclasses.replace(ws, settings=ws.settings.model_copy(update={"profile": kept}))
+    if apply or native or not found.opened_by:  # else the container that is there starts as it is
+        refuse_leap(last, found.version, found.place, binary=named)
+    return ws
