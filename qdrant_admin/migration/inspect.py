@@ -20,7 +20,7 @@ from qdrant_admin.core.formatting import counted, number, plain, size
 from qdrant_admin.core.reports import Report
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.snapshots import restoring_command
-from qdrant_admin.sources.base import FolderUri, ServerUri, SourceCollection, SourceUri
+from qdrant_admin.sources.base import FolderUri, ServerUri, SourceCollection, SourceUri, strays_of
 from qdrant_admin.sources.detect import Found, look
 from qdrant_admin.sources.read_only import SourceInUse
 from qdrant_admin.sources.registry import kind_of, open_source
@@ -264,7 +264,10 @@ def _contents(found: Found, place: Path, uri: SourceUri | None, cancel: CancelTo
     elif uri is not None:
         try:
             with closing(open_source(uri)) as source:
-                contents.holds = _held(source.collections())
+                found_there = source.collections()
+                contents.holds = _held(found_there)
+                contents.notes += [f"{plain(one.name)}: {one.absent}" for one in found_there if one.absent]
+                contents.notes += strays_of(source)
         except AdminError as error:
             contents.notes.append(str(error))
             contents.locked = isinstance(error, SourceInUse)

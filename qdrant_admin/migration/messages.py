@@ -286,7 +286,7 @@ def result_blocks(report: MigrationReport) -> Blocks:
     ]
     for one in report.collections:
         blocks += _details(one)
-    blocks += _rejects(report)
+    blocks += [*_rejects(report), *_guesses(report)]
     blocks += [Paragraph(report.checks, "soft")] if report.checks else []
     return *blocks, Commands(tuple(next_steps(report)[1:]))
 
@@ -305,7 +305,7 @@ def document(report: MigrationReport, when: datetime | None = None) -> Document:
     blocks += [_results(report, (*_FIGURES, "extra"))] if report.collections else []
     for one in report.collections:
         blocks += _details(one)
-    blocks += _rejects(report)
+    blocks += [*_rejects(report), *_guesses(report)]
     steps = tuple(next_steps(report))
     blocks += [Heading("What to do next"), Commands(steps)] if steps else []
     return Document(f"migration into {report.target}", report.verdict, tuple(blocks))
@@ -334,6 +334,14 @@ def _details(one: CollectionResult) -> list[Block]:
     for label, ids in (("missing", one.missing), ("different", one.different), ("extra", one.extra_ids)):
         rows += [(f"{label}: ", Code(record)) for record in ids]
     return [Heading(one.target), Items(tuple(rows), shown=_SHOWN)] if rows else []
+
+
+def _guesses(report: MigrationReport) -> list[Block]:
+    """What was taken for granted, as the plan has said it, and how ids and payload were mapped."""
+    copied = [one for one in report.collections if one.verdict != "skipped"]
+    mapped = (f"{figure}: {text}" for figure in ("ids", "payload") for one in copied if (text := getattr(one, figure)))
+    rows: list[Words] = [*report.warnings, *dict.fromkeys(mapped)]
+    return [Heading("How it was read"), Items(tuple(rows), shown=_SHOWN)] if rows else []
 
 
 def _rejects(report: MigrationReport) -> list[Block]:

@@ -38,7 +38,17 @@ from qdrant_admin.migration.reports import (
 )
 from qdrant_admin.migration.targets import ended, held_by
 from qdrant_admin.sources import ids
-from qdrant_admin.sources.base import WHOLE, Searches, ServerUri, Source, SourceCollection, SourceUri, Span, mark_of
+from qdrant_admin.sources.base import (
+    WHOLE,
+    Searches,
+    ServerUri,
+    Source,
+    SourceCollection,
+    SourceUri,
+    Span,
+    mark_of,
+    strays_of,
+)
 from qdrant_admin.sources.reader import no_such_collection
 from qdrant_admin.sources.registry import UNTESTED, kind_of, open_source
 from qdrant_admin.sources.uri import parse
@@ -214,6 +224,8 @@ class _Planner:
         kind = kind_of(self._uri.scheme)
         if kind is not None and not kind.tested:
             self._problem("warning", "", f"reading a {kind.title} is {UNTESTED}: check the result carefully")
+        for stray in strays_of(self._source):
+            self._problem("warning", "", stray)
         if not found:
             self._problem("warning", "", "the source has no collection")
         elif all(planned.action == "skip" for planned in plans):
@@ -317,6 +329,8 @@ class _Planner:
     def _source_problems(self, found: SourceCollection) -> None:
         for warning in found.warnings:
             self._problem("warning", found.name, warning)
+        if found.absent:
+            self._problem("refused", found.name, found.absent, exclude=[found.name])
         if found.colliding_ids:
             shown = ", ".join(plain(record) for record in found.colliding_ids[:5])
             count = counted(len(found.colliding_ids), "id")

@@ -203,6 +203,10 @@ class CollectionResult(Frozen):
     extra_ids: tuple[str, ...] = ()
     sampled: int | None = None
     """How many points had their content compared; None: all. Ids are always all compared."""
+    ids: str = ""
+    """How ids were mapped, in words."""
+    payload: str = ""
+    """How payload was mapped, in words."""
     search_quality: float | None = None
     """How much of the ten nearest points of the source a search in the target finds, 0 to 1; None: unknown."""
     note: str = ""
@@ -246,6 +250,8 @@ class MigrationReport(Report):
     verdict: Verdict
     seconds: float
     resumed: bool = False
+    warnings: tuple[str, ...] = ()
+    """What the plan had to say before the run: what was taken for granted, and what was left aside."""
     checks: str = ""
     """What the verdict is based on, in words: `exact counts and every vector and payload compared`."""
 

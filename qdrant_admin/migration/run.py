@@ -143,7 +143,10 @@ class _Run:
 
     def report(self, *, cancelled: bool = False) -> MigrationReport:
         """The results so far; a collection that was not verified is reported as such."""
-        results = tuple(self._result(planned, cancelled=cancelled) for planned in self._plan.collections)
+        results = tuple(
+            self._result(one, cancelled=cancelled).model_copy(update={"ids": one.ids, "payload": one.payload})
+            for one in self._plan.collections
+        )
         rejects = self._rejects.first()
         return MigrationReport(
             run=self._plan.run,
@@ -156,6 +159,7 @@ class _Run:
             verdict="cancelled" if cancelled else _verdict(results),
             seconds=time.monotonic() - self._start,
             resumed=self._resumed,
+            warnings=tuple(problem.words for problem in self._plan.problems if problem.level == "warning"),
             checks="" if cancelled else equality.words(results),
         )
 

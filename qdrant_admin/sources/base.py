@@ -1,6 +1,6 @@
 """What a source is: its URI, its collections and batches, and the protocol that every reader fulfils."""
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -99,6 +99,8 @@ class SourceCollection(Frozen):
     """Ids of the source that would become one point."""
     folded: int = 0
     """Rows besides, which `batches` does not give, because their id comes again in a later one."""
+    absent: str = ""
+    """What of it the store names and does not have, in words: that is no empty collection, and is refused."""
     duplicate_ids: int | None = 0
     """Records whose id comes again behind them, so that a later one wins. None: nobody has looked. Unless it is 0, the
     records are read in one part and written in their order, since the last has to be written last."""
@@ -242,6 +244,18 @@ class Searches(Protocol):
 
     @property
     def database(self) -> "Database": ...
+
+
+@runtime_checkable
+class Tidy(Protocol):
+    """What a `Source` may do besides: tell what lies in the store and belongs to none of its collections."""
+
+    def strays(self) -> Iterable[str]:
+        """In words, by name; nothing of it is migrated."""
+
+
+def strays_of(source: Source) -> tuple[str, ...]:
+    return tuple(source.strays()) if isinstance(source, Tidy) else ()
 
 
 @runtime_checkable

@@ -207,7 +207,8 @@ def test_nothing_and_what_no_import_takes_are_exported_as_well(server: Server, t
         options = ExportOptions(to=tmp_path / file, overwrite=True)
         empty = last(export(ws, "c", options, cancel=CancelToken()))
         assert (empty.verdict, empty.points, empty.note) == ("verified", 0, "")
-        assert moved(ws, empty.source, to="again").verdict == "verified"
+        assert moved(ws, empty.source, to="again").verdict == "skipped"  # there was nothing to compare
+        assert database.count("again") == 0
         body = {"points": [{"id": 1, "vector": [1e39, 1.0]}, {"id": 2, "vector": [1.0, 1.0]}]}
         httpx.put(f"{server.url}/collections/c/points?wait=true", json=body).raise_for_status()
         whole = last(export(ws, "c", options, cancel=CancelToken()))

@@ -48,7 +48,8 @@ DISTANCES: dict[str, Distance] = {"cosine": "Cosine", "ip": "Dot", "l2": "Euclid
 """Chroma's l2 is the square of Qdrant's Euclid: the order of the results is the same."""
 _FIFTH_KIND = "????????-????-5???-????-????????????"
 _HEADER = struct.Struct("<iQQQQQQiIQQQdQ")
-_FILES = ("header.bin", "data_level0.bin", "length.bin", "link_lists.bin", "index_metadata.pickle")
+_DATA, _LABELS = "data_level0.bin", "index_metadata.pickle"
+_FILES = ("header.bin", _DATA, "length.bin", "link_lists.bin", _LABELS)
 _PERSISTED = {("chromadb.segment.impl.vector.local_persistent_hnsw", "PersistentData"): StandIn}
 """The one class that chromadb pickled up to 0.5."""
 
@@ -62,7 +63,7 @@ class HnswSegment:
         self.max_seq_id: int | None = None
         """Up to which operation of the queue these files hold; None when only the database knows."""
         self._rows: dict[int, int] = {}
-        pickled = folder / "index_metadata.pickle"
+        pickled = folder / _LABELS
         self.synced = pickled.exists()
         if self.synced:
             self._read_metadata(pickled, dimension)
@@ -106,7 +107,7 @@ class HnswSegment:
     def _map(self, dimension: int, *, cosine: bool) -> None:
         try:
             header = _HEADER.unpack((self.folder / "header.bin").read_bytes()[: _HEADER.size])
-            data = self.folder / "data_level0.bin"
+            data = self.folder / _DATA
             count, element, label_at, vector_at = header[3], header[4], header[5], header[6]
             octets = data.stat().st_size
             if octets < count * element or vector_at + 4 * dimension > element or label_at + 8 > element:
@@ -155,6 +156,19 @@ class ChromaVectors:
     def segment_changed(self) -> bool:
         return self._segment.signature() != self.signature
 
+    @property
+    def synced(self) -> bool:
+        return self._segment.synced
+
+    @property
+    def count(self) -> int:
+        """How many records have a vector."""
+        labels, queued = self._segment.labels, self._queued
+        return sum(map(self.holds, labels)) + sum(map(self.holds, queued.keys() - labels.keys()))
+
+    def holds(self, record: str) -> bool:
+        return self._queued[record] is not None if record in self._queued else record in self._segment.labels
+
     def read(self, ids: list[str]) -> dict[str, Floats | str]:
         """The vectors of these ids, or why there is none."""
         queued = {self._queued[record]: record for record in ids if self._queued.get(record) is not None}
@@ -188,7 +202,7 @@ class ChromaVectors:
                 self._apply(seq, operation, record, has_vector=bool(has_vector))
 
     def _apply(self, seq: int, operation: int, record: str, *, has_vector: bool) -> None:
-        there = self._queued[record] is not None if record in self._queued else record in self._segment.labels
+        there = self.holds(record)
         if operation == _DELETE:
             self._queued[record] = None
         elif not has_vector or (operation == 0 and there) or (operation == _UPDATE and not there):
@@ -320,10 +334,35 @@ class ChromaDirectory(FileReader):
         query = "SELECT count(*) FROM embeddings WHERE segment_id = ?"
         count = int(self._database.rows(query, (collection.metadata,))[0][0])
         warnings = (*self._warnings(collection, self._vectors(name)), *shape.warnings)
-        colliding = self._colliding(collection)
         return SourceCollection(
-            name=name, count=count, spec=shape.spec, payload=shape.words, warnings=warnings, colliding_ids=colliding
+            name=name,
+            count=count,
+            spec=shape.spec,
+            payload=shape.words,
+            warnings=warnings,
+            colliding_ids=self._colliding(collection),
+            absent=self._absent(collection, self._vectors(name), count),
         )
+
+    def strays(self) -> Iterator[str]:
+        """Vector indexes of no collection: of deleted ones, or put aside."""
+        known = {str(segment) for (segment,) in self._database.rows("SELECT id FROM segments")}
+        found = sorted(path.parent.name for path in self.path.glob(f"*/{_DATA}") if path.parent.name not in known)
+        if found:
+            folders = counted(len(found), "folder")
+            yield f"{folders} hold vectors of no collection, and are not copied: {', '.join(map(plain, found[:5]))}"
+
+    def _absent(self, collection: _Collection, vectors: ChromaVectors, count: int) -> str:
+        """Records without their vectors, or vectors without their records: half of the collection is elsewhere."""
+        if not count:
+            there = vectors.count
+            return f"its vector index holds {counted(there, 'vector')}, and the table of records none" if there else ""
+        if vectors.synced or vectors.count >= count:
+            return ""
+        lacking = sum(not vectors.holds(record) for _, record in self._rows(collection, 0, None, -1))
+        place = self.path / (collection.vectors or "no-segment")
+        what = f"{plain(place)} is missing" if not place.is_dir() else f"{plain(place)} has no {_LABELS}"
+        return f"{lacking} of its {counted(count, 'record')} have no vector: {what}" if lacking else ""
 
     def _colliding(self, collection: _Collection) -> tuple[str, ...]:
         """Ids that other ids become as well. Only a UUID of version 5 can be one, and hardly any collection has one."""

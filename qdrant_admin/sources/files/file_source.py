@@ -28,6 +28,12 @@ from qdrant_admin.sources.layouts import distance_option
 from qdrant_admin.sources.read_only import changed, signature
 from qdrant_admin.sources.reader import Reader
 
+_RECORDS = tuple(
+    f".{ending}{packed}"
+    for ending in ("parquet", "parq", "pq", "arrow", "feather", "jsonl", "ndjson", "csv", "tsv", "npy", "npz")
+    for packed in ("", ".gz")
+)
+"""How files of records end, of every kind that can be read."""
 _DATATYPES = ("float32", "float16", "uint8")
 
 
@@ -158,11 +164,24 @@ class FileSource(Reader):
         found = [path for path in self.path.rglob("*") if path.is_file() and self.takes(path)]
         return sorted(path for path in found if not _hidden(path.relative_to(self.path)))
 
+    def strays(self) -> Iterator[str]:
+        """Files of records that lie in the same folder and are not read, because they are of another kind."""
+        if not self.path.is_dir():
+            return
+        read = {path for group in self._groups.values() for path in self.watched(group)}
+        found = sorted(path for path in self.path.rglob("*") if path.name.lower().endswith(_RECORDS))
+        names = [path.relative_to(self.path).as_posix() for path in found if path not in read]
+        names = [name for name in names if not _hidden(Path(name))]
+        if names:
+            files, shown = counted(len(names), "other file"), ", ".join(map(plain, names[:5]))
+            yield f"{files} of records in {plain(self.path)} are not read: {shown}"
+
     def takes(self, path: Path) -> bool:
         return path.name.lower().endswith(self.suffixes) and not path.name.endswith(tables.SIDECAR)
 
     def _grouped(self) -> dict[str, Group]:
         groups: dict[str, Group] = {}
+        self._check_exports()
         for path in self.files() if self.path.is_dir() else [self.path]:
             table = self.table(path)
             own = table.own()
@@ -174,6 +193,15 @@ class FileSource(Reader):
         if not groups:
             raise wrong_kind(self.path, f"{self._called}, nor a folder with one")
         return groups
+
+    def _check_exports(self) -> None:
+        """Raise `SourceUnreadable` where the description of an export lies in a folder without its file."""
+        for beside in sorted(self.path.rglob(f"*{tables.SIDECAR}")) if self.path.is_dir() else ():
+            file = beside.with_name(beside.name.removesuffix(tables.SIDECAR))
+            if file.name.lower().endswith(self.suffixes) and not file.is_file():
+                what = f"{plain(self.path)} is not whole"
+                why = f"{plain(beside.name)} describes {plain(file.name)}, which is missing"
+                raise SourceUnreadable(what, why=why, fix=f'ls -l "{self.path}"')
 
     def name_of(self, path: Path) -> str:  # noqa: ARG002 # for kinds whose folders hold several collections
         """The collection that a file belongs to: the folder's, or that of the file when it was named itself."""

@@ -313,7 +313,13 @@ class CsvFiles(FileSource):
     def table(self, path: Path) -> "CsvFile":
         return CsvFile(path, self._delimiter, self._encoding, guesses=self._guesses)
 
-    def notes(self, group: Group) -> tuple[str, ...]:  # noqa: ARG002 # the same for all
+    def notes(self, group: Group) -> tuple[str, ...]:
+        found = {table.delimiter for table in group.tables if isinstance(table, CsvFile)}
+        between = ", ".join(sorted(name for name, sign in _DELIMITERS.items() if sign in found))
+        told = f"cells are taken apart by {between}, as the heading shows; ?delimiter= says otherwise"
+        return (*self._types(), *(() if self._delimiter or not between else (told,)))
+
+    def _types(self) -> tuple[str, ...]:
         kept = "every value is kept as text; ?types=guess makes numbers of what looks like one"
         guessed = "what is written like a number, true or false becomes one, an empty value null"
         return (f"CSV has no types: {guessed if self._guesses else kept}",)
@@ -331,6 +337,10 @@ class CsvFile(TextTable):
     def __init__(self, path: Path, delimiter: str = "", encoding: str = "utf-8", *, guesses: bool = False) -> None:
         super().__init__(path)
         self._delimiter, self._encoding, self._guesses = delimiter, encoding, guesses
+
+    @property
+    def delimiter(self) -> str:
+        return self._heading().delimiter
 
     def columns(self, asked: Collection[str]) -> tuple[list[Column], list[str]]:
         heading = self._heading()
@@ -353,7 +363,7 @@ class CsvFile(TextTable):
 
     def _heading(self) -> _Heading:
         first = next(iter(_Feed(self.path, 0, self._encoding)), "")
-        delimiter = self._delimiter or max(_DELIMITERS.values(), key=first.count)
+        delimiter = self._delimiter or self._guessed_delimiter(first)
         feed = _Feed(self.path, 0, self._encoding)
         try:
             names = tuple(name.strip() for name in next(feed.rows(delimiter), ()))
@@ -364,6 +374,16 @@ class CsvFile(TextTable):
             what = f"{plain(self.path)} has two columns called “{plain(twice[0])}”"
             raise SourceUnreadable(what, why="one of them would be lost", fix=f'head -n 1 "{self.path}"')
         return _Heading(names, delimiter, feed.ends)
+
+    def _guessed_delimiter(self, heading: str) -> str:
+        """The sign that comes most often. `SourceUnreadable`: two of them do."""
+        counts = {name: heading.count(sign) for name, sign in _DELIMITERS.items()}
+        most = [name for name, count in counts.items() if count == max(counts.values())]
+        if len(most) > 1 and counts[most[0]]:
+            what = f"it is not known what is between the cells of {plain(self.path)}"
+            why = f"its heading has as many of {' and '.join(most)}"
+            raise SourceUnreadable(what, why=why, fix=f"add ?delimiter={most[0]} to the source")
+        return _DELIMITERS[most[0]]
 
     def _cells(self, heading: _Heading, offset: int = 0) -> Iterator[tuple[int, list[str], str]]:
         """Where a row ends, its cells, and what is wrong with it. Empty lines are none."""

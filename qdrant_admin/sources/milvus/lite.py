@@ -444,6 +444,12 @@ class MilvusFolder(FileReader):
                 break
         return layouts.column_layout(sample, self.layout_asked, langchain=collection.schema.langchain)
 
+    def strays(self) -> Iterator[str]:
+        """Folders of collections that have no schema any more."""
+        for folder in sorted(self.path.glob("**/collections/*/")):
+            if not (folder / _SCHEMA).is_file() and any(folder.glob("**/*.parquet")):
+                yield f"the folder {plain(folder.name)} holds records, and has no {_SCHEMA}: not copied"
+
     def _found(self) -> dict[str, Path]:
         """Folders by collection name; with the name of its database when several databases have one of that name."""
         asked = self.uri.options.get("database")

@@ -7,6 +7,7 @@ like any other. A pickle that does not begin exactly like one of the client's is
 
 import base64
 import binascii
+import contextlib
 import datetime as dt
 import decimal
 import json
@@ -19,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from qdrant_admin.core.errors import SourceUnreadable
-from qdrant_admin.core.formatting import plain
+from qdrant_admin.core.errors import AdminError, SourceUnreadable
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, Floats, Vector, VectorSpec
 from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Columns, Cursor, Payload, Record, SourceCollection, Span, cut
@@ -108,6 +109,8 @@ _MODULES = ("qdrant_client.http.models.models", "qdrant_client.models", "qdrant_
 _ALLOWED: dict[tuple[str, str], object] = {
     (module, name): StandIn for module in _MODULES for name in ("PointStruct", "SparseVector", "Record")
 } | HARMLESS
+_FILE, _OLDER = "storage.sqlite", "storage.dbm*"
+"""The points of a collection, as clients keep them from 1.2 on and before."""
 _VECTOR_FIELDS = {"size", "distance", "datatype"}
 _JSON = frozenset({str, int, float, bool, type(None)})
 _NOT_OF_A_SERVER = {"vectors", "sparse_vectors", "payload", "id_tracker"}
@@ -159,11 +162,20 @@ class QdrantLocal(FileReader):
             payload=words,
             aliases=aliases,
             colliding_ids=colliding,
+            absent=_absent(self.path / "collection" / name, count),
         )
+
+    def strays(self) -> Iterator[str]:
+        """Folders of collections that `meta.json` does not name."""
+        named = {Path(name).parts[0] for name in self._configs if name}
+        for folder in sorted((self.path / "collection").glob("*/")):
+            held = _held_points(folder) if folder.name not in named else ""
+            if held:
+                yield f"the folder collection/{plain(folder.name)} holds {held}, and is not in meta.json: not copied"
 
     @once
     def _points(self, name: str) -> "_Points":
-        file = self.path / "collection" / name / "storage.sqlite"
+        file = self.path / "collection" / name / _FILE
         if not file.resolve().is_relative_to(self.path.resolve()):
             raise SourceUnreadable(f"collection {plain(name)} lies outside of {plain(self.path)}")
         slots = _spec(self._configs[name], self.path).vectors
@@ -229,6 +241,31 @@ class _Points:
         except (binascii.Error, *UNPICKLE_ERRORS) as error:
             raise _hostile(self._file, f"id {plain(key)}: {error}") from error
         return decoded if isinstance(decoded, int) else str(decoded)
+
+
+def _absent(folder: Path, count: int) -> str:
+    """What is missing of a collection that `meta.json` names: the client makes both at the same time."""
+    if not folder.is_dir():
+        return f"meta.json names it, and its folder {plain(folder)} is missing"
+    older = sorted(file.name for file in folder.glob(_OLDER))
+    if older and not count:
+        where = f"its points lie in {', '.join(map(plain, older))} of {plain(folder)}, as clients up to 1.1 wrote them"
+        return f"{where}: a newer qdrant-client moves them over when it opens a copy of the folder"
+    return "" if (folder / _FILE).is_file() else f"meta.json names it, and {plain(folder / _FILE)} is missing"
+
+
+def _held_points(folder: Path) -> str:
+    """What a folder of a collection holds, in words; empty when nothing."""
+    if any(folder.glob(_OLDER)):
+        return "points of an old qdrant-client"
+    if not (folder / _FILE).is_file():
+        return ""
+    try:
+        with contextlib.closing(ReadOnlyDatabase(folder / _FILE)) as database:
+            count = int(database.rows("SELECT count(DISTINCT id) FROM points")[0][0])
+    except AdminError:
+        return f"a {_FILE} that cannot be read"
+    return counted(count, "point") if count else ""
 
 
 def _folded(record: int | str) -> int | str:

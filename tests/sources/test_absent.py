@@ -1,0 +1,164 @@
+"""What a store names and does not have is refused by name; what it has and does not name is told."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.migration.messages import sentence
+from qdrant_admin.sources.base import SourceCollection, strays_of
+from qdrant_admin.sources.registry import open_source
+from qdrant_admin.sources.uri import parse
+from tests.migration.support import local_store, moved, numbered, planned, unpacked, workspace
+from tests.support.real import Server
+
+
+def looked(uri: str) -> tuple[dict[str, SourceCollection], tuple[str, ...]]:
+    with closing(open_source(parse(uri))) as source:
+        return {one.name: one for one in source.collections()}, strays_of(source)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return local_store(tmp_path / "a", {"legacy": numbered(2), "mv": numbered(3)})
+
+
+def empty(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "collection" / "legacy" / "storage.sqlite")) as database:
+        database.execute("DELETE FROM points")
+        database.commit()
+
+
+def gone(folder: Path) -> None:
+    shutil.rmtree(folder / "collection" / "legacy")
+
+
+def without_its_file(folder: Path) -> None:
+    (folder / "collection" / "legacy" / "storage.sqlite").unlink()
+
+
+def of_an_old_client(folder: Path) -> None:
+    empty(folder)
+    (folder / "collection" / "legacy" / "storage.dbm.dat").write_bytes(b"points")
+
+
+@pytest.mark.parametrize("harm", [gone, without_its_file, of_an_old_client])
+def test_a_collection_of_the_embedded_mode_that_is_not_there(folder: Path, harm: Callable[[Path], None]) -> None:
+    harm(folder)
+    found, strays = looked(f"qdrant-local:{folder}")
+    assert found["legacy"].count == 0
+    assert "legacy" in found["legacy"].absent
+    assert ("storage.dbm.dat" in found["legacy"].absent) == (harm is of_an_old_client)
+    assert (found["mv"].absent, strays) == ("", ())
+
+
+def test_an_empty_collection_is_one(folder: Path) -> None:
+    empty(folder)
+    found, _ = looked(f"qdrant-local:{folder}")
+    assert (found["legacy"].count, found["legacy"].absent) == (0, "")
+
+
+def test_a_folder_that_the_catalogue_does_not_name(folder: Path) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    del meta["collections"]["legacy"]
+    (folder / "meta.json").write_text(json.dumps(meta))
+    found, strays = looked(f"qdrant-local:{folder}")
+    assert found.keys() == {"mv"}
+    assert strays == ("the folder collection/legacy holds 2 points, and is not in meta.json: not copied",)
+
+
+@pytest.mark.server
+def test_it_is_refused_by_name_and_the_others_are_migrated_without_it(server: Server, folder: Path) -> None:
+    gone(folder)
+    ws, source = workspace(server), f"qdrant-local:{folder}"
+    plan = planned(ws, source)
+    assert plan.exit_code == 4
+    (refused,) = [problem for problem in plan.problems if problem.level == "refused"]
+    assert refused.collection == "legacy"
+    assert "--exclude legacy" in refused.fix
+    report = moved(ws, source, skip_collections=("legacy",))
+    assert report.verdict == "verified"
+    assert sentence(report).startswith("All 3 points arrived")
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.glob("*/index_metadata.pickle"))
+
+
+def put_aside(segment: Path) -> None:
+    segment.rename(segment.with_name(f"{segment.name}.drift-1"))
+
+
+def without_its_labels(segment: Path) -> None:
+    (segment / "index_metadata.pickle").unlink()
+
+
+@pytest.mark.parametrize("harm", [put_aside, without_its_labels, shutil.rmtree])
+def test_a_chroma_collection_without_its_vectors(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    store = unpacked("chroma-1.5", tmp_path)
+    sound, strays = looked(f"chroma:{store}")
+    assert ({one.absent for one in sound.values()}, strays) == ({""}, ())
+    segment = segments(store)[0]
+    harm(segment)
+    found, strays = looked(f"chroma:{store}")
+    (lacking,) = [one for one in found.values() if one.absent]
+    assert f"of its {lacking.count:,} records have no vector".replace(",", " ") in lacking.absent.replace("\u202f", " ")
+    assert segment.name in lacking.absent
+    assert bool(strays) == (harm is put_aside)
+    assert not strays or "drift-1" in strays[0]
+
+
+def test_a_chroma_collection_without_its_records(tmp_path: Path) -> None:
+    store = unpacked("chroma-1.5", tmp_path)
+    with closing(sqlite3.connect(store / "chroma.sqlite3")) as database:
+        database.execute("DELETE FROM embeddings")
+        database.commit()
+    found, _ = looked(f"chroma:{store}")
+    assert any("the table of records none" in one.absent for one in found.values())
+
+
+def test_an_export_whose_file_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_text('{"id": 1, "vector": [0.5, 1.5]}\n')
+    (tmp_path / "a.jsonl.collection.json").write_text("{}")
+    with pytest.raises(SourceUnreadable) as caught:
+        looked(f"jsonl:{tmp_path}")
+    assert "a.jsonl, which is missing" in caught.value.why
+
+
+def test_files_of_records_that_lie_beside(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "vector": [0.5, 1.5]}\n')
+    np.save(tmp_path / "b.npy", np.ones((2, 2), dtype=np.float32))
+    (tmp_path / "c.csv.gz").write_bytes(b"")
+    (tmp_path / "README.md").write_text("no records")
+    (tmp_path / ".hidden.csv").write_text("none")
+    _, strays = looked(f"jsonl:{tmp_path}")
+    assert strays == (f"2 other files of records in {tmp_path} are not read: b.npy, c.csv.gz",)
+
+
+def test_a_csv_says_how_its_cells_are_taken_apart_or_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id;vector;text\n1;[0.5, 1.5];x\n")
+    found, _ = looked(f"csv:{tmp_path / 'a.csv'}")
+    assert any("taken apart by semicolon" in told for told in found["a"].warnings)
+    (tmp_path / "b.csv").write_text('id;vector,text\n1;"[0.5, 1.5]",x\n')
+    with pytest.raises(SourceUnreadable, match="not known what is between the cells") as caught:
+        looked(f"csv:{tmp_path / 'b.csv'}")
+    assert "?delimiter=" in caught.value.fix
+
+
+@pytest.mark.server
+def test_what_was_taken_for_granted_is_in_the_report_as_in_the_plan(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('id,vector,text\nx1,"[0.5, 1.5]",x\n')
+    ws, source = workspace(server), f"csv:{tmp_path / 'a.csv'}"
+    plan, report = planned(ws, source), moved(ws, source)
+    assert report.warnings == tuple(problem.words for problem in plan.problems)
+    shown = str(report.blocks())
+    for words in ("Cosine is taken", "taken apart by comma", "CSV has no types", "id from id"):
+        assert words in shown
+    assert report.collections[0].ids == plan.collections[0].ids != ""
+    assert plan.collections[0].ids in str(report.blocks())
