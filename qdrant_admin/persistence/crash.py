@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import AdminError, Cancelled, ServerNotReady
+from qdrant_admin.core.errors import AdminError, Cancelled, DiskFull, ServerNotReady
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, Progress, StepFinished, StepStarted
-from qdrant_admin.core.formatting import counted, duration
+from qdrant_admin.core.formatting import counted, duration, size
+from qdrant_admin.lifecycle.findings import WRITES_REFUSED_BELOW
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence.fingerprints import wait_for_wal
 from qdrant_admin.persistence.reports import CrashLoss, CrashOptions, CrashReport, Cycle, Verdict, VerifyOptions
@@ -54,10 +55,10 @@ class Outcome(NamedTuple):
 
 
 def outcome(*, acknowledged: int, lost: int, failed_writers: Sequence[str], trouble: str = "") -> Outcome:
-    """The verdict. `trouble` is the error that ended the test early.
+    """The verdict. `acknowledged` are changes of points, `trouble` is the error that ended the test early.
 
-    Only a test with acknowledged changes, whose writers all worked until the crash, proves anything; a loss that was
-    seen is a loss whatever else went wrong.
+    Only a test with acknowledged changes of points, whose writers all worked until the crash, proves anything; a loss
+    that was seen is a loss whatever else went wrong.
     """
     if lost:
         return Outcome("lost", trouble)
@@ -66,7 +67,7 @@ def outcome(*, acknowledged: int, lost: int, failed_writers: Sequence[str], trou
     if failed_writers:
         return Outcome("inconclusive", f"a writer failed while the server was up: {failed_writers[0]}")
     if not acknowledged:
-        return Outcome("inconclusive", "the server acknowledged no change, so there was nothing to lose")
+        return Outcome("inconclusive", "the server acknowledged no change of a point, so there was nothing to lose")
     return Outcome("persisted")
 
 
@@ -104,10 +105,10 @@ class _Test:
         except Cancelled:
             raise
         except AdminError as error:
+            trouble = self._named(error)
+            yield from self._bring_back()
             if not self._cycles:
-                raise
-            trouble = error
-            self._bring_back()
+                raise trouble from error
         finally:
             left = self._clean()
         if trouble is not None:
@@ -185,11 +186,24 @@ class _Test:
         counts = [writer.counts for writer in self._writers]
         return sum(one.acknowledged for one in counts), sum(one.unanswered for one in counts)
 
-    def _bring_back(self) -> None:
-        """Whatever went wrong, the server runs again as it was found, if it can."""
+    def _named(self, error: AdminError) -> AdminError:
+        """The error; a disk without room as that, whatever the server died of."""
         with contextlib.suppress(AdminError):
+            place = self._ws.runtime.inspect().storage
+            if place.free_bytes is not None and place.free_bytes < WRITES_REFUSED_BELOW:
+                why = f"{size(place.free_bytes)} are free where the data lies ({place.source}); {error}"
+                return DiskFull("the server's disk is full", why=why, fix=f'df -h "{place.source or "."}"')
+        return error
+
+    def _bring_back(self) -> Events:
+        """Whatever went wrong, the server runs again as it was found, if it can; otherwise that is said."""
+        try:
             if self._ws.runtime.inspect().state == "stopped":
                 _drain(self._ws.runtime.start(CancelToken()))
+                _drain(wait_ready(self._ws, cancel=CancelToken()))
+        except AdminError as error:
+            fix = str(Command("up").on(self._ws.settings.name))
+            yield Notice(level="error", text=f"the server does not come up again: {error}", fix=fix)
 
     def _clean(self) -> list[str]:
         """Remove the canaries; returns those that could not be."""
@@ -200,8 +214,8 @@ class _Test:
             return [self._prefix]
 
     def _outcome(self, trouble: str = "") -> Outcome:
-        acknowledged, _ = self._counts()
-        return outcome(acknowledged=acknowledged, lost=self._lost, failed_writers=self._failed_writers, trouble=trouble)
+        of_points = sum(one.counts.acknowledged for one in self._writers if isinstance(one, PointWriter))
+        return outcome(acknowledged=of_points, lost=self._lost, failed_writers=self._failed_writers, trouble=trouble)
 
     def _report(self, trouble: AdminError | None, left: list[str], storage: str) -> CrashReport:
         profile = self._ws.settings.name

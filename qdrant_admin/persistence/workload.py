@@ -1,7 +1,8 @@
 """Writers that remember what a server has acknowledged, and what must therefore be there after a crash.
 
-Every writer has ids of its own and does one thing at a time, so at any moment at most one change of an id is not
-acknowledged: after a crash the id is in the state before or after that change, and in no other.
+Every writer has ids of its own and does one thing at a time, and leaves an id alone whose change was not answered in
+time, so at any moment at most one change of an id is not acknowledged: after a crash the id is in the state before or
+after that change, and in no other.
 """
 
 import random
@@ -13,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.errors import AdminError, OutcomeUnknown, ServerTrouble
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Floats, Point, VectorSpec
@@ -71,7 +72,10 @@ class PointWriter:
         """One change of a few points; counted when it is acknowledged."""
         self._change += 1
         change = self._change
-        ids = self._rng.sample(sorted(self.slots), self._rng.randint(1, _MOST_AT_ONCE))
+        free = sorted(one for one, slot in self.slots.items() if slot.asked == "nothing")
+        if len(free) < _MOST_AT_ONCE:
+            raise ServerTrouble("hardly a change of a point was answered in time")
+        ids = self._rng.sample(free, self._rng.randint(1, _MOST_AT_ONCE))
         there = [one for one in ids if self.slots[one].acknowledged is not None]
         kind = self._rng.choice(("upsert", "upsert", "delete", "payload")) if there else "upsert"
         if kind == "upsert":
@@ -84,7 +88,7 @@ class PointWriter:
         else:
             self._asked({one: self._with_payload(one, change) for one in there})
             database.set_payload(self._collection, there, {"change": change}, wait=self._wait)
-        self._answered()
+        self._answered(ids)
 
     def losses(self, database: Database) -> Iterator[CrashLoss]:
         """Compare with what is there, and go on from it."""
@@ -104,8 +108,8 @@ class PointWriter:
         for one, content in wanted.items():
             self.slots[one].asked = content
 
-    def _answered(self) -> None:
-        for slot in self.slots.values():
+    def _answered(self, ids: Sequence[int]) -> None:
+        for slot in map(self.slots.__getitem__, ids):
             if slot.asked != "nothing":
                 slot.acknowledged, slot.asked = slot.asked, "nothing"
         self.counts.acknowledged += 1
@@ -129,7 +133,10 @@ class NameWriter:
             oldest = made[0]
             self._do((oldest, _alias(oldest)), there=False, change=lambda: database.delete_collection(oldest))
             return
-        name = self.rng.choice([name for name in self.names if name not in made])
+        free = [name for name in self.names if self._there.get(name, False) is False]
+        if not free:
+            raise ServerTrouble("hardly a change of a collection was answered in time")
+        name = self.rng.choice(free)
         self._do((name,), there=True, change=lambda: database.create_collection(name, SPEC))
         self._do((_alias(name),), there=True, change=lambda: database.set_alias(_alias(name), name))
 
@@ -179,7 +186,10 @@ class Writers:
         try:
             with closing(self._connect()) as database:
                 while not self._stop.is_set():
-                    writer.step(database)
+                    try:
+                        writer.step(database)
+                    except OutcomeUnknown:  # no fault: it may be applied by now, or later
+                        writer.counts.unanswered += 1
         except AdminError as error:  # whether this change was made is not known
             writer.counts.unanswered += 1
             if not self._crash.is_set():

@@ -3,7 +3,7 @@
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import Cancelled, RequestRejected, ServerNotReady
+from qdrant_admin.core.errors import Cancelled, DiskFull, RequestRejected, ServerNotReady, ServerUnreachable
 from qdrant_admin.core.events import Events, Finished, Progress
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.ready import wait_ready
@@ -11,9 +11,10 @@ from qdrant_admin.persistence import crash as crash_module
 from qdrant_admin.persistence.crash import crash_test
 from qdrant_admin.persistence.reports import CrashOptions, CrashReport
 from qdrant_admin.persistence.workload import NameWriter, PointWriter
+from qdrant_admin.server.runtime import RuntimeState, ServerRuntime
 from qdrant_admin.state import canaries
 from qdrant_admin.workspace import Workspace
-from tests.persistence.conftest import fill, prove
+from tests.persistence.conftest import drain, fill, prove
 
 pytestmark = pytest.mark.server
 
@@ -120,3 +121,34 @@ def test_a_server_that_does_not_come_back_is_no_verdict(ws: Workspace, monkeypat
     report = run(ws, cycles=3, writers=1)
     assert (report.verdict, report.exit_code) == ("inconclusive", 1)
     assert "did not come up" in report.reason
+    drain(wait_ready(ws, cancel=CancelToken()))
+
+
+def test_names_alone_are_no_proof_for_points(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind a proxy that takes no points: only collections and aliases were acknowledged."""
+    monkeypatch.setattr(PointWriter, "step", lambda *_: CancelToken().wait(0.05))
+    report = run(ws, cycles=1, writers=1)
+    assert (report.verdict, report.exit_code, report.acknowledged > 0) == ("inconclusive", 1, True)
+    assert "no change of a point" in report.reason
+
+
+def test_a_full_disk_is_named_and_the_server_is_not_left_stopped(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = type(ws.runtime).inspect
+
+    def full(runtime: ServerRuntime) -> RuntimeState:
+        state = look(runtime)
+        return state.model_copy(update={"storage": state.storage.model_copy(update={"free_bytes": 2 << 20})})
+
+    def dying(*_: object) -> int:
+        drain(ws.runtime.stop(CancelToken()))
+        raise ServerUnreachable("no answer")
+
+    monkeypatch.setattr(type(ws.runtime), "inspect", full)
+    monkeypatch.setattr(crash_module._Test, "_look", dying)
+    with pytest.raises(DiskFull) as caught:
+        run(ws, cycles=1, writers=1)
+    assert "2.0 MiB are free" in caught.value.why
+    assert ws.runtime.inspect().state == "running"
+    assert names(ws) == []

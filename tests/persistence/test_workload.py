@@ -1,14 +1,16 @@
 """What a crash test may claim, and what its writers remember. Without a server."""
 
+import random
 import threading
 from typing import Literal, cast
 
 import pytest
 
-from qdrant_admin.core.errors import AdminError, RequestRejected
+from qdrant_admin.core.errors import AdminError, OutcomeUnknown, QuotaReached, RequestRejected
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import Point
 from qdrant_admin.persistence.crash import outcome
-from qdrant_admin.persistence.workload import Content, Counts, Slot, Writer, Writers
+from qdrant_admin.persistence.workload import Content, Counts, PointWriter, Slot, Writer, Writers
 
 OLD, NEW, OTHER = Content(1, 1), Content(2, 1), Content(3, 3)
 Asked = Content | Literal["nothing"] | None
@@ -115,3 +117,72 @@ def test_a_writer_that_cannot_even_connect_is_told() -> None:
     writers = Writers([cast("Writer", FailingWriter(KeyError()))], refuse)
     writers.stop()
     assert writers.failures == ["nobody is there"]
+
+
+class LateServer:
+    """Applies nothing, and answers some changes in time and some not."""
+
+    def __init__(self) -> None:
+        self.written: dict[int, int] = {}
+        self._turn = 0
+
+    def _answer(self) -> None:
+        self._turn += 1
+        if self._turn % 3 == 0:
+            raise OutcomeUnknown("wait_timeout")
+
+    def upsert(self, _: str, points: list[Point], *, wait: bool) -> None:
+        assert wait
+        assert not any(int(one.id) in self.written for one in points), "a change on top of one that may yet come"
+        try:
+            self._answer()
+        except OutcomeUnknown:
+            self.written |= {int(one.id): self._turn for one in points}
+            raise
+
+    def delete_points(self, _: str, ids: list[int], *, wait: bool) -> None:
+        self.upsert(_, [Point(one) for one in ids], wait=wait)
+
+    def set_payload(self, _: str, ids: list[int], payload: object, *, wait: bool) -> None:
+        assert payload
+        self.upsert(_, [Point(one) for one in ids], wait=wait)
+
+
+def test_a_change_that_was_not_answered_in_time_is_legal_both_ways_and_its_id_is_left_alone() -> None:
+    writer = PointWriter(0, "c", random.Random(1), wait=True)  # noqa: S311 # no secret
+    server = LateServer()
+    unknown = 0
+    for _ in range(60):
+        try:
+            writer.step(cast("Database", server))
+        except OutcomeUnknown:
+            unknown += 1
+    late = [slot for one, slot in writer.slots.items() if one in server.written]
+    assert unknown == 20
+    assert writer.counts.acknowledged == 40
+    assert late
+    for slot in late:
+        asked = None if slot.asked == "nothing" else slot.asked
+        assert slot.loss("p", slot.acknowledged) is None
+        assert slot.loss("p", asked) is None
+    known = [slot for one, slot in writer.slots.items() if one not in server.written]
+    assert all(slot.asked == "nothing" for slot in known)
+
+
+def test_writers_go_on_after_a_change_without_an_answer_and_a_quota_ends_them() -> None:
+    class Patient:
+        def __init__(self) -> None:
+            self.counts, self.turn = Counts(), 0
+
+        def step(self, _: Database) -> None:
+            self.turn += 1
+            if self.turn < 4:
+                raise OutcomeUnknown("wait_timeout")
+            raise QuotaReached("a quota is reached", why="disk usage is at 74% of 70%")
+
+    writer = Patient()
+    writers = Writers([cast("Writer", writer)], connect)
+    writers._threads[0].join(60)
+    writers.stop()
+    assert writer.counts.unanswered == 4, "three without an answer, and the one that was refused"
+    assert writers.failures == ["a quota is reached: disk usage is at 74% of 70%"]
