@@ -1,5 +1,6 @@
 """What can differ between two readings, as codes and facts; and the words for each, made here and nowhere else."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Literal, cast
 
@@ -13,7 +14,7 @@ SearchCode = Literal["search_unanswered", "search_count", "search_points", "sear
 ContentCode = (
     Literal["setting_changed", "setting_new", "setting_gone", "index_changed", "index_new", "index_gone"]
     | Literal["shard_key_changed", "shard_key_new", "shard_key_gone"]
-    | Literal["filter_count", "total_count", "content_unnamed"]
+    | Literal["filter_count", "total_count", "content_unnamed", "settings_unnamed"]
     | SearchCode
 )
 CollectionCode = Literal["unreadable_before", "unreadable_now", "collection_new", "collection_gone"]
@@ -22,6 +23,7 @@ AliasCode = Literal["alias_changed", "alias_new", "alias_gone"]
 SinceCode = (
     Literal["since_unreadable", "since_new", "since_gone", "since_fewer", "since_more", "since_content"]
     | Literal["since_settings", "since_counts", "since_scheme", "since_sample", "since_unread_then", "since_not_chosen"]
+    | Literal["since_missing", "since_other", "since_settings_unknown"]
 )
 """Against an earlier report, which holds digests only."""
 _WORDS: dict[str, str] = {
@@ -40,6 +42,7 @@ _WORDS: dict[str, str] = {
     "shard_key_changed": "shard key {name} has {after} shards, had {before}",
     "shard_key_new": "shard key {name} is new",
     "shard_key_gone": "shard key {name} is gone",
+    "settings_unnamed": "configuration, payload indexes or aliases are not what they were",
     "content_unnamed": "the content of a point differs, and it cannot be told which",
     "unreadable_before": "could not be read before: {why}",
     "unreadable_now": "can no longer be read: {why}",
@@ -56,6 +59,10 @@ _WORDS: dict[str, str] = {
     "since_fewer": "{points} fewer than then",
     "since_more": "{points} more than then",
     "since_content": "as many points as then, with other content",
+    "since_missing": "at least {missing_points} of then are missing",
+    "since_other": "points of then have other content",
+    "since_settings_unknown": "its configuration, payload indexes and aliases are not compared: "
+    "that report does not have them in this form",
     "since_settings": "other configuration, payload indexes or aliases than then",
     "since_counts": "it had {before_points}, it has {after}",
     "since_scheme": "its fingerprint was taken in another way then ({before}, now {after}), "
@@ -78,7 +85,11 @@ class Difference(Frozen):
     @property
     def words(self) -> str:
         """For people: `alias memories is gone`."""
-        counts = {"points": self.facts.get("points"), "before_points": self.facts.get("before")}
+        counts = {
+            "points": self.facts.get("points"),
+            "before_points": self.facts.get("before"),
+            "missing_points": self.facts.get("missing"),
+        }
         told = {key: counted(value, "point") for key, value in counts.items() if isinstance(value, int)}
         return _WORDS[self.code].format(name=self.name, **(self.facts | told))
 
@@ -129,8 +140,15 @@ def changed_keys(before: Mapping[str, object], after: Mapping[str, object]) -> I
             yield key, "gone"
         elif key not in before:
             yield key, "new"
-        elif type(before[key]) is not type(after[key]) or before[key] != after[key]:
+        elif not _alike(before[key], after[key]):
             yield key, "changed"
+
+
+def _alike(one: object, other: object) -> bool:
+    """Whether two values are the same JSON: at every depth 1, 1.0 and true are three, which Python takes for one."""
+    if isinstance(one, dict | list) or isinstance(other, dict | list):
+        return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    return type(one) is type(other) and one == other
 
 
 def changes(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.values import JsonValue
+from qdrant_admin.database.buckets import Buckets
 from qdrant_admin.database.canonical import (
     KEYED_SCHEME,
     SCHEME,
@@ -28,6 +29,7 @@ from qdrant_admin.database.digest_store import DigestStore, PointDigests, same, 
 from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import CollectionInfo, Fields, PointId, ShardKey, VectorKind
 from qdrant_admin.database.probes import Counts, ProbeFinder, changed_counts, count_again
+from qdrant_admin.database.schema import meant
 from qdrant_admin.database.searches import Answer, Search, ask, changed_searches, searches_of
 from qdrant_admin.database.wire import Page
 
@@ -83,14 +85,21 @@ class Fingerprint:
     """The points whose content was read; None: all. The digest covers every id in any case."""
     sampled: int = 0
     """Points whose content was read."""
+    buckets: tuple[str, ...] = ()
+    """Which ids there are, as `buckets.Buckets` tells it."""
     scheme: str = SCHEME
     """The form in which points were hashed."""
 
     @property
+    def settings(self) -> Fields:
+        """The configuration, by what it means."""
+        return meant(self.config)
+
+    @property
     def index_settings(self) -> dict[str, Fields]:
-        """Of every payload index; its count of points is none, and lags behind during optimizations."""
+        """Of every payload index, by what they mean; its count of points is none, and lags during optimizations."""
         return {
-            field: {key: value for key, value in known.items() if key != "points"}
+            field: meant({key: value for key, value in known.items() if key != "points"})
             for field, known in self.payload_schema.items()
         }
 
@@ -145,7 +154,7 @@ class Reading:
         """Of custom sharding; None without it. An id may be in the shards of several keys."""
         if (self.info.config.get("params") or {}).get("sharding_method") == "custom":
             self._keys = database.shard_keys(name)
-        self.digests = DigestStore()
+        self.digests, self._buckets = DigestStore(), Buckets()
         strict = self.info.config.get("strict_mode_config") or {}
         limited = bool(strict.get("enabled") and strict.get("read_rate_limit"))
         self._finder = ProbeFinder(self.info.payload_schema, whole=sample is None, limited=limited)
@@ -157,7 +166,9 @@ class Reading:
                 self._whole(shard) if self._sample is None else self._sampled_only(self._sample, shard)
             ):
                 cancel.check()
-                self.digests.add(map(self._counted, hashes if shard is None else _keyed(hashes, shard)))
+                page = list(hashes if shard is None else _keyed(hashes, shard))
+                self._buckets.add(page)
+                self.digests.add(map(self._counted, page))
                 self._sum %= SUM_MODULUS
                 self._points += points
                 if points:
@@ -215,6 +226,7 @@ class Reading:
             if self._earlier is None
             else count_again(self._database, self._name, self._earlier.filtered),
             non_finite=self._non_finite,
+            buckets=self._buckets.told(),
             sample=self._sample,
             sampled=self._sampled,
             counted=self._database.count(self._name),
@@ -266,7 +278,7 @@ def _difference(old: PointDigests, what: What, parts: tuple[PartDifference, ...]
 
 def _settings(before: Fingerprint, after: Fingerprint) -> Iterator[Difference]:
     yield from changes("shard_key", before.shard_keys, after.shard_keys)
-    yield from changes("setting", dict(_flat(before.config)), dict(_flat(after.config)))
+    yield from changes("setting", dict(_flat(before.settings)), dict(_flat(after.settings)))
     indexes = tuple(changes("index", before.index_settings, after.index_settings))
     yield from indexes
     if not _content_differs(before, after):  # other points have other counts and neighbours, which says nothing new
@@ -281,8 +293,10 @@ def _content_differs(before: Fingerprint, after: Fingerprint) -> bool:
 
 
 def _flat(value: JsonValue, path: str = "") -> Iterator[tuple[str, JsonValue]]:
+    """Every value with its path: `a.b` is b in a, `"a.b"` a key with a dot in it."""
     if isinstance(value, dict) and value:
         for key in value:
-            yield from _flat(value[key], f"{path}.{key}" if path else str(key))
+            name = json.dumps(key, ensure_ascii=False) if not key or "." in key or '"' in key else key
+            yield from _flat(value[key], f"{path}.{name}" if path else name)
     else:
         yield path, value

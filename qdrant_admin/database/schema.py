@@ -1,8 +1,8 @@
 """Collections in JSON: the server's description of one as values, and the body of a request that creates one."""
 
 import math
-from collections.abc import Iterator
-from typing import get_args
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
 
 from qdrant_admin.database.claims import without_claim
 from qdrant_admin.database.models import (
@@ -19,6 +19,9 @@ _OWN_FIELDS = {"size", "distance", "datatype"}
 _IN_CONFIG = {"optimizers_config": "optimizer_config"}
 """Fields whose name in a request differs from that in the server's answer."""
 _TOP_LEVEL = {"hnsw_config", "optimizer_config", "wal_config", "quantization_config", "strict_mode_config", "metadata"}
+
+_NEWER_DEFAULTS: Mapping[str, Mapping[str, bool]] = {"optimizer_config": {"prevent_unoptimized": False}}
+"""Settings of later versions (here of 1.17) and what a server does without them, by their section."""
 
 
 def vector_specs(config: Fields) -> tuple[VectorSpec, ...]:
@@ -78,6 +81,27 @@ def pending(result: Fields) -> Pending:
     queue = queue if isinstance(queue, dict) else {}
     deferred = queue.get("deferred_points") or result.get("deferred_points") or 0
     return Pending(queued=int(queue.get("length") or 0), deferred=int(deferred))
+
+
+def meant(config: Fields) -> Fields:
+    """Settings by what they mean: one that is null, or a default that newer servers name, is as if it were not there.
+
+    What users keep in the metadata of a collection is left as it is.
+    """
+    return {
+        key: value if key == "metadata" else _meant(value, key) for key, value in config.items() if value is not None
+    }
+
+
+def _meant(value: Any, section: str) -> Any:
+    if not isinstance(value, dict):
+        return value
+    defaults = _NEWER_DEFAULTS.get(section, {})
+    return {
+        key: _meant(child, key)
+        for key, child in value.items()
+        if child is not None and not (key in defaults and defaults[key] is child)
+    }
 
 
 def create_body(spec: CollectionSpec) -> Fields:

@@ -42,7 +42,7 @@ _CYCLE_FIGURES = frozenset({"acknowledged", "unanswered", "lost", "ready after"}
 def verification(report: "reports.VerifyReport") -> Blocks:
     """Verdict, collections before and after, differences, and what to do."""
     blocks = _answer(report, report.reason or _ANSWERS[report.verdict])
-    blocks += [_collections(report.collections)] if report.collections else []
+    blocks += _both_scans(report)
     blocks += [rounds(report)] if report.how == "all" else []
     blocks += _all_differences(report)
     blocks += [Paragraph(f"likely cause: {report.cause}")] if report.cause else []
@@ -64,7 +64,7 @@ def certificate(report: "reports.VerifyReport") -> Document:
     }
     blocks: list[Block] = [Paragraph(report.sentence()), Facts.of(facts)]
     blocks += [Heading("Restarts"), rounds(report)] if report.how == "all" else []
-    blocks += [Heading("Collections"), _collections(report.collections)] if report.collections else []
+    blocks += [Heading("Collections"), *table] if (table := _both_scans(report)) else []
     blocks += _all_differences(report)
     if report.phases:
         phases = tuple(
@@ -140,6 +140,13 @@ def _origin(report: "reports.Proof") -> dict[str, Words]:
         "profile": report.profile,
         "storage": report.storage,
     }
+
+
+def _both_scans(report: "reports.VerifyReport") -> list[Block]:
+    """The collections before and after; nothing where all is the same and a table of then and now says more."""
+    if not report.collections or (report.baseline and all(one.verdict == "same" for one in report.collections)):
+        return []
+    return [_collections(report.collections)]
 
 
 def _collections(checks: "tuple[reports.CollectionCheck, ...]", before: str = "before", after: str = "after") -> Table:

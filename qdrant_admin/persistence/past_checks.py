@@ -4,10 +4,13 @@ An earlier report holds counts and digests, not the digest of every point: it sh
 which points.
 """
 
+import itertools
+import json
 import statistics
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from qdrant_admin.core.blocks import Blocks, Commands, Facts, Sparkline, StateWord, Step, Table, Words
 from qdrant_admin.core.commands import Command
@@ -30,22 +33,51 @@ from qdrant_admin.persistence.reports import (
 from qdrant_admin.state import records
 from qdrant_admin.state.store import StateStore
 
+if TYPE_CHECKING:
+    from qdrant_admin.database.buckets import BucketDifference
+
 _LOOKED_BACK = 1000
 """Entries of the history in which an earlier check is looked for."""
+_CHECKSUM_SINCE = 3
+"""The first schema of reports with a checksum of themselves."""
 _SPARKS = 40
 """As many bars as go beside their words into 80 columns."""
 
 
 def load(path: Path) -> VerifyReport:
-    """An earlier report, as `verify --json` printed it; `BadInput` where there is none, or something else."""
-    fix = f'{Command("verify", how="none", json=True)} > "{path.name}"'
+    """An earlier report, as `verify --json` printed it.
+
+    Raises:
+        BadInput: there is none, or one that cannot be relied on. What it tells to do leaves the file as it is.
+    """
+    fix = f'{Command("verify", how="none", json=True)} > "{_free_name(path)}"'
     try:
-        report = records.load(VerifyReport, path.read_bytes())
+        text = path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read", why=error.strerror or str(error), fix=fix) from error
+    report = records.load(VerifyReport, text)
     if isinstance(report, records.Unreadable):
-        raise BadInput(f"{path} is not a report of verify --json", why=report.why, fix=fix)
+        raise BadInput(f"{path} cannot be used as a baseline", why=report.why, fix=fix)
+    if why := _not_as_written(json.loads(text)):
+        raise BadInput(f"{path} cannot be used as a baseline", why=why, fix=fix)
     return report
+
+
+def _not_as_written(values: dict[str, JsonValue]) -> str:
+    """Why a report is not the one that was written; empty when it is. Reports before schema 3 have no checksum."""
+    schema, said = values.get("schema", 0), values.get("checksum")
+    if said is None:
+        newer = isinstance(schema, int) and schema >= _CHECKSUM_SINCE
+        return "its checksum is missing: it was changed after it was written" if newer else ""
+    return "" if said == records.checksum(values) else "its checksum differs: it was changed after it was written"
+
+
+def _free_name(path: Path) -> Path:
+    """Beside a file, where there is none yet: `monday-2.json`."""
+    if not path.exists() and not path.is_symlink():
+        return path
+    names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(2))
+    return next(name for name in names if not name.exists() and not name.is_symlink())
 
 
 def against(
@@ -109,35 +141,68 @@ def with_baseline(reason: str, verdict: Verdict, found: BaselineCheck) -> str:
 
 
 def _check(name: str, then: Side | None, now: Side | None) -> CollectionCheck:
-    verdict, differences = _compared(then, now)
-    missing = then.points - (now.points if now else 0) if then and verdict == "lost" else 0
+    verdict: CollectionVerdict
+    if then is None:
+        verdict, differences, missing = "extra", [Difference(code="since_new")], 0
+    elif now is None:
+        verdict, differences, missing = "lost", [Difference(code="since_gone")], then.points
+    else:
+        verdict, differences, missing = _compared(then, now)
     return CollectionCheck(
         name=name, verdict=verdict, before=then, after=now, missing=missing, settings=tuple(differences)
     )
 
 
-def _compared(then: Side | None, now: Side | None) -> tuple[CollectionVerdict, list[Difference]]:
-    if then is None:
-        return "extra", [Difference(code="since_new")]
-    if now is None:
-        return "lost", [Difference(code="since_gone")]
+def _compared(then: Side, now: Side) -> tuple[CollectionVerdict, list[Difference], int]:
+    """Verdict, what it is made of, and how many points of then are missing at least."""
+    from qdrant_admin.database import buckets
+
     if now.scheme != then.scheme:
         facts: dict[str, JsonValue] = {"before": then.scheme, "after": now.scheme}
         counts = Difference(code="since_counts", facts={"before": then.points, "after": now.points})
         other = Difference(code="since_scheme", facts=facts)
-        return "inconclusive", [other] if then.points == now.points else [other, counts]
-    if now.points < then.points:
-        return "lost", [Difference(code="since_fewer", facts={"points": then.points - now.points})]
-    if then.points == now.points and then.sampled != now.sampled:
-        return "inconclusive", [Difference(code="since_sample")]
-    changes = []
+        return "inconclusive", [other] if then.points == now.points else [other, counts], 0
+    ids = buckets.compared(then.buckets, now.buckets)
+    fewer = then.points - now.points
+    missing = max(fewer, ids.missing if ids else 0, 0)
+    found = [*_other_points(fewer, missing)]
+    content = "" if missing else _other_content(then, now, ids)
+    settings = _other_settings(then, now)
+    found += [Difference(code=code) for code in (content, settings) if code]
+    if missing:
+        return "lost", found, missing
+    if content == "since_sample":
+        return "inconclusive", found, 0
+    if fewer or content or settings == "since_settings":
+        return "changed", found, 0
+    return "inconclusive" if settings else "same", found, 0
+
+
+def _other_points(fewer: int, missing: int) -> Iterator[Difference]:
+    if fewer > 0:
+        yield Difference(code="since_fewer", facts={"points": fewer})
+    elif fewer < 0:
+        yield Difference(code="since_more", facts={"points": -fewer})
+    if missing > fewer and missing > 0:  # beneath new ones
+        yield Difference(code="since_missing", facts={"missing": missing})
+
+
+def _other_content(then: Side, now: Side, ids: "BucketDifference | None") -> SinceCode | Literal[""]:
+    """What is to be said of points that are there as then, as far as their ids can tell."""
     if now.points > then.points:
-        changes.append(Difference(code="since_more", facts={"points": now.points - then.points}))
-    elif now.digest != then.digest:
-        changes.append(Difference(code="since_content"))
-    if then.settings and now.settings and then.settings != now.settings:
-        changes.append(Difference(code="since_settings"))
-    return "changed" if changes else "same", changes
+        same_share = then.sampled == now.sampled
+        return "since_other" if ids is not None and ids.content and same_share else ""
+    if then.sampled != now.sampled:
+        return "since_sample"
+    return "" if now.digest == then.digest else "since_content"
+
+
+def _other_settings(then: Side, now: Side) -> SinceCode | Literal[""]:
+    if then.settings == now.settings:
+        return ""
+    forms = {side.settings.rpartition(":")[0] for side in (then, now)}
+    known = then.settings and now.settings and len(forms) == 1
+    return "since_settings" if known else "since_settings_unknown"
 
 
 class TrendPoint(Frozen):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -15,6 +15,7 @@ from qdrant_admin.core.values import Frozen, JsonValue
 from qdrant_admin.database.differences import Difference, PointDifference
 from qdrant_admin.persistence import blocks
 from qdrant_admin.server.runtime import RestartMethod
+from qdrant_admin.state import records
 
 RoundMethod = RestartMethod | Literal["none"]
 """`none`: read twice, with no restart in between."""
@@ -48,9 +49,11 @@ class Side(Frozen):
     sampled: int | None = None
     """Points whose content the digest covers, besides every id; None: all of them."""
     settings: str = ""
-    """Hex; covers configuration, payload indexes and aliases. Empty in reports of earlier versions."""
+    """Form and hex digest of configuration, payload indexes and aliases. Empty in reports of earlier versions."""
     scheme: str = "P1"
     """The form of a point that `digest` was taken of; reports of earlier versions do not say that it was P1."""
+    buckets: tuple[str, ...] = ()
+    """Which ids there were, see `database.buckets`; empty in reports of schema 2 and before."""
 
 
 class CollectionCheck(Frozen):
@@ -221,7 +224,7 @@ class Counted(Frozen):
 class VerifyReport(Proof):
     """What a restart did to what the server holds."""
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     how: VerifyMethod
     collections: tuple[CollectionCheck, ...]
@@ -262,6 +265,11 @@ class VerifyReport(Proof):
         if isinstance(checks := values.get("checks"), str):
             values["checks"] = [checks] if checks else []
         return values
+
+    def model_dump(self) -> dict[str, Any]:
+        """With a checksum of itself, so that what happens to a kept report is noticed."""
+        values = super().model_dump()
+        return {**values, "checksum": records.checksum(values)}
 
     def summary(self) -> str:
         text = _held(self.collections)

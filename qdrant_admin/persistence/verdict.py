@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -28,6 +29,8 @@ from qdrant_admin.persistence.reports import (
 from qdrant_admin.persistence.writers import BLIND, Writes, told
 from qdrant_admin.server.runtime import Diagnosis, Storage
 
+_SETTINGS_FORM = "S2"
+"""Since settings are taken by what they mean."""
 ALL_EQUAL = "every point, setting and alias is as it was"
 UNPROVEN: dict[RoundMethod, str] = {
     "none": "; the server was not restarted",
@@ -115,12 +118,15 @@ def unfinished_checks(before: ServerScan) -> tuple[CollectionCheck, ...]:
 
 
 def settings_digest(fingerprint: Fingerprint) -> str:
-    """Covers configuration, payload indexes and aliases, whatever the order in which the server tells them."""
+    """Covers configuration, payload indexes and aliases, whatever the order in which the server tells them.
+
+    Before the colon stands the form: digests of two forms cannot be compared.
+    """
     indexes, aliases = fingerprint.index_settings, sorted(fingerprint.aliases)
-    told = jsonable({"config": fingerprint.config, "indexes": indexes, "aliases": aliases})
+    told = jsonable({"config": fingerprint.settings, "indexes": indexes, "aliases": aliases})
     if fingerprint.shard_keys:
         told["shard_keys"] = jsonable(fingerprint.shard_keys)
-    return blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return f"{_SETTINGS_FORM}:{blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()}"
 
 
 def likely_cause(storage: Storage, findings: Sequence[Diagnosis]) -> str:
@@ -150,6 +156,8 @@ def _check(
             settings=(difference, *aliases),
         )
     found = compare(old, new)
+    if not (found.settings or aliases) and settings_digest(old) != settings_digest(new):
+        found = replace(found, settings=(Difference(code="settings_unnamed"),))
     return CollectionCheck(
         name=name,
         verdict=_collection_verdict(found, aliases),
@@ -261,4 +269,5 @@ def _side(fingerprint: Fingerprint | None) -> Side | None:
         sampled=None if fingerprint.sample is None else fingerprint.sampled,
         settings=settings_digest(fingerprint),
         scheme=fingerprint.scheme,
+        buckets=fingerprint.buckets,
     )

@@ -4,13 +4,15 @@ Writing is strict: a report holds no field that it does not declare. Reading is 
 not know are passed over, older schemas are brought up to date, and what cannot be read says why and stays where it is.
 """
 
+import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.core.serialization import to_json
+from qdrant_admin.core.serialization import jsonable, to_json
 from qdrant_admin.core.values import Frozen, Invalid
 
 RecordT = TypeVar("RecordT", bound=Frozen)
@@ -21,6 +23,12 @@ class Unreadable(msgspec.Struct, frozen=True):
 
     why: str
     """In words: `it was written by a newer qdrant-admin (schema 3; this one reads up to 2)`."""
+
+
+def checksum(values: Mapping[str, Any]) -> str:
+    """Of a record as it is written, whatever the order of its fields; the number of its schema is no part of it."""
+    told = {key: value for key, value in jsonable(values).items() if key not in {"schema", "checksum"}}
+    return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def dump(record: Frozen) -> str:

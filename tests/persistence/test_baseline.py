@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from qdrant_admin.core.blocks import Table
 from qdrant_admin.core.document import to_html, to_markdown
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.serialization import to_json
@@ -69,6 +70,11 @@ def add_one(database: Database) -> None:
     database.upsert("memories", [point(999)])
 
 
+def replace_some(database: Database) -> None:
+    database.delete_points("memories", [3, 4, 5, 6, 7])
+    database.upsert("memories", [point(number) for number in range(900, 906)])
+
+
 def drop_the_index(database: Database) -> None:
     drop_index(database, "memories", "word")
 
@@ -87,6 +93,7 @@ def drop_all(database: Database) -> None:
         (delete_one, "lost", "1 point fewer"),
         (change_one, "changed", "other content"),
         (add_one, "changed", "1 point more"),
+        (replace_some, "lost", "points of then are missing"),
         (drop_the_index, "changed", "payload indexes"),
         (add_an_alias, "changed", "aliases"),
         (drop_all, "lost", "no longer there"),
@@ -103,6 +110,9 @@ def test_what_has_changed_since_is_told(
     assert (report.verdict, report.exit_code) == (verdict, 1)
     assert words in report.reason
     assert "since" in report.reason
+    tables = [one.head for one in report.blocks() if isinstance(one, Table)]
+    assert ("collection", "then", "now", "content", "verdict") in tables
+    assert not any("before" in head for head in tables), "a table of two equal looks below such a headline"
 
 
 def test_a_collection_that_is_new_since_is_a_change_unless_only_others_were_asked_for(
@@ -124,6 +134,7 @@ def test_something_else_is_no_baseline(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadInput) as caught:
         past_checks.load(path)
     assert "--json" in caught.value.fix
+    assert "x-2.json" in caught.value.fix, "the evidence is not written over"
     with pytest.raises(BadInput, match="cannot be read"):
         past_checks.load(tmp_path / "absent.json")
 

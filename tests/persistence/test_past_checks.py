@@ -1,13 +1,21 @@
 """What is there now against an earlier report, and how checks have gone over time. Without a server."""
 
+import json
+import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.serialization import to_json
-from qdrant_admin.persistence.past_checks import against, together, trends, with_baseline
+from qdrant_admin.database.buckets import Buckets
+from qdrant_admin.database.canonical import hash_point
+from qdrant_admin.database.models import Point
+from qdrant_admin.persistence.past_checks import against, load, together, trends, with_baseline
 from qdrant_admin.persistence.reports import CollectionCheck, Side, Verdict, VerifyReport
+from qdrant_admin.state import records
 from qdrant_admin.state.store import StateStore
 
 MONDAY = datetime(2026, 11, 23, 9, 14, tzinfo=UTC)
@@ -39,7 +47,18 @@ CASES: dict[str, tuple[Side, Side, str, tuple[str, ...]]] = {
         "changed",
         ("other configuration, payload indexes or aliases than then",),
     ),
-    "settings that an early report does not have": (then(settings=""), THEN, "persisted", ()),
+    "settings that an early report does not have": (
+        then(settings=""),
+        THEN,
+        "inconclusive",
+        ("its configuration, payload indexes and aliases are not compared",),
+    ),
+    "settings in another form": (
+        then(settings="S1:aa"),
+        then(settings="S2:bb"),
+        "inconclusive",
+        ("its configuration, payload indexes and aliases are not compared",),
+    ),
     "a sample against all": (then(sampled=5), THEN, "inconclusive", ("not comparable: one of the two",)),
     "another sample": (then(sampled=5), then(sampled=6), "inconclusive", ("not comparable: one of the two",)),
     "the same sample": (then(sampled=5), then(sampled=5), "persisted", ()),
@@ -161,3 +180,120 @@ def test_trends_are_of_one_profile_oldest_first_and_leave_out_what_cannot_be_rea
         connection.execute("UPDATE history SET report = ? WHERE id = 3", (to_json(report(None)),))
     assert [one.entry for one in trends(store, "proof", 2).points] == [2, 3]
     assert trends(store, "nobody").points == ()
+
+
+def bucketed(ids: Iterable[int], *, word: str = "") -> Side:
+    """What a scan tells of points with these ids, each with the same word."""
+    points = [hash_point(Point(one, {"word": word}), {}) for one in ids]
+    made = Buckets()
+    made.add(points)
+    digest = f"{sum(int.from_bytes(one.whole, 'little') for one in points):x}"
+    return then(points=len(points), digest=digest, buckets=made.told())
+
+
+@pytest.mark.parametrize(
+    ("after", "verdict", "missing", "words"),
+    [
+        (bucketed(range(100)), "persisted", 0, []),
+        (bucketed(range(5, 106)), "lost", 5, ["1 point more than then", "at least 5 points of then are missing"]),
+        (bucketed(range(5, 105)), "lost", 5, ["at least 5 points of then are missing"]),
+        (bucketed(range(90)), "lost", 10, ["10 points fewer than then"]),
+        (
+            bucketed([*range(10, 90), *range(200, 210)]),
+            "lost",
+            20,
+            ["10 points fewer than then", "at least 20 points of then are missing"],
+        ),
+        (bucketed(range(101)), "changed", 0, ["1 point more than then"]),
+        (
+            bucketed(range(101), word="other"),
+            "changed",
+            0,
+            ["1 point more than then", "points of then have other content"],
+        ),
+        (bucketed(range(100), word="other"), "changed", 0, ["as many points as then, with other content"]),
+        (bucketed(()), "lost", 100, ["100 points fewer than then"]),
+    ],
+)
+def test_old_points_that_are_missing_beneath_new_ones_are_told_as_far_as_buckets_go(
+    after: Side, verdict: str, missing: int, words: list[str]
+) -> None:
+    """Never more of them than are really missing."""
+    found = against(report(bucketed(range(100))), (now(after),), ())
+    (check,) = found.collections
+    assert (found.verdict, check.missing, list(check.told)) == (verdict, missing, words)
+
+
+def test_buckets_tell_the_same_whatever_the_order_and_the_pages() -> None:
+    whole, parts = Buckets(), Buckets()
+    points = [hash_point(Point(one), {}) for one in (*range(300), "5c56c793-69f3-4fbf-87e6-c4bf54c28c26")]
+    whole.add(points)
+    for start in range(280, -1, -20):
+        parts.add(points[start : start + 20])
+    parts.add(points[300:])
+    assert whole.told() == parts.told()
+    assert len(whole.told()) == 64
+    assert sum(int(bucket.split(".")[0], 16) for bucket in whole.told() if bucket) == 301
+    assert Buckets().told() == ()
+
+
+def test_a_collection_that_was_empty_then_and_one_without_buckets_are_compared_all_the_same() -> None:
+    empty = bucketed(())
+    assert against(report(empty), (now(bucketed(range(3))),), ()).verdict == "changed"
+    assert against(report(then(points=99)), (now(bucketed(range(100))),), ()).collections[0].missing == 0
+
+
+# -- the file ---------------------------------------------------------------------------------------------------------
+
+
+def kept(folder: Path, **changes: object) -> Path:
+    """A report as `verify --json` prints it, with something in it changed afterwards."""
+    path = folder / "monday.json"
+    path.write_text(json.dumps(json.loads(records.dump(report(bucketed(range(40))))) | changes))
+    return path
+
+
+def test_a_kept_report_is_read_as_it_was_written(tmp_path: Path) -> None:
+    assert load(kept(tmp_path)) == report(bucketed(range(40)))
+    path = kept(tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=7, sort_keys=True))
+    assert load(path) == report(bucketed(range(40))), "its layout is nobody's business"
+
+
+def points_edited(text: str) -> str:
+    return text.replace('"points": 40', '"points": 39')
+
+
+DAMAGES: dict[str, tuple[Callable[[str], str], str]] = {
+    "points edited": (points_edited, "its checksum differs"),
+    "settings blanked": (lambda text: text.replace('"settings": "s"', '"settings": ""'), "its checksum differs"),
+    "a field added": (lambda text: text.replace('"how":', '"mood": 1, "how":'), "its checksum differs"),
+    "checksum taken out": (lambda text: re.sub(r', "checksum": "\w+"', "", text), "its checksum is missing"),
+    "cut short": (lambda text: text[:-40], "it is not JSON"),
+    "a newer version's": (lambda text: text.replace('"schema": 3', '"schema": 9'), "newer qdrant-admin (schema 9"),
+    "empty": (lambda _: "", "it is not JSON"),
+    "a list": (lambda _: "[]", "no record of qdrant-admin"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_report_that_is_not_what_was_written_is_no_baseline_and_stays_where_it_is(
+    tmp_path: Path, damage: str
+) -> None:
+    how, why = DAMAGES[damage]
+    path = kept(tmp_path)
+    path.write_text(how(path.read_text()))
+    before = path.read_bytes()
+    (tmp_path / "monday-2.json").write_text("taken")
+    with pytest.raises(BadInput, match="cannot be used as a baseline") as caught:
+        load(path)
+    assert why in caught.value.why
+    assert str(caught.value.fix).endswith(f'> "{tmp_path / "monday-3.json"}"')
+    assert path.read_bytes() == before
+
+
+def test_a_report_of_before_there_were_checksums_is_still_a_baseline(tmp_path: Path) -> None:
+    path = tmp_path / "early.json"
+    values = {key: value for key, value in report(THEN).model_dump().items() if key != "checksum"}
+    path.write_text(to_json({"schema": 2, **values}))
+    assert load(path).collections == report(THEN).collections

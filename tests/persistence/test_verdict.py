@@ -12,7 +12,7 @@ from qdrant_admin.core.errors import AdminError
 from qdrant_admin.database.canonical import hash_point
 from qdrant_admin.database.differences import Difference
 from qdrant_admin.database.digest_store import DigestStore
-from qdrant_admin.database.fingerprint import Fingerprint
+from qdrant_admin.database.fingerprint import Fingerprint, compare
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point, PointId
 from qdrant_admin.persistence.fingerprints import ServerScan
@@ -302,6 +302,51 @@ def test_what_the_server_counts_on_is_no_setting() -> None:
     assert with_index({}, aliases=("a", "b")) != with_index({}, aliases=("a",))
     assert with_index({}, config={"m": 1, "n": 2}) == with_index({}, config={"n": 2, "m": 1})
     assert with_index({}, config={"m": 1}) != with_index({}, config={"m": 2})
+
+
+OTHER_JSON: dict[str, tuple[object, object, str]] = {
+    "a number in a list": ([1, 2], [1.0, 2], "metadata.k"),
+    "truth in a list": ([1, 2], [True, 2], "metadata.k"),
+    "truth in an object in a list": ([1, {"q": 1}], [1, {"q": True}], "metadata.k"),
+    "a number": (1, 1.0, "metadata.k"),
+    "nothing in a list": ([None], [0], "metadata.k"),
+    "a list and its end": ([1], [1, None], "metadata.k"),
+    "nothing and not there": ({"a": None}, {}, "metadata.k.a"),
+    "a key with a dot": ({"a": {"b": 2}, "a.b": 1}, {"a": {"b": 2}, "a.b": 3}, 'metadata.k."a.b"'),
+    "beside a key with a dot": ({"a": {"b": 2}, "a.b": 1}, {"a": {"b": 3}, "a.b": 1}, "metadata.k.a.b"),
+    "a key that looks like a path in quotes": ({'"a.b"': 1, "a.b": 1}, {'"a.b"': 2, "a.b": 1}, r'metadata.k."\"a.b\""'),
+    "an empty key": ({"": 1}, {"": 2}, 'metadata.k.""'),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_JSON)
+def test_metadata_that_is_other_json_is_told_by_its_path_and_has_another_digest(case: str) -> None:
+    """Python takes 1, 1.0 and True for the same."""
+    old, new, path = OTHER_JSON[case]
+    before, after = (fingerprint("a", POINTS, config={"metadata": {"k": value}}) for value in (old, new))
+    names = [one.name for one in compare(before, after).settings]
+    assert path in names
+    assert settings_digest(before) != settings_digest(after)
+    assert compare(before, before).same
+
+
+def test_a_setting_that_says_nothing_is_as_if_it_were_not_there() -> None:
+    """Newer servers name more of them: 1.18 tells of `prevent_unoptimized`, which 1.16 does not know."""
+    early = {"optimizer_config": {"deleted_threshold": 0.2}, "quantization_config": None, "metadata": {"a": None}}
+    late = {"optimizer_config": {"deleted_threshold": 0.2, "prevent_unoptimized": None}, "metadata": {"a": None}}
+    off = {"optimizer_config": {"deleted_threshold": 0.2, "prevent_unoptimized": False}, "metadata": {"a": None}}
+    on = {"optimizer_config": {"deleted_threshold": 0.2, "prevent_unoptimized": True}, "metadata": {"a": None}}
+    first, *others, last = (fingerprint("a", POINTS, config=config) for config in (early, late, off, on))
+    for other in others:
+        assert compare(first, other).same
+        assert settings_digest(first) == settings_digest(other)
+    assert [one.name for one in compare(first, last).settings] == ["optimizer_config.prevent_unoptimized"]
+    assert settings_digest(first) != settings_digest(last)
+
+
+def test_vectors_without_any_parameter_are_settings_too() -> None:
+    one, two = (fingerprint("a", POINTS, config={"params": {"sparse_vectors": {name: {}}}}) for name in "tu")
+    assert not compare(one, two).same
 
 
 def test_a_loss_among_the_new_collections_is_a_loss() -> None:
