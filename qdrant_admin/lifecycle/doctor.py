@@ -318,8 +318,8 @@ def settings(context: Context) -> Check:
 def storage(context: Context) -> Check:
     """Where the data lies, and whether it can stay there."""
     state = context.seen.state
-    if (other := context.finding("data_elsewhere")) is not None:
-        return _told(other)
+    if (found := context.finding("storage_deleted", "data_elsewhere")) is not None:
+        return _told(found)
     if context.no_server or state is None:
         return _unknown(context.no_server)
     place = state.storage

@@ -4,19 +4,22 @@ import contextlib
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import NotOurs, Unsupported
+from qdrant_admin.core.errors import ConfirmationMissing, NotOurs, Refused, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice
 from qdrant_admin.lifecycle.reports import DownReport
-from qdrant_admin.server.runtime import RuntimeState
+from qdrant_admin.server.runtime import RuntimeState, refuse_losing
 from qdrant_admin.state import run_locks
 from qdrant_admin.workspace import Workspace, operation
 
 
 @operation("down")
-def down(ws: Workspace, *, remove: bool = False, cancel: CancelToken) -> Events:
+def down(ws: Workspace, *, remove: bool = False, confirmed: bool = False, cancel: CancelToken) -> Events:
     """Stop the server; with `remove` also remove its container or process record, never its data.
 
+    `confirmed`: somebody said yes to losing what lives on only in the running process.
+
     Raises:
+        ConfirmationMissing: its storage was deleted under it, and nobody said yes.
         NotOurs: it is not managed by qdrant-admin.
         Unsupported: the runtime cannot stop a server.
     """
@@ -27,6 +30,8 @@ def down(ws: Workspace, *, remove: bool = False, cancel: CancelToken) -> Events:
         yield from run_locks.server_of(profile).taken(alone, cancel)
         before = runtime.inspect()
         refuse_foreign(ws, before, "stopped")
+        if not confirmed:
+            _refuse_losing(ws, before)
         stopped = before.state in {"running", "paused", "restarting"}
         if stopped:
             yield from runtime.stop(cancel)
@@ -41,6 +46,15 @@ def down(ws: Workspace, *, remove: bool = False, cancel: CancelToken) -> Events:
     kept = before.storage
     report = DownReport(profile=profile, runtime=runtime.kind, stopped=stopped, removed=removed, storage=kept)
     yield Finished(report=report)
+
+
+def _refuse_losing(ws: Workspace, state: RuntimeState) -> None:
+    try:
+        refuse_losing(state)
+    except Refused as losing:
+        anyway = Command("down", yes=True).on(ws.settings.name)
+        why = f"{losing.why}. To lose it: {anyway}"
+        raise ConfirmationMissing(losing.what, why=why, fix=losing.way_out) from losing
 
 
 def refuse_foreign(ws: Workspace, state: RuntimeState, what: str) -> None:

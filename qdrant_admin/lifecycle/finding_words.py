@@ -30,6 +30,7 @@ SENTENCES: dict[str, str] = {
     "optimizer_failed": "the optimizer of collection {subject} has failed{because}",
     "writes_pending": "collection {subject} does not show yet what it has acknowledged: {pending}",
     "points_hidden": "collection {subject} hides what it stores until it is optimized: {pending}",
+    "storage_deleted": "{what}{because}",
     "data_elsewhere": "this profile has data in {subject} as well, which is not shown: {known} on {when}",
     "storage_in_container": "no volume: the data dies with the container",
     "storage_unsound": "storage {subject} is not sound{because}",

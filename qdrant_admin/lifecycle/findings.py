@@ -11,7 +11,7 @@ from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import AccessDenied, AdminError
 from qdrant_admin.core.reports import Fact, Finding, FindingLevel
 from qdrant_admin.lifecycle.observation import Observation, Part
-from qdrant_admin.server.runtime import RuntimeState
+from qdrant_admin.server.runtime import DELETED, RuntimeState
 
 if TYPE_CHECKING:
     from qdrant_admin.database.models import CollectionInfo
@@ -26,7 +26,9 @@ StateCode = Literal["server_absent", "server_stopped", "server_paused", "crash_l
 ProcessCode = Literal["foreign_server", "other_ports_needed", "server_diagnosis", StateCode]
 AnswerCode = Literal["no_answer", "not_qdrant", "not_ready", "recovery_mode", "grpc_closed"]
 DataCode = Literal["collection_unreadable", "collection_red", "optimizer_failed", "writes_pending", "points_hidden"]
-StorageCode = Literal["data_elsewhere", "storage_in_container", "storage_unsound", "disk_full", "disk_low"]
+StorageCode = Literal[
+    "storage_deleted", "data_elsewhere", "storage_in_container", "storage_unsound", "disk_full", "disk_low"
+]
 SafetyCode = Literal["settings_differ", "no_api_key", "published_without_api_key", "no_automatic_start"]
 UnfinishedCode = Literal["check_interrupted", "indexing_held_back", "migration_interrupted"]
 Code = Literal[AccessCode, ProcessCode, AnswerCode, DataCode, StorageCode, SafetyCode, UnfinishedCode]
@@ -174,7 +176,9 @@ class _Finder:
         if state is None or state.state == "absent" or self._seen.foreign:
             return
         place = state.storage
-        if place.kind == "container":
+        if (gone := next((fault for fault in place.faults if fault.code == DELETED), None)) is not None:
+            yield self._found("storage_deleted", "fail", gone.fix, place.source, what=gone.what, why=gone.why)
+        elif place.kind == "container":
             yield self._found("storage_in_container", "warn", Command("doctor"))
         elif place.sound is False:
             yield self._found("storage_unsound", "warn", Command("doctor"), place.source, detail=place.detail)

@@ -37,7 +37,7 @@ from qdrant_admin.persistence.interrupted import Bookkeeping
 from qdrant_admin.persistence.reports import DONE, NewCollectionsCheck, Phase, RoundMethod, VerifyMethod, VerifyOptions
 from qdrant_admin.persistence.writers import Counters, Writes, read_counters, told
 from qdrant_admin.server.health import probe
-from qdrant_admin.server.runtime import RestartMethod, RuntimeState
+from qdrant_admin.server.runtime import RestartMethod, RuntimeState, refuse_losing
 from qdrant_admin.state import canaries
 from qdrant_admin.workspace import Workspace
 
@@ -62,7 +62,7 @@ def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:
     Raises:
         Unsupported: this runtime cannot restart the server in that way.
         NotOurs: qdrant-admin does not manage it.
-        Refused: a recreate would throw the data away.
+        Refused: a recreate would throw the data away, or any restart would: it was deleted under the server.
         ServerUnreachable, ServerTrouble: there is nothing sound to compare with.
     """
     runtime, profile = ws.runtime, ws.settings.name
@@ -77,6 +77,7 @@ def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:
     state = runtime.inspect()
     if options.how != "none":
         refuse_foreign(ws, state, "restarted")
+        refuse_losing(state)
     if options.how == "recreate" and state.storage.kind == "container":
         raise Refused(
             f"{state.name} keeps its data inside the container",

@@ -38,7 +38,7 @@ from qdrant_admin.persistence.verdict import (
 )
 from qdrant_admin.persistence.writers import BLIND, Counters, read_counters, told
 from qdrant_admin.server.decode import decode_log, latest_start
-from qdrant_admin.server.runtime import Diagnosis, RuntimeState
+from qdrant_admin.server.runtime import DELETED, Diagnosis, RuntimeState
 from qdrant_admin.state import canaries, records, resumable_runs, run_locks
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace, operation
@@ -361,7 +361,8 @@ class _Check:
             lines = [line for batch in batches for line in batch]
         except AdminError:
             return ()  # the log is only a help
-        return decode_log(latest_start(lines) or lines, self._ws.settings.name)
+        gone = [one for one in self._ws.runtime.inspect().storage.faults if one.code == DELETED]
+        return (*gone, *decode_log(latest_start(lines) or lines, self._ws.settings.name))
 
     def _report(
         self, judgement: Judgement, *, cause: str = "", fix: Fix = "", storage_bytes: int | None = None

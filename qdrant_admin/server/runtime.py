@@ -13,7 +13,7 @@ from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Option
-from qdrant_admin.core.errors import Unsupported
+from qdrant_admin.core.errors import Refused, Unsupported
 from qdrant_admin.core.events import Events, StepFinished, StepStarted
 from qdrant_admin.core.formatting import duration
 from qdrant_admin.core.values import Frozen
@@ -91,6 +91,10 @@ class RuntimeState(Frozen):
 
 ANOTHER_KEY, THE_PROFILES_KEY = "another", "the profile's"
 """What is told of a key that is in force, which is told to nobody."""
+
+
+DELETED = "storage_deleted"
+"""The code of a fault: the running server's data was removed below it, and lives on only in what it holds open."""
 
 
 class Change(Frozen):
@@ -368,6 +372,13 @@ class ServerRuntime(Protocol):
 
     def _fix(self, *words: str, **options: Option) -> str:
         return str(Command(*words, **options).on(self.profile))
+
+
+def refuse_losing(state: RuntimeState) -> None:
+    """Raise where the data lives on only in the running process, so that ending it is its loss."""
+    gone = next((one for one in state.storage.faults if one.code == DELETED), None)
+    if gone is not None:
+        raise Refused(f"{state.name} was not stopped: {gone.what}", why=gone.why, fix=gone.fix)
 
 
 def freeze_briefly(what: str, freeze: Callable[[], object], thaw: Callable[[], object], cancel: CancelToken) -> Events:

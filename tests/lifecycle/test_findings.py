@@ -64,6 +64,7 @@ def run(held: tuple[str, ...] = (), name: str = "r1") -> InterruptedMigration:
 KEYLESS = WELL.model_copy(update={"key_wanted": False})
 TROUBLE = ServerTrouble("it is broken", why="disk", fix="df -h")
 SEVERE, MILD = Diagnosis(what="killed", why="no memory", fix="free -m", severe=True), Diagnosis(what="slow")
+GONE = Diagnosis(code="storage_deleted", what="/d was deleted", why="export first", severe=True)
 ELSEWHERE = KnownStorage(
     id=1,
     profile="work",
@@ -101,6 +102,7 @@ CASES: list[tuple[str, str, Observation]] = [
     ("optimizer_failed", "warn", saw(collections=collection(status="yellow", optimizer_error="no space"))),
     ("writes_pending", "warn", saw(collections=collection(pending=Pending(queued=43)))),
     ("points_hidden", "warn", saw(collections=collection(pending=Pending(deferred=869)))),
+    ("storage_deleted", "fail", saw(running(storage=Storage(kind="directory", source="/d", faults=(GONE,))))),
     ("data_elsewhere", "warn", saw(elsewhere=ELSEWHERE)),
     ("storage_in_container", "warn", saw(running(storage=Storage(kind="container")))),
     ("storage_unsound", "warn", saw(running(storage=Storage(kind="bind", source="/c", sound=False)))),

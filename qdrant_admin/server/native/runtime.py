@@ -1,6 +1,7 @@
 """The native runtime: a Qdrant binary under our supervisor, behind the protocol of `server.runtime`."""
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
@@ -12,14 +13,15 @@ import psutil
 from qdrant_admin.config.secrets import is_key_of, key_digest
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.commands import Command
+from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import NotFound, PortTaken, Refused, Unsupported
 from qdrant_admin.core.events import Event, Events, Notice, StepFinished, StepStarted
 from qdrant_admin.core.files import file_system_of, free_bytes, occupied_bytes
-from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.values import SecretStr
 from qdrant_admin.server import ports, storage_probe
 from qdrant_admin.server.decode import decode_exit, decode_log, latest_start
+from qdrant_admin.server.native.open_files import Vanished, vanished
 from qdrant_admin.server.native.record import (
     Files,
     Launch,
@@ -34,6 +36,7 @@ from qdrant_admin.server.native.record import (
 )
 from qdrant_admin.server.runtime import (
     ANOTHER_KEY,
+    DELETED,
     THE_PROFILES_KEY,
     Capabilities,
     Change,
@@ -48,6 +51,7 @@ from qdrant_admin.server.runtime import (
     Storage,
     changed,
     freeze_briefly,
+    refuse_losing,
 )
 from qdrant_admin.server.storage_mark import folder_mark, peer_in
 from qdrant_admin.server.versions import refuse_leap
@@ -93,7 +97,7 @@ class NativeRuntime(ServerRuntime):
             restart_policy="restarted after a crash" if supervised else "not restarted: its supervisor is gone",
             exit_code=None if server else record.exit_code,
             diagnosis=self._diagnose(record, state),
-            storage=self._storage(launch.storage),
+            storage=self._storage(launch.storage, server.pid if server else None),
         )
 
     def differences(self) -> list[Change]:
@@ -189,12 +193,14 @@ class NativeRuntime(ServerRuntime):
         if how == "recreate" or find_supervisor(record, self.files.folder) is None:
             self._refuse_dropping_key()
         if how == "recreate":
+            refuse_losing(self.inspect())
             yield from self._stop_and_start(None, cancel)
             return
         if how == "engine":
             raise Unsupported(
                 "a native server has no engine that could be restarted", fix=Command("restart", how="kill")
             )
+        refuse_losing(self.inspect())
         titles: dict[RestartMethod, str] = {"kill": "killing the server (SIGKILL)", "graceful": "restarting the server"}
         yield StepStarted(step="restart", title=titles[how])
         renewed = cycle(self.files, record, kill=how == "kill", cancel=cancel)
@@ -349,14 +355,34 @@ class NativeRuntime(ServerRuntime):
         kept = profile.model_copy(update={"image": f"qdrant/qdrant:v{last}"})
         return self.settings.model_copy(update={"profile": kept})
 
-    def _storage(self, path: Path) -> Storage:
+    def _storage(self, path: Path, pid: int | None = None) -> Storage:
+        """Where the data lies, and of a running server whether it still does."""
         kind, suspect = file_system_of(path), storage_probe.native_suspicion(path)
+        gone = vanished(pid, path) if pid is not None else None
+        faults = (self._deleted(path, gone),) if gone is not None else ()
         return Storage(
             kind="directory",
             source=str(path),
-            sound=False if suspect else (True if kind else None),
-            detail=suspect or kind,
+            sound=False if suspect or faults else (True if kind else None),
+            detail=faults[0].what if faults else suspect or kind,
             free_bytes=free_bytes(path),
+            faults=faults,
+        )
+
+    def _deleted(self, path: Path, gone: Vanished) -> Diagnosis:
+        names = ", ".join(map(plain, gone.collections))
+        held = f"the data of {names} lives" if names else "what the server holds in memory lives"
+        fix: Fix = Command("restart", how="recreate")
+        if gone.moved_to:
+            fix = f"mv {shlex.quote(gone.moved_to)} {shlex.quote(str(path))}"
+        elif gone.collections:
+            fix = Command("export", gone.collections[0], to=f"{gone.collections[0]}.parquet")
+        return Diagnosis(
+            code=DELETED,
+            what=f"{path} was {f'moved to {gone.moved_to}' if gone.moved_to else 'deleted'} under the running server",
+            why=f"{held} on only until it ends: {'put it back' if gone.moved_to else 'export first, each collection'}",
+            fix=written(fix, self.profile),
+            severe=True,
         )
 
     def _storage_path(self) -> Path:
