@@ -21,7 +21,7 @@ from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, 
 from qdrant_admin.core.formatting import counted, duration, size
 from qdrant_admin.lifecycle.findings import WRITES_REFUSED_BELOW
 from qdrant_admin.lifecycle.ready import wait_ready
-from qdrant_admin.persistence.fingerprints import wait_for_wal
+from qdrant_admin.persistence.fingerprints import members_of, wait_for_wal
 from qdrant_admin.persistence.reports import CrashLoss, CrashOptions, CrashReport, Cycle, Verdict, VerifyOptions
 from qdrant_admin.persistence.restarts import check_health, check_server
 from qdrant_admin.persistence.workload import SPEC, NameWriter, PointWriter, Writer, Writers, names_of
@@ -54,12 +54,18 @@ class Outcome(NamedTuple):
     reason: str = ""
 
 
-def outcome(*, acknowledged: int, lost: int, failed_writers: Sequence[str], trouble: str = "") -> Outcome:
-    """The verdict. `acknowledged` are changes of points, `trouble` is the error that ended the test early.
+def outcome(
+    *, acknowledged: int, lost: int, failed_writers: Sequence[str], trouble: str = "", members: int = 1
+) -> Outcome:
+    """The verdict. `acknowledged` are changes of points, `trouble` is the error that ended the test early,
+    `members` are the servers that hold the data together.
 
     Only a test with acknowledged changes of points, whose writers all worked until the crash, proves anything; a loss
     that was seen is a loss whatever else went wrong.
     """
+    if members > 1:
+        reason = f"it is one of {members} members of a cluster, and only one of them was killed and read"
+        return Outcome("inconclusive", f"{reason}; {trouble}".removesuffix("; "))
     if lost:
         return Outcome("lost", trouble)
     if trouble:
@@ -91,6 +97,7 @@ class _Test:
         self._failed_writers: list[str] = []
         self._lost = 0
         self._version = ""
+        self._members = 1
 
     def run(self) -> Events:
         yield StepStarted(step="check", title="looking at the server")
@@ -121,6 +128,7 @@ class _Test:
     def _prepare(self) -> Generator[Event, None, None]:
         with self._ws.database() as database:
             self._version = database.server().version
+            self._members = members_of(database)
             yield from wait_for_wal(database)
             canaries.remove(self._ws.store, database.delete_collection, self._url)
             canaries.remember(self._ws.store, self._url, (self._prefix, *self._names))
@@ -215,7 +223,13 @@ class _Test:
 
     def _outcome(self, trouble: str = "") -> Outcome:
         of_points = sum(one.counts.acknowledged for one in self._writers if isinstance(one, PointWriter))
-        return outcome(acknowledged=of_points, lost=self._lost, failed_writers=self._failed_writers, trouble=trouble)
+        return outcome(
+            acknowledged=of_points,
+            lost=self._lost,
+            failed_writers=self._failed_writers,
+            trouble=trouble,
+            members=self._members,
+        )
 
     def _report(self, trouble: AdminError | None, left: list[str], storage: str) -> CrashReport:
         profile = self._ws.settings.name

@@ -1,5 +1,6 @@
 """Everything a server holds at one moment: a fingerprint of every collection, aliases, and who wrote meanwhile."""
 
+import re
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ class ServerScan:
     aliases: dict[str, str] = field(default_factory=dict)
     version: str = ""
     """Of the server that answered."""
+    members: int = 1
+    """Servers that hold the data together."""
     counters_before: Counters | None = None
     """How often every writing endpoint was asked; None when the server does not tell."""
     counters_after: Counters | None = None
@@ -68,7 +71,7 @@ class Scanner:
         yield StepStarted(step=step, title=f"taking the fingerprint of {every}")
         scan.counters_before = read_counters(database)
         scan.aliases = {alias: name for alias, name in database.aliases().items() if not _is_canary(name)}
-        scan.version = database.server().version
+        scan.version, scan.members = database.server().version, members_of(database)
         for name in filter(self._is_wanted, database.names()):
             self._cancel.check()
             try:
@@ -82,7 +85,7 @@ class Scanner:
             except AdminError as error:
                 if isinstance(error, NotFound) and name not in database.names():
                     continue  # deleted since it was listed
-                scan.unreadable[name] = str(error)
+                scan.unreadable[name] = _unreadable(error, scan.members)
                 fix = error.fix_on(self._profile)
                 yield Notice(level="error", text=f"collection {name} cannot be read: {error}", fix=fix)
         scan.counters_after = read_counters(database)
@@ -129,6 +132,22 @@ class Scanner:
             return None
         earlier = known.sample if known else None
         return lambda points: earlier or Sample.of(size, points)
+
+
+def members_of(database: Database) -> int:
+    """Servers that hold the data together; 1 as well where the API key does not show it."""
+    try:
+        return database.snapshots.peers()
+    except ServerUnreachable:
+        raise
+    except AdminError:
+        return 1
+
+
+def _unreadable(error: AdminError, members: int) -> str:
+    """Why, in words; a member of a cluster tells that another one is down as a fault of its own."""
+    down = members > 1 and re.search(r"tcp connect error|Unavailable|read operations failed", str(error))
+    return f"a node that holds a shard of it is down: {error}" if down else str(error)
 
 
 def _is_canary(name: str) -> bool:

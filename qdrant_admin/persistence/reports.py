@@ -37,6 +37,8 @@ Verdict = Literal["persisted", "unchanged", "empty", "lost", "changed", "inconcl
 nothing is stored, so there was nothing to prove."""
 EQUAL: frozenset[Verdict] = frozenset({"persisted", "unchanged", "empty"})
 """Nothing is missing and nothing has changed."""
+Code = Literal["", "cluster", "written_meanwhile", "writers_unseen", "not_all_shown"]
+"""Why it is inconclusive, for programs; empty for every other reason."""
 CollectionVerdict = Literal["same", "lost", "changed", "extra", "inconclusive"]
 
 
@@ -247,6 +249,7 @@ class VerifyReport(Proof):
     """What the storage occupied on the disk at the end; None where that is unknown."""
     checks: tuple[str, ...] = ()
     """What the verdict rests on, in words."""
+    code: Code = ""
     writers: dict[str, int] = {}
     """Requests of other programs that may have changed something since the first scan, by endpoint."""
     counted: Counted | None = None
@@ -289,9 +292,10 @@ class VerifyReport(Proof):
             held = f"{held}, as far as every id and a sample of {counted(self.sample, 'point')} each can tell,"
         if self.baseline is not None:
             held = f"{held} are exactly what they were at {self.baseline.at.astimezone():%Y-%m-%d %H:%M}, and"
+        beyond = " The API key opens no other collection, so nothing is said of any." if self.scope else ""
         if self.how == "none":
-            return f"{held} were read twice and are exactly the same. The server was not restarted."
-        return f"{held} are exactly what they were before the server was {self.done}."
+            return f"{held} were read twice and are exactly the same. The server was not restarted.{beyond}"
+        return f"{held} are exactly what they were before the server was {self.done}.{beyond}"
 
     def blocks(self) -> Blocks:
         return blocks.verification(self)

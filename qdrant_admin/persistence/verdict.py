@@ -18,6 +18,7 @@ from qdrant_admin.database.ids import parse_id
 from qdrant_admin.persistence.fingerprints import ServerScan
 from qdrant_admin.persistence.reports import (
     EQUAL,
+    Code,
     CollectionCheck,
     CollectionVerdict,
     NewCollectionsCheck,
@@ -46,6 +47,7 @@ class Judgement(NamedTuple):
     reason: str
     collections: tuple[CollectionCheck, ...]
     aliases: tuple[Difference, ...] = ()
+    code: Code = ""
 
 
 def judge(before: ServerScan, after: ServerScan, database: Database, how: RoundMethod, writes: Writes) -> Judgement:
@@ -62,10 +64,12 @@ def judge(before: ServerScan, after: ServerScan, database: Database, how: RoundM
     checks = tuple(_check(name, before, after, database, aliases) for name in names)
     verdict = overall_verdict(checks, aliases, restarted=how not in UNPROVEN)
     if verdict in EQUAL and (short := _short(before)):
-        return Judgement("inconclusive", f"not every point was given: {'; '.join(short)}", checks, aliases)
+        return Judgement(
+            "inconclusive", f"not every point was given: {'; '.join(short)}", checks, aliases, "not_all_shown"
+        )
     if hidden := {**before.hidden, **after.hidden}:
         told_of = "; ".join(f"{name}: {words}" for name, words in sorted(hidden.items()))
-        return Judgement("inconclusive", f"not every point could be read: {told_of}", checks, aliases)
+        return Judgement("inconclusive", f"not every point could be read: {told_of}", checks, aliases, "not_all_shown")
     found = weighed(Judgement(verdict, _reason(verdict, checks, aliases, how), checks, aliases), writes)
     return _with_versions(found, before.version, after.version)
 
@@ -78,14 +82,14 @@ def weighed(judgement: Judgement, writes: Writes) -> Judgement:
         reason = (
             f"all is as it was, but something wrote meanwhile ({told(altering)}) and may have put back what was lost"
         )
-        return judgement._replace(verdict="inconclusive", reason=reason)
+        return judgement._replace(verdict="inconclusive", reason=reason, code="written_meanwhile")
     if verdict not in {"lost", "changed"}:
         return judgement
     if blamed := writes.that_take() if verdict == "lost" else altering:
         reason += f"; something wrote meanwhile ({told(blamed)}), and may have done this"
-        return judgement._replace(verdict="inconclusive", reason=reason)
+        return judgement._replace(verdict="inconclusive", reason=reason, code="written_meanwhile")
     if writes.blind:
-        return judgement._replace(verdict="inconclusive", reason=f"{reason}; {BLIND}")
+        return judgement._replace(verdict="inconclusive", reason=f"{reason}; {BLIND}", code="writers_unseen")
     if altering:
         reason += f"; something wrote meanwhile ({told(altering)}), which takes nothing away"
     return judgement._replace(reason=reason)
@@ -100,13 +104,34 @@ def _with_versions(judgement: Judgement, before: str, after: str) -> Judgement:
     return judgement._replace(verdict="changed" if equal else judgement.verdict, reason=reason)
 
 
-def with_new_collections(judgement: Judgement, found: NewCollectionsCheck | None) -> Judgement:
+def with_new_collections(judgement: Judgement, found: NewCollectionsCheck | None, writes: Writes) -> Judgement:
     """The judgement, with what came of the collections that were created just before the restart."""
     if found is None or not found.lost:
         return judgement
     loss = f"created over the API just before the restart: {'; '.join(found.lost)}"
     reason = loss if judgement.verdict in EQUAL else f"{judgement.reason}; {loss}"
-    return judgement._replace(verdict="lost", reason=reason)
+    if judgement.code in {"written_meanwhile", "writers_unseen"}:
+        return judgement._replace(reason=reason)
+    return weighed(judgement._replace(verdict="lost", reason=reason), writes)
+
+
+def of_one_member(judgement: Judgement, members: int) -> Judgement:
+    """The judgement on a server that is one of so many: it has read one replica of each shard, whatever was found."""
+    if members <= 1 or judgement.verdict == "empty":
+        return judgement
+    words = f"it is one of {members} members of a cluster, and one replica of each shard was read"
+    return judgement._replace(verdict="inconclusive", reason=f"{words}: {judgement.reason}", code="cluster")
+
+
+def within_scope(judgement: Judgement, scope: Sequence[str]) -> Judgement:
+    """The judgement, without a word on collections that the API key does not open."""
+    if not scope or judgement.verdict not in EQUAL:
+        return judgement
+    seen = f"every point, setting and alias of {', '.join(scope)} is as it was"
+    reason = judgement.reason.replace(ALL_EQUAL, seen).replace(
+        "nothing is stored", f"nothing is stored in {', '.join(scope)}"
+    )
+    return judgement._replace(reason=f"{reason}; other collections are out of sight of this API key")
 
 
 def unfinished_checks(before: ServerScan) -> tuple[CollectionCheck, ...]:

@@ -12,6 +12,7 @@ from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, 
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.probes import Share
+from qdrant_admin.database.scoped_keys import collections_opened
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.restart import others_interrupted
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
@@ -32,9 +33,11 @@ from qdrant_admin.persistence.verdict import (
     Judgement,
     judge,
     likely_cause,
+    of_one_member,
     unfinished_checks,
     weighed,
     with_new_collections,
+    within_scope,
 )
 from qdrant_admin.persistence.writers import BLIND, Counters, read_counters, told
 from qdrant_admin.server.decode import decode_log, latest_start
@@ -158,6 +161,7 @@ class _Check:
         self._bookkeeping = Bookkeeping(ws.settings.name)
         self._restarts = Restarts(ws, timing, self._bookkeeping, cancel)
         self._writes = self._restarts.writes
+        self._scope = collections_opened(ws.runtime.endpoint.api_key)
         self._before, self._after = ServerScan(), ServerScan()
         self._rounds: list[Round] = []
         self._done = False
@@ -299,7 +303,9 @@ class _Check:
             if judgement.verdict in {"lost", "changed"} and how != "none":
                 yield from self._watch(database, self._after)
                 judgement = self._judged(database, how)
-        judgement = with_new_collections(judgement, self._restarts.found)
+        judgement = with_new_collections(judgement, self._restarts.found, self._writes)
+        judgement = of_one_member(judgement, max(self._before.members, self._after.members))
+        judgement = within_scope(judgement, self._scope)
         good = judgement.verdict in EQUAL
         yield StepFinished(step="compare", outcome="ok" if good else "failed", detail=judgement.reason)
         return judgement
@@ -368,15 +374,19 @@ class _Check:
         self, judgement: Judgement, *, cause: str = "", fix: Fix = "", storage_bytes: int | None = None
     ) -> VerifyReport:
         options, profile = self._options, self._ws.settings.name
-        verdict, reason, baseline = judgement.verdict, judgement.reason, None
+        verdict, reason, code, baseline = judgement.verdict, judgement.reason, judgement.code, None
         if options.baseline is not None:
             started = self._state.started_at
             restarted = started is not None and started > options.baseline.at
             baseline = against(options.baseline, judgement.collections, options.collections, restarted=restarted)
             verdict = together(verdict, baseline.verdict)
             reason = with_baseline(reason, judgement.verdict, baseline)
+            judged = judgement._replace(verdict=verdict, reason=reason)
             if self._finishing:
-                verdict, reason, *_ = weighed(judgement._replace(verdict=verdict, reason=reason), self._writes)
+                judged = weighed(judged, self._writes)
+            if judgement.code == "cluster":
+                judged = judged._replace(verdict="inconclusive")
+            verdict, reason, code = judged.verdict, judged.reason, judged.code
         if not fix and judgement.verdict == "inconclusive":
             fix = self._again()
         return VerifyReport(
@@ -394,7 +404,9 @@ class _Check:
             ready_seconds=max((one.ready_seconds for one in self._rounds if one.ready_seconds), default=None),
             sample=options.sample,
             checks=tuple(self._checks()),
+            code=code,
             writers=self._writes.all | self._before.writes(),
+            scope=self._scope,
             cause=cause,
             fix=written(fix, profile),
             server_version=self._before.version,
@@ -420,6 +432,8 @@ class _Check:
         yield from ("configuration", "payload indexes", "aliases")
         if found := self._restarts.found:
             yield f"{counted(found.collections, 'collection')} created just before the restart"
+        if self._scope:
+            yield f"but only of {', '.join(self._scope)}: the API key opens no other collection"
         if self._before.counters_after is None or self._writes.blind:
             yield f"but {BLIND}"
         for fault in self._bookkeeping.faults:

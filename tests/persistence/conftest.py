@@ -10,7 +10,7 @@ import pytest
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.events import Event, Events, Finished, StepStarted
+from qdrant_admin.core.events import Event, Events, Finished, StepFinished, StepStarted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Floats, Point, Vector, VectorSpec
 from qdrant_admin.lifecycle.up import up
@@ -93,6 +93,31 @@ def prove(
                 report = event.report
     assert isinstance(report, VerifyReport)
     return report
+
+
+def checked(
+    ws: Workspace, how: VerifyMethod, when: Callable[[Event], bool], write: Callable[[Database], None]
+) -> VerifyReport:
+    """A check during which an application writes once, at the first event of that kind."""
+    report, done = None, False
+    for event in verify(ws, VerifyOptions(how=how), cancel=CancelToken()):
+        if not done and when(event):
+            done = True
+            with ws.database() as database:
+                write(database)
+        if isinstance(event, Finished):
+            report = event.report
+    assert done
+    assert isinstance(report, VerifyReport)
+    return report
+
+
+def begins(step: str) -> Callable[[Event], bool]:
+    return lambda event: isinstance(event, StepStarted) and event.step == step
+
+
+def ends(step: str) -> Callable[[Event], bool]:
+    return lambda event: isinstance(event, StepFinished) and event.step == step
 
 
 def vector(seed: int, size: int = SIZE) -> Floats:

@@ -20,9 +20,11 @@ from qdrant_admin.persistence.reports import NewCollectionsCheck, RoundMethod
 from qdrant_admin.persistence.verdict import (
     Judgement,
     judge,
+    of_one_member,
     settings_digest,
     unfinished_checks,
     with_new_collections,
+    within_scope,
 )
 from qdrant_admin.persistence.writers import BLIND, Writes, written
 
@@ -350,14 +352,35 @@ def test_vectors_without_any_parameter_are_settings_too() -> None:
 
 
 def test_a_loss_among_the_new_collections_is_a_loss() -> None:
-    good = judged(scan(FULL), scan(FULL))
+    good, writes = judged(scan(FULL), scan(FULL)), Writes()
     intact = NewCollectionsCheck(collections=3, points=32, aliases=1)
-    assert with_new_collections(good, None) == with_new_collections(good, intact) == good
+    assert with_new_collections(good, None, writes) == with_new_collections(good, intact, writes) == good
     lost = intact.model_copy(update={"lost": ("alias x is gone",)})
-    told = "created over the API just before the restart: alias x is gone"
-    assert with_new_collections(good, lost)[:2] == ("lost", told)
-    changed = judged(scan(FULL), scan({"memories": [*POINTS, point(9)]}))
-    assert with_new_collections(changed, lost)[:2] == ("lost", f"memories: 1 point extra; {told}")
+    loss = "created over the API just before the restart: alias x is gone"
+    assert with_new_collections(good, lost, writes)[:2] == ("lost", loss)
+    changed = judged(scan(FULL), scan(MORE))
+    assert with_new_collections(changed, lost, writes)[:2] == ("lost", f"memories: 1 point extra; {loss}")
+    deleted, unseen = Writes(Counter({DELETE: 1})), Writes(blind=True)
+    assert with_new_collections(good, lost, deleted)[0] == with_new_collections(good, lost, unseen)[0] == "inconclusive"
+
+
+@pytest.mark.parametrize("left", [FULL, LESS, MORE])
+def test_one_member_of_a_cluster_is_no_verdict_whatever_it_shows(left: Given) -> None:
+    found = judged(scan(FULL), scan(left))
+    assert of_one_member(found, 1) == found
+    member = of_one_member(found, 3)
+    assert (member.verdict, member.code) == ("inconclusive", "cluster")
+    assert "one of 3 members" in member.reason
+
+
+def test_a_key_for_some_collections_says_nothing_of_the_others() -> None:
+    found = judged(scan(FULL), scan(FULL))
+    assert within_scope(found, ()) == found
+    told = within_scope(found, ("a", "b"))
+    assert told.verdict == "persisted"
+    assert told.reason == (
+        "every point, setting and alias of a, b is as it was; other collections are out of sight of this API key"
+    )
 
 
 def test_a_check_that_ended_early_claims_nothing_of_any_collection() -> None:

@@ -37,6 +37,13 @@ def test_a_crash_test_claims_no_more_than_it_has_seen(
     assert bool(found.reason) == bool(words)
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_one_member_of_a_cluster_claims_nothing_of_the_others(lost: int) -> None:
+    found = outcome(acknowledged=900, lost=lost, failed_writers=(), members=2)
+    assert found.verdict == "inconclusive"
+    assert "one of 2 members" in found.reason
+
+
 @pytest.mark.parametrize(
     ("acknowledged", "asked", "found", "lost"),
     [

@@ -4,48 +4,21 @@ from collections.abc import Callable
 
 import pytest
 
-from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AccessDenied
-from qdrant_admin.core.events import Event, Finished, StepFinished, StepStarted
+from qdrant_admin.core.events import Event
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.persistence.reports import VerifyMethod, VerifyOptions, VerifyReport
-from qdrant_admin.persistence.verify import verify
+from qdrant_admin.persistence.reports import VerifyMethod
 from qdrant_admin.persistence.writers import BLIND
 from qdrant_admin.workspace import Workspace
-from tests.persistence.conftest import fill, point, prove
+from tests.persistence.conftest import begins, checked, ends, fill, point, prove
 
 pytestmark = pytest.mark.server
 
 DELETE, UPSERT = "POST /collections/{name}/points/delete", "gRPC /qdrant.Points/Upsert"
 
 
-def checked(
-    ws: Workspace, how: VerifyMethod, when: Callable[[Event], bool], write: Callable[[Database], None]
-) -> VerifyReport:
-    """A check during which an application writes once, at the first event of that kind."""
-    report, done = None, False
-    for event in verify(ws, VerifyOptions(how=how), cancel=CancelToken()):
-        if not done and when(event):
-            done = True
-            with ws.database() as database:
-                write(database)
-        if isinstance(event, Finished):
-            report = event.report
-    assert done
-    assert isinstance(report, VerifyReport)
-    return report
-
-
 def delete(database: Database) -> None:
     database.delete_points("memories", [1, 2, 3])
-
-
-def begins(step: str) -> Callable[[Event], bool]:
-    return lambda event: isinstance(event, StepStarted) and event.step == step
-
-
-def ends(step: str) -> Callable[[Event], bool]:
-    return lambda event: isinstance(event, StepFinished) and event.step == step
 
 
 @pytest.mark.parametrize("when", [begins("fresh"), ends("fresh")])
