@@ -37,10 +37,16 @@ class Workspace:
         return self.choice.runtime
 
     def database(self) -> "Database":
-        """A gateway to what the server holds; the caller closes it (`with workspace.database() as database`)."""
-        from qdrant_admin.database.gateway import Database
+        """A gateway to what the server holds; the caller closes it (`with workspace.database() as database`).
 
-        return Database(self.runtime.endpoint)
+        Raises:
+            NotOurs: at the profile's address somebody else answers than its own server.
+            ServerUnreachable: nobody does.
+        """
+        from qdrant_admin.database.gateway import Database
+        from qdrant_admin.server.listener import own
+
+        return Database(own(self.runtime))
 
 
 def operation(

@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 
+from qdrant_admin.config.environment import is_loopback
 from qdrant_admin.core.serialization import jsonable
 from qdrant_admin.core.values import Frozen, KeywordOnly, SecretStr, validated
 
@@ -159,7 +161,14 @@ class Endpoint(Frozen):
     grpc_port: int | None = None
     """None when nobody has said which one it is, or gRPC is known to be closed: everything then goes over REST. It is
     never guessed: whatever listens on 6334 may be another server with collections of the same names."""
+    grpc_stranger: str = ""
+    """Who listens at that port in the server's place, in words; nothing is sent there then."""
     tls: bool = False
     api_key: SecretStr | None = None
     timeout: float = 10.0
     """Seconds for one ordinary request."""
+
+    @property
+    def key_in_clear(self) -> bool:
+        """Whether the API key goes to another machine without encryption."""
+        return self.api_key is not None and not self.tls and not is_loopback(urlsplit(self.url).hostname or "")

@@ -83,6 +83,8 @@ class Settings(Frozen):
 
 NO_GRPC_PORT = "everything goes over REST: no gRPC port was given for this server (QDRANT_GRPC_PORT or grpc_port)"
 
+KEY_IN_CLEAR = "the API key goes to another machine unencrypted: whoever is on the way can read it"
+
 
 def load_settings(profile: str | None = None, flags: Mapping[str, object] | None = None) -> Settings:
     """The settings of a profile, the default one when none is named.
@@ -117,7 +119,7 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
     if found.runtime == "remote" and "grpc_port" not in values:
         origins["grpc_port"] = "not given, so not used"
         notices += (NO_GRPC_PORT,)
-    return Settings(
+    settings = Settings(
         name=name,
         profile=found,
         origins=origins,
@@ -125,6 +127,9 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
         api_key_origin=key.where if key else "none",
         notices=notices,
     )
+    if settings.endpoint.key_in_clear:
+        settings = settings.model_copy(update={"notices": (*notices, KEY_IN_CLEAR)})
+    return settings
 
 
 def _port(given: object, otherwise: int) -> int:

@@ -247,6 +247,8 @@ class Bulk:
         port = self._endpoint.grpc_port
         if port is None:
             return "REST (gRPC is closed)"
+        if stranger := self._endpoint.grpc_stranger:
+            return f"REST ({stranger} listens at gRPC port {port})"
         version = self._database.server().version
         if not Feature.GRPC_VECTORS.known_to(version):
             return f"REST (the server is {version or 'of an unknown version'}, too old for typed vectors over gRPC)"

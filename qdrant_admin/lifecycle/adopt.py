@@ -18,6 +18,7 @@ def adopt(ws: Workspace, *, cancel: CancelToken) -> Events:
         Unsupported: the runtime has nothing that could be marked as managed.
     """
     from qdrant_admin.server.health import probe
+    from qdrant_admin.server.listener import cautious
 
     runtime, url = ws.runtime, ws.settings.endpoint.url
     if runtime.inspect().ours:
@@ -27,7 +28,7 @@ def adopt(ws: Workspace, *, cancel: CancelToken) -> Events:
     if not runtime.capabilities.adopt:
         yield from runtime.adopt(cancel)  # it says why it cannot
     yield StepStarted(step="identify", title=f"looking at who answers at {url}")
-    found = probe(runtime.endpoint)
+    found = probe(cautious(runtime))
     if not found.answers:
         raise ServerUnreachable(
             f"nothing answers at {url}",

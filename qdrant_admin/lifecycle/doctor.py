@@ -193,7 +193,7 @@ def ports(context: Context) -> Check:
     if not held:
         return _ok(f"{profile.port} and {profile.grpc_port} are free")
     detail = ", ".join(f"{port}: {who}" for port, who in held.items())
-    if state is not None and state.state == "running":
+    if state is not None and state.state == "running" and not context.seen.stranger:
         return _ok(detail)
     fix = context.command("up", port=profile.port + 10, grpc_port=profile.grpc_port + 10)
     return _fail("port_taken", f"taken by others: {detail}", fix)
@@ -257,7 +257,7 @@ def reachable(context: Context) -> Check:
 
 def grpc(context: Context) -> Check:
     """The port that bulk reads and writes use."""
-    if (found := context.finding("grpc_closed")) is not None:
+    if (found := context.finding("grpc_closed", "grpc_foreign")) is not None:
         return _told(found)
     probe = context.seen.probe
     if probe is None or not probe.is_qdrant:
@@ -269,7 +269,7 @@ def grpc(context: Context) -> Check:
 
 def api_key(context: Context) -> Check:
     """Who may reach the server."""
-    if (found := context.finding(*WITHOUT_KEY, *KEY_REFUSED)) is not None:
+    if (found := context.finding(*WITHOUT_KEY, *KEY_REFUSED, "key_in_clear")) is not None:
         return _told(found)
     probe = context.seen.probe
     if probe is None or probe.key_wanted is None:

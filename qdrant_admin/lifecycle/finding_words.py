@@ -12,7 +12,7 @@ SENTENCES: dict[str, str] = {
     "runtime_unavailable": "{what}{because}",
     "probe_failed": "{what}{because}",
     "collections_not_listed": "{what}{because}",
-    "foreign_server": "{who} was not set up by {maker} and is left alone",
+    "foreign_server": "{who} was not set up by {maker} and is left alone{own_state}",
     "other_ports_needed": "a server of your own needs other ports than {port} and {grpc_port}",
     "server_absent": "no server is set up",
     "server_stopped": "the server is stopped",
@@ -25,6 +25,7 @@ SENTENCES: dict[str, str] = {
     "not_ready": "/readyz does not say ready",
     "recovery_mode": "recovery mode: collections are listed, and cannot be read until it is started without it",
     "grpc_closed": "gRPC does not answer at {subject}",
+    "grpc_foreign": "gRPC port {port} leads to another program{because}; everything goes over REST",
     "collection_unreadable": "collection {subject} cannot be read{because}",
     "collection_red": "collection {subject} is red{because}",
     "optimizer_failed": "the optimizer of collection {subject} has failed{because}",
@@ -39,6 +40,7 @@ SENTENCES: dict[str, str] = {
     "settings_differ": "its settings differ from the profile: {changes}",
     "no_api_key": "no API key: any web page opened on this machine can reach the server, and can empty it",
     "published_without_api_key": "published on {subject} without an API key: whoever reaches it owns the data",
+    "key_in_clear": "the API key goes to {subject} unencrypted: whoever is on the way can read it",
     "no_automatic_start": "restart policy {policy}: it does not come back when the machine restarts",
     "check_interrupted": "the check of {when} was interrupted before its second scan, so it has proven nothing yet",
     "indexing_held_back": "an interrupted migration holds back the indexing of {collections}: searches there are slow",
@@ -67,7 +69,9 @@ def _words(finding: Finding) -> defaultdict[str, str]:
         "it was started with another" if started_with_another else "it is wrong, or lacks the permission"
     )
     words["maker"] = "this installation of qdrant-admin" if facts.get("other_installation") else "qdrant-admin"
-    words["who"] = finding.subject or f"a Qdrant at {words['url']}"
+    holder = f" ({words['holder']})" if words.get("holder") else ""
+    words["who"] = finding.subject or f"a Qdrant at {words['url']}{holder}"
+    words["own_state"] = f"; the server of this profile is {words['own']}" if words.get("own") else ""
     if isinstance(restarts := facts.get("restarts"), int):
         words["times"] = counted(restarts, "time")
     for fact, unit in (("requests", "request"), ("points", "point")):

@@ -24,18 +24,19 @@ KeyCode = Literal["api_key_missing", "api_key_refused"]
 AccessCode = Literal[KeyCode, "runtime_unavailable", "probe_failed", "collections_not_listed"]
 StateCode = Literal["server_absent", "server_stopped", "server_paused", "crash_loop", "unrequested_restarts"]
 ProcessCode = Literal["foreign_server", "other_ports_needed", "server_diagnosis", StateCode]
-AnswerCode = Literal["no_answer", "not_qdrant", "not_ready", "recovery_mode", "grpc_closed"]
+AnswerCode = Literal["no_answer", "not_qdrant", "not_ready", "recovery_mode", "grpc_closed", "grpc_foreign"]
 DataCode = Literal["collection_unreadable", "collection_red", "optimizer_failed", "writes_pending", "points_hidden"]
 StorageCode = Literal[
     "storage_deleted", "data_elsewhere", "storage_in_container", "storage_unsound", "disk_full", "disk_low"
 ]
-SafetyCode = Literal["settings_differ", "no_api_key", "published_without_api_key", "no_automatic_start"]
+KeylessCode = Literal["no_api_key", "published_without_api_key"]
+SafetyCode = Literal[KeylessCode, "settings_differ", "no_automatic_start", "key_in_clear"]
 UnfinishedCode = Literal["check_interrupted", "indexing_held_back", "migration_interrupted"]
 Code = Literal[AccessCode, ProcessCode, AnswerCode, DataCode, StorageCode, SafetyCode, UnfinishedCode]
 KEY_REFUSED: tuple[Code, ...] = ("api_key_missing", "api_key_refused")
 WITHOUT_KEY: tuple[Code, ...] = ("no_api_key", "published_without_api_key")
 UNFINISHED: tuple[Code, ...] = ("check_interrupted", "indexing_held_back", "migration_interrupted")
-_BESIDE: tuple[Code, ...] = ("data_elsewhere", "settings_differ", "no_automatic_start", "points_hidden")
+_BESIDE: tuple[Code, ...] = ("data_elsewhere", "settings_differ", "no_automatic_start", "points_hidden", "key_in_clear")
 HARMLESS: tuple[Code, ...] = (*WITHOUT_KEY, *UNFINISHED, *_BESIDE)
 """Findings that do not touch whether the server does its work now."""
 _NOT_LOOKED_AT: dict[Part, Code] = {
@@ -101,9 +102,12 @@ class _Finder:
     def _foreign(self, state: RuntimeState) -> Iterator[Finding]:
         profile = self._settings.profile
         subject = state.name if state.ours is False else ""
-        adopt: Fix = Command("adopt") if self._seen.capabilities.adopt else ""
-        other: dict[str, Fact] = {"other_installation": True} if state.other_installation else {}
-        yield self._found("foreign_server", "warn", adopt, subject, url=self._settings.endpoint.url, **other)
+        way_on = Command("adopt") if subject and self._seen.capabilities.adopt else Command("up", use_existing=True)
+        facts: dict[str, Fact] = {"url": self._settings.endpoint.url}
+        facts |= {"holder": self._seen.stranger} if self._seen.stranger else {}
+        facts |= {"own": state.state} if state.ours else {}
+        facts |= {"other_installation": True} if state.other_installation else {}
+        yield self._found("foreign_server", "warn", way_on, subject, **facts)
         elsewhere = Command("up", port=profile.port + 10, grpc_port=profile.grpc_port + 10)
         yield self._found("other_ports_needed", "warn", elsewhere, port=profile.port, grpc_port=profile.grpc_port)
 
@@ -134,7 +138,10 @@ class _Finder:
             yield self._found("not_ready", "fail", Command("logs"))
         if probe.recovery_mode:
             yield self._found("recovery_mode", "fail", Command("logs", tail=200))
-        if seen.endpoint.grpc_port is not None and probe.grpc_open is False:
+        if seen.endpoint.grpc_stranger:
+            port, holder = seen.endpoint.grpc_port or 0, seen.endpoint.grpc_stranger
+            yield self._found("grpc_foreign", "warn", Command("doctor"), port=port, holder=holder)
+        elif seen.endpoint.grpc_port is not None and probe.grpc_open is False:
             address = f"{seen.endpoint.grpc_host}:{seen.endpoint.grpc_port}"
             yield self._found("grpc_closed", "warn", Command("restart"), address)
 
@@ -193,6 +200,9 @@ class _Finder:
     def safety(self) -> Iterator[Finding]:
         """Settings of a server of ours that differ from the profile's, or leave it unprotected."""
         seen, state = self._seen, self._seen.state
+        if seen.endpoint.key_in_clear:
+            tunnel = "let the server speak https, or reach it through a tunnel (ssh -L)"
+            yield self._found("key_in_clear", "warn", tunnel, seen.endpoint.url)
         if state is None or state.state == "absent" or seen.foreign or not seen.capabilities.start:
             return
         if seen.changes:

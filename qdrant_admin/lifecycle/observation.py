@@ -11,6 +11,7 @@ import msgspec
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.lifecycle.before_start import elsewhere
+from qdrant_admin.server.listener import cautious
 from qdrant_admin.server.runtime import Capabilities, Change, RuntimeKind, RuntimeState
 from qdrant_admin.state.inventory import KnownStorage
 from qdrant_admin.state.resumable_runs import InterruptedMigration, interrupted_check, interrupted_migrations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
     from qdrant_admin.database.models import CollectionInfo
     from qdrant_admin.server.health import Probe
+    from qdrant_admin.server.runtime import ServerRuntime
 
 _T = TypeVar("_T")
 _MOMENT = 1.0
@@ -34,6 +36,8 @@ class Observation(msgspec.Struct):
     endpoint: Endpoint
     capabilities: Capabilities = msgspec.field(default_factory=Capabilities)
     state: RuntimeState | None = None
+    stranger: str = ""
+    """Who listens at the profile's address in place of its server, in words. He is looked at without the key."""
     changes: tuple[Change, ...] = ()
     probe: "Probe | None" = None
     collections: "tuple[CollectionInfo, ...] | None" = None
@@ -64,7 +68,8 @@ class Observation(msgspec.Struct):
         """Whether the server at hand is somebody else's."""
         if self.state is None:
             return False
-        return self.state.ours is False or (self.state.state in {"absent", "stopped"} and self.answers_as_qdrant)
+        ours_is_down = self.state.state in {"absent", "stopped"}
+        return self.state.ours is False or (self.answers_as_qdrant and (ours_is_down or bool(self.stranger)))
 
 
 def observe(ws: Workspace) -> Observation:
@@ -73,12 +78,13 @@ def observe(ws: Workspace) -> Observation:
     from qdrant_admin.server.runtime_choice import presumed_kind
 
     settings = ws.settings
-    seen = Observation(presumed_kind(settings), settings.endpoint)
+    without_key = settings.endpoint.model_copy(update={"api_key": None})  # until it is known whose server it is
+    seen = Observation(presumed_kind(settings), without_key)
     check = seen.look("history", lambda: interrupted_check(ws.store, settings.name))
     seen.interrupted_check = check.at if check else None
     runtime = seen.look("runtime", lambda: ws.runtime)
     if runtime is not None:
-        seen.kind, seen.endpoint, seen.capabilities = runtime.kind, runtime.endpoint, runtime.capabilities
+        seen.kind, seen.capabilities = runtime.kind, runtime.capabilities
         seen.interrupted_migrations = (
             seen.look("history", lambda: interrupted_migrations(ws.store, seen.endpoint.url)) or ()
         )
@@ -89,10 +95,17 @@ def observe(ws: Workspace) -> Observation:
             seen.changes = tuple(seen.look("changes", runtime.differences) or ())
     if seen.state is not None and seen.state.state in {"paused", "restarting"}:
         return seen
+    if runtime is not None and seen.state is not None:
+        seen.look("runtime", lambda: _whose(seen, runtime))
     seen.probe = seen.look("probe", lambda: probe(seen.endpoint))
-    if seen.answers_as_qdrant and not (seen.probe and seen.probe.recovery_mode):
+    of_ours = seen.state is not None and not seen.foreign and "runtime" not in seen.troubles
+    if of_ours and seen.answers_as_qdrant and not (seen.probe and seen.probe.recovery_mode):
         seen.collections = seen.look("collections", lambda: _collections(seen.endpoint))
     return seen
+
+
+def _whose(seen: Observation, runtime: "ServerRuntime") -> None:
+    seen.endpoint, seen.stranger = cautious(runtime), runtime.stranger()
 
 
 def _collections(endpoint: Endpoint) -> "tuple[CollectionInfo, ...]":

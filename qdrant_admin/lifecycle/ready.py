@@ -39,6 +39,7 @@ def wait_ready(ws: Workspace, *, cancel: CancelToken, timeout: float | None = No
         AccessDenied: the API key is missing or wrong.
     """
     from qdrant_admin.server.health import probe, wait_answering
+    from qdrant_admin.server.listener import cautious
 
     limit = ws.settings.profile.ready_timeout if timeout is None else timeout
     deadline = time.monotonic() + limit
@@ -51,7 +52,7 @@ def wait_ready(ws: Workspace, *, cancel: CancelToken, timeout: float | None = No
             why=f"{stranger} listens there",
             fix=Command("doctor").on(ws.settings.name),
         )
-    if probe(runtime.endpoint).recovery_mode:
+    if probe(cautious(runtime)).recovery_mode:
         fix = str(Command("logs", tail=200).on(ws.settings.name))
         text = "the server is in recovery mode: no collection can be read"
         if watch.begun:

@@ -3,20 +3,23 @@
 import contextlib
 import dataclasses
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from qdrant_admin.config.file import read_profiles, write_profile
+from qdrant_admin.config.file import default_profile, read_profiles, write_profile
 from qdrant_admin.config.profile import Profile, RestartPolicy, RuntimeChoice
 from qdrant_admin.config.profiles import add_key
 from qdrant_admin.config.secrets import read_key
+from qdrant_admin.config.settings import load_settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Option
 from qdrant_admin.core.errors import AccessDenied, Cancelled, PortTaken, Refused, ServerNotReady
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.lifecycle.before_start import checked
 from qdrant_admin.lifecycle.down import refuse_foreign
+from qdrant_admin.lifecycle.existing import name_existing
 from qdrant_admin.lifecycle.finding_words import text
 from qdrant_admin.lifecycle.findings import WITHOUT_KEY
 from qdrant_admin.lifecycle.ready import wait_ready
@@ -47,6 +50,8 @@ class UpOptions:
     apply: bool = False
     accept: bool = False
     """What is there once it runs is known from then on, whatever is missing."""
+    use_existing: bool = False
+    """Use the Qdrant of somebody else that answers at the profile's address, in a profile of its own."""
 
     def kept(self) -> dict[str, object]:
         """What the profile keeps of it, by the profile's keys."""
@@ -66,6 +71,9 @@ def bring_up(ws: Workspace, options: UpOptions, *, cancel: CancelToken) -> Event
     The workspace is opened with `options.over()` over its profile. Raises what `up` and `add_key` raise.
     """
     settings = ws.settings
+    if options.use_existing:
+        yield from _use_existing(ws, cancel)
+        return
     if options.api_key == "auto" and settings.api_key is None:
         with contextlib.ExitStack() as alone:
             yield from run_locks.server_of(settings.name).taken(alone, cancel)
@@ -93,6 +101,17 @@ def _with_kept_key(ws: Workspace) -> Workspace:
         return ws
     found = {"api_key": key.value, "api_key_origin": key.where}
     return dataclasses.replace(ws, settings=settings.model_copy(update=found))
+
+
+def _use_existing(ws: Workspace, cancel: CancelToken) -> Events:
+    before, name = default_profile(), name_existing(ws)
+    existing = dataclasses.replace(ws, settings=load_settings(name))
+    url = existing.settings.endpoint.url
+    yield Notice(text=f"profile {name} names the server at {url}: it is used as it is, and left to whoever runs it")
+    if default_profile() != before:
+        back = str(Command("profiles", "use", before))
+        yield Notice(text=f"profile {name} is meant from now on where none is named", fix=back)
+    yield from up(existing, cancel=cancel)
 
 
 def _keep(name: str, options: UpOptions) -> Events:
@@ -151,7 +170,7 @@ def _make_it_run(ws: Workspace, before: RuntimeState, apply: bool, accept: bool,
     if not before.beside:
         refuse_foreign(ws, before, "touched")
     new = before.beside or before.state == "absent"
-    if new:
+    if new or before.state == "stopped":
         _refuse_taken_ports(ws)
     if apply or new or before.state not in {"running", "restarting"}:
         ws = checked(ws, accept=accept, apply=apply)
@@ -190,6 +209,7 @@ def _refuse_elsewhere(ws: Workspace, changes: list[Change]) -> None:
 def _refuse_taken_ports(ws: Workspace) -> None:
     """Say who is in the way before anything is fetched or made."""
     from qdrant_admin.server.health import probe
+    from qdrant_admin.server.listener import cautious
     from qdrant_admin.server.ports import is_free, listener, next_free
 
     profile = ws.settings.profile
@@ -199,12 +219,20 @@ def _refuse_taken_ports(ws: Workspace) -> None:
         free = next_free(profile.host, max(profile.port, profile.grpc_port) + 1)
         elsewhere = _command(ws, port=free, grpc_port=next_free(profile.host, free + 1))
         who = listener(profile.host, port) or "a program that this account may not see"
-        if port == profile.port and probe(ws.runtime.endpoint).is_qdrant:
-            why = f"a Qdrant that qdrant-admin does not manage answers there ({who})"
-            if ws.runtime.capabilities.adopt:
-                why += f"; to take it over: {Command('adopt').on(ws.settings.name)}"
-            raise PortTaken(f"port {port} is taken", why=why, fix=elsewhere)
+        if port == profile.port and probe(cautious(ws.runtime)).is_qdrant:
+            why = f"a Qdrant that qdrant-admin does not manage answers there ({ws.runtime.stranger() or who})"
+            raise PortTaken(
+                f"port {port} is taken",
+                why="\n".join((why, f"a server of your own beside it: {elsewhere}", *_adoption(ws))),
+                fix=_command(ws, use_existing=True),
+            )
         raise PortTaken(f"port {port} is taken", why=f"{who} listens there", fix=elsewhere)
+
+
+def _adoption(ws: Workspace) -> Iterator[str]:
+    if name := ws.runtime.adoptable():
+        naming = Command("profiles", "set", ws.settings.name, f"container={name}")
+        yield f"to let qdrant-admin manage it: {naming}, then {Command('adopt').on(ws.settings.name)}"
 
 
 def _command(ws: Workspace, **options: Option) -> str:

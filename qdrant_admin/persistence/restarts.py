@@ -37,6 +37,7 @@ from qdrant_admin.persistence.interrupted import Bookkeeping
 from qdrant_admin.persistence.reports import DONE, NewCollectionsCheck, Phase, RoundMethod, VerifyMethod, VerifyOptions
 from qdrant_admin.persistence.writers import Counters, Writes, read_counters, told
 from qdrant_admin.server.health import probe
+from qdrant_admin.server.listener import own, refuse_stranger
 from qdrant_admin.server.runtime import RestartMethod, RuntimeState, refuse_losing
 from qdrant_admin.state import canaries
 from qdrant_admin.workspace import Workspace
@@ -85,6 +86,7 @@ def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:
             fix=Command("verify", how="kill").on(profile),
         )
     if state.state not in {"running", "unknown"}:
+        refuse_stranger(runtime)
         raise ServerUnreachable(
             f"the server is not running ({state.state})",
             why="there is nothing to compare with: its content has to be read before the restart",
@@ -108,7 +110,7 @@ def check_names(ws: Workspace, database: Database, options: VerifyOptions) -> No
 
 def check_health(ws: Workspace) -> None:
     """Raise `ServerUnreachable` when the server is not ready, `ServerTrouble` when it runs in recovery mode."""
-    seen = probe(ws.runtime.endpoint)
+    seen = probe(own(ws.runtime))
     if not seen.is_qdrant or not seen.ready:
         raise ServerUnreachable(
             f"the server at {ws.runtime.endpoint.url} is not ready",

@@ -23,6 +23,7 @@ from qdrant_admin.core.events import Events, LogLines, Notice, Progress, StepFin
 from qdrant_admin.core.formatting import duration, plain
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.server.decode import explain_log, strip_colours
+from qdrant_admin.server.listener import cautious
 from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import RuntimeState, ServerRuntime
 
@@ -94,7 +95,7 @@ def wait_answering(runtime: ServerRuntime, cancel: CancelToken, timeout: float) 
     restarts, inspected, rest_since = state.restarts, started, None
     while True:
         cancel.check()
-        seen, now = probe(runtime.endpoint), time.monotonic()
+        seen, now = probe(cautious(runtime)), time.monotonic()
         if seen.answers and not seen.is_qdrant:
             raise _foreign(runtime.endpoint, seen)
         if seen.ready:

@@ -17,6 +17,7 @@ from qdrant_admin.core.errors import Refused, Unsupported
 from qdrant_admin.core.events import Events, StepFinished, StepStarted
 from qdrant_admin.core.formatting import duration
 from qdrant_admin.core.values import Frozen
+from qdrant_admin.server.listener import Owned
 from qdrant_admin.state.inventory import StorageIdentity
 
 RuntimeKind = Literal["docker", "native", "remote"]
@@ -314,8 +315,18 @@ class ServerRuntime(Protocol):
         """Names of what else a restart in that way interrupts; `Unsupported` when it cannot be done from here."""
         return ()
 
+    def owned(self) -> Owned:
+        """Which ports of its address lead to the profile's own server, looked at anew; a server that was named is all
+        the user's own choice. Takes a few milliseconds.
+        """
+        return Owned()
+
     def stranger(self) -> str:
-        """Who listens at our address in place of our server, in words; empty when ours does, or nobody can tell."""
+        """Who listens at our address in place of our server, in words; empty when ours does, or nobody."""
+        return ""
+
+    def adoptable(self) -> str:
+        """Name of the container that has our port in place of our server and could be managed; empty for none."""
         return ""
 
     def remove(self, cancel: CancelToken) -> Events:

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from qdrant_admin.config.profile import Profile
+from qdrant_admin.config.profile import Endpoint, Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AccessDenied, EngineUnavailable, ServerTrouble
 from qdrant_admin.core.reports import Finding
@@ -97,6 +97,8 @@ CASES: list[tuple[str, str, Observation]] = [
     ("not_ready", "fail", saw(probe=WELL.model_copy(update={"ready": False}))),
     ("recovery_mode", "fail", saw(probe=WELL.model_copy(update={"recovery_mode": True}))),
     ("grpc_closed", "warn", saw(probe=WELL.model_copy(update={"grpc_open": False}))),
+    ("grpc_foreign", "warn", saw(endpoint=Endpoint(url=URL, grpc_port=6334, grpc_stranger="q (pid 3)"))),
+    ("key_in_clear", "warn", saw(endpoint=Endpoint(url="http://far.example:6333", api_key=SecretStr("k")))),
     ("collection_unreadable", "fail", saw(collections=collection(trouble="timed out"))),
     ("collection_red", "fail", saw(collections=collection(status="red"))),
     ("optimizer_failed", "warn", saw(collections=collection(status="yellow", optimizer_error="no space"))),
@@ -268,4 +270,14 @@ def test_what_is_harmless_never_touches_the_state() -> None:
 
 def test_a_server_that_cannot_be_adopted_is_not_offered_for_it() -> None:
     (one,) = found(saw(running(ours=False), capabilities=Capabilities(adopt=False)), "foreign_server")
-    assert one.command == ""
+    assert one.command == "qdrant-admin up --use-existing --profile work"
+
+
+def test_who_listens_in_the_place_of_a_stopped_server_is_named_with_the_way_on() -> None:
+    """Also where a container could be adopted: it is another one than the profile's."""
+    (one,) = found(saw(running("stopped"), stranger="nginx (pid 3)"), "foreign_server")
+    assert text(one) == (
+        f"a Qdrant at {URL} (nginx (pid 3)) was not set up by qdrant-admin and is left alone; "
+        "the server of this profile is stopped"
+    )
+    assert one.command == "qdrant-admin up --use-existing --profile work"

@@ -21,6 +21,7 @@ from qdrant_admin.lifecycle.reports import DoctorReport, DownReport, UpReport
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.up import UpOptions, bring_up, up
 from qdrant_admin.server import runtime_choice
+from qdrant_admin.server.listener import Owned
 from qdrant_admin.server.runtime import Capabilities, Change, RestartMethod, RuntimeState, ServerRuntime, Sharer, Stats
 from qdrant_admin.server.runtime_choice import Choice
 from qdrant_admin.workspace import Workspace
@@ -67,7 +68,13 @@ class Process:
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
         yield (self.server.folder / "log").read_text().splitlines()[-tail:]
 
+    def owned(self) -> Owned:
+        return Owned(rest=self.server.process is not None, grpc=self.server.process is not None)
+
     def stranger(self) -> str:
+        return ""
+
+    def adoptable(self) -> str:
         return ""
 
     def sharers(self) -> tuple[Sharer, ...]:
@@ -183,8 +190,8 @@ def test_a_foreign_qdrant_on_the_port_is_named_with_both_ways_out(
     process.endpoint = server.endpoint
     with pytest.raises(PortTaken) as caught:
         list(up(ws, cancel=CancelToken()))
-    assert "qdrant-admin adopt" in caught.value.why
-    assert "--port" in caught.value.fix
+    assert "a server of your own beside it: qdrant-admin up --port " in caught.value.why
+    assert caught.value.fix == "qdrant-admin up --use-existing --profile local"
 
 
 def test_the_doctor_finds_nothing_wrong_with_a_good_server(ws: Workspace, process: Process) -> None:

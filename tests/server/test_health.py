@@ -15,6 +15,7 @@ from qdrant_admin.core.errors import AdminError, NotQdrant, ServerNotReady
 from qdrant_admin.core.events import LogLines, Notice, Progress
 from qdrant_admin.core.values import SecretStr
 from qdrant_admin.server.health import probe, wait_answering
+from qdrant_admin.server.listener import Owned
 from qdrant_admin.server.runtime import Diagnosis, RuntimeState, ServerRuntime
 from tests.support.real import Server, free_port
 
@@ -54,6 +55,9 @@ class _Runtime:
         return self.state
 
     profile = "work"
+
+    def owned(self) -> Owned:
+        return Owned()
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:
         yield list(self.log)

@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     "--accept", is_flag=True, help="Take what is there for known, whatever is missing of what was known to be here."
 )
 @click.option(
+    "--use-existing",
+    is_flag=True,
+    help="Use the Qdrant of somebody else that answers at this address, in a profile of its own.",
+)
+@click.option(
     "--ready-timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
@@ -57,6 +62,7 @@ def up(
     api_key: Literal["auto", "none"] | None,
     apply: bool,
     accept: bool,
+    use_existing: bool,
     ready_timeout: float | None,
 ) -> None:
     """Set up the server, start it, and wait until it is ready. Running it again is harmless.
@@ -65,6 +71,7 @@ def up(
       qdrant-admin up
       qdrant-admin up --runtime native --port 7333 --grpc-port 7334
       qdrant-admin up --api-key auto --apply
+      qdrant-admin up --use-existing
     """
     from qdrant_admin.lifecycle.up import UpOptions, bring_up
 
@@ -80,6 +87,7 @@ def up(
         api_key=api_key,
         apply=apply,
         accept=accept,
+        use_existing=use_existing,
     )
     ws = invocation.workspace(options.over(), silent=True)
     invocation.conclude(invocation.run(lambda cancel: bring_up(ws, options, cancel=cancel)))

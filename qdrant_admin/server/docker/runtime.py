@@ -12,7 +12,7 @@ from qdrant_admin.core.errors import AdminError, NotFound, NotOurs
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server.docker import storage
 from qdrant_admin.server.docker.answers import Inspected, Request, labels_of, name_of
-from qdrant_admin.server.docker.container import inspection, lookup, ownership
+from qdrant_admin.server.docker.container import inspection, lookup, ownership, published
 from qdrant_admin.server.docker.container.inspection import moment, process_state, read_state
 from qdrant_admin.server.docker.container.replace import left_by_replacement, replace, same_again
 from qdrant_admin.server.docker.container.spec import (
@@ -29,6 +29,7 @@ from qdrant_admin.server.docker.engine.errors import OpenFilesRefused
 from qdrant_admin.server.docker.engine.pull import has_image, image_id, pull
 from qdrant_admin.server.docker.relocation.move import DockerRelocation, interrupted_move, left_by_move
 from qdrant_admin.server.docker_mark import remember_docker
+from qdrant_admin.server.listener import Owned
 from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import (
     Capabilities,
@@ -238,12 +239,26 @@ class DockerRuntime(ServerRuntime):
             found = self._find(api)
         return others_running(self.engine, found["Id"] if found else "")
 
+    def owned(self) -> Owned:
+        with self.engine.look(f"look at container {self._name}") as api:
+            found = self._find(api)
+        if found is None or not self._is_ours(found) or process_state(found) not in {"running", "paused"}:
+            return Owned(rest=False, grpc=False)
+        profile, host, local = self.settings.profile, self.endpoint.grpc_host, self.engine.local
+        return Owned(
+            *(published.leads_to(found, host, port, local=local) for port in (profile.port, profile.grpc_port))
+        )
+
     def stranger(self) -> str:
-        """Whoever listens while our container does not run: a running one has its port from the engine alone."""
-        profile = self.settings.profile
-        if not self.engine.local or self.inspect().state in {"running", "restarting"}:
+        if not self.engine.local or self.owned().rest:
             return ""
-        return listener(profile.host, profile.port)
+        profile, other = self.settings.profile, self.adoptable()
+        return f"container {other}" if other else listener(profile.host, profile.port)
+
+    def adoptable(self) -> str:
+        port = self.settings.profile.port
+        with self.engine.look(f"look who has port {port}") as api:
+            return next((one for one in published.publishers(api, port) if one != self._name), "")
 
     def remove(self, cancel: CancelToken) -> Events:
         cancel.check()

@@ -21,6 +21,7 @@ from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.values import SecretStr
 from qdrant_admin.server import ports, storage_probe
 from qdrant_admin.server.decode import decode_exit, decode_log, latest_start
+from qdrant_admin.server.listener import Owned
 from qdrant_admin.server.native.open_files import Vanished, vanished
 from qdrant_admin.server.native.record import (
     Files,
@@ -53,6 +54,7 @@ from qdrant_admin.server.runtime import (
     freeze_briefly,
     refuse_losing,
 )
+from qdrant_admin.server.sockets import leads_to
 from qdrant_admin.server.storage_mark import folder_mark, peer_in
 from qdrant_admin.server.versions import refuse_leap
 from qdrant_admin.state.inventory import StorageIdentity
@@ -218,11 +220,16 @@ class NativeRuntime(ServerRuntime):
         yield from self.stop(cancel)
         yield from self._launch(binary, cancel)
 
+    def owned(self) -> Owned:
+        record = self.files.read_record()
+        server = find_server(record, self.files.folder) if record else None
+        if server is None:
+            return Owned(rest=False, grpc=False)
+        host, profile = self.endpoint.grpc_host, self.settings.profile
+        return Owned(*(leads_to(server.pid, host, port) for port in (profile.port, profile.grpc_port)))
+
     def stranger(self) -> str:
-        host, port, own = self._host(), self.settings.profile.port, self.inspect().pid
-        if own is not None and ports.listening_pid(host, port) in {own, None}:
-            return ""
-        return ports.listener(host, port)
+        return "" if self.owned().rest else ports.listener(self._host(), self.settings.profile.port)
 
     def remove(self, cancel: CancelToken) -> Events:
         yield from self.stop(cancel)
@@ -236,7 +243,7 @@ class NativeRuntime(ServerRuntime):
         raise Unsupported(
             "a native process cannot be adopted",
             why=f"{owner or 'it'} was started by somebody else, who alone can restart it with its settings",
-            fix=str(Command("profiles", "add", "other", "runtime=remote", f"url={self.endpoint.url}")),
+            fix=Command("up", use_existing=True),
         )
 
     def logs(self, *, tail: int, follow: bool, cancel: CancelToken) -> Iterator[list[str]]:

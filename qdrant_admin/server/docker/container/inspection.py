@@ -63,7 +63,7 @@ def read_state(
         ours=ours,
         engine=engine,
         image=str(attributes["Config"]["Image"]),
-        pid=_own_pid(attributes),
+        pid=own_pid(attributes),
         started_at=moment(attributes["State"].get("StartedAt")),
         restarts=int(attributes.get("RestartCount") or 0),
         restart_policy=restart_policy(attributes),
@@ -93,7 +93,7 @@ def moment(text: object) -> datetime | None:
     return datetime.fromisoformat(match[1] + (match[2] or "").ljust(7, "0") * bool(match[2])).replace(tzinfo=UTC)
 
 
-def _own_pid(attributes: Inspected) -> int | None:
+def own_pid(attributes: Inspected) -> int | None:
     """The server's process on this machine; None when the number is that of a virtual machine or of another host."""
     pid = int(attributes["State"].get("Pid") or 0)
     if not pid or not sys.platform.startswith("linux"):

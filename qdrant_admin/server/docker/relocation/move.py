@@ -143,6 +143,7 @@ class DockerRelocation:
             rest = next_free(host, max(self._settings.profile.port, self._settings.profile.grpc_port))
             ports = {REST: rest, GRPC: next_free(host, rest)}
             body = plan.trial_body(plan.moved_body(api, self._old, self.parts, self._spec), host, ports)
+            body["Labels"] = {**(body.get("Labels") or {}), **self._spec.labels}  # an adopted server has none of ours
             api.create_container_from_config(body, self._trial)
             for part in self.parts:
                 if part.volume not in made and _has_content(api, self._trial, part.path):

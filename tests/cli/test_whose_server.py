@@ -1,0 +1,134 @@
+"""Another program at the address of a local profile: it gets no key, no write, no stop and no verdict, and is named."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from qdrant_admin.config.file import read_profiles, write_profile
+from tests.cli.conftest import Run
+from tests.migration.support import local_store, numbered
+from tests.support.answering import Answered, Asked, answering
+from tests.support.real import Server, binary, free_port
+
+KEY = "the-very-key"
+Requests = list[Asked]
+WORKING = [
+    ("collections", "list"),
+    ("collections", "show", "one"),
+    ("collections", "delete", "one", "--yes"),
+    ("points", "list", "one"),
+    ("points", "show", "one", "1"),
+    ("points", "search", "one", "--like", "1"),
+    ("export", "one", "--to", "one.jsonl"),
+    ("migrate", "SOURCE", "--plan-only"),
+    ("migrate", "SOURCE"),
+    ("verify", "--how", "none"),
+]
+
+
+def as_qdrant(asked: Asked) -> Answered:
+    """As a server answers that nobody has told of its visitor; it takes every key."""
+    answers: dict[str, object] = {
+        "/": {"title": "qdrant - vector search engine", "version": "1.16.3"},
+        "/collections": {"result": {"collections": [{"name": "one"}]}},
+        "/aliases": {"result": {"aliases": []}},
+    }
+    return Answered(answers.get(asked.path, {"result": {}}))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Requests]:
+    """What the stranger at the address of the default profile was asked."""
+    requests: Requests = []
+
+    def answer(one: Asked) -> Answered:
+        requests.append(one)
+        return as_qdrant(one)
+
+    with answering(answer) as where:
+        port = int(where.rpartition(":")[2])
+        values = {"runtime": "native", "port": port, "grpc_port": free_port(), "binary": str(binary())}
+        write_profile("local", values)
+        monkeypatch.setenv("QDRANT_API_KEY", KEY)
+        yield requests
+
+
+def harmless(requests: Requests) -> bool:
+    return all(one.method == "GET" and "api-key" not in one.headers for one in requests)
+
+
+@pytest.mark.parametrize("command", WORKING, ids=" ".join)
+def test_a_stranger_is_asked_for_nothing_and_named(
+    command: tuple[str, ...], asked: Requests, run: Run, tmp_path: Path
+) -> None:
+    source = f"qdrant-local:{local_store(tmp_path / 'a', {'one': numbered(3)})}" if "SOURCE" in command else ""
+    ran = run(*(source if word == "SOURCE" else word for word in command), "--json")
+    assert ran.code == 4
+    assert asked == []
+    error = ran.json["error"]
+    assert "is not the one of profile local" in error["what"]
+    assert f"(pid {os.getpid()})" in error["why"]
+    assert error["fix"] == "qdrant-admin up --use-existing --profile local"
+
+
+@pytest.mark.parametrize("command", ["status", "doctor", "up", "adopt", "restart", "verify", "crash-test"])
+def test_a_stranger_is_looked_at_without_the_key(command: str, asked: Requests, run: Run) -> None:
+    assert run(*command.split()).code != 0
+    assert harmless(asked)
+
+
+def test_status_and_doctor_say_whose_it_is(asked: Requests, run: Run) -> None:
+    said = run("status", "--json").json
+    assert (said["state"], said["healthy"], said["ours"]) == ("foreign", False, False)
+    (finding,) = (one for one in said["findings"] if one["code"] == "foreign_server")
+    assert f"(pid {os.getpid()})" in finding["facts"]["holder"]
+    assert finding["command"] == "qdrant-admin up --use-existing --profile local"
+    checks = {one["name"]: one for one in run("doctor", "--json").json["checks"]}
+    assert (checks["server"]["code"], checks["ports"]["status"]) == ("foreign_server", "fail")
+    assert harmless(asked)
+
+
+def test_up_tells_the_ways_on_and_the_first_of_them_works(asked: Requests, run: Run) -> None:
+    refused = run("up", "--json")
+    assert refused.code == 3
+    error = refused.json["error"]
+    assert error["fix"] == "qdrant-admin up --use-existing --profile local"
+    assert "a server of your own beside it: qdrant-admin up --port " in error["why"]
+    assert "adopt" not in error["why"], "a process cannot be adopted"
+
+
+@pytest.mark.server
+def test_an_existing_server_is_used_as_it_is_in_one_step(server: Server, run: Run) -> None:
+    ports = {"port": server.port, "grpc_port": server.grpc_port}
+    write_profile("local", {"runtime": "native", "binary": str(binary()), **ports})
+    httpx.put(f"{server.url}/collections/theirs", json={"vectors": {"size": 2, "distance": "Dot"}}).raise_for_status()
+    assert run("collections", "list").code == 4
+    used = run("up", "--use-existing", "--json")
+    assert (used.code, used.json["profile"], used.json["url"], used.json["healthy"]) == (
+        0,
+        "existing",
+        server.url,
+        True,
+    )
+    assert "profile existing names the server" in used.err
+    assert "qdrant-admin profiles use local" in used.err
+    assert read_profiles()["existing"].grpc_port == server.grpc_port, "shown to be the same server"
+    assert [one["name"] for one in run("collections", "list", "--json").json["collections"]] == ["theirs"]
+    assert run("status", "--json").json["state"] == "healthy"
+    again = run("up", "--use-existing", "--profile", "local", "--json").json
+    assert again["profile"] == "existing", "there is one for that address"
+
+
+@pytest.mark.server
+def test_an_existing_server_with_a_key_is_named_and_asks_for_it(own_server: Server, run: Run) -> None:
+    own_server.stop()
+    own_server.environment = {"QDRANT__SERVICE__API_KEY": KEY}
+    own_server.start()
+    ports = {"port": own_server.port, "grpc_port": own_server.grpc_port}
+    write_profile("local", {"runtime": "native", "binary": str(binary()), **ports})
+    assert run("up", "--use-existing").code == 3
+    assert read_profiles()["existing"].url == own_server.url
+    assert [one["code"] for one in run("status", "--json").json["findings"]] == ["api_key_missing"]
