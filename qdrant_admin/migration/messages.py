@@ -131,7 +131,8 @@ def next_steps(report: MigrationReport) -> list[Step]:
     if report.verdict == "verified":
         steps.append(Step("prove that it survives a crash", Command("verify", how="kill")))
         steps.append(Step("point your application at it", Command("env")))
-        steps.append(Step(f"the source was not changed; remove it yourself once nobody needs it: {report.source}"))
+        if not (report.strays or total(report, "left_out") or total(report, "skipped")):
+            steps.append(Step(f"the source was not changed; remove it yourself once nobody needs it: {report.source}"))
     return steps
 
 

@@ -224,7 +224,8 @@ class _Planner:
         kind = kind_of(self._uri.scheme)
         if kind is not None and not kind.tested:
             self._problem("warning", "", f"reading a {kind.title} is {UNTESTED}: check the result carefully")
-        for stray in strays_of(self._source):
+        strays = strays_of(self._source)
+        for stray in strays:
             self._problem("warning", "", stray)
         if not found:
             self._problem("warning", "", "the source has no collection")
@@ -246,6 +247,7 @@ class _Planner:
             delete_gone=options.delete_gone,
             collections=plans,
             problems=tuple(self._problems),
+            strays=strays,
             created_at=datetime.now(UTC),
         )
 

@@ -111,6 +111,8 @@ class PlanReport(Report):
     delete_gone: bool = False
     collections: tuple[CollectionPlan, ...]
     problems: tuple[Problem, ...] = ()
+    strays: tuple[str, ...] = ()
+    """What lies in the source and belongs to none of its collections, in words; nothing of it is copied."""
     created_at: datetime
 
     @property
@@ -252,6 +254,8 @@ class MigrationReport(Report):
     resumed: bool = False
     warnings: tuple[str, ...] = ()
     """What the plan had to say before the run: what was taken for granted, and what was left aside."""
+    strays: tuple[str, ...] = ()
+    """What lies in the source and belongs to none of its collections, in words; nothing of it was copied."""
     checks: str = ""
     """What the verdict is based on, in words: `exact counts and every vector and payload compared`."""
 
@@ -268,6 +272,8 @@ class MigrationReport(Report):
     def summary(self) -> str:
         points = sum(result.read - result.folded for result in self.collections)
         verified, folded = (sum(getattr(one, figure) for one in self.collections) for figure in ("verified", "folded"))
+        if self.verdict == "skipped":
+            return f"nothing to copy, in {duration(self.seconds)}"
         words = f"{number(verified)} of {counted(points, 'point')} verified in {duration(self.seconds)}"
         return f"{words}, {counted(folded, 'row')} folded" if folded else words
 

@@ -8,7 +8,16 @@ from functools import partial
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, DiskFull, Failed, Refused, RequestRejected
+from qdrant_admin.core.errors import (
+    AdminError,
+    BadInput,
+    Cancelled,
+    DiskFull,
+    Failed,
+    QuotaReached,
+    Refused,
+    RequestRejected,
+)
 from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, plain, size
 from qdrant_admin.core.progress import ProgressMeter
@@ -74,6 +83,8 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
             yield Finished(report=run.report(cancelled=True))
         except DiskFull as error:
             raise run.short_of_room(error) from error
+        except QuotaReached as error:
+            raise error.with_fix(f"{error.way_out}, then: {run.how_to_resume}") from error
         except AdminError as error:
             if error.way_out:
                 raise
@@ -160,6 +171,7 @@ class _Run:
             seconds=time.monotonic() - self._start,
             resumed=self._resumed,
             warnings=tuple(problem.words for problem in self._plan.problems if problem.level == "warning"),
+            strays=self._plan.strays,
             checks="" if cancelled else equality.words(results),
         )
 

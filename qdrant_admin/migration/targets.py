@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import AdminError, NotFound, Refused, RequestRejected, Unsupported
+from qdrant_admin.core.errors import AdminError, NotFound, OutcomeUnknown, Refused, RequestRejected, Unsupported
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.claims import Claim, claimed
@@ -80,8 +80,18 @@ class Targets:
     def _create(self, name: str, spec: CollectionSpec) -> None:
         try:
             self._database.create_collection(name, spec)
-        except RequestRejected as error:
-            raise self._appeared(name, error) from error
+        except (RequestRejected, OutcomeUnknown) as error:
+            if not self._is_ours(name):
+                raise self._appeared(name, error) from error
+            for field, params in spec.payload_indexes.items():
+                self._database.create_payload_index(name, field, params)
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a creation without an answer has made the collection all the same: then it bears our claim."""
+        with contextlib.suppress(NotFound):
+            claim = self._database.claim(name)
+            return claim is not None and claim.run == self._run
+        return False
 
     def take(self, name: str, *, to_make: bool, begun: bool) -> Events:
         """Claim a target that exists.
@@ -158,7 +168,7 @@ class Targets:
             fix=Command("migrate", self._source, on_conflict="rename"),
         )
 
-    def _appeared(self, name: str, error: RequestRejected | None = None) -> AdminError:
+    def _appeared(self, name: str, error: AdminError | None = None) -> AdminError:
         """What a refused creation means: only where the collection is there by now, somebody else was quicker."""
         try:
             points, claim = self._database.count(name), self._database.claim(name)

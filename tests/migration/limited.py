@@ -1,4 +1,4 @@
-"""A proxy in front of a real server that wants to be asked less often: HTTP 429 with Retry-After, now and then."""
+"""A proxy in front of a real server that turns requests away now and then: HTTP 429 with Retry-After, or another."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -17,10 +17,11 @@ class Limited:
         url: of the real server.
         turns_away: of the number of a request, counted from 1, and its path: whether it is turned away.
         words: what is said then.
+        status: of that answer.
     """
 
-    def __init__(self, url: str, turns_away: Callable[[int, str, bytes], bool], words: str) -> None:
-        self.url, self.turns_away, self.words = url, turns_away, words
+    def __init__(self, url: str, turns_away: Callable[[int, str, bytes], bool], words: str, status: int) -> None:
+        self.url, self.turns_away, self.words, self.status = url, turns_away, words, status
         self.requests = self.turned_away = 0
         self.lock = threading.Lock()
         self.http = httpx.Client(base_url=url, timeout=30)
@@ -32,8 +33,8 @@ class Limited:
             self.turned_away += turned_away
         if turned_away:
             told = '{"status":{"error":"' + self.words + '"},"time":0}'
-            header = {} if "larger than" in self.words else {"Retry-After": "0.02"}
-            return 429, {"Content-Type": "application/json", **header}, told.encode()
+            header = {} if "larger than" in self.words or self.status != 429 else {"Retry-After": "0.02"}
+            return self.status, {"Content-Type": "application/json", **header}, told.encode()
         reply = self.http.request(method, path, content=body, headers={"Content-Type": kind} if kind else {})
         kept = {name: reply.headers[name] for name in ("content-type", "retry-after") if name in reply.headers}
         return reply.status_code, kept, reply.content
@@ -41,10 +42,13 @@ class Limited:
 
 @contextmanager
 def limited(
-    url: str, turns_away: Callable[[int, str, bytes], bool], words: str = "Rate limiting exceeded: try again"
+    url: str,
+    turns_away: Callable[[int, str, bytes], bool],
+    words: str = "Rate limiting exceeded: try again",
+    status: int = 429,
 ) -> Iterator[tuple[Endpoint, Limited]]:
     """Run the proxy; where it answers (REST alone), and what it has seen."""
-    state = Limited(url, turns_away, words)
+    state = Limited(url, turns_away, words, status)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -117,6 +117,7 @@ def test_rows_that_are_rejected_left_out_or_skipped_are_counted_apart(server: Se
     ]
     assert sentence(report).startswith("Of 11 rows, 5 points arrived")
     assert "6 left out" in sentence(report)
+    assert not any("remove it yourself" in step.says for step in next_steps(report))
     report = moved(ws, source, on_conflict="skip", skip_collections=("two",))
     assert [figures(one) for one in report.collections] == [of(seen=5, skipped=5), of(seen=6, left_out=6)]
     assert report.verdict == "skipped"
@@ -192,5 +193,6 @@ def test_nothing_is_neither_ready_nor_verified(server: Server, tmp_path: Path) -
     for report in (moved(ws, source, skip_collections=("one", "two")), moved(ws, empty), moved(ws, nowhere)):
         assert (report.verdict, report.exit_code) == ("skipped", 0)
         assert sentence(report).startswith("Nothing was copied")
+        assert "verified" not in report.summary()
         assert next_steps(report) == []
     assert planned(ws, nowhere).verdict_word == "skipped"

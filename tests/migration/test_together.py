@@ -6,14 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import QuotaReached
 from qdrant_admin.core.events import Notice
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.migration.run import migrate
+from qdrant_admin.migration.runs import find_run, resume
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.migration.limited import limited
@@ -120,3 +123,47 @@ def test_a_source_that_wants_to_be_asked_less_often(server: Server, other: Serve
             report = moved(workspace(server), f"qdrant+{endpoint.url}", batch_size=20, method=method, to=method)
         assert (report.verdict, report.collections[0].method) == ("verified", method)
         assert seen.turned_away > 0
+
+
+QUOTA = "Insufficient storage: disk usage is at 74% of 70%. Help: free space, or raise `max_disk_usage_percent`"
+
+
+def test_a_quota_stops_it_once_with_the_servers_words_and_it_can_be_resumed(server: Server, tmp_path: Path) -> None:
+    source = f"qdrant-local:{local_store(tmp_path / 'source', {'notes': numbered(60)})}"
+    written = "/collections/notes/points?"
+    full = [True]
+
+    def refuses(number: int, path: str, _: bytes) -> bool:
+        return full[0] and path.startswith(written) and number > 12
+
+    with limited(server.url, refuses, QUOTA, 507) as (endpoint, seen):
+        ws = remote(endpoint.url, workspace(server).store)
+        plan, events = planned(ws, source, batch_size=10, workers=1), list[object]()
+        with pytest.raises(QuotaReached) as caught:
+            events += migrate(ws, plan, cancel=CancelToken())
+        assert "disk usage is at 74% of 70%" in caught.value.why
+        assert f"--resume {plan.run}" in caught.value.fix
+        assert seen.turned_away == 1  # neither asked again, nor row by row
+        full[0] = False
+        report = last(resume(ws, find_run(ws, plan.run), cancel=CancelToken()))
+    assert (report.verdict, report.collections[0].verified, report.rejects) == ("verified", 60, ())
+
+
+@pytest.mark.parametrize("lost", ["PUT of a collection", "points"])
+def test_a_write_without_an_answer_in_time_is_made_again(server: Server, tmp_path: Path, lost: str) -> None:
+    """The server has applied it, and whoever asked was told 408."""
+    source = f"qdrant-local:{local_store(tmp_path / 'source', {'notes': numbered(60)})}"
+    missed: list[str] = []
+
+    def late(_: int, path: str, body: bytes) -> bool:
+        creates = path == "/collections/notes" and b"vectors" in body
+        if missed or not (creates if lost != "points" else path.startswith("/collections/notes/points?")):
+            return False
+        missed.append(path)
+        httpx.put(f"{server.url}{path}", content=body, headers={"Content-Type": "application/json"}).raise_for_status()
+        return True
+
+    with limited(server.url, late, "Timeout: 1 of 1 operations timed out", 408) as (endpoint, _):
+        report = moved(remote(endpoint.url, workspace(server).store), source, batch_size=20)
+    assert len(missed) == 1
+    assert (report.verdict, report.collections[0].verified, report.rejects) == ("verified", 60, ())

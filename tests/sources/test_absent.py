@@ -138,7 +138,7 @@ def test_files_of_records_that_lie_beside(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("no records")
     (tmp_path / ".hidden.csv").write_text("none")
     _, strays = looked(f"jsonl:{tmp_path}")
-    assert strays == (f"2 other files of records in {tmp_path} are not read: b.npy, c.csv.gz",)
+    assert strays == (f"2 files of another kind in {tmp_path}, not read: b.npy, c.csv.gz",)
 
 
 def test_a_csv_says_how_its_cells_are_taken_apart_or_is_refused(tmp_path: Path) -> None:

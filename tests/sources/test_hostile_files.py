@@ -117,7 +117,8 @@ def test_whatever_they_hold_is_moved_rejected_or_refused(server: Server, hostile
     for name, count in WHOLE.items():
         report = moved(ws, uri(hostile, name), to="c", on_conflict="rename")
         (result,) = report.collections
-        assert (report.verdict, result.verified, result.rejected, report.exit_code) == ("verified", count, 0, 0), name
+        word = "verified" if count else "skipped"  # of nothing, nothing is claimed
+        assert (report.verdict, result.verified, result.rejected, report.exit_code) == (word, count, 0, 0), name
     for name, (good, reasons) in IN_PART.items():
         report = moved(ws, uri(hostile, name), to="c", on_conflict="rename")
         (result,) = report.collections

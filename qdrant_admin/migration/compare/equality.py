@@ -40,7 +40,10 @@ def sample_of(verify: str) -> int | None:
 
 
 def words(results: Iterable[CollectionResult]) -> str:
-    sampled = [one.sampled for one in results if one.sampled is not None]
+    compared = [one for one in results if one.verdict != "skipped"]
+    sampled = [one.sampled for one in compared if one.sampled is not None]
+    if not compared:
+        return ""
     if not sampled:
         return WORDS
     chosen = f"a sample of {counted(sum(sampled), 'point')}"

@@ -350,7 +350,7 @@ class ChromaDirectory(FileReader):
         found = sorted(path.parent.name for path in self.path.glob(f"*/{_DATA}") if path.parent.name not in known)
         if found:
             folders = counted(len(found), "folder")
-            yield f"{folders} hold vectors of no collection, and are not copied: {', '.join(map(plain, found[:5]))}"
+            yield f"{folders} with vectors of no collection, not copied: {', '.join(map(plain, found[:5]))}"
 
     def _absent(self, collection: _Collection, vectors: ChromaVectors, count: int) -> str:
         """Records without their vectors, or vectors without their records: half of the collection is elsewhere."""

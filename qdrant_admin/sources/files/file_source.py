@@ -173,8 +173,8 @@ class FileSource(Reader):
         names = [path.relative_to(self.path).as_posix() for path in found if path not in read]
         names = [name for name in names if not _hidden(Path(name))]
         if names:
-            files, shown = counted(len(names), "other file"), ", ".join(map(plain, names[:5]))
-            yield f"{files} of records in {plain(self.path)} are not read: {shown}"
+            files, shown = counted(len(names), "file"), ", ".join(map(plain, names[:5]))
+            yield f"{files} of another kind in {plain(self.path)}, not read: {shown}"
 
     def takes(self, path: Path) -> bool:
         return path.name.lower().endswith(self.suffixes) and not path.name.endswith(tables.SIDECAR)
