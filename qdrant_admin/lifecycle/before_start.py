@@ -8,7 +8,7 @@ import dataclasses
 from pathlib import Path
 
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import Refused
+from qdrant_admin.core.errors import AdminError, Refused
 from qdrant_admin.core.formatting import counted
 from qdrant_admin.server.docker_mark import seen_in_docker
 from qdrant_admin.server.runtime import NextStorage, RuntimeKind
@@ -34,6 +34,8 @@ def checked(ws: Workspace, *, accept: bool, apply: bool) -> Workspace:
     kind, known = ws.runtime.kind, storages(ws.store, ws.settings.name)
     if not accept:
         refuse_beginning_empty(ws.settings.name, kind, known, found)
+        if kind == "native" and found.empty and _may_lie_in_docker(ws, known):
+            raise _refused(ws.settings.name, "this profile has a volume in Docker, whose content cannot be seen", found)
     return _with_its_version(ws, _last_version(known, kind, found), found, apply=apply)
 
 
@@ -51,6 +53,19 @@ def refuse_beginning_empty(
             raise _refused(profile, f"{held(known)}, and nothing is left in it", found)
     elif known.runtime != kind or found.empty or found.identity is None or found.place == known.place:
         raise _refused(profile, held(known), found)
+
+
+def _may_lie_in_docker(ws: Workspace, storages: tuple[KnownStorage, ...]) -> bool:
+    """Whether the profile was in Docker last and seen empty there, and nobody can look what has come since."""
+    if not storages or storages[0].runtime != "docker" or not seen_in_docker(ws.settings.name):
+        return False
+    from qdrant_admin.server.docker.engine.discovery import find_engine
+    from qdrant_admin.server.docker.runtime import DockerRuntime
+
+    try:
+        return DockerRuntime(ws.settings, find_engine(ws.settings.profile.docker_host)).next_storage().empty is False
+    except AdminError:
+        return True
 
 
 def held(known: KnownStorage) -> str:

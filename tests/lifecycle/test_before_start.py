@@ -21,7 +21,7 @@ from qdrant_admin.lifecycle.finding_words import text
 from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.up import UpOptions, bring_up
-from qdrant_admin.server.docker_mark import seen_in_docker
+from qdrant_admin.server.docker_mark import remember_docker, seen_in_docker
 from qdrant_admin.server.native.binary import cached_path, digest_of, version_of
 from qdrant_admin.server.runtime import NextStorage, RuntimeKind
 from qdrant_admin.server.runtime_choice import choose_runtime
@@ -124,6 +124,29 @@ def test_what_is_there_is_started_as_ever(native: Home) -> None:
     native.down()
     native.down(remove=True)
     assert native.up().collections == 1
+
+
+@pytest.mark.docker
+def test_what_came_into_docker_since_it_was_seen_empty_is_thought_of(contained: Home) -> None:
+    contained.up()
+    ws = contained.open()
+    identity = ws.runtime.storage_identity()
+    assert identity is not None
+    seen = SeenStorage(runtime="docker", identity=identity, place=identity.place, collections=())
+    inventory.note(ws.store, contained.name, seen)
+    contained.down()
+    with pytest.raises(Refused, match="begin empty beside known data"):
+        contained.up(runtime="native", docker_host=NOTHING)
+    if os.geteuid() == 0:  # who may look into the volume finds nothing there
+        contained.up(runtime="native")
+        contained.down(runtime="native")
+
+
+def test_what_an_earlier_version_has_put_into_docker_is_thought_of(native: Home) -> None:
+    remember_docker(native.name)
+    with pytest.raises(Refused, match="Docker volume"):
+        native.up()
+    native.up(accept=True)
 
 
 @pytest.mark.docker
