@@ -71,11 +71,21 @@ class Invocation(msgspec.Struct, frozen=True):
             raise RuntimeError("the operation ended without a report")
         return report
 
-    def conclude(self, report: "Report") -> NoReturn:
-        """Show the report of an operation, unless its last event was just written, and leave with its exit code."""
-        if self.events:
-            raise SystemExit(int(report.exit_code))
-        self.finish(report)
+    def conclude(self, report: "Report", files: "tuple[Path, ...]" = ()) -> NoReturn:
+        """Show the report of an operation, unless its last event was just written, and leave with its exit code.
+
+        It is then written into `files`. Whatever comes of them, the answer has been given, and the exit code is that
+        of a verdict that is not well; else 3 where a file could not be written.
+        """
+        from qdrant_admin.core.errors import ExitCode
+
+        kept = not files
+        try:
+            if not self.events:
+                self._shown(report)
+        finally:
+            kept = kept or self._saved(report, files)
+        raise SystemExit(int(report.exit_code) or (0 if kept else int(ExitCode.UNFIT)))
 
     def finish(self, report: "Report", **also: object) -> NoReturn:
         """Show a report and leave with its exit code.
@@ -84,11 +94,14 @@ class Invocation(msgspec.Struct, frozen=True):
             report: what was found.
             also: further keys of its JSON.
         """
+        self._shown(report, **also)
+        raise SystemExit(int(report.exit_code))
+
+    def _shown(self, report: "Report", **also: object) -> None:
         from qdrant_admin.core.blocks import Commands
 
         step = report.next_step()
         self.show({**_document(report), **also}, *report.blocks(), *([Commands((step,))] if step else []))
-        raise SystemExit(int(report.exit_code))
 
     def show(self, document: Mapping[str, object], *shown: "str | Block") -> None:
         """An answer on standard output: as JSON where that was asked for, else as text or blocks."""
@@ -103,13 +116,16 @@ class Invocation(msgspec.Struct, frozen=True):
             if text is not None:
                 write(text)
 
-    def save(self, report: "Report", files: "tuple[Path, ...]") -> None:
-        """Write a report into files as well."""
-        from qdrant_admin.core.serialization import save_report
+    def _saved(self, report: "Report", files: "tuple[Path, ...]") -> bool:
+        """Write a report into files as well; whether all of them could be written."""
+        from qdrant_admin.cli.report_files import save_reports
 
-        for file in files:
-            save_report(report, file)
+        written, failed = save_reports(report, files)
+        for file in written:
             self.say(f"written to {file}")
+        for why in failed:
+            self.say(f"the report was not kept: {why}")
+        return not failed
 
     def say(self, text: str) -> None:
         from qdrant_admin.cli.render.blocks import cell, messages

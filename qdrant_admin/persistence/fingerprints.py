@@ -80,11 +80,12 @@ class Scanner:
                 )
                 if pending.left:
                     scan.hidden[name] = pending.words
-            except (Cancelled, ServerUnreachable, AccessDenied):
+            except (Cancelled, ServerUnreachable):
                 raise
             except AdminError as error:
-                if isinstance(error, NotFound) and name not in database.names():
-                    continue  # deleted since it was listed
+                # Asked again, as it may have been deleted; and a key that no longer opens anything is an error.
+                if isinstance(error, NotFound | AccessDenied) and name not in database.names():
+                    continue
                 scan.unreadable[name] = _unreadable(error, scan.members)
                 fix = error.fix_on(self._profile)
                 yield Notice(level="error", text=f"collection {name} cannot be read: {error}", fix=fix)

@@ -11,7 +11,7 @@ from qdrant_admin.core.values import SecretStr
 from qdrant_admin.lifecycle.reports import Check, DoctorReport
 from qdrant_admin.state.store import StateStore
 from tests.cli.conftest import Run
-from tests.tui.canned_data import PERSISTED, VERIFIED
+from tests.tui.canned_data import CRASHED, PERSISTED, VERIFIED
 
 
 def test_a_profile_from_its_making_to_its_end(run: Run) -> None:
@@ -114,6 +114,14 @@ def test_a_migration_as_markdown(run: Run) -> None:
     assert run("history", "show", str(entry)).json["run"] == VERIFIED.run
     assert run("history", "show", str(other), "--format", "markdown").code == 2
     assert run("history", "show", "99", "--format", "markdown").code == 1
+
+
+def test_a_crash_test_as_a_page(run: Run) -> None:
+    entry = StateStore(state_file()).record(
+        operation="crash-test", profile="local", report=CRASHED, started_at=CRASHED.at, seconds=9
+    )
+    assert "<h1>● persisted</h1>" in run("history", "show", str(entry), "--format", "html").out
+    assert run("history", "show", str(entry), "--format", "markdown").out.startswith("# ● persisted\n")
 
 
 def test_how_checks_have_gone_over_time(run: Run) -> None:

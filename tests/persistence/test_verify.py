@@ -20,7 +20,6 @@ from qdrant_admin.core.errors import (
 )
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence import restarts
 from qdrant_admin.persistence import verify as verify_module
@@ -103,25 +102,6 @@ def test_an_emptied_server_is_never_called_well(ws: Workspace, tmp_path: Path) -
     points = sum(check.before.points for check in before.collections if check.before)
     assert f"there were {points} points here; today nothing is stored" in report.reason
     assert report.fix == "qdrant-admin logs --tail 1000 --profile proof"
-
-
-def test_a_collection_that_is_listed_and_not_found_is_unreadable(
-    ws: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(ws)
-    fill(ws, "other")
-    ask = Database.collection
-
-    def hidden(database: Database, name: str) -> CollectionInfo:
-        if name == "other":
-            raise NotFound("there is no collection other")
-        return ask(database, name)
-
-    monkeypatch.setattr(Database, "collection", hidden)
-    report = prove(ws)
-    assert report.verdict == "inconclusive"
-    assert [check.name for check in report.collections] == ["memories", "other"]
-    assert "other" in report.reason
 
 
 def test_only_the_chosen_collections_are_looked_at(ws: Workspace) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from qdrant_admin.cli.commands.verify import REPORT, check_report_files
 from qdrant_admin.cli.invocation import Invocation
 from qdrant_admin.cli.options import command
+from qdrant_admin.cli.report_files import REPORT, check_report_files
 
 
 @command("crash-test")
@@ -16,9 +16,10 @@ from qdrant_admin.cli.options import command
 )
 @click.option("--no-wait", is_flag=True, help="Write with wait=false, to see what a crash costs then.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for the random kill times and writes.")
+@click.option("--yes", is_flag=True, help="Confirm that a --report file that is there is replaced.")
 @REPORT
 def crash_test(
-    invocation: Invocation, cycles: int, writers: int, no_wait: bool, seed: int, files: tuple[Path, ...]
+    invocation: Invocation, cycles: int, writers: int, no_wait: bool, seed: int, yes: bool, files: tuple[Path, ...]
 ) -> None:
     """Write into temporary collections, kill the server, and look for every acknowledged change.
 
@@ -30,12 +31,11 @@ def crash_test(
       qdrant-admin crash-test --cycles 100 --json
       qdrant-admin crash-test --report crashes.html
     """
-    check_report_files(files)
     from qdrant_admin.persistence.crash import crash_test as operation
     from qdrant_admin.persistence.reports import CrashOptions
 
     ws = invocation.workspace()
+    check_report_files(files, ws.settings.name, yes=yes)
     options = CrashOptions(cycles=cycles, writers=writers, wait=not no_wait, seed=seed)
     report = invocation.run(lambda cancel: operation(ws, options, cancel=cancel))
-    invocation.save(report, files)
-    invocation.conclude(report)
+    invocation.conclude(report, files)

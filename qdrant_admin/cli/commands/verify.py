@@ -7,18 +7,12 @@ import click
 
 from qdrant_admin.cli.invocation import Invocation
 from qdrant_admin.cli.options import command, given_options
+from qdrant_admin.cli.report_files import REPORT, check_report_files
 
 if TYPE_CHECKING:
     from qdrant_admin.persistence.reports import VerifyMethod
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-REPORT = click.option(
-    "--report",
-    "files",
-    type=FILE,
-    multiple=True,
-    help="Write the report to this file: .md, .html or .json; may be repeated.",
-)
 
 
 @command()
@@ -30,7 +24,10 @@ REPORT = click.option(
     "all: each in turn, without engine; none: read twice without a restart.",
 )
 @click.option(
-    "--yes", is_flag=True, help="With --how engine: confirm that everything else on the engine is interrupted."
+    "--yes",
+    is_flag=True,
+    help="Confirm what is asked otherwise: that a --report file is replaced and, with --how engine, that everything "
+    "else on the engine is interrupted.",
 )
 @click.option("--collection", "names", multiple=True, metavar="NAME", help="Only this collection; may be repeated.")
 @click.option(
@@ -66,17 +63,17 @@ def verify(
       qdrant-admin verify --how engine --yes
       qdrant-admin verify --baseline monday.json
     """
-    if finish and (other := given_options({"finish", "files"})):
+    if finish and (other := given_options({"finish", "files", "yes"})):
         raise click.UsageError(
             f"--finish takes what the interrupted check was given: {', '.join(other)} cannot change it"
         )
-    check_report_files(files)
     from qdrant_admin.persistence.past_checks import load
     from qdrant_admin.persistence.reports import VerifyOptions
     from qdrant_admin.persistence.verify import finish as second_look
     from qdrant_admin.persistence.verify import verify as operation
 
     ws = invocation.workspace()
+    check_report_files(files, ws.settings.name, yes=yes)
     if finish:
         report = invocation.run(lambda cancel: second_look(ws, cancel=cancel))
     else:
@@ -88,17 +85,4 @@ def verify(
             baseline=load(baseline) if baseline else None,
         )
         report = invocation.run(lambda cancel: operation(ws, options, cancel=cancel))
-    invocation.save(report, files)
-    invocation.conclude(report)
-
-
-def check_report_files(files: tuple[Path, ...]) -> None:
-    """Before anything is done for minutes: each has a form that a report can be written in."""
-    from qdrant_admin.core.errors import BadInput
-    from qdrant_admin.core.serialization import form_of
-
-    try:
-        for file in files:
-            form_of(file)
-    except BadInput as error:
-        raise click.BadParameter(error.what, param_hint="--report") from error
+    invocation.conclude(report, files)
