@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import RequestRejected
 from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.buckets import Buckets
 from qdrant_admin.database.canonical import (
@@ -29,7 +30,7 @@ from qdrant_admin.database.digest_store import DigestStore, PointDigests, same, 
 from qdrant_admin.database.ids import id_key, id_of_key
 from qdrant_admin.database.models import CollectionInfo, Fields, PointId, ShardKey, VectorKind
 from qdrant_admin.database.probes import Counts, ProbeFinder, changed_counts, count_again
-from qdrant_admin.database.schema import meant
+from qdrant_admin.database.schema import meant, refuses_exact
 from qdrant_admin.database.searches import Answer, Search, ask, changed_searches, searches_of
 from qdrant_admin.database.wire import Page
 
@@ -67,7 +68,7 @@ class Fingerprint:
     points: int
     """Points that were read."""
     counted: int | None
-    """The server's own exact count, taken after reading."""
+    """The server's own exact count, taken after reading; None where strict mode refuses it."""
     digest: str
     digests: DigestStore
     config: Fields = field(default_factory=dict)
@@ -146,7 +147,7 @@ class Reading:
         self.expected = self.info.points_approximate
         """Points that will be read, about."""
         if sample is not None or self.expected > _COUNTED_FIRST:
-            self.expected = database.count(name)
+            self.expected = self._count() or self.expected
         self._sum = self._points = self._non_finite = 0
         self._sample = sample(self.expected) if sample else None
         self._kinds: dict[str, VectorKind] = {spec.name: spec.kind for spec in self.info.vectors}
@@ -229,8 +230,17 @@ class Reading:
             buckets=self._buckets.told(),
             sample=self._sample,
             sampled=self._sampled,
-            counted=self._database.count(self._name),
+            counted=self._count(),
         )
+
+    def _count(self) -> int | None:
+        """The server's own exact count; None where the strict mode of the collection refuses it."""
+        try:
+            return self._database.count(self._name)
+        except RequestRejected:
+            if not refuses_exact(self.info.config):
+                raise
+            return None
 
 
 def _keyed(hashes: Iterator[PointHash], shard: ShardKey) -> Iterator[PointHash]:

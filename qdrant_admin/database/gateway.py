@@ -174,7 +174,8 @@ class Database:
         except (ServerUnreachable, AccessDenied):
             raise
         except AdminError as error:
-            trouble = f"its points cannot be counted: {error}"
+            if not (isinstance(error, RequestRejected) and schema.refuses_exact(result.get("config") or {})):
+                trouble = f"its points cannot be counted: {error}"
         real = aliases.get(name, name)
         return schema.collection_info(real, result, points=points, aliases=_own(real, aliases), trouble=trouble)
 

@@ -120,7 +120,7 @@ class CollectionInfo(Frozen):
     status: CollectionStatus
     optimizer_error: str = ""
     points: int | None = None
-    """Exact count; None when it could not be counted (see `trouble`)."""
+    """Exact count; None when it could not be counted (see `trouble`), or when its strict mode refuses that."""
     points_approximate: int = 0
     indexed_vectors: int = 0
     segments: int = 0

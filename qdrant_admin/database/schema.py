@@ -75,6 +75,12 @@ def collection_info(
     )
 
 
+def refuses_exact(config: Fields) -> bool:
+    """Whether strict mode refuses exact searches, and with them exact counts."""
+    strict = config.get("strict_mode_config") or {}
+    return bool(strict.get("enabled")) and strict.get("search_allow_exact") is False
+
+
 def pending(result: Fields) -> Pending:
     """`update_queue` of the server's answer, which came with 1.17, and its `deferred_points` with 1.17.1."""
     queue = result.get("update_queue")

@@ -432,6 +432,8 @@ class _Check:
         yield from ("configuration", "payload indexes", "aliases")
         if found := self._restarts.found:
             yield f"{counted(found.collections, 'collection')} created just before the restart"
+        if uncounted := [one.name for one in scanned if one.counted is None]:
+            yield f"but not exact counts and exact searches of {', '.join(uncounted)}: its strict mode refuses them"
         if self._scope:
             yield f"but only of {', '.join(self._scope)}: the API key opens no other collection"
         if self._before.counters_after is None or self._writes.blind:

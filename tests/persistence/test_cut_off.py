@@ -1,15 +1,18 @@
 """A check whose program is killed between its two looks can still be finished."""
 
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, NotFound, Refused
-from qdrant_admin.core.events import Finished, StepFinished, StepStarted
+from qdrant_admin.core.events import Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.status import status
@@ -19,6 +22,7 @@ from qdrant_admin.persistence.fingerprints import ServerScan
 from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import finish, verify
 from qdrant_admin.state import resumable_runs
+from qdrant_admin.state import store as store_module
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import drain, fill, point, prove
 
@@ -37,19 +41,20 @@ from qdrant_admin.workspace import Workspace
 options = VerifyOptions.model_validate_json(sys.argv[3])
 settings, state = Settings.model_validate_json(sys.argv[1]), Path(sys.argv[2])
 for event in verify(Workspace(settings, StateStore(state)), options, cancel=CancelToken()):
-    if event.kind == "step_finished" and event.step == "restart":
+    if event.kind == sys.argv[4] and event.step == sys.argv[5]:
         os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def killed_in_the_middle(ws: Workspace, **options: object) -> None:
-    """A program of its own checks, and is killed behind the restart."""
+def killed_in_the_middle(ws: Workspace, kind: str = "step_finished", step: str = "restart", **options: object) -> None:
+    """A program of its own checks, and is killed at an event: behind the restart, unless said otherwise."""
     chosen = to_json(VerifyOptions.model_validate({"how": "kill", **options}))
-    command = [sys.executable, "-c", KILLED, to_json(ws.settings), str(ws.store.path), chosen]
+    command = [sys.executable, "-c", KILLED, to_json(ws.settings), str(ws.store.path), chosen, kind, step]
     environment = os.environ | {"QDRANT_ADMIN_HOME": str(ws.store.path.parent / "home")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
     assert done.returncode == -9, done.stderr
-    drain(up(ws, cancel=CancelToken()))
+    if kind == "step_finished":
+        drain(up(ws, cancel=CancelToken()))
 
 
 def finished(ws: Workspace) -> VerifyReport:
@@ -193,3 +198,42 @@ def test_two_checks_of_one_server_do_not_meet(ws: Workspace, tmp_path: Path) -> 
             refused = True
             assert resumable_runs.interrupted_check(ws.store, ws.settings.name) is None, "it is at work, not cut off"
     assert refused
+
+
+@pytest.mark.parametrize("way", [up, finish, prove])
+def test_a_server_that_was_left_frozen_is_thawed(ws: Workspace, way: Callable[..., object]) -> None:
+    fill(ws)
+    killed_in_the_middle(ws, "step_started", how="pause")
+    pid = ws.runtime.inspect().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    assert ws.runtime.inspect().state == "paused"
+    if way is prove:
+        assert prove(ws, "kill").verdict == "persisted"
+    else:
+        list(way(ws, cancel=CancelToken()))  # type: ignore[call-overload] # events
+    assert ws.runtime.inspect().state == "running"
+    if way is up:
+        assert finished(ws).verdict == "unchanged", "no process has ended"
+
+
+def test_a_locked_state_file_costs_a_remark_and_not_the_comparison(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(ws)
+    monkeypatch.setattr(store_module, "BUSY_SECONDS", 0.05)
+    told, report, locked = [], None, None
+    for event in verify(ws, VerifyOptions(how="kill"), cancel=CancelToken()):
+        if isinstance(event, StepStarted) and event.step == "restart":
+            locked = sqlite3.connect(ws.store.path, isolation_level=None)
+            locked.execute("BEGIN IMMEDIATE")
+        told += [event.text] if isinstance(event, Notice) else []
+        if isinstance(event, Finished):
+            report = event.report
+    assert locked is not None
+    locked.close()
+    assert isinstance(report, VerifyReport)
+    assert report.verdict == "persisted"
+    assert any(remark.startswith("but not noted in the state") for remark in report.checks)
+    assert any("not noted in the state" in text and "locked" in text for text in told)
+    assert any("not kept in the history" in text for text in told)

@@ -127,12 +127,22 @@ class NativeRuntime(ServerRuntime):
             )
         state = self.inspect()
         if state.state in {"running", "restarting", "paused"}:
-            yield Notice(text=f"the native server runs already ({state.name})")
+            if state.state == "paused":
+                yield from self._thaw(state.name)
+            else:
+                yield Notice(text=f"the native server runs already ({state.name})")
             if state.diagnosis is not None and state.diagnosis.code == "unsupervised":
                 yield Notice(level="warning", text=state.diagnosis.what, fix=state.diagnosis.fix)
             return
         binary = yield from self._binary(cancel)
         yield from self._launch(binary, cancel)
+
+    def _thaw(self, name: str) -> Events:
+        """What was frozen and not thawed, such as by a check that was killed meanwhile, goes on."""
+        record = self.files.read_record()
+        if record is not None and (server := find_server(record, self.files.folder)) is not None:
+            server.resume()
+            yield Notice(text=f"the native server was frozen and goes on ({name})")
 
     def _binary(self, cancel: CancelToken) -> Generator[Event, None, "Binary"]:
         """The program to start, of a version that may open the data. Nothing was stopped for it yet."""
