@@ -26,6 +26,7 @@ from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.models import CollectionInfo
 from qdrant_admin.database.names import safe_name
 from qdrant_admin.database.snapshots import Snapshot, restoring_command
+from qdrant_admin.lifecycle.noting import taken_away
 from qdrant_admin.state.history import recorded
 from qdrant_admin.workspace import Workspace
 
@@ -84,6 +85,8 @@ def _delete(ws: Workspace, name: str, options: DeleteOptions, cancel: CancelToke
         if info.name in database.names():
             why = "the server said that it is deleted, and lists it"
             raise Failed(f"{plain(info.name)} is still there", why=why, fix=_LIST.on(ws.settings.name))
+        with contextlib.suppress(AdminError):  # it is deleted, whether that can be noted or not
+            taken_away(ws, [info.name])
         yield StepFinished(step="delete", detail="the server no longer lists it")
         yield Finished(report=report.model_copy(update={"deleted": True}))
 

@@ -79,6 +79,8 @@ class Profile(Frozen, metaclass=_RemembersGiven):
     ready_timeout: _Seconds = 120.0
     collection_prefix: str = ""
     default_vector_size: _VectorSize | None = None
+    expect: Literal["kept", "ephemeral"] = "kept"
+    """Whether its data is to be there at the next look. `ephemeral`: what is missing then is told, and no fault."""
     ephemeral: bool = False
     """Made to be thrown away, data and all, by the operation that made it (`demo`). Nothing else sets it."""
     given: frozenset[str] = frozenset()

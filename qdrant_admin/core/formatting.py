@@ -191,6 +191,13 @@ def clock(moment: datetime, now: datetime | None = None) -> str:
     return local.strftime("%H:%M") if local.date() == today else local.strftime("%d %b %H:%M").lstrip("0")
 
 
+def day(moment: datetime, now: datetime | None = None) -> str:
+    """Local time with the day of the week while that says which day (`Mon 09:14`), else with the date."""
+    local, today = moment.astimezone(), (now or datetime.now(UTC)).astimezone().date()
+    form = "%a %H:%M" if 0 <= (today - local.date()).days < 7 else "%Y-%m-%d %H:%M"
+    return local.strftime(form)
+
+
 def short_digest(digest: str) -> str:
     """A digest as people compare it: the first and last four digits, `b7e1…90c4`."""
     return f"{digest[:4]}…{digest[-4:]}" if len(digest) > 9 else digest

@@ -26,6 +26,8 @@ SinceCode = (
     | Literal["since_missing", "since_other", "since_settings_unknown"]
 )
 """Against an earlier report, which holds digests only."""
+KnownCode = Literal["known_gone", "known_emptied", "known_fewer", "known_remade"]
+"""Against what was known to be here at an earlier look, with `before` points."""
 _WORDS: dict[str, str] = {
     "setting_changed": "setting {name} is {after}, was {before}",
     "setting_new": "setting {name} is new: {after}",
@@ -68,6 +70,10 @@ _WORDS: dict[str, str] = {
     "since_scheme": "its fingerprint was taken in another way then ({before}, now {after}), "
     "so the content cannot be compared",
     "since_sample": "not comparable: one of the two looked at a sample, the other did not, or at another one",
+    "known_gone": "known to be here with {before_points}, and gone",
+    "known_emptied": "known to be here with {before_points}, and empty",
+    "known_fewer": "known to be here with {before_points} on another storage",
+    "known_remade": "known to be here with {before_points}, and made anew since though nothing had deleted it",
     "told": "{name}",
 }
 
@@ -75,7 +81,7 @@ _WORDS: dict[str, str] = {
 class Difference(Frozen):
     """Something of a collection, other than its points, that is not what it was."""
 
-    code: ContentCode | CollectionCode | AliasCode | SinceCode | Literal["told"]
+    code: ContentCode | CollectionCode | AliasCode | SinceCode | KnownCode | Literal["told"]
     """`told`: from a report of an earlier version, which has only words."""
     name: str = ""
     """Path of the setting, field of the payload index, name of the vector that was searched, or alias."""

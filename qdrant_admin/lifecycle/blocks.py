@@ -27,6 +27,7 @@ def status(report: "StatusReport") -> Blocks:
         ),
     ]
     blocks += [Paragraph(f"{one.setting}: {one.current} → {one.wanted}", "warn") for one in report.changes]
+    blocks += [Paragraph(sentence) for sentence in report.since]
     return *blocks, *(Remark(one.level, finding_words.text(one), one.command) for one in report.findings)
 
 

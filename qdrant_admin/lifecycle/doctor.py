@@ -26,7 +26,14 @@ from qdrant_admin.core.files import free_bytes
 from qdrant_admin.core.formatting import counted, number, size
 from qdrant_admin.core.reports import Finding
 from qdrant_admin.lifecycle.finding_words import text
-from qdrant_admin.lifecycle.findings import KEY_REFUSED, NEARLY_FULL_BELOW, WITHOUT_KEY, WRITES_REFUSED_BELOW, Code
+from qdrant_admin.lifecycle.findings import (
+    KEY_REFUSED,
+    MEMORY,
+    NEARLY_FULL_BELOW,
+    WITHOUT_KEY,
+    WRITES_REFUSED_BELOW,
+    Code,
+)
 from qdrant_admin.lifecycle.observation import Observation, observe
 from qdrant_admin.lifecycle.reports import Check, CheckStatus, DoctorReport, StatusReport
 from qdrant_admin.lifecycle.status import report_of
@@ -290,6 +297,18 @@ def collections(context: Context) -> Check:
     return _ok(f"{counted(known, 'collection')}, all readable")
 
 
+def memory(context: Context) -> Check:
+    """What is there against what was known to be here."""
+    if (found := context.finding(*MEMORY)) is not None:
+        return _told(found)
+    if (error := context.seen.troubles.get("memory")) is not None:
+        return _unknown(str(error), error.fix_on(context.ws.settings.name))
+    seen = context.seen.memory
+    if seen is None:
+        return _unknown(context.no_server or "it was not held against what was known to be here")
+    return _ok("; ".join(context.status.since) or "nothing is missing that was known to be here")
+
+
 def migrations(context: Context) -> Check:
     """Whether one was interrupted, and what it has left."""
     if (found := context.finding("indexing_held_back", "migration_interrupted")) is not None:
@@ -410,6 +429,7 @@ CHECKS: dict[str, Callable[[Context], Check]] = {
     "grpc": grpc,
     "api key": api_key,
     "collections": collections,
+    "memory": memory,
     "migrations": migrations,
     "settings": settings,
 }

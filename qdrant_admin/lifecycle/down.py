@@ -6,6 +6,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import ConfirmationMissing, NotOurs, Refused, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice
+from qdrant_admin.lifecycle.observation import last_look
 from qdrant_admin.lifecycle.reports import DownReport
 from qdrant_admin.server.runtime import RuntimeState, refuse_losing
 from qdrant_admin.state import run_locks
@@ -34,6 +35,7 @@ def down(ws: Workspace, *, remove: bool = False, confirmed: bool = False, cancel
             _refuse_losing(ws, before)
         stopped = before.state in {"running", "paused", "restarting"}
         if stopped:
+            yield from last_look(ws)
             yield from runtime.stop(cancel)
         elif before.state == "absent":
             fix = str(Command("up").on(profile))

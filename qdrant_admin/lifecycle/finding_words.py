@@ -2,10 +2,21 @@
 
 from collections import defaultdict
 from datetime import datetime
+from typing import TYPE_CHECKING, Literal
 
-from qdrant_admin.core.formatting import counted, size
-from qdrant_admin.core.reports import Finding
+from qdrant_admin.core.formatting import counted, day, number, size
+from qdrant_admin.core.reports import Fact, Finding
 
+if TYPE_CHECKING:
+    from qdrant_admin.lifecycle.memory import Memory, Missing
+
+MemoryCode = Literal["other_storage", "known_collection_missing", "known_collection_emptied", "known_collection_remade"]
+MISSING_CODES: dict[str, MemoryCode] = {
+    "gone": "known_collection_missing",
+    "emptied": "known_collection_emptied",
+    "remade": "known_collection_remade",
+}
+"""The finding that is made of what is missing, by its kind."""
 SENTENCES: dict[str, str] = {
     "api_key_missing": "the server asks for an API key and none is known",
     "api_key_refused": "the server does not accept the API key from {origin}: {key_trouble}",
@@ -28,6 +39,11 @@ SENTENCES: dict[str, str] = {
     "grpc_foreign": "gRPC port {port} leads to another program{because}; everything goes over REST",
     "collection_unreadable": "collection {subject} cannot be read{because}",
     "collection_red": "collection {subject} is red{because}",
+    "other_storage": "on {day} there were {held} in {collections} here, on {earlier}; today's storage, {subject}, is "
+    "another one and holds {now} of them",
+    "known_collection_missing": "{known}; today there is no such collection{proof}",
+    "known_collection_emptied": "{known}; today it is empty{proof}",
+    "known_collection_remade": "{known}; it was made anew at {then} though nothing had deleted it, and holds {now}",
     "optimizer_failed": "the optimizer of collection {subject} has failed{because}",
     "writes_pending": "collection {subject} does not show yet what it has acknowledged: {pending}",
     "points_hidden": "collection {subject} hides what it stores until it is optimized: {pending}",
@@ -48,12 +64,58 @@ SENTENCES: dict[str, str] = {
 }
 
 
+PROOFS: dict[str, str] = {
+    "no_delete": ", and no request took it away",
+    "log_begins": "; by what, nobody can tell: the log begins at {then}",
+    "log_silent": "; by what, nobody can tell: the log does not show requests",
+    "process_ended": "; by what, nobody can tell: the process that might have been asked for it has ended since",
+}
+"""What a finding about something missing rests on, by its `evidence`."""
+
+
 def text(finding: Finding) -> str:
     """One finding in one sentence. A code that this version does not know is shown as it is."""
     sentence = SENTENCES.get(finding.code)
     if sentence is None:
         return f"{finding.code.replace('_', ' ')}: {finding.subject}".removesuffix(": ")
     return sentence.format_map(_words(finding))
+
+
+def missing_facts(one: "Missing") -> dict[str, Fact]:
+    """What is said of a known collection of which there was more."""
+    moment = one.moment.isoformat() if one.moment else ""
+    at = one.at.isoformat()
+    return {"points": one.points, "now": one.now, "at": at, "moment": moment, "evidence": one.because}
+
+
+def storage_facts(memory: "Memory") -> dict[str, Fact]:
+    """What is said of a storage that is another one than was known, and holds less."""
+    lost = memory.having("lost")
+    return {
+        "collections": tuple(one.name for one in lost),
+        "points": sum(one.points for one in lost),
+        "now": sum(one.now for one in lost),
+        "at": max(one.at for one in lost).isoformat(),
+        "earlier": memory.earlier,
+    }
+
+
+def of_missing(one: "Missing") -> str:
+    """The sentence of the finding that is made of it, without the finding."""
+    return text(Finding(code=MISSING_CODES[one.kind], level="fail", subject=one.name, facts=missing_facts(one)))
+
+
+def of_storage(memory: "Memory") -> str:
+    """The same of another storage."""
+    return text(Finding(code="other_storage", level="fail", subject=memory.today, facts=storage_facts(memory)))
+
+
+def told(one: "Missing") -> str:
+    """What was taken away since the earlier look, in one sentence."""
+    done = {"gone": "was deleted", "emptied": "was emptied"}.get(one.kind, "holds less")
+    when = f" by a request at {day(one.moment)}" if one.moment else " by a request"
+    by = when if one.because == "request" else ", as this profile expects"
+    return f"{one.name} {done}{by}; on {day(one.at)} it held {counted(one.points, 'point')}"
 
 
 def _words(finding: Finding) -> defaultdict[str, str]:
@@ -83,6 +145,16 @@ def _words(finding: Finding) -> defaultdict[str, str]:
         words["known"] = counted(points, "point")
     if isinstance(at := facts.get("at"), str):
         words["when"] = f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
+    if isinstance(at := facts.get("at"), str) and "points" in facts:
+        words["day"], words["held"] = day(datetime.fromisoformat(at)), counted(_whole(facts["points"]), "point")
+        words["known"] = f"on {words['day']} there were {words['held']} in {finding.subject} here"
+        words["then"] = day(datetime.fromisoformat(moment)) if (moment := words["moment"]) else ""
+        words["now"] = number(_whole(facts.get("now")))
+        words["proof"] = PROOFS.get(words["evidence"], "").format_map(words)
     if isinstance(runs := facts.get("interrupted"), int) and runs > 1:
         words["others"] = f", and {counted(runs - 1, 'earlier one')}"
     return words
+
+
+def _whole(value: Fact) -> int:
+    return value if isinstance(value, int) else 0

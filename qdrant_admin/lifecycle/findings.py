@@ -4,12 +4,13 @@ The codes and the names of the facts are a contract; the words are made of them 
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import AccessDenied, AdminError
 from qdrant_admin.core.reports import Fact, Finding, FindingLevel
+from qdrant_admin.lifecycle.finding_words import MISSING_CODES, MemoryCode, missing_facts, storage_facts
 from qdrant_admin.lifecycle.observation import Observation, Part
 from qdrant_admin.server.runtime import DELETED, RuntimeState
 
@@ -32,7 +33,8 @@ StorageCode = Literal[
 KeylessCode = Literal["no_api_key", "published_without_api_key"]
 SafetyCode = Literal[KeylessCode, "settings_differ", "no_automatic_start", "key_in_clear"]
 UnfinishedCode = Literal["check_interrupted", "indexing_held_back", "migration_interrupted"]
-Code = Literal[AccessCode, ProcessCode, AnswerCode, DataCode, StorageCode, SafetyCode, UnfinishedCode]
+Code = Literal[AccessCode, ProcessCode, AnswerCode, DataCode, MemoryCode, StorageCode, SafetyCode, UnfinishedCode]
+MEMORY: tuple[Code, ...] = get_args(MemoryCode)
 KEY_REFUSED: tuple[Code, ...] = ("api_key_missing", "api_key_refused")
 WITHOUT_KEY: tuple[Code, ...] = ("no_api_key", "published_without_api_key")
 UNFINISHED: tuple[Code, ...] = ("check_interrupted", "indexing_held_back", "migration_interrupted")
@@ -49,7 +51,7 @@ _NOT_LOOKED_AT: dict[Part, Code] = {
 def findings(settings: Settings, seen: Observation) -> tuple[Finding, ...]:
     """Every finding, faults before warnings, otherwise in the order of how much depends on it."""
     finder = _Finder(settings, seen)
-    found = [*finder.access(), *finder.process(), *finder.answers(), *finder.data()]
+    found = [*finder.access(), *finder.process(), *finder.answers(), *finder.memory(), *finder.data()]
     found += [*finder.storage(), *finder.safety(), *finder.unfinished()]
     return tuple(sorted(found, key=lambda one: one.level != "fail"))
 
@@ -172,6 +174,19 @@ class _Finder:
         if one.optimizer_error:
             return self._found("optimizer_failed", "warn", show, one.name, status=one.status, error=one.optimizer_error)
         return None
+
+    def memory(self) -> Iterator[Finding]:
+        """What is missing of all that was known to be here, and was not taken away by a request."""
+        seen = self._seen.memory
+        if seen is None:
+            return
+        fix = Command("verify", accept=True)
+        if seen.earlier and seen.having("lost"):
+            yield self._found("other_storage", "fail", fix, seen.today, **storage_facts(seen))
+            return
+        for one in (*seen.having("lost"), *seen.having("inconclusive")):
+            level: FindingLevel = "fail" if one.word == "lost" else "warn"
+            yield self._found(MISSING_CODES[one.kind], level, fix, one.name, **missing_facts(one))
 
     def storage(self) -> Iterator[Finding]:
         """Where the data lies, also that which is not shown, and how much room it has."""

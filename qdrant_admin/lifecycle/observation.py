@@ -10,6 +10,7 @@ import msgspec
 
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.lifecycle.before_start import elsewhere
 from qdrant_admin.server.listener import cautious
 from qdrant_admin.server.runtime import Capabilities, Change, RuntimeKind, RuntimeState
@@ -20,13 +21,14 @@ from qdrant_admin.workspace import Workspace
 if TYPE_CHECKING:
     from qdrant_admin.database.gateway import Database
     from qdrant_admin.database.models import CollectionInfo
+    from qdrant_admin.lifecycle.memory import Memory, Today
     from qdrant_admin.server.health import Probe
     from qdrant_admin.server.runtime import ServerRuntime
 
 _T = TypeVar("_T")
 _MOMENT = 1.0
 """Seconds for which a queue of acknowledged writes is watched, where there is one."""
-Part = Literal["runtime", "changes", "probe", "collections", "history"]
+Part = Literal["runtime", "changes", "probe", "collections", "history", "memory"]
 
 
 class Observation(msgspec.Struct):
@@ -47,6 +49,10 @@ class Observation(msgspec.Struct):
     """Into this server, the latest first."""
     elsewhere: KnownStorage | None = None
     """What the profile is known to have on its other runtime."""
+    today: "Today | None" = None
+    """What is there, as it is held against what was known; None where not all of it can be seen."""
+    memory: "Memory | None" = None
+    """What is missing of all that was known to be here; None when today could not be held against it."""
     troubles: dict[Part, AdminError] = msgspec.field(default_factory=dict)
     """Why a part could not be looked at."""
 
@@ -101,11 +107,31 @@ def observe(ws: Workspace) -> Observation:
     of_ours = seen.state is not None and not seen.foreign and "runtime" not in seen.troubles
     if of_ours and seen.answers_as_qdrant and not (seen.probe and seen.probe.recovery_mode):
         seen.collections = seen.look("collections", lambda: _collections(seen.endpoint))
+    if runtime is not None and not seen.foreign and seen.state is not None:
+        seen.memory = seen.look("memory", lambda: _memory(ws, runtime, seen))
     return seen
 
 
 def _whose(seen: Observation, runtime: "ServerRuntime") -> None:
     seen.endpoint, seen.stranger = cautious(runtime), runtime.stranger()
+
+
+def last_look(ws: Workspace) -> Events:
+    """Before a process ends, or the log of a container: what either can tell of requests is heard, told and kept."""
+    from qdrant_admin.lifecycle.finding_words import told
+
+    memory = observe(ws).memory
+    for one in memory.having("told") if memory is not None else ():
+        yield Notice(text=told(one))
+
+
+def _memory(ws: Workspace, runtime: "ServerRuntime", seen: Observation) -> "Memory | None":
+    from qdrant_admin.lifecycle.noting import remember, today
+
+    if seen.probe is None or seen.collections is None:
+        return None
+    seen.today = today(runtime, seen.probe, seen.collections)
+    return None if seen.today is None else remember(ws, seen.today)
 
 
 def _collections(endpoint: Endpoint) -> "tuple[CollectionInfo, ...]":

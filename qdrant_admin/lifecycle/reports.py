@@ -49,6 +49,8 @@ class StatusReport(Report):
     changes: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
     """What wants attention, faults first. Its words: `lifecycle.finding_words.text`."""
+    since: tuple[str, ...] = ()
+    """What requests took away since the earlier look, in words: told once, and no fault."""
     capabilities: Capabilities = Capabilities()
     checked_at: datetime
 

@@ -9,6 +9,7 @@ from qdrant_admin.core.errors import ConfirmationMissing, NotFound, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice
 from qdrant_admin.lifecycle.before_start import checked
 from qdrant_admin.lifecycle.down import refuse_foreign
+from qdrant_admin.lifecycle.observation import last_look
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.up import report_up
 from qdrant_admin.server.runtime import RestartMethod
@@ -46,6 +47,8 @@ def restart(ws: Workspace, how: RestartMethod = "graceful", *, cancel: CancelTok
         yield from run_locks.server_of(ws.settings.name).taken(alone, cancel)
         if before.state == "stopped":
             runtime = checked(ws, accept=False, apply=False).runtime
+        elif before.state != "paused":
+            yield from last_look(ws)
         yield from runtime.restart(how, cancel)
     yield from wait_ready(ws, cancel=cancel)
     yield Finished(report=report_up(ws, started=True, begun=begun))

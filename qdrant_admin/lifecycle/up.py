@@ -22,6 +22,7 @@ from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.existing import name_existing
 from qdrant_admin.lifecycle.finding_words import text
 from qdrant_admin.lifecycle.findings import WITHOUT_KEY
+from qdrant_admin.lifecycle.observation import last_look
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.reports import StatusReport, UpReport
 from qdrant_admin.lifecycle.status import status
@@ -159,11 +160,26 @@ def up(ws: Workspace, *, apply: bool = False, accept: bool = False, cancel: Canc
             started = before.beside or before.state not in {"running", "restarting"}
             yield from _make_it_run(ws, before, apply, accept, cancel)
     yield from wait_ready(ws, cancel=cancel)
+    if accept:
+        yield from _accept(ws, cancel)
     report = report_up(ws, started=started, begun=begun)
     for finding in report.findings:
         if finding.code in WITHOUT_KEY:
             yield Notice(level="warning", text=text(finding), fix=finding.command)
     yield Finished(report=report)
+
+
+def _accept(ws: Workspace, cancel: CancelToken) -> Events:
+    """Its own entry in the history; here it is a step of the start."""
+    from qdrant_admin.lifecycle.accept import AcceptReport
+    from qdrant_admin.lifecycle.accept import accept as take_for_known
+
+    for event in take_for_known(ws, cancel=cancel):
+        if not isinstance(event, Finished):
+            yield event
+        elif isinstance(event.report, AcceptReport):
+            for sentence in event.report.accepted:
+                yield Notice(level="warning", text=f"accepted: {sentence}")
 
 
 def _make_it_run(ws: Workspace, before: RuntimeState, apply: bool, accept: bool, cancel: CancelToken) -> Events:
@@ -177,6 +193,7 @@ def _make_it_run(ws: Workspace, before: RuntimeState, apply: bool, accept: bool,
     runtime = ws.runtime
     changes = [] if new else runtime.differences()
     if changes and apply:
+        yield from last_look(ws)
         yield from runtime.apply(cancel)
         return
     for change in changes:

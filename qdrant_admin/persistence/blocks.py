@@ -46,6 +46,7 @@ def verification(report: "reports.VerifyReport") -> Blocks:
     blocks += [rounds(report)] if report.how == "all" else []
     blocks += _all_differences(report)
     blocks += [Paragraph(f"likely cause: {report.cause}")] if report.cause else []
+    blocks += map(Paragraph, report.since)
     blocks += [Paragraph(f"checked: {', '.join(report.checks)}", "soft")] if report.checks else []
     return *blocks, *do_now(report.fix)
 

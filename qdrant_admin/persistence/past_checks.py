@@ -36,8 +36,6 @@ from qdrant_admin.state.store import StateStore
 if TYPE_CHECKING:
     from qdrant_admin.database.buckets import BucketDifference
 
-_LOOKED_BACK = 1000
-"""Entries of the history in which an earlier check is looked for."""
 _CHECKSUM_SINCE = 3
 """The first schema of reports with a checksum of themselves."""
 _SPARKS = 40
@@ -115,20 +113,6 @@ def together(left: Verdict, right: Verdict) -> Verdict:
     """What two comparisons come to: the more serious one, else the stronger proof."""
     order: tuple[Verdict, ...] = ("lost", "changed", "inconclusive", "persisted", "unchanged", "empty")
     return min(left, right, key=order.index)
-
-
-def known_before(store: StateStore, profile: str) -> tuple[datetime, int] | None:
-    """When a check has last read points here, and how many; None where nothing was known, or we have deleted since."""
-    for entry in store.history(_LOOKED_BACK):
-        if entry.profile == profile and entry.operation in {"delete", "demo"}:
-            return None
-        if entry.profile == profile and entry.operation == "verify":
-            kept = records.load(VerifyReport, store.report_json(entry.id))
-            if isinstance(kept, VerifyReport) and (
-                points := sum(one.before.points for one in kept.collections if one.before)
-            ):
-                return kept.at, points
-    return None
 
 
 def with_baseline(reason: str, verdict: Verdict, found: BaselineCheck) -> str:

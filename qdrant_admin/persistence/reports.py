@@ -258,6 +258,8 @@ class VerifyReport(Proof):
     """The only collections that the API key opens; empty: it opens all."""
     cause: str = ""
     """Likely cause of a loss, where one was found."""
+    since: tuple[str, ...] = ()
+    """What requests took away since the earlier look, in words: told once, and no fault."""
 
     @classmethod
     def upgraded(cls, values: dict[str, JsonValue], schema: int) -> dict[str, JsonValue]:  # noqa: ARG003 # alike

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
-from datetime import datetime
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Fix, written
@@ -13,11 +12,13 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.probes import Share
 from qdrant_admin.database.scoped_keys import collections_opened
+from qdrant_admin.lifecycle.memory import Memory
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.restart import others_interrupted
+from qdrant_admin.persistence import known
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
 from qdrant_admin.persistence.interrupted import Bookkeeping, counters_since, interrupted
-from qdrant_admin.persistence.past_checks import against, known_before, together, with_baseline
+from qdrant_admin.persistence.past_checks import against, together, with_baseline
 from qdrant_admin.persistence.reports import EQUAL, Counted, Round, RoundMethod, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.restarts import (
     Restarts,
@@ -166,6 +167,7 @@ class _Check:
         self._rounds: list[Round] = []
         self._done = False
         """Whether there is nothing left that a second scan could tell."""
+        self._memory, self._memory_after = Memory(), Memory()
 
     def close(self) -> None:
         self._before.close()
@@ -270,6 +272,13 @@ class _Check:
             with self._timing.phase("fingerprint_before"):
                 yield from self._scanner.fingerprint_all(self._before, database, "fingerprint_before")
                 yield from self._watch(database, self._before)
+            self._memory = self._remember(self._before, database)
+
+    def _remember(self, scan: ServerScan, database: Database) -> Memory:
+        """Hold a scan against what was known to be here, and keep it."""
+        with self._bookkeeping:
+            return known.remember(self._ws, scan, database.names(), self._options.collections)
+        return Memory()
 
     def _see_writes_since(self, earlier: VerifyReport, database: Database) -> None:
         """What others wrote since an interrupted check's only scan; the collections that it has left are removed."""
@@ -321,11 +330,11 @@ class _Check:
             judgement = judgement._replace(verdict="persisted", reason=ALL_EQUAL)  # proven by another of the restarts
         cause, size = "", None
         fix: Fix = ""
-        if judgement.verdict == "empty" and (known := self._known_before()):
-            when, points = f"{known[0].astimezone():%Y-%m-%d %H:%M}", counted(known[1], "point")
-            reason = f"on {when} there were {points} here; today nothing is stored, and nobody can tell by what"
-            judgement = judgement._replace(verdict="inconclusive", reason=reason)
-            fix = Command("logs", tail=1000) if self._ws.runtime.capabilities.logs else Command("history", "trends")
+        if judgement.verdict in EQUAL:  # what is lost by this very restart stays known
+            with self._ws.database() as database:
+                self._memory_after = self._remember(self._after, database)
+        if self._memory.word in {"lost", "inconclusive"}:
+            fix = Command("logs", tail=1000) if self._ws.runtime.capabilities.logs else Command("verify", accept=True)
         broken = any(name in self._before.collections for name in self._after.unreadable)
         if judgement.verdict in {"lost", "changed"} or broken:
             cause = likely_cause(self._state.storage, self._findings())
@@ -338,11 +347,6 @@ class _Check:
             self._forget()
         yield from self._bookkeeping.notices()
         yield Finished(report=report.model_copy(update={"checks": tuple(self._checks())}))
-
-    def _known_before(self) -> tuple[datetime, int] | None:
-        with self._bookkeeping:
-            return known_before(self._ws.store, self._ws.settings.name)
-        return None
 
     def _give_up(self, error: AdminError) -> Events:
         """The server did not come back, or could not be read: nothing was lost that anybody has seen."""
@@ -374,6 +378,7 @@ class _Check:
         self, judgement: Judgement, *, cause: str = "", fix: Fix = "", storage_bytes: int | None = None
     ) -> VerifyReport:
         options, profile = self._options, self._ws.settings.name
+        judgement = known.weighed(judgement, self._memory)
         verdict, reason, code, baseline = judgement.verdict, judgement.reason, judgement.code, None
         if options.baseline is not None:
             started = self._state.started_at
@@ -408,6 +413,7 @@ class _Check:
             writers=self._writes.all | self._before.writes(),
             scope=self._scope,
             cause=cause,
+            since=known.since((self._memory, self._memory_after)),
             fix=written(fix, profile),
             server_version=self._before.version,
             storage=f"{self._state.storage.kind} {self._state.storage.source}".strip(),

@@ -6,6 +6,7 @@ it. So identity comes from `GET /`, and gRPC counts as open only when HTTP/2 is 
 
 import contextlib
 import json
+import re
 import socket
 import time
 from http.client import RemoteDisconnected
@@ -37,6 +38,11 @@ _REQUEST_SECONDS = 5.0
 _MAX_UNASKED_RESTARTS = 2
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """What an HTTP/2 client says first: the preface and an empty SETTINGS frame (RFC 9113, section 3.4)."""
+TAKES_AWAY = re.compile(
+    r"^DELETE /collections/\{name\}$|/points/(delete|batch)$|/snapshots/(upload|recover)$|/shards/delete$"
+    r"|/qdrant\.(Collections/(Delete|DeleteShardKey)|Points/(Delete|UpdateBatch))$"
+)
+"""Endpoints, as the telemetry names them, that can leave a collection gone or empty."""
 _FRAME_HEADER_BYTES = 9
 _SETTINGS_FRAME = 4
 
@@ -58,6 +64,12 @@ class Probe(Frozen):
     """Whether it takes the key we have; None without a key, or when it wants none."""
     recovery_mode: bool | None = None
     """None when nobody could tell, for want of a key."""
+    process: str = ""
+    """When the server's process began, as it says itself; empty when nobody could tell."""
+    deletes: int | None = None
+    """Requests to take something away that it has answered since then; None when nobody could tell."""
+    grpc_deletes: int | None = None
+    """Those of them that came over gRPC."""
     error: str = ""
     """Why it does not count as a Qdrant that is ready, in words."""
 
@@ -184,17 +196,45 @@ def _condition(http: Http, endpoint: Endpoint) -> dict[str, Any]:
     if seen["key_wanted"] and headers:
         seen["key_accepted"] = http.request("GET", "/collections", headers=headers).status == 200
     if seen["key_wanted"] is False or seen.get("key_accepted"):
-        seen["recovery_mode"] = _recovery_mode(http, headers)
+        seen |= _telemetry(http, headers)
     return seen
 
 
-def _recovery_mode(http: Http, headers: dict[str, str]) -> bool | None:
+def _telemetry(http: Http, headers: dict[str, str]) -> dict[str, Any]:
     """`app.features` is left out of the telemetry below level 1; a read-only key is enough."""
     answer = http.request("GET", "/telemetry", params={"details_level": 1}, headers=headers)
-    value: Any = _json_object(answer)
-    for key in ("result", "app", "features", "recovery_mode"):
+    told = _json_object(answer).get("result")
+    recovery, startup = _within(told, "app", "features", "recovery_mode"), _within(told, "app", "startup")
+    grpc = _deletes(_within(told, "requests", "grpc", "responses"))
+    rest = _deletes(_within(told, "requests", "rest", "responses"))
+    return {
+        "recovery_mode": recovery if isinstance(recovery, bool) else None,
+        "process": startup if isinstance(startup, str) else "",
+        "deletes": None if rest is None or grpc is None else rest + grpc,
+        "grpc_deletes": grpc,
+    }
+
+
+def _within(value: object, *keys: str) -> object:
+    for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, bool) else None
+    return value
+
+
+def _deletes(responses: object) -> int | None:
+    """How many answered requests may have taken points or collections away; None when it is not told."""
+    if not isinstance(responses, dict):
+        return None
+    return sum(_count(answers) for name, answers in responses.items() if TAKES_AWAY.search(str(name)))
+
+
+def _count(answers: object) -> int:
+    """Of one endpoint: over REST a count for each status, over gRPC one in all (1.16.3)."""
+    if not isinstance(answers, dict):
+        return 0
+    if isinstance(count := answers.get("count"), int):
+        return count
+    return sum(_count(one) for one in answers.values())
 
 
 def _json_object(answer: Answer) -> dict[str, Any]:

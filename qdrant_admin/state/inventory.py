@@ -1,8 +1,10 @@
 """What was seen on which storage: a memory that later looks are held against.
 
 It belongs to the storage, not to the profile: a profile has one storage in force, and those it had before stay known.
-What is in force was seen last, or accepted; order is that of a counter, since wall clocks jump. A look that misses
-something notes nothing of it: it stays known until a request, a command of ours or the user explains it.
+What is in force was seen last, or accepted; order is that of a counter, since wall clocks jump. Servers whose storage
+is out of sight are known by their URL, each in force for itself: naming one for a while unlearns nothing of another.
+A look that misses something notes nothing of it: it stays known until a request, a command of ours or the user
+explains it.
 """
 
 import sqlite3
@@ -111,15 +113,25 @@ class SeenStorage(Frozen):
     grpc_deletes: int | None = None
     """Those of them that came over gRPC, whose deleted points no log names."""
 
+    @property
+    def unseen(self) -> str:
+        """The URL where the storage is out of sight, else nothing; see `known`."""
+        return self.place if self.identity is None else ""
 
-def known(store: StateStore, profile: str) -> KnownStorage | None:
+
+def known(store: StateStore, profile: str, out_of_sight: str = "") -> KnownStorage | None:
     """The storage in force and what is known of it; None when the profile was never looked at.
+
+    Args:
+        store: where it is kept.
+        profile: its name.
+        out_of_sight: URL of a server whose storage nobody can see from here.
 
     Raises:
         StorageUnusable, Unsupported: the state cannot be read.
     """
     with store.reading() as connection:
-        return next(_storages(connection, profile, "AND storage IS NOT NULL"), None)
+        return next(_storages(connection, profile, out_of_sight), None)
 
 
 def storages(store: StateStore, profile: str) -> tuple[KnownStorage, ...]:
@@ -151,7 +163,7 @@ def note(store: StateStore, profile: str, seen: SeenStorage) -> None:
         storage = _written(connection, profile, news.before, seen)
         for one in news.collections:
             _keep(connection, storage, one)
-        connection.execute("INSERT OR REPLACE INTO storages_in_force VALUES (?, ?)", (profile, storage))
+        connection.execute("INSERT OR REPLACE INTO storages_in_force VALUES (?, ?, ?)", (profile, seen.unseen, storage))
 
 
 def accept(store: StateStore, profile: str, seen: SeenStorage) -> None:
@@ -160,13 +172,15 @@ def accept(store: StateStore, profile: str, seen: SeenStorage) -> None:
     Raises as `note`.
     """
     note(store, profile, seen)
-    if (now := known(store, profile)) is not None:
+    if (now := known(store, profile, seen.unseen)) is not None:
         missing = now.present.keys() - {one.name for one in seen.collections}
-        removed(store, profile, missing, how="accepted")
+        removed(store, profile, missing, how="accepted", out_of_sight=seen.unseen)
 
 
-def removed(store: StateStore, profile: str, names: Iterable[str], *, how: Gone = "command") -> None:
-    """Of the storage in force, these collections were taken away, and it is known by what.
+def removed(
+    store: StateStore, profile: str, names: Iterable[str], *, how: Gone = "command", out_of_sight: str = ""
+) -> None:
+    """Of the storage in force (see `known`), these collections were taken away, and it is known by what.
 
     Raises as `note`.
     """
@@ -174,8 +188,8 @@ def removed(store: StateStore, profile: str, names: Iterable[str], *, how: Gone 
         return
     now = datetime.now(UTC).isoformat()
     with store.writing() as connection:
-        row = connection.execute("SELECT storage FROM storages_in_force WHERE profile = ?", (profile,)).fetchone()
-        if row is None:
+        query = "SELECT storage FROM storages_in_force WHERE profile = ? AND out_of_sight = ?"
+        if (row := connection.execute(query, (profile, out_of_sight)).fetchone()) is None:
             return
         connection.executemany(
             "UPDATE known_collections SET gone = ?, gone_at = ? WHERE storage = ? AND name = ? AND gone = ''",
@@ -213,7 +227,8 @@ def _news(connection: sqlite3.Connection, profile: str, seen: SeenStorage) -> _N
     there = {} if before is None else {one.name: one for one in before.collections}
     own = {str(row["name"]) for row in connection.execute("SELECT name FROM canaries")}
     news = (one for one in seen.collections if one.name not in own and one.says_more_than(there.get(one.name)))
-    in_force = before is not None and before.id == found[0].id
+    now = next(_storages(connection, profile, seen.unseen), None)
+    in_force = before is not None and now is not None and before.id == now.id
     return _News(before, tuple(news), before is None or not in_force or _moved(before, seen))
 
 
@@ -263,11 +278,12 @@ def _keep(connection: sqlite3.Connection, storage: int, one: KnownCollection) ->
     )
 
 
-def _storages(connection: sqlite3.Connection, profile: str, which: str = "") -> Iterator[KnownStorage]:
+def _storages(connection: sqlite3.Connection, profile: str, in_force: str | None = None) -> Iterator[KnownStorage]:
+    """All of a profile, or the one in force for that URL (empty: of those in sight)."""
     rows = connection.execute(
-        "SELECT storages.* FROM storages LEFT JOIN storages_in_force ON storage = id"  # noqa: S608 # `which` is ours
-        f" WHERE storages.profile = ? {which} ORDER BY storage IS NULL, id DESC",
-        (profile,),
+        "SELECT storages.* FROM storages LEFT JOIN storages_in_force ON storage = id WHERE storages.profile = ?1"
+        " AND (?2 IS NULL OR out_of_sight = ?2) ORDER BY storage IS NULL, out_of_sight, id DESC",
+        (profile, in_force),
     ).fetchall()
     for row in rows:
         kept = connection.execute("SELECT * FROM known_collections WHERE storage = ? ORDER BY id", (row["id"],))

@@ -151,8 +151,10 @@ STEPS: tuple[SchemaStep, ...] = (
             )""",
             "CREATE INDEX storages_by_profile ON storages (profile)",
             """CREATE TABLE storages_in_force (
-                profile TEXT PRIMARY KEY,
-                storage INTEGER NOT NULL REFERENCES storages (id) ON DELETE CASCADE
+                profile TEXT NOT NULL,
+                out_of_sight TEXT NOT NULL,
+                storage INTEGER NOT NULL REFERENCES storages (id) ON DELETE CASCADE,
+                PRIMARY KEY (profile, out_of_sight)
             )""",
             """CREATE TABLE known_collections (
                 id INTEGER PRIMARY KEY AUTOINCREMENT,

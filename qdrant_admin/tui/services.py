@@ -114,6 +114,14 @@ class Services:
         opened = replace(self.workspace, settings=load_settings(name))
         self.named, self._workspace = name, opened
 
+    def remove_profile(self, name: str) -> None:
+        """Forget a profile, its key, and what was known of its storages."""
+        from qdrant_admin.config.profiles import remove_profile
+        from qdrant_admin.state.inventory import forget
+
+        remove_profile(name)
+        forget(self.workspace.store, name)
+
     def reload(self) -> None:
         """Read the settings and choose the runtime again, at the next question."""
         self._workspace = None

@@ -59,7 +59,7 @@ class Home:
     def down(self, *, remove: bool = False, **profile: object) -> None:
         list(down(self.open(**profile), remove=remove, cancel=CancelToken()))
 
-    def fill(self, version: str = "1.16.3", **profile: object) -> None:
+    def fill(self, **profile: object) -> None:
         """Make a collection, and know of it."""
         ws = self.open(**profile)
         with ws.database() as database:
@@ -71,9 +71,13 @@ class Home:
             ws.store,
             self.name,
             SeenStorage(
-                runtime=ws.runtime.kind, identity=identity, place=identity.place, version=version, collections=(seen,)
+                runtime=ws.runtime.kind, identity=identity, place=identity.place, version="1.16.3", collections=(seen,)
             ),
         )
+
+    def was_opened_by(self, version: str) -> None:
+        with self.open().store.writing() as connection:
+            connection.execute("UPDATE storages SET version = ?", (version,))
 
 
 @pytest.fixture
@@ -236,8 +240,9 @@ def test_a_native_server_of_a_version_too_far_away_is_not_started(
 def test_a_default_version_is_for_new_storage_only(native: Home, recorded: bool) -> None:
     """The product's own version went up since: what is there keeps the server that it has."""
     native.up()
-    native.fill(version="1.15.5")
+    native.fill()
     native.down(remove=not recorded)
+    native.was_opened_by("1.15.5")
     if recorded:
         record = native.open().settings.native_folder / "process.json"
         record.write_text(record.read_text().replace('1.16.3"', '1.15.5"'))
@@ -247,6 +252,7 @@ def test_a_default_version_is_for_new_storage_only(native: Home, recorded: bool)
     kept.with_suffix(".json").write_text(f'{{"sha256": "{digest_of(kept)}"}}')
     report = native.up(binary=None, image=None)
     assert (report.image, report.collections, report.changes) == ("qdrant 1.15.5", 1, ())
+    native.was_opened_by("1.15.5")  # of which the binary in its place knows nothing
     with pytest.raises(Refused, match="skip"):
         native.up(binary=None, image="qdrant/qdrant:v1.17.1", apply=True)
 

@@ -13,6 +13,7 @@ from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.models import CollectionInfo, Pending
 from qdrant_admin.lifecycle.finding_words import SENTENCES, text
 from qdrant_admin.lifecycle.findings import HARMLESS, Code, findings
+from qdrant_admin.lifecycle.memory import Because, Kind, Memory, Missing, Word
 from qdrant_admin.lifecycle.observation import Observation
 from qdrant_admin.lifecycle.reports import StatusReport, UpReport
 from qdrant_admin.lifecycle.status import report_of
@@ -61,6 +62,12 @@ def run(held: tuple[str, ...] = (), name: str = "r1") -> InterruptedMigration:
     return InterruptedMigration(name, "chroma:/old", held)
 
 
+def missing(kind: Kind, word: Word, because: Because, earlier: str = "") -> Memory:
+    at, moment = datetime(2026, 3, 2, 9, 14, tzinfo=UTC), datetime(2026, 3, 3, 9, tzinfo=UTC)
+    one = Missing(name="m", kind=kind, word=word, because=because, points=5, at=at, moment=moment)
+    return Memory(missing=(one,), earlier=earlier, today="volume new")
+
+
 KEYLESS = WELL.model_copy(update={"key_wanted": False})
 TROUBLE = ServerTrouble("it is broken", why="disk", fix="df -h")
 SEVERE, MILD = Diagnosis(what="killed", why="no memory", fix="free -m", severe=True), Diagnosis(what="slow")
@@ -106,6 +113,12 @@ CASES: list[tuple[str, str, Observation]] = [
     ("points_hidden", "warn", saw(collections=collection(pending=Pending(deferred=869)))),
     ("storage_deleted", "fail", saw(running(storage=Storage(kind="directory", source="/d", faults=(GONE,))))),
     ("data_elsewhere", "warn", saw(elsewhere=ELSEWHERE)),
+    ("other_storage", "fail", saw(memory=missing("gone", "lost", "other_storage", "volume old"))),
+    ("known_collection_missing", "fail", saw(memory=missing("gone", "lost", "no_delete"))),
+    ("known_collection_missing", "warn", saw(memory=missing("gone", "inconclusive", "log_begins"))),
+    ("known_collection_missing", "warn", saw(memory=missing("gone", "inconclusive", "log_silent"))),
+    ("known_collection_emptied", "warn", saw(memory=missing("emptied", "inconclusive", "process_ended"))),
+    ("known_collection_remade", "fail", saw(memory=missing("remade", "lost", "no_delete"))),
     ("storage_in_container", "warn", saw(running(storage=Storage(kind="container")))),
     ("storage_unsound", "warn", saw(running(storage=Storage(kind="bind", source="/c", sound=False)))),
     ("disk_full", "fail", saw(running(storage=Storage(kind="volume", free_bytes=128 * MIB - 1)))),
@@ -132,6 +145,20 @@ def test_what_was_seen_is_told_by_its_code_once(code: str, level: str, seen: Obs
     assert not text(one).endswith(": ")
     if one.command.startswith("qdrant-admin"):
         assert one.command.endswith(" --profile work")
+
+
+def test_what_a_request_took_away_is_told_and_no_finding() -> None:
+    told = saw(memory=missing("gone", "told", "request"))
+    report = report_of(settings(), told)
+    assert (report.state, report.exit_code, report.findings) == ("healthy", 0, ())
+    assert report.since == ("m was deleted by a request at 2026-03-03 09:00; on 2026-03-02 09:14 it held 5 points",)
+
+
+def test_a_loss_is_a_fault_until_it_is_accepted_and_a_doubt_is_not() -> None:
+    lost = report_of(settings(), saw(memory=missing("gone", "lost", "no_delete")))
+    assert (lost.state, lost.exit_code) == ("unhealthy", 1)
+    doubt = report_of(settings(), saw(memory=missing("gone", "inconclusive", "log_silent")))
+    assert (doubt.state, doubt.exit_code) == ("degraded", 0)
 
 
 def test_every_code_has_its_words_and_is_reached() -> None:

@@ -1,7 +1,8 @@
 """Up, restart and down over a real server process, with a thin runtime of the tests' own around it."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -24,6 +25,7 @@ from qdrant_admin.server import runtime_choice
 from qdrant_admin.server.listener import Owned
 from qdrant_admin.server.runtime import Capabilities, Change, RestartMethod, RuntimeState, ServerRuntime, Sharer, Stats
 from qdrant_admin.server.runtime_choice import Choice
+from qdrant_admin.state.inventory import StorageIdentity
 from qdrant_admin.workspace import Workspace
 from tests.lifecycle.conftest import Opens
 from tests.support.real import Server, free_port
@@ -41,6 +43,12 @@ class Process:
         self.server, self.endpoint = server, server.endpoint
         self.changes: list[Change] = []
         self.ours: bool | None = True
+
+    def storage_identity(self) -> StorageIdentity:
+        return StorageIdentity(place="here", mark="here")
+
+    def log_since(self, moment: datetime) -> Iterable[str]:
+        return self.server.folder.joinpath("log").read_text().splitlines()
 
     def inspect(self) -> RuntimeState:
         running = self.server.process is not None

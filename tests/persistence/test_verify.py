@@ -91,17 +91,18 @@ def test_an_empty_server_proves_nothing_and_says_so(ws: Workspace, tmp_path: Pat
     assert report.reason == "nothing is stored, so there was nothing to prove"
 
 
-def test_an_emptied_server_is_never_called_well(ws: Workspace, tmp_path: Path) -> None:
+def test_what_a_request_deleted_is_told_once_and_no_fault(ws: Workspace, tmp_path: Path) -> None:
     new = without_history(ws, tmp_path)
     fill(new)
-    before = prove(new, "kill")
+    assert prove(new, "kill").since == ()
     with new.database() as database:
         database.delete_collection("memories")
     report = prove(new, "kill")
-    assert (report.verdict, report.exit_code) == ("inconclusive", 1)
-    points = sum(check.before.points for check in before.collections if check.before)
-    assert f"there were {points} points here; today nothing is stored" in report.reason
-    assert report.fix == "qdrant-admin logs --tail 1000 --profile proof"
+    assert (report.verdict, report.exit_code) == ("empty", 0)
+    (told,) = report.since
+    assert told.startswith("memories was deleted by a request at ")
+    assert told.endswith(" it held 20 points")
+    assert prove(new).since == ()
 
 
 def test_only_the_chosen_collections_are_looked_at(ws: Workspace) -> None:

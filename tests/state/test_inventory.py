@@ -123,10 +123,16 @@ def test_a_peer_that_was_read_once_stays_known_to_looks_that_do_not_read_it(stor
     assert found.identity == VOLUME
 
 
-def test_a_storage_out_of_sight_is_known_by_its_address(store: StateStore) -> None:
-    inventory.note(store, "far", seen(collection("a", 5), identity=None))
-    inventory.note(store, "far", seen(collection("a", 6), identity=None))
-    assert [(one.place, one.points) for one in inventory.storages(store, "far")] == [("http://far:6333", 6)]
+def test_a_storage_out_of_sight_is_known_by_its_address_and_unlearns_no_other(store: StateStore) -> None:
+    inventory.note(store, "local", seen(collection("mine", 3)))
+    inventory.note(store, "local", seen(collection("a", 5), identity=None))
+    inventory.note(store, "local", seen(collection("a", 6), identity=None))
+    assert points(store) == {"mine": 3}
+    far = inventory.known(store, "local", "http://far:6333")
+    assert far is not None
+    assert (far.place, far.points) == ("http://far:6333", 6)
+    inventory.removed(store, "local", ["a"], out_of_sight="http://far:6333")
+    assert [one.points for one in inventory.storages(store, "local")] == [3, 0]
 
 
 def test_collections_that_checks_make_for_themselves_are_never_noted(store: StateStore) -> None:

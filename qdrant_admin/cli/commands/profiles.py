@@ -130,8 +130,11 @@ def profiles_remove(invocation: Invocation, name: str, yes: bool) -> None:
       qdrant-admin profiles remove work --yes
     """
     from qdrant_admin.config.file import read_profiles, unknown_profile
+    from qdrant_admin.config.places import state_file
     from qdrant_admin.config.profiles import remove_profile
     from qdrant_admin.core.commands import Command
+    from qdrant_admin.state.inventory import forget
+    from qdrant_admin.state.store import StateStore
 
     known = read_profiles()
     if name not in known:
@@ -139,6 +142,7 @@ def profiles_remove(invocation: Invocation, name: str, yes: bool) -> None:
     again = str(Command("profiles", "remove", name, yes=True))
     confirm(yes, f"profile {name} and its API key would be removed", again)
     remove_profile(name)
+    forget(StateStore(state_file()), name)
     _done(invocation, name, f"profile {name} removed; its server and its data are as they were")
 
 

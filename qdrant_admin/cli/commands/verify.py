@@ -41,6 +41,11 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @REPORT
 @click.option("--finish", is_flag=True, help="Finish a check that was interrupted before its second scan.")
+@click.option(
+    "--accept",
+    is_flag=True,
+    help="Look without a restart, show what is missing of all that was known to be here, and take today for known.",
+)
 def verify(
     invocation: Invocation,
     how: "VerifyMethod | None",
@@ -50,6 +55,7 @@ def verify(
     baseline: Path | None,
     files: tuple[Path, ...],
     finish: bool,
+    accept: bool,
 ) -> None:
     """Fingerprint every point, restart the server, fingerprint again, and compare.
 
@@ -67,6 +73,13 @@ def verify(
         raise click.UsageError(
             f"--finish takes what the interrupted check was given: {', '.join(other)} cannot change it"
         )
+    if accept and (other := given_options({"accept"})):
+        raise click.UsageError(f"--accept looks at everything and restarts nothing: {', '.join(other)} cannot be added")
+    if accept:
+        from qdrant_admin.lifecycle.accept import accept as take_for_known
+
+        accepting = invocation.workspace()
+        invocation.conclude(invocation.run(lambda cancel: take_for_known(accepting, cancel=cancel)))
     from qdrant_admin.persistence.past_checks import load
     from qdrant_admin.persistence.reports import VerifyOptions
     from qdrant_admin.persistence.verify import finish as second_look

@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 
 from qdrant_admin.config.file import set_default_profile
 from qdrant_admin.config.profile import Profile, RuntimeChoice
-from qdrant_admin.config.profiles import remove_profile, typed_value
+from qdrant_admin.config.profiles import typed_value
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.errors import AdminError, BadInput
 from qdrant_admin.tui import look
@@ -197,7 +197,9 @@ class SettingsScreen(BaseScreen):
             self.notify("this profile is in use; use another one first", severity="warning", markup=False)
             return
         body = "It is removed from the configuration file, and its API key with it. Its server and its data stay."
-        remove = partial(self.ask, partial(remove_profile, name), lambda _: self.look_again(), group="remove")
+        remove = partial(
+            self.ask, partial(self.services.remove_profile, name), lambda _: self.look_again(), group="remove"
+        )
         self.confirm(f"Remove the profile {name}?", body, "Remove", remove, typed=name)
 
 

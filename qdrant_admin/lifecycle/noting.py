@@ -1,0 +1,129 @@
+"""Each look is held against what was known, and then kept: what `memory` weighs is gathered and noted here."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from qdrant_admin.lifecycle.memory import Memory, Missing, Today, weigh
+from qdrant_admin.state import inventory
+from qdrant_admin.state.inventory import KnownCollection, SeenStorage
+
+if TYPE_CHECKING:
+    from qdrant_admin.database.models import CollectionInfo
+    from qdrant_admin.server.health import Probe
+    from qdrant_admin.server.journal import Journal
+    from qdrant_admin.server.runtime import ServerRuntime
+    from qdrant_admin.workspace import Workspace
+
+
+def today(runtime: "ServerRuntime", probe: "Probe", collections: "Iterable[CollectionInfo]") -> Today | None:
+    """What a status has seen, in the form in which it is weighed and kept. As `seen_whole`."""
+    from qdrant_admin.database.models import Pending
+
+    now, seen = datetime.now(UTC), tuple(collections)
+    return seen_whole(
+        runtime,
+        probe,
+        (
+            KnownCollection(name=one.name, points=one.points, exact=True, at=now)
+            for one in seen
+            if one.points is not None and not one.trouble
+        ),
+        aliases={one.name: one.aliases for one in seen if one.aliases},
+        uncertain=frozenset(one.name for one in seen if one.points is None or one.trouble or one.pending != Pending()),
+    )
+
+
+def seen_whole(
+    runtime: "ServerRuntime",
+    probe: "Probe",
+    collections: Iterable[KnownCollection],
+    *,
+    aliases: Mapping[str, tuple[str, ...]],
+    uncertain: frozenset[str],
+    only: frozenset[str] | None = None,
+) -> Today | None:
+    """A look at every collection, or at `only` some; None where it would say nothing.
+
+    Telemetry is for those who see everything: with a key for some collections only, others are out of sight, not gone.
+
+    Raises:
+        AdminError: the storage cannot be looked at.
+    """
+    if not probe.ready or probe.recovery_mode is not False:
+        return None
+    identity = runtime.storage_identity()
+    if identity is None and runtime.capabilities.local:
+        return None
+    if identity is not None and not (identity.mark or identity.peer):
+        return None
+    storage = SeenStorage(
+        runtime=runtime.kind,
+        identity=identity,
+        place=identity.place if identity else runtime.endpoint.url,
+        version=probe.version or "",
+        collections=tuple(collections),
+        process=probe.process,
+        deletes=probe.deletes,
+        grpc_deletes=probe.grpc_deletes,
+    )
+    logs = runtime.capabilities.logs
+    return Today(storage=storage, aliases=aliases, uncertain=uncertain, names_its_deletes=logs, only=only)
+
+
+def remember(ws: "Workspace", seen: Today, *, keep: bool = True) -> Memory:
+    """Hold a look against what was known, and keep it.
+
+    What a request took away is told this once and accepted. What nobody asked for stays known until the user accepts
+    it, and so does a storage that holds more than today's.
+
+    Raises:
+        AdminError: the state or the log cannot be read.
+    """
+    profile, storage = ws.settings.name, seen.storage
+    if ws.settings.profile.ephemeral:
+        return Memory()
+    found = weigh(inventory.known(ws.store, profile, storage.unseen), seen, lambda moment: _journal(ws, moment))
+    if ws.settings.profile.expect == "ephemeral":
+        found = _expected(found)
+    if keep and not (found.earlier and found.word == "lost"):
+        _keep(ws, seen, found)
+    return found
+
+
+def accept(ws: "Workspace", seen: Today) -> None:
+    """Make this look the known state. Raises `AdminError` when the state cannot be written."""
+    inventory.accept(ws.store, ws.settings.name, seen.storage)
+
+
+def taken_away(ws: "Workspace", names: Iterable[str]) -> None:
+    """A command of ours removed these collections. Raises `AdminError` when the state cannot be written."""
+    runtime = ws.runtime
+    url = "" if runtime.capabilities.local else runtime.endpoint.url
+    inventory.removed(ws.store, ws.settings.name, names, out_of_sight=url)
+
+
+def _keep(ws: "Workspace", seen: Today, found: Memory) -> None:
+    profile, storage = ws.settings.name, seen.storage
+    gone = [one.name for one in found.having("told") if one.kind == "gone"]
+    if not found.earlier:
+        inventory.removed(ws.store, profile, gone, how="request", out_of_sight=storage.unseen)
+    unexplained = {one.name for one in found.missing if one.word != "told"} | seen.uncertain
+    kept = tuple(one for one in storage.collections if one.name not in unexplained)
+    inventory.note(ws.store, profile, storage.model_copy(update={"collections": kept}))
+
+
+def _journal(ws: "Workspace", moment: datetime) -> "Journal":
+    from qdrant_admin.server.journal import read_journal
+
+    return read_journal(ws.runtime.log_since(moment))
+
+
+def _expected(found: Memory) -> Memory:
+    """On a storage that is meant to vanish, whatever is missing is told and no more."""
+    missing = tuple(_told(one) for one in found.missing)
+    return found.model_copy(update={"missing": missing})
+
+
+def _told(one: Missing) -> Missing:
+    return one if one.word == "told" else one.model_copy(update={"word": "told", "because": "ephemeral"})
