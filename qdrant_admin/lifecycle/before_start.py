@@ -49,7 +49,8 @@ def refuse_beginning_empty(
     if known is None or known.identity is None or not known.present:
         return
     if found.identity is not None and belongs(known, kind, found.identity, found.place):
-        if found.empty:
+        # Without its peer id it was emptied by hand; an application that drops what it made leaves that behind.
+        if found.empty and known.identity.peer and not found.identity.peer:
             raise _refused(profile, f"{held(known)}, and nothing is left in it", found)
     elif known.runtime != kind or found.empty or found.identity is None or found.place == known.place:
         raise _refused(profile, held(known), found)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import psutil
 import pytest
 
 from qdrant_admin.config.profile import Profile
@@ -165,6 +166,34 @@ def test_data_of_the_other_runtime_is_named(contained: Home) -> None:
     assert told.subject == f"directory {contained.open().settings.native_storage}"
 
 
+def test_an_application_that_drops_all_it_made_is_no_reason(native: Home) -> None:
+    native.up()
+    native.fill()
+    with native.open().database() as database:
+        database.delete_collection("memories")
+    server = psutil.Process(native.open().runtime.inspect().pid)
+    processes = [*server.parents()[:1], server]  # the supervisor first: it would start the server again
+    for process in processes:
+        process.kill()  # as a machine that goes down: nobody looks once more
+    psutil.wait_procs(processes, timeout=10)
+    assert native.up().collections == 0
+
+
+@pytest.mark.docker
+def test_a_volume_that_was_emptied_is_told_from_one_that_holds_nothing(contained: Home) -> None:
+    if os.geteuid():
+        pytest.skip("only root may look into a volume")
+    contained.up()
+    contained.fill()
+    contained.down()
+    with docker.APIClient(version="auto") as api:
+        volume = Path(api.inspect_volume(contained.open().settings.volume_name)["Mountpoint"])
+    for entry in volume.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    with pytest.raises(Refused, match="beside known data"):
+        contained.up()
+
+
 def test_another_folder_is_a_decision(native: Home, tmp_path: Path) -> None:
     native.up()
     native.fill()
@@ -229,6 +258,10 @@ def test_a_native_server_of_a_version_too_far_away_is_not_started(
     assert version_of(other_binary) == version
     with pytest.raises(Refused, match=said):
         list(restart(native.open(binary=other_binary), "recreate", cancel=CancelToken()))
+    record = native.open().settings.native_folder / "process.json"
+    record.write_text(record.read_text().replace(str(binary()), str(other_binary), 1))  # the program was replaced
+    with pytest.raises(Refused, match=said):
+        list(restart(native.open(), "kill", cancel=CancelToken()))
     assert native.up().collections == 1, "it was not even stopped"
     native.down(remove=True)  # and with it what the process record tells of the version
     with pytest.raises(Refused, match=said) as refused:
@@ -298,7 +331,7 @@ def known(runtime: str, place: str, mark: str, *, present: bool = True) -> Known
 FOLDER, VOLUME = known("native", "directory /d", "1:2"), known("docker", "volume v", "v 2026")
 CASES: list[tuple[KnownStorage | None, RuntimeKind, str, str, bool | None, bool]] = [
     (FOLDER, "native", "directory /d", "1:2", False, True),
-    (FOLDER, "native", "directory /d", "1:2", True, False),
+    (FOLDER, "native", "directory /d", "1:2", True, True),
     (FOLDER, "native", "directory /d", "", True, False),
     (FOLDER, "native", "directory /d", "1:3", False, False),
     (FOLDER, "native", "directory /e", "1:3", True, False),

@@ -9,7 +9,7 @@ import pytest
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import NotOurs
-from qdrant_admin.core.events import Events
+from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.lifecycle.down import down
 from qdrant_admin.lifecycle.finding_words import text
 from qdrant_admin.lifecycle.restart import restart
@@ -79,7 +79,9 @@ def test_a_name_that_another_home_holds_gets_a_suffix(bench: Bench, at_home: Mov
     at_home("b")
     port, grpc = free_port(), free_port()
     ws = workspace(bench, tmp_path, port=port, grpc_port=grpc)
-    made = run(bring_up(ws, UpOptions(), cancel=CancelToken()))[-1].report
+    *events, last = run(bring_up(ws, UpOptions(), cancel=CancelToken()))
+    made = last.report
+    assert any("is that of another installation" in one.text for one in events if isinstance(one, Notice))
     suffix = installation()[:6]
     assert (made.container, made.collections) == (f"qdrant-admin-{bench.mark}-{suffix}", 0)
     assert made.storage.source == f"qdrant_admin_{bench.mark}_{suffix}"

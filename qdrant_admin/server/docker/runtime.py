@@ -126,6 +126,9 @@ class DockerRuntime(ServerRuntime):
     def _start_new(self, cancel: CancelToken) -> Events:
         spec = self._spec
         spec.check_published()
+        name = self.settings.volume_name
+        if (ours := str(spec.mounts[-1]["Source"]).removesuffix("_snapshots")) != name:
+            yield Notice(text=f"volume {name} is that of another installation of qdrant-admin; {ours} is used instead")
         with self.engine.client(f"prepare container {self._name}") as api:
             lookup.refuse_volumes_of_others(api, spec.mounts, self.profile)
             storage.refuse_sharing(api, spec.mounts, "", self._name)

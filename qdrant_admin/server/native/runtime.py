@@ -213,6 +213,7 @@ class NativeRuntime(ServerRuntime):
                 "a native server has no engine that could be restarted", fix=Command("restart", how="kill")
             )
         refuse_losing(self.inspect())
+        self._refuse_another_program(record.launch)
         titles: dict[RestartMethod, str] = {"kill": "killing the server (SIGKILL)", "graceful": "restarting the server"}
         yield StepStarted(step="restart", title=titles[how])
         renewed = cycle(self.files, record, kill=how == "kill", cancel=cancel)
@@ -221,6 +222,12 @@ class NativeRuntime(ServerRuntime):
             return
         yield StepFinished(step="restart", outcome="skipped", detail="nobody supervises it: it is stopped and started")
         yield from self._stop_and_start(server if how == "kill" else None, cancel)
+
+    def _refuse_another_program(self, now: Launch) -> None:
+        """The file that is started again may have become another version since."""
+        from qdrant_admin.server.native.binary import version_of
+
+        refuse_leap(now.version, version_of(now.binary) or "", f"the data in {now.storage}", binary=True)
 
     def _stop_and_start(self, to_kill: psutil.Process | None, cancel: CancelToken) -> Events:
         """What would keep it from being started is found out before it is stopped."""
