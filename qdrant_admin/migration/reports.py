@@ -133,6 +133,11 @@ class PlanReport(Report):
         return 4 if any(problem.level == "refused" for problem in self.problems) else 0
 
     @property
+    def ready(self) -> bool:
+        """Whether it can be run, and there is something to do."""
+        return bool(self.taken) and not self.exit_code
+
+    @property
     def verdict_word(self) -> str:
         if self.exit_code:
             return "refused"
@@ -153,7 +158,7 @@ class PlanReport(Report):
     def next_step(self) -> Step | None:
         from qdrant_admin.migration.messages import command
 
-        return Step("next", command(self)) if self.taken and not self.exit_code else None
+        return Step("next", command(self)) if self.ready else None
 
 
 class Reject(Frozen):

@@ -178,6 +178,13 @@ class LanceFolder(Reader):
             found[0] = found[0].model_copy(update={"warnings": (*found[0].warnings, left)})
         return found
 
+    def strays(self) -> Iterator[str]:
+        """Folders of tables that have no versions any more."""
+        folder = self.uri.path if self.uri.path.suffix != SUFFIX else self.uri.path.parent
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            if path not in self._folders.values() and any(path.glob("data/*")) and not (path / "_versions").is_dir():
+                yield f"the folder {plain(path.name)} holds records, and has no _versions: not copied"
+
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Rows of the version that is read, cut evenly. A cursor names the version, so that no other one is read."""
         opened = self._open(name)

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import itertools
 import json
 import pickle
 import sqlite3
@@ -16,11 +17,13 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Finished, StepStarted
 from qdrant_admin.database.bulk import Bulk
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.migration.messages import next_steps, sentence
 from qdrant_admin.migration.reports import CollectionResult, MigrationReport
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.sources.base import Batch
 from qdrant_admin.sources.files.file_source import FileSource
+from qdrant_admin.sources.qdrant.server import QdrantServer
 from tests.migration.support import local_store, moved, numbered, planned, workspace
 from tests.support.real import Server
 
@@ -140,6 +143,27 @@ def test_a_row_that_the_reader_loses_is_never_verified(
     assert (result.seen, result.accounted, result.written) == (9, 8, 8)
     assert "the source has 9 rows, and what became of 8 is known" in result.note
     assert "1 not accounted for" in sentence(report)
+
+
+@pytest.mark.parametrize("wire", [True, False], ids=["as bytes", "as records"])
+def test_a_page_that_a_server_hides_is_never_verified(
+    server: Server, other: Server, monkeypatch: pytest.MonkeyPatch, wire: bool
+) -> None:
+    with Database(other.endpoint) as database:
+        database.create_collection("c", CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),)))
+        database.upsert("c", [Point(n, {}, {"": np.array([n, 1], dtype=np.float32)}) for n in range(1, 41)])
+    part = f"?grpc_port={other.grpc_port}" if wire else ""
+    method = "wire_batches" if wire else "batches"
+    give = getattr(QdrantServer, method)
+
+    def hiding(self: QdrantServer, name: str, **where: Any) -> Iterator[Any]:
+        yield from itertools.islice(give(self, name, **where), 1)
+
+    monkeypatch.setattr(QdrantServer, method, hiding)
+    report = moved(workspace(server), f"qdrant+{other.url}{part}", method="stream", batch_size=10)
+    (result,) = report.collections
+    assert (report.verdict, result.seen, result.written) == ("differs", 40, 10)
+    assert "30 not accounted for" in sentence(report)
 
 
 @pytest.mark.parametrize("verify", ["full", "sample:2"])

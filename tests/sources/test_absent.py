@@ -123,6 +123,16 @@ def test_a_chroma_collection_without_its_records(tmp_path: Path) -> None:
     assert any("the table of records none" in one.absent for one in found.values())
 
 
+def test_a_chroma_catalogue_that_names_no_collection(tmp_path: Path) -> None:
+    store = unpacked("chroma-1.5", tmp_path)
+    with closing(sqlite3.connect(store / "chroma.sqlite3")) as database:
+        database.execute("DELETE FROM collections")
+        database.commit()
+    found, strays = looked(f"chroma:{store}")
+    assert found == {}
+    assert all(segment.name in strays[0] for segment in segments(store))
+
+
 def test_an_export_whose_file_is_missing(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text('{"id": 1, "vector": [0.5, 1.5]}\n')
     (tmp_path / "a.jsonl.collection.json").write_text("{}")
@@ -139,6 +149,15 @@ def test_files_of_records_that_lie_beside(tmp_path: Path) -> None:
     (tmp_path / ".hidden.csv").write_text("none")
     _, strays = looked(f"jsonl:{tmp_path}")
     assert strays == (f"2 files of another kind in {tmp_path}, not read: b.npy, c.csv.gz",)
+
+
+def test_parts_of_which_others_speak(tmp_path: Path) -> None:
+    for number in (0, 2):
+        (tmp_path / f"train-0000{number}-of-00004.jsonl").write_text(json.dumps({"id": number, "vector": [0.5, 1.5]}))
+    for number in (1, 2):
+        (tmp_path / f"test-{number}-of-2.jsonl").write_text(json.dumps({"id": 9 + number, "vector": [0.5, 1.5]}))
+    _, strays = looked(f"jsonl:{tmp_path}")
+    assert strays == (f"2 of the 4 parts train-….jsonl not in {tmp_path}: 1, 3",)
 
 
 def test_a_csv_says_how_its_cells_are_taken_apart_or_is_refused(tmp_path: Path) -> None:

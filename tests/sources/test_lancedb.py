@@ -18,7 +18,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, BadInput, NotFound, SourceUnreadable
 from qdrant_admin.migration.reports import MigrationReport
 from qdrant_admin.migration.run import migrate
-from qdrant_admin.sources.base import Record, SourceCollection
+from qdrant_admin.sources.base import Record, SourceCollection, strays_of
 from qdrant_admin.sources.ids import map_id
 from qdrant_admin.sources.lance import LanceFolder
 from tests.migration.support import hashes, last, planned, workspace
@@ -315,3 +315,13 @@ def test_a_table_arrives_as_it_was_planned_whatever_is_written_meanwhile(server:
     moved_one: MigrationReport = last(migrate(ws, report, cancel=CancelToken()))
     assert moved_one.verdict == "verified"
     assert moved_one.collections[0].verified == len(LIVE)
+
+
+def test_a_table_that_has_lost_its_versions_is_told(tmp_path: Path) -> None:
+    database = lancedb.connect(str(tmp_path))
+    for name in ("kept", "lost"):
+        database.create_table(name, [{"id": number, "vector": [number + 0.5, 1.0]} for number in range(3)])
+    shutil.rmtree(tmp_path / "lost.lance" / "_versions")
+    with contextlib.closing(LanceFolder(folder_uri(f"lancedb:{tmp_path}"))) as source:
+        assert [one.name for one in source.collections()] == ["kept"]
+        assert strays_of(source) == ("the folder lost.lance holds records, and has no _versions: not copied",)

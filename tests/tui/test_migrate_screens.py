@@ -13,6 +13,7 @@ from qdrant_admin.core.events import Finished
 from qdrant_admin.core.reports import Report
 from qdrant_admin.migration.plan import PlanOptions
 from qdrant_admin.tui.jobs import Rate, with_rate
+from qdrant_admin.tui.screens.migrate import plan as plan_pane
 from qdrant_admin.tui.screens.migrate.run import MigrationResult, RejectsDialog, plots, squeezed
 from qdrant_admin.tui.screens.migrate.screen import MigrateScreen
 from qdrant_admin.tui.widgets.dialogs import ConfirmDialog, FormDialog
@@ -373,3 +374,14 @@ def test_a_rate_of_a_while_ago_is_not_called_that_of_now() -> None:
     shown = "\n".join(row.plain for row in plots(rates, 100, 10, at=10.0, tall=True))
     assert "500/s now" in shown
     assert "4.0 KiB/s last" in shown
+
+
+def test_a_plan_of_nothing_is_not_ready_and_cannot_be_started() -> None:
+    nothing = PLAN.model_copy(
+        update={"collections": tuple(one.model_copy(update={"action": "skip"}) for one in PLAN.collections)}
+    )
+    assert "ready" in plan_pane.head(PLAN).plain
+    assert "ready" not in plan_pane.head(nothing).plain
+    assert "nothing to do" in plan_pane.head(nothing).plain
+    assert "start" in plan_pane.details(PLAN, 100, "local").plain
+    assert "start" not in plan_pane.details(nothing, 100, "local").plain

@@ -346,7 +346,8 @@ class ChromaDirectory(FileReader):
 
     def strays(self) -> Iterator[str]:
         """Vector indexes of no collection: of deleted ones, or put aside."""
-        known = {str(segment) for (segment,) in self._database.rows("SELECT id FROM segments")}
+        query = "SELECT segments.id FROM segments JOIN collections ON collections.id = segments.collection"
+        known = {str(segment) for (segment,) in self._database.rows(query)}
         found = sorted(path.parent.name for path in self.path.glob(f"*/{_DATA}") if path.parent.name not in known)
         if found:
             folders = counted(len(found), "folder")

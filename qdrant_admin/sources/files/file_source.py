@@ -1,6 +1,7 @@
 """A file of rows, or a folder of them, as a source: the same behaviour for every kind of file."""
 
 import hashlib
+import re
 import threading
 from bisect import bisect_left
 from collections import Counter
@@ -28,6 +29,7 @@ from qdrant_admin.sources.layouts import distance_option
 from qdrant_admin.sources.read_only import changed, signature
 from qdrant_admin.sources.reader import Reader
 
+_PART = re.compile(r"(?P<before>.*?)(?P<number>\d+)-of-(?P<of>\d{1,6})(?P<behind>\D.*)")
 _RECORDS = tuple(
     f".{ending}{packed}"
     for ending in ("parquet", "parq", "pq", "arrow", "feather", "jsonl", "ndjson", "csv", "tsv", "npy", "npz")
@@ -165,10 +167,11 @@ class FileSource(Reader):
         return sorted(path for path in found if not _hidden(path.relative_to(self.path)))
 
     def strays(self) -> Iterator[str]:
-        """Files of records that lie in the same folder and are not read, because they are of another kind."""
+        """Files of records in the same folder that are of another kind, and parts that others of theirs speak of."""
         if not self.path.is_dir():
             return
         read = {path for group in self._groups.values() for path in self.watched(group)}
+        yield from _missing_parts(read)
         found = sorted(path for path in self.path.rglob("*") if path.name.lower().endswith(_RECORDS))
         names = [path.relative_to(self.path).as_posix() for path in found if path not in read]
         names = [name for name in names if not _hidden(Path(name))]
@@ -311,6 +314,21 @@ def _layout(table: Table, group: Group, uri: FolderUri) -> Layout | None:
     if chosen is None and names:
         raise tables.no_vectors(table.path, names)
     return chosen
+
+
+def _missing_parts(files: Iterable[Path]) -> Iterator[str]:
+    """Of `train-00000-of-00003.parquet` and its like: the numbers that are not there."""
+    numbers: dict[tuple[Path, str, int, str], set[int]] = {}
+    for path in files:
+        if part := _PART.fullmatch(path.name):
+            key = (path.parent, part["before"], int(part["of"]), part["behind"])
+            numbers.setdefault(key, set()).add(int(part["number"]))
+    for (folder, before, of, behind), there in sorted(numbers.items()):
+        first = 1 if of in there else 0  # some count from 1
+        missing = [number for number in range(first, of + first) if number not in there]
+        if missing:
+            shown = ", ".join(map(str, missing[:5]))
+            yield f"{len(missing)} of the {of} parts {plain(before)}…{plain(behind)} not in {plain(folder)}: {shown}"
 
 
 def _read_as(files: list[Table], layouts: list[Layout | None], uri: FolderUri) -> Iterator[str]:

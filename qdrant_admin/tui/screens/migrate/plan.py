@@ -76,7 +76,8 @@ def head(plan: PlanReport) -> Content:
     guesses = [one.estimated_seconds for one in plan.taken]
     known = [guess for guess in guesses if guess is not None]
     took = f"about {formatting.duration(sum(known))}" if known and len(known) == len(guesses) else ""
-    verdict = look.state("refused", "not yet") if refused else look.state("ok", "ready to start")
+    verdict = look.state("ok", "ready to start") if plan.ready else look.state("skipped", "nothing to do")
+    verdict = look.state("refused", "not yet") if refused else verdict
     why = f"{formatting.counted(refused, 'problem')} in the way" if refused else ""
     facts = [look.text(part, "bold" if part == why else "") for part in (why, plan.summary(), took) if part]
     return look.lines(look.line(verdict.stylize("bold"), "   ", look.muted(" · ").join(facts)), *_ways(plan))
@@ -91,7 +92,7 @@ def details(plan: PlanReport, width: int, profile: str) -> Content:
     problems = tuple(block for block in plan.blocks() if isinstance(block, Remark))
     said = Drawing(width, profile).content((*problems, Facts(tuple(messages.how(plan)))))
     change = ("c", "change how", "screen.change")
-    if plan.exit_code:
+    if not plan.ready:
         end = look.keys(change, ("enter", "change a collection", ""), ("esc", "another source", "screen.leave"))
     else:
         end = look.keys(("s", f"start: {plan.summary()}", "screen.start"), change)

@@ -161,7 +161,7 @@ class MigrateScreen(PlanEdits):
 
     def action_start(self) -> None:
         plan = self._plan
-        if plan is None or plan.exit_code:
+        if plan is None or not plan.ready:
             return
         destroys = messages.destroys(plan)
         if not destroys:
@@ -252,7 +252,7 @@ class MigrateScreen(PlanEdits):
             "browse": at("choose"),
             "browse_files": at("choose"),
             "discard": lambda: self.pane == "choose" and getattr(self.focused, "id", "") == "migrate-runs",
-            "start": lambda: planned() and job is None and bool(self._plan and self._plan.exit_code == 0),
+            "start": lambda: planned() and job is None and bool(self._plan and self._plan.ready),
             "change": planned,
             "change_one": listed,
             "include": lambda: listed() and self.excluded,
