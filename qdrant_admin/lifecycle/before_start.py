@@ -32,7 +32,7 @@ def checked(ws: Workspace, *, accept: bool, apply: bool) -> Workspace:
     if found is None or ws.settings.profile.ephemeral:
         return ws
     kind, known = ws.runtime.kind, storages(ws.store, ws.settings.name)
-    if not accept:
+    if not accept and ws.settings.profile.expect != "ephemeral":
         refuse_beginning_empty(ws.settings.name, kind, known, found)
         if kind == "native" and found.empty and _may_lie_in_docker(ws, known):
             raise _refused(ws.settings.name, "this profile has a volume in Docker, whose content cannot be seen", found)

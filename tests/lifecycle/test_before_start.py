@@ -21,6 +21,7 @@ from qdrant_admin.lifecycle.down import down
 from qdrant_admin.lifecycle.finding_words import text
 from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.lifecycle.restart import restart
+from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import UpOptions, bring_up
 from qdrant_admin.server.docker_mark import remember_docker, seen_in_docker
 from qdrant_admin.server.native.binary import cached_path, digest_of, version_of
@@ -121,6 +122,28 @@ def test_a_native_storage_that_is_gone_is_not_replaced_by_an_empty_one(native: H
     if what == "another":
         shutil.rmtree(storage)
     assert native.up(accept=True).collections == 0
+
+
+def test_what_was_seen_by_the_way_is_known_until_it_is_accepted(native: Home) -> None:
+    native.up()
+    with native.open().database() as database:
+        database.create_collection("memories", CollectionSpec(vectors=(VectorSpec(size=4, distance="Dot"),)))
+    assert status(native.open()).collections == 1
+    native.down()
+    shutil.rmtree(native.open().settings.native_storage)
+    with pytest.raises(Refused, match="beside known data"):
+        native.up()
+    assert not [one for one in native.up(accept=True).findings if one.level == "fail"]
+    native.down()
+    assert native.up().collections == 0, "accepted once is accepted"
+
+
+def test_a_storage_that_is_meant_to_vanish_may(native: Home) -> None:
+    native.up()
+    native.fill()
+    native.down()
+    shutil.rmtree(native.open().settings.native_storage)
+    assert native.up(expect="ephemeral").collections == 0
 
 
 def test_what_is_there_is_started_as_ever(native: Home) -> None:

@@ -47,6 +47,9 @@ class Process:
     def storage_identity(self) -> StorageIdentity:
         return StorageIdentity(place="here", mark="here")
 
+    def next_storage(self) -> None:
+        return None
+
     def log_since(self, moment: datetime) -> Iterable[str]:
         return self.server.folder.joinpath("log").read_text().splitlines()
 
