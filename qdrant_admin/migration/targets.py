@@ -8,7 +8,7 @@ to have been stopped, is taken over, and that is said. Servers that keep no meta
 import contextlib
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from qdrant_admin.core.commands import Command
@@ -47,6 +47,8 @@ class Targets:
         """What to say when a target was taken by somebody else meanwhile."""
         self._stop, self._busy = threading.Event(), threading.Lock()
         self._renewing = threading.Thread(target=self._renew, name="migration-claims", daemon=True)
+        self._ahead: timedelta | None = None
+        """By how much the server's clock is ahead of ours."""
         self._kept = True
         """Whether this server keeps claims, as far as it is known."""
 
@@ -124,10 +126,14 @@ class Targets:
 
     @contextlib.contextmanager
     def at_rest(self, seconds: float) -> Iterator[None]:
-        """Within, no claim is renewed, as a comparison looks for writes to the server; they hold for so long."""
+        """Within, no claim is renewed, as a comparison looks for writes to the server; they hold for so long.
+
+        Raises `Refused` when one of them is somebody else's by now: of two that claimed a target at the same moment,
+        the first may not have seen the second.
+        """
         with self._busy:
-            for name in sorted(self._held):
-                self._renew_one(name, seconds)
+            self._renew_all(seconds)
+            self.check()
             yield
 
     def _without_claims(self) -> bool:
@@ -143,22 +149,34 @@ class Targets:
             self._held.add(name)
 
     def _claim(self, seconds: float = 0.0) -> Claim:
-        until = self._database.snapshots.clock() + timedelta(seconds=max(self._lease, seconds))
-        return Claim(owner=installation(), run=self._run, until=until)
+        return Claim(owner=installation(), run=self._run, until=self._now() + timedelta(seconds=self._lease + seconds))
+
+    def _now(self) -> datetime:
+        """The time by the server's clock, which is asked for once."""
+        if self._ahead is None:
+            self._ahead = self._database.snapshots.clock() - datetime.now(UTC)
+        return datetime.now(UTC) + self._ahead
 
     def _renew(self) -> None:
         while not self._stop.wait(self._lease / _RENEWALS):
             with self._busy:
-                for name in sorted(self._held):
-                    with contextlib.suppress(AdminError):  # the copy itself meets what is wrong with the server
-                        self._renew_one(name)
+                self._renew_all()
 
-    def _renew_one(self, name: str, seconds: float = 0.0) -> None:
+    def _renew_all(self, seconds: float = 0.0) -> None:
+        """Renew those that would run out within half a lease and these seconds."""
+        if not self._held:
+            return
+        least = self._now() + timedelta(seconds=self._lease / 2 + seconds)
+        for name in sorted(self._held):
+            with contextlib.suppress(AdminError):  # the copy itself meets what is wrong with the server
+                self._renew_one(name, least, seconds)
+
+    def _renew_one(self, name: str, least: datetime, seconds: float) -> None:
         found = self._database.claim(name)
         if found is not None and found.run != self._run:
             self._held.discard(name)
             self.lost = self.lost or self._taken(name, found)
-        else:
+        elif found is None or found.until < least:
             self._database.set_claim(name, self._claim(seconds))
 
     def _taken(self, name: str, claim: Claim) -> Refused:

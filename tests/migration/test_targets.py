@@ -182,6 +182,20 @@ def test_a_claim_is_renewed_and_its_loss_is_noticed(
     assert kept.run == "other"
 
 
+def test_of_two_that_claimed_at_the_same_moment_one_is_refused_at_the_latest_before_its_word(
+    server: Server, source: str, database: Database
+) -> None:
+    database.create_collection("c", SPEC)
+    events = iter(migrate(workspace(server), planned(workspace(server), source), cancel=CancelToken()))
+    until(events, "copy")
+    claimed(database, 600)
+    with pytest.raises(Refused, match="another migration is filling c"):
+        list(events)
+    kept = database.claim("c")
+    assert kept is not None
+    assert kept.run == "other"
+
+
 def test_a_server_without_metadata_behaves_as_ever_and_that_is_said(
     server: Server, source: str, more: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
