@@ -23,6 +23,7 @@ from qdrant_admin.core.formatting import counted, plain, size
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.database.models import VectorSpec
 from qdrant_admin.database.retry import RetryPolicy
+from qdrant_admin.lifecycle.observation import observe
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.change_tracking import ChangeTracker
 from qdrant_admin.migration.checkpoint import Checkpoint
@@ -79,6 +80,7 @@ def _migrate(ws: Workspace, plan: PlanReport, cancel: CancelToken) -> Events:
         try:
             with indexing.restored_on_failure():
                 yield from run.events()
+            observe(ws)  # what it has brought is known from now on
         except Cancelled:
             yield Finished(report=run.report(cancelled=True))
         except DiskFull as error:

@@ -73,7 +73,7 @@ def verify(
         raise click.UsageError(
             f"--finish takes what the interrupted check was given: {', '.join(other)} cannot change it"
         )
-    if accept and (other := given_options({"accept"})):
+    if accept and (other := given_options({"accept", "yes"})):
         raise click.UsageError(f"--accept looks at everything and restarts nothing: {', '.join(other)} cannot be added")
     if accept:
         from qdrant_admin.lifecycle.accept import accept as take_for_known
