@@ -161,9 +161,10 @@ class Database:
     @as_expected
     def described(self, name: str, aliases: Mapping[str, str]) -> CollectionInfo:
         """The same in one request: its points are not counted, and `aliases` are known."""
-        return schema.collection_info(
-            name, self._rest.call("GET", self._path(name)), points=None, aliases=_own(name, aliases), trouble=""
-        )
+        result = self._rest.call("GET", self._path(name))
+        if not isinstance(result["config"], dict):
+            raise TypeError("config is no object")
+        return schema.collection_info(name, result, points=None, aliases=_own(name, aliases), trouble="")
 
     @as_expected
     def _info(self, name: str, aliases: Mapping[str, str]) -> CollectionInfo:

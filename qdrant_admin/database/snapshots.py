@@ -11,7 +11,7 @@ from qdrant_admin.core.errors import NotQdrant
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.names import check_collection_name, check_stored_name, quoted
-from qdrant_admin.database.rest import Rest
+from qdrant_admin.database.rest import Rest, as_expected
 
 SILENT_SECONDS = 3600.0
 """How long a server may be silent while it works on one snapshot: it answers when all is written or restored."""
@@ -38,6 +38,7 @@ class Snapshots:
         """The server's own time, which it names its snapshots after."""
         return self._rest.clock()
 
+    @as_expected
     def peers(self) -> int:
         """Servers that hold the data together; 1 where there is no cluster."""
         cluster = self._rest.call("GET", "/cluster")

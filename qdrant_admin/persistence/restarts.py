@@ -121,8 +121,13 @@ def check_health(ws: Workspace) -> None:
         raise ServerTrouble(
             "the server runs in recovery mode",
             why="collections cannot be read in it, so nothing could be compared",
-            fix=Command("logs", tail=200).on(ws.settings.name),
+            fix=log_or_list(ws).on(ws.settings.name),
         )
+
+
+def log_or_list(ws: Workspace) -> Command:
+    """Where to look next: into the log, which a server that runs elsewhere keeps to itself."""
+    return Command("logs", tail=200) if ws.runtime.capabilities.logs else Command("collections", "list")
 
 
 def restart_methods(ws: Workspace, how: VerifyMethod, state: RuntimeState) -> tuple[RestartMethod, ...]:

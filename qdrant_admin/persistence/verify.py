@@ -27,6 +27,7 @@ from qdrant_admin.persistence.restarts import (
     announcement,
     check_names,
     check_server,
+    log_or_list,
     restart_methods,
 )
 from qdrant_admin.persistence.verdict import (
@@ -328,6 +329,7 @@ class _Check:
     def _conclude(self, judgement: Judgement) -> Events:
         if judgement.verdict == "unchanged" and any(one.verdict == "persisted" for one in self._rounds):
             judgement = judgement._replace(verdict="persisted", reason=ALL_EQUAL)  # proven by another of the restarts
+            judgement = within_scope(judgement, self._scope)
         cause, size = "", None
         fix: Fix = ""
         if judgement.verdict in EQUAL:  # what is lost by this very restart stays known
@@ -338,7 +340,7 @@ class _Check:
         broken = any(name in self._before.collections for name in self._after.unreadable)
         if judgement.verdict in {"lost", "changed"} or broken:
             cause = likely_cause(self._state.storage, self._findings())
-            fix = Command("doctor") if self._state.storage.sound is False else Command("logs", tail=200)
+            fix = Command("doctor") if self._state.storage.sound is False else log_or_list(self._ws)
         with suppress(AdminError):  # a figure for the history, and no more
             size = self._ws.runtime.disk_bytes()
         self._done = True

@@ -27,7 +27,7 @@ from qdrant_admin.persistence.reports import CrashOptions, VerifyOptions, Verify
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
-from tests.persistence.conftest import drain, fill
+from tests.persistence.conftest import drain, fill, prove
 from tests.support.answering import Answered, Asked, in_front_of
 from tests.support.real import Server
 
@@ -157,3 +157,10 @@ def test_the_crash_test_counts_no_loss_while_the_queue_is_filled(
     with pytest.raises(ServerNotReady, match="3 acknowledged requests"):
         test._look()
     test._clean()
+
+
+def test_a_server_elsewhere_has_no_log_to_look_into(real: Server, tmp_path: Path) -> None:
+    with queued(real, tmp_path, Queue()) as ws:
+        lost = prove(ws, mutate=lambda database: database.delete_points("memories", [1]))
+        assert lost.verdict == "lost"
+        assert lost.fix == "qdrant-admin collections list --profile queue"
