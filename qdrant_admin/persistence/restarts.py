@@ -27,7 +27,7 @@ from qdrant_admin.core.errors import (
     Unsupported,
 )
 from qdrant_admin.core.events import Event, Events, Notice, StepFinished, StepStarted
-from qdrant_admin.core.formatting import counted, plain
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.lifecycle.down import refuse_foreign
@@ -94,18 +94,6 @@ def check_server(ws: Workspace, options: VerifyOptions) -> RuntimeState:
         )
     check_health(ws)
     return state
-
-
-def check_names(ws: Workspace, database: Database, options: VerifyOptions) -> None:
-    """Raises `NotFound` for a collection that was asked for and is not there."""
-    names = database.names()
-    for wanted in options.collections:
-        if wanted not in names:
-            raise NotFound(
-                f"there is no collection “{plain(wanted)}”",
-                why=f"there are: {plain(', '.join(names))}" if names else "nothing is stored yet",
-                fix=Command("collections", "list").on(ws.settings.name),
-            )
 
 
 def check_health(ws: Workspace) -> None:

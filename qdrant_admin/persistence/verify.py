@@ -8,7 +8,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Fix, written
 from qdrant_admin.core.errors import AdminError, Cancelled, NotFound
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, StepFinished, StepStarted
-from qdrant_admin.core.formatting import counted
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.probes import Share
 from qdrant_admin.database.scoped_keys import collections_opened
@@ -16,6 +16,7 @@ from qdrant_admin.lifecycle.memory import Memory
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.restart import others_interrupted
 from qdrant_admin.persistence import known
+from qdrant_admin.persistence.chosen import resolved
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
 from qdrant_admin.persistence.interrupted import Bookkeeping, counters_since, interrupted
 from qdrant_admin.persistence.past_checks import against, together, with_baseline
@@ -25,7 +26,6 @@ from qdrant_admin.persistence.restarts import (
     Timing,
     WrittenMeanwhile,
     announcement,
-    check_names,
     check_server,
     log_or_list,
     restart_methods,
@@ -67,7 +67,8 @@ def verify(ws: Workspace, options: VerifyOptions, *, cancel: CancelToken) -> Eve
         Unsupported, NotOurs, Refused, ServerUnreachable, ServerTrouble: before anything was touched; `Refused` also
             when another check of this server is at work.
         ConfirmationMissing: the engine itself would be restarted, and that was not confirmed.
-        NotFound: a collection that was asked for is not there.
+        NotFound: a collection that was asked for was here once and is gone.
+        BadInput: there is none of that name, and never was.
     """
     earlier = None
     if options.how != "none":  # a mere look is not the second scan of anything
@@ -260,7 +261,7 @@ class _Check:
 
     def _scan_before(self, others: tuple[str, ...]) -> Generator[Event, None, None]:
         with self._ws.database() as database:
-            check_names(self._ws, database, self._options)
+            yield from self._choose(database)
             yield from database.bulk.told()
             if self._finishing and self._options.baseline is not None:
                 self._see_writes_since(self._options.baseline, database)
@@ -280,6 +281,16 @@ class _Check:
         with self._bookkeeping:
             return known.remember(self._ws, scan, database.names(), self._options.collections)
         return Memory()
+
+    def _choose(self, database: Database) -> Iterator[Event]:
+        """Look at the collections that the names which were asked for mean today."""
+        found = resolved(self._ws, database, self._options.collections, self._options.baseline)
+        for name, real in found.items():
+            if name != real:
+                yield Notice(text=f"{plain(name)} is an alias of collection {plain(real)}, which is looked at")
+        chosen = tuple(dict.fromkeys(found.values()))
+        self._options = self._options.model_copy(update={"collections": chosen})
+        self._scanner = Scanner(self._ws.settings.name, chosen, self._options.sample, self._cancel)
 
     def _see_writes_since(self, earlier: VerifyReport, database: Database) -> None:
         """What others wrote since an interrupted check's only scan; the collections that it has left are removed."""
