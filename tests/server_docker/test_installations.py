@@ -112,7 +112,8 @@ def test_a_volume_of_another_home_is_not_mounted(bench: Bench, at_home: Moves) -
     assert choose_runtime(own).runtime.inspect().state == "absent"
 
 
-def test_one_of_before_there_were_numbers_is_ours_and_gets_ours(bench: Bench) -> None:
+def test_one_of_before_there_were_numbers_is_ours_and_gets_ours(bench: Bench, at_home: Moves) -> None:
+    at_home("a")
     bench.foreign(
         start=True,
         Labels={LABEL_MANAGED: "true", LABEL_PROFILE: bench.mark},
@@ -128,6 +129,11 @@ def test_one_of_before_there_were_numbers_is_ours_and_gets_ours(bench: Bench) ->
     run(runtime.restart("recreate", CancelToken()))
     assert bench.attributes()["Config"]["Labels"][LABEL_INSTALLATION] == installation()
     assert bench.names() == ["proof"]
+    # Its volume keeps the labels it was made with: the container tells whose it is now.
+    at_home("b")
+    assert bench.runtime().inspect().ours is False
+    with pytest.raises(NotOurs, match=f"volume {bench.mark}"):
+        run(bench.runtime(container=f"{bench.mark}-b", port=free_port(), grpc_port=free_port()).start(CancelToken()))
 
 
 @pytest.mark.parametrize("adopted", [False, True])
