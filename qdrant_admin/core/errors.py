@@ -98,6 +98,14 @@ class NotFound(Failed):
     """A named thing is not there."""
 
 
+class NoCollection(NotFound):
+    """There is no collection of that name. What was known of it is told where the error is shown."""
+
+    def __init__(self, what: str, *, name: str, why: str = "", fix: Fix = "") -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.name = name
+
+
 class RequestRejected(Failed):
     """The server understood the request and refused it."""
 

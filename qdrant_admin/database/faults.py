@@ -13,6 +13,7 @@ from qdrant_admin.core.errors import (
     AdminError,
     BadInput,
     DiskFull,
+    NoCollection,
     NotFound,
     NotQdrant,
     OutcomeUnknown,
@@ -156,7 +157,7 @@ def make(kind: type[AdminError], detail: str, where: str) -> AdminError:
             if pattern.search(detail):
                 return trouble(what, why=said, fix=fix)
     if kind is NotFound:
-        return NotFound(_not_found(said), fix=Command("collections", "list"))
+        return _not_found(said)
     words: dict[type[AdminError], tuple[str, Fix]] = {
         AccessDenied: (f"{where} wants another API key", "put the server's key into QDRANT_API_KEY"),
         OutcomeUnknown: ("the server took a change and did not say in time whether it is applied", "make it again"),
@@ -174,6 +175,8 @@ def make(kind: type[AdminError], detail: str, where: str) -> AdminError:
     return kind(what, why=said, fix=fix)
 
 
-def _not_found(said: str) -> str:
-    match = re.search(r"Collection `(.*)` doesn't exist", said)
-    return f"there is no collection “{match[1]}”" if match else said.removeprefix("Not found: ") or "not found"
+def _not_found(said: str) -> NotFound:
+    fix = Command("collections", "list")
+    if match := re.search(r"Collection `(.*)` doesn't exist", said):
+        return NoCollection(f"there is no collection “{match[1]}”", name=match[1], fix=fix)
+    return NotFound(said.removeprefix("Not found: ") or "not found", fix=fix)

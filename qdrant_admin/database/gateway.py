@@ -11,6 +11,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import (
     AccessDenied,
     AdminError,
+    NoCollection,
     NotFound,
     NotQdrant,
     RequestRejected,
@@ -227,7 +228,8 @@ class Database:
         """Delete a collection and its aliases. Raises `NotFound` where there is none of that name."""
         check_stored_name(name)
         if not self._slowly("DELETE", name):
-            raise NotFound(f"there is no collection “{plain(name)}”", fix=Command("collections", "list"))
+            what = f"there is no collection “{plain(name)}”"
+            raise NoCollection(what, name=name, fix=Command("collections", "list"))
 
     @as_expected
     def claim(self, name: str) -> Claim | None:

@@ -4,16 +4,26 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from qdrant_admin.core.formatting import counted, day
 from qdrant_admin.lifecycle.memory import Memory, Missing, Today, weigh
 from qdrant_admin.state import inventory
-from qdrant_admin.state.inventory import KnownCollection, SeenStorage
+from qdrant_admin.state.inventory import Gone, KnownCollection, SeenStorage
 
 if TYPE_CHECKING:
     from qdrant_admin.database.models import CollectionInfo
     from qdrant_admin.server.health import Probe
     from qdrant_admin.server.journal import Journal
     from qdrant_admin.server.runtime import ServerRuntime
+    from qdrant_admin.state.store import StateStore
     from qdrant_admin.workspace import Workspace
+
+
+_WENT: dict[Gone, str] = {
+    "": "nothing that was seen has deleted it",
+    "command": "a command of qdrant-admin deleted it at {at}",
+    "request": "it was seen at {at} that a request had deleted it",
+    "accepted": "that it is gone was accepted at {at}",
+}
 
 
 def today(runtime: "ServerRuntime", probe: "Probe", collections: "Iterable[CollectionInfo]") -> Today | None:
@@ -101,6 +111,20 @@ def taken_away(ws: "Workspace", names: Iterable[str]) -> None:
     runtime = ws.runtime
     url = "" if runtime.capabilities.local else runtime.endpoint.url
     inventory.removed(ws.store, ws.settings.name, names, out_of_sight=url)
+
+
+def remembered(store: "StateStore", profile: str, name: str) -> str:
+    """What was known of a collection that is not there, in words; empty when it was never known here.
+
+    Raises:
+        AdminError: the state cannot be read.
+    """
+    for storage in inventory.storages(store, profile):
+        for one in storage.collections:
+            if one.name == name:
+                held = f"on {day(one.at)} it held {counted(one.points, 'point')} on {storage.place}"
+                return f"{held}; {_WENT[one.gone].format(at=day(one.gone_at) if one.gone_at else '')}"
+    return ""
 
 
 def _keep(ws: "Workspace", seen: Today, found: Memory) -> None:

@@ -30,6 +30,9 @@ def test_what_was_proven_and_is_gone_is_said_by_every_face(runtime: str, makes: 
     assert f"there were {COUNT} points in memories here; today there is no such collection" in check["detail"]
     report = tool.json("verify", "--how", "none", code=1)
     assert (report["verdict"], [one["missing"] for one in report["collections"]]) == ("lost", [COUNT])
+    gone = tool.on("collections", "show", "memories", "--json", code=1).error
+    assert gone["what"] == "the collection “memories” is gone"
+    assert f"it held {COUNT} points" in gone["why"]
     [accepted] = tool.json("verify", "--accept")["accepted"]
     assert accepted in check["detail"]
     assert tool.json("status")["healthy"] is True
