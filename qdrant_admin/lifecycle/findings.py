@@ -104,8 +104,9 @@ class _Finder:
     def _foreign(self, state: RuntimeState) -> Iterator[Finding]:
         profile = self._settings.profile
         subject = state.name if state.ours is False else ""
-        way_on = Command("adopt") if subject and self._seen.capabilities.adopt else Command("up", use_existing=True)
-        facts: dict[str, Fact] = {"url": self._settings.endpoint.url}
+        adoptable = bool(subject) and self._seen.capabilities.adopt
+        way_on = Command("adopt") if adoptable else Command("up", use_existing=True)
+        facts: dict[str, Fact] = {"url": self._settings.endpoint.url, "adoptable": adoptable}
         facts |= {"holder": self._seen.stranger} if self._seen.stranger else {}
         facts |= {"own": state.state} if state.ours else {}
         facts |= {"other_installation": True} if state.other_installation else {}

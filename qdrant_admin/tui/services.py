@@ -122,6 +122,14 @@ class Services:
         remove_profile(name)
         forget(self.workspace.store, name)
 
+    def use_existing(self) -> str:
+        """Open a profile for the server of others at this one's address; returns its name."""
+        from qdrant_admin.lifecycle.existing import name_existing
+
+        name = name_existing(self.workspace)
+        self.use(name)
+        return name
+
     def reload(self) -> None:
         """Read the settings and choose the runtime again, at the next question."""
         self._workspace = None

@@ -112,6 +112,27 @@ WRONG_KEY = STATUS.model_copy(
         ),
     }
 )
+FOREIGN = STOPPED.model_copy(
+    update={
+        "state": "foreign",
+        "ours": False,
+        "version": "1.16.3",
+        "findings": (
+            Finding(
+                code="foreign_server",
+                level="warn",
+                facts={"url": "http://127.0.0.1:6333", "holder": "container compose-qdrant-1", "adoptable": False},
+                command="qdrant-admin up --use-existing --profile local",
+            ),
+            Finding(
+                code="other_ports_needed",
+                level="warn",
+                facts={"port": 6333, "grpc_port": 6334},
+                command="qdrant-admin up --port 6343 --grpc-port 6344 --profile local",
+            ),
+        ),
+    }
+)
 ABSENT = STOPPED.model_copy(
     update={"state": "absent", "container": None, "ours": None, "restart_policy": "", "storage": Storage()}
 )
@@ -257,6 +278,10 @@ class Canned(Services):
 
     def environment(self, *, reveal: bool) -> list[str]:
         return ["export QDRANT_URL=http://127.0.0.1:6333", "export QDRANT_API_KEY=0123456789abcdef"]
+
+    def use_existing(self) -> str:
+        self.use("existing")
+        return "existing"
 
     def add_key(self) -> str:
         return "the system's keyring"

@@ -17,7 +17,7 @@ from qdrant_admin.tui.screens.home.dialogs import EnvironmentDialog
 from qdrant_admin.tui.theme import read_preferences
 from qdrant_admin.tui.widgets.bars import HeaderBar, KeyBar, NavBar, Plain
 from qdrant_admin.tui.widgets.dialogs import ConfirmDialog
-from tests.tui.canned import ABSENT, ATTENTION, STATUS, STOPPED, Canned, told
+from tests.tui.canned import ABSENT, ATTENTION, FOREIGN, STATUS, STOPPED, Canned, told
 from tests.tui.conftest import make_app, settle, until
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -166,6 +166,18 @@ async def test_the_first_run_asks_for_what_was_chosen() -> None:
         await until(pilot, lambda: services.chosen is not None)
         await settle(pilot)
     assert services.chosen == UpOptions(runtime="native", port=6333, grpc_port=6334, api_key=None)
+
+
+async def test_a_server_of_others_is_used_as_it_is_with_one_key_or_another_is_set_up() -> None:
+    services = Canned(FOREIGN)
+    app = make_app(services)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, FirstRunScreen))
+        await pilot.press("escape", "x")
+        await until(pilot, lambda: services.profile == "existing")
+        await settle(pilot)
 
 
 async def test_a_value_is_changed_with_what_was_typed() -> None:

@@ -14,6 +14,7 @@ from qdrant_admin.tui.widgets.dialogs import ConfirmDialog
 from tests.tui.canned import (
     ABSENT,
     ATTENTION,
+    FOREIGN,
     HOSTILE,
     STATUS,
     STOPPED,
@@ -73,7 +74,10 @@ def test_home_light(snap: Snap) -> None:
     assert snap(make_app(Canned(ATTENTION), theme="light"), size="110x28")
 
 
-@pytest.mark.parametrize("status", [STOPPED, UNREACHABLE, WRONG_KEY], ids=["stopped", "unreachable", "wrong_key"])
+NOT_WELL = {"stopped": STOPPED, "unreachable": UNREACHABLE, "wrong_key": WRONG_KEY, "foreign": FOREIGN}
+
+
+@pytest.mark.parametrize("status", NOT_WELL.values(), ids=NOT_WELL)
 def test_home_not_well(snap: Snap, status: StatusReport) -> None:
     app = make_app(Canned(status, entries=[]))
     app.server.samples.clear()

@@ -19,6 +19,7 @@ from qdrant_admin.tui.widgets.bars import Plain, bind
 from qdrant_admin.tui.widgets.panels import empty, failure, loading
 
 if TYPE_CHECKING:
+    from qdrant_admin.core.reports import Finding
     from qdrant_admin.lifecycle.reports import StatsReport, StatusReport
     from qdrant_admin.state.store import HistoryEntry
 
@@ -37,6 +38,7 @@ ACTION_KEYS: dict[str, tuple[str, str]] = {
     "logs": ("l", "logs"),
     "doctor": ("d", "doctor"),
     "adopt": ("o", "adopt"),
+    "use_existing": ("x", "use it as it is"),
     "finish_check": ("f", "finish it"),
     "migrate": ("3", "resume"),
 }
@@ -45,7 +47,8 @@ ACTIONS: dict[str, str] = {
     "runtime_unavailable": "doctor",
     "probe_failed": "doctor",
     "collections_not_listed": "doctor",
-    "foreign_server": "adopt",
+    "foreign_server": "use_existing",
+    "other_ports_needed": "up",
     "server_absent": "up",
     "server_stopped": "up",
     "server_paused": "restart",
@@ -73,6 +76,13 @@ ACTIONS: dict[str, str] = {
 """What Home offers to do about a finding that can be mended, by its code; nothing where it is not named."""
 
 
+def action_of(finding: "Finding") -> str:
+    """What can be done about a finding; a container of the profile's name can be adopted, all else only used."""
+    if finding.code == "foreign_server" and finding.facts.get("adoptable"):
+        return "adopt"
+    return ACTIONS.get(finding.code, "") if finding.command else ""
+
+
 class HomeScreen(BaseScreen):
     """Server, data, what needs attention and the key that mends it, and what was done lately."""
 
@@ -85,6 +95,7 @@ class HomeScreen(BaseScreen):
         bind("a", "attend('restart')", "restart", "home.restart", "restart the server and wait until it is ready"),
         bind("t", "attend('stop')", "stop", "home.stop", "stop the server; nothing is removed"),
         bind("o", "attend('adopt')", "adopt", "home.adopt", "let qdrant-admin manage a server created by others"),
+        bind("x", "attend('use_existing')", "use it", "home.existing", "use a server of others as it is"),
         bind("f", "attend('finish_check')", "finish the check", "home.finish", FINISH),
         bind("u", "attend('add_key')", "add a key", "home.key", "generate an API key and keep it safe"),
         bind("d", "attend('doctor')", "doctor", "home.doctor", "examine everything, with a fix for each fault"),
@@ -173,7 +184,7 @@ class HomeScreen(BaseScreen):
         can = status.capabilities if status is not None else None
         runs = status is not None and status.state in RUNNING_STATES
         findings = status.findings if status is not None else ()
-        wanted = {ACTIONS.get(found.code, "") for found in findings if found.command}
+        wanted = {action_of(found) for found in findings}
         restart = partial(services.restart, "graceful")
         finish, doctor = services.finish_check, services.doctor
         return {
@@ -185,6 +196,10 @@ class HomeScreen(BaseScreen):
             "stop": (lambda: runs and can is not None and can.stop, self._stop),
             "apply": (lambda: bool(status and status.changes) or "apply" in wanted, self._apply),
             "adopt": (lambda: "adopt" in wanted, self._adopt),
+            "use_existing": (
+                lambda: status is not None and status.state == "foreign",
+                lambda: self.ask(services.use_existing, self._existing_used, group="profile"),
+            ),
             "add_key": (
                 lambda: status is not None and not status.api_key and "add_key" in wanted,
                 lambda: self.ask(services.add_key, self._key_added, group="key"),
@@ -211,7 +226,7 @@ class HomeScreen(BaseScreen):
 
     def _start(self) -> None:
         status = self.admin.server.status
-        if status is not None and status.state == "absent":
+        if status is not None and status.state in {"absent", "foreign"}:  # it offers ports that are free
             self.action_set_up()
         else:
             self.run_job("up", "start the server", self.services.up)
@@ -240,6 +255,10 @@ class HomeScreen(BaseScreen):
         body = "Applications that use it fail until it is started again. Nothing is removed: container and data stay."
         stop = partial(self.run_job, "down", "stop the server", self.services.down)
         self.confirm("Stop the server?", body, "Stop", stop)
+
+    def _existing_used(self, name: str) -> None:
+        self.notify(f"profile {name} names that server: it is used as it is, and left to whoever runs it", markup=False)
+        self.admin.profile_changed()
 
     def _key_added(self, where: str) -> None:
         self.notify(f"a key was generated and is kept in {where}; press p to apply it", markup=False)
@@ -445,7 +464,7 @@ def news(model: HomeModel, width: int) -> list[Content]:
         return [look.title(f"Now: {model.job.title}"), *steps, *running.bar_below(model.job.latest, width)]
     rows = [look.title("Needs attention")]
     for item in model.status.findings:
-        action = ACTIONS.get(item.code, "") if item.command else ""
+        action = action_of(item)
         key, says = ACTION_KEYS.get(action, ("", ""))
         hint = look.key(key, says, f"screen.attend('{action}')") if key else Content("")
         room = width - hint.cell_length - 6
