@@ -23,6 +23,8 @@ class FromEnvironment(NamedTuple):
     values: dict[str, object]
     variables: dict[str, str]
     notices: tuple[str, ...]
+    named: bool = False
+    """Whether `QDRANT_URL` is the very address of the profile's own local server."""
 
 
 class Address(NamedTuple):
@@ -99,28 +101,29 @@ def read_environment(*, local_port: int, remote: bool = False) -> FromEnvironmen
     take("QDRANT_DEFAULT_VECTOR_SIZE", "default_vector_size", _vector_size)
     take("QDRANT_ADMIN_IMAGE", "image", _text)
     take("QDRANT_ADMIN_BINARY", "binary", _text)
-    _where(values, variables, local_port, remote)
+    named = _where(values, variables, local_port, remote)
     take("QDRANT_SERVER_MODE", "server_mode", _boolean)
     if "server_mode" in values:
         variable = variables.pop("server_mode")
         if not values.pop("server_mode"):
+            named = False
             values.pop("url", None)
             values["runtime"], variables["runtime"] = "native", variable
         elif "runtime" not in values:
             values["runtime_not_native"], variables["runtime_not_native"] = True, variable
     if "QDRANT_API_KEY" in os.environ and not os.environ["QDRANT_API_KEY"].strip():
         notices.append("QDRANT_API_KEY is set and empty; it counts as no key")
-    return FromEnvironment(values, variables, tuple(notices))
+    return FromEnvironment(values, variables, tuple(notices), named)
 
 
-def _where(values: dict[str, object], variables: dict[str, str], local_port: int, remote: bool) -> None:
-    """Decide whether `QDRANT_URL` and `QDRANT_HOST` mean a server elsewhere."""
+def _where(values: dict[str, object], variables: dict[str, str], local_port: int, remote: bool) -> bool:
+    """Decide whether `QDRANT_URL` and `QDRANT_HOST` mean a server elsewhere; True where the URL is the local one's."""
     url, host = os.environ.get("QDRANT_URL", "").strip(), os.environ.get("QDRANT_HOST", "").strip()
     if url:
         variable = "QDRANT_URL"
         address = parse_url(url, variable, local_port)
         if is_loopback(address.host) and address.port == local_port and not address.tls and not remote:
-            return
+            return True
     elif host and (remote or not is_loopback(host)):
         variable = "QDRANT_HOST"
         if "/" in host or " " in host:
@@ -128,9 +131,10 @@ def _where(values: dict[str, object], variables: dict[str, str], local_port: int
         bracketed = f"[{host}]" if ":" in host and not host.startswith("[") else host
         address = parse_url(f"http://{bracketed}:{local_port}", variable)
     else:
-        return
+        return False
     values["url"], values["runtime"] = address.url, "remote"
     variables["url"] = variables["runtime"] = variable
+    return False
 
 
 def _text(_variable: str, text: str) -> str:

@@ -26,6 +26,9 @@ class Settings(Frozen):
     """Whether somebody has said that the server is to have no key. Else one that is not known here is left in force."""
     notices: tuple[str, ...] = ()
     """What a person should know of how these values came about."""
+    named: bool = False
+    """Whether the environment names the address of the local server: whoever answers there is chosen, where the profile
+    has no server of its own."""
 
     @property
     def container_name(self) -> str:
@@ -126,6 +129,7 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
         api_key=key.value if key else None,
         api_key_origin=key.where if key else "none",
         notices=notices,
+        named=environment.named,
     )
     if settings.endpoint.key_in_clear:
         settings = settings.model_copy(update={"notices": (*notices, KEY_IN_CLEAR)})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotOurs, ServerUnreachable
-from qdrant_admin.server import ports
+from qdrant_admin.server.sockets import holder
 
 if TYPE_CHECKING:
     from qdrant_admin.server.runtime import ServerRuntime
@@ -61,4 +61,4 @@ def _as_owned(runtime: "ServerRuntime", owned: Owned) -> Endpoint:
         return endpoint.model_copy(update={"api_key": None, "grpc_port": None})
     if endpoint.grpc_port is None or owned.grpc:
         return endpoint
-    return endpoint.model_copy(update={"grpc_stranger": ports.listener(endpoint.grpc_host, endpoint.grpc_port)})
+    return endpoint.model_copy(update={"grpc_stranger": holder(endpoint.grpc_host, endpoint.grpc_port)})

@@ -32,11 +32,19 @@ def choose_runtime(settings: Settings) -> Choice:
     """The runtime of a profile.
 
     What the profile says, holds. `auto` takes what exists already for this profile, so that data is never left
-    behind in silence; else Docker, when an engine answers and its image can be had; else the native binary.
+    behind in silence; else Docker, when an engine answers and its image can be had; else the native binary. Where the
+    profile has no server yet, and `QDRANT_URL` names who answers at its address, that one is used as it is.
 
     Raises:
         EngineUnavailable: the profile wants Docker, or has its data there, and no engine answers.
     """
+    found = _of_profile(settings)
+    if settings.named and found.runtime.inspect().state == "absent" and found.runtime.stranger():
+        return Choice(RemoteRuntime(settings), "the environment names a server of somebody else (QDRANT_URL)")
+    return found
+
+
+def _of_profile(settings: Settings) -> Choice:
     asked = settings.profile.runtime
     origin = settings.origins.get("runtime", "the profile")
     if asked == "remote":

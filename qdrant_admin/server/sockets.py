@@ -12,6 +12,8 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from qdrant_admin.server.ports import listener
+
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _LISTENING = "0A"
 """The state of a listening socket in these tables (Linux, include/net/tcp_states.h)."""
@@ -53,6 +55,11 @@ def reached(host: str, port: int, pid: int | None = None) -> list[Socket]:
     ranked = [(rank(host, one.address), one) for one in _listening(port, pid)]
     best = min((fit for fit, _ in ranked if fit is not None), default=None)
     return [one for fit, one in ranked if fit == best] if best is not None else []
+
+
+def holder(host: str, port: int) -> str:
+    """Who listens there, in words. The port is left alone where it can be seen that nobody does."""
+    return "" if _LINUX and not reached(host, port) else listener(host, port)
 
 
 def rank(host: str, address: str) -> int | None:

@@ -8,6 +8,12 @@ import httpx
 import pytest
 
 from qdrant_admin.config.file import read_profiles, write_profile
+from qdrant_admin.config.places import state_file
+from qdrant_admin.config.settings import load_settings
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.lifecycle.up import UpOptions, bring_up
+from qdrant_admin.state.store import StateStore
+from qdrant_admin.workspace import Workspace
 from tests.cli.conftest import Run
 from tests.migration.support import local_store, numbered
 from tests.support.answering import Answered, Asked, answering
@@ -132,3 +138,77 @@ def test_an_existing_server_with_a_key_is_named_and_asks_for_it(own_server: Serv
     assert run("up", "--use-existing").code == 3
     assert read_profiles()["existing"].url == own_server.url
     assert [one["code"] for one in run("status", "--json").json["findings"]] == ["api_key_missing"]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home of a native server of ours with a key, which runs."""
+    home = tmp_path_factory.mktemp("own")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QDRANT_ADMIN_HOME", str(home))
+        patch.delenv("QDRANT_API_KEY", raising=False)
+        values = {"runtime": "native", "port": free_port(), "grpc_port": free_port(), "binary": str(binary())}
+        write_profile("local", values)
+        ws = Workspace(load_settings(), StateStore(state_file()))
+        options = UpOptions(api_key="auto")
+        list(bring_up(ws, options, cancel=CancelToken()))
+        yield home
+        list(ws.runtime.stop(CancelToken()))
+
+
+@pytest.mark.server
+def test_a_stranger_at_the_grpc_port_alone_is_left_out_and_told(
+    own: Path, server: Server, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same version, with a collection of the same name, and a point of the same id."""
+    monkeypatch.setenv("QDRANT_ADMIN_HOME", str(own))
+    source = f"qdrant-local:{local_store(tmp_path / 'a', {'one': numbered(3)})}"
+    body = {"vectors": {"size": 4, "distance": "Dot"}}
+    httpx.put(f"{server.url}/collections/one", json=body).raise_for_status()
+    monkeypatch.setenv("QDRANT_GRPC_PORT", str(server.grpc_port))
+    moved = run("migrate", source, "--json")
+    assert moved.json["verdict"] == "verified"
+    assert f"listens at gRPC port {server.grpc_port})" in moved.err
+    assert httpx.post(f"{server.url}/collections/one/points/count", json={}).json()["result"]["count"] == 0
+    (finding,) = (one for one in run("status", "--json").json["findings"] if one["code"] == "grpc_foreign")
+    assert finding["facts"]["port"] == server.grpc_port
+    checks = {one["name"]: one for one in run("doctor", "--json").json["checks"]}
+    assert checks["grpc"]["code"] == "grpc_foreign"
+
+
+@pytest.mark.server
+def test_who_took_the_port_of_our_stopped_server_is_sent_no_key(
+    own: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it has appeared after our own server died; on its return it is ours again."""
+    monkeypatch.setenv("QDRANT_ADMIN_HOME", str(own))
+    port = read_profiles()["local"].port
+    assert run("down").code == 0
+    requests: Requests = []
+
+    def answer(one: Asked) -> Answered:
+        requests.append(one)
+        return as_qdrant(one)
+
+    with answering(answer, port=port):
+        for command in ("status", "doctor", "collections list", "points list one", "up", "restart"):
+            assert run(*command.split()).code in {1, 3, 4}, command
+        said = run("status", "--json").json
+        assert (said["state"], said["collections"]) == ("foreign", None)
+        assert "the server of this profile is stopped" in run("status").out
+    assert requests
+    assert harmless(requests)
+    assert run("up").code == 0
+    assert run("collections", "list").code == 0
+
+
+@pytest.mark.server
+def test_an_address_that_was_named_is_the_users_choice(
+    server: Server, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although it is that of the profile's own server, of which there is none."""
+    ports = {"port": server.port, "grpc_port": server.grpc_port}
+    write_profile("local", {"runtime": "native", "binary": str(binary()), **ports})
+    monkeypatch.setenv("QDRANT_URL", server.url)
+    assert run("collections", "list").code == 0
+    assert run("status", "--json").json["state"] == "healthy"

@@ -46,7 +46,7 @@ class Answered:
 
 
 @contextmanager
-def answering(answer: Callable[[Asked], Answered]) -> Iterator[str]:
+def answering(answer: Callable[[Asked], Answered], *, port: int = 0) -> Iterator[str]:
     """`HOST:PORT` of a server that answers each request with what `answer` makes of it."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -69,7 +69,7 @@ def answering(answer: Callable[[Asked], Answered]) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 # the base class's name
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

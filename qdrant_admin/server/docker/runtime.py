@@ -30,7 +30,6 @@ from qdrant_admin.server.docker.engine.pull import has_image, image_id, pull
 from qdrant_admin.server.docker.relocation.move import DockerRelocation, interrupted_move, left_by_move
 from qdrant_admin.server.docker_mark import remember_docker
 from qdrant_admin.server.listener import Owned
-from qdrant_admin.server.ports import listener
 from qdrant_admin.server.runtime import (
     Capabilities,
     Change,
@@ -43,6 +42,7 @@ from qdrant_admin.server.runtime import (
     Sharer,
     Stats,
 )
+from qdrant_admin.server.sockets import holder
 from qdrant_admin.server.storage_mark import RAFT_STATE, peer_in_archive
 from qdrant_admin.server.versions import refuse_leap, version_in
 from qdrant_admin.state.installation import installation
@@ -256,7 +256,7 @@ class DockerRuntime(ServerRuntime):
         if not self.engine.local or self.owned().rest:
             return ""
         profile, other = self.settings.profile, self.adoptable()
-        return f"container {other}" if other else listener(profile.host, profile.port)
+        return f"container {other}" if other else holder(self.endpoint.grpc_host, profile.port)
 
     def adoptable(self) -> str:
         port = self.settings.profile.port

@@ -54,7 +54,7 @@ from qdrant_admin.server.runtime import (
     freeze_briefly,
     refuse_losing,
 )
-from qdrant_admin.server.sockets import leads_to
+from qdrant_admin.server.sockets import holder, leads_to
 from qdrant_admin.server.storage_mark import folder_mark, peer_in
 from qdrant_admin.server.versions import refuse_leap
 from qdrant_admin.state.inventory import StorageIdentity
@@ -246,7 +246,7 @@ class NativeRuntime(ServerRuntime):
         return Owned(*(leads_to(server.pid, host, port) for port in (profile.port, profile.grpc_port)))
 
     def stranger(self) -> str:
-        return "" if self.owned().rest else ports.listener(self._host(), self.settings.profile.port)
+        return "" if self.owned().rest else holder(self.endpoint.grpc_host, self.settings.profile.port)
 
     def remove(self, cancel: CancelToken) -> Events:
         yield from self.stop(cancel)
