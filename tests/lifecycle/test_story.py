@@ -88,9 +88,6 @@ class Process:
     def adoptable(self) -> str:
         return ""
 
-    def next_storage(self) -> None:
-        return None
-
     def sharers(self) -> tuple[Sharer, ...]:
         return ()
 
