@@ -100,6 +100,16 @@ def test_it_is_a_fault_and_no_restart_is_made_of_it(
     assert (tmp_path / "m.parquet").exists(), "what the fix says can be done"
 
 
+def test_of_an_empty_server_nothing_is_lost(running: Workspace) -> None:
+    with running.database() as database:
+        database.delete_collection("memories")
+    moved(running)
+    (fault,) = running.runtime.inspect().storage.faults
+    assert (fault.code, fault.fix) == ("storage_missing", "qdrant-admin restart --how recreate --profile gone")
+    list(restart(running, "recreate", cancel=CancelToken()))
+    assert running.runtime.inspect().storage.faults == ()
+
+
 def test_put_back_it_is_sound_again(running: Workspace) -> None:
     moved(running)
     storage(running).with_name("elsewhere").rename(storage(running))

@@ -5,12 +5,16 @@ A server goes on with files that were deleted or moved below it, and looks healt
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command, Fix, written
+from qdrant_admin.core.formatting import plain
+from qdrant_admin.server.runtime import DELETED, Diagnosis
 
 _LOG = re.compile(r"(?P<root>.*)/collections/(?P<name>[^/]+)/[^/]+/wal(?P<gone> \(deleted\))?")
 """The folder of a shard's write-ahead log: Qdrant holds it open as long as the collection is loaded (1.16.3)."""
@@ -35,6 +39,27 @@ def vanished(pid: int, storage: Path) -> Vanished | None:
         return None
     CancelToken().wait(_LOOK_AGAIN_SECONDS)
     return _seen(pid, storage)
+
+
+def diagnosed(gone: Vanished, path: Path, profile: str) -> Diagnosis:
+    """The fault that it is, with the way to get at the data while the server runs."""
+    names = ", ".join(map(plain, gone.collections))
+    held = f"the data of {names} lives" if names else "what the server holds lives"
+    if not names and sys.platform.startswith("linux"):  # it was empty: a restart makes the folder anew
+        anew = str(Command("restart", how="recreate").on(profile))
+        return Diagnosis(code="storage_missing", what=f"{path} is not there any more", fix=anew, severe=True)
+    fix: Fix = Command("collections", "list")
+    if gone.moved_to:
+        fix = f"mv {shlex.quote(gone.moved_to)} {shlex.quote(str(path))}"
+    elif gone.collections:
+        fix = Command("export", gone.collections[0], to=f"{gone.collections[0]}.parquet")
+    return Diagnosis(
+        code=DELETED,
+        what=f"{path} was {f'moved to {gone.moved_to}' if gone.moved_to else 'deleted'} under the running server",
+        why=f"{held} on only until it ends: {'put it back' if gone.moved_to else 'export first, each collection'}",
+        fix=written(fix, profile),
+        severe=True,
+    )
 
 
 def _seen(pid: int, storage: Path) -> Vanished | None:

@@ -1,7 +1,6 @@
 """The native runtime: a Qdrant binary under our supervisor, behind the protocol of `server.runtime`."""
 
 import contextlib
-import shlex
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
@@ -13,16 +12,16 @@ import psutil
 from qdrant_admin.config.secrets import is_key_of, key_digest
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.commands import Command, Fix, written
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotFound, PortTaken, Refused, Unsupported
 from qdrant_admin.core.events import Event, Events, Notice, StepFinished, StepStarted
 from qdrant_admin.core.files import file_system_of, free_bytes, occupied_bytes
-from qdrant_admin.core.formatting import counted, plain
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.values import SecretStr
 from qdrant_admin.server import ports, storage_probe
 from qdrant_admin.server.decode import decode_exit, decode_log, latest_start
 from qdrant_admin.server.listener import Owned
-from qdrant_admin.server.native.open_files import Vanished, vanished
+from qdrant_admin.server.native.open_files import diagnosed, vanished
 from qdrant_admin.server.native.record import (
     Files,
     Launch,
@@ -37,7 +36,6 @@ from qdrant_admin.server.native.record import (
 )
 from qdrant_admin.server.runtime import (
     ANOTHER_KEY,
-    DELETED,
     THE_PROFILES_KEY,
     Capabilities,
     Change,
@@ -383,7 +381,7 @@ class NativeRuntime(ServerRuntime):
         """Where the data lies, and of a running server whether it still does."""
         kind, suspect = file_system_of(path), storage_probe.native_suspicion(path)
         gone = vanished(pid, path) if pid is not None else None
-        faults = (self._deleted(path, gone),) if gone is not None else ()
+        faults = (diagnosed(gone, path, self.profile),) if gone is not None else ()
         return Storage(
             kind="directory",
             source=str(path),
@@ -391,22 +389,6 @@ class NativeRuntime(ServerRuntime):
             detail=faults[0].what if faults else suspect or kind,
             free_bytes=free_bytes(path),
             faults=faults,
-        )
-
-    def _deleted(self, path: Path, gone: Vanished) -> Diagnosis:
-        names = ", ".join(map(plain, gone.collections))
-        held = f"the data of {names} lives" if names else "what the server holds in memory lives"
-        fix: Fix = Command("restart", how="recreate")
-        if gone.moved_to:
-            fix = f"mv {shlex.quote(gone.moved_to)} {shlex.quote(str(path))}"
-        elif gone.collections:
-            fix = Command("export", gone.collections[0], to=f"{gone.collections[0]}.parquet")
-        return Diagnosis(
-            code=DELETED,
-            what=f"{path} was {f'moved to {gone.moved_to}' if gone.moved_to else 'deleted'} under the running server",
-            why=f"{held} on only until it ends: {'put it back' if gone.moved_to else 'export first, each collection'}",
-            fix=written(fix, self.profile),
-            severe=True,
         )
 
     def _storage_path(self) -> Path:
