@@ -2,6 +2,7 @@
 # Everything the tests need on a bare Debian machine, then the whole suite. Run it again as often as you like.
 #
 #   bash setup_scripts/test.sh               set up, lint, types, import rules, every test
+#   bash setup_scripts/test.sh --all         the same with every case of the long matrices, of which it else takes a part
 #   bash setup_scripts/test.sh --setup-only  only bring engine, server binary, image and registry
 #   bash setup_scripts/test.sh -- ARGS       set up, then pytest with these arguments
 #
@@ -154,7 +155,8 @@ export QDRANT_ADMIN_TEST_REQUIRED=1
 case "${1:-}" in
   --setup-only) say "ready"; exit ;;
   --) shift; exec python -m pytest "$@" ;;
+  --all) export QDRANT_ADMIN_TEST_ALL=1 ;;
 esac
 checks
 say "tests"
-python -m pytest -n 2 --dist loadfile --no-loadscope-reorder # in our own order: the slow ones first
+python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 30 # in our own order: the slow ones first

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from tests.guard import sitecustomize as guard
+from tests.support import matrix
 from tests.support.real import Server
 
 REFUSED = Path(tempfile.gettempdir()) / f"refused-ports-{os.getpid()}"
@@ -27,6 +28,15 @@ _OWN_VARIABLES = ("QDRANT_ADMIN_TEST_",)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow ones first, then the screens' long files: of two workers, none is left with one of them at the end."""
     items.sort(key=lambda item: (item.get_closest_marker("slow") is None, "tui" not in item.path.parts))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What came of the faults that were injected."""
+    reports = [one for name in ("passed", "failed") for one in terminalreporter.getreports(name)]
+    if lines := matrix.table(reports):
+        terminalreporter.section("injected faults")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)
