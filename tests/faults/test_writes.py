@@ -46,13 +46,13 @@ def vectors(name: str, make: Callable[[Any], Any]) -> Harm:
 def next_float(values: list[float]) -> list[float]:
     changed = np.asarray(values, dtype=np.float32)
     changed[3] = np.nextafter(changed[3], np.float32(np.inf))
-    return changed.tolist()
+    return [float(value) for value in changed]
 
 
 def next_half(values: list[float]) -> list[float]:
     changed = np.asarray(values, dtype=np.float16)
     changed[3] = np.nextafter(changed[3], np.float16(np.inf))
-    return changed.astype(float).tolist()
+    return [float(value) for value in changed]
 
 
 def sparse(make: Callable[[list[int], list[float]], tuple[list[int], list[float]]]) -> Harm:
