@@ -167,7 +167,7 @@ class Rest:
         conditions: list[dict[str, Any]] = [{"key": "word", "match": {"value": f"w{n}"}} for n in range(4)]
         conditions += [{"key": "n", "match": {"value": n}} for n in range(10)]
         conditions += [{"key": "n", "range": {"gte": n, "lte": n}} for n in range(10)]
-        conditions += [{"key": "price", "range": {"gte": n, "lt": n + 1}} for n in range(8)]
+        conditions += [{"key": "price", "range": {"gte": n, "lt": n + 1}} for n in range(76)]
         conditions += [{"key": "open", "match": {"value": value}} for value in (True, False)]
         conditions += [{"key": "text", "match": {"text": f"word{n}"}} for n in range(12)]
         conditions += [{"key": "uid", "match": {"value": uid(n)}} for n in range(5)]
@@ -176,7 +176,7 @@ class Rest:
             for n in range(1, 29)
         ]
         conditions += [
-            {"key": "place", "geo_radius": {"center": {"lon": n, "lat": 10.5}, "radius": 1000}} for n in range(60)
+            {"key": "place", "geo_radius": {"center": {"lon": n, "lat": 10.5}, "radius": 1000}} for n in range(90)
         ]
         bodies = [{"exact": True, "filter": {"must": [one]}} for one in conditions]
         return [self.ask("POST", f"/collections/{name}/points/count", body)["count"] for body in bodies]
