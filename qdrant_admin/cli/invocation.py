@@ -4,8 +4,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from qdrant_admin.core.events import Events
     from qdrant_admin.core.reports import Report
     from qdrant_admin.workspace import Workspace
+
+ENDING = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in signal.Signals.__members__)
+"""What asks a program to end: Ctrl-C, `kill`, and a window that is closed (there is no such signal on Windows)."""
 
 
 class Invocation(msgspec.Struct, frozen=True):
@@ -60,8 +63,12 @@ class Invocation(msgspec.Struct, frozen=True):
         from qdrant_admin.core.events import Finished
 
         report: Report | None = None
-        with Renderer(quiet=self.events, brief=brief) as renderer, interruptible(renderer.say) as cancel:
-            for event in operation(cancel):
+        with (
+            Renderer(quiet=self.events, brief=brief) as renderer,
+            interruptible(renderer.say) as cancel,
+            _ended_in_order(operation(cancel)) as events,
+        ):
+            for event in events:
                 renderer.handle(event)
                 if isinstance(event, Finished):
                     report = event.report
@@ -188,8 +195,21 @@ def _speaks_utf8() -> bool:
 
 
 @contextmanager
+def _ended_in_order(events: "Events") -> "Iterator[Events]":
+    """Let an operation put things in order, also where nobody is left to draw for: a terminal that is gone."""
+    try:
+        yield events
+    finally:
+        if isinstance(events, Generator):
+            events.close()
+
+
+@contextmanager
 def interruptible(say: Callable[[str], None]) -> "Iterator[CancelToken]":
     """A token that the first Ctrl-C cancels; the second ends at once.
+
+    A closed window and a `kill` ask for the same, however often they do: they come twice (from the kernel and from the
+    shell) and cut nothing short. Who has told the program to outlive its window (`nohup`) is obeyed.
 
     The handler itself takes no lock, because the main thread may hold it at that very moment: it writes a byte, and a
     thread of its own does the rest.
@@ -203,17 +223,20 @@ def interruptible(say: Callable[[str], None]) -> "Iterator[CancelToken]":
     def watch() -> None:
         if os.read(reader, 1) == b"!":
             token.cancel()
-            say("stopping; what was acknowledged stays. Ctrl-C again ends at once.")
+            with suppress(OSError):  # the terminal may be gone
+                say("stopping; what was acknowledged stays. Ctrl-C again ends at once.")
 
     def interrupted(number: int, _frame: FrameType | None) -> None:
         asked.append(number)
-        if len(asked) > 1:
+        if len(asked) == 1:
+            os.write(writer, b"!")
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        os.write(writer, b"!")
 
     watcher = threading.Thread(target=watch, name="interrupt", daemon=True)
     watcher.start()
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupted) for number in heard}
     try:
         yield token
     finally:

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from qdrant_admin.core.blocks import Blocks, Commands, Facts, Sparkline, StateWord, Step, Table, Words
 from qdrant_admin.core.commands import Command
@@ -31,13 +31,15 @@ from qdrant_admin.persistence.reports import (
     overall_verdict,
 )
 from qdrant_admin.state import records
-from qdrant_admin.state.store import StateStore
+from qdrant_admin.state.store import HistoryEntry, StateStore
 
 if TYPE_CHECKING:
     from qdrant_admin.database.buckets import BucketDifference
 
 _CHECKSUM_SINCE = 3
 """The first schema of reports with a checksum of themselves."""
+_STRENGTH: tuple[VerifyMethod, ...] = ("graceful", "kill", "recreate", "engine")
+"""Ways of restarting, the one that asks most of the storage last."""
 _SPARKS = 40
 """As many bars as go beside their words into 80 columns."""
 
@@ -258,6 +260,41 @@ class TrendReport(Report):
             if known:
                 rows[label] = Sparkline(known), f"  last {told(known[-1])}, median {told(statistics.median(known))}"
         return rows
+
+
+class PastProof(NamedTuple):
+    """A check that could prove something, and by which of its restarts it did."""
+
+    entry: HistoryEntry
+    how: VerifyMethod
+
+    @property
+    def strength(self) -> int:
+        return _STRENGTH.index(self.how) if self.how in _STRENGTH else -1
+
+
+def proofs(store: StateStore, profile: str, limit: int = 50) -> tuple[PastProof, ...]:
+    """The newest check of a profile, and the strongest where that is another one. None of a mere look.
+
+    A newer one replaces one of the same or of a weaker way of restarting.
+    """
+    found = [proof for entry, report in store.reports("verify", profile, limit) if (proof := _proof(entry, report))]
+    strongest: PastProof | None = None
+    for one in reversed(found):
+        if one.entry.verdict != "inconclusive" and (strongest is None or one.strength >= strongest.strength):
+            strongest = one
+    return tuple(found[:1]) if strongest is None or strongest is found[0] else (found[0], strongest)
+
+
+def _proof(entry: HistoryEntry, text: str) -> PastProof | None:
+    if entry.verdict in EQUAL - {"persisted"}:
+        return None
+    report = records.load(VerifyReport, text)
+    if isinstance(report, records.Unreadable):
+        return None
+    held = [one.how for one in report.rounds if one.verdict == "persisted" and one.how in _STRENGTH]
+    strongest = max(held, key=_STRENGTH.index) if held and report.how == "all" else report.how
+    return PastProof(entry, strongest)
 
 
 def trends(store: StateStore, profile: str, limit: int = 100) -> TrendReport:

@@ -32,10 +32,11 @@ from textual.css.stylesheet import Stylesheet
 from textual.screen import Screen
 
 from qdrant_admin.core import formatting
-from qdrant_admin.core.errors import AdminError, Cancelled
+from qdrant_admin.core.errors import AdminError, Cancelled, ExitCode
 from qdrant_admin.core.formatting import plain
-from qdrant_admin.tui import look, theme
+from qdrant_admin.tui import ending, look, theme
 from qdrant_admin.tui.commands import AdminCommands
+from qdrant_admin.tui.enduring import Enduring
 from qdrant_admin.tui.jobs import Jobs, JobStirred, JobView, Task, Unexpected
 from qdrant_admin.tui.screens.base import BaseScreen
 from qdrant_admin.tui.server_watch import ServerWatch
@@ -52,6 +53,8 @@ SETTLED_SECONDS = 1.0
 since it stays anyway: drawing makes many short-lived objects, and so many passes (measured: 7 ms instead of 11)."""
 AREAS = {"migrate": "migrate", "verify": "verify", "crash-test": "verify"}
 """Where the report of an operation is shown; others are shown as they were kept."""
+FAULTS_SURVIVED, FAULTS_WITHIN_SECONDS = 3, 5.0
+"""More of them within that time, and the app can no longer show anything."""
 KEY_NAMES = {"enter": "enter", "escape": "esc", "space": "space", "question_mark": "?", "slash": "/"}
 
 
@@ -82,7 +85,7 @@ class _Sheet(Stylesheet):
             _ = self.rules  # whoever asks for them has them read first where something was added
 
 
-class AdminApp(App[int]):
+class AdminApp(Enduring, App[int]):
     """The shell: areas, jobs, the watch on the server, themes, and the way out. Tests `watch` only once."""
 
     TITLE = "qdrant-admin"
@@ -90,6 +93,8 @@ class AdminApp(App[int]):
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
     COMMANDS = {AdminCommands}
+    survives = False
+    """Whether a fault that nobody has caught is shown and no more. Not in a test, which is to fail by it."""
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
         "home": _opener("home.screen:HomeScreen"),
         "collections": _opener("collections:CollectionsScreen"),
@@ -128,6 +133,8 @@ class AdminApp(App[int]):
         self._start, self._draw_every = start, draw_every
         self._drawn_at: dict[int, float] = {}
         self._leaving = False
+        self._result = 0
+        self._faults: list[float] = []
         self._entry: HistoryEntry | None = None
         for house in (theme.DARK, theme.LIGHT):
             self.register_theme(house)
@@ -141,6 +148,8 @@ class AdminApp(App[int]):
         self.call_after_refresh(self.server.begin)  # the first picture comes before the first question
         if not self.is_headless:  # tests start many in one process, and each would stay
             self.set_timer(SETTLED_SECONDS, gc.freeze)
+            self.survives = True
+            ending.listen(self._told_to_end, self.jobs.join)
 
     def get_key_display(self, binding: Binding) -> str:
         """Keys by their names, as people say them and as an ASCII terminal can show them."""
@@ -241,7 +250,7 @@ class AdminApp(App[int]):
     def _ended(self, view: JobView) -> None:
         if self._leaving:
             if not self.jobs.running():
-                self.exit(0)
+                self.exit(self._result)
             return
         self.server.look()
         drawn = any(view.kind in screen.DRAWS_JOBS for screen in self.base_screens())
@@ -272,6 +281,18 @@ class AdminApp(App[int]):
         from qdrant_admin.tui.screens.dialogs import ErrorDialog
 
         self.push_screen(ErrorDialog("", Unexpected.of(error)))
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A fault that nobody has caught is shown like any other, and ends neither the app nor its jobs.
+
+        One that comes again and again (in what draws the screen) does end it: nothing could be shown.
+        """
+        now = time.monotonic()
+        self._faults = [*(at for at in self._faults if now - at < FAULTS_WITHIN_SECONDS), now]
+        if not self.survives or not self.is_running or len(self._faults) > FAULTS_SURVIVED:
+            super()._handle_exception(error)
+            return
+        self.call_later(self.show_unexpected, error)
 
     # preferences and profiles
 
@@ -307,13 +328,18 @@ class AdminApp(App[int]):
     async def action_quit(self) -> None:
         self.action_leave()
 
+    def _told_to_end(self) -> None:
+        """By `kill`, or by a window that was closed: jobs come to their end in order, as with q."""
+        self._result = int(ExitCode.CANCELLED)
+        self._leave(True)
+
     def _leave(self, sure: bool | None) -> None:
         if not sure:
             return
         self._leaving = True
         self.jobs.cancel_all()
         if not self.jobs.running():
-            self.exit(0)
+            self.exit(self._result)
             return
         self.notify("stopping… what was acknowledged stays. Press q again to leave at once.", timeout=60, markup=False)
         for screen in self.base_screens():
@@ -327,4 +353,7 @@ if TYPE_CHECKING:
 
 
 def run(profile: str | None) -> int:
-    return AdminApp(Services(profile)).run() or 0
+    """The exit code: 0 after `q`, 1 after a fault that ended the app, 130 when it was told to end from outside."""
+    app = AdminApp(Services(profile))
+    result = app.run()
+    return (app.return_code or 0) if result is None else result

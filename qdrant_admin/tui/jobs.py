@@ -321,6 +321,11 @@ class Jobs:
         for view in self.running():
             self.cancel(view.id)
 
+    def join(self) -> None:
+        """Wait for the end of every job. Of all here the one call for another thread than the app's own."""
+        for job in list(self._jobs.values()):
+            job.thread.join()
+
 
 T = TypeVar("T")
 

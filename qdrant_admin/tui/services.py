@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from qdrant_admin.migration.checkpoint import StoredRun
     from qdrant_admin.migration.plan import PlanOptions
     from qdrant_admin.migration.reports import MigrationReport, PlanReport
-    from qdrant_admin.persistence.past_checks import TrendReport
+    from qdrant_admin.persistence.past_checks import PastProof, TrendReport
     from qdrant_admin.persistence.reports import CrashOptions, CrashReport, MovePlanReport, VerifyOptions, VerifyReport
     from qdrant_admin.server.runtime import RestartMethod
     from qdrant_admin.state.store import HistoryEntry
@@ -309,6 +309,12 @@ class Services:
         found = [PastCheck(*one) for one in self.past("verify", VerifyReport, limit)]
         found += [PastCheck(*one) for one in self.past("crash-test", CrashReport, limit)]
         return sorted(found, key=lambda one: one.entry.id, reverse=True)[:limit]
+
+    def proofs(self) -> "tuple[PastProof, ...]":
+        """The newest check that could prove something, and the strongest where that is another one."""
+        from qdrant_admin.persistence.past_checks import proofs
+
+        return proofs(self.workspace.store, self.profile)
 
     def trends(self, limit: int) -> "TrendReport":
         from qdrant_admin.persistence.past_checks import trends

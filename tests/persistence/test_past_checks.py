@@ -13,8 +13,8 @@ from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.buckets import Buckets
 from qdrant_admin.database.canonical import hash_point
 from qdrant_admin.database.models import Point
-from qdrant_admin.persistence.past_checks import against, load, together, trends, with_baseline
-from qdrant_admin.persistence.reports import CollectionCheck, Side, Verdict, VerifyReport
+from qdrant_admin.persistence.past_checks import against, load, proofs, together, trends, with_baseline
+from qdrant_admin.persistence.reports import CollectionCheck, Round, Side, Verdict, VerifyMethod, VerifyReport
 from qdrant_admin.state import records
 from qdrant_admin.state.store import StateStore
 
@@ -297,3 +297,28 @@ def test_a_report_of_before_there_were_checksums_is_still_a_baseline(tmp_path: P
     values = {key: value for key, value in report(THEN).model_dump().items() if key != "checksum"}
     path.write_text(to_json({"schema": 2, **values}))
     assert load(path).collections == report(THEN).collections
+
+
+@pytest.mark.parametrize(
+    ("checks", "shown"),
+    [
+        ([], []),
+        ([("none", "unchanged"), ("kill", "empty")], []),
+        ([("kill", "persisted"), ("none", "unchanged")], [("kill", "persisted")]),
+        ([("recreate", "persisted"), ("kill", "persisted")], [("kill", "persisted"), ("recreate", "persisted")]),
+        ([("kill", "persisted"), ("recreate", "persisted")], [("recreate", "persisted")]),
+        ([("kill", "persisted"), ("kill", "lost")], [("kill", "lost")]),
+        ([("kill", "lost"), ("graceful", "persisted")], [("graceful", "persisted"), ("kill", "lost")]),
+        ([("kill", "persisted"), ("recreate", "inconclusive")], [("recreate", "inconclusive"), ("kill", "persisted")]),
+        ([("all", "persisted"), ("kill", "persisted")], [("kill", "persisted"), ("recreate", "persisted")]),
+    ],
+)
+def test_the_newest_proof_and_the_strongest(
+    checks: list[tuple[VerifyMethod, Verdict]], shown: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    store = StateStore(tmp_path / "state.sqlite3")
+    for how, verdict in checks:
+        rounds = tuple(Round(how=one, verdict="persisted") for one in ("graceful", "kill", "pause", "recreate"))
+        kept = report(THEN, how=how, verdict=verdict, rounds=rounds if how == "all" else ())
+        store.record(operation="verify", profile="proof", report=kept, started_at=MONDAY, seconds=1.0)
+    assert [(one.how, one.entry.verdict) for one in proofs(store, "proof")] == shown

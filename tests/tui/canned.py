@@ -11,7 +11,8 @@ from qdrant_admin.core.events import Event, Events
 from qdrant_admin.core.reports import Finding
 from qdrant_admin.lifecycle.reports import StatsReport, StatusReport, SurveyReport
 from qdrant_admin.lifecycle.up import UpOptions
-from qdrant_admin.persistence.past_checks import TrendReport
+from qdrant_admin.persistence.past_checks import PastProof, TrendReport
+from qdrant_admin.persistence.reports import VerifyMethod
 from qdrant_admin.server.runtime import Capabilities, Storage
 from qdrant_admin.state.store import HistoryEntry
 from qdrant_admin.tui.services import PastCheck, Services
@@ -269,6 +270,11 @@ class Canned(Services):
 
     def checks(self, limit: int) -> list[PastCheck]:
         return []
+
+    def proofs(self) -> tuple[PastProof, ...]:
+        ways: tuple[VerifyMethod, ...] = ("kill", "recreate")
+        checks = [entry for entry in self._entries if entry.operation == "verify"]
+        return tuple(PastProof(entry, how) for entry, how in zip(checks, ways, strict=False))
 
     def trends(self, limit: int) -> TrendReport:
         return TrendReport(profile=self.profile)

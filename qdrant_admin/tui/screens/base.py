@@ -11,6 +11,7 @@ from textual.worker import WorkType
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
+from qdrant_admin.tui.enduring import Enduring
 from qdrant_admin.tui.jobs import JobView, Task, off_thread
 from qdrant_admin.tui.shell import Shell
 from qdrant_admin.tui.widgets.bars import HeaderBar, JobStrip, KeyBar, NavBar, bind
@@ -27,7 +28,7 @@ T = TypeVar("T")
 SMALLEST = Size(60, 15)
 
 
-class BaseScreen(Screen[None]):
+class BaseScreen(Enduring, Screen[None]):
     """A screen of one area. Subclasses give `SECTION`, `HELP_TEXT`, bindings, and `compose_body`."""
 
     SECTION: ClassVar[str] = ""

@@ -19,6 +19,7 @@ from textual.widgets import Button, Input
 
 from qdrant_admin.core import formatting
 from qdrant_admin.tui import look
+from qdrant_admin.tui.enduring import Enduring
 from qdrant_admin.tui.widgets.bars import Plain, bind
 
 T = TypeVar("T")
@@ -103,7 +104,7 @@ class ChoiceBox(Widget, can_focus=True):
         self.action_step(1)
 
 
-class Dialog(ModalScreen[T]):
+class Dialog(Enduring, ModalScreen[T]):
     """A title, what it is about, what a subclass adds, and its bindings as keys at the foot."""
 
     LARGE: ClassVar[bool] = False

@@ -21,6 +21,7 @@ from qdrant_admin.tui.widgets.panels import empty, failure, loading
 if TYPE_CHECKING:
     from qdrant_admin.core.reports import Finding
     from qdrant_admin.lifecycle.reports import StatsReport, StatusReport
+    from qdrant_admin.persistence.past_checks import PastProof
     from qdrant_admin.state.store import HistoryEntry
 
 
@@ -107,6 +108,7 @@ class HomeScreen(BaseScreen):
     def __init__(self) -> None:
         super().__init__()
         self._history: tuple[HistoryEntry, ...] = ()
+        self._proofs: tuple[PastProof, ...] = ()
         self._welcomed = False
 
     def compose_body(self) -> ComposeResult:
@@ -122,13 +124,17 @@ class HomeScreen(BaseScreen):
         self.call_after_refresh(self._read_history)
 
     def _read_history(self) -> None:
-        self.ask(lambda: self.services.history(HISTORY_READ), self._got_history, lambda _: None, group="history")
+        self.ask(self._past, self._got_past, lambda _: None, group="history")
+
+    def _past(self) -> "tuple[list[HistoryEntry], tuple[PastProof, ...]]":
+        return self.services.history(HISTORY_READ), self.services.proofs()
 
     def action_refresh_now(self) -> None:
         self.admin.server.look()
         self.look_again()
 
-    def _got_history(self, history: "list[HistoryEntry]") -> None:
+    def _got_past(self, past: "tuple[list[HistoryEntry], tuple[PastProof, ...]]") -> None:
+        history, self._proofs = past
         self._history = tuple(entry for entry in history if entry.profile == self.services.profile)
         self._draw_page()
 
@@ -173,7 +179,7 @@ class HomeScreen(BaseScreen):
             page.update(empty("There is no Qdrant here yet.", why, *hints))
         else:
             samples = tuple(server.samples)
-            model = HomeModel(server.status, self.services.now(), samples, self._history, running)
+            model = HomeModel(server.status, self.services.now(), samples, self._history, self._proofs, running)
             page.update(home(model, width, tall=self.size.height >= 45))
 
     # what the keys do
@@ -295,6 +301,8 @@ class HomeModel:
     now: datetime
     samples: "tuple[StatsReport, ...]" = ()
     history: "tuple[HistoryEntry, ...]" = ()
+    proofs: "tuple[PastProof, ...]" = ()
+    """The newest one, and the strongest where that is another one."""
     job: JobView | None = None
 
 
@@ -353,7 +361,7 @@ def data(model: HomeModel) -> list[Content]:
         ("collections", _collections(status)),
         ("points", _points(model)),
         ("on disk", _disk(model)),
-        ("last proof", _proof(model)),
+        *_proofs(model),
     ]
     return [look.title("Data"), *look.fields(pairs, 13)]
 
@@ -366,7 +374,7 @@ def data_briefly(model: HomeModel) -> list[Content]:
     if status.points is not None:
         counts.append(look.line((formatting.counted(status.points, "point"), "bold")))
     shown = look.muted("   ·   ").join(counts) if counts else look.muted("what it holds is unknown")
-    pairs = [("on disk", _disk(model)), ("last proof", _proof(model))]
+    pairs = [("on disk", _disk(model)), *_proofs(model)]
     return [look.title("Data"), shown, *look.fields(pairs, 11)]
 
 
@@ -399,13 +407,20 @@ def _disk(model: HomeModel) -> Content:
     return look.line(formatting.size(newest.disk_bytes), look.muted(free))
 
 
-def _proof(model: HomeModel) -> Content:
-    """The newest check that could prove something: a look without a restart is none."""
-    checks = (entry for entry in model.history if entry.operation == "verify")
-    entry = next((entry for entry in checks if entry.verdict not in {"unchanged", "empty"}), None)
-    if entry is None:
-        return look.line(look.state("unknown", "never"), "  ", look.key("4", "prove it", "app.go('verify')"))
-    return look.line(look.state(entry.verdict), look.muted(f"  {formatting.ago(entry.started_at, model.now)}"))
+def _proofs(model: HomeModel) -> list[tuple[str, Content]]:
+    """The newest check that could prove something, and beside it the one that asked more of the storage."""
+    if not model.proofs:
+        never = look.line(look.state("unknown", "never"), "  ", look.key("4", "prove it", "app.go('verify')"))
+        return [("last proof", never)]
+    labels = ("last proof", "strongest")
+    return [(label, _proof(one, model.now)) for label, one in zip(labels, model.proofs, strict=False)]
+
+
+def _proof(proof: "PastProof", now: datetime) -> Content:
+    how = "" if proof.how == "none" else f" by {proof.how}"
+    return look.line(
+        look.state(proof.entry.verdict), look.muted(f"{how}, {formatting.ago(proof.entry.started_at, now)}")
+    )
 
 
 def measured(model: HomeModel) -> bool:
