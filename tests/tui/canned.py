@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from qdrant_admin.collections.reports import CollectionsReport
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.errors import AdminError, ServerUnreachable
 from qdrant_admin.core.events import Event, Events
 from qdrant_admin.core.reports import Finding
 from qdrant_admin.lifecycle.reports import StatsReport, StatusReport, SurveyReport
@@ -271,10 +272,14 @@ class Canned(Services):
     def checks(self, limit: int) -> list[PastCheck]:
         return []
 
+    def collections(self) -> CollectionsReport:
+        raise ServerUnreachable("the server at http://127.0.0.1:6333 does not answer")
+
     def proofs(self) -> tuple[PastProof, ...]:
-        ways: tuple[VerifyMethod, ...] = ("kill", "recreate")
         checks = [entry for entry in self._entries if entry.operation == "verify"]
-        return tuple(PastProof(entry, how) for entry, how in zip(checks, ways, strict=False))
+        before = [entry.model_copy(update={"verdict": "persisted"}) for entry in checks[1:]]
+        ways: tuple[VerifyMethod, ...] = ("kill", "recreate")
+        return tuple(PastProof(entry, how) for entry, how in zip([*checks[:1], *before], ways, strict=False))
 
     def trends(self, limit: int) -> TrendReport:
         return TrendReport(profile=self.profile)
