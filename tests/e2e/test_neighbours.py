@@ -50,11 +50,13 @@ def test_a_second_container_on_our_volume_is_found(makes: Makes, api: docker.API
 
 def test_a_volume_whose_profile_is_gone_is_found_and_brought_back(makes: Makes) -> None:
     tool, looking = makes("docker"), makes("docker")
+    tool.environment["QDRANT_ADMIN_HOME"] = str(looking.home)
+    tool.ready()
     looking.on("up")
     volume = tool.json("up")["storage"]["source"]
     assert httpx.put(f"{tool.url}/collections/kept", json={"vectors": {}}, timeout=30).status_code == 200
     tool.on("down", "--remove")
-    tool.environment["QDRANT_ADMIN_HOME"] = str(looking.home)  # a home that never knew the profile
+    tool("profiles", "remove", tool.profile, "--yes")
     found = check(looking, "leftovers", 0)
     assert found["status"] == "warn"
     assert volume in found["detail"] or "…" in found["detail"]

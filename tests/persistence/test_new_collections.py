@@ -1,16 +1,11 @@
 """Collections made over the API a moment before a restart are part of every check that ends the process."""
 
-from collections.abc import Callable
-
 import pytest
 
-from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import RequestRejected
-from qdrant_admin.core.events import Event, StepStarted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec
-from qdrant_admin.persistence.reports import VerifyMethod, VerifyOptions, VerifyReport
-from qdrant_admin.persistence.verify import verify
+from qdrant_admin.persistence.reports import VerifyMethod
 from qdrant_admin.state import canaries
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill, prove
@@ -22,19 +17,6 @@ def left(ws: Workspace) -> list[str]:
     """What of them is at the server still."""
     with ws.database() as database:
         return [name for name in (*database.names(), *database.aliases()) if name.startswith(canaries.PREFIX)]
-
-
-def proven_with(ws: Workspace, meanwhile: Callable[[Database], None]) -> VerifyReport:
-    """A check in which something happens while the server is loaded again: what a restart would have lost."""
-    seen: list[Event] = []
-    for event in verify(ws, VerifyOptions(how="kill"), cancel=CancelToken()):
-        if isinstance(event, StepStarted) and event.step == "load":
-            with ws.database() as database:
-                meanwhile(database)
-        seen.append(event)
-    report = getattr(seen[-1], "report", None)
-    assert isinstance(report, VerifyReport)
-    return report
 
 
 def canaries_of(database: Database) -> list[str]:
@@ -61,7 +43,7 @@ def test_one_that_is_gone_is_a_loss_though_everything_else_is_there(ws: Workspac
         gone.append(next(name for name in canaries_of(database) if name.endswith("-empty")))
         database.delete_collection(gone[0])
 
-    report = proven_with(ws, lose)
+    report = prove(ws, "kill", lose, "load")
     assert (report.verdict, report.exit_code) == ("lost", 1)
     assert report.fresh is not None
     assert report.fresh.lost == (f"collection {gone[0]} is gone",)
@@ -79,7 +61,7 @@ def test_points_and_an_alias_that_are_gone_are_named(ws: Workspace) -> None:
         filled = next(name for name in canaries_of(database) if name.endswith("-filled"))
         database.delete_points(filled, [3, 4], wait=True)
 
-    report = proven_with(ws, lose)
+    report = prove(ws, "kill", lose, "load")
     assert report.verdict == "lost"
     assert report.fresh is not None
     told = "; ".join(report.fresh.lost)
@@ -110,7 +92,7 @@ def test_what_a_check_that_was_killed_has_left_is_removed_by_the_next_and_is_nob
         spec = CollectionSpec(vectors=database.collection("memories").vectors)
         for one in (name, stranger):
             database.create_collection(one, spec)
-    report = prove(ws, "none")
+    report = prove(ws, "kill")
     assert [check.name for check in report.collections] == ["memories"]
     assert left(ws) == [stranger], "only what this product remembers is removed"
 

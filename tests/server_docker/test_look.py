@@ -1,7 +1,6 @@
 """Looks go past docker-py, and answer as it does: what is asked over the socket against what the library says."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,11 +77,11 @@ def test_an_engine_that_is_silent_is_waited_for_once(bench: Bench, tmp_path: Pat
             api.inspect_container("anything")
 
 
-def test_a_status_of_a_container_loads_no_library_for_it(bench: Bench, tmp_path: Path) -> None:
+def test_a_status_of_a_container_loads_no_library_for_it(bench: Bench, isolated_home: Path) -> None:
     bench.started()
     profile = bench.settings().profile
-    config = tmp_path / "config" / "config.toml"
-    config.parent.mkdir()
+    config = isolated_home / "config" / "config.toml"
+    config.parent.mkdir(exist_ok=True)
     values = "\n".join(f"{key} = {json.dumps(value)}" for key, value in profile.shown().items() if key in profile.given)
     config.write_text(f'default_profile = "{bench.mark}"\n[profiles.{bench.mark}]\n{values}\n')
     script = (
@@ -93,7 +92,6 @@ def test_a_status_of_a_container_loads_no_library_for_it(bench: Bench, tmp_path:
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env=os.environ | {"QDRANT_ADMIN_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
