@@ -40,6 +40,7 @@ REPORTS = {
     "adopt": "lifecycle.reports:StatusReport",
     "down": "lifecycle.reports:DownReport",
     "doctor": "lifecycle.reports:DoctorReport",
+    "accept": "lifecycle.accept:AcceptReport",
     "move-storage": "persistence.reports:MoveReport",
     "delete": "collections.reports:DeleteReport",
     "discard": "migration.runs:DiscardReport",
@@ -236,6 +237,7 @@ class Services:
     restart: "Callable[[RestartMethod, CancelToken], Events]" = job("lifecycle.restart:restart")
     adopt: "Callable[[CancelToken], Events]" = job("lifecycle.adopt:adopt")
     doctor: "Callable[[CancelToken], Events]" = job("lifecycle.doctor:doctor")
+    accept: "Callable[[CancelToken], Events]" = job("lifecycle.accept:accept")
     plan_move: "Callable[[], MovePlanReport]" = operation("persistence.move_storage:plan_move")
     survey: "Callable[[], SurveyReport]" = operation("lifecycle.first_run:survey", lambda ws: ws.settings)
 

@@ -44,6 +44,22 @@ STATUS = StatusReport(
     api_key=True,
     checked_at=NOW - timedelta(seconds=2),
 )
+LOSS = STATUS.model_copy(
+    update={
+        "state": "unhealthy",
+        "healthy": False,
+        "findings": (
+            Finding(
+                code="known_collection_missing",
+                level="fail",
+                subject="project_memories",
+                facts={"points": 3763, "at": (NOW - timedelta(days=2)).isoformat(), "evidence": "no_delete"},
+                command="qdrant-admin verify --accept --profile local",
+            ),
+        ),
+    }
+)
+"""The founding story."""
 ATTENTION = STATUS.model_copy(
     update={
         "state": "degraded",
@@ -306,6 +322,9 @@ class Canned(Services):
 
     def doctor(self, cancel: CancelToken) -> Events:
         return self.scripts["doctor"](cancel)
+
+    def accept(self, cancel: CancelToken) -> Events:
+        return self.scripts["accept"](cancel)
 
 
 def told(*events: Event, then: AdminError | None = None) -> Callable[[CancelToken], Events]:

@@ -5,9 +5,12 @@ from textual.widgets import DataTable, Input
 from qdrant_admin.config.file import read_profiles, write_profile
 from qdrant_admin.config.secrets import read_key, store_key
 from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AccessDenied
+from qdrant_admin.core.events import Events, Finished
 from qdrant_admin.core.values import SecretStr
+from qdrant_admin.lifecycle.accept import AcceptReport
 from qdrant_admin.lifecycle.up import UpOptions
 from qdrant_admin.tui.app import AdminApp
 from qdrant_admin.tui.jobs import Unexpected
@@ -17,7 +20,7 @@ from qdrant_admin.tui.screens.home.dialogs import EnvironmentDialog
 from qdrant_admin.tui.theme import read_preferences
 from qdrant_admin.tui.widgets.bars import HeaderBar, KeyBar, NavBar, Plain
 from qdrant_admin.tui.widgets.dialogs import ConfirmDialog
-from tests.tui.canned import ABSENT, ATTENTION, FOREIGN, STATUS, STOPPED, Canned, told
+from tests.tui.canned import ABSENT, ATTENTION, FOREIGN, LOSS, STATUS, STOPPED, Canned, told
 from tests.tui.conftest import make_app, settle, until
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -238,3 +241,24 @@ async def test_q_leaves() -> None:
         await settle(pilot)
         await pilot.press("q")
         await until(pilot, lambda: app.return_value == 0)
+
+
+async def test_what_is_missing_is_shown_before_it_is_accepted() -> None:
+    services, begun = Canned(LOSS), []
+    accepted = AcceptReport(profile="local", collections=11, points=44_448, storage="volume qdrant_admin_local")
+
+    def accept(cancel: CancelToken) -> Events:
+        begun.append(cancel)
+        yield Finished(report=accepted)
+
+    services.scripts["accept"] = accept
+    app = make_app(services)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        shown = "\n".join(str(one.render()) for one in app.screen.query(Plain))
+        assert "there were 3 763 points in project_memories" in " ".join(shown.split())
+        assert not begun
+        await pilot.click("#yes")
+        await until(pilot, lambda: bool(begun))

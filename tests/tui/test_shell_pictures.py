@@ -16,6 +16,7 @@ from tests.tui.canned import (
     ATTENTION,
     FOREIGN,
     HOSTILE,
+    LOSS,
     STATUS,
     STOPPED,
     SURVEY,
@@ -63,6 +64,11 @@ FAULTS = DoctorReport(
 @pytest.mark.parametrize("size", ["80x24", "120x40", "200x60"])
 def test_home_needs_attention(snap: Snap, size: str) -> None:
     assert snap(make_app(Canned(ATTENTION)), size=size)
+
+
+@pytest.mark.parametrize("size", ["80x24", "120x40"])
+def test_home_of_a_loss(snap: Snap, size: str) -> None:
+    assert snap(make_app(Canned(LOSS)), size=size)
 
 
 @pytest.mark.parametrize("size", ["80x24", "110x28", "120x40"])

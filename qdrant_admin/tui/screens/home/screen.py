@@ -41,6 +41,7 @@ ACTION_KEYS: dict[str, tuple[str, str]] = {
     "adopt": ("o", "adopt"),
     "use_existing": ("x", "use it as it is"),
     "finish_check": ("f", "finish it"),
+    "accept": ("y", "accept it"),
     "migrate": ("3", "resume"),
 }
 """The key on Home for an action. `HomeScreen` binds the same keys."""
@@ -64,6 +65,10 @@ ACTIONS: dict[str, str] = {
     "collection_unreadable": "logs",
     "collection_red": "logs",
     "optimizer_failed": "logs",
+    "other_storage": "accept",
+    "known_collection_missing": "accept",
+    "known_collection_emptied": "accept",
+    "known_collection_remade": "accept",
     "storage_in_container": "doctor",
     "storage_unsound": "doctor",
     "settings_differ": "apply",
@@ -98,6 +103,7 @@ class HomeScreen(BaseScreen):
         bind("o", "attend('adopt')", "adopt", "home.adopt", "let qdrant-admin manage a server created by others"),
         bind("x", "attend('use_existing')", "use it", "home.existing", "use a server of others as it is"),
         bind("f", "attend('finish_check')", "finish the check", "home.finish", FINISH),
+        bind("y", "attend('accept')", "accept", "home.accept", "take what is there for known, whatever is missing"),
         bind("u", "attend('add_key')", "add a key", "home.key", "generate an API key and keep it safe"),
         bind("d", "attend('doctor')", "doctor", "home.doctor", "examine everything, with a fix for each fault"),
         bind("e", "environment", "environment", "home.environment", "lines for your application's environment"),
@@ -214,6 +220,7 @@ class HomeScreen(BaseScreen):
                 lambda: "finish_check" in wanted,
                 lambda: self.run_job("verify", "verify: the second scan", finish, touches=""),
             ),
+            "accept": (lambda: "accept" in wanted, self._accept),
             "doctor": (lambda: True, lambda: self.run_job("doctor", "examine everything", doctor, touches="")),
             "logs": (lambda: True, lambda: self.admin.action_go("logs")),
             "migrate": (lambda: True, lambda: self.admin.action_go("migrate")),
@@ -256,6 +263,16 @@ class HomeScreen(BaseScreen):
         body = "Others created it. From now on qdrant-admin may stop and recreate it. Its data stays."
         adopt = partial(self.run_job, "adopt", "adopt the server", self.services.adopt)
         self.confirm("Adopt this server?", body, "Adopt", adopt)
+
+    def _accept(self) -> None:
+        from qdrant_admin.lifecycle import finding_words
+
+        status = self.admin.server.status
+        found = [one for one in (status.findings if status else ()) if ACTIONS.get(one.code) == "accept"]
+        missing = [finding_words.text(one) for one in found]
+        body = "\n".join([*missing, "", "From then on this is no fault. Nothing on the server is changed."])
+        accept = partial(self.run_job, "accept", "take what is there for known", self.services.accept)
+        self.confirm("Accept what is missing?", body, "Accept", accept)
 
     def _stop(self) -> None:
         body = "Applications that use it fail until it is started again. Nothing is removed: container and data stay."
