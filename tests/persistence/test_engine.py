@@ -175,7 +175,8 @@ def test_an_engine_that_hangs_in_the_middle_is_no_verdict_either(
 ) -> None:
     ws = contained(engine, tmp_path)
     before = ws.runtime.inspect()
-    for module, name in ((engine_module, "CALL_SECONDS"), (runtime_module, "_STOP_CALL_SECONDS")):
+    waits = ((engine_module, "CALL_SECONDS"), (engine_module, "LOOK_SECONDS"), (runtime_module, "_STOP_CALL_SECONDS"))
+    for module, name in waits:
         monkeypatch.setattr(module, name, 3)
     events: list[Event] = []
     for event in verify(ws, VerifyOptions(how=how), cancel=CancelToken()):

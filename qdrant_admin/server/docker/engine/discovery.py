@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PING_SECONDS = 4
 """A live engine answers in milliseconds; a hung one must not hold up the screen."""
 CALL_SECONDS = 60
+LOOK_SECONDS = 15
+"""For a question, which a live engine answers at once, also a busy one."""
 NAMED = "the engine is named by DOCKER_HOST or the profile"
 
 
@@ -60,9 +62,9 @@ class Engine:
             yield api
 
     @contextmanager
-    def look(self, doing: str, seconds: float = CALL_SECONDS) -> "Iterator[APIClient]":
+    def look(self, doing: str, seconds: float | None = None) -> "Iterator[APIClient]":
         """As `client`, for questions: docker-py is loaded only for what it alone can answer."""
-        look = Look(self.address, self.api_version, seconds, partial(self.client, doing))
+        look = Look(self.address, self.api_version, seconds or LOOK_SECONDS, partial(self.client, doing))
         with translated(doing), look.opened() as api:
             yield api
 
