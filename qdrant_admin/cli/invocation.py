@@ -235,7 +235,8 @@ def interruptible(say: Callable[[str], None]) -> "Iterator[CancelToken]":
 
     watcher = threading.Thread(target=watch, name="interrupt", daemon=True)
     watcher.start()
-    heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    outlives = "SIGHUP" in signal.Signals.__members__ and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = [number for number in ENDING if not (outlives and number.name == "SIGHUP")]
     before = {number: signal.signal(number, interrupted) for number in heard}
     try:
         yield token

@@ -3,6 +3,7 @@
     AdminError                      exit 1
     ├── Failed                      exit 1  the operation ran and found something wrong
     │   ├── NotFound                        collection, point, profile, run or container that is not there
+    │   │   └── NoCollection                a collection: what was known of it is told
     │   └── RequestRejected                 the server understood and said no
     ├── BadInput                    exit 2  the command line, a file or a name is wrong
     ├── Unfit                       exit 3  the environment is not fit
@@ -101,9 +102,9 @@ class NotFound(Failed):
 class NoCollection(NotFound):
     """There is no collection of that name. What was known of it is told where the error is shown."""
 
-    def __init__(self, what: str, *, name: str, why: str = "", fix: Fix = "") -> None:
+    def __init__(self, what: str, *, name: str = "", why: str = "", fix: Fix = "") -> None:
         super().__init__(what, why=why, fix=fix)
-        self.name = name
+        self.name = name  # with a default, as `copy` makes an error of its words alone and then gives it the rest
 
 
 class RequestRejected(Failed):
