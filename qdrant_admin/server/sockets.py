@@ -95,12 +95,19 @@ def _listening(port: int, pid: int | None) -> list[Socket]:
 
 
 def _in_table(table: Path, port: int) -> Iterable[Socket]:
-    """Lines of `sl local_address rem_address st … uid timeout inode` (Linux, Documentation/networking/proc_net_tcp)."""
+    """Lines of `sl local_address rem_address st … uid timeout inode` (Linux, Documentation/networking/proc_net_tcp).
+
+    The listening ones come first (`tcp_get_idx`, net/ipv4/tcp_ipv4.c); the others, thousands on a busy machine,
+    are not waited for.
+    """
     wanted = f":{port:04X}"
-    with contextlib.suppress(OSError):
-        for line in table.read_text(encoding="ascii").splitlines()[1:]:
+    with contextlib.suppress(OSError), table.open(encoding="ascii") as lines:
+        next(lines, None)
+        for line in lines:
             fields = line.split()
-            if fields[3] == _LISTENING and fields[1].endswith(wanted):
+            if fields[3] != _LISTENING:
+                return
+            if fields[1].endswith(wanted):
                 yield Socket(_numeric(fields[1].partition(":")[0]), int(fields[9]))
 
 
