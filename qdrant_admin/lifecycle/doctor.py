@@ -200,7 +200,7 @@ def ports(context: Context) -> Check:
     if not held:
         return _ok(f"{profile.port} and {profile.grpc_port} are free")
     detail = ", ".join(f"{port}: {who}" for port, who in held.items())
-    if state is not None and state.state == "running" and not context.seen.stranger:
+    if state is not None and state.state in {"running", "paused"} and not context.seen.stranger:
         return _ok(detail)
     fix = context.command("up", port=profile.port + 10, grpc_port=profile.grpc_port + 10)
     return _fail("port_taken", f"taken by others: {detail}", fix)

@@ -40,6 +40,8 @@ _CHECKSUM_SINCE = 3
 """The first schema of reports with a checksum of themselves."""
 _STRENGTH: tuple[VerifyMethod, ...] = ("graceful", "kill", "recreate", "engine")
 """Ways of restarting, the one that asks most of the storage last."""
+_NO_PROOF = EQUAL - {"persisted"}
+"""Verdicts of a mere look."""
 _SPARKS = 40
 """As many bars as go beside their words into 80 columns."""
 
@@ -278,7 +280,8 @@ def proofs(store: StateStore, profile: str, limit: int = 50) -> tuple[PastProof,
 
     A newer one replaces one of the same or of a weaker way of restarting.
     """
-    found = [proof for entry, report in store.reports("verify", profile, limit) if (proof := _proof(entry, report))]
+    past = store.reports("verify", profile, limit, without=_NO_PROOF)
+    found = [proof for entry, report in past if (proof := _proof(entry, report))]
     strongest: PastProof | None = None
     for one in reversed(found):
         if one.entry.verdict != "inconclusive" and (strongest is None or one.strength >= strongest.strength):
@@ -287,8 +290,6 @@ def proofs(store: StateStore, profile: str, limit: int = 50) -> tuple[PastProof,
 
 
 def _proof(entry: HistoryEntry, text: str) -> PastProof | None:
-    if entry.verdict in EQUAL - {"persisted"}:
-        return None
     report = records.load(VerifyReport, text)
     if isinstance(report, records.Unreadable):
         return None

@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,12 +124,23 @@ class StateStore:
             raise _no_entry(entry)
         return _entry(row)
 
-    def reports(self, operation: str, profile: str, limit: int) -> list[tuple[HistoryEntry, str]]:
-        """The latest operations of one name on one profile with their reports as JSON, newest first."""
+    def reports(
+        self, operation: str, profile: str, limit: int, without: Collection[str] = ()
+    ) -> list[tuple[HistoryEntry, str]]:
+        """The latest operations of one name on one profile with their reports as JSON, newest first.
+
+        Args:
+            operation: its name.
+            profile: the profile's name.
+            limit: how many at most.
+            without: verdicts that are left out, and do not count.
+        """
+        marks = ", ".join("?" * len(without))
         with self.reading() as connection:
             rows = connection.execute(
-                f"SELECT {_COLUMNS}, report FROM history WHERE operation = ? AND profile = ? ORDER BY id DESC LIMIT ?",  # noqa: S608 # a constant
-                (operation, profile, limit),
+                f"SELECT {_COLUMNS}, report FROM history WHERE operation = ? AND profile = ?"  # noqa: S608 # constants
+                f" AND verdict NOT IN ({marks}) ORDER BY id DESC LIMIT ?",
+                (operation, profile, *without, limit),
             ).fetchall()
         return [(_entry(row), str(row["report"])) for row in rows]
 

@@ -1,5 +1,6 @@
 """What the doctor says of a server, and of one that nobody could look at."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,22 @@ def test_a_server_that_nobody_asked_is_never_said_to_ask_for_a_key(store: StateS
     for seen in (remote(KEYLESS), remote(SILENT), saw(running(ours=False), KEYLESS), saw(running("absent"), SILENT)):
         assert "asks for a key" not in made("api key", seen, store).detail
         assert made("settings", seen, store).detail != "as the profile asks"
+
+
+@pytest.mark.parametrize(
+    ("seen", "status"),
+    [
+        (saw(), "ok"),
+        (saw(running("paused"), SILENT), "ok"),
+        (saw(running("paused"), SILENT, stranger="nginx"), "fail"),
+        (saw(running("stopped"), SILENT), "fail"),
+    ],
+)
+def test_the_ports_of_a_frozen_server_are_its_own(seen: Observation, status: CheckStatus, store: StateStore) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ours = settings(port=listening.getsockname()[1], grpc_port=free_port())
+        check = _made("ports", CHECKS["ports"], Context(Workspace(ours, store), seen, report_of(ours, seen)))
+    assert check.status == status, check.detail
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,17 @@ for event in verify(Workspace(settings, StateStore(state)), options, cancel=Canc
     if event.kind == sys.argv[4] and event.step == sys.argv[5]:
         os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+def frozen(ws: Workspace) -> None:
+    """Freeze the server; a signal takes a moment to reach every thread."""
+    pid = ws.runtime.inspect().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    until = time.monotonic() + 20
+    while ws.runtime.inspect().state != "paused":
+        assert time.monotonic() < until, "it goes on"
+        time.sleep(0.01)
 
 
 def killed_in_the_middle(ws: Workspace, kind: str = "step_finished", step: str = "restart", **options: object) -> None:
@@ -204,10 +216,7 @@ def test_two_checks_of_one_server_do_not_meet(ws: Workspace, tmp_path: Path) -> 
 def test_a_server_that_was_left_frozen_is_thawed(ws: Workspace, way: Callable[..., object]) -> None:
     fill(ws)
     killed_in_the_middle(ws, "step_started", how="pause")
-    pid = ws.runtime.inspect().pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    assert ws.runtime.inspect().state == "paused"
+    frozen(ws)
     if way is prove:
         assert prove(ws, "kill").verdict == "persisted"
     else:

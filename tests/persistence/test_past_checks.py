@@ -322,3 +322,13 @@ def test_the_newest_proof_and_the_strongest(
         kept = report(THEN, how=how, verdict=verdict, rounds=rounds if how == "all" else ())
         store.record(operation="verify", profile="proof", report=kept, started_at=MONDAY, seconds=1.0)
     assert [(one.how, one.entry.verdict) for one in proofs(store, "proof")] == shown
+
+
+def test_a_proof_is_not_forgotten_over_many_mere_looks(tmp_path: Path) -> None:
+    store = StateStore(tmp_path / "state.sqlite3")
+    proof: tuple[VerifyMethod, Verdict] = ("recreate", "persisted")
+    look: tuple[VerifyMethod, Verdict] = ("none", "unchanged")
+    for how, verdict in (proof, *[look] * 60):
+        kept = report(THEN, how=how, verdict=verdict)
+        store.record(operation="verify", profile="proof", report=kept, started_at=MONDAY, seconds=1.0)
+    assert [one.how for one in proofs(store, "proof")] == ["recreate"]

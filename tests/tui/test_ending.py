@@ -79,11 +79,14 @@ def read_until(master: int, reached: Callable[[bytes], bool]) -> bytes:
     return seen
 
 
-def test_a_kill_lets_the_job_end_in_order_and_gives_the_terminal_back(at_work: tuple[int, int], tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_kill_lets_the_job_end_in_order_and_gives_the_terminal_back(
+    number: signal.Signals, at_work: tuple[int, int], tmp_path: Path
+) -> None:
     pid, master = at_work
     read_until(master, lambda _: (tmp_path / "begun").exists())
-    os.kill(pid, signal.SIGTERM)
-    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, number)
+    os.kill(pid, number)
     seen = read_until(master, lambda _: False)
     assert ended(pid) == 130
     assert (tmp_path / "in order").exists()
