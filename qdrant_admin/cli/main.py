@@ -79,7 +79,6 @@ def explain(error: BaseException, arguments: Sequence[str]) -> int:
 
         traceback.print_exception(error)
     ours = _as_admin_error(error)
-    ours = _with_memory(ours, profile_name(_named(arguments)))
     ours = ours.with_fix(ours.fix_on(profile_name(_named(arguments))))
     parts = {
         "error": {"what": ours.what, "why": ours.why, "fix": ours.fix},
@@ -129,25 +128,6 @@ def _as_admin_error(error: BaseException) -> "AdminError":
         why="this is a fault of qdrant-admin; the details are in its log",
         fix=f'less "{_logged(error)}"',
     )
-
-
-def _with_memory(error: "AdminError", profile: str) -> "AdminError":
-    """A collection that was here and is gone is told as that; only a name that was never known is a wrong one."""
-    from qdrant_admin.core.errors import AdminError, Failed, NoCollection
-
-    if not isinstance(error, NoCollection):
-        return error
-    from qdrant_admin.config.places import state_file
-    from qdrant_admin.lifecycle.noting import remembered
-    from qdrant_admin.state.store import StateStore
-
-    try:
-        known = remembered(StateStore(state_file()), profile, error.name)
-    except AdminError:  # the error itself matters more than what was known
-        return error
-    if not known:
-        return error
-    return Failed(f"the collection “{error.name}” is gone", why=known, fix=error.way_out)
 
 
 def _logged(error: BaseException) -> "Path | str":

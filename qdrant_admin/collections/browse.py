@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from qdrant_admin.collections.named import named
 from qdrant_admin.collections.reports import (
     CollectionReport,
     CollectionsReport,
@@ -35,9 +36,10 @@ def list_collections(ws: "Workspace") -> CollectionsReport:
 
 
 def show_collection(ws: "Workspace", name: str) -> CollectionReport:
-    """One collection, by its name or an alias. Raises `NotFound` where there is none."""
+    """One collection, by its name or an alias. Raises as `named`."""
     with ws.database() as database:
-        return CollectionReport(collection=database.collection(name))
+        found = named(ws, database, name)
+        return CollectionReport(collection=database.collection(found.name), alias=found.alias)
 
 
 def list_points(
@@ -51,22 +53,24 @@ def list_points(
 ) -> PointsReport:
     """One page of points in the server's order, from the id `offset` on: `next_offset` of the page before.
 
-    Raises:
-        BadInput: the filter is not one of Qdrant's, or the offset is not a point id.
-        NotFound: there is no such collection.
+    Raises as `named`, and `BadInput` when the filter is not one of Qdrant's, or the offset is not a point id.
     """
     where = read_filter(filter)
     start = None if offset is None else _id(offset)
     with ws.database() as database:
-        page = database.page(name, limit=limit, offset=start, filter=where, with_vectors=with_vectors)
-    return PointsReport(collection=name, points=tuple(map(shown_point, page.points)), next_offset=page.next_offset)
+        found = named(ws, database, name)
+        page = database.page(found.name, limit=limit, offset=start, filter=where, with_vectors=with_vectors)
+    points = tuple(map(shown_point, page.points))
+    return PointsReport(collection=found.name, alias=found.alias, points=points, next_offset=page.next_offset)
 
 
 def show_point(ws: "Workspace", name: str, id: "PointId") -> PointReport:  # noqa: A002 - Qdrant's own word
-    """One point whole; `BadInput` for what is not an id, `NotFound` where there is no such collection or point."""
+    """One point whole. Raises as `named`, `BadInput` for what is not an id, `NotFound` where there is no such point."""
     wanted = _id(id)
     with ws.database() as database:
-        return PointReport(collection=name, point=shown_point(database.point(name, wanted)))
+        found = named(ws, database, name)
+        point = shown_point(database.point(found.name, wanted))
+    return PointReport(collection=found.name, alias=found.alias, point=point)
 
 
 def search_points(
@@ -84,9 +88,9 @@ def search_points(
     The point to compare with is not among those found. Vector and filter are as `read_vector` and `read_filter` take
     them; `using` is the name of the vector to search by, empty for the unnamed one.
 
-    Raises:
+    Raises as `named`, and besides:
         BadInput: not exactly one of point and vector, or one that cannot be read.
-        NotFound: no such collection or point.
+        NotFound: no such point.
         RequestRejected: the vector does not fit the collection.
     """
     if (point is None) == (vector is None):
@@ -95,8 +99,10 @@ def search_points(
     query = None if vector is None else read_vector(vector)
     wanted = None if point is None else _id(point)
     with ws.database() as database:
-        hits = database.search(name, vector=query, id=wanted, using=using, limit=limit, filter=where)
-    return PointsReport(collection=name, points=tuple(shown_point(hit, score=score) for hit, score in hits))
+        found = named(ws, database, name)
+        hits = database.search(found.name, vector=query, id=wanted, using=using, limit=limit, filter=where)
+    points = tuple(shown_point(hit, score=score) for hit, score in hits)
+    return PointsReport(collection=found.name, alias=found.alias, points=points)
 
 
 def read_filter(given: Filter | str | None) -> dict[str, JsonValue] | None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qdrant_admin.collections.named import is_alias, named
 from qdrant_admin.collections.reports import DeleteReport
 from qdrant_admin.config.places import data_dir
 from qdrant_admin.core.cancel import CancelToken
@@ -51,8 +52,7 @@ class DeleteOptions(Frozen):
 def delete(ws: Workspace, name: str, options: DeleteOptions, *, cancel: CancelToken) -> Events:
     """Delete a collection, once a snapshot of it lies here; then look whether it is gone. Ends with a `DeleteReport`.
 
-    Raises:
-        NotFound: there is none of that name.
+    Raises as `named`, and besides:
         Refused: the name is an alias, or aliases point to the collection and nobody said that they may go.
         StorageUnusable: there is no room here for the snapshot. Nothing was deleted, as after any other error.
         Failed: the server still lists it.
@@ -63,7 +63,7 @@ def delete(ws: Workspace, name: str, options: DeleteOptions, *, cancel: CancelTo
 
 def _delete(ws: Workspace, name: str, options: DeleteOptions, cancel: CancelToken) -> Events:
     with ws.database() as database:
-        info = database.collection(name)
+        info = database.collection(named(ws, database, name).name)
         _refuse(ws.settings.name, name, info, options)
         report = DeleteReport(
             collection=info.name,
@@ -94,7 +94,7 @@ def _delete(ws: Workspace, name: str, options: DeleteOptions, cancel: CancelToke
 def _refuse(profile: str, name: str, info: CollectionInfo, options: DeleteOptions) -> None:
     if info.name != name:
         raise Refused(
-            f"{plain(name)} is an alias of {plain(info.name)}",
+            is_alias(name, info.name),
             why="what is deleted has to be named by its own name",
             fix=_LIST.on(profile),
         )

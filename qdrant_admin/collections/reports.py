@@ -62,6 +62,8 @@ class CollectionReport(Report):
     """One collection whole."""
 
     collection: CollectionInfo
+    alias: str = ""
+    """By which it was asked for; empty: by its own name."""
 
     def summary(self) -> str:
         points = self.collection.points
@@ -83,7 +85,7 @@ class CollectionReport(Report):
             "metadata": brief(one.metadata) if one.metadata else "",
             "optimizer": one.optimizer_error,
         }
-        blocks: list[Block] = [Headline(one.status, one.name), Facts.of(facts)]
+        blocks: list[Block] = [Headline(one.status, one.name), *_asked_by(self.alias, one.name), Facts.of(facts)]
         if one.status == "grey":
             blocks.append(Paragraph("optimizations are possible and wait for the next write", "soft"))
         return *blocks, *([Remark("fail", one.trouble)] if one.trouble else [])
@@ -120,6 +122,8 @@ class PointReport(Report):
     """One point whole, with its vectors."""
 
     collection: str
+    alias: str = ""
+    """By which it was asked for; empty: by its own name."""
     point: ShownPoint
 
     def summary(self) -> str:
@@ -134,13 +138,16 @@ class PointReport(Report):
             shown = formatting.shorten(brief(vector.values), _VECTOR_SHOWN)
             vectors.append(Paragraph(f"{name}  {vector.kind} {vector.size}{zero}  {shown}", "soft"))
         payload = Facts(tuple((key, brief(value)) for key, value in self.point.payload.items()))
-        return Paragraph((str(self.point.id), Soft(f"   {self.collection}")), "strong"), payload, *vectors
+        head = Paragraph((str(self.point.id), Soft(f"   {self.collection}")), "strong")
+        return head, *_asked_by(self.alias, self.collection), payload, *vectors
 
 
 class PointsReport(Report):
     """One page of points."""
 
     collection: str
+    alias: str = ""
+    """By which it was asked for; empty: by its own name."""
     points: tuple[ShownPoint, ...]
     next_offset: PointId | None = None
 
@@ -148,14 +155,16 @@ class PointsReport(Report):
         return f"{counted(len(self.points), 'point')} of {plain(self.collection)}"
 
     def blocks(self) -> Blocks:
+        by = _asked_by(self.alias, self.collection)
         if not self.points:
-            return (Paragraph(f"no points in {self.collection}"),)
+            return *by, Paragraph(f"no points in {self.collection}")
         scored = any(point.score is not None for point in self.points)
         rows = []
         for point in self.points:
             score = ["" if point.score is None else f"{point.score:.4f}"] if scored else []
             rows.append((str(point.id), *score, formatting.shorten(brief(point.payload), _PAYLOAD_SHOWN)))
-        return (Table(("id", *(["score"] if scored else []), "payload"), tuple(rows), right=frozenset({"score"})),)
+        head = ("id", *(["score"] if scored else []), "payload")
+        return *by, Table(head, tuple(rows), right=frozenset({"score"}))
 
     def next_step(self) -> Step | None:
         if self.next_offset is None:
@@ -196,3 +205,8 @@ class DeleteReport(Report):
         blocks: list[Block] = [Headline(self.verdict_word, self.summary())]
         blocks += [Paragraph(f"with the aliases {', '.join(self.aliases)}")] if self.aliases else []
         return *blocks, *([Commands((Step("to restore it", self.restore),))] if self.restore else [])
+
+
+def _asked_by(alias: str, name: str) -> Blocks:
+    """What is said of a collection that was asked for by an alias."""
+    return (Paragraph(f"{alias} is an alias of collection {name}", "soft"),) if alias else ()

@@ -2,10 +2,9 @@
 
     AdminError                      exit 1
     ├── Failed                      exit 1  the operation ran and found something wrong
-    │   ├── NotFound                        collection, point, profile, run or container that is not there
-    │   │   └── NoCollection                a collection: what was known of it is told
+    │   ├── NotFound                        collection, point, run or container that is gone, or is not there
     │   └── RequestRejected                 the server understood and said no
-    ├── BadInput                    exit 2  the command line, a file or a name is wrong
+    ├── BadInput                    exit 2  the command line or a file is wrong, or a name that was never known
     ├── Unfit                       exit 3  the environment is not fit
     │   ├── EngineUnavailable               no container engine answers
     │   ├── ImageUnavailable                the image cannot be had
@@ -96,15 +95,7 @@ class Failed(AdminError):
 
 
 class NotFound(Failed):
-    """A named thing is not there."""
-
-
-class NoCollection(NotFound):
-    """There is no collection of that name. What was known of it is told where the error is shown."""
-
-    def __init__(self, what: str, *, name: str = "", why: str = "", fix: Fix = "") -> None:
-        super().__init__(what, why=why, fix=fix)
-        self.name = name  # with a default, as `copy` makes an error of its words alone and then gives it the rest
+    """Something is not there: it was and is gone, or nobody can know all that there ever was, such as points."""
 
 
 class RequestRejected(Failed):
@@ -112,7 +103,7 @@ class RequestRejected(Failed):
 
 
 class BadInput(AdminError):
-    """The command line, a file or a name is wrong."""
+    """The command line or a file is wrong, or it names what is not there and was never known to be."""
 
     exit_code = ExitCode.USAGE
 

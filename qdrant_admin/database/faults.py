@@ -13,7 +13,6 @@ from qdrant_admin.core.errors import (
     AdminError,
     BadInput,
     DiskFull,
-    NoCollection,
     NotFound,
     NotQdrant,
     OutcomeUnknown,
@@ -178,5 +177,5 @@ def make(kind: type[AdminError], detail: str, where: str) -> AdminError:
 def _not_found(said: str) -> NotFound:
     fix = Command("collections", "list")
     if match := re.search(r"Collection `(.*)` doesn't exist", said):
-        return NoCollection(f"there is no collection “{match[1]}”", name=match[1], fix=fix)
+        return NotFound(f"there is no collection “{match[1]}”", fix=fix)
     return NotFound(said.removeprefix("Not found: ") or "not found", fix=fix)

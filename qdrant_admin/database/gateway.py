@@ -11,7 +11,6 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import (
     AccessDenied,
     AdminError,
-    NoCollection,
     NotFound,
     NotQdrant,
     RequestRejected,
@@ -146,11 +145,11 @@ class Database:
         for name in self.names():
             try:
                 infos.append(self._info(name, aliases))
-            except NotFound:
-                continue  # deleted between the list and the look
             except (ServerUnreachable, AccessDenied):
                 raise
             except AdminError as error:
+                if isinstance(error, NotFound) and name not in self.names():
+                    continue  # deleted between the list and the look
                 own = _own(name, aliases)
                 infos.append(CollectionInfo(name=name, status="red", aliases=own, trouble=str(error)))
         return infos
@@ -229,7 +228,7 @@ class Database:
         check_stored_name(name)
         if not self._slowly("DELETE", name):
             what = f"there is no collection “{plain(name)}”"
-            raise NoCollection(what, name=name, fix=Command("collections", "list"))
+            raise NotFound(what, fix=Command("collections", "list"))
 
     @as_expected
     def claim(self, name: str) -> Claim | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.core.formatting import counted, day
 from qdrant_admin.lifecycle.memory import Memory, Missing, Today, weigh
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 _WENT: dict[Gone, str] = {
-    "": "nothing that was seen has deleted it",
-    "command": "a command of qdrant-admin deleted it at {at}",
-    "request": "it was seen at {at} that a request had deleted it",
-    "accepted": "that it is gone was accepted at {at}",
+    "": "no request to delete it has been seen since",
+    "command": "qdrant-admin deleted it on {at}",
+    "request": "a request had deleted it by {at}",
+    "accepted": "its loss was accepted on {at}",
 }
 
 
@@ -113,8 +113,16 @@ def taken_away(ws: "Workspace", names: Iterable[str]) -> None:
     inventory.removed(ws.store, ws.settings.name, names, out_of_sight=url)
 
 
-def remembered(store: "StateStore", profile: str, name: str) -> str:
-    """What was known of a collection that is not there, in words; empty when it was never known here.
+class Remembered(NamedTuple):
+    """What was known of a collection that is not there."""
+
+    words: str
+    in_history: bool
+    """Whether our own history tells how it went, and not the server's log."""
+
+
+def remembered(store: "StateStore", profile: str, name: str) -> Remembered | None:
+    """What was known of a collection that is not there; None when it was never known here.
 
     Raises:
         AdminError: the state cannot be read.
@@ -122,9 +130,10 @@ def remembered(store: "StateStore", profile: str, name: str) -> str:
     for storage in inventory.storages(store, profile):
         for one in storage.collections:
             if one.name == name:
-                held = f"on {day(one.at)} it held {counted(one.points, 'point')} on {storage.place}"
-                return f"{held}; {_WENT[one.gone].format(at=day(one.gone_at) if one.gone_at else '')}"
-    return ""
+                held = f"on {day(one.at)} it held {counted(one.points, 'point')} ({storage.place})"
+                went = _WENT[one.gone].format(at=day(one.gone_at) if one.gone_at else "")
+                return Remembered(f"{held}; {went}", one.gone in {"command", "accepted"})
+    return None
 
 
 def _keep(ws: "Workspace", seen: Today, found: Memory) -> None:

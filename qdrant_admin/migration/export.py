@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
+from qdrant_admin.collections.named import named
 from qdrant_admin.core.blocks import Blocks, Digest, Facts, Headline, Paragraph, Step, Words
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
@@ -25,7 +26,7 @@ from qdrant_admin.core.errors import (
     ServerUnreachable,
     StorageUnusable,
 )
-from qdrant_admin.core.events import Event, Events, Finished, StepFinished, StepStarted
+from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.formatting import counted, duration, plain, size
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.core.reports import Report
@@ -118,8 +119,7 @@ class ExportReport(Report):
 def export(ws: Workspace, name: str, options: ExportOptions, *, cancel: CancelToken) -> Events:
     """Write a collection with its configuration to a file, and read the file back. Ends with an `ExportReport`.
 
-    Raises:
-        NotFound: there is no such collection.
+    Raises as `named`, and besides:
         ConfirmationMissing: the file exists.
         StorageUnusable: the file cannot be written.
         Failed: the file does not hold what was written. No file is left behind then, nor after a cancel.
@@ -129,7 +129,10 @@ def export(ws: Workspace, name: str, options: ExportOptions, *, cancel: CancelTo
 
 def _export(ws: Workspace, name: str, options: ExportOptions, cancel: CancelToken) -> Events:
     with ws.database() as database:
-        info = database.collection(name)
+        found = named(ws, database, name)
+        if found.alias:
+            yield Notice(text=found.words)
+        info = database.collection(found.name)
         if info.trouble:
             raise ServerTrouble(f"{plain(name)} cannot be read", why=info.trouble, fix=Command("doctor"))
         path, chosen = _place(info.name, options)

@@ -218,7 +218,8 @@ def find_run(ws: Workspace, run: str | None = None, source: str | None = None) -
     """The unfinished run with this id, or the latest; with a `source` (a URI), only among the runs that read it.
 
     Raises:
-        NotFound: there is no such run, or it is over.
+        BadInput: there is none, and never was.
+        NotFound: it is over.
         Unsupported: it was stored by a newer version and cannot be read.
     """
     fitting = [
@@ -232,8 +233,10 @@ def find_run(ws: Workspace, run: str | None = None, source: str | None = None) -
     if fitting:
         raise Unsupported(f"run {fitting[0].run} cannot be read", why=fitting[0].trouble, fix=_LIST)
     known = ", ".join(one.run for one in checkpoint.unfinished(ws.store)) or "none"
+    if run is not None and (over := checkpoint.stored(ws.store, run=run)) and over[0].state != "running":
+        raise NotFound(f"run {run} is {over[0].state}", why=f"unfinished runs: {known}", fix=_LIST)
     what = "there is no unfinished run" + (f" {run}" if run else "") + (f" of {source}" if source else "")
-    raise NotFound(what, why=f"unfinished runs: {known}", fix=_LIST)
+    raise BadInput(what, why=f"unfinished runs: {known}", fix=_LIST)
 
 
 def list_runs(ws: Workspace) -> RunsReport:
@@ -241,10 +244,10 @@ def list_runs(ws: Workspace) -> RunsReport:
 
 
 def show_run(ws: Workspace, run: str) -> RunReport:
-    """One run, finished or not, with its collections; `NotFound` when there is no such run."""
+    """One run, finished or not, with its collections; `BadInput` when there is no such run."""
     found = checkpoint.stored(ws.store, run=run)
     if not found:
-        raise NotFound(f"there is no run {run}", fix=_LIST)
+        raise BadInput(f"there is no run {run}", fix=_LIST)
     one, collections = found[0], list[CollectionProgress]()
     for planned in () if one.trouble else one.plan.collections:
         at = checkpoint.total(planned.source, (span for span in one.checkpoints if span.collection == planned.source))

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 
+from qdrant_admin.collections.named import named
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Fix, written
-from qdrant_admin.core.errors import AdminError, Cancelled, NotFound
+from qdrant_admin.core.errors import AdminError, BadInput, Cancelled
 from qdrant_admin.core.events import Event, Events, Finished, Notice, PartDone, StepFinished, StepStarted
-from qdrant_admin.core.formatting import counted, plain
+from qdrant_admin.core.formatting import counted
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.probes import Share
 from qdrant_admin.database.scoped_keys import collections_opened
@@ -16,7 +17,6 @@ from qdrant_admin.lifecycle.memory import Memory
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.restart import others_interrupted
 from qdrant_admin.persistence import known
-from qdrant_admin.persistence.chosen import resolved
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
 from qdrant_admin.persistence.interrupted import Bookkeeping, counters_since, interrupted
 from qdrant_admin.persistence.past_checks import against, together, with_baseline
@@ -118,14 +118,14 @@ def finish(ws: Workspace, *, cancel: CancelToken) -> Events:
     not named: the first scan of a process that was killed has left digests of collections, not of points.
 
     Raises:
-        NotFound: no check of this profile was interrupted.
+        BadInput: no check of this profile was interrupted.
         Failed: the first scan was kept by another version and cannot be read.
     """
     profile = ws.settings.name
     earlier = interrupted(ws)
     if earlier is None:
         again = Command("verify", how="kill").on(profile)
-        raise NotFound(f"no check of profile {profile} was interrupted", fix=again)
+        raise BadInput(f"no check of profile {profile} was interrupted", why="there is nothing to finish", fix=again)
     yield from run_locks.check(profile).during(_finish(ws, earlier, cancel))
 
 
@@ -284,11 +284,11 @@ class _Check:
 
     def _choose(self, database: Database) -> Iterator[Event]:
         """Look at the collections that the names which were asked for mean today."""
-        found = resolved(self._ws, database, self._options.collections, self._options.baseline)
-        for name, real in found.items():
-            if name != real:
-                yield Notice(text=f"{plain(name)} is an alias of collection {plain(real)}, which is looked at")
-        chosen = tuple(dict.fromkeys(found.values()))
+        baseline = self._options.baseline
+        then = {check.name for check in baseline.collections} if baseline else set()  # that one is gone is told later
+        found = [named(self._ws, database, one, known=then) for one in self._options.collections]
+        yield from (Notice(text=one.words) for one in found if one.alias)
+        chosen = tuple(dict.fromkeys(one.name for one in found))
         self._options = self._options.model_copy(update={"collections": chosen})
         self._scanner = Scanner(self._ws.settings.name, chosen, self._options.sample, self._cancel)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar, cast
 
-from qdrant_admin.core.errors import NotFound
+from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.sources import HELP, layouts
 from qdrant_admin.sources.base import WHOLE, Batch, Cursor, FolderUri, SourceCollection, SourceUri, Span
@@ -68,7 +68,7 @@ class Reader(ABC):
         return plain if layout == "plain" else layouts.words(layout, by="" if self.layout_asked else by)
 
     def narrowed(self, known: Iterable[str]) -> list[str]:
-        """The collections that the URI covers. `NotFound`: it names one that is not there."""
+        """The collections that the URI covers. `BadInput`: it names one that is not there."""
         names = list(known)
         if self.uri.collection is None:
             return names
@@ -105,9 +105,9 @@ class FileReader(Reader):
             raise changed(self.path)
 
 
-def no_such_collection(name: str, known: Iterable[str]) -> NotFound:
+def no_such_collection(name: str, known: Iterable[str]) -> BadInput:
     shown = ", ".join(plain(other) for other in sorted(known)[:10]) or "none at all"
-    return NotFound(f"the source has no collection {plain(name)}", why=f"it has {shown}", fix=HELP)
+    return BadInput(f"the source has no collection {plain(name)}", why=f"it has {shown}", fix=HELP)
 
 
 def once(look: Callable[[_R, str], _T]) -> Callable[[_R, str], _T]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from qdrant_admin.core.commands import Command, install_command
-from qdrant_admin.core.errors import NotFound, StorageUnusable, Unsupported
+from qdrant_admin.core.errors import BadInput, StorageUnusable, Unsupported
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.reports import Report
 from qdrant_admin.core.values import Frozen
@@ -116,7 +116,7 @@ class StateStore:
         """One entry.
 
         Raises:
-            NotFound: there is no such entry.
+            BadInput: there is no such entry.
         """
         with self.reading() as connection:
             row = connection.execute(f"SELECT {_COLUMNS} FROM history WHERE id = ?", (entry,)).fetchone()  # noqa: S608 # a constant
@@ -148,7 +148,7 @@ class StateStore:
         """The whole report of one entry, as it was printed then.
 
         Raises:
-            NotFound: there is no such entry.
+            BadInput: there is no such entry.
         """
         with self.reading() as connection:
             row = connection.execute("SELECT report FROM history WHERE id = ?", (entry,)).fetchone()
@@ -247,5 +247,5 @@ def _entry(row: sqlite3.Row) -> HistoryEntry:
     return HistoryEntry.model_validate({name: row[name] for name in HistoryEntry.__struct_fields__})
 
 
-def _no_entry(entry: int) -> NotFound:
-    return NotFound(f"the history has no entry {entry}", fix=str(Command("history", "list")))
+def _no_entry(entry: int) -> BadInput:
+    return BadInput(f"the history has no entry {entry}", fix=str(Command("history", "list")))

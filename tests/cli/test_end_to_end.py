@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
 from qdrant_admin.collections.reports import CollectionsReport
+from qdrant_admin.config.places import state_file
 from qdrant_admin.demo.story import unpack_sample
 from qdrant_admin.lifecycle.reports import DoctorReport
+from qdrant_admin.state import inventory
+from qdrant_admin.state.inventory import KnownCollection, SeenStorage
+from qdrant_admin.state.store import StateStore
 from tests.cli.conftest import Ran, Run
 from tests.support.real import Server, binary, free_port
 
@@ -119,7 +124,7 @@ def test_the_pictures_of_hostile_data_are_harmless(run: Run, filled: str, argume
     ("arguments", "code"),
     [
         (["collections", "show", ".."], 2),
-        (["collections", "show", "gone"], 1),
+        (["collections", "show", "gone"], 2),
         (["points", "list", "[red]x", "--filter", "{"], 2),
         (["points", "list", "[red]x", "--filter", "[]"], 2),
         (["points", "show", "[red]x", "not-an-id"], 2),
@@ -128,7 +133,11 @@ def test_the_pictures_of_hostile_data_are_harmless(run: Run, filled: str, argume
         (["points", "search", "[red]x", "--vector", "[1, NaN, 2]"], 2),
         (["migrate", "chroma:/nowhere"], 3),
         (["migrate", "nonsense:x"], 2),
-        (["migrate", "--resume"], 1),
+        (["migrate", "--resume"], 2),
+        (["migrations", "show", "nope"], 2),
+        (["migrations", "discard", "nope"], 2),
+        (["verify", "--finish"], 2),
+        (["history", "show", "99"], 2),
         (["down"], 3),
     ],
 )
@@ -137,6 +146,45 @@ def test_what_cannot_be_done_says_so_in_one_document(run: Run, filled: str, argu
     assert ran.code == code, ran.err
     assert ran.json["error"]["what"]
     assert ran.json["error"]["fix"] or ran.json["error"]["why"]
+
+
+NAMED = [
+    ["collections", "show", "NAME"],
+    ["collections", "delete", "NAME", "--dry-run"],
+    ["points", "list", "NAME"],
+    ["points", "show", "NAME", "1"],
+    ["points", "search", "NAME", "--like", "1"],
+    ["export", "NAME", "--to", "TO"],
+    ["verify", "--how", "none", "--collection", "NAME"],
+]
+
+
+@pytest.mark.parametrize("words", NAMED, ids=lambda words: "-".join(words[:2]))
+def test_a_name_is_known_gone_or_wrong_for_every_command_alike(
+    run: Run, filled: str, server: Server, tmp_path: Path, words: list[str]
+) -> None:
+    def asked(name: str, *options: str) -> Ran:
+        places = {"NAME": name, "TO": str(tmp_path / "a.jsonl")}
+        return run(*(places.get(word, word) for word in words), *options)
+
+    never = asked("gone", "--json")
+    assert (never.code, never.json["error"]["why"]) == (2, f"there are: {filled}"), "a typing error"
+
+    when = datetime(2026, 11, 30, 9, 14, tzinfo=UTC)
+    seen = KnownCollection(name="gone", points=12, exact=True, at=when)
+    storage = SeenStorage(runtime="remote", identity=None, place=server.url, collections=(seen,))
+    inventory.note(StateStore(state_file()), "local", storage)
+    gone = asked("gone", "--json")
+    assert gone.code == 1
+    assert gone.json["error"]["what"] == "the collection “gone” is gone"
+    assert f"{when.astimezone():%H:%M} it held 12 points" in gone.json["error"]["why"]
+
+    with httpx.Client(base_url=server.url, timeout=30) as http:
+        alias = {"create_alias": {"collection_name": filled, "alias_name": "mind"}}
+        http.post("/collections/aliases", json={"actions": [alias]}).raise_for_status()
+    same = asked("mind")
+    assert same.code == (4 if words[1] == "delete" else 0), same.err
+    assert f"mind is an alias of collection {filled}" in same.out + same.err.replace("\n", " ")
 
 
 def test_events_are_lines_of_json_that_end_with_the_report(run: Run, filled: str) -> None:

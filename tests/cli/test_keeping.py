@@ -87,7 +87,7 @@ def test_the_history(run: Run) -> None:
     assert run("history", "--json").json == run("history", "list", "--json").json
     assert run("history", "--json", "show", str(entry)).json["checks"] == []
     assert run("history", "list", "--operation", "up", "--json").json == {"history": []}
-    assert run("history", "show", "99").code == 1
+    assert run("history", "show", "99").code == 2
 
 
 def test_a_long_result_is_cut_so_that_an_entry_stays_a_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_a_migration_as_markdown(run: Run) -> None:
     assert written.out.startswith("# ● verified\n")
     assert run("history", "show", str(entry)).json["run"] == VERIFIED.run
     assert run("history", "show", str(other), "--format", "markdown").code == 2
-    assert run("history", "show", "99", "--format", "markdown").code == 1
+    assert run("history", "show", "99", "--format", "markdown").code == 2
 
 
 def test_a_crash_test_as_a_page(run: Run) -> None:

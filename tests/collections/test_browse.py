@@ -70,7 +70,7 @@ def test_collections_are_listed_and_shown(ws: Workspace) -> None:
     assert report.summary() == "1 collection"
     assert show_collection(ws, NAME).collection == report.collections[0]
     assert show_collection(ws, NAME).summary() == f"{NAME}: 4 points"
-    with pytest.raises(NotFound, match="none"):
+    with pytest.raises(BadInput, match="none"):
         show_collection(ws, "none")
 
 

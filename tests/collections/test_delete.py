@@ -15,7 +15,7 @@ from qdrant_admin.collections.delete import DeleteOptions, delete
 from qdrant_admin.collections.reports import DeleteReport
 from qdrant_admin.config.places import data_dir
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import Cancelled, NotFound, Refused, StorageUnusable
+from qdrant_admin.core.errors import BadInput, Cancelled, Refused, StorageUnusable
 from qdrant_admin.core.events import Finished, Progress
 from qdrant_admin.core.serialization import to_json
 from qdrant_admin.core.values import SecretStr
@@ -95,7 +95,7 @@ def test_what_is_in_use_under_an_alias_stays_unless_that_is_said(server: Server,
     assert shlex.split(caught.value.fix_on("other")) == command
     with pytest.raises(Refused, match="is an alias of"):
         deleted(server, "live", with_aliases=True)
-    with pytest.raises(NotFound):
+    with pytest.raises(BadInput, match="nothing"):
         deleted(server, "nothing")
     assert (database.names(), files()) == ([NAME], [])
     assert deleted(server, with_aliases=True).aliases == ("live",)

@@ -90,7 +90,7 @@ def test_a_check_that_is_struck_leaves_the_server_well(
     if not running:
         tool.on("up")
     finished = tool.on("verify", "--finish", "--json", code=None)
-    if finished.report.get("kind_of_error") != "NotFound":
+    if finished.report.get("kind_of_error") != "BadInput":
         assert finished.report["verdict"] in {"persisted", "unchanged"}, finished.out
     assert tool.json("verify", "--how", "kill")["verdict"] == "persisted"
     with Rest(tool.url) as rest:

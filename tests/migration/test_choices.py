@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from qdrant_admin.core.errors import BadInput, NotFound
+from qdrant_admin.core.errors import BadInput
 from qdrant_admin.database.gateway import Database
 from tests.migration.support import local_store, moved, numbered, planned, workspace
 from tests.support.real import Server
@@ -59,7 +59,7 @@ def test_names_can_be_swapped(server: Server, source: str) -> None:
     "options", [{"names": {"on": "x"}}, {"skip_collections": ("on",)}, {"conflicts": {"on": "skip"}}]
 )
 def test_a_slip_of_the_pen_is_told(server: Server, source: str, options: dict[str, object]) -> None:
-    with pytest.raises(NotFound, match="no collection on"):
+    with pytest.raises(BadInput, match="no collection on"):
         planned(workspace(server), source, **options)
 
 

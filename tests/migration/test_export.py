@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import BadInput, Cancelled, ConfirmationMissing, Failed, NotFound, SourceUnreadable
+from qdrant_admin.core.errors import BadInput, Cancelled, ConfirmationMissing, Failed, SourceUnreadable
 from qdrant_admin.core.events import Finished, Progress, StepStarted
 from qdrant_admin.database.fingerprint import compare
 from qdrant_admin.database.gateway import Database
@@ -118,7 +118,7 @@ def test_a_file_that_is_there_is_not_replaced_without_a_yes(ws: Workspace, tmp_p
         exported(ws, tmp_path / "nowhere" / "a.parquet")
     with pytest.raises(BadInput, match="not named like"):
         exported(ws, tmp_path / "a.parquet", format="jsonl")
-    with pytest.raises(NotFound):
+    with pytest.raises(BadInput, match="nothing"):
         last(export(ws, "nothing", ExportOptions(to=tmp_path), cancel=CancelToken()))
 
 

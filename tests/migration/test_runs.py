@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import BadInput, ConfirmationMissing, NotFound, Unsupported
+from qdrant_admin.core.errors import BadInput, ConfirmationMissing, Unsupported
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.checkpoint import Checkpoint
 from qdrant_admin.migration.plan import PlanOptions
@@ -64,7 +64,7 @@ def test_unfinished_runs_are_listed_with_how_far_they_are(ws: Workspace) -> None
     checkpoint.finish(ws.store, plan.run)
     assert list_runs(ws).runs == ()
     assert show_run(ws, plan.run).state == "finished"
-    with pytest.raises(NotFound, match="no run nope"):
+    with pytest.raises(BadInput, match="no run nope"):
         show_run(ws, "nope")
 
 
@@ -101,7 +101,7 @@ def test_a_run_is_found_by_its_id_its_source_or_as_the_latest(ws: Workspace) -> 
     assert find_run(ws, "1" * 12).run == "1" * 12
     assert find_run(ws, source="chroma:/m").run == "1" * 12
     for wrong in ({"run": "3" * 12}, {"run": "1" * 12, "source": "chroma:/other"}):
-        with pytest.raises(NotFound, match="no unfinished run"):
+        with pytest.raises(BadInput, match="no unfinished run"):
             find_run(ws, **wrong)
 
 

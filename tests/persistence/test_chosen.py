@@ -8,6 +8,7 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import BadInput, ExitCode, NotFound
 from qdrant_admin.core.events import Finished, Notice
+from qdrant_admin.core.formatting import day
 from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.state import inventory
@@ -49,9 +50,7 @@ def test_a_name_that_was_never_known_is_a_wrong_command_line(fresh: Workspace, n
     assert "memories" in caught.value.why
 
 
-@pytest.mark.parametrize(
-    ("gone", "words"), [("", "there were 12 points in it"), ("command", "a command of qdrant-admin removed it")]
-)
+@pytest.mark.parametrize(("gone", "words"), [("", "it held 12 points"), ("command", "qdrant-admin deleted it on")])
 def test_a_name_that_the_inventory_knows_is_gone_and_no_typo(fresh: Workspace, gone: str, words: str) -> None:
     seen = KnownCollection(name="project", points=12, exact=True, at=datetime(2026, 11, 30, 9, 14, tzinfo=UTC))
     storage = SeenStorage(runtime="native", identity=None, place="here", collections=(seen,))
@@ -62,7 +61,7 @@ def test_a_name_that_the_inventory_knows_is_gone_and_no_typo(fresh: Workspace, g
         prove(fresh, collections=("project",))
     assert caught.value.exit_code == ExitCode.FOUND_WRONG
     assert words in caught.value.why
-    assert "2026-11-30" in caught.value.why
+    assert day(seen.at) in caught.value.why
 
 
 def test_a_name_that_an_earlier_check_read_is_gone_and_no_typo(fresh: Workspace) -> None:
@@ -71,7 +70,7 @@ def test_a_name_that_an_earlier_check_read_is_gone_and_no_typo(fresh: Workspace)
         database.delete_collection("memories")
     with pytest.raises(NotFound, match="“memories” is gone") as caught:
         prove(fresh, collections=("memories",))
-    assert "there were 20 points in it" in caught.value.why
+    assert "it held 20 points" in caught.value.why
 
 
 def test_what_a_baseline_holds_is_compared_though_it_is_gone(fresh: Workspace) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, Cancelled, NotFound, Refused
+from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, Refused
 from qdrant_admin.core.events import Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.gateway import Database
@@ -85,7 +85,7 @@ def test_a_check_that_was_cut_off_is_told_and_can_be_finished(ws: Workspace) -> 
     assert report.verdict == "persisted"
     assert report.baseline is not None
     assert "check_interrupted" not in {one.code for one in status(ws).findings}
-    with pytest.raises(NotFound):
+    with pytest.raises(BadInput):
         finished(ws)
 
 

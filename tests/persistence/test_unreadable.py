@@ -12,6 +12,7 @@ from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.blocks import Table
 from qdrant_admin.core.errors import AccessDenied
+from qdrant_admin.lifecycle.status import status
 from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
@@ -77,6 +78,18 @@ def test_it_is_named_and_makes_the_whole_inconclusive(proxied: tuple[Workspace, 
     assert "other" in report.reason
     (table,) = [one for one in report.blocks() if isinstance(one, Table)]
     assert [row[0] for row in table.rows] == ["memories", "other"]
+
+
+@pytest.mark.parametrize("answer", ["404", "500", "nonsense", "no JSON"])
+def test_a_status_lists_it_and_never_calls_it_gone(proxied: tuple[Workspace, Proxy], answer: str) -> None:
+    ws, proxy = proxied
+    assert status(ws).state == "healthy"
+    proxy.path, proxy.answer = "/collections/other", ANSWERS[answer]
+    report = status(ws)
+    assert (report.collections, report.exit_code) == (2, 1)
+    assert [(one.code, one.subject) for one in report.findings if one.level == "fail"] == [
+        ("collection_unreadable", "other")
+    ]
 
 
 def test_it_is_named_when_it_is_so_in_the_second_look_alone(proxied: tuple[Workspace, Proxy]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qdrant_admin.core.errors import NotFound, SourceUnreadable
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.chroma.directory import ChromaDirectory
 from tests.migration.support import hashes, unpacked
@@ -66,7 +66,7 @@ def test_a_cursor_goes_on_exactly_behind_its_batch(chroma: Path) -> None:
 def test_one_collection_can_be_asked_for_and_a_wrong_name_is_told(chroma: Path) -> None:
     with contextlib.closing(ChromaDirectory(folder_uri(f"chroma:{chroma}?collection=typed"))) as source:
         assert [collection.name for collection in source.collections()] == ["typed"]
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(BadInput) as caught:
         ChromaDirectory(folder_uri(f"chroma:{chroma}?collection=tped"))
     assert "typed" in caught.value.why
 

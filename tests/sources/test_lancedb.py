@@ -15,7 +15,7 @@ import pytest
 from lancedb.index import IvfPq
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import AdminError, BadInput, NotFound, SourceUnreadable
+from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.migration.reports import MigrationReport
 from qdrant_admin.migration.run import migrate
 from qdrant_admin.sources.base import Record, SourceCollection, strays_of
@@ -297,7 +297,7 @@ def test_missing_and_foreign_folders_are_told_and_nothing_is_made(folder: Path, 
         with pytest.raises(SourceUnreadable):
             read(path, "notes")
     assert not (tmp_path / "nothing").exists()
-    with pytest.raises(NotFound):
+    with pytest.raises(BadInput):
         read(folder, "notes", "?collection=note")
     with pytest.raises(BadInput):
         read(folder, "notes", "?id=nope")

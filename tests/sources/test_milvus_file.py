@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdrant_admin.core.errors import AdminError, NotFound, SourceUnreadable
+from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Record, SourceCollection
 from qdrant_admin.sources.milvus import lite as milvus_file
@@ -104,7 +104,7 @@ def test_damage_and_change_are_told(file: Path) -> None:
         writer.commit()
     with pytest.raises(SourceUnreadable, match="cannot be read"):
         read(file, "plain", "?collection=plain")
-    with pytest.raises(NotFound):
+    with pytest.raises(BadInput):
         read(file, "plain", "?collection=plane")
     assert detect_scheme(file) == "milvus-lite"
     file.write_bytes(file.read_bytes()[:9000])

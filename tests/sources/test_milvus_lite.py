@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from qdrant_admin.core.errors import AdminError, NotFound, SourceUnreadable
+from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Record, SourceCollection
 from qdrant_admin.sources.ids import superseded
@@ -139,7 +139,7 @@ def test_a_folder_in_use_and_foreign_ones_are_told(store: Path, tmp_path: Path) 
     for path in (tmp_path / "nothing.db", tmp_path):
         with pytest.raises(SourceUnreadable):
             read(path, "all")
-    with pytest.raises(NotFound):
+    with pytest.raises(BadInput):
         read(store, "all", "?collection=al")
 
 

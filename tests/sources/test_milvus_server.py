@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qdrant_admin.core.errors import AccessDenied, NotFound, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.errors import AccessDenied, BadInput, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Record, SourceCollection
 from qdrant_admin.sources.files.values import Unfit
@@ -113,7 +113,7 @@ def test_faults_are_told(
 ) -> None:
     with pytest.raises(ServerUnreachable, match="no Milvus"):
         read("127.0.0.1:1", "all")
-    with pytest.raises(NotFound):
+    with pytest.raises(BadInput):
         read(milvus[0], "nope", "?collection=nope")
     from pymilvus import MilvusException
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qdrant_admin.core.errors import AccessDenied, BadInput, NotFound, RateLimited, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.errors import AccessDenied, BadInput, RateLimited, ServerUnreachable, SourceUnreadable
 from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.sources.pinecone import PineconeIndex
@@ -142,7 +142,7 @@ def test_what_is_deleted_meanwhile_is_told(uri: str, index: Index) -> None:
 
 
 def test_faults_are_told_in_the_users_terms(uri: str, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NotFound, match="no collection absent"):
+    with pytest.raises(BadInput, match="no collection absent"):
         PineconeIndex(server_uri(f"{uri}?collection=absent"))
     monkeypatch.setattr("pinecone._internal.http_client._retry_sleep", lambda _: None)  # it tries again by itself
     index.fault = Answered({"code": 8, "message": "slow down"}, 429, (("Retry-After", "3"),))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, NotFound, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.database.retry import TRANSIENT
@@ -292,9 +292,9 @@ def test_views_need_an_id_and_an_id_needs_to_be_one(postgres: Postgres) -> None:
     for wrong, words in (("same", "not an id"), ("nix", "no column")):
         with pytest.raises(BadInput, match=words), opened(f"{uri}?table=items&id={wrong}") as source:
             source.collections()
-    with pytest.raises(NotFound, match="nix"):
+    with pytest.raises(BadInput, match="nix"):
         open_source(parse(f"{uri}?table=nix"))
-    with pytest.raises(NotFound, match="nix"):
+    with pytest.raises(BadInput, match="nix"):
         open_source(parse(f"{uri}?collection=nix"))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qdrant_admin.core.errors import NotFound
+from qdrant_admin.core.errors import BadInput
 from qdrant_admin.sources.base import Batch, Cursor, FolderUri, SourceCollection
 from qdrant_admin.sources.files import file_source
 from qdrant_admin.sources.files.file_source import Group, Survey, take_survey
@@ -53,7 +53,7 @@ def test_a_reader_covers_what_its_uri_names_and_looks_once() -> None:
 
 
 def test_a_collection_that_is_not_there_closes_what_was_opened() -> None:
-    with pytest.raises(NotFound, match="no collection c") as caught:
+    with pytest.raises(BadInput, match="no collection c") as caught:
         shelf("c")
     assert (caught.value.why, Shelf.closed) == ("it has a, b", ["closed"])
 

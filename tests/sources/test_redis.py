@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, NotFound, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.errors import AccessDenied, AdminError, BadInput, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.retry import TRANSIENT
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.layouts import Layout
@@ -234,7 +234,7 @@ def test_a_prefix_and_fields_can_be_asked_for(store: RedisServer) -> None:
         assert source.collections()[0].count == 1
     assert "prefix=ra" in _refused(f"{store.url}?vector=a", BadInput).fix
     assert "vector=FIELD" in _refused(store.url, SourceUnreadable).fix
-    assert "nix" in _refused(f"{store.url}?vector=a&prefix=rag&collection=nix", NotFound).what
+    assert "nix" in _refused(f"{store.url}?vector=a&prefix=rag&collection=nix", BadInput).what
     assert "dtype" in _refused(f"{store.url}?dtype=int7", BadInput).what
 
 

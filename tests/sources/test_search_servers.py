@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qdrant_admin.core.commands import install_command
-from qdrant_admin.core.errors import AccessDenied, NotFound, RateLimited, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.errors import AccessDenied, BadInput, RateLimited, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.search import unwrapped, vector_fields
@@ -205,7 +205,7 @@ def test_keys(
 
 
 def test_faults_are_told_in_the_users_terms(uri: str, cluster: Cluster) -> None:
-    with pytest.raises(NotFound, match="no collection logs"):
+    with pytest.raises(BadInput, match="no collection logs"):
         open_source(parse(f"{uri}?collection=logs"))
     cluster.fault = Answered({"error": {"type": "rejected", "reason": "slow down"}}, 429)
     with pytest.raises(RateLimited):

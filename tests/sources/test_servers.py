@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import BadInput, NotFound, Refused, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.errors import BadInput, Refused, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.migration.run import migrate
@@ -39,7 +39,7 @@ def test_a_chroma_server_arrives_whole(server: Server, chroma_url: str) -> None:
 
 
 def test_a_typo_makes_no_collection_in_chroma(chroma_url: str) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(BadInput):
         ChromaServer(server_uri(f"{chroma_url}?collection=tped"))
     base = chroma_url.removeprefix("chroma+")
     listed = httpx.get(f"{base}/api/v2/tenants/default_tenant/databases/default_database/collections").json()

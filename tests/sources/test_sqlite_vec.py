@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qdrant_admin.core.errors import BadInput, NotFound, SourceUnreadable
+from qdrant_admin.core.errors import BadInput, SourceUnreadable
 from qdrant_admin.sources.base import Record
 from qdrant_admin.sources.detect import look
 from qdrant_admin.sources.sqlite_vec import SqliteVec, vec0_tables
@@ -129,7 +129,7 @@ def test_langchain_finds_its_text_beside_its_vectors(store: Path, expected: Any)
 @pytest.mark.parametrize(
     ("query", "kind", "words"),
     [
-        ("?table=plan", NotFound, "plan"),
+        ("?table=plan", BadInput, "plan"),
         ("?payload=articles", BadInput, "several tables"),
         ("?table=plain&payload=nix", BadInput, "no ordinary table"),
         ("?table=plain&payload=memories", BadInput, "no ordinary table"),

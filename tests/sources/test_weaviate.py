@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 import pytest
 
-from qdrant_admin.core.errors import AccessDenied, BadInput, NotFound, ServerUnreachable, SourceUnreadable
+from qdrant_admin.core.errors import AccessDenied, BadInput, ServerUnreachable, SourceUnreadable
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.uri import KEY_VARIABLE, parse
@@ -221,7 +221,7 @@ def test_what_is_left_out_is_told_and_a_sleeping_tenant_refused(uri: str, weavia
 
 
 def test_keys_and_faults(uri: str, weaviate: Weaviate, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NotFound, match="no collection absent"):
+    with pytest.raises(BadInput, match="no collection absent"):
         open_source(parse(f"{uri}&collection=absent"))
     with pytest.raises(ServerUnreachable):
         open_source(parse(f"weaviate+http://127.0.0.1:{free_port()}"))

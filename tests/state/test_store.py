@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qdrant_admin.core.errors import Cancelled, NotFound, StorageUnusable, Unsupported
+from qdrant_admin.core.errors import BadInput, Cancelled, StorageUnusable, Unsupported
 from qdrant_admin.core.events import Events, Finished, Notice, StepStarted
 from qdrant_admin.core.reports import Report
 from qdrant_admin.state import records
@@ -54,7 +54,7 @@ def test_what_was_recorded_comes_back_newest_first(store: StateStore) -> None:
     assert records.load(Found, store.report_json(first)) == Found(text="[red]é")
     assert [entry.id for entry in store.history(operation="up")] == [first]
     assert len(store.history(limit=1)) == 1
-    with pytest.raises(NotFound, match="99"):
+    with pytest.raises(BadInput, match="99"):
         store.report_json(99)
 
 

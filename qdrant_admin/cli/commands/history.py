@@ -58,7 +58,7 @@ def history_list(invocation: Invocation, operation: str | None, limit: int) -> N
     type=click.Choice(["json", "markdown", "html"]),
     default="json",
     show_default=True,
-    help="markdown and html: only for a migration or a check.",
+    help="markdown and html: of a migration, a check or a crash test.",
 )
 @common
 def history_show(invocation: Invocation, entry: int, form: "Form") -> None:
@@ -130,8 +130,8 @@ def _written(entry: "HistoryEntry", text: str, form: "Form") -> str:
     kind = _kind(entry.operation)
     if kind is None:
         raise BadInput(
-            f"entry {entry.id} is neither a migration nor a check",
-            why=f"it is the report of `{entry.operation}`, which has one form: JSON",
+            f"entry {entry.id} can be shown as JSON only",
+            why=f"it is the report of `{entry.operation}`; documents are made of migrations, checks and crash tests",
             fix=Command("history", "show", entry.id),
         )
     report = load(kind, text)

@@ -13,7 +13,7 @@ import numpy as np
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from qdrant_admin.core.commands import Command
-from qdrant_admin.core.errors import AccessDenied, BadInput, NotFound
+from qdrant_admin.core.errors import AccessDenied, BadInput
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.database.models import Distance, Sparse, Vector
 from qdrant_admin.sources import HELP
@@ -376,7 +376,7 @@ def chosen(tables: list[Table], options: Mapping[str, str]) -> list[Table]:
         found = [table for table in tables if wanted in {table.title, f"{table.schema}.{table.name}"}]
         if not found:
             shown = ", ".join(plain(table.title) for table in tables[:10]) or "none at all"
-            raise NotFound(f"there is no table {plain(wanted)} with a vector column", why=f"there is {shown}", fix=HELP)
+            raise BadInput(f"there is no table {plain(wanted)} with a vector column", why=f"there is {shown}", fix=HELP)
     for table in found:
         if not table.readable:
             grant = f"""psql -c 'GRANT SELECT ON "{table.schema}"."{table.name}" TO ...'"""
