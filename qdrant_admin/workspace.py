@@ -44,9 +44,10 @@ class Workspace:
             ServerUnreachable: nobody does.
         """
         from qdrant_admin.database.gateway import Database
-        from qdrant_admin.server.listener import own
+        from qdrant_admin.server.listener import StillOwn, own
 
-        return Database(own(self.runtime))
+        endpoint = own(self.runtime)
+        return Database(endpoint, StillOwn(self.runtime, endpoint))
 
 
 def operation(

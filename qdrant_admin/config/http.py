@@ -7,7 +7,7 @@ trusted as `trust` says; a proxy is used as the environment says, and never for 
 import base64
 import http.client
 import selectors
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from email.message import Message
 from urllib.parse import SplitResult, urlencode, urlsplit
@@ -90,17 +90,25 @@ class Http:
         url: base of every path.
         headers: of every request.
         timeout: seconds that the server may be silent.
+        look: called on each new connection, before anything is sent; what it raises comes out of the request.
 
     Raises:
         NoAddress: the URL is none.
         BadInput: see `trust.context`.
     """
 
-    def __init__(self, url: str, *, headers: Mapping[str, str] | None = None, timeout: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
+        look: Callable[[], object] | None = None,
+    ) -> None:
         self._address, self._port = _parsed(url)
         self._base = self._address.path.rstrip("/")
         self._headers = {"User-Agent": "qdrant-admin", **(headers or {}), **_authorization("", self._address)}
-        self._timeout = timeout
+        self._timeout, self._look = timeout, look
         self._context = trust.context() if self._address.scheme == "https" else None
         self._proxy = _proxy(self._address)
         self._idle: list[http.client.HTTPConnection] = []
@@ -192,6 +200,12 @@ class Http:
         except OSError as error:
             connection.close()
             raise NoConnection(str(error)) from error
+        try:
+            if self._look is not None:
+                self._look()
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _new(self, timeout: float) -> http.client.HTTPConnection:

@@ -43,9 +43,8 @@ def generate_key() -> SecretStr:
 
 def read_key(profile: str) -> StoredKey | None:
     """The key of a profile; None when there is none. An empty one is none."""
-    value = os.environ.get(VARIABLE, "").strip()
-    if value:
-        return StoredKey(_checked(value, f"environment {VARIABLE}"), f"environment {VARIABLE}")
+    if (given := given_key()) is not None:
+        return given
     if _mark(profile).exists():
         kept = _ask_keyring(lambda keyring: keyring.get_password(_service(), profile))
         if kept:
@@ -62,6 +61,17 @@ def read_key(profile: str) -> StoredKey | None:
     with contextlib.suppress(OSError):  # a copy or a restored backup may have opened it up
         path.chmod(0o600)
     return StoredKey(_checked(value, str(path)), f"file {path}")
+
+
+def given_key() -> StoredKey | None:
+    """The key in the environment, which goes to whatever server is meant."""
+    value, where = os.environ.get(VARIABLE, "").strip(), f"environment {VARIABLE}"
+    return StoredKey(_checked(value, where), where) if value else None
+
+
+def keeps_key(profile: str) -> bool:
+    """Whether a key is kept for a profile; it is not looked at."""
+    return _mark(profile).exists() or key_file(profile).exists()
 
 
 def store_key(profile: str, key: SecretStr) -> str:

@@ -1,5 +1,6 @@
 """One profile as it holds now: flags over environment over file over defaults, with the origin of every value."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from qdrant_admin.config import file
 from qdrant_admin.config.environment import is_loopback, parse_url, read_environment
 from qdrant_admin.config.places import config_file, data_dir
 from qdrant_admin.config.profile import DEFAULT_PROFILE, Endpoint, Profile, ProfileInvalid
-from qdrant_admin.config.secrets import read_key
+from qdrant_admin.config.secrets import given_key, keeps_key, read_key
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.values import Frozen, SecretStr
@@ -116,9 +117,12 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
         environment.variables["runtime"] = "QDRANT_SERVER_MODE"
     _lay(values, origins, overlay, {key: f"environment {environment.variables[key]}" for key in overlay})
     _lay(values, origins, given, {key: f"flag --{key.replace('_', '-')}" for key in given})
-    key = read_key(name)
     found = _validated(values, origins)
     notices = environment.notices
+    elsewhere = "url" in overlay and not _same_server(found, base)
+    key = given_key() if elsewhere else read_key(name)
+    if elsewhere and key is None and keeps_key(name):
+        notices += (f"the API key kept for profile {name} is for its own server, and not sent to {found.url}",)
     if found.runtime == "remote" and "grpc_port" not in values:
         origins["grpc_port"] = "not given, so not used"
         notices += (NO_GRPC_PORT,)
@@ -134,6 +138,13 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
     if settings.endpoint.key_in_clear:
         settings = settings.model_copy(update={"notices": (*notices, KEY_IN_CLEAR)})
     return settings
+
+
+def _same_server(found: Profile, base: Profile) -> bool:
+    """Whether an address from the environment is the one that the profile has in the file."""
+    with contextlib.suppress(BadInput):
+        return parse_url(base.url or "", "", base.port)[:3] == parse_url(found.url or "", "", found.port)[:3]
+    return False
 
 
 def _port(given: object, otherwise: int) -> int:

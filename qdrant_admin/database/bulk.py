@@ -46,8 +46,15 @@ _Item = TypeVar("_Item")
 class Bulk:
     """Pages, points by id and upserts of one server; every collection name is checked before any request."""
 
-    def __init__(self, endpoint: Endpoint, database: "Database", rest: "Rest", timeout: float) -> None:
-        self._endpoint, self._database, self._timeout = endpoint, database, timeout
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        database: "Database",
+        rest: "Rest",
+        timeout: float,
+        look: "Callable[[], object] | None" = None,
+    ) -> None:
+        self._endpoint, self._database, self._timeout, self._look = endpoint, database, timeout, look
         self.rest = RestPoints(rest, timeout)
         """The way that is always open."""
         self._lock = threading.Lock()
@@ -254,7 +261,7 @@ class Bulk:
             return f"REST (the server is {version or 'of an unknown version'}, too old for typed vectors over gRPC)"
         from qdrant_admin.database.grpc_points import GrpcPoints
 
-        way = GrpcPoints(self._endpoint, self._timeout)
+        way = GrpcPoints(self._endpoint, self._timeout, self._look)
         try:
             doubt = self._doubt(way)
         except AccessDenied:

@@ -3,7 +3,7 @@
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from qdrant_admin.config.profile import Endpoint
@@ -51,16 +51,22 @@ _IDS_A_PAGE = 10_000
 
 
 class Database:
-    """What one server holds. Cheap to make: nothing is contacted before it is needed. Safe to use from threads."""
+    """What one server holds. Cheap to make: nothing is contacted before it is needed. Safe to use from threads.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    Args:
+        endpoint: where it answers.
+        look: called on each new connection, before a key or anything else is sent; raises where another server than
+            the one that is meant may listen by now.
+    """
+
+    def __init__(self, endpoint: Endpoint, look: Callable[[], object] | None = None) -> None:
         self.url = endpoint.url
         """Base of its REST interface."""
-        self._rest = Rest(endpoint)
+        self._rest = Rest(endpoint, look)
         self._slow = max(60.0, 6 * endpoint.timeout)
         self.snapshots = Snapshots(self._rest)
         """Of its collections, as files."""
-        self._endpoint = endpoint
+        self._endpoint, self._look = endpoint, look
         self._opening = threading.Lock()
         self._opened: Bulk | None = None
         self._can_query = False
@@ -83,7 +89,7 @@ class Database:
             if self._opened is None:
                 from qdrant_admin.database.bulk import Bulk
 
-                self._opened = Bulk(self._endpoint, self, self._rest, self._slow)
+                self._opened = Bulk(self._endpoint, self, self._rest, self._slow, self._look)
             return self._opened
 
     # -- the server ---------------------------------------------------------------------------------------------

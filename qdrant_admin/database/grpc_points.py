@@ -4,7 +4,7 @@ qdrant-client leaves compression on, which makes reading about 16 times slower o
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import grpc
@@ -19,6 +19,7 @@ from qdrant_admin.database.models import PointId, ShardKey
 from qdrant_admin.database.protobuf import id_bytes, messages, shards_bytes
 from qdrant_admin.database.wire import WirePage
 
+_HEALTH = "/qdrant.Qdrant/HealthCheck"
 _RECONNECT_SECONDS = 2.0
 _Metadata = tuple[tuple[str, str], ...]
 _WAIT_TIMEOUT = 4
@@ -37,10 +38,11 @@ _OPTIONS = [
 class GrpcPoints:
     """Bulk reads and writes over one gRPC channel. Safe to use from several threads.
 
-    Requests raise an `AdminError` when nobody answers in time, or something that is not a Qdrant server.
+    Requests raise an `AdminError` when nobody answers in time, or something that is not a Qdrant server. The channel
+    connects again by itself: `look` (see `Database`) is called once it has, before the next request.
     """
 
-    def __init__(self, endpoint: Endpoint, timeout: float) -> None:
+    def __init__(self, endpoint: Endpoint, timeout: float, look: Callable[[], object] | None = None) -> None:
         address = f"{endpoint.grpc_host}:{endpoint.grpc_port}"
         if endpoint.tls:
             credentials = grpc.ssl_channel_credentials(trust.own_roots())
@@ -54,13 +56,35 @@ class GrpcPoints:
         self.upserts = 0
         """Those that the server has answered."""
         self._counting = threading.Lock()
+        self._look, self._looking = look, threading.Lock()
+        self._lost, self._looked_at = 0, -1
+        """How often a connection was lost, and how often it had been when one was looked at last."""
+        self._state: grpc.ChannelConnectivity | None = None
+        if look is not None:
+            self._channel.subscribe(self._changed)
+
+    def _changed(self, now: grpc.ChannelConnectivity) -> None:
+        if self._state is grpc.ChannelConnectivity.READY:
+            self._lost += 1
+        self._state = now
+
+    def _make_sure(self, look: Callable[[], object]) -> None:
+        """Connect, without the key, and have a look at who has taken the connection, unless that is known."""
+        if self._looked_at == self._lost:
+            return
+        with self._looking:
+            lost = self._lost
+            if self._looked_at != lost:
+                self._send(_HEALTH, b"", self._timeout, ())
+                look()
+                self._looked_at = lost
 
     def close(self) -> None:
         self._channel.close()
 
     def knock(self, timeout: float) -> tuple[str, str]:
         """Version and commit of whoever answers. A health check, which a Qdrant answers without a key: it has none."""
-        said = self._once("/qdrant.Qdrant/HealthCheck", b"", timeout, metadata=())
+        said = self._once(_HEALTH, b"", timeout, metadata=())
         health = self._parsed("Health", said)
         return health.version, health.commit
 
@@ -150,9 +174,18 @@ class GrpcPoints:
             raise faults.from_grpc(error, self._where, changes=changes) from error
 
     def _ask(self, path: str, request: bytes, timeout: float, metadata: _Metadata | None = None) -> bytes:
+        if self._look is not None:
+            self._make_sure(self._look)
+        try:
+            return self._send(path, request, timeout, self._metadata if metadata is None else metadata)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAVAILABLE:
+                self._lost += 1
+            raise
+
+    def _send(self, path: str, request: bytes, timeout: float, metadata: _Metadata) -> bytes:
         ask: Any = self._channel.unary_unary(path, request_serializer=None, response_deserializer=None)
-        with_key = self._metadata if metadata is None else metadata
-        answer: bytes = ask(request, timeout=timeout, metadata=with_key)
+        answer: bytes = ask(request, timeout=timeout, metadata=metadata)
         return answer
 
     def _connected(self) -> bool:

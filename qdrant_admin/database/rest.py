@@ -55,16 +55,17 @@ def is_write(endpoint: str) -> bool:
 
 
 class Rest:
-    """Connections to one server. Safe to use from several threads."""
+    """Connections to one server. Safe to use from several threads. `look`: see `Database`."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, look: Callable[[], object] | None = None) -> None:
         self.where = endpoint.url
         key = endpoint.api_key.get_secret_value() if endpoint.api_key is not None else ""
         if not (key.isascii() and (key.isprintable() or not key)):
             why = "the API key has characters that no header can carry"
             raise BadInput(f"cannot talk to {endpoint.url}", why=why, fix=Command("config", "show"))
         try:
-            self._http = Http(endpoint.url, headers={"api-key": key} if key else {}, timeout=endpoint.timeout)
+            headers = {"api-key": key} if key else {}
+            self._http = Http(endpoint.url, headers=headers, timeout=endpoint.timeout, look=look)
         except HttpFault as error:
             raise faults.from_http(error, endpoint.url) from error
         self.writes: Counter[str] = Counter()

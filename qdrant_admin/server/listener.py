@@ -5,6 +5,7 @@ belong to the process or container that we started: whoever else has the port ta
 what he likes.
 """
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.config.profile import Endpoint
@@ -14,6 +15,11 @@ from qdrant_admin.server.sockets import holder
 
 if TYPE_CHECKING:
     from qdrant_admin.server.runtime import ServerRuntime
+
+
+_START_SECONDS = 5.0
+"""For which whoever listens may be our own server that is just being started: an engine opens the port of a container
+before it says that it runs."""
 
 
 class Owned(NamedTuple):
@@ -53,6 +59,34 @@ def refuse_stranger(runtime: "ServerRuntime") -> None:
             why=f"{stranger} listens there; it was sent no key, and asked for nothing",
             fix=Command("up", use_existing=True).on(runtime.profile),
         )
+
+
+class StillOwn:
+    """Whether an address leads where it did: to be called on each new connection, before anything is sent.
+
+    A server can end while it is worked with, and somebody else take its port before it is back.
+    """
+
+    def __init__(self, runtime: "ServerRuntime", endpoint: Endpoint) -> None:
+        self._runtime, self._endpoint = runtime, endpoint
+        self._strange_since: float | None = None
+
+    def __call__(self) -> None:
+        """Raises what `own` raises; `ServerUnreachable` as well where the gRPC port alone has become another's."""
+        try:
+            now = own(self._runtime)
+        except NotOurs as error:
+            self._strange_since = self._strange_since or time.monotonic()
+            if time.monotonic() - self._strange_since < _START_SECONDS:
+                raise ServerUnreachable(error.what, why=error.why, fix=error.way_out) from error
+            raise
+        self._strange_since = None
+        if now.grpc_stranger and not self._endpoint.grpc_stranger:
+            raise ServerUnreachable(
+                f"gRPC port {now.grpc_port} no longer leads to the server of profile {self._runtime.profile}",
+                why=f"{now.grpc_stranger} listens there",
+                fix=Command("doctor").on(self._runtime.profile),
+            )
 
 
 def _as_owned(runtime: "ServerRuntime", owned: Owned) -> Endpoint:

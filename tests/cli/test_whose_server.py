@@ -1,17 +1,26 @@
 """Another program at the address of a local profile: it gets no key, no write, no stop and no verdict, and is named."""
 
 import os
+import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from qdrant_admin.config.file import read_profiles, write_profile
 from qdrant_admin.config.places import state_file
 from qdrant_admin.config.settings import load_settings
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import ServerUnreachable
+from qdrant_admin.database.bulk import Bulk
+from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.lifecycle.up import UpOptions, bring_up
+from qdrant_admin.server.native.record import Files
+from qdrant_admin.server.native.supervisor import wait_for
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.cli.conftest import Run
@@ -212,3 +221,50 @@ def test_an_address_that_was_named_is_the_users_choice(
     monkeypatch.setenv("QDRANT_URL", server.url)
     assert run("collections", "list").code == 0
     assert run("status", "--json").json["state"] == "healthy"
+
+
+def end_at_once(ws: Workspace) -> None:
+    """As an out-of-memory killer does that takes the supervisor along."""
+    files = Files(ws.settings.native_folder)
+    record = files.read_record()
+    assert record is not None
+    assert record.server is not None
+    for process in (record.supervisor, record.server):
+        os.kill(process.pid, signal.SIGKILL)
+    assert wait_for(lambda: ws.runtime.inspect().state == "stopped" or None, 10, CancelToken())
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("way", ["gRPC", "REST"])
+def test_who_takes_the_ports_of_a_server_that_ends_at_work_gets_nothing(
+    own: Path, own_server: Server, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that is at work connects again by itself: to a Qdrant with a collection of the same name."""
+    monkeypatch.setenv("QDRANT_ADMIN_HOME", str(own))
+    ws = Workspace(load_settings(), StateStore(state_file()))
+    list(bring_up(ws, UpOptions(), cancel=CancelToken()))
+    profile = ws.settings.profile
+    spec = CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),))
+    with Database(own_server.endpoint) as database:
+        database.create_collection(way, spec)
+    own_server.kill()
+    own_server.port, own_server.grpc_port = profile.port, profile.grpc_port
+    if way == "REST":
+        monkeypatch.setattr(Bulk, "_decide", lambda _: "REST (for this test)")
+    with ws.database() as database:
+        database.create_collection(way, spec)
+        write = partial(database.upsert, way, [Point(1, {}, {"": np.ones(2, np.float32)})])
+        write()
+        assert database.bulk.transport.startswith(way)
+        end_at_once(ws)
+        with pytest.raises(ServerUnreachable):
+            write()
+        own_server.start()
+        with pytest.raises(ServerUnreachable, match="not the one of profile local"):
+            write()
+        with Database(own_server.endpoint) as other:
+            assert other.count(way) == 0
+        own_server.kill()
+        list(bring_up(ws, UpOptions(), cancel=CancelToken()))
+        write()
+        assert database.count(way) == 1, "what is ours again is worked with again"

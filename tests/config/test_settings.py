@@ -3,9 +3,11 @@
 import pytest
 
 from qdrant_admin.config.file import write_profile
+from qdrant_admin.config.secrets import store_key
 from qdrant_admin.config.settings import load_settings
 from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.serialization import to_json
+from qdrant_admin.core.values import SecretStr
 
 Env = pytest.MonkeyPatch
 
@@ -180,6 +182,26 @@ def test_an_empty_key_is_none_and_told(monkeypatch: Env) -> None:
     settings = load_settings()
     assert settings.api_key is None
     assert any("QDRANT_API_KEY" in notice for notice in settings.notices)
+
+
+def test_a_kept_key_is_for_the_profiles_own_server_alone(monkeypatch: Env) -> None:
+    """The address of another project's server may be left in the environment."""
+    write_profile("local", {"runtime": "native", "port": 7001})
+    write_profile("cloud", {"runtime": "remote", "url": "https://cloud.example:6333"})
+    for name in ("local", "cloud"):
+        store_key(name, SecretStr("kept"))
+    monkeypatch.setenv("QDRANT_URL", "http://10.0.0.5:6333")
+    for name in ("local", "cloud"):
+        settings = load_settings(name)
+        assert settings.api_key is None
+        assert [f"kept for profile {name}" in notice for notice in settings.notices] == [True, False]
+    monkeypatch.setenv("QDRANT_API_KEY", "theirs")
+    assert load_settings().api_key == SecretStr("theirs"), "what is given with the address goes there"
+    monkeypatch.delenv("QDRANT_API_KEY")
+    monkeypatch.setenv("QDRANT_URL", "https://cloud.example")
+    assert load_settings("cloud").api_key == SecretStr("kept"), "as the env command prints it"
+    monkeypatch.setenv("QDRANT_URL", "http://localhost:7001")
+    assert load_settings().api_key == SecretStr("kept"), "its own"
 
 
 def test_a_profile_that_is_not_there_lists_those_that_are() -> None:
