@@ -44,10 +44,10 @@ class Workspace:
             ServerUnreachable: nobody does.
         """
         from qdrant_admin.database.gateway import Database
-        from qdrant_admin.server.listener import StillOwn, own
+        from qdrant_admin.server.listener import on_connecting, own
 
         endpoint = own(self.runtime)
-        return Database(endpoint, StillOwn(self.runtime, endpoint))
+        return Database(endpoint, on_connecting(self.runtime, endpoint))
 
 
 def operation(

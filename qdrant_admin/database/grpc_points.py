@@ -3,6 +3,7 @@
 qdrant-client leaves compression on, which makes reading about 16 times slower on one machine.
 """
 
+import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -39,7 +40,8 @@ class GrpcPoints:
     """Bulk reads and writes over one gRPC channel. Safe to use from several threads.
 
     Requests raise an `AdminError` when nobody answers in time, or something that is not a Qdrant server. The channel
-    connects again by itself: `look` (see `Database`) is called once it has, before the next request.
+    connects again by itself, and does not tell: so another connection is kept, which ends with the server's process,
+    and once it has, `look` (see `Database`) is called before the next request.
     """
 
     def __init__(self, endpoint: Endpoint, timeout: float, look: Callable[[], object] | None = None) -> None:
@@ -57,30 +59,35 @@ class GrpcPoints:
         """Those that the server has answered."""
         self._counting = threading.Lock()
         self._look, self._looking = look, threading.Lock()
-        self._lost, self._looked_at = 0, -1
-        """How often a connection was lost, and how often it had been when one was looked at last."""
-        self._state: grpc.ChannelConnectivity | None = None
-        if look is not None:
-            self._channel.subscribe(self._changed)
-
-    def _changed(self, now: grpc.ChannelConnectivity) -> None:
-        if self._state is grpc.ChannelConnectivity.READY:
-            self._lost += 1
-        self._state = now
+        self._address = (endpoint.grpc_host, endpoint.grpc_port)
+        self._witness: socket.socket | None = None
+        """Connected to the process that was looked at last."""
 
     def _make_sure(self, look: Callable[[], object]) -> None:
         """Connect, without the key, and have a look at who has taken the connection, unless that is known."""
-        if self._looked_at == self._lost:
+        if _is_open(self._witness):
             return
         with self._looking:
-            lost = self._lost
-            if self._looked_at != lost:
-                self._send(_HEALTH, b"", self._timeout, ())
+            if _is_open(self._witness):
+                return
+            self._forget_witness()
+            self._send(_HEALTH, b"", self._timeout, ())
+            witness = _connected(self._address)
+            try:
                 look()
-                self._looked_at = lost
+            except BaseException:
+                witness.close()
+                raise
+            self._witness = witness
+
+    def _forget_witness(self) -> None:
+        witness, self._witness = self._witness, None
+        if witness is not None:
+            witness.close()
 
     def close(self) -> None:
         self._channel.close()
+        self._forget_witness()
 
     def knock(self, timeout: float) -> tuple[str, str]:
         """Version and commit of whoever answers. A health check, which a Qdrant answers without a key: it has none."""
@@ -176,12 +183,7 @@ class GrpcPoints:
     def _ask(self, path: str, request: bytes, timeout: float, metadata: _Metadata | None = None) -> bytes:
         if self._look is not None:
             self._make_sure(self._look)
-        try:
-            return self._send(path, request, timeout, self._metadata if metadata is None else metadata)
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.UNAVAILABLE:
-                self._lost += 1
-            raise
+        return self._send(path, request, timeout, self._metadata if metadata is None else metadata)
 
     def _send(self, path: str, request: bytes, timeout: float, metadata: _Metadata) -> bytes:
         ask: Any = self._channel.unary_unary(path, request_serializer=None, response_deserializer=None)
@@ -197,6 +199,28 @@ class GrpcPoints:
         finally:
             ready.cancel()
         return True
+
+
+def _connected(address: tuple[str, int | None]) -> socket.socket:
+    try:
+        made = socket.create_connection(address, timeout=_RECONNECT_SECONDS)
+    except OSError as error:
+        where = f"{address[0]}:{address[1]} (gRPC)"
+        raise faults.make(ServerUnreachable, str(error), where) from error
+    made.setblocking(False)
+    return made
+
+
+def _is_open(connection: socket.socket | None) -> bool:
+    """Whether the other side has not ended it; what it says is of no interest."""
+    if connection is None:
+        return False
+    try:
+        return bool(connection.recv(4096))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def _selector(wanted: bool) -> bytes:

@@ -14,6 +14,8 @@ from qdrant_admin.core.errors import NotOurs, ServerUnreachable
 from qdrant_admin.server.sockets import holder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qdrant_admin.server.runtime import ServerRuntime
 
 
@@ -61,8 +63,16 @@ def refuse_stranger(runtime: "ServerRuntime") -> None:
         )
 
 
-class StillOwn:
-    """Whether an address leads where it did: to be called on each new connection, before anything is sent.
+def on_connecting(runtime: "ServerRuntime", endpoint: Endpoint) -> "Callable[[], object] | None":
+    """To be called on each new connection to what `own` has given, before anything is sent; see `_StillOwn`.
+
+    None for a server that the user has named: whoever answers there is meant.
+    """
+    return _StillOwn(runtime, endpoint) if runtime.capabilities.start else None
+
+
+class _StillOwn:
+    """Whether an address leads where it did.
 
     A server can end while it is worked with, and somebody else take its port before it is back.
     """
