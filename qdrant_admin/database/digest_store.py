@@ -69,17 +69,17 @@ class DigestStore:
     _sorted: bool = True
 
     def add(self, hashes: Iterable[PointHash]) -> None:
-        rows, last = [], self._last
+        rows, last, known = [], self._last, None
         for hashed in hashes:
             key, whole, vectors, fields, digests, _, shard = hashed
             self._sorted = self._sorted and key > last
-            last = key
-            number = self._numbers.get((key[0], vectors, fields, shard))  # type: ignore[call-overload] # equal to a shape
-            if number is None:
-                number, digests = self._new(hashed)
-            rows.append(
-                _record(key[0], len(digests)).pack(number, key[_id_at(key[0]) :], whole[:_WHOLE_BYTES], *digests)
-            )
+            last, shape = key, (key[0], vectors, fields, shard)
+            if shape != known:  # most points are like the one before
+                known, number = shape, self._numbers.get(shape)  # type: ignore[call-overload] # equal to a `_Shape`
+                if number is None:
+                    known, (number, digests) = None, self._new(hashed)
+                pack, at = _record(key[0], len(digests)).pack, _id_at(key[0])
+            rows.append(pack(number, key[at:], whole[:_WHOLE_BYTES], *digests))
         self._last = last
         self.file.write(b"".join(rows))
 

@@ -7,7 +7,7 @@ does not depend on order, segments or transport. Memory stays flat: points pass 
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
@@ -167,43 +167,40 @@ class Reading:
                 self._whole(shard) if self._sample is None else self._sampled_only(self._sample, shard)
             ):
                 cancel.check()
-                page = list(hashes if shard is None else _keyed(hashes, shard))
+                page = hashes if shard is None else _keyed(hashes, shard)
                 self._buckets.add(page)
-                self.digests.add(map(self._counted, page))
+                self.digests.add(page)
+                self._sum += sum([int.from_bytes(one.whole, "little") for one in page])
                 self._sum %= SUM_MODULUS
+                self._non_finite += sum([one.non_finite for one in page])
                 self._points += points
                 if points:
                     yield points
 
-    def _counted(self, hashed: PointHash) -> PointHash:
-        self._sum += int.from_bytes(hashed.whole, "little")
-        self._non_finite += hashed.non_finite
-        return hashed
-
-    def _whole(self, shard: ShardKey | None) -> Iterator[tuple[int, Iterator[PointHash]]]:
+    def _whole(self, shard: ShardKey | None) -> Iterator[tuple[int, list[PointHash]]]:
         for page in self._database.bulk.pages_of_one_size(self._name, self._kinds, shard):
             yield len(page), self._hashes(page, shard)
 
-    def _sampled_only(self, sample: Sample, shard: ShardKey | None) -> Iterator[tuple[int, Iterator[PointHash]]]:
+    def _sampled_only(self, sample: Sample, shard: ShardKey | None) -> Iterator[tuple[int, list[PointHash]]]:
         """Every point; those outside the sample are hashed by their id alone."""
         for ids in self._database.scan_ids(self._name, shard):
             chosen = [one for one in ids if sample.takes(one)]
             pages = self._database.bulk.retrieve(self._name, chosen, self._kinds, shard=shard)
             found = {hashed.key: hashed for page in pages for hashed in self._hashes(page, shard)}
-            yield len(ids), (found.get(key) or hash_parts(key) for key in map(id_key, ids))
+            yield len(ids), [found.get(key) or hash_parts(key) for key in map(id_key, ids)]
 
-    def _hashes(self, page: Page, shard: ShardKey | None) -> Iterator[PointHash]:
+    def _hashes(self, page: Page, shard: ShardKey | None) -> list[PointHash]:
         self._sampled += len(page)
         if self._earlier is None:
             self._finder.look(page)
-        doubtful = page.doubtful()
-        again = (
-            self._database.retrieve(self._name, doubtful.values(), kinds=self._kinds, shard=shard) if doubtful else ()
-        )
-        closer = {point.id: point for point in again}
-        for place, hashed in enumerate(page.hashes(self._kinds)):
-            point = closer.get(doubtful[place]) if place in doubtful else None
-            yield hashed if point is None else hash_point(point, self._kinds)
+        hashes, doubtful = page.hashes(self._kinds), page.doubtful()
+        if doubtful:
+            ids = doubtful.values()
+            again = self._database.retrieve(self._name, ids, kinds=self._kinds, shard=shard)
+            closer = {point.id: hash_point(point, self._kinds) for point in again}
+            for place, point_id in doubtful.items():
+                hashes[place] = closer.get(point_id, hashes[place])
+        return hashes
 
     def finish(self) -> Fingerprint:
         """Search, count by filter, and put everything together."""
@@ -243,9 +240,9 @@ class Reading:
             return None
 
 
-def _keyed(hashes: Iterator[PointHash], shard: ShardKey) -> Iterator[PointHash]:
+def _keyed(hashes: Iterable[PointHash], shard: ShardKey) -> list[PointHash]:
     label = json.dumps(shard)
-    return (in_shard(hashed, label) for hashed in hashes)
+    return [in_shard(hashed, label) for hashed in hashes]
 
 
 def compare(before: Fingerprint, after: Fingerprint) -> Comparison:

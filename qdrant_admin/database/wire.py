@@ -50,8 +50,8 @@ class MadePage:
     def doubtful(self) -> dict[int, PointId]:
         return {}
 
-    def hashes(self, kinds: Kinds) -> Iterator[PointHash]:
-        return (hash_point(point, kinds) for point in self._points)
+    def hashes(self, kinds: Kinds) -> list[PointHash]:
+        return [hash_point(point, kinds) for point in self._points]
 
     def entries(self, key: str) -> list[bytes]:
         having = (point.payload for point in self._points if key in point.payload)
@@ -130,12 +130,14 @@ class WirePage:
 
     # -- hashing --------------------------------------------------------------------------------------------------
 
-    def hashes(self, kinds: Kinds) -> Iterator[PointHash]:
-        for start in range(0, len(self._points), _AT_ONCE):
-            yield from self._hashes(slice(start, start + _AT_ONCE), kinds)
+    def hashes(self, kinds: Kinds) -> list[PointHash]:
+        anyway = needs_order(self._together)
+        parts = (slice(start, start + _AT_ONCE) for start in range(0, len(self._points), _AT_ONCE))
+        return [hashed for part in parts for hashed in self._hashes(part, kinds, anyway=anyway)]
 
-    def _hashes(self, part: slice, kinds: Kinds) -> Iterator[PointHash]:
-        points, anyway = self._points[part], needs_order(self._together)
+    def _hashes(self, part: slice, kinds: Kinds, *, anyway: bool) -> Iterator[PointHash]:
+        """Of some of the points; `anyway`: their payloads have to be brought into their canonical form."""
+        points = self._points[part]
         # An empty key is left out on the wire, and its entry comes last then.
         payloads = [
             canonical_entries(entries) if anyway or (entries and not entries[-1].startswith(KEY)) else entries

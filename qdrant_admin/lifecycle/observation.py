@@ -12,7 +12,7 @@ from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.lifecycle.before_start import elsewhere
-from qdrant_admin.server.listener import cautious
+from qdrant_admin.server.listener import answering
 from qdrant_admin.server.runtime import Capabilities, Change, RuntimeKind, RuntimeState
 from qdrant_admin.state.inventory import KnownStorage
 from qdrant_admin.state.resumable_runs import InterruptedMigration, interrupted_check, interrupted_migrations
@@ -113,7 +113,7 @@ def observe(ws: Workspace) -> Observation:
 
 
 def _whose(seen: Observation, runtime: "ServerRuntime") -> None:
-    seen.endpoint, seen.stranger = cautious(runtime), runtime.stranger()
+    seen.endpoint, seen.stranger = answering(runtime)
 
 
 def last_look(ws: Workspace) -> Events:

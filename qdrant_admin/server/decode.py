@@ -160,6 +160,8 @@ _WARNINGS = (
         _LOGS,
     ),
 )
+_AT_WORK = re.compile(r"(?:\d\S*)?\s*(?:INFO|DEBUG|TRACE)\b")
+"""A line about ordinary work. It may hold a request, whose words are the caller's: a collection called FUSE, say."""
 _CAUSES = {rule.meaning.code for rule in _FATAL}
 
 _CONTAINER_SIGNALS = {-signal: 128 + signal for signal in (4, 6, 7, 9, 11, 15)}
@@ -240,6 +242,8 @@ def explain_log(lines: Iterable[str]) -> list[Meaning]:
     """The same, where no profile is at hand."""
     found: dict[str, Meaning] = {}
     for line in map(strip_colours, lines):
+        if _AT_WORK.match(line):
+            continue
         meaning = next((read for rule in (*_FATAL, *_WARNINGS) if (read := rule.read(line))), None)
         if meaning is not None:
             found.setdefault(meaning.code, meaning)

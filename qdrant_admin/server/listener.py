@@ -36,6 +36,12 @@ def cautious(runtime: "ServerRuntime") -> Endpoint:
     return _as_owned(runtime, runtime.owned())
 
 
+def answering(runtime: "ServerRuntime") -> tuple[Endpoint, str]:
+    """The same, and who listens there in its place, in words; empty when it does itself, or nobody."""
+    owned = runtime.owned()
+    return _as_owned(runtime, owned), "" if owned.rest else runtime.stranger()
+
+
 def own(runtime: "ServerRuntime") -> Endpoint:
     """The profile's own server, to be worked with.
 

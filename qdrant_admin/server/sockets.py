@@ -7,7 +7,7 @@ leaves out the sockets of other users' processes.
 import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,32 +29,30 @@ class Socket(NamedTuple):
     """Its inode on Linux, elsewhere its process; None where that cannot be seen."""
 
 
-def leads_to(pid: int, host: str, port: int) -> bool:
-    """Whether a caller of that numeric address of this machine reaches the process, and nobody else.
+def leads_to(pid: int, host: str, *ports: int) -> tuple[bool, ...]:
+    """For each port, whether a caller of that numeric address of this machine reaches the process, and nobody else.
 
     A process that may not be looked into is believed to hold what cannot be seen to be another's.
     """
-    found = reached(host, port, pid)
-    if not found or not _LINUX:
-        return bool(found) and all(one.owner in {pid, None} for one in found)
+    found = [_nearest(host, there) for there in _listening(ports, pid)]
+    if not _LINUX:
+        return tuple(bool(there) and all(one.owner in {pid, None} for one in there) for there in found)
     try:
         held = _descriptors(pid)
     except PermissionError:
-        return True
+        return tuple(map(bool, found))
     except FileNotFoundError:  # it has ended
-        return False
-    return all(f"socket:[{one.owner}]" in held for one in found)
+        return (False,) * len(ports)
+    return tuple(bool(there) and all(f"socket:[{one.owner}]" in held for one in there) for there in found)
 
 
-def reached(host: str, port: int, pid: int | None = None) -> list[Socket]:
+def reached(host: str, port: int) -> list[Socket]:
     """The sockets that a caller of a numeric address may get: one on the exact address goes before one on all of them.
 
-    Several are left where processes share an address (SO_REUSEPORT). None where nobody listens, or nobody may look;
-    with a `pid`, its own can be seen everywhere.
+    Several are left where processes share an address (SO_REUSEPORT). None where nobody listens, or nobody may look.
     """
-    ranked = [(rank(host, one.address), one) for one in _listening(port, pid)]
-    best = min((fit for fit, _ in ranked if fit is not None), default=None)
-    return [one for fit, one in ranked if fit == best] if best is not None else []
+    (there,) = _listening((port,), None)
+    return _nearest(host, there)
 
 
 def holder(host: str, port: int) -> str:
@@ -76,9 +74,22 @@ def rank(host: str, address: str) -> int | None:
     return 2 if heard.version == 6 else None  # one on :: takes calls of IPv4 as well, unless it was told not to
 
 
-def _listening(port: int, pid: int | None) -> list[Socket]:
-    if _LINUX:
-        return [one for table in _TABLES for one in _in_table(table, port)]
+def _nearest(host: str, listening: Iterable[Socket]) -> list[Socket]:
+    ranked = [(rank(host, one.address), one) for one in listening]
+    best = min((fit for fit, _ in ranked if fit is not None), default=None)
+    return [one for fit, one in ranked if fit == best] if best is not None else []
+
+
+def _listening(ports: Sequence[int], pid: int | None) -> list[list[Socket]]:
+    """The sockets at each port, in one look. A process' own can be seen everywhere."""
+    found: dict[int, list[Socket]] = {port: [] for port in ports}
+    for port, one in _linux_sockets(found) if _LINUX else _sockets(pid):
+        if port in found:
+            found[port].append(one)
+    return [found[port] for port in ports]
+
+
+def _sockets(pid: int | None) -> Iterable[tuple[int, Socket]]:
     import psutil
 
     found: list[tuple[Any, int | None]] = []
@@ -87,28 +98,28 @@ def _listening(port: int, pid: int | None) -> list[Socket]:
     except (psutil.AccessDenied, PermissionError):  # macOS shows a user nothing but their own processes, one by one
         with contextlib.suppress(psutil.Error):
             found = [] if pid is None else [(one, pid) for one in psutil.Process(pid).net_connections("tcp")]
-    return [
-        Socket(one.laddr.ip, owner)
-        for one, owner in found
-        if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
-    ]
+    for one, owner in found:
+        if one.status == psutil.CONN_LISTEN and one.laddr:
+            yield one.laddr.port, Socket(one.laddr.ip, owner)
 
 
-def _in_table(table: Path, port: int) -> Iterable[Socket]:
+def _linux_sockets(ports: Iterable[int]) -> Iterable[tuple[int, Socket]]:
     """Lines of `sl local_address rem_address st … uid timeout inode` (Linux, Documentation/networking/proc_net_tcp).
 
     The listening ones come first (`tcp_get_idx`, net/ipv4/tcp_ipv4.c); the others, thousands on a busy machine,
     are not waited for.
     """
-    wanted = f":{port:04X}"
-    with contextlib.suppress(OSError), table.open(encoding="ascii") as lines:
-        next(lines, None)
-        for line in lines:
-            fields = line.split()
-            if fields[3] != _LISTENING:
-                return
-            if fields[1].endswith(wanted):
-                yield Socket(_numeric(fields[1].partition(":")[0]), int(fields[9]))
+    wanted = {f"{port:04X}": port for port in ports}
+    for table in _TABLES:
+        with contextlib.suppress(OSError), table.open(encoding="ascii") as lines:
+            next(lines, None)
+            for line in lines:
+                fields = line.split()
+                if fields[3] != _LISTENING:
+                    break
+                address, _, port = fields[1].partition(":")
+                if port in wanted:
+                    yield wanted[port], Socket(_numeric(address), int(fields[9]))
 
 
 def _numeric(words: str) -> str:

@@ -4,7 +4,6 @@ Writing is strict: a report holds no field that it does not declare. Reading is 
 not know are passed over, older schemas are brought up to date, and what cannot be read says why and stays where it is.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -27,6 +26,8 @@ class Unreadable(msgspec.Struct, frozen=True):
 
 def checksum(values: Mapping[str, Any]) -> str:
     """Of a record as it is written, whatever the order of its fields; the number of its schema is no part of it."""
+    import hashlib
+
     told = {key: value for key, value in jsonable(values).items() if key not in {"schema", "checksum"}}
     return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
 

@@ -141,6 +141,12 @@ def test_a_warning_in_the_log_is_told_once(line: str, code: str) -> None:
     assert [found.code for found in decode_log([line, "INFO fine", line], "work")] == [code]
 
 
+def test_the_words_of_a_caller_warn_of_nothing() -> None:
+    request = '"GET /collections/FUSE%20recovery%20mode/points?panicked%20at HTTP/1.1" 200 59 "recovery mode" 0.1'
+    at_work = f"2026-11-30T09:14:58.931214Z  INFO actix_web::middleware::logger: 127.0.0.1 {request}"
+    assert decode_log([at_work, f"\x1b[2m{at_work}\x1b[0m"], "work") == []
+
+
 def test_findings_stand_in_the_order_of_the_log() -> None:
     lines = [WARNINGS[4][0], WARNINGS[0][0], WARNINGS[4][0]]
     assert [found.code for found in decode_log(lines, "work")] == ["recovery_mode", "storage_in_container"]

@@ -241,7 +241,7 @@ class NativeRuntime(ServerRuntime):
         if server is None:
             return Owned(rest=False, grpc=False)
         host, profile = self.endpoint.grpc_host, self.settings.profile
-        return Owned(*(leads_to(server.pid, host, port) for port in (profile.port, profile.grpc_port)))
+        return Owned(*leads_to(server.pid, host, profile.port, profile.grpc_port))
 
     def stranger(self) -> str:
         return "" if self.owned().rest else holder(self.endpoint.grpc_host, self.settings.profile.port)

@@ -18,7 +18,7 @@ def leads_to(found: Inspected, host: str, port: int, *, local: bool) -> bool:
     """
     if found["HostConfig"].get("NetworkMode") == "host":
         pid = own_pid(found)
-        return pid is None or sockets.leads_to(pid, host, port)
+        return pid is None or all(sockets.leads_to(pid, host, port))
     entries = [entry for one in (found["NetworkSettings"].get("Ports") or {}).values() for entry in one or ()]
     addresses = [entry["HostIp"] or "0.0.0.0" for entry in entries if entry["HostPort"] == str(port)]  # noqa: S104
     ranks = [rank for one in addresses if (rank := sockets.rank(host, one)) is not None]
