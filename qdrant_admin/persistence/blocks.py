@@ -144,10 +144,8 @@ def _origin(report: "reports.Proof") -> dict[str, Words]:
 
 
 def _both_scans(report: "reports.VerifyReport") -> list[Block]:
-    """The collections before and after; nothing where all is the same and a table of then and now says more."""
-    if not report.collections or (report.baseline and all(one.verdict == "same" for one in report.collections)):
-        return []
-    return [_collections(report.collections)]
+    """The collections before and after; nothing where both looks are equal and a table of then and now says more."""
+    return [_collections(report.collections)] if report.collections and not report.tells_since_alone else []
 
 
 def _collections(checks: "tuple[reports.CollectionCheck, ...]", before: str = "before", after: str = "after") -> Table:
@@ -179,13 +177,13 @@ def _all_differences(report: "reports.VerifyReport") -> list[Block]:
     return blocks
 
 
-def since(then: "reports.BaselineCheck") -> Blocks:
-    """What has changed since an earlier check."""
+def since(then: "reports.BaselineCheck", *, table: bool = True) -> Blocks:
+    """What has changed since an earlier check; without its table where that stands elsewhere."""
     told = tuple(f"{check.name}: {', '.join(check.told)}" for check in then.collections if check.told)
     return (
         Heading(f"Since {then.at.astimezone():%Y-%m-%d %H:%M}"),
         Paragraph((StateWord(then.verdict), f": {then.reason or 'everything is as it was then'}")),
-        _collections(then.collections, "then", "now"),
+        *([_collections(then.collections, "then", "now")] if table else []),
         *([Items(told)] if told else []),
     )
 

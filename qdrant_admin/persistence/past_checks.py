@@ -20,6 +20,7 @@ from qdrant_admin.core.reports import Report
 from qdrant_admin.core.values import Frozen, JsonValue
 from qdrant_admin.database.differences import Difference, SinceCode
 from qdrant_admin.persistence.reports import (
+    DONE,
     EQUAL,
     BaselineCheck,
     CollectionCheck,
@@ -42,6 +43,9 @@ _STRENGTH: tuple[VerifyMethod, ...] = ("graceful", "kill", "recreate", "engine")
 """Ways of restarting, the one that asks most of the storage last."""
 _NO_PROOF = EQUAL - {"persisted"}
 """Verdicts of a mere look."""
+_UNDECIDED = {*_NO_PROOF, "inconclusive"}
+_TRIED = 3
+"""Reports of one kind that are read to find one: others may be of a version that is not understood."""
 _SPARKS = 40
 """As many bars as go beside their words into 80 columns."""
 
@@ -90,7 +94,7 @@ def against(
     Only `chosen` collections are compared; all where none is. `restarted`: whether the server's process is another
     than then.
     """
-    then = {check.name: check.after or check.before for check in earlier.collections}
+    then = {check.name: check.after or check.before for check in earlier.collections if not _was_gone(check)}
     sides = {check.name: check.before for check in now if check.before is not None}
     unread = {check.name for check in now if check.before is None and check.verdict == "inconclusive"}
     names = sorted({*then, *(sides if not earlier.chosen else ()), *(chosen if earlier.chosen else ())})
@@ -111,6 +115,26 @@ def against(
         reason="; ".join(f"{check.name}: {', '.join(check.told)}" for check in checks if check.settings),
         collections=checks,
     )
+
+
+def _was_gone(check: CollectionCheck) -> bool:
+    """Whether an earlier check names it only because it was gone by then."""
+    gone = check.verdict == "lost" or any(one.code == "known_gone" for one in check.settings)
+    return gone and check.before is None and check.after is None
+
+
+def of_both(looks: tuple[CollectionCheck, ...], then: BaselineCheck) -> tuple[CollectionCheck, ...]:
+    """The collections of a check, each with the worse of its verdicts: between its two looks, and since `then`.
+
+    One that was there then and is not now is among them, without figures: those of then are in the baseline.
+    """
+    order: tuple[CollectionVerdict, ...] = ("lost", "changed", "extra", "inconclusive", "same")
+    checks = {check.name: check for check in looks}
+    for since in then.collections:
+        found = checks.get(since.name) or CollectionCheck(name=since.name, verdict=since.verdict)
+        worse = min(found.verdict, since.verdict, key=order.index)
+        checks[since.name] = found.model_copy(update={"verdict": worse})
+    return tuple(checks[name] for name in sorted(checks))
 
 
 def together(left: Verdict, right: Verdict) -> Verdict:
@@ -275,18 +299,24 @@ class PastProof(NamedTuple):
         return _STRENGTH.index(self.how) if self.how in _STRENGTH else -1
 
 
-def proofs(store: StateStore, profile: str, limit: int = 50) -> tuple[PastProof, ...]:
+def proofs(store: StateStore, profile: str) -> tuple[PastProof, ...]:
     """The newest check of a profile, and the strongest where that is another one. None of a mere look.
 
-    A newer one replaces one of the same or of a weaker way of restarting.
+    A newer one replaces one of the same or of a weaker way of restarting, and of each way the newest few are looked at:
+    no number of weaker checks makes a stronger one forgotten.
     """
-    past = store.reports("verify", profile, limit, without=_NO_PROOF)
-    found = [proof for entry, report in past if (proof := _proof(entry, report))]
-    strongest: PastProof | None = None
-    for one in reversed(found):
-        if one.entry.verdict != "inconclusive" and (strongest is None or one.strength >= strongest.strength):
-            strongest = one
-    return tuple(found[:1]) if strongest is None or strongest is found[0] else (found[0], strongest)
+    newest = _latest(store, profile, _NO_PROOF)[:1]
+    decided = [one for how in DONE for one in _latest(store, profile, _UNDECIDED, how)]
+    strongest = max(decided, key=lambda one: (one.strength, one.entry.id), default=None)
+    if strongest is None or strongest in newest:
+        return tuple(newest)
+    return (*newest, strongest)
+
+
+def _latest(store: StateStore, profile: str, without: Collection[str], how: str | None = None) -> list[PastProof]:
+    """The newest few that this version can read."""
+    past = store.reports("verify", profile, _TRIED, without=without, how=how)
+    return [proof for entry, report in past if (proof := _proof(entry, report))]
 
 
 def _proof(entry: HistoryEntry, text: str) -> PastProof | None:

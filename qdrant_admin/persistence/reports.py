@@ -63,6 +63,7 @@ class CollectionCheck(Frozen):
 
     name: str
     verdict: CollectionVerdict
+    """Of a check with a baseline, the worse of two: between `before` and `after`, and since then (`baseline`)."""
     before: Side | None = None
     """None: it was not there."""
     after: Side | None = None
@@ -81,6 +82,7 @@ class CollectionCheck(Frozen):
 
 
 def _held(checks: Sequence[CollectionCheck], between: str = ", ") -> str:
+    checks = [check for check in checks if check.before or check.after]  # others are named because they are gone
     points = sum(check.after.points for check in checks if check.after)
     return f"{counted(len(checks), 'collection')}{between}{counted(points, 'point')}"
 
@@ -298,6 +300,12 @@ class VerifyReport(Proof):
         if self.how == "none":
             return f"{held} were read twice and are exactly the same. The server was not restarted.{beyond}"
         return f"{held} are exactly what they were before the server was {self.done}.{beyond}"
+
+    @property
+    def tells_since_alone(self) -> bool:
+        """Whether its own two looks are equal, so that only then and now have something to tell."""
+        equal = all(one.before == one.after and not one.settings for one in self.collections)
+        return self.baseline is not None and equal
 
     def blocks(self) -> Blocks:
         return blocks.verification(self)

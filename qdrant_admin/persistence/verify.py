@@ -19,7 +19,7 @@ from qdrant_admin.lifecycle.restart import others_interrupted
 from qdrant_admin.persistence import known
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
 from qdrant_admin.persistence.interrupted import Bookkeeping, counters_since, interrupted
-from qdrant_admin.persistence.past_checks import against, together, with_baseline
+from qdrant_admin.persistence.past_checks import against, of_both, together, with_baseline
 from qdrant_admin.persistence.reports import EQUAL, Counted, Round, RoundMethod, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.restarts import (
     Restarts,
@@ -412,7 +412,7 @@ class _Check:
             how=options.how,
             verdict=verdict,
             reason=reason,
-            collections=judgement.collections,
+            collections=judgement.collections if baseline is None else of_both(judgement.collections, baseline),
             chosen=options.collections,
             baseline=baseline,
             aliases=judgement.aliases,

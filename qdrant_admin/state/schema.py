@@ -10,6 +10,8 @@ class SchemaStep(NamedTuple):
     statements: tuple[str, ...]
 
 
+HOW = "CASE WHEN json_valid(report) THEN json_extract(report, '$.how') END"
+"""Of a report in the history: how the server was restarted. Written as it is indexed, or SQLite reads every report."""
 STEPS: tuple[SchemaStep, ...] = (
     SchemaStep(
         "0001 history",
@@ -170,5 +172,9 @@ STEPS: tuple[SchemaStep, ...] = (
                 UNIQUE (storage, name)
             )""",
         ),
+    ),
+    SchemaStep(
+        "0011 history by how the server was restarted",
+        (f"CREATE INDEX history_by_how ON history (operation, profile, {HOW}, id)",),
     ),
 )

@@ -19,7 +19,7 @@ from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.reports import Report
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.state import records
-from qdrant_admin.state.schema import STEPS, SchemaStep
+from qdrant_admin.state.schema import HOW, STEPS, SchemaStep
 
 BUSY_SECONDS = 15.0
 _COLUMNS = "id, operation, profile, verdict, summary, started_at, seconds, exit_code"
@@ -125,7 +125,7 @@ class StateStore:
         return _entry(row)
 
     def reports(
-        self, operation: str, profile: str, limit: int, without: Collection[str] = ()
+        self, operation: str, profile: str, limit: int, *, without: Collection[str] = (), how: str | None = None
     ) -> list[tuple[HistoryEntry, str]]:
         """The latest operations of one name on one profile with their reports as JSON, newest first.
 
@@ -134,13 +134,15 @@ class StateStore:
             profile: the profile's name.
             limit: how many at most.
             without: verdicts that are left out, and do not count.
+            how: only those whose report says that it was done this way.
         """
+        narrowed = "" if how is None else f" AND {HOW} = ?"
         marks = ", ".join("?" * len(without))
         with self.reading() as connection:
             rows = connection.execute(
                 f"SELECT {_COLUMNS}, report FROM history WHERE operation = ? AND profile = ?"  # noqa: S608 # constants
-                f" AND verdict NOT IN ({marks}) ORDER BY id DESC LIMIT ?",
-                (operation, profile, *without, limit),
+                f" AND verdict NOT IN ({marks}){narrowed} ORDER BY id DESC LIMIT ?",
+                (operation, profile, *without, *([] if how is None else [how]), limit),
             ).fetchall()
         return [(_entry(row), str(row["report"])) for row in rows]
 

@@ -113,6 +113,11 @@ def test_what_has_changed_since_is_told(
     tables = [one.head for one in report.blocks() if isinstance(one, Table)]
     assert ("collection", "then", "now", "content", "verdict") in tables
     assert not any("before" in head for head in tables), "a table of two equal looks below such a headline"
+    (check,) = report.collections
+    assert check.verdict == verdict, "what a script reads of the collection"
+    assert report.baseline is not None
+    assert report.baseline.collections[0].verdict == verdict
+    assert check.before == check.after, "what the two looks saw is told beside it"
 
 
 def test_a_collection_that_is_new_since_is_a_change_unless_only_others_were_asked_for(

@@ -12,9 +12,19 @@ from qdrant_admin.core.errors import BadInput
 from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.buckets import Buckets
 from qdrant_admin.database.canonical import hash_point
+from qdrant_admin.database.differences import Difference
 from qdrant_admin.database.models import Point
-from qdrant_admin.persistence.past_checks import against, load, proofs, together, trends, with_baseline
-from qdrant_admin.persistence.reports import CollectionCheck, Round, Side, Verdict, VerifyMethod, VerifyReport
+from qdrant_admin.persistence.past_checks import against, load, of_both, proofs, together, trends, with_baseline
+from qdrant_admin.persistence.reports import (
+    BaselineCheck,
+    CollectionCheck,
+    CollectionVerdict,
+    Round,
+    Side,
+    Verdict,
+    VerifyMethod,
+    VerifyReport,
+)
 from qdrant_admin.state import records
 from qdrant_admin.state.store import StateStore
 
@@ -127,6 +137,39 @@ def test_collections_that_come_and_go(
     earlier: VerifyReport, checks: tuple[CollectionCheck, ...], chosen: tuple[str, ...], verdict: Verdict
 ) -> None:
     assert against(earlier, checks, chosen).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("looks", "since", "told"),
+    [
+        ("same", "same", "same"),
+        ("same", "lost", "lost"),
+        ("lost", "same", "lost"),
+        ("changed", "lost", "lost"),
+        ("inconclusive", "changed", "changed"),
+        ("same", "inconclusive", "inconclusive"),
+        ("extra", "changed", "changed"),
+        (None, "lost", "lost"),
+        ("same", None, "same"),
+    ],
+)
+def test_a_collection_has_the_worse_of_its_two_verdicts(
+    looks: CollectionVerdict | None, since: CollectionVerdict | None, told: CollectionVerdict
+) -> None:
+    checks = () if looks is None else (CollectionCheck(name="memories", verdict=looks, before=THEN),)
+    then = () if since is None else (CollectionCheck(name="memories", verdict=since, before=THEN, missing=3),)
+    found = BaselineCheck(at=MONDAY, verdict="changed", collections=then)
+    (check,) = of_both(checks, found)
+    assert check == CollectionCheck(name="memories", verdict=told, before=None if looks is None else THEN)
+
+
+def test_what_was_gone_at_an_earlier_check_was_not_there_then() -> None:
+    gone = CollectionCheck(name="memories", verdict="lost")
+    known = CollectionCheck(name="memories", verdict="inconclusive", settings=(Difference(code="known_gone"),))
+    for one in (gone, known):
+        found = against(report(None, collections=(one,)), (now(THEN),), ())
+        assert [check.told for check in found.collections] == [("it was not there then",)]
+        assert against(report(None, collections=(one,)), (), ()).collections == ()
 
 
 def test_the_second_scan_of_the_earlier_check_is_what_counts() -> None:
@@ -332,3 +375,19 @@ def test_a_proof_is_not_forgotten_over_many_mere_looks(tmp_path: Path) -> None:
         kept = report(THEN, how=how, verdict=verdict)
         store.record(operation="verify", profile="proof", report=kept, started_at=MONDAY, seconds=1.0)
     assert [one.how for one in proofs(store, "proof")] == ["recreate"]
+
+
+@pytest.mark.parametrize(("how", "told"), [("recreate", "recreate"), ("all", "recreate")])
+def test_the_strongest_proof_is_not_forgotten_over_many_weaker_ones(
+    how: VerifyMethod, told: str, tmp_path: Path
+) -> None:
+    store = StateStore(tmp_path / "state.sqlite3")
+    rounds = (Round(how="kill", verdict="persisted"), Round(how="recreate", verdict="persisted"))
+    strong: tuple[VerifyMethod, Verdict] = (how, "persisted")
+    weak: list[tuple[VerifyMethod, Verdict]] = [("kill", "persisted"), ("recreate", "inconclusive")]
+    for one, verdict in (strong, *weak * 60):
+        kept = report(THEN, how=one, verdict=verdict, rounds=rounds if one == "all" else ())
+        store.record(operation="verify", profile="proof", report=kept, started_at=MONDAY, seconds=1.0)
+    with store.writing() as connection:  # one that no version can read costs no other
+        connection.execute("UPDATE history SET report = '{' WHERE id = (SELECT max(id) FROM history)")
+    assert [(one.how, one.entry.id) for one in proofs(store, "proof")] == [("kill", 120), (told, 1)]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.widgets import DataTable
 
 from qdrant_admin.collections.reports import ShownPoint
 from qdrant_admin.core.reports import Report
@@ -325,3 +326,6 @@ async def test_an_earlier_check_is_compared_with_what_is_there_now() -> None:
         assert isinstance(options, VerifyOptions)
         assert (options.how, options.baseline) == ("none", CHECKS[0].report)
         assert "12 points more than then" in str(app.screen.query_one("#verify-details").render())
+        table = app.screen.query_one("#verify-table", DataTable)
+        assert [str(column.label).strip() for column in table.columns.values()][1:3] == ["then", "now"]
+        assert "changed" in "".join(str(cell) for cell in table.get_row_at(0)), "as the headline says"

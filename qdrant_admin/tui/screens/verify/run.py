@@ -228,14 +228,18 @@ class CheckResult(ResultPane):
 
     @property
     def _checks(self) -> list[CollectionCheck]:
-        if not isinstance(self.report, VerifyReport):
+        """Of the two looks, or of then and now where those alone have something to tell."""
+        report = self.report
+        if not isinstance(report, VerifyReport):
             return []
-        return sorted(self.report.collections, key=lambda one: one.verdict == "same")
+        then = report.baseline if report.tells_since_alone else None
+        return sorted((then or report).collections, key=lambda one: one.verdict == "same")
 
     def _fill(self) -> None:
         variables, checks = self.app.theme_variables, self._checks
         self.table.display = bool(checks)
-        titles = ["collection", "before", "after", "content", "verdict"]
+        alone = isinstance(self.report, VerifyReport) and self.report.tells_since_alone
+        titles = ["collection", *(("then", "now") if alone else ("before", "after")), "content", "verdict"]
         rows = [
             [
                 look.cell(formatting.shorten(check.name, NAME_WIDTH), "bold"),
@@ -260,7 +264,9 @@ class CheckResult(ResultPane):
                 brief(self.here, POINTS_SHOWN[self.app.size.height >= TALL], width) if self.here else [],
                 [look.line(look.state("changed", alias.words)) for alias in self.report.aliases],
                 draw.rows(rounds(self.report)) if len(self.report.rounds) > 1 else [],
-                [draw.content(since(self.report.baseline))] if self.report.baseline is not None else [],
+                [draw.content(since(self.report.baseline, table=not self.report.tells_since_alone))]
+                if self.report.baseline is not None
+                else [],
                 _last_time(self.report, self._before, width),
                 _how_long(self.report, width),
             ]
