@@ -6,7 +6,7 @@ ready and green meanwhile: seconds of it were seen.
 
 import time
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Event, Progress
@@ -43,3 +43,13 @@ def wait_applied(database: "Database", name: str, cancel: CancelToken, *, step: 
             return pending
         yield Progress(step=step, item=name, done=0, unit="steps", note=pending.words)
         cancel.wait(_PAUSE)
+
+
+def applied(database: "Database", name: str) -> Pending:
+    """Wait as `wait_applied` does, and say nothing of it."""
+    waiting = wait_applied(database, name, CancelToken(), step="")
+    while True:
+        try:
+            next(waiting)
+        except StopIteration as end:
+            return cast("Pending", end.value)

@@ -18,6 +18,7 @@ from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec, parsed_version
 from qdrant_admin.database.names import MAX_LENGTH, check_stored_name, safe_name, unique_name
+from qdrant_admin.database.pending import applied
 from qdrant_admin.migration import checkpoint
 from qdrant_admin.migration.change_tracking import was_filled
 from qdrant_admin.migration.compare.equality import sample_of
@@ -374,6 +375,8 @@ class _Planner:
         if info is None:
             return "create"
         policy, name = self._policy(found.name), plain(info.name)
+        if info.points == 0 and info.pending.left:
+            info = self._applied(found.name, info)
         holds = f"{name} holds {counted(info.points or 0, 'point')} already"
         if policy == "skip" and info.points != 0:
             self._problem("warning", found.name, f"{holds} and is left as it is")
@@ -392,6 +395,13 @@ class _Planner:
                 words += " It is not known that this source has filled it"
             self._problem("refused", found.name, words, on_conflict="rename")
         return "append"
+
+    def _applied(self, source: str, info: CollectionInfo) -> CollectionInfo:
+        """A target that shows nothing and has acknowledged something, once that has been applied."""
+        pending = applied(self._database, info.name)
+        if pending.left:
+            self._problem("refused", source, f"{plain(info.name)} may not be empty: {pending.words}")
+        return self._database.collection(info.name)
 
     def _claims(self, source: str, target: str) -> None:
         """Another migration may be filling the target, or have been stopped while it did."""

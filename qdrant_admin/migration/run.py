@@ -35,7 +35,7 @@ from qdrant_admin.migration.copy.indexing import Indexing
 from qdrant_admin.migration.copy.stream import Copier, CopyJob
 from qdrant_admin.migration.rejects import RejectFile
 from qdrant_admin.migration.reports import CollectionPlan, CollectionResult, MigrationReport, PlanReport, Verdict
-from qdrant_admin.migration.targets import Targets
+from qdrant_admin.migration.targets import Planned, Targets
 from qdrant_admin.sources import HELP
 from qdrant_admin.sources.base import WHOLE, Source, mark_of
 from qdrant_admin.sources.registry import open_source
@@ -133,6 +133,7 @@ class _Run:
         for planned in wanted:
             self._cancel.check()
             slots[planned.source] = yield from self._target(planned)
+        self._targets.settle()
         yield from self._copy(wanted, slots)
         yield from self._index(wanted)
         if any(planned.aliases for planned in wanted):
@@ -206,7 +207,7 @@ class _Run:
         exists = self._database.exists(planned.target)
         if exists:
             begun = planned.source in self._checkpoints
-            yield from self._targets.take(planned.target, to_make=self._is_to_make(planned), begun=begun)
+            yield from self._targets.take(planned.target, self._found(planned), begun=begun)
         else:
             yield from self._create(planned)
         info = self._database.collection(planned.target)
@@ -236,11 +237,15 @@ class _Run:
             why = "the plan no longer describes it, and half of it may have been copied before"
             raise Refused(what, why=why, fix=Command("migrate", self._plan.source))
 
-    def _is_to_make(self, planned: CollectionPlan) -> bool:
-        """Whether the plan was to create the target, and this run has put nothing into it yet."""
+    def _found(self, planned: CollectionPlan) -> Planned:
+        """What the plan has found in the place of the target; anything will do once this run has put something in."""
         at = self._checkpoints.get(planned.source)
-        written = at and (planned.method != "snapshot" or at[0].read or at[0].cursor == snapshot.RESTORING)
-        return planned.action == "create" and not written
+        if at and (planned.method != "snapshot" or at[0].read or at[0].cursor == snapshot.RESTORING):
+            return "anything"
+        if planned.action == "create":
+            return "nothing"
+        asked = planned.on_conflict in {"fail", "skip"} and not planned.target_points
+        return "empty" if asked else "anything"
 
     def _save(self, moved: Sequence[Checkpoint]) -> None:
         for one in moved:

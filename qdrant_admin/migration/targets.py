@@ -7,9 +7,10 @@ to have been stopped, is taken over, and that is said. Servers that keep no meta
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Literal, Self
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, NotFound, OutcomeUnknown, Refused, RequestRejected, Unsupported
@@ -27,7 +28,11 @@ _PER_TARGET_SECONDS = 2.0
 """A run with very many targets renews them less often."""
 _RENEWALS = 4
 """How often within one lease."""
-_UNSEEN = "this server keeps no metadata of collections: another migration into the same target cannot see this one"
+_SETTLE_SECONDS = 0.1
+"""What lies between looking for a claim and writing one is far less."""
+
+Planned = Literal["nothing", "empty", "anything"]
+"""What a target was when its migration was planned, as far as it may only be filled while it is still that."""
 
 
 class Targets:
@@ -49,6 +54,8 @@ class Targets:
         self._renewing = threading.Thread(target=self._renew, name="migration-claims", daemon=True)
         self._ahead: timedelta | None = None
         """By how much the server's clock is ahead of ours."""
+        self._taken_at: float | None = None
+        """When the last target that existed was claimed, by the monotonic clock."""
         self._kept = True
         """Whether this server keeps claims, as far as it is known."""
 
@@ -95,29 +102,43 @@ class Targets:
             return claim is not None and claim.run == self._run
         return False
 
-    def take(self, name: str, *, to_make: bool, begun: bool) -> Events:
+    def take(self, name: str, planned: Planned, *, begun: bool) -> Events:
         """Claim a target that exists.
 
         Args:
             name: of the collection.
-            to_make: whether the plan was to create it, and this run has put nothing into it yet.
-            begun: whether this run has stored that it created it.
+            planned: what it was when the migration was planned.
+            begun: whether this run has stored that it created or claimed it.
 
         Raises:
-            Refused: another migration is filling it, or it appeared since the plan and is not the work of this run.
+            Refused: another migration is filling it, or it is another than it was planned for by now.
         """
+        if name in self._database.aliases():
+            what, why = f"{plain(name)} is an alias in the target by now", "what it points to belongs to somebody else"
+            raise Refused(what, why=why, fix=Command("migrate", self._source, dry_run=True))
         claim = self._database.claim(name)
-        if claim is None:
-            if to_make and (self._database.count(name) or not (begun or self._without_claims())):
-                raise self._appeared(name)
-        elif claim.run != self._run:
-            words = ended(claim, self._database)
-            if not words:
-                raise self._taken(name, claim)
-            if to_make and self._database.count(name):
-                raise self._appeared(name)
-            yield Notice(level="warning", text=f"{plain(name)} is taken over from another migration: {words}")
+        ours = claim is not None and claim.run == self._run
+        over = "" if claim is None or ours else ended(claim, self._database)
+        if claim is not None and not (ours or over):
+            raise self._taken(name, claim)
+        if claim is None and planned == "nothing" and not (begun or self._without_claims()):
+            raise self._appeared(name)
+        if planned != "anything" and not ours and (held := self._held_points(name)):
+            raise self._appeared(name) if planned == "nothing" else self._filled(name, held)
+        if over:
+            yield Notice(level="warning", text=f"{plain(name)} is taken over from another migration: {over}")
         self._put(name)
+
+    def settle(self) -> None:
+        """Look whether somebody claimed an existing target at the same moment, before anything is written into it.
+
+        Raises `Refused` when so: theirs is the later claim, and holds.
+        """
+        if self._taken_at is not None:
+            self._stop.wait(self._taken_at + _SETTLE_SECONDS - time.monotonic())
+            with self._busy:
+                self._renew_all()
+        self.check()
 
     def check(self) -> None:
         """Raise `Refused` when a target was taken by somebody else meanwhile."""
@@ -142,6 +163,7 @@ class Targets:
     def _put(self, name: str) -> None:
         """Write our claim and look whose it is by then: of two at the same moment the later one has it."""
         self._database.set_claim(name, self._claim())
+        self._taken_at = time.monotonic()
         found = self._database.claim(name)
         if found is not None and found.run != self._run:
             raise self._taken(name, found)
@@ -173,17 +195,31 @@ class Targets:
 
     def _renew_one(self, name: str, least: datetime, seconds: float) -> None:
         found = self._database.claim(name)
-        if found is not None and found.run != self._run:
+        if found is None or found.run != self._run:
             self._held.discard(name)
             self.lost = self.lost or self._taken(name, found)
-        elif found is None or found.until < least:
+        elif found.until < least:
             self._database.set_claim(name, self._claim(seconds))
 
-    def _taken(self, name: str, claim: Claim) -> Refused:
+    def _taken(self, name: str, claim: Claim | None) -> Refused:
+        """`claim`: None when there is none any more: somebody took it over, for whatever reason, and has ended."""
+        gone = "its lease ran out, another migration took the target over, and has ended since"
         return Refused(
-            f"another migration is filling {plain(name)}",
-            why=held_by(claim),
+            f"another migration {'is filling' if claim else 'has filled'} {plain(name)}",
+            why=held_by(claim) if claim else gone,
             fix=Command("migrate", self._source, on_conflict="rename"),
+        )
+
+    def _held_points(self, name: str) -> str:
+        """What a target holds, or has acknowledged and does not show yet, in words; empty when nothing."""
+        points = self._database.count(name)
+        return counted(points, "point") if points else self._database.pending(name).words
+
+    def _filled(self, name: str, held: str) -> Refused:
+        return Refused(
+            f"{plain(name)} was empty in the target when this was planned",
+            why=f"this migration did not write what it holds by now: {held}",
+            fix=Command("migrate", self._source, dry_run=True),
         )
 
     def _appeared(self, name: str, error: AdminError | None = None) -> AdminError:

@@ -1,11 +1,12 @@
 """One target is filled by one migration: the second, of whatever home, is refused before it writes."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
@@ -14,7 +15,7 @@ from qdrant_admin.core.events import Event, Finished, Notice, StepStarted
 from qdrant_admin.database import claims
 from qdrant_admin.database.claims import Claim
 from qdrant_admin.database.gateway import Database
-from qdrant_admin.database.models import CollectionSpec, VectorSpec
+from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
 from qdrant_admin.migration import targets
 from qdrant_admin.migration.reports import MigrationReport
 from qdrant_admin.migration.run import migrate
@@ -115,6 +116,51 @@ def test_an_empty_collection_that_appeared_since_the_plan_is_somebody_elses(
     assert raw(server) == {"owner": "me"}
 
 
+def swapped(database: Database, policy: str) -> None:
+    """An alias of that name in the place of the collection that was planned for."""
+    if policy == "overwrite":
+        database.delete_collection("c")
+    database.create_collection("d", SPEC)
+    database.upsert("d", [Point(n, {"own": True}, {"": np.ones(4, dtype=np.float32)}) for n in range(3)])
+    database.set_alias("c", "d")
+
+
+def written_to(database: Database, _: str) -> None:
+    database.upsert("c", [Point(1, {"own": True}, {"": np.ones(4, dtype=np.float32)})])
+
+
+@pytest.mark.parametrize(
+    ("change", "policy", "words"),
+    [
+        (swapped, "fail", "c is an alias in the target by now"),
+        (swapped, "overwrite", "c is an alias in the target by now"),
+        (written_to, "fail", "c was empty in the target when this was planned"),
+        (written_to, "skip", "c was empty in the target when this was planned"),
+    ],
+)
+def test_a_target_that_is_another_than_it_was_planned_for_is_left_as_it_is(
+    server: Server, source: str, database: Database, change: Callable[[Database, str], None], policy: str, words: str
+) -> None:
+    if (change, policy) != (swapped, "fail"):
+        database.create_collection("c", SPEC)
+    plan = planned(workspace(server), source, on_conflict=policy)
+    change(database, policy)
+    with pytest.raises(Refused, match=words) as caught:
+        list(migrate(workspace(server), plan, cancel=CancelToken()))
+    assert caught.value.exit_code == 4
+    assert {point.payload.get("own") for page in database.scan("c") for point in page} == {True}
+    assert raw(server) == {"owner": "me"}
+
+
+def test_a_collection_whose_name_differs_in_case_is_another_one(
+    server: Server, source: str, database: Database
+) -> None:
+    plan = planned(workspace(server), source)
+    database.create_collection("C", SPEC)
+    assert the_end(iter(migrate(workspace(server), plan, cancel=CancelToken()))).verdict == "verified"
+    assert (database.count("c"), database.count("C")) == (50, 0)
+
+
 @pytest.mark.parametrize("why", ["ran out", "was stopped"])
 def test_a_claim_that_holds_no_longer_is_taken_over_and_that_is_said(
     server: Server, source: str, database: Database, why: str
@@ -182,18 +228,38 @@ def test_a_claim_is_renewed_and_its_loss_is_noticed(
     assert kept.run == "other"
 
 
-def test_of_two_that_claimed_at_the_same_moment_one_is_refused_at_the_latest_before_its_word(
-    server: Server, source: str, database: Database
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_run_whose_claim_was_taken_is_refused_at_the_latest_before_its_word(
+    server: Server, source: str, database: Database, ended: bool
 ) -> None:
+    """`ended`: the run that took it, as this one was frozen for longer than its lease, has come to its end."""
     database.create_collection("c", SPEC)
     events = iter(migrate(workspace(server), planned(workspace(server), source), cancel=CancelToken()))
     until(events, "copy")
     claimed(database, 600)
-    with pytest.raises(Refused, match="another migration is filling c"):
+    if ended:
+        database.set_claim("c", None)
+    with pytest.raises(Refused, match="another migration has filled c" if ended else "another migration is filling c"):
         list(events)
     kept = database.claim("c")
-    assert kept is not None
-    assert kept.run == "other"
+    assert (kept.run if kept else None) == (None if ended else "other")
+
+
+def test_of_two_that_claimed_an_existing_target_at_the_same_moment_one_writes_nothing(
+    server: Server, source: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have looked, and found no claim, before either has written its own."""
+    database.create_collection("c", SPEC)
+    put = Targets._put
+
+    def at_once(held: Targets, name: str) -> None:
+        put(held, name)
+        claimed(database, 600)
+
+    monkeypatch.setattr(Targets, "_put", at_once)
+    with pytest.raises(Refused, match="another migration is filling c"):
+        moved(workspace(server), source)
+    assert database.count("c") == 0
 
 
 def test_a_server_without_metadata_behaves_as_ever_and_that_is_said(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,23 +16,28 @@ from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import ServerNotReady
-from qdrant_admin.core.events import Finished, Notice, StepFinished
+from qdrant_admin.core.events import Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.database import pending
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.lifecycle import observation
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.status import status
+from qdrant_admin.migration.reports import MigrationReport
+from qdrant_admin.migration.run import migrate
 from qdrant_admin.persistence import crash
 from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.persistence.reports import CrashOptions, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
+from tests.migration.support import planned
 from tests.persistence.conftest import drain, fill, prove
 from tests.support.answering import Answered, Asked, in_front_of
 from tests.support.real import Server
 
 pytestmark = pytest.mark.server
+TWO = CollectionSpec(vectors=(VectorSpec(size=2, distance="Cosine"),))
 READS = ("/points/scroll", "/points/count", "/points/query")
 
 
@@ -51,6 +57,8 @@ class Queue:
         if asked.path != "/collections/memories" or asked.method != "GET":
             return answered
         answer = json.loads(answered.content)
+        if "result" not in answer:
+            return answered
         answer["result"]["update_queue"] = {"length": self.length, "deferred_points": self.deferred, "of_1.21": None}
         answer["result"]["new"] = {"field": [1]}
         if not self.still:
@@ -136,6 +144,56 @@ def test_status_and_readiness_come_when_the_queue_is_empty(real: Server, tmp_pat
         queue.length, queue.still = 4, True
         told = [event for event in wait_ready(ws, cancel=CancelToken()) if isinstance(event, Notice)]
         assert ["memories does not get on" in one.text and one.level == "error" for one in told] == [True]
+
+
+def migrated(ws: Workspace, source: str, queue: Queue, length: int, **options: Any) -> MigrationReport:
+    """A migration whose target has so much in its queue when it is compared."""
+    for event in migrate(ws, planned(ws, source, **options), cancel=CancelToken()):
+        if isinstance(event, StepStarted) and event.step == "verify":
+            queue.length = length
+        report = event.report if isinstance(event, Finished) else None
+    assert isinstance(report, MigrationReport)
+    return report
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> str:
+    file = tmp_path / "memories.jsonl"
+    file.write_text("".join(f'{{"id": {n}, "vector": [{n}.5, 1.0]}}\n' for n in range(9)))
+    return f"jsonl:{file}"
+
+
+def test_a_migration_compares_once_the_queue_is_empty(real: Server, tmp_path: Path, records: str) -> None:
+    queue = Queue()
+    with queued(real, tmp_path, queue) as ws:
+        with ws.database() as database:
+            database.delete_collection("memories")
+        report = migrated(ws, records, queue, 12)
+        assert (report.verdict, queue.length, queue.early) == ("verified", 0, [])
+        queue.still = True
+        report = migrated(ws, records, queue, 3, on_conflict="overwrite")
+        assert report.verdict == "differs"
+        assert "3 acknowledged requests are not applied yet" in report.collections[0].note
+
+
+def test_a_target_or_source_that_does_not_show_all_it_holds_is_no_empty_one(
+    real: Server, tmp_path: Path, records: str
+) -> None:
+    queue = Queue()
+    with queued(real, tmp_path, queue) as ws:
+        with ws.database() as database:
+            database.delete_collection("memories")
+            database.create_collection("memories", TWO)
+        queue.length = 4
+        assert planned(ws, records).exit_code == 0
+        assert queue.length == 0
+        queue.length, queue.still = 4, True
+        plan = planned(ws, records)
+        assert plan.exit_code == 4
+        assert "memories may not be empty: 4 acknowledged" in plan.problems[-1].text
+        away = planned(ws, f"qdrant+{ws.runtime.endpoint.url}", to="away")
+        assert away.exit_code == 4
+        assert "4 acknowledged requests are not applied yet" in away.problems[-1].text
 
 
 def test_a_queue_that_becomes_shorter_is_waited_for_however_long() -> None:

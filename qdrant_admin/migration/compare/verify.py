@@ -156,6 +156,7 @@ class Verifier:
         """Read both sides whole. When this raises, there is no verdict."""
         pace = ProgressMeter("verify", self.plan.count, item=self.plan.target)
         yield pace.event()
+        yield from self.retry.run(self._wait_applied)
         yield from self.retry.run(self._ask)
         mark = mark_of(self.source, self.plan.source)
         for _ in range(_LOOKS):

@@ -13,6 +13,7 @@ from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
+from qdrant_admin.database.pending import applied
 from qdrant_admin.sources import HELP, layouts
 from qdrant_admin.sources.base import WHOLE, Batch, Cursor, Record, ServerUri, SourceCollection, Span, WireBatch, cut
 from qdrant_admin.sources.servers import ServerReader, port_option
@@ -83,11 +84,21 @@ class QdrantServer(ServerReader):
         if info.points is None:
             what = f"collection {plain(name)} of {self.uri.url} cannot be read"
             raise SourceUnreadable(what, why=info.trouble, fix=HELP)
+        pending = applied(self.database, name) if info.pending.left else info.pending
+        if pending != info.pending:
+            info = self.database.collection(name)
+        absent = f"the server does not show all that it holds of it: {pending.words}" if pending.left else ""
         first = next(self.database.scan(name, page_size=layouts.SAMPLE), [])
         words = layouts.words_kept([point.payload for point in first])
         slow = () if "grpc_port" in self.uri.options else (_OVER_REST,)
         return SourceCollection(
-            name=name, count=info.points, spec=spec_of(info), payload=words, aliases=info.aliases, warnings=slow
+            name=name,
+            count=info.points or 0,
+            spec=spec_of(info),
+            payload=words,
+            aliases=info.aliases,
+            warnings=slow,
+            absent=absent,
         )
 
 
