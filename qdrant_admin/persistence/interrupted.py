@@ -11,6 +11,7 @@ from qdrant_admin.core.errors import AdminError, Failed
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.persistence.writers import Counters
+from qdrant_admin.server.journal import starts_since
 from qdrant_admin.state import records, resumable_runs
 from qdrant_admin.workspace import Workspace
 
@@ -58,12 +59,16 @@ def interrupted(ws: Workspace) -> VerifyReport | None:
     return earlier
 
 
-def counters_since(earlier: VerifyReport, started: datetime | None) -> Counters | None:
+def counters_since(ws: Workspace, earlier: VerifyReport, started: datetime | None) -> Counters | None:
     """The counters from which a server of that start has gone on since the first scan that was kept.
 
-    None where nobody can tell: the report is of an earlier version, and the process may be the same.
+    None where nobody can tell: the report is of an earlier version, and the process may be the same; or a process has
+    ended since with requests that nobody has read.
     """
     kept = earlier.counted
-    if started is not None and started > earlier.at and (kept is None or kept.process != started):
-        return {}  # another process, whose counters began at nothing
-    return None if kept is None else kept.requests
+    if started is None or started <= earlier.at or (kept is not None and kept.process == started):
+        return None if kept is None else kept.requests
+    if kept is None or not kept.ending or kept.requests is None:
+        return None
+    follows = starts_since(ws.runtime.log_since(earlier.at), earlier.at) == 1
+    return {} if follows else None  # its counters began at nothing, directly after those that were read

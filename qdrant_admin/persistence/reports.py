@@ -223,6 +223,8 @@ class Counted(Frozen):
     """When the process that counted was started; None where that is unknown."""
     requests: dict[str, int] | None = None
     """By endpoint; None where the server does not tell."""
+    ending: bool = False
+    """Whether that process was about to be ended by the check itself, and so counted no more."""
 
 
 class VerifyReport(Proof):

@@ -8,7 +8,7 @@ they are created, and are deleted after the restart; should it fail, the next ch
 import secrets
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -172,8 +172,17 @@ class WrittenMeanwhile(Refused):
 class Restarts:
     """Restarts one server, each time with collections of its own that were created just before."""
 
-    def __init__(self, ws: Workspace, timing: Timing, bookkeeping: Bookkeeping, cancel: CancelToken) -> None:
+    def __init__(
+        self,
+        ws: Workspace,
+        timing: Timing,
+        bookkeeping: Bookkeeping,
+        cancel: CancelToken,
+        ending: Callable[[Counters | None], object],
+    ) -> None:
         self._ws, self._timing, self._bookkeeping, self._cancel = ws, timing, bookkeeping, cancel
+        self._ending = ending
+        """Called just before a process is ended, with its counters."""
         self.writes = Writes()
         """Of others, around every restart."""
         self.counters: Counters | None = None
@@ -199,6 +208,8 @@ class Restarts:
         if seen := self._see(Counter(own) + Counter(new.own)):
             new.remove()
             raise WrittenMeanwhile(f"something writes to the server ({told(seen)}), so it was not {DONE[how]}")
+        if how != "pause":
+            self._ending(self.counters)
         begun, self.begun = time.monotonic(), True
         with self._timing.phase("restart"):
             yield from self._to_the_end(self._ws.runtime.restart(how, unheard), ends=how != "pause")

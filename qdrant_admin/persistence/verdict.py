@@ -27,7 +27,7 @@ from qdrant_admin.persistence.reports import (
     Verdict,
     overall_verdict,
 )
-from qdrant_admin.persistence.writers import BLIND, Writes, told
+from qdrant_admin.persistence.writers import Writes, told
 from qdrant_admin.server.runtime import Diagnosis, Storage
 
 _SETTINGS_FORM = "S2"
@@ -89,7 +89,7 @@ def weighed(judgement: Judgement, writes: Writes) -> Judgement:
         reason += f"; something wrote meanwhile ({told(blamed)}), and may have done this"
         return judgement._replace(verdict="inconclusive", reason=reason, code="written_meanwhile")
     if writes.blind:
-        return judgement._replace(verdict="inconclusive", reason=f"{reason}; {BLIND}", code="writers_unseen")
+        return judgement._replace(verdict="inconclusive", reason=f"{reason}; {writes.why_blind}", code="writers_unseen")
     if altering:
         reason += f"; something wrote meanwhile ({told(altering)}), which takes nothing away"
     return judgement._replace(reason=reason)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
+from functools import partial
 
 from qdrant_admin.collections.named import named
 from qdrant_admin.core.cancel import CancelToken
@@ -41,7 +42,7 @@ from qdrant_admin.persistence.verdict import (
     with_new_collections,
     within_scope,
 )
-from qdrant_admin.persistence.writers import BLIND, Counters, read_counters, told
+from qdrant_admin.persistence.writers import UNSEEN_PROCESS, Counters, read_counters, told
 from qdrant_admin.server.decode import decode_log, latest_start
 from qdrant_admin.server.runtime import DELETED, Diagnosis, RuntimeState
 from qdrant_admin.state import canaries, records, resumable_runs, run_locks
@@ -162,7 +163,7 @@ class _Check:
         self._methods = restart_methods(ws, options.how, state)
         self._scanner = Scanner(ws.settings.name, options.collections, options.sample, cancel)
         self._bookkeeping = Bookkeeping(ws.settings.name)
-        self._restarts = Restarts(ws, timing, self._bookkeeping, cancel)
+        self._restarts = Restarts(ws, timing, self._bookkeeping, cancel, partial(self._keep_first_scan, ending=True))
         self._writes = self._restarts.writes
         self._scope = collections_opened(ws.runtime.endpoint.api_key)
         self._before, self._after = ServerScan(), ServerScan()
@@ -195,14 +196,15 @@ class _Check:
         yield from self._bookkeeping.notices()
         yield Finished(report=self._report(judgement))
 
-    def _keep_first_scan(self, counters: Counters | None) -> None:
+    def _keep_first_scan(self, counters: Counters | None, *, ending: bool = False) -> None:
         """For `finish`, should there be no second scan; whoever writes is told from these counters on."""
         reason = "it was interrupted before its second scan"
         fix = Command("verify", finish=True)
         report = self._report(Judgement("inconclusive", reason, unfinished_checks(self._before)), fix=fix)
         requests = None if counters is None else dict(counters)
         with self._bookkeeping:
-            counted = Counted(process=self._ws.runtime.inspect().started_at, requests=requests)
+            started = self._ws.runtime.inspect().started_at
+            counted = Counted(process=started, requests=requests, ending=ending)
             self._keep(report.model_copy(update={"counted": counted}))
 
     def _keep(self, scan: VerifyReport) -> None:
@@ -294,7 +296,9 @@ class _Check:
 
     def _see_writes_since(self, earlier: VerifyReport, database: Database) -> None:
         """What others wrote since an interrupted check's only scan; the collections that it has left are removed."""
-        counters = counters_since(earlier, self._state.started_at)
+        counters = counters_since(self._ws, earlier, self._state.started_at)
+        if counters is None and earlier.counted is not None and earlier.counted.requests is not None:
+            self._writes.why_blind = UNSEEN_PROCESS
         self._writes.see(counters, read_counters(database))
         self._remove_canaries(database)
         if counters is not None and (own := database.own_writes()):  # should this scan have to be made again
@@ -456,7 +460,7 @@ class _Check:
         if self._scope:
             yield f"but only of {', '.join(self._scope)}: the API key opens no other collection"
         if self._before.counters_after is None or self._writes.blind:
-            yield f"but {BLIND}"
+            yield f"but {self._writes.why_blind}"
         for fault in self._bookkeeping.faults:
             yield f"but not noted in the state: {fault}"
 

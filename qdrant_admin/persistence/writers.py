@@ -11,6 +11,10 @@ from qdrant_admin.database.gateway import Database
 Counters = Mapping[str, int]
 """How often every writing endpoint was asked since the server started."""
 BLIND = "whether another program wrote meanwhile could not be seen: the server does not tell this API key"
+UNSEEN_PROCESS = (
+    "whether another program wrote meanwhile could not be seen: a process of the server has ended since, and its "
+    "counters with it"
+)
 _BESIDE = ("/locks", "/logger", "/issues", "snapshots")
 """Parts of endpoints that touch no content, but for a snapshot that is put back."""
 _PUT_BACK = ("recover", "upload")
@@ -77,6 +81,7 @@ class Writes:
     """While the second scan was taken: a point that is written at that moment may be read twice, or not at all."""
     blind: bool = False
     """Whether a reading of the counters could not be had."""
+    why_blind: str = BLIND
 
     def see(self, before: Counters | None, after: Counters | None, own: Counters | None = None) -> dict[str, int]:
         """Requests before the second scan; returns those of others."""

@@ -62,6 +62,19 @@ def read_journal(lines: Iterable[str]) -> Journal:
     return Journal(begins if talks and not starts_silent else None, tuple(events))
 
 
+def starts_since(lines: Iterable[str], moment: datetime) -> int:
+    """How often a server has been started since, as far as its log reaches. The banner itself has no time."""
+    starting, found = False, 0
+    for raw in lines:
+        line = strip_colours(raw) if "\x1b" in raw else raw
+        if line.startswith(BANNER):
+            starting = True
+        elif starting and (stamp := _STAMP.match(line)):
+            starting = False
+            found += _moment(stamp) > moment
+    return found
+
+
 def _event(line: str) -> Event | None:
     if found := _META.match(line):
         return Event(found["name"].rstrip(), "made" if found["what"] == "Creating" else "deleted", _moment(found))

@@ -16,12 +16,14 @@ from qdrant_admin.core.errors import AdminError, BadInput, Cancelled, Refused
 from qdrant_admin.core.events import Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.core.serialization import to_json
 from qdrant_admin.database.gateway import Database
+from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence import restarts
 from qdrant_admin.persistence.fingerprints import ServerScan
 from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import finish, verify
+from qdrant_admin.persistence.writers import UNSEEN_PROCESS
 from qdrant_admin.state import resumable_runs
 from qdrant_admin.state import store as store_module
 from qdrant_admin.workspace import Workspace
@@ -115,6 +117,21 @@ def test_a_loss_behind_the_cut_is_found_and_not_blamed_on_the_restart_when_someb
     assert "2 points fewer" in report.reason
     assert ("POST /collections/{name}/points/delete: 1 request" in report.reason) == seen
     assert resumable_runs.interrupted_check(ws.store, ws.settings.name) is None, "no further look would tell more"
+
+
+@pytest.mark.parametrize("step", ["fresh", "restart"])
+def test_what_was_deleted_before_another_restart_is_not_blamed_on_a_check_that_was_cut_off(
+    ws: Workspace, step: str
+) -> None:
+    """Whose process ended with its counters: it was cut off before it restarted anything, or restarted since."""
+    fill(ws)
+    killed_in_the_middle(ws, "step_started" if step == "fresh" else "step_finished", step)
+    with ws.database() as database:
+        database.delete_points("memories", [3, 4])
+    drain(restart(ws, "kill", cancel=CancelToken()))
+    report = finished(ws)
+    assert (report.verdict, report.code) == ("inconclusive", "writers_unseen")
+    assert f"2 points fewer than then; {UNSEEN_PROCESS}" in report.reason
 
 
 def test_a_write_after_the_cut_may_have_put_back_what_was_lost(ws: Workspace) -> None:
