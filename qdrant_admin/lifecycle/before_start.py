@@ -90,11 +90,15 @@ def elsewhere(ws: Workspace, kind: RuntimeKind) -> KnownStorage | None:
 
 
 def _refused(profile: str, data: str, found: NextStorage) -> Refused:
-    what = "a server would begin empty" if found.empty or found.identity is None else "a server would begin elsewhere"
+    empty = found.empty or found.identity is None
+    what = "a server would begin empty" if empty else "a server would begin elsewhere"
+    place = f"the server would be started in {found.place}"
+    if data.endswith(found.place):
+        place = "nothing is there today" if empty else "other data is there today"
     accepted = Command("up", accept=True).on(profile)
     return Refused(
         f"{what} beside known data",
-        why=f"{data}; the server would be started in {found.place}. If that is meant: {accepted}",
+        why=f"{data}; {place}. If that is meant: {accepted}",
         fix=Command("doctor"),
     )
 

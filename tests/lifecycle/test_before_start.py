@@ -117,6 +117,8 @@ def test_a_native_storage_that_is_gone_is_not_replaced_by_an_empty_one(native: H
         native.up()
     assert refused.value.exit_code == 4
     assert "3 763 points in 1 collection" in refused.value.why
+    today = "other data is there today" if what == "another" else "nothing"
+    assert today in refused.value.why, "the same folder is not named as a second one"
     with pytest.raises(Refused, match="beside known data"):
         list(restart(native.open(), "recreate", cancel=CancelToken()))
     if what == "another":
