@@ -59,7 +59,7 @@ class Bulk:
         """The way that is always open."""
         self._lock = threading.Lock()
         self._grpc: GrpcPoints | None = None
-        self._decided = ""
+        self._decided, self._another = "", False
         self._readers = ThreadPoolExecutor(_SCANS, thread_name_prefix="read-ahead")
 
     def close(self) -> None:
@@ -76,6 +76,12 @@ class Bulk:
         """Which way bulk data goes, in words: `gRPC (port 6334)`, or REST and why."""
         self._way()
         return self._decided
+
+    @property
+    def leads_elsewhere(self) -> bool:
+        """Whether another server than the one that answers over REST was found at the gRPC port."""
+        self._way()
+        return self._another
 
     def told(self) -> Events:
         """A warning where a gRPC port is known and not used, with the reason."""
@@ -286,6 +292,7 @@ class Bulk:
         another = f"another server answers at gRPC port {port}"
         info, (version, commit) = self._database.server(), way.knock(_PROBE_SECONDS)
         if version != info.version or (commit and info.commit and commit != info.commit):
+            self._another = True
             return another
         for _ in range(_TRIES):
             names = frozenset(self._database.names())  # a wrong key is told before anything else
@@ -295,6 +302,7 @@ class Bulk:
                 return f"the server does not tell whether gRPC port {port} is its own"
             if counted == sent and way.names(_PROBE_SECONDS) == names:
                 return ""
+        self._another = True
         return another
 
     def _counted(self, way: "GrpcPoints", knocks: int) -> int | None:

@@ -271,7 +271,22 @@ def grpc(context: Context) -> Check:
         return _unknown("the server does not answer")
     if probe.grpc_open is None:
         return _unknown("no gRPC port is known: only REST is used")
-    return _ok(f"answers at {context.status.grpc}")
+    return _ok(f"answers at {context.status.grpc}") if context.seen.capabilities.local else _grpc_elsewhere(context)
+
+
+def _grpc_elsewhere(context: Context) -> Check:
+    """Of a server known by its address alone, whose processes are out of sight: its ports have to show it."""
+    settings = context.ws.settings
+    with context.ws.database() as database:
+        if database.bulk.carries_wire:
+            return _ok(f"answers at {context.status.grpc}")
+        if not database.bulk.leads_elsewhere:
+            return _unknown(f"not used: everything goes over {database.bulk.transport}")
+    finding = Finding(code="grpc_foreign", level="warn", subject="", facts={"port": settings.endpoint.grpc_port or 0})
+    place, _, variable = settings.origins["grpc_port"].partition(" ")
+    given = place == "environment"
+    fix = f"unset {variable}" if given else context.command("profiles", "set", settings.name, "grpc-port=")
+    return _warn("grpc_foreign", text(finding), fix)
 
 
 def api_key(context: Context) -> Check:

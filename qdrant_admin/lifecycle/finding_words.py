@@ -27,7 +27,7 @@ SENTENCES: dict[str, str] = {
     "other_ports_needed": "a server of your own needs other ports than {port} and {grpc_port}",
     "server_absent": "no server is set up",
     "server_stopped": "the server is stopped",
-    "server_paused": "the server is paused",
+    "server_paused": "the server is frozen: it keeps its ports and answers nobody until it is thawed",
     "crash_loop": "the server keeps ending and being restarted, {times} so far",
     "server_diagnosis": "{what}{because}",
     "unrequested_restarts": "it was restarted {times} without a request",
@@ -36,7 +36,7 @@ SENTENCES: dict[str, str] = {
     "not_ready": "/readyz does not say ready",
     "recovery_mode": "recovery mode: collections are listed, and cannot be read until it is started without it",
     "grpc_closed": "gRPC does not answer at {subject}",
-    "grpc_foreign": "gRPC port {port} leads to another program{because}; everything goes over REST",
+    "grpc_foreign": "gRPC port {port} does not lead to this server{because}; everything goes over REST",
     "collection_unreadable": "collection {subject} cannot be read{because}",
     "collection_red": "collection {subject} is red{because}",
     "other_storage": "on {day} there were {held} in {collections} here, on {earlier}; today's storage, {subject}, is "

@@ -121,7 +121,7 @@ class _Finder:
             case "stopped":
                 yield self._found("server_stopped", "fail", Command("up"))
             case "paused":
-                yield self._found("server_paused", "fail", Command("restart"))
+                yield self._found("server_paused", "fail", Command("up"))
             case "restarting":
                 yield self._found("crash_loop", "fail", Command("logs", tail=50), restarts=state.restarts)
 
@@ -143,7 +143,8 @@ class _Finder:
             yield self._found("recovery_mode", "fail", Command("logs", tail=200))
         if seen.endpoint.grpc_stranger:
             port, holder = seen.endpoint.grpc_port or 0, seen.endpoint.grpc_stranger
-            yield self._found("grpc_foreign", "warn", Command("doctor"), port=port, holder=holder)
+            free = Command("up", grpc_port=self._settings.profile.grpc_port + 10, apply=True)
+            yield self._found("grpc_foreign", "warn", free, port=port, holder=holder)
         elif seen.endpoint.grpc_port is not None and probe.grpc_open is False:
             address = f"{seen.endpoint.grpc_host}:{seen.endpoint.grpc_port}"
             yield self._found("grpc_closed", "warn", Command("restart"), address)

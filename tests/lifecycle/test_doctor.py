@@ -8,8 +8,9 @@ import pytest
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import Failed, ServerTrouble, StorageUnusable
 from qdrant_admin.core.events import Finished
+from qdrant_admin.database.gateway import Database
 from qdrant_admin.lifecycle.doctor import CHECKS, Context, _made, doctor
-from qdrant_admin.lifecycle.observation import Observation
+from qdrant_admin.lifecycle.observation import Observation, observe
 from qdrant_admin.lifecycle.reports import Check, CheckStatus, DoctorReport
 from qdrant_admin.lifecycle.status import report_of
 from qdrant_admin.server.runtime import Change, Diagnosis, Storage
@@ -166,6 +167,25 @@ def test_the_headline_is_the_worst_of_the_checks(
 
 
 @pytest.mark.server
+def test_a_grpc_port_that_leads_to_another_server_is_told_with_the_way_out(
+    opens: Opens, server: Server, own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(ws: Workspace) -> Check:
+        return _made("grpc", CHECKS["grpc"], Context(ws, seen := observe(ws), report_of(ws.settings, seen)))
+
+    found = asked(opens(runtime="remote", url=server.url, grpc_port=own_server.grpc_port))
+    assert (found.status, found.code) == ("warn", "grpc_foreign")
+    assert found.detail.startswith(f"gRPC port {own_server.grpc_port} does not lead to this server")
+    assert found.fix == "qdrant-admin profiles set local grpc-port= --profile local"
+    monkeypatch.setenv("QDRANT_URL", server.url)
+    monkeypatch.setenv("QDRANT_GRPC_PORT", str(own_server.grpc_port))
+    assert asked(opens()).fix == "unset QDRANT_GRPC_PORT"
+    monkeypatch.setattr(Database, "health_checks", lambda _: None)
+    found = asked(opens())
+    assert (found.status, "does not tell whether" in found.detail) == ("unknown", True)
+
+
+@pytest.mark.server
 def test_a_remote_server_without_a_key_is_told_as_such(opens: Opens, server: Server) -> None:
     ws = opens(runtime="remote", url=server.url, grpc_port=server.grpc_port)
     *_, last = doctor(ws, cancel=CancelToken())
@@ -174,6 +194,7 @@ def test_a_remote_server_without_a_key_is_told_as_such(opens: Opens, server: Ser
     found = {check.name: check for check in last.report.checks}
     assert (found["api key"].status, found["api key"].code) == ("warn", "no_api_key")
     assert found["settings"].status == "unknown"
+    assert (found["grpc"].status, found["grpc"].detail) == ("ok", f"answers at 127.0.0.1:{server.grpc_port}")
     assert last.report.exit_code == 0
 
 

@@ -221,6 +221,8 @@ def test_a_server_open_to_the_network_without_a_key_is_a_fault_and_an_exit_code(
     ("code", "command"),
     [
         ("server_absent", "qdrant-admin up --profile work"),
+        ("server_paused", "qdrant-admin up --profile work"),
+        ("grpc_foreign", "qdrant-admin up --grpc-port 6344 --apply --profile work"),
         ("foreign_server", "qdrant-admin adopt --profile work"),
         ("other_ports_needed", "qdrant-admin up --port 6343 --grpc-port 6344 --profile work"),
         ("no_api_key", "qdrant-admin up --api-key auto --apply --profile work"),

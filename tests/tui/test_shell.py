@@ -9,6 +9,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AccessDenied
 from qdrant_admin.core.events import Events, Finished
+from qdrant_admin.core.reports import Finding
 from qdrant_admin.core.values import SecretStr
 from qdrant_admin.lifecycle.accept import AcceptReport
 from qdrant_admin.lifecycle.up import UpOptions
@@ -180,6 +181,19 @@ async def test_a_server_of_others_is_used_as_it_is_with_one_key_or_another_is_se
         await until(pilot, lambda: isinstance(app.screen, FirstRunScreen))
         await pilot.press("escape", "x")
         await until(pilot, lambda: services.profile == "existing")
+        await settle(pilot)
+
+
+async def test_a_frozen_server_is_thawed_with_the_key_that_is_shown() -> None:
+    frozen = Finding(code="server_paused", level="fail", command="qdrant-admin up --profile local")
+    services = Canned(STATUS.model_copy(update={"state": "paused", "findings": (frozen,)}))
+    services.scripts["up"] = told()
+    app = make_app(services)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        assert "s start" in str(app.screen.query_one("#home", Plain).render())
+        await pilot.press("s")
+        await until(pilot, lambda: app.jobs.latest("up") is not None)
         await settle(pilot)
 
 

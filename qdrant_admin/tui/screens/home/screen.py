@@ -53,7 +53,7 @@ ACTIONS: dict[str, str] = {
     "other_ports_needed": "up",
     "server_absent": "up",
     "server_stopped": "up",
-    "server_paused": "restart",
+    "server_paused": "up",
     "crash_loop": "logs",
     "server_diagnosis": "logs",
     "unrequested_restarts": "logs",
@@ -195,12 +195,13 @@ class HomeScreen(BaseScreen):
         status, services = self.admin.server.status, self.services
         can = status.capabilities if status is not None else None
         runs = status is not None and status.state in RUNNING_STATES
+        frozen = status is not None and status.state == "paused"
         findings = status.findings if status is not None else ()
         wanted = {action_of(found) for found in findings}
         restart = partial(services.restart, "graceful")
         finish, doctor = services.finish_check, services.doctor
         return {
-            "up": (lambda: not runs and can is not None and can.start, self._start),
+            "up": (lambda: (not runs or frozen) and can is not None and can.start, self._start),
             "restart": (
                 lambda: runs and can is not None and "graceful" in can.restart,
                 lambda: self.run_job("restart", "restart the server", restart),
