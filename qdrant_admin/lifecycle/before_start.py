@@ -5,11 +5,10 @@ that may not open the data. Nothing has been started, stopped or made by then.
 """
 
 import dataclasses
-from pathlib import Path
 
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, Refused
-from qdrant_admin.core.formatting import counted
+from qdrant_admin.lifecycle.finding_words import held
 from qdrant_admin.server.docker_mark import seen_in_docker
 from qdrant_admin.server.runtime import NextStorage, RuntimeKind
 from qdrant_admin.server.versions import refuse_leap
@@ -35,7 +34,7 @@ def checked(ws: Workspace, *, accept: bool, apply: bool) -> Workspace:
     if not accept and ws.settings.profile.expect != "ephemeral":
         refuse_beginning_empty(ws.settings.name, kind, known, found)
         if kind == "native" and found.empty and _may_lie_in_docker(ws, known):
-            raise _refused(ws.settings.name, "this profile has a volume in Docker, whose content cannot be seen", found)
+            raise _refused(ws.settings.name, "the data of this profile was put into a Docker volume", found)
     return _with_its_version(ws, _last_version(known, kind, found), found, apply=apply)
 
 
@@ -44,8 +43,6 @@ def refuse_beginning_empty(
 ) -> None:
     """Refuse to begin on anything but the known storage, where that held something when it was seen last."""
     known = next(iter(storages), None)
-    if known is None and kind == "native" and found.empty and seen_in_docker(profile):
-        raise _refused(profile, "the data of this profile was put into a Docker volume", found)
     if known is None or known.identity is None or not known.present:
         return
     if found.identity is not None and belongs(known, kind, found.identity, found.place):
@@ -57,36 +54,20 @@ def refuse_beginning_empty(
 
 
 def _may_lie_in_docker(ws: Workspace, storages: tuple[KnownStorage, ...]) -> bool:
-    """Whether the profile was in Docker last and seen empty there, and nobody can look what has come since."""
-    if not storages or storages[0].runtime != "docker" or not seen_in_docker(ws.settings.name):
+    """Whether the profile was in Docker last, and it is not known that nothing is there.
+
+    What was seen empty by then holds nothing, unless it is seen to, or no engine answers any more.
+    """
+    if (storages and storages[0].runtime != "docker") or not seen_in_docker(ws.settings.name):
         return False
     from qdrant_admin.server.docker.engine.discovery import find_engine
     from qdrant_admin.server.docker.runtime import DockerRuntime
 
     try:
-        return DockerRuntime(ws.settings, find_engine(ws.settings.profile.docker_host)).next_storage().empty is False
+        empty = DockerRuntime(ws.settings, find_engine(ws.settings.profile.docker_host)).next_storage().empty
     except AdminError:
         return True
-
-
-def held(known: KnownStorage) -> str:
-    """`on 2026-11-30 09:14 there were 3 763 points in 2 collections in volume qdrant_admin_local`."""
-    there = f"{counted(known.points, 'point')} in {counted(len(known.present), 'collection')}"
-    verb = "was" if known.points == 1 else "were"
-    return f"on {known.at.astimezone():%Y-%m-%d %H:%M} there {verb} {there} in {known.place}"
-
-
-def elsewhere(ws: Workspace, kind: RuntimeKind) -> KnownStorage | None:
-    """A storage of the profile on the other runtime, as far as can be told without an engine that it is still there."""
-    from qdrant_admin.server.storage_probe import holds_data
-
-    for one in storages(ws.store, ws.settings.name):
-        if one.runtime == kind or not one.present:
-            continue
-        folder = one.place.removeprefix("directory ")
-        if seen_in_docker(ws.settings.name) if one.runtime == "docker" else holds_data(Path(folder)):
-            return one
-    return None
+    return empty is False or (empty is None and not storages)
 
 
 def _refused(profile: str, data: str, found: NextStorage) -> Refused:

@@ -37,6 +37,7 @@ from qdrant_admin.lifecycle.findings import (
 from qdrant_admin.lifecycle.observation import Observation, observe
 from qdrant_admin.lifecycle.reports import Check, CheckStatus, DoctorReport, StatusReport
 from qdrant_admin.lifecycle.status import report_of
+from qdrant_admin.server.runtime import VANISHING
 from qdrant_admin.workspace import Workspace, operation
 
 if TYPE_CHECKING:
@@ -240,7 +241,9 @@ def log(context: Context) -> Check:
         return _unknown(context.no_server or "it cannot be read from here")
     batches = context.ws.runtime.logs(tail=1000, follow=False, cancel=CancelToken())
     lines = [line for batch in batches for line in batch]
-    found = decode_log(lines, context.ws.settings.name)
+    settings = context.ws.settings
+    vanishing = VANISHING if settings.profile.expect == "ephemeral" else ()
+    found = [one for one in decode_log(lines, settings.name) if one.code not in vanishing]
     if not found:
         return _ok(f"nothing against it in {counted(len(lines), 'line')}")
     worst = next((one for one in found if one.severe), found[0])

@@ -9,6 +9,7 @@ from qdrant_admin.core.reports import Fact, Finding
 
 if TYPE_CHECKING:
     from qdrant_admin.lifecycle.memory import Memory, Missing
+    from qdrant_admin.state.inventory import KnownStorage
 
 MemoryCode = Literal["other_storage", "known_collection_missing", "known_collection_emptied", "known_collection_remade"]
 MISSING_CODES: dict[str, MemoryCode] = {
@@ -116,6 +117,18 @@ def told(one: "Missing") -> str:
     when = f" by a request at {day(one.moment)}" if one.moment else " by a request"
     by = when if one.because == "request" else ", as this profile expects"
     return f"{one.name} {done}{by}; on {day(one.at)} it held {counted(one.points, 'point')}"
+
+
+def told_gone(storage: "KnownStorage") -> str:
+    """That a storage on the other runtime is gone, in one sentence."""
+    return f"{held(storage)}; that is gone, and this profile has nothing there any longer"
+
+
+def held(known: "KnownStorage") -> str:
+    """`on 2026-11-30 09:14 there were 3 763 points in 2 collections in volume qdrant_admin_local`."""
+    there = f"{counted(known.points, 'point')} in {counted(len(known.present), 'collection')}"
+    verb = "was" if known.points == 1 else "were"
+    return f"on {known.at.astimezone():%Y-%m-%d %H:%M} there {verb} {there} in {known.place}"
 
 
 def _words(finding: Finding) -> defaultdict[str, str]:

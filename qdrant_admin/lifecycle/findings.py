@@ -184,11 +184,17 @@ class _Finder:
             return
         fix = Command("verify", accept=True)
         if seen.earlier and seen.having("lost"):
-            yield self._found("other_storage", "fail", fix, seen.today, **storage_facts(seen))
+            way = self._back() if any(change.wanted == seen.earlier for change in self._seen.changes) else fix
+            yield self._found("other_storage", "fail", way, seen.today, **storage_facts(seen))
             return
         for one in (*seen.having("lost"), *seen.having("inconclusive")):
             level: FindingLevel = "fail" if one.word == "lost" else "warn"
             yield self._found(MISSING_CODES[one.kind], level, fix, one.name, **missing_facts(one))
+
+    def _back(self) -> str:
+        """To the storage that the profile names, from a server that somebody has put on another one."""
+        profile = self._settings.name
+        return f"{Command('down', remove=True).on(profile)} && {Command('up').on(profile)}"
 
     def storage(self) -> Iterator[Finding]:
         """Where the data lies, also that which is not shown, and how much room it has."""
@@ -202,7 +208,7 @@ class _Finder:
         place = state.storage
         if (gone := next((fault for fault in place.faults if fault.code == DELETED), None)) is not None:
             yield self._found("storage_deleted", "fail", gone.fix, place.source, what=gone.what, why=gone.why)
-        elif place.kind == "container":
+        elif place.kind == "container" and not place.sound:
             yield self._found("storage_in_container", "warn", Command("doctor"))
         elif place.sound is False:
             yield self._found("storage_unsound", "warn", Command("doctor"), place.source, detail=place.detail)

@@ -23,6 +23,7 @@ _WENT: dict[Gone, str] = {
     "command": "qdrant-admin deleted it on {at}",
     "request": "a request had deleted it by {at}",
     "accepted": "its loss was accepted on {at}",
+    "storage": "this storage was gone by {at}",
 }
 
 

@@ -11,7 +11,7 @@ import msgspec
 from qdrant_admin.config.profile import Endpoint
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events, Notice
-from qdrant_admin.lifecycle.before_start import elsewhere
+from qdrant_admin.lifecycle.elsewhere import elsewhere
 from qdrant_admin.server.listener import answering
 from qdrant_admin.server.runtime import Capabilities, Change, RuntimeKind, RuntimeState
 from qdrant_admin.state.inventory import KnownStorage
@@ -49,6 +49,8 @@ class Observation(msgspec.Struct):
     """Into this server, the latest first."""
     elsewhere: KnownStorage | None = None
     """What the profile is known to have on its other runtime."""
+    gone_elsewhere: tuple[KnownStorage, ...] = ()
+    """What it had there until now, and has no longer."""
     today: "Today | None" = None
     """What is there, as it is held against what was known; None where not all of it can be seen."""
     memory: "Memory | None" = None
@@ -96,7 +98,7 @@ def observe(ws: Workspace) -> Observation:
         )
         seen.state = seen.look("runtime", runtime.inspect)
         if runtime.capabilities.start:
-            seen.elsewhere = seen.look("history", lambda: elsewhere(ws, runtime.kind))
+            seen.look("history", lambda: _elsewhere(ws, runtime.kind, seen))
         if seen.state is not None and seen.state.state != "absent" and seen.state.ours is not False:
             seen.changes = tuple(seen.look("changes", runtime.differences) or ())
     if seen.state is not None and seen.state.state in {"paused", "restarting"}:
@@ -116,13 +118,19 @@ def _whose(seen: Observation, runtime: "ServerRuntime") -> None:
     seen.endpoint, seen.stranger = answering(runtime)
 
 
+def _elsewhere(ws: Workspace, kind: RuntimeKind, seen: Observation) -> None:
+    seen.elsewhere, seen.gone_elsewhere = elsewhere(ws, kind)
+
+
 def last_look(ws: Workspace) -> Events:
     """Before a process ends, or the log of a container: what either can tell of requests is heard, told and kept."""
-    from qdrant_admin.lifecycle.finding_words import told
+    from qdrant_admin.lifecycle.finding_words import told, told_gone
 
-    memory = observe(ws).memory
-    for one in memory.having("told") if memory is not None else ():
+    seen = observe(ws)
+    for one in seen.memory.having("told") if seen.memory is not None else ():
         yield Notice(text=told(one))
+    for storage in seen.gone_elsewhere:
+        yield Notice(text=told_gone(storage))
 
 
 def _memory(ws: Workspace, runtime: "ServerRuntime", seen: Observation) -> "Memory | None":

@@ -13,6 +13,7 @@ from qdrant_admin.core.events import Event, Events, Finished, Notice, StepFinish
 from qdrant_admin.core.formatting import size
 from qdrant_admin.core.progress import ProgressMeter
 from qdrant_admin.lifecycle.down import refuse_foreign
+from qdrant_admin.lifecycle.observation import last_look
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
 from qdrant_admin.persistence.reports import EQUAL, MovePlanReport, MoveReport
@@ -146,7 +147,7 @@ class _Run:
             return None
         yield StepFinished(step="earlier", detail="it was complete: the data is on the volume, and was compared")
         yield from wait_ready(self._ws, cancel=self._cancel)
-        self._keep_in_profile(left.volume)
+        yield from self._keep(left.volume)
         report = records.load(MoveReport, proof)
         if isinstance(report, records.Unreadable):
             raise Failed(
@@ -232,16 +233,19 @@ class _Run:
             missing = sorted(set(self._before.collections) - set(database.names()))
         if missing:
             raise Failed(f"the server on the volume does not show {', '.join(missing)}", why="it was not taken over")
-        self._keep_in_profile(self._move.volume)
+        yield from self._keep(self._move.volume)
         self._move.settle()
         if not self._running:
             yield from self._ws.runtime.stop(CancelToken())
 
-    def _keep_in_profile(self, volume: str) -> None:
-        """The profile names the volume from now on. A default that fits needs no line in the file."""
+    def _keep(self, volume: str) -> Events:
+        """The volume is what the profile names and what is known to hold the data, before an application takes any of
+        it away. A default that fits needs no line in the file.
+        """
         settings = self._ws.settings
         if settings.profile.storage is not None or settings.volume_name != volume:
             write_profile(settings.name, {"volume": volume, "storage": None})
+        yield from last_look(self._ws)
 
     def _go_back(self) -> Events:
         yield StepStarted(step="back", title="going back to the old storage")

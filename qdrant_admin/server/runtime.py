@@ -96,6 +96,8 @@ ANOTHER_KEY, THE_PROFILES_KEY = "another", "the profile's"
 
 DELETED = "storage_deleted"
 """The code of a fault: the running server's data was removed below it, and lives on only in what it holds open."""
+VANISHING = frozenset({"storage_in_container", "storage_in_memory"})
+"""Codes of faults that say that the data dies with its server: no faults where it is meant to."""
 
 
 class Change(Frozen):

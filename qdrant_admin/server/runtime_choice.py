@@ -7,7 +7,7 @@ import msgspec
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, EngineUnavailable
-from qdrant_admin.server.docker_mark import forget_docker, remember_docker, seen_in_docker
+from qdrant_admin.server.docker_mark import engine_of, forget_docker, remember_docker, seen_in_docker
 from qdrant_admin.server.runtime import RemoteRuntime, RuntimeKind, ServerRuntime
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def _with_engine(settings: Settings, engine: "Engine") -> Choice:
     docker = DockerRuntime(settings, engine)
     in_docker, natively = _docker_exists(settings, engine, docker), _native_exists(settings)
     if in_docker:
-        remember_docker(settings.name)
-    else:
+        remember_docker(settings.name, engine.address)
+    elif engine_of(settings.name) in {"", engine.address}:
         forget_docker(settings.name)
     if in_docker and natively:
         return _of_both(docker, _native(settings), in_docker, natively)

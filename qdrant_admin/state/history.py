@@ -40,6 +40,24 @@ def recorded(store: StateStore, operation: str, profile: str, events: Events) ->
             events.close()
 
 
+def seen_in_docker_as(store: StateStore, profile: str) -> frozenset[str]:
+    """Names of the containers and of the volumes or folders that a profile has had in Docker, as far as is known.
+
+    Raises:
+        StorageUnusable, Unsupported: the state cannot be read.
+    """
+    with store.reading() as connection:
+        reported = connection.execute(
+            "SELECT json_extract(report, '$.container'), json_extract(report, '$.storage.source') FROM history"
+            " WHERE operation IN ('up', 'restart', 'adopt') AND profile = ? AND json_valid(report)"
+            " AND json_extract(report, '$.runtime') = 'docker'",
+            (profile,),
+        ).fetchall()
+        known = "SELECT place FROM storages WHERE profile = ? AND runtime = 'docker'"
+        places = [str(row["place"]).partition(" ")[2] for row in connection.execute(known, (profile,))]
+    return frozenset(str(name) for row in reported for name in row if name) | frozenset(places)
+
+
 def usual_start_seconds(store: StateStore, profile: str) -> dict[str, float]:
     """The middle of the latest starts, by collection and for the `WHOLE_SERVER`; empty before the first."""
     seen: dict[str, list[float]] = {}

@@ -17,9 +17,9 @@ import msgspec
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.state.store import StateStore
 
-Gone = Literal["", "command", "request", "accepted"]
-"""How a collection went: by a command of ours, by a request that was seen, or accepted by the user; empty: it is known
-to be there."""
+Gone = Literal["", "command", "request", "accepted", "storage"]
+"""How a collection went: by a command of ours, by a request that was seen, accepted by the user, or with a storage that
+was not in force; empty: it is known to be there."""
 _GONE_KEPT = 200
 """Collections of one storage that went and are still known by name; machines that test make and drop many."""
 
@@ -30,7 +30,7 @@ class StorageIdentity(Frozen):
     place: str
     """In words: `volume qdrant_data`, `directory /srv/qdrant`."""
     mark: str
-    """A volume's name and time of creation, or a folder's device and inode; empty where nobody can see it."""
+    """A volume's name and the digits that we gave it, or a folder's device and inode; empty where nobody can see it."""
     peer: str = ""
     """`this_peer_id` of its `raft_state.json`, made with the storage; empty when it could not be read."""
 
@@ -199,6 +199,15 @@ def removed(
             "DELETE FROM known_collections WHERE storage = ?1 AND gone <> '' AND id NOT IN (SELECT id FROM"
             " known_collections WHERE storage = ?1 AND gone <> '' ORDER BY gone_at DESC, id DESC LIMIT ?2)",
             (row["storage"], _GONE_KEPT),
+        )
+
+
+def vanished(store: StateStore, storage: KnownStorage) -> None:
+    """A storage that is not in force was seen to be gone, and all that was on it. Raises as `note`."""
+    with store.writing() as connection:
+        connection.execute(
+            "UPDATE known_collections SET gone = 'storage', gone_at = ? WHERE storage = ? AND gone = ''",
+            (datetime.now(UTC).isoformat(), storage.id),
         )
 
 

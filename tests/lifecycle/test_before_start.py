@@ -23,7 +23,7 @@ from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import UpOptions, bring_up
-from qdrant_admin.server.docker_mark import remember_docker, seen_in_docker
+from qdrant_admin.server.docker_mark import engine_of, remember_docker, seen_in_docker
 from qdrant_admin.server.native.binary import cached_path, digest_of, version_of
 from qdrant_admin.server.runtime import NextStorage, RuntimeKind
 from qdrant_admin.server.runtime_choice import choose_runtime
@@ -173,10 +173,42 @@ def test_what_came_into_docker_since_it_was_seen_empty_is_thought_of(contained: 
 
 
 def test_what_an_earlier_version_has_put_into_docker_is_thought_of(native: Home) -> None:
-    remember_docker(native.name)
+    remember_docker(native.name, NOTHING)
     with pytest.raises(Refused, match="Docker volume"):
-        native.up()
-    native.up(accept=True)
+        native.up(docker_host=NOTHING)
+    native.up(docker_host=NOTHING, accept=True)
+
+
+@pytest.mark.docker
+def test_what_was_put_into_docker_and_is_gone_is_no_reason(native: Home) -> None:
+    need_engine()
+    remember_docker(native.name, "")
+    assert native.up().collections == 0
+
+
+@pytest.mark.docker
+def test_data_of_the_other_runtime_that_is_gone_is_told_once(contained: Home) -> None:
+    contained.up()
+    contained.fill()
+    contained.down(remove=True)
+    contained.up(runtime="native", accept=True)
+    ws, engine = contained.open(runtime="native"), engine_of(contained.name)
+    volume = ws.settings.volume_name
+    with docker.APIClient(version="auto") as api:
+        api.remove_volume(volume)
+        api.create_volume(volume)  # of the same name, and another one all the same
+    remember_docker(contained.name, "tcp://192.0.2.1:2375")
+    seen = status(ws)
+    assert any(one.code == "data_elsewhere" for one in seen.findings), "another engine's volumes are out of sight"
+    assert seen.since == ()
+    remember_docker(contained.name, engine)
+    first, second = status(ws), status(ws)
+    assert not any(one.code == "data_elsewhere" for one in (*first.findings, *second.findings))
+    (told,) = first.since
+    assert "3 763 points in 1 collection" in told
+    assert f"volume {volume}; that is gone" in told
+    assert second.since == ()
+    contained.down(runtime="native")
 
 
 @pytest.mark.docker

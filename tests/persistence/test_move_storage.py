@@ -21,14 +21,16 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Cancelled, NotOurs, Refused, Unsupported
 from qdrant_admin.core.events import Finished, StepFinished, StepStarted
 from qdrant_admin.core.serialization import to_json
+from qdrant_admin.lifecycle.findings import MEMORY
 from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.persistence.move_storage import move_storage, plan_move
 from qdrant_admin.persistence.reports import MoveReport
 from qdrant_admin.server.docker.container.ownership import remember_adoption
-from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE
+from qdrant_admin.server.docker.container.spec import LABEL_INSTALLATION, LABEL_MANAGED, LABEL_PROFILE
 from qdrant_admin.server.docker.relocation import plan as relocation_plan
+from qdrant_admin.state.installation import installation
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.support.containers import need_engine, sweep
@@ -54,7 +56,12 @@ class Bench:
         profile = self.ws.settings.profile
         ports = {"6333/tcp": profile.port, "6334/tcp": profile.grpc_port}
         bindings = {inside: [{"HostIp": "127.0.0.1", "HostPort": str(port)}] for inside, port in ports.items()}
-        labels = {LABEL_MANAGED: "true", LABEL_PROFILE: self.ws.settings.name} if ours and not adopted else {}
+        mine = {
+            LABEL_MANAGED: "true",
+            LABEL_PROFILE: self.ws.settings.name,
+            LABEL_INSTALLATION: installation(),
+        }
+        labels = mine if ours and not adopted else {}
         body = {
             "Image": IMAGE,
             "Labels": labels,
@@ -136,6 +143,7 @@ def test_data_inside_a_container_goes_to_a_volume_and_survives_what_would_have_l
     text = f'# mine\n[profiles.{name}]\nruntime = "docker" # as ever\nstorage = "/nowhere"\n'
     config_file().parent.mkdir(parents=True, exist_ok=True)
     config_file().write_text(text, encoding="utf-8")
+    assert status(bench.ws).collections == 2, "from here on they are known to be there"
     planned = plan_move(bench.ws, volume)
     assert (planned.storage, planned.volume) == (f"inside container {bench.name}", volume)
     assert bench.volumes() == set()
@@ -143,6 +151,10 @@ def test_data_inside_a_container_goes_to_a_volume_and_survives_what_would_have_l
     report = bench.move(volume)
     assert (report.verdict, report.moved, report.exit_code) == ("persisted", True, 0)
     assert {check.name: check.verdict for check in report.collections} == {"memories": "same", "empty": "same"}
+    httpx.delete(f"{bench.ws.settings.endpoint.url}/collections/empty", timeout=60).raise_for_status()
+    seen = status(bench.ws)
+    assert not any(one.code in MEMORY for one in seen.findings), "the volume is the known storage from its first moment"
+    assert [told.partition(" by ")[0] for told in seen.since] == ["empty was deleted"]
     assert bench.mounts() == {"/qdrant/storage": volume, "/qdrant/snapshots": f"{volume}_snapshots"}
     assert bench.holds() == POINTS
     kept = f"{bench.name}-moved-{old[:8]}"
@@ -237,6 +249,7 @@ from pathlib import Path
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.server.docker.relocation import plan as relocation_plan
+from qdrant_admin.state.installation import installation
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.persistence.move_storage import move_storage
 from qdrant_admin.server.docker.container import replace

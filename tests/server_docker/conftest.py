@@ -17,8 +17,10 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.events import Events
 from qdrant_admin.core.values import SecretStr
+from qdrant_admin.server.docker.container.spec import LABEL_INSTALLATION, LABEL_MANAGED, LABEL_PROFILE
 from qdrant_admin.server.docker.engine.discovery import Engine, find_engine
 from qdrant_admin.server.docker.runtime import DockerRuntime
+from qdrant_admin.state.installation import installation
 from tests.support.real import IMAGE, free_port, missing
 
 
@@ -70,6 +72,11 @@ class Bench:
         return Settings(
             name=self.mark, profile=Profile.model_validate(values), api_key=SecretStr(key) if key is not None else None
         )
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Of a container of ours."""
+        return {LABEL_MANAGED: "true", LABEL_PROFILE: self.mark, LABEL_INSTALLATION: installation()}
 
     def runtime(self, **profile: Any) -> DockerRuntime:
         """The runtime of this profile."""

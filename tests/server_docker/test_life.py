@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
@@ -146,7 +147,7 @@ def test_data_inside_the_container_is_never_thrown_away(bench: Bench) -> None:
 
 def test_a_crash_at_start_is_explained(bench: Bench, tmp_path: object) -> None:
     bench.foreign(
-        Labels={LABEL_MANAGED: "true", LABEL_PROFILE: bench.mark},
+        Labels=bench.labels,
         HostConfig={
             "Mounts": [{"Type": "volume", "Source": bench.mark, "Target": "/qdrant/storage", "ReadOnly": True}],
             "RestartPolicy": {"Name": "no"},
@@ -170,6 +171,9 @@ def test_a_volume_is_told_from_another_of_its_name(bench: Bench) -> None:
     run(runtime.restart("recreate", CancelToken()))
     bench.wait_ready()
     assert runtime.storage_identity() == first
+    bench.remember()
+    httpx.delete(f"http://127.0.0.1:{bench.ports[0]}/collections/proof", timeout=30).raise_for_status()
+    assert runtime.storage_identity() == first, "the first collection that goes makes a folder beside the others"
     run(runtime.remove(CancelToken()))
     assert runtime.storage_identity() is None
     bench.api.remove_volume(bench.mark)

@@ -13,7 +13,6 @@ from qdrant_admin.core.errors import Refused, StorageUnusable
 from qdrant_admin.core.events import Finished
 from qdrant_admin.lifecycle.doctor import doctor
 from qdrant_admin.lifecycle.reports import Check, DoctorReport
-from qdrant_admin.server.docker.container.spec import LABEL_MANAGED, LABEL_PROFILE
 from qdrant_admin.server.docker.storage import check_folder, shared_folder
 from qdrant_admin.server.runtime import Diagnosis, Storage
 from qdrant_admin.state.store import StateStore
@@ -176,7 +175,7 @@ def test_a_container_that_was_set_aside_and_never_replaced_is_brought_back(bench
 
 def refused(bench: Bench, volume: str | None = None, **host: Any) -> str:
     """Why the data of a container of ours, made like this, is not moved."""
-    labels = {LABEL_MANAGED: "true", LABEL_PROFILE: bench.mark}
+    labels = bench.labels
     bench.foreign(Labels=labels, HostConfig=host)
     try:
         with pytest.raises(Refused) as caught:

@@ -11,7 +11,7 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, NotFound, NotOurs
 from qdrant_admin.core.events import Events, Notice, StepFinished, StepStarted
 from qdrant_admin.server.docker import storage
-from qdrant_admin.server.docker.answers import Inspected, Request, labels_of, name_of
+from qdrant_admin.server.docker.answers import Inspected, Request, name_of
 from qdrant_admin.server.docker.container import inspection, lookup, ownership, published
 from qdrant_admin.server.docker.container.inspection import moment, process_state, read_state
 from qdrant_admin.server.docker.container.replace import left_by_replacement, replace, same_again
@@ -19,7 +19,6 @@ from qdrant_admin.server.docker.container.spec import (
     STOP_SECONDS,
     Spec,
     bindings,
-    is_of_another_installation,
     limit_notice,
     may_raise_limit,
 )
@@ -84,8 +83,10 @@ class DockerRuntime(ServerRuntime):
                 last_lines=() if process_state(found) == "running" else inspection.last_lines(api, found["Id"]),
             )
             if not state.ours:
-                other = is_of_another_installation(labels_of(found))
+                other = lookup.is_anothers(found, self.profile)
                 return state.model_copy(update={"other_installation": other, "beside": self._is_beside(found)})
+            if self.settings.profile.expect == "ephemeral":
+                state = inspection.meant_to_vanish(state)
             left = left_by_move(self.profile) or left_by_replacement(found, self._name, self.profile)
             return state.model_copy(update={"diagnosis": left}) if left is not None else state
 
@@ -105,7 +106,7 @@ class DockerRuntime(ServerRuntime):
 
     def _start_existing(self, api: "APIClient", found: Inspected) -> Events:
         self._own(api, found)
-        remember_docker(self.profile)
+        remember_docker(self.profile, self.engine.address)
         state = process_state(found)
         if state == "running":
             yield StepStarted(step="start", title=f"starting {self._name}")
@@ -130,7 +131,7 @@ class DockerRuntime(ServerRuntime):
         if (ours := str(spec.mounts[-1]["Source"]).removesuffix("_snapshots")) != name:
             yield Notice(text=f"volume {name} is that of another installation of qdrant-admin; {ours} is used instead")
         with self.engine.client(f"prepare container {self._name}") as api:
-            lookup.refuse_volumes_of_others(api, spec.mounts, self.profile)
+            lookup.refuse_volumes_of_others(api, spec.mounts, self.settings)
             storage.refuse_sharing(api, spec.mounts, "", self._name)
             check_ports(api, self.engine, spec.host, spec.ports.values())
         if (folder := self.settings.profile.storage) is not None:
@@ -139,7 +140,7 @@ class DockerRuntime(ServerRuntime):
             yield from pull(self.engine, spec.image, cancel)
         cancel.check()
         yield from create(self.engine, spec, self.profile)
-        remember_docker(self.profile)
+        remember_docker(self.profile, self.engine.address)
 
     def apply(self, cancel: CancelToken) -> Events:
         installation()
@@ -172,7 +173,7 @@ class DockerRuntime(ServerRuntime):
         if not has_image(self.engine, self._spec.image):
             yield from pull(self.engine, self._spec.image, cancel)
         with self.engine.client(f"prepare container {self._name}") as api:
-            lookup.refuse_volumes_of_others(api, self._spec.mounts, self.profile)
+            lookup.refuse_volumes_of_others(api, self._spec.mounts, self.settings)
             storage.refuse_sharing(api, self._spec.mounts, found["Id"], self._name)
             held = {f"{host}:{number}" for _, host, number in bindings(found)}  # free as soon as it stops
             ports = [port for port in self._spec.ports.values() if f"{self._spec.host}:{port}" not in held]
@@ -387,14 +388,14 @@ class DockerRuntime(ServerRuntime):
         return found
 
     def _is_ours(self, found: Inspected) -> bool:
-        return lookup.is_own(found, self.profile)
+        return ownership.is_own(found, self.profile)
 
     def _is_beside(self, found: Inspected) -> bool:
         return not self._is_ours(found) and lookup.stands_beside(self.settings, found)
 
     def _require_ours(self, found: Inspected) -> None:
         if not self._is_ours(found):
-            why = lookup.whose(labels_of(found), self.profile)
+            why = lookup.whose(found, self.profile)
             raise NotOurs(f"container {name_of(found)} is not managed by qdrant-admin", why=why, fix=Command("adopt"))
 
     def _beginning(self, api: "APIClient", found: Inspected) -> list[str] | None:

@@ -4,7 +4,7 @@ import os
 import posixpath
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +18,7 @@ from qdrant_admin.server.docker.answers import Inspected, Listed, Mount, Request
 from qdrant_admin.server.docker.container.spec import (
     LABEL_MANAGED,
     LABEL_PROFILE,
+    LABEL_VOLUME,
     environment,
     is_of_another_installation,
 )
@@ -80,16 +81,36 @@ def in_words(found: Inspected) -> str:
 
 
 def mark(api: "APIClient", found: Inspected, *, local: bool) -> str:
-    """What tells where the data lies from another place of that name: when a volume was made, a folder's inode where
-    it can be seen from here, the container itself where nothing is mounted. Empty where nobody can see it.
+    """What tells where the data lies from another place of that name: a volume's digits, a folder's inode where it can
+    be seen from here, the container itself where nothing is mounted. Empty where nobody can see it.
     """
     mount = data_mount(found)
     if mount is None:
         return str(found["Id"])
     if mount.get("Type") != "volume":
         return folder_mark(Path(mount.get("Source") or "")) if local else ""
-    name = source_of(mount)
-    return f"{name} {api.inspect_volume(name)['CreatedAt']}"
+    return _volume_mark(api.inspect_volume(source_of(mount)))
+
+
+def _volume_mark(volume: Mapping[str, Any]) -> str:
+    """Its name, and where it is ours what tells it from a later one of that name."""
+    return f"{volume['Name']} {(volume.get('Labels') or {}).get(LABEL_VOLUME, '')}".rstrip()
+
+
+def is_there(engine: Engine, identity: StorageIdentity) -> bool:
+    """Whether an engine still has the very volume, folder or container in which data was seen.
+
+    Raises:
+        AdminError: the engine cannot be asked.
+    """
+    kind, _, source = identity.place.partition(" ")
+    with engine.look("look for data of earlier") as api:
+        if kind == "volume":
+            volume: dict[str, Any] | None = existing(lambda: api.inspect_volume(source))
+            return volume is not None and identity.mark in {"", _volume_mark(volume)}
+        if kind == "inside":
+            return existing(lambda: api.inspect_container(identity.mark)) is not None
+    return not engine.local or is_empty(Path(source)) is not True
 
 
 def to_be_mounted(api: "APIClient", mount: Request, image: str, *, local: bool) -> NextStorage:
@@ -97,7 +118,7 @@ def to_be_mounted(api: "APIClient", mount: Request, image: str, *, local: bool) 
     source = str(mount["Source"])
     if mount["Type"] == "volume":
         volume: dict[str, Any] | None = existing(lambda: api.inspect_volume(source))
-        place, seen = f"volume {source}", f"{source} {volume['CreatedAt']}" if volume else ""
+        place, seen = f"volume {source}", _volume_mark(volume) if volume else ""
         folder = Path(str(volume.get("Mountpoint") or "")) if volume else None
     else:
         place, folder = f"folder {source}", Path(source)

@@ -18,7 +18,7 @@ from qdrant_admin.server.docker.container.spec import restart_policy
 from qdrant_admin.server.docker.engine.errors import translated
 from qdrant_admin.server.docker.engine.stream import batches, each
 from qdrant_admin.server.docker.storage import read_storage
-from qdrant_admin.server.runtime import Diagnosis, ProcessState, RuntimeState, Stats
+from qdrant_admin.server.runtime import VANISHING, Diagnosis, ProcessState, RuntimeState, Stats
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -72,6 +72,17 @@ def read_state(
         diagnosis=_diagnosis(attributes, profile, code, first_lines, last_lines),
         storage=read_storage(attributes, first_lines, profile),
     )
+
+
+def meant_to_vanish(state: RuntimeState) -> RuntimeState:
+    """The same where the data may die with its container."""
+    place = state.storage
+    if place.kind == "container":
+        faults = tuple(one for one in place.faults if one.code not in VANISHING)
+        detail = "; ".join(one.what for one in faults)
+        place = place.model_copy(update={"faults": faults, "sound": not faults, "detail": detail})
+    told = state.diagnosis is not None and state.diagnosis.code in VANISHING
+    return state.model_copy(update={"storage": place, "diagnosis": None if told else state.diagnosis})
 
 
 def _diagnosis(

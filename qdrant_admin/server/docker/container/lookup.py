@@ -5,7 +5,7 @@ installation holds is left alone, and ours is then called the same with a few di
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.config.settings import Settings
@@ -13,14 +13,14 @@ from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotOurs
 from qdrant_admin.server.docker.answers import Inspected, Request, labels_of, name_of
 from qdrant_admin.server.docker.container import ownership
+from qdrant_admin.server.docker.container.ownership import is_own, is_remembered
 from qdrant_admin.server.docker.container.replace import aside_name, named, set_aside
 from qdrant_admin.server.docker.container.spec import (
-    LABEL_INSTALLATION,
     LABEL_MANAGED,
     LABEL_PROFILE,
     bindings,
-    is_marked,
     is_of_another_installation,
+    is_without_number,
 )
 from qdrant_admin.server.docker.engine.errors import existing
 from qdrant_admin.server.docker.storage import data_mount
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from qdrant_admin.server.docker.engine.discovery import Engine
 
 _SUFFIX_DIGITS = 6
+OF_BEFORE = "an earlier version of qdrant-admin has made it, and this home remembers nothing of it: it may be another's"
 _HELPER = re.compile(r".*-(trial|moved)-[0-9a-f]{8}")
 """Containers of a move of storage, before it has taken over and after: neither is the profile's server."""
 
@@ -44,11 +45,6 @@ def find(api: "APIClient", settings: Settings) -> Inspected | None:
     if there is not None and (settings.profile.container or is_own(there, settings.name)):
         return there
     return max(_own(api, settings.name), key=_weight, default=there)
-
-
-def is_own(found: Inspected, profile: str) -> bool:
-    """Whether a container is managed by this installation, for this profile."""
-    return is_marked(labels_of(found), profile) or ownership.is_adopted(found["Id"], profile)
 
 
 def is_set_aside(found: Inspected) -> bool:
@@ -89,6 +85,13 @@ def left_containers(engine: "Engine", settings: Settings) -> list[str]:
         return [name_of(one) for one in set_aside(api, name_of(found)) if data_mount(one) is not None]
 
 
+def is_anothers(found: Inspected, profile: str) -> bool:
+    """Whether qdrant-admin has made it, but from another home or for another user, as far as this home knows."""
+    labels = labels_of(found)
+    of_before = is_without_number(labels, profile) and not is_own(found, profile)
+    return of_before or is_of_another_installation(labels)
+
+
 def stands_beside(settings: Settings, found: Inspected) -> bool:
     """Whether a container of another installation leaves room for one of ours: a name can be had, and it does not ask
     for our ports.
@@ -96,26 +99,36 @@ def stands_beside(settings: Settings, found: Inspected) -> bool:
     profile = settings.profile
     asked = {number for _, _, number in bindings(found)}
     free = not asked & {str(profile.port), str(profile.grpc_port)}
-    return profile.container is None and is_of_another_installation(labels_of(found)) and free
+    return profile.container is None and is_anothers(found, settings.name) and free
 
 
-def whose(labels: Mapping[str, str], profile: str) -> str:
+def whose(found: Inspected, profile: str) -> str:
     """Why a container is not managed, in words."""
+    labels = labels_of(found)
     if is_of_another_installation(labels):
         return "another installation of qdrant-admin, of another home or user, has made it"
+    if is_without_number(labels, profile):
+        return OF_BEFORE
     other = labels.get(LABEL_PROFILE, profile)
     return f"it belongs to profile {other}" if other != profile else "it has no ownership label: somebody else made it"
 
 
-def refuse_volumes_of_others(api: "APIClient", mounts: Iterable[Request], profile: str) -> None:
-    """Refuse to mount a volume that another installation has made."""
-    for mount in mounts:
-        name = str(mount["Source"])
-        if mount["Type"] == "volume" and _held(api, name, profile):
+def refuse_volumes_of_others(api: "APIClient", mounts: Iterable[Request], settings: Settings) -> None:
+    """Refuse to mount a volume that another installation has made, or may have: whoever names that one claims it."""
+    claimed = _with_snapshots(settings.profile.volume) if settings.profile.volume else ()
+    for name in (str(mount["Source"]) for mount in mounts if mount["Type"] == "volume"):
+        if _held(api, name, settings.name):
             raise NotOurs(
                 f"volume {name} was not used",
                 why="another installation of qdrant-admin, of another home or user, has made it",
                 fix=Command("up", volume=f"{name}_second"),
+            )
+        if name not in claimed and _is_of_before(api, name, settings.name):
+            own = Command("up", volume=f"{name}_second").on(settings.name)
+            raise NotOurs(
+                f"volume {name} was not used",
+                why=f"{OF_BEFORE}; a server of your own beside it: {own}",
+                fix=Command("up", volume=settings.volume_name),
             )
 
 
@@ -138,7 +151,7 @@ def _weight(found: Inspected) -> tuple[bool, bool, str]:
 
 def _free_container(settings: Settings, there: Inspected | None) -> str:
     name = settings.container_name
-    taken = there is not None and settings.profile.container is None and is_of_another_installation(labels_of(there))
+    taken = there is not None and settings.profile.container is None and is_anothers(there, settings.name)
     return (taken and _with_suffix(name, "-")) or name
 
 
@@ -161,13 +174,22 @@ def _held(api: "APIClient", volume: str, profile: str) -> bool:
     found = _volume(api, volume)
     if found is None or ownership.is_adopted(ownership.volume_key(volume), profile):
         return False
-    return is_of_another_installation(found.get("Labels") or {}) or _is_used_by_another_installation(api, volume)
+    return is_of_another_installation(found.get("Labels") or {}) or _is_used_by_another(api, volume, profile)
 
 
-def _is_used_by_another_installation(api: "APIClient", volume: str) -> bool:
+def _is_used_by_another(api: "APIClient", volume: str, profile: str) -> bool:
     """A volume keeps its labels for good, and may be older than such numbers: then its container tells."""
-    users = api.containers(all=True, filters={"volume": volume, "label": LABEL_INSTALLATION})
-    return any(is_of_another_installation(one.get("Labels") or {}) for one in users)
+    users = api.containers(all=True, filters={"volume": volume, "label": f"{LABEL_MANAGED}=true"})
+    found = (_inspected(api, str(one["Id"])) for one in users)
+    return any(is_anothers(one, profile) for one in found if one is not None)
+
+
+def _is_of_before(api: "APIClient", volume: str, profile: str) -> bool:
+    """Whether a volume may be of this home or another, and this one remembers nothing of it."""
+    labels = (_volume(api, volume) or {}).get("Labels") or {}
+    adopted = ownership.is_adopted(ownership.volume_key(volume), profile)
+    named = (volume, volume.removesuffix("_snapshots"))
+    return is_without_number(labels, profile) and not adopted and not is_remembered(profile, *named)
 
 
 def _volume(api: "APIClient", name: str) -> dict[str, Any] | None:

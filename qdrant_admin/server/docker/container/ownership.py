@@ -3,6 +3,10 @@
 A container is managed when it has the ownership label, or was adopted on request. Docker cannot change the labels of an
 existing container, so an adoption is remembered here, by the container's id: one that somebody else creates later
 under the same name is not adopted.
+
+The label bears the number of the installation. Versions of before such numbers made it without one, and everybody's
+default profile has the same name: what they made is ours only if this home remembers the profile in a container or a
+volume of that name, by its history or its inventory. It gets the number when it is recreated.
 """
 
 import json
@@ -10,14 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qdrant_admin.config.http import Http, HttpFault
-from qdrant_admin.config.places import state_dir
+from qdrant_admin.config.places import state_dir, state_file
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import NotQdrant, Refused, StorageUnusable, Unfit
 from qdrant_admin.core.files import write_atomically
-from qdrant_admin.server.docker.answers import Inspected, name_of
-from qdrant_admin.server.docker.container.spec import REST
-from qdrant_admin.server.docker.storage import data_mount, storage_path
+from qdrant_admin.server.docker.answers import Inspected, labels_of, name_of
+from qdrant_admin.server.docker.container.spec import REST, is_marked, is_without_number
+from qdrant_admin.server.docker.storage import data_mount, source_of, storage_path
 from qdrant_admin.server.runtime import Change
+from qdrant_admin.state.history import seen_in_docker_as
+from qdrant_admin.state.store import StateStore
 
 _PROBE_SECONDS = 3.0
 _VOLUME = "volume "
@@ -84,6 +90,26 @@ def _title(attributes: Inspected) -> bool | None:
             continue
         return isinstance(answer, dict) and "qdrant" in str(answer.get("title", "")).lower()
     return None
+
+
+def is_own(found: Inspected, profile: str) -> bool:
+    """Whether a container is managed by this installation, for this profile."""
+    if is_adopted(found["Id"], profile):
+        return True
+    labels = labels_of(found)
+    if is_without_number(labels, profile):
+        return is_remembered(profile, name_of(found), source_of(data_mount(found) or {}))
+    return is_marked(labels, profile)
+
+
+def is_remembered(profile: str, *names: str) -> bool:
+    """Whether this home has had the profile in a container or a volume of one of these names.
+
+    Raises:
+        StorageUnusable, Unsupported: the state cannot be read.
+    """
+    path = state_file()  # a look makes none
+    return path.exists() and not seen_in_docker_as(StateStore(path), profile).isdisjoint(names)
 
 
 def is_adopted(container_id: str, profile: str) -> bool:

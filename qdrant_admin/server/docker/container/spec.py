@@ -1,6 +1,7 @@
 """What a profile's container is to look like, and in what an existing one differs from it."""
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from qdrant_admin import __version__
 from qdrant_admin.config.settings import Settings
@@ -12,11 +13,17 @@ from qdrant_admin.server.ports import numeric
 from qdrant_admin.server.runtime import ANOTHER_KEY, THE_PROFILES_KEY, Change, changed
 from qdrant_admin.state.installation import installation, known_installation
 
+if TYPE_CHECKING:
+    from docker import APIClient
+
 LABEL_MANAGED = "dev.qdrant-admin.managed"
 LABEL_PROFILE = "dev.qdrant-admin.profile"
 LABEL_INSTALLATION = "dev.qdrant-admin.installation"
-"""Which installation made it. Versions before this label made none: such a thing is that of whoever has the profile."""
+"""Which installation made it. Versions before this label made none: see `ownership.is_own`."""
 LABEL_VERSION = "dev.qdrant-admin.version"
+LABEL_VOLUME = "dev.qdrant-admin.volume"
+"""Random digits that tell a volume from a later one of its name. The engine's `CreatedAt` does not: before Docker 23 it
+moves whenever something is put into the volume's folder, by the first collection that is dropped for one (20.10.24)."""
 LABEL_OPEN_FILES = "dev.qdrant-admin.open-files"
 """Set to `engine` where the engine may not raise the limit: the container then has the engine's own."""
 STORAGE = "/qdrant/storage"
@@ -77,6 +84,12 @@ class Spec:
             else self.volume(self._settings.volume_name, STORAGE)
         )
         return [storage, self.volume(f"{self._settings.volume_name}_snapshots", SNAPSHOTS)]
+
+    def make_volume(self, api: "APIClient", name: str) -> None:
+        """Make a volume of ours, which no later one of its name is taken for."""
+        import secrets
+
+        api.create_volume(name, labels={**self.labels, LABEL_VOLUME: secrets.token_hex(8)})
 
     def volume(self, name: str, target: str) -> Request:
         return {"Type": "volume", "Source": name, "Target": target, "VolumeOptions": {"Labels": self.labels}}
@@ -164,6 +177,11 @@ def is_marked(labels: Mapping[str, str], profile: str) -> bool:
     """Whether a container or volume has the ownership label of that profile, and not that of another installation."""
     named = labels.get(LABEL_MANAGED) == "true" and labels.get(LABEL_PROFILE) == profile
     return named and not is_of_another_installation(labels)
+
+
+def is_without_number(labels: Mapping[str, str], profile: str) -> bool:
+    """Whether a version of before such numbers has made it for a profile of that name, in this home or another."""
+    return is_marked(labels, profile) and LABEL_INSTALLATION not in labels
 
 
 def is_of_another_installation(labels: Mapping[str, str]) -> bool:

@@ -58,7 +58,7 @@ def _made(api: "APIClient", spec: Spec, *, raise_limit: bool) -> Iterator[str]:
     try:
         for volume in (mount["Source"] for mount in spec.mounts if mount["Type"] == "volume"):
             if volume not in present:
-                api.create_volume(volume, labels=spec.labels)
+                spec.make_volume(api, volume)
                 new_volumes.append(volume)
         container = str(api.create_container_from_config(spec.body(raise_limit=raise_limit), spec.name)["Id"])
         yield container

@@ -138,7 +138,7 @@ class DockerRelocation:
             )
             _remember(self._settings.name, move)
             for volume in made:
-                api.create_volume(volume, labels=self._spec.labels)
+                self._spec.make_volume(api, volume)
             host = "127.0.0.1" if self._engine.local else self._spec.host
             rest = next_free(host, max(self._settings.profile.port, self._settings.profile.grpc_port))
             ports = {REST: rest, GRPC: next_free(host, rest)}
