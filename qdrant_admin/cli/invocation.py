@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
-from qdrant_admin.cli.quick import put
+from qdrant_admin.cli.quick import nowhere, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,7 +152,12 @@ def _drawn(shown: "Blocks", profile: str) -> str | None:
             return "\n".join(line.rstrip() for line in lines)
     from qdrant_admin.cli.render.blocks import printed
 
-    return printed(shown, profile)
+    try:
+        return printed(shown, profile)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise nowhere(error.strerror or str(error)) from error
 
 
 def _document(report: "Report") -> dict[str, object]:

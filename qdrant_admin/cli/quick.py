@@ -5,7 +5,7 @@ All of it is known beforehand, and a person who asks for help, or a shell that s
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from qdrant_admin.core.errors import Unfit
@@ -119,13 +119,13 @@ def nowhere(why: str) -> "Unfit":
     return Unfit("standard output cannot be written", why=why, fix="send it to a file on a disk with free space")
 
 
-def silence() -> None:
-    """Write nothing more to standard output, not even at the interpreter's end."""
+def silence(stream: "TextIO | None" = None) -> None:
+    """Write nothing more to a stream, standard output by default, not even at the interpreter's end."""
     nothing = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 # it stays open for as long as we run
-    if sys.stdout is None:
+    if (stream := stream or sys.stdout) is None:
         sys.stdout = nothing
     else:
-        os.dup2(nothing.fileno(), sys.stdout.fileno())
+        os.dup2(nothing.fileno(), stream.fileno())
 
 
 def completion_script(shell: str) -> str:

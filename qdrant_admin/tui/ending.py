@@ -34,6 +34,6 @@ def listen(leave: Callable[[], object], wait_for_jobs: Callable[[], object]) -> 
             leave()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # Ctrl-C itself is a key here
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):  # Ctrl-C is a key here
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # `nohup`
             loop.add_signal_handler(number, heard)

@@ -79,7 +79,7 @@ def read_until(master: int, reached: Callable[[bytes], bool]) -> bytes:
     return seen
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_a_kill_lets_the_job_end_in_order_and_gives_the_terminal_back(
     number: signal.Signals, at_work: tuple[int, int], tmp_path: Path
 ) -> None:

@@ -7,11 +7,14 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TextIO, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from qdrant_admin.cli.quick import silence
 from qdrant_admin.cli.render.piped import apart, fit, is_ascii, part_text, rest_text
 from qdrant_admin.core import blocks, formatting
 from qdrant_admin.core.commands import Command, Fix, written
@@ -24,9 +27,40 @@ TONES = {"good": "green", "busy": "cyan", "warn": "yellow", "bad": "red", "idle"
 _EMPHASIS: dict[blocks.Emphasis, str] = {"plain": "", "soft": "dim", "strong": "bold", "warn": "yellow", "bad": "red"}
 
 
+class _Messages:
+    """Standard error. What cannot be written to it any more is not said: its terminal is closed, its disk is full."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._unheard():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._unheard():
+            self._stream.flush()
+
+    @contextmanager
+    def _unheard(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:  # whoever reads has had enough
+            raise
+        except OSError:
+            silence(self._stream)
+
+
 def messages() -> Console:
-    """Standard error, for everything that is said."""
-    return Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=not sys.stderr.isatty())
+    """Standard error, for everything that is said. A fault in writing it is none of the command's."""
+    if sys.stderr is None:  # closed by whoever started us
+        return Console(file=io.StringIO(), markup=False)
+    stream = cast("IO[str]", _Messages(sys.stderr))
+    return Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def printed(shown: blocks.Blocks, profile: str) -> str | None:
