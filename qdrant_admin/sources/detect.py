@@ -44,8 +44,11 @@ _ROWS = (
 )
 """Files of rows, in the order in which a folder is asked for them: one of them, several, suffixes, other signs."""
 _ONE = {kind: Found(kind, words, kind) for kind, words, *_ in _ROWS}
+_TABLES = (("_delta_log", "Delta Lake"), (".hoodie", "Hudi"), ("metadata/*.metadata.json", "Iceberg"))
+"""Signs of folders whose own log says which of their Parquet files hold, and which rows of these were deleted."""
 _FOLDERS: tuple[tuple[tuple[str, ...], Found], ...] = (
     (("collections/*/schema.json",), Found("milvus-lite", "a Milvus Lite folder", "milvus-lite")),
+    *(((sign,), Found("table", f"a table of {name}")) for sign, name in _TABLES),
     (("raft_state.json", "collections/"), _STORAGE),
     (("storage/collections/",), replace(_STORAGE, words=f"a folder with {_STORAGE.words}")),
     (("*.lance",), Found("lancedb", "a LanceDB folder", "lancedb")),
@@ -86,6 +89,17 @@ def wrong_kind(path: Path, wanted: str) -> SourceUnreadable:
     uri = f"{found.scheme}:{found.place or path}"
     fix = Command("migrate", uri) if found.scheme else HELP
     return SourceUnreadable(f"{plain(path)} is not {wanted}", why=f"it is {found.words}", fix=fix)
+
+
+def check_plain(folder: Path) -> None:
+    """Raise `SourceUnreadable` where the files below a folder are not by themselves what it holds."""
+    for sign, name in _TABLES:
+        if (found := next(folder.rglob(sign), None)) is not None:
+            raise SourceUnreadable(
+                f"{plain(folder)} is a table of {name}, or has one in it",
+                why=f"{plain(found.relative_to(folder))} says which files and rows hold, and which were deleted since",
+                fix=f"write it as plain files with {name}, and migrate those",
+            )
 
 
 def chroma_format(connection: sqlite3.Connection) -> str:

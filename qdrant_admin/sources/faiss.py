@@ -456,6 +456,8 @@ def _langchain(path: Path, store: StandIn, keys: object, rows: _Rows) -> _Sideca
         metadata, text = said(fields.get("metadata") or {}), str(fields.get("page_content") or "")
         return layouts.lay_out("langchain", metadata, text)
 
+    if isinstance(keys, Mapping) and len(keys) < rows.count:  # what it deletes leaves the index as well
+        raise _of_another(path, f"it has {len(keys)} entries, the index {rows.count} vectors")
     return _by_row(path, documents, keys, payload, rows, "LangChain")
 
 

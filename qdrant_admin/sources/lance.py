@@ -182,8 +182,9 @@ class LanceFolder(Reader):
         """Folders of tables that have no versions any more."""
         folder = self.uri.path if self.uri.path.suffix != SUFFIX else self.uri.path.parent
         for path in sorted(folder.glob(f"*{SUFFIX}")):
-            if path not in self._folders.values() and any(path.glob("data/*")) and not (path / "_versions").is_dir():
-                yield f"the folder {plain(path.name)} holds records, and has no _versions: not copied"
+            if path not in self._folders.values() and not (path / "_versions").is_dir():
+                held = "holds records" if any(path.glob("data/*")) else "is a table of LanceDB by its name"
+                yield f"the folder {plain(path.name)} {held}, and has no _versions: not copied"
 
     def spans(self, name: str, parts: int) -> tuple[Span, ...]:
         """Rows of the version that is read, cut evenly. A cursor names the version, so that no other one is read."""

@@ -294,6 +294,12 @@ class Joined:
             for key, *values in database.rows(query, tuple(ids))
         }
 
+    def spare(self, table: Vec0) -> int:
+        """How many of its rows have no vector."""
+        vectors = f"SELECT {'id' if table.text_ids else 'rowid'} FROM {table.shadow('rowids')}"  # noqa: S608 # quoted
+        query = f"SELECT count(*) FROM {quoted(self.table)} WHERE {quoted(self.key)} NOT IN ({vectors})"  # noqa: S608 # quoted
+        return int(table.database.rows(query)[0][0])
+
     def missing(self, table: Vec0) -> int:
         """How many rows of the vectors have none here."""
         key = quoted(self.key)
@@ -433,6 +439,8 @@ def _warnings(table: Vec0, joined: Joined | None) -> Iterator[str]:
     missing = joined.missing(table) if joined else 0
     if joined and missing:
         yield f"{counted(missing, 'record')} without a row in {plain(joined.table)}: no payload but their own"
+    if joined and (spare := joined.spare(table)):
+        yield f"{counted(spare, 'row')} of {plain(joined.table)} without a vector: not copied"
 
 
 def _version(table: Vec0) -> str:

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qdrant_admin.core.errors import SourceUnreadable
+from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import Refused, SourceUnreadable
+from qdrant_admin.core.events import StepStarted
 from qdrant_admin.migration.messages import sentence
+from qdrant_admin.migration.run import migrate
 from qdrant_admin.sources.base import SourceCollection, strays_of
 from qdrant_admin.sources.registry import open_source
 from qdrant_admin.sources.uri import parse
@@ -56,6 +59,35 @@ def test_a_collection_of_the_embedded_mode_that_is_not_there(folder: Path, harm:
     assert "legacy" in found["legacy"].absent
     assert ("storage.dbm.dat" in found["legacy"].absent) == (harm is of_an_old_client)
     assert (found["mv"].absent, strays) == ("", ())
+
+
+def test_an_alias_of_a_collection_that_the_catalogue_does_not_name(folder: Path) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(meta | {"aliases": {"now": "gone", "then": "mv"}}))
+    _, strays = looked(f"qdrant-local:{folder}")
+    assert strays == ("the alias now points to gone, which is not in meta.json: not copied",)
+
+
+@pytest.mark.parametrize("when", ["between plan and run", "before the comparison"])
+@pytest.mark.server
+def test_a_point_that_is_only_in_the_write_ahead_log_is_a_change(server: Server, folder: Path, when: str) -> None:
+    with closing(sqlite3.connect(folder / "collection" / "mv" / "storage.sqlite")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA wal_autocheckpoint = 0")
+        database.execute("DELETE FROM points WHERE rowid = 1")
+        database.commit()
+        plan = planned(workspace(server), f"qdrant-local:{folder}")
+        assert [one.count for one in plan.collections] == [2, 2]
+        if when == "between plan and run":
+            database.execute("DELETE FROM points")
+            database.commit()
+        events = iter(migrate(workspace(server), plan, cancel=CancelToken()))
+        if when == "before the comparison":
+            assert any(isinstance(event, StepStarted) and event.step == "verify" for event in events)
+            database.execute("DELETE FROM points")
+            database.commit()
+        with pytest.raises((SourceUnreadable, Refused), match="changed"):
+            list(events)
 
 
 def test_an_empty_collection_is_one(folder: Path) -> None:
@@ -133,6 +165,29 @@ def test_a_chroma_catalogue_that_names_no_collection(tmp_path: Path) -> None:
     assert all(segment.name in strays[0] for segment in segments(store))
 
 
+def test_a_chroma_queue_that_was_not_applied(tmp_path: Path) -> None:
+    store = unpacked("chroma-1.5", tmp_path)
+    with closing(sqlite3.connect(store / "chroma.sqlite3")) as database:
+        database.execute(
+            "INSERT INTO embeddings_queue (operation, topic, id, vector, encoding)"
+            " SELECT operation, topic, 'later', vector, encoding FROM embeddings_queue WHERE vector IS NOT NULL LIMIT 1"
+        )
+        database.commit()
+    found, _ = looked(f"chroma:{store}")
+    (ahead,) = [one.absent for one in found.values() if one.absent]
+    assert "Chroma's queue is ahead of its metadata" in ahead
+
+
+@pytest.mark.parametrize("log", ["_delta_log/0.json", "db/t/metadata/1.metadata.json", ".hoodie/hoodie.properties"])
+def test_the_files_of_a_table_whose_log_says_which_hold(tmp_path: Path, log: str) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "vector": [0.5, 1.5]}\n')
+    (tmp_path / log).parent.mkdir(parents=True)
+    (tmp_path / log).write_text("{}")
+    with pytest.raises(SourceUnreadable, match=r"is a table of (Delta Lake|Iceberg|Hudi)"):
+        looked(f"jsonl:{tmp_path}")
+    assert {*looked(f"jsonl:{tmp_path / 'a.jsonl'}")[0]} == {"a"}
+
+
 def test_an_export_whose_file_is_missing(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text('{"id": 1, "vector": [0.5, 1.5]}\n')
     (tmp_path / "a.jsonl.collection.json").write_text("{}")
@@ -147,8 +202,14 @@ def test_files_of_records_that_lie_beside(tmp_path: Path) -> None:
     (tmp_path / "c.csv.gz").write_bytes(b"")
     (tmp_path / "README.md").write_text("no records")
     (tmp_path / ".hidden.csv").write_text("none")
+    (tmp_path / "._a.jsonl").write_text("what macOS leaves")
+    (tmp_path / "_temporary").mkdir()
+    (tmp_path / "_temporary" / "d.jsonl").write_text('{"id": 2, "vector": [0.5, 1.5]}\n')
     _, strays = looked(f"jsonl:{tmp_path}")
-    assert strays == (f"2 files of another kind in {tmp_path}, not read: b.npy, c.csv.gz",)
+    assert strays == (
+        f"2 files of another kind in {tmp_path}, not read: b.npy, c.csv.gz",
+        f"1 file below a name that begins with . or _ in {tmp_path}, not read: _temporary/d.jsonl",
+    )
 
 
 def test_parts_of_which_others_speak(tmp_path: Path) -> None:

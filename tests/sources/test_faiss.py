@@ -183,6 +183,17 @@ def test_langchain_is_read_and_laid_out_for_langchain(tmp_path: Path) -> None:
     assert hashes(store) == before
 
 
+def test_a_docstore_of_langchain_that_is_older_than_its_index(tmp_path: Path) -> None:
+    """It is written after the index, and what is deleted leaves both."""
+    file = unpacked("faiss-frameworks", tmp_path) / "langchain" / "index.faiss"
+    index = faiss.read_index(str(file))
+    index.add(np.ones((2, index.d), dtype=np.float32))
+    faiss.write_index(index, str(file))
+    with pytest.raises(SourceUnreadable, match="does not belong to this index") as caught:
+        read(file)
+    assert caught.value.why == "it has 5 entries, the index 7 vectors"
+
+
 def test_mem0_and_llamaindex_are_kept(tmp_path: Path) -> None:
     store = unpacked("faiss-frameworks", tmp_path)
     found, records = read(store / "mem0" / "memories.faiss")

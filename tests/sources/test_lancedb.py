@@ -322,6 +322,10 @@ def test_a_table_that_has_lost_its_versions_is_told(tmp_path: Path) -> None:
     for name in ("kept", "lost"):
         database.create_table(name, [{"id": number, "vector": [number + 0.5, 1.0]} for number in range(3)])
     shutil.rmtree(tmp_path / "lost.lance" / "_versions")
+    (tmp_path / "made.lance").mkdir()
     with contextlib.closing(LanceFolder(folder_uri(f"lancedb:{tmp_path}"))) as source:
         assert [one.name for one in source.collections()] == ["kept"]
-        assert strays_of(source) == ("the folder lost.lance holds records, and has no _versions: not copied",)
+        assert strays_of(source) == (
+            "the folder lost.lance holds records, and has no _versions: not copied",
+            "the folder made.lance is a table of LanceDB by its name, and has no _versions: not copied",
+        )

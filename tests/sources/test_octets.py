@@ -106,6 +106,16 @@ def test_a_file_says_how_its_bytes_are_read_or_is_refused(tmp_path: Path, kind: 
     assert any("read as int8, as asked" in told for told in found.warnings)
 
 
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_bytes_of_another_kind_further_down_are_doubted_as_well(tmp_path: Path, kind: str) -> None:
+    head = cells(unit(1, 16), "<f4") * 20_000
+    assert open_source(parse(written(tmp_path / f"a.{kind}", [*head, b"odd", *head], kind))).collections()
+    uri = written(tmp_path / f"b.{kind}", [*head, *cells(unit(1, 8), "<f8") * 20_000], kind)
+    with pytest.raises(SourceUnreadable, match="it is not known what the bytes in embedding") as caught:
+        open_source(parse(uri)).collections()
+    assert "further down" in caught.value.why
+
+
 def test_the_other_byte_order_can_be_asked_for(tmp_path: Path) -> None:
     uri = written(tmp_path / "a.parquet", cells(WIDE, ">f4"), "parquet")
     (batch,) = open_source(parse(f"{uri}?bytes=float32be")).batches("a", size=100)

@@ -107,9 +107,13 @@ def test_it_arrives_verified_with_the_payload_of_another_table(store: Path, serv
         "plain": ("verified", 6),
         "empty": ("verified", 0),
     }
+    with contextlib.closing(sqlite3.connect(store)) as database:
+        database.execute("INSERT INTO articles (article) VALUES (99)")
+        database.commit()
     with opened(store, "?table=plain&payload=articles") as source:
         (found,) = source.collections()
         assert "1 record without a row in articles" in " ".join(found.warnings)
+        assert "1 row of articles without a vector: not copied" in " ".join(found.warnings)
         rows = records(source, "plain")
     assert rows[10].payload == {"title": "Title 0", "picture": "/wA=", "slug": "same"}
     assert rows[15].payload == {}

@@ -333,7 +333,7 @@ class ChromaDirectory(FileReader):
         collection, shape = self._known[name], self._shape(name)
         query = "SELECT count(*) FROM embeddings WHERE segment_id = ?"
         count = int(self._database.rows(query, (collection.metadata,))[0][0])
-        warnings = (*self._warnings(collection, self._vectors(name)), *shape.warnings)
+        warnings = (*self._warnings(collection), *shape.warnings)
         return SourceCollection(
             name=name,
             count=count,
@@ -354,7 +354,11 @@ class ChromaDirectory(FileReader):
             yield f"{folders} with vectors of no collection, not copied: {', '.join(map(plain, found[:5]))}"
 
     def _absent(self, collection: _Collection, vectors: ChromaVectors, count: int) -> str:
-        """Records without their vectors, or vectors without their records: half of the collection is elsewhere."""
+        """Operations that are only in the queue; records without their vectors, or vectors without their records."""
+        applied = self._max_seq_id(collection.metadata)
+        if applied is not None and vectors.newest > applied:
+            ahead = f"Chroma's queue is ahead of its metadata ({vectors.newest} against {applied})"
+            return f"{ahead}: open and close the directory with the program that wrote it, which applies the rest"
         if not count:
             there = vectors.count
             return f"its vector index holds {counted(there, 'vector')}, and the table of records none" if there else ""
@@ -396,7 +400,7 @@ class ChromaDirectory(FileReader):
         )
         return [(int(row), str(record)) for row, record in rows]
 
-    def _warnings(self, collection: _Collection, vectors: ChromaVectors) -> Iterator[str]:
+    def _warnings(self, collection: _Collection) -> Iterator[str]:
         bools = "AND bool_value IS NULL" if self._has_bools else ""
         nothing = f"string_value IS NULL AND int_value IS NULL AND float_value IS NULL {bools}"
         query = f"SELECT count(*) FROM embedding_metadata JOIN embeddings USING (id) WHERE segment_id = ? AND {nothing}"  # noqa: S608 # constants
@@ -404,11 +408,6 @@ class ChromaDirectory(FileReader):
         if empty:
             values = counted(int(empty), "metadata value")
             yield f"{values} are lost: Chroma stored NaN as nothing; they become null"
-        applied = self._max_seq_id(collection.metadata)
-        if applied is not None and vectors.newest > applied:
-            words = "what it has not applied is not migrated"
-            ahead = f"Chroma's queue is ahead of its metadata ({vectors.newest} against {applied}): {words}"
-            yield f"{ahead}; open and close the directory with the program that wrote it first"
 
     @once
     def _vectors(self, name: str) -> ChromaVectors:

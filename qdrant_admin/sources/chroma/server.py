@@ -54,9 +54,9 @@ class ChromaServer(ListedReader):
         return str(self._json(answer))
 
     def describe(self, name: str) -> SourceCollection:
-        """The ids are fetched, so the count is that of what will be read."""
+        """Counted by the server, not by the ids that it gave: a page of it may have been cut."""
         shape = self._shape(name)
-        count = len(self.ids(name))
+        count = int(self._ask("GET", f"{self._base}/{self._known[name]['id']}/count"))
         return SourceCollection(name=name, count=count, spec=shape.spec, payload=shape.words, warnings=shape.warnings)
 
     @once

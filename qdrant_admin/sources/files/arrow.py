@@ -138,6 +138,10 @@ def _tally_batch(tally: Tally, batch: pa.RecordBatch, layout: Layout) -> None:
         tally.add(NO_ID if isinstance(found, Unfit) else found)
     for slot in layout.slots:
         if slot.column.name in batch.schema.names and slot.column.kind != "sparse":
+            if slot.column.form is bytes:
+                cells = _stored(batch.column(slot.column.name))
+                places = range(0, len(cells), max(1, len(cells) // tables.CELLS))
+                tally.saw_octets(slot.column.name, [cells[place].as_py() for place in places])
             for vector in vectors_of(batch.column(slot.column.name), slot.column.kind or "dense", layout.octets):
                 if isinstance(vector, np.ndarray):
                     tally.saw(slot.name, vector.shape[-1])

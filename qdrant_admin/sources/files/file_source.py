@@ -20,7 +20,7 @@ from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.sources import octets
 from qdrant_admin.sources.base import Batch, Columns, Cursor, FolderUri, SourceCollection, Span, between, option
-from qdrant_admin.sources.detect import wrong_kind
+from qdrant_admin.sources.detect import check_plain, wrong_kind
 from qdrant_admin.sources.files import tables
 from qdrant_admin.sources.files.tables import START, Layout, OwnLayout, Part, Place, Rows, Table, Tally, key_of
 from qdrant_admin.sources.files.values import NO_ID, WORDS
@@ -173,17 +173,21 @@ class FileSource(Reader):
         read = {path for group in self._groups.values() for path in self.watched(group)}
         yield from _missing_parts(read)
         found = sorted(path for path in self.path.rglob("*") if path.name.lower().endswith(_RECORDS))
-        names = [path.relative_to(self.path).as_posix() for path in found if path not in read]
-        names = [name for name in names if not _hidden(Path(name))]
-        if names:
-            files, shown = counted(len(names), "file"), ", ".join(map(plain, names[:5]))
-            yield f"{files} of another kind in {plain(self.path)}, not read: {shown}"
+        names = [path.relative_to(self.path) for path in found if path not in read]
+        others = [name for name in names if not _hidden(name)]
+        hidden = [name for name in names if _hidden(name) and self.takes(name) and not name.name.startswith("._")]
+        for told, words in ((others, "of another kind"), (hidden, "below a name that begins with . or _")):
+            if told:
+                files, shown = counted(len(told), "file"), ", ".join(plain(name.as_posix()) for name in told[:5])
+                yield f"{files} {words} in {plain(self.path)}, not read: {shown}"
 
     def takes(self, path: Path) -> bool:
         return path.name.lower().endswith(self.suffixes) and not path.name.endswith(tables.SIDECAR)
 
     def _grouped(self) -> dict[str, Group]:
         groups: dict[str, Group] = {}
+        if self.path.is_dir():
+            check_plain(self.path)
         self._check_exports()
         for path in self.files() if self.path.is_dir() else [self.path]:
             table = self.table(path)
@@ -280,6 +284,7 @@ def take_survey(group: Group, uri: FolderUri, notes: tuple[str, ...]) -> Survey:
     signatures = signature(group.paths)
     notes = (*_read_as(group.tables, layouts, uri), *notes)
     tallies = [table.survey(layout) if layout else Tally() for table, layout in zip(group.tables, layouts, strict=True)]
+    _check_sample(group.tables, tallies, uri)
     if signature(group.paths) != signatures:
         what = f"{plain(uri.path)} changes while it is read"
         raise SourceUnreadable(what, why="another program writes to it", fix="stop that program first")
@@ -346,6 +351,15 @@ def _read_as(files: list[Table], layouts: list[Layout | None], uri: FolderUri) -
         yield f"{words} {plain(asked)}, as asked" if asked else f"{words} {guessed}"
 
 
+def _check_sample(files: list[Table], tallies: list[Tally], uri: FolderUri) -> None:
+    """Look at bytes from everywhere in each file, as those at its beginning may be of another kind."""
+    for table, tally in zip(files, tallies, strict=True) if "bytes" not in uri.options else ():
+        for column, cells in tally.octets.items():
+            values = [cell for cell in cells if not len(cell) % 4]  # others are rejected one by one
+            if values and (why := octets.doubt(values)):
+                raise _doubtful(table, column, values, f"{why}, further down", uri)
+
+
 def _doubtful(table: Table, column: str, values: list[bytes], why: str, uri: FolderUri) -> SourceUnreadable:
     fitting = octets.fitting(values)
     read = ", ".join(f"{word} ({octets.components(values, word)} components)" for word in fitting)
@@ -373,8 +387,8 @@ def _spec(layout: Layout, tallies: list[Tally], uri: FolderUri) -> tuple[Collect
             slots.append(VectorSpec(name=slot.name, kind=kind, datatype=datatype))
             continue
         sizes = sum((tally.sizes.get(slot.name, Counter()) for tally in tallies), Counter[int]())
-        size = sizes.most_common(1)[0][0] if sizes else slot.column.size
-        if size is None:
+        size = next((size for size, _ in sizes.most_common() if size), None) if sizes else slot.column.size
+        if not size:
             continue
         if len(sizes) > 1:
             words = f" of {plain(slot.name)}" if slot.name else ""

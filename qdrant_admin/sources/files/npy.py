@@ -155,6 +155,8 @@ def _mapped(path: Path) -> _Array:
     if array.dtype.kind in "cV" or not array.ndim:
         held = f"an array of {array.dtype}" if array.ndim else "a single number"
         raise SourceUnreadable(f"{plain(path)} holds {held}", why="no vector and no payload can hold that", fix=HELP)
+    if isinstance(array, np.memmap) and (behind := path.stat().st_size - array.offset - array.nbytes):
+        raise ValueError(f"{counted(behind, 'byte')} lie behind the end of its array, and only the first is read")
     return array
 
 

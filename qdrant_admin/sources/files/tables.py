@@ -29,6 +29,8 @@ from qdrant_admin.sources.read_only import cannot_read
 PAYLOAD, VECTORS, ID = "payload", "vectors", "id"
 HEAD = 1000
 """Rows looked at to tell columns apart, where no schema does."""
+CELLS = 8
+"""Cells of bytes kept of each batch, to be looked at after all of them were read."""
 _IDS = ("id", "_id", "point_id", "uuid", "ids", "doc_id", "document_id", "chunk_id", "key")
 _TEXTS = ("document", "text", "content", "page_content", "data", "body", "chunk", "passage", "texte")
 _VECTOR = re.compile(
@@ -356,6 +358,15 @@ class Tally:
     troubled: int = 0
     """Rows that could not be read at all."""
     places: list[Place] = field(default_factory=list)
+    octets: dict[str, list[bytes]] = field(default_factory=dict)
+    """Column of bytes to some of its cells, from everywhere in the file."""
+
+    def saw_octets(self, column: str, cells: Iterable[bytes | None]) -> None:
+        """Keep some of a column's next cells, and every other one of those kept once they are many."""
+        kept = self.octets.setdefault(column, [])
+        kept += filter(None, cells)
+        if len(kept) > HEAD:
+            del kept[::2]
 
     def add(self, identity: int | str, place: Place | None = None) -> None:
         """Count a row by its id; `place` is where it begins, if the file can be cut there."""

@@ -18,7 +18,7 @@ from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.models import Sparse
 from qdrant_admin.sources.base import Payload, Record, option
-from qdrant_admin.sources.files import tables
+from qdrant_admin.sources.files import encodings, tables
 from qdrant_admin.sources.files.file_source import FileSource, Group
 from qdrant_admin.sources.files.tables import START, Column, Layout, OwnLayout, Part, Place, Table, Tally
 from qdrant_admin.sources.files.values import NO_ID, Unfit, read_json
@@ -27,7 +27,6 @@ from qdrant_admin.sources.read_only import cannot_read
 MAX_LINE = 256 * 1024 * 1024
 """Bytes of one line: a record larger than any request could carry."""
 BOM = b"\xef\xbb\xbf"
-_OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _CHUNK = 1 << 20
 
 
@@ -38,8 +37,11 @@ class Line(NamedTuple):
 
 
 def is_packed(path: Path) -> bool:
+    """Whether it is packed with gzip. `SourceUnreadable`: with something else."""
     with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
+        head = file.read(encodings.LONGEST)
+    encodings.check_unpacked(path, head)
+    return head.startswith(b"\x1f\x8b")
 
 
 @contextlib.contextmanager
@@ -65,10 +67,7 @@ def lines(path: Path, offset: int = 0) -> Iterator[Line]:
                 what = f"{plain(path)} has a line of more than {MAX_LINE >> 20} MiB"
                 raise SourceUnreadable(what, why="this is not a file of lines", fix=f'head -c 200 "{path}"')
             if begins == 0:
-                if octets.startswith(_OTHER_BOMS):
-                    fix = f'iconv -f utf-16 -t utf-8 "{path}" > utf8.txt'
-                    why = "it begins with the mark of UTF-16"
-                    raise SourceUnreadable(f"{plain(path)} is not UTF-8", why=why, fix=fix)
+                encodings.check_utf8(path, octets[:4])
                 octets = octets.removeprefix(BOM)
             yield Line(octets, begins, offset)
 
@@ -317,7 +316,15 @@ class CsvFiles(FileSource):
         found = {table.delimiter for table in group.tables if isinstance(table, CsvFile)}
         between = ", ".join(sorted(name for name, sign in _DELIMITERS.items() if sign in found))
         told = f"cells are taken apart by {between}, as the heading shows; ?delimiter= says otherwise"
-        return (*self._types(), *(() if self._delimiter or not between else (told,)))
+        delimited = () if self._delimiter or not between else (told,)
+        commas = () if found <= {","} else ("a comma in a component that has a column of its own is its decimal sign",)
+        return (*self._types(), *delimited, *commas, *self._asked_encoding(group))
+
+    def _asked_encoding(self, group: Group) -> Iterator[str]:
+        if "encoding" in self.uri.options:
+            for path in group.paths:
+                encodings.check_asked(self.uri, path, self._encoding, (line.octets for line in lines(path)))
+            yield f"its text is read as {plain(self._encoding)}, as asked"
 
     def _types(self) -> tuple[str, ...]:
         kept = "every value is kept as text; ?types=guess makes numbers of what looks like one"
@@ -421,7 +428,7 @@ class _Feed:
                 self.text = line.octets.decode(self._encoding)
             except UnicodeDecodeError as error:
                 why = f"byte {line.begins + error.start} is 0x{line.octets[error.start]:02x}"
-                fix = "add ?encoding=latin-1, or whatever it is, to the source"
+                fix = f"add ?encoding={encodings.likely(line.octets)}, or whatever it is, to the source"
                 raise SourceUnreadable(f"{plain(self._path)} is not {self._encoding}", why=why, fix=fix) from error
             yield self.text
 

@@ -39,6 +39,7 @@ from qdrant_admin.sources.read_only import (
     changed,
     refuse_locked,
     signature,
+    with_journals,
 )
 from qdrant_admin.sources.reader import FileReader, once
 
@@ -141,7 +142,7 @@ class QdrantLocal(FileReader):
         return self._points(name).batches(size, int(after or 0), until, self.path)
 
     def mark(self, name: str) -> str:
-        return str(self._points(name).signature)
+        return str(signature(with_journals(self.path / "collection" / name / _FILE)))
 
     def describe(self, name: str) -> SourceCollection:
         points = self._points(name)
@@ -166,7 +167,10 @@ class QdrantLocal(FileReader):
         )
 
     def strays(self) -> Iterator[str]:
-        """Folders of collections that `meta.json` does not name."""
+        """Folders of collections that `meta.json` does not name, and aliases of collections that it does not."""
+        for alias, target in sorted(self._aliases.items()):
+            if target not in self._configs:
+                yield f"the alias {plain(alias)} points to {plain(target)}, which is not in meta.json: not copied"
         named = {Path(name).parts[0] for name in self._configs if name}
         for folder in sorted((self.path / "collection").glob("*/")):
             held = _held_points(folder) if folder.name not in named else ""
@@ -192,7 +196,7 @@ class _Points:
         self._file = file
         only = slots[0] if len(slots) == 1 and slots[0].kind == "dense" else None
         self._pickles = PointPickles(only.name, only.size) if only and only.size else None
-        self.signature = signature([file])
+        self.signature = signature(with_journals(file))
         self.database = ReadOnlyDatabase(file) if file.exists() else None
         rows = self.database.rows("SELECT rowid, id FROM points ORDER BY rowid") if self.database else []
         self.rows = len(rows)
@@ -205,7 +209,7 @@ class _Points:
                 "SELECT rowid, point FROM points WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?",
                 (after, LAST_ROW if until is None else until, size),
             )
-            if signature([self._file]) != self.signature:
+            if signature(with_journals(self._file)) != self.signature:
                 raise changed(folder)
             if not rows:
                 return
