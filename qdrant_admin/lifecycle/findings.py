@@ -77,9 +77,10 @@ class _Finder:
     def _denied(self, error: AdminError) -> Finding:
         fix: Fix = error.fix_on(self._settings.name) or "export QDRANT_API_KEY=THE_KEY_OF_THIS_SERVER"
         seen, origin = self._seen, self._settings.api_key_origin
-        if any(change.locks_out for change in seen.changes):
+        if any(change.setting == "API key" for change in seen.changes):
+            another = any(change.locks_out for change in seen.changes)  # else it has it from a file of its own
             fix = Command("up", apply=True)
-            return self._found("api_key_refused", "fail", fix, origin=origin, started_with_another=True)
+            return self._found("api_key_refused", "fail", fix, origin=origin, started_with_another=another)
         if self._settings.api_key is None:
             if seen.state is not None and seen.state.ours and not seen.foreign:
                 fix = Command("up", api_key="auto", apply=True)

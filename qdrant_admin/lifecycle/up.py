@@ -159,7 +159,11 @@ def up(ws: Workspace, *, apply: bool = False, accept: bool = False, cancel: Canc
             before = ws.runtime.inspect()
             started = before.beside or before.state not in {"running", "restarting"}
             yield from _make_it_run(ws, before, apply, accept, cancel)
-    yield from wait_ready(ws, cancel=cancel)
+    try:
+        yield from wait_ready(ws, cancel=cancel)
+    except AccessDenied as denied:
+        _refuse_key(ws, denied)
+        raise
     if accept:
         yield from _accept(ws, cancel)
     report = report_up(ws, started=started, begun=begun)
@@ -202,13 +206,23 @@ def _make_it_run(ws: Workspace, before: RuntimeState, apply: bool, accept: bool,
     if any(change.moves for change in changes):
         _refuse_elsewhere(ws, changes)
     if any(change.locks_out for change in changes):
-        raise AccessDenied(
-            f"the server has another API key than the one from {ws.settings.api_key_origin}",
-            why="it was started with another one, so nothing of it can be looked at; applying this one restarts it",
-            fix=_command(ws, apply=True),
-        )
+        raise _another_key(ws, "it was started with another one")
     if before.beside or before.state != "running":
         yield from runtime.start(cancel)
+
+
+def _refuse_key(ws: Workspace, denied: AccessDenied) -> None:
+    """Name what heals it where the server has its key from elsewhere than from us, such as a file of its own."""
+    if ws.runtime.capabilities.start and any(one.setting == "API key" for one in ws.runtime.differences()):
+        raise _another_key(ws, denied.what) from denied
+
+
+def _another_key(ws: Workspace, why: str) -> AccessDenied:
+    return AccessDenied(
+        f"the server has another API key than the one from {ws.settings.api_key_origin}",
+        why=f"{why}, so nothing of it can be looked at; applying this one restarts it",
+        fix=_command(ws, apply=True),
+    )
 
 
 def _refuse_elsewhere(ws: Workspace, changes: list[Change]) -> None:

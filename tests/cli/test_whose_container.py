@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import docker
@@ -82,7 +83,7 @@ def place(run: Run) -> Iterator[Place]:
 
 
 def test_a_container_of_somebody_else_gets_no_key_no_write_and_no_stop(
-    place: Place, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    place: Place, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     place.make(f"{place.name}-theirs")
     place.fill()
@@ -143,6 +144,28 @@ def test_ours_remade_by_hand_on_another_volume_is_another_storage(place: Place, 
     assert run("profiles", "add", place.name, "runtime=docker", "restart_policy=no", *ports).code == 0
     seen = run("status", "--profile", place.name, "--json")
     assert (seen.code, seen.json["collections"], seen.json["since"]) == (0, 0, [])
+
+
+def test_a_key_that_the_server_has_from_a_file_is_named_and_the_fix_heals(
+    place: Place, run: Run, tmp_path: Path
+) -> None:
+    """Nothing of it stands in what the engine shows of the container."""
+    assert run("up", "--api-key", "auto").code == 0
+    container = f"qdrant-admin-{place.name}"
+    labels = place.api.inspect_container(container)["Config"]["Labels"]
+    place.api.remove_container(container, force=True)
+    (tmp_path / "production.yaml").write_text("service:\n  api_key: of-somebody-else\n")
+    mounts = [
+        {"Type": "volume", "Source": f"qdrant_admin_{place.name}", "Target": "/qdrant/storage"},
+        {"Type": "bind", "Source": str(tmp_path), "Target": "/qdrant/config"},
+    ]
+    place.make(container, labels=labels, Mounts=mounts)
+    heals = f"qdrant-admin up --apply --profile {place.name}"
+    assert [one["command"] for one in run("status", "--json").json["findings"] if one["level"] == "fail"] == [heals]
+    refused = run("up", "--json")
+    assert (refused.code, refused.json["error"]["fix"]) == (3, heals)
+    assert run("up", "--apply").code == 0
+    assert run("status").code == 0
 
 
 def test_what_is_meant_to_vanish_is_told_once_and_no_fault(place: Place, run: Run) -> None:

@@ -1,11 +1,16 @@
 """Differences in words, and making the container as the profile asks without losing anything."""
 
 import socket
+from collections.abc import Callable
+from typing import Any
 
+import docker
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AdminError, Failed, ImageUnavailable, PortTaken, Refused
+from qdrant_admin.core.events import Events
+from qdrant_admin.server.docker.engine.look import Look
 from tests.server_docker.conftest import Bench, run
 from tests.support.real import free_port
 
@@ -45,6 +50,40 @@ def test_apply_keeps_the_data_and_never_shows_the_key(bench: Bench) -> None:
     assert [(c.setting, c.current) for c in another.differences()] == [("API key", "another")]
     shown = f"{events}{changes}{another.differences()}{runtime.inspect()}{runtime.__dict__}{bench.settings(key=SECRET)}"
     assert SECRET not in shown
+
+
+def hide_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an engine behind a proxy answers that keeps what may be secret to itself."""
+    for asked in (Look, docker.APIClient):
+        inspect: Callable[..., Any] = asked.inspect_container
+
+        def hidden(self: object, container: str, inspect: Callable[..., Any] = inspect) -> Any:
+            found = inspect(self, container)
+            return {**found, "Config": {**found["Config"], "Env": None}}
+
+        monkeypatch.setattr(asked, "inspect_container", hidden)
+
+
+def test_a_key_is_compared_by_its_digest_where_the_environment_is_not_shown(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.started(key=SECRET)
+    hide_environments(monkeypatch)
+    assert bench.runtime(key=SECRET).differences() == []
+    another = bench.runtime(key="another")
+    assert [(c.setting, c.locks_out) for c in another.differences()] == [("API key", True)]
+    keyless, before = bench.runtime(restart_policy="no", grpc_port=free_port()), bench.attributes()["Id"]
+    attempts: tuple[Callable[[], Events], ...] = (
+        lambda: another.restart("recreate", CancelToken()),
+        lambda: keyless.apply(CancelToken()),
+    )
+    for attempt in attempts:
+        with pytest.raises(Refused, match="was not recreated"):
+            run(attempt())
+    assert bench.attributes()["Id"] == before, "it may have a key that nobody could give to the next one"
+    run(another.apply(CancelToken()))
+    bench.wait_ready("another")
+    assert another.differences() == []
 
 
 def test_an_empty_key_is_no_key(bench: Bench) -> None:

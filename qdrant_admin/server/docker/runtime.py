@@ -93,7 +93,7 @@ class DockerRuntime(ServerRuntime):
     def differences(self) -> list[Change]:
         with self.engine.look(f"compare container {self._name} with the profile") as api:
             found = self._find(api)
-            return [] if found is None else self._spec.changes(found, image_id(api, self._spec.image))
+            return [] if found is None else self._changes(api, found)
 
     def start(self, cancel: CancelToken) -> Events:
         installation()  # what is made from here on is called and labelled by it
@@ -150,7 +150,7 @@ class DockerRuntime(ServerRuntime):
                 found = None
             if found is not None:
                 self._own(api, found)
-                changes = self._spec.changes(found, image_id(api, self._spec.image))
+                changes = self._changes(api, found, asked=True)
         if found is None:
             yield from self._start_new(cancel)
             return
@@ -389,6 +389,16 @@ class DockerRuntime(ServerRuntime):
 
     def _is_ours(self, found: Inspected) -> bool:
         return ownership.is_own(found, self.profile)
+
+    def _changes(self, api: "APIClient", found: Inspected, *, asked: bool = False) -> list[Change]:
+        """In what it differs from the profile and can follow it: of one that was adopted, all but the address and the
+        restart policy is left as it is, and only told when a key of it was `asked` to be changed.
+        """
+        changes = self._spec.changes(found, image_id(api, self._spec.image))
+        if not ownership.is_adopted(found["Id"], self.profile):
+            return changes
+        followed = [one for one in changes if one.moves or one.setting == "restart policy"]
+        return changes if asked and any(one.setting == "API key" for one in changes) else followed
 
     def _is_beside(self, found: Inspected) -> bool:
         return not self._is_ours(found) and lookup.stands_beside(self.settings, found)

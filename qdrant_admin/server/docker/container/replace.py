@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError
 from qdrant_admin.server.docker.answers import Inspected, Request, labels_of, name_of
-from qdrant_admin.server.docker.container.spec import LABEL_INSTALLATION, LABEL_MANAGED
+from qdrant_admin.server.docker.container.spec import LABEL_INSTALLATION, LABEL_MANAGED, refuse_unseen
 from qdrant_admin.server.docker.container.start_and_stop import check_stays_up, stop
 from qdrant_admin.server.docker.engine.errors import existing, translate
 from qdrant_admin.server.docker.engine.pull import image_id
@@ -57,7 +57,11 @@ def same_again(api: "APIClient", attributes: Inspected) -> Request:
 
     What Docker made up for this one container (host name, anonymous volumes) is either left out or, where data may
     lie on it, named: a second container from the same request would get a new, empty anonymous volume.
+
+    Raises:
+        Refused: the engine does not show what it was made with.
     """
+    refuse_unseen(attributes)
     body: Request = copy.deepcopy(dict(attributes["Config"]))
     host: Request = copy.deepcopy(dict(attributes["HostConfig"]))
     mode = str(host.get("NetworkMode") or "default")

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from qdrant_admin import __version__
+from qdrant_admin.config.secrets import is_key_of, key_digest
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Refused
 from qdrant_admin.core.events import Notice
-from qdrant_admin.server.docker.answers import Inspected, Mount, Request
+from qdrant_admin.core.values import SecretStr
+from qdrant_admin.server.docker.answers import Inspected, Mount, Request, labels_of, name_of
 from qdrant_admin.server.ports import numeric
 from qdrant_admin.server.runtime import ANOTHER_KEY, THE_PROFILES_KEY, Change, changed
 from qdrant_admin.state.installation import installation, known_installation
@@ -24,6 +26,8 @@ LABEL_VERSION = "dev.qdrant-admin.version"
 LABEL_VOLUME = "dev.qdrant-admin.volume"
 """Random digits that tell a volume from a later one of its name. The engine's `CreatedAt` does not: before Docker 23 it
 moves whenever something is put into the volume's folder, by the first collection that is dropped for one (20.10.24)."""
+LABEL_KEY = "dev.qdrant-admin.key"
+"""Digest of the key that it was made with, for where the engine does not show a container's environment."""
 LABEL_OPEN_FILES = "dev.qdrant-admin.open-files"
 """Set to `engine` where the engine may not raise the limit: the container then has the engine's own."""
 STORAGE = "/qdrant/storage"
@@ -104,18 +108,22 @@ class Spec:
 
         `raise_limit` is of open files; a rootless or confined engine may not, and then fails to start the container.
         A container that stands in place of another keeps its key where the profile has none.
+
+        Raises:
+            Refused: it would lose that key, which the engine does not show.
         """
-        variables = dict(_PLAIN)
-        key = self._key
-        if instead_of is not None and not self._settings.key_declined:
-            key = key or environment(instead_of).get(KEY_VARIABLE, "")
+        variables, labels, key = dict(_PLAIN), self.labels, self._key
+        if instead_of is not None and not key and not self._settings.key_declined:
+            refuse_unseen(instead_of)
+            key = environment(instead_of).get(KEY_VARIABLE, "")
         if key:
             variables[KEY_VARIABLE] = key
+            labels[LABEL_KEY] = key_digest(SecretStr(key))
         limits = [{"Name": "nofile", "Soft": OPEN_FILES, "Hard": OPEN_FILES}] if raise_limit else []
         return {
             "Image": self.image,
             "Env": [f"{name}={value}" for name, value in variables.items()],
-            "Labels": self.labels | ({} if raise_limit else {LABEL_OPEN_FILES: "engine"}),
+            "Labels": labels | ({} if raise_limit else {LABEL_OPEN_FILES: "engine"}),
             "StopTimeout": STOP_SECONDS,
             "ExposedPorts": {port: {} for port in self.ports},
             "HostConfig": {
@@ -148,8 +156,8 @@ class Spec:
             ("gRPC address", published_on(attributes, GRPC), f"{self.host}:{self.ports[GRPC]}"),
             ("storage", *storage),
             ("snapshots", *snapshots),
-            ("API key", self._current_key(variables.get(KEY_VARIABLE)), THE_PROFILES_KEY if self._key else "none"),
-            *((name, variables.get(name, "not set"), value) for name, value in _PLAIN.items()),
+            ("API key", self._current_key(attributes), THE_PROFILES_KEY if self._key else "none"),
+            *((name, variables.get(name, "not set"), value) for name, value in _PLAIN.items() if variables),
             ("stop timeout", _ENGINES_OWN if timeout is None else f"{timeout} s", f"{STOP_SECONDS} s"),
         ]
         if may_raise_limit(attributes):
@@ -164,13 +172,16 @@ class Spec:
         moved = name == self.image and image_id is not None and image_id != attributes.get("Image")
         return f"{name} as it was before its tag moved" if moved else name
 
-    def _current_key(self, current: str | None) -> str:
+    def _current_key(self, attributes: Inspected) -> str:
         """Of a key, only whether it is the profile's; one that is not known here is no difference, and is kept."""
-        if current is None:
-            return "none"
+        variables = environment(attributes)
+        current, digest = variables.get(KEY_VARIABLE), labels_of(attributes).get(LABEL_KEY, "")
+        if current is None and (variables or not digest):
+            return "none" if variables or not self._key else THE_PROFILES_KEY
         if not self._key:
             return "set" if self._settings.key_declined else "none"
-        return THE_PROFILES_KEY if current == self._key else ANOTHER_KEY
+        same = is_key_of(digest, SecretStr(self._key)) if current is None else current == self._key
+        return THE_PROFILES_KEY if same else ANOTHER_KEY
 
 
 def is_marked(labels: Mapping[str, str], profile: str) -> bool:
@@ -202,8 +213,21 @@ def limit_notice(profile: str) -> Notice:
     )
 
 
+def refuse_unseen(attributes: Inspected) -> None:
+    """Refuse to make another container of one whose environment the engine does not show, and with it the key."""
+    if not environment(attributes):
+        raise Refused(
+            f"{name_of(attributes)} was not recreated",
+            why="the engine does not show the environment that it was made with, and in it whether it has an API key",
+            fix=Command("up", api_key="auto", apply=True),
+        )
+
+
 def environment(attributes: Inspected) -> dict[str, str]:
-    """The container's environment. Holds the API key: for comparing only."""
+    """The container's environment, empty where the engine does not show it: an image always has something in it.
+
+    Holds the API key: for comparing only.
+    """
     pairs = (str(entry).partition("=") for entry in attributes["Config"].get("Env") or ())
     return {name: value for name, _, value in pairs}
 
