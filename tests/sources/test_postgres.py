@@ -176,6 +176,27 @@ def test_a_column_of_any_size_takes_the_most_frequent_one(postgres: Postgres, se
     assert (result.read, result.rejected, result.verified) == (5, 3, 2)
 
 
+def test_rows_of_tables_that_inherit_are_read_or_told(postgres: Postgres, server: Server) -> None:
+    """As a table of TimescaleDB: its rows lie in others, and a query over it gives them all."""
+    uri = postgres.database("heirs")
+    postgres.run(
+        "heirs",
+        "CREATE TABLE notes (id int PRIMARY KEY, e vector(2))",
+        "CREATE TABLE chunk (PRIMARY KEY (id)) INHERITS (notes)",
+        "INSERT INTO chunk VALUES (1, '[1,2]'), (2, '[2,2]')",
+    )
+    whole = moved(workspace(server), uri)
+    assert {one.source: one.verified for one in whole.collections} == {"notes": 0, "chunk": 2}
+    assert not any("inherit" in told for told in whole.warnings)
+    alone = planned(workspace(server), f"{uri}?table=notes", on_conflict="rename")
+    assert alone.exit_code == 4
+    assert any("1 table below it by inheritance" in problem.text for problem in alone.problems)
+    postgres.run("heirs", "INSERT INTO notes VALUES (9, '[1,2]')")
+    partly = planned(workspace(server), f"{uri}?table=notes", on_conflict="rename")
+    assert partly.exit_code == 0
+    assert any("not read with it: public.chunk" in problem.text for problem in partly.problems)
+
+
 LANGCHAIN = (
     "CREATE TABLE langchain_pg_collection (uuid uuid PRIMARY KEY, name text NOT NULL UNIQUE, cmetadata json)",
     """INSERT INTO langchain_pg_collection VALUES ('00000000-0000-4000-8000-00000000000a', 'recipes', NULL),

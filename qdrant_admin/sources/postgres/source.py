@@ -94,7 +94,22 @@ class Postgres(ServerReader):
         spec = layouts.fitted(CollectionSpec(vectors=tuple(slots)), layout) if slots else None
         known = layouts.words(layout, by="" if self.layout_asked else "its columns")
         words = reading.words if reading.roles.layout == "plain" else known
-        return SourceCollection(name=name, count=int(count), spec=spec, payload=words, warnings=tuple(warnings))
+        heirs = self._heirs(reading)
+        return SourceCollection(
+            name=name,
+            count=int(count),
+            spec=spec,
+            payload=words,
+            warnings=(*warnings, heirs) if heirs and count else tuple(warnings),
+            absent="" if count else heirs,
+        )
+
+    def _heirs(self, reading: Reading) -> str:
+        """Where more rows lie that a query over the table gives, and no other collection here; empty when nowhere."""
+        read = {other.table.oid for other in self._known.values()}
+        heirs = [title for oid, title in reading.table.heirs.items() if oid not in read]
+        shown = ", ".join(map(plain, heirs[:5]))
+        return f"{counted(len(heirs), 'table')} below it by inheritance, not read with it: {shown}" if heirs else ""
 
     def _check_ids(self, reading: Reading) -> None:
         if reading.certain:

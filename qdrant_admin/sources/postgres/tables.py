@@ -61,6 +61,12 @@ WHERE i.indisvalid AND i.indrelid = ANY(%s)
 ORDER BY i.indexrelid, k.place
 """
 
+_HEIRS = """
+SELECT h.inhparent, h.inhrelid, h.inhrelid::regclass::text FROM pg_inherits h
+JOIN pg_class c ON c.oid = h.inhparent AND c.relkind = 'r'
+WHERE h.inhparent = ANY(%s) ORDER BY 3
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -90,6 +96,8 @@ class Table:
     columns: list[Column]
     keys: list[tuple[str, ...]]
     """Columns that tell rows apart, by a unique index without NULL; the primary key first."""
+    heirs: dict[int, str]
+    """Tables that inherit from it, such as the chunks of TimescaleDB: each is read for itself."""
 
     @property
     def title(self) -> str:
@@ -115,9 +123,12 @@ def tables(sessions: Sessions) -> list[Table]:
     indexes: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
     for oid, over, operators in sessions.rows(_INDEXES, (oids,)):
         indexes[oid].append((over, operators))
+    heirs: defaultdict[int, dict[int, str]] = defaultdict(dict)
+    for oid, heir, title in sessions.rows(_HEIRS, (oids,)):
+        heirs[oid][heir] = title
     found: dict[int, Table] = {}
     for oid, schema, name, kind, readable, column, cast, base, modifier, type_schema in rows:
-        table = found.setdefault(oid, Table(oid, schema, name, kind, readable, [], keys[oid]))
+        table = found.setdefault(oid, Table(oid, schema, name, kind, readable, [], keys[oid], heirs[oid]))
         size = modifier if base in _VECTOR_TYPES and modifier > 0 else None
         distances = _distances(column, indexes[oid]) if base in _VECTOR_TYPES else ()
         table.columns.append(Column(column, cast, base, size, type_schema, distances))
