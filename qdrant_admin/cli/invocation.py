@@ -23,8 +23,13 @@ if TYPE_CHECKING:
     from qdrant_admin.core.reports import Report
     from qdrant_admin.workspace import Workspace
 
-ENDING = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in signal.Signals.__members__)
-"""What asks a program to end: Ctrl-C, `kill`, and a window that is closed (there is no such signal on Windows)."""
+ENDING = tuple(
+    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if name in signal.Signals.__members__
+)
+"""What asks a program to end: Ctrl-C, `kill`, a window that is closed, and Ctrl-\\ (Windows has the first two)."""
+
+IMPATIENT = {signal.SIGINT, *(one for one in ENDING if one.name == "SIGQUIT")}
+"""Keys: who presses one again wants the end at once."""
 
 
 class Invocation(msgspec.Struct, frozen=True):
@@ -235,7 +240,7 @@ def interruptible(say: Callable[[str], None]) -> "Iterator[CancelToken]":
         asked.append(number)
         if len(asked) == 1:
             os.write(writer, b"!")
-        elif number == signal.SIGINT:
+        elif number in IMPATIENT:
             raise KeyboardInterrupt
 
     watcher = threading.Thread(target=watch, name="interrupt", daemon=True)

@@ -53,7 +53,7 @@ SETTLED_SECONDS = 1.0
 since it stays anyway: drawing makes many short-lived objects, and so many passes (measured: 7 ms instead of 11)."""
 AREAS = {"migrate": "migrate", "verify": "verify", "crash-test": "verify"}
 """Where the report of an operation is shown; others are shown as they were kept."""
-FAULTS_SURVIVED, FAULTS_WITHIN_SECONDS = 3, 5.0
+FAULTS_SURVIVED, FAULTS_WITHIN_SECONDS = 8, 5.0
 """More of them within that time, and the app can no longer show anything."""
 KEY_NAMES = {"enter": "enter", "escape": "esc", "space": "space", "question_mark": "?", "slash": "/"}
 
@@ -135,6 +135,9 @@ class AdminApp(Enduring, App[int]):
         self._leaving = False
         self._result = 0
         self._faults: list[float] = []
+        self.fault: Exception | None = None
+        """The one that ended the app."""
+        self._terminal = ending.Terminal()
         self._entry: HistoryEntry | None = None
         for house in (theme.DARK, theme.LIGHT):
             self.register_theme(house)
@@ -149,7 +152,7 @@ class AdminApp(Enduring, App[int]):
         if not self.is_headless:  # tests start many in one process, and each would stay
             self.set_timer(SETTLED_SECONDS, gc.freeze)
             self.survives = True
-            ending.listen(self._told_to_end, self.jobs.join)
+            ending.listen(self._told_to_end, self.jobs.join, self._terminal)
 
     def get_key_display(self, binding: Binding) -> str:
         """Keys by their names, as people say them and as an ASCII terminal can show them."""
@@ -202,7 +205,11 @@ class AdminApp(Enduring, App[int]):
     def base_screens(self) -> list[BaseScreen]:
         if not self.is_running:
             return []
-        return [screen for screen in self.screen_stack if isinstance(screen, BaseScreen) and screen.is_mounted]
+        return [
+            screen
+            for screen in self.screen_stack
+            if isinstance(screen, BaseScreen) and screen.is_mounted and not screen.empty
+        ]
 
     def show_frame(self, screen: Screen[None]) -> None:
         header = screen.query_one(HeaderBar)
@@ -277,10 +284,14 @@ class AdminApp(Enduring, App[int]):
         self.notify("\n".join(row for row in rows if row), severity="error", timeout=10, markup=False)
 
     def show_unexpected(self, error: Exception) -> None:
-        """A fault of ours outside a job: a dialog with what to copy; the app stays alive."""
+        """A fault of ours outside a job: a dialog with what to copy; the app stays alive.
+
+        While it is open no other is shown: what comes meanwhile mostly follows from the first.
+        """
         from qdrant_admin.tui.screens.dialogs import ErrorDialog
 
-        self.push_screen(ErrorDialog("", Unexpected.of(error)))
+        if not isinstance(self.screen, ErrorDialog):
+            self.push_screen(ErrorDialog("", Unexpected.of(error)))
 
     def _handle_exception(self, error: Exception) -> None:
         """A fault that nobody has caught is shown like any other, and ends neither the app nor its jobs.
@@ -290,9 +301,14 @@ class AdminApp(Enduring, App[int]):
         now = time.monotonic()
         self._faults = [*(at for at in self._faults if now - at < FAULTS_WITHIN_SECONDS), now]
         if not self.survives or not self.is_running or len(self._faults) > FAULTS_SURVIVED:
+            self.fault = self.fault or error
             super()._handle_exception(error)
             return
         self.call_later(self.show_unexpected, error)
+
+    def _fatal_error(self) -> None:
+        """End, without the framework's traceback: whoever has run the app shows the fault in our own words."""
+        self._close_messages_no_wait()
 
     # preferences and profiles
 
@@ -353,7 +369,19 @@ if TYPE_CHECKING:
 
 
 def run(profile: str | None) -> int:
-    """The exit code: 0 after `q`, 1 after a fault that ended the app, 130 when it was told to end from outside."""
-    app = AdminApp(Services(profile))
-    result = app.run()
+    """The exit code: 0 after `q`, 130 when it was told to end from outside. Raises the fault that ended the app."""
+    return ran(AdminApp(Services(profile)))
+
+
+def ran(app: AdminApp) -> int:
+    """As `run`. Where the app did not end by itself its jobs come to their end in order first."""
+    result = None
+    try:
+        result = app.run()
+    finally:
+        if result is None:
+            app.jobs.cancel_all()
+            app.jobs.join()
+    if app.fault is not None:
+        raise app.fault
     return (app.return_code or 0) if result is None else result

@@ -74,7 +74,7 @@ class Unexpected(AdminError):
     """The traceback."""
 
     @classmethod
-    def of(cls, error: Exception) -> "Unexpected":
+    def of(cls, error: BaseException) -> "Unexpected":
         made = cls(f"{type(error).__name__}: {error}")
         made.details = "".join(traceback.format_exception(error))
         return made
@@ -209,7 +209,7 @@ class Job:
                 self._put(event)
         except AdminError as error:
             outcome = error.with_fix(self._fix(error)).with_traceback(None)
-        except Exception as error:  # noqa: BLE001 - the job boundary: a fault of one operation must not end the app
+        except BaseException as error:  # noqa: BLE001 - the job boundary: a fault of one operation must not end the app
             outcome = Unexpected.of(error)
         with self._lock:
             self._ended = outcome

@@ -13,9 +13,11 @@ import pytest
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.events import Event, Events, StepStarted
-from qdrant_admin.tui.app import AdminApp
+from qdrant_admin.tui.app import FAULTS_SURVIVED, AdminApp
 from qdrant_admin.tui.jobs import Task
 from qdrant_admin.tui.screens.dialogs import ErrorDialog
+from qdrant_admin.tui.screens.settings import SettingsScreen
+from qdrant_admin.tui.widgets.bars import NavBar
 from tests.support.real import free_port
 from tests.tui.canned import Canned
 
@@ -25,10 +27,10 @@ LEFT = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l")
 AT_WORK = """
 import sys, threading
 from pathlib import Path
+from qdrant_admin.cli.main import main
 from qdrant_admin.core.events import StepStarted
 from qdrant_admin.tui import app as module
 from qdrant_admin.tui.jobs import Task
-from qdrant_admin.tui.services import Services
 
 def slow(cancel):
     Path(sys.argv[1], "begun").touch()
@@ -39,24 +41,40 @@ def slow(cancel):
     threading.Event().wait(0.5)
     Path(sys.argv[1], "in order").touch()
 
+def left(cancel):
+    yield StepStarted(step="restart", title="restarting")
+    sys.exit(0)
+
 class App(module.AdminApp):
     def on_mount(self):
         super().on_mount()
-        self.call_after_refresh(lambda: self.start_job(Task("verify", "a check", slow, "server")))
+        self.call_after_refresh(self.begin)
 
-app = App(Services(None), watch=False)
-result = app.run()
-sys.exit((app.return_code or 0) if result is None else result)
+    def begin(self):
+        if "left" in sys.argv:
+            self.start_job(Task("export", "an export", left))
+        self.start_job(Task("verify", "a check", slow, "server"))
+        if "broken" in sys.argv:
+            for _ in range(module.FAULTS_SURVIVED + 1):
+                self._handle_exception(KeyError("in what draws the screen"))
+
+module.AdminApp = App
+main([])
 """
 
 
 @pytest.fixture
-def at_work(tmp_path: Path, isolated_home: Path) -> Iterator[tuple[int, int]]:  # its variable is enough
+def at_work(
+    tmp_path: Path,
+    isolated_home: Path,  # its variable is enough
+    request: pytest.FixtureRequest,
+) -> Iterator[tuple[int, int]]:
     """The app on a terminal of its own, with a job that takes a while to end in order; its process and the terminal."""
+    variants: tuple[str, ...] = getattr(request, "param", ())
     pid, master = pty.fork()
     if pid == 0:
         os.environ |= {"TERM": "xterm-256color", "QDRANT_URL": f"http://127.0.0.1:{free_port()}"}
-        os.execv(sys.executable, [sys.executable, "-c", AT_WORK, str(tmp_path)])  # noqa: S606 # ourselves
+        os.execv(sys.executable, [sys.executable, "-c", AT_WORK, str(tmp_path), *variants])  # noqa: S606 # ourselves
     yield pid, master
     with contextlib.suppress(OSError):
         os.kill(pid, signal.SIGKILL)
@@ -79,7 +97,11 @@ def read_until(master: int, reached: Callable[[bytes], bool]) -> bytes:
     return seen
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize(
+    ("at_work", "number"),
+    [((), signal.SIGTERM), ((), signal.SIGINT), ((), signal.SIGQUIT), (("left",), signal.SIGTERM)],
+    indirect=["at_work"],
+)
 def test_a_kill_lets_the_job_end_in_order_and_gives_the_terminal_back(
     number: signal.Signals, at_work: tuple[int, int], tmp_path: Path
 ) -> None:
@@ -91,6 +113,19 @@ def test_a_kill_lets_the_job_end_in_order_and_gives_the_terminal_back(
     assert ended(pid) == 130
     assert (tmp_path / "in order").exists()
     assert all(sequence in seen for sequence in LEFT)
+
+
+@pytest.mark.parametrize("at_work", [("broken",)], indirect=True)
+def test_an_end_by_a_fault_lets_the_job_end_in_order_and_is_told_in_words(
+    at_work: tuple[int, int], tmp_path: Path
+) -> None:
+    pid, master = at_work
+    seen = read_until(master, lambda _: False)
+    assert ended(pid) == 1
+    assert (tmp_path / "in order").exists()
+    *_, after = seen.split(LEFT[0])
+    assert b"this is a fault of qdrant-admin" in after
+    assert b"Traceback" not in after
 
 
 def test_a_closed_window_lets_the_job_end_in_order(at_work: tuple[int, int], tmp_path: Path) -> None:
@@ -138,10 +173,28 @@ async def test_a_fault_that_comes_again_and_again_ends_the_app_and_not_with_a_ze
     async def drawn() -> None:
         async with app.run_test(size=(100, 30)) as pilot:
             app.survives = True
-            for _ in range(5):
+            for _ in range(FAULTS_SURVIVED + 1):
                 app._handle_exception(KeyError("in what draws the screen"))
             await pilot.pause()
 
     with pytest.raises(KeyError):
         await drawn()
     assert app.return_code == 1
+
+
+async def test_an_area_that_cannot_be_drawn_leaves_the_others_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: SettingsScreen) -> None:
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr(SettingsScreen, "compose_body", broken)
+    app = AdminApp(Canned(), watch=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.survives = True
+        await pilot.press("6")
+        await pilot.pause()
+        assert isinstance(app.screen, ErrorDialog)
+        assert "a fault of ours" in app.screen.report()
+        await pilot.press("escape", "1", "6")
+        assert app.screen.query(NavBar), "the keys to the other areas are shown"
+        await pilot.press("4")
+        assert app.current_mode == "verify"

@@ -37,6 +37,8 @@ class BaseScreen(Enduring, Screen[None]):
     """One or two sentences for the help screen: the question this screen answers."""
     DRAWS_JOBS: ClassVar[frozenset[str]] = frozenset()
     """Kinds of jobs whose end this screen draws itself, so that no toast is needed."""
+    empty = False
+    """Whether its body could not be made, so that there is nothing to be kept up to date."""
     BINDINGS = [
         bind("r", "refresh_now", "refresh", "screen.refresh", "look again"),
         bind("j", "cursor('down')", "down", "screen.down", show=False),
@@ -58,12 +60,20 @@ class BaseScreen(Enduring, Screen[None]):
     def compose(self) -> ComposeResult:
         yield HeaderBar(id="header")
         with Container(id="body"):
-            yield from self.compose_body()
+            yield from self._area()
         with Vertical(id="foot"):
             yield JobStrip(id="jobs")
             yield KeyBar(id="keys")
             yield NavBar(id="nav")
         yield TooSmall(id="too-small")
+
+    def _area(self) -> ComposeResult:
+        """What the subclass composes. A fault in it leaves the area empty, and the ways to the others open."""
+        try:
+            yield from self.compose_body()
+        except Exception as error:  # noqa: BLE001 - the boundary to one area: the app stays alive
+            self.empty = True
+            self.app._handle_exception(error)  # noqa: SLF001 # there is no public way to tell it
 
     def compose_body(self) -> ComposeResult:
         raise NotImplementedError
@@ -91,6 +101,8 @@ class BaseScreen(Enduring, Screen[None]):
     def on_screen_resume(self) -> None:
         """Be up to date whenever it comes to the front."""
         self.admin.show_frame(self)
+        if self.empty:
+            return
         self.server_changed()
         self.look_again()
         self.refresh_bindings()
