@@ -302,7 +302,7 @@ def api_key(context: Context) -> Check:
     if probe.key_wanted:
         return _ok("the server asks for a key")
     detail = f"the server asks for no key: whoever reaches {context.seen.endpoint.url} owns its data"
-    return _warn("no_api_key", detail)
+    return _warn("no_api_key", detail, "start it with QDRANT__SERVICE__API_KEY, and put that key into QDRANT_API_KEY")
 
 
 def collections(context: Context) -> Check:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import PROGRAM
 from qdrant_admin.core.errors import Failed, ServerTrouble, StorageUnusable
 from qdrant_admin.core.events import Finished
 from qdrant_admin.database.gateway import Database
@@ -18,6 +19,7 @@ from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.lifecycle.conftest import Opens
 from tests.lifecycle.test_findings import KEYLESS, SILENT, WELL, collection, remote, run, running, saw, settings
+from tests.support.parsing import parsed
 from tests.support.real import Server, free_port
 
 
@@ -116,6 +118,16 @@ def test_the_ports_of_a_frozen_server_are_its_own(seen: Observation, status: Che
         ours = settings(port=listening.getsockname()[1], grpc_port=free_port())
         check = _made("ports", CHECKS["ports"], Context(Workspace(ours, store), seen, report_of(ours, seen)))
     assert check.status == status, check.detail
+
+
+@pytest.mark.parametrize(("name", "seen", "code", "status"), CASES)
+def test_the_way_out_is_a_command_that_the_program_takes(
+    name: str, seen: Observation, code: str, status: CheckStatus, store: StateStore
+) -> None:
+    check = made(name, seen, store)
+    assert check.fix or status != "fail"
+    if check.fix.startswith(PROGRAM):
+        parsed(check.fix)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from qdrant_admin.config.profile import Endpoint, Profile
 from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.commands import PROGRAM
 from qdrant_admin.core.errors import AccessDenied, EngineUnavailable, ServerTrouble
 from qdrant_admin.core.reports import Finding
 from qdrant_admin.core.values import SecretStr
@@ -21,6 +22,7 @@ from qdrant_admin.server.health import Probe
 from qdrant_admin.server.runtime import Capabilities, Change, Diagnosis, ProcessState, RuntimeState, Storage
 from qdrant_admin.state.inventory import KnownStorage
 from qdrant_admin.state.resumable_runs import InterruptedMigration
+from tests.support.parsing import parsed
 
 URL = "http://127.0.0.1:6333"
 WELL = Probe(url=URL, answers=True, is_qdrant=True, version="1.16.3", ready=True, grpc_open=True, key_wanted=True)
@@ -235,6 +237,14 @@ def test_a_server_open_to_the_network_without_a_key_is_a_fault_and_an_exit_code(
 def test_a_finding_names_the_command_that_mends_it(code: str, command: str) -> None:
     seen = next(seen for name, _, seen in CASES if name == code)
     assert found(seen, code)[0].command == command
+
+
+@pytest.mark.parametrize(("code", "level", "seen"), CASES)
+def test_what_mends_it_is_a_command_that_the_program_takes(code: str, level: str, seen: Observation) -> None:
+    for one in found(seen, code):
+        if one.command.startswith(PROGRAM):
+            parsed(one.command)
+            assert one.command.endswith("--profile work")
 
 
 def test_the_words_are_made_of_the_facts() -> None:

@@ -4,13 +4,12 @@ import dataclasses
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
-import click
 import pytest
 
-from qdrant_admin.cli.root import cli
 from qdrant_admin.core.commands import PROGRAM, Command, written
 from qdrant_admin.core.reports import Report
 from qdrant_admin.core.values import Frozen
+from tests.support.parsing import parsed
 from tests.tui import canned, canned_data, test_move_storage
 
 GENERAL = {"profiles", "config", "history", "completion", "spec", "demo"}
@@ -56,19 +55,6 @@ CANNED = [
     if name.isupper()
     for number, report in enumerate(reports(value))
 ]
-
-
-def parsed(text: str) -> None:
-    """Parse a command line as the program would, and run nothing."""
-    command: click.Command = cli
-    name, *rest = shlex.split(text)
-    context = cli.make_context(name, list(rest))
-    while isinstance(command, click.Group):
-        rest = [*context._protected_args, *context.args]
-        sub, below, rest = command.resolve_command(context, rest)
-        assert below is not None
-        context = below.make_context(sub, rest, parent=context)
-        command = below
 
 
 @pytest.mark.parametrize("report", CANNED)
