@@ -46,10 +46,11 @@ def accept(ws: Workspace, *, cancel: CancelToken) -> Events:
     yield StepStarted(step="look", title="looking at what is there")
     seen = observe(ws)
     cancel.check()
+    found = found_in(ws.settings, seen)
     if seen.today is None:
-        why = next((str(error) for error in seen.troubles.values()), "the server is not ready, or is not ours")
+        why = next((text(one) for one in found if one.level == "fail"), "the server is not ready")
         raise ServerUnreachable("what is there cannot be seen as a whole", why=why, fix=Command("status"))
-    missing = tuple(text(one) for one in found_in(ws.settings, seen) if one.code in MEMORY)
+    missing = tuple(text(one) for one in found if one.code in MEMORY)
     noting.accept(ws, seen.today)
     storage = seen.today.storage
     yield StepFinished(step="look", detail=counted(len(storage.collections), "collection"))

@@ -16,6 +16,10 @@ from qdrant_admin.state.inventory import KnownStorage, belongs, storages
 from qdrant_admin.workspace import Workspace
 
 
+class WithoutKnownData(Refused):
+    """A start would leave data behind that is known, and an empty server would look as if it were lost."""
+
+
 def checked(ws: Workspace, *, accept: bool, apply: bool) -> Workspace:
     """The workspace to start with: data that is there keeps the version that opened it last, unless one was asked for.
 
@@ -25,7 +29,8 @@ def checked(ws: Workspace, *, accept: bool, apply: bool) -> Workspace:
         apply: the server is made as the profile asks, with its version.
 
     Raises:
-        Refused: it would begin without the known data, or with a version that may not open the data.
+        WithoutKnownData: it would begin without the known data.
+        Refused: it would begin with a version that may not open the data.
     """
     found = ws.runtime.next_storage()
     if found is None or ws.settings.profile.ephemeral:
@@ -70,16 +75,16 @@ def _may_lie_in_docker(ws: Workspace, storages: tuple[KnownStorage, ...]) -> boo
     return empty is False or (empty is None and not storages)
 
 
-def _refused(profile: str, data: str, found: NextStorage) -> Refused:
+def _refused(profile: str, data: str, found: NextStorage) -> WithoutKnownData:
     empty = found.empty or found.identity is None
     what = "a server would begin empty" if empty else "a server would begin elsewhere"
     place = f"the server would be started in {found.place}"
     if data.endswith(found.place):
         place = "nothing is there today" if empty else "other data is there today"
     accepted = Command("up", accept=True).on(profile)
-    return Refused(
+    return WithoutKnownData(
         f"{what} beside known data",
-        why=f"{data}; {place}. If that is meant: {accepted}",
+        why=f"{data}; {place}. If this is intended: {accepted}",
         fix=Command("doctor"),
     )
 

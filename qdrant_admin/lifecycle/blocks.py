@@ -42,8 +42,13 @@ def down(report: "DownReport") -> Blocks:
     """That it is down, and where the data is."""
     removed = "container removed" if report.runtime == "docker" else "process forgotten"
     told = removed if report.removed else "" if report.stopped else "it was not running"
-    where = f"{report.storage.kind} {report.storage.source}".strip()
-    return Headline("stopped", Soft(told) if told else ""), Paragraph(f"your data is kept: {where}")
+    return Headline("stopped", Soft(told) if told else ""), _left(report)
+
+
+def _left(report: "DownReport") -> Block:
+    if (lost := report.lost) is not None:
+        return Remark("fail", f"your data is not where it was: {lost.what}")
+    return Paragraph(f"your data is kept: {report.storage.kind} {report.storage.source}".rstrip(": "))
 
 
 def doctor(report: "DoctorReport") -> Blocks:

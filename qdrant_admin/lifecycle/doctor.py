@@ -20,7 +20,7 @@ from qdrant_admin.config.file import read_profiles
 from qdrant_admin.config.profile import TESTED_VERSION
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Option
-from qdrant_admin.core.errors import AdminError
+from qdrant_admin.core.errors import AdminError, Refused
 from qdrant_admin.core.events import Events, Finished, Outcome, StepFinished, StepStarted
 from qdrant_admin.core.files import free_bytes
 from qdrant_admin.core.formatting import counted, number, size
@@ -323,8 +323,24 @@ def memory(context: Context) -> Check:
         return _unknown(str(error), error.fix_on(context.ws.settings.name))
     seen = context.seen.memory
     if seen is None:
-        return _unknown(context.no_server or "it was not held against what was known to be here")
+        return _before_start(context) or _unknown(context.no_server or "it was not compared with what was known")
     return _ok("; ".join(context.status.since) or "nothing is missing that was known to be here")
+
+
+def _before_start(context: Context) -> Check | None:
+    """Of a server that does not run: whether it would start without the data that is known."""
+    from qdrant_admin.lifecycle.before_start import WithoutKnownData, checked
+
+    state = context.seen.state
+    if state is None or state.state not in {"absent", "stopped"} or not context.seen.capabilities.start:
+        return None
+    try:
+        checked(context.ws, accept=False, apply=False)
+    except WithoutKnownData as error:
+        return _fail("known_data_missing", str(error), context.command("up", accept=True))
+    except Refused as error:
+        return _fail("version_not_fit", str(error), error.fix_on(context.ws.settings.name))
+    return None
 
 
 def migrations(context: Context) -> Check:

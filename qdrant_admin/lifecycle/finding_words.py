@@ -40,8 +40,8 @@ SENTENCES: dict[str, str] = {
     "grpc_foreign": "gRPC port {port} does not lead to this server{because}; everything goes over REST",
     "collection_unreadable": "collection {subject} cannot be read{because}",
     "collection_red": "collection {subject} is red{because}",
-    "other_storage": "on {day} there were {held} in {collections} here, on {earlier}; today's storage, {subject}, is "
-    "another one and holds {now} of them",
+    "other_storage": "on {day} there were {held} in {collections} here; today's storage is another one{instead}, and "
+    "holds {now} of them",
     "known_collection_missing": "{known}; today there is no such collection{proof}",
     "known_collection_emptied": "{known}; today it is empty{proof}",
     "known_collection_remade": "{known}; it was made anew at {then} though nothing had deleted it, and holds {now}",
@@ -114,7 +114,7 @@ def of_storage(memory: "Memory") -> str:
 def told(one: "Missing") -> str:
     """What was taken away since the earlier look, in one sentence."""
     done = {"gone": "was deleted", "emptied": "was emptied"}.get(one.kind, "holds less")
-    when = f" by a request at {day(one.moment)}" if one.moment else " by a request"
+    when = f" by a request on {day(one.moment)}" if one.moment else " by a request"
     by = when if one.because == "request" else ", as this profile expects"
     return f"{one.name} {done}{by}; on {day(one.at)} it held {counted(one.points, 'point')}"
 
@@ -138,6 +138,7 @@ def _words(finding: Finding) -> defaultdict[str, str]:
     for name, value in facts.items():
         words[name] = ", ".join(value) if isinstance(value, tuple) else str(value)
     because = next((words[name] for name in ("why", "error", "detail", "holder") if words.get(name)), "")
+    words["instead"] = _instead(finding.subject, words.get("earlier", ""))
     words["because"] = f": {because}" if because else ""
     started_with_another = facts.get("started_with_another")
     words["key_trouble"] = (
@@ -167,6 +168,11 @@ def _words(finding: Finding) -> defaultdict[str, str]:
     if isinstance(runs := facts.get("interrupted"), int) and runs > 1:
         words["others"] = f", and {counted(runs - 1, 'earlier one')}"
     return words
+
+
+def _instead(today: str, earlier: str) -> str:
+    """Two storages may lie at one place, one after the other."""
+    return f" ({today})" if today == earlier else f": {today}, not {earlier}"
 
 
 def _whole(value: Fact) -> int:

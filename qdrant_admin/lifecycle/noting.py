@@ -128,11 +128,13 @@ def remembered(store: "StateStore", profile: str, name: str) -> Remembered | Non
     Raises:
         AdminError: the state cannot be read.
     """
-    for storage in inventory.storages(store, profile):
+    for number, storage in enumerate(inventory.storages(store, profile)):
         for one in storage.collections:
             if one.name == name:
                 held = f"on {day(one.at)} it held {counted(one.points, 'point')} ({storage.place})"
                 went = _WENT[one.gone].format(at=day(one.gone_at) if one.gone_at else "")
+                if not one.gone and number:
+                    went = "today's storage is another one"
                 return Remembered(f"{held}; {went}", one.gone in {"command", "accepted"})
     return None
 

@@ -8,7 +8,16 @@ from qdrant_admin.core.formatting import counted
 from qdrant_admin.core.reports import Finding, Report
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.lifecycle import blocks
-from qdrant_admin.server.runtime import Capabilities, Change, Diagnosis, RuntimeKind, Stats, Storage, StorageKind
+from qdrant_admin.server.runtime import (
+    DELETED,
+    Capabilities,
+    Change,
+    Diagnosis,
+    RuntimeKind,
+    Stats,
+    Storage,
+    StorageKind,
+)
 
 CheckStatus = Literal["ok", "warn", "fail", "unknown"]
 """`unknown`: it could not be looked at."""
@@ -100,7 +109,14 @@ class DownReport(Report):
     def verdict_word(self) -> str:
         return "stopped"
 
+    @property
+    def lost(self) -> Diagnosis | None:
+        """That its storage was deleted or moved while it ran, so that its data ended with it."""
+        return next((fault for fault in self.storage.faults if fault.code == DELETED), None)
+
     def summary(self) -> str:
+        if (lost := self.lost) is not None:
+            return lost.what
         return f"data kept in {self.storage.source}" if self.storage.source else ""
 
     def blocks(self) -> Blocks:

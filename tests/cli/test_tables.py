@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console, Group
 
+from qdrant_admin.cli.commands.history import _listed
 from qdrant_admin.cli.render.blocks import Drawing
 from qdrant_admin.collections.reports import CollectionReport, CollectionsReport, PointsReport, ShownPoint
 from qdrant_admin.core.commands import written
@@ -24,6 +25,7 @@ from qdrant_admin.migration.reports import (
 )
 from qdrant_admin.persistence.reports import CollectionCheck, Side, VerifyReport
 from qdrant_admin.server.runtime import Storage
+from qdrant_admin.state.store import HistoryEntry
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 EVIL = "[/oops]\x1b[31m"
@@ -142,6 +144,25 @@ def test_a_loss_names_the_points() -> None:
     assert "alias memories is gone" in shown
     assert shown.endswith("do now: qdrant-admin doctor --profile local")
     assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_only_the_column_that_may_be_cut_gives_way(width: int) -> None:
+    entry = HistoryEntry(
+        id=27,
+        operation="move-storage",
+        profile="local",
+        verdict="unhealthy",
+        summary="3 collections, 5 points at http://127.0.0.1:25310" * 3,
+        started_at=NOW,
+        seconds=0.4,
+        exit_code=1,
+    )
+    _, line = show(Drawing("local").picture(_listed([entry, entry]))).splitlines()[:2]
+    assert len(show(Drawing("local").picture(_listed([entry, entry])), width=width).splitlines()) == 3
+    assert line.startswith("27 ")
+    assert "move-storage  local" in line
+    assert line.endswith("…")
 
 
 def test_many_differences_are_cut_and_counted() -> None:

@@ -17,11 +17,13 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import EngineUnavailable, Refused
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.lifecycle.before_start import refuse_beginning_empty
+from qdrant_admin.lifecycle.doctor import CHECKS, Context, _made
 from qdrant_admin.lifecycle.down import down
 from qdrant_admin.lifecycle.finding_words import text
+from qdrant_admin.lifecycle.observation import observe
 from qdrant_admin.lifecycle.reports import UpReport
 from qdrant_admin.lifecycle.restart import restart
-from qdrant_admin.lifecycle.status import status
+from qdrant_admin.lifecycle.status import report_of, status
 from qdrant_admin.lifecycle.up import UpOptions, bring_up
 from qdrant_admin.server.docker_mark import engine_of, remember_docker, seen_in_docker
 from qdrant_admin.server.native.binary import cached_path, digest_of, version_of
@@ -119,6 +121,11 @@ def test_a_native_storage_that_is_gone_is_not_replaced_by_an_empty_one(native: H
     assert "3 763 points in 1 collection" in refused.value.why
     today = "other data is there today" if what == "another" else "nothing"
     assert today in refused.value.why, "the same folder is not named as a second one"
+    ws = native.open()
+    found = _made("memory", CHECKS["memory"], Context(ws, seen := observe(ws), report_of(ws.settings, seen)))
+    assert (found.status, found.code) == ("fail", "known_data_missing"), "and the doctor, which is asked next, knows"
+    assert found.detail == str(refused.value)
+    assert found.fix == f"qdrant-admin up --accept --profile {native.name}"
     with pytest.raises(Refused, match="beside known data"):
         list(restart(native.open(), "recreate", cancel=CancelToken()))
     if what == "another":

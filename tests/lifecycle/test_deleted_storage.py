@@ -10,9 +10,10 @@ import pytest
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import ConfirmationMissing, Refused
-from qdrant_admin.core.events import Events
+from qdrant_admin.core.errors import ConfirmationMissing, Refused, ServerUnreachable
+from qdrant_admin.core.events import Events, Finished
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
+from qdrant_admin.lifecycle.accept import accept
 from qdrant_admin.lifecycle.doctor import doctor
 from qdrant_admin.lifecycle.down import down
 from qdrant_admin.lifecycle.finding_words import text
@@ -123,7 +124,13 @@ def test_stopping_it_all_the_same_takes_a_yes(running: Workspace) -> None:
     with pytest.raises(ConfirmationMissing, match="deleted") as missing:
         list(down(running, cancel=CancelToken()))
     assert "down --yes" in missing.value.why
-    list(down(running, confirmed=True, cancel=CancelToken()))
+    with pytest.raises(ServerUnreachable, match="cannot be seen as a whole") as unseen:
+        list(accept(running, cancel=CancelToken()))
+    assert "was deleted under the running server" in unseen.value.why
+    (report,) = [one.report for one in down(running, confirmed=True, cancel=CancelToken()) if isinstance(one, Finished)]
+    said = repr(report.blocks())
+    assert "was deleted under the running server" in said
+    assert "is kept" not in said + report.summary()
     assert running.runtime.inspect().state == "stopped"
 
 

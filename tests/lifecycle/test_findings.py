@@ -153,7 +153,7 @@ def test_what_a_request_took_away_is_told_and_no_finding() -> None:
     told = saw(memory=missing("gone", "told", "request"))
     report = report_of(settings(), told)
     assert (report.state, report.exit_code, report.findings) == ("healthy", 0, ())
-    assert report.since == ("m was deleted by a request at 2026-03-03 09:00; on 2026-03-02 09:14 it held 5 points",)
+    assert report.since == ("m was deleted by a request on 2026-03-03 09:00; on 2026-03-02 09:14 it held 5 points",)
 
 
 def test_a_loss_is_a_fault_until_it_is_accepted_and_a_doubt_is_not() -> None:

@@ -99,7 +99,7 @@ def test_what_a_request_deleted_is_told_once_and_no_fault(ws: Workspace, tmp_pat
     report = prove(new, "kill")
     assert (report.verdict, report.exit_code) == ("empty", 0)
     (told,) = report.since
-    assert told.startswith("memories was deleted by a request at ")
+    assert told.startswith("memories was deleted by a request on ")
     assert told.endswith(" it held 20 points")
     assert prove(new).since == ()
 

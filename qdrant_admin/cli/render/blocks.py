@@ -172,18 +172,21 @@ class Drawing:
         return grid
 
     def _table(self, block: blocks.Table) -> Grid:
-        """Without a frame: dim headings, the first column strong, numbers to the right."""
+        """Without a frame: dim headings, the first column strong, numbers to the right.
+
+        Where there is a column that may be cut, it alone gives way. `no_wrap` of a column is what makes rich keep its
+        width, so there it is the text that must not be wrapped.
+        """
         table = Grid(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
         for title in block.head:
-            short = title in block.cut
-            table.add_column(
-                title,
-                justify="right" if title in block.right else "left",
-                overflow="ellipsis" if short else "fold",
-                no_wrap=short,
-            )
+            keeps = bool(block.cut) and title not in block.cut
+            table.add_column(title, justify="right" if title in block.right else "left", overflow="fold", no_wrap=keeps)
         for row in block.rows[: block.shown]:
-            table.add_row(*(self._words(value, "bold" if at == 0 else "") for at, value in enumerate(row)))
+            cells = [self._words(value, "bold" if at == 0 else "") for at, value in enumerate(row)]
+            for title, text in zip(block.head, cells, strict=True):
+                if title in block.cut:
+                    text.no_wrap, text.overflow = True, "ellipsis"
+            table.add_row(*cells)
         return table
 
     def _rest(self, count: int, shown: int | None) -> Iterator[Text]:

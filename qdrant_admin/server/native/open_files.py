@@ -44,10 +44,11 @@ def vanished(pid: int, storage: Path) -> Vanished | None:
 def diagnosed(gone: Vanished, path: Path, profile: str) -> Diagnosis:
     """The fault that it is, with the way to get at the data while the server runs."""
     names = ", ".join(map(plain, gone.collections))
-    held = f"the data of {names} lives" if names else "what the server holds lives"
+    held = f"the data of {names}" if names else "what the server holds"
     if not names and sys.platform.startswith("linux"):  # it was empty: a restart makes the folder anew
         anew = str(Command("restart", how="recreate").on(profile))
-        return Diagnosis(code="storage_missing", what=f"{path} is not there any more", fix=anew, severe=True)
+        return Diagnosis(code="storage_missing", what=f"{path} no longer exists", fix=anew, severe=True)
+    first = "put it back" if gone.moved_to else "export every collection"
     fix: Fix = Command("collections", "list")
     if gone.moved_to:
         fix = f"mv {shlex.quote(gone.moved_to)} {shlex.quote(str(path))}"
@@ -56,7 +57,7 @@ def diagnosed(gone: Vanished, path: Path, profile: str) -> Diagnosis:
     return Diagnosis(
         code=DELETED,
         what=f"{path} was {f'moved to {gone.moved_to}' if gone.moved_to else 'deleted'} under the running server",
-        why=f"{held} on only until it ends: {'put it back' if gone.moved_to else 'export first, each collection'}",
+        why=f"{held} is lost as soon as it stops: {first} first",
         fix=written(fix, profile),
         severe=True,
     )
