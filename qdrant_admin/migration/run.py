@@ -208,6 +208,8 @@ class _Run:
         if exists:
             begun = planned.source in self._checkpoints
             yield from self._targets.take(planned.target, self._found(planned), begun=begun)
+            if self._total(planned).written and not self._database.count(planned.target):
+                raise self._gone(planned, "is empty in the target")
         else:
             yield from self._create(planned)
         info = self._database.collection(planned.target)
@@ -226,10 +228,12 @@ class _Run:
 
     def _create(self, planned: CollectionPlan) -> Events:
         if self._total(planned).read:
-            what = f"{plain(planned.target)} no longer exists in the target"
-            why = "an earlier run has written to it, and it was deleted since"
-            raise Failed(what, why=why, fix=Command("migrate", self._plan.source))
+            raise self._gone(planned, "no longer exists in the target")
         yield from self._targets.create(planned.target, planned.spec)
+
+    def _gone(self, planned: CollectionPlan, how: str) -> Failed:
+        why = "this run has written to it before, and it was deleted, emptied or made again since"
+        return Failed(f"{plain(planned.target)} {how}", why=why, fix=Command("migrate", self._plan.source))
 
     def _check_source_unchanged(self, planned: CollectionPlan) -> None:
         if planned.source_mark and mark_of(self._source, planned.source) != planned.source_mark:

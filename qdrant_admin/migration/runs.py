@@ -9,7 +9,7 @@ from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import BadInput, ConfirmationMissing, NotFound, Refused, Unsupported
 from qdrant_admin.core.events import Events, Finished
-from qdrant_admin.core.formatting import counted, duration, number
+from qdrant_admin.core.formatting import counted, duration, number, plain
 from qdrant_admin.core.reports import Report
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.migration import checkpoint, messages
@@ -209,8 +209,13 @@ def narrowed(source: str, collection: str | None) -> str:
 
 
 def resume(ws: Workspace, run: StoredRun, *, cancel: CancelToken) -> Events:
-    """Resume a run that was stopped or killed; `Refused` when its target is not this profile's server."""
+    """Resume a run that was stopped or killed.
+
+    Raises:
+        Refused: its target is not this profile's server, or was filled from another source since.
+    """
     _check_same_server(ws, run)
+    _check_not_overtaken(ws, run)
     yield from migrate(ws, run.plan, cancel=cancel)
 
 
@@ -310,6 +315,24 @@ def _check_same_server(ws: Workspace, run: StoredRun) -> None:
     if run.target != here:
         why = f"this profile's server is {here}; half of the data would be in each"
         raise Refused(f"run {run.run} wrote to {run.target}", why=why, fix=Command("profiles", "list"))
+
+
+def _check_not_overtaken(ws: Workspace, run: StoredRun) -> None:
+    """What a later run has brought into a target is not written over by the rest of an earlier one."""
+    names = {planned.target: planned.source for planned in run.plan.taken}
+    for other in checkpoint.stored(ws.store):
+        if other.run == run.run or other.target != run.target or other.trouble or other.updated_at <= run.updated_at:
+            continue
+        begun = {one.collection for one in other.checkpoints}
+        for planned in other.plan.taken:
+            elsewhere = (other.source, planned.source) != (run.source, names.get(planned.target))
+            written = planned.source in begun or other.state == "discarded"
+            if planned.target in names and written and elsewhere:
+                raise Refused(
+                    f"{plain(planned.target)} was filled from {plain(other.source)} since",
+                    why=f"by run {other.run}; the rest of run {run.run} would be written over that",
+                    fix=Command("migrations", "discard", run.run),
+                )
 
 
 def _run(one: StoredRun) -> Run:

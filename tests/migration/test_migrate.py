@@ -232,6 +232,17 @@ def test_resume_on_another_server_or_after_the_target_is_gone_is_refused(
     httpx.delete(f"{own_server.url}/collections/c").raise_for_status()
     with pytest.raises(Exception, match="no longer exists in the target"):
         last(resume(ws, run, cancel=CancelToken()))
+    made = {"vectors": {"size": 4, "distance": "Dot"}}
+    httpx.put(f"{own_server.url}/collections/c", json=made).raise_for_status()
+    with pytest.raises(Exception, match="c is empty in the target"):
+        last(resume(ws, run, cancel=CancelToken()))
+    other = f"qdrant-local:{local_store(tmp_path / 't', {'d': numbered(3)})}"
+    assert moved(ws, other, to="c", on_conflict="overwrite").verdict == "verified"
+    with pytest.raises(Refused, match=r"c was filled from .* since") as caught:
+        last(resume(ws, run, cancel=CancelToken()))
+    assert f"migrations discard {run.run}" in caught.value.fix_on("test")
+    with Database(own_server.endpoint) as database:
+        assert database.count("c") == 3
 
 
 def test_a_target_that_appeared_since_the_plan_is_not_written_to(server: Server, tmp_path: Path) -> None:
