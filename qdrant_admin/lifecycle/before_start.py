@@ -6,10 +6,10 @@ that may not open the data. Nothing has been started, stopped or made by then.
 
 import dataclasses
 
-from qdrant_admin.core.commands import Command
+from qdrant_admin.core.commands import Command, Fix
 from qdrant_admin.core.errors import AdminError, Refused
 from qdrant_admin.lifecycle.finding_words import held
-from qdrant_admin.server.docker_mark import seen_in_docker
+from qdrant_admin.server.docker_mark import engine_of, seen_in_docker
 from qdrant_admin.server.runtime import NextStorage, RuntimeKind
 from qdrant_admin.server.versions import refuse_leap
 from qdrant_admin.state.inventory import KnownStorage, belongs, storages
@@ -81,11 +81,14 @@ def _refused(profile: str, data: str, found: NextStorage) -> WithoutKnownData:
     place = f"the server would be started in {found.place}"
     if data.endswith(found.place):
         place = "nothing is there today" if empty else "other data is there today"
+    fix: Fix = Command("doctor")
+    if found.engine and (engine := engine_of(profile)) not in {"", found.engine}:
+        place, fix = f"that was on the engine at {engine}, and {found.engine} is the one asked now", "docker context ls"
     accepted = Command("up", accept=True).on(profile)
     return WithoutKnownData(
         f"{what} beside known data",
         why=f"{data}; {place}. If this is intended: {accepted}",
-        fix=Command("doctor"),
+        fix=fix,
     )
 
 

@@ -180,6 +180,8 @@ class NextStorage(Frozen):
     """The version that opened it last, as far as the runtime itself knows."""
     version: str = ""
     """The version that would open it; empty where nobody can tell."""
+    engine: str = ""
+    """Address of the engine on whose machine it lies; empty where there is none."""
 
 
 class Room(NamedTuple):

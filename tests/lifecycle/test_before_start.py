@@ -412,6 +412,16 @@ CASES: list[tuple[KnownStorage | None, RuntimeKind, str, str, bool | None, bool]
 ]
 
 
+def test_data_on_another_engine_is_said_to_be_there() -> None:
+    """The context was switched: nothing is gone, and another engine is asked."""
+    remember_docker("p", NOTHING)
+    found = NextStorage(place="volume v", identity=None, empty=True, engine="tcp://192.0.2.1:2375")
+    with pytest.raises(Refused, match="beside known data") as refused:
+        refuse_beginning_empty("p", "docker", (VOLUME,), found)
+    assert f"on the engine at {NOTHING}, and tcp://192.0.2.1:2375 is the one asked now" in refused.value.why
+    assert refused.value.fix == "docker context ls"
+
+
 @pytest.mark.parametrize(("was", "kind", "place", "mark", "empty", "starts"), CASES)
 def test_what_may_be_started(
     was: KnownStorage | None, kind: RuntimeKind, place: str, mark: str, empty: bool | None, starts: bool

@@ -96,6 +96,31 @@ def test_data_survives_every_restart(bench: Bench, how: RestartMethod) -> None:
     assert [c["Names"] for c in bench.api.containers(all=True) if bench.mark in c["Names"][0]] == [[f"/{bench.mark}"]]
 
 
+def test_a_new_container_is_in_every_network_of_the_old_one(bench: Bench) -> None:
+    """Applications in other containers find it there; and nobody finds one that was taken off the engine's own."""
+    runtime = bench.started()
+    network = f"{bench.mark}-net"
+    bench.api.create_network(network)
+    try:
+        bench.api.connect_container_to_network(bench.mark, network, aliases=["memory"])
+        run(bench.runtime(key="new").apply(CancelToken()))
+        joined = bench.attributes()["NetworkSettings"]["Networks"]
+        assert set(joined) == {"bridge", network}
+        assert "memory" in joined[network]["Aliases"]
+        for one in joined:
+            bench.api.disconnect_container_from_network(bench.mark, one)
+        with pytest.raises(Refused, match="none of its ports is published") as refused:
+            run(runtime.start(CancelToken()))
+        assert refused.value.fix_on("p") == "qdrant-admin restart --how recreate --profile p"
+        bench.api.connect_container_to_network(bench.mark, network)
+        run(runtime.restart("recreate", CancelToken()))
+        assert set(bench.attributes()["NetworkSettings"]["Networks"]) == {"bridge", network}
+        bench.wait_ready("new")
+    finally:
+        bench.clean()
+        bench.api.remove_network(network)
+
+
 def test_remove_keeps_the_data(bench: Bench) -> None:
     runtime = bench.started()
     bench.remember()

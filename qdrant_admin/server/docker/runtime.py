@@ -109,6 +109,7 @@ class DockerRuntime(ServerRuntime):
         remember_docker(self.profile, self.engine.address)
         state = process_state(found)
         if state == "running":
+            published.refuse_unpublished(found)
             yield StepStarted(step="start", title=f"starting {self._name}")
             yield StepFinished(step="start", outcome="skipped", detail="it runs already")
             return
@@ -181,15 +182,13 @@ class DockerRuntime(ServerRuntime):
         cancel.check()
         raise_limit = may_raise_limit(found)
         try:
-            yield from self._replace(
-                found, self._spec.body(raise_limit=raise_limit, instead_of=found), same_networks=False
-            )
+            yield from self._replace(found, self._spec.body(raise_limit=raise_limit, instead_of=found))
         except OpenFilesRefused:
             if not raise_limit:
                 raise
             yield limit_notice(self.profile)
             body = self._spec.body(raise_limit=False, instead_of=found)
-            yield from self._replace(found, body, same_networks=False)
+            yield from self._replace(found, body)
 
     def stop(self, cancel: CancelToken) -> Events:
         cancel.check()
@@ -226,7 +225,7 @@ class DockerRuntime(ServerRuntime):
                 self.engine, commands_for(self.engine, self.settings), found, self._name, self.profile
             )
         elif how == "recreate":
-            yield from self._replace(found, body, same_networks=True)
+            yield from self._replace(found, body)
         elif how != "pause":
             yield StepStarted(step="start", title=f"starting {self._name}")
             with self.engine.client(f"start container {self._name}", _STOP_CALL_SECONDS) as api:
@@ -335,7 +334,8 @@ class DockerRuntime(ServerRuntime):
         with self.engine.look(f"look at the data of {self._name}") as api:
             found = self._find(api)
             if found is None or not self._is_ours(found):
-                return storage.to_be_mounted(api, self._spec.mounts[0], self._spec.image, local=self.engine.local)
+                made = storage.to_be_mounted(api, self._spec.mounts[0], self._spec.image, local=self.engine.local)
+                return made.model_copy(update={"engine": self.engine.address})
         return NextStorage(
             place=storage.in_words(found),
             identity=self.storage_identity(),
@@ -421,11 +421,11 @@ class DockerRuntime(ServerRuntime):
             self._first_lines = {key: lines}
         return lines or None
 
-    def _replace(self, found: Inspected, body: Request, *, same_networks: bool) -> Events:
+    def _replace(self, found: Inspected, body: Request) -> Events:
         yield StepStarted(step="recreate", title=f"recreating {self._name} on the same data")
         adopted = ownership.is_adopted(found["Id"], self.profile)
         with self.engine.client(f"recreate container {self._name}", _STOP_CALL_SECONDS) as api:
-            new = replace(api, found, body, self._name, same_networks=same_networks)
+            new = replace(api, found, body, self._name)
         if adopted:
             ownership.remember_adoption(new, self.profile, instead_of=found["Id"])
         yield StepFinished(step="recreate", detail=f"container {new[:12]}")

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from qdrant_admin.core.commands import Command
+from qdrant_admin.core.errors import Refused
 from qdrant_admin.server import sockets
-from qdrant_admin.server.docker.answers import Inspected
+from qdrant_admin.server.docker.answers import Inspected, name_of
 from qdrant_admin.server.docker.container.inspection import own_pid
 
 if TYPE_CHECKING:
@@ -26,6 +28,22 @@ def leads_to(found: Inspected, host: str, port: int, *, local: bool) -> bool:
         return bool(addresses)
     heard = [rank for one in sockets.reached(host, port) if (rank := sockets.rank(host, one.address)) is not None]
     return bool(ranks) and min(ranks) <= min(heard, default=min(ranks))
+
+
+def unpublished(found: Inspected) -> bool:
+    """Whether a container that runs is to be published, and the engine publishes nothing of it."""
+    asked = found["HostConfig"].get("PortBindings") and found["State"].get("Running")
+    return bool(asked) and not any((found["NetworkSettings"].get("Ports") or {}).values())
+
+
+def refuse_unpublished(found: Inspected) -> None:
+    """Refuse to wait for a server that nobody can reach."""
+    if unpublished(found):
+        raise Refused(
+            f"{name_of(found)} runs, and none of its ports is published",
+            why="it was taken off the network that the engine publishes them on",
+            fix=Command("restart", how="recreate"),
+        )
 
 
 def publishers(api: "APIClient", port: int) -> list[str]:

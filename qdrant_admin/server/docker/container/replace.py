@@ -102,26 +102,26 @@ def _endpoint(network: Mapping[str, Any], container_id: str) -> Request:
     return {"Aliases": aliases or None, "IPAMConfig": network.get("IPAMConfig"), "Links": network.get("Links")}
 
 
-def _connect_others(api: "APIClient", attributes: Inspected, container: str) -> None:
-    """Join the networks beyond the first."""
-    mode = str(attributes["HostConfig"].get("NetworkMode") or "default")
+def _connect_others(api: "APIClient", attributes: Inspected, container: str, mode: str) -> None:
+    """Join every network of the old container in which one of that network mode is not by itself: applications in other
+    containers find it there.
+    """
     networks = attributes["NetworkSettings"].get("Networks") or {}
     for name, network in networks.items():
-        if name != mode and mode not in {"default", "host", "none"}:
+        by_itself = name in {mode, "bridge", "host", "none"} or mode in {"host", "none"}
+        if not by_itself and api.networks(names=[name]):  # one that is gone is no reason to stay as it is
             api.connect_container_to_network(container, name, aliases=_endpoint(network, attributes["Id"])["Aliases"])
 
 
-def replace(
-    api: "APIClient", old: Inspected, body: Request, name: str, *, same_networks: bool = False, keep: bool = False
-) -> str:
+def replace(api: "APIClient", old: Inspected, body: Request, name: str, *, keep: bool = False) -> str:
     """Stop the old container, make and start the new one, remove the old one. Returns the new id.
 
     The old one stays, renamed, until the new one has been seen to run; on any failure it gets its name and its state
     back. Cannot be cancelled midway on purpose: half of this is a server that is gone. When the program
     is killed in the middle, the old one is found under the name that it has meanwhile (`set_aside`).
 
-    With `same_networks` the new one joins every network that the old one was in. With `keep` the old one stays set
-    aside, and the caller disposes of it.
+    The new one joins every network that the old one was in. With `keep` the old one stays set aside, and the caller
+    disposes of it.
 
     Raises:
         AdminError: the new one could not be made or does not stay up; the old one is as it was.
@@ -133,8 +133,7 @@ def replace(
     try:
         api.rename(old["Id"], aside)
         new = str(api.create_container_from_config(body, name)["Id"])
-        if same_networks:
-            _connect_others(api, old, new)
+        _connect_others(api, old, new, str(body["HostConfig"].get("NetworkMode") or "default"))
         api.start(new)
         check_stays_up(api, new)
     except BaseException as error:

@@ -202,7 +202,7 @@ class DockerRelocation:
                 raise Refused("another move of this server has ended meanwhile", fix=Command("status"))
             _remember(self._settings.name, move.model_copy(update={"proof": proof}))
             body = plan.moved_body(api, self._old, self.parts, self._spec)
-            new = replace(api, api.inspect_container(self._old["Id"]), body, self._name, same_networks=True, keep=True)
+            new = replace(api, api.inspect_container(self._old["Id"]), body, self._name, keep=True)
             _hand_on(self._old["Id"], new, self._settings.name)
 
     def back(self) -> None:
