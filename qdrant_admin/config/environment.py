@@ -47,6 +47,14 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def called(host: str) -> str:
+    """The address that is called for a host of this machine: names, and every address, stand for loopback."""
+    bare = host.strip("[]").lower()
+    if bare == "localhost" or bare.endswith(".localhost"):
+        return "127.0.0.1"
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bare, bare)  # noqa: S104 # not bound: called
+
+
 def parse_url(url: str, where: str, default_port: int = 6333) -> Address:
     """Take the URL of a server apart. A missing port means `default_port`, as for Qdrant's own clients.
 
@@ -72,11 +80,12 @@ def parse_url(url: str, where: str, default_port: int = 6333) -> Address:
     return Address(clean, parts.hostname, port, parts.scheme == "https")
 
 
-def read_environment(*, local_port: int, remote: bool = False) -> FromEnvironment:
+def read_environment(*, local_port: int, local_host: str = "127.0.0.1", remote: bool = False) -> FromEnvironment:
     """Read the variables of the contract.
 
     Args:
         local_port: the REST port the profile has without them.
+        local_host: the address its server is published on.
         remote: whether the profile is of a remote server without them: then any address replaces its own.
 
     Raises:
@@ -101,7 +110,7 @@ def read_environment(*, local_port: int, remote: bool = False) -> FromEnvironmen
     take("QDRANT_DEFAULT_VECTOR_SIZE", "default_vector_size", _vector_size)
     take("QDRANT_ADMIN_IMAGE", "image", _text)
     take("QDRANT_ADMIN_BINARY", "binary", _text)
-    named = _where(values, variables, local_port, remote)
+    named = _where(values, variables, (local_host, local_port), remote)
     take("QDRANT_SERVER_MODE", "server_mode", _boolean)
     if "server_mode" in values:
         variable = variables.pop("server_mode")
@@ -116,15 +125,16 @@ def read_environment(*, local_port: int, remote: bool = False) -> FromEnvironmen
     return FromEnvironment(values, variables, tuple(notices), named)
 
 
-def _where(values: dict[str, object], variables: dict[str, str], local_port: int, remote: bool) -> bool:
+def _where(values: dict[str, object], variables: dict[str, str], local: tuple[str, int], remote: bool) -> bool:
     """Decide whether `QDRANT_URL` and `QDRANT_HOST` mean a server elsewhere; True where the URL is the local one's."""
+    local_host, local_port = local
     url, host = os.environ.get("QDRANT_URL", "").strip(), os.environ.get("QDRANT_HOST", "").strip()
     if url:
         variable = "QDRANT_URL"
         address = parse_url(url, variable, local_port)
-        if is_loopback(address.host) and address.port == local_port and not address.tls and not remote:
+        if _reaches(address.host, local_host) and address.port == local_port and not address.tls and not remote:
             return True
-    elif host and (remote or not is_loopback(host)):
+    elif host and (remote or not _reaches(host, local_host)):
         variable = "QDRANT_HOST"
         if "/" in host or " " in host:
             raise BadInput(f"QDRANT_HOST is not a host name: “{plain(host)}”", fix="set QDRANT_URL to the whole URL")
@@ -135,6 +145,12 @@ def _where(values: dict[str, object], variables: dict[str, str], local_port: int
     values["url"], values["runtime"] = address.url, "remote"
     variables["url"] = variables["runtime"] = variable
     return False
+
+
+def _reaches(host: str, local_host: str) -> bool:
+    """Whether that host is the one the local server is published on: another address of loopback may be another's."""
+    everywhere = local_host in {"0.0.0.0", "::"}  # noqa: S104 # compared
+    return called(host) == called(local_host) or (everywhere and is_loopback(host))
 
 
 def _text(_variable: str, text: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from qdrant_admin.config import file
-from qdrant_admin.config.environment import is_loopback, parse_url, read_environment
+from qdrant_admin.config.environment import called, is_loopback, parse_url, read_environment
 from qdrant_admin.config.places import config_file, data_dir
 from qdrant_admin.config.profile import DEFAULT_PROFILE, Endpoint, Profile, ProfileInvalid
 from qdrant_admin.config.secrets import given_key, keeps_key, read_key
@@ -62,7 +62,7 @@ class Settings(Frozen):
                 api_key=self.api_key,
                 timeout=profile.timeout,
             )
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}.get(profile.host, profile.host)  # noqa: S104 # not bound: called
+        host = called(profile.host)
         bracketed = f"[{host}]" if ":" in host else host
         return Endpoint(
             url=f"http://{bracketed}:{profile.port}",
@@ -110,7 +110,7 @@ def load_settings(profile: str | None = None, flags: Mapping[str, object] | None
 
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     remote = given.get("runtime", base.runtime) == "remote"
-    environment = read_environment(local_port=_port(given.get("port"), base.port), remote=remote)
+    environment = read_environment(local_port=_port(given.get("port"), base.port), local_host=base.host, remote=remote)
     overlay = dict(environment.values)
     if overlay.pop("runtime_not_native", False) and base.runtime == "native":
         overlay["runtime"] = "auto"

@@ -12,6 +12,7 @@ from qdrant_admin.lifecycle.finding_words import text
 from qdrant_admin.lifecycle.findings import MEMORY
 from qdrant_admin.lifecycle.findings import findings as found_in
 from qdrant_admin.lifecycle.observation import observe
+from qdrant_admin.server.listener import refuse_stranger
 from qdrant_admin.workspace import Workspace, operation
 
 
@@ -40,6 +41,7 @@ def accept(ws: Workspace, *, cancel: CancelToken) -> Events:
     """Look, without a restart, and take what is there for what there has to be. Ends with an `AcceptReport`.
 
     Raises:
+        NotOurs: another server answers at the profile's address.
         ServerUnreachable: not every collection could be seen, so nothing is accepted.
         StorageUnusable, Unsupported: the state cannot be written.
     """
@@ -48,6 +50,8 @@ def accept(ws: Workspace, *, cancel: CancelToken) -> Events:
     cancel.check()
     found = found_in(ws.settings, seen)
     if seen.today is None:
+        if seen.stranger:
+            refuse_stranger(ws.runtime)
         why = next((text(one) for one in found if one.level == "fail"), "the server is not ready")
         raise ServerUnreachable("what is there cannot be seen as a whole", why=why, fix=Command("status"))
     missing = tuple(text(one) for one in found if one.code in MEMORY)

@@ -12,6 +12,7 @@ from qdrant_admin.lifecycle.down import refuse_foreign
 from qdrant_admin.lifecycle.observation import last_look
 from qdrant_admin.lifecycle.ready import wait_ready
 from qdrant_admin.lifecycle.up import report_up
+from qdrant_admin.server.listener import refuse_stranger
 from qdrant_admin.server.runtime import RestartMethod
 from qdrant_admin.state import run_locks
 from qdrant_admin.workspace import Workspace, operation
@@ -27,7 +28,7 @@ def restart(ws: Workspace, how: RestartMethod = "graceful", *, cancel: CancelTok
     Raises:
         ConfirmationMissing: the engine itself would be restarted, and nobody said yes.
         NotFound: there is none.
-        NotOurs: it is not managed by qdrant-admin.
+        NotOurs: it is not managed by qdrant-admin, or another server has its address.
         Unsupported: this runtime does not support that restart method.
         ServerNotReady: it did not come back in time.
     """
@@ -39,6 +40,8 @@ def restart(ws: Workspace, how: RestartMethod = "graceful", *, cancel: CancelTok
         raise Unsupported(f"the server cannot be restarted by {how}", why=why)
     before = runtime.inspect()
     refuse_foreign(ws, before, "restarted")
+    if before.state in {"absent", "stopped"}:
+        refuse_stranger(runtime)
     if before.state == "absent":
         raise NotFound(f"there is no server of profile {ws.settings.name}", fix=Command("up").on(ws.settings.name))
     if others := others_interrupted(ws, how, confirmed=confirmed, doing="restart"):

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from qdrant_admin.config.secrets import given_key
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import AdminError, EngineUnavailable
@@ -40,8 +41,17 @@ def choose_runtime(settings: Settings) -> Choice:
     """
     found = _of_profile(settings)
     if settings.named and found.runtime.inspect().state == "absent" and found.runtime.stranger():
-        return Choice(RemoteRuntime(settings), "the environment names a server of somebody else (QDRANT_URL)")
+        return Choice(
+            RemoteRuntime(_without_kept_key(settings)), "the environment names a server of somebody else (QDRANT_URL)"
+        )
     return found
+
+
+def _without_kept_key(settings: Settings) -> Settings:
+    """The key that is kept for the profile is for its own server; one in the environment is for who is named there."""
+    given = given_key()
+    key = {"api_key": given.value if given else None, "api_key_origin": given.where if given else "none"}
+    return settings.model_copy(update=key)
 
 
 def _of_profile(settings: Settings) -> Choice:

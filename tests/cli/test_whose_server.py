@@ -12,9 +12,11 @@ import pytest
 
 from qdrant_admin.config.file import read_profiles, write_profile
 from qdrant_admin.config.places import state_file
+from qdrant_admin.config.secrets import store_key
 from qdrant_admin.config.settings import load_settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import ServerUnreachable
+from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.bulk import Bulk
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import CollectionSpec, Point, VectorSpec
@@ -41,6 +43,7 @@ WORKING = [
     ("migrate", "SOURCE", "--plan-only"),
     ("migrate", "SOURCE"),
     ("verify", "--how", "none"),
+    ("restart",),
 ]
 
 
@@ -93,6 +96,25 @@ def test_a_stranger_is_asked_for_nothing_and_named(
 def test_a_stranger_is_looked_at_without_the_key(command: str, asked: Requests, run: Run) -> None:
     assert run(*command.split()).code != 0
     assert harmless(asked)
+
+
+def test_what_a_stranger_has_is_not_accepted(asked: Requests, run: Run) -> None:
+    ran = run("verify", "--accept", "--json")
+    assert (ran.code, ran.json["error"]["fix"]) == (4, "qdrant-admin up --use-existing --profile local")
+    assert harmless(asked)
+
+
+def test_a_kept_key_is_not_for_the_stranger_that_the_environment_names(
+    asked: Requests, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the env command printed it, for the server that was there then."""
+    monkeypatch.delenv("QDRANT_API_KEY")
+    store_key("local", SecretStr(KEY))
+    monkeypatch.setenv("QDRANT_URL", f"http://127.0.0.1:{read_profiles()['local'].port}")
+    for command in ("status", "collections list", "verify --how none"):
+        run(*command.split())
+    assert asked
+    assert all("api-key" not in one.headers for one in asked)
 
 
 def test_status_and_doctor_say_whose_it_is(asked: Requests, run: Run) -> None:

@@ -120,6 +120,18 @@ def test_this_machine_is_no_remote_server(monkeypatch: Env, variables: dict[str,
     assert settings.profile.host == "127.0.0.1"
 
 
+@pytest.mark.parametrize("host", ["127.0.0.2", "[::1]"])
+def test_another_address_of_this_machine_is_another_server(monkeypatch: Env, host: str) -> None:
+    """Somebody else may listen at the same port there."""
+    monkeypatch.setenv("QDRANT_URL", f"http://{host}:6333")
+    assert load_settings().endpoint.url == f"http://{host}:6333"
+    monkeypatch.delenv("QDRANT_URL")
+    monkeypatch.setenv("QDRANT_HOST", host)
+    assert load_settings().endpoint.url == f"http://{host}:6333"
+    write_profile("local", {"host": host.strip("[]")})
+    assert load_settings().profile.runtime == "auto", "that of the profile is its own"
+
+
 @pytest.mark.parametrize(
     ("variables", "url"),
     [
