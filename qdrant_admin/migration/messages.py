@@ -72,7 +72,10 @@ def sentence(report: MigrationReport) -> str:
     if report.verdict == "verified":
         return _verified(report)
     if report.verdict == "differs":
-        return f"The target differs from the source: {_differences(report) or 'see below'}."
+        rest = _rest(report)
+        seen, written = formatting.counted(total(report, "seen"), "row"), formatting.number(total(report, "written"))
+        figures = f" Of {seen}, {written} were written.{rest}" if rest else ""
+        return f"The target differs from the source: {_differences(report) or 'see below'}.{figures}"
     if report.verdict == "skipped":
         return _skipped(report)
     return _SENTENCES[report.verdict]

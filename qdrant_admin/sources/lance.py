@@ -17,7 +17,7 @@ from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import Batch, Cursor, FolderUri, Record, SourceCollection, Span, cut
 from qdrant_admin.sources.detect import wrong_kind
 from qdrant_admin.sources.files.arrow import columns_of, part_of, values_of
-from qdrant_admin.sources.files.tables import Column, Layout, choose, damaged, key_of, no_vectors
+from qdrant_admin.sources.files.tables import Column, Layout, check_identity, choose, damaged, key_of, no_vectors
 from qdrant_admin.sources.files.values import NO_ID, Unfit, identity
 from qdrant_admin.sources.ids import Numbers, is_among, superseded
 from qdrant_admin.sources.layouts import ColumnLayout
@@ -220,6 +220,7 @@ class LanceFolder(Reader):
             if layout is None:
                 raise no_vectors(table.folder, table.schema.names)
             repeated = table.repeated(layout.id) if layout.id else np.empty(0, dtype=np.int64)
+            check_identity(table.folder, layout, len(repeated), self.uri)
             head = next(table.batches(layouts.SAMPLE, 0, min(layouts.SAMPLE, table.rows)), None)
             sample = part_of(head.drop_columns([ROW]), layout, 0).records if head is not None else []
             payload = layouts.column_layout([row.payload for row in sample], self.layout_asked)
@@ -243,8 +244,8 @@ class LanceFolder(Reader):
             words.insert(0, layouts.words(layout))
         words.append(f"version {opened.table.number} of the table, whatever is written meanwhile")
         if len(opened.repeated):
-            again = counted(len(opened.repeated), "row")
-            warnings.append(f"{again} whose id is repeated further down: the last one of each is taken")
+            again = f"{counted(len(opened.repeated), 'row')} whose id is repeated further down"
+            warnings.append(f"{again}: the last one of each is taken, ?id=none takes Lance's own row ids")
         return SourceCollection(
             name=name,
             count=opened.table.rows - len(opened.repeated),

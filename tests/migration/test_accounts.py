@@ -112,6 +112,8 @@ def test_rows_that_are_rejected_left_out_or_skipped_are_counted_apart(server: Se
     report = moved(ws, lines(tmp_path / "r.jsonl", [row(0), row(1), strange, row(1, again=True), row(3)]))
     assert figures(report.collections[0]) == of(seen=5, read=5, written=3, folded=1, rejected=1, verified=3)
     assert report.verdict == "differs"
+    assert sentence(report).startswith("The target differs from the source: 1 rejected. Of 5 rows, 3 were written.")
+    assert "1 folded" in sentence(report)
     source = f"qdrant-local:{local_store(tmp_path / 'a', {'one': numbered(5), 'two': numbered(6)})}"
     report = moved(ws, source, skip_collections=("two",))
     assert [figures(one) for one in report.collections] == [

@@ -111,10 +111,32 @@ def test_of_rows_with_one_id_the_last_holds_and_they_are_counted(tmp_path: Path,
     uri = write(tmp_path / f"a.{kind}", kind, content)
     found = look(uri)
     assert found.count == 28
-    assert "2 rows with an id that is repeated further down: the last one is taken" in found.warnings
+    again = "2 rows with an id that is repeated further down: the last one is taken, ?id=none makes ids of file and row"
+    assert again in found.warnings
     records = read(uri)
     assert len(records) == 28
     assert records[-1].payload["text"] == "row 29"
+    kept = read(f"{uri}?id=none")
+    assert len({record.id for record in kept}) == 30
+    assert [record.payload["id"] for record in kept] == [row["id"] for row in content]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+@pytest.mark.parametrize("column", ["doc_id", "key"])
+def test_an_id_that_may_be_that_of_a_whole_document_is_not_guessed(tmp_path: Path, kind: str, column: str) -> None:
+    content = [{column: f"d{n // 3}", "page": n, "vector": [n + 0.5, 1.0]} for n in range(9)]
+    uri = f"{kind}:{tmp_path / f'a.{kind}'}"
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(content), tmp_path / "a.parquet")
+    else:
+        (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in content))
+    with pytest.raises(SourceUnreadable, match="not known what the id of a row") as caught:
+        look(uri)
+    assert f"{column} comes again in 6 rows" in caught.value.why
+    assert "id=none" in caught.value.fix
+    assert look(f"{uri}?id=none").count == 9
+    assert (found := look(f"{uri}?id={column}")).count == 3
+    assert found.folded == 6
 
 
 @pytest.mark.parametrize("kind", KINDS)

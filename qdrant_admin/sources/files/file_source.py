@@ -300,6 +300,8 @@ def take_survey(group: Group, uri: FolderUri, notes: tuple[str, ...]) -> Survey:
         )
     else:
         leading = next((layout for layout in layouts if layout is not None), None)
+        if leading:
+            tables.check_identity(uri.path, leading, len(repeated), uri)
         spec, odd = _spec(leading, tallies, uri) if leading else (None, [])
         told = (*odd, *_odd_rows(tallies, repeated), *notes)
         words = leading.words(WORDS if group.tables[0].flat else "") if leading else "kept as it is"
@@ -402,9 +404,10 @@ def _spec(layout: Layout, tallies: list[Tally], uri: FolderUri) -> tuple[Collect
 
 
 def _odd_rows(tallies: list[Tally], repeated: Numbers) -> Iterator[str]:
+    again = "with an id that is repeated further down: the last one is taken, ?id=none makes ids of file and row"
     for rows, what in (
         (sum(tally.without_id for tally in tallies), "without an id: it is made of file and row number (UUIDv5)"),
-        (len(repeated), "with an id that is repeated further down: the last one is taken"),
+        (len(repeated), again),
         (sum(tally.troubled for tally in tallies), "without a vector that can be read: rejected"),
     ):
         if rows:

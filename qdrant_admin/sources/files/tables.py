@@ -15,13 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from qdrant_admin.core.commands import install_command
+from qdrant_admin.core.commands import Command, install_command
 from qdrant_admin.core.errors import AdminError, BadInput, SourceUnreadable
-from qdrant_admin.core.formatting import plain
+from qdrant_admin.core.formatting import counted, plain
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.models import CollectionSpec, VectorKind
 from qdrant_admin.sources import HELP
-from qdrant_admin.sources.base import Columns, Fields, Payload, Record, option
+from qdrant_admin.sources.base import Columns, Fields, FolderUri, Payload, Record, option
 from qdrant_admin.sources.files.values import NO_ID, Unfit, identity, read_json, vector_of
 from qdrant_admin.sources.octets import BYTES
 from qdrant_admin.sources.read_only import cannot_read
@@ -32,6 +32,8 @@ HEAD = 1000
 CELLS = 8
 """Cells of bytes kept of each batch, to be looked at after all of them were read."""
 _IDS = ("id", "_id", "point_id", "uuid", "ids", "doc_id", "document_id", "chunk_id", "key")
+_OF_PARTS = frozenset({"doc_id", "document_id", "chunk_id", "key"})
+"""Those that several rows may well share, as the parts of a document do."""
 _TEXTS = ("document", "text", "content", "page_content", "data", "body", "chunk", "passage", "texte")
 _VECTOR = re.compile(
     r"(.*[_.\- ])?(vec|vecs|vector|vectors|emb|embs|embedding|embeddings|dense|sparse)([_.\- ].*)?"
@@ -112,7 +114,7 @@ class Layout:
 
 def choose(columns: Sequence[Column], names: Sequence[str], options: Mapping[str, str]) -> Layout | None:
     """The layout of a file; None when nothing in it could be a vector. `names` are all columns, in their order."""
-    identity = _named(options["id"], names, "id") if "id" in options else next((n for n in _IDS if n in names), None)
+    identity = _identity_column(names, options)
     octets = option(options, "bytes", BYTES, "<f4")
     found = [column for column in columns if column.name != identity]
     slots = _asked(found, names, options["vector"]) if "vector" in options else _recognised(found, names)
@@ -122,6 +124,25 @@ def choose(columns: Sequence[Column], names: Sequence[str], options: Mapping[str
     whole = PAYLOAD if others == [PAYLOAD] else None
     text = next((name for name in _TEXTS if name in others), None)
     return Layout(identity, slots, payload=whole, text=text, octets=octets)
+
+
+def _identity_column(names: Sequence[str], options: Mapping[str, str]) -> str | None:
+    """The column of the id: as asked (`none`: there is none), or the first that has the name of one."""
+    asked = options.get("id")
+    if asked is None:
+        return next((name for name in _IDS if name in names), None)
+    return None if asked == "none" and asked not in names else _named(asked, names, "id")
+
+
+def check_identity(place: Path, layout: Layout, repeated: int, uri: FolderUri) -> None:
+    """Raise `SourceUnreadable` where the column that was taken for the id tells parts of something, not rows."""
+    if repeated and "id" not in uri.options and layout.id in _OF_PARTS:
+        column, again = plain(layout.id), counted(repeated, "row")
+        raise SourceUnreadable(
+            f"it is not known what the id of a row in {plain(place)} is",
+            why=f"{column} comes again in {again}, which would be folded; ?id={column} asks for that",
+            fix=Command("migrate", uri.asking(id="none")),
+        )
 
 
 def sniff(rows: Iterable[Fields], asked: Collection[str] = ()) -> list[Column]:
