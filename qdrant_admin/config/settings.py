@@ -87,7 +87,7 @@ class Settings(Frozen):
 
 NO_GRPC_PORT = "everything goes over REST: no gRPC port was given for this server (QDRANT_GRPC_PORT or grpc_port)"
 
-KEY_IN_CLEAR = "the API key goes to another machine unencrypted: whoever is on the way can read it"
+KEY_IN_CLEAR = "the API key goes to another machine unencrypted: anyone on the way can read it"
 
 
 def load_settings(profile: str | None = None, flags: Mapping[str, object] | None = None) -> Settings:

@@ -70,10 +70,10 @@ _WORDS: dict[str, str] = {
     "since_scheme": "its fingerprint was taken in another way then ({before}, now {after}), "
     "so the content cannot be compared",
     "since_sample": "not comparable: one of the two looked at a sample, the other did not, or at another one",
-    "known_gone": "known to be here with {before_points}, and gone",
-    "known_emptied": "known to be here with {before_points}, and empty",
-    "known_fewer": "known to be here with {before_points} on another storage",
-    "known_remade": "known to be here with {before_points}, and made anew since though nothing had deleted it",
+    "known_gone": "it held {before_points} when it was last seen, and is gone",
+    "known_emptied": "it held {before_points} when it was last seen, and is empty",
+    "known_fewer": "it held {before_points} when it was last seen, on another storage",
+    "known_remade": "it held {before_points} when it was last seen, and was created anew though nothing had deleted it",
     "told": "{name}",
 }
 

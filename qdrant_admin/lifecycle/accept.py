@@ -28,11 +28,12 @@ class AcceptReport(Report):
     """Where, in words."""
 
     def summary(self) -> str:
+        losses = f"{counted(len(self.accepted), 'loss', 'losses')} accepted" if self.accepted else "nothing was missing"
         held = f"{counted(self.collections, 'collection')}, {counted(self.points, 'point')} in {self.storage}"
-        return f"{counted(len(self.accepted), 'loss', 'losses')} accepted; {held}" if self.accepted else held
+        return f"{losses}; expected from now on: {held}"
 
     def blocks(self) -> Blocks:
-        blocks: list[Block] = [Headline("done", Soft(f"known from now on: {self.summary()}"))]
+        blocks: list[Block] = [Headline("done", Soft(self.summary()))]
         return *blocks, *(Paragraph(f"accepted: {sentence}", "warn") for sentence in self.accepted)
 
 

@@ -55,7 +55,7 @@ def _refuse_losing(ws: Workspace, state: RuntimeState) -> None:
         refuse_losing(state)
     except Refused as losing:
         anyway = Command("down", yes=True).on(ws.settings.name)
-        why = f"{losing.why}. To lose it: {anyway}"
+        why = f"{losing.why}. To stop it all the same: {anyway}"
         raise ConfirmationMissing(losing.what, why=why, fix=losing.way_out) from losing
 
 

@@ -31,11 +31,11 @@ SENTENCES: dict[str, str] = {
     "server_paused": "the server is frozen: it keeps its ports and answers nobody until it is thawed",
     "crash_loop": "the server keeps ending and being restarted, {times} so far",
     "server_diagnosis": "{what}{because}",
-    "unrequested_restarts": "it was restarted {times} without a request",
+    "unrequested_restarts": "it was restarted {times} without being asked to",
     "no_answer": "nothing answers at {subject}{because}",
     "not_qdrant": "what answers at {subject} is not Qdrant{because}",
-    "not_ready": "/readyz does not say ready",
-    "recovery_mode": "recovery mode: collections are listed, and cannot be read until it is started without it",
+    "not_ready": "the server answers, but is not ready (/readyz)",
+    "recovery_mode": "recovery mode: collections are listed, but cannot be read until the server is started without it",
     "grpc_closed": "gRPC does not answer at {subject}",
     "grpc_foreign": "gRPC port {port} does not lead to this server{because}; everything goes over REST",
     "collection_unreadable": "collection {subject} cannot be read{because}",
@@ -44,10 +44,10 @@ SENTENCES: dict[str, str] = {
     "holds {now} of them",
     "known_collection_missing": "{known}; today there is no such collection{proof}",
     "known_collection_emptied": "{known}; today it is empty{proof}",
-    "known_collection_remade": "{known}; it was made anew at {then} though nothing had deleted it, and holds {now}",
+    "known_collection_remade": "{known}; it was created anew on {then} though nothing deleted it, and now holds {now}",
     "optimizer_failed": "the optimizer of collection {subject} has failed{because}",
-    "writes_pending": "collection {subject} does not show yet what it has acknowledged: {pending}",
-    "points_hidden": "collection {subject} hides what it stores until it is optimized: {pending}",
+    "writes_pending": "collection {subject} has acknowledged {pending} that it does not show yet",
+    "points_hidden": "collection {subject} hides {pending} until it is optimized",
     "storage_deleted": "{what}{because}",
     "data_elsewhere": "this profile has data in {subject} as well, which is not shown: {known} on {when}",
     "storage_in_container": "no volume: the data dies with the container",
@@ -57,7 +57,7 @@ SENTENCES: dict[str, str] = {
     "settings_differ": "its settings differ from the profile: {changes}",
     "no_api_key": "no API key: any web page opened on this machine can reach the server, and can empty it",
     "published_without_api_key": "published on {subject} without an API key: whoever reaches it owns the data",
-    "key_in_clear": "the API key goes to {subject} unencrypted: whoever is on the way can read it",
+    "key_in_clear": "the API key goes to {subject} unencrypted: anyone on the way can read it",
     "no_automatic_start": "restart policy {policy}: it does not come back when the machine restarts",
     "check_interrupted": "the check of {when} was interrupted before its second scan, so it has proven nothing yet",
     "indexing_held_back": "an interrupted migration holds back the indexing of {collections}: searches there are slow",
@@ -66,10 +66,10 @@ SENTENCES: dict[str, str] = {
 
 
 PROOFS: dict[str, str] = {
-    "no_delete": ", and no request took it away",
-    "log_begins": "; by what, nobody can tell: the log begins at {then}",
-    "log_silent": "; by what, nobody can tell: the log does not show requests",
-    "process_ended": "; by what, nobody can tell: the process that might have been asked for it has ended since",
+    "no_delete": ", and no request accounts for it",
+    "log_begins": "; the cause is unknown, as the log only begins on {then}",
+    "log_silent": "; the cause is unknown, as the log does not show requests",
+    "process_ended": "; the cause is unknown, as the process that may have been asked to do it has ended",
 }
 """What a finding about something missing rests on, by its `evidence`."""
 

@@ -64,7 +64,7 @@ def refuse_stranger(runtime: "ServerRuntime") -> None:
     if stranger := runtime.stranger():
         raise NotOurs(
             f"the server at {runtime.endpoint.url} is not the one of profile {runtime.profile}",
-            why=f"{stranger} listens there; it was sent no key, and asked for nothing",
+            why=f"{stranger} listens there; it was sent no key, and asked nothing",
             fix=Command("up", use_existing=True).on(runtime.profile),
         )
 

@@ -193,4 +193,4 @@ def test_the_sentence_says_when_how_much_and_why() -> None:
     found = Finding(code="known_collection_missing", level="fail", subject="project_memories", facts=facts)
     said = text(found)
     assert "there were 3 763 points in project_memories here; today there is no such collection" in said
-    assert said.endswith(", and no request took it away")
+    assert said.endswith(", and no request accounts for it")

@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     help="auto: generate and keep a key if there is none; none: start without a key this time.",
 )
 @click.option("--apply", is_flag=True, help="Apply settings that require recreating the container; the data is kept.")
-@click.option(
-    "--accept", is_flag=True, help="Take what is there for known, whatever is missing of what was known to be here."
-)
+@click.option("--accept", is_flag=True, help="Start although known data is missing, and accept that it is.")
 @click.option(
     "--use-existing",
     is_flag=True,

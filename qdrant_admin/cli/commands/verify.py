@@ -44,7 +44,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--accept",
     is_flag=True,
-    help="Look without a restart, show what is missing of all that was known to be here, and take today for known.",
+    help="Without a restart, show what is missing of all that was known to be here, and accept that it is.",
 )
 def verify(
     invocation: Invocation,
