@@ -230,7 +230,9 @@ class _Planner:
             self._problem("warning", "", stray)
         if not found:
             self._problem("warning", "", "the source has no collection")
-        elif all(planned.action == "skip" for planned in plans):
+        elif all(planned.action == "skip" for planned in plans) and not any(
+            problem.level == "refused" for problem in self._problems
+        ):
             self._problem("warning", "", "every collection is left out: nothing would be copied, and nothing compared")
         self._space(sum(planned.estimated_bytes for planned in plans if planned.action != "skip"))
         return PlanReport(
@@ -305,7 +307,7 @@ class _Planner:
             alias=name if staged else "",
             replaces=self._aliases.get(name, "") if staged else "",
             in_order=found.duplicate_ids != 0,
-            source_mark="" if self._options.catch_up else mark_of(self._source, found.name),
+            source_mark="" if self._options.catch_up or found.absent else mark_of(self._source, found.name),
         )
 
     def _name(self, source: str) -> str:
@@ -368,6 +370,8 @@ class _Planner:
             self._problem("warning", found.name, words)
 
     def _action(self, found: SourceCollection, info: CollectionInfo | None, *, fills_again: bool) -> Action:
+        if found.absent:
+            return "skip"
         if found.spec is None:
             words = "it holds no vector yet, so its dimension is not known; it is left out"
             self._problem("refused" if found.count else "warning", found.name, words)

@@ -395,8 +395,14 @@ class _Run:
         yield StepStarted(step=step, title=f"switching {alias} to {target}")
         aliases, names = self._database.aliases(), set(self._database.names())
         before = aliases.get(planned.alias)
-        kept = planned.replaces if before in {None, planned.target} else before or ""
-        kept = kept if kept in names else ""
+        if before not in {None, planned.replaces, planned.target}:
+            was = f"pointed to {plain(planned.replaces)}" if planned.replaces else "did not exist"
+            raise Refused(
+                f"{alias} points to {plain(before)} by now",
+                why=f"it {was} when this was planned; {target} is verified, and no alias was switched to it",
+                fix=Command("migrate", self._plan.source, into_staging=True),
+            )
+        kept = planned.replaces if planned.replaces in names else ""
         wanted = [planned.alias, *(one for one in planned.aliases if one not in names)]
         free = {None, before, planned.target}
         self._database.set_aliases({one: planned.target for one in wanted if aliases.get(one) in free})

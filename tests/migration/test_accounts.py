@@ -25,6 +25,7 @@ from qdrant_admin.sources.base import Batch
 from qdrant_admin.sources.files.file_source import FileSource
 from qdrant_admin.sources.qdrant.server import QdrantServer
 from tests.migration.support import local_store, moved, numbered, planned, workspace
+from tests.support.answering import Answered, Asked, in_front_of
 from tests.support.real import Server
 
 pytestmark = pytest.mark.server
@@ -166,6 +167,29 @@ def test_a_page_that_a_server_hides_is_never_verified(
     (result,) = report.collections
     assert (report.verdict, result.seen, result.written) == ("differs", 40, 10)
     assert "30 not accounted for" in sentence(report)
+
+
+@pytest.mark.parametrize(("path", "status"), [("", 500), ("", 404), ("/points/count", 403)])
+def test_a_collection_of_a_server_that_cannot_be_read_is_refused_by_name(
+    server: Server, other: Server, path: str, status: int
+) -> None:
+    with Database(other.endpoint) as database:
+        for name in ("sound", "torn"):
+            database.create_collection(name, CollectionSpec(vectors=(VectorSpec(size=2, distance="Dot"),)))
+            database.upsert(name, [Point(1, {}, {"": np.ones(2, dtype=np.float32)})])
+
+    def torn(asked: Asked, answered: Answered) -> Answered:
+        return Answered({"status": {"error": "torn"}}, status) if asked.path == f"/collections/torn{path}" else answered
+
+    ws = workspace(server)
+    with in_front_of(other.url, torn) as place:
+        plan = planned(ws, f"qdrant+http://{place}", method="stream")
+        assert plan.exit_code == 4
+        (refused,) = [problem for problem in plan.problems if problem.level == "refused"]
+        assert (refused.collection, "--exclude torn" in refused.fix) == ("torn", True)
+        report = moved(ws, f"qdrant+http://{place}", method="stream", skip_collections=("torn",))
+    assert report.verdict == "verified"
+    assert [figures(one) for one in report.collections] == [of(seen=1, read=1, written=1, verified=1), {}]
 
 
 @pytest.mark.parametrize("verify", ["full", "sample:2"])

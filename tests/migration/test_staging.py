@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import Refused
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.models import Point
 from qdrant_admin.migration.checkpoint import unfinished
@@ -48,6 +49,16 @@ def test_an_application_goes_over_and_the_old_one_stays(server: Server, target: 
     assert target.aliases() == {"notes": second.target}
     assert target.count(first.target) == target.count("notes") == 30
     assert f"qdrant-admin collections delete {first.target}" in second.note
+
+
+def test_an_alias_that_somebody_else_switched_meanwhile_stays(server: Server, target: Database, source: str) -> None:
+    ws = workspace(server)
+    first, second = (planned(ws, source, into_staging=True) for _ in range(2))
+    [switched] = last(migrate(ws, first, cancel=CancelToken())).collections
+    with pytest.raises(Refused, match=f"notes points to {switched.target} by now"):
+        last(migrate(ws, second, cancel=CancelToken()))
+    assert target.aliases() == {"notes": switched.target}
+    assert target.count(second.collections[0].target) == 30
 
 
 def test_the_name_of_a_collection_cannot_become_an_alias(server: Server, target: Database, source: str) -> None:

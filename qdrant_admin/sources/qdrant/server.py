@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from qdrant_admin.config.profile import Endpoint
-from qdrant_admin.core.errors import RequestRejected, SourceUnreadable, Unsupported
+from qdrant_admin.core.errors import AccessDenied, NotFound, RequestRejected, ServerTrouble, Unsupported
 from qdrant_admin.core.formatting import plain
 from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.ids import id_key
 from qdrant_admin.database.models import CollectionInfo, CollectionSpec
 from qdrant_admin.database.pending import applied
-from qdrant_admin.sources import HELP, layouts
+from qdrant_admin.sources import layouts
 from qdrant_admin.sources.base import WHOLE, Batch, Cursor, Record, ServerUri, SourceCollection, Span, WireBatch, cut
 from qdrant_admin.sources.servers import ServerReader, port_option
 from qdrant_admin.sources.uri import source_key
@@ -80,10 +80,13 @@ class QdrantServer(ServerReader):
         return f"{info.points} points of {shape[:16]}"
 
     def describe(self, name: str) -> SourceCollection:
-        info = self.database.collection(name)
+        try:
+            info = self.database.collection(name)
+        except (NotFound, RequestRejected, ServerTrouble, AccessDenied) as error:  # others are of the whole server
+            return SourceCollection(name=name, count=0, spec=None, absent=f"it cannot be read: {plain(error)}")
         if info.points is None:
-            what = f"collection {plain(name)} of {self.uri.url} cannot be read"
-            raise SourceUnreadable(what, why=info.trouble, fix=HELP)
+            why = info.trouble or "its strict mode refuses exact counts"
+            return SourceCollection(name=name, count=0, spec=None, absent=f"it cannot be read: {why}")
         pending = applied(self.database, name) if info.pending.left else info.pending
         if pending != info.pending:
             info = self.database.collection(name)
