@@ -1,5 +1,7 @@
 """Start, stop, restart, remove: on the real engine, with the data looked at each time."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,6 +121,47 @@ def test_a_new_container_is_in_every_network_of_the_old_one(bench: Bench) -> Non
     finally:
         bench.clean()
         bench.api.remove_network(network)
+
+
+def emptied(folder: Path) -> None:
+    for entry in folder.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def replaced(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    folder.mkdir()
+
+
+@pytest.mark.parametrize("removes", [emptied, replaced])
+def test_data_that_is_removed_below_a_running_server_is_told_and_not_lost_by_a_restart(
+    bench: Bench, tmp_path: Path, removes: Callable[[Path], None]
+) -> None:
+    if os.geteuid():
+        pytest.skip("only root may empty what the server in the container has written")
+    folder = tmp_path / "data"
+    runtime = bench.started(storage=folder)
+    bench.remember()
+    assert runtime.inspect().storage.faults == ()
+    removes(folder)
+    (fault,) = runtime.inspect().storage.faults
+    assert (fault.code, fault.severe) == ("storage_deleted", True)
+    assert str(folder) in fault.what
+    before = bench.attributes()["State"]["StartedAt"]
+    attempts: tuple[Callable[[], Events], ...] = (
+        lambda: runtime.restart("kill", CancelToken()),
+        lambda: runtime.restart("recreate", CancelToken()),
+        lambda: bench.runtime(storage=folder, key="new").apply(CancelToken()),
+    )
+    for attempt in attempts:
+        with pytest.raises(Refused, match="under the running server"):
+            run(attempt())
+    assert bench.attributes()["State"]["StartedAt"] == before
+    if removes is replaced:
+        folder.rmdir()
+        folder.with_name("elsewhere").rename(folder)
+        run(runtime.restart("kill", CancelToken()))
+        assert bench.names() == ["proof"], "put back, it is sound again"
 
 
 def test_remove_keeps_the_data(bench: Bench) -> None:

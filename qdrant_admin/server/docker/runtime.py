@@ -32,6 +32,7 @@ from qdrant_admin.server.listener import Owned
 from qdrant_admin.server.runtime import (
     Capabilities,
     Change,
+    Diagnosis,
     InterruptedRelocation,
     NextStorage,
     RestartMethod,
@@ -40,6 +41,7 @@ from qdrant_admin.server.runtime import (
     ServerRuntime,
     Sharer,
     Stats,
+    refuse_losing,
 )
 from qdrant_admin.server.sockets import holder
 from qdrant_admin.server.storage_mark import RAFT_STATE, peer_in_archive
@@ -87,6 +89,8 @@ class DockerRuntime(ServerRuntime):
                 return state.model_copy(update={"other_installation": other, "beside": self._is_beside(found)})
             if self.settings.profile.expect == "ephemeral":
                 state = inspection.meant_to_vanish(state)
+            elif gone := self._removed_below(api, found):
+                state = inspection.with_fault(state, gone)
             left = left_by_move(self.profile) or left_by_replacement(found, self._name, self.profile)
             return state.model_copy(update={"diagnosis": left}) if left is not None else state
 
@@ -171,6 +175,7 @@ class DockerRuntime(ServerRuntime):
         yield from self._recreate_as_asked(found, cancel)
 
     def _recreate_as_asked(self, found: Inspected, cancel: CancelToken) -> Events:
+        refuse_losing(self.inspect())
         if not has_image(self.engine, self._spec.image):
             yield from pull(self.engine, self._spec.image, cancel)
         with self.engine.client(f"prepare container {self._name}") as api:
@@ -204,6 +209,8 @@ class DockerRuntime(ServerRuntime):
 
     def restart(self, how: RestartMethod, cancel: CancelToken) -> Events:
         cancel.check()
+        if how != "pause":
+            refuse_losing(self.inspect())
         with self.engine.client(f"restart container {self._name}", _STOP_CALL_SECONDS) as api:
             found = self._existing(api)
             if how == "pause":
@@ -420,6 +427,10 @@ class DockerRuntime(ServerRuntime):
         if (datetime.now(UTC) - started).total_seconds() > 2 * inspection.FIRST_SECONDS:
             self._first_lines = {key: lines}
         return lines or None
+
+    def _removed_below(self, api: "APIClient", found: Inspected) -> Diagnosis | None:
+        first, local = self._beginning(api, found), self.engine.local
+        return inspection.removed_below(api, found, first, local=local, profile=self.profile)
 
     def _replace(self, found: Inspected, body: Request) -> Events:
         yield StepStarted(step="recreate", title=f"recreating {self._name} on the same data")

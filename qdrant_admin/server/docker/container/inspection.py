@@ -1,6 +1,7 @@
 """What is seen of a container: its state as a `RuntimeState`, its log, and what it costs."""
 
 import os
+import posixpath
 import re
 import shlex
 import sys
@@ -10,15 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.commands import Command
 from qdrant_admin.core.errors import Cancelled
 from qdrant_admin.core.files import free_bytes, occupied_bytes
 from qdrant_admin.server.decode import decode_exit, decode_log
 from qdrant_admin.server.docker.answers import Inspected, name_of
 from qdrant_admin.server.docker.container.spec import restart_policy
-from qdrant_admin.server.docker.engine.errors import translated
+from qdrant_admin.server.docker.engine.errors import existing, translated
 from qdrant_admin.server.docker.engine.stream import batches, each
-from qdrant_admin.server.docker.storage import read_storage
-from qdrant_admin.server.runtime import VANISHING, Diagnosis, ProcessState, RuntimeState, Stats
+from qdrant_admin.server.docker.storage import data_mount, folder_of, in_words, read_storage
+from qdrant_admin.server.runtime import DELETED, VANISHING, Diagnosis, ProcessState, RuntimeState, Stats
+from qdrant_admin.server.storage_mark import RAFT_STATE, peer_in, peer_in_archive
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -34,6 +37,8 @@ _STATES: dict[str, ProcessState] = {
 }
 CLEAN = {0, 143}
 """The server itself ends with 0 on SIGTERM, and with 143 under the entrypoint of the published image."""
+_RAFT_STATE = re.compile(r"raft state (?:at|from) (\S+)")
+"""`Initializing new raft state at ./storage/raft_state.json`, `Loading raft state from ...` (Qdrant 1.16.3)."""
 _EVIDENCE_LINES = 60
 FIRST_SECONDS = 10
 
@@ -72,6 +77,46 @@ def read_state(
         diagnosis=_diagnosis(attributes, profile, code, first_lines, last_lines),
         storage=read_storage(attributes, first_lines, profile),
     )
+
+
+def removed_below(
+    api: "APIClient", found: Inspected, first: Sequence[str] | None, *, local: bool, profile: str
+) -> Diagnosis | None:
+    """The fault that the data was removed below a running server, which holds it on until it ends.
+
+    The server itself says at its start where its raft state lies; that is there for as long as the storage is. A folder
+    of this machine may have been replaced by another one, which a container sees when it is started again.
+    """
+    said = next((match[1] for line in first or () if (match := _RAFT_STATE.search(line))), "")
+    if process_state(found) != "running" or not said or not any("HTTP listening" in line for line in first or ()):
+        return None
+    path = posixpath.join(found["Config"].get("WorkingDir") or "/", said)
+    archive = existing(lambda: b"".join(api.get_archive(found["Id"], path)[0]))
+    mount, folder = data_mount(found), folder_of(found)
+    if archive is None:
+        what = f"the content of {in_words(found)} was deleted under the running server"
+    elif local and mount and mount.get("Type") == "bind" and folder and _is_another(folder, peer_in_archive(archive)):
+        what = f"{folder} was moved or replaced under the running server"
+    else:
+        return None
+    why = "what the server holds is out of reach as soon as it stops: export every collection first"
+    fix = str(Command("collections", "list").on(profile))
+    return Diagnosis(code=DELETED, what=what, why=why, fix=fix, severe=True)
+
+
+def _is_another(folder: Path, peer: str) -> bool:
+    """Whether a folder is there, and not the storage of that peer."""
+    state = folder / RAFT_STATE
+    if not os.access(folder, os.R_OK | os.X_OK) or not peer:
+        return False
+    return not state.exists() or peer_in(folder) not in {"", peer}
+
+
+def with_fault(state: RuntimeState, fault: Diagnosis) -> RuntimeState:
+    """The same with one more fault of its storage, before all others."""
+    place = state.storage
+    faults = {"faults": (fault, *place.faults), "sound": False, "detail": fault.what}
+    return state.model_copy(update={"storage": place.model_copy(update=faults)})
 
 
 def meant_to_vanish(state: RuntimeState) -> RuntimeState:
