@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from qdrant_admin.server.surroundings import EngineLook
 
 _CLOUD = re.compile(r"onedrive|dropbox|icloud|google ?drive|mobile documents", re.IGNORECASE)
+_STRANGER = "not asked: the server that answers is not managed by qdrant-admin"
 _LISTED: tuple[Code, ...] = ("recovery_mode", "collections_not_listed")
 _COLLECTIONS: tuple[Code, ...] = (*_LISTED, "collection_unreadable", "collection_red", "optimizer_failed")
 
@@ -176,7 +177,7 @@ def server(context: Context) -> Check:
         return _told(found) if found else _unknown("it could not be looked at")
     detail = f"{state.name or 'server'} {state.state}" + (f", {state.image}" if state.image else "")
     if (foreign := context.finding("foreign_server")) is not None:
-        return _warn(foreign.code, f"{detail}, not managed by qdrant-admin", foreign.command)
+        return _told(foreign)
     if state.state == "unknown":
         return _unknown(context.no_server or detail)
     if found is None:
@@ -269,6 +270,8 @@ def grpc(context: Context) -> Check:
     """The port that bulk reads and writes use."""
     if (found := context.finding("grpc_closed", "grpc_foreign")) is not None:
         return _told(found)
+    if context.seen.foreign:
+        return _unknown(_STRANGER)
     probe = context.seen.probe
     if probe is None or not probe.is_qdrant:
         return _unknown("the server does not answer")
@@ -302,7 +305,8 @@ def api_key(context: Context) -> Check:
     if probe.key_wanted:
         return _ok("the server asks for a key")
     detail = f"the server asks for no key: whoever reaches {context.seen.endpoint.url} owns its data"
-    return _warn("no_api_key", detail, "start it with QDRANT__SERVICE__API_KEY, and put that key into QDRANT_API_KEY")
+    fix = "start it with QDRANT__SERVICE__API_KEY, and put that key into QDRANT_API_KEY"
+    return _warn("no_api_key", detail, "" if context.seen.foreign else fix)
 
 
 def collections(context: Context) -> Check:
@@ -310,6 +314,8 @@ def collections(context: Context) -> Check:
     if (found := context.finding(*_COLLECTIONS, *KEY_REFUSED)) is not None:
         return _told(found)
     known = context.status.collections
+    if known is None and context.seen.foreign:
+        return _unknown(_STRANGER)
     if known is None:
         return _unknown("could not be listed", context.command("status"))
     return _ok(f"{counted(known, 'collection')}, all readable")
@@ -323,7 +329,9 @@ def memory(context: Context) -> Check:
         return _unknown(str(error), error.fix_on(context.ws.settings.name))
     seen = context.seen.memory
     if seen is None:
-        return _before_start(context) or _unknown(context.no_server or "it was not compared with what was known")
+        stranger = _STRANGER if context.seen.foreign else ""
+        why = stranger or context.no_server or "it was not compared with what was known"
+        return _before_start(context) or _unknown(why)
     return _ok("; ".join(context.status.since) or "nothing is missing that was known to be here")
 
 
@@ -359,7 +367,7 @@ def settings(context: Context) -> Check:
     if context.no_server:
         return _unknown(context.no_server)
     if context.seen.foreign:
-        return _unknown("not compared: the server is not managed by qdrant-admin")
+        return _unknown(_STRANGER)
     if (error := context.seen.troubles.get("changes")) is not None:
         return _unknown(str(error), error.fix_on(context.ws.settings.name))
     return _ok("as the profile asks")

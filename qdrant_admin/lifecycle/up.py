@@ -110,8 +110,8 @@ def _use_existing(ws: Workspace, cancel: CancelToken) -> Events:
     url = existing.settings.endpoint.url
     yield Notice(text=f"profile {name} names the server at {url}: it is used as it is, and left to whoever runs it")
     if default_profile() != before:
-        back = str(Command("profiles", "use", before))
-        yield Notice(text=f"profile {name} is meant from now on where none is named", fix=back)
+        back = Command("profiles", "use", before)
+        yield Notice(text=f"profile {name} is the default from now on; to go back: {back}")
     yield from up(existing, cancel=cancel)
 
 
