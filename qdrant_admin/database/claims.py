@@ -4,12 +4,14 @@ Servers keep metadata from 1.16 on: a key that is written is merged with the oth
 bookkeeping of ours: what is told of a collection, its digests, differences, baselines and copies are made without it.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from qdrant_admin.core.values import Frozen
 from qdrant_admin.database.models import CollectionSpec, Fields
 
 KEY = "qdrant-admin:claim"
+LONGEST = timedelta(days=7)
+"""A claim for longer was made by a clock that was wrong: a run renews its own every few minutes."""
 
 
 class Claim(Frozen):
@@ -22,7 +24,8 @@ class Claim(Frozen):
     """By the server's own clock: those of two machines may differ by more than a lease."""
 
     def ran_out(self, now: datetime) -> bool:
-        return now >= self.until
+        """Whether it no longer holds, or never can have."""
+        return not now < self.until <= now + LONGEST
 
 
 def as_metadata(claim: Claim | None) -> Fields:
@@ -42,9 +45,14 @@ def claim_of(config: Fields) -> Claim | None:
     """The claim in the server's `config` of a collection; None where there is none that can be read."""
     told = (config.get("metadata") or {}).get(KEY)
     try:
-        return Claim.model_validate(told) if told else None
-    except (ValueError, TypeError):
+        found = Claim.model_validate(told) if told else None
+        return found and found.model_copy(update={"until": _in_utc(found.until)})
+    except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _in_utc(when: datetime) -> datetime:
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def without_claim(config: Fields) -> Fields:

@@ -47,6 +47,8 @@ from qdrant_admin.workspace import Workspace
 _ROOM_FACTOR, _ROOM_TO_BREATHE = 2.2, 1 << 26
 """Space to ask for per estimated byte, and on top: the server keeps log and segments, and refuses to write when less
 than two segments of log are free."""
+_COMPARED_A_SECOND = 500
+"""Points, on a slow machine: so long nobody takes a target over while it is compared."""
 _WORST: tuple[Verdict, ...] = ("failed", "cancelled", "differs", "unverified", "verified", "skipped")
 
 
@@ -140,7 +142,7 @@ class _Run:
             yield from self._retry.run(lambda: self._aliases(wanted))
         wanted = yield from self._catch_up(wanted, slots)
         self._targets.check()
-        with self._targets.at_rest(time.monotonic() - self._start):
+        with self._targets.at_rest(time.monotonic() - self._start + self._plan.total / _COMPARED_A_SECOND):
             yield from self._verify(wanted, slots)
         yield from self._switch(wanted)
         checkpoint.finish(self._store, self._plan.run)

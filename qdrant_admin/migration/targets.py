@@ -149,13 +149,15 @@ class Targets:
     def at_rest(self, seconds: float) -> Iterator[None]:
         """Within, no claim is renewed, as a comparison looks for writes to the server; they hold for so long.
 
-        Raises `Refused` when one of them is somebody else's by now: of two that claimed a target at the same moment,
-        the first may not have seen the second.
+        Raises `Refused` when one of them is somebody else's before or after: of two that claimed a target at the same
+        moment, the first may not have seen the second, and a comparison may take longer than it was given.
         """
         with self._busy:
             self._renew_all(seconds)
             self.check()
             yield
+            self._renew_all()
+            self.check()
 
     def _without_claims(self) -> bool:
         return not Feature.METADATA.known_to(self._database.server().version)
@@ -246,8 +248,10 @@ def ended(claim: Claim, database: Database) -> str:
     """Why a claim no longer holds, in words; empty while it does."""
     if claim.owner == installation() and not run_locks.migration(claim.run).busy:
         return f"its run {plain(claim.run)} was stopped, and nobody is working on it"
-    if claim.ran_out(database.snapshots.clock()):
-        return f"the claim of run {plain(claim.run)} of {_whose(claim)} ran out at {_moment(claim.until)}"
+    now = database.snapshots.clock()
+    if claim.ran_out(now):
+        how = "ran out at" if claim.until <= now else "was made by a wrong clock: it is until"
+        return f"the claim of run {plain(claim.run)} of {_whose(claim)} {how} {_moment(claim.until)}"
     return ""
 
 
@@ -264,4 +268,4 @@ def _whose(claim: Claim) -> str:
 
 
 def _moment(when: datetime) -> str:
-    return f"{when.astimezone():%a %H:%M:%S}"
+    return f"{when.astimezone():%a %d %b %Y %H:%M:%S}"

@@ -161,13 +161,13 @@ def test_a_collection_whose_name_differs_in_case_is_another_one(
     assert (database.count("c"), database.count("C")) == (50, 0)
 
 
-@pytest.mark.parametrize("why", ["ran out", "was stopped"])
+@pytest.mark.parametrize("why", ["ran out", "was stopped", "wrong clock"])
 def test_a_claim_that_holds_no_longer_is_taken_over_and_that_is_said(
     server: Server, source: str, database: Database, why: str
 ) -> None:
     database.create_collection("c", SPEC)
-    if why == "ran out":
-        claimed(database, -5)
+    if why != "was stopped":
+        claimed(database, -5 if why == "ran out" else 1e8)
     else:
         claimed(database, 600, owner=installation())
     plan = planned(workspace(server), source)
@@ -186,6 +186,24 @@ def test_a_claim_of_another_home_holds_until_it_runs_out(server: Server, source:
         list(migrate(workspace(server), plan, cancel=CancelToken()))
     assert planned(workspace(server), source).exit_code == 4
     assert claims.KEY in str(raw(server))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "nonsense",
+        {"owner": 1, "run": [], "until": 3},
+        {"owner": "a", "run": "b", "until": "2020-01-01T00:00:00"},
+        {"owner": "a", "run": "b", "until": "9999-12-31T23:59:59-14:00"},
+    ],
+)
+def test_what_is_no_claim_under_its_key_is_in_nobodys_way(
+    server: Server, source: str, database: Database, told: object
+) -> None:
+    database.create_collection("c", SPEC)
+    httpx.patch(f"{server.url}/collections/c", json={"metadata": {claims.KEY: told}}).raise_for_status()
+    assert moved(workspace(server), source).verdict == "verified"
+    assert raw(server) == {"owner": "me"}
 
 
 def test_nobody_sees_a_claim_in_what_is_said_of_a_collection(server: Server, database: Database) -> None:
@@ -228,14 +246,15 @@ def test_a_claim_is_renewed_and_its_loss_is_noticed(
     assert kept.run == "other"
 
 
+@pytest.mark.parametrize("step", ["copy", "verify"])
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_run_whose_claim_was_taken_is_refused_at_the_latest_before_its_word(
-    server: Server, source: str, database: Database, ended: bool
+    server: Server, source: str, database: Database, ended: bool, step: str
 ) -> None:
     """`ended`: the run that took it, as this one was frozen for longer than its lease, has come to its end."""
     database.create_collection("c", SPEC)
     events = iter(migrate(workspace(server), planned(workspace(server), source), cancel=CancelToken()))
-    until(events, "copy")
+    until(events, step)
     claimed(database, 600)
     if ended:
         database.set_claim("c", None)
