@@ -113,15 +113,17 @@ def of_storage(memory: "Memory") -> str:
 
 def told(one: "Missing") -> str:
     """What was taken away since the earlier look, in one sentence."""
-    done = {"gone": "was deleted", "emptied": "was emptied"}.get(one.kind, "holds less")
-    when = f" by a request on {day(one.moment)}" if one.moment else " by a request"
-    by = when if one.because == "request" else ", as this profile expects"
-    return f"{one.name} {done}{by}; on {day(one.at)} it held {counted(one.points, 'point')}"
+    if one.because == "request":
+        done = {"gone": "was deleted", "emptied": "was emptied"}.get(one.kind, "was made smaller")
+        done += f" by a request on {day(one.moment)}" if one.moment else " by a request"
+    else:
+        done = {"gone": "is gone", "emptied": "is empty"}.get(one.kind, "holds less") + ", as this profile expects"
+    return f"{one.name} {done}; on {day(one.at)} it held {counted(one.points, 'point')}"
 
 
 def told_gone(storage: "KnownStorage") -> str:
     """That a storage on the other runtime is gone, in one sentence."""
-    return f"{held(storage)}; that is gone, and this profile has nothing there any longer"
+    return f"{held(storage)}; it is gone, and this profile has nothing there any more"
 
 
 def held(known: "KnownStorage") -> str:

@@ -134,7 +134,7 @@ def remembered(store: "StateStore", profile: str, name: str) -> Remembered | Non
                 held = f"on {day(one.at)} it held {counted(one.points, 'point')} ({storage.place})"
                 went = _WENT[one.gone].format(at=day(one.gone_at) if one.gone_at else "")
                 if not one.gone and number:
-                    went = "today's storage is another one"
+                    return Remembered(f"{held}; today's storage is another one", in_history=True)
                 return Remembered(f"{held}; {went}", one.gone in {"command", "accepted"})
     return None
 

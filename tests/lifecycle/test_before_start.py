@@ -152,7 +152,9 @@ def test_a_storage_that_is_meant_to_vanish_may(native: Home) -> None:
     native.fill()
     native.down()
     shutil.rmtree(native.open().settings.native_storage)
-    assert native.up(expect="ephemeral").collections == 0
+    report = native.up(expect="ephemeral")
+    assert report.collections == 0
+    assert [one.partition(";")[0] for one in report.since] == ["memories is gone, as this profile expects"]
 
 
 def test_what_is_there_is_started_as_ever(native: Home) -> None:
@@ -213,7 +215,7 @@ def test_data_of_the_other_runtime_that_is_gone_is_told_once(contained: Home) ->
     assert not any(one.code == "data_elsewhere" for one in (*first.findings, *second.findings))
     (told,) = first.since
     assert "3 763 points in 1 collection" in told
-    assert f"volume {volume}; that is gone" in told
+    assert f"volume {volume}; it is gone" in told
     assert second.since == ()
     contained.down(runtime="native")
 

@@ -101,7 +101,7 @@ def profiles_set(invocation: Invocation, name: str, assignments: tuple[str, ...]
 
     change_profile(name, assignments)
     apply = Command("up", apply=True).on(name)
-    _done(invocation, name, f"profile {name} changed; {apply} applies it to the server")
+    _done(invocation, name, f"profile {name} changed; {apply} applies what concerns the server")
 
 
 @profiles.command("use")
