@@ -146,7 +146,10 @@ def _keep(ws: "Workspace", seen: Today, found: Memory) -> None:
         inventory.removed(ws.store, profile, gone, how="request", out_of_sight=storage.unseen)
     unexplained = {one.name for one in found.missing if one.word != "told"} | seen.uncertain
     kept = tuple(one for one in storage.collections if one.name not in unexplained)
-    inventory.note(ws.store, profile, storage.model_copy(update={"collections": kept}))
+    storage = storage.model_copy(update={"collections": kept})
+    if unexplained or seen.only is not None:  # what the server has counted says nothing of a later look than theirs
+        storage = storage.model_copy(update={"process": "", "deletes": None, "grpc_deletes": None})
+    inventory.note(ws.store, profile, storage)
 
 
 def _journal(ws: "Workspace", moment: datetime) -> "Journal":

@@ -262,7 +262,8 @@ def _written(connection: sqlite3.Connection, profile: str, before: KnownStorage 
     text = "" if identity is None else msgspec.json.encode(identity).decode()
     now = datetime.now(UTC).isoformat()
     version = seen.version or (before.version if before else "")
-    values = (seen.runtime, seen.place, text, version, now, seen.process, seen.deletes, seen.grpc_deletes)
+    counted = seen if before is None or seen.process else before  # what is not told now stays as it was
+    values = (seen.runtime, seen.place, text, version, now, counted.process, counted.deletes, counted.grpc_deletes)
     if before is None:
         cursor = connection.execute(
             "INSERT INTO storages (runtime, place, identity, version, at, process, deletes, grpc_deletes, profile)"
