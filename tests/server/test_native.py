@@ -25,6 +25,7 @@ from qdrant_admin.server.health import probe, wait_answering
 from qdrant_admin.server.native import supervisor as supervision
 from qdrant_admin.server.native.record import (
     BLOCK_BYTES,
+    Launch,
     Process,
     Record,
     find_server,
@@ -258,28 +259,30 @@ def test_a_recycled_pid_is_never_killed(make_native: MakeNative, cancel: CancelT
         innocent.communicate(b"\n")
 
 
-def test_another_process_of_the_same_program_is_not_ours(make_native: MakeNative, own_server: Server) -> None:
-    runtime = make_native()
-    assert own_server.process is not None
-    stranger = Process.of(own_server.process.pid)
-    record = Record.model_validate(
-        {
-            "launch": {
-                "binary": binary(),
-                "version": "1.16.3",
-                "host": "127.0.0.1",
-                "port": 1,
-                "grpc_port": 2,
-                "storage": "/nowhere",
-                "api_key": False,
-            },
-            "phase": "running",
-            "supervisor": stranger,
-            "server": stranger.model_copy(update={"created": stranger.created - 3600}),
-        }
-    )
-    assert find_server(record, runtime.files.folder) is None
-    assert find_supervisor(record, runtime.files.folder) is None
+@pytest.mark.parametrize(
+    ("changed", "in_folder", "ours"),
+    [
+        ({}, False, True),
+        ({"executable": "/usr/bin/qdrant.old"}, True, True),  # renamed, as an upgrade by hand does
+        ({"created": 1.0}, True, True),  # the clock was set
+        ({"created": 1.0}, False, False),  # another of the same program
+        ({"executable": "/usr/bin/nginx"}, False, False),
+        ({"executable": "/usr/bin/nginx", "created": 1.0}, True, False),
+    ],
+)
+def test_a_process_is_ours_by_two_signs_of_three(
+    tmp_path: Path, changed: dict[str, object], in_folder: bool, ours: bool
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=tmp_path if in_folder else None
+    ) as process:
+        seen = Process.of(process.pid)
+        launch = Launch(binary=binary(), version="1", host="", port=1, grpc_port=2, storage=tmp_path, api_key=False)
+        server = seen.model_copy(update=changed)
+        record = Record(launch=launch, phase="running", supervisor=seen, server=server)
+        assert (find_server(record, tmp_path) is not None) == ours
+        assert find_supervisor(record, tmp_path) is None
+        process.communicate(b"\n")
 
 
 def test_the_key_works_and_is_written_nowhere(make_native: MakeNative, cancel: CancelToken) -> None:

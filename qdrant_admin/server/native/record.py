@@ -1,7 +1,8 @@
 """The files of a native server: what to launch, the process record (and whose pid it is), and the log.
 
 A pid alone proves nothing: it is given to another program once the first has ended. A process counts as ours only
-when its executable is the recorded one and it was created when the record says, or works in our own folder.
+when two signs of three agree: its executable is the recorded one, it was created when the record says, it works in our
+folder.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from qdrant_admin.core.values import Frozen, Invalid
 
 SUPERVISOR_MODULE = "qdrant_admin.server.native.supervisor"
 _CREATED_WITHIN_SECONDS = 2.0
+_SIGNS_ENOUGH = 2
 FOLLOW_EVERY_SECONDS = 0.2
 BATCH_LINES = 500
 BLOCK_BYTES = 64 * 1024
@@ -119,13 +121,14 @@ def find_server(record: Record, folder: Path) -> psutil.Process | None:
     if process is None or recorded is None:
         return None
     with contextlib.suppress(psutil.Error):
-        # Linux marks the executable of a running process whose file was replaced.
-        if process.exe().removesuffix(" (deleted)") != recorded.executable.removesuffix(" (deleted)"):
-            return None
-        # A stepped clock (a laptop or WSL after sleep) moves creation times; the working folder stays.
-        same_time = abs(process.create_time() - recorded.created) <= _CREATED_WITHIN_SECONDS
-        if same_time or Path(process.cwd()) == folder.resolve():
-            return process
+        signs = (
+            # Linux marks the executable of a running process whose file was replaced; a renamed one has another name.
+            process.exe().removesuffix(" (deleted)") == recorded.executable.removesuffix(" (deleted)"),
+            # A stepped clock (a laptop or WSL after sleep) moves creation times; the working folder stays.
+            abs(process.create_time() - recorded.created) <= _CREATED_WITHIN_SECONDS,
+            Path(process.cwd()) == folder.resolve(),
+        )
+        return process if sum(signs) >= _SIGNS_ENOUGH else None
     return None
 
 

@@ -133,10 +133,13 @@ def cycle(files: Files, record: Record, *, kill: bool, cancel: CancelToken) -> R
         now = files.read_record()
         return now if now and now.phase == "running" and now.server != record.server else None
 
-    found = wait_for(renewed, STOP_SECONDS, cancel)
+    def given_up() -> bool:
+        return find_supervisor(record, files.folder) is None
+
+    found = wait_for(renewed, STOP_SECONDS, cancel, given_up)
     if found is None and not kill:
         send_kill(server)
-        found = wait_for(renewed, START_SECONDS, cancel)
+        found = wait_for(renewed, START_SECONDS, cancel, given_up)
     return found
 
 
