@@ -171,6 +171,8 @@ class _Prefix:
     """What is to be known of the kind of its numbers."""
     doubt: str
     """Why that kind is not known; empty where it is."""
+    besides: tuple[str, ...] = ()
+    """Fields that have the name of a vector as well, and stay what they are."""
 
     def slot(self, field: str) -> str:
         return "" if len(self.vectors) == 1 else field
@@ -253,7 +255,17 @@ class RedisHashes(ServerReader):
             layout = self.layout_asked or _layout(sample)
             yield (
                 name,
-                _Prefix(octets, count, count - max(having), vectors, told.word, layout, told.note, told.doubt),
+                _Prefix(
+                    octets,
+                    count,
+                    count - max(having),
+                    vectors,
+                    told.word,
+                    layout,
+                    told.note,
+                    told.doubt,
+                    tuple(field for field in several if field not in vectors),
+                ),
             )
 
     def _check_some(self, keys: KeyList, prefixes: list[tuple[bytes, int, list[int]]]) -> None:
@@ -282,6 +294,10 @@ class RedisHashes(ServerReader):
         slots = tuple(self._slot(prefix, field, keys, warnings) for field in prefix.vectors)
         if prefix.without and len(prefix.vectors) == 1:
             warnings.append(f"{counted(prefix.without, 'hash', 'hashes')} without a vector will be rejected")
+        if prefix.besides:
+            both = ",".join(map(plain, (*prefix.vectors, *prefix.besides)))
+            besides = ", ".join(map(plain, prefix.besides))
+            warnings.append(f"{besides} may hold vectors, too, and stays in the payload; ?vector={both} takes all")
         others = keys.others(prefix.octets)
         if others:
             warnings.append(f"{counted(others, 'key')} of this prefix are not hashes, and are skipped")

@@ -70,6 +70,17 @@ def everything(store: RedisServer) -> dict[bytes, Any]:
         return {key: client.dump(key) for key in sorted(client.scan_iter())}
 
 
+def test_a_second_field_with_the_name_of_a_vector_is_told(store: RedisServer) -> None:
+    fields = {"embedding": floats(1, 2, 3, 4), "content_vector": floats(5, 6, 7, 8), "text": "a"}
+    filled(store, {"doc:1": fields, "doc:2": {"embedding": floats(1, 2, 3, 5), "text": "b"}})
+    with opened(store) as source:
+        (found,) = source.collections()
+    assert any("content_vector may hold vectors, too" in told for told in found.warnings)
+    with opened(store, "?vector=embedding,content_vector") as source:
+        (found,) = source.collections()
+    assert not any("too" in told for told in found.warnings)
+
+
 def test_each_prefix_is_a_collection_that_arrives_verified(store: RedisServer, server: Server) -> None:
     filled(store, {**numbered("doc", 300), **numbered("app:notes", 30), "bare": {"embedding": floats(1, 2)}})
     filled(store, {"session:1": {"user": "ann"}, b"doc:\xff": {"embedding": floats(1, 2, 3, 4)}})
