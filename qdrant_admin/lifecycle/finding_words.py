@@ -43,7 +43,7 @@ SENTENCES: dict[str, str] = {
     "other_storage": "on {day} there were {held} in {collections} here; today's storage is another one{instead}, and "
     "holds {now} of them",
     "known_collection_missing": "{known}; today there is no such collection{proof}",
-    "known_collection_emptied": "{known}; today it is empty{proof}",
+    "known_collection_emptied": "{known}; today it {holds}{proof}",
     "known_collection_remade": "{known}; it was created anew on {then} though nothing deleted it, and now holds {now}",
     "optimizer_failed": "the optimizer of collection {subject} has failed{because}",
     "writes_pending": "collection {subject} has acknowledged {pending} that it does not show yet",
@@ -69,6 +69,7 @@ PROOFS: dict[str, str] = {
     "no_delete": ", and no request accounts for it",
     "log_begins": "; the cause is unknown, as the log only begins on {then}",
     "log_silent": "; the cause is unknown, as the log does not show requests",
+    "unseen_delete": "; the cause is unknown, as a server deleted one on {then} that the log does not show",
     "process_ended": "; the cause is unknown, as the process that may have been asked to do it has ended",
 }
 """What a finding about something missing rests on, by its `evidence`."""
@@ -166,6 +167,7 @@ def _words(finding: Finding) -> defaultdict[str, str]:
         words["known"] = f"on {words['day']} there were {words['held']} in {finding.subject} here"
         words["then"] = day(datetime.fromisoformat(moment)) if (moment := words["moment"]) else ""
         words["now"] = number(_whole(facts.get("now")))
+        words["holds"] = f"holds {words['now']}" if facts.get("now") else "is empty"
         words["proof"] = PROOFS.get(words["evidence"], "").format_map(words)
     if isinstance(runs := facts.get("interrupted"), int) and runs > 1:
         words["others"] = f", and {counted(runs - 1, 'earlier one')}"

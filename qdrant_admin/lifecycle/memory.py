@@ -10,7 +10,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from qdrant_admin.core.values import Frozen
-from qdrant_admin.state.inventory import KnownCollection, KnownStorage, SeenStorage, belongs
+from qdrant_admin.state.inventory import (
+    Because,
+    KnownCollection,
+    KnownStorage,
+    Missed,
+    SeenStorage,
+    Word,
+    belongs,
+)
 
 if TYPE_CHECKING:
     from qdrant_admin.server.journal import Event, Journal
@@ -18,12 +26,8 @@ if TYPE_CHECKING:
 Kind = Literal["gone", "emptied", "fewer", "remade"]
 """`remade`: it is there, but was made anew since, although nothing had deleted the old one. `fewer`: on another
 storage."""
-Word = Literal["lost", "inconclusive", "told"]
-Because = Literal["other_storage", "no_delete", "log_begins", "log_silent", "process_ended", "request", "ephemeral"]
-"""What the word rests on: `no_delete`: the log, or the counters of a process that was there then, show none;
-`log_begins` after the look, or is `log_silent` about requests; `process_ended`: with its counters, the only witness."""
 _CLOCKS_DIFFER = timedelta(seconds=2)
-"""Between this machine's clock and that of the server's log."""
+"""Between this machine's clock and that of the server's log, or between an answer and what it says will be done."""
 
 
 class Missing(Frozen):
@@ -119,10 +123,14 @@ def _kind(now: int | None) -> Kind:
 
 def _same_storage(known: KnownStorage, today: Today, read: "Callable[[datetime], Journal]") -> "list[Missing]":
     counts = today.counts
-    suspects = [one for name, one in today.expected(known).items() if name not in counts or counts[name] < one.points]
+    suspects = [
+        one
+        for name, one in today.expected(known).items()
+        if name not in counts or counts[name] < one.points or one.missed
+    ]
     if not suspects:
         return []
-    journal = read(min(one.at for one in suspects))
+    journal = read(min(one.at for one in suspects) - _CLOCKS_DIFFER)
     found = (_judged(one, counts.get(one.name), known, today, journal) for one in suspects)
     return [one for one in found if one is not None]
 
@@ -130,42 +138,69 @@ def _same_storage(known: KnownStorage, today: Today, read: "Callable[[datetime],
 def _judged(
     one: KnownCollection, now: int | None, known: KnownStorage, today: Today, journal: "Journal"
 ) -> Missing | None:
-    last = journal.last(one.name)
+    if one.missed is not None and one.missed.word == "lost":
+        return _still_lost(one, now, one.missed, today, journal)
     if now is None:
-        return _gone(one, last, known, today, journal)
+        return _gone(one, journal.last(one.name), known, today, journal)
     events = _since(one, today, journal)
     explained = next((event for event in reversed(events) if event.deed != "made"), None)
     if explained is not None:
         return None if now else _missing(one, "emptied", "told", "request", moment=explained.at)
-    if _whole(one, journal) and any(event.deed == "made" for event in events):
+    if journal.whole_since(one.at) and events:
         return _missing(one, "remade", "lost", "no_delete", now, moment=events[0].at)
     return None if now else _unexplained(one, "emptied", known, today, journal)
+
+
+def _still_lost(
+    one: KnownCollection, now: int | None, missed: Missed, today: Today, journal: "Journal"
+) -> Missing | None:
+    """It stays lost until it is accepted or put back: what is made in its place, and emptied or dropped, is another."""
+    if now is None:
+        return _missing(one, "gone", "lost", missed.because, moment=missed.moment)
+    made = next((event for event in _since(one, today, journal) if event.deed == "made"), None)
+    if made is None and now >= one.points:
+        return None
+    if made is None:
+        return _missing(one, "emptied", "lost", missed.because, now, moment=missed.moment)
+    return _missing(one, "remade", "lost", missed.because, now, moment=made.at)
 
 
 def _gone(one: KnownCollection, last: "Event | None", known: KnownStorage, today: Today, journal: "Journal") -> Missing:
     """The log names every collection that is made or deleted: its latest word decides, whatever the clocks say."""
     if last is not None and last.deed == "deleted":
         return _missing(one, "gone", "told", "request", moment=last.at)
-    if last is not None:
+    if last is not None and one.missed is None and _unseen_delete(one, journal) is None:
         return _missing(one, "gone", "lost", "no_delete")
     return _unexplained(one, "gone", known, today, journal)
 
 
 def _since(one: KnownCollection, today: Today, journal: "Journal") -> "list[Event]":
     """What requests did to it since it was known, under its own name or an alias."""
-    names = {one.name, *today.aliases.get(one.name, ())}
-    return [event for event in journal.events if event.name in names and event.at >= one.at - _CLOCKS_DIFFER]
+    from qdrant_admin.server.journal import first_line
 
-
-def _whole(one: KnownCollection, journal: "Journal") -> bool:
-    return journal.begins is not None and journal.begins <= one.at + _CLOCKS_DIFFER
+    names = {first_line(name) for name in (one.name, *today.aliases.get(one.name, ()))}
+    since = {"made": one.at}  # what was made before was seen
+    return [
+        event
+        for event in journal.events
+        if event.name in names and event.at >= since.get(event.deed, one.at - _CLOCKS_DIFFER)
+    ]
 
 
 def _unexplained(one: KnownCollection, kind: Kind, known: KnownStorage, today: Today, journal: "Journal") -> Missing:
     """No request is named that did it. Whether there was one all the same: over gRPC, or before the log begins."""
-    whole = _whole(one, journal)
-    if whole and kind == "gone":
+    if one.missed is not None:  # what told nothing then tells nothing now
+        return _missing(one, kind, one.missed.word, one.missed.because, moment=one.missed.moment)
+    if kind == "gone" and (unseen := _unseen_delete(one, journal)) is not None:
+        return _missing(one, kind, "inconclusive", "unseen_delete", moment=unseen)
+    if kind == "gone" and journal.whole_since(one.at):
         return _missing(one, kind, "lost", "no_delete")
+    return _as_counted(one, kind, known, today, journal)
+
+
+def _as_counted(one: KnownCollection, kind: Kind, known: KnownStorage, today: Today, journal: "Journal") -> Missing:
+    """What the counters of the process say that was there then, where the log alone cannot tell."""
+    whole = journal.whole_since(one.at) and journal.requests
     deletes = _deletes(known, today, only_grpc=whole)
     if deletes is None and whole:
         return _missing(one, kind, "inconclusive", "process_ended")
@@ -175,6 +210,15 @@ def _unexplained(one: KnownCollection, kind: Kind, known: KnownStorage, today: T
             return _missing(one, kind, "inconclusive", "log_begins", moment=journal.begins)
         return _missing(one, kind, "inconclusive", because)
     return _missing(one, kind, "told", "request") if deletes else _missing(one, kind, "lost", "no_delete")
+
+
+def _unseen_delete(one: KnownCollection, journal: "Journal") -> datetime | None:
+    """When a collection was deleted here by a request of which this log says nothing."""
+    there = journal.unseen_delete
+    if there is None or there < one.at:
+        return None
+    told = any(event.deed == "deleted" and event.at >= one.at - _CLOCKS_DIFFER for event in journal.events)
+    return None if told else there
 
 
 def _deletes(known: KnownStorage, today: Today, *, only_grpc: bool) -> int | None:

@@ -1,13 +1,13 @@
 """Each look is held against what was known, and then kept: what `memory` weighs is gathered and noted here."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.core.formatting import counted, day
 from qdrant_admin.lifecycle.memory import Memory, Missing, Today, weigh
 from qdrant_admin.state import inventory
-from qdrant_admin.state.inventory import Gone, KnownCollection, SeenStorage
+from qdrant_admin.state.inventory import Gone, KnownCollection, Missed, SeenStorage
 
 if TYPE_CHECKING:
     from qdrant_admin.database.models import CollectionInfo
@@ -27,16 +27,18 @@ _WENT: dict[Gone, str] = {
 }
 
 
-def today(runtime: "ServerRuntime", probe: "Probe", collections: "Iterable[CollectionInfo]") -> Today | None:
-    """What a status has seen, in the form in which it is weighed and kept. As `seen_whole`."""
+def today(
+    runtime: "ServerRuntime", probe: "Probe", collections: "Iterable[CollectionInfo]", began: datetime
+) -> Today | None:
+    """What a status that began then has seen, in the form in which it is weighed and kept. As `seen_whole`."""
     from qdrant_admin.database.models import Pending
 
-    now, seen = datetime.now(UTC), tuple(collections)
+    seen = tuple(collections)
     return seen_whole(
         runtime,
         probe,
         (
-            KnownCollection(name=one.name, points=one.points, exact=True, at=now)
+            KnownCollection(name=one.name, points=one.points, exact=True, at=began)
             for one in seen
             if one.points is not None and not one.trouble
         ),
@@ -94,7 +96,8 @@ def remember(ws: "Workspace", seen: Today, *, keep: bool = True) -> Memory:
     profile, storage = ws.settings.name, seen.storage
     if ws.settings.profile.ephemeral:
         return Memory()
-    found = weigh(inventory.known(ws.store, profile, storage.unseen), seen, lambda moment: _journal(ws, moment))
+    known = inventory.known(ws.store, profile, storage.unseen) or inventory.shared(ws.store, storage.identity)
+    found = weigh(known, seen, lambda moment: _journal(ws, moment))
     if ws.settings.profile.expect == "ephemeral":
         found = _expected(found)
     if keep and not (found.earlier and found.word == "lost"):
@@ -103,8 +106,12 @@ def remember(ws: "Workspace", seen: Today, *, keep: bool = True) -> Memory:
 
 
 def accept(ws: "Workspace", seen: Today) -> None:
-    """Make this look the known state. Raises `AdminError` when the state cannot be written."""
-    inventory.accept(ws.store, ws.settings.name, seen.storage)
+    """Make this look the known state; what it could not read stays known as it was.
+
+    Raises:
+        AdminError: the state cannot be written.
+    """
+    inventory.accept(ws.store, ws.settings.name, seen.storage, unread=seen.uncertain)
 
 
 def taken_away(ws: "Workspace", names: Iterable[str]) -> None:
@@ -142,20 +149,28 @@ def remembered(store: "StateStore", profile: str, name: str) -> Remembered | Non
 def _keep(ws: "Workspace", seen: Today, found: Memory) -> None:
     profile, storage = ws.settings.name, seen.storage
     gone = [one.name for one in found.having("told") if one.kind == "gone"]
-    if not found.earlier:
-        inventory.removed(ws.store, profile, gone, how="request", out_of_sight=storage.unseen)
     unexplained = {one.name for one in found.missing if one.word != "told"} | seen.uncertain
     kept = tuple(one for one in storage.collections if one.name not in unexplained)
     storage = storage.model_copy(update={"collections": kept})
     if unexplained or seen.only is not None:  # what the server has counted says nothing of a later look than theirs
         storage = storage.model_copy(update={"process": "", "deletes": None, "grpc_deletes": None})
     inventory.note(ws.store, profile, storage)
+    if not found.earlier:
+        inventory.removed(ws.store, profile, gone, how="request", out_of_sight=storage.unseen)
+    missed = {
+        one.name: Missed(word=one.word, because=one.because, moment=one.moment)
+        for one in found.missing
+        if one.word != "told"
+    }
+    inventory.missed(ws.store, profile, missed, out_of_sight=storage.unseen)
 
 
 def _journal(ws: "Workspace", moment: datetime) -> "Journal":
     from qdrant_admin.server.journal import read_journal
 
-    return read_journal(ws.runtime.log_since(moment))
+    runtime = ws.runtime
+    journal = read_journal(runtime.log_since(moment), cut=runtime.log_cut)
+    return journal._replace(unseen_delete=runtime.last_delete())
 
 
 def _expected(found: Memory) -> Memory:

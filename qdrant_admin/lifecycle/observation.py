@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
@@ -36,6 +36,7 @@ class Observation(msgspec.Struct):
 
     kind: RuntimeKind
     endpoint: Endpoint
+    began: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
     capabilities: Capabilities = msgspec.field(default_factory=Capabilities)
     state: RuntimeState | None = None
     stranger: str = ""
@@ -138,7 +139,7 @@ def _memory(ws: Workspace, runtime: "ServerRuntime", seen: Observation) -> "Memo
 
     if seen.probe is None or seen.collections is None:
         return None
-    seen.today = today(runtime, seen.probe, seen.collections)
+    seen.today = today(runtime, seen.probe, seen.collections, seen.began)
     return None if seen.today is None else remember(ws, seen.today)
 
 

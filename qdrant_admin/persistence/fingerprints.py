@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AccessDenied, AdminError, Cancelled, NotFound, ServerUnreachable
@@ -32,6 +33,7 @@ class ServerScan:
     """Of the server that answered."""
     members: int = 1
     """Servers that hold the data together."""
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
     counters_before: Counters | None = None
     """How often every writing endpoint was asked; None when the server does not tell."""
     counters_after: Counters | None = None
@@ -69,7 +71,7 @@ class Scanner:
         """
         every = f"every id and of {counted(self._sample, 'point')} per collection" if self._sample else "every point"
         yield StepStarted(step=step, title=f"taking the fingerprint of {every}")
-        scan.counters_before = read_counters(database)
+        scan.began, scan.counters_before = datetime.now(UTC), read_counters(database)
         scan.aliases = {alias: name for alias, name in database.aliases().items() if not _is_canary(name)}
         scan.version, scan.members = database.server().version, members_of(database)
         for name in filter(self._is_wanted, database.names()):

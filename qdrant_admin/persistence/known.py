@@ -1,7 +1,7 @@
 """What a check reads, held against everything that was known to be here, and kept for the next look."""
 
 from collections.abc import Collection, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from qdrant_admin.core.values import JsonValue
@@ -13,7 +13,7 @@ from qdrant_admin.persistence.fingerprints import ServerScan
 from qdrant_admin.persistence.past_checks import together
 from qdrant_admin.persistence.reports import EQUAL, CollectionCheck, CollectionVerdict
 from qdrant_admin.persistence.verdict import Judgement, settings_digest
-from qdrant_admin.server.health import probe
+from qdrant_admin.server.health import TAKES_AWAY, Probe, probe
 from qdrant_admin.state.inventory import KnownCollection
 from qdrant_admin.workspace import Workspace
 
@@ -41,19 +41,28 @@ def remember(ws: Workspace, scan: ServerScan, there: Iterable[str], chosen: Coll
     Raises:
         AdminError: the state, the storage or the log cannot be read.
     """
-    now = datetime.now(UTC)
     aliases: dict[str, tuple[str, ...]] = {}
     for alias, name in scan.aliases.items():
         aliases[name] = (*aliases.get(name, ()), alias)
     seen = noting.seen_whole(
         ws.runtime,
-        probe(ws.runtime.endpoint),
-        (_known(name, one, now) for name, one in scan.collections.items()),
+        _before(scan, probe(ws.runtime.endpoint)),
+        (_known(name, one, scan.began) for name, one in scan.collections.items()),
         aliases=aliases,
         uncertain=frozenset(there) - scan.collections.keys(),
         only=frozenset(chosen) or None,
     )
     return Memory() if seen is None else noting.remember(ws, seen)
+
+
+def _before(scan: ServerScan, now: Probe) -> Probe:
+    """With the deletes that were counted before the scan: one that came while it read is of later."""
+    counters = scan.counters_before
+    if counters is None:
+        return now.model_copy(update={"deletes": None, "grpc_deletes": None})
+    deletes = {name: count for name, count in counters.items() if TAKES_AWAY.search(name)}
+    over_grpc = sum(count for name, count in deletes.items() if name.startswith("gRPC "))
+    return now.model_copy(update={"deletes": sum(deletes.values()), "grpc_deletes": over_grpc})
 
 
 def weighed(judgement: Judgement, memory: Memory) -> Judgement:

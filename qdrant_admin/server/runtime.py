@@ -6,7 +6,7 @@ Nothing above `server/` asks which runtime it has: in what they differ is told b
 # ruff: noqa: ARG002 # the protocol gives arguments that not every runtime has a use for
 
 from collections.abc import Callable, Container, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, Protocol
 
 from qdrant_admin.config.profile import Endpoint
@@ -285,6 +285,8 @@ class ServerRuntime(Protocol):
     settings: Settings
     profile: str
     endpoint: Endpoint
+    log_cut: timedelta = timedelta()
+    """How long after the moment that `log_since` was asked for the first line of a whole log may be."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -363,6 +365,10 @@ class ServerRuntime(Protocol):
     def log_since(self, moment: datetime) -> Iterable[str]:
         """The server's whole log from that moment on, or from where it begins; earlier lines do no harm."""
         return ()
+
+    def last_delete(self) -> datetime | None:
+        """When any server deleted a collection of this storage last; None where nobody can tell."""
+        return None
 
     def sharers(self) -> tuple[Sharer, ...]:
         """Who else may write to the data, running or not."""

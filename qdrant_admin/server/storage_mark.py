@@ -1,6 +1,7 @@
 """What tells one storage from another at the same place: its folder's device and inode, and Qdrant's own peer id."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 RAFT_STATE = "raft_state.json"
@@ -22,6 +23,17 @@ def peer_in(folder: Path) -> str:
         return peer_of((folder / RAFT_STATE).read_bytes())
     except OSError:
         return ""
+
+
+def last_delete_in(folder: Path) -> datetime | None:
+    """When a server deleted a collection there last; None when none ever did, or nobody may see it.
+
+    Qdrant moves it to a folder of its own first, and takes it away from there (1.16.3).
+    """
+    try:
+        return datetime.fromtimestamp((folder / ".deleted").stat().st_mtime, UTC)
+    except OSError:
+        return None
 
 
 def peer_in_archive(archive: bytes) -> str:

@@ -8,7 +8,7 @@ explains it.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
@@ -20,6 +20,13 @@ from qdrant_admin.state.store import StateStore
 Gone = Literal["", "command", "request", "accepted", "storage"]
 """How a collection went: by a command of ours, by a request that was seen, accepted by the user, or with a storage that
 was not in force; empty: it is known to be there."""
+Word = Literal["lost", "inconclusive", "told"]
+Because = Literal[
+    "other_storage", "no_delete", "log_begins", "log_silent", "process_ended", "unseen_delete", "request", "ephemeral"
+]
+"""What the word rests on: `no_delete`: the log, or the counters of a process that was there then, show none;
+`log_begins` after the look, or is `log_silent` about requests; `process_ended`: with its counters, the only witness;
+`unseen_delete`: another server deleted something there, of which this log says nothing."""
 _GONE_KEPT = 200
 """Collections of one storage that went and are still known by name; machines that test make and drop many."""
 
@@ -43,6 +50,14 @@ class StorageIdentity(Frozen):
         return bool(self.peer) and self.peer == other.peer
 
 
+class Missed(Frozen):
+    """What the look that missed it first came to. Logs and counters that told it then may be gone at the next look."""
+
+    word: Word
+    because: Because
+    moment: datetime | None = None
+
+
 class KnownCollection(Frozen):
     """What a look saw of one collection."""
 
@@ -58,10 +73,12 @@ class KnownCollection(Frozen):
     """When it was last seen to be so."""
     gone: Gone = ""
     gone_at: datetime | None = None
+    missed: Missed | None = None
+    """None while it was there, or taken away by something known, whenever it was looked for."""
 
     def says_more_than(self, other: "KnownCollection | None") -> bool:
         """Whether it adds to what was known: another figure, or the same one known better."""
-        if other is None or other.gone or self.points != other.points:
+        if other is None or other.gone or other.missed or self.points != other.points:
             return True
         known = ((self.exact, other.exact), (self.settings, other.settings), (self.digest, other.digest))
         return any(mine and mine != theirs for mine, theirs in known)
@@ -140,6 +157,17 @@ def storages(store: StateStore, profile: str) -> tuple[KnownStorage, ...]:
         return tuple(_storages(connection, profile))
 
 
+def shared(store: StateStore, identity: StorageIdentity | None) -> KnownStorage | None:
+    """A storage as any profile knows it, the latest: one folder may have several, and a profile may be renamed.
+
+    Raises as `known`.
+    """
+    if identity is None:
+        return None
+    with store.reading() as connection:
+        return next(_twins(connection, identity), None)
+
+
 def belongs(storage: KnownStorage, runtime: str, identity: StorageIdentity | None, place: str) -> bool:
     """Whether a known storage is the one that is looked at: by its identity, or by its place where that is all."""
     if identity is not None and storage.identity is not None:
@@ -160,20 +188,23 @@ def note(store: StateStore, profile: str, seen: SeenStorage) -> None:
             return
     with store.writing() as connection:
         news = _news(connection, profile, seen)  # somebody else may have noted the same meanwhile
+        twin = next(_twins(connection, seen.identity), None) if seen.identity and news.before is None else None
         storage = _written(connection, profile, news.before, seen)
+        for one in twin.present.values() if twin is not None else ():
+            _keep(connection, storage, one)
         for one in news.collections:
             _keep(connection, storage, one)
         connection.execute("INSERT OR REPLACE INTO storages_in_force VALUES (?, ?, ?)", (profile, seen.unseen, storage))
 
 
-def accept(store: StateStore, profile: str, seen: SeenStorage) -> None:
+def accept(store: StateStore, profile: str, seen: SeenStorage, unread: frozenset[str] = frozenset()) -> None:
     """Make a look the known state: its storage is in force, and what is known of it and was not seen is gone.
 
-    Raises as `note`.
+    What is there and was `unread` stays as it was. Raises as `note`.
     """
     note(store, profile, seen)
     if (now := known(store, profile, seen.unseen)) is not None:
-        missing = now.present.keys() - {one.name for one in seen.collections}
+        missing = now.present.keys() - {one.name for one in seen.collections} - unread
         removed(store, profile, missing, how="accepted", out_of_sight=seen.unseen)
 
 
@@ -191,14 +222,31 @@ def removed(
         query = "SELECT storage FROM storages_in_force WHERE profile = ? AND out_of_sight = ?"
         if (row := connection.execute(query, (profile, out_of_sight)).fetchone()) is None:
             return
+        for storage in _same_as(connection, int(row["storage"])):
+            connection.executemany(
+                "UPDATE known_collections SET missed = '', gone = ?, gone_at = ?"
+                " WHERE storage = ? AND name = ? AND gone = ''",
+                [(how, now, storage, name) for name in gone],
+            )
+            connection.execute(
+                "DELETE FROM known_collections WHERE storage = ?1 AND gone <> '' AND id NOT IN (SELECT id FROM"
+                " known_collections WHERE storage = ?1 AND gone <> '' ORDER BY gone_at DESC, id DESC LIMIT ?2)",
+                (storage, _GONE_KEPT),
+            )
+
+
+def missed(store: StateStore, profile: str, found: Mapping[str, Missed], *, out_of_sight: str = "") -> None:
+    """Of the storage in force (see `known`), these are missing, and nobody asked for it. What was said first stays.
+
+    Raises as `note`.
+    """
+    if not found:
+        return
+    with store.writing() as connection:
         connection.executemany(
-            "UPDATE known_collections SET gone = ?, gone_at = ? WHERE storage = ? AND name = ? AND gone = ''",
-            [(how, now, row["storage"], name) for name in gone],
-        )
-        connection.execute(
-            "DELETE FROM known_collections WHERE storage = ?1 AND gone <> '' AND id NOT IN (SELECT id FROM"
-            " known_collections WHERE storage = ?1 AND gone <> '' ORDER BY gone_at DESC, id DESC LIMIT ?2)",
-            (row["storage"], _GONE_KEPT),
+            "UPDATE known_collections SET missed = ? WHERE name = ? AND gone = '' AND missed = '' AND storage ="
+            " (SELECT storage FROM storages_in_force WHERE profile = ? AND out_of_sight = ?)",
+            [(msgspec.json.encode(one).decode(), name, profile, out_of_sight) for name, one in found.items()],
         )
 
 
@@ -257,6 +305,20 @@ def _better(before: StorageIdentity | None, seen: StorageIdentity | None) -> Sto
     return msgspec.structs.replace(seen, mark=seen.mark or before.mark, peer=seen.peer or before.peer)
 
 
+def _twins(connection: sqlite3.Connection, identity: StorageIdentity) -> Iterator[KnownStorage]:
+    """What any profile knows of a storage, the latest first."""
+    for one in _read(connection, "SELECT * FROM storages WHERE identity <> '' ORDER BY at DESC, id DESC", ()):
+        if one.identity is not None and one.identity.same(identity):
+            yield one
+
+
+def _same_as(connection: sqlite3.Connection, storage: int) -> list[int]:
+    """Numbers of every row that tells of this storage, its own included."""
+    rows = list(_read(connection, "SELECT * FROM storages WHERE id = ? OR identity <> ''", (storage,)))
+    identity = next(one.identity for one in rows if one.id == storage)
+    return [one.id for one in rows if one.id == storage or (identity and one.identity and one.identity.same(identity))]
+
+
 def _written(connection: sqlite3.Connection, profile: str, before: KnownStorage | None, seen: SeenStorage) -> int:
     identity = _better(before.identity if before else None, seen.identity)
     text = "" if identity is None else msgspec.json.encode(identity).decode()
@@ -290,19 +352,24 @@ def _keep(connection: sqlite3.Connection, storage: int, one: KnownCollection) ->
 
 def _storages(connection: sqlite3.Connection, profile: str, in_force: str | None = None) -> Iterator[KnownStorage]:
     """All of a profile, or the one in force for that URL (empty: of those in sight)."""
-    rows = connection.execute(
+    query = (
         "SELECT storages.* FROM storages LEFT JOIN storages_in_force ON storage = id WHERE storages.profile = ?1"
-        " AND (?2 IS NULL OR out_of_sight = ?2) ORDER BY storage IS NULL, out_of_sight, id DESC",
-        (profile, in_force),
-    ).fetchall()
-    for row in rows:
+        " AND (?2 IS NULL OR out_of_sight = ?2) ORDER BY storage IS NULL, out_of_sight, id DESC"
+    )
+    return _read(connection, query, (profile, in_force))
+
+
+def _read(connection: sqlite3.Connection, query: str, values: tuple[object, ...]) -> Iterator[KnownStorage]:
+    for row in connection.execute(query, values).fetchall():
         kept = connection.execute("SELECT * FROM known_collections WHERE storage = ? ORDER BY id", (row["id"],))
         identity = str(row["identity"])
-        values = dict(row)
-        values["identity"] = StorageIdentity.model_validate_json(identity) if identity else None
-        values["collections"] = tuple(_collection(one) for one in kept)
-        yield KnownStorage.model_validate(values)
+        found = dict(row)
+        found["identity"] = StorageIdentity.model_validate_json(identity) if identity else None
+        found["collections"] = tuple(_collection(one) for one in kept)
+        yield KnownStorage.model_validate(found)
 
 
 def _collection(row: sqlite3.Row) -> KnownCollection:
-    return KnownCollection.model_validate({name: row[name] for name in KnownCollection.__struct_fields__})
+    values = {name: row[name] for name in KnownCollection.__struct_fields__}
+    values["missed"] = Missed.model_validate_json(row["missed"]) if row["missed"] else None
+    return KnownCollection.model_validate(values)

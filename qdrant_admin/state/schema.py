@@ -177,4 +177,8 @@ STEPS: tuple[SchemaStep, ...] = (
         "0011 history by how the server was restarted",
         (f"CREATE INDEX history_by_how ON history (operation, profile, {HOW}, id)",),
     ),
+    SchemaStep(
+        "0012 what was missed stays missed",
+        ("ALTER TABLE known_collections ADD COLUMN missed TEXT NOT NULL DEFAULT ''",),
+    ),
 )

@@ -14,13 +14,13 @@ from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.models import CollectionInfo, Pending
 from qdrant_admin.lifecycle.finding_words import SENTENCES, text
 from qdrant_admin.lifecycle.findings import HARMLESS, Code, findings
-from qdrant_admin.lifecycle.memory import Because, Kind, Memory, Missing, Word
+from qdrant_admin.lifecycle.memory import Kind, Memory, Missing
 from qdrant_admin.lifecycle.observation import Observation
 from qdrant_admin.lifecycle.reports import StatusReport, UpReport
 from qdrant_admin.lifecycle.status import report_of
 from qdrant_admin.server.health import Probe
 from qdrant_admin.server.runtime import Capabilities, Change, Diagnosis, ProcessState, RuntimeState, Storage
-from qdrant_admin.state.inventory import KnownStorage
+from qdrant_admin.state.inventory import Because, KnownStorage, Word
 from qdrant_admin.state.resumable_runs import InterruptedMigration
 from tests.support.parsing import parsed
 

@@ -9,7 +9,15 @@ from qdrant_admin.core.reports import Fact, Finding
 from qdrant_admin.lifecycle.finding_words import text
 from qdrant_admin.lifecycle.memory import Memory, Today, weigh
 from qdrant_admin.server.journal import Deed, Event, Journal
-from qdrant_admin.state.inventory import KnownCollection, KnownStorage, SeenStorage, StorageIdentity
+from qdrant_admin.state.inventory import (
+    Because,
+    KnownCollection,
+    KnownStorage,
+    Missed,
+    SeenStorage,
+    StorageIdentity,
+    Word,
+)
 
 MONDAY = datetime(2026, 3, 2, 9, 14, tzinfo=UTC)
 HERE = StorageIdentity(place="volume data", mark="data 1", peer="71")
@@ -194,3 +202,67 @@ def test_the_sentence_says_when_how_much_and_why() -> None:
     said = text(found)
     assert "there were 3 763 points in project_memories here; today there is no such collection" in said
     assert said.endswith(", and no request accounts for it")
+
+
+def told_before(word: Word, because: Because, points: int = 5) -> KnownStorage:
+    """A storage of which an earlier look missed `a`."""
+    one = KnownCollection(
+        name="a", points=points, exact=True, at=MONDAY, missed=Missed(word=word, because=because, moment=None)
+    )
+    return known(b=1).model_copy(update={"collections": (one,)})
+
+
+@pytest.mark.parametrize("journal", [LATE, SILENT, log(("a", "made"), ("a", "deleted"))])
+def test_what_is_lost_stays_so_when_the_log_that_told_it_is_gone(journal: Journal) -> None:
+    found = weigh(
+        told_before("lost", "no_delete"), today(b=1, more={"deletes": 9, "grpc_deletes": 9}), lambda _: journal
+    )
+    assert words(found) == [("a", "gone", "lost", "no_delete")]
+
+
+@pytest.mark.parametrize(
+    ("now", "journal", "expected"),
+    [
+        (5, WHOLE, []),  # put back
+        (2, WHOLE, [("a", "emptied", "lost", "no_delete")]),
+        (9, log(("a", "made")), [("a", "remade", "lost", "no_delete")]),  # an application that fills what it misses
+        (0, log(("a", "made"), ("a", "emptied")), [("a", "remade", "lost", "no_delete")]),
+    ],
+)
+def test_what_is_lost_stays_so_until_it_is_put_back(
+    now: int, journal: Journal, expected: list[tuple[str, ...]]
+) -> None:
+    assert words(weigh(told_before("lost", "no_delete"), today(a=now), lambda _: journal)) == expected
+
+
+@pytest.mark.parametrize("more", [{}, {"deletes": 9, "grpc_deletes": 9}])
+def test_where_nobody_could_tell_counters_of_later_tell_nothing(more: dict[str, Any]) -> None:
+    then = told_before("inconclusive", "log_begins")
+    assert words(weigh(then, today(b=1, more=more), lambda _: LATE)) == [("a", "gone", "inconclusive", "log_begins")]
+    assert [one.word for one in weigh(then, today(b=1), lambda _: log(("a", "deleted"))).missing] == ["told"]
+
+
+@pytest.mark.parametrize(
+    ("journal", "word"),
+    [
+        (WHOLE._replace(unseen_delete=MONDAY + timedelta(hours=1)), "inconclusive"),  # by a server of another log
+        (WHOLE._replace(unseen_delete=MONDAY - timedelta(hours=1)), "lost"),
+        (log(("b", "deleted"))._replace(unseen_delete=MONDAY + timedelta(hours=1)), "lost"),
+        (WHOLE._replace(begins=MONDAY + timedelta(seconds=1)), "inconclusive"),
+        (WHOLE._replace(ends=MONDAY - timedelta(seconds=1)), "inconclusive"),  # a clock was set back
+    ],
+)
+def test_a_log_that_may_not_tell_everything_proves_no_loss(journal: Journal, word: str) -> None:
+    found = weigh(known(a=5), today(more={"process": NEXT_PROCESS}), lambda _: journal)
+    assert [one.word for one in found.missing] == [word]
+
+
+def test_a_log_without_requests_proves_no_emptying() -> None:
+    now = today(a=0, more={"process": NEXT_PROCESS, "grpc_deletes": 0})
+    found = weigh(known(a=5), now, lambda _: WHOLE._replace(requests=False))
+    assert [one.word for one in found.missing] == ["inconclusive"]
+
+
+def test_making_it_before_it_was_known_is_no_making_anew() -> None:
+    journal = Journal(WHOLE.begins, (Event("a", "made", MONDAY - timedelta(seconds=1)),))
+    assert weigh(known(a=5), today(a=4), lambda _: journal) == Memory()

@@ -1,11 +1,13 @@
 """Data is lost behind the server's back, and every look says so until it is accepted; put back, all is well again."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from grpc import RpcError
 from qdrant_client import QdrantClient, models
 
 from qdrant_admin.core.cancel import CancelToken
@@ -185,10 +187,61 @@ def emptied(client: QdrantClient) -> None:
     assert client.count("notes").count == 0
 
 
-def dropped(client: QdrantClient) -> None:
-    assert client.delete_collection("notes")
+def dropped(client: QdrantClient, name: str = "notes") -> None:
+    assert client.delete_collection(name)
 
 
-def made_again(client: QdrantClient) -> None:
-    client.create_collection("notes", models.VectorParams(size=2, distance=models.Distance.DOT))
-    client.upsert("notes", [models.PointStruct(id=number, vector=[1.0, number]) for number in range(3)])
+def made_again(client: QdrantClient, name: str = "notes") -> None:
+    client.create_collection(name, models.VectorParams(size=2, distance=models.Distance.DOT))
+    client.upsert(name, [models.PointStruct(id=number, vector=[1.0, number]) for number in range(3)])
+
+
+def test_what_was_said_first_holds_when_the_log_is_removed(ws: Workspace) -> None:
+    """A loss stays one; and where nobody can tell, the next process' counters do not make one of it."""
+    runtime = ws.runtime
+    assert isinstance(runtime, NativeRuntime)
+    fill(ws, "cache", 3)
+    assert seen(ws) == (0, [])
+    with_server_down(ws, one_folder)
+    assert seen(ws) == (1, ["known_collection_missing"])
+    with ws.database() as database:
+        database.delete_collection("cache")
+    runtime.files.log.unlink()
+    with_server_down(ws, lambda _: None)
+    for _ in range(2):
+        found = [(one.subject, one.level) for one in status(ws).findings if one.code == "known_collection_missing"]
+        assert found == [("memories", "fail"), ("cache", "warn")]
+
+
+def test_an_application_that_is_refused_what_it_has_raises_nothing(ws: Workspace) -> None:
+    """Over gRPC the log has nothing but that it was asked for."""
+    endpoint, profile = ws.runtime.endpoint, ws.settings.profile
+    client = QdrantClient(url=endpoint.url, grpc_port=profile.grpc_port, prefer_grpc=True, check_compatibility=False)
+    with closing(client):
+        client.delete("notes", points_selector=[0])
+        with pytest.raises(RpcError):
+            client.create_collection("notes", models.VectorParams(size=2, distance=models.Distance.DOT))
+    assert seen(ws) == (0, [])
+
+
+def test_what_another_server_deleted_here_is_not_called_a_loss(ws: Workspace) -> None:
+    def deleted(storage: Path) -> None:
+        one_folder(storage)
+        (storage / ".deleted").mkdir(exist_ok=True)
+        os.utime(storage / ".deleted")
+
+    with_server_down(ws, deleted)
+    assert seen(ws) == (0, ["known_collection_missing"])
+    assert prove(ws, "none").verdict == "inconclusive"
+
+
+def test_collections_of_odd_names_go_in_silence(ws: Workspace) -> None:
+    names = ("x y ", "tab\t", "line\nbreak", "a%20b", "é")
+    with closing(QdrantClient(url=ws.runtime.endpoint.url, check_compatibility=False)) as client:
+        for name in names:
+            made_again(client, name)
+        assert set(names) < {one.name for one in client.get_collections().collections}
+        assert seen(ws) == (0, [])
+        for name in names:
+            dropped(client, name)
+    assert seen(ws) == (0, [])

@@ -1,10 +1,10 @@
 """What a log tells of collections. The lines are those of a real 1.16.3."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from qdrant_admin.server.journal import read_journal
+from qdrant_admin.server.journal import Journal, read_journal
 
 META = "storage::content_manager::toc::collection_meta_ops"
 ACCESS = "actix_web::middleware::logger: 127.0.0.1"
@@ -46,7 +46,9 @@ def test_collections_come_go_and_are_emptied_by_name() -> None:
         ('"POST /collections/a/points/batch HTTP/1.1" 200 9 ', "a"),
         ('"PUT /collections/a/snapshots/recover?wait=false HTTP/1.1" 202 9 ', "a"),
         ('"POST /collections/%C3%A9/points/delete HTTP/1.1" 500 9 ', "é"),
-        ('"POST /collections/a/points/delete HTTP/1.1" 400 9 ', None),  # refused: nothing was done
+        ('"POST /collections/a/shards/0/snapshots/upload HTTP/1.1" 200 9 ', "a"),
+        ('"POST /collections/a/points/delete HTTP/1.1" 408 9 ', "a"),  # it may be done all the same
+        *((f'"POST /collections/a/points/delete HTTP/1.1" {code} 9 ', None) for code in (400, 403, 409, 422, 429)),
         ('"POST /collections/a/points/scroll HTTP/1.1" 200 9 ', None),
         ('"GET /collections/a/points/delete HTTP/1.1" 404 9 ', None),
         (f'"GET / HTTP/1.1" 200 9 "-" "2026-11-30T23:32:20Z  INFO {META}: Deleting collection a"', None),
@@ -75,3 +77,58 @@ def test_colours_do_not_hide_a_line() -> None:
     time, info, place = "2026-11-30T23:32:20.668352Z", "\x1b[32m INFO", f"{dim}{META}{plain}{dim}:"
     line = f"{dim}{time}{plain} {info}{plain} {place}{plain} Deleting collection a"
     assert [one.name for one in read_journal([line]).events] == ["a"]
+
+
+def said(*lines: str) -> Journal:
+    """A log from its start on, a line a second."""
+    return read_journal([*LOG[:6], *(f"2026-11-30T23:33:{n:02}.5Z  INFO {line}" for n, line in enumerate(lines))])
+
+
+@pytest.mark.parametrize("name", ["x y ", " x", "tab\t", "line\nbreak", "a%20b"])
+def test_a_name_is_taken_as_it_is(name: str) -> None:
+    found = said(f"{META}: Creating collection {name}", f"{META}: Deleting collection {name}")
+    last = found.last(name)
+    assert last is not None
+    assert last.deed == "deleted"
+
+
+LOADED = ("storage::content_manager::toc: Loading collection: a", f"{META}: Creating collection a")
+
+
+@pytest.mark.parametrize(
+    ("lines", "deeds"),
+    [
+        (LOADED, []),  # over gRPC nothing else says that it was refused, as it was there
+        ((LOADED[1], LOADED[1]), ["made"]),
+        ((*LOADED, f"{META}: Deleting collection a", LOADED[1]), ["deleted", "made"]),
+        ((LOADED[0], f"{META}: Deleting collection b"), []),  # not there since the start: nothing was deleted
+        ((f"{META}: Deleting collection b",), ["deleted"]),  # nobody knows how this version tells what it loads
+    ],
+)
+def test_what_cannot_be_done_is_asked_for_all_the_same(lines: tuple[str, ...], deeds: list[str]) -> None:
+    assert [one.deed for one in said(*lines).events] == deeds
+
+
+def test_of_what_was_there_before_the_log_begins_nobody_knows() -> None:
+    line = f"2026-11-30T23:33:00.5Z  INFO {META}: Creating collection a"
+    assert read_journal([line]).events == ()
+
+
+def test_a_clock_that_is_set_back_changes_no_order() -> None:
+    back = f'2026-11-29T10:00:00.5Z  INFO {ACCESS} "POST /collections/a/points/delete HTTP/1.1" 200 9 '
+    found = read_journal([*LOG, back])
+    assert (found.events[-1].deed, found.events[-1].at) == ("emptied", at(737838))
+    assert found.ends == at(737838)
+
+
+def test_a_log_tells_everything_between_its_first_line_and_its_last() -> None:
+    found = read_journal(LOG)
+    assert found.requests
+    assert [found.whole_since(moment) for moment in (at(560980), at(560981), at(737838), at(737839))] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert read_journal(LOG, cut=timedelta(seconds=1)).whole_since(at(0))
+    assert not read_journal(LOG[:8]).requests

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qdrant_admin.state import canaries, inventory
-from qdrant_admin.state.inventory import KnownCollection, SeenStorage, StorageIdentity
+from qdrant_admin.state.inventory import KnownCollection, Missed, SeenStorage, StorageIdentity
 from qdrant_admin.state.store import StateStore
 
 MONDAY = datetime(2026, 3, 2, 9, 14, tzinfo=UTC)
@@ -160,3 +160,33 @@ def test_a_profile_that_was_removed_is_forgotten(store: StateStore) -> None:
     inventory.forget(store, "local")
     assert inventory.storages(store, "local") == ()
     assert points(store, "other") == {"a": 5}
+
+
+def test_what_was_said_first_of_something_missing_stays_until_it_is_back(store: StateStore) -> None:
+    inventory.note(store, "local", seen(collection("a", 5), collection("b", 7)))
+    first = Missed(word="lost", because="no_delete")
+    inventory.missed(store, "local", {"a": first})
+    inventory.missed(store, "local", {"a": Missed(word="inconclusive", because="log_begins", moment=MONDAY)})
+    found = inventory.known(store, "local")
+    assert found is not None
+    assert [found.present[name].missed for name in "ab"] == [first, None]
+    inventory.note(store, "local", seen(collection("a", 5)))
+    found = inventory.known(store, "local")
+    assert found is not None
+    assert found.present["a"].missed is None
+
+
+def test_what_could_not_be_read_is_not_accepted_as_gone(store: StateStore) -> None:
+    inventory.note(store, "local", seen(collection("a", 5), collection("b", 7)))
+    inventory.accept(store, "local", seen(), unread=frozenset({"a"}))
+    assert points(store) == {"a": 5}
+
+
+def test_what_is_known_belongs_to_the_storage_and_not_to_the_profile(store: StateStore) -> None:
+    inventory.note(store, "local", seen(collection("a", 5), collection("b", 7)))
+    assert inventory.shared(store, OTHER) is None
+    assert inventory.shared(store, VOLUME) == inventory.known(store, "local")
+    inventory.note(store, "renamed", seen(collection("a", 5)))
+    assert points(store, "renamed") == {"a": 5, "b": 7}
+    inventory.removed(store, "renamed", ["b"])
+    assert points(store) == {"a": 5}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, get_args
 
 from qdrant_admin.config.settings import Settings
@@ -59,6 +59,7 @@ class DockerRuntime(ServerRuntime):
     """The container of one profile. Touches nothing that has no ownership label and was not adopted."""
 
     kind: RuntimeKind = "docker"
+    log_cut = timedelta(seconds=2)  # every look leaves lines of its own
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         super().__init__(settings)

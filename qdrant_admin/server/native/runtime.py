@@ -53,7 +53,7 @@ from qdrant_admin.server.runtime import (
     refuse_losing,
 )
 from qdrant_admin.server.sockets import holder, leads_to
-from qdrant_admin.server.storage_mark import folder_mark, peer_in
+from qdrant_admin.server.storage_mark import folder_mark, last_delete_in, peer_in
 from qdrant_admin.server.versions import refuse_leap
 from qdrant_admin.state.inventory import StorageIdentity
 
@@ -307,6 +307,9 @@ class NativeRuntime(ServerRuntime):
     def log_since(self, moment: datetime) -> Iterable[str]:  # noqa: ARG002 # the files are short enough
         for path in (self.files.older_log, self.files.log):
             yield from all_lines(path)
+
+    def last_delete(self) -> datetime | None:
+        return last_delete_in(self._recorded_storage())
 
     def _diagnose(self, record: Record, state: ProcessState) -> Diagnosis | None:
         since = latest_start(last_lines(self.files.log, _LOG_LOOK_LINES)) or ()
