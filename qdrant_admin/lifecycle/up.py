@@ -15,7 +15,7 @@ from qdrant_admin.config.secrets import read_key
 from qdrant_admin.config.settings import load_settings
 from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.commands import Command, Option
-from qdrant_admin.core.errors import AccessDenied, Cancelled, PortTaken, Refused, ServerNotReady
+from qdrant_admin.core.errors import AccessDenied, AdminError, Cancelled, PortTaken, Refused, ServerNotReady
 from qdrant_admin.core.events import Events, Finished, Notice, StepFinished, StepStarted
 from qdrant_admin.lifecycle.before_start import checked
 from qdrant_admin.lifecycle.down import refuse_foreign
@@ -251,6 +251,7 @@ def _refuse_taken_ports(ws: Workspace) -> None:
         elsewhere = _command(ws, port=free, grpc_port=next_free(profile.host, free + 1))
         who = listener(profile.host, port) or "a program that this account may not see"
         if port == profile.port and probe(cautious(ws.runtime)).is_qdrant:
+            _refuse_own_elsewhere(ws)
             why = f"a Qdrant that qdrant-admin does not manage answers there ({ws.runtime.stranger() or who})"
             raise PortTaken(
                 f"port {port} is taken",
@@ -258,6 +259,27 @@ def _refuse_taken_ports(ws: Workspace) -> None:
                 fix=_command(ws, use_existing=True),
             )
         raise PortTaken(f"port {port} is taken", why=f"{who} listens there", fix=elsewhere)
+
+
+def _refuse_own_elsewhere(ws: Workspace) -> None:
+    """Raise `PortTaken` where it is this profile's own server on its other runtime that answers."""
+    from qdrant_admin.lifecycle.elsewhere import elsewhere
+
+    known, _ = elsewhere(ws, ws.runtime.kind)
+    if known is None:
+        return
+    profile = ws.settings.profile.model_copy(update={"runtime": known.runtime})
+    other = dataclasses.replace(ws, settings=ws.settings.model_copy(update={"profile": profile}))
+    try:
+        own = other.runtime.owned().rest
+    except AdminError:  # nobody can tell: it is taken for a stranger
+        return
+    if own:
+        raise PortTaken(
+            f"port {profile.port} is taken",
+            why=f"this profile's own server answers there, with its data in {known.place}",
+            fix=_command(ws, runtime=known.runtime),
+        )
 
 
 def _adoption(ws: Workspace) -> Iterator[str]:

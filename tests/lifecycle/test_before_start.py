@@ -14,7 +14,7 @@ import pytest
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.cancel import CancelToken
-from qdrant_admin.core.errors import EngineUnavailable, Refused
+from qdrant_admin.core.errors import EngineUnavailable, PortTaken, Refused
 from qdrant_admin.database.models import CollectionSpec, VectorSpec
 from qdrant_admin.lifecycle.before_start import refuse_beginning_empty
 from qdrant_admin.lifecycle.doctor import CHECKS, Context, _made
@@ -199,6 +199,10 @@ def test_what_was_put_into_docker_and_is_gone_is_no_reason(native: Home) -> None
 def test_data_of_the_other_runtime_that_is_gone_is_told_once(contained: Home) -> None:
     contained.up()
     contained.fill()
+    with pytest.raises(PortTaken, match="is taken") as taken:
+        contained.up(runtime="native")
+    assert "this profile's own server answers there" in taken.value.why
+    assert taken.value.fix == f"qdrant-admin up --runtime docker --profile {contained.name}"
     contained.down(remove=True)
     contained.up(runtime="native", accept=True)
     ws, engine = contained.open(runtime="native"), engine_of(contained.name)
