@@ -51,10 +51,9 @@ def named(ws: "Workspace", database: "Database", asked: str, *, known: Collectio
         return Named(aliases[asked], asked)
     if asked in known:
         return Named(asked)
-    absent = _absent(ws, asked, [*names, *aliases])
-    if isinstance(absent, BadInput) and _readable(asked):
-        database.exists(asked)  # with a key for some collections, others are not listed
-    raise absent
+    if _readable(asked) and database.exists(asked):  # with a key for some collections, others are not listed
+        return Named(asked)
+    raise _absent(ws, asked, [*names, *aliases])
 
 
 def _readable(name: str) -> bool:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from qdrant_admin.collections.browse import show_collection
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.errors import AccessDenied, BadInput
 from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.scoped_keys import collections_opened
@@ -73,6 +75,12 @@ def test_the_verdict_names_what_the_key_opens(guarded: Server, tmp_path: Path) -
     report = prove(ws)
     assert (report.verdict, report.scope) == ("unchanged", ("memories",))
     assert [check.name for check in report.collections] == ["memories"]
+    assert prove(whole).verdict == "unchanged"
+    for name in ("secret", "never"):  # the one is known to be here, and out of sight
+        with pytest.raises(AccessDenied):
+            show_collection(ws, name)
+    with pytest.raises(BadInput):
+        show_collection(whole, "never")
     assert "every point, setting and alias of memories is as it was" in report.reason
     assert "out of sight" in report.reason
     assert "The API key opens no other collection" in report.sentence()
