@@ -126,8 +126,10 @@ class Database:
     def health_checks(self) -> int | None:
         """Health checks that the server has answered over gRPC since it started; None when it does not say."""
         try:
-            requests = self._rest.call("GET", "/telemetry").get("requests") or {}
+            requests = self._rest.call("GET", "/telemetry").get("requests")
         except AdminError:
+            return None
+        if not isinstance(requests, dict):  # a key for some collections is not told
             return None
         answers = (requests.get("grpc") or {}).get("responses") or {}
         return _total(answers.get("/qdrant.Qdrant/HealthCheck") or {})

@@ -329,9 +329,9 @@ def memory(context: Context) -> Check:
         return _unknown(str(error), error.fix_on(context.ws.settings.name))
     seen = context.seen.memory
     if seen is None:
-        stranger = _STRANGER if context.seen.foreign else ""
-        why = stranger or context.no_server or "it was not compared with what was known"
-        return _before_start(context) or _unknown(why)
+        if context.seen.foreign:
+            return _unknown(_STRANGER)
+        return _before_start(context) or _unknown(context.no_server or "it was not compared with what was known")
     return _ok("; ".join(context.status.since) or "nothing is missing that was known to be here")
 
 

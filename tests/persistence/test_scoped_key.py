@@ -81,6 +81,9 @@ def test_the_verdict_names_what_the_key_opens(guarded: Server, tmp_path: Path) -
             show_collection(ws, name)
     with pytest.raises(BadInput):
         show_collection(whole, "never")
+    with ws.database() as database:  # nor does anybody take its gRPC port for another server's
+        assert "does not tell whether" in database.bulk.transport
+        assert not database.bulk.leads_elsewhere
     assert "every point, setting and alias of memories is as it was" in report.reason
     assert "out of sight" in report.reason
     assert "The API key opens no other collection" in report.sentence()
