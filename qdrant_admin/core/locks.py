@@ -95,10 +95,13 @@ def unlock(file: BinaryIO) -> None:
 
 
 def _sign(file: BinaryIO) -> None:
-    """Who holds it: a process by its number and by when it was started, since numbers are given again."""
+    """Who holds it: a process by its number and by when it was started, since numbers are given again.
+
+    A full disk does not keep anybody from holding it: it is only not seen who does.
+    """
     file.truncate(0)
-    file.write(f"{os.getpid()} {_started(os.getpid()) or 0.0}".encode("ascii"))
-    file.flush()
+    with contextlib.suppress(OSError):
+        os.write(file.fileno(), f"{os.getpid()} {_started(os.getpid()) or 0.0}".encode("ascii"))
 
 
 def _started(pid: int) -> float | None:

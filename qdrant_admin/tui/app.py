@@ -137,7 +137,7 @@ class AdminApp(Enduring, App[int]):
         self._faults: list[float] = []
         self.fault: Exception | None = None
         """The one that ended the app."""
-        self._terminal = ending.Terminal()
+        self.terminal = ending.Terminal()
         self._entry: HistoryEntry | None = None
         for house in (theme.DARK, theme.LIGHT):
             self.register_theme(house)
@@ -152,7 +152,7 @@ class AdminApp(Enduring, App[int]):
         if not self.is_headless:  # tests start many in one process, and each would stay
             self.set_timer(SETTLED_SECONDS, gc.freeze)
             self.survives = True
-            ending.listen(self._told_to_end, self.jobs.join, self._terminal)
+            ending.listen(self._told_to_end, self.jobs.join, self.terminal)
 
     def get_key_display(self, binding: Binding) -> str:
         """Keys by their names, as people say them and as an ASCII terminal can show them."""
@@ -379,6 +379,7 @@ def ran(app: AdminApp) -> int:
     try:
         result = app.run()
     finally:
+        app.terminal.restore()
         if result is None:
             app.jobs.cancel_all()
             app.jobs.join()

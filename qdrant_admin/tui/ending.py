@@ -31,7 +31,10 @@ class Terminal:
                 self._before = termios.tcgetattr(sys.__stdin__)
 
     def restore(self) -> None:
-        """Whether or not anybody reads it, and although another program may be in front by now."""
+        """Its settings, although another program may be in front by now.
+
+        The framework takes those of the app for the ones before it, once the app was stopped and has gone on.
+        """
         if sys.platform == "win32" or self._before is None:
             return
         import termios
@@ -39,6 +42,11 @@ class Terminal:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
         with contextlib.suppress(OSError, termios.error):
             termios.tcsetattr(0, termios.TCSANOW, self._before)
+
+    def leave(self) -> None:
+        """The settings, and the screen, whether or not anybody reads it."""
+        self.restore()
+        with contextlib.suppress(OSError):
             os.set_blocking(1, False)
             os.write(1, _LEFT)
 
@@ -55,7 +63,7 @@ def listen(leave: Callable[[], object], wait_for_jobs: Callable[[], object], ter
     def ended() -> None:
         wait_for_jobs()
         threading.Event().wait(_GRACE_SECONDS)
-        terminal.restore()
+        terminal.leave()
         os._exit(ExitCode.CANCELLED)
 
     def heard() -> None:

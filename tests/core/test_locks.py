@@ -109,3 +109,17 @@ def test_a_file_that_names_nobody_alive_is_not_held(lock: Path, content: str) ->
     assert not is_held(lock)
     with holding(lock):
         assert is_held(lock)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+def test_a_full_disk_keeps_nobody_from_holding_a_lock(lock: Path) -> None:
+    """A server has to be stopped and checked on it all the same."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with holding(lock), pytest.raises(Held), holding(lock):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

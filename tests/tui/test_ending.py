@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -126,6 +127,23 @@ def test_an_end_by_a_fault_lets_the_job_end_in_order_and_is_told_in_words(
     *_, after = seen.split(LEFT[0])
     assert b"this is a fault of qdrant-admin" in after
     assert b"Traceback" not in after
+
+
+def test_a_terminal_is_given_back_after_the_app_was_stopped_and_went_on(
+    at_work: tuple[int, int], tmp_path: Path
+) -> None:
+    pid, master = at_work
+    before = termios.tcgetattr(master)
+    read_until(master, lambda _: (tmp_path / "begun").exists())
+    assert termios.tcgetattr(master) != before
+    os.kill(pid, signal.SIGSTOP)
+    os.waitpid(pid, os.WUNTRACED)
+    os.kill(pid, signal.SIGCONT)
+    read_until(master, lambda seen: b"\x1b[?1049h" in seen)
+    os.kill(pid, signal.SIGTERM)
+    read_until(master, lambda _: False)
+    assert ended(pid) == 130
+    assert termios.tcgetattr(master) == before
 
 
 def test_a_closed_window_lets_the_job_end_in_order(at_work: tuple[int, int], tmp_path: Path) -> None:
