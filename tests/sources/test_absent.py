@@ -6,8 +6,11 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from qdrant_admin.core.cancel import CancelToken
@@ -210,6 +213,19 @@ def test_files_of_records_that_lie_beside(tmp_path: Path) -> None:
         f"2 files of another kind in {tmp_path}, not read: b.npy, c.csv.gz",
         f"1 file below a name that begins with . or _ in {tmp_path}, not read: _temporary/d.jsonl",
     )
+
+
+def test_a_parquet_file_that_the_summary_names(tmp_path: Path) -> None:
+    table, footers = pa.table({"id": [1], "vector": [[0.5, 1.5]]}), list[Any]()
+    for name in ("a.parquet", "b.parquet"):
+        pq.write_table(table, tmp_path / name, metadata_collector=footers)
+        footers[-1].set_file_path(name)
+    pq.write_metadata(table.schema, tmp_path / "_metadata", metadata_collector=footers)
+    assert looked(f"parquet:{tmp_path}")[0][tmp_path.name].folded == 1
+    (tmp_path / "b.parquet").unlink()
+    with pytest.raises(SourceUnreadable, match="is not whole") as caught:
+        looked(f"parquet:{tmp_path}")
+    assert "b.parquet, which is missing" in caught.value.why
 
 
 def test_parts_of_which_others_speak(tmp_path: Path) -> None:

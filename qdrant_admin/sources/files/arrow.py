@@ -464,6 +464,8 @@ def _saved(folder: Path, split: str = "") -> list[Path]:
 
 
 _PAGE = 4096
+_SUMMARY = "_metadata"
+"""Where some writers say which files with which row groups a folder has."""
 
 
 class ParquetTable(Table):
@@ -531,3 +533,16 @@ class ParquetFiles(FileSource):
     kind = "Parquet file"
     table = ParquetTable
     suffixes = (".parquet", ".parq", ".pq")
+
+    def files(self) -> list[Path]:
+        """Those below the folder; `SourceUnreadable`: one of which its summary speaks is missing."""
+        found, summary = super().files(), self.path / _SUMMARY
+        if summary.is_file():
+            with arrow_faults(summary):
+                said = pq.read_metadata(summary)
+            named = {said.row_group(group).column(0).file_path for group in range(said.num_row_groups)}
+            missing = sorted(name for name in named if name and not (self.path / name).is_file())
+            if missing:
+                why, fix = f"{_SUMMARY} names {plain(missing[0])}, which is missing", f'ls -l "{self.path}"'
+                raise SourceUnreadable(f"{plain(self.path)} is not whole", why=why, fix=fix)
+        return found
