@@ -154,7 +154,7 @@ def _alike(one: object, other: object) -> bool:
     """Whether two values are the same JSON: at every depth 1, 1.0 and true are three, which Python takes for one."""
     if isinstance(one, dict | list) or isinstance(other, dict | list):
         return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
-    return type(one) is type(other) and one == other
+    return type(one) is type(other) and one == other and str(one) == str(other)  # 0.0 and -0.0
 
 
 def changes(

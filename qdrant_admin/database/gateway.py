@@ -126,12 +126,13 @@ class Database:
     def health_checks(self) -> int | None:
         """Health checks that the server has answered over gRPC since it started; None when it does not say."""
         try:
-            requests = self._rest.call("GET", "/telemetry").get("requests")
+            return self._health_checks()
         except AdminError:
             return None
-        if not isinstance(requests, dict):  # a key for some collections is not told
-            return None
-        answers = (requests.get("grpc") or {}).get("responses") or {}
+
+    @as_expected
+    def _health_checks(self) -> int:
+        answers = self._rest.call("GET", "/telemetry")["requests"]["grpc"]["responses"]
         return _total(answers.get("/qdrant.Qdrant/HealthCheck") or {})
 
     # -- collections --------------------------------------------------------------------------------------------
@@ -477,14 +478,15 @@ def _score(said: float | None) -> float:
 def _write_counters(telemetry: Fields) -> dict[str, int]:
     """Answered requests that may have changed something, by endpoint: `PUT /collections/{name}/points`.
 
-    An endpoint that nobody knows counts as a write: a false alarm is harmless, a missed write is not.
+    An endpoint that nobody knows counts as a write: a false alarm is harmless, a missed write is not. Where a part is
+    missing that every server has, it raises: counters that are not told are not counters of nothing.
     """
-    requests = telemetry.get("requests") or {}
+    requests = telemetry["requests"]
     counters = {}
-    for name, answers in ((requests.get("rest") or {}).get("responses") or {}).items():
+    for name, answers in requests["rest"]["responses"].items():
         if is_write(name):
             counters[name] = _total(answers)
-    for name, answers in ((requests.get("grpc") or {}).get("responses") or {}).items():
+    for name, answers in requests["grpc"]["responses"].items():
         if not _among_members(name) and not any(word in name.rpartition("/")[2].lower() for word in _GRPC_READS):
             counters[f"gRPC {name}"] = _total(answers)
     return counters
@@ -500,7 +502,7 @@ def _total(answers: Fields) -> int:
     """Requests counted; over gRPC the server has one entry without a status."""
     if isinstance(answers.get("count"), int):
         return int(answers["count"])
-    return sum(entry.get("count") or 0 for entry in answers.values() if isinstance(entry, dict))
+    return sum(int(entry.get("count", 0)) for entry in answers.values() if isinstance(entry, dict))
 
 
 def _ignored(name: str, fields: list[str]) -> Unsupported:

@@ -181,7 +181,7 @@ def since(then: "reports.BaselineCheck", *, table: bool = True) -> Blocks:
     """What has changed since an earlier check; without its table where that stands elsewhere."""
     told = tuple(f"{check.name}: {', '.join(check.told)}" for check in then.collections if check.told)
     return (
-        Heading(f"Since {then.at.astimezone():%Y-%m-%d %H:%M}"),
+        Heading(f"Since {then.when}"),
         Paragraph((StateWord(then.verdict), f": {then.reason or 'everything is as it was then'}")),
         *([_collections(then.collections, "then", "now")] if table else []),
         *([Items(told)] if told else []),

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from qdrant_admin.database.buckets import BucketDifference
 
 _CHECKSUM_SINCE = 3
-"""The first schema of reports with a checksum of themselves."""
+"""The first schema of reports with a checksum of themselves, and with buckets of ids."""
 _STRENGTH: tuple[VerifyMethod, ...] = ("graceful", "kill", "recreate", "engine")
 """Ways of restarting, the one that asks most of the storage last."""
 _NO_PROOF = EQUAL - {"persisted"}
@@ -70,10 +70,13 @@ def load(path: Path) -> VerifyReport:
 
 
 def _not_as_written(values: dict[str, JsonValue]) -> str:
-    """Why a report is not the one that was written; empty when it is. Reports before schema 3 have no checksum."""
+    """Why a report is not the one that was written; empty when it is. Reports before schema 3 have no checksum.
+
+    The number of the schema can be changed as well: what only a later report holds tells its age.
+    """
     schema, said = values.get("schema", 0), values.get("checksum")
     if said is None:
-        newer = isinstance(schema, int) and schema >= _CHECKSUM_SINCE
+        newer = (isinstance(schema, int) and schema >= _CHECKSUM_SINCE) or '"buckets"' in json.dumps(values)
         return "its checksum is missing: it was changed after it was written" if newer else ""
     return "" if said == records.checksum(values) else "its checksum differs: it was changed after it was written"
 
@@ -91,17 +94,18 @@ def against(
 ) -> BaselineCheck:
     """Compare what is there now, `before` being this check's first scan, with what an earlier check read.
 
-    Only `chosen` collections are compared; all where none is. `restarted`: whether the server's process is another
-    than then.
+    Only `chosen` collections are compared; all where none is. Of an earlier check for some collections only, by choice
+    or by its API key, nothing is known of others. `restarted`: whether the same server has another process than then.
     """
+    then_only = earlier.chosen or earlier.scope
     then = {check.name: check.after or check.before for check in earlier.collections if not _was_gone(check)}
     sides = {check.name: check.before for check in now if check.before is not None}
     unread = {check.name for check in now if check.before is None and check.verdict == "inconclusive"}
-    names = sorted({*then, *(sides if not earlier.chosen else ()), *(chosen if earlier.chosen else ())})
+    names = sorted({*then, *(sides if not then_only else ()), *(chosen if then_only else ())})
     names = [name for name in names if not chosen or name in chosen]
     unknown: dict[str, SinceCode] = dict.fromkeys(unread, "since_unreadable")
     unknown |= {name: "since_unread_then" for name, side in then.items() if side is None}
-    unknown |= {name: "since_not_chosen" for name in names if earlier.chosen and name not in then}
+    unknown |= {name: "since_not_chosen" for name in names if then_only and name not in then}
     checks = tuple(
         CollectionCheck(name=name, verdict="inconclusive", settings=(Difference(code=unknown[name]),))
         if name in unknown
@@ -114,7 +118,34 @@ def against(
         verdict=overall_verdict(checks, restarted=restarted),
         reason="; ".join(f"{check.name}: {', '.join(check.told)}" for check in checks if check.settings),
         collections=checks,
+        beyond=tuple(sorted(sides.keys() - set(names))),
     )
+
+
+class Place(NamedTuple):
+    """What a check looks at."""
+
+    profile: str
+    storage: str
+    """In words, as a report has it."""
+    started: datetime | None
+    """The server's process; None where that is unknown."""
+
+    def other_than(self, earlier: VerifyReport) -> str:
+        """Which other server, or which other storage, an earlier check has looked at; empty when it is this one."""
+        same_storage = not (earlier.storage and self.storage) or earlier.storage == self.storage
+        if earlier.profile == self.profile and same_storage:
+            return ""
+        return f"profile {earlier.profile}" + (f", {earlier.storage}" if earlier.storage else "")
+
+
+def since(
+    earlier: VerifyReport, now: tuple[CollectionCheck, ...], chosen: Collection[str], place: Place
+) -> BaselineCheck:
+    """As `against`: nothing has outlived a restart where the earlier check was of another server or storage."""
+    other = place.other_than(earlier)
+    restarted = not other and place.started is not None and place.started > earlier.at
+    return against(earlier, now, chosen, restarted=restarted).model_copy(update={"taken_of": other})
 
 
 def _was_gone(check: CollectionCheck) -> bool:
@@ -145,11 +176,13 @@ def together(left: Verdict, right: Verdict) -> Verdict:
 
 def with_baseline(reason: str, verdict: Verdict, found: BaselineCheck) -> str:
     """The reason of a check, with what the comparison with an earlier one adds to it."""
-    when = f"{found.at.astimezone():%Y-%m-%d %H:%M}"
     if found.verdict in EQUAL:
-        return f"{reason}, and all of it is as it was at {when}"
-    since = f"since {when}: {found.reason}"
-    return since if verdict in EQUAL else f"{reason}; {since}"
+        if not found.beyond:
+            return f"{reason}, and all of it is as it was at {found.when}"
+        names = ", ".join(found.beyond)
+        return f"{reason}, and what was looked at then is as it was at {found.when}; not looked at then: {names}"
+    told = f"since {found.when}: {found.reason}"
+    return told if verdict in EQUAL else f"{reason}; {told}"
 
 
 def _check(name: str, then: Side | None, now: Side | None) -> CollectionCheck:

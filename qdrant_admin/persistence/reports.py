@@ -182,6 +182,21 @@ class BaselineCheck(Frozen):
     reason: str = ""
     collections: tuple[CollectionCheck, ...]
     """`before` is what was there then, `after` what is there now."""
+    beyond: tuple[str, ...] = ()
+    """Collections that are looked at now, and that the earlier check left out: nothing is proven of them since then."""
+    taken_of: str = ""
+    """The other server or storage that the earlier check looked at, in words; empty when it is this one."""
+
+    @property
+    def when(self) -> str:
+        """`2026-11-23 09:14`, and of what where that is not this server."""
+        moment = f"{self.at.astimezone():%Y-%m-%d %H:%M}"
+        return f"{moment} on another server or storage ({self.taken_of})" if self.taken_of else moment
+
+    @property
+    def proof(self) -> Verdict:
+        """What its verdict says of all that is looked at now."""
+        return "unchanged" if self.verdict == "persisted" and self.beyond else self.verdict
 
 
 class Proof(Report):
@@ -296,8 +311,8 @@ class VerifyReport(Proof):
         held = _held(self.collections, " and ")
         if self.sample:
             held = f"{held}, as far as every id and a sample of {counted(self.sample, 'point')} each can tell,"
-        if self.baseline is not None:
-            held = f"{held} are exactly what they were at {self.baseline.at.astimezone():%Y-%m-%d %H:%M}, and"
+        if self.baseline is not None and not self.baseline.beyond:
+            held = f"{held} are exactly what they were at {self.baseline.when}, and"
         beyond = " The API key opens no other collection, so nothing is said of any." if self.scope else ""
         if self.how == "none":
             return f"{held} were read twice and are exactly the same. The server was not restarted.{beyond}"

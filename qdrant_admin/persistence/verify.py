@@ -20,7 +20,7 @@ from qdrant_admin.lifecycle.restart import others_interrupted
 from qdrant_admin.persistence import known
 from qdrant_admin.persistence.fingerprints import Scanner, ServerScan, wait_for_wal
 from qdrant_admin.persistence.interrupted import Bookkeeping, counters_since, interrupted
-from qdrant_admin.persistence.past_checks import against, of_both, together, with_baseline
+from qdrant_admin.persistence.past_checks import Place, of_both, since, together, with_baseline
 from qdrant_admin.persistence.reports import EQUAL, Counted, Round, RoundMethod, VerifyOptions, VerifyReport
 from qdrant_admin.persistence.restarts import (
     Restarts,
@@ -395,13 +395,13 @@ class _Check:
         self, judgement: Judgement, *, cause: str = "", fix: Fix = "", storage_bytes: int | None = None
     ) -> VerifyReport:
         options, profile = self._options, self._ws.settings.name
+        storage = f"{self._state.storage.kind} {self._state.storage.source}".strip()
         judgement = known.weighed(judgement, self._memory)
         verdict, reason, code, baseline = judgement.verdict, judgement.reason, judgement.code, None
         if options.baseline is not None:
-            started = self._state.started_at
-            restarted = started is not None and started > options.baseline.at
-            baseline = against(options.baseline, judgement.collections, options.collections, restarted=restarted)
-            verdict = together(verdict, baseline.verdict)
+            place = Place(profile, storage, self._state.started_at)
+            baseline = since(options.baseline, judgement.collections, options.collections or self._scope, place)
+            verdict = together(verdict, baseline.proof)
             reason = with_baseline(reason, judgement.verdict, baseline)
             judged = judgement._replace(verdict=verdict, reason=reason)
             if self._finishing:
@@ -433,7 +433,7 @@ class _Check:
             since=known.since((self._memory, self._memory_after)),
             fix=written(fix, profile),
             server_version=self._before.version,
-            storage=f"{self._state.storage.kind} {self._state.storage.source}".strip(),
+            storage=storage,
             storage_bytes=storage_bytes,
             at=self._timing.at,
             seconds=self._timing.seconds,

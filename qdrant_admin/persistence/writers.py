@@ -60,10 +60,15 @@ def written(before: Counters | None, after: Counters | None, own: Counters | Non
     """
     if before is None or after is None:
         return {}
-    if any(after.get(name, 0) < count for name, count in before.items()):
+    if is_another_process(before, after):
         before = {}
     more = {name: count - before.get(name, 0) - (own or {}).get(name, 0) for name, count in after.items()}
     return {name: count for name, count in sorted(more.items()) if count > 0}
+
+
+def is_another_process(before: Counters, after: Counters) -> bool:
+    """Whether a server counts less than before."""
+    return any(after.get(name, 0) < count for name, count in before.items())
 
 
 def told(requests: Counters) -> str:
@@ -85,15 +90,22 @@ class Writes:
 
     def see(self, before: Counters | None, after: Counters | None, own: Counters | None = None) -> dict[str, int]:
         """Requests before the second scan; returns those of others."""
-        self.blind = self.blind or before is None or after is None
+        self._see_whether_blind(before, after)
         found = written(before, after, own)
         self.between.update(found)
         return found
 
     def see_scan(self, before: Counters | None, after: Counters | None) -> None:
         """Requests while the second scan was taken."""
-        self.blind = self.blind or before is None or after is None
+        self._see_whether_blind(before, after)
         self.during = Counter(written(before, after))
+
+    def _see_whether_blind(self, before: Counters | None, after: Counters | None) -> None:
+        """A process that ended by itself has taken along what it had counted since the last reading."""
+        if before is None or after is None:
+            self.blind = True
+        elif is_another_process(before, after):
+            self.blind, self.why_blind = True, UNSEEN_PROCESS
 
     @property
     def all(self) -> dict[str, int]:

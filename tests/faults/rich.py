@@ -28,7 +28,14 @@ INDEXES: dict[str, Any] = {
     "text": {"type": "text", "tokenizer": "word"},
     "uid": {"type": "uuid"},
 }
-METADATA: dict[str, Any] = {"owner": "tests", "l": [1, 2], "deep": {"z": [1, {"q": 1}]}, "a": {"b": 2}, "a.b": 1}
+METADATA: dict[str, Any] = {
+    "owner": "tests",
+    "l": [1, 2],
+    "deep": {"z": [1, {"q": 1}]},
+    "a": {"b": 2},
+    "a.b": 1,
+    "zero": 0.0,
+}
 
 
 def uid(number: int) -> str:

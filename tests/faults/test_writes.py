@@ -199,6 +199,7 @@ FAULTS: dict[str, tuple[Harm, str, str]] = {
     "a nested value": (payload({"nested": {"list": [1, {"deep": 8}], "empty": {}}}), CHANGED, "payload field nested"),
     "a nested object gone": (payload({"nested": {"list": [1, {"deep": 7}]}}), CHANGED, "payload field nested"),
     "another order of a list": (payload({"list": [1, 3, 2]}), CHANGED, "payload field list"),
+    "a time spelled otherwise": (payload({"at": "2026-01-08T01:00:00+01:00"}), CHANGED, "payload field at"),
     "an element more": (payload({"list": [1, 2, 3, 3]}), CHANGED, "payload field list"),
     "a bool in a list": (payload({"list": [True, 2, 3]}), CHANGED, "payload field list"),
     "one of a big integer": (payload({"big": 9007199254740992}), CHANGED, "payload field big"),
@@ -220,10 +221,28 @@ FAULTS: dict[str, tuple[Harm, str, str]] = {
         "payload index n",
     ),
     "another tokenizer": (another_index("text", {"type": "text", "tokenizer": "prefix"}), CHANGED, "index text"),
+    "an index on disk": (another_index("word", {"type": "keyword", "on_disk": True}), CHANGED, "index word"),
+    "an index of a principal": (another_index("at", {"type": "datetime", "is_principal": True}), CHANGED, "index at"),
+    "a keyword for a UUID": (another_index("uid", {"type": "keyword"}), CHANGED, "index uid"),
+    "words to pass over": (
+        another_index("text", {"type": "text", "tokenizer": "word", "stopwords": "english"}),
+        CHANGED,
+        "index text",
+    ),
+    "matches of phrases": (
+        another_index("text", {"type": "text", "tokenizer": "word", "phrase_matching": True}),
+        CHANGED,
+        "index text",
+    ),
     "an index of a tenant": (another_index("word", {"type": "keyword", "is_tenant": True}), CHANGED, "index word"),
     # aliases
     "an alias gone": (lambda rest: rest.drop_alias("mind"), CHANGED, "alias mind is gone"),
     "an alias new": (lambda rest: rest.alias("soul", "rich"), CHANGED, "alias soul"),
+    "an alias renamed": (
+        lambda rest: rest.aliases({"rename_alias": {"old_alias_name": "mind", "new_alias_name": "Mind"}}),
+        CHANGED,
+        "alias mind is gone",
+    ),
     "an alias moved": (moved_alias, CHANGED, "alias mind points to other"),
     # configuration
     "links of the graph": (settings(hnsw_config={"m": 24}), CHANGED, "hnsw_config.m"),
@@ -233,13 +252,26 @@ FAULTS: dict[str, tuple[Harm, str, str]] = {
     "vectors on disk": (settings(vectors={"plain": {"on_disk": True}}), CHANGED, "on_disk"),
     "payload on disk": (settings(params={"on_disk_payload": False}), CHANGED, "on_disk_payload"),
     "links of one vector": (settings(vectors={"plain": {"hnsw_config": {"m": 7}}}), CHANGED, "hnsw_config"),
+    "quantization of one vector": (
+        settings(vectors={"twin": {"quantization_config": {"product": {"compression": "x4"}}}}),
+        CHANGED,
+        "vectors.twin.quantization_config",
+    ),
+    "a sparse index on disk": (settings(sparse_vectors={"sparse": {"index": {"on_disk": True}}}), CHANGED, "sparse"),
+    "replicas": (settings(params={"replication_factor": 2}), CHANGED, "replication_factor"),
+    "replicas that confirm": (settings(params={"write_consistency_factor": 2}), CHANGED, "write_consistency"),
+    "replicas that are read": (settings(params={"read_fan_out_factor": 2}), CHANGED, "read_fan_out"),
+    "links within a tenant": (settings(hnsw_config={"payload_m": 9}), CHANGED, "payload_m"),
+    "vectors in the graph": (settings(hnsw_config={"inline_storage": True}), CHANGED, "inline_storage"),
     "strict mode": (settings(strict_mode_config={"enabled": True, "max_query_limit": 9000}), CHANGED, "strict_mode"),
     # metadata
     "a value of the metadata": (metadata(owner="others"), CHANGED, "metadata"),
+    "another order of a list of the metadata": (metadata(l=[2, 1]), CHANGED, "metadata"),
     "metadata new": (metadata(more=1), CHANGED, "metadata"),
     "an integer of the metadata to a float": (metadata(l=[1.0, 2]), CHANGED, "metadata"),
     "an integer of the metadata to a bool": (metadata(l=[True, 2]), CHANGED, "metadata"),
     "deep in the metadata": (metadata(deep={"z": [1, {"q": True}]}), CHANGED, "metadata"),
+    "zero of the metadata to minus zero": (metadata(zero=-0.0), CHANGED, "setting metadata.zero"),
     "metadata whose path folds": (metadata(a={"b": 1}), CHANGED, "metadata"),
     # collections
     "a collection gone": (lambda rest: rest.ask("DELETE", "/collections/other"), LOST, "the collection is gone"),
@@ -255,6 +287,10 @@ FAULTS: dict[str, tuple[Harm, str, str]] = {
 QUIET: dict[str, Harm] = {
     "written again": lambda rest: rest.upsert(point(7), point(9)),
     "gone and back": gone_and_back,
+    "a UUID spelled otherwise": lambda rest: rest.upsert(
+        point(9) | {"id": uid(9).upper()}, point(12) | {"id": f"urn:uuid:{uid(12)}"}
+    ),
+    "another order of a sparse vector": sparse(lambda one, values: (one[::-1], values[::-1])),
     "another order of the fields": lambda rest: rest.upsert(
         point(7) | {"payload": dict(reversed(point(7)["payload"].items()))}
     ),

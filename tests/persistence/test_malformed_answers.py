@@ -15,6 +15,7 @@ from qdrant_admin.core.events import Finished
 from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.persistence.reports import VerifyOptions
 from qdrant_admin.persistence.verify import verify
+from qdrant_admin.persistence.writers import read_counters
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import fill
@@ -81,3 +82,17 @@ def test_no_form_of_an_answer_ends_in_a_fault_of_ours_or_in_a_verdict(
                 harmless = path in {"/telemetry", "/cluster"} or path.endswith(("query/batch", "facet"))
                 allowed = {"UNFIT", "inconclusive"} | ({"unchanged"} if harmless else set())
                 assert found in allowed, (path, form, found)
+
+
+def test_counters_that_are_not_told_are_not_counters_of_nothing(real: Server, tmp_path: Path) -> None:
+    nothing: dict[str, object] = {"responses": {}}
+    uncounted = {"responses": {"PUT /collections/{name}/points": {"200": {"count": None}}}}
+    telemetry: dict[str, object] = {}
+    with behind(real, tmp_path, {"/telemetry": telemetry}) as ws, ws.database() as database:
+        for rest, grpc in ((None, nothing), ({}, nothing), (nothing, None), (nothing, {}), (uncounted, nothing)):
+            telemetry["requests"] = {"rest": rest, "grpc": grpc}
+            assert read_counters(database) is None, telemetry
+        telemetry["requests"] = {}
+        assert read_counters(database) is None
+        telemetry["requests"] = {"rest": nothing, "grpc": nothing}
+        assert read_counters(database) == {}

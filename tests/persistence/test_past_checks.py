@@ -14,7 +14,17 @@ from qdrant_admin.database.buckets import Buckets
 from qdrant_admin.database.canonical import hash_point
 from qdrant_admin.database.differences import Difference
 from qdrant_admin.database.models import Point
-from qdrant_admin.persistence.past_checks import against, load, of_both, proofs, together, trends, with_baseline
+from qdrant_admin.persistence.past_checks import (
+    Place,
+    against,
+    load,
+    of_both,
+    proofs,
+    since,
+    together,
+    trends,
+    with_baseline,
+)
 from qdrant_admin.persistence.reports import (
     BaselineCheck,
     CollectionCheck,
@@ -161,6 +171,32 @@ def test_a_collection_has_the_worse_of_its_two_verdicts(
     found = BaselineCheck(at=MONDAY, verdict="changed", collections=then)
     (check,) = of_both(checks, found)
     assert check == CollectionCheck(name="memories", verdict=told, before=None if looks is None else THEN)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        Place("other", "directory /here", datetime(2026, 11, 24, tzinfo=UTC)),
+        Place("proof", "directory /there", datetime(2026, 11, 24, tzinfo=UTC)),
+    ],
+    ids=["another profile", "another storage"],
+)
+def test_an_equal_server_elsewhere_has_outlived_nothing(place: Place) -> None:
+    earlier = report(THEN, storage="directory /here")
+    same = since(earlier, (now(THEN),), (), Place("proof", "directory /here", place.started))
+    assert (same.verdict, same.taken_of) == ("persisted", "")
+    found = since(earlier, (now(THEN),), (), place)
+    assert found.verdict == "unchanged"
+    assert "on another server or storage (profile proof, directory /here)" in with_baseline("x", "unchanged", found)
+
+
+@pytest.mark.parametrize("some", [{"chosen": ("memories",)}, {"scope": ("memories",)}])
+def test_a_check_of_some_collections_proves_nothing_of_others(some: dict[str, tuple[str, ...]]) -> None:
+    earlier = report(THEN, **some)  # type: ignore[arg-type]
+    found = against(earlier, (now(THEN), now(THEN, "more")), ())
+    assert (found.verdict, found.proof) == ("persisted", "unchanged")
+    assert "not looked at then: more" in with_baseline("x", "unchanged", found)
+    assert against(earlier, (now(THEN),), ()).proof == "persisted"
 
 
 def test_what_was_gone_at_an_earlier_check_was_not_there_then() -> None:
@@ -311,6 +347,10 @@ DAMAGES: dict[str, tuple[Callable[[str], str], str]] = {
     "points edited": (points_edited, "its checksum differs"),
     "settings blanked": (lambda text: text.replace('"settings": "s"', '"settings": ""'), "its checksum differs"),
     "a field added": (lambda text: text.replace('"how":', '"mood": 1, "how":'), "its checksum differs"),
+    "schema lowered": (
+        lambda text: re.sub(r', "checksum": "\w+"', "", text).replace('"schema": 3', '"schema": 2'),
+        "its checksum is missing",
+    ),
     "checksum taken out": (lambda text: re.sub(r', "checksum": "\w+"', "", text), "its checksum is missing"),
     "cut short": (lambda text: text[:-40], "it is not JSON"),
     "a newer version's": (lambda text: text.replace('"schema": 3', '"schema": 9'), "newer qdrant-admin (schema 9"),
@@ -337,8 +377,11 @@ def test_a_report_that_is_not_what_was_written_is_no_baseline_and_stays_where_it
 
 def test_a_report_of_before_there_were_checksums_is_still_a_baseline(tmp_path: Path) -> None:
     path = tmp_path / "early.json"
-    values = {key: value for key, value in report(THEN).model_dump().items() if key != "checksum"}
-    path.write_text(to_json({"schema": 2, **values}))
+    values = json.loads(records.dump(report(THEN)))
+    del values["checksum"]
+    for check in values["collections"]:
+        del check["before"]["buckets"], check["after"]["buckets"]
+    path.write_text(to_json(values | {"schema": 2}))
     assert load(path).collections == report(THEN).collections
 
 

@@ -23,6 +23,7 @@ from qdrant_admin.persistence.verdict import (
     of_one_member,
     settings_digest,
     unfinished_checks,
+    weighed,
     with_new_collections,
     within_scope,
 )
@@ -266,7 +267,16 @@ def test_requests_of_others_are_what_the_counters_say_without_ours(
 ) -> None:
     writes = Writes()
     assert writes.see(before, after, own) == written(before, after, own) == others
-    assert writes.blind == (before is None or after is None)
+    assert writes.blind == (before is None or after is None or after.get("a", 0) < 3 or "b" in before)
+    assert (writes.why_blind == BLIND) == (before is None or after is None or not writes.blind)
+
+
+def test_a_process_that_ended_by_itself_leaves_a_loss_undecided() -> None:
+    writes = Writes()
+    writes.see_scan({UPSERT: 3}, {})
+    found = weighed(judged(scan(FULL), scan(LESS)), writes)
+    assert (found.verdict, found.code) == ("inconclusive", "writers_unseen")
+    assert "a process of the server has ended since" in found.reason
 
 
 def test_an_alias_makes_every_collection_that_it_pointed_to_a_changed_one() -> None:

@@ -324,7 +324,7 @@ def _last_time(report: VerifyReport, before: VerifyReport | None, width: int) ->
     """Since the check before: what its last scan saw beside what the first scan of this one saw."""
     if before is None or report.baseline is not None:
         return []
-    found = against(before, report.collections, report.chosen)
+    found = against(before, report.collections, report.chosen or report.scope)
     same = found.verdict in EQUAL
     told = "the content is the same" if same else found.reason or formatting.state(found.verdict).word
     if report.ready_seconds is not None and before.ready_seconds is not None and report.how == before.how:
