@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from qdrant_admin.core.formatting import counted, day
+from qdrant_admin.database.scoped_keys import collections_opened
 from qdrant_admin.lifecycle.memory import Memory, Missing, Today, weigh
 from qdrant_admin.state import inventory
 from qdrant_admin.state.inventory import Gone, KnownCollection, Missed, SeenStorage
@@ -58,7 +59,7 @@ def seen_whole(
 ) -> Today | None:
     """A look at every collection, or at `only` some; None where it would say nothing.
 
-    Telemetry is for those who see everything: with a key for some collections only, others are out of sight, not gone.
+    With a key for some collections only, others are out of sight, and not gone.
 
     Raises:
         AdminError: the storage cannot be looked at.
@@ -81,6 +82,7 @@ def seen_whole(
         grpc_deletes=probe.grpc_deletes,
     )
     logs = runtime.capabilities.logs
+    only = only or frozenset(collections_opened(runtime.endpoint.api_key)) or None
     return Today(storage=storage, aliases=aliases, uncertain=uncertain, names_its_deletes=logs, only=only)
 
 
@@ -111,7 +113,7 @@ def accept(ws: "Workspace", seen: Today) -> None:
     Raises:
         AdminError: the state cannot be written.
     """
-    inventory.accept(ws.store, ws.settings.name, seen.storage, unread=seen.uncertain)
+    inventory.accept(ws.store, ws.settings.name, seen.storage, unread=seen.uncertain, only=seen.only)
 
 
 def taken_away(ws: "Workspace", names: Iterable[str]) -> None:

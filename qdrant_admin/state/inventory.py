@@ -197,14 +197,21 @@ def note(store: StateStore, profile: str, seen: SeenStorage) -> None:
         connection.execute("INSERT OR REPLACE INTO storages_in_force VALUES (?, ?, ?)", (profile, seen.unseen, storage))
 
 
-def accept(store: StateStore, profile: str, seen: SeenStorage, unread: frozenset[str] = frozenset()) -> None:
+def accept(
+    store: StateStore,
+    profile: str,
+    seen: SeenStorage,
+    unread: frozenset[str] = frozenset(),
+    only: frozenset[str] | None = None,
+) -> None:
     """Make a look the known state: its storage is in force, and what is known of it and was not seen is gone.
 
-    What is there and was `unread` stays as it was. Raises as `note`.
+    What is there and was `unread` stays as it was, and so does all else of a look at `only` some. Raises as `note`.
     """
     note(store, profile, seen)
     if (now := known(store, profile, seen.unseen)) is not None:
-        missing = now.present.keys() - {one.name for one in seen.collections} - unread
+        looked_at = now.present.keys() if only is None else now.present.keys() & only
+        missing = looked_at - {one.name for one in seen.collections} - unread
         removed(store, profile, missing, how="accepted", out_of_sight=seen.unseen)
 
 

@@ -11,14 +11,19 @@ import pytest
 from qdrant_admin.collections.browse import show_collection
 from qdrant_admin.config.profile import Profile
 from qdrant_admin.config.settings import Settings
+from qdrant_admin.core.cancel import CancelToken
 from qdrant_admin.core.errors import AccessDenied, BadInput
 from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.gateway import Database
 from qdrant_admin.database.scoped_keys import collections_opened
+from qdrant_admin.lifecycle.accept import accept
+from qdrant_admin.lifecycle.findings import MEMORY
+from qdrant_admin.lifecycle.status import status
 from qdrant_admin.persistence.writers import BLIND
+from qdrant_admin.state import inventory
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
-from tests.persistence.conftest import begins, checked, fill, prove
+from tests.persistence.conftest import begins, checked, drain, fill, prove
 from tests.support.real import Server
 
 KEY = "a key that is long enough"
@@ -76,6 +81,12 @@ def test_the_verdict_names_what_the_key_opens(guarded: Server, tmp_path: Path) -
     assert (report.verdict, report.scope) == ("unchanged", ("memories",))
     assert [check.name for check in report.collections] == ["memories"]
     assert prove(whole).verdict == "unchanged"
+    assert prove(ws).verdict == "unchanged", "what is known to be here and out of sight is not gone"
+    assert not [one for one in status(ws).findings if one.code in MEMORY]
+    drain(accept(ws, cancel=CancelToken()))
+    known = inventory.known(ws.store, "scoped", guarded.url)
+    assert known is not None
+    assert known.present.keys() == {"memories", "secret"}, "nor is it accepted as gone"
     for name in ("secret", "never"):  # the one is known to be here, and out of sight
         with pytest.raises(AccessDenied):
             show_collection(ws, name)
