@@ -24,6 +24,7 @@ SENTENCES: dict[str, str] = {
     "runtime_unavailable": "{what}{because}",
     "probe_failed": "{what}{because}",
     "collections_not_listed": "{what}{because}",
+    "memory_unreadable": "what was known to be here could not be read or kept: {what}{because}",
     "foreign_server": "{who} was not set up by {maker} and is left alone{own_state}",
     "other_ports_needed": "a server of your own needs other ports than {port} and {grpc_port}",
     "server_absent": "no server is set up",

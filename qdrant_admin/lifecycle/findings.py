@@ -22,7 +22,7 @@ WRITES_REFUSED_BELOW = 128 * 1024**2
 NEARLY_FULL_BELOW = 1024**3
 
 KeyCode = Literal["api_key_missing", "api_key_refused"]
-AccessCode = Literal[KeyCode, "runtime_unavailable", "probe_failed", "collections_not_listed"]
+AccessCode = Literal[KeyCode, "runtime_unavailable", "probe_failed", "collections_not_listed", "memory_unreadable"]
 StateCode = Literal["server_absent", "server_stopped", "server_paused", "crash_loop", "unrequested_restarts"]
 ProcessCode = Literal["foreign_server", "other_ports_needed", "server_diagnosis", StateCode]
 AnswerCode = Literal["no_answer", "not_qdrant", "not_ready", "recovery_mode", "grpc_closed", "grpc_foreign"]
@@ -180,6 +180,9 @@ class _Finder:
 
     def memory(self) -> Iterator[Finding]:
         """What is missing of all that was known to be here, and was not taken away by a request."""
+        if (error := self._seen.troubles.get("memory")) is not None:
+            way_out = error.fix_on(self._settings.name)
+            yield self._found("memory_unreadable", "warn", way_out, what=error.what, why=error.why)
         seen = self._seen.memory
         if seen is None:
             return

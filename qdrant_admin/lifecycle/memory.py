@@ -175,7 +175,7 @@ def _gone(one: KnownCollection, last: "Event | None", known: KnownStorage, today
 
 
 def _since(one: KnownCollection, today: Today, journal: "Journal") -> "list[Event]":
-    """What requests did to it since it was known, under its own name or an alias."""
+    """What requests did to it since it was known, under its own name or an alias; that it was loaded is none."""
     from qdrant_admin.server.journal import first_line
 
     names = {first_line(name) for name in (one.name, *today.aliases.get(one.name, ()))}
@@ -183,7 +183,7 @@ def _since(one: KnownCollection, today: Today, journal: "Journal") -> "list[Even
     return [
         event
         for event in journal.events
-        if event.name in names and event.at >= since.get(event.deed, one.at - _CLOCKS_DIFFER)
+        if event.name in names and event.deed != "loaded" and event.at >= since.get(event.deed, one.at - _CLOCKS_DIFFER)
     ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from qdrant_admin.core.errors import AdminError
 from qdrant_admin.core.formatting import counted, day
 from qdrant_admin.database.scoped_keys import collections_opened
 from qdrant_admin.lifecycle.memory import Memory, Missing, Today, weigh
@@ -93,7 +94,7 @@ def remember(ws: "Workspace", seen: Today, *, keep: bool = True) -> Memory:
     it, and so does a storage that holds more than today's.
 
     Raises:
-        AdminError: the state or the log cannot be read.
+        AdminError: the state or the log cannot be read, or nothing is missing and that could not be kept.
     """
     profile, storage = ws.settings.name, seen.storage
     if ws.settings.profile.ephemeral:
@@ -103,7 +104,11 @@ def remember(ws: "Workspace", seen: Today, *, keep: bool = True) -> Memory:
     if ws.settings.profile.expect == "ephemeral":
         found = _expected(found)
     if keep and not (found.earlier and found.word == "lost"):
-        _keep(ws, seen, found)
+        try:
+            _keep(ws, seen, found)
+        except AdminError:
+            if found.word in {None, "told"}:
+                raise
     return found
 
 

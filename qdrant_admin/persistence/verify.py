@@ -350,6 +350,9 @@ class _Check:
         if judgement.verdict in EQUAL:  # what is lost by this very restart stays known
             with self._ws.database() as database:
                 self._memory_after = self._remember(self._after, database)
+        if judgement.verdict == "empty" and (faults := self._bookkeeping.faults):
+            reason = f"nothing is stored, and what was known to be here could not be read: {faults[0]}"
+            judgement = judgement._replace(verdict="inconclusive", reason=reason)
         if self._memory.word in {"lost", "inconclusive"}:
             fix = Command("logs", tail=1000) if self._ws.runtime.capabilities.logs else Command("verify", accept=True)
         broken = any(name in self._before.collections for name in self._after.unreadable)

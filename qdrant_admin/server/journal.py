@@ -13,8 +13,9 @@ from urllib.parse import unquote
 
 from qdrant_admin.server.decode import BANNER, strip_colours
 
-Deed = Literal["made", "deleted", "emptied"]
-"""`emptied`: a request that may have taken every point away."""
+Deed = Literal["loaded", "made", "deleted", "emptied"]
+"""`loaded`: it was there when the server started, such as put back; `emptied`: a request that may have taken every
+point away."""
 _TIME = r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)\d*Z\s+"
 _STAMP = re.compile(_TIME)
 _INFO = re.compile(_TIME + r"INFO ")
@@ -126,6 +127,7 @@ class _Reader:
         """`what` is None for a collection that is loaded at a start. See `_known_absent`."""
         if what is None:
             self._loads = True
+            self._events.append(Event(name, "loaded", self._ends))
         elif what == "Creating" and self._known_absent(name):
             self._events.append(Event(name, "made", self._ends))
         elif what == "Deleting" and not (self._loads and self._known_absent(name)):

@@ -8,7 +8,7 @@ import pytest
 from qdrant_admin.config.profile import Endpoint, Profile
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.commands import PROGRAM
-from qdrant_admin.core.errors import AccessDenied, EngineUnavailable, ServerTrouble
+from qdrant_admin.core.errors import AccessDenied, EngineUnavailable, ServerTrouble, StorageUnusable
 from qdrant_admin.core.reports import Finding
 from qdrant_admin.core.values import SecretStr
 from qdrant_admin.database.models import CollectionInfo, Pending
@@ -88,6 +88,7 @@ CASES: list[tuple[str, str, Observation]] = [
     ("runtime_unavailable", "fail", saw(troubles={"runtime": EngineUnavailable("no engine", why="asleep")})),
     ("probe_failed", "fail", saw(troubles={"probe": TROUBLE})),
     ("collections_not_listed", "fail", saw(collections=None, troubles={"collections": TROUBLE})),
+    ("memory_unreadable", "warn", saw(troubles={"memory": StorageUnusable("the state is locked", why="by another")})),
     ("api_key_missing", "fail", saw(collections=None, troubles={"collections": AccessDenied("refused")})),
     ("foreign_server", "warn", saw(running(ours=False))),
     ("foreign_server", "warn", saw(running("absent"))),

@@ -112,6 +112,7 @@ def test_another_storage_that_holds_less_is_a_loss(
         (log(("a", "deleted")), "told", "request"),
         (log(("a", "deleted"), begins=LATE.begins), "told", "request"),  # what it says is enough
         (log(("b", "deleted")), "lost", "no_delete"),
+        (log(("a", "deleted"), ("a", "loaded")), "lost", "no_delete"),  # it had been put back since
         (log(("a", "deleted"), ("a", "made")), "lost", "no_delete"),  # the delete was before it was made again
         (log(("a", "emptied")), "lost", "no_delete"),  # its points are deleted by such a request, not the collection
         (Journal(LATE.begins, (Event("a", "made", MONDAY),)), "lost", "no_delete"),

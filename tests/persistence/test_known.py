@@ -11,6 +11,7 @@ from grpc import RpcError
 from qdrant_client import QdrantClient, models
 
 from qdrant_admin.core.cancel import CancelToken
+from qdrant_admin.core.errors import StorageUnusable
 from qdrant_admin.core.events import Finished
 from qdrant_admin.lifecycle.accept import AcceptReport, accept
 from qdrant_admin.lifecycle.doctor import doctor
@@ -23,6 +24,7 @@ from qdrant_admin.persistence import verify as verify_module
 from qdrant_admin.server.native.record import find_server
 from qdrant_admin.server.native.runtime import NativeRuntime
 from qdrant_admin.server.native.supervisor import cycle
+from qdrant_admin.state import inventory
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import drain, fill, native_workspace, point, prove
 
@@ -179,6 +181,31 @@ def test_a_day_of_an_application_that_makes_empties_and_drops_raises_nothing(ws:
             assert seen(ws) == (0, [])
             made_again(client)
     assert diagnosed(ws).exit_code == 0
+
+
+def test_a_state_that_cannot_be_written_hides_no_loss(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise StorageUnusable("the state cannot be written", why="the disk is full")
+
+    monkeypatch.setattr(inventory, "note", fails)
+    with_server_down(ws, one_folder)
+    assert seen(ws) == (1, ["known_collection_missing"])
+    assert prove(ws, "none").verdict == "lost"
+
+
+def test_nothing_is_called_empty_when_nobody_can_read_what_was_known(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise StorageUnusable("the state cannot be read", why="it is of a later version")
+
+    with ws.database() as database:
+        for name in database.names():
+            database.delete_collection(name)
+    assert (seen(ws), prove(ws, "none").verdict) == ((0, []), "empty")
+    monkeypatch.setattr(inventory, "known", fails)
+    assert [one.level for one in status(ws).findings if one.code == "memory_unreadable"] == ["warn"]
+    assert prove(ws, "none").verdict == "inconclusive"
 
 
 def emptied(client: QdrantClient) -> None:

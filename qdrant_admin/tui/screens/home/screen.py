@@ -49,6 +49,7 @@ ACTIONS: dict[str, str] = {
     "runtime_unavailable": "doctor",
     "probe_failed": "doctor",
     "collections_not_listed": "doctor",
+    "memory_unreadable": "doctor",
     "foreign_server": "use_existing",
     "other_ports_needed": "up",
     "server_absent": "up",
