@@ -130,7 +130,7 @@ def test_a_source_that_cannot_be_read(source: str, said: str, remote: Tool, chro
     storage = server.folder / "storage"
     given = source.format(home=remote.home, file=remote.home / "a.npy", chroma=chroma, storage=storage)
     ran = remote.on("migrate", given, "--json", code=None)
-    assert ran.code == (1 if "nope" in source else 3), ran.out
+    assert ran.code == (2 if "nope" in source else 3), ran.out
     assert said in words(ran.error)
     assert ran.error["fix"]
 
@@ -180,9 +180,9 @@ def test_a_name_that_would_reach_beyond_its_folder_is_never_sent(name: str, remo
 
 
 def test_what_is_not_there_is_named(remote: Tool) -> None:
-    assert "nope" in remote.on("collections", "show", "nope", "--json", code=1).error["what"]
-    assert "nope" in remote.on("points", "list", "nope", "--json", code=1).error["what"]
-    assert remote.on("history", "show", "999", "--json", code=1).error["fix"]
+    assert "nope" in remote.on("collections", "show", "nope", "--json", code=2).error["what"]
+    assert "nope" in remote.on("points", "list", "nope", "--json", code=2).error["what"]
+    assert remote.on("history", "show", "999", "--json", code=2).error["fix"]
     assert remote("status", "--profile", "nope", "--json", code=2).error["fix"] == "qdrant-admin profiles add nope"
 
 
