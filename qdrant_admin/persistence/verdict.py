@@ -69,7 +69,13 @@ def judge(before: ServerScan, after: ServerScan, database: Database, how: RoundM
         )
     if hidden := {**before.hidden, **after.hidden}:
         told_of = "; ".join(f"{name}: {words}" for name, words in sorted(hidden.items()))
-        return Judgement("inconclusive", f"not every point could be read: {told_of}", checks, aliases, "not_all_shown")
+        unread = f"not every point could be read: {told_of}"
+        others = tuple(check for check in checks if check.name not in hidden)
+        verdict = overall_verdict(others, aliases, restarted=how not in UNPROVEN)
+        if verdict not in {"lost", "changed"}:
+            return Judgement("inconclusive", unread, checks, aliases, "not_all_shown")
+        reason = f"{_reason(verdict, others, aliases, how)}; {unread}"
+        return weighed(Judgement(verdict, reason, checks, aliases), writes)
     found = weighed(Judgement(verdict, _reason(verdict, checks, aliases, how), checks, aliases), writes)
     return _with_versions(found, before.version, after.version)
 

@@ -271,6 +271,17 @@ def test_requests_of_others_are_what_the_counters_say_without_ours(
     assert (writes.why_blind == BLIND) == (before is None or after is None or not writes.blind)
 
 
+def test_what_one_collection_hides_excuses_no_loss_of_another() -> None:
+    hidden = {"memories": "3 points are stored and hidden until optimized"}
+    before = scan({**FULL, "other": POINTS}, hidden=hidden)
+    for points in (FULL, LESS):
+        assert judged(before, scan({**points, "other": POINTS}, hidden=hidden)).verdict == "inconclusive"
+    found = judged(before, scan(FULL, hidden=hidden))
+    assert found.verdict == "lost"
+    assert "other: " in found.reason
+    assert "memories: 3 points are stored and hidden" in found.reason
+
+
 def test_a_process_that_ended_by_itself_leaves_a_loss_undecided() -> None:
     writes = Writes()
     writes.see_scan({UPSERT: 3}, {})
