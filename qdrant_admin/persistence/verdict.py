@@ -72,7 +72,7 @@ def judge(before: ServerScan, after: ServerScan, database: Database, how: RoundM
         unread = f"not every point could be read: {told_of}"
         others = tuple(check for check in checks if check.name not in hidden)
         verdict = overall_verdict(others, aliases, restarted=how not in UNPROVEN)
-        if verdict not in {"lost", "changed"}:
+        if verdict in {"inconclusive", *EQUAL}:
             return Judgement("inconclusive", unread, checks, aliases, "not_all_shown")
         reason = f"{_reason(verdict, others, aliases, how)}; {unread}"
         return weighed(Judgement(verdict, reason, checks, aliases), writes)
