@@ -1,6 +1,7 @@
 """What a finding says to people. Its words are made here and nowhere else; programs read its code."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -8,7 +9,7 @@ from qdrant_admin.core.formatting import counted, day, number, size
 from qdrant_admin.core.reports import Fact, Finding
 
 if TYPE_CHECKING:
-    from qdrant_admin.lifecycle.memory import Memory, Missing
+    from qdrant_admin.lifecycle.memory import Memory, Missing, Other
     from qdrant_admin.state.inventory import KnownStorage
 
 MemoryCode = Literal["other_storage", "known_collection_missing", "known_collection_emptied", "known_collection_remade"]
@@ -121,6 +122,24 @@ def told(one: "Missing") -> str:
     else:
         done = {"gone": "is gone", "emptied": "is empty"}.get(one.kind, "holds less") + ", as this profile expects"
     return f"{one.name} {done}; on {day(one.at)} it held {counted(one.points, 'point')}"
+
+
+def in_words(memory: "Memory") -> Iterator[str]:
+    """What is told since the earlier look and is no fault: what requests took away, and what is not as it was."""
+    yield from map(told, memory.having("told"))
+    yield from map(_other, memory.others)
+
+
+def _other(one: "Other") -> str:
+    difference = counted(abs(one.now - one.points), "point")
+    parts = []
+    if one.now != one.points:
+        parts.append(f"{difference} {'more' if one.now > one.points else 'fewer'}")
+    if one.content:
+        parts.append("other content in as many points")
+    if one.settings:
+        parts.append("other settings")
+    return f"{one.name} has {' and '.join(parts)} than on {day(one.at)}"
 
 
 def told_gone(storage: "KnownStorage") -> str:

@@ -5,7 +5,7 @@ once. What weighs is another storage that holds less, and a known collection tha
 a request that did it: `lost` where the log is whole since then and shows none, `inconclusive` where nobody can tell.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -46,10 +46,26 @@ class Missing(Frozen):
     """Of the request, or when the log begins."""
 
 
+class Other(Frozen):
+    """One collection that is there, and is not as it was known: told, and no more, as applications write."""
+
+    name: str
+    points: int
+    """As known."""
+    now: int
+    at: datetime
+    """When it was known to be so."""
+    settings: bool
+    """Whether its settings are others."""
+    content: bool
+    """Whether as many points hold something else."""
+
+
 class Memory(Frozen):
     """Everything of which there was more, and from where."""
 
     missing: tuple[Missing, ...] = ()
+    others: tuple[Other, ...] = ()
     earlier: str = ""
     """The storage that was known, in words, when today's is another one that holds less."""
     today: str = ""
@@ -99,7 +115,8 @@ def weigh(known: KnownStorage | None, today: Today, read: "Callable[[datetime], 
     if known is None:
         return Memory()
     if belongs(known, seen.runtime, seen.identity, seen.place):
-        return Memory(missing=tuple(_same_storage(known, today, read)))
+        missing = tuple(_same_storage(known, today, read))
+        return Memory(missing=missing, others=tuple(_others(known, today, {one.name for one in missing})))
     if known.identity is None or seen.identity is None:
         return Memory()
     missing = tuple(_other_storage(known, today))
@@ -133,6 +150,23 @@ def _same_storage(known: KnownStorage, today: Today, read: "Callable[[datetime],
     journal = read(min(one.at for one in suspects) - _CLOCKS_DIFFER)
     found = (_judged(one, counts.get(one.name), known, today, journal) for one in suspects)
     return [one for one in found if one is not None]
+
+
+def _others(known: KnownStorage, today: Today, missing: Collection[str]) -> "Iterator[Other]":
+    there = {one.name: one for one in today.storage.collections if one.exact}
+    for name, then in today.expected(known).items():
+        now = there.get(name)
+        if now is None or not then.exact or then.missed or name in missing:
+            continue
+        settings = _differ(then.settings, now.settings)
+        content = then.points == now.points and _differ(then.digest, now.digest)
+        if then.points != now.points or settings or content:
+            yield Other(name=name, points=then.points, now=now.points, at=then.at, settings=settings, content=content)
+
+
+def _differ(then: str, now: str) -> bool:
+    """Whether two digests, `FORM:DIGEST`, differ; nothing is said of one that was not taken, or of two forms."""
+    return then != now and then.partition(":")[0] == now.partition(":")[0]
 
 
 def _judged(

@@ -59,7 +59,7 @@ class StatusReport(Report):
     findings: tuple[Finding, ...] = ()
     """What wants attention, faults first. Its words: `lifecycle.finding_words.text`."""
     since: tuple[str, ...] = ()
-    """What requests took away since the earlier look, in words: told once, and no fault."""
+    """What requests took away since the earlier look, and what is not as it was, in words: told once, and no fault."""
     capabilities: Capabilities = Capabilities()
     checked_at: datetime
 

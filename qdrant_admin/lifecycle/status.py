@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from qdrant_admin.config.settings import Settings
 from qdrant_admin.core.reports import Finding
-from qdrant_admin.lifecycle.finding_words import told, told_gone
+from qdrant_admin.lifecycle.finding_words import in_words, told_gone
 from qdrant_admin.lifecycle.findings import HARMLESS, findings
 from qdrant_admin.lifecycle.observation import Observation, observe
 from qdrant_admin.lifecycle.reports import StatusReport
@@ -50,7 +50,7 @@ def report_of(settings: Settings, seen: Observation) -> StatusReport:
         diagnosis=state.diagnosis,
         changes=seen.changes,
         findings=found,
-        since=(*map(told, seen.memory.having("told") if seen.memory else ()), *map(told_gone, seen.gone_elsewhere)),
+        since=(*(in_words(seen.memory) if seen.memory else ()), *map(told_gone, seen.gone_elsewhere)),
         capabilities=seen.capabilities,
         checked_at=datetime.now(UTC),
     )

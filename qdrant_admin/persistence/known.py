@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qdrant_admin.core.values import JsonValue
 from qdrant_admin.database.differences import Difference, KnownCode
 from qdrant_admin.lifecycle import noting
-from qdrant_admin.lifecycle.finding_words import of_missing, of_storage, told
+from qdrant_admin.lifecycle.finding_words import in_words, of_missing, of_storage
 from qdrant_admin.lifecycle.memory import Kind, Memory, Missing
 from qdrant_admin.persistence.fingerprints import ServerScan
 from qdrant_admin.persistence.past_checks import together
@@ -80,9 +80,14 @@ def weighed(judgement: Judgement, memory: Memory) -> Judgement:
     )
 
 
-def since(memories: Iterable[Memory]) -> tuple[str, ...]:
-    """What requests took away since the earlier look, in words."""
-    return tuple(told(one) for memory in memories for one in memory.having("told"))
+def since(memory: Memory, after: Memory) -> tuple[str, ...]:
+    """What is to be told of the time since the earlier look, in words.
+
+    Args:
+        memory: what the first scan was held against.
+        after: the same of the second; in what it has other than the first the two are compared anyway.
+    """
+    return (*in_words(memory), *in_words(after.model_copy(update={"others": ()})))
 
 
 def _sentences(memory: Memory) -> Iterator[str]:

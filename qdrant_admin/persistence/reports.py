@@ -278,7 +278,7 @@ class VerifyReport(Proof):
     cause: str = ""
     """Likely cause of a loss, where one was found."""
     since: tuple[str, ...] = ()
-    """What requests took away since the earlier look, in words: told once, and no fault."""
+    """What requests took away since the earlier look, and what is not as it was, in words: told once, and no fault."""
 
     @classmethod
     def upgraded(cls, values: dict[str, JsonValue], schema: int) -> dict[str, JsonValue]:  # noqa: ARG003 # alike

@@ -433,7 +433,7 @@ class _Check:
             writers=self._writes.all | self._before.writes(),
             scope=self._scope,
             cause=cause,
-            since=known.since((self._memory, self._memory_after)),
+            since=known.since(self._memory, self._memory_after),
             fix=written(fix, profile),
             server_version=self._before.version,
             storage=storage,

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from qdrant_admin.core.formatting import day
 from qdrant_admin.core.reports import Fact, Finding
-from qdrant_admin.lifecycle.finding_words import text
+from qdrant_admin.lifecycle.finding_words import in_words, text
 from qdrant_admin.lifecycle.memory import Memory, Today, weigh
 from qdrant_admin.server.journal import Deed, Event, Journal
 from qdrant_admin.state.inventory import (
@@ -83,7 +84,43 @@ def words(found: Memory) -> list[tuple[str, str, str, str]]:
     ],
 )
 def test_nothing_is_missing(then: KnownStorage | None, now: Today) -> None:
-    assert weigh(then, now, never) == Memory()
+    found = weigh(then, now, never)
+    assert (found.missing, found.word, found.earlier) == ((), None, "")
+
+
+def seen_so(points: int, *, exact: bool = True, settings: str = "", digest: str = "") -> KnownCollection:
+    return KnownCollection(name="a", points=points, exact=exact, settings=settings, digest=digest, at=MONDAY)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        (seen_so(5), seen_so(5), []),
+        (seen_so(5), seen_so(2), ["a has 3 points fewer than on {day}"]),
+        (seen_so(5), seen_so(6), ["a has 1 point more than on {day}"]),
+        (seen_so(5, exact=False), seen_so(2), []),
+        (seen_so(5), seen_so(2, exact=False), []),
+        (seen_so(5, digest="P2:1"), seen_so(5, digest="P2:2"), ["a has other content in as many points than on {day}"]),
+        (seen_so(5, digest="P1:1"), seen_so(5, digest="P2:2"), []),
+        (seen_so(5, digest="P2:1"), seen_so(5), []),
+        (
+            seen_so(5, settings="2:1", digest="P2:1"),
+            seen_so(4, settings="2:2", digest="P2:2"),
+            ["a has 1 point fewer and other settings than on {day}"],
+        ),
+    ],
+)
+def test_what_is_not_as_it_was_is_told_and_weighs_nothing(
+    then: KnownCollection, now: KnownCollection, told: list[str]
+) -> None:
+    known_then, seen = known(), today()
+    found = weigh(
+        known_then.model_copy(update={"collections": (then,)}),
+        seen.model_copy(update={"storage": seen.storage.model_copy(update={"collections": (now,)})}),
+        lambda _: WHOLE,
+    )
+    assert found.word is None
+    assert list(in_words(found)) == [one.format(day=day(MONDAY)) for one in told]
 
 
 @pytest.mark.parametrize("identity", [OTHER, OLDER_COPY])
@@ -266,4 +303,4 @@ def test_a_log_without_requests_proves_no_emptying() -> None:
 
 def test_making_it_before_it_was_known_is_no_making_anew() -> None:
     journal = Journal(WHOLE.begins, (Event("a", "made", MONDAY - timedelta(seconds=1)),))
-    assert weigh(known(a=5), today(a=4), lambda _: journal) == Memory()
+    assert weigh(known(a=5), today(a=4), lambda _: journal).missing == ()

@@ -95,12 +95,18 @@ def test_what_a_request_deleted_is_told_once_and_no_fault(ws: Workspace, tmp_pat
     fill(new)
     assert prove(new, "kill").since == ()
     with new.database() as database:
+        database.delete_points("memories", [1, 2, 3])
+    report = prove(new, "none")
+    assert (report.verdict, report.exit_code) == ("unchanged", 0)
+    assert [told.partition(" than on ")[0] for told in report.since] == ["memories has 3 points fewer"]
+    assert prove(new, "none").since == ()
+    with new.database() as database:
         database.delete_collection("memories")
     report = prove(new, "kill")
     assert (report.verdict, report.exit_code) == ("empty", 0)
     (told,) = report.since
     assert told.startswith("memories was deleted by a request on ")
-    assert told.endswith(" it held 20 points")
+    assert told.endswith(" it held 17 points")
     assert prove(new).since == ()
 
 
