@@ -353,7 +353,12 @@ class _Check:
         if judgement.verdict == "empty" and (faults := self._bookkeeping.faults):
             reason = f"nothing is stored, and what was known to be here could not be read: {faults[0]}"
             judgement = judgement._replace(verdict="inconclusive", reason=reason)
-        if self._memory.word in {"lost", "inconclusive"}:
+        gone = next((one for one in self._state.storage.faults if one.code == DELETED), None)
+        if gone is not None:  # a mere look: every restart is refused
+            reason = f"{gone.what}: {gone.why}"
+            judgement = judgement._replace(verdict=together(judgement.verdict, "inconclusive"), reason=reason)
+            fix = gone.fix
+        elif self._memory.word in {"lost", "inconclusive"}:
             fix = Command("logs", tail=1000) if self._ws.runtime.capabilities.logs else Command("verify", accept=True)
         broken = any(name in self._before.collections for name in self._after.unreadable)
         if judgement.verdict in {"lost", "changed"} or broken:
@@ -412,8 +417,8 @@ class _Check:
             if judgement.code == "cluster":
                 judged = judged._replace(verdict="inconclusive")
             verdict, reason, code = judged.verdict, judged.reason, judged.code
-        if not fix and judgement.verdict == "inconclusive":
-            fix = self._again()
+        if not fix and verdict not in EQUAL:
+            fix = self._again() if verdict == "inconclusive" else log_or_list(self._ws)
         return VerifyReport(
             profile=profile,
             how=options.how,

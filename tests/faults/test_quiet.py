@@ -1,6 +1,5 @@
 """Where all is well nothing is raised: every kind of use, through every kind of restart."""
 
-import itertools
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -70,7 +69,8 @@ USES: dict[str, Use] = {
     "an index made": lambda rest: rest.index("title", {"type": "keyword"}),
 }
 HOWS: tuple[VerifyMethod, ...] = ("kill", "graceful", "recreate", "pause", "none")
-CASES = list(itertools.islice(((use, how) for how in HOWS for use in USES), 33))
+CASES = [(use, HOWS[(at + step) % len(HOWS)]) for step in (0, 1, 3) for at, use in enumerate(USES)]
+"""Every use three times, each time restarted in another way."""
 
 
 @pytest.mark.parametrize(("use", "how"), part(CASES, 4))

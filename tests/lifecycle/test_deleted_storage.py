@@ -22,7 +22,7 @@ from qdrant_admin.lifecycle.restart import restart
 from qdrant_admin.lifecycle.status import status
 from qdrant_admin.lifecycle.up import up
 from qdrant_admin.migration.export import ExportOptions, export
-from qdrant_admin.persistence.reports import VerifyOptions
+from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import verify
 from qdrant_admin.state.store import StateStore
 from qdrant_admin.workspace import Workspace
@@ -85,6 +85,11 @@ def test_it_is_a_fault_and_no_restart_is_made_of_it(
     (check,) = (one for one in report.checks if one.code == "storage_deleted")
     assert check.status == "fail"
     assert check.fix.startswith("mv " if remove is moved else "qdrant-admin export memories --to memories.parquet")
+    *_, ended = verify(running, VerifyOptions(how="none"), cancel=CancelToken())
+    assert isinstance(ended, Finished)
+    assert isinstance(ended.report, VerifyReport)
+    assert (ended.report.verdict, ended.report.exit_code, ended.report.fix) == ("inconclusive", 1, check.fix)
+    assert "under the running server" in ended.report.reason
     attempts: tuple[Callable[[], Events], ...] = (
         lambda: verify(running, VerifyOptions(how="kill"), cancel=CancelToken()),
         lambda: restart(running, cancel=CancelToken()),
