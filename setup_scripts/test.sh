@@ -159,4 +159,4 @@ case "${1:-}" in
 esac
 checks
 say "tests"
-python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 30 # in our own order: the slow ones first
+python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 30 # in our own order: the slow ones first

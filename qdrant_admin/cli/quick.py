@@ -169,4 +169,10 @@ def open_interface(profile: str | None) -> int:
         )
     from qdrant_admin.tui.app import run
 
-    return int(run(profile) or 0)
+    code = int(run(profile) or 0)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # its window is closed, which the interpreter would make an exit code of its own of
+            silence(stream)
+    return code

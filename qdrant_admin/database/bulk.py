@@ -38,8 +38,8 @@ _TRIES = 3
 _SCANS = 16
 """Scans that can read ahead at the same time; more of them wait for each other."""
 _FIRST_POINTS, _MOST_POINTS, _USUAL_POINTS = 64, 2048, 512
-_PAGE_OCTETS = 1024 * 1024
-"""About the size of a page to be hashed: a server gives small pages more slowly."""
+_PAGE_OCTETS = 2 * 1024 * 1024
+"""About the size of a page to be hashed. The next one is fetched meanwhile, by a thread that waits for its turn."""
 _Item = TypeVar("_Item")
 
 

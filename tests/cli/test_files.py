@@ -39,7 +39,7 @@ def test_an_export_and_the_way_back(run: Run, server: Server, tmp_path: Path, mo
     assert (shown.code, "verified" in shown.out) == (0, True)
     ran = run("migrate", ran.json["source"], "--on-conflict", "overwrite", "--yes", "--json")
     assert (ran.code, ran.json["verdict"]) == (0, "verified")
-    assert run("export", "none", "--to", str(tmp_path)).code == 1
+    assert run("export", "none", "--to", str(tmp_path)).code == 2
 
 
 def test_a_reject_file_that_is_not_there_is_3_and_says_what_to_do(run: Run, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_names_policies_and_what_stays_behind(
     fix = again.json["error"]["fix"]
     assert "--exclude two --rename a=b=first --on-conflict-of a=b=overwrite --yes" in fix
     assert run("migrate", source, *chosen, "--on-conflict-of", "a=b=overwrite", "--yes").code == 0
-    assert run("migrate", source, "--exclude", "tow").code == 1
+    assert run("migrate", source, "--exclude", "tow").code == 2
 
 
 @pytest.mark.server

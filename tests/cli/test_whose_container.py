@@ -178,7 +178,7 @@ def test_what_is_meant_to_vanish_is_told_once_and_no_fault(place: Place, run: Ru
     place.api.remove_volume(f"qdrant_admin_{place.name}")
     first, second = run("up", "--json"), run("status", "--json")
     assert (first.code, second.code, second.json["since"]) == (0, 0, [])
-    assert "mem was deleted, as this profile expects" in first.json["since"][0]
+    assert "mem is gone, as this profile expects" in first.json["since"][0]
     assert run("verify", "--how", "none").code == 0
     place.api.remove_container(f"qdrant-admin-{place.name}", force=True)
     place.make(name)
