@@ -11,9 +11,12 @@ from qdrant_admin.core.errors import AdminError, Failed
 from qdrant_admin.core.events import Events, Notice
 from qdrant_admin.persistence.reports import VerifyReport
 from qdrant_admin.persistence.writers import Counters
-from qdrant_admin.server.journal import starts_since
-from qdrant_admin.state import records, resumable_runs
+from qdrant_admin.server.journal import read_journal, starts_since
+from qdrant_admin.state import canaries, records, resumable_runs
 from qdrant_admin.workspace import Workspace
+
+_DELETE = "DELETE /collections/{name}"
+"""How a server counts the deletion of a collection."""
 
 
 class Bookkeeping:
@@ -70,5 +73,12 @@ def counters_since(ws: Workspace, earlier: VerifyReport, started: datetime | Non
         return None if kept is None else kept.requests
     if kept is None or not kept.ending or kept.requests is None:
         return None
-    follows = starts_since(ws.runtime.log_since(earlier.at), earlier.at) == 1
-    return {} if follows else None  # its counters began at nothing, directly after those that were read
+    log = list(ws.runtime.log_since(earlier.at))
+    if starts_since(log, earlier.at) != 1:
+        return None
+    # Its counters began at nothing, directly after those that were read; the check may have deleted what it had made.
+    own = sum(
+        one.deed == "deleted" and one.name.startswith(canaries.PREFIX) and one.at >= started
+        for one in read_journal(log).events
+    )
+    return {_DELETE: own} if own else {}

@@ -24,7 +24,7 @@ from qdrant_admin.persistence.fingerprints import ServerScan
 from qdrant_admin.persistence.reports import VerifyOptions, VerifyReport
 from qdrant_admin.persistence.verify import finish, verify
 from qdrant_admin.persistence.writers import UNSEEN_PROCESS
-from qdrant_admin.state import resumable_runs
+from qdrant_admin.state import canaries, resumable_runs
 from qdrant_admin.state import store as store_module
 from qdrant_admin.workspace import Workspace
 from tests.persistence.conftest import drain, fill, point, prove
@@ -118,6 +118,18 @@ def test_a_loss_behind_the_cut_is_found_and_not_blamed_on_the_restart_when_someb
     assert ("POST /collections/{name}/points/delete: 1 request" in report.reason) == seen
     assert report.fix.startswith("qdrant-admin verify" if seen else "qdrant-admin logs")
     assert resumable_runs.interrupted_check(ws.store, ws.settings.name) is None, "no further look would tell more"
+
+
+def test_its_own_collections_that_a_check_deleted_before_it_was_cut_off_are_nobodys_writes(ws: Workspace) -> None:
+    fill(ws)
+    killed_in_the_middle(ws, "step_started", "answer")
+    drain(up(ws, cancel=CancelToken()))
+    with ws.database() as database:
+        own = [name for name in database.names() if name.startswith(canaries.PREFIX)]
+        assert own
+        for name in own:
+            database.delete_collection(name)
+    assert finished(ws).verdict == "persisted"
 
 
 @pytest.mark.parametrize("step", ["fresh", "restart"])
