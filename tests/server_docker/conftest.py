@@ -111,6 +111,7 @@ class Bench:
 
     def remember(self, name: str = "proof") -> None:
         """Make a collection, to be found again."""
+        self.wait_ready()
         url = f"http://127.0.0.1:{self.ports[0]}/collections/{name}"
         httpx.put(url, json={"vectors": {"size": 2, "distance": "Dot"}}, timeout=30).raise_for_status()
 
