@@ -131,15 +131,13 @@ def in_words(memory: "Memory") -> Iterator[str]:
 
 
 def _other(one: "Other") -> str:
-    difference = counted(abs(one.now - one.points), "point")
-    parts = []
-    if one.now != one.points:
-        parts.append(f"{difference} {'more' if one.now > one.points else 'fewer'}")
+    settings = ["other settings"] if one.settings else []
     if one.content:
-        parts.append("other content in as many points")
-    if one.settings:
-        parts.append("other settings")
-    return f"{one.name} has {' and '.join(parts)} than on {day(one.at)}"
+        parts = " and ".join(["other content", *settings])
+        return f"{one.name} has as many points as on {day(one.at)}, but {parts}"
+    difference = one.now - one.points
+    more = [f"{counted(abs(difference), 'point')} {'more' if difference > 0 else 'fewer'}"] if difference else []
+    return f"{one.name} has {' and '.join([*more, *settings])} than on {day(one.at)}"
 
 
 def told_gone(storage: "KnownStorage") -> str:

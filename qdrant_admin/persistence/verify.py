@@ -474,5 +474,6 @@ class _Check:
 
     def _again(self) -> Command:
         options = self._options
-        chosen = options.collections
-        return Command("verify", how=options.how, collection=chosen, sample=options.sample, yes=options.confirmed)
+        chosen, earlier = options.collections, options.baseline if self._finishing else None
+        how = earlier.how if earlier else options.how  # what only looks, to finish, would prove nothing
+        return Command("verify", how=how, collection=chosen, sample=options.sample, yes=options.confirmed)

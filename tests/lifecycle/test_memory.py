@@ -100,7 +100,7 @@ def seen_so(points: int, *, exact: bool = True, settings: str = "", digest: str 
         (seen_so(5), seen_so(6), ["a has 1 point more than on {day}"]),
         (seen_so(5, exact=False), seen_so(2), []),
         (seen_so(5), seen_so(2, exact=False), []),
-        (seen_so(5, digest="P2:1"), seen_so(5, digest="P2:2"), ["a has other content in as many points than on {day}"]),
+        (seen_so(5, digest="P2:1"), seen_so(5, digest="P2:2"), ["a has as many points as on {day}, but other content"]),
         (seen_so(5, digest="P1:1"), seen_so(5, digest="P2:2"), []),
         (seen_so(5, digest="P2:1"), seen_so(5), []),
         (

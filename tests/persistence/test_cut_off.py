@@ -116,7 +116,7 @@ def test_a_loss_behind_the_cut_is_found_and_not_blamed_on_the_restart_when_someb
     assert report.verdict == ("inconclusive" if seen else "lost")
     assert "2 points fewer" in report.reason
     assert ("POST /collections/{name}/points/delete: 1 request" in report.reason) == seen
-    assert report.fix.startswith("qdrant-admin verify" if seen else "qdrant-admin logs")
+    assert report.fix.startswith("qdrant-admin verify --how kill" if seen else "qdrant-admin logs")
     assert resumable_runs.interrupted_check(ws.store, ws.settings.name) is None, "no further look would tell more"
 
 
